@@ -1,0 +1,322 @@
+//! What the owner wants sent.
+
+use std::time::Instant;
+
+use bytes::BufMut;
+use serde::Serialize;
+
+use super::event::{CallId, Close, CloseReason, Refused, ReplyToken, Why};
+use super::{CallOptions, Connection, State};
+use crate::wire::{
+    Body, Codec, CodecError, HEADER, Kind, MessageId, Notation, RemoteError, Scope, codec,
+    envelope_tail, write_head,
+};
+
+/// A failure that does not fit a frame of the peer is cut to these many bytes, until it does. (Escaped,
+/// a byte may take six.)
+const CUTS: [usize; 4] = [2048, 512, 128, 0];
+
+impl<X> Connection<X> {
+    /// Sends a request with `content`, any serde value. `ctx` comes back with its answer.
+    ///
+    /// # Errors
+    /// The call is refused, for a reason that [`Why`] tells; nothing has been sent.
+    pub fn call<T: Serialize + ?Sized>(
+        &mut self,
+        now: Instant,
+        content: &T,
+        options: CallOptions,
+        ctx: X,
+    ) -> Result<CallId, Refused<X>> {
+        self.call_with(now, options, ctx, |notation, scope, out| {
+            codec::encode(notation, scope, content, out)
+        })
+    }
+
+    /// Sends a request whose content `write` appends to the output, as exactly one value in the notation
+    /// and scope that it is told.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); an error of `write` is [`Why::Codec`].
+    pub fn call_with<W>(
+        &mut self,
+        now: Instant,
+        options: CallOptions,
+        ctx: X,
+        write: W,
+    ) -> Result<CallId, Refused<X>>
+    where
+        W: FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    {
+        self.start_call(now, options, ctx, |this, id| {
+            this.send(this.codec, Kind::Request, id, write)
+        })
+    }
+
+    /// Sends a request with content that is encoded already, in the notation of
+    /// [`codec`](Self::codec). A large body is not copied.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), and [`Why::WrongNotation`].
+    pub fn call_body(
+        &mut self,
+        now: Instant,
+        body: &Body,
+        options: CallOptions,
+        ctx: X,
+    ) -> Result<CallId, Refused<X>> {
+        self.start_call(now, options, ctx, |this, id| {
+            this.send_body(this.codec, Kind::Request, id, body)
+        })
+    }
+
+    fn start_call(
+        &mut self,
+        now: Instant,
+        options: CallOptions,
+        ctx: X,
+        send: impl FnOnce(&mut Self, &MessageId) -> Result<(), Why>,
+    ) -> Result<CallId, Refused<X>> {
+        self.advance(now);
+        if let Err(why) = self.admit_call() {
+            return Err(Refused { why, ctx });
+        }
+        let id = self.pending.reserve();
+        match send(self, &MessageId::Number(id)) {
+            // It was the message that made the output overflow.
+            Ok(()) if self.is_closed() => Err(Refused { why: Why::Closed, ctx }),
+            Ok(()) => {
+                self.pending.insert(self.now, options.timeout, ctx);
+                Ok(CallId(id))
+            }
+            Err(why) => Err(Refused { why, ctx }),
+        }
+    }
+
+    fn admit_call(&mut self) -> Result<(), Why> {
+        if !self.is_open() {
+            return Err(Why::Closed);
+        }
+        if self.pending.len() >= self.max_calls_out {
+            return Err(Why::TooManyCalls { limit: self.max_calls_out });
+        }
+        let (waiting, limit) = (self.outbox.held(), self.config.limits.output_high);
+        if waiting >= limit {
+            self.blocked = true;
+            return Err(Why::OutputFull { waiting, limit });
+        }
+        Ok(())
+    }
+
+    /// Gives a call up. Its context comes back, unless it has ended already; an answer that comes later
+    /// is ignored. The peer is not told: it goes on working.
+    pub fn abandon(&mut self, id: CallId) -> Option<X> {
+        let ctx = self.pending.remove(id.0);
+        self.finish_if_drained();
+        ctx
+    }
+
+    /// Answers a request of the peer with any serde value. If the value cannot be encoded, or the answer
+    /// is too long, the peer is answered with a `SerializationError`.
+    ///
+    /// # Errors
+    /// [`Why::Closed`], or why the value could not be sent.
+    pub fn reply<T: Serialize + ?Sized>(
+        &mut self,
+        now: Instant,
+        token: ReplyToken,
+        value: &T,
+    ) -> Result<(), Why> {
+        self.finish_request(now, &token)?;
+        let sent = self.send(token.codec, Kind::Result, &token.id, |notation, scope, out| {
+            codec::encode(notation, scope, value, out)
+        });
+        self.after_answer(&token, sent)
+    }
+
+    /// Answers a request of the peer with a failure. Its text is cut if it is too long for a frame.
+    ///
+    /// # Errors
+    /// [`Why::Closed`].
+    pub fn fail(
+        &mut self,
+        now: Instant,
+        token: ReplyToken,
+        error: &RemoteError,
+    ) -> Result<(), Why> {
+        self.finish_request(now, &token)?;
+        self.send_failure(&token, error);
+        self.finish_if_drained();
+        Ok(())
+    }
+
+    /// Answers a request of the peer with what a service returned. A large body is not copied.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply), and [`Why::WrongNotation`] if the body is not in
+    /// [`ReplyToken::notation`]: in any case the peer is answered.
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        token: ReplyToken,
+        result: &Result<Body, RemoteError>,
+    ) -> Result<(), Why> {
+        let body = match result {
+            Ok(body) => body,
+            Err(error) => return self.fail(now, token, error),
+        };
+        self.finish_request(now, &token)?;
+        let sent = self.send_body(token.codec, Kind::Result, &token.id, body);
+        self.after_answer(&token, sent)
+    }
+
+    /// Gives up the right to answer. The peer waits in vain; the request no longer counts against
+    /// [`Limits::max_calls_in`](super::Limits::max_calls_in).
+    pub fn ignore(&mut self, token: ReplyToken) {
+        let _closed = self.finish_request(self.now, &token);
+        self.finish_if_drained();
+    }
+
+    /// Closes the connection.
+    pub fn close(&mut self, now: Instant, how: Close) {
+        self.advance(now);
+        let (until, answers) = match how {
+            Close::Now => {
+                self.finish(CloseReason::Local);
+                return;
+            }
+            Close::AfterFlush => (self.config.linger, false),
+            Close::AfterAnswers { within } => (within, true),
+        };
+        if self.is_closed() {
+            return;
+        }
+        if !answers {
+            self.lose_calls(&CloseReason::Local);
+        }
+        let reason = match &self.state {
+            State::Draining { reason, .. } => reason.clone(),
+            _ => CloseReason::Local,
+        };
+        self.state = State::Draining { until: self.now.checked_add(until), reason, answers };
+        self.finish_if_drained();
+    }
+
+    fn finish_request(&mut self, now: Instant, token: &ReplyToken) -> Result<(), Why> {
+        self.advance(now);
+        self.calls_in = self.calls_in.saturating_sub(1);
+        self.input_bytes = self.input_bytes.saturating_sub(token.size);
+        if self.is_closed() { Err(Why::Closed) } else { Ok(()) }
+    }
+
+    fn after_answer(&mut self, token: &ReplyToken, sent: Result<(), Why>) -> Result<(), Why> {
+        if let Err(why) = &sent {
+            self.send_failure(token, &RemoteError::serialization(why));
+        }
+        self.finish_if_drained();
+        sent
+    }
+
+    /// Sends a failure, cut to what fits.
+    pub(super) fn send_failure(&mut self, token: &ReplyToken, error: &RemoteError) {
+        let profile = self.config.profile;
+        let send = |this: &mut Self, error: &RemoteError| {
+            this.send(token.codec, Kind::Failure, &token.id, |notation, scope, out| {
+                codec::encode(notation, scope, &error.content(profile), out)
+            })
+        };
+        // If nothing fits, or a custom codec fails, there is nothing left to say.
+        let _sent = send(self, error).is_ok()
+            || CUTS.into_iter().any(|most| send(self, &error.truncated(most)).is_ok());
+    }
+
+    /// Queues a message whose content `write` appends.
+    pub(super) fn send<W>(
+        &mut self,
+        codec: Codec,
+        kind: Kind,
+        id: &MessageId,
+        write: W,
+    ) -> Result<(), Why>
+    where
+        W: FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    {
+        let (notation, limit, scope) = (codec.notation(), self.max_frame_out, &self.scope);
+        let (out, start) = self.outbox.begin();
+        let plain = codec.is_plain();
+        let message = if plain {
+            &mut *out
+        } else {
+            self.scratch.clear();
+            &mut self.scratch
+        };
+        let head = message.len();
+        write_head(notation, kind, id, message);
+        let mut written = write(notation, scope, message).map_err(Why::Codec).and_then(|()| {
+            message.put_slice(envelope_tail(notation));
+            check_length(message.len() - head, limit)
+        });
+        if written.is_ok() && !plain {
+            written = codec::wrap(codec, &self.scratch, out)
+                .map_err(Why::Codec)
+                .and_then(|()| check_length(out.len() - start - HEADER, limit));
+        }
+        match written {
+            Ok(()) => {
+                let length = out.len() - start - HEADER;
+                self.outbox.finish(start, length);
+                self.sent(length);
+                Ok(())
+            }
+            Err(why) => {
+                self.outbox.cancel(start);
+                Err(why)
+            }
+        }
+    }
+
+    /// Queues a message with the content `body`.
+    fn send_body(
+        &mut self,
+        codec: Codec,
+        kind: Kind,
+        id: &MessageId,
+        body: &Body,
+    ) -> Result<(), Why> {
+        let (given, wanted) = (body.notation(), codec.notation());
+        if given != wanted {
+            return Err(Why::WrongNotation { given, wanted });
+        }
+        if !codec.is_plain() {
+            return self.send(codec, kind, id, |_, _, out| {
+                out.put_slice(body.bytes());
+                Ok(())
+            });
+        }
+        let (out, start) = self.outbox.begin();
+        write_head(wanted, kind, id, out);
+        let tail = envelope_tail(wanted);
+        let length = out.len() - start - HEADER + body.bytes().len() + tail.len();
+        if let Err(why) = check_length(length, self.max_frame_out) {
+            self.outbox.cancel(start);
+            return Err(why);
+        }
+        self.outbox.put(body, tail);
+        self.outbox.finish(start, length);
+        self.sent(length);
+        Ok(())
+    }
+
+    fn sent(&mut self, length: usize) {
+        self.stats.frames_out += 1;
+        self.stats.bytes_out += (length + HEADER) as u64;
+        let limit = self.config.limits.output_cap;
+        if self.outbox.held() > limit {
+            self.finish(CloseReason::Overflow { limit });
+        }
+    }
+}
+
+fn check_length(length: usize, limit: usize) -> Result<(), Why> {
+    if length > limit { Err(Why::TooLong { length, limit }) } else { Ok(()) }
+}

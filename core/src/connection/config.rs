@@ -1,0 +1,172 @@
+//! What a connection is configured with.
+
+use std::time::Duration;
+
+use crate::wire::{Budget, Codec, Profile, Types};
+
+/// Which end of the byte stream a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The end that opened the stream. It decides on the codec.
+    Dialler,
+    /// The end that accepted the stream. It speaks the codec in which it is spoken to.
+    Listener,
+}
+
+/// How two ends agree on a codec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Negotiate {
+    /// A dialler writes this codec, byte for byte as aiomas does. A listener begins with it if it has to
+    /// speak first, and then follows the dialler.
+    Fixed(Codec),
+    /// A dialler's first request is an ordinary call in the codec `base` to a reserved path. A peer that
+    /// knows it answers with its choice from `offer`, its limits and its types; any other peer that
+    /// speaks `base` answers with a failure, and all goes on as `Fixed(base)`. Calls may be made at once.
+    Hello {
+        /// What the peer is known to speak.
+        base: Codec,
+        /// What we would like to speak, best first.
+        offer: Vec<Codec>,
+    },
+}
+
+impl Negotiate {
+    pub(crate) const fn base(&self) -> Codec {
+        match self {
+            Self::Fixed(codec) | Self::Hello { base: codec, .. } => *codec,
+        }
+    }
+}
+
+/// The configuration of a [`Connection`](super::Connection). Shared by many.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// How the codec is agreed on.
+    pub negotiate: Negotiate,
+    /// The codecs in which we let ourselves be spoken to, beside those that we write. (Beside a custom
+    /// codec under [`Negotiate::Fixed`] nothing else is accepted.)
+    pub accept: Vec<Codec>,
+    /// Whether a peer's Hello is answered, or is a request like any other.
+    pub answer_hello: bool,
+    /// How failures look on the wire.
+    pub profile: Profile,
+    /// The types registered on the connection.
+    pub types: Types,
+    /// What is bounded.
+    pub limits: Limits,
+    /// Close when nothing has come in for this long.
+    pub idle: Option<Duration>,
+    /// Close when Hello has not been answered for this long.
+    pub handshake: Duration,
+    /// How long answers may still be written after the peer has closed its side.
+    pub linger: Duration,
+}
+
+impl Config {
+    /// A configuration that writes `codec`, accepts every built-in codec and has the default limits.
+    #[must_use]
+    pub fn new(codec: Codec) -> Self {
+        Self {
+            negotiate: Negotiate::Fixed(codec),
+            accept: vec![
+                Codec::Json,
+                Codec::MsgPack,
+                #[cfg(feature = "blosc")]
+                Codec::MsgPackBlosc,
+            ],
+            answer_hello: true,
+            profile: Profile::Aiomas,
+            types: Types::default(),
+            limits: Limits::default(),
+            idle: None,
+            handshake: Duration::from_secs(10),
+            linger: Duration::from_secs(10),
+        }
+    }
+
+    /// A configuration for mosaik: JSON, failures as lists, no Hello in either direction.
+    #[must_use]
+    pub fn mosaik() -> Self {
+        Self {
+            accept: vec![Codec::Json],
+            answer_hello: false,
+            profile: Profile::Mosaik,
+            ..Self::new(Codec::Json)
+        }
+    }
+
+    pub(super) fn accepts(&self, codec: Codec) -> bool {
+        // In the base, calls behind our Hello are answered, whatever is agreed on.
+        codec == self.negotiate.base() || self.accept.contains(&codec)
+    }
+}
+
+impl Default for Config {
+    /// JSON, as in aiomas.
+    fn default() -> Self {
+        Self::new(Codec::Json)
+    }
+}
+
+/// What one connection may make us hold or do.
+///
+/// | limit | at the limit |
+/// |---|---|
+/// | `max_frame` | the connection closes: [`CloseReason::Frame`](super::CloseReason::Frame) |
+/// | `budget` | decoding the one message fails |
+/// | `max_calls_out` | a call is refused: [`Why::TooManyCalls`](super::Why::TooManyCalls) |
+/// | `max_calls_in`, `max_input_bytes` | a request is answered with an `OverloadedError` at once |
+/// | `output_high` | calls are refused: [`Why::OutputFull`](super::Why::OutputFull), then [`Event::Writable`](super::Event::Writable); answers are still taken |
+/// | `output_cap` | the connection closes: [`CloseReason::Overflow`](super::CloseReason::Overflow) |
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest payload of a frame, in bytes, as it is on the wire and decompressed.
+    pub max_frame: usize,
+    /// How much one message may contain.
+    pub budget: Budget,
+    /// Our calls in flight.
+    pub max_calls_out: usize,
+    /// The peer's requests being handled.
+    pub max_calls_in: usize,
+    /// The bytes of the peer's requests being handled, decompressed.
+    pub max_input_bytes: usize,
+    /// Bytes waiting to be written, above which we make no more calls.
+    pub output_high: usize,
+    /// Bytes waiting to be written that we will hold at all.
+    pub output_cap: usize,
+}
+
+impl Default for Limits {
+    /// Frames of 16 MiB, 65,536 calls each way, 64 MiB of requests, 16 MiB of output before calls are
+    /// refused and 64 MiB before the connection closes.
+    fn default() -> Self {
+        Self {
+            max_frame: 16 << 20,
+            budget: Budget::default(),
+            max_calls_out: 1 << 16,
+            max_calls_in: 1 << 16,
+            max_input_bytes: 64 << 20,
+            output_high: 16 << 20,
+            output_cap: 64 << 20,
+        }
+    }
+}
+
+/// What may be said about a single call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// End the call with [`CallError::TimedOut`](super::CallError::TimedOut) after this long.
+    pub timeout: Option<Duration>,
+}
+
+impl CallOptions {
+    /// A call that ends after `timeout`.
+    #[must_use]
+    pub const fn timeout(timeout: Duration) -> Self {
+        Self { timeout: Some(timeout) }
+    }
+}

@@ -1,0 +1,271 @@
+//! What a connection tells its owner.
+
+use std::time::{Duration, Instant};
+
+use crate::wire::{Codec, CodecError, FrameError, MessageId, Notation, Payload, RemoteError};
+
+/// A call of ours. Unique on its connection, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub(crate) u64);
+
+impl CallId {
+    /// The id on the wire.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// Something that happened on a connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<X> {
+    /// The codec is settled. Calls may be made before.
+    Open {
+        /// What we write.
+        codec: Codec,
+    },
+    /// One of our calls has ended. Each call ends exactly once, unless it is abandoned.
+    Answer {
+        /// The call.
+        id: CallId,
+        /// The context that was given with the call.
+        ctx: X,
+        /// What came of it.
+        result: Result<Payload, CallError>,
+    },
+    /// The peer asks for something. Answer it with the token.
+    Request(Request),
+    /// After a call was refused with [`Why::OutputFull`]: calls are taken again.
+    Writable,
+    /// The connection is over. This is the last event.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// A request of the peer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Request {
+    /// To be handed back with the answer.
+    pub token: ReplyToken,
+    /// What is asked, undecoded.
+    pub content: Payload,
+}
+
+/// The right to answer one request of the peer, once.
+///
+/// Requests that are never answered count against
+/// [`Limits::max_calls_in`](super::Limits::max_calls_in): give the tokens of those to
+/// [`Connection::ignore`](super::Connection::ignore).
+#[derive(Debug)]
+#[must_use = "the peer waits for an answer"]
+pub struct ReplyToken {
+    pub(super) id: MessageId,
+    pub(super) codec: Codec,
+    pub(super) size: usize,
+}
+
+impl ReplyToken {
+    /// The notation in which the answer must be encoded: that of the request.
+    #[must_use]
+    pub const fn notation(&self) -> Notation {
+        self.codec.notation()
+    }
+
+    /// The codec in which the answer will be written: that of the request.
+    #[must_use]
+    pub const fn codec(&self) -> Codec {
+        self.codec
+    }
+}
+
+/// Why a call of ours has no result.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The peer's method failed.
+    #[error(transparent)]
+    Remote(RemoteError),
+    /// No answer came in time. The peer may still be working on it; a late answer is ignored.
+    #[error("no answer within {after:?} (`CallOptions::timeout`)")]
+    TimedOut {
+        /// The time that was allowed.
+        after: Duration,
+    },
+    /// The connection ended before the answer came. The peer may or may not have done what was asked.
+    #[error("the connection was lost before the answer came: {0}")]
+    Lost(CloseReason),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// We closed it.
+    #[error("closed on this side")]
+    Local,
+    /// The peer closed it.
+    #[error("closed by the peer")]
+    Peer,
+    /// The peer closed it in the middle of a frame.
+    #[error("closed by the peer in the middle of a frame ({unread} bytes of it had come)")]
+    Truncated {
+        /// How many bytes of the frame had come.
+        unread: usize,
+    },
+    /// The stream broke.
+    #[error("the stream broke: {0}")]
+    Broken(std::io::ErrorKind),
+    /// The peer's framing is not acceptable.
+    #[error("{0}")]
+    Frame(FrameError),
+    /// A message of the peer cannot be read.
+    #[error("the peer sent a message that cannot be read as {codec:?}: {error}")]
+    Malformed {
+        /// The codec it seemed to be in.
+        codec: Codec,
+        /// What is wrong with it.
+        error: CodecError,
+    },
+    /// A message of the peer is in no codec that we accept.
+    #[error(
+        "the peer sent a message in a codec that is not accepted here (it begins with {first:#04x}; `Config::accept`)"
+    )]
+    CodecNotAccepted {
+        /// The message's first byte.
+        first: u8,
+    },
+    /// The peer answered a request that was never made.
+    #[error("the peer answered a request that was never made")]
+    UnknownReply,
+    /// The peer sent a message of a type that is not known on this connection.
+    #[error("the peer sent a message of the unknown type {code}")]
+    UnknownType {
+        /// The message's type.
+        code: u64,
+    },
+    /// The peer does not read what we write.
+    #[error(
+        "the peer does not read: more than {limit} bytes wait to be written (`Limits::output_cap`)"
+    )]
+    Overflow {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Something did not happen in time.
+    #[error("{0}")]
+    TimedOut(TimeoutReason),
+}
+
+/// What a connection's timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimeoutReason {
+    /// A call's own timeout.
+    #[error("a call was not answered in time")]
+    Call,
+    /// The peer has been silent.
+    #[error("the peer was silent for too long (`Config::idle`)")]
+    Idle,
+    /// The peer has not answered our Hello.
+    #[error("the peer did not answer Hello in time (`Config::handshake`)")]
+    Handshake,
+    /// Answers are still missing or unwritten while closing.
+    #[error("closing took too long (`Close::AfterAnswers` or `Config::linger`)")]
+    Drain,
+}
+
+/// A call was refused. Nothing was sent.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused<X> {
+    /// Why.
+    pub why: Why,
+    /// The context that was given with the call.
+    pub ctx: X,
+}
+
+/// Why something was refused on this side.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Why {
+    /// The connection is closed, or about to be.
+    #[error("the connection is closed")]
+    Closed,
+    /// Too many calls are in flight.
+    #[error(
+        "{limit} calls are in flight already (`Limits::max_calls_out`, or what the peer allows)"
+    )]
+    TooManyCalls {
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many bytes wait to be written. [`Event::Writable`] will tell when to try again.
+    #[error("{waiting} bytes wait to be written; the limit is {limit} (`Limits::output_high`)")]
+    OutputFull {
+        /// How many wait.
+        waiting: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The message is longer than a frame may be.
+    #[error(
+        "the message has {length} bytes; a frame may have {limit} (`Limits::max_frame`, or what the peer allows)"
+    )]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The content cannot be written in the connection's codec.
+    #[error(transparent)]
+    Codec(CodecError),
+    /// The content is encoded in another notation than the connection writes.
+    #[error("the content is encoded as {given:?}, but {wanted:?} is needed")]
+    WrongNotation {
+        /// What was given.
+        given: Notation,
+        /// What is needed.
+        wanted: Notation,
+    },
+}
+
+/// How to close a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Close {
+    /// At once. What has not been written is dropped.
+    Now,
+    /// When everything that has been said so far is written. Answers are not waited for.
+    AfterFlush,
+    /// When the requests of both sides are answered, or after this long. New ones are refused.
+    AfterAnswers {
+        /// The time that is allowed.
+        within: Duration,
+    },
+}
+
+/// Counts of what went over a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Frames that came in.
+    pub frames_in: u64,
+    /// Bytes that came in, headers included.
+    pub bytes_in: u64,
+    /// Frames that were queued for the peer.
+    pub frames_out: u64,
+    /// Bytes that were queued for the peer, headers included.
+    pub bytes_out: u64,
+    /// Answers to calls that had been abandoned or had timed out, or had been answered before.
+    pub late_answers: u64,
+    /// Requests of the peer that were answered with "overloaded".
+    pub overloaded: u64,
+}
+
+/// When something is due, and what.
+pub(super) type Due = (Instant, TimeoutReason);

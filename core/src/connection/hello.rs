@@ -1,0 +1,116 @@
+//! Hello: how two Rust peers agree on a codec, on limits and on types.
+//!
+//! It is an ordinary request `["$hello", [{...}], {}]`, so that a peer which has never heard of it answers
+//! with an ordinary failure. No name that Python can expose has a `$` in it.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::config::{Config, Limits};
+use crate::wire::codec::{Cursor, Item};
+use crate::wire::{Codec, Payload, Types};
+
+/// The reserved path.
+pub(super) const PATH: &str = "$hello";
+/// The version of the extensions that this crate speaks.
+const VERSION: u32 = 1;
+/// Names beyond these are not read.
+const MAX_NAMES: usize = 256;
+/// A peer that says it reads less than this is not believed: no failure would reach it.
+const LEAST_FRAME: usize = 4096;
+
+/// What one side says of itself. Unknown fields are ignored, missing ones have a meaning, so that either
+/// side may be newer.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hello {
+    version: u32,
+    /// In the question: what is offered, best first. In the answer: the one that was chosen.
+    codecs: Vec<String>,
+    #[serde(default)]
+    max_frame: Option<u32>,
+    #[serde(default)]
+    max_calls: Option<u32>,
+    #[serde(default)]
+    extensions: Vec<String>,
+    /// The types in the order of their ids, which holds for both sides.
+    #[serde(default)]
+    types: Vec<String>,
+}
+
+/// What follows from a [`Hello`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Agreed {
+    pub(super) codec: Codec,
+    pub(super) types: Types,
+    /// What the peer reads, in bytes.
+    pub(super) max_frame: Option<usize>,
+    /// How many requests the peer handles at a time.
+    pub(super) max_calls: Option<usize>,
+}
+
+impl Hello {
+    pub(super) fn offer(codecs: &[Codec], types: &Types, limits: &Limits) -> Self {
+        Self {
+            version: VERSION,
+            codecs: codecs.iter().map(|codec| codec.name().to_owned()).collect(),
+            max_frame: u32::try_from(limits.max_frame).ok(),
+            max_calls: u32::try_from(limits.max_calls_in).ok(),
+            extensions: Vec::new(),
+            types: types.names().map(str::to_owned).collect(),
+        }
+    }
+
+    /// The content of the question.
+    pub(super) fn question(&self) -> impl Serialize {
+        (PATH, (self,), Empty {})
+    }
+
+    /// Reads the peer's question, if `content` is one.
+    pub(super) fn parse_question(content: &Payload) -> Option<Self> {
+        // A look before decoding: other requests should cost next to nothing.
+        let mut cursor = Cursor::new(content.notation(), content.bytes(), content.scope().budget());
+        if cursor.peek().ok()? != Item::Array {
+            return None;
+        }
+        let mut sequence = cursor.begin_array().ok()?;
+        if !cursor.next(&mut sequence).ok()? || cursor.str().ok()? != PATH {
+            return None;
+        }
+        let (_path, (hello,), _kwargs): (Cow<'_, str>, (Self,), Empty) = content.decode().ok()?;
+        Some(hello)
+    }
+
+    /// What a listener with `config` makes of the question, and its answer; nothing if there is no
+    /// common codec.
+    pub(super) fn choose(&self, config: &Config) -> Option<(Agreed, Self)> {
+        let agreed = self.agreed(self.find_codec(&config.accept)?);
+        let answer = Self::offer(&[agreed.codec], &agreed.types, &config.limits);
+        Some((agreed, answer))
+    }
+
+    /// What a dialler that offered `codecs` makes of the answer.
+    pub(super) fn accept(&self, codecs: &[Codec], types: &Types) -> Option<Agreed> {
+        let codec = self.find_codec(codecs)?;
+        // The dialler's list holds, whatever the answer says.
+        Some(Agreed { types: types.clone(), ..self.agreed(codec) })
+    }
+
+    fn find_codec(&self, known: &[Codec]) -> Option<Codec> {
+        let by_name = |name: &String| known.iter().find(|codec| codec.name() == name);
+        self.codecs.iter().take(MAX_NAMES).find_map(by_name).copied()
+    }
+
+    fn agreed(&self, codec: Codec) -> Agreed {
+        Agreed {
+            codec,
+            types: Types::new(self.types.iter().take(MAX_NAMES).map(String::as_str)),
+            max_frame: self.max_frame.map(|limit| (limit as usize).max(LEAST_FRAME)),
+            max_calls: self.max_calls.map(|limit| (limit as usize).max(1)),
+        }
+    }
+}
+
+/// An empty map.
+#[derive(Debug, Serialize, Deserialize)]
+struct Empty {}

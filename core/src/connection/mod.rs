@@ -1,0 +1,375 @@
+//! One byte stream: requests, answers, deadlines, limits, Hello, closing.
+
+mod command;
+mod config;
+mod event;
+mod hello;
+mod inbound;
+mod outbox;
+mod pending;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use config::{CallOptions, Config, Limits, Negotiate, Side};
+pub use event::{
+    CallError, CallId, Close, CloseReason, Event, Refused, ReplyToken, Request, Stats,
+    TimeoutReason, Why,
+};
+pub use outbox::Transmit;
+
+pub(crate) use pending::Pending;
+
+use crate::wire::{Codec, Deframer, Scope};
+use event::Due;
+use outbox::Outbox;
+
+/// One end of a byte stream as a state machine: requests and answers in both directions.
+///
+/// It does no I/O and reads no clock. Its owner moves bytes and tells the time:
+///
+/// - **inputs**: [`handle_input`](Self::handle_input) (or [`handle_frame`](Self::handle_frame)),
+///   [`handle_eof`](Self::handle_eof), [`handle_lost`](Self::handle_lost),
+///   [`handle_transmitted`](Self::handle_transmitted), [`handle_timeout`](Self::handle_timeout);
+/// - **commands**: [`call`](Self::call) and its variants, [`abandon`](Self::abandon),
+///   [`answer`](Self::answer) and its variants, [`close`](Self::close);
+/// - **outputs**, to be asked for after any of these, in any order, until they have nothing more:
+///   [`poll_transmit`](Self::poll_transmit), [`poll_event`](Self::poll_event), and then
+///   [`poll_timeout`](Self::poll_timeout).
+///
+/// `X` is whatever the owner needs to have back when a call ends: a reply slot, a closure, a number. It
+/// is kept with the call and comes with [`Event::Answer`].
+///
+/// # Contract
+///
+/// - **T1, no hidden output.** Everything that an input or a command causes can be polled at once.
+///   `poll_timeout` speaks of the future only; if it says `t`, then `handle_timeout(t)` makes progress.
+/// - **T2, quiescence.** Without input the polls return `None` after finitely many calls, and stay so.
+/// - **T3, time does not go back.** A `now` before the last one counts as the last one.
+/// - **T4, one end per call.** Each call that is taken ends in exactly one [`Event::Answer`], or in one
+///   [`abandon`](Self::abandon) that returns its context.
+/// - **T5, closed once.** [`Event::Closed`] comes exactly once and last. From then on commands are
+///   refused and there is nothing to transmit.
+/// - **T6, no matter how it is cut.** Input gives the same events however it is split.
+/// - **T7, determinism.** Same inputs, same outputs, byte for byte.
+/// - **T8, spurious calls are harmless.** `handle_timeout` too early and empty input change nothing.
+///
+/// Reading never waits for writing: a full output refuses our own calls, but input is always taken.
+///
+/// # Example
+///
+/// ```
+/// use aiomas_core::connection::{Config, Connection, Event, Side};
+/// use bytes::{Buf, BytesMut};
+/// use std::{sync::Arc, time::Instant};
+///
+/// let (config, now) = (Arc::new(Config::default()), Instant::now());
+/// let mut client = Connection::<&str>::new(config.clone(), Side::Dialler, now);
+/// let mut server = Connection::<()>::new(config, Side::Listener, now);
+///
+/// client.call(now, &"ping", Default::default(), "context").unwrap();
+/// let mut sent = client.poll_transmit().unwrap();
+/// server.handle_input(now, &mut BytesMut::from(&sent.copy_to_bytes(sent.remaining())[..]));
+///
+/// let request = std::iter::from_fn(|| server.poll_event())
+///     .find_map(|event| match event { Event::Request(request) => Some(request), _ => None })
+///     .unwrap();
+/// assert_eq!(request.content.decode::<String>().unwrap(), "ping");
+/// server.reply(now, request.token, &"pong").unwrap();
+/// let mut sent = server.poll_transmit().unwrap();
+/// client.handle_input(now, &mut BytesMut::from(&sent.copy_to_bytes(sent.remaining())[..]));
+///
+/// let answer = std::iter::from_fn(|| client.poll_event())
+///     .find_map(|event| match event { Event::Answer { ctx, result, .. } => Some((ctx, result)), _ => None })
+///     .unwrap();
+/// assert_eq!(answer.0, "context");
+/// assert_eq!(answer.1.unwrap().decode::<String>().unwrap(), "pong");
+/// ```
+#[derive(Debug)]
+pub struct Connection<X> {
+    config: Arc<Config>,
+    side: Side,
+    state: State,
+    /// The latest time we were told.
+    now: Instant,
+    /// What we write.
+    codec: Codec,
+    /// Whether that is what we were last addressed in.
+    follows: bool,
+    /// The peer has closed its side.
+    eof: bool,
+    scope: Scope,
+    deframer: Deframer,
+    outbox: Outbox,
+    events: VecDeque<Event<X>>,
+    pending: Pending<X>,
+    /// Requests of the peer that have not been answered, and their bytes.
+    calls_in: usize,
+    input_bytes: usize,
+    /// The least of our limits and the peer's.
+    max_calls_out: usize,
+    max_frame_out: usize,
+    /// A call was refused because of the output; `Writable` is owed.
+    blocked: bool,
+    last_input: Instant,
+    stats: Stats,
+    /// For codecs that write a whole message elsewhere first.
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Waiting for the answer to our Hello.
+    Opening {
+        hello: u64,
+        until: Instant,
+    },
+    Open,
+    /// No new calls. Closes when all is answered (unless it need not be) and written.
+    Draining {
+        until: Option<Instant>,
+        reason: CloseReason,
+        answers: bool,
+    },
+    Closed,
+}
+
+impl<X> Connection<X> {
+    /// A connection on a stream that has just been opened.
+    #[must_use]
+    pub fn new(config: Arc<Config>, side: Side, now: Instant) -> Self {
+        let limits = &config.limits;
+        let mut connection = Self {
+            side,
+            state: State::Open,
+            now,
+            codec: config.negotiate.base(),
+            follows: side == Side::Listener,
+            eof: false,
+            scope: Scope::new(config.types.clone(), limits.budget),
+            deframer: Deframer::new(limits.max_frame),
+            outbox: Outbox::default(),
+            events: VecDeque::new(),
+            pending: Pending::new(),
+            calls_in: 0,
+            input_bytes: 0,
+            max_calls_out: limits.max_calls_out,
+            max_frame_out: limits.max_frame.min(u32::MAX as usize),
+            blocked: false,
+            last_input: now,
+            stats: Stats::default(),
+            scratch: Vec::new(),
+            config,
+        };
+        if !connection.say_hello() {
+            connection.events.push_back(Event::Open { codec: connection.codec });
+        }
+        connection
+    }
+
+    /// The stream's scope, in which content for it is encoded.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Puts `scope` in the place of the connection's own, for what is decoded from now on. For owners
+    /// that give values an [origin](Scope::with_origin).
+    pub fn set_scope(&mut self, scope: Scope) {
+        self.scope = scope;
+    }
+
+    /// What we write at present.
+    #[must_use]
+    pub const fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Which end this is.
+    #[must_use]
+    pub const fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Whether it is worth reading from the stream.
+    #[must_use]
+    pub const fn wants_read(&self) -> bool {
+        !self.eof && !self.is_closed()
+    }
+
+    /// Whether [`Event::Closed`] has been queued, or polled.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Whether calls are taken.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open | State::Opening { .. })
+    }
+
+    /// Our calls in flight.
+    #[must_use]
+    pub const fn calls_out(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The peer's requests that have not been answered.
+    #[must_use]
+    pub const fn calls_in(&self) -> usize {
+        self.calls_in
+    }
+
+    /// Counts of what went over the connection.
+    #[must_use]
+    pub const fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The bytes to be written next. They belong to the caller, who tells
+    /// [`handle_transmitted`](Self::handle_transmitted) as they are written.
+    #[must_use = "these bytes are not returned again"]
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        let mut transmit = Transmit::default();
+        self.refill(&mut transmit).then_some(transmit)
+    }
+
+    /// As [`poll_transmit`](Self::poll_transmit), into a `transmit` that has been written: its memory is
+    /// used again. Says whether there was anything; while `transmit` has something left, there is not.
+    #[must_use = "these bytes are not returned again"]
+    pub fn refill(&mut self, transmit: &mut Transmit) -> bool {
+        self.outbox.take(transmit)
+    }
+
+    /// What happened next.
+    #[must_use = "this event is not returned again"]
+    pub fn poll_event(&mut self) -> Option<Event<X>> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) should be called, if nothing happens before. It
+    /// changes with any input or command.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_timeout().map(|(at, _)| at)
+    }
+
+    /// What [`poll_timeout`](Self::poll_timeout) is for.
+    #[must_use]
+    pub fn timeout_reason(&self) -> Option<TimeoutReason> {
+        self.next_timeout().map(|(_, reason)| reason)
+    }
+
+    fn next_timeout(&self) -> Option<Due> {
+        let state = match &self.state {
+            State::Closed => return None,
+            State::Opening { until, .. } => Some((*until, TimeoutReason::Handshake)),
+            State::Draining { until, .. } => until.map(|until| (until, TimeoutReason::Drain)),
+            State::Open => None,
+        };
+        let call = self.pending.next_deadline().map(|at| (at, TimeoutReason::Call));
+        let earliest = |a: Due, b: Due| if b.0 < a.0 { b } else { a };
+        state.into_iter().chain(call).chain(self.idle_timeout()).reduce(earliest)
+    }
+
+    fn idle_timeout(&self) -> Option<Due> {
+        let at = self.last_input.checked_add(self.config.idle?)?;
+        self.is_open().then_some((at, TimeoutReason::Idle))
+    }
+
+    /// Tells that the time is `now`: ends calls and closes the connection where that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        while let Some((id, ctx, after)) = self.pending.expire(self.now) {
+            let result = Err(CallError::TimedOut { after });
+            self.events.push_back(Event::Answer { id: CallId(id), ctx, result });
+        }
+        match self.next_timeout() {
+            Some((at, reason)) if at <= self.now => self.finish(CloseReason::TimedOut(reason)),
+            _ => self.finish_if_drained(),
+        }
+    }
+
+    /// Tells that `bytes` of what [`poll_transmit`](Self::poll_transmit) gave have been written.
+    pub fn handle_transmitted(&mut self, now: Instant, bytes: usize) {
+        self.advance(now);
+        self.outbox.transmitted(bytes);
+        if self.blocked
+            && self.is_open()
+            && self.outbox.held() <= self.config.limits.output_high / 2
+        {
+            self.blocked = false;
+            self.events.push_back(Event::Writable);
+        }
+        self.finish_if_drained();
+    }
+
+    /// Tells that the peer has closed its side, with `unread` bytes of an unfinished frame left over.
+    ///
+    /// Our calls are lost. Requests of the peer can still be answered for
+    /// [`Config::linger`](Config::linger), in case it has closed only one direction.
+    pub fn handle_eof(&mut self, now: Instant, unread: usize) {
+        self.advance(now);
+        if !self.wants_read() {
+            return;
+        }
+        self.eof = true;
+        if unread > 0 {
+            self.finish(CloseReason::Truncated { unread });
+            return;
+        }
+        let linger = self.now.checked_add(self.config.linger);
+        let (until, reason, answers) = match &self.state {
+            // It follows our closing, which must not take longer for it.
+            State::Draining { until, reason, answers } => {
+                ((*until).into_iter().chain(linger).min(), reason.clone(), *answers)
+            }
+            _ => (linger, CloseReason::Peer, true),
+        };
+        self.lose_calls(&reason);
+        self.state = State::Draining { until, reason, answers };
+        self.finish_if_drained();
+    }
+
+    /// Tells that the stream is broken. Nothing can be written any more.
+    pub fn handle_lost(&mut self, now: Instant, why: std::io::ErrorKind) {
+        self.advance(now);
+        self.finish(CloseReason::Broken(why));
+    }
+
+    fn advance(&mut self, now: Instant) {
+        if now > self.now {
+            self.now = now;
+        }
+    }
+
+    /// Closes now, for `reason`.
+    fn finish(&mut self, reason: CloseReason) {
+        if self.is_closed() {
+            return;
+        }
+        self.lose_calls(&reason);
+        self.outbox.clear();
+        self.events.push_back(Event::Closed { reason });
+        self.state = State::Closed;
+    }
+
+    fn finish_if_drained(&mut self) {
+        let State::Draining { reason, answers, .. } = &self.state else {
+            return;
+        };
+        let answered = !answers || (self.calls_in == 0 && self.pending.len() == 0);
+        if answered && self.outbox.held() == 0 {
+            self.finish(reason.clone());
+        }
+    }
+
+    fn lose_calls(&mut self, reason: &CloseReason) {
+        for (id, ctx) in self.pending.drain() {
+            let result = Err(CallError::Lost(reason.clone()));
+            self.events.push_back(Event::Answer { id: CallId(id), ctx, result });
+        }
+    }
+}

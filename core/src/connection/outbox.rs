@@ -1,0 +1,239 @@
+//! Bytes on their way out.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+
+use crate::wire::{Body, HEADER};
+
+/// Bytes to be written to the peer, in order.
+///
+/// It owns its bytes, so nothing of the connection is borrowed while they are written. Write
+/// [`chunks_vectored`](Buf::chunks_vectored), [`advance`](Buf::advance), and tell
+/// [`Connection::handle_transmitted`](super::Connection::handle_transmitted).
+#[derive(Debug, Default)]
+pub struct Transmit {
+    /// Everything but the large bodies.
+    buffer: Vec<u8>,
+    /// How much of the buffer has been written.
+    at: usize,
+    /// Where in the buffer large bodies belong.
+    bodies: VecDeque<(usize, Bytes)>,
+}
+
+impl Transmit {
+    /// What comes next of the buffer, up to the next body.
+    fn head(&self) -> &[u8] {
+        let end = self.bodies.front().map_or(self.buffer.len(), |(at, _)| *at);
+        &self.buffer[self.at..end]
+    }
+
+    fn len(&self) -> usize {
+        self.buffer.len() - self.at + self.bodies.iter().map(|(_, body)| body.len()).sum::<usize>()
+    }
+}
+
+impl Buf for Transmit {
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    fn has_remaining(&self) -> bool {
+        self.at < self.buffer.len() || !self.bodies.is_empty()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match (self.head(), self.bodies.front()) {
+            ([], Some((_, body))) => body,
+            (head, _) => head,
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        let mut push = |chunk: &'a [u8]| match slices.get_mut(count) {
+            Some(slice) if !chunk.is_empty() => {
+                *slice = IoSlice::new(chunk);
+                count += 1;
+            }
+            _ => {}
+        };
+        let mut at = self.at;
+        for (end, body) in &self.bodies {
+            push(&self.buffer[at..*end]);
+            push(body);
+            at = *end;
+        }
+        push(&self.buffer[at..]);
+        count
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        loop {
+            let head = self.head().len();
+            let step = count.min(head);
+            self.at += step;
+            count -= step;
+            let Some((_, body)) = self.bodies.front_mut().filter(|_| step == head) else { break };
+            if count < body.len() {
+                body.advance(count);
+                return;
+            }
+            count -= body.len();
+            self.bodies.pop_front();
+        }
+        assert!(count == 0, "advanced beyond the end of a Transmit");
+    }
+}
+
+/// Frames that have not been taken yet, and a count of the bytes that have been taken but not written.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    queue: Transmit,
+    /// The bytes in `queue.bodies`.
+    bodies: usize,
+    in_transit: usize,
+}
+
+/// Bodies from this size on are sent as they are instead of being copied behind the envelope.
+const LARGE: usize = 1024;
+/// So much room is made for a frame to begin with. Most need no more.
+const ROOM: usize = 256;
+/// A buffer that has grown beyond this for once is not kept.
+const KEPT: usize = 64 * 1024;
+
+impl Outbox {
+    /// All bytes that the peer has not read yet, as far as we know.
+    pub(super) fn held(&self) -> usize {
+        self.queue.buffer.len() + self.bodies + self.in_transit
+    }
+
+    /// Begins a frame: the buffer to write its payload to, and where the frame begins in it.
+    pub(super) fn begin(&mut self) -> (&mut Vec<u8>, usize) {
+        let buffer = &mut self.queue.buffer;
+        if buffer.capacity() - buffer.len() < ROOM {
+            buffer.reserve(ROOM);
+        }
+        let start = buffer.len();
+        buffer.extend_from_slice(&[0; HEADER]);
+        (buffer, start)
+    }
+
+    /// Completes the frame that begins at `start`, to a payload of `length` bytes.
+    pub(super) fn finish(&mut self, start: usize, length: usize) {
+        // The caller has checked the length against a limit below 4 GiB.
+        let header = (length as u32).to_be_bytes();
+        self.queue.buffer[start..start + HEADER].copy_from_slice(&header);
+    }
+
+    /// Puts an encoded body and the envelope's `tail` into the frame that is being written.
+    pub(super) fn put(&mut self, body: &Body, tail: &[u8]) {
+        match body.shared() {
+            Some(body) if body.len() >= LARGE => {
+                self.bodies += body.len();
+                self.queue.bodies.push_back((self.queue.buffer.len(), body.clone()));
+            }
+            _ => self.queue.buffer.extend_from_slice(body.bytes()),
+        }
+        self.queue.buffer.extend_from_slice(tail);
+    }
+
+    /// Takes back the frame that begins at `start`.
+    pub(super) fn cancel(&mut self, start: usize) {
+        self.queue.buffer.truncate(start);
+    }
+
+    /// Moves what is queued into `transmit`, if that has been written; its buffer is used again.
+    pub(super) fn take(&mut self, transmit: &mut Transmit) -> bool {
+        // A body follows its header, so what is queued begins in the buffer.
+        if self.queue.buffer.is_empty() || transmit.has_remaining() {
+            return false;
+        }
+        self.in_transit = self.held();
+        self.bodies = 0;
+        std::mem::swap(&mut self.queue, transmit);
+        self.queue.at = 0;
+        if self.queue.buffer.capacity() > KEPT {
+            self.queue.buffer = Vec::new();
+        } else {
+            self.queue.buffer.clear();
+        }
+        true
+    }
+
+    /// Notes that `bytes` have been written. More than were taken count as all.
+    pub(super) fn transmitted(&mut self, bytes: usize) {
+        self.in_transit = self.in_transit.saturating_sub(bytes);
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(outbox: &mut Outbox, head: &[u8], body: &[u8], tail: &[u8]) -> Vec<u8> {
+        let (out, start) = outbox.begin();
+        out.extend_from_slice(head);
+        let notation = crate::wire::Notation::MsgPack;
+        outbox.put(&Body::from_encoded(notation, Bytes::copy_from_slice(body)), tail);
+        let payload = [head, body, tail].concat();
+        outbox.finish(start, payload.len());
+        [&(payload.len() as u32).to_be_bytes(), &payload[..]].concat()
+    }
+
+    /// Whatever number of bytes each write takes, they come out in order.
+    #[test]
+    fn large_bodies_stay_in_their_places() {
+        let large: Vec<u8> = (0..3 * LARGE).map(|i| i as u8).collect();
+        for step in [1, 2, 7, 1023, 1024, 1025, 3000, 100_000] {
+            let mut outbox = Outbox::default();
+            let mut expected = Vec::new();
+            for body in [&large[..10], &large, &large[1..], b"", &large[..LARGE], b"x"] {
+                expected.extend(frame(&mut outbox, b"<", body, b">"));
+            }
+            assert_eq!(outbox.held(), expected.len());
+            let mut transmit = Transmit::default();
+            assert!(outbox.take(&mut transmit));
+            assert_eq!(transmit.remaining(), expected.len());
+            let mut written = Vec::new();
+            while transmit.has_remaining() {
+                let mut slices = [IoSlice::new(&[]); 3];
+                let count = transmit.chunks_vectored(&mut slices);
+                assert_eq!(&*slices[0], transmit.chunk());
+                let bytes = slices[..count].iter().flat_map(|slice| slice.to_vec());
+                let before = written.len();
+                written.extend(bytes.take(step));
+                let count = written.len() - before;
+                transmit.advance(count);
+                outbox.transmitted(count);
+            }
+            assert!(written == expected, "in steps of {step}");
+            assert_eq!(outbox.held(), 0);
+            assert!(!outbox.take(&mut transmit));
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_but_not_kept_for_ever() {
+        let (mut outbox, mut transmit) = (Outbox::default(), Transmit::default());
+        frame(&mut outbox, &[0; 100], b"", b"");
+        assert!(outbox.take(&mut transmit));
+        frame(&mut outbox, b"more", b"", b"");
+        assert!(!outbox.take(&mut transmit), "it has not been written");
+        transmit.advance(transmit.remaining());
+        assert!(outbox.take(&mut transmit));
+        assert!(outbox.queue.buffer.capacity() >= 100);
+        frame(&mut outbox, &vec![0; KEPT + 1], b"", b"");
+        transmit.advance(transmit.remaining());
+        assert!(outbox.take(&mut transmit));
+        transmit.advance(transmit.remaining());
+        frame(&mut outbox, b"", b"", b"");
+        assert!(outbox.take(&mut transmit));
+        assert_eq!(outbox.queue.buffer.capacity(), 0);
+    }
+}

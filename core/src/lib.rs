@@ -1,0 +1,5 @@
+//! The aiomas protocol as state machines over byte buffers.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod connection;
+pub mod wire;

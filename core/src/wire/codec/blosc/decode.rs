@@ -1,0 +1,195 @@
+use miniz_oxide::inflate::decompress_slice_iter_to_slice as inflate;
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use ruzstd::io::Read as _;
+
+use super::{BloscError, COMPRESSOR_SHIFT, Fault, HEADER, Header, Shuffle, WORD, blosclz, shuffle};
+
+/// Decompresses a frame whose data has at most `max` bytes.
+///
+/// Nothing is allocated before the header, the offsets and the lengths of all parts are checked: blocks
+/// may not share bytes, and no part may be shorter than its compressor can make it. So a frame only
+/// costs memory that its bytes could fill: 255 times its length for BloscLZ and LZ4, 1032 times for
+/// zlib, 32768 times for Zstandard; with the working space, up to 3 times its data, and 512 KiB.
+///
+/// # Errors
+/// The frame is malformed, compressed with something unknown, or its data is longer than `max`.
+pub fn decompress(frame: &[u8], max: usize) -> Result<Vec<u8>, BloscError> {
+    let header = Header::parse(frame, max)?;
+    if header.data_len == 0 {
+        return Ok(Vec::new());
+    }
+    if header.is_stored() {
+        let stored = frame.get(HEADER..).unwrap_or_default();
+        if stored.len() != header.data_len {
+            return Err(BloscError::Stored { stored: stored.len(), data_len: header.data_len });
+        }
+        return Ok(stored.to_vec());
+    }
+    let mut decoder = Decoder::new(&header)?;
+    let blocks = Blocks::new(frame, &header)?;
+    blocks.check(decoder.max_expansion())?;
+
+    let mut data = Vec::with_capacity(header.data_len);
+    let mut shuffled = Vec::new();
+    for index in 0..header.blocks() {
+        let len = header.data_of(index).len();
+        let order = header.shuffle(len);
+        if order == Shuffle::None {
+            let start = data.len();
+            data.resize(start + len, 0);
+            blocks.decode(index, &mut decoder, &mut data[start..])?;
+            continue;
+        }
+        shuffled.resize(len, 0);
+        blocks.decode(index, &mut decoder, &mut shuffled)?;
+        match order {
+            Shuffle::Bit => shuffle::bit_unshuffle(header.type_size, &shuffled, &mut data),
+            _ => shuffle::unshuffle(header.type_size, &shuffled, &mut data),
+        }
+    }
+    Ok(data)
+}
+
+/// The blocks of a frame.
+struct Blocks<'a> {
+    frame: &'a [u8],
+    header: &'a Header,
+    /// The offset of each block, in bytes from the start of the frame.
+    offsets: &'a [[u8; WORD]],
+}
+
+impl<'a> Blocks<'a> {
+    fn new(frame: &'a [u8], header: &'a Header) -> Result<Self, BloscError> {
+        let blocks = header.blocks();
+        let (offsets, _) = frame.get(HEADER..).unwrap_or_default().as_chunks();
+        let offsets = offsets.get(..blocks).ok_or(BloscError::Table { blocks })?;
+        Ok(Self { frame, header, offsets })
+    }
+
+    /// Checks where the blocks are, and that they could expand to what is announced.
+    fn check(&self, max_expansion: usize) -> Result<(), BloscError> {
+        let mut left = self.frame.len() - HEADER - WORD * self.offsets.len();
+        for index in 0..self.offsets.len() {
+            let expected = self.part_len(index);
+            self.for_each_part(index, |part| {
+                left = left.checked_sub(WORD + part.len()).ok_or(Fault::Overlap)?;
+                if part.len().saturating_mul(max_expansion) < expected {
+                    return Err(Fault::Expansion { length: part.len(), expected });
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Decompresses block `index` to `out`, whose bytes are then still shuffled.
+    fn decode(
+        &self,
+        index: usize,
+        decoder: &mut Decoder,
+        out: &mut [u8],
+    ) -> Result<(), BloscError> {
+        let expected = self.part_len(index);
+        let mut outs = out.chunks_exact_mut(expected);
+        self.for_each_part(index, |part| {
+            let fault = Fault::Corrupt { expected };
+            let out = outs.next().ok_or(fault)?;
+            if part.len() == expected {
+                out.copy_from_slice(part);
+                return Ok(());
+            }
+            if decoder.decode(part, out) { Ok(()) } else { Err(fault) }
+        })
+    }
+
+    /// The length in bytes of the data of each part of block `index`.
+    fn part_len(&self, index: usize) -> usize {
+        let len = self.header.data_of(index).len();
+        len / self.header.parts(len)
+    }
+
+    fn for_each_part(
+        &self,
+        index: usize,
+        mut visit: impl FnMut(&'a [u8]) -> Result<(), Fault>,
+    ) -> Result<(), BloscError> {
+        let mut visit_all = || {
+            let offset = u32::from_le_bytes(self.offsets.get(index).copied().unwrap_or_default());
+            let mut at = offset as usize;
+            if at < HEADER + WORD * self.offsets.len() {
+                return Err(Fault::Offset { offset });
+            }
+            for _ in 0..self.header.parts(self.header.data_of(index).len()) {
+                let rest = self.frame.get(at..).unwrap_or_default();
+                let (length, rest) = rest.split_first_chunk().ok_or(Fault::Offset { offset })?;
+                let length = u32::from_le_bytes(*length);
+                let fault = Fault::PartLength { length, at };
+                let part = rest.get(..length as usize).ok_or(fault)?;
+                visit(part)?;
+                at += WORD + part.len();
+            }
+            Ok(())
+        };
+        visit_all().map_err(|fault| BloscError::Block { block: index, fault })
+    }
+}
+
+/// What decompresses the parts of a frame.
+enum Decoder {
+    BloscLz,
+    Lz4,
+    Zlib,
+    Zstd(Box<FrameDecoder>),
+}
+
+impl Decoder {
+    fn new(header: &Header) -> Result<Self, BloscError> {
+        match (header.flags >> COMPRESSOR_SHIFT, header.compressor_version) {
+            (0, 1) => Ok(Self::BloscLz),
+            (1, 1) => Ok(Self::Lz4),
+            (2, 1) => Err(BloscError::Snappy),
+            (3, 1) => Ok(Self::Zlib),
+            (4, 1) => Ok(Self::Zstd(Box::new(FrameDecoder::new()))),
+            (code, version) => Err(BloscError::Compressor { code, version }),
+        }
+    }
+
+    /// To how many bytes one compressed byte expands at most.
+    const fn max_expansion(&self) -> usize {
+        match self {
+            // A byte that continues the length of a match.
+            Self::BloscLz | Self::Lz4 => 255,
+            // A match of 258 bytes in two bits.
+            Self::Zlib => 258 * 4,
+            // A block of 128 KiB in four bytes.
+            Self::Zstd(_) => (128 << 10) / 4,
+        }
+    }
+
+    /// Decompresses `part` to exactly `out`; never more than that, apart from one block of Zstandard.
+    fn decode(&mut self, part: &[u8], out: &mut [u8]) -> bool {
+        match self {
+            Self::BloscLz => blosclz::decompress(part, out),
+            Self::Lz4 => {
+                lz4_flex::block::decompress_into(part, out).is_ok_and(|len| len == out.len())
+            }
+            Self::Zlib => {
+                inflate(out, [part].into_iter(), true, false).is_ok_and(|len| len == out.len())
+            }
+            Self::Zstd(decoder) => unzstd(decoder, part, out).unwrap_or(false),
+        }
+    }
+}
+
+/// `None` and `false` are failures.
+fn unzstd(decoder: &mut FrameDecoder, mut part: &[u8], out: &mut [u8]) -> Option<bool> {
+    // The window may be allocated at once. c-blosc never has one that exceeds the data; other writers
+    // may announce their usual one, whatever the data.
+    const USUAL_WINDOW: usize = 512 << 10;
+    decoder.set_max_window_size(out.len().next_power_of_two().max(USUAL_WINDOW) as u64);
+    decoder.init(&mut part).ok()?;
+    let enough = BlockDecodingStrategy::UptoBytes(out.len() + 1);
+    let finished = decoder.decode_blocks(&mut part, enough).ok()?;
+    let written = decoder.read(out).ok()?;
+    Some(finished && part.is_empty() && written == out.len() && decoder.can_collect() == 0)
+}

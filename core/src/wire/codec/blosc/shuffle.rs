@@ -1,0 +1,230 @@
+//! Reordering of the bytes, or bits, of a block of elements.
+//!
+//! What is left after the last whole element is copied as it is.
+
+use std::array;
+use std::mem::swap;
+
+/// How many elements are reordered at a time, so that all steps stay in the nearest cache.
+const TILE: usize = 64;
+/// The number of elements that the bit shuffles take at a time.
+const GROUP: usize = 8;
+
+/// Puts the first bytes of all elements first, then the second ones, and so on. `src` and `dst` have the
+/// same length.
+pub(super) fn shuffle(type_size: usize, src: &[u8], dst: &mut [u8]) {
+    let elements = src.len() / type_size;
+    let (src, src_rest) = src.split_at(elements * type_size);
+    let (dst, dst_rest) = dst.split_at_mut(elements * type_size);
+    dst_rest.copy_from_slice(src_rest);
+    if elements == 0 {
+        return;
+    }
+    let done = match type_size {
+        2 => shuffle_tiles::<2>(src, dst),
+        4 => shuffle_tiles::<4>(src, dst),
+        8 => shuffle_tiles::<8>(src, dst),
+        16 => shuffle_tiles::<16>(src, dst),
+        _ => 0,
+    };
+    for (byte, plane) in dst.chunks_exact_mut(elements).enumerate() {
+        let bytes = src.iter().skip(done * type_size + byte).step_by(type_size);
+        for (dst, src) in plane.iter_mut().skip(done).zip(bytes) {
+            *dst = *src;
+        }
+    }
+}
+
+/// Undoes [`shuffle`]; appends to `out`.
+pub(super) fn unshuffle(type_size: usize, src: &[u8], out: &mut Vec<u8>) {
+    let elements = src.len() / type_size;
+    let (src, src_rest) = src.split_at(elements * type_size);
+    let done = match type_size {
+        2 => unshuffle_tiles::<2>(src, out),
+        4 => unshuffle_tiles::<4>(src, out),
+        8 => unshuffle_tiles::<8>(src, out),
+        16 => unshuffle_tiles::<16>(src, out),
+        _ => 0,
+    };
+    let start = out.len();
+    out.resize(start + (elements - done) * type_size, 0);
+    for byte in 0..type_size {
+        let plane = &src[byte * elements..][..elements];
+        let bytes = out.iter_mut().skip(start + byte).step_by(type_size);
+        for (dst, src) in bytes.zip(&plane[done..]) {
+            *dst = *src;
+        }
+    }
+    out.extend_from_slice(src_rest);
+}
+
+/// Does [`shuffle`] for elements of `N` bytes, a power of two, as far as there are whole tiles. Returns
+/// the number of elements done.
+///
+/// To separate the bytes at even and odd places is what compilers have vector code for. Done once for
+/// each binary digit of a byte's place in its element, it leaves the bytes in the order of that place.
+fn shuffle_tiles<const N: usize>(src: &[u8], dst: &mut [u8]) -> usize {
+    let elements = src.len() / N;
+    let (mut from, mut to) = (&mut [[0; TILE]; N], &mut [[0; TILE]; N]);
+    for (index, src) in src.chunks_exact(N * TILE).enumerate() {
+        let (even, odd) = from.split_at_mut(N / 2);
+        deinterleave(src, even.as_flattened_mut(), odd.as_flattened_mut());
+        for _ in 1..N.ilog2() {
+            let (even, odd) = to.split_at_mut(N / 2);
+            deinterleave(from.as_flattened(), even.as_flattened_mut(), odd.as_flattened_mut());
+            swap(&mut from, &mut to);
+        }
+        for (plane, bytes) in dst.chunks_exact_mut(elements).zip(&*from) {
+            plane[index * TILE..][..TILE].copy_from_slice(bytes);
+        }
+    }
+    elements - elements % TILE
+}
+
+/// Undoes [`shuffle_tiles`]; appends to `out`.
+fn unshuffle_tiles<const N: usize>(src: &[u8], out: &mut Vec<u8>) -> usize {
+    let elements = src.len() / N;
+    let (mut from, mut to) = (&mut [[0; TILE]; N], &mut [[0; TILE]; N]);
+    let planes: [&[[u8; TILE]]; N] =
+        array::from_fn(|byte| src[byte * elements..][..elements].as_chunks().0);
+    let tiles = elements / TILE;
+    for index in 0..tiles {
+        let (even, odd) = planes.split_at(N / 2);
+        for ((even, odd), pairs) in even.iter().zip(odd).zip(from.chunks_exact_mut(2)) {
+            interleave(&even[index], &odd[index], pairs.as_flattened_mut());
+        }
+        for _ in 1..N.ilog2() {
+            let (even, odd) = from.split_at(N / 2);
+            interleave(even.as_flattened(), odd.as_flattened(), to.as_flattened_mut());
+            swap(&mut from, &mut to);
+        }
+        out.extend_from_slice(from.as_flattened());
+    }
+    tiles * TILE
+}
+
+/// Separates the bytes at even places of `src` from those at odd ones.
+#[inline(always)]
+fn deinterleave(src: &[u8], even: &mut [u8], odd: &mut [u8]) {
+    let (pairs, _) = src.as_chunks();
+    // Two loops, in 16-bit arithmetic: a plain one does not become vector code.
+    for (even, pair) in even.iter_mut().zip(pairs) {
+        *even = u16::from_le_bytes(*pair) as u8;
+    }
+    for (odd, pair) in odd.iter_mut().zip(pairs) {
+        *odd = (u16::from_le_bytes(*pair) >> 8) as u8;
+    }
+}
+
+/// Undoes [`deinterleave`].
+#[inline(always)]
+fn interleave(even: &[u8], odd: &[u8], dst: &mut [u8]) {
+    let (pairs, _) = dst.as_chunks_mut();
+    for ((pair, even), odd) in pairs.iter_mut().zip(even).zip(odd) {
+        *pair = (u16::from(*even) | u16::from(*odd) << 8).to_le_bytes();
+    }
+}
+
+/// Puts the lowest bits of all elements first, then the next ones, and so on. Nothing is moved if the
+/// number of elements is not a multiple of 8. `src` and `dst` have the same length.
+pub(super) fn bit_shuffle(type_size: usize, src: &[u8], dst: &mut [u8]) {
+    let Some((planes_len, plane_len)) = planes(type_size, src.len()) else {
+        return dst.copy_from_slice(src);
+    };
+    let mut bytes = vec![0; src.len()];
+    shuffle(type_size, src, &mut bytes);
+    let (planes, rest) = bytes.split_at_mut(planes_len);
+    let (dst, dst_rest) = dst.split_at_mut(planes_len);
+    dst_rest.copy_from_slice(rest);
+    transpose_bits(planes);
+    for (plane, dst) in planes.chunks_exact(plane_len).zip(dst.chunks_exact_mut(plane_len)) {
+        shuffle(GROUP, plane, dst);
+    }
+}
+
+/// Undoes [`bit_shuffle`]; appends to `out`.
+pub(super) fn bit_unshuffle(type_size: usize, src: &[u8], out: &mut Vec<u8>) {
+    let Some((planes_len, plane_len)) = planes(type_size, src.len()) else {
+        return out.extend_from_slice(src);
+    };
+    let mut bytes = Vec::with_capacity(src.len());
+    let (planes, rest) = src.split_at(planes_len);
+    for plane in planes.chunks_exact(plane_len) {
+        unshuffle(GROUP, plane, &mut bytes);
+    }
+    transpose_bits(&mut bytes);
+    bytes.extend_from_slice(rest);
+    unshuffle(type_size, &bytes, out);
+}
+
+/// The length in bytes of all planes, one for each byte of an element, and of one.
+const fn planes(type_size: usize, len: usize) -> Option<(usize, usize)> {
+    let elements = len / type_size;
+    if elements == 0 || !elements.is_multiple_of(GROUP) {
+        return None;
+    }
+    Some((elements * type_size, elements))
+}
+
+/// Exchanges bit `i` of byte `j` with bit `j` of byte `i` in every 8 bytes.
+fn transpose_bits(bytes: &mut [u8]) {
+    for group in bytes.as_chunks_mut::<8>().0 {
+        let mut x = u64::from_le_bytes(*group);
+        // Exchange single bits, then squares of 2 by 2, then of 4 by 4 bits.
+        for (shift, mask) in
+            [(7, 0x00aa_00aa_00aa_00aa), (14, 0x0000_cccc_0000_cccc), (28, 0x0000_0000_f0f0_f0f0)]
+        {
+            let moved = (x ^ (x >> shift)) & mask;
+            x ^= moved ^ (moved << shift);
+        }
+        *group = x.to_le_bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_where_they_should_be() {
+        for type_size in 1..=20 {
+            for len in [0, 1, 19, 130, 1_000, 5_003] {
+                let src: Vec<u8> = (0..len).map(|i| (i * 7 + i / 256) as u8).collect();
+                let (mut shuffled, mut back) = (vec![0; len], vec![]);
+                shuffle(type_size, &src, &mut shuffled);
+                let elements = len / type_size;
+                for (at, byte) in src.iter().take(elements * type_size).enumerate() {
+                    assert_eq!(shuffled[at % type_size * elements + at / type_size], *byte);
+                }
+                unshuffle(type_size, &shuffled, &mut back);
+                assert_eq!(back, src);
+            }
+        }
+    }
+
+    #[test]
+    fn bits_are_where_they_should_be() {
+        let bit = |bytes: &[u8], at: usize| bytes[at / 8] >> (at % 8) & 1;
+        for type_size in [1, 2, 3, 8] {
+            for elements in [8, 64, 600] {
+                let len = type_size * elements + type_size - 1;
+                let src: Vec<u8> = (0..len).map(|i| (i * 7 + i / 256) as u8).collect();
+                let (mut shuffled, mut back) = (vec![0; len], vec![]);
+                bit_shuffle(type_size, &src, &mut shuffled);
+                let bits = type_size * 8;
+                for at in 0..bits * elements {
+                    assert_eq!(bit(&shuffled, at % bits * elements + at / bits), bit(&src, at));
+                }
+                bit_unshuffle(type_size, &shuffled, &mut back);
+                assert_eq!(back, src);
+            }
+        }
+    }
+
+    #[test]
+    fn bits_stay_without_whole_groups() {
+        let (src, mut dst) = ([1, 2, 3, 4, 5, 6, 7], [0; 7]);
+        bit_shuffle(1, &src, &mut dst);
+        assert_eq!(dst, src);
+    }
+}

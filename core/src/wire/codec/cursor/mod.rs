@@ -1,0 +1,240 @@
+//! Walks encoded values without decoding them.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::super::{Budget, CodecError};
+use super::Notation;
+use super::item::Item;
+use super::json::lex::{LONE_SURROGATE, Lexer, Number, Text};
+use super::json::walk;
+use super::meter::Meter;
+use super::msgpack::read::Reader;
+
+#[cfg(test)]
+mod tests;
+
+/// An array or map that a [`Cursor`] is inside of.
+#[derive(Debug)]
+pub struct Sequence {
+    item: Item,
+    /// How many elements or entries are to come (MsgPack).
+    left: usize,
+    first: bool,
+}
+
+/// Walks over encoded values, to find where the parts of a message lie.
+///
+/// Whatever it has walked over is well formed and within the budget, which shrinks on the way. It does
+/// not recurse and allocates only for deep nesting, so that it can be let loose on anything.
+///
+/// ```
+/// use aiomas_core::wire::codec::Cursor;
+/// use aiomas_core::wire::{Budget, Notation};
+///
+/// let mut cursor = Cursor::new(Notation::Json, br#"["math/add", [1, {"x": 2}]]"#, Budget::default());
+/// let mut call = cursor.begin_array()?;
+/// assert!(cursor.next(&mut call)?);
+/// assert_eq!(cursor.str()?, "math/add");
+/// assert!(cursor.next(&mut call)?);
+/// assert_eq!(cursor.skip()?, 13..26);
+/// assert!(!cursor.next(&mut call)?);
+/// cursor.end()?;
+/// # Ok::<(), aiomas_core::wire::CodecError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    notation: Notation,
+    bytes: &'a [u8],
+    at: usize,
+    meter: Meter,
+}
+
+impl<'a> Cursor<'a> {
+    /// Starts at the first byte of `bytes`.
+    #[must_use]
+    pub const fn new(notation: Notation, bytes: &'a [u8], budget: Budget) -> Self {
+        Self { notation, bytes, at: 0, meter: Meter::new(budget) }
+    }
+
+    /// How many bytes lie behind.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The kind of the value that comes next. Nothing but its first bytes has been checked yet.
+    ///
+    /// # Errors
+    /// No value can begin so.
+    #[inline]
+    pub fn peek(&mut self) -> Result<Item, CodecError> {
+        match self.notation {
+            Notation::Json => {
+                let mut ahead = Lexer::new(self.bytes, self.at);
+                Ok(match ahead.expect()? {
+                    b'n' => Item::Null,
+                    b't' | b'f' => Item::Bool,
+                    b'"' => Item::Str,
+                    b'[' => Item::Array,
+                    b'{' => Item::Map,
+                    _ => match ahead.number()? {
+                        Number::Unsigned(_) | Number::Negative(_) | Number::Long(_) => Item::Int,
+                        Number::Decimal(_) | Number::Special(_) => Item::Float,
+                    },
+                })
+            }
+            Notation::MsgPack => Reader::new(self.bytes, self.at).peek(),
+        }
+    }
+
+    /// Walks over one whole value, checking it, and says where it lies.
+    ///
+    /// # Errors
+    /// The value is malformed or exceeds what is left of the budget.
+    #[inline]
+    pub fn skip(&mut self) -> Result<Range<usize>, CodecError> {
+        let Self { notation, bytes, at, meter } = self;
+        match notation {
+            Notation::Json => {
+                let mut lexer = Lexer::new(bytes, *at);
+                let range = walk::skip(&mut lexer, meter);
+                *at = lexer.at;
+                range
+            }
+            Notation::MsgPack => {
+                let mut reader = Reader::new(bytes, *at);
+                let range = reader.skip(meter);
+                *at = reader.at;
+                range
+            }
+        }
+    }
+
+    /// Reads a string.
+    ///
+    /// # Errors
+    /// Something else comes next, or a string that is not Unicode.
+    #[inline]
+    pub fn str(&mut self) -> Result<Cow<'a, str>, CodecError> {
+        self.meter.node()?;
+        match self.notation {
+            Notation::Json => self.lex(|lexer| {
+                let at = lexer.at;
+                match lexer.string()?.text() {
+                    Text::Str(text) => Ok(text),
+                    Text::Surrogates(_) => Err(CodecError::Syntax { at, what: LONE_SURROGATE }),
+                }
+            }),
+            Notation::MsgPack => self.read(|reader| {
+                let head = reader.head()?;
+                if head.item != Item::Str {
+                    return Err(reader.fail("a string is missing"));
+                }
+                reader.text(head).map(Cow::Borrowed)
+            }),
+        }
+    }
+
+    /// Enters an array.
+    ///
+    /// # Errors
+    /// Something else comes next, or the budget is used up.
+    #[inline]
+    pub fn begin_array(&mut self) -> Result<Sequence, CodecError> {
+        self.begin(Item::Array, b'[', "an array is missing")
+    }
+
+    /// Enters a map.
+    ///
+    /// # Errors
+    /// Something else comes next, or the budget is used up.
+    #[inline]
+    pub fn begin_map(&mut self) -> Result<Sequence, CodecError> {
+        self.begin(Item::Map, b'{', "a map is missing")
+    }
+
+    #[inline]
+    fn begin(&mut self, item: Item, open: u8, what: &'static str) -> Result<Sequence, CodecError> {
+        self.meter.node()?;
+        let left = match self.notation {
+            Notation::Json => self.lex(|lexer| lexer.take(open, what)).map(|()| 0),
+            Notation::MsgPack => self.read(|reader| {
+                let head = reader.head()?;
+                if head.item != item {
+                    return Err(reader.fail(what));
+                }
+                reader.at = head.body;
+                Ok(head.len)
+            }),
+        }?;
+        self.meter.descend()?;
+        Ok(Sequence { item, left, first: true })
+    }
+
+    /// Moves to the next element of an array (or to the next key of a map); `false` after having left
+    /// it. The element before must have been walked over.
+    ///
+    /// # Errors
+    /// JSON: neither a comma nor the end comes next, or a key that is no string.
+    #[inline]
+    pub fn next(&mut self, sequence: &mut Sequence) -> Result<bool, CodecError> {
+        let first = std::mem::replace(&mut sequence.first, false);
+        let more = match self.notation {
+            Notation::Json => self.lex(|lexer| walk::next(lexer, sequence.item, first))?,
+            Notation::MsgPack => match sequence.left.checked_sub(1) {
+                Some(left) => {
+                    sequence.left = left;
+                    true
+                }
+                None => false,
+            },
+        };
+        if !more {
+            self.meter.ascend();
+        }
+        Ok(more)
+    }
+
+    /// Moves from a map's key, just read, to its value.
+    ///
+    /// # Errors
+    /// JSON: the colon is missing.
+    #[inline]
+    pub fn value(&mut self) -> Result<(), CodecError> {
+        match self.notation {
+            Notation::Json => self.lex(walk::colon),
+            Notation::MsgPack => Ok(()),
+        }
+    }
+
+    /// Checks that nothing follows.
+    ///
+    /// # Errors
+    /// Something does.
+    #[inline]
+    pub fn end(&mut self) -> Result<(), CodecError> {
+        match self.notation {
+            Notation::Json => self.lex(Lexer::end),
+            Notation::MsgPack => Reader::new(self.bytes, self.at).end(),
+        }
+    }
+
+    /// Lets `f` read words from where the cursor stands.
+    #[inline]
+    fn lex<R>(&mut self, f: impl FnOnce(&mut Lexer<'a>) -> R) -> R {
+        let mut lexer = Lexer::new(self.bytes, self.at);
+        let result = f(&mut lexer);
+        self.at = lexer.at;
+        result
+    }
+
+    /// [`lex`](Self::lex) for MsgPack.
+    #[inline]
+    fn read<R>(&mut self, f: impl FnOnce(&mut Reader<'a>) -> R) -> R {
+        let mut reader = Reader::new(self.bytes, self.at);
+        let result = f(&mut reader);
+        self.at = reader.at;
+        result
+    }
+}

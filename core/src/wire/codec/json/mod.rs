@@ -1,0 +1,68 @@
+//! JSON as Python writes and reads it, which is not quite RFC 8259: `NaN`, `Infinity`, integers of any
+//! size and surrogates that are not in pairs are values.
+
+use std::fmt::{self, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{Budget, CodecError};
+use super::locate;
+
+mod de;
+pub(super) mod lex;
+mod number;
+mod ser;
+#[cfg(test)]
+mod tests;
+pub(super) mod walk;
+
+pub(in super::super) use number::write_u64;
+
+/// The name of a newtype struct around the digits (a string) of an integer that no Rust type fits.
+pub(in super::super) const INTEGER: &str = "$aiomas::Integer";
+/// The name of a newtype struct around a string's UTF-16 code units, in four hexadecimal digits each (a
+/// string).
+pub(in super::super) const SURROGATES: &str = "$aiomas::Surrogates";
+
+/// The string that a newtype struct of ours is around.
+pub(in super::super) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, CodecError> {
+    struct Text<'a, T: ?Sized>(&'a T);
+    impl<T: Serialize + ?Sized> fmt::Display for Text<'_, T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.serialize(f)
+        }
+    }
+    let mut text = String::new();
+    write!(text, "{}", Text(value)).map_err(serde::ser::Error::custom)?;
+    Ok(text)
+}
+
+pub(in super::super) fn to_hex(units: &[u16]) -> String {
+    units.iter().map(|unit| format!("{unit:04x}")).collect()
+}
+
+pub(in super::super) fn from_hex(digits: &str) -> Vec<u16> {
+    let units = digits.as_bytes().chunks(4).map(|unit| str::from_utf8(unit).unwrap_or_default());
+    units.map(|unit| u16::from_str_radix(unit, 16).unwrap_or_default()).collect()
+}
+
+#[inline]
+pub(super) fn encode<T: Serialize + ?Sized>(
+    value: &T,
+    budget: Budget,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    value.serialize(&mut ser::Serializer::new(out, budget))
+}
+
+#[inline]
+pub(super) fn decode<'de, T: Deserialize<'de>>(
+    bytes: &'de [u8],
+    budget: Budget,
+) -> Result<T, CodecError> {
+    let mut deserializer = de::Deserializer::new(bytes, budget);
+    let value = T::deserialize(&mut deserializer)
+        .map_err(|error| locate(error, deserializer.position()))?;
+    deserializer.end()?;
+    Ok(value)
+}

@@ -1,0 +1,223 @@
+//! Codecs: what a message is written in.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Budget, CodecError, Scope};
+
+#[cfg(feature = "blosc")]
+pub mod blosc;
+mod cursor;
+mod item;
+pub(super) mod json;
+mod meter;
+pub(super) mod msgpack;
+
+pub use cursor::{Cursor, Sequence};
+pub use item::Item;
+
+/// How values are written. A [`Codec`] is a notation, with or without something around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Notation {
+    /// JSON as Python's `json` module writes and reads it: `NaN`, `Infinity` and integers of any
+    /// size are values.
+    Json,
+    /// MessagePack.
+    MsgPack,
+}
+
+/// What a connection's messages are written in.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Codec {
+    /// aiomas' `JSON`.
+    Json,
+    /// aiomas' `MsgPack`.
+    MsgPack,
+    /// aiomas' `MsgPackBlosc`: MessagePack, compressed in a Blosc-1 container.
+    #[cfg(feature = "blosc")]
+    MsgPackBlosc,
+    /// A codec of the user's own.
+    Custom(&'static dyn CustomCodec),
+}
+
+/// A codec of the user's own: it translates whole messages to and from MessagePack.
+///
+/// A compressor does so in any case; another notation decodes the MessagePack into a
+/// [`Value`](super::Value) and writes that. A frame does not tell that it is in a custom codec, so both
+/// sides have to be configured for it.
+pub trait CustomCodec: fmt::Debug + Send + Sync + 'static {
+    /// The name, for errors and for Hello.
+    fn name(&self) -> &'static str;
+
+    /// Appends the payload of a frame for the message `msgpack`.
+    ///
+    /// # Errors
+    /// The message cannot be written in this codec; only its call fails.
+    fn encode(&self, msgpack: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError>;
+
+    /// Translates a frame's payload into a MessagePack message of at most `max` bytes.
+    ///
+    /// # Errors
+    /// The payload is malformed or too large; the connection closes.
+    fn decode(&self, payload: &[u8], max: usize) -> Result<Bytes, CodecError>;
+}
+
+impl Codec {
+    /// The notation inside.
+    #[must_use]
+    pub const fn notation(self) -> Notation {
+        match self {
+            Self::Json => Notation::Json,
+            #[cfg(feature = "blosc")]
+            Self::MsgPackBlosc => Notation::MsgPack,
+            Self::MsgPack | Self::Custom(_) => Notation::MsgPack,
+        }
+    }
+
+    /// Whether a message is written as it is, with nothing around it.
+    #[must_use]
+    pub(crate) const fn is_plain(self) -> bool {
+        matches!(self, Self::Json | Self::MsgPack)
+    }
+
+    /// The name, as aiomas' users know it: `json`, `msgpack`, `msgpackblosc`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::MsgPack => "msgpack",
+            #[cfg(feature = "blosc")]
+            Self::MsgPackBlosc => "msgpackblosc",
+            Self::Custom(codec) => codec.name(),
+        }
+    }
+
+    /// The codec of the frame whose payload begins with `first`, if a message can begin so.
+    #[inline]
+    #[must_use]
+    pub const fn recognise(first: u8) -> Option<Self> {
+        match first {
+            b'[' | b' ' | b'\t' | b'\n' | b'\r' => Some(Self::Json),
+            0x93 | 0xdc | 0xdd => Some(Self::MsgPack),
+            #[cfg(feature = "blosc")]
+            0x02 => Some(Self::MsgPackBlosc),
+            _ => None,
+        }
+    }
+}
+
+impl PartialEq for Codec {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Custom(one), Self::Custom(other)) => one.name() == other.name(),
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+impl Eq for Codec {}
+
+impl fmt::Debug for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What is inside a frame's payload: a message in the codec's notation, of at most `max` bytes.
+pub(crate) fn unwrap(codec: Codec, payload: &Bytes, max: usize) -> Result<Bytes, CodecError> {
+    match codec {
+        Codec::Json | Codec::MsgPack => Ok(payload.clone()),
+        #[cfg(feature = "blosc")]
+        Codec::MsgPackBlosc => {
+            let message = blosc::decompress(payload, max);
+            message.map(Bytes::from).map_err(|error| CodecError::Compression(error.to_string()))
+        }
+        Codec::Custom(codec) => codec.decode(payload, max),
+    }
+}
+
+/// Appends the frame's payload for `message`.
+pub(crate) fn wrap(codec: Codec, message: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
+    match codec {
+        Codec::Json | Codec::MsgPack => out.extend_from_slice(message),
+        #[cfg(feature = "blosc")]
+        Codec::MsgPackBlosc => blosc::compress(message, &blosc::Options::default(), out)
+            .map_err(|error| CodecError::Compression(error.to_string()))?,
+        Codec::Custom(codec) => codec.encode(message, out)?,
+    }
+    Ok(())
+}
+
+/// Appends `value` to `out`. On an error `out` is as it was.
+///
+/// # Errors
+/// The value cannot be written in this notation or scope.
+pub fn encode<T: Serialize + ?Sized>(
+    notation: Notation,
+    scope: &Scope,
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    encode_with(scope, out, |out| write(notation, scope.budget(), value, out))
+}
+
+/// Runs `encode` in `scope`. If it fails, `out` is as it was.
+#[inline]
+pub(crate) fn encode_with(
+    scope: &Scope,
+    out: &mut Vec<u8>,
+    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
+) -> Result<(), CodecError> {
+    let start = out.len();
+    match scope.enter(|| encode(out)) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            out.truncate(start);
+            Err(error.settle())
+        }
+    }
+}
+
+/// Appends `value`, in the scope that has been entered.
+#[inline]
+pub(crate) fn write<T: Serialize + ?Sized>(
+    notation: Notation,
+    budget: Budget,
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    match notation {
+        Notation::Json => json::encode(value, budget, out),
+        Notation::MsgPack => msgpack::encode(value, budget, out),
+    }
+}
+
+/// Reads the one value that `bytes` holds.
+///
+/// # Errors
+/// The bytes are not exactly one value, exceed the scope's budget, or do not fit `T`.
+#[inline]
+pub fn decode<'de, T: Deserialize<'de>>(
+    notation: Notation,
+    bytes: &'de [u8],
+    scope: &Scope,
+) -> Result<T, CodecError> {
+    let result = scope.enter(|| match notation {
+        Notation::Json => json::decode(bytes, scope.budget()),
+        Notation::MsgPack => msgpack::decode(bytes, scope.budget()),
+    });
+    result.map_err(CodecError::settle)
+}
+
+/// Says in an error that serde or the type made in front of which byte it arose.
+#[cold]
+fn locate(error: CodecError, at: usize) -> CodecError {
+    match error.settle() {
+        CodecError::Value(text) => CodecError::Value(format!("{text} (before byte {at})")),
+        error => error,
+    }
+}

@@ -1,0 +1,38 @@
+//! MsgPack as aiomas writes it: maps for structs, the shortest form of everything, always float 64.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{Budget, CodecError};
+use super::{json, locate};
+
+mod de;
+pub(super) mod read;
+mod ser;
+pub(in super::super) use ser::write_u64;
+#[cfg(test)]
+mod tests;
+
+/// The name of a newtype struct around the tag and the data of an extension: the same as in rmp-serde,
+/// so that types made for that do here.
+pub(in super::super) const EXTENSION: &str = "_ExtStruct";
+
+#[inline]
+pub(super) fn encode<T: Serialize + ?Sized>(
+    value: &T,
+    budget: Budget,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    value.serialize(&mut ser::Serializer::new(out, budget))
+}
+
+#[inline]
+pub(super) fn decode<'de, T: Deserialize<'de>>(
+    bytes: &'de [u8],
+    budget: Budget,
+) -> Result<T, CodecError> {
+    let mut deserializer = de::Deserializer::new(bytes, budget);
+    let value = T::deserialize(&mut deserializer)
+        .map_err(|error| locate(error, deserializer.position()))?;
+    deserializer.end()?;
+    Ok(value)
+}

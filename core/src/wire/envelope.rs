@@ -1,0 +1,345 @@
+//! Envelopes: `[type, id, content]`, parsed and written by hand.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::codec::{Cursor, json, msgpack};
+use super::{Budget, CodecError, Notation};
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// 0: a request.
+    Request,
+    /// 1: the result of a request.
+    Result,
+    /// 2: the failure of a request.
+    Failure,
+    /// Above 2: an extension that both sides announced in Hello, or a mistake.
+    Extension(u64),
+}
+
+impl Kind {
+    const fn code(self) -> u64 {
+        match self {
+            Self::Request => 0,
+            Self::Result => 1,
+            Self::Failure => 2,
+            Self::Extension(code) => code,
+        }
+    }
+
+    const fn from_code(code: u64) -> Self {
+        match code {
+            0 => Self::Request,
+            1 => Self::Result,
+            2 => Self::Failure,
+            code => Self::Extension(code),
+        }
+    }
+}
+
+/// A message's id.
+///
+/// We number our own requests. A peer's requests may have an id of any kind (`null`, a string, a list
+/// ...): it is never looked at, only sent back with the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageId {
+    /// A number from 0 to 2⁶⁴ − 1.
+    Number(u64),
+    /// Anything else, encoded in the message's notation.
+    Other(Box<[u8]>),
+}
+
+/// A message whose content has not been decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Envelope {
+    /// What the message is.
+    pub kind: Kind,
+    /// Which request it is, or belongs to.
+    pub id: MessageId,
+    /// The content as encoded bytes, not yet checked.
+    pub content: Bytes,
+}
+
+impl Envelope {
+    /// A message of `content` that is already encoded.
+    #[must_use]
+    pub const fn new(kind: Kind, id: MessageId, content: Bytes) -> Self {
+        Self { kind, id, content }
+    }
+
+    /// Appends the message as a payload in `notation`, which the content and the id have to be in.
+    ///
+    /// ```
+    /// use aiomas_core::wire::{Envelope, Kind, MessageId, Notation};
+    /// let mut out = Vec::new();
+    /// let reply = Envelope::new(Kind::Result, MessageId::Number(7), "null".into());
+    /// reply.write(Notation::Json, &mut out);
+    /// assert_eq!(out, b"[1, 7, null]");
+    /// ```
+    pub fn write(&self, notation: Notation, out: &mut Vec<u8>) {
+        write_head(notation, self.kind, &self.id, out);
+        out.extend_from_slice(&self.content);
+        out.extend_from_slice(envelope_tail(notation));
+    }
+
+    /// Parses a frame's payload (for a compressed codec: what was in it).
+    ///
+    /// Only the envelope is looked at. That the content is exactly one well-formed value is found out
+    /// when it is decoded.
+    ///
+    /// # Errors
+    /// The payload is no array of three that begins with a message type and an id. `budget` limits the
+    /// id, which may be any value.
+    pub fn parse(notation: Notation, payload: Bytes, budget: Budget) -> Result<Self, CodecError> {
+        let Head { kind, id, content } = Head::parse(notation, &payload, budget)?;
+        Ok(Self { kind, id: id.of(&payload), content: payload.slice(content) })
+    }
+}
+
+/// Where the parts of a message lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) kind: Kind,
+    pub(crate) id: Id,
+    pub(crate) content: Range<usize>,
+}
+
+/// A message's id, where it lies if it is no number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Id {
+    Number(u64),
+    Other(Range<usize>),
+}
+
+impl Id {
+    /// The id, of a message that has been parsed.
+    pub(crate) fn of(self, message: &[u8]) -> MessageId {
+        match self {
+            Self::Number(number) => MessageId::Number(number),
+            Self::Other(range) => MessageId::Other(message[range].into()),
+        }
+    }
+}
+
+impl Head {
+    /// See [`Envelope::parse`].
+    #[inline]
+    pub(crate) fn parse(
+        notation: Notation,
+        message: &[u8],
+        budget: Budget,
+    ) -> Result<Self, CodecError> {
+        match notation {
+            Notation::Json => Self::parse_json(message, budget),
+            Notation::MsgPack => Self::parse_msgpack(message, budget),
+        }
+    }
+
+    #[inline]
+    fn parse_msgpack(message: &[u8], budget: Budget) -> Result<Self, CodecError> {
+        // What Python and we write.
+        let (code, id, start) = match *message {
+            [0x93, code @ 0..=2, id @ 0..=0x7f, _, ..] => (code, u32::from(id), 3),
+            [0x93, code @ 0..=2, 0xcc, id, _, ..] => (code, u32::from(id), 4),
+            [0x93, code @ 0..=2, 0xcd, a, b, _, ..] => {
+                (code, u32::from(u16::from_be_bytes([a, b])), 5)
+            }
+            [0x93, code @ 0..=2, 0xce, a, b, c, d, _, ..] => {
+                (code, u32::from_be_bytes([a, b, c, d]), 7)
+            }
+            _ => return Self::parse_any_msgpack(message, budget),
+        };
+        let (kind, id) = (Kind::from_code(code.into()), Id::Number(id.into()));
+        Ok(Self { kind, id, content: start..message.len() })
+    }
+
+    fn parse_any_msgpack(message: &[u8], budget: Budget) -> Result<Self, CodecError> {
+        let head = match *message {
+            [0x93, ..] => 1,
+            [0xdc, 0, 3, ..] => 3,
+            [0xdd, 0, 0, 0, 3, ..] => 5,
+            _ => return Err(not_a_triple(0)),
+        };
+        let (code, id_at) = msgpack_number(message, head)
+            .ok_or(CodecError::Syntax { at: head, what: "the message type is no number" })?;
+        let (id, content_at) = match msgpack_number(message, id_at) {
+            Some((number, end)) => (Id::Number(number), end),
+            None => {
+                let range = skip(Notation::MsgPack, message, id_at, budget)?;
+                (Id::Other(range.clone()), range.end)
+            }
+        };
+        if content_at == message.len() {
+            return Err(not_a_triple(content_at));
+        }
+        Ok(Self { kind: Kind::from_code(code), id, content: content_at..message.len() })
+    }
+
+    fn parse_json(message: &[u8], budget: Budget) -> Result<Self, CodecError> {
+        match Self::parse_plain_json(message) {
+            Some(head) => Ok(head),
+            None => Self::parse_any_json(message, budget),
+        }
+    }
+
+    /// What Python and we write.
+    #[inline]
+    fn parse_plain_json(message: &[u8]) -> Option<Self> {
+        let [b'[', code @ b'0'..=b'2', b',', b' ', rest @ .., b']'] = message else {
+            return None;
+        };
+        let (mut id, mut digits) = (0_u64, 0);
+        for byte in rest.iter().take(MAX_DIGITS) {
+            let digit @ 0..=9 = byte.wrapping_sub(b'0') else { break };
+            id = id * 10 + u64::from(digit);
+            digits += 1;
+        }
+        let canonical = digits == 1 || rest.first() != Some(&b'0');
+        match rest.get(digits..)? {
+            [b',', b' ', b'!'..=b'~', ..] if canonical && digits > 0 => Some(Self {
+                kind: Kind::from_code((code - b'0').into()),
+                id: Id::Number(id),
+                content: digits + 6..message.len() - 1,
+            }),
+            _ => None,
+        }
+    }
+
+    fn parse_any_json(message: &[u8], budget: Budget) -> Result<Self, CodecError> {
+        let blanks = |at: usize| match message.get(at) {
+            Some(byte) if is_blank(*byte) => {
+                at + message[at..].iter().take_while(|byte| is_blank(**byte)).count()
+            }
+            _ => at,
+        };
+        let comma = |at: usize| {
+            let at = blanks(at);
+            if message.get(at) == Some(&b',') { Ok(blanks(at + 1)) } else { Err(not_a_triple(at)) }
+        };
+        let at = blanks(0);
+        if message.get(at) != Some(&b'[') {
+            return Err(not_a_triple(at));
+        }
+        let at = blanks(at + 1);
+        let (code, at) = json_number(message, at)
+            .ok_or(CodecError::Syntax { at, what: "the message type is no number" })?;
+        let at = comma(at)?;
+        let (id, at) = match json_number(message, at) {
+            Some((number, end)) => (Id::Number(number), end),
+            None => {
+                let range = skip(Notation::Json, message, at, budget)?;
+                (Id::Other(range.clone()), range.end)
+            }
+        };
+        let at = comma(at)?;
+        let mut end = message.len();
+        while message[..end].last().is_some_and(|byte| is_blank(*byte)) {
+            end -= 1;
+        }
+        if end <= at + 1 || message[end - 1] != b']' {
+            return Err(CodecError::Syntax { at: end, what: "the message does not end with `]`" });
+        }
+        Ok(Self { kind: Kind::from_code(code), id, content: at..end - 1 })
+    }
+}
+
+/// A number of so many decimal digits has less than 64 bits.
+const MAX_DIGITS: usize = 18;
+
+const fn not_a_triple(at: usize) -> CodecError {
+    CodecError::Syntax { at, what: "a message is an array of three: [type, id, content]" }
+}
+
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+fn skip(
+    notation: Notation,
+    payload: &[u8],
+    at: usize,
+    budget: Budget,
+) -> Result<Range<usize>, CodecError> {
+    let range = Cursor::new(notation, &payload[at..], budget).skip()?;
+    Ok(at + range.start..at + range.end)
+}
+
+/// The natural number at `at` in any form, and where it ends.
+fn msgpack_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let rest = bytes.get(at..)?;
+    Some(match *rest {
+        [n @ 0..=0x7f, ..] => (n.into(), at + 1),
+        [0xcc, n, ..] => (n.into(), at + 2),
+        [0xcd, a, b, ..] => (u16::from_be_bytes([a, b]).into(), at + 3),
+        [0xce, a, b, c, d, ..] => (u32::from_be_bytes([a, b, c, d]).into(), at + 5),
+        [0xcf, ..] => (u64::from_be_bytes(*rest.get(1..)?.first_chunk()?), at + 9),
+        [0xd0, n @ 0..=0x7f, ..] => (n.into(), at + 2),
+        [0xd1, a @ 0..=0x7f, b, ..] => (u16::from_be_bytes([a, b]).into(), at + 3),
+        [0xd2, a @ 0..=0x7f, b, c, d, ..] => (u32::from_be_bytes([a, b, c, d]).into(), at + 5),
+        [0xd3, 0..=0x7f, ..] => (u64::from_be_bytes(*rest.get(1..)?.first_chunk()?), at + 9),
+        _ => return None,
+    })
+}
+
+/// The plain natural number at `at`, and where it ends. Anything else (a sign, a fraction, more than
+/// 64 bits) is left to others.
+fn json_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let mut number = 0_u64;
+    let mut end = at;
+    while let Some(digit @ b'0'..=b'9') = bytes.get(end) {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        end += 1;
+    }
+    let canonical = end == at + 1 || (end > at && bytes[at] != b'0');
+    let ends = !matches!(bytes.get(end), Some(b'.' | b'e' | b'E'));
+    (canonical && ends).then_some((number, end))
+}
+
+/// Writes the envelope up to the content, as Python does.
+pub(crate) fn write_head(notation: Notation, kind: Kind, id: &MessageId, out: &mut Vec<u8>) {
+    match notation {
+        Notation::MsgPack => {
+            match kind {
+                Kind::Extension(code) => {
+                    out.push(0x93);
+                    msgpack::write_u64(code, out);
+                }
+                kind => out.extend_from_slice(&[0x93, kind.code() as u8]),
+            }
+            match id {
+                MessageId::Number(number) => msgpack::write_u64(*number, out),
+                MessageId::Other(bytes) => out.extend_from_slice(bytes),
+            }
+        }
+        Notation::Json => {
+            match kind {
+                Kind::Request => out.extend_from_slice(b"[0, "),
+                Kind::Result => out.extend_from_slice(b"[1, "),
+                Kind::Failure => out.extend_from_slice(b"[2, "),
+                Kind::Extension(code) => {
+                    out.push(b'[');
+                    json::write_u64(code, out);
+                    out.extend_from_slice(b", ");
+                }
+            }
+            match id {
+                MessageId::Number(number) => json::write_u64(*number, out),
+                MessageId::Other(bytes) => out.extend_from_slice(bytes),
+            }
+            out.extend_from_slice(b", ");
+        }
+    }
+}
+
+/// The envelope's end, after the content.
+pub(crate) const fn envelope_tail(notation: Notation) -> &'static [u8] {
+    match notation {
+        Notation::Json => b"]",
+        Notation::MsgPack => b"",
+    }
+}

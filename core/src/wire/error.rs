@@ -1,0 +1,80 @@
+use std::cell::RefCell;
+use std::fmt;
+
+/// A value could not be written in, or read from, a codec.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The bytes are not in the codec's notation.
+    #[error("byte {at}: {what}")]
+    Syntax {
+        /// Where in the value, in bytes from its start.
+        at: usize,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// Arrays and maps are nested too deeply.
+    #[error("nested more than {limit} levels deep (`Budget::depth`)")]
+    TooDeep {
+        /// The limit that was hit.
+        limit: u32,
+    },
+    /// Too many values in one message.
+    #[error("more than {limit} values in one message (`Budget::nodes`)")]
+    TooManyNodes {
+        /// The limit that was hit.
+        limit: u32,
+    },
+    /// A typed value has an id that is not registered on this connection.
+    #[error("no type is registered as {id} on this connection")]
+    UnknownTypeId {
+        /// The id on the wire.
+        id: u64,
+    },
+    /// A value has a type that is not registered on this connection.
+    #[error("the type \"{name}\" is not registered on this connection (`Types`)")]
+    UnregisteredType {
+        /// The type's name.
+        name: String,
+    },
+    /// The compressed data is damaged, or larger than allowed.
+    #[error("compressed payload: {0}")]
+    Compression(String),
+    /// The value does not fit the type that was asked for, or cannot be written in this codec.
+    #[error("{0}")]
+    Value(String),
+}
+
+thread_local! {
+    /// The error that travels as text, see [`CodecError::raise`].
+    static RAISED: RefCell<Option<CodecError>> = const { RefCell::new(None) };
+}
+
+impl CodecError {
+    /// Notes this error, which is going to be the text of another one: that is all a type's own
+    /// `Serialize` and `Deserialize` can make of it.
+    pub(crate) fn raise(self) -> Self {
+        RAISED.set(Some(self.clone()));
+        self
+    }
+
+    /// Turns a text back into the error that it was raised as.
+    pub(crate) fn settle(self) -> Self {
+        match (self, RAISED.take()) {
+            (Self::Value(text), Some(raised)) if text == raised.to_string() => raised,
+            (error, _) => error,
+        }
+    }
+}
+
+impl serde::ser::Error for CodecError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Value(message.to_string())
+    }
+}
+
+impl serde::de::Error for CodecError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Value(message.to_string())
+    }
+}

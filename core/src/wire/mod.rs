@@ -1,0 +1,26 @@
+//! Bytes: frames, envelopes, codecs and values.
+//!
+//! A **frame** is a length (u32, big endian) and that many bytes. Its payload is an **envelope**
+//! `[type, id, content]`, written in a [`Codec`]; the first byte tells which, so that every frame
+//! can be read on its own. The content stays undecoded in a [`Payload`] until somebody asks for it.
+
+pub mod codec;
+mod envelope;
+mod error;
+mod failure;
+mod frame;
+mod payload;
+pub mod typed;
+mod types;
+mod value;
+
+pub(crate) use envelope::{Head, Id, envelope_tail, write_head};
+
+pub use codec::{Codec, CustomCodec, Notation};
+pub use envelope::{Envelope, Kind, MessageId};
+pub use error::CodecError;
+pub use failure::{Profile, RemoteError};
+pub use frame::{Deframer, FrameError, HEADER};
+pub use payload::{Body, Payload};
+pub use types::{Budget, Scope, Types};
+pub use value::{Integer, ParseIntegerError, Value};

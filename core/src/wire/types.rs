@@ -1,0 +1,203 @@
+//! What a connection knows about values: the types registered on it, and how much it will decode.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+
+/// The types that travel as `{"__type__": [id, data]}` on a connection, in registration order: the
+/// position is the id on the wire, as in aiomas.
+///
+/// Both sides need the same types in the same order. In containers the order is
+/// [`DATE`](Self::DATE), the user's types, [`PROXY`](Self::PROXY); in RPC the user's types, then
+/// `PROXY`; on plain channels just the user's types.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Types(Arc<[Box<str>]>);
+
+impl Types {
+    /// The name of dates (aiomas' arrow serializer).
+    pub const DATE: &str = "date";
+    /// The name of references to services (aiomas' proxies).
+    pub const PROXY: &str = "proxy";
+
+    /// Registers `names` in this order. A name that comes twice keeps its first position.
+    pub fn new<N: Into<Box<str>>>(names: impl IntoIterator<Item = N>) -> Self {
+        let mut list: Vec<Box<str>> = Vec::new();
+        for name in names {
+            let name = name.into();
+            if !list.contains(&name) {
+                list.push(name);
+            }
+        }
+        Self(list.into())
+    }
+
+    /// The list of an RPC connection: the user's types, then proxies.
+    #[must_use]
+    pub fn for_rpc(&self) -> Self {
+        Self::new(self.names().chain([Self::PROXY]))
+    }
+
+    /// The list of a container: dates, the user's types, then proxies.
+    #[must_use]
+    pub fn for_container(&self) -> Self {
+        Self::new([Self::DATE].into_iter().chain(self.names()).chain([Self::PROXY]))
+    }
+
+    /// The id of `name` on the wire.
+    #[must_use]
+    pub fn id(&self, name: &str) -> Option<u64> {
+        self.0.iter().position(|n| **n == *name).map(|id| id as u64)
+    }
+
+    /// The name that is registered as `id`.
+    #[must_use]
+    pub fn name(&self, id: u64) -> Option<&str> {
+        self.0.get(usize::try_from(id).ok()?).map(|n| &**n)
+    }
+
+    /// The names in registration order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|n| &**n)
+    }
+}
+
+impl fmt::Debug for Types {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+/// How much one message may contain. It holds on every path, also into the user's own types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Budget {
+    /// How deep arrays and maps may be nested in each other.
+    pub depth: u32,
+    /// How many values, keys included, a message may have.
+    pub nodes: u32,
+}
+
+impl Budget {
+    /// A budget of `depth` levels and `nodes` values.
+    #[must_use]
+    pub const fn new(depth: u32, nodes: u32) -> Self {
+        Self { depth, nodes }
+    }
+}
+
+impl Default for Budget {
+    /// 128 levels, 4,194,304 values.
+    fn default() -> Self {
+        Self::new(128, 1 << 22)
+    }
+}
+
+/// What values are encoded and decoded against: the connection's [`Types`] and [`Budget`].
+///
+/// Cheap to clone. While a value is encoded or decoded, its scope is the thread's
+/// [current](Self::current) one: that is how a date or a reference to a service, being a plain serde
+/// value anywhere inside an argument, finds its id.
+#[derive(Clone)]
+pub struct Scope(Arc<ScopeInner>);
+
+struct ScopeInner {
+    types: Types,
+    budget: Budget,
+    origin: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<Scope>> = const { Cell::new(None) };
+}
+
+impl Scope {
+    /// A scope of `types`, with limits to what is decoded.
+    #[must_use]
+    pub fn new(types: Types, budget: Budget) -> Self {
+        Self(Arc::new(ScopeInner { types, budget, origin: None }))
+    }
+
+    /// The same scope, with a handle of the connection's owner: what a value that is decoded in it
+    /// came from. Drivers put the connection here so that proxies know where to call.
+    #[must_use]
+    pub fn with_origin(&self, origin: Arc<dyn Any + Send + Sync>) -> Self {
+        let ScopeInner { types, budget, .. } = &*self.0;
+        Self(Arc::new(ScopeInner { types: types.clone(), budget: *budget, origin: Some(origin) }))
+    }
+
+    /// The same scope with other types.
+    #[must_use]
+    pub fn with_types(&self, types: Types) -> Self {
+        let ScopeInner { budget, origin, .. } = &*self.0;
+        Self(Arc::new(ScopeInner { types, budget: *budget, origin: origin.clone() }))
+    }
+
+    /// The registered types.
+    #[must_use]
+    pub fn types(&self) -> &Types {
+        &self.0.types
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        self.0.budget
+    }
+
+    /// The handle given to [`with_origin`](Self::with_origin).
+    #[must_use]
+    pub fn origin(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.0.origin.as_ref()
+    }
+
+    /// Runs `f` with this scope as the thread's current one.
+    #[inline]
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        /// Puts the outer scope back, also when `f` panics.
+        struct Restore<'a> {
+            current: &'a Cell<Option<Scope>>,
+            outer: Option<Scope>,
+        }
+        impl Drop for Restore<'_> {
+            #[inline]
+            fn drop(&mut self) {
+                self.current.set(self.outer.take());
+            }
+        }
+        CURRENT.with(|current| {
+            let _restore = Restore { current, outer: current.replace(Some(self.clone())) };
+            f()
+        })
+    }
+
+    /// The scope in which a value is being encoded or decoded on this thread.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        Self::with_current(|scope| Some(scope.clone()))
+    }
+
+    /// What `f` finds in the current scope.
+    pub(crate) fn with_current<R>(f: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
+        let current = CURRENT.take()?;
+        let result = f(&current);
+        CURRENT.set(Some(current));
+        result
+    }
+}
+
+impl Default for Scope {
+    /// No types, the default budget.
+    fn default() -> Self {
+        Self::new(Types::default(), Budget::default())
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("types", self.types())
+            .field("budget", &self.budget())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,119 @@
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::super::typed::{self, Pair};
+use super::Value;
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+macro_rules! into {
+    ($($method:ident($type:ty))*) => {
+        $(
+            fn $method<E>(self, value: $type) -> Result<Value, E> {
+                Ok(value.into())
+            }
+        )*
+    };
+}
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    into! {
+        visit_bool(bool) visit_i64(i64) visit_i128(i128) visit_u64(u64) visit_u128(u128)
+        visit_f64(f64) visit_str(&str) visit_string(String) visit_bytes(&[u8])
+        visit_byte_buf(Vec<u8>)
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        Value::deserialize(deserializer)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, special: D) -> Result<Value, D::Error> {
+        special.deserialize_any(SpecialVisitor)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(1024));
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(1024));
+        let mut typed = None;
+        while let Some(key) = map.next_key::<Value>()? {
+            if key.as_str() == Some(typed::KEY) {
+                typed = Some(map.next_value_seed(Pair { name: None, data: PhantomData })?);
+            } else if has_map(&key) {
+                return Err(A::Error::custom("a map cannot be (in) a map's key"));
+            } else {
+                entries.push((key, map.next_value()?));
+            }
+        }
+        Ok(match typed {
+            Some((id, data)) => Value::Typed { id, data },
+            None => Value::from_entries(entries),
+        })
+    }
+}
+
+/// Whether Python could not hash it.
+fn has_map(key: &Value) -> bool {
+    match key {
+        Value::Map(_) => true,
+        Value::List(items) => items.iter().any(has_map),
+        _ => false,
+    }
+}
+
+/// What our codecs show as newtype structs: a string is a long integer, bytes are a string
+/// with surrogates in UTF-16 (big endian), and a sequence is an extension's tag and data.
+struct SpecialVisitor;
+
+impl<'de> Visitor<'de> for SpecialVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a long integer, a string with surrogates or an extension")
+    }
+
+    fn visit_str<E: Error>(self, digits: &str) -> Result<Value, E> {
+        digits.parse().map(Value::Int).map_err(E::custom)
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Value, E> {
+        let units = bytes.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]]));
+        Ok(Value::Surrogates(units.collect()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let tag = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+        match seq.next_element()? {
+            Some(Value::Bytes(ref bytes)) => Ok(Value::Ext(tag, bytes.clone())),
+            _ => Err(A::Error::invalid_length(1, &self)),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Messages as a peer writes them, well-formed or not.
+
+use aiomas_core::wire::{Deframer, Notation, Scope, codec};
+use bytes::{Bytes, BytesMut};
+use serde::Serialize;
+
+/// The message type of requests.
+pub const REQUEST: u64 = 0;
+/// The message type of results.
+pub const RESULT: u64 = 1;
+/// The message type of failures.
+pub const FAILURE: u64 = 2;
+
+/// A frame with `payload`.
+#[must_use]
+pub fn frame(payload: impl AsRef<[u8]>) -> Vec<u8> {
+    let payload = payload.as_ref();
+    let length = u32::try_from(payload.len()).expect("a payload below 4 GiB");
+    [&length.to_be_bytes(), payload].concat()
+}
+
+/// `value`, encoded.
+#[must_use]
+pub fn encoded<T: Serialize + ?Sized>(notation: Notation, value: &T) -> Bytes {
+    let mut out = Vec::new();
+    codec::encode(notation, &Scope::default(), value, &mut out)
+        .expect("a value that can be encoded");
+    out.into()
+}
+
+/// A frame with the message `[kind, id, content]`.
+#[must_use]
+pub fn message(
+    notation: Notation,
+    kind: u64,
+    id: impl Serialize,
+    content: impl Serialize,
+) -> Vec<u8> {
+    raw(notation, kind, &encoded(notation, &id), &encoded(notation, &content))
+}
+
+/// A frame with a message whose `id` and `content` are encoded already.
+#[must_use]
+pub fn raw(notation: Notation, kind: u64, id: &[u8], content: &[u8]) -> Vec<u8> {
+    let kind = encoded(notation, &kind);
+    frame(match notation {
+        Notation::Json => [b"[", &kind[..], b", ", id, b", ", content, b"]"].concat(),
+        Notation::MsgPack => [b"\x93", &kind[..], id, content].concat(),
+    })
+}
+
+/// The payloads of the frames that `bytes` consists of.
+///
+/// # Panics
+/// If there is more than whole frames.
+#[must_use]
+pub fn payloads(bytes: &[u8]) -> Vec<Bytes> {
+    let mut input = BytesMut::from(bytes);
+    let deframer = Deframer::new(usize::MAX);
+    let frames = std::iter::from_fn(|| deframer.next_frame(&mut input).expect("no limit"));
+    let frames = frames.collect();
+    assert!(input.is_empty(), "an unfinished frame: {input:?}");
+    frames
+}

@@ -1,0 +1,163 @@
+//! Two connections under any sequence of operations.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aiomas_core::connection::{
+    CallError, CallId, CallOptions, Close, Config, Event, Negotiate, Request, Side,
+};
+use aiomas_core::wire::{Codec, RemoteError};
+
+use crate::connection_ops::Script;
+use crate::pair::{Cut, Cuts, Pair, Reaction};
+
+/// What came of the operations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The events of the dialler, and of the listener.
+    pub events: [Vec<String>; 2],
+    /// The bytes that they wrote.
+    pub written: [Vec<u8>; 2],
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Runs the operations of `script` on two connections and checks that every call ends once, and well.
+///
+/// # Panics
+/// If the contract is violated.
+#[must_use]
+pub fn run(script: &[u8]) -> Outcome {
+    let mut script = Script::new(script);
+    let mut pair = Pair::new(config(&mut script), config(&mut script));
+    for side in SIDES {
+        let end = pair.end(side);
+        end.handler = Box::new(react);
+        end.link.cuts = match script.byte() {
+            0 => Cuts::Whole,
+            seed => Cuts::Seed(seed.into()),
+        };
+        end.link.latency = script.millis();
+    }
+    let mut calls = [BTreeMap::new(), BTreeMap::new()];
+    while !script.is_over() {
+        operate(&mut pair, &mut calls, &mut script);
+    }
+    for side in SIDES {
+        pair.end(side).link.stalled = false;
+    }
+    pair.drive();
+    for side in SIDES {
+        let now = pair.now();
+        pair.end(side).connection.close(now, Close::Now);
+    }
+    pair.drive();
+    for (side, calls) in SIDES.into_iter().zip(calls) {
+        check(&mut pair, side, calls);
+    }
+    Outcome {
+        events: SIDES.map(|side| pair.end(side).events.iter().map(|e| format!("{e:?}")).collect()),
+        written: SIDES.map(|side| pair.end(side).link.written.clone()),
+        elapsed: pair.elapsed(),
+    }
+}
+
+const SIDES: [Side; 2] = [Side::Dialler, Side::Listener];
+
+/// The calls that a side made, and their content.
+type Calls = BTreeMap<CallId, u64>;
+
+fn config(script: &mut Script<'_>) -> Config {
+    let setup = script.byte();
+    let mut config = Config::new(if setup & 1 == 0 { Codec::Json } else { Codec::MsgPack });
+    if setup & 2 != 0 {
+        let base = config_codec(&config);
+        config.negotiate = Negotiate::Hello { base, offer: vec![Codec::MsgPack, Codec::Json] };
+    }
+    config.answer_hello = setup & 4 == 0;
+    config.idle = (setup & 8 != 0).then_some(Duration::from_secs(5));
+    if setup & 16 != 0 {
+        config.limits.max_calls_in = 2;
+        config.limits.output_high = 100;
+    }
+    config
+}
+
+fn config_codec(config: &Config) -> Codec {
+    match config.negotiate {
+        Negotiate::Fixed(codec) => codec,
+        _ => Codec::Json,
+    }
+}
+
+/// The content of a request says what is done about it.
+fn react(request: &Request) -> Reaction {
+    let Ok(number) = request.content.decode::<u64>() else {
+        // Hello, where it is not known.
+        return Reaction::Fail(RemoteError::lookup("no such function"));
+    };
+    let reply = Reaction::Reply(number.into());
+    match number % 8 {
+        0 => Reaction::Fail(RemoteError::value_error(number)),
+        1 => Reaction::Ignore,
+        2 => Reaction::After(Duration::from_millis(number), Box::new(reply)),
+        _ => reply,
+    }
+}
+
+fn operate(pair: &mut Pair, calls: &mut [Calls; 2], script: &mut Script<'_>) {
+    let which = usize::from(script.flag());
+    let side = SIDES[which];
+    let now = pair.now();
+    match script.byte() % 16 {
+        0..8 => {
+            let content = script.byte().into();
+            let timeout = script.flag().then(|| CallOptions::timeout(script.millis()));
+            if let Ok(id) = pair.call(side, content, timeout.unwrap_or_default()) {
+                calls[which].insert(id, content);
+            }
+        }
+        8 => {
+            let Some(id) = calls[which].keys().nth_back(script.below(4)).copied() else { return };
+            if pair.end(side).connection.abandon(id).is_some() {
+                calls[which].remove(&id);
+            }
+        }
+        9..12 => pair.run_for(script.millis()),
+        12 => pair.end(side).link.stalled ^= true,
+        13 if script.below(4) == 0 => {
+            let how = match script.byte() % 4 {
+                0 => Close::Now,
+                1 => Close::AfterFlush,
+                _ => Close::AfterAnswers { within: 4 * script.millis() },
+            };
+            pair.end(side).connection.close(now, how);
+        }
+        14 if script.below(4) == 0 => {
+            let link = &mut pair.end(side).link;
+            let cut = if script.flag() { Cut::Eof } else { Cut::Reset };
+            link.cut_after = Some((link.written.len() + script.below(64), cut));
+        }
+        15 if script.below(4) == 0 => pair.half_close(side),
+        _ => {}
+    }
+}
+
+fn check(pair: &mut Pair, side: Side, mut calls: Calls) {
+    let end = pair.end(side);
+    assert!(end.closed().is_some(), "T5: {side:?} is not closed, or not last");
+    let closed = end.events.iter().filter(|event| matches!(event, Event::Closed { .. })).count();
+    assert_eq!(closed, 1, "T5");
+    for event in &end.events {
+        let Event::Answer { id, result, .. } = event else { continue };
+        let content = calls.remove(id).expect("T4: an abandoned call, or a second answer");
+        match result {
+            Ok(payload) => assert_eq!(payload.decode::<u64>(), Ok(content)),
+            Err(CallError::Remote(error)) if error.kind() == "ValueError" => {
+                assert_eq!((content % 8, error.message()), (0, content.to_string().as_str()));
+            }
+            Err(_) => {}
+        }
+    }
+    assert!(calls.is_empty(), "T4: {calls:?} never ended");
+}

@@ -1,0 +1,238 @@
+//! Hello: answered, refused, unknown, never answered, and where it is no Hello.
+
+use aiomas_core::connection::{
+    CallError, CallOptions, CloseReason, Config, Event, Negotiate, Side, TimeoutReason, Why,
+};
+use aiomas_core::wire::{Codec, Notation, RemoteError, Types};
+use aiomas_tests::message::{FAILURE, RESULT, message};
+use aiomas_tests::pair::{Pair, Reaction};
+use serde_json::{Value, json};
+
+use super::{SECOND, Solo, json as json_config, msgpack};
+
+const JSON: Notation = Notation::Json;
+
+fn hello(base: Codec, offer: &[Codec]) -> Config {
+    let mut config = Config::new(base);
+    config.negotiate = Negotiate::Hello { base, offer: offer.to_vec() };
+    config
+}
+
+fn opened(events: &[Event<u64>]) -> Option<Codec> {
+    events.iter().find_map(|event| match event {
+        Event::Open { codec } => Some(*codec),
+        _ => None,
+    })
+}
+
+#[test]
+fn two_of_us_agree_on_a_codec() {
+    let config = hello(Codec::Json, &[Codec::MsgPack, Codec::Json]);
+    let mut pair = Pair::new(config, json_config());
+    // A call that does not wait goes in the base codec, and comes back in it.
+    let early = pair.call(Side::Dialler, "early", CallOptions::default()).unwrap();
+    pair.drive();
+    assert_eq!(opened(&pair.dialler.events), Some(Codec::MsgPack));
+    assert_eq!(pair.dialler.result(early), "early");
+    let late = pair.call(Side::Dialler, "late", CallOptions::default()).unwrap();
+    let back = pair.call(Side::Listener, "back", CallOptions::default()).unwrap();
+    pair.drive();
+    assert_eq!(pair.dialler.result(late), "late");
+    assert_eq!(pair.listener.result(back), "back");
+    let sent: Vec<_> = aiomas_tests::message::payloads(&pair.dialler.link.written);
+    assert!(sent[0].starts_with(br#"[0, 0, ["$hello", ["#));
+    let rest: [&[u8]; 3] = [b"[0, 1, \"early\"]", b"\x93\x00\x02\xa4late", b"\x93\x01\x00\xa4back"];
+    assert_eq!(sent[1..], rest);
+}
+
+#[test]
+fn the_best_common_codec_is_the_diallers() {
+    let mut listener = json_config();
+    listener.accept = vec![Codec::Json];
+    let mut pair = Pair::new(hello(Codec::Json, &[Codec::MsgPack, Codec::Json]), listener);
+    pair.drive();
+    assert_eq!(opened(&pair.dialler.events), Some(Codec::Json));
+    assert_eq!(pair.listener.connection.codec(), Codec::Json);
+}
+
+#[test]
+fn without_a_common_codec_the_base_holds() {
+    let mut listener = json_config();
+    listener.accept = vec![Codec::Json];
+    let mut pair = Pair::new(hello(Codec::Json, &[Codec::MsgPack]), listener);
+    let call = pair.call(Side::Dialler, 1, CallOptions::default()).unwrap();
+    pair.drive();
+    assert_eq!(opened(&pair.dialler.events), Some(Codec::Json));
+    assert_eq!(pair.dialler.result(call), 1);
+    let answer = &aiomas_tests::message::payloads(&pair.listener.link.written)[0];
+    assert!(answer.starts_with(b"[2, 0, \"ValueError: no codec in common"), "{answer:?}");
+}
+
+#[test]
+fn types_are_agreed_on_by_name() {
+    let mut dialler = hello(Codec::Json, &[Codec::MsgPack]);
+    dialler.types = Types::new(["point", "date", "only-here"]);
+    let mut listener = json_config();
+    listener.types = Types::new(["date", "only-there", "point"]);
+    let expected = dialler.types.clone();
+    let mut pair = Pair::new(dialler, listener);
+    pair.drive();
+    for side in [Side::Dialler, Side::Listener] {
+        assert_eq!(pair.end(side).connection.scope().types(), &expected, "{side:?}");
+    }
+}
+
+#[test]
+fn limits_are_agreed_on() {
+    let mut listener = json_config();
+    listener.limits.max_frame = 5000;
+    listener.limits.max_calls_in = 2;
+    let mut pair = Pair::new(hello(Codec::Json, &[Codec::Json]), listener);
+    pair.listener.handler = Box::new(|_| Reaction::Hold);
+    pair.drive();
+    let mut call = |content: &str| {
+        pair.call(Side::Dialler, content, CallOptions::default()).map_err(|refused| refused.why)
+    };
+    assert_eq!(call(&"x".repeat(5000)), Err(Why::TooLong { length: 5010, limit: 5000 }));
+    assert!(call(&"x".repeat(4990)).is_ok());
+    assert!(call("").is_ok());
+    assert_eq!(call(""), Err(Why::TooManyCalls { limit: 2 }));
+}
+
+#[test]
+fn a_python_peer_answers_with_a_failure() {
+    let mut solo = Solo::dialler(hello(Codec::Json, &[Codec::MsgPack]));
+    assert!(solo.events().is_empty());
+    solo.call("x").unwrap();
+    assert_eq!(solo.sent().len(), 2);
+    solo.input(message(
+        JSON,
+        FAILURE,
+        0,
+        "Traceback ...\nLookupError: Name \"$hello\" not found\n",
+    ));
+    assert_eq!(opened(&solo.events()), Some(Codec::Json));
+    solo.call("y").unwrap();
+    assert_eq!(solo.sent(), [&b"[0, 2, \"y\"]"[..]]);
+    solo.input(message(JSON, RESULT, 1, "x"));
+    assert!(matches!(solo.events()[..], [Event::Answer { result: Ok(_), .. }]));
+}
+
+#[test]
+fn any_other_answer_means_no_hello() {
+    for answer in [json!(null), json!("?"), json!({"version": 1, "codecs": ["nope"]}), json!([])] {
+        let mut solo = Solo::dialler(hello(Codec::Json, &[Codec::MsgPack]));
+        solo.input(message(JSON, RESULT, 0, &answer));
+        assert_eq!(opened(&solo.events()), Some(Codec::Json), "{answer}");
+        assert_eq!(solo.connection.codec(), Codec::Json);
+        // A second answer is late.
+        solo.input(message(JSON, RESULT, 0, &answer));
+        assert_eq!(solo.connection.stats().late_answers, 1);
+    }
+}
+
+#[test]
+fn unknown_fields_and_missing_ones_are_understood() {
+    let mut solo = Solo::dialler(hello(Codec::Json, &[Codec::MsgPack]));
+    let answer = json!({"version": 9, "codecs": ["msgpack"], "colour": [1, {"a": null}]});
+    solo.input(message(JSON, RESULT, 0, answer));
+    assert_eq!(opened(&solo.events()), Some(Codec::MsgPack));
+}
+
+#[test]
+fn a_limit_that_no_failure_would_fit_is_not_believed() {
+    let mut solo = Solo::dialler(hello(Codec::Json, &[Codec::Json]));
+    let answer = json!({"version": 1, "codecs": ["json"], "max_frame": 0, "max_calls": 0});
+    solo.input(message(JSON, RESULT, 0, answer));
+    assert!(solo.call("x".repeat(4000)).is_ok());
+    assert_eq!(solo.call("y"), Err(Why::TooManyCalls { limit: 1 }));
+}
+
+#[test]
+fn never_answered() {
+    let mut config = hello(Codec::Json, &[Codec::MsgPack]);
+    config.handshake = 3 * SECOND;
+    let mut pair = Pair::new(config, json_config());
+    pair.listener.link.stalled = true;
+    let call = pair.call(Side::Dialler, 1, CallOptions::default()).unwrap();
+    pair.run_for(4 * SECOND);
+    let reason = CloseReason::TimedOut(TimeoutReason::Handshake);
+    assert_eq!(pair.dialler.closed(), Some(&reason));
+    assert_eq!(pair.dialler.failure(call), &CallError::Lost(reason));
+    assert_eq!(opened(&pair.dialler.events), None);
+}
+
+#[test]
+fn switched_off_it_is_a_request_like_any_other() {
+    let mut listener = json_config();
+    listener.answer_hello = false;
+    let mut pair = Pair::new(hello(Codec::Json, &[Codec::MsgPack]), listener);
+    pair.listener.handler = Box::new(|request| {
+        let content: Value = request.content.decode().unwrap();
+        assert_eq!(content[0], "$hello");
+        Reaction::Fail(RemoteError::lookup("Name \"$hello\" not found"))
+    });
+    pair.drive();
+    assert_eq!(opened(&pair.dialler.events), Some(Codec::Json));
+    assert_eq!(pair.listener.connection.codec(), Codec::Json);
+}
+
+#[test]
+fn as_a_second_request_it_is_one_like_any_other() {
+    let mut solo = Solo::listener(json_config());
+    let question = json!(["$hello", [{"version": 1, "codecs": ["msgpack"]}], {}]);
+    solo.request(0, "first");
+    solo.request(1, &question);
+    let requests = solo.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[1].content.decode(), Ok(question.clone()));
+    assert_eq!(solo.connection.codec(), Codec::Json);
+    // A dialler is never asked.
+    let mut solo = Solo::dialler(json_config());
+    solo.request(1, &question);
+    assert_eq!(solo.requests().len(), 1);
+}
+
+#[test]
+fn what_only_looks_like_hello_is_a_request() {
+    for content in [
+        json!(["$hello", [], {}]),
+        json!(["$hello", [{"version": 1}], {}]),
+        json!(["$hello"]),
+        json!("$hello"),
+        json!(["$hello2", [{"version": 1, "codecs": ["msgpack"]}], {}]),
+    ] {
+        let mut solo = Solo::listener(json_config());
+        solo.request(0, &content);
+        assert_eq!(solo.requests().len(), 1, "{content}");
+    }
+}
+
+#[test]
+fn after_hello_a_listener_follows_no_more() {
+    let mut solo = Solo::listener(json_config());
+    solo.request(0, json!(["$hello", [{"version": 1, "codecs": ["msgpack"]}], {}]));
+    assert_eq!(solo.sent().len(), 1);
+    solo.request(1, "pipelined");
+    solo.call("x").unwrap();
+    assert_eq!(solo.sent(), [&b"\x93\x00\x00\xa1x"[..]]);
+}
+
+#[test]
+fn hello_in_msgpack() {
+    let mut pair = Pair::new(hello(Codec::MsgPack, &[Codec::Json]), msgpack());
+    pair.drive();
+    assert_eq!(opened(&pair.dialler.events), Some(Codec::Json));
+    assert_eq!(pair.listener.connection.codec(), Codec::Json);
+}
+
+#[test]
+fn answers_to_pipelined_calls_are_read_although_their_codec_is_not_accepted() {
+    let mut config = hello(Codec::Json, &[Codec::MsgPack]);
+    config.accept = vec![Codec::MsgPack];
+    let mut pair = Pair::new(config, json_config());
+    let call = pair.call(Side::Dialler, 1, CallOptions::default()).unwrap();
+    pair.drive();
+    assert_eq!(pair.dialler.closed(), None);
+    assert_eq!(pair.dialler.result(call), 1);
+}

@@ -1,0 +1,273 @@
+//! Every row of the table of limits: at the limit, and one beyond.
+
+use aiomas_core::connection::{CallError, CallOptions, CloseReason, Event, Why};
+use aiomas_core::wire::{Body, Budget, CodecError, FrameError, Notation, RemoteError};
+use aiomas_tests::message::{self, frame};
+
+use super::{Solo, Unencodable, json, msgpack};
+
+#[test]
+fn max_frame_in() {
+    let mut config = json();
+    config.limits.max_frame = 20;
+    let request = br#"[0, 1, "0123456789"]"#;
+    let mut solo = Solo::listener(config);
+    solo.input(frame(request));
+    assert_eq!(solo.requests().len(), 1);
+    // The header is enough, and nothing else is waited for.
+    solo.input([0, 0, 0, 21]);
+    let error = FrameError::TooLong { length: 21, limit: 20 };
+    assert_eq!(solo.closed(), Some(CloseReason::Frame(error)));
+}
+
+#[test]
+fn a_header_of_four_gibibytes_costs_nothing() {
+    let mut solo = Solo::listener(json());
+    solo.input([0xff; 4]);
+    let error = FrameError::TooLong { length: u32::MAX.into(), limit: 16 << 20 };
+    assert_eq!(solo.closed(), Some(CloseReason::Frame(error)));
+    assert!(solo.input.capacity() < 1024);
+}
+
+#[test]
+fn max_frame_out() {
+    let mut config = json();
+    config.limits.max_frame = 20;
+    let mut solo = Solo::dialler(config);
+    let too_long = |length| Err(Why::TooLong { length, limit: 20 });
+    solo.call("0123456789").unwrap();
+    assert_eq!(solo.sent(), [&br#"[0, 0, "0123456789"]"#[..]]);
+    assert_eq!(solo.call("0123456789a").map(|_| ()), too_long(21));
+    let mut call_body = |text: &str| {
+        let body = Body::encode(Notation::Json, solo.connection.scope(), text).unwrap();
+        let options = CallOptions::default();
+        solo.connection.call_body(solo.now, &body, options, 0).map(|_| ()).map_err(|r| r.why)
+    };
+    assert_eq!(call_body("0123456789"), Ok(()));
+    assert_eq!(call_body("0123456789a"), too_long(21));
+    // A refused call uses up no id and leaves nothing behind.
+    solo.call(7).unwrap();
+    assert_eq!(solo.sent(), [&br#"[0, 1, "0123456789"]"#[..], b"[0, 2, 7]"]);
+}
+
+#[test]
+fn an_answer_that_is_too_long_becomes_a_failure() {
+    let mut config = json();
+    config.limits.max_frame = 200;
+    let mut solo = Solo::listener(config);
+    solo.request(1, "x");
+    let request = solo.requests().remove(0);
+    assert_eq!(solo.reply(request, "x".repeat(191)), Err(Why::TooLong { length: 201, limit: 200 }));
+    let sent = solo.sent();
+    let failure =
+        br#"[2, 1, "aiomas.exceptions.SerializationError: Could not serialize the result: "#;
+    assert!(sent[0].starts_with(failure), "{sent:?}");
+    // The connection goes on.
+    solo.request(2, "x");
+    let request = solo.requests().remove(0);
+    assert_eq!(solo.reply(request, "x".repeat(190)), Ok(()));
+    assert_eq!(solo.sent()[0].len(), 200);
+}
+
+#[test]
+fn an_answer_that_cannot_be_encoded_becomes_a_failure() {
+    let mut solo = Solo::listener(msgpack());
+    solo.request(1, "x");
+    let request = solo.requests().remove(0);
+    assert!(matches!(solo.reply(request, Unencodable), Err(Why::Codec(_))));
+    assert!(String::from_utf8_lossy(&solo.sent()[0]).contains("SerializationError"));
+    solo.request(2, "x");
+    let request = solo.requests().remove(0);
+    let body = Body::encode(Notation::MsgPack, solo.connection.scope(), "x").unwrap();
+    let wrong = Why::WrongNotation { given: Notation::MsgPack, wanted: Notation::Json };
+    assert_eq!(solo.connection.answer(solo.now, request.token, &Ok(body)), Err(wrong));
+    assert!(String::from_utf8_lossy(&solo.sent()[0]).contains("SerializationError"));
+    solo.request(3, "x");
+    let request = solo.requests().remove(0);
+    assert_eq!(solo.reply(request, 5), Ok(()));
+    assert_eq!(solo.sent(), [&b"[1, 3, 5]"[..]]);
+    assert_eq!(solo.connection.calls_in(), 0);
+}
+
+#[test]
+fn failures_are_cut_until_they_fit() {
+    // Escapes make this six times as long.
+    let error = RemoteError::new("E", "\u{1}".repeat(100_000));
+    for max_frame in [100, 1000, 4096, 20_000] {
+        for profile in [aiomas_core::wire::Profile::Aiomas, aiomas_core::wire::Profile::Mosaik] {
+            let mut config = json();
+            config.limits.max_frame = max_frame;
+            config.profile = profile;
+            let mut solo = Solo::listener(config);
+            solo.request(1, "x");
+            let request = solo.requests().remove(0);
+            assert_eq!(solo.connection.fail(solo.now, request.token, &error), Ok(()));
+            let sent = solo.sent();
+            assert_eq!(sent.len(), 1, "limit {max_frame}: no answer");
+            assert!(sent[0].starts_with(b"[2, 1, ") && sent[0].len() <= max_frame);
+        }
+    }
+}
+
+#[test]
+fn budget() {
+    let mut config = json();
+    config.limits.budget = Budget::new(3, 100);
+    let mut solo = Solo::listener(config);
+    solo.input(frame(b"[0, 1, [[[1]]]]"));
+    solo.input(frame(b"[0, 2, [[[[1]]]]]"));
+    let mut requests = solo.requests();
+    let deep = requests.pop().unwrap().content;
+    let content = requests.pop().unwrap().content;
+    assert!(content.decode::<serde_json::Value>().is_ok());
+    let error = deep.decode::<serde_json::Value>().unwrap_err();
+    assert_eq!(error, CodecError::TooDeep { limit: 3 });
+    // An id is walked over at once.
+    solo.input(frame(b"[0, [[[]]], 1]"));
+    assert_eq!(solo.requests().len(), 1);
+    solo.input(frame(b"[0, [[[[]]]], 1]"));
+    assert!(matches!(solo.closed(), Some(CloseReason::Malformed { .. })));
+}
+
+#[test]
+fn max_calls_out() {
+    let mut config = json();
+    config.limits.max_calls_out = 2;
+    let mut solo = Solo::dialler(config);
+    let first = solo.call(0).unwrap();
+    solo.call(1).unwrap();
+    assert_eq!(solo.call(2), Err(Why::TooManyCalls { limit: 2 }));
+    assert_eq!(solo.connection.abandon(first), Some(0));
+    solo.call(2).unwrap();
+    assert_eq!(solo.connection.calls_out(), 2);
+}
+
+#[test]
+fn max_calls_in() {
+    let mut config = json();
+    config.limits.max_calls_in = 2;
+    let mut solo = Solo::listener(config);
+    for id in 0..4 {
+        solo.request(id, "x");
+    }
+    let mut requests = solo.requests();
+    assert_eq!(requests.len(), 2);
+    let sent = solo.sent();
+    assert_eq!(sent.len(), 2);
+    assert!(sent[0].starts_with(br#"[2, 2, "OverloadedError: "#), "{sent:?}");
+    assert!(sent[1].starts_with(br#"[2, 3, "OverloadedError: "#), "{sent:?}");
+    assert_eq!(solo.connection.stats().overloaded, 2);
+    // Either way of being done with a request makes room.
+    solo.connection.ignore(requests.remove(0).token);
+    solo.reply(requests.remove(0), 1).unwrap();
+    assert_eq!(solo.connection.calls_in(), 0);
+    solo.request(4, "x");
+    solo.request(5, "x");
+    assert_eq!(solo.requests().len(), 2);
+}
+
+#[test]
+fn max_input_bytes() {
+    let mut config = json();
+    config.limits.max_input_bytes = 20;
+    let mut solo = Solo::listener(config);
+    // Two payloads of 10 bytes, whatever the kind of their ids.
+    solo.input(frame(br#"[0, 11, 7]"#));
+    solo.input(frame(br#"[0,"id",7]"#));
+    solo.input(frame(b"[0,1,2]"));
+    let mut requests = solo.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(solo.connection.stats().overloaded, 1);
+    solo.reply(requests.remove(0), 1).unwrap();
+    solo.input(frame(br#"[0, 11, 7]"#));
+    solo.input(frame(b"[0,1,2]"));
+    assert_eq!(solo.requests().len(), 1);
+    assert_eq!(solo.connection.stats().overloaded, 2);
+}
+
+#[test]
+fn output_high_and_writable() {
+    let mut config = json();
+    config.limits.output_high = 30;
+    let mut solo = Solo::dialler(config);
+    // 15 bytes each.
+    solo.call("a").unwrap();
+    solo.call("b").unwrap();
+    assert_eq!(solo.take().len(), 2);
+    assert_eq!(solo.call("c"), Err(Why::OutputFull { waiting: 30, limit: 30 }));
+    // Answers are still taken.
+    solo.request(1, "x");
+    let request = solo.requests().remove(0);
+    assert_eq!(solo.reply(request, 5), Ok(()));
+    // 43 bytes wait. Below half of the limit it is worth coming back.
+    solo.connection.handle_transmitted(solo.now, 27);
+    assert!(solo.events().is_empty());
+    assert_eq!(solo.take().len(), 1);
+    solo.connection.handle_transmitted(solo.now, 1);
+    assert!(matches!(solo.events()[..], [Event::Writable]));
+    solo.connection.handle_transmitted(solo.now, 15);
+    assert!(solo.events().is_empty(), "once");
+    solo.call("c").unwrap();
+}
+
+#[test]
+fn output_one_below_the_limit_takes_a_call() {
+    let mut config = json();
+    config.limits.output_high = 16;
+    let mut solo = Solo::dialler(config);
+    solo.call("a").unwrap();
+    solo.call("b").unwrap();
+    assert_eq!(solo.call("c"), Err(Why::OutputFull { waiting: 30, limit: 16 }));
+}
+
+#[test]
+fn output_cap() {
+    let mut config = json();
+    config.limits.output_cap = 30;
+    let mut solo = Solo::dialler(config.clone());
+    let first = solo.call("a").unwrap();
+    solo.call("b").unwrap();
+    assert!(!solo.connection.is_closed());
+    // The call itself comes back refused, those before are lost.
+    let refused = solo.connection.call(solo.now, &"c", CallOptions::default(), 9).unwrap_err();
+    assert_eq!((refused.why, refused.ctx), (Why::Closed, 9));
+    let overflow = CloseReason::Overflow { limit: 30 };
+    let events = solo.events();
+    let [Event::Answer { id, result, .. }, Event::Answer { .. }, Event::Closed { reason }] =
+        &events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!((*id, reason), (first, &overflow));
+    assert_eq!(result.as_ref().unwrap_err(), &CallError::Lost(overflow.clone()));
+    assert!(solo.take().is_empty());
+
+    // A peer that asks but does not read what it gets: nothing is held for it.
+    let mut solo = Solo::listener(config);
+    for id in 0..5 {
+        solo.request(id, "x");
+        for request in solo.events() {
+            if let Event::Request(request) = request {
+                solo.reply(request, 1).unwrap();
+            }
+        }
+    }
+    assert!(solo.connection.is_closed());
+    solo.input = message::message(Notation::Json, 0, 9, 9)[..].into();
+    solo.connection.handle_input(solo.now, &mut solo.input);
+    assert!(solo.input.is_empty() && solo.take().is_empty());
+}
+
+#[test]
+fn a_peer_that_makes_us_refuse_but_never_reads() {
+    let mut config = json();
+    config.limits.max_calls_in = 0;
+    config.limits.output_cap = 10_000;
+    let mut solo = Solo::listener(config);
+    for id in 0..1000 {
+        solo.request(id, "x");
+        let _unread = solo.take();
+    }
+    assert_eq!(solo.closed(), Some(CloseReason::Overflow { limit: 10_000 }));
+    assert!(solo.connection.stats().bytes_out < 10_200);
+}

@@ -1,0 +1,8 @@
+//! All integration tests, in one program: linking is what takes time.
+
+mod connection;
+mod contract;
+mod msgpack_oracle;
+mod transcripts;
+mod values;
+mod vectors;
