@@ -2,4 +2,5 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod connection;
+pub mod rpc;
 pub mod wire;

@@ -1,0 +1,324 @@
+//! The content of a request: `[path, args, kwargs]`.
+
+use std::borrow::Cow;
+
+use bytes::BufMut;
+use serde::Serialize;
+
+use super::Arguments;
+use super::plain::PlainCall;
+use crate::wire::codec::{self, Cursor, Item};
+use crate::wire::{Body, Budget, CodecError, Notation, Payload, RemoteError, Scope};
+
+/// A request that came in.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Request<'a> {
+    /// Which function is called.
+    pub path: Cow<'a, str>,
+    /// What with.
+    pub arguments: Arguments<'a>,
+}
+
+/// The content of a request is no call.
+///
+/// aiomas leaves such a request without an answer; we answer with the `TypeError` that this turns
+/// into.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The content is malformed or exceeds the connection's budget.
+    #[error("the request's content is malformed: {0}")]
+    Codec(#[from] CodecError),
+    /// The content is no array of three.
+    #[error("the content of a request is an array of three: [path, args, kwargs]")]
+    NotATriple,
+    /// The path is no string.
+    #[error("the path of a request is a string")]
+    PathNotString,
+}
+
+impl From<RequestError> for RemoteError {
+    fn from(error: RequestError) -> Self {
+        Self::type_error(error)
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Finds the path and the arguments. The arguments are walked over, not decoded.
+    ///
+    /// That `args` is no array or `kwargs` no map is found out when the arguments are
+    /// [bound](Arguments::bind), since Python's message for that names the function.
+    ///
+    /// # Errors
+    /// The content is not exactly one triple with a path.
+    #[inline]
+    pub fn parse(payload: &'a Payload) -> Result<Self, RequestError> {
+        let (notation, bytes) = (payload.notation(), payload.bytes());
+        let plain = PlainCall::find(notation, bytes, payload.scope().budget());
+        // A path that is no UTF-8 is not plain.
+        if let Some(call) = plain
+            && let Ok(path) = str::from_utf8(&bytes[call.path.clone()])
+        {
+            return Ok(Self { path: path.into(), arguments: Arguments::of_plain(payload, &call) });
+        }
+        Self::parse_any(payload)
+    }
+
+    pub(super) fn parse_any(payload: &'a Payload) -> Result<Self, RequestError> {
+        let mut cursor = Cursor::new(payload.notation(), payload.bytes(), payload.scope().budget());
+        if cursor.peek()? != Item::Array {
+            return Err(RequestError::NotATriple);
+        }
+        let mut triple = cursor.begin_array()?;
+        if !cursor.next(&mut triple)? {
+            return Err(RequestError::NotATriple);
+        }
+        if cursor.peek()? != Item::Str {
+            return Err(RequestError::PathNotString);
+        }
+        let path = cursor.str()?;
+        if !cursor.next(&mut triple)? {
+            return Err(RequestError::NotATriple);
+        }
+        let mut arguments = Arguments::new(payload);
+        arguments.read_args(&mut cursor)?;
+        if !cursor.next(&mut triple)? {
+            return Err(RequestError::NotATriple);
+        }
+        arguments.read_kwargs(&mut cursor)?;
+        if cursor.next(&mut triple)? {
+            return Err(RequestError::NotATriple);
+        }
+        cursor.end()?;
+        Ok(Self { path, arguments })
+    }
+}
+
+/// Appends the content of a request to `out`: `["add", [3], {"b": 4}]`. On an error `out` is as it was.
+///
+/// `args` is a sequence or a tuple, `kwargs` a map or a struct. A `()` stands for none, for both.
+///
+/// # Errors
+/// A value cannot be encoded, or `args` and `kwargs` are something else.
+pub fn encode_call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
+    notation: Notation,
+    scope: &Scope,
+    path: &str,
+    args: &A,
+    kwargs: &K,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    let budget = scope.budget();
+    codec::encode_with(scope, out, |out| {
+        write_triple(
+            notation,
+            out,
+            |out| codec::write(notation, budget, path, out),
+            |out| write_collection(notation, budget, args, ARGS, out),
+            |out| write_collection(notation, budget, kwargs, KWARGS, out),
+        )
+    })
+}
+
+type Written = Result<(), CodecError>;
+
+fn write_triple(
+    notation: Notation,
+    out: &mut Vec<u8>,
+    path: impl FnOnce(&mut Vec<u8>) -> Written,
+    args: impl FnOnce(&mut Vec<u8>) -> Written,
+    kwargs: impl FnOnce(&mut Vec<u8>) -> Written,
+) -> Written {
+    let (open, comma, close): (&[u8], &[u8], &[u8]) = match notation {
+        Notation::Json => (b"[", b", ", b"]"),
+        Notation::MsgPack => (b"\x93", b"", b""),
+    };
+    out.put_slice(open);
+    path(out)?;
+    out.put_slice(comma);
+    args(out)?;
+    out.put_slice(comma);
+    kwargs(out)?;
+    out.put_slice(close);
+    Ok(())
+}
+
+/// What a collection looks like from its first byte on.
+struct Collection {
+    json: u8,
+    /// The MsgPack head of a short one (the count is in the low bits); long ones have their own.
+    fix: u8,
+    long: [u8; 2],
+    empty: &'static [u8],
+    wrong: &'static str,
+}
+
+const ARGS: Collection = Collection {
+    json: b'[',
+    fix: 0x90,
+    long: [0xdc, 0xdd],
+    empty: b"[]",
+    wrong: "positional arguments are a sequence or a tuple",
+};
+const KWARGS: Collection = Collection {
+    json: b'{',
+    fix: 0x80,
+    long: [0xde, 0xdf],
+    empty: b"{}",
+    wrong: "keyword arguments are a map or a struct",
+};
+
+fn write_collection<T: Serialize + ?Sized>(
+    notation: Notation,
+    budget: Budget,
+    value: &T,
+    collection: Collection,
+    out: &mut Vec<u8>,
+) -> Written {
+    let start = out.len();
+    codec::write(notation, budget, value, out)?;
+    let first = out.get(start).copied().unwrap_or_default();
+    match notation {
+        Notation::Json if first == collection.json => Ok(()),
+        Notation::MsgPack if first & 0xf0 == collection.fix || collection.long.contains(&first) => {
+            Ok(())
+        }
+        // `()`, which serde calls a unit.
+        Notation::Json if first == b'n' => {
+            out.truncate(start);
+            out.put_slice(collection.empty);
+            Ok(())
+        }
+        Notation::MsgPack if first == 0xc0 => {
+            out.truncate(start);
+            out.put_u8(collection.fix);
+            Ok(())
+        }
+        _ => Err(CodecError::Value(collection.wrong.into())),
+    }
+}
+
+/// Builds the content of a request argument by argument, for calls that no type describes.
+///
+/// ```
+/// use aiomas_core::rpc::Call;
+/// use aiomas_core::wire::{Notation, Scope};
+///
+/// let call = Call::new(Notation::Json, &Scope::default(), "add").arg(3).kwarg("b", 4);
+/// assert_eq!(call.finish()?.bytes(), br#"["add", [3], {"b": 4}]"#);
+/// # Ok::<(), aiomas_core::wire::CodecError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Call {
+    notation: Notation,
+    scope: Scope,
+    path: String,
+    args: Parts,
+    kwargs: Parts,
+    error: Option<CodecError>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Parts {
+    count: u32,
+    bytes: Vec<u8>,
+}
+
+impl Call {
+    /// A call to the function at `path`, without arguments yet.
+    #[must_use]
+    pub fn new(notation: Notation, scope: &Scope, path: impl Into<String>) -> Self {
+        let (args, kwargs) = (Parts::default(), Parts::default());
+        Self { notation, scope: scope.clone(), path: path.into(), args, kwargs, error: None }
+    }
+
+    /// Adds a positional argument.
+    #[must_use]
+    pub fn arg(mut self, value: impl Serialize) -> Self {
+        let separator = self.separator();
+        let result =
+            self.args.add(separator, |out| codec::encode(self.notation, &self.scope, &value, out));
+        self.note(result)
+    }
+
+    /// Adds a keyword argument. Of two with the same name the receiver takes the last.
+    #[must_use]
+    pub fn kwarg(mut self, name: &str, value: impl Serialize) -> Self {
+        let (separator, notation) = (self.separator(), self.notation);
+        let result = self.kwargs.add(separator, |out| {
+            codec::encode(notation, &self.scope, name, out)?;
+            if notation == Notation::Json {
+                out.put_slice(b": ");
+            }
+            codec::encode(notation, &self.scope, &value, out)
+        });
+        self.note(result)
+    }
+
+    /// The content of the request.
+    ///
+    /// # Errors
+    /// The first argument that could not be encoded.
+    pub fn finish(self) -> Result<Body, CodecError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let notation = self.notation;
+        let mut out = Vec::with_capacity(
+            self.path.len() + self.args.bytes.len() + self.kwargs.bytes.len() + 16,
+        );
+        write_triple(
+            notation,
+            &mut out,
+            |out| codec::encode(notation, &self.scope, &self.path, out),
+            |out| self.args.write(notation, ARGS, out),
+            |out| self.kwargs.write(notation, KWARGS, out),
+        )?;
+        Ok(Body::from_encoded(notation, out.into()))
+    }
+
+    const fn separator(&self) -> &'static [u8] {
+        match self.notation {
+            Notation::Json => b", ",
+            Notation::MsgPack => b"",
+        }
+    }
+
+    fn note(mut self, result: Written) -> Self {
+        self.error = self.error.or_else(|| result.err());
+        self
+    }
+}
+
+impl Parts {
+    fn add(&mut self, separator: &[u8], write: impl FnOnce(&mut Vec<u8>) -> Written) -> Written {
+        if self.count > 0 {
+            self.bytes.put_slice(separator);
+        }
+        self.count += 1;
+        write(&mut self.bytes)
+    }
+
+    fn write(&self, notation: Notation, collection: Collection, out: &mut Vec<u8>) -> Written {
+        match (notation, self.count) {
+            (Notation::Json, _) => out.put_u8(collection.json),
+            (Notation::MsgPack, count @ 0..=15) => out.put_u8(collection.fix | count as u8),
+            (Notation::MsgPack, count) => match u16::try_from(count) {
+                Ok(count) => {
+                    out.put_u8(collection.long[0]);
+                    out.put_u16(count);
+                }
+                Err(_) => {
+                    out.put_u8(collection.long[1]);
+                    out.put_u32(count);
+                }
+            },
+        }
+        out.put_slice(&self.bytes);
+        if notation == Notation::Json {
+            out.put_slice(&collection.empty[1..]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! Dictionaries of functions and services.
+
+use std::fmt;
+
+use super::function::{Function, Return};
+use super::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
+
+/// A service that is put together at run time, of closures and other services.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use aiomas_core::rpc::ServiceDict;
+/// use aiomas_core::wire::RemoteError;
+///
+/// let math = ServiceDict::new("Math").function("neg", ["a"], |a: i64| -a);
+/// let root = ServiceDict::<Infallible>::new("Root")
+///     .function("add", ["a", "b"], |a: i64, b: i64| a + b)
+///     .function("join", ["parts", "sep"], |parts: Vec<String>, sep: Option<String>| {
+///         parts.join(sep.as_deref().unwrap_or("-"))
+///     })
+///     .function("divide", ["a", "b"], |a: i64, b: i64| {
+///         a.checked_div(b).ok_or_else(|| RemoteError::new("ZeroDivisionError", "division by zero"))
+///     })
+///     .service("math", math)
+///     .hidden("secret");
+/// ```
+pub struct ServiceDict<L> {
+    type_name: String,
+    /// In the order of their names.
+    entries: Vec<(Box<str>, Entry<L>)>,
+}
+
+type Method<L> = Box<dyn Fn(&Arguments<'_>, &Caller) -> Outcome<L> + Send + Sync>;
+
+enum Entry<L> {
+    Method(Method<L>),
+    Service(Box<dyn Service<L> + Send + Sync>),
+    Hidden,
+}
+
+impl<L> ServiceDict<L> {
+    /// An empty dictionary, which errors call `type_name`.
+    #[must_use]
+    pub fn new(type_name: impl Into<String>) -> Self {
+        Self { type_name: type_name.into(), entries: Vec::new() }
+    }
+
+    /// Adds a function with typed parameters, which callers know by the names `parameters`. Those
+    /// that are `Option`s may be left out.
+    ///
+    /// It returns a value, or a `Result` whose error becomes a failure; see [`Return`].
+    #[must_use]
+    pub fn function<const N: usize, P, R, F>(
+        self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        function: F,
+    ) -> Self
+    where
+        F: Function<N, P> + Send + Sync + 'static,
+        F::Output: Return<R>,
+    {
+        let name = name.into();
+        let optional = F::optional();
+        let parameters: [Parameter; N] =
+            std::array::from_fn(|i| Parameter { name: parameters[i], required: !optional[i] });
+        self.method(name.clone(), move |arguments, _| {
+            let answer = arguments
+                .bind(&Signature::new(&name, &parameters))
+                .and_then(|bound| function.invoke(&bound))
+                .and_then(|value| value.answer(arguments));
+            Outcome::Done(answer)
+        })
+    }
+
+    /// Adds a function that takes the arguments as they come, and may answer later.
+    #[must_use]
+    pub fn method(
+        self,
+        name: impl Into<String>,
+        method: impl Fn(&Arguments<'_>, &Caller) -> Outcome<L> + Send + Sync + 'static,
+    ) -> Self {
+        self.entry(name.into(), Entry::Method(Box::new(method)))
+    }
+
+    /// Adds a service. What was called `name` before is replaced, as with the other methods.
+    #[must_use]
+    pub fn service(
+        self,
+        name: impl Into<String>,
+        service: impl Service<L> + Send + Sync + 'static,
+    ) -> Self {
+        self.entry(name.into(), Entry::Service(Box::new(service)))
+    }
+
+    /// Adds a name of which callers are told that it is not exposed.
+    #[must_use]
+    pub fn hidden(self, name: impl Into<String>) -> Self {
+        self.entry(name.into(), Entry::Hidden)
+    }
+
+    fn entry(mut self, name: String, entry: Entry<L>) -> Self {
+        match self.position(&name) {
+            Ok(at) => self.entries[at].1 = entry,
+            Err(at) => self.entries.insert(at, (name.into(), entry)),
+        }
+        self
+    }
+
+    /// Where `name` is, or belongs.
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        self.entries.binary_search_by(|(entry, _)| (**entry).cmp(name))
+    }
+
+    fn get(&self, name: &str) -> Option<&Entry<L>> {
+        self.position(name).ok().map(|at| &self.entries[at].1)
+    }
+}
+
+impl<L> Service<L> for ServiceDict<L> {
+    fn type_name(&self) -> &str {
+        &self.type_name
+    }
+
+    fn service(&self, name: &str) -> Option<&dyn Service<L>> {
+        match self.get(name)? {
+            Entry::Service(service) => Some(&**service),
+            Entry::Method(_) | Entry::Hidden => None,
+        }
+    }
+
+    fn access(&self, method: &str) -> Option<Access> {
+        match self.get(method)? {
+            Entry::Method(_) => Some(Access::Shared),
+            Entry::Service(_) | Entry::Hidden => None,
+        }
+    }
+
+    fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
+        match self.get(method) {
+            Some(Entry::Method(method)) => method(arguments, caller),
+            Some(Entry::Hidden) => Outcome::NotExposed,
+            Some(Entry::Service(_)) | None => Outcome::NotFound,
+        }
+    }
+}
+
+impl<L> fmt::Debug for ServiceDict<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (name, entry) in &self.entries {
+            match entry {
+                Entry::Method(_) => map.entry(name, &"function"),
+                Entry::Service(service) => map.entry(name, &service.type_name()),
+                Entry::Hidden => map.entry(name, &"hidden"),
+            };
+        }
+        map.finish()
+    }
+}

@@ -1,0 +1,26 @@
+//! Remote procedure calls: the content `[path, args, kwargs]`, and the services that it is for.
+//!
+//! A path is a list of names, `math/deep/neg`: services nested in each other, and a function in the
+//! last of them. [`dispatch`] walks down to it; [`Arguments`] are bound to its parameters as Python
+//! binds them. Nothing here knows about connections.
+
+mod arguments;
+mod binding;
+mod content;
+mod dict;
+pub mod function;
+mod plain;
+mod reference;
+mod router;
+mod service;
+mod span;
+#[cfg(test)]
+mod tests;
+
+pub use arguments::{Arguments, Encoder};
+pub use binding::{Bound, Parameter, Signature};
+pub use content::{Call, Request, RequestError, encode_call};
+pub use dict::ServiceDict;
+pub use reference::{RemoteRef, ServiceRef};
+pub use router::{dispatch, dispatch_at, resolve};
+pub use service::{Access, Caller, Outcome, Service};

@@ -1,0 +1,144 @@
+//! Services: what can be called.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Arguments;
+use crate::wire::{Body, RemoteError};
+
+/// Something with functions that the other side may call, and with services in it.
+///
+/// `L` is how the host lets a function answer later: a boxed future, a ticket, or
+/// [`Infallible`](std::convert::Infallible) where all answer at once.
+///
+/// ```
+/// use aiomas_core::rpc::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
+///
+/// struct Calculator;
+///
+/// impl<L> Service<L> for Calculator {
+///     fn type_name(&self) -> &str {
+///         "Calculator"
+///     }
+///
+///     fn access(&self, method: &str) -> Option<Access> {
+///         (method == "add").then_some(Access::Shared)
+///     }
+///
+///     fn call(&self, method: &str, arguments: &Arguments<'_>, _: &Caller) -> Outcome<L> {
+///         const ADD: &[Parameter] = &[Parameter::required("a"), Parameter::required("b")];
+///         match method {
+///             "add" => Outcome::of(|| {
+///                 let bound = arguments.bind(&Signature::new("add", ADD))?;
+///                 let sum = bound.required::<i64>(0)? + bound.required::<i64>(1)?;
+///                 arguments.encode(&sum)
+///             }),
+///             _ => Outcome::NotFound,
+///         }
+///     }
+/// }
+/// ```
+pub trait Service<L> {
+    /// The name of the type, for errors such as `"Root.hidden" is not exposed`.
+    fn type_name(&self) -> &str;
+
+    /// The service called `name` in this one.
+    fn service(&self, name: &str) -> Option<&dyn Service<L>> {
+        let _ = name;
+        None
+    }
+
+    /// How the function `method` has to be run, `None` if no such function is exposed. A host that
+    /// runs functions side by side asks before it calls.
+    fn access(&self, method: &str) -> Option<Access>;
+
+    /// Calls the function `method`.
+    fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L>;
+}
+
+impl<L, S: Service<L> + ?Sized> Service<L> for Arc<S> {
+    fn type_name(&self) -> &str {
+        (**self).type_name()
+    }
+
+    fn service(&self, name: &str) -> Option<&dyn Service<L>> {
+        (**self).service(name)
+    }
+
+    fn access(&self, method: &str) -> Option<Access> {
+        (**self).access(method)
+    }
+
+    fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
+        (**self).call(method, arguments, caller)
+    }
+}
+
+/// How a function has to be run beside the others of its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// At any time, as a method that takes `&self`.
+    Shared,
+    /// Alone, as a method that takes `&mut self`.
+    Exclusive,
+}
+
+/// What became of a call.
+pub enum Outcome<L> {
+    /// The answer.
+    Done(Result<Body, RemoteError>),
+    /// There will be an answer.
+    Later(L),
+    /// The service has no such function.
+    NotFound,
+    /// There is something of that name, but it is not to be called from outside.
+    NotExposed,
+}
+
+impl<L> Outcome<L> {
+    /// Runs `f`, in which `?` can be used, for the answer.
+    pub fn of(f: impl FnOnce() -> Result<Body, RemoteError>) -> Self {
+        Self::Done(f())
+    }
+}
+
+impl<L> From<RemoteError> for Outcome<L> {
+    fn from(error: RemoteError) -> Self {
+        Self::Done(Err(error))
+    }
+}
+
+impl<L> fmt::Debug for Outcome<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(answer) => f.debug_tuple("Done").field(answer).finish(),
+            Self::Later(_) => f.write_str("Later"),
+            Self::NotFound => f.write_str("NotFound"),
+            Self::NotExposed => f.write_str("NotExposed"),
+        }
+    }
+}
+
+/// What a function may know about who called it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caller {
+    /// The number that the host gave the connection.
+    pub connection: u64,
+    /// The peer's address, if the host knows it.
+    pub peer: Option<Arc<str>>,
+}
+
+impl Caller {
+    /// The peer at the other end of a connection.
+    #[must_use]
+    pub const fn new(connection: u64) -> Self {
+        Self { connection, peer: None }
+    }
+
+    /// The same caller, with its address.
+    #[must_use]
+    pub fn with_peer(self, peer: impl Into<Arc<str>>) -> Self {
+        Self { peer: Some(peer.into()), ..self }
+    }
+}

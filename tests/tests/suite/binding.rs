@@ -1,0 +1,103 @@
+//! Arguments are bound as Python binds them; `python/make_binding.py` asked it.
+
+use std::collections::BTreeMap;
+
+use aiomas_core::rpc::{Parameter, Request, Signature};
+use aiomas_core::wire::{Notation, Payload, RemoteError, Scope};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+struct Function {
+    function: String,
+    required: Vec<String>,
+    optional: Vec<String>,
+    args: bool,
+    kwargs: bool,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    json: Option<String>,
+    msgpack: Option<String>,
+    #[serde(flatten)]
+    expected: Expected,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+enum Expected {
+    Error { error: String },
+    Bound { values: BTreeMap<String, Value>, args: Vec<Value>, kwargs: BTreeMap<String, Value> },
+}
+
+impl Case {
+    fn payload(&self) -> Payload {
+        let (notation, bytes) = match (&self.json, &self.msgpack) {
+            (Some(json), _) => (Notation::Json, Bytes::from(json.clone())),
+            (_, Some(hex)) => (Notation::MsgPack, unhex(hex)),
+            _ => panic!("a case without content"),
+        };
+        Payload::new(notation, bytes, Scope::default())
+    }
+}
+
+fn unhex(hex: &str) -> Bytes {
+    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("a byte");
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+fn bind(function: &Function, payload: &Payload) -> Result<Expected, RemoteError> {
+    let parameter = |name: &String, required| {
+        let name: &'static str = name.clone().leak();
+        if required { Parameter::required(name) } else { Parameter::optional(name) }
+    };
+    let parameters: Vec<_> = function
+        .required
+        .iter()
+        .map(|name| parameter(name, true))
+        .chain(function.optional.iter().map(|name| parameter(name, false)))
+        .collect();
+    let mut signature = Signature::new(&function.function, &parameters);
+    if function.args {
+        signature = signature.with_args();
+    }
+    if function.kwargs {
+        signature = signature.with_kwargs();
+    }
+    let request = Request::parse(payload)?;
+    assert_eq!(request.path, function.function);
+    let bound = request.arguments.bind(&signature)?;
+    let mut values = BTreeMap::new();
+    for (index, parameter) in parameters.iter().enumerate() {
+        if let Some(value) = bound.optional::<Value>(index)? {
+            assert_eq!(bound.required::<Value>(index)?, value);
+            let payload = bound.payload(index).expect("a payload");
+            assert_eq!(payload.decode::<Value>(), Ok(value.clone()));
+            values.insert(parameter.name.into(), value);
+        }
+    }
+    let kwargs = bound.kwargs::<Value>()?.into_iter().map(|(k, v)| (k.into_owned(), v)).collect();
+    Ok(Expected::Bound { values, args: bound.args()?, kwargs })
+}
+
+#[test]
+fn binds_as_python() {
+    let functions: Vec<Function> =
+        serde_json::from_str(include_str!("../../data/binding.json")).expect("binding.json");
+    let mut cases = 0;
+    for function in &functions {
+        for case in &function.cases {
+            let payload = case.payload();
+            let bound = bind(function, &payload).unwrap_or_else(|error| {
+                assert_eq!(error.kind(), "TypeError");
+                Expected::Error { error: error.message().into() }
+            });
+            assert_eq!(bound, case.expected, "{}{payload:?}", function.function);
+            cases += 1;
+        }
+    }
+    assert!(cases > 1000, "{cases} cases");
+}
