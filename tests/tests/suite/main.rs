@@ -3,6 +3,7 @@
 mod binding;
 mod connection;
 mod contract;
+mod dates;
 mod msgpack_oracle;
 mod transcripts;
 mod values;

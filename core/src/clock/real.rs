@@ -1,0 +1,109 @@
+//! The clock that follows the time of the world.
+
+use std::time::{Duration, Instant};
+
+use super::{ClockError, Date, DateError, When, finite};
+
+/// The clock of the world: aiomas' `AsyncioClock`. It is told what time it is.
+///
+/// Time passes as `Instant`s do, so the dates do not follow later corrections of the system's date.
+#[derive(Debug, Clone, Copy)]
+pub struct RealClock {
+    origin: Instant,
+    start: Date,
+}
+
+impl RealClock {
+    /// A clock that shows 0 seconds at `origin`, when the date is `start` (which need not be in UTC).
+    ///
+    /// # Errors
+    /// The date in UTC is not within the years 1 to 9999.
+    pub fn new(origin: Instant, start: Date) -> Result<Self, DateError> {
+        Ok(Self { origin, start: start.to_utc()? })
+    }
+
+    /// The time in seconds since the origin.
+    #[must_use]
+    pub fn time(&self, now: Instant) -> f64 {
+        now.saturating_duration_since(self.origin).as_secs_f64()
+    }
+
+    /// The date in UTC, which ends at [`Date::MAX`].
+    #[must_use]
+    pub fn utc_now(&self, now: Instant) -> Date {
+        self.start.shift(self.time(now)).unwrap_or(Date::MAX)
+    }
+
+    /// When a sleep of `dt` seconds ends. As with asyncio, a sleep of no time, or less, ends at once.
+    ///
+    /// # Errors
+    /// [`NotFinite`](ClockError::NotFinite), [`TooLong`](ClockError::TooLong).
+    pub fn sleep(&self, now: Instant, dt: f64) -> Result<Instant, ClockError> {
+        Duration::try_from_secs_f64(finite(dt)?.max(0.0))
+            .ok()
+            .and_then(|dt| now.checked_add(dt))
+            .ok_or(ClockError::TooLong { dt })
+    }
+
+    /// When a sleep until a time in seconds (`f64`) or a [`Date`] ends.
+    ///
+    /// # Errors
+    /// [`Past`](ClockError::Past) unless that is after now; [`NotFinite`](ClockError::NotFinite),
+    /// [`TooLong`](ClockError::TooLong).
+    pub fn sleep_until(&self, now: Instant, when: impl Into<When>) -> Result<Instant, ClockError> {
+        let time = self.time(now);
+        let due = when.into().after(time, self.utc_now(now))?;
+        self.sleep(now, due - time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[allow(clippy::disallowed_methods, reason = "an instant comes from nowhere else")]
+    fn clock() -> (RealClock, Instant) {
+        let origin = Instant::now();
+        (RealClock::new(origin, "2020-01-01T01:00:00+01:00".parse().unwrap()).unwrap(), origin)
+    }
+
+    #[test]
+    fn shows_what_has_passed_since_its_origin() {
+        let (clock, origin) = clock();
+        let now = origin + SECOND * 90;
+        assert_eq!((clock.time(origin), clock.time(now)), (0.0, 90.0));
+        assert_eq!(clock.utc_now(now).to_string(), "2020-01-01T00:01:30+00:00");
+        let (clock, earlier) = (RealClock { origin: now, ..clock }, origin);
+        assert_eq!(clock.time(earlier), 0.0);
+    }
+
+    #[test]
+    fn the_date_ends_with_the_year_9999() {
+        let (clock, origin) = clock();
+        let clock = RealClock { start: Date::MAX, ..clock };
+        assert_eq!(clock.utc_now(origin + SECOND), Date::MAX);
+    }
+
+    #[test]
+    fn says_when_sleeps_end() {
+        let (clock, origin) = clock();
+        let now = origin + SECOND * 10;
+        let date: Date = "2020-01-01T00:00:12Z".parse().unwrap();
+        assert_eq!(clock.sleep(now, 2.5), Ok(now + SECOND * 5 / 2));
+        assert_eq!(clock.sleep(now, 0.0), Ok(now));
+        assert_eq!(clock.sleep(now, -1.0), Ok(now));
+        assert_eq!(clock.sleep_until(now, 12.0), Ok(now + SECOND * 2));
+        assert_eq!(clock.sleep_until(now, date), Ok(now + SECOND * 2));
+        assert_eq!(Clock::<()>::from(clock).due(now, date), Ok(12.0));
+
+        assert_eq!(clock.sleep_until(now, 10.0), Err(ClockError::Past { when: 10.0.into() }));
+        let later = now + SECOND * 2;
+        assert_eq!(clock.sleep_until(later, date), Err(ClockError::Past { when: date.into() }));
+        assert_eq!(clock.sleep(now, 1e300), Err(ClockError::TooLong { dt: 1e300 }));
+        assert!(matches!(clock.sleep(now, f64::NAN), Err(ClockError::NotFinite(_))));
+        assert!(matches!(clock.sleep_until(now, f64::INFINITY), Err(ClockError::NotFinite(_))));
+    }
+}
