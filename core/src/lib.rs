@@ -1,6 +1,115 @@
-//! The aiomas protocol as state machines over byte buffers.
+//! The aiomas protocol as state machines over byte buffers: request-reply channels, remote procedure calls
+//! with references in both directions, and agents in containers, byte for byte as Python's
+//! [aiomas](https://aiomas.readthedocs.io) 2.0.1 and the co-simulation framework mosaik speak them.
+//!
+//! Nothing in this crate opens a socket, reads a clock, spawns, sleeps or locks. Bytes and the time are given
+//! to it, and it says what to write and when to come back. That makes it run on any event loop, and testable
+//! to the last branch.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`wire`] | frames, envelopes, codecs, values |
+//! | [`connection`] | one byte stream: requests, answers, deadlines, limits, closing |
+//! | [`rpc`] | paths, arguments bound as Python binds them, services, references to services |
+//! | [`agent`] | addresses, the container and its way to other containers, and [`Node`](agent::Node): all of it in one |
+//! | [`clock`] | timers, external clocks, dates |
+//!
+//! A module knows only those above it. Start with [`agent::Node`] to let agents live in an event loop of your
+//! own (`core/examples/poll_loop.rs` is a complete one), or with [`connection::Connection`] for a single
+//! stream:
+//!
+//! ```
+//! use std::io::{self, Read, Write};
+//! use std::net::{TcpListener, TcpStream};
+//! use std::sync::Arc;
+//! use std::time::Instant;
+//!
+//! use aiomas_core::connection::{CallOptions, Config, Connection, Event, Side};
+//! use aiomas_core::rpc::{Caller, Outcome, Request, ServiceDict, dispatch, encode_call};
+//! use bytes::{Buf, BytesMut};
+//!
+//! /// Moves bytes between a blocking stream and a connection until `done` says so.
+//! fn run<X>(
+//!     mut stream: TcpStream,
+//!     mut connection: Connection<X>,
+//!     mut done: impl FnMut(&mut Connection<X>, Event<X>) -> bool,
+//! ) -> io::Result<()> {
+//!     let mut input = BytesMut::new();
+//!     loop {
+//!         while let Some(event) = connection.poll_event() {
+//!             if done(&mut connection, event) {
+//!                 return Ok(());
+//!             }
+//!         }
+//!         while let Some(mut transmit) = connection.poll_transmit() {
+//!             while transmit.has_remaining() {
+//!                 let written = stream.write(transmit.chunk())?;
+//!                 transmit.advance(written);
+//!                 connection.handle_transmitted(Instant::now(), written);
+//!             }
+//!         }
+//!         let mut buffer = [0; 4096];
+//!         match stream.read(&mut buffer)? {
+//!             0 => connection.handle_eof(Instant::now(), input.len()),
+//!             count => {
+//!                 input.extend_from_slice(&buffer[..count]);
+//!                 connection.handle_input(Instant::now(), &mut input);
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let address = listener.local_addr()?;
+//! let config = Arc::new(Config::default()); // JSON, as aiomas
+//!
+//! // A server for a single client, which may be a Python program: `await client.remote.add(3, 4)`.
+//! let server = Connection::<()>::new(config.clone(), Side::Listener, Instant::now());
+//! let serving = std::thread::spawn(move || {
+//!     let root: ServiceDict<()> =
+//!         ServiceDict::new("Root").function("add", ["a", "b"], |a: i64, b: i64| a + b);
+//!     run(listener.accept()?.0, server, |connection, event| match event {
+//!         Event::Request(request) => {
+//!             let result = match Request::parse(&request.content) {
+//!                 Ok(call) => dispatch(&root, &call.path, &call.arguments, &Caller::new(0)),
+//!                 Err(error) => Outcome::Done(Err(error.into())),
+//!             };
+//!             let Outcome::Done(result) = result else { unreachable!("all functions answer at once") };
+//!             connection.answer(Instant::now(), request.token, &result).is_err()
+//!         }
+//!         Event::Closed { .. } => true,
+//!         _ => false,
+//!     })
+//! });
+//!
+//! let mut client = Connection::new(config, Side::Dialler, Instant::now());
+//! client
+//!     .call_with(Instant::now(), CallOptions::default(), "my context", |notation, scope, out| {
+//!         encode_call(notation, scope, "add", &(3, 4), &(), out)
+//!     })
+//!     .map_err(|refused| refused.why)?;
+//! let mut sum = None;
+//! run(TcpStream::connect(address)?, client, |_, event| match event {
+//!     Event::Answer { ctx: "my context", result, .. } => {
+//!         sum = result.ok().and_then(|payload| payload.decode::<i64>().ok());
+//!         true
+//!     }
+//!     _ => false,
+//! })?;
+//! assert_eq!(sum, Some(7));
+//! serving.join().unwrap()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `blosc` (on by default): the codec MsgPackBlosc, a Blosc-1 codec in safe Rust.
+//! - `blosc-c`: compress our own data with the C library. No byte of a peer reaches it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod agent;
 pub mod clock;
 pub mod connection;
 pub mod rpc;

@@ -6,3 +6,5 @@ pub mod message;
 pub mod pair;
 pub mod pair_ops;
 pub mod transcript;
+pub mod world;
+pub mod world_ops;

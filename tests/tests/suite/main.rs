@@ -5,6 +5,8 @@ mod connection;
 mod contract;
 mod dates;
 mod msgpack_oracle;
+mod node;
 mod transcripts;
 mod values;
 mod vectors;
+mod world;

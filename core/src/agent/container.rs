@@ -1,0 +1,503 @@
+//! The container: agents, and the way to agents elsewhere.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::actions::{Action, Actions};
+use super::address::{Address, AgentUrl};
+use super::config::{ContainerConfig, Patience};
+use super::dial::{Broken, Dialler};
+use super::error::{ConnectError, DialError, Refusal, Stage, ValidateError};
+use super::event::{ContainerEvent, Remote, Route};
+use super::id::{ConnId, ConnectId, DialId, ValidateTicket};
+use super::registry::Registry;
+use super::validate::Validator;
+use super::waiters::Waiters;
+
+/// A container's control plane: its agents, and for each address of another container one connection
+/// that all share.
+///
+/// It knows connections by the key of its host only. The host, a driver or an event loop, opens and
+/// closes them and asks the peers for agents as [`Action`]s say, and tells what came of it. `X` is the
+/// caller's context of a [`connect`](Self::connect), given back with the outcome; `S` is what agents
+/// are served by.
+///
+/// There are four kinds of methods: *getters*; *commands* of the application ([`spawn`](Self::spawn),
+/// [`connect`](Self::connect), [`shutdown`](Self::shutdown), …); *inputs* from the host, `handle_*`;
+/// and *outputs*, `poll_*`. After each command or input, the host polls actions and events until there
+/// are none, and arms its timer for [`poll_timeout`](Self::poll_timeout).
+///
+/// # Contract
+///
+/// - All that an input or command causes can be polled at once; `poll_timeout` speaks of the future
+///   only. If it returns `t`, `handle_timeout(t)` makes progress.
+/// - Without input, polls return `None` after finitely many calls, and then keep to it.
+/// - Time does not go back: a `now` before the last one is taken as that.
+/// - Each `connect` ends once: in a [`Connected`](ContainerEvent::Connected), a
+///   [`Failed`](ContainerEvent::Failed), or an [`abandon`](Self::abandon) that returns its context.
+/// - There is at most one attempt under way to open a connection to an address, and one question for
+///   an agent under way on a connection.
+/// - [`Stopped`](ContainerEvent::Stopped) comes once; only refusals come after it.
+/// - The same inputs and the same seed give the same outputs.
+/// - Spurious inputs change nothing: early timeouts, results of attempts and questions that have been
+///   given up, ends of connections that are not known.
+///
+/// # How connecting goes
+///
+/// A connection that is there is used; an attempt under way is joined; otherwise one is started. When
+/// it fails, those whose [`Patience`] is over hear so, and another attempt follows for the others after
+/// a wait: 0.5 s, then half as much again each time, up to 30 s, as in aiomas. Any failure is tried
+/// again (aiomas: only a refused connection). A newcomer who would give up before the wait is over
+/// gets an attempt at once.
+///
+/// Then the peer is asked for the agent. "No" is the end for all who asked, however patient, and is
+/// not remembered; "yes" is remembered as long as the connection. If the connection is lost before the
+/// answer, that counts as a failed attempt: [`Patience::Once`] ends with [`ConnectError::Lost`], others
+/// are dialled for again after the wait. A peer that drops each connection at once is hence not
+/// pestered either.
+///
+/// Agents of this container itself, by its own address, are connected to without any of that.
+pub struct Container<X, S> {
+    config: ContainerConfig,
+    base: Address,
+    now: Option<Instant>,
+    agents: Registry<S>,
+    next_connect: u64,
+    waiters: Waiters<X>,
+    dialler: Dialler,
+    validator: Validator,
+    accepted: BTreeSet<ConnId>,
+    /// Opened connections that take no calls any more, but are not closed yet.
+    closing: BTreeSet<ConnId>,
+    lifecycle: Lifecycle,
+    actions: Actions,
+    events: VecDeque<ContainerEvent<X>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lifecycle {
+    Running,
+    /// No new work; connections are being closed.
+    Stopping,
+    Stopped,
+}
+
+impl<X, S: Clone> Container<X, S> {
+    /// A container without agents, whose own address is `base`. The seed is for jitter.
+    #[must_use]
+    pub fn new(config: ContainerConfig, base: Address, seed: u64) -> Self {
+        Self {
+            dialler: Dialler::new(&config, seed),
+            validator: Validator::new(config.max_known),
+            config,
+            base,
+            now: None,
+            agents: Registry::new(),
+            next_connect: 0,
+            waiters: Waiters::new(),
+            accepted: BTreeSet::new(),
+            closing: BTreeSet::new(),
+            lifecycle: Lifecycle::Running,
+            actions: Actions::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The address that agents get into their URLs.
+    #[must_use]
+    pub const fn base(&self) -> &Address {
+        &self.base
+    }
+
+    /// Changes the container's own address, to have the real port in it instead of 0 (aiomas leaves
+    /// the 0). URLs that have been given out do not change: call it before the first agent comes.
+    pub fn set_base(&mut self, base: Address) {
+        self.base = base;
+    }
+
+    /// Adds an agent. Agents are numbered from 0, as in aiomas; no number is used again.
+    ///
+    /// # Errors
+    /// There are too many agents, or the container is shut down.
+    pub fn spawn(&mut self, type_name: &str, agent: S) -> Result<AgentUrl, Refusal> {
+        if self.is_shut_down() {
+            return Err(Refusal::ShutDown);
+        }
+        let limit = self.config.max_agents;
+        if self.agents.len() >= limit {
+            return Err(Refusal::TooManyAgents { limit });
+        }
+        Ok(AgentUrl::new(self.base.clone(), self.agents.add(type_name, agent)))
+    }
+
+    /// Removes an agent. Peers that know it will see their calls fail.
+    pub fn remove(&mut self, aid: &str) -> Option<S> {
+        self.agents.remove(aid)
+    }
+
+    /// What the agent `aid` is served by.
+    #[must_use]
+    pub fn agent(&self, aid: &str) -> Option<&S> {
+        self.agents.get(aid).map(|agent| &agent.service)
+    }
+
+    /// The name of the agent's type: what to answer to a peer that calls `validate_aid`.
+    #[must_use]
+    pub fn validate_aid(&self, aid: &str) -> Option<&str> {
+        self.agents.get(aid).map(|agent| &*agent.type_name)
+    }
+
+    /// Connects to an agent. The outcome comes as an event, with `ctx`.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        url: AgentUrl,
+        patience: Patience,
+        ctx: X,
+    ) -> ConnectId {
+        let now = self.advance(now);
+        let id = ConnectId(self.next_connect);
+        self.next_connect += 1;
+        if let Err(error) = self.may_connect() {
+            self.events.push_back(ContainerEvent::Failed { id, ctx, error: error.into() });
+        } else if url.address() == &self.base {
+            self.events.push_back(match self.agents.get(url.aid()) {
+                Some(agent) => {
+                    let type_name = Arc::clone(&agent.type_name);
+                    let remote = Remote { route: Route::Local, url, type_name };
+                    ContainerEvent::Connected { id, ctx, remote }
+                }
+                None => {
+                    ContainerEvent::Failed { id, ctx, error: ConnectError::NoSuchAgent { url } }
+                }
+            });
+        } else {
+            let over = patience.over(now);
+            match self.dialler.join(now, url.address(), id, over, &mut self.actions) {
+                Ok(connection) => {
+                    self.waiters.insert(id, url, patience, ctx);
+                    if patience != Patience::Once {
+                        self.waiters.set_deadline(id, over);
+                    }
+                    if let Some(conn) = connection {
+                        self.validate(now, id, conn);
+                    }
+                }
+                Err(error) => {
+                    self.events.push_back(ContainerEvent::Failed { id, ctx, error: error.into() });
+                }
+            }
+        }
+        id
+    }
+
+    fn may_connect(&self) -> Result<(), Refusal> {
+        if self.is_shut_down() {
+            return Err(Refusal::ShutDown);
+        }
+        let limit = self.config.max_waiters;
+        if self.waiters.len() >= limit {
+            return Err(Refusal::TooManyWaiters { limit });
+        }
+        Ok(())
+    }
+
+    /// Takes back a [`connect`](Self::connect) and returns its context. `None`: it has ended, and its
+    /// event has been polled or is there to be. An attempt for which nobody waits any more is given up.
+    pub fn abandon(&mut self, id: ConnectId) -> Option<X> {
+        let waiter = self.waiters.remove(id)?;
+        self.forget(&waiter.url, id);
+        Some(waiter.ctx)
+    }
+
+    /// Ends the container: answers everyone who waits for a connection, gives up attempts, asks for all
+    /// connections to be closed, and refuses what comes. Agents stay until they are removed, so that
+    /// the host may let calls finish before it closes a connection.
+    pub fn shutdown(&mut self, now: Instant) {
+        self.advance(now);
+        if self.is_shut_down() {
+            return;
+        }
+        self.lifecycle = Lifecycle::Stopping;
+        for (id, waiter) in self.waiters.take() {
+            let error = Refusal::ShutDown.into();
+            self.events.push_back(ContainerEvent::Failed { id, ctx: waiter.ctx, error });
+        }
+        self.dialler.give_up(&mut self.actions);
+        for conn in self.dialler.connections() {
+            self.validator.closed(conn, &mut self.actions);
+            self.actions.close(conn);
+        }
+        for &conn in self.accepted.iter().chain(&self.closing) {
+            self.actions.close(conn);
+        }
+        self.stop_if_idle();
+    }
+
+    /// Whether [`shutdown`](Self::shutdown) has been called.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.lifecycle != Lifecycle::Running
+    }
+
+    /// An attempt of [`Action::Dial`] has ended, in a connection with a key of the host's choice. If
+    /// the attempt has been given up before, the container asks for that connection to be closed.
+    ///
+    /// A key that is in use is taken as closed before.
+    pub fn handle_dialled(
+        &mut self,
+        now: Instant,
+        dial: DialId,
+        result: Result<ConnId, DialError>,
+    ) {
+        let now = self.advance(now);
+        match result {
+            Ok(conn) => {
+                self.free_key(now, conn);
+                self.actions.dial_ended(dial);
+                match self.dialler.dialled(dial, conn) {
+                    Some(waiters) => {
+                        for id in waiters {
+                            self.validate(now, id, conn);
+                        }
+                    }
+                    None => self.actions.close(conn),
+                }
+            }
+            Err(error) => {
+                self.actions.dial_ended(dial);
+                if let Some(broken) = self.dialler.failed(dial, error, &mut self.actions) {
+                    self.unreachable(now, broken);
+                }
+            }
+        }
+    }
+
+    /// A peer has opened a connection. A key that is in use is taken as closed before.
+    ///
+    /// # Errors
+    /// There are too many such connections, or the container is shut down. The host has to close the
+    /// connection; the container does not know it.
+    pub fn handle_accepted(&mut self, now: Instant, conn: ConnId) -> Result<(), Refusal> {
+        let now = self.advance(now);
+        self.free_key(now, conn);
+        if self.is_shut_down() {
+            return Err(Refusal::ShutDown);
+        }
+        let limit = self.config.max_accepted;
+        if self.accepted.len() >= limit {
+            return Err(Refusal::TooManyAccepted { limit });
+        }
+        self.accepted.insert(conn);
+        Ok(())
+    }
+
+    /// The peer has answered an [`Action::Validate`] with the name of the agent's type, or with `null`;
+    /// or it could not be asked. The host need not bound the time that this takes.
+    pub fn handle_validated(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        ticket: ValidateTicket,
+        result: Result<Option<String>, ValidateError>,
+    ) {
+        let now = self.advance(now);
+        if !self.validator.awaits(conn, ticket) {
+            return;
+        }
+        let (type_name, failure) = match result {
+            Ok(type_name) => {
+                self.dialler.proven(conn);
+                (type_name, None)
+            }
+            Err(ValidateError::Failed(reason)) => (None, Some(reason)),
+            Err(ValidateError::Lost(reason)) => return self.handle_closed(now, conn, reason),
+        };
+        let (waiters, type_name) = self.validator.answer(ticket, type_name.as_deref());
+        for id in waiters {
+            match (&type_name, &failure) {
+                (Some(type_name), _) => self.connected(id, conn, Arc::clone(type_name)),
+                (None, None) => self.fail(id, |url| ConnectError::NoSuchAgent { url }),
+                (None, Some(reason)) => {
+                    let reason = Arc::clone(reason);
+                    self.fail(id, |url| ConnectError::NotValidated { url, reason });
+                }
+            }
+        }
+    }
+
+    /// A connection, opened or accepted, is closed or lost. `reason` is for people, as in "reset by
+    /// peer". The next [`connect`](Self::connect) to that address opens another one.
+    pub fn handle_closed(&mut self, now: Instant, conn: ConnId, reason: impl Into<Arc<str>>) {
+        let now = self.advance(now);
+        self.accepted.remove(&conn);
+        self.closing.remove(&conn);
+        self.actions.closed(conn);
+        self.give_up(now, conn, reason.into());
+        self.stop_if_idle();
+    }
+
+    /// A connection takes no calls any more, but is not closed yet: the peer waits for answers. The next
+    /// [`connect`](Self::connect) opens another one, as after [`handle_closed`](Self::handle_closed).
+    pub fn handle_closing(&mut self, now: Instant, conn: ConnId, reason: impl Into<Arc<str>>) {
+        let now = self.advance(now);
+        if self.dialler.is_connection(conn) {
+            self.closing.insert(conn);
+            self.give_up(now, conn, reason.into());
+        }
+    }
+
+    fn give_up(&mut self, now: Instant, conn: ConnId, reason: Arc<str>) {
+        let error = DialError::lost(&reason);
+        if let Some(mut broken) = self.dialler.closed(conn, error, &mut self.actions) {
+            broken.waiters = self.validator.closed(conn, &mut self.actions);
+            self.retry(now, broken, |address| ConnectError::Lost {
+                address: address.clone(),
+                reason: Arc::clone(&reason),
+            });
+        }
+    }
+
+    /// Time has passed: see [`poll_timeout`](Self::poll_timeout). May be called at any time.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.advance(now);
+        while let Some(broken) = self.dialler.overdue(now, &mut self.actions) {
+            self.unreachable(now, broken);
+        }
+        while let Some(id) = self.waiters.overdue(now) {
+            let Some(waiter) = self.waiters.remove(id) else { break };
+            let error = self.forget(&waiter.url, id);
+            self.events.push_back(ContainerEvent::Failed { id, ctx: waiter.ctx, error });
+        }
+    }
+
+    /// The next thing for the host to do.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop()
+    }
+
+    /// The next event for the application.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<ContainerEvent<X>> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout). May change with every call of a method
+    /// that takes `&mut self`.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.waiters.next_deadline().into_iter().chain(self.dialler.next_due()).min()
+    }
+
+    fn advance(&mut self, now: Instant) -> Instant {
+        let now = self.now.map_or(now, |last| last.max(now));
+        self.now = Some(now);
+        now
+    }
+
+    /// Whether this connection is one that was opened, and still wanted then.
+    pub(super) fn has_dialled(&self, conn: ConnId) -> bool {
+        self.dialler.is_connection(conn)
+    }
+
+    fn free_key(&mut self, now: Instant, conn: ConnId) {
+        let others = [&self.accepted, &self.closing];
+        if self.has_dialled(conn) || others.iter().any(|set| set.contains(&conn)) {
+            self.handle_closed(now, conn, "its key was given to another connection");
+        }
+    }
+
+    /// There is a connection: is there the agent?
+    fn validate(&mut self, now: Instant, id: ConnectId, conn: ConnId) {
+        let Some(waiter) = self.waiters.get(id) else { return };
+        let (aid, patience) = (waiter.url.shared_aid(), waiter.patience);
+        match self.validator.ask(conn, &aid, id, &mut self.actions) {
+            Some(type_name) => self.connected(id, conn, type_name),
+            None if patience == Patience::Once => {
+                self.waiters.set_deadline(id, now.checked_add(self.config.validate_timeout));
+            }
+            None => {}
+        }
+    }
+
+    fn connected(&mut self, id: ConnectId, conn: ConnId, type_name: Arc<str>) {
+        if let Some(waiter) = self.waiters.remove(id) {
+            let remote = Remote { route: Route::Connection(conn), url: waiter.url, type_name };
+            self.events.push_back(ContainerEvent::Connected { id, ctx: waiter.ctx, remote });
+        }
+    }
+
+    fn fail(&mut self, id: ConnectId, error: impl FnOnce(AgentUrl) -> ConnectError) {
+        if let Some(waiter) = self.waiters.remove(id) {
+            let error = error(waiter.url);
+            self.events.push_back(ContainerEvent::Failed { id, ctx: waiter.ctx, error });
+        }
+    }
+
+    /// An attempt has failed.
+    fn unreachable(&mut self, now: Instant, broken: Broken) {
+        let (attempts, last) = (broken.attempts, broken.error.clone());
+        self.retry(now, broken, |address| ConnectError::Unreachable {
+            address: address.clone(),
+            attempts,
+            last: last.clone(),
+        });
+    }
+
+    /// Fails those whose patience is over, and tries again for the others.
+    fn retry(
+        &mut self,
+        now: Instant,
+        mut broken: Broken,
+        error: impl Fn(&Address) -> ConnectError,
+    ) {
+        let (patient, others): (BTreeSet<_>, BTreeSet<_>) =
+            broken.waiters.into_iter().partition(|&id| self.waiters.is_patient(id, now));
+        broken.waiters = patient;
+        for id in others {
+            self.fail(id, |_| error(&broken.address));
+        }
+        self.dialler.retry(now, broken);
+    }
+
+    /// A waiter is gone: nothing is done for it any more. Returns why it had to wait.
+    fn forget(&mut self, url: &AgentUrl, id: ConnectId) -> ConnectError {
+        let address = url.address();
+        if let Some(conn) = self.dialler.connection(address) {
+            self.validator.leave(conn, url.aid(), id, &mut self.actions);
+            return ConnectError::TimedOut { url: url.clone(), stage: Stage::Validating };
+        }
+        match self.dialler.leave(address, id, &mut self.actions) {
+            Some((attempts, last)) => {
+                ConnectError::Unreachable { address: address.clone(), attempts, last }
+            }
+            None => ConnectError::TimedOut { url: url.clone(), stage: Stage::Dialling },
+        }
+    }
+
+    fn stop_if_idle(&mut self) {
+        let idle = self.accepted.is_empty()
+            && self.closing.is_empty()
+            && self.dialler.connections().next().is_none();
+        if idle && self.lifecycle == Lifecycle::Stopping {
+            self.lifecycle = Lifecycle::Stopped;
+            self.events.push_back(ContainerEvent::Stopped);
+        }
+    }
+}
+
+impl<X, S> fmt::Debug for Container<X, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Container")
+            .field("base", &self.base)
+            .field("lifecycle", &self.lifecycle)
+            .field("agents", &self.agents.len())
+            .field("waiters", &self.waiters.len())
+            .field("dialled", &self.dialler.connections().count())
+            .field("accepted", &self.accepted.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,221 @@
+//! Why an agent cannot be reached.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::address::{Address, AgentUrl};
+
+/// A call of [`Container::connect`](super::Container::connect) failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The container is there; the agent is not.
+    #[error("no agent \"{}\" in {}", url.aid(), url.address())]
+    NoSuchAgent {
+        /// The URL that was asked for.
+        url: AgentUrl,
+    },
+    /// No connection could be opened while there was patience.
+    #[error("{}", Unreachable(address, *attempts, last))]
+    Unreachable {
+        /// The address of the container.
+        address: Address,
+        /// How many attempts have failed in a row.
+        attempts: u32,
+        /// Why the last one failed.
+        last: DialError,
+    },
+    /// Patience was over before anything could be said.
+    #[error("{stage} {url} took too long; give connect() more patience")]
+    TimedOut {
+        /// The URL that was asked for.
+        url: AgentUrl,
+        /// What was under way.
+        stage: Stage,
+    },
+    /// The connection was lost while the peer was asked for the agent.
+    #[error("lost the connection to {address} while asking for an agent: {reason}")]
+    Lost {
+        /// The address of the container.
+        address: Address,
+        /// Why the connection was lost.
+        reason: Arc<str>,
+    },
+    /// The peer did not say whether there is such an agent.
+    #[error("cannot ask for {url}: {reason}")]
+    NotValidated {
+        /// The URL that was asked for.
+        url: AgentUrl,
+        /// What it said instead, or why it could not be asked.
+        reason: Arc<str>,
+    },
+    /// This container refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// What a call of `connect` was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Opening a connection.
+    Dialling,
+    /// Asking the peer for the agent.
+    Validating,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dialling => "connecting to",
+            Self::Validating => "asking for",
+        })
+    }
+}
+
+/// The text of [`ConnectError::Unreachable`].
+struct Unreachable<'a>(&'a Address, u32, &'a DialError);
+
+impl fmt::Display for Unreachable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(address, attempts, last) = self;
+        let plural = if *attempts == 1 { "" } else { "s" };
+        // A socket's path that does not exist means the same as a port that is closed.
+        if matches!(last.kind, io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {
+            write!(
+                f,
+                "nobody listens at {address} ({last}, {attempts} attempt{plural}); \
+                 start the peer or give connect() more patience"
+            )
+        } else {
+            write!(f, "cannot reach {address} ({last}, {attempts} attempt{plural})")
+        }
+    }
+}
+
+/// An attempt to open a connection failed. Made from an [`io::Error`] or an [`io::ErrorKind`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialError {
+    kind: io::ErrorKind,
+    message: Option<Arc<str>>,
+}
+
+impl DialError {
+    /// What kind of failure.
+    #[must_use]
+    pub const fn kind(&self) -> io::ErrorKind {
+        self.kind
+    }
+
+    /// A connection was opened and lost before it was of any use.
+    pub(super) fn lost(reason: &str) -> Self {
+        let message = Some(format!("connection lost: {reason}").into());
+        Self { kind: io::ErrorKind::ConnectionAborted, message }
+    }
+}
+
+impl From<io::ErrorKind> for DialError {
+    fn from(kind: io::ErrorKind) -> Self {
+        Self { kind, message: None }
+    }
+}
+
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        // The kind says all about an error of the operating system; others have a text of their own,
+        // such as "certificate expired".
+        let message = error.get_ref().map(|inner| inner.to_string().into());
+        Self { kind: error.kind(), message }
+    }
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.message {
+            Some(message) => f.write_str(message),
+            None => self.kind.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DialError {}
+
+/// The peer could not be asked for an agent, or did not answer the question.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValidateError {
+    /// The connection is lost, and this is why. Taken as
+    /// [`Container::handle_closed`](super::Container::handle_closed), which has to be called
+    /// nevertheless, before or after.
+    #[error("connection lost: {0}")]
+    Lost(Arc<str>),
+    /// The peer answered with a failure or something else than a name, or the call was refused.
+    #[error("{0}")]
+    Failed(Arc<str>),
+}
+
+/// A limit of this container was hit, or it is shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No more agents.
+    #[error("the container has {limit} agents already (`ContainerConfig::max_agents`)")]
+    TooManyAgents {
+        /// The limit.
+        limit: usize,
+    },
+    /// No more calls of `connect` at the same time.
+    #[error("{limit} calls of connect() are under way already (`ContainerConfig::max_waiters`)")]
+    TooManyWaiters {
+        /// The limit.
+        limit: usize,
+    },
+    /// No more connections to others.
+    #[error("{limit} connections have been opened already (`ContainerConfig::max_dialled`)")]
+    TooManyDialled {
+        /// The limit.
+        limit: usize,
+    },
+    /// No more connections from others.
+    #[error("{limit} connections have been accepted already (`ContainerConfig::max_accepted`)")]
+    TooManyAccepted {
+        /// The limit.
+        limit: usize,
+    },
+    /// The container is shut down.
+    #[error("the container is shut down")]
+    ShutDown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_tell_what_and_where() {
+        let address: Address = "tcp://127.0.0.1:1".parse().unwrap();
+        let unreachable =
+            |attempts, last| ConnectError::Unreachable { address: address.clone(), attempts, last };
+        let refused = io::ErrorKind::ConnectionRefused;
+        assert_eq!(
+            unreachable(1, refused.into()).to_string(),
+            "nobody listens at tcp://127.0.0.1:1 (connection refused, 1 attempt); \
+             start the peer or give connect() more patience"
+        );
+        let expired = io::Error::new(io::ErrorKind::InvalidData, "certificate expired");
+        assert_eq!(
+            unreachable(2, expired.into()).to_string(),
+            "cannot reach tcp://127.0.0.1:1 (certificate expired, 2 attempts)"
+        );
+        let url = AgentUrl::new(address, "9");
+        assert_eq!(
+            ConnectError::NoSuchAgent { url: url.clone() }.to_string(),
+            "no agent \"9\" in tcp://127.0.0.1:1"
+        );
+        assert_eq!(
+            ConnectError::TimedOut { url, stage: Stage::Dialling }.to_string(),
+            "connecting to tcp://127.0.0.1:1/9 took too long; give connect() more patience"
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! Agents and the containers they live in: addresses, dialling, the order in which calls start.
+
+mod actions;
+mod address;
+mod backoff;
+mod config;
+mod container;
+mod dial;
+mod error;
+mod event;
+mod id;
+mod mailbox;
+mod node;
+mod registry;
+mod validate;
+mod waiters;
+
+#[cfg(test)]
+mod tests;
+
+pub use actions::Action;
+pub use address::{Address, AgentUrl, MAX_URL, UrlError, UrlReason};
+pub use config::{Backoff, ContainerConfig, Patience};
+pub use container::Container;
+pub use error::{ConnectError, DialError, Refusal, Stage, ValidateError};
+pub use event::{ContainerEvent, Remote, Route};
+pub use id::{ConnId, ConnectId, DialId, ValidateTicket};
+pub use mailbox::Mailbox;
+pub use node::{Node, NodeAction, NodeCall, NodeConfig, NodeEvent, Serve, Target, Ticket};

@@ -1,0 +1,251 @@
+//! Calls that the host makes, and answers that it gives later.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::ticket::{ReplyTo, Ticket, VALIDATE_AID, Waiting};
+use super::{LOCAL, Node, NodeEvent};
+use crate::agent::{ConnId, Remote, Route, ValidateError, ValidateTicket};
+use crate::connection::{CallError, CallId, CallOptions, Connection, Refused, Why};
+use crate::rpc::{RemoteRef, encode_call};
+use crate::wire::{Body, CodecError, Notation, Payload, RemoteError, Scope, codec};
+
+/// A service to call: an agent, or anything that a peer has sent a reference to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    route: Route,
+    path: Box<str>,
+}
+
+impl Target {
+    /// The service at `path` on the other side of `route`. The empty path is the root service.
+    pub fn new(route: Route, path: impl Into<Box<str>>) -> Self {
+        Self { route, path: path.into() }
+    }
+
+    /// The service that a peer has sent a reference to, in a call that came over `route`.
+    #[must_use]
+    pub fn reference(route: Route, reference: &RemoteRef) -> Self {
+        Self::new(route, reference.path())
+    }
+
+    /// The way to the service.
+    #[must_use]
+    pub const fn route(&self) -> Route {
+        self.route
+    }
+
+    /// The path of `method`.
+    fn method(&self, method: &str) -> String {
+        if self.path.is_empty() { method.to_owned() } else { format!("{}/{method}", self.path) }
+    }
+}
+
+impl From<&Remote> for Target {
+    fn from(remote: &Remote) -> Self {
+        Self::new(remote.route, format!("agents/{}", remote.url.aid()))
+    }
+}
+
+/// A call that the host made. Unique on its node, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NodeCall {
+    route: Route,
+    id: u64,
+}
+
+impl<X, L> Node<X, L> {
+    /// Calls a method. It ends in [`NodeEvent::Answer`] with `ctx`.
+    ///
+    /// `args` is a tuple or a sequence and `kwargs` a map or a struct; `()` stands for none.
+    ///
+    /// # Errors
+    /// The call is refused; nothing has been sent.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a method, its two kinds of arguments, a context"
+    )]
+    pub fn call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        method: &str,
+        args: &A,
+        kwargs: &K,
+        options: CallOptions,
+        ctx: X,
+    ) -> Result<NodeCall, Refused<X>> {
+        let path = target.method(method);
+        self.start_call(now, target.route, options, ctx, |notation, scope, out| {
+            encode_call(notation, scope, &path, args, kwargs, out)
+        })
+    }
+
+    /// Sends a request with any content, as on aiomas' channels. It ends in [`NodeEvent::Answer`].
+    ///
+    /// # Errors
+    /// The request is refused; nothing has been sent.
+    pub fn send<T: Serialize + ?Sized>(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        content: &T,
+        options: CallOptions,
+        ctx: X,
+    ) -> Result<NodeCall, Refused<X>> {
+        self.start_call(now, Route::Connection(conn), options, ctx, |notation, scope, out| {
+            codec::encode(notation, scope, content, out)
+        })
+    }
+
+    fn start_call(
+        &mut self,
+        now: Instant,
+        route: Route,
+        options: CallOptions,
+        ctx: X,
+        write: impl FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Result<NodeCall, Refused<X>> {
+        self.advance(now);
+        let now = self.now;
+        let id = match route {
+            Route::Local => {
+                let mut content = Vec::new();
+                if let Err(error) = write(LOCAL, &self.local_scope, &mut content) {
+                    return Err(Refused { why: Why::Codec(error), ctx });
+                }
+                let content = Payload::new(LOCAL, content.into(), self.local_scope.clone());
+                let id = self.local.reserve();
+                self.local.insert(now, options.timeout, ctx);
+                self.serve(ReplyTo::Local { id }, content);
+                id
+            }
+            Route::Connection(conn) => {
+                let call = |connection: &mut Connection<_>, ctx| {
+                    connection.call_with(now, options, Waiting::Host(ctx), write)
+                };
+                match self.connections.with(conn, ctx, call) {
+                    Ok(Ok(id)) => id.get(),
+                    Ok(Err(Refused { why, ctx: Waiting::Host(ctx) })) => {
+                        return Err(Refused { why, ctx });
+                    }
+                    Ok(Err(Refused { ctx: Waiting::Validate(_), .. })) => {
+                        unreachable!("the context that was given comes back")
+                    }
+                    Err(ctx) => return Err(Refused { why: Why::Closed, ctx }),
+                }
+            }
+        };
+        self.turn();
+        Ok(NodeCall { route, id })
+    }
+
+    /// Gives a call up. Its context comes back, unless it has ended already.
+    pub fn abandon(&mut self, call: NodeCall) -> Option<X> {
+        match call.route {
+            Route::Local => self.local.remove(call.id),
+            Route::Connection(conn) => {
+                let abandon =
+                    |connection: &mut Connection<_>, ()| connection.abandon(CallId(call.id));
+                let ctx = self.connections.with(conn, (), abandon).ok().flatten();
+                self.turn();
+                match ctx? {
+                    Waiting::Host(ctx) => Some(ctx),
+                    Waiting::Validate(_) => None,
+                }
+            }
+        }
+    }
+
+    /// Answers with a value. If it cannot be encoded, the caller gets a `SerializationError`.
+    pub fn reply<T: Serialize + ?Sized>(&mut self, now: Instant, ticket: Ticket<L>, value: &T) {
+        let result = ticket.encoder.encode(value);
+        self.answer(now, ticket, result);
+    }
+
+    /// Answers with a failure.
+    pub fn fail(&mut self, now: Instant, ticket: Ticket<L>, error: RemoteError) {
+        self.answer(now, ticket, Err(error));
+    }
+
+    /// Answers with content that is encoded already, or a failure.
+    pub fn answer(&mut self, now: Instant, ticket: Ticket<L>, result: Result<Body, RemoteError>) {
+        self.advance(now);
+        self.deliver(ticket.reply, result);
+        if let Some(busy) = ticket.busy {
+            self.leave(busy);
+        }
+        self.turn();
+    }
+
+    /// Sends an answer on its way.
+    pub(super) fn deliver(&mut self, reply: ReplyTo, result: Result<Body, RemoteError>) {
+        match reply {
+            ReplyTo::Peer { conn, token } => {
+                let now = self.now;
+                // If the connection is gone, so is the one who waits.
+                let _gone = self
+                    .connections
+                    .with(conn, token, |connection, token| connection.answer(now, token, &result));
+            }
+            ReplyTo::Local { id } => {
+                // Nobody waits any more for an answer that comes late.
+                if let Some(ctx) = self.local.remove(id) {
+                    let scope = self.local_scope.clone();
+                    let result = result
+                        .map(|body| Payload::new(LOCAL, body.into_bytes(), scope))
+                        .map_err(CallError::Remote);
+                    self.events.push_back(NodeEvent::Answer { ctx, result });
+                }
+            }
+        }
+    }
+
+    /// Asks a peer whether there is an agent.
+    pub(super) fn validate(&mut self, conn: ConnId, aid: &str, ticket: ValidateTicket) {
+        let now = self.now;
+        let asked = self.connections.with(conn, (), |connection, ()| {
+            let waiting = Waiting::Validate(ticket);
+            connection.call_with(now, CallOptions::default(), waiting, |notation, scope, out| {
+                encode_call(notation, scope, VALIDATE_AID, &(aid,), &(), out)
+            })
+        });
+        let error = match asked {
+            Ok(Ok(call)) => {
+                self.questions.insert(ticket, call);
+                return;
+            }
+            Ok(Err(Refused { why: why @ Why::Closed, .. })) => {
+                ValidateError::Lost(why.to_string().into())
+            }
+            Ok(Err(Refused { why, .. })) => ValidateError::Failed(why.to_string().into()),
+            Err(()) => ValidateError::Lost("it is closed".into()),
+        };
+        self.container.handle_validated(self.now, conn, ticket, Err(error));
+    }
+
+    /// Nobody waits for that answer any more. A mute peer must not make questions pile up.
+    pub(super) fn cancel_validate(&mut self, conn: ConnId, ticket: ValidateTicket) {
+        if let Some(call) = self.questions.remove(&ticket) {
+            let _gone = self.connections.with(conn, (), |connection, ()| connection.abandon(call));
+        }
+    }
+
+    pub(super) fn validated(
+        &mut self,
+        conn: ConnId,
+        ticket: ValidateTicket,
+        result: Result<Payload, CallError>,
+    ) {
+        self.questions.remove(&ticket);
+        let result = match result {
+            Ok(payload) => payload
+                .decode::<Option<String>>()
+                .map_err(|error| ValidateError::Failed(error.to_string().into())),
+            Err(CallError::Lost(reason)) => Err(ValidateError::Lost(reason.to_string().into())),
+            Err(error) => Err(ValidateError::Failed(error.to_string().into())),
+        };
+        self.container.handle_validated(self.now, conn, ticket, result);
+    }
+}

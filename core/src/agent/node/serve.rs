@@ -1,0 +1,247 @@
+//! What a node does with requests.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::rc::Rc;
+
+use super::ticket::{Agent, Busy, Queued, ReplyTo, Ticket, VALIDATE_AID, Waiting};
+use super::{Node, NodeEvent};
+use crate::agent::{ConnId, Container};
+use crate::connection::{CloseReason, Event, Request};
+use crate::rpc::{
+    self, Access, Arguments, Caller, Encoder, Outcome, Parameter, Service, Signature,
+};
+use crate::wire::{Payload, RemoteError, Types};
+
+/// What a node offers to its peers.
+pub enum Serve<L> {
+    /// Agents, as an aiomas container: `validate_aid` and `agents/<aid>/<method>`.
+    Agents,
+    /// A tree of services, as aiomas' RPC.
+    Service(Box<dyn Service<L>>),
+    /// Whatever the host makes of [`NodeEvent::Request`], as on aiomas' channels.
+    Content,
+}
+
+impl<L> Serve<L> {
+    /// The types that are registered on a connection that serves this.
+    pub(super) fn types(&self, user: &Types) -> Types {
+        match self {
+            Self::Agents => user.for_container(),
+            Self::Service(_) => user.for_rpc(),
+            Self::Content => user.clone(),
+        }
+    }
+}
+
+impl<L> fmt::Debug for Serve<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agents => f.write_str("Agents"),
+            Self::Service(service) => f.debug_tuple("Service").field(&service.type_name()).finish(),
+            Self::Content => f.write_str("Content"),
+        }
+    }
+}
+
+/// The path of an agent's method, as a container sees it.
+fn split_agent_path(path: &str) -> Option<(&str, usize)> {
+    const AGENTS: &str = "agents/";
+    let (aid, _) = path.strip_prefix(AGENTS)?.split_once('/')?;
+    Some((aid, AGENTS.len() + aid.len() + 1))
+}
+
+impl<X, L> Node<X, L> {
+    /// Takes what a connection tells.
+    pub(super) fn take(&mut self, conn: ConnId, event: Event<Waiting<X>>) {
+        match event {
+            Event::Request(Request { token, content, .. }) => match self.serve {
+                Serve::Content => {
+                    let encoder = Encoder::new(content.notation(), content.scope().clone());
+                    let reply = ReplyTo::Peer { conn, token };
+                    let ticket = Ticket { reply, encoder, busy: None };
+                    self.events.push_back(NodeEvent::Request { ticket, content });
+                }
+                Serve::Agents | Serve::Service(_) => {
+                    self.serve(ReplyTo::Peer { conn, token }, content);
+                }
+            },
+            Event::Answer { ctx: Waiting::Host(ctx), result, .. } => {
+                self.events.push_back(NodeEvent::Answer { ctx, result });
+            }
+            Event::Answer { ctx: Waiting::Validate(ticket), result, .. } => {
+                self.validated(conn, ticket, result);
+            }
+            Event::Closed { reason } => self.closed(conn, reason),
+            Event::Open { .. } | Event::Writable => {}
+        }
+    }
+
+    fn closed(&mut self, conn: ConnId, reason: CloseReason) {
+        self.connections.forget(conn);
+        self.container.handle_closed(self.now, conn, reason.to_string());
+        self.connections.push(super::NodeAction::Close { conn });
+        self.events.push_back(NodeEvent::Closed { conn, reason });
+    }
+
+    /// Answers a request of a peer, or of one of our own agents.
+    pub(super) fn serve(&mut self, reply: ReplyTo, content: Payload) {
+        let rpc::Request { path, arguments, .. } = match rpc::Request::parse(&content) {
+            Ok(request) => request,
+            Err(error) => return self.deliver(reply, Err(error.into())),
+        };
+        let outcome = match &self.serve {
+            Serve::Service(root) => rpc::dispatch(&**root, &path, &arguments, &reply.caller()),
+            Serve::Agents | Serve::Content => match self.find_agent(&path) {
+                Some((agent, start)) => {
+                    // A method that is not there will be found missing; that needs no turn.
+                    let access = agent.service.access(&path[start..]).unwrap_or(Access::Shared);
+                    if !agent.mailbox.borrow_mut().begin(access) {
+                        let content = content.clone();
+                        return self.wait(&agent, access, Queued { reply, content });
+                    }
+                    let service = &*agent.service;
+                    let caller = reply.caller();
+                    let outcome = rpc::dispatch_at(service, &path, start, &arguments, &caller);
+                    let busy = Busy { agent, access };
+                    if let Some(busy) = self.finish(reply, &content, Some(busy), outcome) {
+                        self.leave(busy);
+                    }
+                    return;
+                }
+                None => {
+                    let root = ContainerService::new(&self.container);
+                    rpc::dispatch(&root, &path, &arguments, &reply.caller())
+                }
+            },
+        };
+        self.finish(reply, &content, None, outcome);
+    }
+
+    fn find_agent(&self, path: &str) -> Option<(Rc<Agent<L>>, usize)> {
+        let (aid, start) = split_agent_path(path)?;
+        Some((self.container.agent(aid)?.clone(), start))
+    }
+
+    /// Lets a call wait for its agent.
+    fn wait(&mut self, agent: &Agent<L>, access: Access, call: Queued) {
+        let refused = agent.mailbox.borrow_mut().wait(access, call);
+        if let Err(Queued { reply, .. }) = refused {
+            let text = format!(
+                "{} calls wait for this agent already (`NodeConfig::max_mailbox`)",
+                agent.mailbox.borrow().waiting()
+            );
+            self.deliver(reply, Err(RemoteError::new("OverloadedError", text)));
+        }
+    }
+
+    /// Delivers the outcome of a call. If the call has ended with it, `busy` comes back.
+    fn finish(
+        &mut self,
+        reply: ReplyTo,
+        content: &Payload,
+        busy: Option<Busy<L>>,
+        outcome: Outcome<L>,
+    ) -> Option<Busy<L>> {
+        match outcome {
+            Outcome::Done(result) => {
+                self.deliver(reply, result);
+                busy
+            }
+            Outcome::Later(later) => {
+                let encoder = Encoder::new(content.notation(), content.scope().clone());
+                let ticket = Ticket { reply, encoder, busy };
+                self.events.push_back(NodeEvent::Later { ticket, later });
+                None
+            }
+            Outcome::NotFound | Outcome::NotExposed => {
+                unreachable!("`dispatch` has turned them into failures")
+            }
+        }
+    }
+
+    /// Notes that a call to an agent has ended, and starts those that waited for that.
+    pub(super) fn leave(&mut self, Busy { agent, access }: Busy<L>) {
+        agent.mailbox.borrow_mut().end(access);
+        loop {
+            let next = agent.mailbox.borrow_mut().next();
+            let Some((access, Queued { reply, content })) = next else { return };
+            let busy = Busy { agent: agent.clone(), access };
+            let outcome = call_queued(&agent, &content, &reply.caller());
+            if self.finish(reply, &content, Some(busy), outcome).is_some() {
+                agent.mailbox.borrow_mut().end(access);
+            }
+        }
+    }
+}
+
+/// Calls an agent with a request that has waited. It was parsed and routed before.
+fn call_queued<L>(agent: &Agent<L>, content: &Payload, caller: &Caller) -> Outcome<L> {
+    let rpc::Request { path, arguments, .. } = match rpc::Request::parse(content) {
+        Ok(request) => request,
+        Err(error) => return RemoteError::from(error).into(),
+    };
+    let start = split_agent_path(&path).map_or(0, |(_, start)| start);
+    rpc::dispatch_at(&*agent.service, &path, start, &arguments, caller)
+}
+
+/// A container as the root service of its connections: `validate_aid`, and `agents` with the agents in it.
+struct ContainerService<'a, X, L> {
+    agents: Agents<'a, X, L>,
+}
+
+struct Agents<'a, X, L> {
+    container: &'a Container<X, Rc<Agent<L>>>,
+}
+
+impl<'a, X, L> ContainerService<'a, X, L> {
+    const fn new(container: &'a Container<X, Rc<Agent<L>>>) -> Self {
+        Self { agents: Agents { container } }
+    }
+}
+
+impl<X, L> Service<L> for ContainerService<'_, X, L> {
+    fn type_name(&self) -> &str {
+        "Container"
+    }
+
+    fn service(&self, name: &str) -> Option<&dyn Service<L>> {
+        (name == "agents").then_some(&self.agents)
+    }
+
+    fn access(&self, method: &str) -> Option<Access> {
+        (method == VALIDATE_AID).then_some(Access::Shared)
+    }
+
+    fn call(&self, method: &str, arguments: &Arguments<'_>, _: &Caller) -> Outcome<L> {
+        if method != VALIDATE_AID {
+            return Outcome::NotFound;
+        }
+        const PARAMETERS: &[Parameter] = &[Parameter::required("aid")];
+        Outcome::of(|| {
+            let bound = arguments.bind(&Signature::new(VALIDATE_AID, PARAMETERS))?;
+            // Whatever is no string is no agent's id.
+            let aid = bound.required::<Cow<'_, str>>(0).ok();
+            let container = self.agents.container;
+            arguments.encode(&aid.and_then(|aid| container.validate_aid(&aid)))
+        })
+    }
+}
+
+impl<X, L> Service<L> for Agents<'_, X, L> {
+    fn type_name(&self) -> &str {
+        "ServiceDict"
+    }
+
+    fn service(&self, name: &str) -> Option<&dyn Service<L>> {
+        Some(&*self.container.agent(name)?.service)
+    }
+
+    fn access(&self, _: &str) -> Option<Access> {
+        None
+    }
+
+    fn call(&self, _: &str, _: &Arguments<'_>, _: &Caller) -> Outcome<L> {
+        Outcome::NotFound
+    }
+}

@@ -1,0 +1,109 @@
+//! Who is asked, who waits, and the right to answer.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+use crate::agent::{ConnId, Mailbox, Route, ValidateTicket};
+use crate::connection::ReplyToken;
+use crate::rpc::{Access, Caller, Encoder, Service};
+use crate::wire::{Codec, Payload};
+
+/// The method by which containers ask each other for agents.
+pub(super) const VALIDATE_AID: &str = "validate_aid";
+
+/// Who waits for an answer on a connection.
+#[derive(Debug)]
+pub(super) enum Waiting<X> {
+    Host(X),
+    Validate(ValidateTicket),
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub(super) enum ReplyTo {
+    Peer { conn: ConnId, token: ReplyToken },
+    Local { id: u64 },
+}
+
+impl ReplyTo {
+    pub(super) const fn caller(&self) -> Caller {
+        match self {
+            Self::Peer { conn, .. } => Caller::new(conn.0),
+            Self::Local { .. } => Caller::new(u64::MAX),
+        }
+    }
+}
+
+/// The right to answer a request, once. While it is held, an agent that was called exclusively takes no
+/// other calls.
+#[must_use = "the caller waits for an answer"]
+pub struct Ticket<L> {
+    pub(super) reply: ReplyTo,
+    pub(super) encoder: Encoder,
+    pub(super) busy: Option<Busy<L>>,
+}
+
+impl<L> Ticket<L> {
+    /// Where the request came from. References in its arguments are to be called there.
+    #[must_use]
+    pub const fn route(&self) -> Route {
+        match self.reply {
+            ReplyTo::Peer { conn, .. } => Route::Connection(conn),
+            ReplyTo::Local { .. } => Route::Local,
+        }
+    }
+
+    /// The codec of the request, if it came over a connection.
+    #[must_use]
+    pub const fn codec(&self) -> Option<Codec> {
+        match &self.reply {
+            ReplyTo::Peer { token, .. } => Some(token.codec()),
+            ReplyTo::Local { .. } => None,
+        }
+    }
+}
+
+impl<L> fmt::Debug for Ticket<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("reply", &self.reply).finish_non_exhaustive()
+    }
+}
+
+/// An agent and the calls that wait for it.
+pub(super) struct Agent<L> {
+    pub(super) service: Box<dyn Service<L>>,
+    pub(super) mailbox: RefCell<Mailbox<Queued>>,
+}
+
+/// A call that waits for its agent.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) reply: ReplyTo,
+    /// The whole content: it is parsed again when its turn comes.
+    pub(super) content: Payload,
+}
+
+impl<L> Agent<L> {
+    pub(super) fn new(service: impl Service<L> + 'static, max_waiting: u32) -> Self {
+        Self { service: Box::new(service), mailbox: RefCell::new(Mailbox::new(max_waiting)) }
+    }
+}
+
+impl<L> fmt::Debug for Agent<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Agent").field(&self.service.type_name()).finish()
+    }
+}
+
+/// A call that an agent is busy with, from its start to its answer.
+pub(super) struct Busy<L> {
+    pub(super) agent: Rc<Agent<L>>,
+    pub(super) access: Access,
+}
+
+impl<L> fmt::Debug for Busy<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Busy").field(&self.agent).field(&self.access).finish()
+    }
+}

@@ -1,0 +1,127 @@
+//! Which agents there are behind each connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::actions::Actions;
+use super::id::{ConnId, ConnectId, ValidateTicket};
+
+/// The longest type name that is kept, in characters. A peer may send any length.
+const MAX_TYPE_NAME: usize = 256;
+
+/// What the peers have been asked, and what they have answered.
+///
+/// One question is asked for an agent, however many wait for it. Positive answers are kept as long as
+/// the connection, as in aiomas: whether an agent has gone since, the calls to it will tell.
+#[derive(Debug)]
+pub(super) struct Validator {
+    peers: BTreeMap<ConnId, Peer>,
+    questions: BTreeMap<ValidateTicket, (ConnId, Arc<str>)>,
+    next: u64,
+    max_known: usize,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    known: BTreeMap<Arc<str>, Arc<str>>,
+    asked: BTreeMap<Arc<str>, Question>,
+}
+
+#[derive(Debug)]
+struct Question {
+    ticket: ValidateTicket,
+    waiters: BTreeSet<ConnectId>,
+}
+
+impl Validator {
+    pub(super) const fn new(max_known: usize) -> Self {
+        Self { peers: BTreeMap::new(), questions: BTreeMap::new(), next: 0, max_known }
+    }
+
+    /// The type of the agent if it is known; otherwise the waiter will be among those of an
+    /// [`answer`](Self::answer).
+    pub(super) fn ask(
+        &mut self,
+        conn: ConnId,
+        aid: &Arc<str>,
+        waiter: ConnectId,
+        actions: &mut Actions,
+    ) -> Option<Arc<str>> {
+        let peer = self.peers.entry(conn).or_default();
+        if let Some(type_name) = peer.known.get(aid) {
+            return Some(Arc::clone(type_name));
+        }
+        let question = peer.asked.entry(Arc::clone(aid)).or_insert_with(|| {
+            let ticket = ValidateTicket(self.next);
+            self.next += 1;
+            self.questions.insert(ticket, (conn, Arc::clone(aid)));
+            actions.validate(ticket, conn, Arc::clone(aid));
+            Question { ticket, waiters: BTreeSet::new() }
+        });
+        question.waiters.insert(waiter);
+        None
+    }
+
+    /// The waiter waits no more. A question for which nobody waits is forgotten.
+    pub(super) fn leave(
+        &mut self,
+        conn: ConnId,
+        aid: &str,
+        waiter: ConnectId,
+        actions: &mut Actions,
+    ) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(question) = peer.asked.get_mut(aid) else { return };
+        question.waiters.remove(&waiter);
+        if question.waiters.is_empty() {
+            self.questions.remove(&question.ticket);
+            actions.cancel_validate(question.ticket, conn);
+            peer.asked.remove(aid);
+        }
+    }
+
+    /// Whether an answer to this question is awaited on this connection.
+    pub(super) fn awaits(&self, conn: ConnId, ticket: ValidateTicket) -> bool {
+        self.questions.get(&ticket).is_some_and(|&(asked, _)| asked == conn)
+    }
+
+    /// The question is answered: who waits for that? A type's name is kept, in the form in which it is
+    /// returned.
+    pub(super) fn answer(
+        &mut self,
+        ticket: ValidateTicket,
+        type_name: Option<&str>,
+    ) -> (BTreeSet<ConnectId>, Option<Arc<str>>) {
+        let type_name =
+            type_name.map(|name| Arc::from(name.chars().take(MAX_TYPE_NAME).collect::<String>()));
+        let waiters = self
+            .questions
+            .remove(&ticket)
+            .and_then(|(conn, aid)| {
+                let peer = self.peers.get_mut(&conn)?;
+                let question = peer.asked.remove(&aid)?;
+                if let Some(type_name) = &type_name {
+                    if peer.known.len() >= self.max_known {
+                        peer.known.clear();
+                    }
+                    if self.max_known > 0 {
+                        peer.known.insert(aid, Arc::clone(type_name));
+                    }
+                }
+                Some(question.waiters)
+            })
+            .unwrap_or_default();
+        (waiters, type_name)
+    }
+
+    /// The connection is gone, and all that is known about it. Returns who waited.
+    pub(super) fn closed(&mut self, conn: ConnId, actions: &mut Actions) -> BTreeSet<ConnectId> {
+        let mut waiters = BTreeSet::new();
+        for question in self.peers.remove(&conn).unwrap_or_default().asked.into_values() {
+            self.questions.remove(&question.ticket);
+            actions.drop_validate(question.ticket);
+            waiters.extend(question.waiters);
+        }
+        waiters
+    }
+}

@@ -1,0 +1,376 @@
+//! Containers on a network that is as bad as a test wants it.
+//!
+//! Time is virtual: it jumps to the next thing that happens. Everything runs in one thread, and the same
+//! way each time.
+
+mod agents;
+mod net;
+mod site;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use aiomas_core::agent::{Address, AgentUrl, ConnId, NodeAction, NodeConfig, NodeEvent};
+use aiomas_core::wire::RemoteError;
+
+pub use agents::{Later, TestAgent};
+pub use site::{Context, Dials, Site};
+
+use crate::pair::{Cut, Cuts};
+use net::{Piece, Stream};
+use site::Dial;
+
+/// More steps than any test needs.
+const MAX_STEPS: usize = 1_000_000;
+
+/// Containers and the network between them.
+#[derive(Debug)]
+pub struct World {
+    /// The containers.
+    pub sites: Vec<Site>,
+    /// How long each byte, and each half of a dial, travels.
+    pub latency: Duration,
+    /// How bytes are cut into pieces.
+    pub cuts: Cuts,
+    /// Whether attempts to connect that have been cancelled go on nevertheless.
+    pub late_dials: bool,
+    streams: BTreeMap<u64, Stream>,
+    next_stream: u64,
+    /// Between whom nothing gets through.
+    partitions: BTreeSet<(usize, usize)>,
+    start: Instant,
+    now: Instant,
+    trace: DefaultHasher,
+}
+
+impl World {
+    /// `count` containers with `agents` agents each, on a good network.
+    #[must_use]
+    pub fn new(count: usize, agents: usize, config: &NodeConfig) -> Self {
+        let now = Instant::now();
+        let site = |index| Site::new(index, agents, config, now);
+        Self {
+            sites: (0..count).map(site).collect(),
+            latency: Duration::ZERO,
+            cuts: Cuts::Whole,
+            late_dials: false,
+            streams: BTreeMap::new(),
+            next_stream: 0,
+            partitions: BTreeSet::new(),
+            start: now,
+            now,
+            trace: DefaultHasher::new(),
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The time since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// A hash of all bytes that were written and all events, with their times.
+    #[must_use]
+    pub fn trace(&self) -> u64 {
+        self.trace.finish()
+    }
+
+    /// The URL of an agent, whether it is there or not.
+    #[must_use]
+    pub fn url(&self, site: usize, aid: usize) -> AgentUrl {
+        AgentUrl::new(self.sites[site].address.clone(), aid.to_string())
+    }
+
+    /// Lets nothing through between two containers, or everything.
+    pub fn set_partition(&mut self, a: usize, b: usize, on: bool) {
+        let pair = (a.min(b), a.max(b));
+        if on {
+            self.partitions.insert(pair);
+        } else {
+            self.partitions.remove(&pair);
+        }
+    }
+
+    fn is_reachable(&self, (a, b): (usize, usize)) -> bool {
+        !self.partitions.contains(&(a.min(b), a.max(b)))
+    }
+
+    /// How many streams are open on either end.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Ends a stream in the middle: both ends see it broken, or one of them sees its end.
+    pub fn cut(&mut self, nth: usize, how: Cut) {
+        let now = self.now;
+        let Some(stream) = self.streams.values_mut().nth(nth) else { return };
+        match how {
+            Cut::Reset => stream.ends.iter_mut().for_each(|end| end.cut(now)),
+            Cut::Eof => {
+                let end = &mut stream.ends[nth & 1];
+                if !end.over {
+                    end.send(now, Piece::End(Cut::Eof));
+                }
+            }
+        }
+    }
+
+    /// Kills a container and starts another one at its address. What it was about is lost.
+    pub fn restart(&mut self, site: usize) {
+        let arrives = self.now + self.latency;
+        for stream in self.streams.values_mut() {
+            for end in &mut stream.ends {
+                if end.site == site && end.conn.is_some() {
+                    end.close(arrives, Cut::Reset);
+                }
+            }
+        }
+        self.streams.retain(|_, stream| !stream.is_over());
+        self.sites[site].restart(self.now);
+    }
+
+    /// The connections that a container has opened, with their addresses.
+    pub fn dialled(&self, site: usize) -> impl Iterator<Item = (ConnId, &Address)> {
+        self.streams.values().filter(move |stream| stream.ends[0].site == site).filter_map(
+            |stream| Some((stream.ends[0].conn?, &self.sites[stream.ends[1].site].address)),
+        )
+    }
+
+    /// The connections of a container.
+    pub fn connections(&self, site: usize) -> impl Iterator<Item = ConnId> {
+        let ends = self.streams.values().flat_map(|stream| &stream.ends);
+        ends.filter(move |end| end.site == site).filter_map(|end| end.conn)
+    }
+
+    /// Lets everything happen that will.
+    ///
+    /// # Panics
+    /// If there is no end to it, or a node asked to be woken for nothing.
+    pub fn drive(&mut self) {
+        self.run_until(None);
+    }
+
+    /// Lets everything happen that does so within `time`.
+    ///
+    /// # Panics
+    /// As [`drive`](Self::drive).
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        self.run_until(Some(until));
+        self.now = until;
+    }
+
+    fn run_until(&mut self, until: Option<Instant>) {
+        for _ in 0..MAX_STEPS {
+            if self.turn() {
+                continue;
+            }
+            match self.next_event() {
+                Some(next) if until.is_none_or(|until| next <= until) => {
+                    assert!(next > self.now, "T1: something was due and has not happened");
+                    self.now = next;
+                    assert!(self.turn(), "T1: nothing happened when something was due");
+                }
+                _ => return,
+            }
+        }
+        panic!("T2: no end of it: {self:?}");
+    }
+
+    fn next_event(&self) -> Option<Instant> {
+        let dials = self.sites.iter().enumerate().flat_map(|(index, site)| {
+            let due = move |dial: &&Dial| self.outcome(index, &dial.address).is_some();
+            site.dialling.iter().filter(due).map(|dial| dial.due)
+        });
+        let open = self.streams.values().filter(|stream| self.is_reachable(stream.sites()));
+        let arrivals = open.flat_map(|stream| &stream.ends).filter_map(|end| end.arrival());
+        let sites = self.sites.iter().filter_map(Site::next_event);
+        dials.chain(arrivals).chain(sites).min()
+    }
+
+    /// One thing everywhere, at this time.
+    fn turn(&mut self) -> bool {
+        let mut any = false;
+        for index in 0..self.sites.len() {
+            any |= self.turn_of(index);
+        }
+        let ids: Vec<u64> = self.streams.keys().copied().collect();
+        for id in ids {
+            for end in [0, 1] {
+                any |= self.write(id, end) || self.read(id, end);
+            }
+        }
+        any
+    }
+
+    fn turn_of(&mut self, index: usize) -> bool {
+        let mut any = self.poll(index);
+        if let Some(at) = self.due_dial(index) {
+            let dial = self.sites[index].dialling.remove(at);
+            self.finish_dial(index, dial);
+            any = true;
+        }
+        any |= self.sites[index].wake(self.now);
+        self.poll(index) || any
+    }
+
+    /// Takes all that a node has to tell and wants to be done, as is due after any input.
+    fn poll(&mut self, index: usize) -> bool {
+        let mut any = false;
+        loop {
+            let site = &mut self.sites[index];
+            if let Some(action) = site.node.poll_action() {
+                self.act(index, action);
+            } else if let Some(event) = site.node.poll_event() {
+                self.note(index, &event);
+                self.sites[index].take(self.now, event);
+            } else {
+                return any;
+            }
+            any = true;
+        }
+    }
+
+    fn note(&mut self, index: usize, event: &NodeEvent<Context, Later>) {
+        (index, self.elapsed(), format!("{event:?}")).hash(&mut self.trace);
+    }
+
+    fn act(&mut self, index: usize, action: NodeAction) {
+        let arrives = self.now + self.latency;
+        let site = &mut self.sites[index];
+        match action {
+            NodeAction::Dial { id, address } => {
+                site.dialling.push(Dial { id, address, due: arrives });
+            }
+            NodeAction::CancelDial { id } => {
+                if !self.late_dials {
+                    site.dialling.retain(|dial| dial.id != id);
+                }
+            }
+            NodeAction::Write { conn, transmit } => {
+                let end = self.end(index, conn).expect("a stream that is open");
+                end.output.push_back(transmit);
+            }
+            NodeAction::Close { conn } => {
+                let end = self.end(index, conn).expect("a stream that is closed once");
+                end.close(arrives, Cut::Eof);
+                self.streams.retain(|_, stream| !stream.is_over());
+            }
+            other => panic!("an action that is not known: {other:?}"),
+        }
+    }
+
+    fn end(&mut self, site: usize, conn: ConnId) -> Option<&mut net::End> {
+        let ends = self.streams.values_mut().flat_map(|stream| &mut stream.ends);
+        ends.into_iter().find(|end| end.site == site && end.conn == Some(conn))
+    }
+
+    /// What comes of dialling `address` now, and where that is. `None`: nothing yet.
+    fn outcome(&self, from: usize, address: &Address) -> Option<Result<usize, ErrorKind>> {
+        let Some(to) = self.sites.iter().position(|site| site.address == *address) else {
+            return Some(Err(ErrorKind::ConnectionRefused));
+        };
+        match self.sites[to].dials {
+            Dials::Accepted if self.is_reachable((from, to)) => Some(Ok(to)),
+            Dials::Refused => Some(Err(ErrorKind::ConnectionRefused)),
+            _ => None,
+        }
+    }
+
+    fn due_dial(&self, index: usize) -> Option<usize> {
+        let is_due =
+            |dial: &Dial| dial.due <= self.now && self.outcome(index, &dial.address).is_some();
+        self.sites[index].dialling.iter().position(is_due)
+    }
+
+    fn finish_dial(&mut self, from: usize, dial: Dial) {
+        let now = self.now;
+        match self.outcome(from, &dial.address) {
+            Some(Ok(to)) => {
+                let conn = self.sites[from].node.handle_dialled(now, dial.id, Ok(()));
+                let dialler = conn.expect("a connection");
+                let listener = self.sites[to].node.handle_accepted(now).ok();
+                let mut stream = Stream::new((from, dialler), (to, listener));
+                if listener.is_none() {
+                    stream.ends[1].close(now + self.latency, Cut::Eof);
+                }
+                self.streams.insert(self.next_stream, stream);
+                self.next_stream += 1;
+            }
+            Some(Err(error)) => {
+                let none = self.sites[from].node.handle_dialled(now, dial.id, Err(error.into()));
+                assert_eq!(none, None);
+            }
+            None => {}
+        }
+    }
+
+    fn write(&mut self, id: u64, end: usize) -> bool {
+        let arrives = self.now + self.latency;
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        let (sites, end) = (stream.sites(), &mut stream.ends[end]);
+        let (site, Some(conn)) = (end.site, end.conn) else { return false };
+        let reachable = !self.partitions.contains(&(sites.0.min(sites.1), sites.0.max(sites.1)));
+        if !reachable || end.output.is_empty() {
+            return false;
+        }
+        if end.over {
+            end.output.clear();
+            self.sites[site].node.handle_lost(self.now, conn, ErrorKind::BrokenPipe);
+            self.poll(site);
+            return true;
+        }
+        let Some(bytes) = end.next_write(&mut self.cuts) else { return false };
+        (id, site, &bytes[..]).hash(&mut self.trace);
+        let count = bytes.len();
+        end.send(arrives, Piece::Bytes(bytes));
+        self.sites[site].node.handle_transmitted(self.now, conn, count);
+        self.poll(site);
+        true
+    }
+
+    /// Delivers what comes from `end` to the other one.
+    fn read(&mut self, id: u64, end: usize) -> bool {
+        let (now, arrives) = (self.now, self.now + self.latency);
+        let Some(stream) = self.streams.get(&id) else { return false };
+        if !self.is_reachable(stream.sites()) {
+            return false;
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        let Some(piece) = stream.ends[end].arrive(now) else { return false };
+        let to = &mut stream.ends[1 - end];
+        let Some(conn) = to.conn else {
+            // What is written to a stream that is closed breaks it.
+            if matches!(piece, Piece::Bytes(_)) {
+                to.close(arrives, Cut::Reset);
+            }
+            return true;
+        };
+        let site = to.site;
+        let node = &mut self.sites[site].node;
+        match piece {
+            Piece::Bytes(bytes) => {
+                to.input.extend_from_slice(&bytes);
+                node.handle_input(now, conn, &mut to.input);
+            }
+            Piece::End(Cut::Eof) => node.handle_eof(now, conn, to.input.len()),
+            Piece::End(Cut::Reset) => node.handle_lost(now, conn, ErrorKind::ConnectionReset),
+        }
+        self.poll(site);
+        true
+    }
+}
+
+/// The failure of a call that another call was made for.
+pub(crate) fn relay_error(error: impl std::fmt::Display) -> RemoteError {
+    RemoteError::new("RelayError", error)
+}
