@@ -1,10 +1,18 @@
 //! Harness of the tests, shared with the fuzz targets: peers in Rust and Python, in processes of their own,
 //! clients that put them to the test, recorded conversations, and simulated ones.
 
+pub mod client;
 pub mod connection_ops;
+pub mod host;
 pub mod message;
 pub mod pair;
 pub mod pair_ops;
+pub mod peer;
+#[path = "../../core/examples/poll_loop.rs"]
+pub mod poll_loop;
+pub mod process;
+pub mod python;
 pub mod transcript;
+pub mod types;
 pub mod world;
 pub mod world_ops;

@@ -4,9 +4,37 @@ mod binding;
 mod connection;
 mod contract;
 mod dates;
+mod fleet;
 mod msgpack_oracle;
 mod node;
+mod program;
+mod python_clients;
+mod python_peers;
+mod python_servers;
 mod transcripts;
 mod values;
 mod vectors;
 mod world;
+
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aiomas_core::wire::Codec;
+
+/// All codecs.
+const CODECS: [Codec; 3] = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc];
+
+/// The address of a Unix socket that nobody else uses.
+fn ipc_address() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("aiomas-test-{}-{number}", std::process::id());
+    format!("ipc://[{}]", std::env::temp_dir().join(name).display())
+}
+
+/// The program `peer`.
+fn peer(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_peer"));
+    command.args(args);
+    command
+}

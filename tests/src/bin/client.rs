@@ -1,0 +1,37 @@
+//! A client in Rust that puts a server to the same tests as `tests/python/client.py`.
+
+use aiomas_core::agent::Address;
+use aiomas_core::wire::Codec;
+use aiomas_tests::client::Server;
+use aiomas_tests::peer::Kind;
+use aiomas_tests::types::Serializers;
+use clap::Parser;
+
+/// Puts a server to the test; panics at the first thing that is wrong.
+#[derive(Parser)]
+struct Options {
+    /// What the server offers.
+    kind: Kind,
+    /// Where it listens: tcp://HOST:PORT or ipc://[PATH].
+    #[arg(long)]
+    addr: Address,
+    /// What to speak: json, msgpack or msgpackblosc.
+    #[arg(long, default_value = "json", value_parser = codec)]
+    codec: Codec,
+    /// The user types, in the order of their ids.
+    #[arg(long, default_value = "none")]
+    serializers: Serializers,
+}
+
+fn codec(name: &str) -> Result<Codec, String> {
+    [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc]
+        .into_iter()
+        .find(|codec| codec.name() == name)
+        .ok_or_else(|| "it is none of json, msgpack and msgpackblosc".to_owned())
+}
+
+fn main() {
+    let Options { kind, addr, codec, serializers } = Options::parse();
+    let count = Server { address: addr, codec, serializers }.challenge(kind);
+    println!("{count} passed");
+}

@@ -1,0 +1,225 @@
+//! Agents in containers: ours, and those of the server.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use aiomas_core::agent::{AgentUrl, ConnectError, Patience, Remote, Route, Serve, Target};
+use aiomas_core::clock::Date;
+use aiomas_core::rpc::{RemoteRef, ServiceRef};
+use aiomas_core::wire::Value;
+use serde_json::json;
+
+use super::{Client, Scenario, Server, decode, failure};
+use crate::peer::echo;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario::new("connect", connect),
+    Scenario::new("missing_agents", missing_agents),
+    Scenario::new("nobody_listens", nobody_listens),
+    Scenario::new("validate_aid", validate_aid),
+    Scenario::new("dates", dates),
+    Scenario::new("pass_reference", pass_reference),
+    Scenario::new("call_back_by_url", call_back_by_url),
+    Scenario::new("connect_concurrently", connect_concurrently),
+    Scenario::new("two_containers", two_containers),
+    Scenario::new("concurrent_1000", concurrent_1000),
+    Scenario::new("real_clock", real_clock),
+];
+
+/// A container with an agent 0 of our own, an `Echo`.
+fn container(server: &Server) -> (Client, AgentUrl) {
+    let mut client = Client::new(server, Serve::Agents);
+    let url = client.host.spawn(echo).unwrap_or_else(|error| panic!("{error}"));
+    (client, url)
+}
+
+impl Client {
+    /// An agent of the server, by its id.
+    fn agent(&mut self, server: &Server, aid: &str) -> (Remote, Target) {
+        let found = self.connect(server.url(aid), Patience::Once);
+        let remote = found.unwrap_or_else(|error| panic!("{error}"));
+        let target = Target::from(&remote);
+        (remote, target)
+    }
+}
+
+fn connect(server: &Server) {
+    let (mut client, _) = container(server);
+    let (remote, echo) = client.agent(server, "0");
+    assert_eq!((&*remote.type_name, &remote.url), ("Echo", &server.url("0")));
+    assert_eq!(client.call(&echo, "echo", ("ohai",)), Ok("ohai".to_owned()));
+    assert_eq!(client.call_with(&echo, "add", (1,), json!({"b": 2})), Ok(3));
+    assert_eq!(client.call(&echo, "name", ()), Ok("Echo".to_owned()));
+    assert_eq!(client.call(&echo, "addr_of", ()), Ok(server.url("0").to_string()));
+    let error = failure(client.call::<Value>(&echo, "fail", ("kaputt",)));
+    assert_eq!((error.kind(), error.message()), ("ValueError", "kaputt"));
+    let error = failure(client.call::<Value>(&echo, "nope", ()));
+    assert!(error.message().contains("Name \"nope\" not found in \"agents/0\""), "{error}");
+
+    let (other, caller) = client.agent(server, "1");
+    assert_eq!(client.call(&caller, "name", ()), Ok("Caller".to_owned()));
+    assert_eq!(other.route, remote.route, "there is one connection for both");
+}
+
+fn missing_agents(server: &Server) {
+    let (mut client, _) = container(server);
+    for aid in ["99", "no/such"] {
+        let url = server.url(aid);
+        let result = client.connect(url.clone(), Patience::Once);
+        assert_eq!(result, Err(ConnectError::NoSuchAgent { url }));
+    }
+    let (_, echo) = client.agent(server, "0");
+    assert_eq!(client.call(&echo, "echo", (1,)), Ok(1));
+}
+
+/// Nobody listens at an address that has just been given back.
+fn nobody_listens(server: &Server) {
+    let (mut client, _) = container(server);
+    let nobody = Client::new(server, Serve::Agents).host.address().clone();
+    assert!(client.open(&nobody).is_err());
+    let url = AgentUrl::new(nobody.clone(), "0");
+    let once = client.connect(url.clone(), Patience::Once);
+    assert!(matches!(once, Err(ConnectError::Unreachable { attempts: 1, .. })), "{once:?}");
+
+    let (start, patience) = (Instant::now(), Duration::from_millis(700));
+    let patient = client.connect(url, Patience::Until(patience));
+    assert!(start.elapsed() >= patience);
+    match patient {
+        Err(ConnectError::Unreachable { address, attempts: 2.., .. }) if address == nobody => {}
+        other => panic!("{other:?}"),
+    }
+    let (_, echo) = client.agent(server, "0");
+    assert_eq!(client.call(&echo, "echo", (1,)), Ok(1));
+}
+
+/// What `connect` asks first.
+fn validate_aid(server: &Server) {
+    let (mut client, _) = container(server);
+    let (remote, _) = client.agent(server, "0");
+    let root = Target::new(remote.route, "");
+    for (aid, name) in [
+        (json!("0"), Some("Echo")),
+        (json!("1"), Some("Caller")),
+        (json!("2"), Some("Clock")),
+        (json!("3"), None),
+        (json!(""), None),
+        (json!("00"), None),
+        (json!("agents/0"), None),
+        (json!(0), None),
+    ] {
+        let found = client.call::<Option<String>>(&root, "validate_aid", (&aid,));
+        assert_eq!(found, Ok(name.map(str::to_owned)), "{aid}");
+    }
+}
+
+fn date(text: &str) -> Date {
+    text.parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn dates(server: &Server) {
+    let (mut client, _) = container(server);
+    let (_, echo) = client.agent(server, "0");
+    for text in [
+        "2010-03-27T00:00:00+01:00",
+        "2017-12-29T13:37:42.123456+00:00",
+        "1969-12-31T23:59:59.999999-11:30",
+        "0001-01-01T00:00:00+00:00",
+        "9999-12-31T23:59:59+00:00",
+    ] {
+        let got = client.call::<Date>(&echo, "date", (date(text),));
+        assert_eq!(got.map(|date| date.to_string()), Ok(text.to_owned()));
+    }
+    let before = date("2016-02-28T23:59:30+01:00");
+    let after = client.call::<Date>(&echo, "shift", (before, 45));
+    assert_eq!(after.map(|date| date.to_string()), Ok("2016-02-29T00:00:15+01:00".to_owned()));
+    let nested = (before, vec![Some(before)]);
+    assert_eq!(client.call(&echo, "echo", (&nested,)), Ok(nested));
+}
+
+/// The peer calls the agent that we pass to it, on the same connection; and passes itself to us.
+fn pass_reference(server: &Server) {
+    let (mut client, ours) = container(server);
+    let (_, echo) = client.agent(server, "0");
+    let reference = ServiceRef::new(format!("agents/{}", ours.aid()));
+    let met = client.call::<Value>(&echo, "meet", (reference,));
+    assert_eq!(met, Ok(json!({"met": "Echo"}).into()));
+    for aid in ["0", "1"] {
+        let (remote, agent) = client.agent(server, aid);
+        let pending = client.start_call(&agent, "me", (), ());
+        let answer = client.wait(pending).unwrap_or_else(|error| panic!("{error}"));
+        let reference: RemoteRef = decode(&answer);
+        assert_eq!(reference.path(), format!("agents/{aid}"));
+        let itself = Target::reference(remote.route, &reference);
+        assert_eq!(client.call(&itself, "echo", (5,)), Ok(5));
+    }
+}
+
+/// The server's agent opens a connection of its own to our container.
+fn call_back_by_url(server: &Server) {
+    let (mut client, ours) = container(server);
+    let also_ours = client.host.spawn(echo).unwrap_or_else(|error| panic!("{error}"));
+    let (_, caller) = client.agent(server, "1");
+    let [ours, also_ours] = [ours, also_ours].map(|url| url.to_string());
+    assert_eq!(client.call(&caller, "call", (&ours, "add", [20, 22])), Ok(42));
+    let nothing: [(); 0] = [];
+    let address = client.call(&caller, "call", (&also_ours, "addr_of", nothing));
+    assert_eq!(address, Ok(also_ours));
+    let met = client.call::<Value>(&caller, "introduce", (&ours,));
+    assert_eq!(met, Ok(json!({"met": "Caller"}).into()));
+    let error = failure(client.call::<Value>(&caller, "call", (&ours, "nope", nothing)));
+    assert!(error.text().contains("LookupError"), "{error}");
+}
+
+fn connect_concurrently(server: &Server) {
+    let (mut client, _) = container(server);
+    let aids = ["0", "1"].into_iter().cycle().take(50);
+    let pending: Vec<_> =
+        aids.map(|aid| client.start_connect(server.url(aid), Patience::Once)).collect();
+    let mut routes = Vec::new();
+    for (i, pending) in pending.into_iter().enumerate() {
+        let remote = client.wait(pending).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(client.call(&Target::from(&remote), "echo", (i,)), Ok(i));
+        routes.push(remote.route);
+    }
+    assert!(matches!(routes[0], Route::Connection(_)));
+    routes.dedup();
+    assert_eq!(routes.len(), 1, "there is one connection for all");
+}
+
+/// Both have an agent `0`; each connection leads to its own.
+fn two_containers(server: &Server) {
+    let mut containers = [container(server).0, container(server).0];
+    let pending = containers.each_mut().map(|client| {
+        let (_, echo) = client.agent(server, "0");
+        client.start_call(&echo, "meet", (ServiceRef::new("agents/0"),), ())
+    });
+    for (client, pending) in containers.iter_mut().zip(pending) {
+        let met = client.wait(pending).map(|payload| decode::<Value>(&payload));
+        assert_eq!(met, Ok(json!({"met": "Echo"}).into()));
+    }
+}
+
+fn concurrent_1000(server: &Server) {
+    let (mut client, _) = container(server);
+    let (_, echo) = client.agent(server, "0");
+    let calls: Vec<_> = (0..1000).map(|i| client.start_call(&echo, "echo", (i,), ())).collect();
+    for (i, call) in calls.into_iter().enumerate() {
+        assert_eq!(client.wait(call).map(|payload| decode::<usize>(&payload)), Ok(i));
+    }
+}
+
+fn real_clock(server: &Server) {
+    let (mut client, _) = container(server);
+    let (_, clock) = client.agent(server, "2");
+    let utc_now = client.call::<Date>(&clock, "utcnow", ()).unwrap_or_else(|e| panic!("{e}"));
+    let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let here = Date::from_unix(since_epoch.as_secs_f64()).unwrap_or(Date::MAX);
+    assert!(here.seconds_since(utc_now).abs() < 60.0, "{utc_now}, but here it is {here}");
+    assert!(utc_now.offset().is_zero());
+    let before = client.call::<f64>(&clock, "time", ()).unwrap_or_else(|error| panic!("{error}"));
+    let start = Instant::now();
+    let after = client.call::<f64>(&clock, "sleep", (0.1,)).unwrap_or_else(|e| panic!("{e}"));
+    // Not less than it should be, but for the resolution of the clocks; more if the machine is busy.
+    assert!(start.elapsed() > Duration::from_millis(90) && after - before > 0.09);
+    let past = failure(client.call::<Value>(&clock, "sleep_until", (before,)));
+    assert_eq!(past.kind(), "ValueError");
+}

@@ -1,0 +1,296 @@
+//! An application on the [`EventLoop`]: handlers that wait are continuations.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use aiomas_core::agent::{
+    self, Address, AgentUrl, ConnectError, NodeConfig, NodeEvent, Patience, Refusal, Remote, Serve,
+    Target,
+};
+use aiomas_core::clock::timer::TimerQueue;
+use aiomas_core::clock::{Clock, Date, RealClock};
+use aiomas_core::connection::{CallError, CallOptions, Why};
+use aiomas_core::rpc::function::Function;
+use aiomas_core::rpc::{Outcome, Parameter, ServiceDict, Signature};
+use aiomas_core::wire::{Payload, RemoteError, Value};
+use serde::Serialize;
+
+use crate::poll_loop::EventLoop;
+
+/// The right to answer a request.
+pub type Ticket = agent::Ticket<Later>;
+/// What came of a call.
+pub type Answer = Result<Payload, CallFailed>;
+
+/// What is done when a `T` has come.
+pub type Continuation<T> = Box<dyn FnOnce(&mut Host, T)>;
+
+/// How a service goes on that cannot answer at once.
+pub struct Later(Continuation<Ticket>);
+
+impl Later {
+    /// Goes on with `f`, which gets the ticket to answer by.
+    pub fn new(f: impl FnOnce(&mut Host, Ticket) + 'static) -> Self {
+        Self(Box::new(f))
+    }
+}
+
+/// Adds functions that answer later to a dictionary.
+pub trait LaterFunctions: Sized {
+    /// Adds a function whose parameters are decoded as by [`ServiceDict::function`], and which says how to
+    /// go on.
+    #[must_use]
+    fn later<const N: usize, P, F>(
+        self,
+        name: &'static str,
+        names: [&'static str; N],
+        f: F,
+    ) -> Self
+    where
+        F: Function<N, P, Output = Later> + Send + Sync + 'static;
+}
+
+impl LaterFunctions for ServiceDict<Later> {
+    fn later<const N: usize, P, F>(self, name: &'static str, names: [&'static str; N], f: F) -> Self
+    where
+        F: Function<N, P, Output = Later> + Send + Sync + 'static,
+    {
+        let parameters = names.map(Parameter::required);
+        self.method(name, move |arguments, _| {
+            let bound = arguments.bind(&Signature::new(name, &parameters));
+            match bound.and_then(|bound| f.invoke(&bound)) {
+                Ok(later) => Outcome::Later(later),
+                Err(error) => error.into(),
+            }
+        })
+    }
+}
+
+/// How a handler goes on when something has ended that it waits for.
+pub enum Then {
+    /// A call.
+    Answer(Continuation<Answer>),
+    /// An attempt to find an agent.
+    Connect(Continuation<Result<Remote, ConnectError>>),
+}
+
+/// Why a call has no result.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CallFailed {
+    /// It was made.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// It was not even made.
+    #[error(transparent)]
+    Refused(#[from] Why),
+}
+
+impl From<CallFailed> for RemoteError {
+    fn from(error: CallFailed) -> Self {
+        match error {
+            CallFailed::Call(CallError::Remote(error)) => error,
+            CallFailed::Refused(Why::Codec(error)) => Self::serialization(error),
+            error => Self::new("ConnectionError", error),
+        }
+    }
+}
+
+/// A request that is answered when a time comes. It is taken out when it is.
+pub type Sleeper = Rc<Cell<Option<Ticket>>>;
+
+type Task = Box<dyn FnOnce(&mut Host)>;
+
+/// A node on sockets, with timers, a clock and continuations.
+pub struct Host {
+    /// The node on its sockets.
+    pub events: EventLoop<Then, Later>,
+    /// The clock of the agents, and who sleeps on it if it is external.
+    pub clock: Clock<Sleeper>,
+    timers: TimerQueue<Instant, Task>,
+    requests: VecDeque<(Ticket, Payload)>,
+    agents: usize,
+}
+
+impl Host {
+    /// A host that listens at `address` and serves `serve`.
+    ///
+    /// # Errors
+    /// It cannot listen there.
+    pub fn bind(address: &Address, config: NodeConfig, serve: Serve<Later>) -> io::Result<Self> {
+        let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let date = Date::from_unix(since_epoch.as_secs_f64()).unwrap_or(Date::MAX);
+        let clock = RealClock::new(Instant::now(), date).map_err(io::Error::other)?;
+        Ok(Self {
+            events: EventLoop::bind(address, config, serve)?,
+            clock: Clock::Real(clock),
+            timers: TimerQueue::new(),
+            requests: VecDeque::new(),
+            agents: 0,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        self.events.node.base()
+    }
+
+    /// Lets an agent live here: what `make` makes of the URL that it is going to have.
+    ///
+    /// # Errors
+    /// There are too many agents.
+    pub fn spawn(
+        &mut self,
+        make: impl FnOnce(&Self, &AgentUrl) -> ServiceDict<Later>,
+    ) -> Result<AgentUrl, Refusal> {
+        let url = AgentUrl::new(self.address().clone(), self.agents.to_string());
+        let agent = make(self, &url);
+        self.agents += 1;
+        self.events.node.spawn(agent)
+    }
+
+    /// Waits until something happens, at most until `until`, and deals with it. Says whether one of `extra`
+    /// is readable.
+    ///
+    /// # Errors
+    /// `poll(2)` fails.
+    pub fn turn(&mut self, extra: &[BorrowedFd<'_>], until: Option<Instant>) -> io::Result<bool> {
+        let due = until.into_iter().chain(self.timers.next()).min();
+        let readable = self.events.turn(extra, due)?;
+        let now = Instant::now();
+        while let Some((_, task)) = self.timers.expire(now) {
+            task(self);
+        }
+        while let Some(event) = self.events.node.poll_event() {
+            self.handle(event);
+        }
+        Ok(readable)
+    }
+
+    fn handle(&mut self, event: NodeEvent<Then, Later>) {
+        match event {
+            NodeEvent::Answer { ctx: Then::Answer(then), result } => {
+                then(self, result.map_err(CallFailed::from));
+            }
+            NodeEvent::Connected { ctx: Then::Connect(then), remote } => then(self, Ok(remote)),
+            NodeEvent::ConnectFailed { ctx: Then::Connect(then), error } => then(self, Err(error)),
+            NodeEvent::Later { ticket, later } => later.0(self, ticket),
+            NodeEvent::Request { ticket, content } => self.requests.push_back((ticket, content)),
+            _ => {}
+        }
+    }
+
+    /// Takes the next request that came, with [`Serve::Content`].
+    pub fn next_request(&mut self) -> Option<(Ticket, Payload)> {
+        self.requests.pop_front()
+    }
+
+    /// Runs `task` at `at`.
+    pub fn at(&mut self, at: Instant, task: impl FnOnce(&mut Self) + 'static) {
+        self.timers.insert(at, Box::new(task));
+    }
+
+    /// Answers with `value` after `milliseconds`.
+    pub fn reply_after(&mut self, milliseconds: f64, ticket: Ticket, value: Value) {
+        let wait = Duration::try_from_secs_f64(milliseconds.max(0.0) / 1e3);
+        match wait.ok().and_then(|wait| Instant::now().checked_add(wait)) {
+            Some(at) => self.at(at, move |host| host.reply(ticket, &value)),
+            None => self.fail(ticket, RemoteError::new("OverflowError", "too long to wait")),
+        }
+    }
+
+    /// Answers with a value.
+    pub fn reply<T: Serialize + ?Sized>(&mut self, ticket: Ticket, value: &T) {
+        self.events.node.reply(Instant::now(), ticket, value);
+    }
+
+    /// Answers with a failure.
+    pub fn fail(&mut self, ticket: Ticket, error: impl Into<RemoteError>) {
+        self.events.node.fail(Instant::now(), ticket, error.into());
+    }
+
+    /// Answers with what a call of our own has brought.
+    pub fn relay(&mut self, ticket: Ticket, answer: Answer) {
+        match answer.map(|payload| payload.decode::<Value>()) {
+            Ok(Ok(value)) => self.reply(ticket, &value),
+            Ok(Err(error)) => self.fail(ticket, RemoteError::value_error(error)),
+            Err(error) => self.fail(ticket, error),
+        }
+    }
+
+    /// Calls a method and goes on with `then`.
+    pub fn call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
+        &mut self,
+        target: &Target,
+        method: &str,
+        args: &A,
+        kwargs: &K,
+        options: CallOptions,
+        then: impl FnOnce(&mut Self, Answer) + 'static,
+    ) {
+        let then = Then::Answer(Box::new(then));
+        let now = Instant::now();
+        let called = self.events.node.call(now, target, method, args, kwargs, options, then);
+        if let Err(refused) = called {
+            self.refused(refused.why, refused.ctx);
+        }
+    }
+
+    /// Sends a request and goes on with `then`.
+    pub fn send<T: Serialize + ?Sized>(
+        &mut self,
+        conn: agent::ConnId,
+        content: &T,
+        options: CallOptions,
+        then: impl FnOnce(&mut Self, Answer) + 'static,
+    ) {
+        let then = Then::Answer(Box::new(then));
+        let sent = self.events.node.send(Instant::now(), conn, content, options, then);
+        if let Err(refused) = sent {
+            self.refused(refused.why, refused.ctx);
+        }
+    }
+
+    fn refused(&mut self, why: Why, then: Then) {
+        if let Then::Answer(then) = then {
+            then(self, Err(why.into()));
+        }
+    }
+
+    /// Finds an agent and goes on with `then`.
+    pub fn connect(
+        &mut self,
+        url: AgentUrl,
+        patience: Patience,
+        then: impl FnOnce(&mut Self, Result<Remote, ConnectError>) + 'static,
+    ) {
+        let then = Then::Connect(Box::new(then));
+        self.events.node.connect(Instant::now(), url, patience, then);
+    }
+}
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Later")
+    }
+}
+
+impl fmt::Debug for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Answer(_) => "Answer",
+            Self::Connect(_) => "Connect",
+        })
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("events", &self.events).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! Programs under test, and the peers they talk to, in processes of their own.
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long a program may take until it is ready.
+const START: Duration = Duration::from_secs(60);
+/// How long a program may take to end after its standard input has.
+const STOP: Duration = Duration::from_secs(10);
+
+/// A running program that talks to us in lines of JSON; killed when dropped.
+///
+/// All methods panic if the program does not do what they wait for, and show what it wrote to
+/// standard error.
+pub struct Process {
+    command: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Process {
+    /// Starts a program with pipes for standard input, output and error.
+    ///
+    /// # Panics
+    ///
+    /// If the program cannot be started.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().expect("stdout is a pipe");
+        let mut stderr = child.stderr.take().expect("stderr is a pipe");
+
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+            lines.try_for_each(|line| sender.send(line))
+        });
+        let (sender, error_text) = mpsc::channel();
+        thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = stderr.read_to_end(&mut text);
+            sender.send(String::from_utf8_lossy(&text).into_owned())
+        });
+        Self { command: format!("{command:?}"), child, stdin, lines, stderr: error_text }
+    }
+
+    /// Starts a server, and waits for its line `{"ready": {"addr": ADDRESS, ...}}`.
+    ///
+    /// Returns the server and what its line says.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such line within a minute.
+    pub fn serve(command: Command) -> (Self, Ready) {
+        let mut server = Self::spawn(command);
+        let line = server.line_before(Instant::now() + START);
+        match line.as_ref().and_then(|line| Ready::parse(line)) {
+            Some(ready) => (server, ready),
+            None => server.fail(&format!("{line:?} in place of the line that says ready")),
+        }
+    }
+
+    /// Waits until the program has ended with status 0, and returns the lines that it has written
+    /// (without the one that says ready).
+    ///
+    /// # Panics
+    ///
+    /// If it fails, or has not ended within `limit`.
+    pub fn finish(mut self, limit: Duration) -> Vec<String> {
+        let deadline = Instant::now() + limit;
+        let lines: Vec<_> = std::iter::from_fn(|| self.line_before(deadline)).collect();
+        let status = self.child.wait().expect("our child can be waited for");
+        if !status.success() {
+            self.fail(&format!("{status}, after writing:\n{}", lines.join("\n")));
+        }
+        lines
+    }
+
+    /// Closes the standard input of the program, which has to end it with status 0 within ten
+    /// seconds.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub fn stop(mut self) {
+        self.stdin = None;
+        self.finish(STOP);
+    }
+
+    /// The next line of output, or `None` at its end.
+    fn line_before(&mut self, deadline: Instant) -> Option<String> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(left) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => self.fail("is too slow"),
+        }
+    }
+
+    fn kill(&mut self) {
+        // A child of the program may live on. That is its end, too, if it reads.
+        self.stdin = None;
+        // An error means that it has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn fail(&mut self, what: &str) -> ! {
+        self.kill();
+        // A child that lives on without reading holds the pipe open.
+        let stderr = self.stderr.recv_timeout(STOP).unwrap_or_else(|error| error.to_string());
+        panic!("{}: {what}\nits standard error:\n{stderr}", self.command)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("command", &self.command).finish_non_exhaustive()
+    }
+}
+
+/// What a server says when it listens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ready {
+    /// Where it listens: `tcp://HOST:PORT` or `ipc://[PATH]`.
+    pub addr: String,
+    /// All that it says, `addr` included.
+    pub info: Value,
+}
+
+impl Ready {
+    fn parse(line: &str) -> Option<Self> {
+        let info = serde_json::from_str::<Value>(line).ok()?.get_mut("ready")?.take();
+        Some(Self { addr: info.get("addr")?.as_str()?.to_owned(), info })
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_server_is_ready_and_ends_with_its_input() {
+        let script = r#"echo '{"ready": {"addr": "tcp://h:1", "more": 2}}'; cat"#;
+        let (server, ready) = Process::serve(shell(script));
+        assert_eq!(ready.addr, "tcp://h:1");
+        assert_eq!(ready.info["more"], 2);
+        server.stop();
+    }
+
+    #[test]
+    fn the_output_of_a_client() {
+        let client = Process::spawn(shell("echo one; echo two"));
+        assert_eq!(client.finish(START), ["one", "two"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "oh no")]
+    fn a_failure_shows_standard_error() {
+        Process::serve(shell("echo oh no >&2; echo '{}'"));
+    }
+
+    #[test]
+    #[should_panic(expected = "exit status: 3")]
+    fn a_bad_status_fails() {
+        Process::spawn(shell("cat; exit 3")).stop();
+    }
+
+    #[test]
+    #[should_panic(expected = "is too slow")]
+    fn a_program_that_does_not_end_is_killed() {
+        Process::spawn(shell("cat")).finish(Duration::ZERO);
+    }
+
+    /// The child of a program that was killed holds its pipes until it has read their end.
+    #[test]
+    #[should_panic(expected = "is too slow")]
+    fn what_it_has_started_does_not_keep_us_waiting() {
+        Process::spawn(shell("echo; cat; exit 0")).finish(Duration::ZERO);
+    }
+}

@@ -1,0 +1,203 @@
+//! Python peers: the programs of `tests/python`, which run the original aiomas.
+//!
+//! They need Python 3.11 or later with its modules `venv` and `pip`, and a package index (or a
+//! mirror that pip is configured for) once: the packages are installed into a virtual environment
+//! under Cargo's target directory. Nothing is ever skipped: without Python, the tests fail.
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::process::{Process, Ready};
+
+const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
+/// Writes the version; the status is 1 if Python is too old.
+const VERSION: &str = "import sys; print(sys.version); sys.exit(sys.version_info < (3, 11))";
+/// How long all scenarios of one kind may take.
+const SCENARIOS: Duration = Duration::from_secs(300);
+
+/// What a Python peer talks.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// `channel`, `rpc` or `agent`.
+    pub kind: &'static str,
+    /// `json`, `msgpack` or `msgpackblosc`.
+    pub codec: &'static str,
+    /// `none`, or user types in the order of their ids: `point,celsius` or `celsius,point`.
+    pub serializers: &'static str,
+    /// The clock of the server: `real`, or `external:DATE`, the date with which it starts.
+    pub clock: &'static str,
+}
+
+impl Setup {
+    /// Without user types, with the real clock.
+    pub fn new(kind: &'static str, codec: &'static str) -> Self {
+        Self { kind, codec, serializers: "none", clock: "real" }
+    }
+
+    /// Starts a Python server that listens on `addr`, and waits until it is ready.
+    pub fn serve(self, addr: &str) -> (Process, Ready) {
+        Process::serve(self.command("server.py", addr, self.clock))
+    }
+
+    /// Lets a Python client put the server at `addr` to the test.
+    ///
+    /// Returns the number of scenarios.
+    ///
+    /// # Panics
+    ///
+    /// If one of them fails.
+    pub fn challenge(self, addr: &str) -> usize {
+        let kind_of_clock = self.clock.split(':').next().unwrap_or(self.clock);
+        let client = Process::spawn(self.command("client.py", addr, kind_of_clock));
+        let lines = client.finish(SCENARIOS);
+        let summary = lines.last().map(|line| serde_json::from_str(line));
+        match summary {
+            Some(Ok(Line { summary: Summary { passed, failed: 0 } })) if passed > 0 => passed,
+            _ => panic!("{self:?}: {}", lines.join("\n")),
+        }
+    }
+
+    fn command(self, program: &str, addr: &str, clock: &str) -> Command {
+        let mut command = Command::new(interpreter());
+        command
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(program))
+            .args([self.kind, "--addr", addr, "--codec", self.codec])
+            .args(["--serializers", self.serializers, "--clock", clock])
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+}
+
+/// The last line of `client.py`.
+#[derive(Deserialize)]
+struct Line {
+    summary: Summary,
+}
+
+#[derive(Deserialize)]
+struct Summary {
+    passed: usize,
+    failed: usize,
+}
+
+/// The Python that has aiomas 2.0.1. The first call installs it, which takes some seconds.
+///
+/// # Panics
+///
+/// If it cannot be had; the message says what to install.
+pub fn interpreter() -> &'static Path {
+    static INTERPRETER: OnceLock<Result<PathBuf, SetupError>> = OnceLock::new();
+    match INTERPRETER.get_or_init(create_environment) {
+        Ok(path) => path,
+        Err(error) => panic!("no Python peers: {error}"),
+    }
+}
+
+/// Why there is no Python with aiomas.
+#[derive(Debug)]
+enum SetupError {
+    NoPython,
+    Io(io::Error),
+    Failed { step: &'static str, hint: &'static str, output: String },
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPython => f.write_str(
+                "no Python 3.11 or later in PATH, nor named by the variable PYTHON; \
+                 install python3, with the module venv",
+            ),
+            Self::Io(error) => write!(f, "cannot set up the virtual environment: {error}"),
+            Self::Failed { step, hint, output } => write!(f, "`{step}` failed; {hint}\n{output}"),
+        }
+    }
+}
+
+impl From<io::Error> for SetupError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Makes the virtual environment, unless there is one for this Python and these requirements.
+///
+/// It is made under a name of our own and then renamed, so that other processes see all of it or
+/// nothing. If two are at it, the first one wins.
+fn create_environment() -> Result<PathBuf, SetupError> {
+    let (python, version) = find_python().ok_or(SetupError::NoPython)?;
+    let mut hasher = DefaultHasher::new();
+    (REQUIREMENTS, &python, version).hash(&mut hasher);
+    let place = target_directory().join(format!("python-venv-{:016x}", hasher.finish()));
+    let finished = place.join("bin/python");
+    if finished.exists() {
+        return Ok(finished);
+    }
+
+    let draft = place.with_extension(process::id().to_string());
+    let installed = install(&python, &draft);
+    if installed.is_err() || fs::rename(&draft, &place).is_err() {
+        // It failed, or another process was faster.
+        let _ = fs::remove_dir_all(&draft);
+    }
+    installed?;
+    fs::metadata(&finished)?;
+    Ok(finished)
+}
+
+fn install(python: &Path, place: &Path) -> Result<(), SetupError> {
+    run(
+        Command::new(python).args(["-m", "venv"]).arg(place),
+        "python3 -m venv",
+        "it needs the modules venv and ensurepip (Debian, Ubuntu: apt-get install python3-venv)",
+    )?;
+    let requirements = place.join("requirements.txt");
+    fs::write(&requirements, REQUIREMENTS)?;
+    run(
+        Command::new(place.join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(&requirements),
+        "pip install -r tests/python/requirements.txt",
+        "it needs a network, or a mirror in the configuration of pip",
+    )
+}
+
+/// The first suitable Python, and its version.
+fn find_python() -> Option<(PathBuf, String)> {
+    let named = env::var_os("PYTHON").map(PathBuf::from);
+    let usual = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python"];
+    named.into_iter().chain(usual.map(PathBuf::from)).find_map(|python| {
+        let output = Command::new(&python).args(["-c", VERSION]).output().ok()?;
+        let version = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success().then_some((python, version))
+    })
+}
+
+/// Where Cargo keeps what it builds: that is where our program comes from.
+fn target_directory() -> PathBuf {
+    env::current_exe()
+        .ok()
+        .and_then(|exe| {
+            exe.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists()).map(PathBuf::from)
+        })
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"))
+}
+
+fn run(command: &mut Command, step: &'static str, hint: &'static str) -> Result<(), SetupError> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let output = [output.stdout, output.stderr].concat();
+    let output = String::from_utf8_lossy(&output).into_owned();
+    Err(SetupError::Failed { step, hint, output })
+}
