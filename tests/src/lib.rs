@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod connection_ops;
+pub mod fuzz;
 pub mod host;
 pub mod message;
 pub mod pair;

@@ -3,6 +3,7 @@
 mod binding;
 mod connection;
 mod contract;
+mod corpus;
 mod dates;
 mod fleet;
 mod msgpack_oracle;
