@@ -5,6 +5,7 @@ pub mod client;
 pub mod connection_ops;
 pub mod fuzz;
 pub mod host;
+pub mod instructions;
 pub mod message;
 pub mod pair;
 pub mod pair_ops;
