@@ -12,7 +12,7 @@ use clap::Parser;
 struct Options {
     /// What the server offers.
     kind: Kind,
-    /// Where it listens: tcp://HOST:PORT or ipc://[PATH].
+    /// Where it listens: `tcp://HOST:PORT` or `ipc://[PATH]`.
     #[arg(long)]
     addr: Address,
     /// What to speak: json, msgpack or msgpackblosc.
