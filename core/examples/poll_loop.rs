@@ -26,7 +26,7 @@ use aiomas_core::agent::{
     Patience, Serve, Target,
 };
 use aiomas_core::connection::{CallOptions, Close, Transmit};
-use aiomas_core::rpc::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
+use aiomas_core::rpc::ServiceDict;
 use bytes::{Buf, BytesMut};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio, read, write, writev};
@@ -350,28 +350,9 @@ fn dial(address: &Address, wait: bool) -> io::Result<OwnedFd> {
 }
 
 /// An agent that gives back what it gets.
-#[derive(Debug)]
-pub struct TestAgent;
-
-impl<L> Service<L> for TestAgent {
-    fn type_name(&self) -> &str {
-        "TestAgent"
-    }
-
-    fn access(&self, method: &str) -> Option<Access> {
-        (method == "service").then_some(Access::Shared)
-    }
-
-    fn call(&self, method: &str, arguments: &Arguments<'_>, _: &Caller) -> Outcome<L> {
-        const PARAMETERS: &[Parameter] = &[Parameter::required("value")];
-        match method {
-            "service" => Outcome::of(|| {
-                let bound = arguments.bind(&Signature::new("service", PARAMETERS))?;
-                arguments.encode(&bound.required::<i64>(0)?)
-            }),
-            _ => Outcome::NotFound,
-        }
-    }
+#[must_use]
+pub fn test_agent<L>() -> ServiceDict<L> {
+    ServiceDict::new("TestAgent").function("service", ["value"], |value: i64| value)
 }
 
 /// Runs the application.
@@ -379,8 +360,8 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = "tcp://127.0.0.1:0".parse()?;
     let mut events: EventLoop<(), Infallible> =
         EventLoop::bind(&address, NodeConfig::default(), Serve::Agents)?;
-    let a = events.node.spawn(TestAgent)?;
-    let b = events.node.spawn(TestAgent)?;
+    let a = events.node.spawn(test_agent())?;
+    let b = events.node.spawn(test_agent())?;
     println!("Ohai, I am TestAgent('{a}')");
     println!("Ohai, I am TestAgent('{b}')");
 

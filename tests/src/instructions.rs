@@ -10,7 +10,7 @@ use aiomas_core::rpc::{self, Caller, Outcome, ServiceDict, encode_call};
 use aiomas_core::wire::{Codec, Types};
 use bytes::{Buf, BytesMut};
 
-use crate::poll_loop::{EventLoop, TestAgent};
+use crate::poll_loop::{EventLoop, test_agent};
 
 /// Makes `calls` calls of `agents/0/service(i64) -> i64` between two connections in memory, everything
 /// included but the system calls: encode, deframe, route, answer, encode, deframe, match, decode.
@@ -24,9 +24,8 @@ pub fn core_round_trips(codec: Codec, calls: u32) {
     let config = Arc::new(config);
     let mut client = Connection::<u32>::new(config.clone(), Side::Dialler, now);
     let mut server = Connection::<Infallible>::new(config, Side::Listener, now);
-    let agent = ServiceDict::new("TestAgent").function("service", ["value"], |value: i64| value);
-    let root: ServiceDict<Infallible> =
-        ServiceDict::new("Root").service("agents", ServiceDict::new("Agents").service("0", agent));
+    let agents = ServiceDict::new("Agents").service("0", test_agent());
+    let root: ServiceDict<Infallible> = ServiceDict::new("Root").service("agents", agents);
     let (mut to_server, mut to_client) = (Stream::default(), Stream::default());
 
     for number in 0..calls {
@@ -100,7 +99,7 @@ pub fn poll_round_trips(codec: Codec, calls: u32) {
     let address = "tcp://127.0.0.1:0".parse().expect("an address");
     let mut events: EventLoop<u32, Infallible> =
         EventLoop::bind(&address, config, Serve::Agents).expect("a free port");
-    let agent = events.node.spawn(TestAgent).expect("room for an agent");
+    let agent = events.node.spawn(test_agent()).expect("room for an agent");
     let path = std::env::temp_dir().join(format!("aiomas-instructions-{}", std::process::id()));
     let door = events.listen(&Address::Ipc(path.to_string_lossy().into())).expect("a socket");
     let url = AgentUrl::new(door, agent.aid());
