@@ -1,0 +1,211 @@
+//! The typed proxy.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{LitStr, Type};
+
+use super::{Names, outside, own};
+use crate::model::{Attributes, Interface, Method, Nested, Role, site};
+
+pub(super) fn definition(interface: &Interface, names: &Names) -> TokenStream {
+    let Names { k, proxy, vis, .. } = names;
+    let name = proxy.unraw().to_string();
+    let doc = format!("Calls the methods of a [`{}`] elsewhere.", interface.ident.unraw());
+    let methods = interface.methods.iter().map(|each| method(each, interface, names));
+    let services = interface.services.iter().map(|each| service(each, interface, names));
+    let taken = interface.methods.iter().map(|method| &method.ident);
+    let mut taken = taken.chain(interface.services.iter().map(|service| &service.ident));
+    let with_timeout = (!taken.any(|ident| ident == "with_timeout")).then(|| {
+        quote_spanned! {own()=>
+            /// The same proxy, whose calls fail if they are not answered in time.
+            #[must_use]
+            #vis fn with_timeout(&self, timeout: ::std::time::Duration) -> Self {
+                Self(self.0.with_timeout(timeout))
+            }
+        }
+    });
+    let conversions = conversions(proxy, &name, k);
+
+    // Not all of it is used by everyone; and since it is as visible as anything could need it, it may
+    // be more visible than the types of the block.
+    quote_spanned! {own()=>
+        #[doc = #doc]
+        #[allow(dead_code, unreachable_pub, rustdoc::private_intra_doc_links)]
+        #[derive(
+            ::std::clone::Clone,
+            ::std::cmp::PartialEq,
+            ::std::cmp::Eq,
+            ::std::hash::Hash,
+        )]
+        #vis struct #proxy(#k::Proxy);
+
+        #[allow(
+            dead_code,
+            private_interfaces,
+            unreachable_pub,
+            rustdoc::broken_intra_doc_links,
+            rustdoc::private_intra_doc_links,
+        )]
+        impl #proxy {
+            #(#methods)*
+            #(#services)*
+            #with_timeout
+        }
+
+        #conversions
+    }
+}
+
+/// Between the proxy, the dynamic one in it, the wire and text.
+fn conversions(proxy: &syn::Ident, name: &str, k: &TokenStream) -> TokenStream {
+    quote_spanned! {own()=>
+        #[automatically_derived]
+        impl ::std::convert::From<#k::Proxy> for #proxy {
+            fn from(proxy: #k::Proxy) -> Self {
+                Self(proxy)
+            }
+        }
+
+        #[automatically_derived]
+        impl ::std::convert::From<#proxy> for #k::Proxy {
+            fn from(proxy: #proxy) -> Self {
+                proxy.0
+            }
+        }
+
+        #[automatically_derived]
+        impl ::std::convert::AsRef<#k::Proxy> for #proxy {
+            fn as_ref(&self) -> &#k::Proxy {
+                &self.0
+            }
+        }
+
+        #[automatically_derived]
+        impl ::std::fmt::Debug for #proxy {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                self.0.fmt_as(#name, f)
+            }
+        }
+
+        #[automatically_derived]
+        impl ::std::fmt::Display for #proxy {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                self.0.fmt_as(#name, f)
+            }
+        }
+
+        #[automatically_derived]
+        impl #k::serde::Serialize for #proxy {
+            fn serialize<S: #k::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::std::result::Result<S::Ok, S::Error> {
+                #k::serde::Serialize::serialize(&self.0, serializer)
+            }
+        }
+
+        #[automatically_derived]
+        impl<'de> #k::serde::Deserialize<'de> for #proxy {
+            fn deserialize<D: #k::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::std::result::Result<Self, D::Error> {
+                #k::serde::Deserialize::deserialize(deserializer).map(Self)
+            }
+        }
+    }
+}
+
+fn method(method: &Method, interface: &Interface, names: &Names) -> TokenStream {
+    let Names { k, vis, .. } = names;
+    let Method { ident, name, .. } = method;
+    let attrs = attributes(&method.attrs, name);
+
+    let mut inputs = Vec::new();
+    let (mut required, mut optional) = (Vec::new(), Vec::new());
+    let (mut args, mut kwargs) = (None, None);
+    for parameter in &method.parameters {
+        let ident = &parameter.ident;
+        let ty = outside(&parameter.ty, interface);
+        let at = site(&parameter.ty);
+        match &parameter.role {
+            Role::Context { .. } => continue,
+            Role::Required => {
+                required.push(ident);
+                inputs.push(quote!(#ident: #ty));
+            }
+            Role::Optional(_) | Role::Default(_) => {
+                let ty = match &parameter.role {
+                    Role::Optional(inner) => outside(inner, interface),
+                    _ => ty,
+                };
+                let name = LitStr::new(&ident.unraw().to_string(), ident.span());
+                optional.push(quote_spanned! {own()=>
+                    #k::Keyword(#name, ::std::convert::Into::into(#ident))
+                });
+                let option = quote_spanned!(at=> ::std::option::Option<#ty>);
+                inputs.push(quote!(#ident: impl ::std::convert::Into<#option>));
+            }
+            Role::Args(_) => {
+                args = Some(ident);
+                inputs.push(quote!(#ident: #ty));
+            }
+            Role::Kwargs(_) => {
+                kwargs = Some(ident);
+                inputs.push(quote!(#ident: #ty));
+            }
+        }
+    }
+    let positional = match args {
+        Some(args) => quote!(#k::Positional((#(#required,)*), #args)),
+        None => quote!((#(#required,)*)),
+    };
+    let keywords = match kwargs {
+        // Tuples nest, so that there is always room for the map.
+        Some(kwargs) => quote!(#k::Keywords(((#(#optional,)*), #kwargs))),
+        None if optional.is_empty() => quote!(()),
+        None => quote!(#k::Keywords((#(#optional,)*))),
+    };
+    let output = output(method, interface);
+    quote_spanned! {own()=>
+        #attrs
+        #vis fn #ident(&self, #(#inputs),*) -> #k::Call<#output> {
+            self.0.invoke(#name, &#positional, &#keywords)
+        }
+    }
+}
+
+/// What a caller gets: an owned value, if the method itself returns a reference.
+fn output(method: &Method, interface: &Interface) -> TokenStream {
+    match &method.output.ty {
+        None => quote!(()),
+        Some(Type::Reference(reference)) => {
+            let ty = outside(&reference.elem, interface);
+            quote_spanned!(method.output.span=> <#ty as ::std::borrow::ToOwned>::Owned)
+        }
+        Some(ty) => outside(ty, interface),
+    }
+}
+
+fn service(service: &Nested, interface: &Interface, names: &Names) -> TokenStream {
+    let Names { k, vis, .. } = names;
+    let Nested { ident, name, .. } = service;
+    let attrs = attributes(&service.attrs, name);
+    let ty = outside(&service.ty, interface);
+    quote_spanned! {own()=>
+        #attrs
+        #vis fn #ident(&self) -> <#ty as #k::IntoService>::Proxy {
+            ::std::convert::From::from(self.0.get(#name))
+        }
+    }
+}
+
+/// Those of the method; and if it has no documentation, a line about what it calls.
+fn attributes(attrs: &Attributes, name: &LitStr) -> TokenStream {
+    let Attributes { cfg, docs } = attrs;
+    let line = (!attrs.has_docs()).then(|| {
+        let line = format!("Calls `{}`.", name.value());
+        quote!(#[doc = #line])
+    });
+    quote!(#(#cfg)* #line #(#docs)*)
+}
