@@ -65,7 +65,7 @@ use crate::model::Kind;
 /// side, one with `&mut self` alone. They may be `async`; then they run until they end, and an async
 /// method with `&mut self` lets all other calls wait that long.
 ///
-/// The method returns anything that can be serialized, or a `Result` of it, whose error has to be
+/// The method returns anything that serde can write and read, or a `Result` of it, whose error has to be
 /// `Display`: a caller gets the name of its type and its text. (The macro sees types as they are written.
 /// A `Result` is what is called so and has type arguments, as `io::Result<i64>`; an `Option` is what is
 /// called so.)
@@ -73,7 +73,7 @@ use crate::model::Kind;
 /// # Parameters
 ///
 /// Callers give arguments by position or by name, as in Python. Their types are owned, since values are
-/// decoded from the wire: any that implement serde's `Deserialize`, proxies included.
+/// decoded from the wire: any that serde can write and read, proxies included.
 ///
 /// | parameter | meaning |
 /// |---|---|

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, Ident, LitStr, Type};
 
@@ -80,6 +81,11 @@ pub(crate) enum Role {
 }
 
 impl Parameter {
+    /// What callers know it by.
+    pub(crate) fn name(&self) -> LitStr {
+        LitStr::new(&self.ident.unraw().to_string(), self.ident.span())
+    }
+
     /// Whether it has a place in the signature: a name, and one argument.
     pub(crate) const fn is_bound(&self) -> bool {
         matches!(self.role, Role::Required | Role::Optional(_) | Role::Default(_))

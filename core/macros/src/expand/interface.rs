@@ -2,8 +2,6 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::LitStr;
-use syn::ext::IdentExt;
 
 use super::{Names, own};
 use crate::model::{Interface, Method, Parameter, Receiver, Role, site};
@@ -51,6 +49,18 @@ pub(super) fn implementation(interface: &Interface, names: &Names) -> TokenStrea
     let on_start = hook(quote!(on_start), &interface.on_start);
     let on_stop = hook(quote!(on_stop), &interface.on_stop);
 
+    let table = if methods.is_empty() && interface.hidden.is_empty() {
+        quote_spanned!(own()=> let _ = name; ::std::option::Option::None)
+    } else {
+        quote_spanned! {own()=>
+            ::std::option::Option::Some(match name {
+                #(#exposed)*
+                #(#hidden)*
+                _ => return ::std::option::Option::None,
+            })
+        }
+    };
+
     // `Interface` has requirements: where they are not met, the type is to blame.
     let header = quote_spanned!(site(ty)=> impl #k::Interface for #ty);
     quote_spanned! {own()=>
@@ -61,11 +71,7 @@ pub(super) fn implementation(interface: &Interface, names: &Names) -> TokenStrea
             type Proxy = #proxy;
 
             fn method(name: &str) -> ::std::option::Option<#k::Method<Self>> {
-                ::std::option::Option::Some(match name {
-                    #(#exposed)*
-                    #(#hidden)*
-                    _ => return ::std::option::Option::None,
-                })
+                #table
             }
 
             #services
@@ -158,7 +164,7 @@ fn bind(method: &Method, k: &TokenStream) -> TokenStream {
     let name = &method.name;
     let bound = method.parameters.iter().filter(|parameter| parameter.is_bound());
     let parameters = bound.map(|parameter| {
-        let name = LitStr::new(&parameter.ident.unraw().to_string(), parameter.ident.span());
+        let name = parameter.name();
         if parameter.is_optional() {
             quote!(#k::Parameter::optional(#name))
         } else {

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{LitStr, Type};
+use syn::{Ident, LitStr, Type};
 
 use super::{Names, outside, own};
 use crate::model::{Attributes, Interface, Method, Nested, Role, site};
@@ -58,7 +58,7 @@ pub(super) fn definition(interface: &Interface, names: &Names) -> TokenStream {
 }
 
 /// Between the proxy, the dynamic one in it, the wire and text.
-fn conversions(proxy: &syn::Ident, name: &str, k: &TokenStream) -> TokenStream {
+fn conversions(proxy: &Ident, name: &str, k: &TokenStream) -> TokenStream {
     quote_spanned! {own()=>
         #[automatically_derived]
         impl ::std::convert::From<#k::Proxy> for #proxy {
@@ -125,52 +125,49 @@ fn method(method: &Method, interface: &Interface, names: &Names) -> TokenStream 
     let (mut required, mut optional) = (Vec::new(), Vec::new());
     let (mut args, mut kwargs) = (None, None);
     for parameter in &method.parameters {
-        let ident = &parameter.ident;
         let ty = outside(&parameter.ty, interface);
-        let at = site(&parameter.ty);
+        let mut input = parameter.ident.clone();
+        input.set_span(site(&parameter.ident));
         match &parameter.role {
             Role::Context { .. } => continue,
-            Role::Required => {
-                required.push(ident);
-                inputs.push(quote!(#ident: #ty));
-            }
             Role::Optional(_) | Role::Default(_) => {
                 let ty = match &parameter.role {
                     Role::Optional(inner) => outside(inner, interface),
                     _ => ty,
                 };
-                let name = LitStr::new(&ident.unraw().to_string(), ident.span());
+                let name = parameter.name();
                 optional.push(quote_spanned! {own()=>
-                    #k::Keyword(#name, ::std::convert::Into::into(#ident))
+                    #k::Keyword(#name, ::std::convert::Into::into(#input))
                 });
-                let option = quote_spanned!(at=> ::std::option::Option<#ty>);
-                inputs.push(quote!(#ident: impl ::std::convert::Into<#option>));
+                inputs.push(quote_spanned! {own()=>
+                    #input: impl ::std::convert::Into<::std::option::Option<#ty>>
+                });
+                continue;
             }
-            Role::Args(_) => {
-                args = Some(ident);
-                inputs.push(quote!(#ident: #ty));
-            }
-            Role::Kwargs(_) => {
-                kwargs = Some(ident);
-                inputs.push(quote!(#ident: #ty));
-            }
+            Role::Required => required.push(input.clone()),
+            Role::Args(_) => args = Some(input.clone()),
+            Role::Kwargs(_) => kwargs = Some(input.clone()),
         }
+        inputs.push(quote!(#input: #ty));
     }
     let positional = match args {
-        Some(args) => quote!(#k::Positional((#(#required,)*), #args)),
-        None => quote!((#(#required,)*)),
+        Some(args) => quote_spanned!(own()=> #k::Positional((#(#required,)*), #args)),
+        None => quote_spanned!(own()=> (#(#required,)*)),
     };
     let keywords = match kwargs {
         // Tuples nest, so that there is always room for the map.
-        Some(kwargs) => quote!(#k::Keywords(((#(#optional,)*), #kwargs))),
-        None if optional.is_empty() => quote!(()),
-        None => quote!(#k::Keywords((#(#optional,)*))),
+        Some(kwargs) => quote_spanned!(own()=> #k::Keywords(((#(#optional,)*), #kwargs))),
+        None if optional.is_empty() => quote_spanned!(own()=> ()),
+        None => quote_spanned!(own()=> #k::Keywords((#(#optional,)*))),
     };
     let output = output(method, interface);
+    // That a type cannot be encoded or decoded is said of the method here, and of the type by the code
+    // that answers the call.
+    let invoke = Ident::new("invoke", site(ident));
     quote_spanned! {own()=>
         #attrs
         #vis fn #ident(&self, #(#inputs),*) -> #k::Call<#output> {
-            self.0.invoke(#name, &#positional, &#keywords)
+            self.0.#invoke(#name, &#positional, &#keywords)
         }
     }
 }
@@ -192,9 +189,10 @@ fn service(service: &Nested, interface: &Interface, names: &Names) -> TokenStrea
     let Nested { ident, name, .. } = service;
     let attrs = attributes(&service.attrs, name);
     let ty = outside(&service.ty, interface);
+    let proxy = quote_spanned!(site(&service.ty)=> <#ty as #k::IntoService>::Proxy);
     quote_spanned! {own()=>
         #attrs
-        #vis fn #ident(&self) -> <#ty as #k::IntoService>::Proxy {
+        #vis fn #ident(&self) -> #proxy {
             ::std::convert::From::from(self.0.get(#name))
         }
     }

@@ -62,7 +62,7 @@ pub(super) fn nested(function: &ImplItemFn, name: LitStr, errors: &mut Errors) -
     };
     let owned = types::owned(
         ty,
-        "return the service itself, or an `Arc` of it",
+        "return the service itself: it is served as long as this one",
         "name the type of the service: the proxy has to know it",
         errors,
     );
