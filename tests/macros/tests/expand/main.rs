@@ -1,0 +1,51 @@
+//! What the macros write, called as a connection would call it.
+
+mod agent;
+mod proxy;
+mod service;
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use aiomas_core::__macro::{Answer, Later};
+use aiomas_core::rpc::{Caller, Outcome, Request, Service, dispatch};
+use aiomas_core::wire::{Notation, Payload, Scope};
+
+/// Makes a call, `["add", [1], {"b": 2}]`, from a caller with the number 7. The answer is the result or
+/// the error, as text.
+fn call(service: &dyn Service<Later>, content: &str) -> String {
+    let payload = Payload::new(Notation::Json, content.to_owned().into(), Scope::default());
+    let request = Request::parse(&payload).unwrap();
+    match dispatch(service, &request.path, &request.arguments, &Caller::new(7)) {
+        Outcome::Done(answer) => text(answer),
+        Outcome::Later(later) => text(now(later)),
+        outcome => panic!("dispatch says what there is not: {outcome:?}"),
+    }
+}
+
+fn text(answer: Answer) -> String {
+    match answer {
+        Ok(body) => String::from_utf8(body.bytes().to_vec()).unwrap(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The result of a future that waits for nothing but to be polled again.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+    }
+}
+
+/// Is ready the second time it is polled.
+async fn yield_once() {
+    let mut polled = false;
+    std::future::poll_fn(|_| {
+        if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}

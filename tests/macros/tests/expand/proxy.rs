@@ -1,0 +1,61 @@
+//! Typed proxies as values.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use aiomas_core::rpc::ServiceRef;
+use aiomas_core::wire::{Body, Budget, Notation, Scope, Types};
+use aiomas_core::{Call, Proxy};
+
+use crate::service::{RootClient, ToolsProxy};
+
+fn root(path: &str) -> RootClient {
+    Proxy::from(ServiceRef::new(path)).into()
+}
+
+/// The types that a caller has to do with.
+#[expect(dead_code, reason = "it is enough that it compiles")]
+fn types(root: &RootClient) {
+    let _: Call<i64> = root.add(1, 2);
+    let _: Call<String> = root.join(vec![], None);
+    let _: Call<String> = root.join(vec![], "+".to_owned());
+    let _: Call<Option<i64>> = root.maybe(5);
+    let _: Call<Option<i64>> = root.maybe(Some(5));
+    let _: Call<Option<i64>> = root.maybe(None);
+    let _: Call<String> = root.type_();
+    let _: Call<i64> = root.r#match(1);
+    let _: Call<()> = root.set(1, None);
+    let _: Call<i64> = root.parse(String::new());
+    let _: Call<u64> = root.wait(1);
+    let _: Call<u64> = root.caller(1);
+    let _: Call<u64> = root.caller_later();
+    let _: Call<String> = root.rest(1, vec![2], BTreeMap::new());
+    let _: Call<String> = root.init("s".to_owned(), 1.0, BTreeMap::new());
+    let _: Call<bool> = root.conditional();
+    let _: Call<Proxy> = root.echo(root.clone().into());
+    let _: Call<i64> = root.tools().neg(1);
+    let _: ToolsProxy = root.with_timeout(Duration::from_secs(1)).more_tools();
+}
+
+#[test]
+fn proxies_are_compared_and_printed() {
+    let (one, other) = (root("a"), root("b"));
+    assert_eq!(one, one.clone());
+    assert_ne!(one, other);
+    assert_eq!(HashSet::from([one.clone(), one.clone(), other]).len(), 2);
+
+    let text = one.to_string();
+    assert!(text.starts_with("RootClient('") && text.ends_with("a')"), "{text}");
+    assert_eq!(format!("{one:?}"), text);
+    assert_eq!(one.as_ref().path(), "a");
+    assert_eq!(one.tools().as_ref().path(), "a/tools");
+    assert_eq!(one.more_tools().as_ref().path(), "a/more");
+}
+
+#[test]
+fn proxies_are_sent_as_references() {
+    let scope = Scope::new(Types::default().for_rpc(), Budget::default());
+    let typed = Body::encode(Notation::Json, &scope, &root("a")).unwrap();
+    let plain = Body::encode(Notation::Json, &scope, &ServiceRef::new("a")).unwrap();
+    assert_eq!(typed.bytes(), plain.bytes());
+}

@@ -1,0 +1,21 @@
+#![allow(unused)]
+
+use aiomas_core::service;
+
+struct Opaque;
+
+struct Root;
+
+#[service]
+impl Root {
+    #[expose]
+    fn take(&self, number: i64, opaque: Opaque) {}
+
+    #[expose]
+    fn perhaps(&self, opaque: Option<Opaque>) {}
+
+    #[expose]
+    fn all(&self, #[args] opaque: Vec<Opaque>) {}
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+#![allow(unused)]
+
+use aiomas_core::service;
+
+struct Mute;
+
+struct Root;
+
+#[service]
+impl Root {
+    #[expose]
+    fn fail(&self) -> Result<i64, Mute> {
+        Err(Mute)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+#![allow(unused)]
+
+use aiomas_core::service;
+
+struct One;
+
+#[service(proxies = OneProxy)]
+impl One {}
+
+struct Two;
+
+#[service(name = "Two", name = "Three")]
+impl Two {}
+
+fn main() {}

@@ -1,0 +1,24 @@
+#![allow(unused)]
+
+use std::sync::Arc;
+
+use aiomas_core::service;
+
+struct Root;
+
+#[service]
+impl Root {
+    #[expose]
+    fn nobody() {}
+
+    #[expose]
+    fn once(self) {}
+
+    #[expose]
+    fn counted(self: Arc<Self>) {}
+
+    #[expose]
+    unsafe fn dangerous(&self) {}
+}
+
+fn main() {}

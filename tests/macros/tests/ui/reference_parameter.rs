@@ -1,0 +1,21 @@
+#![allow(unused)]
+
+use aiomas_core::service;
+
+struct Root;
+
+#[service]
+impl Root {
+    #[expose]
+    fn greet(&self, name: &str) {}
+
+    #[expose]
+    fn perhaps(&self, name: Option<&'static str>) {}
+
+    #[expose]
+    fn find(&self) -> Option<&str> {
+        None
+    }
+}
+
+fn main() {}
