@@ -109,8 +109,37 @@
 //! - `blosc-c`: compress our own data with the C library. No byte of a peer reaches it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// For the code that the macros write.
+#[cfg(feature = "driver")]
+extern crate self as aiomas_core;
+
 pub mod agent;
 pub mod clock;
 pub mod connection;
+#[cfg(feature = "driver")]
+pub mod driver;
 pub mod rpc;
 pub mod wire;
+
+#[cfg(feature = "driver")]
+pub use aiomas_macros::{agent, expose, service};
+
+#[cfg(feature = "driver")]
+pub use driver::{
+    AgentRef, Call, Channel, Clock, Container, Context, Error, IntoService, Later, Proxy,
+    RpcClient, RpcServer,
+};
+
+/// What the code needs that the macros write. Not for use by hand.
+#[cfg(feature = "driver")]
+#[doc(hidden)]
+pub mod __macro {
+    pub use serde;
+
+    pub use crate::driver::{
+        Agent, Answer, Call, Context, Exclusive, Identity, Interface, IntoService, Invocation,
+        Later, Method, Proxy, Resident, Shared, SharedService, failure, host_agent,
+    };
+    pub use crate::rpc::{Keyword, Keywords, Parameter, Positional, Signature};
+    pub use crate::wire::RemoteError;
+}

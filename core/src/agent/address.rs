@@ -191,6 +191,45 @@ impl FromStr for AgentUrl {
     }
 }
 
+/// So that `connect` and the like take texts as well as values.
+macro_rules! from_text {
+    ($($type:ty)*) => {
+        $(
+            impl TryFrom<&str> for $type {
+                type Error = UrlError;
+
+                fn try_from(text: &str) -> Result<Self, UrlError> {
+                    text.parse()
+                }
+            }
+
+            impl TryFrom<&String> for $type {
+                type Error = UrlError;
+
+                fn try_from(text: &String) -> Result<Self, UrlError> {
+                    text.parse()
+                }
+            }
+
+            impl TryFrom<String> for $type {
+                type Error = UrlError;
+
+                fn try_from(text: String) -> Result<Self, UrlError> {
+                    text.parse()
+                }
+            }
+
+            impl From<&Self> for $type {
+                fn from(value: &Self) -> Self {
+                    value.clone()
+                }
+            }
+        )*
+    };
+}
+
+from_text! { Address AgentUrl }
+
 impl fmt::Display for AgentUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.aid)

@@ -12,6 +12,7 @@ mod id;
 mod mailbox;
 mod node;
 mod registry;
+pub(crate) mod root;
 mod validate;
 mod waiters;
 

@@ -80,6 +80,9 @@ pub enum ClockError {
         /// What it was set to.
         to: f64,
     },
+    /// The clock is that of the world, which nobody sets.
+    #[error("the clock follows the time of the world and cannot be set")]
+    NotExternal,
     /// A sleep on an external clock would take no time, or less.
     #[error("dt must be > 0 but is {dt}")]
     NotPositive {

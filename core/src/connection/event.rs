@@ -234,6 +234,14 @@ pub enum Why {
     },
 }
 
+impl Why {
+    /// Whether it will do to try again when others have ended, or output has been written.
+    #[must_use]
+    pub const fn is_lack_of_room(&self) -> bool {
+        matches!(self, Self::TooManyCalls { .. } | Self::OutputFull { .. })
+    }
+}
+
 /// How to close a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -198,6 +198,12 @@ impl<X> Connection<X> {
         !self.eof && !self.is_closed()
     }
 
+    /// Whether there is something for [`poll_transmit`](Self::poll_transmit).
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// Whether [`Event::Closed`] has been queued, or polled.
     #[must_use]
     pub const fn is_closed(&self) -> bool {

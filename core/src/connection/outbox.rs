@@ -109,6 +109,12 @@ impl Outbox {
         self.queue.buffer.len() + self.bodies + self.in_transit
     }
 
+    /// Whether nothing is queued.
+    pub(super) const fn is_empty(&self) -> bool {
+        // A body follows its header, so what is queued begins in the buffer.
+        self.queue.buffer.is_empty()
+    }
+
     /// Begins a frame: the buffer to write its payload to, and where the frame begins in it.
     pub(super) fn begin(&mut self) -> (&mut Vec<u8>, usize) {
         let buffer = &mut self.queue.buffer;

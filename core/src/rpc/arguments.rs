@@ -109,6 +109,12 @@ impl<'a> Arguments<'a> {
         self.payload_of(self.kwargs.span)
     }
 
+    /// The whole content of the request, to be [parsed](super::Request::parse) again later.
+    #[must_use]
+    pub fn to_payload(&self) -> Payload {
+        self.payload.clone()
+    }
+
     /// What the arguments are written in, and the answer has to be.
     #[must_use]
     pub const fn notation(&self) -> Notation {

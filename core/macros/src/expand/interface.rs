@@ -89,6 +89,10 @@ pub(super) fn agent(interface: &Interface, names: &Names) -> TokenStream {
         impl #k::Agent for #ty {
             type Proxy = #proxy;
 
+            fn type_name(&self) -> &str {
+                <Self as #k::Interface>::TYPE_NAME
+            }
+
             #[doc(hidden)]
             fn into_resident(
                 self,

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::ticket::{ReplyTo, Ticket, VALIDATE_AID, Waiting};
+use super::ticket::{ReplyTo, Ticket, Waiting};
 use super::{LOCAL, Node, NodeEvent};
+use crate::agent::root::VALIDATE_AID;
 use crate::agent::{ConnId, Remote, Route, ValidateError, ValidateTicket};
 use crate::connection::{CallError, CallId, CallOptions, Connection, Refused, Why};
 use crate::rpc::{RemoteRef, encode_call};

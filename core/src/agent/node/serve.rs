@@ -1,16 +1,14 @@
 //! What a node does with requests.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 
-use super::ticket::{Agent, Busy, Queued, ReplyTo, Ticket, VALIDATE_AID, Waiting};
+use super::ticket::{Agent, Busy, Queued, ReplyTo, Ticket, Waiting};
 use super::{Node, NodeEvent};
-use crate::agent::{ConnId, Container};
+use crate::agent::ConnId;
+use crate::agent::root::{ContainerRoot, agent_in_path, split_agent_path};
 use crate::connection::{CloseReason, Event, Request};
-use crate::rpc::{
-    self, Access, Arguments, Caller, Encoder, Outcome, Parameter, Service, Signature,
-};
+use crate::rpc::{self, Access, Caller, Encoder, Outcome, Service};
 use crate::wire::{Payload, RemoteError, Types};
 
 /// What a node offers to its peers.
@@ -42,13 +40,6 @@ impl<L> fmt::Debug for Serve<L> {
             Self::Content => f.write_str("Content"),
         }
     }
-}
-
-/// The path of an agent's method, as a container sees it.
-fn split_agent_path(path: &str) -> Option<(&str, usize)> {
-    const AGENTS: &str = "agents/";
-    let (aid, _) = path.strip_prefix(AGENTS)?.split_once('/')?;
-    Some((aid, AGENTS.len() + aid.len() + 1))
 }
 
 impl<X, L> Node<X, L> {
@@ -110,7 +101,12 @@ impl<X, L> Node<X, L> {
                     return;
                 }
                 None => {
-                    let root = ContainerService::new(&self.container);
+                    let agent = agent_in_path(&path)
+                        .and_then(|aid| Some((aid, self.container.agent(aid)?)));
+                    let agent = agent.map(|(aid, agent)| (aid, &*agent.service));
+                    let type_name_of =
+                        |aid: &str| self.container.validate_aid(aid).map(str::to_owned);
+                    let root = ContainerRoot::new(&type_name_of, agent);
                     rpc::dispatch(&root, &path, &arguments, &reply.caller())
                 }
             },
@@ -183,65 +179,4 @@ fn call_queued<L>(agent: &Agent<L>, content: &Payload, caller: &Caller) -> Outco
     };
     let start = split_agent_path(&path).map_or(0, |(_, start)| start);
     rpc::dispatch_at(&*agent.service, &path, start, &arguments, caller)
-}
-
-/// A container as the root service of its connections: `validate_aid`, and `agents` with the agents in it.
-struct ContainerService<'a, X, L> {
-    agents: Agents<'a, X, L>,
-}
-
-struct Agents<'a, X, L> {
-    container: &'a Container<X, Rc<Agent<L>>>,
-}
-
-impl<'a, X, L> ContainerService<'a, X, L> {
-    const fn new(container: &'a Container<X, Rc<Agent<L>>>) -> Self {
-        Self { agents: Agents { container } }
-    }
-}
-
-impl<X, L> Service<L> for ContainerService<'_, X, L> {
-    fn type_name(&self) -> &str {
-        "Container"
-    }
-
-    fn service(&self, name: &str) -> Option<&dyn Service<L>> {
-        (name == "agents").then_some(&self.agents)
-    }
-
-    fn access(&self, method: &str) -> Option<Access> {
-        (method == VALIDATE_AID).then_some(Access::Shared)
-    }
-
-    fn call(&self, method: &str, arguments: &Arguments<'_>, _: &Caller) -> Outcome<L> {
-        if method != VALIDATE_AID {
-            return Outcome::NotFound;
-        }
-        const PARAMETERS: &[Parameter] = &[Parameter::required("aid")];
-        Outcome::of(|| {
-            let bound = arguments.bind(&Signature::new(VALIDATE_AID, PARAMETERS))?;
-            // Whatever is no string is no agent's id.
-            let aid = bound.required::<Cow<'_, str>>(0).ok();
-            let container = self.agents.container;
-            arguments.encode(&aid.and_then(|aid| container.validate_aid(&aid)))
-        })
-    }
-}
-
-impl<X, L> Service<L> for Agents<'_, X, L> {
-    fn type_name(&self) -> &str {
-        "ServiceDict"
-    }
-
-    fn service(&self, name: &str) -> Option<&dyn Service<L>> {
-        Some(&*self.container.agent(name)?.service)
-    }
-
-    fn access(&self, _: &str) -> Option<Access> {
-        None
-    }
-
-    fn call(&self, _: &str, _: &Arguments<'_>, _: &Caller) -> Outcome<L> {
-        Outcome::NotFound
-    }
 }

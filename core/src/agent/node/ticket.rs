@@ -9,9 +9,6 @@ use crate::connection::ReplyToken;
 use crate::rpc::{Access, Caller, Encoder, Service};
 use crate::wire::{Codec, Payload};
 
-/// The method by which containers ask each other for agents.
-pub(super) const VALIDATE_AID: &str = "validate_aid";
-
 /// Who waits for an answer on a connection.
 #[derive(Debug)]
 pub(super) enum Waiting<X> {

@@ -1,0 +1,44 @@
+//! Letting streams come in.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cancel::{Canceller, cancellable};
+use super::host::{Host, Incoming, Stream};
+
+/// How long to wait after an error: most likely there are no file descriptors left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Gives all streams that come in to `take`, in a task that ends, and stops listening, when the canceller is
+/// dropped.
+pub(super) fn accept(
+    host: &Arc<dyn Host>,
+    mut incoming: Box<dyn Incoming>,
+    mut take: impl FnMut(Stream) + Send + 'static,
+) -> Canceller {
+    let pausing = host.clone();
+    let (canceller, task) = cancellable(async move {
+        loop {
+            match poll_fn(|cx| incoming.poll_accept(cx)).await {
+                Ok(stream) => take(stream),
+                // That stream is gone, others may come.
+                Err(error) if is_about_one_stream(error.kind()) => {}
+                Err(_) => pausing.sleep(PAUSE).await,
+            }
+        }
+    });
+    host.spawn(Box::pin(task));
+    canceller
+}
+
+const fn is_about_one_stream(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,110 @@
+//! What adapters have in common.
+
+/// Fills a runtime in: all that a program needs, under the names that are the same on each runtime.
+///
+/// For crates that implement [`Runtime`](crate::driver::Runtime) for a type at their root. Its default value
+/// is the runtime to run on.
+#[macro_export]
+macro_rules! adapter {
+    ($runtime:ident) => {
+        #[doc(hidden)]
+        pub use $crate::__macro;
+        pub use $crate::driver::{
+            AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect, Container,
+            Context, Error, IntoService, Later, Proxy, RpcClient, RpcServer,
+        };
+        pub use $crate::{agent, clock, connection, expose, service, wire};
+
+        /// Request-reply channels: any content there, any content back.
+        pub mod channel {
+            pub use $crate::driver::channel::*;
+
+            use $crate::agent::Address;
+            use $crate::driver::Error;
+
+            /// A builder of channels, for all settings that there are.
+            pub fn builder() -> Builder<super::$runtime> {
+                $crate::driver::channel::builder(super::$runtime::default())
+            }
+
+            /// Opens a channel, in JSON, to whoever listens at `address`.
+            ///
+            /// # Errors
+            /// See [`Builder::connect`].
+            pub async fn connect(
+                address: impl TryInto<Address, Error: Into<Error>>,
+            ) -> Result<Channel, Error> {
+                builder().connect(address).await
+            }
+
+            /// Listens for channels at `address`.
+            ///
+            /// # Errors
+            /// See [`Builder::listen`].
+            pub async fn listen(
+                address: impl TryInto<Address, Error: Into<Error>>,
+            ) -> Result<Listener, Error> {
+                builder().listen(address).await
+            }
+        }
+
+        /// Remote procedure calls, in both directions.
+        pub mod rpc {
+            pub use $crate::driver::rpc::*;
+            pub use $crate::rpc::*;
+
+            use $crate::agent::Address;
+            use $crate::driver::{Error, IntoService};
+
+            /// A builder of clients and servers, for all settings that there are.
+            pub fn builder() -> Builder<super::$runtime> {
+                $crate::driver::rpc::builder(super::$runtime::default())
+            }
+
+            /// Connects, in JSON, to whoever listens at `address`.
+            ///
+            /// # Errors
+            /// See [`Builder::connect`].
+            pub async fn connect(
+                address: impl TryInto<Address, Error: Into<Error>>,
+            ) -> Result<RpcClient, Error> {
+                builder().connect(address).await
+            }
+
+            /// Serves `root` to whoever connects at `address`.
+            ///
+            /// # Errors
+            /// See [`Builder::listen`].
+            pub async fn listen(
+                address: impl TryInto<Address, Error: Into<Error>>,
+                root: impl IntoService,
+            ) -> Result<RpcServer, Error> {
+                builder().service(root).listen(address).await
+            }
+        }
+
+        /// Containers, which agents live in.
+        pub mod container {
+            pub use $crate::agent::*;
+            pub use $crate::driver::container::{AgentRef, Builder, Connect, Container};
+
+            use $crate::driver::Error;
+
+            /// A builder of containers, for all settings that there are.
+            pub fn builder() -> Builder<super::$runtime> {
+                $crate::driver::container::builder(super::$runtime::default())
+            }
+
+            /// A container that speaks JSON and listens at `address`: `tcp://host:port` (0 for a free
+            /// port), `ipc://[path]` or `local://name`.
+            ///
+            /// # Errors
+            /// See [`Builder::bind`].
+            pub async fn bind(
+                address: impl TryInto<Address, Error: Into<Error>>,
+            ) -> Result<Container, Error> {
+                builder().bind(address).await
+            }
+        }
+    };
+}

@@ -1,0 +1,136 @@
+//! Calls that have been made.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use serde::de::DeserializeOwned;
+
+use super::Error;
+use super::container::LocalCall;
+use super::link::{Attempt, Link, SlotKey, Unsent};
+use crate::connection::Why;
+use crate::wire::Payload;
+
+/// A call that has been made, and will end in a `T` or an [`Error`].
+///
+/// The request is on its way as soon as the call is made, whether or not it is awaited; calls over one
+/// connection are sent in the order in which they are made.
+///
+/// # Cancel safety
+///
+/// Dropping a call gives it up: its place is free at once and an answer that still comes is ignored. The
+/// callee is not told, and goes on; whether the method has run cannot be known. (A request that still
+/// waits for [room](crate::connection::Limits::max_calls_out) is not sent.)
+#[must_use = "a call that is dropped is given up"]
+pub struct Call<T> {
+    state: State,
+    result: PhantomData<fn() -> T>,
+}
+
+enum State {
+    Sent {
+        link: Arc<Link>,
+        key: SlotKey,
+    },
+    /// Until there is room.
+    Waits {
+        link: Arc<Link>,
+        unsent: Unsent,
+    },
+    Local(LocalCall),
+    Failed(Error),
+    Ended,
+}
+
+impl<T> Call<T> {
+    const fn new(state: State) -> Self {
+        Self { state, result: PhantomData }
+    }
+
+    pub(super) fn remote(link: Arc<Link>, attempt: Result<Attempt, Why>) -> Self {
+        Self::new(match attempt {
+            Ok(Attempt::Sent(key)) => State::Sent { link, key },
+            Ok(Attempt::Waits(unsent)) => State::Waits { link, unsent },
+            Err(why) => State::Failed(why.into()),
+        })
+    }
+
+    pub(super) const fn local(call: LocalCall) -> Self {
+        Self::new(State::Local(call))
+    }
+
+    pub(super) const fn failed(error: Error) -> Self {
+        Self::new(State::Failed(error))
+    }
+
+    /// Waits for the answer without decoding it.
+    ///
+    /// # Errors
+    /// As of the call, but for [`Error::Answer`].
+    ///
+    /// # Cancel safety
+    /// As of the call.
+    pub fn payload(self) -> impl Future<Output = Result<Payload, Error>> + Send {
+        let mut call = self;
+        std::future::poll_fn(move |cx| call.poll_payload(cx))
+    }
+
+    fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
+        loop {
+            let result = match &mut self.state {
+                State::Sent { link, key } => {
+                    let result = ready!(link.poll_answer(*key, cx));
+                    result.map_err(Error::from)
+                }
+                State::Waits { link, unsent } => match ready!(link.poll_send(cx, unsent)) {
+                    Ok(key) => {
+                        self.state = State::Sent { link: link.clone(), key };
+                        continue;
+                    }
+                    Err(why) => Err(why.into()),
+                },
+                State::Local(call) => ready!(call.poll(cx)),
+                State::Failed(error) => Err(error.clone()),
+                // As of any future that is polled after its end, nothing comes.
+                State::Ended => return Poll::Pending,
+            };
+            self.state = State::Ended;
+            return Poll::Ready(result);
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Future for Call<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        let payload = ready!(self.poll_payload(cx));
+        Poll::Ready(payload.and_then(|payload| payload.decode().map_err(Error::Answer)))
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        match self {
+            Self::Sent { link, key } => link.abandon(*key),
+            Self::Waits { link, unsent } => link.give_up_sending(unsent),
+            Self::Local(_) | Self::Failed(_) | Self::Ended => {}
+        }
+    }
+}
+
+impl<T> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Sent { .. } => "Call(sent)",
+            State::Waits { .. } => "Call(waits)",
+            State::Local(_) => "Call(local)",
+            State::Failed(_) => "Call(failed)",
+            State::Ended => "Call(ended)",
+        })
+    }
+}

@@ -1,0 +1,300 @@
+//! Request-reply channels: any content there, any content back (aiomas' `channel`).
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::link::{Handler, Link, LinkUser};
+use super::lock::lock;
+use super::options::{self, Settings};
+use super::runtime::Runtime;
+use super::service::Answer;
+use super::{Call, Error};
+use crate::agent::Address;
+use crate::connection::{self, CallOptions, Close, CloseReason, ReplyToken, Side};
+use crate::driver::host::Incoming;
+use crate::wire::{Body, Payload, RemoteError, Types, codec};
+
+/// Marks builders of channels.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Messages;
+
+/// Makes a [`Channel`], or listens for some.
+pub type Builder<R> = options::Builder<R, Messages>;
+
+/// A builder of channels on `runtime`.
+pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
+    Builder::new(runtime)
+}
+
+impl<R: Runtime> Builder<R> {
+    /// Opens a channel to whoever listens at `address`.
+    ///
+    /// # Errors
+    /// [`Error::Url`] or [`Error::Dial`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the attempt up.
+    pub async fn connect(
+        self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<Channel, Error> {
+        let address = address.try_into().map_err(Into::into)?;
+        let (settings, _) = self.settle(Types::clone);
+        let stream = settings.dial(&address).await?;
+        Ok(Channel::start(&settings, stream, Side::Dialler, 0))
+    }
+
+    /// Listens at `address`.
+    ///
+    /// # Errors
+    /// [`Error::Url`] or [`Error::Bind`].
+    pub async fn listen(
+        self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<Listener, Error> {
+        let address = address.try_into().map_err(Into::into)?;
+        let (settings, _) = self.settle(Types::clone);
+        let incoming = settings.listen(&address).await?;
+        let address = incoming.address().map_err(|error| Error::bind(&address, &error))?;
+        Ok(Listener { settings, incoming, address, accepted: 0 })
+    }
+}
+
+/// Takes the channels that others open.
+pub struct Listener {
+    settings: Settings,
+    incoming: Box<dyn Incoming>,
+    address: Address,
+    accepted: u64,
+}
+
+impl Listener {
+    /// Where it listens, with the real port.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The next channel.
+    ///
+    /// # Errors
+    /// [`Error::Bind`]: one stream has failed, or there are no file descriptors left. Go on.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn accept(&mut self) -> Result<Channel, Error> {
+        let stream = poll_fn(|cx| self.incoming.poll_accept(cx)).await;
+        let stream = stream.map_err(|error| Error::bind(&self.address, &error))?;
+        self.accepted += 1;
+        Ok(Channel::start(&self.settings, stream, Side::Listener, self.accepted))
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.address).finish()
+    }
+}
+
+/// One end of a channel: it asks, and is asked.
+///
+/// Cloning it is cheap. When the last clone is gone, the channel is closed once what has been asked is
+/// answered; requests that nobody has taken fail.
+#[derive(Clone)]
+pub struct Channel {
+    link: LinkUser,
+    inbox: Arc<Inbox>,
+}
+
+/// Requests that nobody has taken yet. [`Limits::max_calls_in`](connection::Limits::max_calls_in) bounds
+/// them.
+#[derive(Default)]
+struct Inbox(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    requests: VecDeque<Request>,
+    wakers: Vec<Waker>,
+    closed: bool,
+}
+
+impl Inbox {
+    fn change(&self, change: impl FnOnce(&mut Queue)) {
+        let wakers = {
+            let mut queue = lock(&self.0);
+            change(&mut queue);
+            std::mem::take(&mut queue.wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Handler for Inbox {
+    fn handle(
+        &self,
+        link: &Arc<Link>,
+        request: connection::Request,
+    ) -> Option<(ReplyToken, Answer)> {
+        let connection::Request { token, content, .. } = request;
+        let request = Request { link: link.clone(), token: Some(token), content };
+        self.change(|queue| queue.requests.push_back(request));
+        None
+    }
+
+    fn closed(&self, _: &Arc<Link>, _: &CloseReason) {
+        self.change(|queue| queue.closed = true);
+    }
+
+    fn unused(&self) {
+        let requests = std::mem::take(&mut lock(&self.0).requests);
+        drop(requests);
+    }
+}
+
+impl Channel {
+    fn start(settings: &Settings, stream: super::host::Stream, side: Side, id: u64) -> Self {
+        let inbox = Arc::<Inbox>::default();
+        let link = settings.link(&stream, side, id, true, inbox.clone());
+        let channel = Self { link: LinkUser::new(link.clone()), inbox };
+        stream.start(link);
+        channel
+    }
+
+    /// Sends a request. The reply is what the call ends in.
+    pub fn send<T: DeserializeOwned>(&self, content: &(impl Serialize + ?Sized)) -> Call<T> {
+        self.send_with(content, CallOptions::default())
+    }
+
+    /// As [`send`](Self::send), with a timeout.
+    pub fn send_with<T: DeserializeOwned>(
+        &self,
+        content: &(impl Serialize + ?Sized),
+        options: CallOptions,
+    ) -> Call<T> {
+        let attempt = self
+            .link
+            .call(options, |notation, scope, out| codec::encode(notation, scope, content, out));
+        Call::remote(Arc::clone(&self.link), attempt)
+    }
+
+    /// The next request of the other side; `None` when there will be no more.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn recv(&self) -> Option<Request> {
+        poll_fn(|cx| {
+            let mut queue = lock(&self.inbox.0);
+            match queue.requests.pop_front() {
+                Some(request) => Poll::Ready(Some(request)),
+                None if queue.closed => Poll::Ready(None),
+                None => {
+                    if !queue.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                        queue.wakers.push(cx.waker().clone());
+                    }
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// The address of the other side, if it has one.
+    #[must_use]
+    pub fn peer(&self) -> Option<&str> {
+        self.link.peer()
+    }
+
+    /// Closes the channel.
+    pub fn close(&self, how: Close) {
+        self.link.close(how);
+    }
+
+    /// Waits until the channel is closed, and tells why.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn closed(&self) -> CloseReason {
+        poll_fn(|cx| self.link.poll_closed(cx)).await
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").field("peer", &self.peer()).finish_non_exhaustive()
+    }
+}
+
+/// A request of the other side. Whoever drops it unanswered answers with a failure.
+#[must_use = "the other side waits for an answer"]
+pub struct Request {
+    link: Arc<Link>,
+    /// Taken when it is answered.
+    token: Option<ReplyToken>,
+    content: Payload,
+}
+
+impl Request {
+    /// Decodes what is asked.
+    ///
+    /// # Errors
+    /// [`Error::Content`]: it is no `T`.
+    pub fn content<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        self.content.decode().map_err(Error::Content)
+    }
+
+    /// What is asked, undecoded.
+    #[must_use]
+    pub const fn payload(&self) -> &Payload {
+        &self.content
+    }
+
+    /// Answers. If the value cannot be encoded, the other side gets a `SerializationError`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]: the channel is closed, or the value cannot be sent.
+    pub fn reply(mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+        let (notation, scope) = (self.content.notation(), self.content.scope());
+        let body = Body::encode(notation, scope, value);
+        let error = body.as_ref().err().cloned();
+        self.answer(body.map_err(RemoteError::serialization))?;
+        match error {
+            Some(error) => Err(connection::Why::Codec(error).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Answers with a failure.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]: the channel is closed.
+    pub fn fail(mut self, error: impl Into<RemoteError>) -> Result<(), Error> {
+        self.answer(Err(error.into()))
+    }
+
+    fn answer(&mut self, answer: Answer) -> Result<(), Error> {
+        match self.token.take() {
+            Some(token) => self.link.respond(token, &answer).map_err(Error::from),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        // If the channel is closed, nobody waits.
+        let _sent = self.answer(Err(RemoteError::new("RuntimeError", "the request was dropped")));
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Request").field(&self.content).finish()
+    }
+}

@@ -1,0 +1,102 @@
+//! Agents that were let live in a container.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use super::{Container, agent_path};
+use crate::agent::AgentUrl;
+use crate::driver::service::Agent;
+use crate::driver::{Connect, Error, Proxy};
+use crate::rpc::ServiceRef;
+
+/// An agent that lives here: its URL, and what it can do in its container.
+///
+/// As an argument of a call it is what aiomas sends for an agent: a reference that the callee can call
+/// back. It prints as `TestAgent('tcp://127.0.0.1:5555/0')`.
+pub struct AgentRef<A> {
+    container: Container,
+    url: AgentUrl,
+    type_name: Arc<str>,
+    agent: PhantomData<fn() -> A>,
+}
+
+impl<A> AgentRef<A> {
+    pub(super) fn new(container: Container, url: AgentUrl, type_name: Arc<str>) -> Self {
+        Self { container, url, type_name, agent: PhantomData }
+    }
+
+    /// Where others find it.
+    #[must_use]
+    pub const fn url(&self) -> &AgentUrl {
+        &self.url
+    }
+
+    /// Where it lives.
+    #[must_use]
+    pub const fn container(&self) -> &Container {
+        &self.container
+    }
+
+    /// Finds another agent. See [`Container::connect`].
+    pub fn connect<P: From<Proxy>>(
+        &self,
+        url: impl TryInto<AgentUrl, Error: Into<Error>>,
+    ) -> Connect<P> {
+        self.container.connect(url)
+    }
+
+    /// Removes the agent from its container; says whether it was there. See [`Container::remove`].
+    pub fn stop(&self) -> bool {
+        self.container.remove(self.url.aid())
+    }
+}
+
+impl<A: Agent> AgentRef<A> {
+    /// What calls it as if from afar.
+    #[must_use]
+    pub fn proxy(&self) -> A::Proxy {
+        Proxy::of_local(Arc::downgrade(&self.container.0), self.url.clone()).into()
+    }
+}
+
+impl<A> Clone for AgentRef<A> {
+    fn clone(&self) -> Self {
+        Self::new(self.container.clone(), self.url.clone(), self.type_name.clone())
+    }
+}
+
+impl<A> PartialEq for AgentRef<A> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.container.0, &other.container.0) && self.url == other.url
+    }
+}
+
+impl<A> Eq for AgentRef<A> {}
+
+impl<A> Hash for AgentRef<A> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.url.hash(state);
+    }
+}
+
+impl<A> Serialize for AgentRef<A> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ServiceRef::new(agent_path(self.url.aid())).serialize(serializer)
+    }
+}
+
+impl<A> fmt::Display for AgentRef<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}('{}')", self.type_name, self.url)
+    }
+}
+
+impl<A> fmt::Debug for AgentRef<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

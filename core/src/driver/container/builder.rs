@@ -1,0 +1,116 @@
+//! How containers are made.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, RwLock};
+
+use super::control::Control;
+use super::{Clock, Container, Error, Inner};
+use crate::agent::{self, Address, ContainerConfig};
+use crate::clock::Date;
+use crate::driver::accept::accept;
+use crate::driver::options::{self, Settings};
+use crate::driver::origin::Origin;
+use crate::driver::runtime::Runtime;
+use crate::wire::{Scope, Types};
+
+/// What a [`Container`] is made with, beside what all layers have.
+#[derive(Clone, Debug)]
+pub struct Agents {
+    config: ContainerConfig,
+    max_mailbox: u32,
+    clock: Option<(Date, f64)>,
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self { config: ContainerConfig::default(), max_mailbox: 1024, clock: None }
+    }
+}
+
+/// Makes a [`Container`].
+pub type Builder<R> = options::Builder<R, Agents>;
+
+/// A builder of containers on `runtime`.
+pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
+    Builder::new(runtime)
+}
+
+/// Makes a container that listens at `address`, with all settings as they are.
+///
+/// # Errors
+/// See [`Builder::bind`].
+pub async fn bind<R: Runtime>(
+    runtime: R,
+    address: impl TryInto<Address, Error: Into<Error>>,
+) -> Result<Container, Error> {
+    builder(runtime).bind(address).await
+}
+
+impl<R: Runtime> Builder<R> {
+    /// Limits and times of the container.
+    pub fn container(mut self, config: ContainerConfig) -> Self {
+        self.layer.config = config;
+        self
+    }
+
+    /// How many calls may wait for one agent that is busy with an exclusive one: 1024 unless told
+    /// otherwise. Those beyond are answered with an `OverloadedError`.
+    pub const fn max_mailbox(mut self, max: u32) -> Self {
+        self.layer.max_mailbox = max;
+        self
+    }
+
+    /// Gives the agents a clock that stands still until it is [set](Clock::set_time), in place of that of
+    /// the world. `start` is the date at time 0, `init_time` what it shows at first, in seconds.
+    pub const fn external_clock(mut self, start: Date, init_time: f64) -> Self {
+        self.layer.clock = Some((start, init_time));
+        self
+    }
+
+    /// Listens at `address`: `tcp://host:port` (0 for a free port), `ipc://[path]` or `local://name`.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Bind`], or [`Error::Clock`] if there is no such date.
+    pub async fn bind(
+        self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<Container, Error> {
+        let address = address.try_into().map_err(Into::into)?;
+        let (settings, layer) = self.settle(Types::for_container);
+        let incoming = settings.listen(&address).await?;
+        let address = incoming.address().map_err(|error| Error::bind(&address, &error))?;
+        let Settings { host, config, drain, coalesces } = settings;
+        let clock = match layer.clock {
+            None => Clock::real(host.clone()),
+            Some((start, init_time)) => Clock::external(host.clone(), start, init_time)?,
+        };
+        let machine = agent::Container::new(layer.config, address.clone(), host.seed());
+        let inner = Arc::new_cyclic(|this| {
+            let origin = Arc::new(Origin::Container(this.clone()));
+            Inner {
+                this: this.clone(),
+                local_scope: Scope::new(config.types.clone(), config.limits.budget)
+                    .with_origin(origin),
+                host: host.clone(),
+                address,
+                config,
+                clock,
+                max_mailbox: layer.max_mailbox,
+                coalesces,
+                drain,
+                local_calls: AtomicUsize::new(0),
+                users: AtomicUsize::new(0),
+                control: Mutex::new(Control::new(machine)),
+                agents: RwLock::new(HashMap::new()),
+                listening: Mutex::new(None),
+            }
+        });
+        let container = Container::from_inner(inner.clone());
+        host.spawn(Box::pin(inner.clone().watch()));
+        let accepting = inner.clone();
+        let listening = accept(&host, incoming, move |stream| accepting.accepted(stream));
+        *crate::driver::lock::lock(&inner.listening) = Some(listening);
+        Ok(container)
+    }
+}

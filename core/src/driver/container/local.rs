@@ -1,0 +1,150 @@
+//! Calls between agents of one container: no stream in between, but by value as if there were.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use super::{Inner, LOCAL};
+use crate::connection::{CallOptions, Why};
+use crate::driver::Error;
+use crate::driver::lock::lock;
+use crate::driver::runtime::Timer;
+use crate::driver::service::{Answer, Later, poll_guarded, poll_once};
+use crate::rpc::{Caller, Outcome};
+use crate::wire::{CodecError, Notation, Payload, Scope};
+
+/// The number of the connection that local calls come over, as callees see it.
+const LOCAL_CALLER: Caller = Caller::new(u64::MAX);
+
+/// A call between agents of one container.
+pub(in crate::driver) enum LocalCall {
+    Ended(Option<Result<Payload, Error>>),
+    Running { place: Arc<Mutex<Place>>, deadline: Option<Deadline> },
+}
+
+/// When a call is given up.
+pub(in crate::driver) struct Deadline {
+    timer: Box<dyn Timer>,
+    error: Error,
+}
+
+/// Where the answer of a method waits that is not done at once.
+#[derive(Default)]
+pub(in crate::driver) struct Place {
+    answer: Option<Result<Payload, Error>>,
+    waker: Option<Waker>,
+}
+
+impl Inner {
+    pub(in crate::driver) fn call(
+        self: &Arc<Self>,
+        options: CallOptions,
+        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> LocalCall {
+        let mut content = Vec::new();
+        if let Err(error) = encode(LOCAL, &self.local_scope, &mut content) {
+            return LocalCall::Ended(Some(Err(Why::Codec(error).into())));
+        }
+        let limit = self.config.limits.max_calls_in;
+        if self.local_calls.load(Ordering::Relaxed) >= limit {
+            return LocalCall::Ended(Some(Err(Why::TooManyCalls { limit }.into())));
+        }
+        let content = Payload::new(LOCAL, content.into(), self.local_scope.clone());
+        let later = Self::nested(|| match self.dispatch(&content, &LOCAL_CALLER) {
+            Outcome::Done(answer) => Ok(answer),
+            // Polled at once, so that methods start in the order in which they were called.
+            Outcome::Later(mut later) => match poll_once(&mut later) {
+                Poll::Ready(answer) => Ok(answer),
+                Poll::Pending => Err(Some(later)),
+            },
+            Outcome::NotFound | Outcome::NotExposed => Err(None),
+        });
+        let later = match later {
+            Some(Ok(answer)) => return LocalCall::Ended(Some(self.payload(answer))),
+            Some(Err(Some(later))) => later,
+            // Too deep: it begins in a task of its own.
+            Some(Err(None)) | None => self.dispatch_later(content),
+        };
+        self.run_to_end(later, options)
+    }
+
+    fn dispatch_later(self: &Arc<Self>, content: Payload) -> Later {
+        let this = self.clone();
+        Box::pin(async move {
+            match this.dispatch(&content, &LOCAL_CALLER) {
+                Outcome::Done(answer) => answer,
+                Outcome::Later(later) => later.await,
+                Outcome::NotFound | Outcome::NotExposed => {
+                    Err(crate::wire::RemoteError::lookup("no method"))
+                }
+            }
+        })
+    }
+
+    /// Runs a method in a task: it goes on if the call is given up, as it would elsewhere.
+    fn run_to_end(self: &Arc<Self>, later: Later, options: CallOptions) -> LocalCall {
+        let place = Arc::<Mutex<Place>>::default();
+        self.local_calls.fetch_add(1, Ordering::Relaxed);
+        let running = Running { container: self.clone(), place: place.clone(), later };
+        self.host.spawn(Box::pin(running));
+        let deadline = options.timeout.and_then(|after| {
+            let mut timer = self.host.timer();
+            timer.set(self.host.now().checked_add(after)?);
+            Some(Deadline { timer, error: Error::TimedOut { after } })
+        });
+        LocalCall::Running { place, deadline }
+    }
+
+    fn payload(&self, answer: Answer) -> Result<Payload, Error> {
+        let scope = self.local_scope.clone();
+        answer.map(|body| Payload::new(LOCAL, body.into_bytes(), scope)).map_err(Error::Remote)
+    }
+}
+
+/// The task of a method that was not done at once.
+struct Running {
+    container: Arc<Inner>,
+    place: Arc<Mutex<Place>>,
+    later: Later,
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let answer = std::task::ready!(poll_guarded(&mut self.later, cx));
+        let waker = {
+            let mut place = lock(&self.place);
+            place.answer = Some(self.container.payload(answer));
+            place.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.container.local_calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl LocalCall {
+    pub(in crate::driver) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
+        match self {
+            Self::Ended(result) => result.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Running { place, deadline } => {
+                let mut place = lock(place);
+                if let Some(answer) = place.answer.take() {
+                    return Poll::Ready(answer);
+                }
+                place.waker = Some(cx.waker().clone());
+                drop(place);
+                let Some(Deadline { timer, error }) = deadline else { return Poll::Pending };
+                timer.poll(cx).map(|()| Err(error.clone()))
+            }
+        }
+    }
+}

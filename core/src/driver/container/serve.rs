@@ -1,0 +1,90 @@
+//! What a container does with calls of its agents.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::Inner;
+pub(super) use crate::agent::root::VALIDATE_AID;
+use crate::agent::root::{ContainerRoot, agent_in_path, split_agent_path};
+use crate::connection::{CloseReason, ReplyToken, Request};
+use crate::driver::link::{Handler, Link};
+use crate::driver::service::{Answer, Later, guarded};
+use crate::rpc::{self, Caller, Outcome, Service};
+use crate::wire::{Payload, RemoteError};
+
+/// Serves the agents to a peer.
+pub(super) struct AgentsHandler {
+    container: Arc<Inner>,
+}
+
+impl AgentsHandler {
+    pub(super) const fn new(container: Arc<Inner>) -> Self {
+        Self { container }
+    }
+}
+
+impl Handler for AgentsHandler {
+    fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)> {
+        let Request { token, content, .. } = request;
+        link.settle(token, self.container.dispatch(&content, link.caller()))
+    }
+
+    fn closing(&self, link: &Arc<Link>) {
+        self.container.link_closing(link);
+    }
+
+    fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
+        self.container.link_closed(link, reason);
+    }
+
+    fn container(&self) -> Option<Arc<Inner>> {
+        Some(self.container.clone())
+    }
+}
+
+thread_local! {
+    /// How many calls of this thread are within each other.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+impl Inner {
+    /// Calls an agent, or `validate_aid`.
+    pub(super) fn dispatch(&self, content: &Payload, caller: &Caller) -> Outcome<Later> {
+        let request = match rpc::Request::parse(content) {
+            Ok(request) => request,
+            Err(error) => return RemoteError::from(error).into(),
+        };
+        let (path, arguments) = (&*request.path, &request.arguments);
+        if let Some((aid, start)) = split_agent_path(path)
+            && let Some(agent) = self.agent(aid)
+        {
+            return guarded(|| rpc::dispatch_at(&*agent, path, start, arguments, caller));
+        }
+        let agent = agent_in_path(path).and_then(|aid| Some((aid, self.agent(aid)?)));
+        let agent = agent.as_ref().map(|(aid, agent)| (*aid, &**agent as &dyn Service<Later>));
+        let type_name_of = |aid: &str| Some(self.agent(aid)?.type_name().to_owned());
+        rpc::dispatch(&ContainerRoot::new(&type_name_of, agent), path, arguments, caller)
+    }
+
+    /// Runs something that may call agents, unless too many calls are within each other already on this
+    /// thread's stack.
+    pub(super) fn nested<R>(run: impl FnOnce() -> R) -> Option<R> {
+        /// Counts back, also when user code panics.
+        struct Leave;
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                DEPTH.set(DEPTH.get() - 1);
+            }
+        }
+        if DEPTH.get() >= MAX_DEPTH {
+            return None;
+        }
+        DEPTH.set(DEPTH.get() + 1);
+        let _leave = Leave;
+        Some(run())
+    }
+}
+
+/// Agents of one container that call each other in turn do so on one stack, up to this depth; then in
+/// tasks of their own.
+const MAX_DEPTH: u32 = 16;

@@ -1,0 +1,72 @@
+//! What a method may know about a call.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::origin::Origin;
+use super::service::Identity;
+use super::{Clock, Container, Error, Proxy};
+use crate::agent::AgentUrl;
+use crate::rpc::Caller;
+use crate::wire::Scope;
+
+/// Who calls a method, and where. A method takes it as a parameter that is marked `#[context]`; callers
+/// see nothing of that.
+#[derive(Clone)]
+pub struct Context {
+    scope: Scope,
+    caller: Caller,
+    me: Option<Arc<Identity>>,
+}
+
+impl Context {
+    pub(super) fn new(scope: &Scope, caller: &Caller, me: Option<&Arc<Identity>>) -> Self {
+        Self { scope: scope.clone(), caller: caller.clone(), me: me.cloned() }
+    }
+
+    /// Who calls. Agents of the same container have no address, and the number `u64::MAX`.
+    #[must_use]
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The root service of the one who calls, to call it back over the same connection (aiomas'
+    /// `client.remote`).
+    #[must_use]
+    pub fn remote(&self) -> Proxy {
+        Proxy::from_origin(Origin::of(&self.scope), "")
+    }
+
+    /// The URL of the agent whose method this is; `None` in a service that is no agent.
+    #[must_use]
+    pub fn url(&self) -> Option<&AgentUrl> {
+        self.me.as_ref().map(|me| &me.url)
+    }
+
+    /// The container of the agent whose method this is.
+    ///
+    /// # Errors
+    /// [`Error::NoContainer`]: the service is not in a container, or that is gone.
+    pub fn container(&self) -> Result<Container, Error> {
+        let mine = self.me.as_ref().and_then(|me| me.container.upgrade());
+        let container = mine.or_else(|| Origin::of(&self.scope)?.container());
+        container.map(Container::from_inner).ok_or(Error::NoContainer)
+    }
+
+    /// The clock of the container.
+    ///
+    /// # Errors
+    /// As [`container`](Self::container).
+    pub fn clock(&self) -> Result<Clock, Error> {
+        self.container().map(|container| container.clock().clone())
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("caller", &self.caller)
+            .field("url", &self.url())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,169 @@
+//! What can go wrong, for users of handles.
+
+use std::convert::Infallible;
+use std::io;
+use std::time::Duration;
+
+use crate::agent::{Address, ConnectError, Refusal, UrlError};
+use crate::clock::ClockError;
+use crate::connection::{CallError, CloseReason, Why};
+use crate::wire::{CodecError, RemoteError};
+
+/// Why something did not work, split by whose fault it is. Every text says what to do, or which knob
+/// there is.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The method that was called has failed: the callee's fault, in its words.
+    #[error(transparent)]
+    Remote(RemoteError),
+    /// No answer came in time. The callee may still be working on it; a late answer is ignored.
+    #[error("no answer within {after:?} (`with_timeout`)")]
+    TimedOut {
+        /// The time that was allowed.
+        after: Duration,
+    },
+    /// The connection ended before the answer came. The callee may or may not have done what was asked.
+    #[error("the connection was lost before the answer came: {0}")]
+    Lost(CloseReason),
+    /// The call was not even made: the connection is closed, or the arguments cannot be sent.
+    #[error("the call was not made: {0}")]
+    Refused(Why),
+    /// The answer is not of the type that was asked for.
+    #[error("the answer is not what was asked for: {0}")]
+    Answer(CodecError),
+    /// Content of a message is not of the type that was asked for.
+    #[error("the content is not what was asked for: {0}")]
+    Content(CodecError),
+    /// An agent cannot be reached.
+    #[error(transparent)]
+    Connect(ConnectError),
+    /// A stream cannot be opened.
+    #[error("cannot connect to {address}: {text}")]
+    Dial {
+        /// Where to.
+        address: Address,
+        /// What kind of failure.
+        kind: io::ErrorKind,
+        /// The system's words.
+        text: Box<str>,
+    },
+    /// An address cannot be listened at.
+    #[error("cannot listen at {address}: {text}")]
+    Bind {
+        /// The address.
+        address: Address,
+        /// What kind of failure.
+        kind: io::ErrorKind,
+        /// The system's words.
+        text: Box<str>,
+    },
+    /// A text is no address or URL.
+    #[error(transparent)]
+    Url(UrlError),
+    /// A limit of the container was hit, or it is shut down.
+    #[error(transparent)]
+    Container(Refusal),
+    /// A clock cannot be set or slept on like that.
+    #[error(transparent)]
+    Clock(ClockError),
+    /// A reference to a service of a peer that is no longer there, or that is our own.
+    #[error("\"{path}\" is no service that can be called from here: {why}")]
+    NoTarget {
+        /// The path of the service.
+        path: Box<str>,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A service is not in a container.
+    #[error("the service is in no container, or that is gone")]
+    NoContainer,
+}
+
+impl Error {
+    pub(super) fn dial(address: &Address, error: &io::Error) -> Self {
+        let text = match error.kind() {
+            // A socket's path that does not exist means the same as a port that is closed.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+                format!("nobody listens there ({error}); start the peer first").into()
+            }
+            _ => error.to_string().into(),
+        };
+        Self::Dial { address: address.clone(), kind: error.kind(), text }
+    }
+
+    pub(super) fn bind(address: &Address, error: &io::Error) -> Self {
+        let text = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("{error}; stop who listens there, or take port 0 for a free one").into()
+            }
+            _ => error.to_string().into(),
+        };
+        Self::Bind { address: address.clone(), kind: error.kind(), text }
+    }
+
+    /// The failure of the method that was called, if it is that.
+    #[must_use]
+    pub const fn remote(&self) -> Option<&RemoteError> {
+        match self {
+            Self::Remote(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! from {
+    ($($error:ty => $variant:ident)*) => {
+        $(
+            impl From<$error> for Error {
+                fn from(error: $error) -> Self {
+                    Self::$variant(error)
+                }
+            }
+        )*
+    };
+}
+
+from! {
+    RemoteError => Remote
+    Why => Refused
+    ConnectError => Connect
+    UrlError => Url
+    Refusal => Container
+    ClockError => Clock
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Remote(error) => Self::Remote(error),
+            CallError::TimedOut { after } => Self::TimedOut { after },
+            CallError::Lost(reason) => Self::Lost(reason),
+        }
+    }
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// What the caller of a method gets that failed with this. A failure that came from elsewhere is passed on
+/// as it is.
+impl From<Error> for RemoteError {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Remote(error) => return error.clone(),
+            Error::Refused(Why::Codec(error)) => return Self::serialization(error),
+            Error::TimedOut { .. } => "TimeoutError",
+            Error::Lost(_) | Error::Refused(_) | Error::Connect(_) | Error::Dial { .. } => {
+                "ConnectionError"
+            }
+            Error::Answer(_) | Error::Content(_) => "TypeError",
+            Error::Url(_) | Error::Clock(_) => "ValueError",
+            _ => "RuntimeError",
+        };
+        Self::new(kind, error)
+    }
+}

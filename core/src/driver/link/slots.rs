@@ -1,0 +1,91 @@
+//! Where the answers to calls wait for those who made them.
+
+use std::task::{Context, Poll, Waker};
+
+use crate::connection::{CallError, CallId};
+use crate::wire::Payload;
+
+/// The place of a call's answer. It is its caller's until that [`remove`](Slots::remove)s it.
+pub(in crate::driver) type SlotKey = u32;
+
+type Answered = Result<Payload, CallError>;
+
+/// A slab, so that a call takes no allocation.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    /// The first of those that are free.
+    free: Option<SlotKey>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Free { next: Option<SlotKey> },
+    Waiting { id: CallId, waker: Option<Waker> },
+    Answered(Answered),
+}
+
+impl Slots {
+    /// The place that the next [`insert`](Self::insert) takes.
+    #[inline]
+    pub(super) fn next(&self) -> SlotKey {
+        // There are at most as many as calls in flight, which ends far below.
+        self.free.unwrap_or(self.slots.len() as SlotKey)
+    }
+
+    /// Takes a place for the answer to a call.
+    #[inline]
+    pub(super) fn insert(&mut self, id: CallId) {
+        let slot = Slot::Waiting { id, waker: None };
+        match self.free {
+            Some(key) => {
+                if let Slot::Free { next } = std::mem::replace(&mut self.slots[key as usize], slot)
+                {
+                    self.free = next;
+                }
+            }
+            None => self.slots.push(slot),
+        }
+    }
+
+    /// Puts an answer in its place, and tells who waits for it.
+    #[inline]
+    pub(super) fn answer(&mut self, key: SlotKey, result: Answered) -> Option<Waker> {
+        let slot = self.slots.get_mut(key as usize)?;
+        match std::mem::replace(slot, Slot::Answered(result)) {
+            Slot::Waiting { waker, .. } => waker,
+            Slot::Free { .. } | Slot::Answered(_) => None,
+        }
+    }
+
+    /// Takes an answer out, and gives the place back; or lets the task wait for it.
+    #[inline]
+    pub(super) fn poll(&mut self, key: SlotKey, cx: &Context<'_>) -> Poll<Answered> {
+        if let Some(Slot::Waiting { waker, .. }) = self.slots.get_mut(key as usize) {
+            match waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                None => *waker = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        }
+        match self.remove(key) {
+            Slot::Answered(result) => Poll::Ready(result),
+            Slot::Waiting { .. } | Slot::Free { .. } => Poll::Pending,
+        }
+    }
+
+    /// Gives a place back. If the call has not been answered, its id is returned.
+    pub(super) fn give_up(&mut self, key: SlotKey) -> Option<CallId> {
+        match self.remove(key) {
+            Slot::Waiting { id, .. } => Some(id),
+            Slot::Free { .. } | Slot::Answered(_) => None,
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, key: SlotKey) -> Slot {
+        let free = Slot::Free { next: self.free };
+        self.free = Some(key);
+        std::mem::replace(&mut self.slots[key as usize], free)
+    }
+}

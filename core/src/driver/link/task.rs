@@ -1,0 +1,383 @@
+//! The task of a link: it moves bytes, tells the time, and runs what the peer calls.
+
+use std::future::Future;
+use std::io::{ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::{Link, State};
+use crate::connection::{CloseReason, Event, ReplyToken, Request, Transmit};
+use crate::driver::lock::lock;
+use crate::driver::runtime::{Timer, Transport};
+use crate::driver::service::Answer;
+use crate::wire::Deframer;
+
+/// How many turns the task takes before it lets others run.
+const BUDGET: u32 = 16;
+/// So much is read at a time at least, and to begin with.
+const MIN_READ: usize = 4 * 1024;
+/// So much is read at a time at most.
+const MAX_READ: usize = 256 * 1024;
+/// How many pieces of output one system call takes.
+const MAX_SLICES: usize = 32;
+/// How long the end of a stream may take that is closed.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// Drives a link. In each turn it
+///
+/// 1. writes and reads, and cuts what came into frames, without the lock;
+/// 2. takes the lock: gives the frames to the connection, takes its events and output;
+/// 3. wakes callers and runs handlers, without the lock;
+/// 4. takes the lock for the answers that are there at once, which join one write.
+///
+/// When nothing has moved, it leaves its waker under the very lock under which it saw that. It reads
+/// whether or not it can write: two peers that both wait to write would wait for ever.
+pub(in crate::driver) struct Task<T: Transport, M: Timer> {
+    link: Arc<Link>,
+    stream: Stream<T, M>,
+}
+
+/// What only the task knows.
+struct Stream<T, M> {
+    transport: T,
+    deframer: Deframer,
+    input: BytesMut,
+    /// How much to ask for: doubled when it was all there, halved when there was little.
+    read_size: usize,
+    transmit: Transmit,
+    /// Bytes that have been written, and that the connection has not heard of.
+    written: usize,
+    flushed: bool,
+    /// Whether there is anything to come.
+    reads: bool,
+    /// Output was seen, and others were let run first.
+    yielded: bool,
+    timer: M,
+    /// When the timer ends, if it is set.
+    due: Option<Instant>,
+    /// The connection takes no calls any more.
+    closing: bool,
+    closing_told: bool,
+    closed: Option<CloseReason>,
+    /// When we stop waiting for the stream to end.
+    ends: Option<Instant>,
+    /// Used again and again.
+    frames: Vec<Bytes>,
+    work: Work,
+    answers: Vec<(ReplyToken, Answer)>,
+}
+
+/// What there is to do without the lock.
+#[derive(Default)]
+struct Work {
+    requests: Vec<Request>,
+    wakers: Vec<Waker>,
+}
+
+/// What the stream has told.
+#[derive(Default)]
+struct Received {
+    end: bool,
+    lost: Option<ErrorKind>,
+    /// What is in the input is not the beginning of an acceptable frame.
+    malformed: bool,
+}
+
+enum Turn {
+    Again,
+    Wait,
+    End,
+}
+
+// Nothing is pinned: transports and timers are polled by reference.
+impl<T: Transport, M: Timer> Unpin for Task<T, M> {}
+
+impl<T: Transport, M: Timer> Task<T, M> {
+    pub(in crate::driver) fn new(link: Arc<Link>, transport: T, timer: M) -> Self {
+        let stream = Stream {
+            deframer: Deframer::new(link.max_frame),
+            transport,
+            input: BytesMut::new(),
+            read_size: MIN_READ,
+            transmit: Transmit::default(),
+            written: 0,
+            flushed: true,
+            reads: true,
+            yielded: false,
+            timer,
+            due: None,
+            closing: false,
+            closing_told: false,
+            closed: None,
+            ends: None,
+            frames: Vec::new(),
+            work: Work::default(),
+            answers: Vec::new(),
+        };
+        Self { link, stream }
+    }
+}
+
+impl<T: Transport, M: Timer> Stream<T, M> {
+    fn turn(&mut self, link: &Arc<Link>, cx: &mut Context<'_>) -> Turn {
+        if self.closed.is_some() {
+            return self.end(link, cx);
+        }
+        let mut received = Received::default();
+        let moved = self.write(cx, &mut received) | self.read(cx, &mut received);
+        let blocked = self.transmit.has_remaining();
+        let now = link.host.now();
+        let (waits, timeout) = {
+            let mut state = lock(&link.state);
+            self.exchange(link, &mut state, now, received);
+            let yields = self.take_output(link, &mut state);
+            let idle = !moved && (blocked || !self.transmit.has_remaining());
+            let waits = (idle || yields) && self.closed.is_none() && self.work.requests.is_empty();
+            if yields {
+                cx.waker().wake_by_ref();
+            } else if waits {
+                state.task = Some(cx.waker().clone());
+            }
+            (waits, state.connection.poll_timeout())
+        };
+        self.work.wakers.drain(..).for_each(Waker::wake);
+        self.serve(link);
+        if waits && self.wait_until(cx, timeout) { Turn::Wait } else { Turn::Again }
+    }
+
+    /// Writes what there is. Says whether anything was written.
+    fn write(&mut self, cx: &mut Context<'_>, received: &mut Received) -> bool {
+        let mut moved = false;
+        while self.transmit.has_remaining() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = self.transmit.chunks_vectored(&mut slices);
+            match self.transport.poll_send(cx, &slices[..count]) {
+                Poll::Ready(Ok(0)) => received.lost = Some(ErrorKind::WriteZero),
+                Poll::Ready(Ok(count)) => {
+                    self.transmit.advance(count);
+                    self.written += count;
+                    self.flushed = false;
+                    moved = true;
+                    continue;
+                }
+                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => continue,
+                Poll::Ready(Err(error)) => received.lost = Some(error.kind()),
+                Poll::Pending => {}
+            }
+            break;
+        }
+        if !self.flushed && !self.transmit.has_remaining() {
+            match self.transport.poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.flushed = true,
+                Poll::Ready(Err(error)) => received.lost = Some(error.kind()),
+                Poll::Pending => {}
+            }
+        }
+        moved
+    }
+
+    /// Reads once, and cuts what came into frames. Says whether anything came.
+    fn read(&mut self, cx: &mut Context<'_>, received: &mut Received) -> bool {
+        if !self.reads {
+            return false;
+        }
+        // The buffer grows with what comes, never with what a header announces.
+        if self.input.capacity() - self.input.len() < self.read_size / 4 {
+            self.input.reserve(self.read_size);
+        }
+        let room = self.input.capacity() - self.input.len();
+        match self.transport.poll_recv(cx, &mut self.input) {
+            Poll::Ready(Ok(0)) => received.end = true,
+            Poll::Ready(Ok(count)) => {
+                if count >= room {
+                    self.read_size = (self.read_size * 2).min(MAX_READ);
+                }
+                loop {
+                    match self.deframer.next_frame(&mut self.input) {
+                        Ok(Some(frame)) => self.frames.push(frame),
+                        Ok(None) => break,
+                        Err(_) => {
+                            received.malformed = true;
+                            break;
+                        }
+                    }
+                }
+            }
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+            Poll::Ready(Err(error)) => received.lost = Some(error.kind()),
+            Poll::Pending => {
+                // An idle connection keeps no more than it needs.
+                if self.input.is_empty() && self.read_size > MIN_READ {
+                    self.input = BytesMut::new();
+                    self.read_size = MIN_READ;
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Tells the connection what has happened, and takes what follows.
+    fn exchange(&mut self, link: &Link, state: &mut State, now: Instant, received: Received) {
+        state.now = state.now.max(now);
+        let connection = &mut state.connection;
+        if self.written > 0 {
+            connection.handle_transmitted(now, self.written);
+            self.written = 0;
+        }
+        for frame in self.frames.drain(..) {
+            connection.handle_frame(now, frame);
+        }
+        if received.malformed {
+            // It comes to the same conclusion.
+            connection.handle_input(now, &mut self.input);
+        }
+        if received.end {
+            connection.handle_eof(now, self.input.len());
+        }
+        if let Some(why) = received.lost {
+            connection.handle_lost(now, why);
+        }
+        if connection.poll_timeout().is_some_and(|at| at <= now) {
+            connection.handle_timeout(now);
+        }
+        let mut ended = 0;
+        while let Some(event) = connection.poll_event() {
+            match event {
+                Event::Answer { ctx, result, .. } => {
+                    ended += 1;
+                    self.work.wakers.extend(state.slots.answer(ctx, result));
+                }
+                Event::Request(request) => self.work.requests.push(request),
+                Event::Open { .. } => {
+                    if connection.scope().types() != link.scope.types() {
+                        // There is one Hello on a connection, so it is not set yet.
+                        let _set = link.agreed.set(connection.scope().clone());
+                    }
+                }
+                Event::Writable => ended = usize::MAX,
+                Event::Closed { reason } => {
+                    ended = usize::MAX;
+                    self.work.wakers.append(&mut state.closing);
+                    state.closed = Some(reason.clone());
+                    self.closed = Some(reason);
+                }
+            }
+        }
+        self.work.wakers.extend((0..ended).map_while(|_| state.room.next()));
+        link.notation.store(connection.codec().notation() as u8, Ordering::Relaxed);
+        self.reads = connection.wants_read();
+        self.closing = !connection.is_open();
+    }
+
+    /// Takes what is to be written. Says whether others should be let run before, who may have more.
+    fn take_output(&mut self, link: &Link, state: &mut State) -> bool {
+        if self.transmit.has_remaining() || !state.connection.wants_write() {
+            return false;
+        }
+        let yields = !self.yielded
+            && link.coalesces
+            && state.connection.calls_out() >= 2
+            && self.work.requests.is_empty();
+        self.yielded = yields;
+        // There is something, as we have just been told.
+        yields || !state.connection.refill(&mut self.transmit)
+    }
+
+    /// Runs what the peer calls, and tells who has to know what became of the connection.
+    fn serve(&mut self, link: &Arc<Link>) {
+        let handler = link.handler.clone();
+        if !self.work.requests.is_empty() {
+            for request in self.work.requests.drain(..) {
+                self.answers.extend(handler.handle(link, request));
+            }
+            let mut state = lock(&link.state);
+            let now = state.now;
+            for (token, answer) in self.answers.drain(..) {
+                // What cannot be sent is answered with a failure; if the connection is gone, so is
+                // the one who waits.
+                let _sent = state.connection.answer(now, token, &answer);
+            }
+            if !self.transmit.has_remaining() {
+                let _any = state.connection.refill(&mut self.transmit);
+            }
+        }
+        if self.closing && !self.closing_told {
+            self.closing_told = true;
+            handler.closing(link);
+        }
+        if let Some(reason) = &self.closed {
+            handler.closed(link, reason);
+        }
+    }
+
+    /// Sets the timer. Says whether there is time to wait for.
+    fn wait_until(&mut self, cx: &mut Context<'_>, at: Option<Instant>) -> bool {
+        let Some(at) = at else { return true };
+        // Most deadlines are never met, so the timer is only ever moved to an earlier time; that it
+        // ends too early now and then costs less than moving it with each call.
+        if self.due.is_none_or(|due| at < due) {
+            self.timer.set(at);
+            self.due = Some(at);
+        }
+        if self.timer.poll(cx).is_ready() {
+            self.due = None;
+            return false;
+        }
+        true
+    }
+
+    /// The connection is closed: ends the stream.
+    fn end(&mut self, link: &Link, cx: &mut Context<'_>) -> Turn {
+        if matches!(self.closed, Some(CloseReason::Broken(_))) {
+            return Turn::End;
+        }
+        // Whether that succeeds is of no concern to anyone any more; but it must not take for ever.
+        let now = link.host.now();
+        let until = *self.ends.get_or_insert_with(|| now + SHUTDOWN);
+        if now >= until || self.transport.poll_shutdown(cx).is_ready() {
+            return Turn::End;
+        }
+        self.due = None;
+        if self.wait_until(cx, Some(until)) { Turn::Wait } else { Turn::Again }
+    }
+}
+
+impl<T: Transport, M: Timer> Future for Task<T, M> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { link, stream } = &mut *self;
+        for _ in 0..BUDGET {
+            match stream.turn(link, cx) {
+                Turn::Again => {}
+                Turn::Wait => return Poll::Pending,
+                Turn::End => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<T: Transport, M: Timer> Drop for Task<T, M> {
+    /// The runtime may end before the connection does. Nobody must wait for it then.
+    fn drop(&mut self) {
+        let Self { link, stream } = self;
+        if stream.closed.is_none() {
+            {
+                let mut state = lock(&link.state);
+                let (now, lost) = (state.now, Some(ErrorKind::NotConnected));
+                stream.exchange(link, &mut state, now, Received { lost, ..Received::default() });
+            }
+            stream.work.wakers.drain(..).for_each(Waker::wake);
+            stream.work.requests.clear();
+            stream.serve(link);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The core on an async runtime: one driver for all of them, and the handles that programs use.
+//!
+//! The protocol is in the state machines of [`connection`](crate::connection) and
+//! [`agent`](crate::agent); this module moves their bytes. What it needs of a runtime is in
+//! [`Runtime`], which the adapters implement: `aiomas-tokio` and its siblings. They also fill the runtime
+//! in, so that a program says `rpc::connect(address)`; everything else here knows no runtime, so agents
+//! run on whichever there is.
+//!
+//! Each connection has one task, which does all reading and writing and runs what the peer calls, and one
+//! lock, which is held for moments only: neither over a system call nor over user code. See
+//! `docs/design.md`.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the driver is where locks and the time come from; it has no sockets and no threads either"
+)]
+
+mod accept;
+mod adapter;
+mod call;
+mod cancel;
+pub mod channel;
+mod clock;
+pub mod container;
+mod context;
+mod error;
+mod host;
+mod link;
+mod local;
+mod lock;
+mod options;
+mod origin;
+mod proxy;
+pub mod rpc;
+mod runtime;
+mod service;
+#[cfg(unix)]
+mod socket_file;
+
+pub use call::Call;
+pub use channel::{Channel, Request};
+pub use clock::Clock;
+pub use container::{AgentRef, Connect, Container};
+pub use context::Context;
+pub use error::Error;
+pub use options::Builder;
+pub use proxy::{CallBuilder, Proxy};
+pub use rpc::{RpcClient, RpcServer};
+pub use runtime::{Listener, Runtime, Timer, Transport};
+pub use service::{
+    Agent, Answer, Exclusive, Identity, Interface, IntoService, Invocation, Later, Method, Shared,
+    SharedService, failure,
+};
+#[doc(hidden)]
+pub use service::{Resident, host_agent};
+#[cfg(unix)]
+pub use socket_file::SocketFile;

@@ -1,0 +1,130 @@
+//! What all three layers are configured with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::host::{Host, Stream};
+use super::link::{Handler, Link, LinkConfig};
+use super::runtime::Runtime;
+use super::{Error, host};
+use crate::agent::Address;
+use crate::connection::{Config, Limits, Negotiate, Side};
+use crate::wire::{Codec, Types};
+
+/// What a channel, an RPC client or server, or a container is made with. Each layer adds what it needs.
+///
+/// `R` is the runtime; adapters fill it in.
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens until it is connected, or listens"]
+pub struct Builder<R, L> {
+    pub(super) runtime: R,
+    pub(super) config: Config,
+    pub(super) drain: Duration,
+    pub(super) coalesces: bool,
+    pub(super) layer: L,
+}
+
+impl<R: Runtime, L: Default> Builder<R, L> {
+    pub(super) fn new(runtime: R) -> Self {
+        Self {
+            runtime,
+            config: Config::default(),
+            drain: Duration::from_secs(10),
+            coalesces: true,
+            layer: L::default(),
+        }
+    }
+}
+
+impl<R: Runtime, L> Builder<R, L> {
+    /// The codec that we write: JSON unless told otherwise, as in aiomas. Whoever listens answers each
+    /// peer in the codec that it is addressed in.
+    pub fn codec(self, codec: Codec) -> Self {
+        self.negotiate(Negotiate::Fixed(codec))
+    }
+
+    /// How to agree on a codec.
+    pub fn negotiate(mut self, negotiate: Negotiate) -> Self {
+        self.config.negotiate = negotiate;
+        self
+    }
+
+    /// The user's types, in the order that both sides have them in. Dates and references to services are
+    /// added where they belong.
+    pub fn types(mut self, types: Types) -> Self {
+        self.config.types = types;
+        self
+    }
+
+    /// What a peer can make us hold or do.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// Changes any other setting of the connections.
+    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// How long calls may take to be answered when we close: ten seconds unless told otherwise.
+    pub const fn drain(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Whether calls are gathered before they are written: when two or more are in flight, other tasks are
+    /// let run once, for they may have more. On unless told otherwise; with a single caller it makes no
+    /// difference.
+    pub const fn coalesce(mut self, coalesce: bool) -> Self {
+        self.coalesces = coalesce;
+        self
+    }
+
+    /// What links are made with, once the layer's own types are added.
+    pub(super) fn settle(self, types: impl FnOnce(&Types) -> Types) -> (Settings, L) {
+        let Self { runtime, mut config, drain, coalesces, layer } = self;
+        config.types = types(&config.types);
+        let host: Arc<dyn Host> = Arc::new(runtime);
+        (Settings { host, config: Arc::new(config), drain, coalesces }, layer)
+    }
+}
+
+/// What links of one channel, client or server have in common.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) host: Arc<dyn Host>,
+    pub(super) config: Arc<Config>,
+    pub(super) drain: Duration,
+    pub(super) coalesces: bool,
+}
+
+impl Settings {
+    /// Opens a stream.
+    pub(super) async fn dial(&self, address: &Address) -> Result<Stream, Error> {
+        let dial = self.host.dial(address.clone()).await;
+        dial.map_err(|error| Error::dial(address, &error))
+    }
+
+    /// Listens.
+    pub(super) async fn listen(&self, address: &Address) -> Result<Box<dyn host::Incoming>, Error> {
+        let listen = self.host.listen(address.clone()).await;
+        listen.map_err(|error| Error::bind(address, &error))
+    }
+
+    /// Makes a link of a stream. It does nothing until [`Stream::start`].
+    pub(super) fn link(
+        &self,
+        stream: &Stream,
+        side: Side,
+        id: u64,
+        closes_unused: bool,
+        handler: Arc<dyn Handler>,
+    ) -> Arc<Link> {
+        let connection = self.config.clone();
+        let (coalesces, drain) = (self.coalesces, self.drain);
+        let config = LinkConfig { connection, side, id, closes_unused, coalesces, drain };
+        Link::new(self.host.clone(), handler, config, stream.peer.clone())
+    }
+}

@@ -1,0 +1,312 @@
+//! Services elsewhere, as values to call, to keep and to pass on.
+
+use std::cell::Cell;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::container::{self, LOCAL};
+use super::link::{Link, LinkUser};
+use super::origin::Origin;
+use super::{Call, Error};
+use crate::agent::AgentUrl;
+use crate::connection::{CallOptions, Why};
+use crate::rpc::{self, RemoteRef, ServiceRef, encode_call};
+use crate::wire::{CodecError, Notation, Scope, Value, codec};
+
+/// A service elsewhere: an agent, the root service of a peer, or anything that a peer has sent a
+/// reference to (aiomas' `Proxy`).
+///
+/// It can be called by name, as here, or be put into a typed proxy such as `#[agent]` writes: `connect`
+/// and the like return whatever is made from a `Proxy`.
+///
+/// ```no_run
+/// # async fn example(remote: aiomas_core::Proxy) -> Result<(), aiomas_core::Error> {
+/// let sum: i64 = remote.get("math").call("add").arg(3).kwarg("b", 4).send().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Two proxies are equal if they call the same service over the same connection. One can be kept, and
+/// passed to whoever it leads to; aiomas' rule that only own services can be sent holds for all others.
+#[derive(Clone)]
+pub struct Proxy {
+    target: Target,
+    /// From the root service: `agents/0`, or nothing.
+    path: Arc<str>,
+    /// The agent that it was connected to.
+    url: Option<Arc<AgentUrl>>,
+    options: CallOptions,
+}
+
+#[derive(Clone)]
+enum Target {
+    Remote(LinkUser),
+    /// In the same container.
+    Local(Weak<container::Inner>),
+    /// One of our own services: to be sent, not to be called.
+    Own,
+    /// It was decoded from something that no peer sent, or whose connection is gone.
+    Nowhere,
+}
+
+thread_local! {
+    /// Where paths are put together.
+    static PATH: Cell<String> = const { Cell::new(String::new()) };
+}
+
+impl Proxy {
+    const fn new(target: Target, path: Arc<str>) -> Self {
+        Self { target, path, url: None, options: CallOptions { timeout: None } }
+    }
+
+    pub(super) fn of_link(link: Arc<Link>, path: impl Into<Arc<str>>) -> Self {
+        Self::new(Target::Remote(LinkUser::new(link)), path.into())
+    }
+
+    pub(super) fn of_agent(link: Arc<Link>, url: AgentUrl) -> Self {
+        let path = container::agent_path(url.aid());
+        Self { url: Some(url.into()), ..Self::of_link(link, path) }
+    }
+
+    pub(super) fn of_local(container: Weak<container::Inner>, url: AgentUrl) -> Self {
+        let path = container::agent_path(url.aid());
+        Self { url: Some(url.into()), ..Self::new(Target::Local(container), path.into()) }
+    }
+
+    pub(super) fn from_origin(origin: Option<&Origin>, path: impl Into<Arc<str>>) -> Self {
+        let target = match origin {
+            Some(Origin::Link(link)) => match link.upgrade() {
+                Some(link) => Target::Remote(LinkUser::new(link)),
+                None => Target::Nowhere,
+            },
+            Some(Origin::Container(container)) => Target::Local(container.clone()),
+            None => Target::Nowhere,
+        };
+        Self::new(target, path.into())
+    }
+
+    /// The service `name` in this one; `name` may be a path. Whether it is there, calls will tell.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Self {
+        let path =
+            if self.path.is_empty() { name.into() } else { [&self.path, "/", name].concat() };
+        Self { path: path.into(), url: None, ..self.clone() }
+    }
+
+    /// The same service, whose calls end with [`Error::TimedOut`] after `timeout`.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { options: CallOptions::timeout(timeout), ..self.clone() }
+    }
+
+    /// Prepares a call of `method`, whose arguments are added one by one.
+    #[must_use]
+    pub fn call(&self, method: &str) -> CallBuilder {
+        let path = self.get(method).path;
+        let call = match &self.target {
+            Target::Remote(link) => rpc::Call::new(link.notation(), link.scope(), &*path),
+            Target::Local(container) => match container.upgrade() {
+                Some(container) => rpc::Call::new(LOCAL, container.local_scope(), &*path),
+                None => rpc::Call::new(LOCAL, &Scope::default(), &*path),
+            },
+            Target::Own | Target::Nowhere => rpc::Call::new(LOCAL, &Scope::default(), &*path),
+        };
+        CallBuilder { proxy: self.clone(), call }
+    }
+
+    /// Calls `method`. `args` is a tuple or a sequence, `kwargs` a map or a struct; `()` stands for none.
+    pub fn invoke<A, K, T>(&self, method: &str, args: &A, kwargs: &K) -> Call<T>
+    where
+        A: Serialize + ?Sized,
+        K: Serialize + ?Sized,
+    {
+        // Taken out while user code runs, which may well make another call.
+        let mut path = PATH.take();
+        path.clear();
+        if !self.path.is_empty() {
+            path.push_str(&self.path);
+            path.push('/');
+        }
+        path.push_str(method);
+        let call = self
+            .start(|notation, scope, out| encode_call(notation, scope, &path, args, kwargs, out));
+        PATH.set(path);
+        call
+    }
+
+    #[inline]
+    fn start<T>(
+        &self,
+        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Call<T> {
+        match &self.target {
+            Target::Remote(link) => Call::remote(Arc::clone(link), link.call(self.options, encode)),
+            Target::Local(container) => match container.upgrade() {
+                Some(container) => Call::local(container.call(self.options, encode)),
+                None => self.no_target("its container is gone"),
+            },
+            Target::Own => self.no_target("it is one of our own"),
+            Target::Nowhere => self.no_target("the connection that it came over is gone"),
+        }
+    }
+
+    #[cold]
+    fn no_target<T>(&self, why: &'static str) -> Call<T> {
+        Call::failed(Error::NoTarget { path: (*self.path).into(), why })
+    }
+
+    /// The path of the service, from the root service of its side.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The URL of the agent, if it was connected to.
+    #[must_use]
+    pub fn url(&self) -> Option<&AgentUrl> {
+        self.url.as_deref()
+    }
+
+    /// Whether calls have a chance: the connection is there and not being closed.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        match &self.target {
+            Target::Remote(link) => link.is_open(),
+            Target::Local(container) => container.strong_count() > 0,
+            Target::Own | Target::Nowhere => false,
+        }
+    }
+
+    /// Writes `TestAgentProxy('tcp://localhost:5555/1')`.
+    ///
+    /// # Errors
+    /// The formatter's.
+    pub fn fmt_as(&self, type_name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(url) = &self.url {
+            return write!(f, "{type_name}('{url}')");
+        }
+        let peer = match &self.target {
+            Target::Remote(link) => link.peer().unwrap_or("?"),
+            Target::Local(_) | Target::Own => "local",
+            Target::Nowhere => "?",
+        };
+        write!(f, "{type_name}('{peer}/{}')", self.path)
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as("Proxy", f)
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as("Proxy", f)
+    }
+}
+
+impl Target {
+    /// What tells it from others.
+    fn id(&self) -> (u8, usize) {
+        match self {
+            Self::Remote(link) => (0, Arc::as_ptr(link) as usize),
+            Self::Local(container) => (1, container.as_ptr() as usize),
+            Self::Own => (2, 0),
+            Self::Nowhere => (3, 0),
+        }
+    }
+}
+
+impl PartialEq for Proxy {
+    fn eq(&self, other: &Self) -> bool {
+        self.target.id() == other.target.id() && self.path == other.path
+    }
+}
+
+impl Eq for Proxy {}
+
+impl Hash for Proxy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.target.id().hash(state);
+        self.path.hash(state);
+    }
+}
+
+/// One of our own services, to be sent to a peer.
+impl From<ServiceRef> for Proxy {
+    fn from(service: ServiceRef) -> Self {
+        Self::new(Target::Own, service.path().into())
+    }
+}
+
+impl From<RemoteRef> for Proxy {
+    fn from(reference: RemoteRef) -> Self {
+        Self::from_origin(reference.origin().and_then(Origin::of_any), reference.path())
+    }
+}
+
+impl<'de> Deserialize<'de> for Proxy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        RemoteRef::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl Serialize for Proxy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.target {
+            Target::Own | Target::Local(_) => ServiceRef::new(&*self.path).serialize(serializer),
+            Target::Remote(_) | Target::Nowhere => Err(S::Error::custom(
+                "a reference to a service of a peer cannot be sent on, only own services can",
+            )),
+        }
+    }
+}
+
+/// A call that is being put together.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is called until `send`"]
+pub struct CallBuilder {
+    proxy: Proxy,
+    call: rpc::Call,
+}
+
+impl CallBuilder {
+    /// Adds a positional argument.
+    pub fn arg(self, value: impl Serialize) -> Self {
+        Self { call: self.call.arg(value), ..self }
+    }
+
+    /// Adds a keyword argument.
+    pub fn kwarg(self, name: &str, value: impl Serialize) -> Self {
+        Self { call: self.call.kwarg(name, value), ..self }
+    }
+
+    /// Ends the call with [`Error::TimedOut`] after this long.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { proxy: self.proxy.with_timeout(timeout), ..self }
+    }
+
+    /// Makes the call. An argument that cannot be encoded is its outcome.
+    pub fn send<T: DeserializeOwned>(self) -> Call<T> {
+        let body = match self.call.finish() {
+            Ok(body) => body,
+            Err(error) => return Call::failed(Why::Codec(error).into()),
+        };
+        self.proxy.start(|notation, scope, out| {
+            if notation == body.notation() {
+                out.extend_from_slice(body.bytes());
+                return Ok(());
+            }
+            // The codec has changed since the arguments were encoded.
+            let value: Value = codec::decode(body.notation(), body.bytes(), scope)?;
+            codec::encode(notation, scope, &value, out)
+        })
+    }
+}

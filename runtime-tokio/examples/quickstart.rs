@@ -1,0 +1,26 @@
+//! Two agents in a container, of which one calls the other: the first example of aiomas, in Rust.
+
+use aiomas_tokio::{agent, container};
+
+struct TestAgent;
+
+#[agent]
+impl TestAgent {
+    #[expose]
+    fn service(&self, value: i64) -> i64 {
+        value
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), aiomas_tokio::Error> {
+    let container = container::bind("tcp://127.0.0.1:5555").await?;
+    let a = container.spawn(TestAgent)?;
+    let b = container.spawn(TestAgent)?;
+    println!("Ohai, I am {a}");
+    println!("Ohai, I am {b}");
+
+    let remote = a.connect::<TestAgentProxy>(b.url()).await?;
+    println!("{a} got {} from {remote}", remote.service(42).await?);
+    container.shutdown().await
+}
