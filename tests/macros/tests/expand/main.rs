@@ -15,7 +15,7 @@ use aiomas_core::wire::{Notation, Payload, Scope};
 /// the error, as text.
 fn call(service: &dyn Service<Later>, content: &str) -> String {
     let payload = Payload::new(Notation::Json, content.to_owned().into(), Scope::default());
-    let request = Request::parse(&payload).unwrap();
+    let request = Request::parse(&payload).expect("a well-formed request");
     match dispatch(service, &request.path, &request.arguments, &Caller::new(7)) {
         Outcome::Done(answer) => text(answer),
         Outcome::Later(later) => text(now(later)),
@@ -25,7 +25,7 @@ fn call(service: &dyn Service<Later>, content: &str) -> String {
 
 fn text(answer: Answer) -> String {
     match answer {
-        Ok(body) => String::from_utf8(body.bytes().to_vec()).unwrap(),
+        Ok(body) => String::from_utf8(body.bytes().to_vec()).expect("JSON is text"),
         Err(error) => error.to_string(),
     }
 }

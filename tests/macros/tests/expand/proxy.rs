@@ -13,27 +13,31 @@ fn root(path: &str) -> RootClient {
     Proxy::from(ServiceRef::new(path)).into()
 }
 
+fn gives<T>(call: Call<T>) {
+    drop(call);
+}
+
 /// The types that a caller has to do with.
 #[expect(dead_code, reason = "it is enough that it compiles")]
 fn types(root: &RootClient) {
-    let _: Call<i64> = root.add(1, 2);
-    let _: Call<String> = root.join(vec![], None);
-    let _: Call<String> = root.join(vec![], "+".to_owned());
-    let _: Call<Option<i64>> = root.maybe(5);
-    let _: Call<Option<i64>> = root.maybe(Some(5));
-    let _: Call<Option<i64>> = root.maybe(None);
-    let _: Call<String> = root.type_();
-    let _: Call<i64> = root.r#match(1);
-    let _: Call<()> = root.set(1, None);
-    let _: Call<i64> = root.parse(String::new());
-    let _: Call<u64> = root.wait(1);
-    let _: Call<u64> = root.caller(1);
-    let _: Call<u64> = root.caller_later();
-    let _: Call<String> = root.rest(1, vec![2], BTreeMap::new());
-    let _: Call<String> = root.init("s".to_owned(), 1.0, BTreeMap::new());
-    let _: Call<bool> = root.conditional();
-    let _: Call<Proxy> = root.echo(root.clone().into());
-    let _: Call<i64> = root.tools().neg(1);
+    gives::<i64>(root.add(1, 2));
+    gives::<String>(root.join(vec![], None));
+    gives::<String>(root.join(vec![], "+".to_owned()));
+    gives::<Option<i64>>(root.maybe(5));
+    gives::<Option<i64>>(root.maybe(Some(5)));
+    gives::<Option<i64>>(root.maybe(None));
+    gives::<String>(root.type_());
+    gives::<i64>(root.r#match(1));
+    gives::<()>(root.set(1, None));
+    gives::<i64>(root.parse(String::new()));
+    gives::<u64>(root.wait(1));
+    gives::<u64>(root.caller(1));
+    gives::<u64>(root.caller_later());
+    gives::<String>(root.rest(1, vec![2], BTreeMap::new()));
+    gives::<String>(root.init("s".to_owned(), 1.0, BTreeMap::new()));
+    gives::<bool>(root.conditional());
+    gives::<Proxy>(root.echo(root.clone().into()));
+    gives::<i64>(root.tools().neg(1));
     let _: ToolsProxy = root.with_timeout(Duration::from_secs(1)).more_tools();
 }
 

@@ -105,7 +105,7 @@ impl Root {
     }
 
     #[expose]
-    async fn caller_later(&mut self, #[context] context: Context) -> u64 {
+    async fn caller_later(&self, #[context] context: Context) -> u64 {
         yield_once().await;
         context.caller().connection
     }
