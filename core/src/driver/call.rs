@@ -113,12 +113,12 @@ impl<T: DeserializeOwned> Future for Call<T> {
     }
 }
 
-impl Drop for State {
+impl<T> Drop for Call<T> {
     fn drop(&mut self) {
-        match self {
-            Self::Sent { link, key } => link.abandon(*key),
-            Self::Waits { link, unsent } => link.give_up_sending(unsent),
-            Self::Local(_) | Self::Failed(_) | Self::Ended => {}
+        match &mut self.state {
+            State::Sent { link, key } => link.abandon(*key),
+            State::Waits { link, unsent } => link.give_up_sending(unsent),
+            State::Local(_) | State::Failed(_) | State::Ended => {}
         }
     }
 }

@@ -9,14 +9,19 @@ use std::process::{Command, ExitCode};
 
 use aiomas_core::wire::Codec;
 use aiomas_tests::instructions::{core_round_trips, poll_round_trips};
+use aiomas_tests::tokio_calls::tokio_round_trips;
 use clap::Parser;
 
 /// What is counted, and how much it may be by the design.
-const WORKLOADS: [(&str, Option<u64>); 4] = [
+const WORKLOADS: [(&str, Option<u64>); 8] = [
     ("core-msgpack", Some(1_200)),
     ("core-json", Some(1_800)),
     ("poll-msgpack", None),
     ("poll-json", None),
+    ("tokio-msgpack", Some(2_000)),
+    ("tokio-json", Some(2_800)),
+    ("tokio-msgpack-1", None),
+    ("tokio-json-1", None),
 ];
 /// How many calls a program makes: the difference tells what a call costs, without start and end.
 const FEW: u32 = 1_000;
@@ -74,6 +79,10 @@ fn run(workload: &str, calls: u32) {
         "core-json" => core_round_trips(Codec::Json, calls),
         "poll-msgpack" => poll_round_trips(Codec::MsgPack, calls),
         "poll-json" => poll_round_trips(Codec::Json, calls),
+        "tokio-msgpack" => tokio_round_trips(Codec::MsgPack, calls, 64),
+        "tokio-json" => tokio_round_trips(Codec::Json, calls, 64),
+        "tokio-msgpack-1" => tokio_round_trips(Codec::MsgPack, calls, 1),
+        "tokio-json-1" => tokio_round_trips(Codec::Json, calls, 1),
         other => panic!("there is no workload {other}"),
     }
 }
