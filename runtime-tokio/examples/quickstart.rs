@@ -1,4 +1,4 @@
-//! Two agents in a container, of which one calls the other: the first example of aiomas, in Rust.
+//! Two agents in a container that call each other: the first example of aiomas, in Rust.
 
 use aiomas_tokio::{agent, container};
 
@@ -14,13 +14,15 @@ impl TestAgent {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), aiomas_tokio::Error> {
-    let container = container::bind("tcp://127.0.0.1:5555").await?;
+    let container = container::bind("tcp://127.0.0.1:0").await?;
     let a = container.spawn(TestAgent)?;
     let b = container.spawn(TestAgent)?;
     println!("Ohai, I am {a}");
     println!("Ohai, I am {b}");
 
-    let remote = a.connect::<TestAgentProxy>(b.url()).await?;
-    println!("{a} got {} from {remote}", remote.service(42).await?);
+    for (one, other) in [(&a, &b), (&b, &a)] {
+        let remote: TestAgentProxy = one.connect(other.url()).await?;
+        println!("{one} got {} from {remote}", remote.service(42).await?);
+    }
     container.shutdown().await
 }
