@@ -106,7 +106,6 @@ impl Proxy {
     }
 
     /// Prepares a call of `method`, whose arguments are added one by one.
-    #[must_use]
     pub fn call(&self, method: &str) -> CallBuilder {
         let path = self.get(method).path;
         let call = match &self.target {

@@ -20,12 +20,14 @@ use crate::connection::{Close, CloseReason, ReplyToken, Request, Side};
 use crate::rpc::{self, Outcome, ServiceDict};
 use crate::wire::{RemoteError, Types};
 
+type OnDisconnect = Arc<dyn Fn(u64, &CloseReason) + Send + Sync>;
+
 /// What RPC clients and servers are made with, beside what all layers have.
 #[derive(Clone, Default)]
 pub struct Services {
     root: Option<SharedService>,
     on_connect: Option<Arc<dyn Fn(RpcClient) + Send + Sync>>,
-    on_disconnect: Option<Arc<dyn Fn(u64, &CloseReason) + Send + Sync>>,
+    on_disconnect: Option<OnDisconnect>,
 }
 
 impl fmt::Debug for Services {
@@ -157,7 +159,7 @@ impl Handler for ServiceHandler {
 #[derive(Default)]
 struct Clients {
     list: Mutex<List>,
-    on_disconnect: Option<Arc<dyn Fn(u64, &CloseReason) + Send + Sync>>,
+    on_disconnect: Option<OnDisconnect>,
 }
 
 #[derive(Default)]

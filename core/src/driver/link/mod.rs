@@ -339,7 +339,7 @@ impl Link {
     }
 
     /// Waits until the connection is closed, and tells why.
-    pub(super) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+    pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<CloseReason> {
         let mut state = lock(&self.state);
         match &state.closed {
             Some(reason) => Poll::Ready(reason.clone()),

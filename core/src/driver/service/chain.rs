@@ -14,7 +14,7 @@ thread_local! {
 /// A call that an agent is busy with, and the one within which it was made.
 struct Frame {
     agent: usize,
-    outer: Option<Arc<Frame>>,
+    outer: Option<Arc<Self>>,
 }
 
 /// Whether the running code is part of a call to this agent.
