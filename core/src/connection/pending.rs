@@ -116,6 +116,7 @@ impl<X> Pending<X> {
         self.len += 1;
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, id: u64) -> Option<X> {
         self.take(id).map(|slot| slot.ctx)
     }
