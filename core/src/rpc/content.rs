@@ -120,6 +120,7 @@ pub fn encode_call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
 
 type Written = Result<(), CodecError>;
 
+#[inline]
 fn write_triple(
     notation: Notation,
     out: &mut Vec<u8>,
@@ -127,17 +128,20 @@ fn write_triple(
     args: impl FnOnce(&mut Vec<u8>) -> Written,
     kwargs: impl FnOnce(&mut Vec<u8>) -> Written,
 ) -> Written {
-    let (open, comma, close): (&[u8], &[u8], &[u8]) = match notation {
-        Notation::Json => (b"[", b", ", b"]"),
-        Notation::MsgPack => (b"\x93", b"", b""),
-    };
-    out.put_slice(open);
+    let json = notation == Notation::Json;
+    out.push(if json { b'[' } else { 0x93 });
     path(out)?;
-    out.put_slice(comma);
+    if json {
+        out.put_slice(b", ");
+    }
     args(out)?;
-    out.put_slice(comma);
+    if json {
+        out.put_slice(b", ");
+    }
     kwargs(out)?;
-    out.put_slice(close);
+    if json {
+        out.push(b']');
+    }
     Ok(())
 }
 
@@ -166,6 +170,7 @@ const KWARGS: Collection = Collection {
     wrong: "keyword arguments are a map or a struct",
 };
 
+#[inline]
 fn write_collection<T: Serialize + ?Sized>(
     notation: Notation,
     budget: Budget,

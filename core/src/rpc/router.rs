@@ -48,16 +48,18 @@ fn resolve_at<'s, 'p, L>(
 fn slash(path: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const HIGHEST: u64 = ONES << 7;
-    let (words, rest) = path.as_chunks::<8>();
-    for (count, word) in words.iter().enumerate() {
+    let mut start = 0;
+    // Names are short, and most of them end within the first word.
+    if let Some(word) = path.first_chunk() {
         // A byte of zero, the first one at least, is the only one in which the highest bit gets set.
         let zeros = u64::from_le_bytes(*word) ^ (ONES * b'/' as u64);
         let found = zeros.wrapping_sub(ONES) & !zeros & HIGHEST;
         if found != 0 {
-            return Some(8 * count + (found.trailing_zeros() / 8) as usize);
+            return Some((found.trailing_zeros() / 8) as usize);
         }
+        start = word.len();
     }
-    rest.iter().position(|byte| *byte == b'/').map(|at| 8 * words.len() + at)
+    path[start..].iter().position(|byte| *byte == b'/').map(|at| start + at)
 }
 
 /// Calls the function at `path`, a [`Path`](super::Path) or a string.
