@@ -170,7 +170,7 @@ const KWARGS: Collection = Collection {
     wrong: "keyword arguments are a map or a struct",
 };
 
-#[inline]
+#[inline(always)]
 fn write_collection<T: Serialize + ?Sized>(
     notation: Notation,
     budget: Budget,

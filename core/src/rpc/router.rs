@@ -97,14 +97,13 @@ fn call_at<L>(
         Ok(found) => found,
         Err(error) => return error.into(),
     };
-    match service.call_bytes(name, arguments, caller) {
-        Outcome::NotFound => match service.service_bytes(name) {
-            Some(service) => not_callable(service.type_name()).into(),
-            None => not_found(path, name).into(),
-        },
-        Outcome::NotExposed => not_exposed(service.type_name(), name).into(),
-        answer => answer,
+    let mut outcome = service.call_bytes(name, arguments, caller);
+    match outcome {
+        Outcome::Done(_) | Outcome::Later(_) => {}
+        Outcome::NotFound => outcome = no_function(service, path, name).into(),
+        Outcome::NotExposed => outcome = not_exposed(service.type_name(), name).into(),
     }
+    outcome
 }
 
 /// The first name in `rest`, the end of `path`, is no service; perhaps it is a function, in which there
@@ -132,7 +131,14 @@ fn not_exposed(type_name: &str, name: &[u8]) -> RemoteError {
     RemoteError::lookup(format_args!("\"{type_name}.{name}\" is not exposed"))
 }
 
+/// The last name of `path` is no function in `service`.
 #[cold]
-fn not_callable(type_name: &str) -> RemoteError {
-    RemoteError::type_error(format_args!("'{type_name}' object is not callable"))
+fn no_function<L>(service: &dyn Service<L>, path: &[u8], name: &[u8]) -> RemoteError {
+    match service.service_bytes(name) {
+        Some(service) => {
+            let type_name = service.type_name();
+            RemoteError::type_error(format_args!("'{type_name}' object is not callable"))
+        }
+        None => not_found(path, name),
+    }
 }
