@@ -36,8 +36,7 @@ pub fn core_round_trips(codec: Codec, calls: u32) {
             })
             .expect("the call is taken");
         to_server.carry(now, &mut client);
-        server.handle_input(now, &mut to_server.input);
-        while let Some(event) = server.poll_event() {
+        while let Some(event) = server.poll_input(now, &mut to_server.input) {
             if let Event::Request(request) = event {
                 let call = rpc::Request::parse(&request.content).expect("a call");
                 let outcome = rpc::dispatch(&root, &call.path, &call.arguments, &Caller::new(0));
@@ -46,9 +45,8 @@ pub fn core_round_trips(codec: Codec, calls: u32) {
             }
         }
         to_client.carry(now, &mut server);
-        client.handle_input(now, &mut to_client.input);
         let mut ended = 0;
-        while let Some(event) = client.poll_event() {
+        while let Some(event) = client.poll_input(now, &mut to_client.input) {
             if let Event::Answer { ctx, result, .. } = event {
                 let value: i64 = result.expect("a result").decode().expect("a number");
                 assert_eq!((ctx, value), (number, args.0));

@@ -253,7 +253,9 @@ impl<X> Connection<X> {
         let head = message.len();
         write_head(notation, kind, id, message);
         let mut written = write(notation, scope, message).map_err(Why::Codec).and_then(|()| {
-            message.put_slice(envelope_tail(notation));
+            if notation == Notation::Json {
+                message.put_slice(envelope_tail(notation));
+            }
             check_length(message.len() - head, limit)
         });
         if written.is_ok() && !plain {

@@ -6,82 +6,164 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::event::{CallError, CallId, CloseReason, Event, ReplyToken, Request};
 use super::hello::{Agreed, Hello};
-use super::{Connection, Limits, Negotiate, Side, State};
+use super::{Connection, Negotiate, Side, State};
 use crate::wire::{
-    Codec, CodecError, Head, Id, Kind, MessageId, Payload, Profile, RemoteError, codec,
+    Codec, CodecError, HEADER, Head, Kind, MessageId, Payload, Profile, RemoteError, codec,
 };
 
 impl<X> Connection<X> {
     /// Takes all whole frames off `input`, where bytes from the peer are collected. What is left in it is
     /// the beginning of the next frame; keep it, and read on behind it.
     pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
-        self.advance(now);
-        while self.wants_read() {
-            match self.deframer.next_frame(input) {
-                Ok(Some(payload)) => self.take_frame(payload),
-                Ok(None) => return,
-                Err(error) => self.finish(CloseReason::Frame(error)),
+        while let Some(length) = self.next_frame(input) {
+            let event = self.take_frame(now, input, length);
+            self.queue(event);
+        }
+    }
+
+    /// As [`poll_event`](Self::poll_event), and takes frames off `input` until there is an event: to be
+    /// called until there is none, instead of [`handle_input`](Self::handle_input). Events then need not
+    /// wait in a queue.
+    #[must_use = "this event is not returned again"]
+    #[inline]
+    pub fn poll_input(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event<X>> {
+        while self.events.is_empty() {
+            let Some(length) = self.next_frame(input) else { break };
+            let event = self.take_frame(now, input, length);
+            if event.is_some() {
+                self.finish_if_drained();
+                return event;
             }
         }
-        input.clear();
+        self.poll_event()
     }
 
     /// Takes the payload of a frame, for owners who cut the stream into frames themselves, with a
     /// [`Deframer`](crate::wire::Deframer) that has this connection's limit.
     pub fn handle_frame(&mut self, now: Instant, payload: Bytes) {
-        self.advance(now);
         if self.wants_read() {
-            self.take_frame(payload);
+            self.note_frame(now, payload.len());
+            let event = self.take_payload(payload);
+            self.queue(event);
         }
     }
 
-    fn take_frame(&mut self, payload: Bytes) {
-        self.last_input = self.now;
-        self.stats.frames_in += 1;
-        self.stats.bytes_in += (payload.len() + crate::wire::HEADER) as u64;
-        if let Err(reason) = self.take_message(payload) {
-            self.finish(reason);
+    fn queue(&mut self, event: Option<Event<X>>) {
+        if let Some(event) = event {
+            self.events.push_back(event);
+            self.finish_if_drained();
         }
     }
 
-    fn take_message(&mut self, payload: Bytes) -> Result<(), CloseReason> {
-        let codec = self.codec_of(&payload)?;
-        let malformed = |error: CodecError| CloseReason::Malformed { codec, error };
-        let Limits { max_frame, budget, .. } = self.config.limits;
-        let notation = codec.notation();
-        let mut message = if codec.is_plain() {
-            payload
-        } else {
-            codec::unwrap(codec, &payload, max_frame).map_err(malformed)?
-        };
-        let Head { kind, id, content } =
-            Head::parse(notation, &message, budget).map_err(malformed)?;
-        // What a compressed message holds is more than its frame.
-        let size = message.len();
-        match (kind, id) {
-            (Kind::Request, id) => {
-                let id = id.of(&message);
-                message.truncate(content.end);
-                message.advance(content.start);
-                let content = Payload::new(notation, message, self.scope.clone());
-                self.handle_request(codec, id, content, size);
+    /// How long the payload is of the frame that `input` begins with, if there is a whole one.
+    #[inline]
+    fn next_frame(&mut self, input: &mut BytesMut) -> Option<usize> {
+        if self.wants_read() {
+            match self.deframer.next_length(input) {
+                Ok(length) => return length,
+                Err(error) => self.finish(CloseReason::Frame(error)),
             }
-            (Kind::Result | Kind::Failure, Id::Number(id)) => {
-                message.truncate(content.end);
-                message.advance(content.start);
-                let content = Payload::new(notation, message, self.scope.clone());
-                return self.handle_answer(id, kind, content);
-            }
-            (Kind::Result | Kind::Failure, Id::Other(_)) => return Err(CloseReason::UnknownReply),
-            // mosaik ignores them, aiomas closes.
-            (Kind::Extension(_), _) if self.config.profile == Profile::Mosaik => {}
-            (Kind::Extension(code), _) => return Err(CloseReason::UnknownType { code }),
         }
-        Ok(())
+        input.clear();
+        None
     }
 
     #[inline]
-    fn codec_of(&self, payload: &Bytes) -> Result<Codec, CloseReason> {
+    fn note_frame(&mut self, now: Instant, length: usize) {
+        self.advance(now);
+        self.last_input = self.now;
+        self.stats.frames_in += 1;
+        self.stats.bytes_in += (length + HEADER) as u64;
+    }
+
+    /// Takes a frame with `length` bytes of payload off `input`, and says what event it is, if any.
+    #[inline(always)]
+    fn take_frame(
+        &mut self,
+        now: Instant,
+        input: &mut BytesMut,
+        length: usize,
+    ) -> Option<Event<X>> {
+        self.note_frame(now, length);
+        let message = &input[HEADER..HEADER + length];
+        let codec = match (message, self.codec) {
+            ([b'[', ..], Codec::Json) => Codec::Json,
+            ([0x93, ..], Codec::MsgPack) => Codec::MsgPack,
+            _ => {
+                input.advance(HEADER);
+                return self.take_payload(input.split_to(length).freeze());
+            }
+        };
+        let Head { kind, id, content } = match self.parse(codec, message) {
+            Ok(head) => head,
+            Err(reason) => return self.close_for(reason),
+        };
+        let id = id.of(message);
+        // Only the content is kept.
+        input.advance(HEADER + content.start);
+        let bytes = input.split_to(content.end - content.start).freeze();
+        input.advance(length - content.end);
+        self.take_message(codec, kind, id, bytes, length)
+    }
+
+    /// Takes the payload of a frame in any codec.
+    #[inline(never)]
+    fn take_payload(&mut self, payload: Bytes) -> Option<Event<X>> {
+        let unwrap = |codec| {
+            codec::unwrap(codec, &payload, self.config.limits.max_frame)
+                .map_err(|error| CloseReason::Malformed { codec, error })
+        };
+        let parts = self.codec_of(&payload).and_then(|codec| {
+            let message = unwrap(codec)?;
+            Ok((codec, self.parse(codec, &message)?, message))
+        });
+        match parts {
+            Ok((codec, Head { kind, id, content }, message)) => {
+                // What a compressed message holds is more than its frame.
+                let (id, size) = (id.of(&message), message.len());
+                self.take_message(codec, kind, id, message.slice(content), size)
+            }
+            Err(reason) => self.close_for(reason),
+        }
+    }
+
+    #[inline(always)]
+    fn parse(&self, codec: Codec, message: &[u8]) -> Result<Head, CloseReason> {
+        Head::parse(codec.notation(), message, self.config.limits.budget)
+            .map_err(|error| CloseReason::Malformed { codec, error })
+    }
+
+    /// Takes a message of `size` bytes.
+    #[inline(always)]
+    fn take_message(
+        &mut self,
+        codec: Codec,
+        kind: Kind,
+        id: MessageId,
+        content: Bytes,
+        size: usize,
+    ) -> Option<Event<X>> {
+        let content = Payload::new(codec.notation(), content, self.scope.clone());
+        match (kind, id) {
+            (Kind::Request, id) => self.handle_request(codec, id, content, size),
+            (Kind::Result, MessageId::Number(id)) => self.handle_answer(id, Ok(content)),
+            (Kind::Failure, MessageId::Number(id)) => self.handle_answer(id, Err(content)),
+            (Kind::Result | Kind::Failure, MessageId::Other(_)) => {
+                self.close_for(CloseReason::UnknownReply)
+            }
+            // mosaik ignores them, aiomas closes.
+            (Kind::Extension(_), _) if self.config.profile == Profile::Mosaik => None,
+            (Kind::Extension(code), _) => self.close_for(CloseReason::UnknownType { code }),
+        }
+    }
+
+    #[cold]
+    fn close_for(&mut self, reason: CloseReason) -> Option<Event<X>> {
+        self.finish(reason);
+        None
+    }
+
+    fn codec_of(&self, payload: &[u8]) -> Result<Codec, CloseReason> {
         if let Negotiate::Fixed(codec @ Codec::Custom(_)) = self.config.negotiate {
             return Ok(codec);
         }
@@ -90,20 +172,26 @@ impl<X> Connection<X> {
             return Err(CloseReason::Malformed { codec: self.codec, error });
         };
         match Codec::recognise(first) {
-            // The usual case needs no look at the list.
             Some(codec) if codec == self.codec || self.config.accepts(codec) => Ok(codec),
             _ => Err(CloseReason::CodecNotAccepted { first }),
         }
     }
 
-    fn handle_request(&mut self, codec: Codec, id: MessageId, content: Payload, size: usize) {
+    #[inline(always)]
+    fn handle_request(
+        &mut self,
+        codec: Codec,
+        id: MessageId,
+        content: Payload,
+        size: usize,
+    ) -> Option<Event<X>> {
         if self.side == Side::Listener {
             if self.stats.frames_in == 1
                 && self.config.answer_hello
                 && let Some(question) = Hello::parse_question(&content)
             {
                 self.answer_hello(codec, id, &question);
-                return;
+                return None;
             }
             if self.follows {
                 self.codec = codec;
@@ -115,20 +203,20 @@ impl<X> Connection<X> {
             State::Draining { answers: true, .. } => {
                 let closing = RemoteError::new("ConnectionError", "the peer is shutting down");
                 self.send_failure(&token, &closing);
-                return;
+                return None;
             }
-            State::Draining { .. } | State::Closed => return,
+            State::Draining { .. } | State::Closed => return None,
         }
         let limits = &self.config.limits;
         if self.calls_in >= limits.max_calls_in
             || size > limits.max_input_bytes.saturating_sub(self.input_bytes)
         {
             self.refuse_request(&token);
-            return;
+            return None;
         }
         self.calls_in += 1;
         self.input_bytes += size;
-        self.events.push_back(Event::Request(Request { token, content }));
+        Some(Event::Request(Request { token, content }))
     }
 
     #[cold]
@@ -141,31 +229,32 @@ impl<X> Connection<X> {
         self.send_failure(token, &RemoteError::new("OverloadedError", text));
     }
 
-    fn handle_answer(&mut self, id: u64, kind: Kind, content: Payload) -> Result<(), CloseReason> {
-        let failed = kind == Kind::Failure;
+    /// Takes the result, or the failure, of the call `id`.
+    #[inline(always)]
+    fn handle_answer(&mut self, id: u64, answer: Result<Payload, Payload>) -> Option<Event<X>> {
         if let State::Opening { hello, .. } = self.state
             && hello == id
         {
-            self.handle_hello_answer((!failed).then_some(&content));
-            return Ok(());
+            self.handle_hello_answer(answer.as_ref().ok());
+            return None;
         }
         let Some(ctx) = self.pending.remove(id) else {
-            if !self.pending.was_used(id) {
-                return Err(CloseReason::UnknownReply);
-            }
-            // aiomas closes the connection here, and with it all other calls of a client that has
-            // merely lost patience.
-            self.stats.late_answers += 1;
-            return Ok(());
+            return self.handle_late_answer(id);
         };
-        let result = if failed {
-            Err(CallError::Remote(RemoteError::from_payload(&content)))
-        } else {
-            Ok(content)
-        };
-        self.events.push_back(Event::Answer { id: CallId(id), ctx, result });
-        self.finish_if_drained();
-        Ok(())
+        let result =
+            answer.map_err(|failure| CallError::Remote(RemoteError::from_payload(&failure)));
+        Some(Event::Answer { id: CallId(id), ctx, result })
+    }
+
+    #[cold]
+    fn handle_late_answer(&mut self, id: u64) -> Option<Event<X>> {
+        if !self.pending.was_used(id) {
+            return self.close_for(CloseReason::UnknownReply);
+        }
+        // aiomas closes the connection here, and with it all other calls of a client that has
+        // merely lost patience.
+        self.stats.late_answers += 1;
+        None
     }
 
     /// Sends Hello, if that is what the configuration says.

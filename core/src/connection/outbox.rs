@@ -29,6 +29,20 @@ impl Transmit {
         &self.buffer[self.at..end]
     }
 
+    /// Advances to the end of the next body at most, and says how far is left to go.
+    fn advance_to_body(&mut self, count: usize) -> usize {
+        let head = self.head().len();
+        self.at += count.min(head);
+        let Some(left) = count.checked_sub(head) else { return 0 };
+        match self.bodies.front_mut() {
+            Some((_, body)) if left < body.len() => {
+                body.advance(left);
+                0
+            }
+            _ => left - self.bodies.pop_front().map_or(0, |(_, body)| body.len()),
+        }
+    }
+
     fn len(&self) -> usize {
         self.buffer.len() - self.at + self.bodies.iter().map(|(_, body)| body.len()).sum::<usize>()
     }
@@ -43,7 +57,11 @@ impl Buf for Transmit {
         self.at < self.buffer.len() || !self.bodies.is_empty()
     }
 
+    #[inline]
     fn chunk(&self) -> &[u8] {
+        if self.bodies.is_empty() {
+            return &self.buffer[self.at..];
+        }
         match (self.head(), self.bodies.front()) {
             ([], Some((_, body))) => body,
             (head, _) => head,
@@ -69,21 +87,16 @@ impl Buf for Transmit {
         count
     }
 
+    #[inline]
     fn advance(&mut self, mut count: usize) {
-        loop {
-            let head = self.head().len();
-            let step = count.min(head);
-            self.at += step;
-            count -= step;
-            let Some((_, body)) = self.bodies.front_mut().filter(|_| step == head) else { break };
-            if count < body.len() {
-                body.advance(count);
+        while !self.bodies.is_empty() {
+            count = self.advance_to_body(count);
+            if count == 0 {
                 return;
             }
-            count -= body.len();
-            self.bodies.pop_front();
         }
-        assert!(count == 0, "advanced beyond the end of a Transmit");
+        assert!(count <= self.buffer.len() - self.at, "advanced beyond the end of a Transmit");
+        self.at += count;
     }
 }
 
@@ -134,6 +147,7 @@ impl Outbox {
     }
 
     /// Puts an encoded body and the envelope's `tail` into the frame that is being written.
+    #[inline]
     pub(super) fn put(&mut self, body: &Body, tail: &[u8]) {
         match body.shared() {
             Some(body) if body.len() >= LARGE => {
@@ -142,7 +156,9 @@ impl Outbox {
             }
             _ => self.queue.buffer.extend_from_slice(body.bytes()),
         }
-        self.queue.buffer.extend_from_slice(tail);
+        if !tail.is_empty() {
+            self.queue.buffer.extend_from_slice(tail);
+        }
     }
 
     /// Takes back the frame that begins at `start`.
@@ -158,8 +174,11 @@ impl Outbox {
         }
         self.in_transit = self.held();
         self.bodies = 0;
-        std::mem::swap(&mut self.queue, transmit);
-        self.queue.at = 0;
+        std::mem::swap(&mut self.queue.buffer, &mut transmit.buffer);
+        transmit.at = 0;
+        if !self.queue.bodies.is_empty() {
+            std::mem::swap(&mut self.queue.bodies, &mut transmit.bodies);
+        }
         if self.queue.buffer.capacity() > KEPT {
             self.queue.buffer = Vec::new();
         } else {

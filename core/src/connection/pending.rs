@@ -116,11 +116,12 @@ impl<X> Pending<X> {
         self.len += 1;
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, id: u64) -> Option<X> {
         self.take(id).map(|slot| slot.ctx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, id: u64) -> Option<Slot<X>> {
         let place = self.place(id);
         let slot = self.slots.get_mut(place)?.take_if(|slot| slot.id == id)?;
@@ -212,6 +213,7 @@ impl<X> Pending<X> {
         })
     }
 
+    #[inline(never)]
     fn unlink(&mut self, list: u8, prev: Option<u64>, next: Option<u64>) {
         let mut next_at = None;
         if let Some(Due::Listed { at, prev: back, .. }) =

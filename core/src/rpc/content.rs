@@ -1,12 +1,10 @@
 //! The content of a request: `[path, args, kwargs]`.
 
-use std::borrow::Cow;
-
 use bytes::BufMut;
 use serde::Serialize;
 
-use super::Arguments;
 use super::plain::PlainCall;
+use super::{Arguments, Path};
 use crate::wire::codec::{self, Cursor, Item};
 use crate::wire::{Body, Budget, CodecError, Notation, Payload, RemoteError, Scope};
 
@@ -15,7 +13,7 @@ use crate::wire::{Body, Budget, CodecError, Notation, Payload, RemoteError, Scop
 #[non_exhaustive]
 pub struct Request<'a> {
     /// Which function is called.
-    pub path: Cow<'a, str>,
+    pub path: Path<'a>,
     /// What with.
     pub arguments: Arguments<'a>,
 }
@@ -56,11 +54,10 @@ impl<'a> Request<'a> {
     pub fn parse(payload: &'a Payload) -> Result<Self, RequestError> {
         let (notation, bytes) = (payload.notation(), payload.bytes());
         let plain = PlainCall::find(notation, bytes, payload.scope().budget());
-        // A path that is no UTF-8 is not plain.
         if let Some(call) = plain
-            && let Ok(path) = str::from_utf8(&bytes[call.path.clone()])
+            && let Some(path) = Path::ascii(&bytes[call.path.clone()])
         {
-            return Ok(Self { path: path.into(), arguments: Arguments::of_plain(payload, &call) });
+            return Ok(Self { path, arguments: Arguments::of_plain(payload, &call) });
         }
         Self::parse_any(payload)
     }
@@ -77,7 +74,7 @@ impl<'a> Request<'a> {
         if cursor.peek()? != Item::Str {
             return Err(RequestError::PathNotString);
         }
-        let path = cursor.str()?;
+        let path = cursor.str()?.into();
         if !cursor.next(&mut triple)? {
             return Err(RequestError::NotATriple);
         }
@@ -123,6 +120,7 @@ pub fn encode_call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
 
 type Written = Result<(), CodecError>;
 
+#[inline]
 fn write_triple(
     notation: Notation,
     out: &mut Vec<u8>,
@@ -130,17 +128,20 @@ fn write_triple(
     args: impl FnOnce(&mut Vec<u8>) -> Written,
     kwargs: impl FnOnce(&mut Vec<u8>) -> Written,
 ) -> Written {
-    let (open, comma, close): (&[u8], &[u8], &[u8]) = match notation {
-        Notation::Json => (b"[", b", ", b"]"),
-        Notation::MsgPack => (b"\x93", b"", b""),
-    };
-    out.put_slice(open);
+    let json = notation == Notation::Json;
+    out.push(if json { b'[' } else { 0x93 });
     path(out)?;
-    out.put_slice(comma);
+    if json {
+        out.put_slice(b", ");
+    }
     args(out)?;
-    out.put_slice(comma);
+    if json {
+        out.put_slice(b", ");
+    }
     kwargs(out)?;
-    out.put_slice(close);
+    if json {
+        out.push(b']');
+    }
     Ok(())
 }
 
@@ -169,6 +170,7 @@ const KWARGS: Collection = Collection {
     wrong: "keyword arguments are a map or a struct",
 };
 
+#[inline(always)]
 fn write_collection<T: Serialize + ?Sized>(
     notation: Notation,
     budget: Budget,

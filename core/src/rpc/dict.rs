@@ -27,7 +27,8 @@ use super::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
 /// ```
 pub struct ServiceDict<L> {
     type_name: String,
-    /// In the order of their names.
+    /// The shortest names first, as it takes no look at the bytes to tell names of different lengths
+    /// apart.
     entries: Vec<(Box<str>, Entry<L>)>,
 }
 
@@ -101,7 +102,7 @@ impl<L> ServiceDict<L> {
     }
 
     fn entry(mut self, name: String, entry: Entry<L>) -> Self {
-        match self.position(&name) {
+        match self.position(name.as_bytes()) {
             Ok(at) => self.entries[at].1 = entry,
             Err(at) => self.entries.insert(at, (name.into(), entry)),
         }
@@ -109,11 +110,16 @@ impl<L> ServiceDict<L> {
     }
 
     /// Where `name` is, or belongs.
-    fn position(&self, name: &str) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(entry, _)| (**entry).cmp(name))
+    #[inline]
+    fn position(&self, name: &[u8]) -> Result<usize, usize> {
+        self.entries.binary_search_by(|(entry, _)| {
+            let entry = entry.as_bytes();
+            entry.len().cmp(&name.len()).then_with(|| entry.cmp(name))
+        })
     }
 
-    fn get(&self, name: &str) -> Option<&Entry<L>> {
+    #[inline]
+    fn get(&self, name: &[u8]) -> Option<&Entry<L>> {
         self.position(name).ok().map(|at| &self.entries[at].1)
     }
 }
@@ -124,20 +130,28 @@ impl<L> Service<L> for ServiceDict<L> {
     }
 
     fn service(&self, name: &str) -> Option<&dyn Service<L>> {
-        match self.get(name)? {
-            Entry::Service(service) => Some(&**service),
-            Entry::Method(_) | Entry::Hidden => None,
-        }
+        self.service_bytes(name.as_bytes())
     }
 
     fn access(&self, method: &str) -> Option<Access> {
-        match self.get(method)? {
+        match self.get(method.as_bytes())? {
             Entry::Method(_) => Some(Access::Shared),
             Entry::Service(_) | Entry::Hidden => None,
         }
     }
 
     fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
+        self.call_bytes(method.as_bytes(), arguments, caller)
+    }
+
+    fn service_bytes(&self, name: &[u8]) -> Option<&dyn Service<L>> {
+        match self.get(name)? {
+            Entry::Service(service) => Some(&**service),
+            Entry::Method(_) | Entry::Hidden => None,
+        }
+    }
+
+    fn call_bytes(&self, method: &[u8], arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
         match self.get(method) {
             Some(Entry::Method(method)) => method(arguments, caller),
             Some(Entry::Hidden) => Outcome::NotExposed,

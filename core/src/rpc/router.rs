@@ -12,19 +12,20 @@ pub fn resolve<'s, 'p, L>(
     root: &'s dyn Service<L>,
     path: &'p str,
 ) -> Result<(&'s dyn Service<L>, &'p str), RemoteError> {
-    resolve_at(root, path, 0)
+    let (service, name) = resolve_at(root, path.as_bytes(), 0)?;
+    Ok((service, &path[path.len() - name.len()..]))
 }
 
+#[inline]
 fn resolve_at<'s, 'p, L>(
     service: &'s dyn Service<L>,
-    path: &'p str,
+    path: &'p [u8],
     start: usize,
-) -> Result<(&'s dyn Service<L>, &'p str), RemoteError> {
+) -> Result<(&'s dyn Service<L>, &'p [u8]), RemoteError> {
     let mut service = service;
     let mut rest = path.get(start..).unwrap_or_default();
     loop {
-        // Names are short: a plain loop beats what `split_once` sets up.
-        let (name, below) = match rest.bytes().position(|byte| byte == b'/') {
+        let (name, below) = match slash(rest) {
             Some(at) => (&rest[..at], Some(&rest[at + 1..])),
             None => (rest, None),
         };
@@ -34,32 +35,60 @@ fn resolve_at<'s, 'p, L>(
         let Some(below) = below else {
             return Ok((service, name));
         };
-        service = match service.service(name) {
+        service = match service.service_bytes(name) {
             Some(service) => service,
-            None if service.access(name).is_some() => return Err(not_found(path, below)),
-            None => return Err(not_found(path, rest)),
+            None => return Err(no_service(service, path, rest, below)),
         };
         rest = below;
     }
 }
 
-/// Calls the function at `path`.
+/// Where the first slash is.
+#[inline]
+fn slash(path: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHEST: u64 = ONES << 7;
+    let mut start = 0;
+    // Names are short, and most of them end within the first word.
+    if let Some(word) = path.first_chunk() {
+        // A byte of zero, the first one at least, is the only one in which the highest bit gets set.
+        let zeros = u64::from_le_bytes(*word) ^ (ONES * b'/' as u64);
+        let found = zeros.wrapping_sub(ONES) & !zeros & HIGHEST;
+        if found != 0 {
+            return Some((found.trailing_zeros() / 8) as usize);
+        }
+        start = word.len();
+    }
+    path[start..].iter().position(|byte| *byte == b'/').map(|at| start + at)
+}
+
+/// Calls the function at `path`, a [`Path`](super::Path) or a string.
 ///
 /// The outcome is never [`NotFound`](Outcome::NotFound) or [`NotExposed`](Outcome::NotExposed): these
 /// have become the failures that aiomas answers with.
 pub fn dispatch<L>(
     root: &dyn Service<L>,
-    path: &str,
+    path: impl AsRef<[u8]>,
     arguments: &Arguments<'_>,
     caller: &Caller,
 ) -> Outcome<L> {
-    dispatch_at(root, path, 0, arguments, caller)
+    call_at(root, path.as_ref(), 0, arguments, caller)
 }
 
 /// Calls the function at `path`, of which the first `start` bytes have led to `service` already.
 pub fn dispatch_at<L>(
     service: &dyn Service<L>,
-    path: &str,
+    path: impl AsRef<[u8]>,
+    start: usize,
+    arguments: &Arguments<'_>,
+    caller: &Caller,
+) -> Outcome<L> {
+    call_at(service, path.as_ref(), start, arguments, caller)
+}
+
+fn call_at<L>(
+    service: &dyn Service<L>,
+    path: &[u8],
     start: usize,
     arguments: &Arguments<'_>,
     caller: &Caller,
@@ -68,29 +97,48 @@ pub fn dispatch_at<L>(
         Ok(found) => found,
         Err(error) => return error.into(),
     };
-    match service.call(name, arguments, caller) {
-        Outcome::NotFound => match service.service(name) {
-            Some(service) => not_callable(service.type_name()).into(),
-            None => not_found(path, name).into(),
-        },
-        Outcome::NotExposed => {
-            RemoteError::lookup(format_args!("\"{}.{name}\" is not exposed", service.type_name()))
-                .into()
-        }
-        answer => answer,
+    let mut outcome = service.call_bytes(name, arguments, caller);
+    match outcome {
+        Outcome::Done(_) | Outcome::Later(_) => {}
+        Outcome::NotFound => outcome = no_function(service, path, name).into(),
+        Outcome::NotExposed => outcome = not_exposed(service.type_name(), name).into(),
     }
+    outcome
+}
+
+/// The first name in `rest`, the end of `path`, is no service; perhaps it is a function, in which there
+/// is nothing.
+#[cold]
+fn no_service<L>(service: &dyn Service<L>, path: &[u8], rest: &[u8], below: &[u8]) -> RemoteError {
+    let name = &rest[..rest.len() - below.len() - 1];
+    let function = str::from_utf8(name).is_ok_and(|name| service.access(name).is_some());
+    not_found(path, if function { below } else { rest })
 }
 
 /// The first name in `rest`, the end of `path`, is not there.
 #[cold]
-fn not_found(path: &str, rest: &str) -> RemoteError {
-    let name = rest.split('/').next().unwrap_or_default();
+fn not_found(path: &[u8], rest: &[u8]) -> RemoteError {
+    let name = &rest[..slash(rest).unwrap_or(rest.len())];
     let parent = &path[..path.len() - rest.len()];
-    let parent = parent.strip_suffix('/').unwrap_or(parent);
+    let parent = parent.strip_suffix(b"/").unwrap_or(parent);
+    let [name, parent] = [name, parent].map(String::from_utf8_lossy);
     RemoteError::lookup(format_args!("Name \"{name}\" not found in \"{parent}\""))
 }
 
 #[cold]
-fn not_callable(type_name: &str) -> RemoteError {
-    RemoteError::type_error(format_args!("'{type_name}' object is not callable"))
+fn not_exposed(type_name: &str, name: &[u8]) -> RemoteError {
+    let name = String::from_utf8_lossy(name);
+    RemoteError::lookup(format_args!("\"{type_name}.{name}\" is not exposed"))
+}
+
+/// The last name of `path` is no function in `service`.
+#[cold]
+fn no_function<L>(service: &dyn Service<L>, path: &[u8], name: &[u8]) -> RemoteError {
+    match service.service_bytes(name) {
+        Some(service) => {
+            let type_name = service.type_name();
+            RemoteError::type_error(format_args!("'{type_name}' object is not callable"))
+        }
+        None => not_found(path, name),
+    }
 }

@@ -54,6 +54,20 @@ pub trait Service<L> {
 
     /// Calls the function `method`.
     fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L>;
+
+    /// As [`service`](Self::service), by the bytes of the name. Services that compare names need not
+    /// look at them as strings; it takes longer than comparing.
+    fn service_bytes(&self, name: &[u8]) -> Option<&dyn Service<L>> {
+        self.service(str::from_utf8(name).ok()?)
+    }
+
+    /// As [`call`](Self::call), by the bytes of the name.
+    fn call_bytes(&self, method: &[u8], arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
+        match str::from_utf8(method) {
+            Ok(method) => self.call(method, arguments, caller),
+            Err(_) => Outcome::NotFound,
+        }
+    }
 }
 
 impl<L, S: Service<L> + ?Sized> Service<L> for Arc<S> {
@@ -71,6 +85,14 @@ impl<L, S: Service<L> + ?Sized> Service<L> for Arc<S> {
 
     fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
         (**self).call(method, arguments, caller)
+    }
+
+    fn service_bytes(&self, name: &[u8]) -> Option<&dyn Service<L>> {
+        (**self).service_bytes(name)
+    }
+
+    fn call_bytes(&self, method: &[u8], arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
+        (**self).call_bytes(method, arguments, caller)
     }
 }
 

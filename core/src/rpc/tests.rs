@@ -102,7 +102,7 @@ mod content {
     fn what_is_no_call_is_refused() {
         let parse = |text: &str| {
             let payload = json_payload(text);
-            Request::parse(&payload).map(|request| request.path.into_owned())
+            Request::parse(&payload).map(|request| request.path.to_string())
         };
         assert_eq!(parse(r#" [ "m\u0061th/mul" , [1], {} ] "#), Ok("math/mul".into()));
         for text in

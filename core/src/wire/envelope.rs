@@ -301,7 +301,28 @@ fn json_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
 }
 
 /// Writes the envelope up to the content, as Python does.
+#[inline]
 pub(crate) fn write_head(notation: Notation, kind: Kind, id: &MessageId, out: &mut Vec<u8>) {
+    match (notation, kind, id) {
+        (Notation::MsgPack, Kind::Request | Kind::Result, MessageId::Number(id)) => {
+            // Most of what is written. Arrays of a known length are copied at once.
+            let code = kind.code() as u8;
+            let [.., a, b, c, d] = id.to_be_bytes();
+            match *id {
+                0..0x80 => out.extend_from_slice(&[0x93, code, d]),
+                0x80..0x100 => out.extend_from_slice(&[0x93, code, 0xcc, d]),
+                0x100..0x1_0000 => out.extend_from_slice(&[0x93, code, 0xcd, c, d]),
+                0x1_0000..0x1_0000_0000 => {
+                    out.extend_from_slice(&[0x93, code, 0xce, a, b, c, d]);
+                }
+                0x1_0000_0000.. => write_any_head(notation, kind, &MessageId::Number(*id), out),
+            }
+        }
+        _ => write_any_head(notation, kind, id, out),
+    }
+}
+
+fn write_any_head(notation: Notation, kind: Kind, id: &MessageId, out: &mut Vec<u8>) {
     match notation {
         Notation::MsgPack => {
             match kind {

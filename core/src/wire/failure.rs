@@ -24,7 +24,11 @@ pub enum Profile {
 /// in, there is a [`kind`](Self::kind), a [`message`](Self::message) and the whole
 /// [`text`](Self::text). They are the peer's words: only `Display` makes them safe to print.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RemoteError {
+pub struct RemoteError(Box<Parts>);
+
+/// Put elsewhere, to keep every `Result` small.
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
     kind: Box<str>,
     message: Box<str>,
     text: Box<str>,
@@ -46,7 +50,11 @@ impl RemoteError {
     pub fn new(kind: impl Into<String>, message: impl Display) -> Self {
         let (kind, message) = (kind.into(), message.to_string());
         let text = traceback_line(&kind, &message);
-        Self { kind: kind.into(), message: message.into(), text: text.into() }
+        Self::of_parts(kind.into(), message.into(), text.into())
+    }
+
+    fn of_parts(kind: Box<str>, message: Box<str>, text: Box<str>) -> Self {
+        Self(Box::new(Parts { kind, message, text }))
     }
 
     /// A `LookupError`: there is no such service or function, or it is not exposed.
@@ -92,8 +100,9 @@ impl RemoteError {
 
     /// Replaces the full text, to send more than the line `Type: message`.
     #[must_use]
-    pub fn with_text(self, text: impl Into<String>) -> Self {
-        Self { text: text.into().into(), ..self }
+    pub fn with_text(mut self, text: impl Into<String>) -> Self {
+        self.0.text = text.into().into();
+        self
     }
 
     /// Reads the content of a failure: aiomas' text, mosaik's list, or anything else, which then is
@@ -116,7 +125,7 @@ impl RemoteError {
                 Err(_) => format!("{:?}", payload.bytes()),
             },
         };
-        Self { kind: Self::UNKNOWN.into(), message: text.as_str().into(), text: text.into() }
+        Self::of_parts(Self::UNKNOWN.into(), text.as_str().into(), text.into())
     }
 
     /// Reads a Python traceback, or its last line.
@@ -128,7 +137,7 @@ impl RemoteError {
             split_line(text.lines().rfind(|line| !line.trim().is_empty())?)
         });
         let (kind, message) = found.unwrap_or_else(|| (Self::UNKNOWN, text.trim_end()));
-        Self { kind: kind.into(), message: message.into(), text: text.into() }
+        Self::of_parts(kind.into(), message.into(), text.into())
     }
 
     /// The same error with no more than about `max` bytes of text. The end of a text is kept: in a
@@ -141,26 +150,26 @@ impl RemoteError {
             text[start.unwrap_or_default()..].into()
         };
         let head = |text: &str| -> Box<str> { text.chars().take(max).collect() };
-        Self { kind: head(&self.kind), message: head(&self.message), text: cut(&self.text) }
+        Self::of_parts(head(self.kind()), head(self.message()), cut(self.text()))
     }
 
     /// The exception's type, as the peer names it: `ValueError`, with a module in front if it is not
     /// one of Python's own.
     #[must_use]
     pub fn kind(&self) -> &str {
-        &self.kind
+        &self.0.kind
     }
 
     /// The exception's message. It may be empty or have several lines.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The full text: usually a traceback.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The content of a failure, for `profile`.
@@ -190,7 +199,7 @@ struct Content<'a> {
 
 impl Serialize for Content<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let RemoteError { kind, message, text } = self.error;
+        let Parts { kind, message, text } = &*self.error.0;
         match self.profile {
             Profile::Aiomas => serializer.serialize_str(text),
             Profile::Mosaik => {
@@ -242,8 +251,9 @@ impl Display for RemoteError {
     /// One line, `ValueError: ohno`. Characters of the peer that a terminal would not just print
     /// (controls, escapes, marks that turn the direction of text) are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let separator = if self.message.is_empty() { "" } else { ": " };
-        for c in self.kind.chars().chain(separator.chars()).chain(self.message.chars()) {
+        let Parts { kind, message, .. } = &*self.0;
+        let separator = if message.is_empty() { "" } else { ": " };
+        for c in kind.chars().chain(separator.chars()).chain(message.chars()) {
             match c {
                 '"' | '\'' | '\\' => write!(f, "{c}")?,
                 _ => write!(f, "{}", c.escape_debug())?,
@@ -256,8 +266,8 @@ impl Display for RemoteError {
 impl fmt::Debug for RemoteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteError")
-            .field("kind", &self.kind)
-            .field("message", &self.message)
+            .field("kind", &self.kind())
+            .field("message", &self.message())
             .finish_non_exhaustive()
     }
 }

@@ -53,6 +53,14 @@ impl Deframer {
     /// [`FrameError::TooLong`] as soon as a header announces more than the limit.
     #[inline(always)]
     pub fn next_frame(&self, input: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+        let Some(length) = self.next_length(input)? else { return Ok(None) };
+        input.advance(HEADER);
+        Ok(Some(input.split_to(length).freeze()))
+    }
+
+    /// How long the payload is of the whole frame that `input` begins with, if it does.
+    #[inline(always)]
+    pub(crate) fn next_length(&self, input: &[u8]) -> Result<Option<usize>, FrameError> {
         let Some(header) = input.first_chunk::<HEADER>() else {
             return Ok(None);
         };
@@ -61,11 +69,6 @@ impl Deframer {
         if length > self.max_frame {
             return Err(FrameError::TooLong { length: announced.into(), limit: self.max_frame });
         }
-        if input.len() - HEADER < length {
-            return Ok(None);
-        }
-        let mut frame = input.split_to(HEADER + length).freeze();
-        frame.advance(HEADER);
-        Ok(Some(frame))
+        Ok((input.len() - HEADER >= length).then_some(length))
     }
 }

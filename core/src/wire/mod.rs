@@ -14,7 +14,7 @@ pub mod typed;
 mod types;
 mod value;
 
-pub(crate) use envelope::{Head, Id, envelope_tail, write_head};
+pub(crate) use envelope::{Head, envelope_tail, write_head};
 
 pub use codec::{Codec, CustomCodec, Notation};
 pub use envelope::{Envelope, Kind, MessageId};

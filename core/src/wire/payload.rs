@@ -89,7 +89,8 @@ enum Encoded {
     Large(Bytes),
 }
 
-const SMALL: usize = 30;
+/// As many as fit beside what tells them from [`Bytes`].
+const SMALL: usize = 23;
 
 thread_local! {
     /// Where bodies are encoded, before their size is known.

@@ -154,20 +154,23 @@ impl Scope {
     /// Runs `f` with this scope as the thread's current one.
     #[inline]
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        /// Puts the outer scope back, also when `f` panics.
+        /// Puts the outer scope back when `f` panics.
         struct Restore<'a> {
             current: &'a Cell<Option<Scope>>,
             outer: Option<Scope>,
         }
         impl Drop for Restore<'_> {
-            #[inline]
+            #[cold]
             fn drop(&mut self) {
                 self.current.set(self.outer.take());
             }
         }
         CURRENT.with(|current| {
-            let _restore = Restore { current, outer: current.replace(Some(self.clone())) };
-            f()
+            let mut restore = Restore { current, outer: current.replace(Some(self.clone())) };
+            let result = f();
+            current.set(restore.outer.take());
+            std::mem::forget(restore);
+            result
         })
     }
 

@@ -65,13 +65,21 @@ impl<'de> Deserializer<'de> {
     }
 
     /// Reads an integer that has been counted.
-    #[inline]
+    #[inline(always)]
     fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
         match self.reader.marker()? {
             number @ 0..=0x7f => {
                 self.reader.at += 1;
                 visitor.visit_u64(number.into())
             }
+            _ => self.other_integer(visitor),
+        }
+    }
+
+    /// Reads an integer that is not just a small natural number.
+    #[inline(never)]
+    fn other_integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
+        match self.reader.marker()? {
             number @ 0xe0..=0xff => {
                 self.reader.at += 1;
                 visitor.visit_i64(i64::from(number as i8))
