@@ -16,7 +16,7 @@ use aiomas_core::clock::timer::TimerQueue;
 use aiomas_core::clock::{Clock, Date, RealClock};
 use aiomas_core::connection::{CallError, CallOptions, Why};
 use aiomas_core::rpc::function::Function;
-use aiomas_core::rpc::{Outcome, Parameter, ServiceDict, Signature};
+use aiomas_core::rpc::{Outcome, ServiceDict};
 use aiomas_core::wire::{Payload, RemoteError, Value};
 use serde::Serialize;
 
@@ -60,14 +60,7 @@ impl LaterFunctions for ServiceDict<Later> {
     where
         F: Function<N, P, Output = Later> + Send + Sync + 'static,
     {
-        let parameters = names.map(Parameter::required);
-        self.method(name, move |arguments, _| {
-            let bound = arguments.bind(&Signature::new(name, &parameters));
-            match bound.and_then(|bound| f.invoke(&bound)) {
-                Ok(later) => Outcome::Later(later),
-                Err(error) => error.into(),
-            }
-        })
+        self.function_with(name, names, f, |later, _| Outcome::Later(later))
     }
 }
 

@@ -8,7 +8,7 @@ use super::service::Identity;
 use super::{Clock, Container, Error, Proxy};
 use crate::agent::AgentUrl;
 use crate::rpc::Caller;
-use crate::wire::Scope;
+use crate::wire::{Codec, Scope};
 
 /// Who calls a method, and where. A method takes it as a parameter that is marked `#[context]`; callers
 /// see nothing of that.
@@ -35,6 +35,22 @@ impl Context {
     #[must_use]
     pub fn remote(&self) -> Proxy {
         Proxy::from_origin(Origin::of(&self.scope), "")
+    }
+
+    /// The codec that the caller writes, and is answered in; `None` for agents of the same container, whose
+    /// calls are not written.
+    #[must_use]
+    pub fn codec(&self) -> Option<Codec> {
+        Origin::of(&self.scope)?.codec()
+    }
+
+    /// The agent whose method this is, as others see it: to be passed on, as `self` is with aiomas.
+    ///
+    /// # Errors
+    /// [`Error::NoContainer`]: the service is no agent.
+    pub fn agent(&self) -> Result<Proxy, Error> {
+        let me = self.me.as_ref().ok_or(Error::NoContainer)?;
+        Ok(Proxy::of_local(me.container.clone(), me.url.clone()))
     }
 
     /// The URL of the agent whose method this is; `None` in a service that is no agent.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use super::container;
 use super::link::Link;
-use crate::wire::Scope;
+use crate::wire::{Codec, Scope};
 
 /// What a driver puts into the scopes of its connections.
 #[derive(Clone, Debug)]
@@ -25,6 +25,14 @@ impl Origin {
     pub(super) fn of_any(origin: &Arc<dyn Any + Send + Sync>) -> Option<&Self> {
         let origin: &(dyn Any + Send + Sync) = &**origin;
         origin.downcast_ref()
+    }
+
+    /// The codec of the connection.
+    pub(super) fn codec(&self) -> Option<Codec> {
+        match self {
+            Self::Link(link) => Some(link.upgrade()?.codec()),
+            Self::Container(_) => None,
+        }
     }
 
     /// The container at which it arrived.

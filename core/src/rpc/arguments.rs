@@ -194,7 +194,7 @@ impl Encoder {
     }
 }
 
-fn encode<T: Serialize + ?Sized>(
+pub(super) fn encode<T: Serialize + ?Sized>(
     notation: Notation,
     scope: &Scope,
     value: &T,

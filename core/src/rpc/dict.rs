@@ -62,16 +62,35 @@ impl<L> ServiceDict<L> {
         F: Function<N, P> + Send + Sync + 'static,
         F::Output: Return<R>,
     {
+        self.function_with(name, parameters, function, |value, arguments| {
+            Outcome::Done(value.answer(arguments.notation(), arguments.scope()))
+        })
+    }
+
+    /// Adds a function with typed parameters as [`function`](Self::function) does, but lets `outcome` make of
+    /// what it returns what becomes of the call: for hosts whose functions answer later in a way of their
+    /// own.
+    #[must_use]
+    pub fn function_with<const N: usize, P, F>(
+        self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        function: F,
+        outcome: impl Fn(F::Output, &Arguments<'_>) -> Outcome<L> + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Function<N, P> + Send + Sync + 'static,
+    {
         let name = name.into();
         let optional = F::optional();
         let parameters: [Parameter; N] =
             std::array::from_fn(|i| Parameter { name: parameters[i], required: !optional[i] });
         self.method(name.clone(), move |arguments, _| {
-            let answer = arguments
-                .bind(&Signature::new(&name, &parameters))
-                .and_then(|bound| function.invoke(&bound))
-                .and_then(|value| value.answer(arguments));
-            Outcome::Done(answer)
+            let bound = arguments.bind(&Signature::new(&name, &parameters));
+            match bound.and_then(|bound| function.invoke(&bound)) {
+                Ok(value) => outcome(value, arguments),
+                Err(error) => error.into(),
+            }
         })
     }
 

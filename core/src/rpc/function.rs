@@ -5,9 +5,10 @@ use std::fmt::Display;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Bound;
+use super::arguments::encode;
 use super::binding::absent;
-use super::{Arguments, Bound};
-use crate::wire::{Body, RemoteError};
+use crate::wire::{Body, Notation, RemoteError, Scope};
 
 /// A function or closure of up to eight parameters that can be decoded. `P` is the tuple of their
 /// types.
@@ -81,11 +82,11 @@ function!(8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 ///     });
 /// ```
 pub trait Return<Kind> {
-    /// Encodes the answer to a call with these arguments.
+    /// Encodes the answer to a call.
     ///
     /// # Errors
     /// The function's own, or a `SerializationError`.
-    fn answer(self, arguments: &Arguments<'_>) -> Result<Body, RemoteError>;
+    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError>;
 }
 
 /// The return type is a value.
@@ -97,13 +98,13 @@ pub enum Plain {}
 pub enum Fallible {}
 
 impl<T: Serialize> Return<Plain> for T {
-    fn answer(self, arguments: &Arguments<'_>) -> Result<Body, RemoteError> {
-        arguments.encode(&self)
+    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError> {
+        encode(notation, scope, &self)
     }
 }
 
 impl<T: Serialize, E: Display + 'static> Return<Fallible> for Result<T, E> {
-    fn answer(self, arguments: &Arguments<'_>) -> Result<Body, RemoteError> {
-        self.map_err(RemoteError::from_error).and_then(|value| arguments.encode(&value))
+    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError> {
+        self.map_err(RemoteError::from_error).and_then(|value| encode(notation, scope, &value))
     }
 }

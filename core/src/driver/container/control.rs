@@ -211,7 +211,7 @@ impl Inner {
             control.next_conn
         };
         let config = LinkConfig {
-            connection: self.config.clone(),
+            connection: lock(&self.config).clone(),
             side,
             id,
             closes_unused: false,

@@ -45,7 +45,7 @@ impl Inner {
         if let Err(error) = encode(LOCAL, &self.local_scope, &mut content) {
             return LocalCall::Ended(Some(Err(Why::Codec(error).into())));
         }
-        let limit = self.config.limits.max_calls_in;
+        let limit = self.max_local_calls;
         if self.local_calls.load(Ordering::Relaxed) >= limit {
             return LocalCall::Ended(Some(Err(Why::TooManyCalls { limit }.into())));
         }

@@ -28,7 +28,7 @@ use super::lock::lock;
 use super::service::{Agent, Identity, Resident};
 use super::{Error, Proxy};
 use crate::agent::{Address, AgentUrl};
-use crate::connection::{Close, Config};
+use crate::connection::{Close, Config, Negotiate};
 use crate::rpc::Outcome;
 use crate::wire::{Notation, RemoteError, Scope};
 use control::Control;
@@ -55,7 +55,8 @@ pub(in crate::driver) struct Inner {
     this: Weak<Self>,
     host: Arc<dyn Host>,
     address: Address,
-    config: Arc<Config>,
+    /// Of the next connection.
+    config: Mutex<Arc<Config>>,
     clock: Clock,
     local_scope: Scope,
     max_mailbox: u32,
@@ -63,6 +64,7 @@ pub(in crate::driver) struct Inner {
     drain: Duration,
     /// Calls between our own agents that have not ended.
     local_calls: AtomicUsize,
+    max_local_calls: usize,
     /// Handles.
     users: AtomicUsize,
     control: Mutex<Control>,
@@ -87,6 +89,15 @@ impl Container {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// Tells how connections that are opened from now on agree on a codec. For containers whose peers do not
+    /// all speak the same one.
+    pub fn set_negotiate(&self, negotiate: Negotiate) {
+        let mut config = lock(&self.0.config);
+        if config.negotiate != negotiate {
+            Arc::make_mut(&mut config).negotiate = negotiate;
+        }
     }
 
     /// Lets an agent live here. Its id is the next number, as in aiomas.

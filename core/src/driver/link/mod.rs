@@ -22,7 +22,7 @@ use crate::connection::{
     Stats, Why,
 };
 use crate::rpc::{Caller, Outcome};
-use crate::wire::{Body, CodecError, Notation, Payload, RemoteError, Scope};
+use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope};
 pub(super) use slots::SlotKey;
 use slots::Slots;
 pub(super) use task::Task;
@@ -168,6 +168,10 @@ impl Link {
         } else {
             Notation::MsgPack
         }
+    }
+
+    pub(super) fn codec(&self) -> Codec {
+        lock(&self.state).connection.codec()
     }
 
     /// What content has to be encoded against.
