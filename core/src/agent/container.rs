@@ -143,6 +143,11 @@ impl<X, S: Clone> Container<X, S> {
         self.agents.get(aid).map(|agent| &agent.service)
     }
 
+    /// As [`agent`](Self::agent), by the number that is the agent's id.
+    pub(super) fn numbered(&self, number: u64) -> Option<&S> {
+        self.agents.numbered(number).map(|agent| &agent.service)
+    }
+
     /// The name of the agent's type: what to answer to a peer that calls `validate_aid`.
     #[must_use]
     pub fn validate_aid(&self, aid: &str) -> Option<&str> {

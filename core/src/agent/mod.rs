@@ -11,7 +11,7 @@ mod event;
 mod id;
 mod mailbox;
 mod node;
-mod registry;
+pub(crate) mod registry;
 pub(crate) mod root;
 mod validate;
 mod waiters;

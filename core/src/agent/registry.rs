@@ -38,12 +38,16 @@ impl<S> Registry<S> {
     }
 
     pub(super) fn get(&self, aid: &str) -> Option<&Agent<S>> {
-        self.agents.get(&number(aid)?)
+        self.numbered(number(aid)?)
+    }
+
+    pub(super) fn numbered(&self, number: u64) -> Option<&Agent<S>> {
+        self.agents.get(&number)
     }
 }
 
 /// The number that is written so; `None` for `01`, `+1` and whatever else is no agent's id.
-fn number(aid: &str) -> Option<u64> {
+pub(crate) fn number(aid: &str) -> Option<u64> {
     let canonical = matches!(aid.as_bytes(), [b'0'] | [b'1'..=b'9', ..]);
     aid.parse().ok().filter(|_| canonical)
 }

@@ -9,23 +9,30 @@ pub(crate) const VALIDATE_AID: &str = "validate_aid";
 
 const AGENTS: &str = "agents";
 
-/// The agent's id in the path of an agent or of a method, and where what follows it begins.
-fn split(path: &str) -> Option<(&str, Option<usize>)> {
-    let rest = path.strip_prefix(AGENTS)?.strip_prefix('/')?;
-    let aid = rest.split_once('/').map_or(rest, |(aid, _)| aid);
-    let end = AGENTS.len() + 1 + aid.len();
-    Some((aid, (end < path.len()).then_some(end + 1)))
+/// The number of the agent whose method this path is of, and where the method begins. Whatever is no
+/// agent's number as we write them is left to [`agent_in_path`].
+#[inline]
+pub(crate) fn split_agent_path(path: &[u8]) -> Option<(u64, usize)> {
+    let start = AGENTS.len() + 1;
+    let rest = path.strip_prefix(AGENTS.as_bytes())?.strip_prefix(b"/")?;
+    let mut number = 0;
+    for (at, byte) in rest.iter().enumerate() {
+        match byte {
+            b'/' if at > 0 => return Some((number, start + at + 1)),
+            // Up to 18 digits there is no overflow, and no leading zero.
+            b'0'..=b'9' if at == 0 || (number > 0 && at < 18) => {
+                number = number * 10 + u64::from(byte - b'0');
+            }
+            _ => return None,
+        }
+    }
+    None
 }
 
-/// The agent whose method this path is of, and where the method begins.
-pub(crate) fn split_agent_path(path: &str) -> Option<(&str, usize)> {
-    let (aid, method) = split(path)?;
-    Some((aid, method?))
-}
-
-/// The agent that a path leads to or through.
+/// The id of the agent that a path leads to or through.
 pub(crate) fn agent_in_path(path: &str) -> Option<&str> {
-    split(path).map(|(aid, _)| aid)
+    let rest = path.strip_prefix(AGENTS)?.strip_prefix('/')?;
+    Some(rest.split_once('/').map_or(rest, |(aid, _)| aid))
 }
 
 /// The root service, as far as one call needs it.
@@ -90,5 +97,32 @@ impl<L> Service<L> for Agents<'_, L> {
 
     fn call(&self, _: &str, _: &Arguments<'_>, _: &Caller) -> Outcome<L> {
         Outcome::NotFound
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_paths_of_agents_methods() {
+        for (path, expected) in [
+            ("agents/0/service", Some((0, 9))),
+            ("agents/17/a/b", Some((17, 10))),
+            ("agents/999999999999999999/x", Some((999_999_999_999_999_999, 26))),
+            ("agents/1000000000000000000/x", None),
+            ("agents/00/x", None),
+            ("agents/01/x", None),
+            ("agents//x", None),
+            ("agents/0", None),
+            ("agents/-1/x", None),
+            ("agent/0/x", None),
+            ("", None),
+        ] {
+            assert_eq!(split_agent_path(path.as_bytes()), expected, "{path}");
+        }
+        assert_eq!(agent_in_path("agents/a/x"), Some("a"));
+        assert_eq!(agent_in_path("agents/0"), Some("0"));
+        assert_eq!(agent_in_path("agents"), None);
     }
 }

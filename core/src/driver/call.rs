@@ -36,6 +36,12 @@ enum State {
         link: Arc<Link>,
         key: SlotKey,
     },
+    /// Whatever is not so common: kept apart so that calls are small.
+    Other(Box<Other>),
+    Ended,
+}
+
+enum Other {
     /// Until there is room.
     Waits {
         link: Arc<Link>,
@@ -43,7 +49,6 @@ enum State {
     },
     Local(LocalCall),
     Failed(Error),
-    Ended,
 }
 
 impl<T> Call<T> {
@@ -51,20 +56,26 @@ impl<T> Call<T> {
         Self { state, result: PhantomData }
     }
 
-    pub(super) fn remote(link: Arc<Link>, attempt: Result<Attempt, Why>) -> Self {
-        Self::new(match attempt {
-            Ok(Attempt::Sent(key)) => State::Sent { link, key },
-            Ok(Attempt::Waits(unsent)) => State::Waits { link, unsent },
-            Err(why) => State::Failed(why.into()),
-        })
+    fn other(other: Other) -> Self {
+        Self::new(State::Other(Box::new(other)))
     }
 
-    pub(super) const fn local(call: LocalCall) -> Self {
-        Self::new(State::Local(call))
+    #[inline]
+    pub(super) fn remote(link: &Arc<Link>, attempt: Result<Attempt, Why>) -> Self {
+        match attempt {
+            Ok(Attempt::Sent(key)) => Self::new(State::Sent { link: link.clone(), key }),
+            Ok(Attempt::Waits(unsent)) => Self::other(Other::Waits { link: link.clone(), unsent }),
+            Err(why) => Self::failed(why.into()),
+        }
     }
 
-    pub(super) const fn failed(error: Error) -> Self {
-        Self::new(State::Failed(error))
+    pub(super) fn local(call: LocalCall) -> Self {
+        Self::other(Other::Local(call))
+    }
+
+    #[cold]
+    pub(super) fn failed(error: Error) -> Self {
+        Self::other(Other::Failed(error))
     }
 
     /// Waits for the answer without decoding it.
@@ -83,18 +94,19 @@ impl<T> Call<T> {
         loop {
             let result = match &mut self.state {
                 State::Sent { link, key } => {
-                    let result = ready!(link.poll_answer(*key, cx));
-                    result.map_err(Error::from)
+                    ready!(link.poll_answer(*key, cx)).map_err(Error::from)
                 }
-                State::Waits { link, unsent } => match ready!(link.poll_send(cx, unsent)) {
-                    Ok(key) => {
-                        self.state = State::Sent { link: link.clone(), key };
-                        continue;
-                    }
-                    Err(why) => Err(why.into()),
+                State::Other(other) => match &mut **other {
+                    Other::Waits { link, unsent } => match ready!(link.poll_send(cx, unsent)) {
+                        Ok(key) => {
+                            self.state = State::Sent { link: link.clone(), key };
+                            continue;
+                        }
+                        Err(why) => Err(why.into()),
+                    },
+                    Other::Local(call) => ready!(call.poll(cx)),
+                    Other::Failed(error) => Err(error.clone()),
                 },
-                State::Local(call) => ready!(call.poll(cx)),
-                State::Failed(error) => Err(error.clone()),
                 // As of any future that is polled after its end, nothing comes.
                 State::Ended => return Poll::Pending,
             };
@@ -117,19 +129,25 @@ impl<T> Drop for Call<T> {
     fn drop(&mut self) {
         match &mut self.state {
             State::Sent { link, key } => link.abandon(*key),
-            State::Waits { link, unsent } => link.give_up_sending(unsent),
-            State::Local(_) | State::Failed(_) | State::Ended => {}
+            State::Other(other) => {
+                if let Other::Waits { link, unsent } = &mut **other {
+                    link.give_up_sending(unsent);
+                }
+            }
+            State::Ended => {}
         }
     }
 }
 
 impl<T> fmt::Debug for Call<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.state {
+        f.write_str(match &self.state {
             State::Sent { .. } => "Call(sent)",
-            State::Waits { .. } => "Call(waits)",
-            State::Local(_) => "Call(local)",
-            State::Failed(_) => "Call(failed)",
+            State::Other(other) => match **other {
+                Other::Waits { .. } => "Call(waits)",
+                Other::Local(_) => "Call(local)",
+                Other::Failed(_) => "Call(failed)",
+            },
             State::Ended => "Call(ended)",
         })
     }

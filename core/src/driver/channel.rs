@@ -181,7 +181,7 @@ impl Channel {
         let attempt = self
             .link
             .call(options, |notation, scope, out| codec::encode(notation, scope, content, out));
-        Call::remote(Arc::clone(&self.link), attempt)
+        Call::remote(&self.link, attempt)
     }
 
     /// The next request of the other side; `None` when there will be no more.

@@ -145,7 +145,7 @@ impl Proxy {
         encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Call<T> {
         match &self.target {
-            Target::Remote(link) => Call::remote(Arc::clone(link), link.call(self.options, encode)),
+            Target::Remote(link) => Call::remote(link, link.call(self.options, encode)),
             Target::Local(container) => match container.upgrade() {
                 Some(container) => Call::local(container.call(self.options, encode)),
                 None => self.no_target("its container is gone"),

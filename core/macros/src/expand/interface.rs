@@ -3,6 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
+use syn::{LitByteStr, LitStr};
+
 use super::{Names, own};
 use crate::model::{Interface, Method, Parameter, Receiver, Role, site};
 
@@ -12,12 +14,12 @@ pub(super) fn implementation(interface: &Interface, names: &Names) -> TokenStrea
     let Interface { ty, methods, hidden, services, .. } = interface;
 
     let exposed = methods.iter().map(|exposed| {
-        let (name, cfg) = (&exposed.name, &exposed.attrs.cfg);
+        let (name, cfg) = (bytes(&exposed.name), &exposed.attrs.cfg);
         let method = method(exposed, k, Answer::Result);
         quote!(#(#cfg)* #name => #method,)
     });
     let hidden = hidden.iter().map(|hidden| {
-        let (name, cfg) = (&hidden.name, &hidden.attrs.cfg);
+        let (name, cfg) = (bytes(&hidden.name), &hidden.attrs.cfg);
         quote!(#(#cfg)* #name => #k::Method::<Self>::Hidden,)
     });
     let services = (!services.is_empty()).then(|| {
@@ -70,7 +72,7 @@ pub(super) fn implementation(interface: &Interface, names: &Names) -> TokenStrea
 
             type Proxy = #proxy;
 
-            fn method(name: &str) -> ::std::option::Option<#k::Method<Self>> {
+            fn method(name: &[u8]) -> ::std::option::Option<#k::Method<Self>> {
                 #table
             }
 
@@ -79,6 +81,11 @@ pub(super) fn implementation(interface: &Interface, names: &Names) -> TokenStrea
             #on_stop
         }
     }
+}
+
+/// Names are compared as bytes, as they come.
+fn bytes(name: &LitStr) -> LitByteStr {
+    LitByteStr::new(name.value().as_bytes(), name.span())
 }
 
 /// `impl Agent for Type`.

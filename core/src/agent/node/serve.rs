@@ -83,7 +83,7 @@ impl<X, L> Node<X, L> {
         };
         let outcome = match &self.serve {
             Serve::Service(root) => rpc::dispatch(&**root, &path, &arguments, &reply.caller()),
-            Serve::Agents | Serve::Content => match self.find_agent(&path) {
+            Serve::Agents | Serve::Content => match self.find_agent(path.as_bytes()) {
                 Some((agent, start)) => {
                     // A method that is not there will be found missing; that needs no turn.
                     let access = agent.service.access(&path[start..]).unwrap_or(Access::Shared);
@@ -114,9 +114,9 @@ impl<X, L> Node<X, L> {
         self.finish(reply, &content, None, outcome);
     }
 
-    fn find_agent(&self, path: &str) -> Option<(Rc<Agent<L>>, usize)> {
-        let (aid, start) = split_agent_path(path)?;
-        Some((self.container.agent(aid)?.clone(), start))
+    fn find_agent(&self, path: &[u8]) -> Option<(Rc<Agent<L>>, usize)> {
+        let (number, start) = split_agent_path(path)?;
+        Some((self.container.numbered(number)?.clone(), start))
     }
 
     /// Lets a call wait for its agent.
@@ -177,6 +177,6 @@ fn call_queued<L>(agent: &Agent<L>, content: &Payload, caller: &Caller) -> Outco
         Ok(request) => request,
         Err(error) => return RemoteError::from(error).into(),
     };
-    let start = split_agent_path(&path).map_or(0, |(_, start)| start);
+    let start = split_agent_path(path.as_bytes()).map_or(0, |(_, start)| start);
     rpc::dispatch_at(&*agent.service, &path, start, &arguments, caller)
 }

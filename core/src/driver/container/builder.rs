@@ -1,6 +1,5 @@
 //! How containers are made.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -103,7 +102,7 @@ impl<R: Runtime> Builder<R> {
                 local_calls: AtomicUsize::new(0),
                 users: AtomicUsize::new(0),
                 control: Mutex::new(Control::new(machine)),
-                agents: RwLock::new(HashMap::new()),
+                agents: RwLock::default(),
                 listening: Mutex::new(None),
             }
         });

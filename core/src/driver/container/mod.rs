@@ -10,6 +10,7 @@ mod serve;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::task::Poll;
@@ -27,6 +28,7 @@ use super::host::Host;
 use super::lock::lock;
 use super::service::{Agent, Identity, Resident};
 use super::{Error, Proxy};
+use crate::agent::registry::number as agent_number;
 use crate::agent::{Address, AgentUrl};
 use crate::connection::{Close, Config, Negotiate};
 use crate::rpc::Outcome;
@@ -198,7 +200,29 @@ impl fmt::Debug for Inner {
     }
 }
 
-type Residents = HashMap<Arc<str>, Arc<dyn Resident>>;
+/// The agents by their numbers, which are their ids.
+type Residents = HashMap<u64, Arc<dyn Resident>, BuildHasherDefault<Spread>>;
+
+/// Spreads numbers that count up over a table. They are ours: no peer chooses them.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio, as usual.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Inner {
     pub(in crate::driver) const fn local_scope(&self) -> &Scope {
@@ -213,8 +237,12 @@ impl Inner {
         self.agents.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    fn numbered(&self, number: u64) -> Option<Arc<dyn Resident>> {
+        self.agents().get(&number).cloned()
+    }
+
     fn agent(&self, aid: &str) -> Option<Arc<dyn Resident>> {
-        self.agents().get(aid).cloned()
+        self.numbered(agent_number(aid)?)
     }
 
     fn spawn<A: Agent>(&self, agent: A) -> Result<AgentUrl, Error> {
@@ -234,13 +262,16 @@ impl Inner {
             lock(&self.control).remove(url.aid());
             return Err(Error::Remote(error));
         }
-        self.agents_mut().insert(url.aid().into(), resident);
+        if let Some(number) = agent_number(url.aid()) {
+            self.agents_mut().insert(number, resident);
+        }
         Ok(url)
     }
 
     fn remove(&self, aid: &str) -> bool {
         lock(&self.control).remove(aid);
-        let Some(resident) = self.agents_mut().remove(aid) else { return false };
+        let resident = agent_number(aid).and_then(|number| self.agents_mut().remove(&number));
+        let Some(resident) = resident else { return false };
         resident
             .desert(&RemoteError::lookup(format_args!("Name \"{aid}\" not found in \"agents\"")));
         // There is nobody to tell of a failure.

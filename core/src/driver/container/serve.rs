@@ -54,9 +54,9 @@ impl Inner {
             Ok(request) => request,
             Err(error) => return RemoteError::from(error).into(),
         };
-        let (path, arguments) = (&*request.path, &request.arguments);
-        if let Some((aid, start)) = split_agent_path(path)
-            && let Some(agent) = self.agent(aid)
+        let (path, arguments) = (&request.path, &request.arguments);
+        if let Some((number, start)) = split_agent_path(path.as_bytes())
+            && let Some(agent) = self.numbered(number)
         {
             return guarded(|| rpc::dispatch_at(&*agent, path, start, arguments, caller));
         }

@@ -39,7 +39,6 @@ pub(super) struct Link {
     scope: Scope,
     /// The scope with the types that Hello has agreed on.
     agreed: OnceLock<Scope>,
-    max_frame: usize,
     /// How many handles there are.
     users: AtomicUsize,
     /// Whether the task lets others run once before it writes calls.
@@ -117,7 +116,6 @@ impl Link {
         let LinkConfig { connection: config, side, id, closes_unused, coalesces, drain } = config;
         let caller = Caller::new(id);
         let caller = if let Some(peer) = peer { caller.with_peer(peer) } else { caller };
-        let max_frame = config.limits.max_frame;
         Arc::new_cyclic(|this: &Weak<Self>| {
             let now = host.now();
             let mut connection = Connection::new(config, side, now);
@@ -140,7 +138,6 @@ impl Link {
                 caller,
                 scope,
                 agreed: OnceLock::new(),
-                max_frame,
                 users: AtomicUsize::new(0),
                 coalesces,
                 closes_unused,

@@ -8,14 +8,13 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
 use super::{Link, State};
 use crate::connection::{CloseReason, Event, ReplyToken, Request, Transmit};
 use crate::driver::lock::lock;
 use crate::driver::runtime::{Timer, Transport};
 use crate::driver::service::Answer;
-use crate::wire::Deframer;
 
 /// How many turns the task takes before it lets others run.
 const BUDGET: u32 = 16;
@@ -30,8 +29,8 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Drives a link. In each turn it
 ///
-/// 1. writes and reads, and cuts what came into frames, without the lock;
-/// 2. takes the lock: gives the frames to the connection, takes its events and output;
+/// 1. writes and reads, without the lock;
+/// 2. takes the lock: gives what came to the connection, takes its events and output;
 /// 3. wakes callers and runs handlers, without the lock;
 /// 4. takes the lock for the answers that are there at once, which join one write.
 ///
@@ -45,7 +44,6 @@ pub(in crate::driver) struct Task<T: Transport, M: Timer> {
 /// What only the task knows.
 struct Stream<T, M> {
     transport: T,
-    deframer: Deframer,
     input: BytesMut,
     /// How much to ask for: doubled when it was all there, halved when there was little.
     read_size: usize,
@@ -67,7 +65,6 @@ struct Stream<T, M> {
     /// When we stop waiting for the stream to end.
     ends: Option<Instant>,
     /// Used again and again.
-    frames: Vec<Bytes>,
     work: Work,
     answers: Vec<(ReplyToken, Answer)>,
 }
@@ -84,8 +81,6 @@ struct Work {
 struct Received {
     end: bool,
     lost: Option<ErrorKind>,
-    /// What is in the input is not the beginning of an acceptable frame.
-    malformed: bool,
 }
 
 enum Turn {
@@ -100,7 +95,6 @@ impl<T: Transport, M: Timer> Unpin for Task<T, M> {}
 impl<T: Transport, M: Timer> Task<T, M> {
     pub(in crate::driver) fn new(link: Arc<Link>, transport: T, timer: M) -> Self {
         let stream = Stream {
-            deframer: Deframer::new(link.max_frame),
             transport,
             input: BytesMut::new(),
             read_size: MIN_READ,
@@ -115,7 +109,6 @@ impl<T: Transport, M: Timer> Task<T, M> {
             closing_told: false,
             closed: None,
             ends: None,
-            frames: Vec::new(),
             work: Work::default(),
             answers: Vec::new(),
         };
@@ -181,7 +174,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         moved
     }
 
-    /// Reads once, and cuts what came into frames. Says whether anything came.
+    /// Reads once. Says whether anything came.
     fn read(&mut self, cx: &mut Context<'_>, received: &mut Received) -> bool {
         if !self.reads {
             return false;
@@ -196,16 +189,6 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             Poll::Ready(Ok(count)) => {
                 if count >= room {
                     self.read_size = (self.read_size * 2).min(MAX_READ);
-                }
-                loop {
-                    match self.deframer.next_frame(&mut self.input) {
-                        Ok(Some(frame)) => self.frames.push(frame),
-                        Ok(None) => break,
-                        Err(_) => {
-                            received.malformed = true;
-                            break;
-                        }
-                    }
                 }
             }
             Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
@@ -223,31 +206,34 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     }
 
     /// Tells the connection what has happened, and takes what follows.
-    fn exchange(&mut self, link: &Link, state: &mut State, now: Instant, received: Received) {
+    fn exchange(&mut self, link: &Link, state: &mut State, now: Instant, mut received: Received) {
         state.now = state.now.max(now);
         let connection = &mut state.connection;
         if self.written > 0 {
             connection.handle_transmitted(now, self.written);
             self.written = 0;
         }
-        for frame in self.frames.drain(..) {
-            connection.handle_frame(now, frame);
-        }
-        if received.malformed {
-            // It comes to the same conclusion.
-            connection.handle_input(now, &mut self.input);
-        }
-        if received.end {
-            connection.handle_eof(now, self.input.len());
-        }
-        if let Some(why) = received.lost {
-            connection.handle_lost(now, why);
-        }
-        if connection.poll_timeout().is_some_and(|at| at <= now) {
-            connection.handle_timeout(now);
-        }
         let mut ended = 0;
-        while let Some(event) = connection.poll_event() {
+        loop {
+            let event = match connection.poll_input(now, &mut self.input) {
+                Some(event) => event,
+                // All frames that had come before are taken.
+                None if std::mem::take(&mut received.end) => {
+                    connection.handle_eof(now, self.input.len());
+                    continue;
+                }
+                None => match received.lost.take() {
+                    Some(why) => {
+                        connection.handle_lost(now, why);
+                        continue;
+                    }
+                    None if connection.poll_timeout().is_some_and(|at| at <= now) => {
+                        connection.handle_timeout(now);
+                        continue;
+                    }
+                    None => break,
+                },
+            };
             match event {
                 Event::Answer { ctx, result, .. } => {
                     ended += 1;

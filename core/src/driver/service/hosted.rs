@@ -1,13 +1,12 @@
 //! A value with exposed methods as a service.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::chain;
 use super::interface::{Interface, Invocation, Later, Method, SharedService};
 use super::mailbox::{Gate, Pass};
 use super::{Identity, Resident};
-use crate::driver::lock::lock;
 use crate::rpc::{Access, Arguments, Caller, Outcome, Request, Service};
 use crate::wire::{Notation, Payload, RemoteError, Scope};
 
@@ -17,55 +16,62 @@ const MAX_WAITING: u32 = 1024;
 /// Serves a value: `&self` methods side by side, `&mut self` ones alone, and all of them starting in the
 /// order in which they were called.
 pub(in crate::driver) struct Hosted<T> {
-    value: Arc<Value<T>>,
+    gate: Arc<Gate<T>>,
     services: Vec<(&'static str, SharedService)>,
     me: Option<Arc<Identity>>,
-}
-
-struct Value<T> {
-    gate: Gate,
-    /// Taken out by whoever has it for himself; others share it.
-    value: Mutex<Option<Arc<T>>>,
 }
 
 impl<T: Interface> Hosted<T> {
     pub(in crate::driver) fn new(value: T, me: Option<Arc<Identity>>) -> Self {
         let max_waiting = me.as_ref().map_or(MAX_WAITING, |me| me.max_mailbox);
-        Self {
-            services: value.services(),
-            value: Arc::new(Value {
-                gate: Gate::new(max_waiting),
-                value: Mutex::new(Some(Arc::new(value))),
-            }),
-            me,
-        }
+        Self { services: value.services(), gate: Arc::new(Gate::new(value, max_waiting)), me }
     }
 
     /// Calls a method, now or when its turn has come.
+    #[inline]
     fn run(
         &self,
         method: Method<T>,
-        name: &str,
+        name: &[u8],
         arguments: &Arguments<'_>,
         caller: &Caller,
     ) -> Outcome<Later> {
         let Some(access) = method.access() else { return Outcome::NotExposed };
-        if self.value.gate.try_enter(access) {
-            let guard = Guard::new(self.value.clone(), access);
-            return guard.run(method, &Invocation::new(arguments, caller, self.me.as_ref()));
-        }
-        if chain::contains(self.value.id()) {
-            return RemoteError::new("DeadlockError", self.deadlock(name)).into();
-        }
-        let pass = match Gate::wait(&self.value.gate, access) {
-            Ok(pass) => pass,
-            Err(waiting) => {
-                let text =
-                    format!("{waiting} calls wait for {} already (`max_mailbox`)", self.describe());
-                return RemoteError::new("OverloadedError", text).into();
+        match self.gate.try_enter(access) {
+            Some(value) => {
+                let guard = Guard { gate: &*self.gate, access, value: Some(value) };
+                let invocation = Invocation::new(arguments, caller, self.me.as_ref());
+                guard.run(method, &invocation, || self.gate.clone())
             }
-        };
-        Outcome::Later(self.later(method, access, pass, arguments.to_payload(), caller.clone()))
+            None => self.wait(method, access, name, arguments, caller),
+        }
+    }
+
+    /// Lets a call wait for its turn.
+    #[cold]
+    fn wait(
+        &self,
+        method: Method<T>,
+        access: Access,
+        name: &[u8],
+        arguments: &Arguments<'_>,
+        caller: &Caller,
+    ) -> Outcome<Later> {
+        if chain::contains(self.id()) {
+            let text = self.deadlock(&String::from_utf8_lossy(name));
+            return RemoteError::new("DeadlockError", text).into();
+        }
+        match self.gate.wait(access) {
+            Ok(pass) => {
+                let (content, caller) = (arguments.to_payload(), caller.clone());
+                Outcome::Later(self.later(method, access, pass, content, caller))
+            }
+            Err(waiting) => {
+                let who = self.describe();
+                let text = format!("{waiting} calls wait for {who} already (`max_mailbox`)");
+                RemoteError::new("OverloadedError", text).into()
+            }
+        }
     }
 
     /// Waits for the turn of a call, and then runs it.
@@ -73,19 +79,20 @@ impl<T: Interface> Hosted<T> {
         &self,
         method: Method<T>,
         access: Access,
-        pass: Pass,
+        pass: Pass<T>,
         content: Payload,
         caller: Caller,
     ) -> Later {
-        let (value, me) = (self.value.clone(), self.me.clone());
+        let (gate, me) = (self.gate.clone(), self.me.clone());
         Box::pin(async move {
-            let started = pass.wait(&value.gate).await?;
-            let guard = Guard::new(value, access);
-            // It was parsed before, so it is a request.
-            let request = Request::parse(&content)?;
-            let invocation = Invocation::new(&request.arguments, &caller, me.as_ref());
-            let outcome = guard.run(method, &invocation);
-            drop(request);
+            let (value, started) = pass.wait().await?;
+            let outcome = {
+                let guard = Guard { gate: &*gate, access, value };
+                // It was parsed before, so it is a request.
+                let request = Request::parse(&content)?;
+                let invocation = Invocation::new(&request.arguments, &caller, me.as_ref());
+                guard.run(method, &invocation, || gate.clone())
+            };
             match outcome {
                 Outcome::Done(answer) => answer,
                 // The next one may start when this one has, and not before.
@@ -93,6 +100,11 @@ impl<T: Interface> Hosted<T> {
                 Outcome::NotFound | Outcome::NotExposed => Err(RemoteError::lookup("no method")),
             }
         })
+    }
+
+    /// What tells it from others, for as long as it lives.
+    fn id(&self) -> usize {
+        Arc::as_ptr(&self.gate) as usize
     }
 
     fn describe(&self) -> String {
@@ -116,7 +128,9 @@ impl<T: Interface> Hosted<T> {
         let Some(method) = hook else { return Outcome::NotFound };
         let content = Payload::new(Notation::Json, NO_CALL.into(), self.hook_scope());
         match Request::parse(&content) {
-            Ok(request) => self.run(method, name, &request.arguments, &Caller::default()),
+            Ok(request) => {
+                self.run(method, name.as_bytes(), &request.arguments, &Caller::default())
+            }
             Err(error) => RemoteError::from(error).into(),
         }
     }
@@ -141,27 +155,35 @@ impl<T: Interface> Method<T> {
     }
 }
 
-impl<T> Value<T> {
-    fn id(self: &Arc<Self>) -> usize {
-        Arc::as_ptr(self) as usize
-    }
-}
-
 impl<T: Interface> Service<Later> for Hosted<T> {
     fn type_name(&self) -> &str {
         T::TYPE_NAME
     }
 
     fn service(&self, name: &str) -> Option<&dyn Service<Later>> {
-        let (_, service) = self.services.iter().find(|(other, _)| *other == name)?;
-        Some(&**service)
+        self.service_bytes(name.as_bytes())
     }
 
     fn access(&self, method: &str) -> Option<Access> {
-        T::method(method)?.access()
+        T::method(method.as_bytes())?.access()
     }
 
     fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<Later> {
+        self.call_bytes(method.as_bytes(), arguments, caller)
+    }
+
+    fn service_bytes(&self, name: &[u8]) -> Option<&dyn Service<Later>> {
+        let found = self.services.iter().find(|(other, _)| other.as_bytes() == name);
+        found.map(|(_, service)| &**service as &dyn Service<Later>)
+    }
+
+    #[inline]
+    fn call_bytes(
+        &self,
+        method: &[u8],
+        arguments: &Arguments<'_>,
+        caller: &Caller,
+    ) -> Outcome<Later> {
         match T::method(method) {
             Some(found) => self.run(found, method, arguments, caller),
             None => Outcome::NotFound,
@@ -179,62 +201,76 @@ impl<T: Interface> Resident for Hosted<T> {
     }
 
     fn desert(&self, error: &RemoteError) {
-        self.value.gate.desert(error);
+        self.gate.desert(error);
     }
 }
 
 /// The right to run one call, and the value to run it on. Others have their turn when it is dropped.
-struct Guard<T> {
-    of: Arc<Value<T>>,
+struct Guard<T, G: Deref<Target = Gate<T>>> {
+    gate: G,
     access: Access,
     /// Always there, except while it is being dropped.
     value: Option<Arc<T>>,
 }
 
-impl<T: Interface> Guard<T> {
-    /// The call has entered the gate.
-    fn new(of: Arc<Value<T>>, access: Access) -> Self {
-        let value = {
-            let mut value = lock(&of.value);
-            match access {
-                Access::Shared => value.clone(),
-                Access::Exclusive => value.take(),
-            }
-        };
-        Self { of, access, value }
-    }
+/// A guard that goes with a future.
+type OwnGuard<T> = Guard<T, Arc<Gate<T>>>;
 
-    fn run(self, method: Method<T>, invocation: &Invocation<'_>) -> Outcome<Later> {
-        let id = self.of.id();
+impl<T: Interface> Guard<T, &Gate<T>> {
+    #[inline]
+    fn run(
+        mut self,
+        method: Method<T>,
+        invocation: &Invocation<'_>,
+        gate: impl Fn() -> Arc<Gate<T>>,
+    ) -> Outcome<Later> {
         let later = match method {
-            Method::Shared(call) => return Outcome::Done(call(&Shared(self), invocation)),
-            Method::Exclusive(call) => {
-                return Outcome::Done(call(&mut Exclusive(self), invocation));
-            }
-            Method::SharedAsync(call) => call(Shared(self), invocation),
-            Method::ExclusiveAsync(call) => call(Exclusive(self), invocation),
+            Method::Shared(call) => return Outcome::Done(call(self.get(), invocation)),
+            Method::Exclusive(call) => return Outcome::Done(call(self.get_mut(), invocation)),
+            Method::SharedAsync(call) => call(Shared(self.into_own(gate())), invocation),
+            Method::ExclusiveAsync(call) => call(Exclusive(self.into_own(gate())), invocation),
             Method::Hidden => return Outcome::NotExposed,
         };
         match later {
-            Ok(later) => Outcome::Later(chain::link(id, later)),
+            Ok(later) => Outcome::Later(chain::link(Arc::as_ptr(&gate()) as usize, later)),
             Err(error) => error.into(),
+        }
+    }
+
+    fn into_own(mut self, gate: Arc<Gate<T>>) -> OwnGuard<T> {
+        let own = Guard { gate, access: self.access, value: self.value.take() };
+        // The call goes on.
+        std::mem::forget(self);
+        own
+    }
+}
+
+impl<T, G: Deref<Target = Gate<T>>> Guard<T, G> {
+    fn get(&self) -> &T {
+        match &self.value {
+            Some(value) => value,
+            // It is put back before the gate lets the next one in.
+            None => unreachable!("the value is there while a call runs"),
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut T {
+        match self.value.as_mut().and_then(Arc::get_mut) {
+            Some(value) => value,
+            // The gate lets nobody else in, and whoever was in has given the value back.
+            None => unreachable!("an exclusive call has the value for itself"),
         }
     }
 }
 
-impl<T> Drop for Guard<T> {
+impl<T, G: Deref<Target = Gate<T>>> Drop for Guard<T, G> {
     fn drop(&mut self) {
-        // What was shared is given back before anybody can have it for himself.
-        match self.access {
-            Access::Shared => self.value = None,
-            Access::Exclusive => *lock(&self.of.value) = self.value.take(),
-        }
-        self.of.gate.leave(self.access);
+        self.gate.leave(self.access, self.value.take());
     }
 }
 
 /// A value that others call at the same time, for as long as one call lasts.
-pub struct Shared<T: Interface>(Guard<T>);
+pub struct Shared<T: Interface>(OwnGuard<T>);
 
 impl<T: Interface> Deref for Shared<T> {
     type Target = T;
@@ -245,7 +281,7 @@ impl<T: Interface> Deref for Shared<T> {
 }
 
 /// A value that nobody else calls, for as long as one call lasts.
-pub struct Exclusive<T: Interface>(Guard<T>);
+pub struct Exclusive<T: Interface>(OwnGuard<T>);
 
 impl<T: Interface> Deref for Exclusive<T> {
     type Target = T;
@@ -257,21 +293,7 @@ impl<T: Interface> Deref for Exclusive<T> {
 
 impl<T: Interface> DerefMut for Exclusive<T> {
     fn deref_mut(&mut self) -> &mut T {
-        match self.0.value.as_mut().and_then(Arc::get_mut) {
-            Some(value) => value,
-            // The gate lets nobody else in, and whoever was in has given the value back.
-            None => unreachable!("an exclusive call has the value for itself"),
-        }
-    }
-}
-
-impl<T> Guard<T> {
-    fn get(&self) -> &T {
-        match &self.value {
-            Some(value) => value,
-            // It is put back before the gate lets the next one in.
-            None => unreachable!("the value is there while a call runs"),
-        }
+        self.0.get_mut()
     }
 }
 

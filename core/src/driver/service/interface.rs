@@ -36,8 +36,8 @@ pub trait Interface: Sized + Send + Sync + 'static {
     /// What calls these methods from afar.
     type Proxy: From<Proxy>;
 
-    /// The method that callers know as `name`.
-    fn method(name: &str) -> Option<Method<Self>>;
+    /// The method that callers know as `name`, which need not be UTF-8.
+    fn method(name: &[u8]) -> Option<Method<Self>>;
 
     /// The services in this one. Asked for once, when the value is served.
     fn services(&self) -> Vec<(&'static str, SharedService)> {

@@ -1,7 +1,7 @@
 //! Waiting for one's turn: a [`Mailbox`] whose calls are tasks.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use super::{Answer, Later};
@@ -10,9 +10,13 @@ use crate::driver::lock::lock;
 use crate::rpc::Access;
 use crate::wire::RemoteError;
 
-/// What calls have to get through.
-pub(super) struct Gate {
-    mailbox: Arc<Mutex<Mailbox<Arc<Turn>>>>,
+/// What calls have to get through, and the value behind it.
+pub(super) struct Gate<T>(Mutex<Inner<T>>);
+
+struct Inner<T> {
+    mailbox: Mailbox<Arc<Turn>>,
+    /// Taken out by whoever has it for himself; others share it.
+    value: Option<Arc<T>>,
 }
 
 /// The turn of a call that waits.
@@ -32,59 +36,81 @@ enum State {
     GivenUp,
 }
 
-impl Gate {
-    pub(super) fn new(max_waiting: u32) -> Self {
-        Self { mailbox: Arc::new(Mutex::new(Mailbox::new(max_waiting))) }
+impl<T> Gate<T> {
+    pub(super) fn new(value: T, max_waiting: u32) -> Self {
+        let (mailbox, value) = (Mailbox::new(max_waiting), Some(Arc::new(value)));
+        Self(Mutex::new(Inner { mailbox, value }))
     }
 
     /// Lets a call in, if it may start now.
     #[inline]
-    pub(super) fn try_enter(&self, access: Access) -> bool {
-        lock(&self.mailbox).begin(access)
+    pub(super) fn try_enter(&self, access: Access) -> Option<Arc<T>> {
+        let mut inner = lock(&self.0);
+        if inner.mailbox.begin(access) { inner.take(access) } else { None }
+    }
+
+    /// The value for a call whose turn has come.
+    fn enter(&self, access: Access) -> Option<Arc<T>> {
+        lock(&self.0).take(access)
     }
 
     /// Lets a call wait. If too many do so already, their number comes back.
-    pub(super) fn wait(&self, access: Access) -> Result<Pass, usize> {
+    pub(super) fn wait(self: &Arc<Self>, access: Access) -> Result<Pass<T>, usize> {
         let turn = Arc::new(Turn::default());
-        let mut mailbox = lock(&self.mailbox);
-        match mailbox.wait(access, turn.clone()) {
-            Ok(()) => Ok(Pass { turn, access, mailbox: Arc::downgrade(&self.mailbox) }),
-            Err(_) => Err(mailbox.waiting()),
+        let mut inner = lock(&self.0);
+        match inner.mailbox.wait(access, turn.clone()) {
+            Ok(()) => Ok(Pass { turn, access, gate: self.clone() }),
+            Err(_) => Err(inner.mailbox.waiting()),
         }
     }
 
-    /// A call that was let in has ended.
+    /// A call that was let in has ended, and gives the value back.
     #[inline]
-    pub(super) fn leave(&self, access: Access) {
-        leave(&self.mailbox, access);
+    pub(super) fn leave(&self, access: Access, value: Option<Arc<T>>) {
+        let value = match access {
+            Access::Shared => {
+                // What was shared is given back before anybody can have it for himself.
+                drop(value);
+                None
+            }
+            Access::Exclusive => value,
+        };
+        let next = {
+            let mut inner = lock(&self.0);
+            if value.is_some() {
+                inner.value = value;
+            }
+            inner.mailbox.end(access);
+            inner.mailbox.next()
+        };
+        self.start(next);
+    }
+
+    /// Tells a call that its turn has come; the next one is told when that one has started.
+    fn start(&self, next: Option<(Access, Arc<Turn>)>) {
+        if let Some((access, turn)) = next
+            && !turn.set(State::Come)
+        {
+            // Nobody waits for it any more, so it has not taken the value.
+            self.leave(access, None);
+        }
     }
 
     /// Nobody else will be let in.
     pub(super) fn desert(&self, error: &RemoteError) {
-        let waiting = lock(&self.mailbox).take_queue();
+        let waiting = lock(&self.0).mailbox.take_queue();
         for (_, turn) in waiting {
             turn.set(State::Failed(error.clone()));
         }
     }
 }
 
-type Shared = Mutex<Mailbox<Arc<Turn>>>;
-
-fn leave(mailbox: &Shared, access: Access) {
-    let next = {
-        let mut mailbox = lock(mailbox);
-        mailbox.end(access);
-        mailbox.next()
-    };
-    start(mailbox, next);
-}
-
-/// Tells a call that its turn has come; the next one is told when that one has started.
-fn start(mailbox: &Shared, next: Option<(Access, Arc<Turn>)>) {
-    if let Some((access, turn)) = next
-        && !turn.set(State::Come)
-    {
-        leave(mailbox, access);
+impl<T> Inner<T> {
+    fn take(&mut self, access: Access) -> Option<Arc<T>> {
+        match access {
+            Access::Shared => self.value.clone(),
+            Access::Exclusive => self.value.take(),
+        }
     }
 }
 
@@ -118,38 +144,38 @@ impl Turn {
 }
 
 /// A call's place in the queue. Whether or not its turn has come when it is dropped, the others go on.
-pub(super) struct Pass {
+pub(super) struct Pass<T> {
     turn: Arc<Turn>,
     access: Access,
-    mailbox: Weak<Shared>,
+    gate: Arc<Gate<T>>,
 }
 
-impl Pass {
-    /// Waits. The call then has been let in.
-    pub(super) async fn wait(self, gate: &Gate) -> Result<Started, RemoteError> {
-        let started = Started { mailbox: Some(gate.mailbox.clone()) };
+impl<T> Pass<T> {
+    /// Waits. The call then has been let in, with the value.
+    pub(super) async fn wait(self) -> Result<(Option<Arc<T>>, Started<T>), RemoteError> {
         poll_fn(|cx| self.turn.poll(cx)).await?;
+        let value = self.gate.enter(self.access);
         // From here on it is the call's guard that lets the others in.
         *lock(&self.turn.0) = State::New;
-        Ok(started)
+        Ok((value, Started { gate: Some(self.gate.clone()) }))
     }
 }
 
-impl Drop for Pass {
+impl<T> Drop for Pass<T> {
     fn drop(&mut self) {
         let before = std::mem::replace(&mut *lock(&self.turn.0), State::GivenUp);
-        if let (State::Come, Some(mailbox)) = (before, self.mailbox.upgrade()) {
-            leave(&mailbox, self.access);
+        if let State::Come = before {
+            self.gate.leave(self.access, None);
         }
     }
 }
 
 /// A call that is about to start after having waited.
-pub(super) struct Started {
-    mailbox: Option<Arc<Shared>>,
+pub(super) struct Started<T> {
+    gate: Option<Arc<Gate<T>>>,
 }
 
-impl Started {
+impl<T> Started<T> {
     /// Goes on with `later`. The next call that may run beside it is started as soon as it has.
     pub(super) async fn then(mut self, mut later: Later) -> Answer {
         poll_fn(move |cx| {
@@ -161,14 +187,14 @@ impl Started {
     }
 
     fn begin_next(&mut self) {
-        if let Some(mailbox) = self.mailbox.take() {
-            let next = lock(&mailbox).next();
-            start(&mailbox, next);
+        if let Some(gate) = self.gate.take() {
+            let next = lock(&gate.0).mailbox.next();
+            gate.start(next);
         }
     }
 }
 
-impl Drop for Started {
+impl<T> Drop for Started<T> {
     fn drop(&mut self) {
         self.begin_next();
     }
