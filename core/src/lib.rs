@@ -11,8 +11,9 @@
 //! | [`wire`] | frames, envelopes, codecs, values |
 //! | [`connection`] | one byte stream: requests, answers, deadlines, limits, closing |
 //! | [`rpc`] | paths, arguments bound as Python binds them, services, references to services |
-//! | [`agent`] | addresses, the container and its way to other containers, and [`Node`](agent::Node): all of it in one |
+//! | [`agent`](mod@agent) | addresses, the container and its way to other containers, and [`Node`](agent::Node): all of it in one |
 //! | [`clock`] | timers, external clocks, dates |
+//! | `driver` | with the feature of that name: all of it on an async runtime |
 //!
 //! A module knows only those above it. Start with [`agent::Node`] to let agents live in an event loop of your
 //! own (`core/examples/poll_loop.rs` is a complete one), or with [`connection::Connection`] for a single
@@ -106,6 +107,8 @@
 //! # Features
 //!
 //! - `blosc` (on by default): the codec MsgPackBlosc, a Blosc-1 codec in safe Rust.
+//! - `driver`: handles for async runtimes, and the macros `#[agent]` and `#[service]`.
+//!   Applications use an adapter such as `aiomas-tokio`, libraries of agents this.
 //! - `blosc-c`: compress our own data with the C library. No byte of a peer reaches it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

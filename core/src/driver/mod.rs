@@ -1,7 +1,7 @@
 //! The core on an async runtime: one driver for all of them, and the handles that programs use.
 //!
 //! The protocol is in the state machines of [`connection`](crate::connection) and
-//! [`agent`](crate::agent); this module moves their bytes. What it needs of a runtime is in
+//! [`agent`](mod@crate::agent); this module moves their bytes. What it needs of a runtime is in
 //! [`Runtime`], which the adapters implement: `aiomas-tokio` and its siblings. They also fill the runtime
 //! in, so that a program says `rpc::connect(address)`; everything else here knows no runtime, so agents
 //! run on whichever there is.

@@ -22,15 +22,15 @@ pub type Later = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// A service that connections share.
 pub type SharedService = Arc<dyn Service<Later> + Send + Sync>;
 
-/// A type with exposed methods. Implemented by [`#[service]`](crate::service) and
-/// [`#[agent]`](crate::agent).
+/// A type with exposed methods. Implemented by [`#[service]`](macro@crate::service) and
+/// [`#[agent]`](macro@crate::agent).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no exposed methods",
     note = "write `#[service]` or `#[agent]` above an `impl {Self}` block, and `#[expose]` above its methods"
 )]
 pub trait Interface: Sized + Send + Sync + 'static {
-    /// The name of the type, for errors such as `"Root.hidden" is not exposed`, and for
-    /// [`RemoteAgent`](crate::driver::Proxy) names.
+    /// The name of the type: for errors such as `"Root.hidden" is not exposed`, and what a container answers
+    /// to those who ask for an agent.
     const TYPE_NAME: &'static str;
 
     /// What calls these methods from afar.

@@ -37,7 +37,7 @@ impl IntoService for ServiceDict<Later> {
     }
 }
 
-/// Something that can live in a container. Implemented by [`#[agent]`](crate::agent), and for
+/// Something that can live in a container. Implemented by [`#[agent]`](macro@crate::agent), and for
 /// [`ServiceDict`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no agent",
