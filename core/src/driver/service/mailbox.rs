@@ -17,6 +17,8 @@ struct Inner<T> {
     mailbox: Mailbox<Arc<Turn>>,
     /// Taken out by whoever has it for himself; others share it.
     value: Option<Arc<T>>,
+    /// The turn of a call has come that has not started yet. Nobody may overtake it.
+    starting: bool,
 }
 
 /// The turn of a call that waits.
@@ -39,14 +41,14 @@ enum State {
 impl<T> Gate<T> {
     pub(super) fn new(value: T, max_waiting: u32) -> Self {
         let (mailbox, value) = (Mailbox::new(max_waiting), Some(Arc::new(value)));
-        Self(Mutex::new(Inner { mailbox, value }))
+        Self(Mutex::new(Inner { mailbox, value, starting: false }))
     }
 
     /// Lets a call in, if it may start now.
     #[inline]
     pub(super) fn try_enter(&self, access: Access) -> Option<Arc<T>> {
         let mut inner = lock(&self.0);
-        if inner.mailbox.begin(access) { inner.take(access) } else { None }
+        if !inner.starting && inner.mailbox.begin(access) { inner.take(access) } else { None }
     }
 
     /// The value for a call whose turn has come.
@@ -57,11 +59,16 @@ impl<T> Gate<T> {
     /// Lets a call wait. If too many do so already, their number comes back.
     pub(super) fn wait(self: &Arc<Self>, access: Access) -> Result<Pass<T>, usize> {
         let turn = Arc::new(Turn::default());
-        let mut inner = lock(&self.0);
-        match inner.mailbox.wait(access, turn.clone()) {
-            Ok(()) => Ok(Pass { turn, access, gate: self.clone() }),
-            Err(_) => Err(inner.mailbox.waiting()),
-        }
+        let next = {
+            let mut inner = lock(&self.0);
+            if inner.mailbox.wait(access, turn.clone()).is_err() {
+                return Err(inner.mailbox.waiting());
+            }
+            // Whoever was in the way may have left since, and then nobody else would see to it.
+            inner.next()
+        };
+        self.start(next);
+        Ok(Pass { turn, access, gate: self.clone() })
     }
 
     /// A call that was let in has ended, and gives the value back.
@@ -81,7 +88,7 @@ impl<T> Gate<T> {
                 inner.value = value;
             }
             inner.mailbox.end(access);
-            inner.mailbox.next()
+            inner.next()
         };
         self.start(next);
     }
@@ -91,9 +98,24 @@ impl<T> Gate<T> {
         if let Some((access, turn)) = next
             && !turn.set(State::Come)
         {
-            // Nobody waits for it any more, so it has not taken the value.
-            self.leave(access, None);
+            self.skip(access);
         }
+    }
+
+    /// A call whose turn has come does not start, so it has not taken the value.
+    fn skip(&self, access: Access) {
+        lock(&self.0).starting = false;
+        self.leave(access, None);
+    }
+
+    /// A call whose turn has come has started.
+    fn begin_next(&self) {
+        let next = {
+            let mut inner = lock(&self.0);
+            inner.starting = false;
+            inner.next()
+        };
+        self.start(next);
     }
 
     /// Nobody else will be let in.
@@ -106,6 +128,16 @@ impl<T> Gate<T> {
 }
 
 impl<T> Inner<T> {
+    /// Whose turn has come, if nobody is starting.
+    fn next(&mut self) -> Option<(Access, Arc<Turn>)> {
+        if self.starting {
+            return None;
+        }
+        let next = self.mailbox.next();
+        self.starting = next.is_some();
+        next
+    }
+
     fn take(&mut self, access: Access) -> Option<Arc<T>> {
         match access {
             Access::Shared => self.value.clone(),
@@ -165,7 +197,7 @@ impl<T> Drop for Pass<T> {
     fn drop(&mut self) {
         let before = std::mem::replace(&mut *lock(&self.turn.0), State::GivenUp);
         if let State::Come = before {
-            self.gate.leave(self.access, None);
+            self.gate.skip(self.access);
         }
     }
 }
@@ -188,8 +220,7 @@ impl<T> Started<T> {
 
     fn begin_next(&mut self) {
         if let Some(gate) = self.gate.take() {
-            let next = lock(&gate.0).mailbox.next();
-            gate.start(next);
+            gate.begin_next();
         }
     }
 }
@@ -197,5 +228,55 @@ impl<T> Started<T> {
 impl<T> Drop for Started<T> {
     fn drop(&mut self) {
         self.begin_next();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+
+    use super::*;
+
+    fn is_in<T>(pass: Pass<T>) -> bool {
+        let waiting = pin!(pass.wait());
+        waiting.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// On another thread, whoever was in the way may leave before a call has begun to wait.
+    #[test]
+    fn a_call_that_waits_for_nobody_is_let_in() {
+        for access in [Access::Shared, Access::Exclusive] {
+            let gate = Arc::new(Gate::new((), 8));
+            let value = gate.try_enter(Access::Exclusive);
+            assert!(value.is_some() && gate.try_enter(access).is_none());
+            gate.leave(Access::Exclusive, value);
+            let pass = gate.wait(access).unwrap();
+            assert!(is_in(pass));
+        }
+    }
+
+    #[test]
+    fn nobody_overtakes_a_call_whose_turn_has_come() {
+        let gate = Arc::new(Gate::new((), 8));
+        let value = gate.try_enter(Access::Exclusive);
+        let first = gate.wait(Access::Shared).unwrap();
+        gate.leave(Access::Exclusive, value);
+        assert!(gate.try_enter(Access::Shared).is_none(), "the first one has not started");
+        let second = gate.wait(Access::Shared).unwrap();
+        assert!(is_in(first));
+        assert!(is_in(second), "it may run beside the first one");
+    }
+
+    #[test]
+    fn a_turn_that_is_not_taken_goes_to_the_next() {
+        let gate = Arc::new(Gate::new((), 8));
+        let value = gate.try_enter(Access::Exclusive);
+        let passes =
+            [Access::Shared, Access::Exclusive, Access::Shared].map(|a| gate.wait(a).unwrap());
+        gate.leave(Access::Exclusive, value);
+        let [first, second, third] = passes;
+        drop((second, first));
+        assert!(is_in(third));
     }
 }
