@@ -102,7 +102,7 @@ impl<T> Call<T> {
                             self.state = State::Sent { link: link.clone(), key };
                             continue;
                         }
-                        Err(why) => Err(why.into()),
+                        Err(error) => Err(error),
                     },
                     Other::Local(call) => ready!(call.poll(cx)),
                     Other::Failed(error) => Err(error.clone()),

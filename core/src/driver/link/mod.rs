@@ -12,17 +12,19 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::Error;
 use super::container;
 use super::host::Host;
 use super::lock::lock;
 use super::origin::Origin;
+use super::runtime::Timer;
 use super::service::{Answer, Later, poll_guarded, poll_once};
 use crate::connection::{
     CallError, CallOptions, Close, CloseReason, Config, Connection, ReplyToken, Request, Side,
     Stats, Why,
 };
 use crate::rpc::{Caller, Outcome};
-use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope};
+use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope, Value, codec};
 pub(super) use slots::SlotKey;
 use slots::Slots;
 pub(super) use task::Task;
@@ -210,7 +212,7 @@ impl Link {
                 match self.command(|state| state.send(self.now_for(state, options), &body, options))
                 {
                     Err(Why::WrongNotation { .. }) => continue,
-                    Err(why) if why.is_lack_of_room() => return Ok(Attempt::waits(body, options)),
+                    Err(why) if why.is_lack_of_room() => return Ok(self.waits(body, options)),
                     sent => return sent.map(Attempt::Sent),
                 }
             }
@@ -225,7 +227,7 @@ impl Link {
                 Err(Why::WrongNotation { .. }) => SCRATCH.set(content),
                 Err(why) if why.is_lack_of_room() => {
                     let body = Body::from_encoded(notation, content.into());
-                    return Ok(Attempt::waits(body, options));
+                    return Ok(self.waits(body, options));
                 }
                 sent => {
                     SCRATCH.set(content);
@@ -241,25 +243,62 @@ impl Link {
         if options.timeout.is_some() { self.host.now() } else { state.now }
     }
 
+    /// A call that there is no room for. Its time runs while it waits.
+    #[cold]
+    fn waits(&self, body: Body, options: CallOptions) -> Attempt {
+        let deadline = options.timeout.and_then(|after| {
+            let at = self.host.now().checked_add(after)?;
+            let mut timer = self.host.timer();
+            timer.set(at);
+            Some((at, timer))
+        });
+        Attempt::Waits(Unsent { body, options, place: None, deadline })
+    }
+
     /// Tries again to start a call that was refused for lack of room.
     pub(super) fn poll_send(
         &self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         unsent: &mut Unsent,
-    ) -> Poll<Result<SlotKey, Why>> {
-        self.command(|state| {
-            let now = self.now_for(state, unsent.options);
-            match state.send(now, &unsent.body, unsent.options) {
-                Err(why) if why.is_lack_of_room() => {
-                    state.room.wait(&mut unsent.place, cx.waker());
-                    Poll::Pending
+    ) -> Poll<Result<SlotKey, Error>> {
+        loop {
+            let sent = self.command(|state| {
+                let now = self.now_for(state, unsent.options);
+                let left =
+                    unsent.deadline.as_ref().map(|(at, _)| at.saturating_duration_since(now));
+                let options = CallOptions { timeout: left };
+                let sent = state.send(now, &unsent.body, options);
+                match &sent {
+                    Err(why) if why.is_lack_of_room() => {
+                        state.room.wait(&mut unsent.place, cx.waker());
+                    }
+                    _ => {
+                        state.room.leave(&mut unsent.place);
+                    }
                 }
-                sent => {
-                    state.room.leave(&mut unsent.place);
-                    Poll::Ready(sent)
+                sent
+            });
+            match sent {
+                // The codec has changed since it was encoded.
+                Err(Why::WrongNotation { wanted, .. }) => {
+                    let body = &unsent.body;
+                    let value: Value = codec::decode(body.notation(), body.bytes(), self.scope())
+                        .map_err(Why::Codec)?;
+                    let mut content = Vec::new();
+                    codec::encode(wanted, self.scope(), &value, &mut content)
+                        .map_err(Why::Codec)?;
+                    unsent.body = Body::from_encoded(wanted, content.into());
                 }
+                Err(why) if why.is_lack_of_room() => break,
+                sent => return Poll::Ready(sent.map_err(Error::from)),
             }
-        })
+        }
+        let (Some((_, timer)), Some(after)) = (&mut unsent.deadline, unsent.options.timeout) else {
+            return Poll::Pending;
+        };
+        std::task::ready!(timer.poll(cx));
+        self.give_up_sending(unsent);
+        Poll::Ready(Err(Error::TimedOut { after }))
     }
 
     /// A call that waited for room is given up. If its turn had come, another one has it.
@@ -396,17 +435,13 @@ pub(super) enum Attempt {
     Waits(Unsent),
 }
 
-impl Attempt {
-    const fn waits(body: Body, options: CallOptions) -> Self {
-        Self::Waits(Unsent { body, options, place: None })
-    }
-}
-
 /// A call that waits until there is room.
 pub(super) struct Unsent {
     body: Body,
     options: CallOptions,
     place: Option<u64>,
+    /// When it has waited for too long.
+    deadline: Option<(Instant, Box<dyn Timer>)>,
 }
 
 /// The calls that wait until others have ended, or output is written, in order.
