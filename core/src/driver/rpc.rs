@@ -13,7 +13,7 @@ use super::link::{Handler, Link, LinkUser};
 use super::lock::lock;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
-use super::service::{Answer, IntoService, Later, SharedService, guarded};
+use super::service::{Answer, IntoService, Later, SharedService, guarded, undisturbed};
 use super::{Error, Proxy};
 use crate::agent::Address;
 use crate::connection::{Close, CloseReason, ReplyToken, Request, Side};
@@ -113,7 +113,7 @@ impl<R: Runtime> Builder<R> {
                 if let Some(link) = clients.admit(&settings, &stream, &handler) {
                     stream.start(link.clone());
                     if let Some(on_connect) = &on_connect {
-                        on_connect(RpcClient(LinkUser::new(link)));
+                        undisturbed(|| on_connect(RpcClient(LinkUser::new(link))));
                     }
                 }
             }
@@ -198,7 +198,7 @@ impl Clients {
         };
         drop(link);
         if let Some(on_disconnect) = &self.on_disconnect {
-            on_disconnect(id, reason);
+            undisturbed(|| on_disconnect(id, reason));
         }
         waiting.into_iter().for_each(Waker::wake);
     }

@@ -1,8 +1,7 @@
 //! The control plane: dialling, validation, accepting, the end.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -19,6 +18,7 @@ use crate::driver::cancel::cancellable;
 use crate::driver::host::Stream;
 use crate::driver::link::{Link, LinkConfig};
 use crate::driver::lock::lock;
+use crate::driver::service::poll_guarded;
 use crate::driver::{Error, Proxy};
 
 /// What the container's lock guards: the state machine, and what its host keeps for it.
@@ -343,10 +343,9 @@ impl Inner {
         for (aid, resident) in agents {
             let text = format!("Name \"{aid}\" not found in \"agents\"");
             resident.desert(&crate::wire::RemoteError::lookup(text));
-            if let crate::rpc::Outcome::Later(later) = resident.stop() {
-                let mut later = pin!(later);
+            if let crate::rpc::Outcome::Later(mut later) = resident.stop() {
                 // There is nobody to tell of a failure.
-                let _ended = poll_fn(|cx| later.as_mut().poll(cx)).await;
+                let _ended = poll_fn(|cx| poll_guarded(&mut later, cx)).await;
             }
         }
         let waiting = {

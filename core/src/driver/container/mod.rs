@@ -291,7 +291,11 @@ impl Inner {
             Outcome::Later(mut later) => match super::service::poll_once(&mut later) {
                 Poll::Ready(answer) => Some(answer.map(drop)),
                 Poll::Pending => {
-                    self.host.spawn(Box::pin(async move { end(later.await.is_err()) }));
+                    self.host.spawn(Box::pin(async move {
+                        let ended =
+                            poll_fn(|cx| super::service::poll_guarded(&mut later, cx)).await;
+                        end(ended.is_err());
+                    }));
                     None
                 }
             },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::chain;
 use super::interface::{Interface, Invocation, Later, Method, SharedService};
 use super::mailbox::{Gate, Pass};
-use super::{Identity, Resident};
+use super::{Identity, Resident, guarded};
 use crate::rpc::{Access, Arguments, Caller, Outcome, Request, Service};
 use crate::wire::{Notation, Payload, RemoteError, Scope};
 
@@ -129,7 +129,10 @@ impl<T: Interface> Hosted<T> {
         let content = Payload::new(Notation::Json, NO_CALL.into(), self.hook_scope());
         match Request::parse(&content) {
             Ok(request) => {
-                self.run(method, name.as_bytes(), &request.arguments, &Caller::default())
+                let run =
+                    || self.run(method, name.as_bytes(), &request.arguments, &Caller::default());
+                // An agent may remove itself; nobody waits for the hook then.
+                guarded(|| chain::outside(run))
             }
             Err(error) => RemoteError::from(error).into(),
         }

@@ -119,6 +119,11 @@ pub(super) fn guarded(call: impl FnOnce() -> Outcome<Later>) -> Outcome<Later> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| panicked(&*panic).into())
 }
 
+/// Calls user code that nobody waits for. That it panics must not end what goes on behind it.
+pub(super) fn undisturbed(call: impl FnOnce()) {
+    let _panic = catch_unwind(AssertUnwindSafe(call));
+}
+
 /// Polls what comes later for the first time; it need not be told when to go on, for whoever gets it
 /// polls it again.
 pub(super) fn poll_once(later: &mut Later) -> Poll<Answer> {
