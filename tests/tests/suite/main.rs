@@ -5,6 +5,7 @@ mod connection;
 mod contract;
 mod corpus;
 mod dates;
+mod driver;
 mod fleet;
 mod msgpack_oracle;
 mod node;

@@ -1,0 +1,270 @@
+//! Agents: in which order they are called, what they wait for, and how they end.
+
+#![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use aiomas_core::driver::container::{self, Container};
+use aiomas_core::driver::{AgentRef, Context, Proxy};
+use aiomas_core::{agent, wire::RemoteError};
+use aiomas_tests::script::Script;
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// Lets others run once.
+async fn pause() {
+    let mut paused = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+struct Worker {
+    log: Log,
+}
+
+impl Worker {
+    fn note(&self, what: impl Into<String>) {
+        self.log.lock().expect("nobody panics with it").push(what.into());
+    }
+}
+
+#[agent]
+impl Worker {
+    #[expose]
+    async fn alone(&mut self, name: String, #[default] pauses: u32) {
+        self.note(name);
+        for _ in 0..pauses {
+            pause().await;
+        }
+    }
+
+    #[expose]
+    async fn beside(&self, name: String, #[default] pauses: u32) {
+        self.note(name);
+        for _ in 0..pauses {
+            pause().await;
+        }
+    }
+
+    /// Starts something in which it is called itself, and does not wait for it.
+    #[expose]
+    async fn start(&mut self, other: Proxy, me: Proxy) {
+        drop(other.call("report").arg(me).send::<()>());
+    }
+
+    /// Waits, and then calls.
+    #[expose]
+    async fn report(&self, to: Proxy) -> Result<(), RemoteError> {
+        for _ in 0..3 {
+            pause().await;
+        }
+        let reported = to.call("alone").arg("report").send::<()>().await;
+        self.note(format!("{reported:?}"));
+        Ok(())
+    }
+
+    /// Waits for itself.
+    #[expose]
+    async fn circle(&mut self, me: Proxy) -> Result<(), aiomas_core::Error> {
+        me.call("alone").arg("never").send().await
+    }
+
+    #[expose]
+    async fn leave(&mut self, #[context] context: Context) -> Result<bool, aiomas_core::Error> {
+        let aid = context.url().map(|url| url.aid().to_owned()).unwrap_or_default();
+        Ok(context.container()?.remove(&aid))
+    }
+
+    #[on_stop]
+    fn stop(&mut self) {
+        self.note("stop");
+    }
+}
+
+async fn setup(runtime: &Script) -> (Container, AgentRef<Worker>, Log) {
+    let container = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
+    let log = Log::default();
+    let worker = container.spawn(Worker { log: log.clone() }).expect("there is room");
+    (container, worker, log)
+}
+
+fn taken(log: &Log) -> Vec<String> {
+    std::mem::take(&mut log.lock().expect("nobody panics with it"))
+}
+
+#[test]
+fn calls_start_in_the_order_in_which_they_come() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let (container, worker, log) = setup(&runtime).await;
+        let remote: WorkerProxy = worker.proxy();
+        let mut names = Vec::new();
+        let mut calls = Vec::new();
+        for round in 0..20 {
+            let name = format!("{round}");
+            names.push(name.clone());
+            calls.push(match round % 3 {
+                0 => remote.alone(name, Some(2)),
+                _ => remote.beside(name, Some(1)),
+            });
+            if round % 4 == 3 {
+                pause().await;
+            }
+        }
+        for call in calls {
+            assert_eq!(call.await, Ok(()));
+        }
+        assert_eq!(taken(&log), names);
+        container.shutdown().await.expect("never fails");
+        assert_eq!(taken(&log), ["stop"]);
+    });
+    runtime.run();
+    assert_eq!(runtime.tasks(), 0);
+}
+
+/// What was called within a call that has ended waits for nobody but those who are busy now.
+#[test]
+fn waiting_for_another_call_is_no_deadlock() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let (container, worker, log) = setup(&runtime).await;
+        let other = container.spawn(Worker { log: log.clone() }).expect("there is room");
+        let (me, other): (WorkerProxy, WorkerProxy) = (worker.proxy(), other.proxy());
+        let (me, other) = (Proxy::from(me), Proxy::from(other));
+        me.call("start").arg(other.clone()).arg(me.clone()).send::<()>().await.expect("it starts");
+        let busy = me.call("alone").arg("busy").arg(20).send::<()>();
+        busy.await.expect("it ends");
+        other.call("alone").arg("end").send::<()>().await.expect("it ends");
+        assert_eq!(taken(&log), ["busy", "report", "Ok(())", "end"]);
+    });
+}
+
+#[test]
+fn waiting_for_itself_is_a_deadlock() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let (container, worker, _) = setup(&runtime).await;
+        let me: WorkerProxy = worker.proxy();
+        let error = me.circle(me.clone().into()).await.expect_err("it would wait for ever");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "DeadlockError: alone() would wait for itself: Worker('{}') is busy with the call that \
+                 makes it; make it in a task of its own, or expose the methods with `&self`",
+                worker.url()
+            )
+        );
+        drop(container);
+    });
+}
+
+#[test]
+fn an_agent_that_removes_itself_ends_as_others_do() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let (container, worker, log) = setup(&runtime).await;
+        let me: WorkerProxy = worker.proxy();
+        assert_eq!(me.leave().await, Ok(true));
+        assert_eq!(container.agents(), 0);
+        container.shutdown().await.expect("never fails");
+        assert_eq!(taken(&log), ["stop"]);
+    });
+}
+
+struct Fragile {
+    start: bool,
+    stop: bool,
+    later: bool,
+}
+
+#[agent]
+impl Fragile {
+    #[on_start]
+    async fn start(&mut self) {
+        if self.later {
+            pause().await;
+        }
+        assert!(!self.start, "no start");
+    }
+
+    #[expose]
+    fn panics(&mut self) {
+        panic!("at once");
+    }
+
+    #[expose]
+    async fn panics_later(&mut self) {
+        pause().await;
+        panic!("later");
+    }
+
+    #[expose]
+    fn lives(&self) -> bool {
+        true
+    }
+
+    #[on_stop]
+    async fn stop(&mut self) {
+        if self.later {
+            pause().await;
+        }
+        assert!(!self.stop, "no stop");
+    }
+}
+
+#[test]
+fn a_panic_is_a_failure_of_the_call() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let server = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
+        let agent = Fragile { start: false, stop: false, later: false };
+        let agent = server.spawn(agent).expect("it starts");
+        let client = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
+        let afar = client.connect::<FragileProxy>(agent.url().clone()).await.expect("it lives");
+        for remote in [agent.proxy(), afar] {
+            let error = remote.panics().await.expect_err("it panics").to_string();
+            assert_eq!(error, "Panic: at once");
+            let error = remote.panics_later().await.expect_err("it panics").to_string();
+            assert_eq!(error, "Panic: later");
+            assert_eq!(remote.lives().await, Ok(true));
+        }
+    });
+}
+
+/// A container ends, whatever its agents do in their hooks.
+#[test]
+fn a_panic_in_a_hook_ends_nothing_else() {
+    for later in [false, true] {
+        let runtime = Script::default();
+        runtime.block_on(async {
+            let container =
+                container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
+            let spawned = container.spawn(Fragile { start: true, stop: false, later });
+            if later {
+                spawned.expect("it begins");
+                for _ in 0..4 {
+                    pause().await;
+                }
+            } else {
+                let error = spawned.expect_err("it panics").to_string();
+                assert_eq!(error, "Panic: no start");
+            }
+            assert_eq!(container.agents(), 0);
+            for _ in 0..2 {
+                let agent = Fragile { start: false, stop: true, later };
+                container.spawn(agent).expect("it starts");
+            }
+            container.shutdown().await.expect("never fails");
+        });
+        runtime.run();
+        assert_eq!(runtime.tasks(), 0);
+    }
+}

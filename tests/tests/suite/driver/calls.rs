@@ -1,0 +1,204 @@
+//! Calls, and what they wait for.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use aiomas_core::connection::{CallOptions, Close, Config, Negotiate};
+use aiomas_core::driver::Error;
+use aiomas_core::driver::channel::Channel;
+use aiomas_core::wire::Codec;
+use aiomas_tests::script::Script;
+
+use super::pair;
+
+/// Answers the next request with what it asks.
+async fn echo(channel: &Channel) {
+    let request = channel.recv().await.expect("it is open");
+    let number: u32 = request.content().expect("a number");
+    request.reply(&number).expect("it is open");
+}
+
+const fn one_at_a_time(config: &mut Config) {
+    config.limits.max_calls_out = 1;
+}
+
+/// The place of an answer that was taken must be given back once.
+#[test]
+fn answers_go_to_those_who_asked() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let (one, other) = pair(&runtime, |builder| builder).await;
+        for round in 0..3_u32 {
+            let calls: Vec<_> = (0..4).map(|i| one.send::<u32>(&(10 * round + i))).collect();
+            for _ in 0..4 {
+                echo(&other).await;
+            }
+            for (i, call) in (0..4).zip(calls) {
+                assert_eq!(call.await, Ok(10 * round + i));
+            }
+        }
+    });
+}
+
+/// However often the streams say that they are not ready, and however little they move.
+#[test]
+fn calls_end_and_all_is_gone_whatever_the_script() {
+    for seed in 0..50_u8 {
+        let script = (0..2000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 ^ seed);
+        let runtime = Script::new(script).with_capacity(64);
+        let (one, other) = runtime.block_on(pair(&runtime, |builder| builder));
+        runtime.block_on(async {
+            let calls: Vec<_> = (0..20).map(|i| one.send::<u32>(&i)).collect();
+            for _ in 0..20 {
+                echo(&other).await;
+            }
+            for (i, call) in (0..).zip(calls) {
+                assert_eq!(call.await, Ok(i));
+            }
+        });
+        drop((one, other));
+        runtime.run();
+        assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "seed {seed}");
+        assert!(runtime.spins() <= 2, "seed {seed}: {} polls for nothing", runtime.spins());
+    }
+}
+
+/// Two that both write more than the stream holds must go on reading.
+#[test]
+fn large_messages_in_both_directions() {
+    let runtime = Script::default().with_capacity(4096);
+    runtime.block_on(async {
+        let (one, other) = pair(&runtime, |builder| builder.codec(Codec::MsgPack)).await;
+        let large = "x".repeat(8 << 20);
+        let (there, back) = (one.send::<usize>(&large), other.send::<usize>(&large));
+        for channel in [&other, &one] {
+            let request = channel.recv().await.expect("it is open");
+            let content: String = request.content().expect("a text");
+            request.reply(&content.len()).expect("it is open");
+        }
+        assert_eq!((there.await, back.await), (Ok(8 << 20), Ok(8 << 20)));
+    });
+}
+
+#[test]
+fn the_time_of_a_call_runs_while_it_waits_for_room() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let (one, _other) = pair(&runtime, |builder| builder.config(one_at_a_time)).await;
+        let _first = one.send::<u32>(&1);
+        let after = Duration::from_secs(1);
+        let second = one.send_with::<u32>(&2, CallOptions::timeout(after));
+        assert_eq!(second.await, Err(Error::TimedOut { after }));
+    });
+}
+
+/// It was encoded for the old one.
+#[test]
+fn a_call_that_waits_for_room_survives_a_change_of_the_codec() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let offer = vec![Codec::MsgPack];
+        let negotiate = Negotiate::Hello { base: Codec::Json, offer };
+        let (one, other) =
+            pair(&runtime, |builder| builder.config(one_at_a_time).negotiate(negotiate.clone()))
+                .await;
+        let (first, second) = (one.send::<u32>(&1), one.send::<u32>(&2));
+        echo(&other).await;
+        assert_eq!(first.await, Ok(1));
+        let mut second = pin!(second);
+        // It is sent when it is polled.
+        poll_fn(|cx| Poll::Ready(second.as_mut().poll(cx).is_ready())).await;
+        echo(&other).await;
+        assert_eq!(second.await, Ok(2));
+    });
+}
+
+/// Whoever had his turn and does not take it hands it on.
+#[test]
+fn calls_that_wait_for_room_and_are_dropped_lose_no_turn() {
+    for dropped in 0..8_u32 {
+        let runtime = Script::default();
+        let (one, other) =
+            runtime.block_on(pair(&runtime, |builder| builder.config(one_at_a_time)));
+        runtime.block_on(async {
+            let mut calls: Vec<_> = (0..8).map(|i| Some(Box::pin(one.send::<u32>(&i)))).collect();
+            let mut answered = 0;
+            poll_fn(|cx| {
+                for call in calls.iter_mut().flatten() {
+                    assert!(call.as_mut().poll(cx).is_pending());
+                }
+                Poll::Ready(())
+            })
+            .await;
+            calls[dropped as usize] = None;
+            let served = async {
+                loop {
+                    echo(&other).await;
+                }
+            };
+            let mut served = pin!(served);
+            poll_fn(|cx| {
+                assert!(served.as_mut().poll(cx).is_pending());
+                for (number, slot) in (0..).zip(&mut calls) {
+                    if let Some(call) = slot
+                        && let Poll::Ready(result) = call.as_mut().poll(cx)
+                    {
+                        assert_eq!(result, Ok(number));
+                        *slot = None;
+                        answered += 1;
+                    }
+                }
+                if answered == 7 { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        });
+    }
+}
+
+/// A call that is dropped after any number of polls leaves nothing behind, and others alone.
+#[test]
+fn a_call_is_dropped_at_every_point() {
+    for polls in 0..6 {
+        let runtime = Script::new([0, 5, 9, 0, 1, 0, 2, 0]);
+        let (one, other) = runtime.block_on(pair(&runtime, |builder| builder));
+        runtime.block_on(async {
+            let mut call = Some(Box::pin(one.send::<u32>(&1)));
+            let stays = one.send::<u32>(&2);
+            let served = async {
+                echo(&other).await;
+                echo(&other).await;
+            };
+            let mut both = pin!(async { (served.await, stays.await).1 });
+            let mut polled = 0;
+            let result = poll_fn(|cx| {
+                if polled == polls {
+                    call = None;
+                } else if let Some(pending) = &mut call
+                    && pending.as_mut().poll(cx).is_ready()
+                {
+                    call = None;
+                }
+                polled += 1;
+                both.as_mut().poll(cx)
+            })
+            .await;
+            assert_eq!(result, Ok(2));
+            call = None;
+            drop(call);
+            assert_eq!(
+                {
+                    let again = one.send::<u32>(&3);
+                    echo(&other).await;
+                    again.await
+                },
+                Ok(3)
+            );
+            one.close(Close::Now);
+        });
+        drop((one, other));
+        runtime.run();
+        assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
+    }
+}
