@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,14 +23,15 @@ pub(super) fn accept(
     let (canceller, task) = cancellable(async move {
         loop {
             match poll_fn(|cx| incoming.poll_accept(cx)).await {
-                Ok(stream) => take(stream),
+                // What user code does with one must not keep others from coming.
+                Ok(stream) => drop(catch_unwind(AssertUnwindSafe(|| take(stream)))),
                 // That stream is gone, others may come.
                 Err(error) if is_about_one_stream(error.kind()) => {}
                 Err(_) => pausing.sleep(PAUSE).await,
             }
         }
     });
-    host.spawn(Box::pin(task));
+    host.spawn(task);
     canceller
 }
 

@@ -197,10 +197,10 @@ impl Clients {
             (list.links.remove(&id), std::mem::take(&mut list.waiting))
         };
         drop(link);
+        waiting.into_iter().for_each(Waker::wake);
         if let Some(on_disconnect) = &self.on_disconnect {
             on_disconnect(id, reason);
         }
-        waiting.into_iter().for_each(Waker::wake);
     }
 
     fn close(&self, how: Close) {

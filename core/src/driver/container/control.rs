@@ -1,8 +1,7 @@
 //! The control plane: dialling, validation, accepting, the end.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -19,7 +18,10 @@ use crate::driver::cancel::cancellable;
 use crate::driver::host::Stream;
 use crate::driver::link::{Link, LinkConfig};
 use crate::driver::lock::lock;
+use crate::driver::service::{guarded, poll_guarded};
 use crate::driver::{Error, Proxy};
+use crate::rpc::Outcome;
+use crate::wire::RemoteError;
 
 /// What the container's lock guards: the state machine, and what its host keeps for it.
 pub(super) struct Control {
@@ -159,7 +161,7 @@ impl Inner {
                 let dial = self.host.dial(address);
                 let (canceller, task) = cancellable(async move { this.dialled(id, dial.await) });
                 lock(&self.control).dials.insert(id, canceller);
-                self.host.spawn(Box::pin(task));
+                self.host.spawn(task);
             }
             Action::CancelDial { id } => {
                 let cancelled = lock(&self.control).dials.remove(&id);
@@ -272,7 +274,7 @@ impl Inner {
             this.validated(conn, ticket, result);
         });
         lock(&self.control).questions.insert(ticket, canceller);
-        self.host.spawn(Box::pin(task));
+        self.host.spawn(task);
     }
 
     fn validated(
@@ -342,11 +344,10 @@ impl Inner {
         let agents: Vec<_> = self.agents_mut().drain().collect();
         for (aid, resident) in agents {
             let text = format!("Name \"{aid}\" not found in \"agents\"");
-            resident.desert(&crate::wire::RemoteError::lookup(text));
-            if let crate::rpc::Outcome::Later(later) = resident.stop() {
-                let mut later = pin!(later);
+            resident.desert(&RemoteError::lookup(text));
+            if let Outcome::Later(mut later) = guarded(|| resident.stop()) {
                 // There is nobody to tell of a failure.
-                let _ended = poll_fn(|cx| later.as_mut().poll(cx)).await;
+                let _ended = poll_fn(|cx| poll_guarded(&mut later, cx)).await;
             }
         }
         let waiting = {

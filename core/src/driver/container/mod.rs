@@ -26,8 +26,8 @@ use super::cancel::Canceller;
 use super::clock::Clock;
 use super::host::Host;
 use super::lock::lock;
-use super::service::{Agent, Identity, Resident};
-use super::{Error, Proxy};
+use super::service::{Agent, Identity, Resident, guarded, poll_guarded, poll_once};
+use super::{Error, Later, Proxy};
 use crate::agent::registry::number as agent_number;
 use crate::agent::{Address, AgentUrl};
 use crate::connection::{Close, Config, Negotiate};
@@ -250,7 +250,7 @@ impl Inner {
         let container = self.this.clone();
         let identity = Identity { url: url.clone(), container, max_mailbox: self.max_mailbox };
         let resident = agent.into_resident(Arc::new(identity));
-        let started = self.run(resident.start(), {
+        let started = self.run(guarded(|| resident.start()), {
             let (this, aid) = (self.this.clone(), Arc::<str>::from(url.aid()));
             move |failed| {
                 if let (true, Some(this)) = (failed, this.upgrade()) {
@@ -275,7 +275,7 @@ impl Inner {
         resident
             .desert(&RemoteError::lookup(format_args!("Name \"{aid}\" not found in \"agents\"")));
         // There is nobody to tell of a failure.
-        let _ended = self.run(resident.stop(), |_failed| {});
+        let _ended = self.run(guarded(|| resident.stop()), |_failed| {});
         true
     }
 
@@ -283,15 +283,17 @@ impl Inner {
     /// it has failed.
     fn run(
         &self,
-        outcome: Outcome<super::Later>,
+        outcome: Outcome<Later>,
         end: impl FnOnce(bool) + Send + 'static,
     ) -> Option<Result<(), RemoteError>> {
         match outcome {
             Outcome::Done(answer) => Some(answer.map(drop)),
-            Outcome::Later(mut later) => match super::service::poll_once(&mut later) {
+            Outcome::Later(mut later) => match poll_once(&mut later) {
                 Poll::Ready(answer) => Some(answer.map(drop)),
                 Poll::Pending => {
-                    self.host.spawn(Box::pin(async move { end(later.await.is_err()) }));
+                    self.host.spawn(Box::pin(async move {
+                        end(poll_fn(|cx| poll_guarded(&mut later, cx)).await.is_err());
+                    }));
                     None
                 }
             },

@@ -197,7 +197,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 // An idle connection keeps no more than it needs.
                 if self.input.is_empty() && self.read_size > MIN_READ {
                     self.input = BytesMut::new();
-                    self.read_size = MIN_READ;
+                    self.read_size /= 2;
                 }
                 return false;
             }
