@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cancel::{Canceller, cancellable};
-use super::host::{Host, Incoming, Stream};
+use super::host::sleep;
+use super::network::{Incoming, Network, Stream};
 
 /// How long to wait after an error: most likely there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -15,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Gives all streams that come in to `take`, in a task that ends, and stops listening, when the canceller is
 /// dropped.
 pub(super) fn accept(
-    host: &Arc<dyn Host>,
+    host: &Arc<dyn Network>,
     mut incoming: Box<dyn Incoming>,
     mut take: impl FnMut(Stream) + Send + 'static,
 ) -> Canceller {
@@ -27,7 +28,7 @@ pub(super) fn accept(
                 Ok(stream) => drop(catch_unwind(AssertUnwindSafe(|| take(stream)))),
                 // That stream is gone, others may come.
                 Err(error) if is_about_one_stream(error.kind()) => {}
-                Err(_) => pausing.sleep(PAUSE).await,
+                Err(_) => sleep(&*pausing, PAUSE).await,
             }
         }
     });

@@ -8,12 +8,13 @@ use std::task::Waker;
 
 use super::accept::accept;
 use super::cancel::Canceller;
-use super::host::Stream;
+use super::later::{Answer, Later, SharedService, guarded};
 use super::link::{Handler, Link, LinkUser};
 use super::lock::lock;
+use super::network::Stream;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
-use super::service::{Answer, IntoService, Later, SharedService, guarded};
+use super::service::IntoService;
 use super::{Error, Proxy};
 use crate::agent::Address;
 use crate::connection::{Close, CloseReason, ReplyToken, Request, Side};

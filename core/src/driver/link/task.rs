@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
-use super::{Link, State};
+use super::shared::{Link, State};
 use crate::connection::{CloseReason, Event, ReplyToken, Request, Transmit};
+use crate::driver::later::Answer;
 use crate::driver::lock::lock;
 use crate::driver::runtime::{Timer, Transport};
-use crate::driver::service::Answer;
 
 /// How many turns the task takes before it lets others run.
 const BUDGET: u32 = 16;

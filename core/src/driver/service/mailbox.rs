@@ -4,8 +4,8 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use super::{Answer, Later};
 use crate::agent::Mailbox;
+use crate::driver::later::{Answer, Later};
 use crate::driver::lock::lock;
 use crate::rpc::Access;
 use crate::wire::RemoteError;
