@@ -29,10 +29,9 @@ impl<X> Connection<X> {
     pub fn poll_input(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event<X>> {
         while self.events.is_empty() {
             let Some(length) = self.next_frame(input) else { break };
-            let event = self.take_frame(now, input, length);
-            if event.is_some() {
+            if let Some(event) = self.take_frame(now, input, length) {
                 self.finish_if_drained();
-                return event;
+                return Some(event);
             }
         }
         self.poll_event()
@@ -99,10 +98,11 @@ impl<X> Connection<X> {
             Err(reason) => return self.close_for(reason),
         };
         let id = id.of(message);
-        // Only the content is kept.
-        input.advance(HEADER + content.start);
-        let bytes = input.split_to(content.end - content.start).freeze();
-        input.advance(length - content.end);
+        let mut bytes = input.split_to(HEADER + length).freeze();
+        if content.end < length {
+            bytes.truncate(HEADER + content.end);
+        }
+        bytes.advance(HEADER + content.start);
         self.take_message(codec, kind, id, bytes, length)
     }
 
