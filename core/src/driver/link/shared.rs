@@ -20,7 +20,7 @@ use crate::driver::host::Host;
 use crate::driver::later::{Answer, Later, poll_guarded, poll_once};
 use crate::driver::lock::lock;
 use crate::rpc::{Caller, Outcome};
-use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope};
+use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope, Value, codec};
 
 /// A connection. Its lock is held for moments only: neither over a system call nor over user code.
 pub(in crate::driver) struct Link {
@@ -245,7 +245,15 @@ impl Link {
     ) -> Poll<Result<SlotKey, Why>> {
         self.command(|state| {
             let now = self.now_for(state, unsent.options);
-            match state.send(now, &unsent.body, unsent.options) {
+            let mut sent = state.send(now, &unsent.body, unsent.options);
+            if let Err(Why::WrongNotation { wanted, .. }) = sent {
+                // The codec has changed since. No user code is in it any more.
+                sent = transcode(&unsent.body, wanted, self.scope()).and_then(|body| {
+                    unsent.body = body;
+                    state.send(now, &unsent.body, unsent.options)
+                });
+            }
+            match sent {
                 Err(why) if why.is_lack_of_room() => {
                     state.room.wait(&mut unsent.place, cx.waker());
                     Poll::Pending
@@ -352,6 +360,12 @@ impl Link {
     pub(in crate::driver) fn is_open(&self) -> bool {
         lock(&self.state).connection.is_open()
     }
+}
+
+/// The same content in another notation.
+fn transcode(body: &Body, notation: Notation, scope: &Scope) -> Result<Body, Why> {
+    let value: Value = codec::decode(body.notation(), body.bytes(), scope).map_err(Why::Codec)?;
+    Body::encode(notation, scope, &value).map_err(Why::Codec)
 }
 
 impl State {
