@@ -9,6 +9,12 @@ pub(crate) const VALIDATE_AID: &str = "validate_aid";
 
 const AGENTS: &str = "agents";
 
+/// The path of an agent.
+#[cfg(feature = "driver")]
+pub(crate) fn agent_path(aid: &str) -> String {
+    format!("{AGENTS}/{aid}")
+}
+
 /// The number of the agent whose method this path is of, and where the method begins. Whatever is no
 /// agent's number as we write them is left to [`agent_in_path`].
 #[inline]

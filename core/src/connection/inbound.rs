@@ -15,8 +15,9 @@ impl<X> Connection<X> {
     /// Takes all whole frames off `input`, where bytes from the peer are collected. What is left in it is
     /// the beginning of the next frame; keep it, and read on behind it.
     pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
+        self.advance(now);
         while let Some(length) = self.next_frame(input) {
-            let event = self.take_frame(now, input, length);
+            let event = self.take_frame(input, length);
             self.queue(event);
         }
     }
@@ -27,12 +28,12 @@ impl<X> Connection<X> {
     #[must_use = "this event is not returned again"]
     #[inline]
     pub fn poll_input(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event<X>> {
+        self.advance(now);
         while self.events.is_empty() {
             let Some(length) = self.next_frame(input) else { break };
-            let event = self.take_frame(now, input, length);
-            if event.is_some() {
+            if let Some(event) = self.take_frame(input, length) {
                 self.finish_if_drained();
-                return event;
+                return Some(event);
             }
         }
         self.poll_event()
@@ -41,8 +42,9 @@ impl<X> Connection<X> {
     /// Takes the payload of a frame, for owners who cut the stream into frames themselves, with a
     /// [`Deframer`](crate::wire::Deframer) that has this connection's limit.
     pub fn handle_frame(&mut self, now: Instant, payload: Bytes) {
+        self.advance(now);
         if self.wants_read() {
-            self.note_frame(now, payload.len());
+            self.note_frame(payload.len());
             let event = self.take_payload(payload);
             self.queue(event);
         }
@@ -69,8 +71,7 @@ impl<X> Connection<X> {
     }
 
     #[inline]
-    fn note_frame(&mut self, now: Instant, length: usize) {
-        self.advance(now);
+    fn note_frame(&mut self, length: usize) {
         self.last_input = self.now;
         self.stats.frames_in += 1;
         self.stats.bytes_in += (length + HEADER) as u64;
@@ -78,13 +79,8 @@ impl<X> Connection<X> {
 
     /// Takes a frame with `length` bytes of payload off `input`, and says what event it is, if any.
     #[inline(always)]
-    fn take_frame(
-        &mut self,
-        now: Instant,
-        input: &mut BytesMut,
-        length: usize,
-    ) -> Option<Event<X>> {
-        self.note_frame(now, length);
+    fn take_frame(&mut self, input: &mut BytesMut, length: usize) -> Option<Event<X>> {
+        self.note_frame(length);
         let message = &input[HEADER..HEADER + length];
         let codec = match (message, self.codec) {
             ([b'[', ..], Codec::Json) => Codec::Json,
@@ -99,10 +95,11 @@ impl<X> Connection<X> {
             Err(reason) => return self.close_for(reason),
         };
         let id = id.of(message);
-        // Only the content is kept.
-        input.advance(HEADER + content.start);
-        let bytes = input.split_to(content.end - content.start).freeze();
-        input.advance(length - content.end);
+        let mut bytes = input.split_to(HEADER + length).freeze();
+        if content.end < length {
+            bytes.truncate(HEADER + content.end);
+        }
+        bytes.advance(HEADER + content.start);
         self.take_message(codec, kind, id, bytes, length)
     }
 

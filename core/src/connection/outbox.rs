@@ -156,8 +156,9 @@ impl Outbox {
             }
             _ => self.queue.buffer.extend_from_slice(body.bytes()),
         }
-        if !tail.is_empty() {
-            self.queue.buffer.extend_from_slice(tail);
+        // It is one byte at most.
+        for byte in tail {
+            self.queue.buffer.push(*byte);
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::cancel::{Canceller, cancellable};
-use super::host::{Host, Incoming, Stream};
+use super::host::sleep;
+use super::network::{Incoming, Network, Stream};
 
 /// How long to wait after an error: most likely there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -14,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Gives all streams that come in to `take`, in a task that ends, and stops listening, when the canceller is
 /// dropped.
 pub(super) fn accept(
-    host: &Arc<dyn Host>,
+    host: &Arc<dyn Network>,
     mut incoming: Box<dyn Incoming>,
     mut take: impl FnMut(Stream) + Send + 'static,
 ) -> Canceller {
@@ -22,14 +24,15 @@ pub(super) fn accept(
     let (canceller, task) = cancellable(async move {
         loop {
             match poll_fn(|cx| incoming.poll_accept(cx)).await {
-                Ok(stream) => take(stream),
+                // What user code does with one must not keep others from coming.
+                Ok(stream) => drop(catch_unwind(AssertUnwindSafe(|| take(stream)))),
                 // That stream is gone, others may come.
                 Err(error) if is_about_one_stream(error.kind()) => {}
-                Err(_) => pausing.sleep(PAUSE).await,
+                Err(_) => sleep(&*pausing, PAUSE).await,
             }
         }
     });
-    host.spawn(Box::pin(task));
+    host.spawn(task);
     canceller
 }
 

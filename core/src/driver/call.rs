@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use serde::de::DeserializeOwned;
 
 use super::Error;
-use super::container::LocalCall;
+use super::home::LocalCall;
 use super::link::{Attempt, Link, SlotKey, Unsent};
 use crate::connection::Why;
 use crate::wire::Payload;

@@ -1,54 +1,108 @@
 //! Tasks that can be stopped from outside.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
+use super::host::BoxFuture;
 use super::lock::lock;
 
-/// Stops a task when it is dropped.
-#[derive(Debug)]
+/// Stops a task when it is dropped: what the task holds is dropped at once, or, if it is running at this very
+/// moment, when it waits next.
 pub(super) struct Canceller(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+/// See [`cancellable`].
+struct Cancellable(Arc<Mutex<State>>);
+
+#[derive(Default)]
 struct State {
+    /// Taken out while it is polled.
+    future: Option<BoxFuture<()>>,
     cancelled: bool,
     waker: Option<Waker>,
 }
 
-/// Ends `future` early when the canceller is dropped: what it holds is dropped then, too.
+/// Ends `future` early when the canceller is dropped.
 pub(super) fn cancellable(
-    future: impl Future<Output = ()> + Send,
-) -> (Canceller, impl Future<Output = ()> + Send) {
-    let state = Arc::<Mutex<State>>::default();
-    let canceller = Canceller(state.clone());
-    let task = async move {
-        let mut future = pin!(future);
-        poll_fn(|cx| {
-            {
-                let mut state = lock(&state);
-                if state.cancelled {
-                    return Poll::Ready(());
-                }
-                state.waker = Some(cx.waker().clone());
-            }
-            future.as_mut().poll(cx)
-        })
-        .await;
-    };
-    (canceller, task)
+    future: impl Future<Output = ()> + Send + 'static,
+) -> (Canceller, BoxFuture<()>) {
+    let state = State { future: Some(Box::pin(future)), ..State::default() };
+    let state = Arc::new(Mutex::new(state));
+    (Canceller(state.clone()), Box::pin(Cancellable(state)))
+}
+
+impl Future for Cancellable {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let future = {
+            let mut state = lock(&self.0);
+            state.waker = Some(cx.waker().clone());
+            state.future.take()
+        };
+        let Some(mut future) = future else { return Poll::Ready(()) };
+        if future.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut state = lock(&self.0);
+        if state.cancelled {
+            // Dropped after the lock is released: what it holds may well have a canceller of its own.
+            drop(state);
+            return Poll::Ready(());
+        }
+        state.future = Some(future);
+        Poll::Pending
+    }
 }
 
 impl Drop for Canceller {
     fn drop(&mut self) {
-        let waker = {
+        let (future, waker) = {
             let mut state = lock(&self.0);
             state.cancelled = true;
-            state.waker.take()
+            (state.future.take(), state.waker.take())
         };
+        drop(future);
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[test]
+    fn what_a_task_holds_is_dropped_with_its_canceller() {
+        let held = Arc::new(());
+        let holding = held.clone();
+        let (canceller, mut task) = cancellable(async move {
+            pending::<()>().await;
+            drop(holding);
+        });
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(task.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(canceller);
+        assert_eq!(Arc::strong_count(&held), 1);
+        assert!(task.as_mut().poll(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn a_task_may_cancel_itself() {
+        let slot = Arc::new(Mutex::new(None));
+        let own = slot.clone();
+        let (canceller, mut task) = cancellable(async move {
+            let canceller = own.lock().unwrap().take();
+            drop(canceller);
+            pending::<()>().await;
+        });
+        *slot.lock().unwrap() = Some(canceller);
+        assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        assert_eq!(Arc::strong_count(&slot), 1);
     }
 }

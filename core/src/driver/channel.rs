@@ -9,15 +9,15 @@ use std::task::{Poll, Waker};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::later::Answer;
 use super::link::{Handler, Link, LinkUser};
 use super::lock::lock;
+use super::network::{Incoming, Stream};
 use super::options::{self, Settings};
 use super::runtime::Runtime;
-use super::service::Answer;
 use super::{Call, Error};
 use crate::agent::Address;
 use crate::connection::{self, CallOptions, Close, CloseReason, ReplyToken, Side};
-use crate::driver::host::Incoming;
 use crate::wire::{Body, Payload, RemoteError, Types, codec};
 
 /// Marks builders of channels.
@@ -159,7 +159,7 @@ impl Handler for Inbox {
 }
 
 impl Channel {
-    fn start(settings: &Settings, stream: super::host::Stream, side: Side, id: u64) -> Self {
+    fn start(settings: &Settings, stream: Stream, side: Side, id: u64) -> Self {
         let inbox = Arc::<Inbox>::default();
         let link = settings.link(&stream, side, id, true, inbox.clone());
         let channel = Self { link: LinkUser::new(link.clone()), inbox };

@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use std::time::SystemTime;
 
 use super::Error;
-use super::host::Host;
+use super::host::{Host, sleep_until};
 use super::lock::lock;
 use crate::clock::{self, ClockError, Date, ExternalClock, RealClock, SleepKey, When};
 
@@ -154,7 +154,7 @@ impl Clock {
                 })
                 .await;
             }
-            Err(until) => self.0.host.sleep_until(until).await,
+            Err(until) => sleep_until(&*self.0.host, until).await,
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::origin::Origin;
-use super::service::Identity;
+use super::service::{Identity, Invocation};
 use super::{Clock, Container, Error, Proxy};
 use crate::agent::AgentUrl;
 use crate::rpc::Caller;
@@ -19,11 +19,19 @@ pub struct Context {
     me: Option<Arc<Identity>>,
 }
 
-impl Context {
-    pub(super) fn new(scope: &Scope, caller: &Caller, me: Option<&Arc<Identity>>) -> Self {
-        Self { scope: scope.clone(), caller: caller.clone(), me: me.cloned() }
+impl Invocation<'_> {
+    /// What the method may know about who calls it.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        Context {
+            scope: self.scope().clone(),
+            caller: self.caller().clone(),
+            me: self.me().cloned(),
+        }
     }
+}
 
+impl Context {
     /// Who calls. Agents of the same container have no address, and the number `u64::MAX`.
     #[must_use]
     pub const fn caller(&self) -> &Caller {
@@ -50,7 +58,7 @@ impl Context {
     /// [`Error::NoContainer`]: the service is no agent.
     pub fn agent(&self) -> Result<Proxy, Error> {
         let me = self.me.as_ref().ok_or(Error::NoContainer)?;
-        Ok(Proxy::of_local(me.container.clone(), me.url.clone()))
+        Ok(Proxy::of_local(me.home.clone(), me.url.clone()))
     }
 
     /// The URL of the agent whose method this is; `None` in a service that is no agent.
@@ -64,9 +72,9 @@ impl Context {
     /// # Errors
     /// [`Error::NoContainer`]: the service is not in a container, or that is gone.
     pub fn container(&self) -> Result<Container, Error> {
-        let mine = self.me.as_ref().and_then(|me| me.container.upgrade());
-        let container = mine.or_else(|| Origin::of(&self.scope)?.container());
-        container.map(Container::from_inner).ok_or(Error::NoContainer)
+        let mine = self.me.as_ref().and_then(|me| me.home.upgrade());
+        let home = mine.or_else(|| Origin::of(&self.scope)?.home());
+        home.and_then(Container::from_home).ok_or(Error::NoContainer)
     }
 
     /// The clock of the container.

@@ -1,16 +1,10 @@
-//! A [`Runtime`] without its type: what handles and everything that is not called all the time go by.
+//! A [`Runtime`] without its type: what everything goes by that is not called all the time.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::link::{Link, Task};
-use super::local::{self, LocalListener};
-use super::runtime::{Listener, Runtime, Timer, Transport};
-use crate::agent::Address;
+use super::runtime::{Runtime, Timer};
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -20,52 +14,6 @@ pub(super) trait Host: Send + Sync {
     fn seed(&self) -> u64;
     fn timer(&self) -> Box<dyn Timer>;
     fn spawn(&self, task: BoxFuture<()>);
-    fn dial(&self, to: Address) -> BoxFuture<io::Result<Stream>>;
-    fn listen(&self, on: Address) -> BoxFuture<io::Result<Box<dyn Incoming>>>;
-}
-
-/// A stream that has been opened, and has no task yet.
-pub(super) struct Stream {
-    pub(super) peer: Option<Arc<str>>,
-    start: Box<dyn FnOnce(Arc<Link>) + Send>,
-}
-
-impl Stream {
-    fn new<R: Runtime>(runtime: &R, transport: impl Transport) -> Self {
-        let (peer, runtime) = (transport.peer().map(Arc::from), runtime.clone());
-        let start = move |link| {
-            let timer = runtime.timer();
-            runtime.spawn(Task::new(link, transport, timer));
-        };
-        Self { peer, start: Box::new(start) }
-    }
-
-    /// Lets a task of its own move the link's bytes.
-    pub(super) fn start(self, link: Arc<Link>) {
-        (self.start)(link);
-    }
-}
-
-/// See [`Listener`].
-pub(super) trait Incoming: Send {
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>>;
-    fn address(&self) -> io::Result<Address>;
-}
-
-struct On<R, L> {
-    runtime: R,
-    listener: L,
-}
-
-impl<R: Runtime, L: Listener> Incoming for On<R, L> {
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
-        let accepted = self.listener.poll_accept(cx);
-        accepted.map(|stream| stream.map(|stream| Stream::new(&self.runtime, stream)))
-    }
-
-    fn address(&self) -> io::Result<Address> {
-        self.listener.address()
-    }
 }
 
 impl<R: Runtime> Host for R {
@@ -84,46 +32,18 @@ impl<R: Runtime> Host for R {
     fn spawn(&self, task: BoxFuture<()>) {
         Runtime::spawn(self, task);
     }
-
-    fn dial(&self, to: Address) -> BoxFuture<io::Result<Stream>> {
-        let runtime = self.clone();
-        Box::pin(async move {
-            match to {
-                Address::Local(name) => Ok(Stream::new(&runtime, local::dial(&name)?)),
-                to => Ok(Stream::new(&runtime, Runtime::dial(&runtime, to).await?)),
-            }
-        })
-    }
-
-    fn listen(&self, on: Address) -> BoxFuture<io::Result<Box<dyn Incoming>>> {
-        let runtime = self.clone();
-        Box::pin(async move {
-            let incoming: Box<dyn Incoming> = match on {
-                Address::Local(name) => {
-                    Box::new(On { runtime, listener: LocalListener::bind(name)? })
-                }
-                on => {
-                    let listener = Runtime::listen(&runtime, on).await?;
-                    Box::new(On { runtime, listener })
-                }
-            };
-            Ok(incoming)
-        })
-    }
 }
 
-impl dyn Host {
-    /// Waits until `at`.
-    pub(super) async fn sleep_until(&self, at: Instant) {
-        let mut timer = self.timer();
-        timer.set(at);
-        poll_fn(|cx| timer.poll(cx)).await;
-    }
+/// Waits until `at`.
+pub(super) async fn sleep_until(host: &(impl Host + ?Sized), at: Instant) {
+    let mut timer = host.timer();
+    timer.set(at);
+    poll_fn(|cx| timer.poll(cx)).await;
+}
 
-    /// Waits.
-    pub(super) async fn sleep(&self, time: Duration) {
-        if let Some(at) = self.now().checked_add(time) {
-            self.sleep_until(at).await;
-        }
+/// Waits.
+pub(super) async fn sleep(host: &(impl Host + ?Sized), time: Duration) {
+    if let Some(at) = host.now().checked_add(time) {
+        sleep_until(host, at).await;
     }
 }

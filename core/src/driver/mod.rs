@@ -25,10 +25,13 @@ mod clock;
 pub mod container;
 mod context;
 mod error;
+mod home;
 mod host;
+mod later;
 mod link;
 mod local;
 mod lock;
+mod network;
 mod options;
 mod origin;
 mod proxy;
@@ -44,14 +47,12 @@ pub use clock::Clock;
 pub use container::{AgentRef, Connect, Container};
 pub use context::Context;
 pub use error::Error;
+pub use later::{Answer, Later, SharedService, failure};
 pub use options::Builder;
 pub use proxy::{CallBuilder, Proxy};
 pub use rpc::{RpcClient, RpcServer};
 pub use runtime::{Listener, Runtime, Timer, Transport};
-pub use service::{
-    Agent, Answer, Exclusive, Identity, Interface, IntoService, Invocation, Later, Method, Shared,
-    SharedService, failure,
-};
+pub use service::{Agent, Exclusive, Identity, Interface, IntoService, Invocation, Method, Shared};
 #[doc(hidden)]
 pub use service::{Resident, host_agent};
 #[cfg(unix)]

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::host::{Host, Stream};
+use super::Error;
 use super::link::{Handler, Link, LinkConfig};
+use super::network::{Incoming, Network, Stream};
+use super::origin::Origin;
 use super::runtime::Runtime;
-use super::{Error, host};
 use crate::agent::Address;
 use crate::connection::{Config, Limits, Negotiate, Side};
 use crate::wire::{Codec, Types};
@@ -86,7 +87,7 @@ impl<R: Runtime, L> Builder<R, L> {
     pub(super) fn settle(self, types: impl FnOnce(&Types) -> Types) -> (Settings, L) {
         let Self { runtime, mut config, drain, coalesces, layer } = self;
         config.types = types(&config.types);
-        let host: Arc<dyn Host> = Arc::new(runtime);
+        let host: Arc<dyn Network> = Arc::new(runtime);
         (Settings { host, config: Arc::new(config), drain, coalesces }, layer)
     }
 }
@@ -94,7 +95,7 @@ impl<R: Runtime, L> Builder<R, L> {
 /// What links of one channel, client or server have in common.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) host: Arc<dyn Host>,
+    pub(super) host: Arc<dyn Network>,
     pub(super) config: Arc<Config>,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
@@ -108,7 +109,7 @@ impl Settings {
     }
 
     /// Listens.
-    pub(super) async fn listen(&self, address: &Address) -> Result<Box<dyn host::Incoming>, Error> {
+    pub(super) async fn listen(&self, address: &Address) -> Result<Box<dyn Incoming>, Error> {
         let listen = self.host.listen(address.clone()).await;
         listen.map_err(|error| Error::bind(address, &error))
     }
@@ -125,6 +126,8 @@ impl Settings {
         let connection = self.config.clone();
         let (coalesces, drain) = (self.coalesces, self.drain);
         let config = LinkConfig { connection, side, id, closes_unused, coalesces, drain };
-        Link::new(self.host.clone(), handler, config, stream.peer.clone())
+        Link::new(self.host.clone(), handler, config, stream.peer.clone(), |link| {
+            Arc::new(Origin::Link(link))
+        })
     }
 }

@@ -3,23 +3,22 @@
 use std::any::Any;
 use std::sync::{Arc, Weak};
 
-use super::container;
+use super::home::Home;
 use super::link::Link;
 use crate::wire::{Codec, Scope};
 
-/// What a driver puts into the scopes of its connections.
-#[derive(Clone, Debug)]
+/// What a driver puts into the scopes of its connections and containers.
+#[derive(Clone)]
 pub(super) enum Origin {
     /// A connection.
     Link(Weak<Link>),
     /// An agent of the same container.
-    Container(Weak<container::Inner>),
+    Home(Weak<dyn Home>),
 }
 
 impl Origin {
     pub(super) fn of(scope: &Scope) -> Option<&Self> {
-        let origin: &(dyn Any + Send + Sync) = &**scope.origin()?;
-        origin.downcast_ref()
+        Self::of_any(scope.origin()?)
     }
 
     pub(super) fn of_any(origin: &Arc<dyn Any + Send + Sync>) -> Option<&Self> {
@@ -31,15 +30,15 @@ impl Origin {
     pub(super) fn codec(&self) -> Option<Codec> {
         match self {
             Self::Link(link) => Some(link.upgrade()?.codec()),
-            Self::Container(_) => None,
+            Self::Home(_) => None,
         }
     }
 
     /// The container at which it arrived.
-    pub(super) fn container(&self) -> Option<Arc<container::Inner>> {
+    pub(super) fn home(&self) -> Option<Arc<dyn Home>> {
         match self {
-            Self::Link(link) => link.upgrade()?.container(),
-            Self::Container(container) => container.upgrade(),
+            Self::Link(link) => link.upgrade()?.home(),
+            Self::Home(home) => home.upgrade(),
         }
     }
 }

@@ -10,11 +10,12 @@ use serde::de::DeserializeOwned;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::container::{self, LOCAL};
+use super::home::{Home, LOCAL};
 use super::link::{Link, LinkUser};
 use super::origin::Origin;
 use super::{Call, Error};
 use crate::agent::AgentUrl;
+use crate::agent::root::agent_path;
 use crate::connection::{CallOptions, Why};
 use crate::rpc::{self, RemoteRef, ServiceRef, encode_call};
 use crate::wire::{CodecError, Notation, Scope, Value, codec};
@@ -48,7 +49,7 @@ pub struct Proxy {
 enum Target {
     Remote(LinkUser),
     /// In the same container.
-    Local(Weak<container::Inner>),
+    Local(Weak<dyn Home>),
     /// One of our own services: to be sent, not to be called.
     Own,
     /// It was decoded from something that no peer sent, or whose connection is gone.
@@ -70,12 +71,12 @@ impl Proxy {
     }
 
     pub(super) fn of_agent(link: Arc<Link>, url: AgentUrl) -> Self {
-        let path = container::agent_path(url.aid());
+        let path = agent_path(url.aid());
         Self { url: Some(url.into()), ..Self::of_link(link, path) }
     }
 
-    pub(super) fn of_local(container: Weak<container::Inner>, url: AgentUrl) -> Self {
-        let path = container::agent_path(url.aid());
+    pub(super) fn of_local(container: Weak<dyn Home>, url: AgentUrl) -> Self {
+        let path = agent_path(url.aid());
         Self { url: Some(url.into()), ..Self::new(Target::Local(container), path.into()) }
     }
 
@@ -85,7 +86,7 @@ impl Proxy {
                 Some(link) => Target::Remote(LinkUser::new(link)),
                 None => Target::Nowhere,
             },
-            Some(Origin::Container(container)) => Target::Local(container.clone()),
+            Some(Origin::Home(home)) => Target::Local(home.clone()),
             None => Target::Nowhere,
         };
         Self::new(target, path.into())
@@ -111,7 +112,7 @@ impl Proxy {
         let call = match &self.target {
             Target::Remote(link) => rpc::Call::new(link.notation(), link.scope(), &*path),
             Target::Local(container) => match container.upgrade() {
-                Some(container) => rpc::Call::new(LOCAL, container.local_scope(), &*path),
+                Some(container) => rpc::Call::new(LOCAL, container.scope(), &*path),
                 None => rpc::Call::new(LOCAL, &Scope::default(), &*path),
             },
             Target::Own | Target::Nowhere => rpc::Call::new(LOCAL, &Scope::default(), &*path),
@@ -147,7 +148,7 @@ impl Proxy {
         match &self.target {
             Target::Remote(link) => Call::remote(link, link.call(self.options, encode)),
             Target::Local(container) => match container.upgrade() {
-                Some(container) => Call::local(container.call(self.options, encode)),
+                Some(container) => Call::local(container.call(self.options, &encode)),
                 None => self.no_target("its container is gone"),
             },
             Target::Own => self.no_target("it is one of our own"),
@@ -216,7 +217,7 @@ impl Target {
     fn id(&self) -> (u8, usize) {
         match self {
             Self::Remote(link) => (0, Arc::as_ptr(link) as usize),
-            Self::Local(container) => (1, container.as_ptr() as usize),
+            Self::Local(container) => (1, container.as_ptr().cast::<()>() as usize),
             Self::Own => (2, 0),
             Self::Nowhere => (3, 0),
         }

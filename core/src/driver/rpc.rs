@@ -8,12 +8,13 @@ use std::task::Waker;
 
 use super::accept::accept;
 use super::cancel::Canceller;
-use super::host::Stream;
+use super::later::{Answer, Later, SharedService, guarded, undisturbed};
 use super::link::{Handler, Link, LinkUser};
 use super::lock::lock;
+use super::network::Stream;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
-use super::service::{Answer, IntoService, Later, SharedService, guarded, undisturbed};
+use super::service::IntoService;
 use super::{Error, Proxy};
 use crate::agent::Address;
 use crate::connection::{Close, CloseReason, ReplyToken, Request, Side};
@@ -197,10 +198,10 @@ impl Clients {
             (list.links.remove(&id), std::mem::take(&mut list.waiting))
         };
         drop(link);
+        waiting.into_iter().for_each(Waker::wake);
         if let Some(on_disconnect) = &self.on_disconnect {
             undisturbed(|| on_disconnect(id, reason));
         }
-        waiting.into_iter().for_each(Waker::wake);
     }
 
     fn close(&self, how: Close) {

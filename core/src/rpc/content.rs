@@ -54,9 +54,8 @@ impl<'a> Request<'a> {
     pub fn parse(payload: &'a Payload) -> Result<Self, RequestError> {
         let (notation, bytes) = (payload.notation(), payload.bytes());
         let plain = PlainCall::find(notation, bytes, payload.scope().budget());
-        if let Some(call) = plain
-            && let Some(path) = Path::ascii(&bytes[call.path.clone()])
-        {
+        if let Some(call) = plain {
+            let path = Path::checked(&bytes[call.path.clone()]);
             return Ok(Self { path, arguments: Arguments::of_plain(payload, &call) });
         }
         Self::parse_any(payload)

@@ -12,9 +12,9 @@ use std::ops::Deref;
 pub struct Path<'a>(Cow<'a, [u8]>);
 
 impl<'a> Path<'a> {
-    /// A path in ASCII.
-    pub(super) fn ascii(path: &'a [u8]) -> Option<Self> {
-        path.is_ascii().then_some(Self(Cow::Borrowed(path)))
+    /// A path that is known to be UTF-8.
+    pub(super) const fn checked(path: &'a [u8]) -> Self {
+        Self(Cow::Borrowed(path))
     }
 
     /// The path as a string.

@@ -5,12 +5,13 @@
 use std::ops::Range;
 
 use super::span::{INLINE, Span};
+use crate::wire::codec::plain;
 use crate::wire::{Budget, Notation};
 
 /// Where the parts of a plain call lie.
 #[derive(Debug)]
 pub(super) struct PlainCall {
-    /// The path, without escapes. In MsgPack it may turn out to be no UTF-8.
+    /// The path, in ASCII and without escapes.
     pub(super) path: Range<usize>,
     pub(super) args: Span,
     pub(super) kwargs: Span,
@@ -38,6 +39,9 @@ fn find_msgpack(bytes: &[u8]) -> Option<PlainCall> {
     let [0x93, path @ 0xa0..=0xbf, ..] = *bytes else { return None };
     let path = 2..2 + usize::from(path & 0x1f);
     let args = path.end;
+    if !bytes.get(path.clone())?.is_ascii() {
+        return None;
+    }
     let count @ 0..=INLINE = usize::from(bytes.get(args)?.checked_sub(0x90)?) else { return None };
     let mut values = [Span::ABSENT; INLINE];
     let mut at = args + 1;
@@ -110,10 +114,8 @@ fn plain_text(bytes: &[u8]) -> Option<()> {
 
 /// Where the plain string that begins at `start` ends.
 fn text_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let rest = bytes.get(start..)?;
-    let length =
-        rest.iter().position(|byte| !matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'))?;
-    (rest[length] == b'"').then_some(start + length)
+    let end = start + plain::<true>(bytes.get(start..)?);
+    (bytes.get(end) == Some(&b'"')).then_some(end)
 }
 
 /// Where the integer of up to 18 digits that begins at `start` ends.

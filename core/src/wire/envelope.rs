@@ -194,12 +194,11 @@ impl Head {
             return None;
         };
         let (mut id, mut digits) = (0_u64, 0);
-        for byte in rest.iter().take(MAX_DIGITS) {
-            let digit @ 0..=9 = byte.wrapping_sub(b'0') else { break };
-            id = id * 10 + u64::from(digit);
+        while let Some(digit @ b'0'..=b'9') = rest.get(digits) {
+            id = id.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             digits += 1;
         }
-        let canonical = digits == 1 || rest.first() != Some(&b'0');
+        let canonical = digits == 1 || (digits <= MAX_DIGITS && rest.first() != Some(&b'0'));
         match rest.get(digits..)? {
             [b',', b' ', b'!'..=b'~', ..] if canonical && digits > 0 => Some(Self {
                 kind: Kind::from_code((code - b'0').into()),
@@ -301,7 +300,7 @@ fn json_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
 }
 
 /// Writes the envelope up to the content, as Python does.
-#[inline]
+#[inline(always)]
 pub(crate) fn write_head(notation: Notation, kind: Kind, id: &MessageId, out: &mut Vec<u8>) {
     match (notation, kind, id) {
         (Notation::MsgPack, Kind::Request | Kind::Result, MessageId::Number(id)) => {

@@ -4,6 +4,7 @@ use aiomas_core::agent::Address;
 use aiomas_core::wire::Codec;
 use aiomas_tests::client::Server;
 use aiomas_tests::peer::Kind;
+use aiomas_tests::runtimes::RuntimeKind;
 use aiomas_tests::types::Serializers;
 use clap::Parser;
 
@@ -21,6 +22,9 @@ struct Options {
     /// The user types, in the order of their ids.
     #[arg(long, default_value = "none")]
     serializers: Serializers,
+    /// What to run on.
+    #[arg(long, default_value = "poll")]
+    runtime: RuntimeKind,
 }
 
 fn codec(name: &str) -> Result<Codec, String> {
@@ -31,7 +35,7 @@ fn codec(name: &str) -> Result<Codec, String> {
 }
 
 fn main() {
-    let Options { kind, addr, codec, serializers } = Options::parse();
-    let count = Server { address: addr, codec, serializers }.challenge(kind);
+    let Options { kind, addr, codec, serializers, runtime } = Options::parse();
+    let count = Server { address: addr, codec, serializers }.challenge(kind, runtime);
     println!("{count} passed");
 }

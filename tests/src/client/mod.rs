@@ -1,29 +1,21 @@
 //! A client that puts a server to the test, whatever that is written in: the mirror of
 //! `tests/python/client.py`.
 //!
-//! Scenarios panic if the server does not do what it should.
+//! It is written twice, as the program `peer` is. Scenarios panic if the server does not do what it should.
 
-mod agents;
-mod channel;
+mod driver;
+pub mod poll;
 mod raw;
-mod rpc;
 
-use std::cell::RefCell;
-use std::io;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiomas_core::agent::{
-    Address, AgentUrl, ConnId, ConnectError, NodeConfig, Patience, Remote, Route, Serve, Target,
-};
-use aiomas_core::connection::{CallError, CallOptions, CloseReason, Negotiate};
-use aiomas_core::wire::{Codec, Payload, RemoteError, Value};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use aiomas_core::agent::{Address, AgentUrl};
+use aiomas_core::wire::Codec;
+use aiomas_tokio::Tokio;
 
-use crate::host::{Answer, CallFailed, Continuation, Host, Later, Ticket};
 use crate::peer::Kind;
+use crate::runtimes::{RuntimeKind, on_tokio};
 use crate::types::Serializers;
 
 pub use raw::RawStream;
@@ -42,236 +34,37 @@ pub struct Server {
     pub serializers: Serializers,
 }
 
-/// A test of a server.
-#[derive(Clone, Copy, Debug)]
-pub struct Scenario {
-    /// What it is called.
-    pub name: &'static str,
-    /// Whether it needs both user types.
-    typed: bool,
-    run: fn(&Server),
-}
-
-impl Scenario {
-    const fn new(name: &'static str, run: fn(&Server)) -> Self {
-        Self { name, typed: false, run }
-    }
-
-    const fn typed(name: &'static str, run: fn(&Server)) -> Self {
-        Self { name, typed: true, run }
-    }
-}
-
 impl Server {
-    /// Puts the server to all tests of a kind, and returns how many these were.
+    /// Puts the server to all tests of a kind, with a client on `runtime`, and returns how many these were.
     ///
     /// # Panics
     /// If the server fails one.
-    pub fn challenge(&self, kind: Kind) -> usize {
-        let scenarios = match kind {
-            Kind::Channel => channel::SCENARIOS,
-            Kind::Rpc => rpc::SCENARIOS,
-            Kind::Agent => agents::SCENARIOS,
-        };
-        let fits = |scenario: &&Scenario| !scenario.typed || self.serializers.has_both();
-        scenarios
-            .iter()
-            .filter(fits)
-            .inspect(|scenario| {
-                let start = Instant::now();
-                (scenario.run)(self);
-                println!("{:?} {}: {:?}", self.codec, scenario.name, start.elapsed());
-            })
-            .count()
+    pub fn challenge(&self, kind: Kind, runtime: RuntimeKind) -> usize {
+        match runtime {
+            RuntimeKind::Poll => poll::challenge(self, kind),
+            RuntimeKind::Tokio => on_tokio(driver::challenge(Tokio::default(), self, kind)),
+        }
     }
 
     /// The URL of an agent.
     fn url(&self, aid: &str) -> AgentUrl {
         AgentUrl::new(self.address.clone(), aid)
     }
-}
 
-/// An endpoint of our own, and calls that wait for their answers.
-#[derive(Debug)]
-pub struct Client {
-    /// What it runs on.
-    pub host: Host,
-}
-
-/// A value that is on its way.
-#[derive(Debug)]
-pub struct Pending<T>(Rc<RefCell<Option<T>>>);
-
-impl<T> Pending<T> {
-    /// Whether it has come.
-    pub fn is_done(&self) -> bool {
-        self.0.borrow().is_some()
-    }
-}
-
-impl Client {
-    /// An endpoint that speaks the server's codec and serves `serve`. It listens at an address of the same
-    /// kind as the server's.
-    ///
-    /// # Panics
-    /// If it cannot listen.
-    pub fn new(server: &Server, serve: Serve<Later>) -> Self {
+    /// An address for an endpoint of our own, of the same kind as the server's.
+    fn own_address(&self) -> Address {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let address = match &server.address {
+        match &self.address {
             Address::Ipc(_) => {
                 let number = COUNT.fetch_add(1, Ordering::Relaxed);
                 let name = format!("aiomas-client-{}-{number}", std::process::id());
                 Address::Ipc(std::env::temp_dir().join(name).to_string_lossy().into())
             }
             _ => Address::Tcp { host: "127.0.0.1".into(), port: 0 },
-        };
-        let mut config = NodeConfig::default();
-        config.connection.types = server.serializers.types();
-        config.connection.negotiate = Negotiate::Fixed(server.codec);
-        let host = Host::bind(&address, config, serve);
-        Self { host: host.unwrap_or_else(|error| panic!("{address}: {error}")) }
-    }
-
-    /// Opens a connection to a channel or an RPC server.
-    ///
-    /// # Errors
-    /// Nobody listens there.
-    pub fn open(&mut self, address: &Address) -> io::Result<ConnId> {
-        self.host.events.open(address)
-    }
-
-    /// Runs the loop until `pending` has come.
-    ///
-    /// # Panics
-    /// If it does not.
-    pub fn wait<T>(&mut self, pending: Pending<T>) -> T {
-        self.turn_until(|_| pending.0.borrow_mut().take())
-    }
-
-    /// Runs the loop until `done` returns something.
-    fn turn_until<T>(&mut self, mut done: impl FnMut(&mut Host) -> Option<T>) -> T {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            if let Some(value) = done(&mut self.host) {
-                return value;
-            }
-            assert!(Instant::now() < deadline, "nothing has come for {LIMIT:?}");
-            let turned = self.host.turn(&[], Some(deadline));
-            turned.unwrap_or_else(|error| panic!("poll: {error}"));
         }
     }
 
-    /// Begins a call.
-    pub fn start_call(
-        &mut self,
-        target: &Target,
-        method: &str,
-        args: impl Serialize,
-        kwargs: impl Serialize,
-    ) -> Pending<Answer> {
-        self.begin(|host, then| {
-            host.call(target, method, &args, &kwargs, CallOptions::default(), then);
-        })
-    }
-
-    /// Begins to send a request.
-    pub fn start_send(&mut self, conn: ConnId, content: impl Serialize) -> Pending<Answer> {
-        self.begin(|host, then| host.send(conn, &content, CallOptions::default(), then))
-    }
-
-    /// Calls a method.
-    ///
-    /// # Errors
-    /// The call has failed.
-    pub fn call<T: DeserializeOwned>(
-        &mut self,
-        target: &Target,
-        method: &str,
-        args: impl Serialize,
-    ) -> Result<T, CallFailed> {
-        self.call_with(target, method, args, ())
-    }
-
-    /// Calls a method with keyword arguments.
-    ///
-    /// # Errors
-    /// The call has failed.
-    pub fn call_with<T: DeserializeOwned>(
-        &mut self,
-        target: &Target,
-        method: &str,
-        args: impl Serialize,
-        kwargs: impl Serialize,
-    ) -> Result<T, CallFailed> {
-        let pending = self.start_call(target, method, args, kwargs);
-        self.wait(pending).map(|payload| decode(&payload))
-    }
-
-    /// Sends a request and waits for its answer.
-    ///
-    /// # Errors
-    /// The request has failed.
-    pub fn send(&mut self, conn: ConnId, content: impl Serialize) -> Result<Value, CallFailed> {
-        let pending = self.start_send(conn, content);
-        self.wait(pending).map(|payload| decode(&payload))
-    }
-
-    /// Finds an agent.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn connect(&mut self, url: AgentUrl, patience: Patience) -> Result<Remote, ConnectError> {
-        let pending = self.start_connect(url, patience);
-        self.wait(pending)
-    }
-
-    /// Begins to look for an agent.
-    pub fn start_connect(
-        &mut self,
-        url: AgentUrl,
-        patience: Patience,
-    ) -> Pending<Result<Remote, ConnectError>> {
-        self.begin(|host, then| host.connect(url, patience, then))
-    }
-
-    /// Waits for a request of the server, with [`Serve::Content`].
-    pub fn next_request(&mut self) -> (Ticket, Value) {
-        let (ticket, content) = self.turn_until(Host::next_request);
-        (ticket, decode(&content))
-    }
-
-    fn begin<T: 'static>(&mut self, start: impl FnOnce(&mut Host, Continuation<T>)) -> Pending<T> {
-        let slot = Rc::new(RefCell::new(None));
-        let result = slot.clone();
-        start(&mut self.host, Box::new(move |_, value| *result.borrow_mut() = Some(value)));
-        Pending(slot)
-    }
-}
-
-/// The root service at the other end of a connection.
-fn root(conn: ConnId) -> Target {
-    Target::new(Route::Connection(conn), "")
-}
-
-#[track_caller]
-fn decode<T: DeserializeOwned>(payload: &Payload) -> T {
-    payload.decode().unwrap_or_else(|error| panic!("{error} in {payload:?}"))
-}
-
-/// The error that a call has failed with on the other side.
-#[track_caller]
-fn failure<T: std::fmt::Debug>(result: Result<T, CallFailed>) -> RemoteError {
-    match result {
-        Err(CallFailed::Call(CallError::Remote(error))) => error,
-        other => panic!("{other:?} in place of a failure"),
-    }
-}
-
-/// Why the connection was lost that a call had been made on.
-#[track_caller]
-fn loss<T: std::fmt::Debug>(result: Result<T, CallFailed>) -> CloseReason {
-    match result {
-        Err(CallFailed::Call(CallError::Lost(reason))) => reason,
-        other => panic!("{other:?} in place of a lost connection"),
+    fn report(&self, scenario: &str, start: Instant) {
+        println!("{:?} {scenario}: {:?}", self.codec, start.elapsed());
     }
 }

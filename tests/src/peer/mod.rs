@@ -1,30 +1,27 @@
 //! The program `peer`: the service contract of the Python servers, in Rust.
+//!
+//! It is written twice: on the poll loop, with nothing but the core, and on the driver with the macros, for
+//! whichever async runtime.
 
-mod agents;
-mod channel;
+pub(crate) mod driver;
+mod end;
 pub(crate) mod number;
-mod rpc;
+pub(crate) mod poll;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream;
+use std::error::Error;
+use std::io::{self, Write};
 use std::str::FromStr;
 use std::time::Duration;
 
-use aiomas_core::agent::{Address, AgentUrl, NodeConfig, Refusal, Serve};
-use aiomas_core::clock::{Date, DateError, ExternalClock};
-use aiomas_core::rpc::ServiceDict;
+use aiomas_core::agent::Address;
+use aiomas_core::clock::{Date, DateError};
+use aiomas_core::wire::RemoteError;
+use aiomas_tokio::Tokio;
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::low_level::pipe;
 
-use crate::host::{Host, Later};
+use crate::runtimes::{RuntimeKind, on_tokio};
 use crate::types::Serializers;
-
-pub(crate) use agents::echo;
 
 /// The command line.
 #[derive(Clone, Debug, clap::Parser)]
@@ -41,6 +38,9 @@ pub struct Options {
     /// The user types, in the order of their ids.
     #[arg(long, default_value = "none")]
     pub serializers: Serializers,
+    /// What to run on.
+    #[arg(long, default_value = "poll")]
+    pub runtime: RuntimeKind,
     /// The clock of the agents: `real`, or `external:DATE` with the date at time 0.
     #[arg(long, default_value = "real")]
     pub clock: ClockKind,
@@ -66,6 +66,10 @@ impl FromStr for ClockKind {
         }
     }
 }
+
+/// How long answers may still be written to a client that is gone: it may have vanished in the middle of long
+/// calls, and nobody waits for these.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The longest string or list that is made when asked for, in bytes or items.
 const MAX_SIZE: usize = 64 << 20;
@@ -93,98 +97,29 @@ impl Kind {
     }
 }
 
+/// The agents' URLs, by their types.
+type Agents = BTreeMap<&'static str, String>;
+
 /// Runs the program.
 ///
 /// # Errors
-/// It cannot listen, or the event loop fails.
-pub fn run(options: &Options) -> io::Result<()> {
-    let mut config = NodeConfig::default();
-    config.connection.types = options.serializers.types();
-    // Clients may vanish in the middle of long calls; nobody waits for these answers.
-    config.connection.linger = Duration::from_secs(1);
-    let serve = match options.kind {
-        Kind::Channel => Serve::Content,
-        Kind::Rpc => Serve::Service(Box::new(rpc::root())),
-        Kind::Agent => Serve::Agents,
-    };
-    let mut host = Host::bind(&options.addr, config, serve)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", options.addr)))?;
-    if let ClockKind::External(start) = options.clock {
-        host.clock = ExternalClock::new(start, 0.0).map_err(io::Error::other)?.into();
+/// It cannot listen, or the system fails it otherwise.
+pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    match options.runtime {
+        RuntimeKind::Poll => Ok(poll::run(options)?),
+        RuntimeKind::Tokio => on_tokio(driver::run(Tokio::default(), options)),
     }
-    let mut agents = BTreeMap::new();
-    if options.kind == Kind::Agent {
-        agents = spawn_all(&mut host).map_err(io::Error::other)?;
-    }
+}
 
-    let end = End::new()?;
-    let ready = json!({"ready": {"addr": host.address().to_string(), "agents": agents}});
+/// Tells whoever has started the program where it listens.
+fn say_ready(address: &Address, agents: &Agents) -> io::Result<()> {
+    let ready = json!({"ready": {"addr": address.to_string(), "agents": agents}});
     // `println` would panic if nobody reads.
     writeln!(io::stdout(), "{ready}")?;
-    io::stdout().flush()?;
-    loop {
-        if host.turn(&end.fds(), None)? && end.has_come()? {
-            return Ok(());
-        }
-        while let Some((ticket, content)) = host.next_request() {
-            channel::answer(&mut host, ticket, &content);
-        }
-    }
+    io::stdout().flush()
 }
 
-fn spawn_all(host: &mut Host) -> Result<BTreeMap<&'static str, String>, Refusal> {
-    let mut urls = BTreeMap::new();
-    for (name, make) in
-        [("Echo", echo as MakeAgent), ("Caller", agents::caller), ("Clock", agents::clock)]
-    {
-        urls.insert(name, host.spawn(make)?.to_string());
-    }
-    Ok(urls)
-}
-
-/// Makes an agent for a host, which is going to have this URL.
-type MakeAgent = fn(&Host, &AgentUrl) -> ServiceDict<Later>;
-
-/// The end of a program: a signal, or the end of its standard input.
-struct End {
-    signals: UnixStream,
-    stdin: Option<File>,
-}
-
-impl End {
-    fn new() -> io::Result<Self> {
-        let (signals, sender) = UnixStream::pair()?;
-        signals.set_nonblocking(true)?;
-        pipe::register(SIGTERM, sender.try_clone()?)?;
-        pipe::register(SIGINT, sender)?;
-
-        let is_terminal = io::stdin().is_terminal();
-        // A file, or /dev/null, has its end from the beginning: it says nothing.
-        let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from).ok().filter(|stdin| {
-            let kind = stdin.metadata().map(|metadata| metadata.file_type());
-            is_terminal || kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
-        });
-        Ok(Self { signals, stdin })
-    }
-
-    fn fds(&self) -> Vec<BorrowedFd<'_>> {
-        let stdin = self.stdin.as_ref().map(AsFd::as_fd);
-        [self.signals.as_fd()].into_iter().chain(stdin).collect()
-    }
-
-    /// One of the descriptors is readable: is this the end?
-    fn has_come(&self) -> io::Result<bool> {
-        match (&self.signals).read(&mut [0]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            read => return read.map(|_| true),
-        }
-        // No signal, so it must have been standard input.
-        match &self.stdin {
-            Some(stdin) => {
-                let mut stdin: &File = stdin;
-                Ok(stdin.read(&mut [0; 1024])? == 0)
-            }
-            None => Ok(false),
-        }
-    }
+/// What every agent and the root service fail with when asked to.
+fn fail(message: String) -> Result<(), RemoteError> {
+    Err(RemoteError::value_error(message))
 }

@@ -18,7 +18,11 @@ fn talk(kind: Kind, address: &str, serializers: Serializers, clock: &'static str
         assert!(setup.challenge(&ready.addr) >= 10);
         if clock == "real" {
             let address = ready.addr.parse().expect("an address");
-            assert!(Server { address, codec, serializers }.challenge(kind) >= 10);
+            assert!(
+                Server { address, codec, serializers }
+                    .challenge(kind, aiomas_tests::runtimes::RuntimeKind::Poll)
+                    >= 10
+            );
         }
     }
     process.stop();

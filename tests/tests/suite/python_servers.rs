@@ -19,7 +19,11 @@ fn talk(kind: Kind, codec: Codec) {
         let setup = Setup { serializers: serializers.name(), ..setup };
         let (process, ready) = setup.serve(&address);
         let address = ready.addr.parse().expect("an address");
-        assert!(Server { address, codec, serializers }.challenge(kind) >= 10);
+        assert!(
+            Server { address, codec, serializers }
+                .challenge(kind, aiomas_tests::runtimes::RuntimeKind::Poll)
+                >= 10
+        );
         process.stop();
     }
 }

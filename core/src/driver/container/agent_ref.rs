@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::{Container, agent_path};
+use super::handle::Container;
 use crate::agent::AgentUrl;
+use crate::agent::root::agent_path;
 use crate::driver::service::Agent;
 use crate::driver::{Connect, Error, Proxy};
 use crate::rpc::ServiceRef;
@@ -24,8 +25,23 @@ pub struct AgentRef<A> {
     agent: PhantomData<fn() -> A>,
 }
 
+impl Container {
+    /// Lets an agent live here. Its id is the next number, as in aiomas.
+    ///
+    /// Its `#[on_start]` method runs before anybody can call it; what it waits for, it waits for in a task
+    /// of its own.
+    ///
+    /// # Errors
+    /// There are too many agents, the container is shut down, or `#[on_start]` has failed.
+    pub fn spawn<A: Agent>(&self, agent: A) -> Result<AgentRef<A>, Error> {
+        let type_name = agent.type_name().into();
+        let url = self.0.spawn(agent)?;
+        Ok(AgentRef::new(self.clone(), url, type_name))
+    }
+}
+
 impl<A> AgentRef<A> {
-    pub(super) fn new(container: Container, url: AgentUrl, type_name: Arc<str>) -> Self {
+    fn new(container: Container, url: AgentUrl, type_name: Arc<str>) -> Self {
         Self { container, url, type_name, agent: PhantomData }
     }
 
@@ -59,7 +75,7 @@ impl<A: Agent> AgentRef<A> {
     /// What calls it as if from afar.
     #[must_use]
     pub fn proxy(&self) -> A::Proxy {
-        Proxy::of_local(Arc::downgrade(&self.container.0), self.url.clone()).into()
+        Proxy::of_local(self.container.0.this.clone(), self.url.clone()).into()
     }
 }
 

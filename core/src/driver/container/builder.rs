@@ -1,16 +1,19 @@
 //! How containers are made.
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use super::control::Control;
-use super::{Clock, Container, Error, Inner};
+use super::handle::Container;
+use super::inner::Inner;
 use crate::agent::{self, Address, ContainerConfig};
 use crate::clock::Date;
 use crate::driver::accept::accept;
+use crate::driver::lock::lock;
 use crate::driver::options::{self, Settings};
 use crate::driver::origin::Origin;
 use crate::driver::runtime::Runtime;
+use crate::driver::{Clock, Error};
 use crate::wire::{Scope, Types};
 
 /// What a [`Container`] is made with, beside what all layers have.
@@ -85,8 +88,8 @@ impl<R: Runtime> Builder<R> {
             Some((start, init_time)) => Clock::external(host.clone(), start, init_time)?,
         };
         let machine = agent::Container::new(layer.config, address.clone(), host.seed());
-        let inner = Arc::new_cyclic(|this| {
-            let origin = Arc::new(Origin::Container(this.clone()));
+        let inner = Arc::new_cyclic(|this: &Weak<Inner>| {
+            let origin = Arc::new(Origin::Home(this.clone()));
             Inner {
                 this: this.clone(),
                 local_scope: Scope::new(config.types.clone(), config.limits.budget)
@@ -110,7 +113,7 @@ impl<R: Runtime> Builder<R> {
         host.spawn(Box::pin(inner.clone().watch()));
         let accepting = inner.clone();
         let listening = accept(&host, incoming, move |stream| accepting.accepted(stream));
-        *crate::driver::lock::lock(&inner.listening) = Some(listening);
+        *lock(&inner.listening) = Some(listening);
         Ok(container)
     }
 }

@@ -4,12 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::Container;
-use crate::agent::{AgentUrl, ConnectError, ConnectId, Patience, Remote, Route};
+use super::control::Connecting;
+use super::inner::Inner;
+use crate::agent::{AgentUrl, ConnectError, ConnectId, Patience, Route};
 use crate::driver::lock::lock;
 use crate::driver::{Error, Proxy};
 
@@ -20,10 +21,10 @@ use crate::driver::{Error, Proxy};
 ///
 /// # Cancel safety
 ///
-/// It begins when it is polled first. Dropping it gives it up; a stream that was opened stays for others.
+/// It begins when it is polled first, and does not keep its container alive. Dropping it gives it up; a stream that was opened stays for others.
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect<P> {
-    container: Container,
+    container: Arc<Inner>,
     patience: Patience,
     state: State,
     proxy: PhantomData<fn() -> P>,
@@ -35,42 +36,8 @@ enum State {
     Ended,
 }
 
-/// Who waits for a search to end.
-#[derive(Default)]
-pub(super) struct Connecting(Mutex<Wait>);
-
-#[derive(Default)]
-struct Wait {
-    result: Option<Result<Remote, ConnectError>>,
-    waker: Option<Waker>,
-}
-
-impl Connecting {
-    pub(super) fn end(&self, result: Result<Remote, ConnectError>) {
-        let waker = {
-            let mut wait = lock(&self.0);
-            wait.result = Some(result);
-            wait.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn poll(&self, cx: &Context<'_>) -> Poll<Result<Remote, ConnectError>> {
-        let mut wait = lock(&self.0);
-        match wait.result.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                wait.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-}
-
 impl<P> Connect<P> {
-    pub(super) const fn new(container: Container, url: Result<AgentUrl, Error>) -> Self {
+    pub(super) const fn new(container: Arc<Inner>, url: Result<AgentUrl, Error>) -> Self {
         let state = State::New(url);
         Self { container, patience: Patience::Once, state, proxy: PhantomData }
     }
@@ -92,7 +59,7 @@ impl<P: From<Proxy>> Future for Connect<P> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<P, Error>> {
         let this = &mut *self;
-        let inner = &this.container.0;
+        let inner = &this.container;
         if let State::New(url) = &mut this.state {
             let url = match std::mem::replace(url, Err(Error::NoContainer)) {
                 Ok(url) => url,
@@ -106,11 +73,11 @@ impl<P: From<Proxy>> Future for Connect<P> {
             this.state = State::Connecting(id, connecting);
         }
         let State::Connecting(_, connecting) = &this.state else { return Poll::Pending };
-        let result = std::task::ready!(connecting.poll(cx));
+        let result = ready!(connecting.poll(cx));
         this.state = State::Ended;
         let remote = result?;
         let proxy = match remote.route {
-            Route::Local => Proxy::of_local(Arc::downgrade(inner), remote.url),
+            Route::Local => Proxy::of_local(inner.this.clone(), remote.url),
             Route::Connection(conn) => match lock(&inner.control).link(conn) {
                 Some(link) => Proxy::of_agent(link, remote.url),
                 // It was lost at this very moment.
@@ -128,7 +95,7 @@ impl<P: From<Proxy>> Future for Connect<P> {
 impl<P> Drop for Connect<P> {
     fn drop(&mut self) {
         if let State::Connecting(id, _) = self.state {
-            self.container.0.abandon_connect(id);
+            self.container.abandon_connect(id);
         }
     }
 }

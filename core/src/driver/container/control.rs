@@ -1,43 +1,33 @@
-//! The control plane: dialling, validation, accepting, the end.
+//! What the lock of a container's control plane guards.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::connect::Connecting;
-use super::serve::AgentsHandler;
-use super::{Canceller, Inner};
-use crate::agent::{
-    self, Action, AgentUrl, ConnId, ContainerEvent, DialError, DialId, Refusal, ValidateError,
-    ValidateTicket,
-};
-use crate::connection::{Close, CloseReason, Side};
-use crate::driver::cancel::cancellable;
-use crate::driver::host::Stream;
-use crate::driver::link::{Link, LinkConfig};
+use crate::agent::{self, AgentUrl, ConnId, ConnectError, DialId, Refusal, Remote, ValidateTicket};
+use crate::connection::Close;
+use crate::driver::cancel::Canceller;
+use crate::driver::link::Link;
 use crate::driver::lock::lock;
-use crate::driver::service::poll_guarded;
-use crate::driver::{Error, Proxy};
 
 /// What the container's lock guards: the state machine, and what its host keeps for it.
 pub(super) struct Control {
-    container: agent::Container<Arc<Connecting>, ()>,
-    links: HashMap<ConnId, Arc<Link>>,
-    next_conn: u64,
-    dials: BTreeMap<DialId, Canceller>,
-    questions: BTreeMap<ValidateTicket, Canceller>,
+    pub(super) container: agent::Container<Arc<Connecting>, ()>,
+    pub(super) links: HashMap<ConnId, Arc<Link>>,
+    pub(super) next_conn: u64,
+    pub(super) dials: BTreeMap<DialId, Canceller>,
+    pub(super) questions: BTreeMap<ValidateTicket, Canceller>,
     /// How connections are closed in the end.
-    how: Close,
+    pub(super) how: Close,
     /// Somebody is carrying out actions: in order, hence one at a time.
-    acting: bool,
-    task: Option<Waker>,
+    pub(super) acting: bool,
+    pub(super) task: Option<Waker>,
     /// What the task waits for.
-    timeout: Option<Instant>,
-    stopped: bool,
-    ended: bool,
-    waiting: Vec<Waker>,
+    pub(super) timeout: Option<Instant>,
+    pub(super) stopped: bool,
+    pub(super) ended: bool,
+    pub(super) waiting: Vec<Waker>,
 }
 
 impl Control {
@@ -82,277 +72,36 @@ impl Control {
     }
 }
 
-enum Step {
-    Act(Action),
-    Note(ContainerEvent<Arc<Connecting>>),
+/// Who waits for a search to end.
+#[derive(Default)]
+pub(super) struct Connecting(Mutex<Wait>);
+
+#[derive(Default)]
+struct Wait {
+    result: Option<Result<Remote, ConnectError>>,
+    waker: Option<Waker>,
 }
 
-impl Inner {
-    /// Changes the state machine, and sees to what follows.
-    pub(super) fn control<R>(self: &Arc<Self>, f: impl FnOnce(&mut Control, Instant) -> R) -> R {
-        let now = self.host.now();
-        let (result, acts) = {
-            let mut control = lock(&self.control);
-            let result = f(&mut control, now);
-            // Otherwise, whoever is acting finds what this has caused.
-            (result, !std::mem::replace(&mut control.acting, true))
+impl Connecting {
+    pub(super) fn end(&self, result: Result<Remote, ConnectError>) {
+        let waker = {
+            let mut wait = lock(&self.0);
+            wait.result = Some(result);
+            wait.waker.take()
         };
-        if acts {
-            self.act();
-        }
-        result
-    }
-
-    pub(super) fn connect(
-        self: &Arc<Self>,
-        url: AgentUrl,
-        patience: agent::Patience,
-        connecting: Arc<Connecting>,
-    ) -> agent::ConnectId {
-        self.control(|control, now| control.container.connect(now, url, patience, connecting))
-    }
-
-    pub(super) fn abandon_connect(self: &Arc<Self>, id: agent::ConnectId) {
-        self.control(|control, _| control.container.abandon(id));
-    }
-
-    fn act(self: &Arc<Self>) {
-        loop {
-            let step = {
-                let mut control = lock(&self.control);
-                let container = &mut control.container;
-                let action = container.poll_action().map(Step::Act);
-                match action.or_else(|| container.poll_event().map(Step::Note)) {
-                    Some(step) => step,
-                    None => {
-                        control.acting = false;
-                        let timeout = control.container.poll_timeout();
-                        let earlier = timeout.is_some_and(|at| {
-                            control.timeout.is_none_or(|waits_for| at < waits_for)
-                        });
-                        let task = (earlier || control.stopped).then(|| control.task.take());
-                        drop(control);
-                        task.flatten().into_iter().for_each(Waker::wake);
-                        return;
-                    }
-                }
-            };
-            match step {
-                Step::Act(action) => self.carry_out(action),
-                Step::Note(event) => self.note(event),
-            }
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
-    fn note(&self, event: ContainerEvent<Arc<Connecting>>) {
-        match event {
-            ContainerEvent::Connected { ctx, remote, .. } => ctx.end(Ok(remote)),
-            ContainerEvent::Failed { ctx, error, .. } => ctx.end(Err(error)),
-            ContainerEvent::Stopped => lock(&self.control).stopped = true,
-        }
-    }
-
-    fn carry_out(self: &Arc<Self>, action: Action) {
-        match action {
-            Action::Dial { id, address } => {
-                let this = self.clone();
-                let dial = self.host.dial(address);
-                let (canceller, task) = cancellable(async move { this.dialled(id, dial.await) });
-                lock(&self.control).dials.insert(id, canceller);
-                self.host.spawn(Box::pin(task));
-            }
-            Action::CancelDial { id } => {
-                let cancelled = lock(&self.control).dials.remove(&id);
-                drop(cancelled);
-            }
-            Action::Validate { conn, aid, ticket } => self.validate(conn, &aid, ticket),
-            Action::CancelValidate { ticket, .. } => {
-                let cancelled = lock(&self.control).questions.remove(&ticket);
-                drop(cancelled);
-            }
-            Action::Close { conn } => {
-                let (link, how) = {
-                    let control = lock(&self.control);
-                    (control.link(conn), control.how)
-                };
-                if let Some(link) = link {
-                    link.close(how);
-                }
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<Remote, ConnectError>> {
+        let mut wait = lock(&self.0);
+        match wait.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                wait.waker = Some(cx.waker().clone());
+                Poll::Pending
             }
         }
-    }
-
-    fn dialled(self: &Arc<Self>, id: DialId, result: std::io::Result<Stream>) {
-        match result {
-            Ok(stream) => {
-                let link = self.link(&stream, Side::Dialler);
-                self.control(|control, now| {
-                    let conn = ConnId(link.caller().connection);
-                    control.links.insert(conn, link.clone());
-                    control.container.handle_dialled(now, id, Ok(conn));
-                    control.dials.remove(&id)
-                });
-                stream.start(link);
-            }
-            Err(error) => {
-                self.control(|control, now| {
-                    let error = DialError::from(error);
-                    control.container.handle_dialled(now, id, Err(error));
-                    control.dials.remove(&id)
-                });
-            }
-        }
-    }
-
-    fn link(self: &Arc<Self>, stream: &Stream, side: Side) -> Arc<Link> {
-        let id = {
-            let mut control = lock(&self.control);
-            control.next_conn += 1;
-            control.next_conn
-        };
-        let config = LinkConfig {
-            connection: lock(&self.config).clone(),
-            side,
-            id,
-            closes_unused: false,
-            coalesces: self.coalesces,
-            drain: self.drain,
-        };
-        let handler = Arc::new(AgentsHandler::new(self.clone()));
-        Link::new(self.host.clone(), handler, config, stream.peer.clone())
-    }
-
-    /// A stream has come in.
-    pub(super) fn accepted(self: &Arc<Self>, stream: Stream) {
-        let link = self.link(&stream, Side::Listener);
-        let accepted = self.control(|control, now| {
-            let conn = ConnId(link.caller().connection);
-            control.container.handle_accepted(now, conn)?;
-            control.links.insert(conn, link.clone());
-            Ok::<_, Refusal>(())
-        });
-        // A stream that is refused is dropped, and thereby closed.
-        if accepted.is_ok() {
-            stream.start(link);
-        }
-    }
-
-    pub(super) fn link_closing(self: &Arc<Self>, link: &Link) {
-        let conn = ConnId(link.caller().connection);
-        self.control(|control, now| {
-            control.container.handle_closing(now, conn, "it is being closed");
-        });
-    }
-
-    pub(super) fn link_closed(self: &Arc<Self>, link: &Link, reason: &CloseReason) {
-        let conn = ConnId(link.caller().connection);
-        self.control(|control, now| {
-            control.links.remove(&conn);
-            control.container.handle_closed(now, conn, reason.to_string());
-        });
-    }
-
-    /// Asks a peer for an agent.
-    fn validate(self: &Arc<Self>, conn: ConnId, aid: &str, ticket: ValidateTicket) {
-        let link = lock(&self.control).link(conn);
-        let Some(link) = link else {
-            let lost = ValidateError::Lost("it is closed".into());
-            return self.validated(conn, ticket, Err(lost));
-        };
-        let call = Proxy::of_link(link, "").invoke(super::serve::VALIDATE_AID, &(aid,), &());
-        let this = self.clone();
-        let (canceller, task) = cancellable(async move {
-            let result = call.await.map_err(|error| match error {
-                Error::Lost(reason) => ValidateError::Lost(reason.to_string().into()),
-                Error::Refused(why @ crate::connection::Why::Closed) => {
-                    ValidateError::Lost(why.to_string().into())
-                }
-                error => ValidateError::Failed(error.to_string().into()),
-            });
-            this.validated(conn, ticket, result);
-        });
-        lock(&self.control).questions.insert(ticket, canceller);
-        self.host.spawn(Box::pin(task));
-    }
-
-    fn validated(
-        self: &Arc<Self>,
-        conn: ConnId,
-        ticket: ValidateTicket,
-        result: Result<Option<String>, ValidateError>,
-    ) {
-        self.control(|control, now| {
-            control.container.handle_validated(now, conn, ticket, result);
-            control.questions.remove(&ticket)
-        });
-    }
-
-    pub(super) fn shutdown(self: &Arc<Self>, how: Close) {
-        // No more streams come in.
-        let listening = lock(&self.listening).take();
-        drop(listening);
-        self.control(|control, now| {
-            if !control.container.is_shut_down() {
-                control.how = how;
-                control.container.shutdown(now);
-            } else if how == Close::Now && control.how != Close::Now {
-                // Somebody has lost patience with a shutdown that drains.
-                control.how = how;
-                return control.links.values().cloned().collect();
-            }
-            Vec::new()
-        })
-        .into_iter()
-        .for_each(|link: Arc<Link>| link.close(how));
-    }
-
-    /// Watches the time until the container has stopped; then lets the agents end.
-    pub(super) async fn watch(self: Arc<Self>) {
-        let mut timer = self.host.timer();
-        let mut due = None;
-        poll_fn(|cx| {
-            loop {
-                let timeout = self.control(|control, now| {
-                    if control.container.poll_timeout().is_some_and(|at| at <= now) {
-                        control.container.handle_timeout(now);
-                    }
-                    control.task = Some(cx.waker().clone());
-                    control.timeout = control.container.poll_timeout();
-                    control.timeout
-                });
-                if lock(&self.control).stopped {
-                    return Poll::Ready(());
-                }
-                let Some(at) = timeout else { return Poll::Pending };
-                if due != Some(at) {
-                    timer.set(at);
-                    due = Some(at);
-                }
-                if timer.poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                due = None;
-            }
-        })
-        .await;
-        self.end().await;
-    }
-
-    async fn end(&self) {
-        let agents: Vec<_> = self.agents_mut().drain().collect();
-        for (aid, resident) in agents {
-            let text = format!("Name \"{aid}\" not found in \"agents\"");
-            resident.desert(&crate::wire::RemoteError::lookup(text));
-            if let crate::rpc::Outcome::Later(mut later) = resident.stop() {
-                // There is nobody to tell of a failure.
-                let _ended = poll_fn(|cx| poll_guarded(&mut later, cx)).await;
-            }
-        }
-        let waiting = {
-            let mut control = lock(&self.control);
-            control.ended = true;
-            std::mem::take(&mut control.waiting)
-        };
-        waiting.into_iter().for_each(Waker::wake);
     }
 }

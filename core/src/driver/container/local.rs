@@ -1,45 +1,42 @@
-//! Calls between agents of one container: no stream in between, but by value as if there were.
+//! Calls between agents of one container.
 
+use std::any::Any;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
-use super::{Inner, LOCAL};
+use super::inner::Inner;
 use crate::connection::{CallOptions, Why};
 use crate::driver::Error;
+use crate::driver::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
+use crate::driver::later::{Answer, Later, poll_guarded, poll_once};
 use crate::driver::lock::lock;
-use crate::driver::runtime::Timer;
-use crate::driver::service::{Answer, Later, poll_guarded, poll_once};
 use crate::rpc::{Caller, Outcome};
-use crate::wire::{CodecError, Notation, Payload, Scope};
+use crate::wire::{Payload, RemoteError, Scope};
 
 /// The number of the connection that local calls come over, as callees see it.
 const LOCAL_CALLER: Caller = Caller::new(u64::MAX);
 
-/// A call between agents of one container.
-pub(in crate::driver) enum LocalCall {
-    Ended(Option<Result<Payload, Error>>),
-    Running { place: Arc<Mutex<Place>>, deadline: Option<Deadline> },
-}
+impl Home for Inner {
+    fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall {
+        self.call_locally(options, encode)
+    }
 
-/// When a call is given up.
-pub(in crate::driver) struct Deadline {
-    timer: Box<dyn Timer>,
-    error: Error,
-}
+    fn scope(&self) -> &Scope {
+        &self.local_scope
+    }
 
-/// Where the answer of a method waits that is not done at once.
-#[derive(Default)]
-pub(in crate::driver) struct Place {
-    answer: Option<Result<Payload, Error>>,
-    waker: Option<Waker>,
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
 }
 
 impl Inner {
-    pub(in crate::driver) fn call(
+    pub(super) fn call_locally(
         self: &Arc<Self>,
         options: CallOptions,
-        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+        encode: &Encode<'_>,
     ) -> LocalCall {
         let mut content = Vec::new();
         if let Err(error) = encode(LOCAL, &self.local_scope, &mut content) {
@@ -74,9 +71,7 @@ impl Inner {
             match this.dispatch(&content, &LOCAL_CALLER) {
                 Outcome::Done(answer) => answer,
                 Outcome::Later(later) => later.await,
-                Outcome::NotFound | Outcome::NotExposed => {
-                    Err(crate::wire::RemoteError::lookup("no method"))
-                }
+                Outcome::NotFound | Outcome::NotExposed => Err(RemoteError::lookup("no method")),
             }
         })
     }
@@ -111,8 +106,8 @@ struct Running {
 impl Future for Running {
     type Output = ();
 
-    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let answer = std::task::ready!(poll_guarded(&mut self.later, cx));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let answer = ready!(poll_guarded(&mut self.later, cx));
         let waker = {
             let mut place = lock(&self.place);
             place.answer = Some(self.container.payload(answer));
@@ -128,23 +123,5 @@ impl Future for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.container.local_calls.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl LocalCall {
-    pub(in crate::driver) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
-        match self {
-            Self::Ended(result) => result.take().map_or(Poll::Pending, Poll::Ready),
-            Self::Running { place, deadline } => {
-                let mut place = lock(place);
-                if let Some(answer) = place.answer.take() {
-                    return Poll::Ready(answer);
-                }
-                place.waker = Some(cx.waker().clone());
-                drop(place);
-                let Some(Deadline { timer, error }) = deadline else { return Poll::Pending };
-                timer.poll(cx).map(|()| Err(error.clone()))
-            }
-        }
     }
 }

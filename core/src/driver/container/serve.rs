@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::Inner;
+use super::inner::Inner;
 pub(super) use crate::agent::root::VALIDATE_AID;
 use crate::agent::root::{ContainerRoot, agent_in_path, split_agent_path};
 use crate::connection::{CloseReason, ReplyToken, Request};
+use crate::driver::home::Home;
+use crate::driver::later::{Answer, Later, guarded};
 use crate::driver::link::{Handler, Link};
-use crate::driver::service::{Answer, Later, guarded};
 use crate::rpc::{self, Caller, Outcome, Service};
 use crate::wire::{Payload, RemoteError};
 
@@ -37,7 +38,7 @@ impl Handler for AgentsHandler {
         self.container.link_closed(link, reason);
     }
 
-    fn container(&self) -> Option<Arc<Inner>> {
+    fn home(&self) -> Option<Arc<dyn Home>> {
         Some(self.container.clone())
     }
 }

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
-use super::{Link, State};
+use super::shared::{Link, State};
 use crate::connection::{CloseReason, Event, ReplyToken, Request, Transmit};
+use crate::driver::later::Answer;
 use crate::driver::lock::lock;
 use crate::driver::runtime::{Timer, Transport};
-use crate::driver::service::Answer;
 
 /// How many turns the task takes before it lets others run.
 const BUDGET: u32 = 16;
@@ -197,7 +197,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 // An idle connection keeps no more than it needs.
                 if self.input.is_empty() && self.read_size > MIN_READ {
                     self.input = BytesMut::new();
-                    self.read_size = MIN_READ;
+                    self.read_size /= 2;
                 }
                 return false;
             }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use super::{Answer, Later};
+use crate::driver::later::{Answer, Later};
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Frame>>> = const { RefCell::new(None) };

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::Later;
+use crate::driver::later::Later;
 use crate::rpc::function::{Function, Return};
 use crate::rpc::{Outcome, ServiceDict};
 
@@ -48,7 +48,7 @@ mod tests {
     use std::task::Poll;
 
     use super::*;
-    use crate::driver::service::poll_once;
+    use crate::driver::later::poll_once;
     use crate::rpc::{Access, Caller, Request, Service, dispatch};
     use crate::wire::{Notation, Payload, RemoteError, Scope};
 

@@ -1,13 +1,15 @@
 //! A value with exposed methods as a service.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use super::agent::{Identity, Resident};
 use super::chain;
-use super::interface::{Interface, Invocation, Later, Method, SharedService};
+use super::guard::{Exclusive, Guard, Shared};
+use super::interface::{Interface, IntoService, Invocation, Method};
 use super::mailbox::{Gate, Pass};
-use super::{Identity, Resident, guarded};
-use crate::rpc::{Access, Arguments, Caller, Outcome, Request, Service};
+use crate::driver::Proxy;
+use crate::driver::later::{Later, SharedService};
+use crate::rpc::{Access, Arguments, Caller, Outcome, Request, Service, ServiceDict};
 use crate::wire::{Notation, Payload, RemoteError, Scope};
 
 /// How many calls may wait for a value that is no agent.
@@ -15,14 +17,14 @@ const MAX_WAITING: u32 = 1024;
 
 /// Serves a value: `&self` methods side by side, `&mut self` ones alone, and all of them starting in the
 /// order in which they were called.
-pub(in crate::driver) struct Hosted<T> {
+struct Hosted<T> {
     gate: Arc<Gate<T>>,
     services: Vec<(&'static str, SharedService)>,
     me: Option<Arc<Identity>>,
 }
 
 impl<T: Interface> Hosted<T> {
-    pub(in crate::driver) fn new(value: T, me: Option<Arc<Identity>>) -> Self {
+    fn new(value: T, me: Option<Arc<Identity>>) -> Self {
         let max_waiting = me.as_ref().map_or(MAX_WAITING, |me| me.max_mailbox);
         Self { services: value.services(), gate: Arc::new(Gate::new(value, max_waiting)), me }
     }
@@ -39,9 +41,9 @@ impl<T: Interface> Hosted<T> {
         let Some(access) = method.access() else { return Outcome::NotExposed };
         match self.gate.try_enter(access) {
             Some(value) => {
-                let guard = Guard { gate: &*self.gate, access, value: Some(value) };
+                let guard = Guard::new(&*self.gate, access, Some(value));
                 let invocation = Invocation::new(arguments, caller, self.me.as_ref());
-                guard.run(method, &invocation, || self.gate.clone())
+                run(guard, &self.gate, method, &invocation)
             }
             None => self.wait(method, access, name, arguments, caller),
         }
@@ -57,7 +59,7 @@ impl<T: Interface> Hosted<T> {
         arguments: &Arguments<'_>,
         caller: &Caller,
     ) -> Outcome<Later> {
-        if chain::contains(self.id()) {
+        if chain::contains(id(&self.gate)) {
             let text = self.deadlock(&String::from_utf8_lossy(name));
             return RemoteError::new("DeadlockError", text).into();
         }
@@ -87,11 +89,11 @@ impl<T: Interface> Hosted<T> {
         Box::pin(async move {
             let (value, started) = pass.wait().await?;
             let outcome = {
-                let guard = Guard { gate: &*gate, access, value };
+                let guard = Guard::new(&*gate, access, value);
                 // It was parsed before, so it is a request.
                 let request = Request::parse(&content)?;
                 let invocation = Invocation::new(&request.arguments, &caller, me.as_ref());
-                guard.run(method, &invocation, || gate.clone())
+                run(guard, &gate, method, &invocation)
             };
             match outcome {
                 Outcome::Done(answer) => answer,
@@ -100,11 +102,6 @@ impl<T: Interface> Hosted<T> {
                 Outcome::NotFound | Outcome::NotExposed => Err(RemoteError::lookup("no method")),
             }
         })
-    }
-
-    /// What tells it from others, for as long as it lives.
-    fn id(&self) -> usize {
-        Arc::as_ptr(&self.gate) as usize
     }
 
     fn describe(&self) -> String {
@@ -129,10 +126,10 @@ impl<T: Interface> Hosted<T> {
         let content = Payload::new(Notation::Json, NO_CALL.into(), self.hook_scope());
         match Request::parse(&content) {
             Ok(request) => {
-                let run =
-                    || self.run(method, name.as_bytes(), &request.arguments, &Caller::default());
                 // An agent may remove itself; nobody waits for the hook then.
-                guarded(|| chain::outside(run))
+                chain::outside(|| {
+                    self.run(method, name.as_bytes(), &request.arguments, &Caller::default())
+                })
             }
             Err(error) => RemoteError::from(error).into(),
         }
@@ -140,8 +137,8 @@ impl<T: Interface> Hosted<T> {
 
     /// So that a hook's context leads to the container.
     fn hook_scope(&self) -> Scope {
-        let container = self.me.as_ref().and_then(|me| me.container.upgrade());
-        container.map_or_else(Scope::default, |container| container.local_scope().clone())
+        let home = self.me.as_ref().and_then(|me| me.home.upgrade());
+        home.map_or_else(Scope::default, |home| home.scope().clone())
     }
 }
 
@@ -208,106 +205,50 @@ impl<T: Interface> Resident for Hosted<T> {
     }
 }
 
-/// The right to run one call, and the value to run it on. Others have their turn when it is dropped.
-struct Guard<T, G: Deref<Target = Gate<T>>> {
-    gate: G,
-    access: Access,
-    /// Always there, except while it is being dropped.
-    value: Option<Arc<T>>,
-}
+impl<T: Interface> IntoService for T {
+    type Proxy = T::Proxy;
 
-/// A guard that goes with a future.
-type OwnGuard<T> = Guard<T, Arc<Gate<T>>>;
-
-impl<T: Interface> Guard<T, &Gate<T>> {
-    #[inline]
-    fn run(
-        mut self,
-        method: Method<T>,
-        invocation: &Invocation<'_>,
-        gate: impl Fn() -> Arc<Gate<T>>,
-    ) -> Outcome<Later> {
-        let later = match method {
-            Method::Shared(call) => return Outcome::Done(call(self.get(), invocation)),
-            Method::Exclusive(call) => return Outcome::Done(call(self.get_mut(), invocation)),
-            Method::SharedAsync(call) => call(Shared(self.into_own(gate())), invocation),
-            Method::ExclusiveAsync(call) => call(Exclusive(self.into_own(gate())), invocation),
-            Method::Hidden => return Outcome::NotExposed,
-        };
-        match later {
-            Ok(later) => Outcome::Later(chain::link(Arc::as_ptr(&gate()) as usize, later)),
-            Err(error) => error.into(),
-        }
-    }
-
-    fn into_own(mut self, gate: Arc<Gate<T>>) -> OwnGuard<T> {
-        let own = Guard { gate, access: self.access, value: self.value.take() };
-        // The call goes on.
-        std::mem::forget(self);
-        own
+    fn into_service(self) -> SharedService {
+        Arc::new(Hosted::new(self, None))
     }
 }
 
-impl<T, G: Deref<Target = Gate<T>>> Guard<T, G> {
-    fn get(&self) -> &T {
-        match &self.value {
-            Some(value) => value,
-            // It is put back before the gate lets the next one in.
-            None => unreachable!("the value is there while a call runs"),
-        }
-    }
+impl IntoService for ServiceDict<Later> {
+    type Proxy = Proxy;
 
-    fn get_mut(&mut self) -> &mut T {
-        match self.value.as_mut().and_then(Arc::get_mut) {
-            Some(value) => value,
-            // The gate lets nobody else in, and whoever was in has given the value back.
-            None => unreachable!("an exclusive call has the value for itself"),
-        }
+    fn into_service(self) -> SharedService {
+        Arc::new(self)
     }
 }
 
-impl<T, G: Deref<Target = Gate<T>>> Drop for Guard<T, G> {
-    fn drop(&mut self) {
-        self.gate.leave(self.access, self.value.take());
+/// What `#[agent]` calls.
+#[doc(hidden)]
+pub fn host_agent<T: Interface>(agent: T, me: Arc<Identity>) -> Arc<dyn Resident> {
+    Arc::new(Hosted::new(agent, Some(me)))
+}
+
+/// Calls a method. `gate` is what `guard` was let in by.
+#[inline]
+fn run<T: Interface>(
+    mut guard: Guard<T, &Gate<T>>,
+    gate: &Arc<Gate<T>>,
+    method: Method<T>,
+    invocation: &Invocation<'_>,
+) -> Outcome<Later> {
+    let later = match method {
+        Method::Shared(call) => return Outcome::Done(call(guard.get(), invocation)),
+        Method::Exclusive(call) => return Outcome::Done(call(guard.get_mut(), invocation)),
+        Method::SharedAsync(call) => call(Shared(guard.into_own(gate.clone())), invocation),
+        Method::ExclusiveAsync(call) => call(Exclusive(guard.into_own(gate.clone())), invocation),
+        Method::Hidden => return Outcome::NotExposed,
+    };
+    match later {
+        Ok(later) => Outcome::Later(chain::link(id(gate), later)),
+        Err(error) => error.into(),
     }
 }
 
-/// A value that others call at the same time, for as long as one call lasts.
-pub struct Shared<T: Interface>(OwnGuard<T>);
-
-impl<T: Interface> Deref for Shared<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        self.0.get()
-    }
-}
-
-/// A value that nobody else calls, for as long as one call lasts.
-pub struct Exclusive<T: Interface>(OwnGuard<T>);
-
-impl<T: Interface> Deref for Exclusive<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        self.0.get()
-    }
-}
-
-impl<T: Interface> DerefMut for Exclusive<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        self.0.get_mut()
-    }
-}
-
-impl<T: Interface> std::fmt::Debug for Shared<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Shared").field(&T::TYPE_NAME).finish()
-    }
-}
-
-impl<T: Interface> std::fmt::Debug for Exclusive<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Exclusive").field(&T::TYPE_NAME).finish()
-    }
+/// What tells a value from others, for as long as it lives.
+fn id<T>(gate: &Arc<Gate<T>>) -> usize {
+    Arc::as_ptr(gate) as usize
 }

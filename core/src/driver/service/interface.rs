@@ -1,26 +1,16 @@
 //! What a type with exposed methods tells about itself: what `#[service]` and `#[agent]` write.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Identity;
-use super::hosted::{Exclusive, Shared};
-use crate::driver::{Context, Proxy};
-use crate::rpc::{Arguments, Bound, Caller, Encoder, Service, Signature};
-use crate::wire::{Body, RemoteError};
-
-/// What a method answers: the encoded result, or a failure.
-pub type Answer = Result<Body, RemoteError>;
-
-/// How a service of an async driver puts an answer off.
-pub type Later = Pin<Box<dyn Future<Output = Answer> + Send>>;
-
-/// A service that connections share.
-pub type SharedService = Arc<dyn Service<Later> + Send + Sync>;
+use super::agent::Identity;
+use super::guard::{Exclusive, Shared};
+use crate::driver::Proxy;
+use crate::driver::later::{Answer, Later, SharedService};
+use crate::rpc::{Arguments, Bound, Caller, Encoder, Signature};
+use crate::wire::{RemoteError, Scope};
 
 /// A type with exposed methods. Implemented by [`#[service]`](macro@crate::service) and
 /// [`#[agent]`](macro@crate::agent).
@@ -130,10 +120,16 @@ impl<'a> Invocation<'a> {
         self.arguments.encoder()
     }
 
-    /// What the method may know about who calls it.
-    #[must_use]
-    pub fn context(&self) -> Context {
-        Context::new(self.arguments.scope(), self.caller, self.me)
+    pub(in crate::driver) fn scope(&self) -> &'a Scope {
+        self.arguments.scope()
+    }
+
+    pub(in crate::driver) const fn caller(&self) -> &'a Caller {
+        self.caller
+    }
+
+    pub(in crate::driver) const fn me(&self) -> Option<&'a Arc<Identity>> {
+        self.me
     }
 }
 

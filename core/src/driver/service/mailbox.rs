@@ -4,8 +4,8 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use super::{Answer, Later};
 use crate::agent::Mailbox;
+use crate::driver::later::{Answer, Later};
 use crate::driver::lock::lock;
 use crate::rpc::Access;
 use crate::wire::RemoteError;
@@ -17,7 +17,7 @@ struct Inner<T> {
     mailbox: Mailbox<Arc<Turn>>,
     /// Taken out by whoever has it for himself; others share it.
     value: Option<Arc<T>>,
-    /// The turn of a call has come that has not started yet. Nobody may overtake it.
+    /// A call has been told that its turn has come, and has not started yet. Until then no other one starts.
     starting: bool,
 }
 
@@ -67,7 +67,9 @@ impl<T> Gate<T> {
             // Whoever was in the way may have left since, and then nobody else would see to it.
             inner.next()
         };
-        self.start(next);
+        if let Some(next) = next {
+            self.start(next);
+        }
         Ok(Pass { turn, access, gate: self.clone() })
     }
 
@@ -90,32 +92,38 @@ impl<T> Gate<T> {
             inner.mailbox.end(access);
             inner.next()
         };
-        self.start(next);
-    }
-
-    /// Tells a call that its turn has come; the next one is told when that one has started.
-    fn start(&self, next: Option<(Access, Arc<Turn>)>) {
-        if let Some((access, turn)) = next
-            && !turn.set(State::Come)
-        {
-            self.skip(access);
+        if let Some(next) = next {
+            self.start(next);
         }
     }
 
-    /// A call whose turn has come does not start, so it has not taken the value.
-    fn skip(&self, access: Access) {
-        lock(&self.0).starting = false;
-        self.leave(access, None);
-    }
-
-    /// A call whose turn has come has started.
-    fn begin_next(&self) {
+    /// The call whose turn has come has started, or will not: the next one may.
+    fn started(&self) {
         let next = {
             let mut inner = lock(&self.0);
             inner.starting = false;
             inner.next()
         };
-        self.start(next);
+        if let Some(next) = next {
+            self.start(next);
+        }
+    }
+
+    /// Tells a call that its turn has come.
+    fn start(&self, mut next: (Access, Arc<Turn>)) {
+        // Nobody may wait for it any more: then it is as if it had come and gone.
+        while !next.1.set(State::Come) {
+            let following = {
+                let mut inner = lock(&self.0);
+                inner.starting = false;
+                inner.mailbox.end(next.0);
+                inner.next()
+            };
+            match following {
+                Some(following) => next = following,
+                None => return,
+            }
+        }
     }
 
     /// Nobody else will be let in.
@@ -128,7 +136,7 @@ impl<T> Gate<T> {
 }
 
 impl<T> Inner<T> {
-    /// Whose turn has come, if nobody is starting.
+    /// The call whose turn has come.
     fn next(&mut self) -> Option<(Access, Arc<Turn>)> {
         if self.starting {
             return None;
@@ -189,7 +197,7 @@ impl<T> Pass<T> {
         let value = self.gate.enter(self.access);
         // From here on it is the call's guard that lets the others in.
         *lock(&self.turn.0) = State::New;
-        Ok((value, Started { gate: Some(self.gate.clone()) }))
+        Ok((value, Started { gate: self.gate.clone() }))
     }
 }
 
@@ -197,50 +205,44 @@ impl<T> Drop for Pass<T> {
     fn drop(&mut self) {
         let before = std::mem::replace(&mut *lock(&self.turn.0), State::GivenUp);
         if let State::Come = before {
-            self.gate.skip(self.access);
+            self.gate.leave(self.access, None);
+            self.gate.started();
         }
     }
 }
 
-/// A call that is about to start after having waited.
+/// A call that is about to start after having waited. When this is dropped, it has.
 pub(super) struct Started<T> {
-    gate: Option<Arc<Gate<T>>>,
+    gate: Arc<Gate<T>>,
 }
 
 impl<T> Started<T> {
-    /// Goes on with `later`. The next call that may run beside it is started as soon as it has.
-    pub(super) async fn then(mut self, mut later: Later) -> Answer {
+    /// Goes on with `later`. The next call that may run beside it starts as soon as it has, and not before.
+    pub(super) async fn then(self, mut later: Later) -> Answer {
+        let mut starting = Some(self);
         poll_fn(move |cx| {
             let polled = later.as_mut().poll(cx);
-            self.begin_next();
+            drop(starting.take());
             polled
         })
         .await
-    }
-
-    fn begin_next(&mut self) {
-        if let Some(gate) = self.gate.take() {
-            gate.begin_next();
-        }
     }
 }
 
 impl<T> Drop for Started<T> {
     fn drop(&mut self) {
-        self.begin_next();
+        self.gate.started();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
     use std::pin::pin;
 
     use super::*;
 
-    fn is_in<T>(pass: Pass<T>) -> bool {
-        let waiting = pin!(pass.wait());
-        waiting.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    fn come<T>(pass: &Pass<T>) -> bool {
+        pass.turn.poll(&Context::from_waker(Waker::noop())).is_ready()
     }
 
     /// On another thread, whoever was in the way may leave before a call has begun to wait.
@@ -248,35 +250,46 @@ mod tests {
     fn a_call_that_waits_for_nobody_is_let_in() {
         for access in [Access::Shared, Access::Exclusive] {
             let gate = Arc::new(Gate::new((), 8));
-            let value = gate.try_enter(Access::Exclusive);
-            assert!(value.is_some() && gate.try_enter(access).is_none());
-            gate.leave(Access::Exclusive, value);
-            let pass = gate.wait(access).unwrap();
-            assert!(is_in(pass));
+            let alone = gate.try_enter(Access::Exclusive);
+            assert!(alone.is_some() && gate.try_enter(access).is_none());
+            gate.leave(Access::Exclusive, alone);
+            assert!(come(&gate.wait(access).unwrap()));
         }
     }
 
+    /// Also if one that runs ends before the next one has started.
     #[test]
-    fn nobody_overtakes_a_call_whose_turn_has_come() {
+    fn no_call_starts_before_those_in_front_of_it() {
         let gate = Arc::new(Gate::new((), 8));
-        let value = gate.try_enter(Access::Exclusive);
-        let first = gate.wait(Access::Shared).unwrap();
-        gate.leave(Access::Exclusive, value);
-        assert!(gate.try_enter(Access::Shared).is_none(), "the first one has not started");
-        let second = gate.wait(Access::Shared).unwrap();
-        assert!(is_in(first));
-        assert!(is_in(second), "it may run beside the first one");
+        let alone = gate.try_enter(Access::Exclusive);
+        assert!(alone.is_some());
+        let [x, y, z] = [(); 3].map(|()| gate.wait(Access::Shared).unwrap());
+        gate.leave(Access::Exclusive, alone);
+        assert!(come(&x) && !come(&y));
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(Ok((value, started))) = pin!(x.wait()).poll(&mut cx) else { panic!() };
+        assert!(!come(&y), "x has not started");
+        drop(started);
+        assert!(come(&y) && !come(&z));
+        gate.leave(Access::Shared, value);
+        assert!(!come(&z), "y has not started");
+        assert!(gate.try_enter(Access::Shared).is_none());
+        drop(y);
+        assert!(come(&z), "y never will");
     }
 
     #[test]
-    fn a_turn_that_is_not_taken_goes_to_the_next() {
+    fn those_who_give_up_are_passed_over() {
         let gate = Arc::new(Gate::new((), 8));
-        let value = gate.try_enter(Access::Exclusive);
-        let passes =
-            [Access::Shared, Access::Exclusive, Access::Shared].map(|a| gate.wait(a).unwrap());
-        gate.leave(Access::Exclusive, value);
-        let [first, second, third] = passes;
-        drop((second, first));
-        assert!(is_in(third));
+        let alone = gate.try_enter(Access::Exclusive);
+        let passes = [(); 4].map(|()| gate.wait(Access::Exclusive).unwrap());
+        let [a, b, c, d] = passes;
+        drop((a, b));
+        gate.leave(Access::Exclusive, alone);
+        assert!(come(&c));
+        drop(c);
+        assert!(come(&d));
+        drop(d);
+        assert!(gate.try_enter(Access::Exclusive).is_some());
     }
 }

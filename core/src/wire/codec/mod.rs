@@ -17,6 +17,7 @@ pub(super) mod msgpack;
 
 pub use cursor::{Cursor, Sequence};
 pub use item::Item;
+pub(crate) use json::plain;
 
 /// How values are written. A [`Codec`] is a notation, with or without something around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

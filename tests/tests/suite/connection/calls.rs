@@ -23,6 +23,30 @@ fn ids_count_up_from_0() {
     }
 }
 
+/// Answers, a late one, a request, and the end of a connection that waits for its answers.
+#[test]
+fn input_can_be_polled() {
+    let [mut queued, mut polled] = [(); 2].map(|()| Solo::dialler(json()));
+    for solo in [&mut queued, &mut polled] {
+        let calls = [0, 1, 2].map(|n| solo.call(n).unwrap());
+        solo.connection.abandon(calls[1]);
+        for (kind, id) in [(RESULT, 0), (RESULT, 1), (REQUEST, 7), (FAILURE, 2)] {
+            solo.input.extend_from_slice(&message(JSON, kind, id, "x"));
+        }
+        solo.sent();
+        solo.input.extend_from_slice(&frame(b"[1, 9, null]"));
+    }
+    queued.connection.handle_input(queued.now, &mut queued.input);
+    let events = std::iter::from_fn(|| polled.connection.poll_input(polled.now, &mut polled.input));
+    let events: Vec<_> = events.map(|event| format!("{event:?}")).collect();
+    assert_eq!(events.len(), 4, "two answers, a request, the end");
+    assert!(events[3].contains("UnknownReply"));
+    let same: Vec<_> = queued.events().iter().map(|event| format!("{event:?}")).collect();
+    assert_eq!(events, same);
+    assert_eq!(polled.connection.stats(), queued.connection.stats());
+    assert!(polled.input.is_empty());
+}
+
 #[test]
 fn ids_of_the_peer_are_mirrored() {
     let ids: [&[u8]; 13] = [

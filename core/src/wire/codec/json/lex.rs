@@ -291,7 +291,7 @@ impl<'a> Lexer<'a> {
 /// How many bytes at the start of `bytes` are characters of a string that stand for themselves; with
 /// `ASCII`, only such as `json.dumps` writes so: from blank to `~`.
 #[inline]
-pub(super) fn plain<const ASCII: bool>(bytes: &[u8]) -> usize {
+pub(crate) fn plain<const ASCII: bool>(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGHEST: u64 = ONES << 7;
     /// Sets a bit in each of the eight bytes of `word` that is less than `n`. As borrows go upwards,

@@ -16,6 +16,7 @@ mod ser;
 mod tests;
 pub(super) mod walk;
 
+pub(crate) use lex::plain;
 pub(in super::super) use number::write_u64;
 
 /// The name of a newtype struct around the digits (a string) of an integer that no Rust type fits.

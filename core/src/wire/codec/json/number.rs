@@ -87,16 +87,25 @@ pub(in super::super::super) fn write_u64(number: u64, out: &mut Vec<u8>) {
 }
 
 #[inline(never)]
-fn write_long(mut number: u64, out: &mut Vec<u8>) {
-    let mut buffer = [0; 20];
-    let mut at = buffer.len();
-    loop {
-        at -= 1;
-        buffer[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
+fn write_long(number: u64, out: &mut Vec<u8>) {
+    let [thousands, hundreds, tens, ones] = digits((number % 10_000) as u32);
+    match number {
+        ..1_000 => out.put_slice(&[hundreds, tens, ones]),
+        1_000..10_000 => out.put_slice(&[thousands, hundreds, tens, ones]),
+        10_000.. => {
+            write_u64(number / 10_000, out);
+            out.put_slice(&[thousands, hundreds, tens, ones]);
         }
     }
-    out.put_slice(&buffer[at..]);
+}
+
+/// The four digits of a number below 10,000.
+const fn digits(number: u32) -> [u8; 4] {
+    let (high, low) = (number / 100, number % 100);
+    [
+        b'0' + (high / 10) as u8,
+        b'0' + (high % 10) as u8,
+        b'0' + (low / 10) as u8,
+        b'0' + (low % 10) as u8,
+    ]
 }

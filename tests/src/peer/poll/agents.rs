@@ -10,9 +10,9 @@ use aiomas_core::rpc::{RemoteRef, ServiceDict, ServiceRef};
 use aiomas_core::wire::{RemoteError, Value};
 use serde_json::json;
 
-use super::number::add;
-use super::rpc::fail;
 use crate::host::{Host, Later, LaterFunctions, Sleeper, Ticket};
+use crate::peer::fail;
+use crate::peer::number::add;
 
 /// Answers questions.
 pub(crate) fn echo(_: &Host, url: &AgentUrl) -> ServiceDict<Later> {

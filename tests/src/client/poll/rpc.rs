@@ -12,7 +12,8 @@ use aiomas_core::rpc::{
 use aiomas_core::wire::{RemoteError, Value};
 use serde_json::json;
 
-use super::{Client, Scenario, Server, decode, failure, root};
+use super::{Client, Scenario, decode, failure, root};
+use crate::client::Server;
 use crate::host::{Later, Ticket};
 use crate::peer::number::multiply;
 use crate::types::{Celsius, Point};

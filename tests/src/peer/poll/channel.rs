@@ -8,8 +8,8 @@ use aiomas_core::wire::{Payload, RemoteError, Value};
 use serde::Serialize;
 use serde_json::json;
 
-use super::MAX_SIZE;
 use crate::host::{CallFailed, Host, Ticket};
+use crate::peer::MAX_SIZE;
 use crate::types::Unserializable;
 
 /// The beginning of an answer with 1000 bytes, of which no more follows.

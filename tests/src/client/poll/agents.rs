@@ -8,8 +8,9 @@ use aiomas_core::rpc::{RemoteRef, ServiceRef};
 use aiomas_core::wire::Value;
 use serde_json::json;
 
-use super::{Client, Scenario, Server, decode, failure};
-use crate::peer::echo;
+use super::{Client, Scenario, decode, failure};
+use crate::client::Server;
+use crate::peer::poll::echo;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("connect", connect),

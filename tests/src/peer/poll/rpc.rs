@@ -10,8 +10,9 @@ use aiomas_core::rpc::{Arguments, Outcome, RemoteRef, ServiceDict, ServiceRef};
 use aiomas_core::wire::{RemoteError, Value};
 use serde::{Deserialize, Serialize};
 
-use super::number::{add, multiply, negate};
 use crate::host::{Answer, CallFailed, Host, Later, LaterFunctions, Ticket};
+use crate::peer::fail;
+use crate::peer::number::{add, multiply, negate};
 use crate::types::{Celsius, Point, Unserializable};
 
 /// The root service.
@@ -71,11 +72,6 @@ fn add_later_functions(root: ServiceDict<Later>) -> ServiceDict<Later> {
 #[derive(Deserialize)]
 struct Nested {
     list: [RemoteRef; 1],
-}
-
-/// What every agent and the root service fail with when asked to.
-pub(super) fn fail(message: String) -> Result<(), RemoteError> {
-    Err(RemoteError::value_error(message))
 }
 
 fn echo(arguments: &Arguments<'_>) -> Outcome<Later> {

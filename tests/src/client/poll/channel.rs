@@ -7,7 +7,8 @@ use aiomas_core::connection::{CallError, CallOptions, CloseReason};
 use aiomas_core::wire::{Notation, RemoteError, Value};
 use serde_json::json;
 
-use super::{Client, Scenario, Server, decode, failure, loss};
+use super::{Client, Scenario, decode, failure, loss};
+use crate::client::Server;
 use crate::host::CallFailed;
 use crate::types::{Celsius, Point};
 

@@ -1,0 +1,135 @@
+//! The handle of a container.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use super::connect::Connect;
+use super::inner::Inner;
+use crate::agent::{Address, AgentUrl};
+use crate::connection::{Close, Negotiate};
+use crate::driver::home::Home;
+use crate::driver::lock::lock;
+use crate::driver::{Clock, Error, Proxy};
+
+/// A container: agents that live in this process, and the way to agents elsewhere (aiomas' `Container`).
+///
+/// Cloning it is cheap. It is shut down by [`shutdown`](Self::shutdown), or when the last of its clones
+/// and [`AgentRef`](super::AgentRef)s is gone; an agent that keeps one of its own container keeps that alive.
+///
+/// Agents need no runtime: they get their container from their [`Context`](crate::driver::Context), whichever
+/// runtime it is bound on.
+pub struct Container(pub(super) Arc<Inner>);
+
+impl Container {
+    pub(super) fn from_inner(inner: Arc<Inner>) -> Self {
+        inner.users.fetch_add(1, Ordering::Relaxed);
+        Self(inner)
+    }
+
+    /// The container that is somebody's home.
+    pub(in crate::driver) fn from_home(home: Arc<dyn Home>) -> Option<Self> {
+        home.into_any().downcast().ok().map(Self::from_inner)
+    }
+
+    /// Where it listens, with the real port: what its agents' URLs begin with.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.0.address
+    }
+
+    /// The clock of its agents.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Tells how connections that are opened from now on agree on a codec. For containers whose peers do not
+    /// all speak the same one.
+    pub fn set_negotiate(&self, negotiate: Negotiate) {
+        let mut config = lock(&self.0.config);
+        if config.negotiate != negotiate {
+            Arc::make_mut(&mut config).negotiate = negotiate;
+        }
+    }
+
+    /// Removes an agent; says whether it was there. Calls that wait for it fail, those that have started
+    /// go on.
+    pub fn remove(&self, aid: &str) -> bool {
+        self.0.remove(aid)
+    }
+
+    /// How many agents live here.
+    #[must_use]
+    pub fn agents(&self) -> usize {
+        self.0.agents().len()
+    }
+
+    /// How many connections there are, opened and accepted.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        lock(&self.0.control).connections()
+    }
+
+    /// Finds an agent, here or elsewhere. `P` is what it is called by: a [`Proxy`] or a typed one.
+    pub fn connect<P: From<Proxy>>(
+        &self,
+        url: impl TryInto<AgentUrl, Error: Into<Error>>,
+    ) -> Connect<P> {
+        Connect::new(self.0.clone(), url.try_into().map_err(Into::into))
+    }
+
+    /// Ends the container: no streams and calls are taken any more, what has been called is answered
+    /// within ten seconds (see [`Builder::drain`](crate::driver::Builder::drain)), connections are closed, and then agents run their
+    /// `#[on_stop]`.
+    ///
+    /// # Errors
+    /// None so far.
+    ///
+    /// # Cancel safety
+    /// It happens whether or not the future is awaited to its end, once it has been polled.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        let within = self.0.drain;
+        self.shutdown_by(Close::AfterAnswers { within }).await
+    }
+
+    /// As [`shutdown`](Self::shutdown), with a choice of what becomes of calls that have not been answered.
+    ///
+    /// # Errors
+    /// None so far.
+    ///
+    /// # Cancel safety
+    /// As [`shutdown`](Self::shutdown).
+    pub fn shutdown_by(&self, how: Close) -> impl Future<Output = Result<(), Error>> + Send {
+        let inner = self.0.clone();
+        let mut begun = false;
+        poll_fn(move |cx| {
+            if !std::mem::replace(&mut begun, true) {
+                inner.shutdown(how);
+            }
+            if lock(&inner.control).poll_ended(cx) { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+    }
+}
+
+impl Clone for Container {
+    fn clone(&self) -> Self {
+        Self::from_inner(self.0.clone())
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if self.0.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.shutdown(Close::AfterAnswers { within: self.0.drain });
+        }
+    }
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Container").field(&self.0.address).finish()
+    }
+}

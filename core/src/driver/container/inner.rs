@@ -1,0 +1,150 @@
+//! What handles, connections and tasks of a container share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::control::Control;
+use crate::agent::registry::number as agent_number;
+use crate::agent::{Address, AgentUrl};
+use crate::connection::Config;
+use crate::driver::cancel::Canceller;
+use crate::driver::later::{Later, guarded, poll_guarded, poll_once};
+use crate::driver::lock::lock;
+use crate::driver::network::Network;
+use crate::driver::service::{Agent, Identity, Resident};
+use crate::driver::{Clock, Error};
+use crate::rpc::Outcome;
+use crate::wire::{RemoteError, Scope};
+
+/// A container. Its parts are locked one by one, never two at a time.
+pub(super) struct Inner {
+    pub(super) this: Weak<Self>,
+    pub(super) host: Arc<dyn Network>,
+    pub(super) address: Address,
+    /// Of the next connection.
+    pub(super) config: Mutex<Arc<Config>>,
+    pub(super) clock: Clock,
+    pub(super) local_scope: Scope,
+    pub(super) max_mailbox: u32,
+    pub(super) coalesces: bool,
+    pub(super) drain: Duration,
+    /// Calls between our own agents that have not ended.
+    pub(super) local_calls: AtomicUsize,
+    pub(super) max_local_calls: usize,
+    /// Handles.
+    pub(super) users: AtomicUsize,
+    pub(super) control: Mutex<Control>,
+    pub(super) agents: RwLock<Residents>,
+    /// Accepts streams until it is dropped.
+    pub(super) listening: Mutex<Option<Canceller>>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Inner").field(&self.address).finish()
+    }
+}
+
+/// The agents by their numbers, which are their ids.
+pub(super) type Residents = HashMap<u64, Arc<dyn Resident>, BuildHasherDefault<Spread>>;
+
+/// Spreads numbers that count up over a table. They are ours: no peer chooses them.
+#[derive(Default)]
+pub(super) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio, as usual.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Inner {
+    pub(super) fn agents(&self) -> RwLockReadGuard<'_, Residents> {
+        self.agents.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn agents_mut(&self) -> RwLockWriteGuard<'_, Residents> {
+        self.agents.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn numbered(&self, number: u64) -> Option<Arc<dyn Resident>> {
+        self.agents().get(&number).cloned()
+    }
+
+    pub(super) fn agent(&self, aid: &str) -> Option<Arc<dyn Resident>> {
+        self.numbered(agent_number(aid)?)
+    }
+
+    pub(super) fn spawn<A: Agent>(&self, agent: A) -> Result<AgentUrl, Error> {
+        let url = lock(&self.control).spawn(agent.type_name())?;
+        let home = self.this.clone();
+        let identity = Identity { url: url.clone(), home, max_mailbox: self.max_mailbox };
+        let resident = agent.into_resident(Arc::new(identity));
+        let started = self.run(guarded(|| resident.start()), {
+            let (this, aid) = (self.this.clone(), Arc::<str>::from(url.aid()));
+            move |failed| {
+                if let (true, Some(this)) = (failed, this.upgrade()) {
+                    this.remove(&aid);
+                }
+            }
+        });
+        if let Some(Err(error)) = started {
+            lock(&self.control).remove(url.aid());
+            return Err(Error::Remote(error));
+        }
+        if let Some(number) = agent_number(url.aid()) {
+            self.agents_mut().insert(number, resident);
+        }
+        Ok(url)
+    }
+
+    pub(super) fn remove(&self, aid: &str) -> bool {
+        lock(&self.control).remove(aid);
+        let resident = agent_number(aid).and_then(|number| self.agents_mut().remove(&number));
+        let Some(resident) = resident else { return false };
+        resident
+            .desert(&RemoteError::lookup(format_args!("Name \"{aid}\" not found in \"agents\"")));
+        // There is nobody to tell of a failure.
+        let _ended = self.run(guarded(|| resident.stop()), |_failed| {});
+        true
+    }
+
+    /// Lets a hook run: to its end if that comes at once, otherwise in a task, which tells at its end whether
+    /// it has failed.
+    fn run(
+        &self,
+        outcome: Outcome<Later>,
+        end: impl FnOnce(bool) + Send + 'static,
+    ) -> Option<Result<(), RemoteError>> {
+        match outcome {
+            Outcome::Done(answer) => Some(answer.map(drop)),
+            Outcome::Later(mut later) => match poll_once(&mut later) {
+                Poll::Ready(answer) => Some(answer.map(drop)),
+                Poll::Pending => {
+                    self.host.spawn(Box::pin(async move {
+                        end(poll_fn(|cx| poll_guarded(&mut later, cx)).await.is_err());
+                    }));
+                    None
+                }
+            },
+            Outcome::NotFound | Outcome::NotExposed => None,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Answers that come later, and user code that panics.
+
+use std::any::Any;
+use std::fmt::Display;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::Error;
+use crate::rpc::{Outcome, Service};
+use crate::wire::{Body, RemoteError};
+
+/// What a method answers: the encoded result, or a failure.
+pub type Answer = Result<Body, RemoteError>;
+
+/// How a service of an async driver puts an answer off.
+pub type Later = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// A service that connections share.
+pub type SharedService = Arc<dyn Service<Later> + Send + Sync>;
+
+/// Turns the error of a method into what its caller gets. What a peer has failed with is passed on as it
+/// is.
+pub fn failure<E: Display + 'static>(error: E) -> RemoteError {
+    let mut error = Some(error);
+    let ours = (&mut error as &mut dyn Any).downcast_mut::<Option<Error>>();
+    match (ours.and_then(Option::take), error) {
+        (Some(error), _) => error.into(),
+        (None, Some(error)) => RemoteError::from_error(error),
+        (None, None) => RemoteError::new(RemoteError::UNKNOWN, ""),
+    }
+}
+
+/// Calls user code. That it panics is a failure of the call, and of nothing else.
+pub(super) fn guarded(call: impl FnOnce() -> Outcome<Later>) -> Outcome<Later> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| panicked(&*panic).into())
+}
+
+/// Calls user code that nobody waits for. That it panics must not end what goes on behind it.
+pub(super) fn undisturbed(call: impl FnOnce()) {
+    let _panic = catch_unwind(AssertUnwindSafe(call));
+}
+
+/// Polls what comes later for the first time; it need not be told when to go on, for whoever gets it
+/// polls it again.
+pub(super) fn poll_once(later: &mut Later) -> Poll<Answer> {
+    poll_guarded(later, &mut Context::from_waker(Waker::noop()))
+}
+
+pub(super) fn poll_guarded(later: &mut Later, cx: &mut Context<'_>) -> Poll<Answer> {
+    catch_unwind(AssertUnwindSafe(|| later.as_mut().poll(cx)))
+        .unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
+}
+
+#[cold]
+fn panicked(panic: &(dyn Any + Send)) -> RemoteError {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    RemoteError::new("Panic", text.unwrap_or("the method panicked"))
+}

@@ -1,0 +1,482 @@
+//! One connection, shared by the task that moves its bytes and the handles that call over it.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::room::Room;
+use super::slots::{SlotKey, Slots};
+use crate::connection::{
+    CallError, CallOptions, Close, CloseReason, Config, Connection, ReplyToken, Request, Side,
+    Stats, Why,
+};
+use crate::driver::Error;
+use crate::driver::home::Home;
+use crate::driver::host::Host;
+use crate::driver::later::{Answer, Later, poll_guarded, poll_once};
+use crate::driver::lock::lock;
+use crate::driver::runtime::Timer;
+use crate::rpc::{Caller, Outcome};
+use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope, Value, codec};
+
+/// A connection. Its lock is held for moments only: neither over a system call nor over user code.
+pub(in crate::driver) struct Link {
+    pub(super) state: Mutex<State>,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) handler: Arc<dyn Handler>,
+    caller: Caller,
+    /// What content has to be encoded in, as a `Notation`: it changes when a listener is addressed in
+    /// another codec, or with Hello.
+    pub(super) notation: AtomicU8,
+    pub(super) scope: Scope,
+    /// The scope with the types that Hello has agreed on.
+    pub(super) agreed: OnceLock<Scope>,
+    /// How many handles there are.
+    users: AtomicUsize,
+    /// Whether the task lets others run once before it writes calls.
+    pub(super) coalesces: bool,
+    /// Whether the connection closes when the last of them goes.
+    closes_unused: bool,
+    /// How long that may take.
+    drain: Duration,
+}
+
+pub(super) struct State {
+    pub(super) connection: Connection<SlotKey>,
+    pub(super) slots: Slots,
+    /// The latest time that the task knew.
+    pub(super) now: Instant,
+    /// The task, while it has nothing to do.
+    pub(super) task: Option<Waker>,
+    pub(super) room: Room,
+    pub(super) closed: Option<CloseReason>,
+    /// Who waits for the connection to close.
+    pub(super) closing: Vec<Waker>,
+}
+
+/// What is done with what comes over a link.
+pub(in crate::driver) trait Handler: Send + Sync {
+    /// Deals with a request. If the answer is there at once, it is returned; it then is written
+    /// together with others.
+    fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)>;
+
+    /// The link takes no calls any more; it may still be answering.
+    fn closing(&self, link: &Arc<Link>) {
+        let _ = link;
+    }
+
+    /// The link is closed.
+    fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
+        let _ = (link, reason);
+    }
+
+    /// The last handle is gone.
+    fn unused(&self) {}
+
+    /// The container that the link is part of.
+    fn home(&self) -> Option<Arc<dyn Home>> {
+        None
+    }
+}
+
+/// What a link is made with.
+pub(in crate::driver) struct LinkConfig {
+    pub(in crate::driver) connection: Arc<Config>,
+    pub(in crate::driver) side: Side,
+    /// Its number, which callees are told.
+    pub(in crate::driver) id: u64,
+    pub(in crate::driver) closes_unused: bool,
+    pub(in crate::driver) coalesces: bool,
+    pub(in crate::driver) drain: Duration,
+}
+
+thread_local! {
+    /// Where the content of calls is encoded: outside of the lock, since user code does it.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Content from this size on is handed over instead of being copied.
+const LARGE: usize = 1024;
+
+impl Link {
+    /// `origin` makes what references to services are recognised by that come over the link.
+    pub(in crate::driver) fn new(
+        host: Arc<dyn Host>,
+        handler: Arc<dyn Handler>,
+        config: LinkConfig,
+        peer: Option<Arc<str>>,
+        origin: impl FnOnce(Weak<Self>) -> Arc<dyn Any + Send + Sync>,
+    ) -> Arc<Self> {
+        let LinkConfig { connection: config, side, id, closes_unused, coalesces, drain } = config;
+        let caller = Caller::new(id);
+        let caller = if let Some(peer) = peer { caller.with_peer(peer) } else { caller };
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let now = host.now();
+            let mut connection = Connection::new(config, side, now);
+            let scope = connection.scope().with_origin(origin(this.clone()));
+            connection.set_scope(scope.clone());
+            Self {
+                notation: AtomicU8::new(connection.codec().notation() as u8),
+                state: Mutex::new(State {
+                    connection,
+                    slots: Slots::default(),
+                    now,
+                    task: None,
+                    room: Room::default(),
+                    closed: None,
+                    closing: Vec::new(),
+                }),
+                host,
+                handler,
+                caller,
+                scope,
+                agreed: OnceLock::new(),
+                users: AtomicUsize::new(0),
+                coalesces,
+                closes_unused,
+                drain,
+            }
+        })
+    }
+
+    pub(in crate::driver) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(in crate::driver) fn peer(&self) -> Option<&str> {
+        self.caller.peer.as_deref()
+    }
+
+    pub(in crate::driver) fn home(&self) -> Option<Arc<dyn Home>> {
+        self.handler.home()
+    }
+
+    /// What content has to be encoded in, unless that changes before it is sent.
+    pub(in crate::driver) fn notation(&self) -> Notation {
+        if self.notation.load(Ordering::Relaxed) == Notation::Json as u8 {
+            Notation::Json
+        } else {
+            Notation::MsgPack
+        }
+    }
+
+    pub(in crate::driver) fn codec(&self) -> Codec {
+        lock(&self.state).connection.codec()
+    }
+
+    /// What content has to be encoded against.
+    pub(in crate::driver) fn scope(&self) -> &Scope {
+        self.agreed.get().unwrap_or(&self.scope)
+    }
+
+    pub(in crate::driver) fn stats(&self) -> Stats {
+        lock(&self.state).connection.stats()
+    }
+
+    /// Changes something, and lets the task see to what follows.
+    #[inline]
+    fn command<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        let (result, task) = {
+            let mut state = lock(&self.state);
+            (f(&mut state), state.task.take())
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
+        result
+    }
+
+    /// Starts a call whose content `encode` appends.
+    pub(in crate::driver) fn call(
+        &self,
+        options: CallOptions,
+        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Result<Attempt, Why> {
+        loop {
+            // Taken out while user code runs: that may well make another call.
+            let mut content = SCRATCH.take();
+            content.clear();
+            let notation = self.notation();
+            let encoded = encode(notation, self.scope(), &mut content);
+            if encoded.is_ok() && content.len() >= LARGE {
+                let body = Body::from_encoded(notation, content.into());
+                match self.command(|state| state.send(self.now_for(state, options), &body, options))
+                {
+                    Err(Why::WrongNotation { .. }) => continue,
+                    Err(why) if why.is_lack_of_room() => return Ok(self.waits(body, options)),
+                    sent => return sent.map(Attempt::Sent),
+                }
+            }
+            let sent = encoded.map_err(Why::Codec).and_then(|()| {
+                self.command(|state| {
+                    let now = self.now_for(state, options);
+                    state.send_small(now, notation, &content, options)
+                })
+            });
+            match sent {
+                // The codec has changed in between.
+                Err(Why::WrongNotation { .. }) => SCRATCH.set(content),
+                Err(why) if why.is_lack_of_room() => {
+                    let body = Body::from_encoded(notation, content.into());
+                    return Ok(self.waits(body, options));
+                }
+                sent => {
+                    SCRATCH.set(content);
+                    return sent.map(Attempt::Sent);
+                }
+            }
+        }
+    }
+
+    /// What time it is for a call. Without a deadline that does not matter.
+    #[inline]
+    fn now_for(&self, state: &State, options: CallOptions) -> Instant {
+        if options.timeout.is_some() { self.host.now() } else { state.now }
+    }
+
+    /// A call that there is no room for. Its time runs while it waits.
+    #[cold]
+    fn waits(&self, body: Body, options: CallOptions) -> Attempt {
+        let deadline = options.timeout.and_then(|after| {
+            let at = self.host.now().checked_add(after)?;
+            let mut timer = self.host.timer();
+            timer.set(at);
+            Some((at, timer))
+        });
+        Attempt::Waits(Unsent { body, options, place: None, deadline })
+    }
+
+    /// Tries again to start a call that was refused for lack of room.
+    pub(in crate::driver) fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        unsent: &mut Unsent,
+    ) -> Poll<Result<SlotKey, Error>> {
+        let sent = self.command(|state| {
+            let now = self.now_for(state, unsent.options);
+            let left = unsent.deadline.as_ref().map(|(at, _)| at.saturating_duration_since(now));
+            let options = CallOptions { timeout: left };
+            let mut sent = state.send(now, &unsent.body, options);
+            if let Err(Why::WrongNotation { wanted, .. }) = sent {
+                // The codec has changed since. No user code is in it any more.
+                sent = transcode(&unsent.body, wanted, self.scope()).and_then(|body| {
+                    unsent.body = body;
+                    state.send(now, &unsent.body, options)
+                });
+            }
+            match sent {
+                Err(why) if why.is_lack_of_room() => {
+                    state.room.wait(&mut unsent.place, cx.waker());
+                    Poll::Pending
+                }
+                sent => {
+                    state.room.leave(&mut unsent.place);
+                    Poll::Ready(sent)
+                }
+            }
+        });
+        if let Poll::Ready(sent) = sent {
+            return Poll::Ready(sent.map_err(Error::from));
+        }
+        let (Some((_, timer)), Some(after)) = (&mut unsent.deadline, unsent.options.timeout) else {
+            return Poll::Pending;
+        };
+        std::task::ready!(timer.poll(cx));
+        self.give_up_sending(unsent);
+        Poll::Ready(Err(Error::TimedOut { after }))
+    }
+
+    /// A call that waited for room is given up. If its turn had come, another one has it.
+    pub(in crate::driver) fn give_up_sending(&self, unsent: &mut Unsent) {
+        let next = {
+            let room = &mut lock(&self.state).room;
+            if room.leave(&mut unsent.place) { None } else { room.next() }
+        };
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
+    #[inline]
+    pub(in crate::driver) fn poll_answer(
+        &self,
+        key: SlotKey,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Payload, CallError>> {
+        lock(&self.state).slots.poll(key, cx)
+    }
+
+    /// Gives a call up.
+    pub(in crate::driver) fn abandon(&self, key: SlotKey) {
+        let room = self.command(|state| {
+            let id = state.slots.give_up(key)?;
+            state.connection.abandon(id);
+            state.room.next()
+        });
+        if let Some(room) = room {
+            room.wake();
+        }
+    }
+
+    /// Answers a request of the peer. If the connection is gone, so is the one who waits.
+    pub(in crate::driver) fn respond(&self, token: ReplyToken, answer: &Answer) -> Result<(), Why> {
+        self.command(|state| state.connection.answer(state.now, token, answer))
+    }
+
+    /// Sends what became of a call, now or later.
+    pub(in crate::driver) fn settle(
+        self: &Arc<Self>,
+        token: ReplyToken,
+        outcome: Outcome<Later>,
+    ) -> Option<(ReplyToken, Answer)> {
+        match outcome {
+            Outcome::Done(answer) => Some((token, answer)),
+            Outcome::Later(later) => self.finish(token, later),
+            // `dispatch` turns them into failures.
+            Outcome::NotFound | Outcome::NotExposed => {
+                Some((token, Err(RemoteError::lookup("no method"))))
+            }
+        }
+    }
+
+    /// Lets a service finish what it answers later, in a task of its own, unless that is there at once.
+    fn finish(
+        self: &Arc<Self>,
+        token: ReplyToken,
+        mut later: Later,
+    ) -> Option<(ReplyToken, Answer)> {
+        // Polled at once, so that methods start in the order in which they were called.
+        if let Poll::Ready(answer) = poll_once(&mut later) {
+            return Some((token, answer));
+        }
+        let link = self.clone();
+        self.host.spawn(Box::pin(async move {
+            let answer = poll_fn(|cx| poll_guarded(&mut later, cx)).await;
+            // If the connection is gone, so is the one who waits.
+            let _sent = link.respond(token, &answer);
+        }));
+        None
+    }
+
+    pub(in crate::driver) fn close(&self, how: Close) {
+        let now = self.host.now();
+        self.command(|state| state.connection.close(now, how));
+    }
+
+    /// Waits until the connection is closed, and tells why.
+    pub(in crate::driver) fn poll_closed(&self, cx: &Context<'_>) -> Poll<CloseReason> {
+        let mut state = lock(&self.state);
+        match &state.closed {
+            Some(reason) => Poll::Ready(reason.clone()),
+            None => {
+                if !state.closing.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    state.closing.push(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(in crate::driver) fn is_open(&self) -> bool {
+        lock(&self.state).connection.is_open()
+    }
+}
+
+/// The same content in another notation.
+fn transcode(body: &Body, notation: Notation, scope: &Scope) -> Result<Body, Why> {
+    let value: Value = codec::decode(body.notation(), body.bytes(), scope).map_err(Why::Codec)?;
+    Body::encode(notation, scope, &value).map_err(Why::Codec)
+}
+
+impl State {
+    #[inline]
+    fn send_small(
+        &mut self,
+        now: Instant,
+        notation: Notation,
+        content: &[u8],
+        options: CallOptions,
+    ) -> Result<SlotKey, Why> {
+        let wanted = self.connection.codec().notation();
+        if notation != wanted {
+            return Err(Why::WrongNotation { given: notation, wanted });
+        }
+        let key = self.slots.next();
+        let call = self.connection.call_with(now, options, key, |_, _, out| {
+            out.extend_from_slice(content);
+            Ok(())
+        });
+        self.slots.insert(call.map_err(|refused| refused.why)?);
+        Ok(key)
+    }
+
+    fn send(&mut self, now: Instant, body: &Body, options: CallOptions) -> Result<SlotKey, Why> {
+        let key = self.slots.next();
+        let call = self.connection.call_body(now, body, options, key);
+        self.slots.insert(call.map_err(|refused| refused.why)?);
+        Ok(key)
+    }
+}
+
+/// A call that has been made.
+pub(in crate::driver) enum Attempt {
+    /// It is on its way, and will be answered in this place.
+    Sent(SlotKey),
+    /// It waits until there is room.
+    Waits(Unsent),
+}
+
+/// A call that waits until there is room.
+pub(in crate::driver) struct Unsent {
+    body: Body,
+    options: CallOptions,
+    place: Option<u64>,
+    /// When it has waited for too long.
+    deadline: Option<(Instant, Box<dyn Timer>)>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+/// A handle's share in a link. When the last one of a link of their own goes, it is closed.
+#[derive(Debug)]
+pub(in crate::driver) struct LinkUser(Arc<Link>);
+
+impl LinkUser {
+    pub(in crate::driver) fn new(link: Arc<Link>) -> Self {
+        link.users.fetch_add(1, Ordering::Relaxed);
+        Self(link)
+    }
+}
+
+impl std::ops::Deref for LinkUser {
+    type Target = Arc<Link>;
+
+    fn deref(&self) -> &Arc<Link> {
+        &self.0
+    }
+}
+
+impl Clone for LinkUser {
+    fn clone(&self) -> Self {
+        Self::new(self.0.clone())
+    }
+}
+
+impl Drop for LinkUser {
+    fn drop(&mut self) {
+        let Link { users, closes_unused, drain, handler, .. } = &*self.0;
+        if users.fetch_sub(1, Ordering::AcqRel) == 1 && *closes_unused {
+            handler.unused();
+            self.0.close(Close::AfterAnswers { within: *drain });
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Streams of a [`Runtime`] without its type, and those within this process.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::host::{BoxFuture, Host};
+use super::link::{Link, Task};
+use super::local::{self, LocalListener};
+use super::runtime::{Listener, Runtime, Transport};
+use crate::agent::Address;
+
+/// See [`Runtime`].
+pub(super) trait Network: Host {
+    fn dial(&self, to: Address) -> BoxFuture<io::Result<Stream>>;
+    fn listen(&self, on: Address) -> BoxFuture<io::Result<Box<dyn Incoming>>>;
+}
+
+/// A stream that has been opened, and has no task yet.
+pub(super) struct Stream {
+    pub(super) peer: Option<Arc<str>>,
+    start: Box<dyn FnOnce(Arc<Link>) + Send>,
+}
+
+impl Stream {
+    fn new<R: Runtime>(runtime: &R, transport: impl Transport) -> Self {
+        let (peer, runtime) = (transport.peer().map(Arc::from), runtime.clone());
+        let start = move |link| {
+            let timer = runtime.timer();
+            runtime.spawn(Task::new(link, transport, timer));
+        };
+        Self { peer, start: Box::new(start) }
+    }
+
+    /// Lets a task of its own move the link's bytes.
+    pub(super) fn start(self, link: Arc<Link>) {
+        (self.start)(link);
+    }
+}
+
+/// See [`Listener`].
+pub(super) trait Incoming: Send {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>>;
+    fn address(&self) -> io::Result<Address>;
+}
+
+struct On<R, L> {
+    runtime: R,
+    listener: L,
+}
+
+impl<R: Runtime, L: Listener> Incoming for On<R, L> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        let accepted = self.listener.poll_accept(cx);
+        accepted.map(|stream| stream.map(|stream| Stream::new(&self.runtime, stream)))
+    }
+
+    fn address(&self) -> io::Result<Address> {
+        self.listener.address()
+    }
+}
+
+impl<R: Runtime> Network for R {
+    fn dial(&self, to: Address) -> BoxFuture<io::Result<Stream>> {
+        let runtime = self.clone();
+        Box::pin(async move {
+            match to {
+                Address::Local(name) => Ok(Stream::new(&runtime, local::dial(&name)?)),
+                to => Ok(Stream::new(&runtime, Runtime::dial(&runtime, to).await?)),
+            }
+        })
+    }
+
+    fn listen(&self, on: Address) -> BoxFuture<io::Result<Box<dyn Incoming>>> {
+        let runtime = self.clone();
+        Box::pin(async move {
+            let incoming: Box<dyn Incoming> = match on {
+                Address::Local(name) => {
+                    Box::new(On { runtime, listener: LocalListener::bind(name)? })
+                }
+                on => {
+                    let listener = Runtime::listen(&runtime, on).await?;
+                    Box::new(On { runtime, listener })
+                }
+            };
+            Ok(incoming)
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! What lives in containers.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use crate::agent::AgentUrl;
+use crate::driver::home::Home;
+use crate::driver::{Later, Proxy};
+use crate::rpc::{Outcome, Service, ServiceDict};
+use crate::wire::RemoteError;
+
+/// Something that can live in a container. Implemented by [`#[agent]`](macro@crate::agent), and for
+/// [`ServiceDict`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no agent",
+    note = "write `#[agent]` above an `impl {Self}` block, and `#[expose]` above its methods"
+)]
+pub trait Agent: Sized + 'static {
+    /// What calls it from afar.
+    type Proxy: From<Proxy>;
+
+    /// The name of the type, which peers are told that ask for the agent.
+    fn type_name(&self) -> &str;
+
+    /// Lets it live in a container.
+    #[doc(hidden)]
+    fn into_resident(self, me: Arc<Identity>) -> Arc<dyn Resident>;
+}
+
+impl Agent for ServiceDict<Later> {
+    type Proxy = Proxy;
+
+    fn type_name(&self) -> &str {
+        Service::type_name(self)
+    }
+
+    fn into_resident(self, _: Arc<Identity>) -> Arc<dyn Resident> {
+        Arc::new(self)
+    }
+}
+
+/// Where an agent lives, and under what name.
+pub struct Identity {
+    pub(in crate::driver) url: AgentUrl,
+    pub(in crate::driver) home: Weak<dyn Home>,
+    pub(in crate::driver) max_mailbox: u32,
+}
+
+/// An agent in its container.
+#[doc(hidden)]
+pub trait Resident: Service<Later> + Send + Sync {
+    /// What it does before anybody calls it.
+    fn start(&self) -> Outcome<Later> {
+        Outcome::NotFound
+    }
+
+    /// What it does after its last call. Calls that still wait have failed by then.
+    fn stop(&self) -> Outcome<Later> {
+        Outcome::NotFound
+    }
+
+    /// It is gone: calls that wait for it fail with this.
+    fn desert(&self, error: &RemoteError) {
+        let _ = error;
+    }
+}
+
+impl Resident for ServiceDict<Later> {}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Identity").field(&self.url).finish()
+    }
+}

@@ -1,0 +1,107 @@
+//! The services on the driver, for any async runtime.
+
+pub(crate) mod agents;
+mod channel;
+mod cut;
+pub(crate) mod doubler;
+pub(crate) mod rpc;
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiomas_core::connection::Close;
+use aiomas_core::driver::{self, Builder, Container, Runtime, Timer, container};
+use aiomas_core::wire::RemoteError;
+
+use super::end::End;
+use super::{Agents, ClockKind, Kind, LINGER, Options, say_ready};
+
+/// Offers the services until the end.
+pub(super) async fn run<R: Runtime>(runtime: R, options: &Options) -> Result<(), Box<dyn Error>> {
+    let end = End::new()?.watch();
+    match options.kind {
+        Kind::Channel => {
+            let server = channel::Server::listen(runtime, options).await?;
+            say_ready(server.address(), &Agents::new())?;
+            tokio::select! {
+                ended = end => ended??,
+                never = server.serve() => match never {},
+            }
+        }
+        Kind::Rpc => {
+            let root = rpc::Root::new(Sleep::on(&runtime));
+            let builder = configured(driver::rpc::builder(runtime), options).service(root);
+            let server = builder.listen(options.addr.clone()).await?;
+            say_ready(server.address(), &Agents::new())?;
+            end.await??;
+            server.shutdown_by(Close::Now).await;
+        }
+        Kind::Agent => {
+            let mut builder = configured(container::builder(runtime), options);
+            if let ClockKind::External(start) = options.clock {
+                builder = builder.external_clock(start, 0.0);
+            }
+            let container = builder.bind(options.addr.clone()).await?;
+            say_ready(container.address(), &spawn_all(&container)?)?;
+            end.await??;
+            container.shutdown_by(Close::Now).await?;
+        }
+    }
+    Ok(())
+}
+
+fn configured<R: Runtime, L>(builder: Builder<R, L>, options: &Options) -> Builder<R, L> {
+    builder.types(options.serializers.types()).config(|config| config.linger = LINGER)
+}
+
+fn spawn_all(container: &Container) -> Result<Agents, driver::Error> {
+    Ok(Agents::from([
+        ("Echo", container.spawn(agents::Echo)?.url().to_string()),
+        ("Caller", container.spawn(agents::Caller)?.url().to_string()),
+        ("Clock", container.spawn(agents::Clock)?.url().to_string()),
+    ]))
+}
+
+/// Waits, on a runtime that services need not know.
+#[derive(Clone)]
+pub(crate) struct Sleep(Arc<Wait>);
+
+type Wait = dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
+
+impl Sleep {
+    pub(crate) fn on<R: Runtime>(runtime: &R) -> Self {
+        let runtime = runtime.clone();
+        Self(Arc::new(move |time| {
+            let mut timer = runtime.timer();
+            timer.set(runtime.now() + time);
+            Box::pin(poll_fn(move |cx| timer.poll(cx)))
+        }))
+    }
+
+    pub(crate) async fn wait(&self, time: Duration) {
+        (self.0)(time).await;
+    }
+
+    async fn wait_ms(&self, milliseconds: f64) -> Result<(), RemoteError> {
+        match Duration::try_from_secs_f64(milliseconds.max(0.0) / 1e3) {
+            Ok(time) if time <= LONGEST => {
+                self.wait(time).await;
+                Ok(())
+            }
+            _ => Err(RemoteError::new("OverflowError", "too long to wait")),
+        }
+    }
+}
+
+/// The longest time to wait: what is beyond may be out of a clock's range.
+const LONGEST: Duration = Duration::from_secs(1 << 32);
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sleep")
+    }
+}

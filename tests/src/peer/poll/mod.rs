@@ -1,0 +1,62 @@
+//! The services on the poll loop: handlers that wait are continuations.
+
+mod agents;
+mod channel;
+mod rpc;
+
+use std::io;
+
+use aiomas_core::agent::{AgentUrl, NodeConfig, Refusal, Serve};
+use aiomas_core::clock::ExternalClock;
+use aiomas_core::rpc::ServiceDict;
+
+use super::end::End;
+use super::{Agents, ClockKind, Kind, LINGER, Options, say_ready};
+use crate::host::{Host, Later};
+
+pub(crate) use agents::echo;
+
+/// Offers the services until the end.
+pub(super) fn run(options: &Options) -> io::Result<()> {
+    let mut config = NodeConfig::default();
+    config.connection.types = options.serializers.types();
+    config.connection.linger = LINGER;
+    let serve = match options.kind {
+        Kind::Channel => Serve::Content,
+        Kind::Rpc => Serve::Service(Box::new(rpc::root())),
+        Kind::Agent => Serve::Agents,
+    };
+    let mut host = Host::bind(&options.addr, config, serve)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", options.addr)))?;
+    if let ClockKind::External(start) = options.clock {
+        host.clock = ExternalClock::new(start, 0.0).map_err(io::Error::other)?.into();
+    }
+    let mut agents = Agents::new();
+    if options.kind == Kind::Agent {
+        agents = spawn_all(&mut host).map_err(io::Error::other)?;
+    }
+
+    let end = End::new()?;
+    say_ready(host.address(), &agents)?;
+    loop {
+        if host.turn(&end.fds(), None)? && end.has_come()? {
+            return Ok(());
+        }
+        while let Some((ticket, content)) = host.next_request() {
+            channel::answer(&mut host, ticket, &content);
+        }
+    }
+}
+
+fn spawn_all(host: &mut Host) -> Result<Agents, Refusal> {
+    let mut urls = Agents::new();
+    for (name, make) in
+        [("Echo", echo as MakeAgent), ("Caller", agents::caller), ("Clock", agents::clock)]
+    {
+        urls.insert(name, host.spawn(make)?.to_string());
+    }
+    Ok(urls)
+}
+
+/// Makes an agent for a host, which is going to have this URL.
+type MakeAgent = fn(&Host, &AgentUrl) -> ServiceDict<Later>;
