@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::control::Connecting;
 use super::inner::Inner;
-use crate::agent::{AgentUrl, ConnectError, ConnectId, Patience, Route};
+use crate::agent::{AgentUrl, ConnectId, Patience, Route};
 use crate::driver::lock::lock;
 use crate::driver::{Error, Proxy};
 
@@ -60,35 +60,38 @@ impl<P: From<Proxy>> Future for Connect<P> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<P, Error>> {
         let this = &mut *self;
         let inner = &this.container;
-        if let State::New(url) = &mut this.state {
-            let url = match std::mem::replace(url, Err(Error::NoContainer)) {
-                Ok(url) => url,
-                Err(error) => {
-                    this.state = State::Ended;
-                    return Poll::Ready(Err(error));
-                }
+        loop {
+            if let State::New(url) = &mut this.state {
+                let url = match std::mem::replace(url, Err(Error::NoContainer)) {
+                    Ok(url) => url,
+                    Err(error) => {
+                        this.state = State::Ended;
+                        return Poll::Ready(Err(error));
+                    }
+                };
+                let connecting = Arc::<Connecting>::default();
+                let id = inner.connect(url, this.patience, connecting.clone());
+                this.state = State::Connecting(id, connecting);
+            }
+            let State::Connecting(_, connecting) = &this.state else { return Poll::Pending };
+            let result = ready!(connecting.poll(cx));
+            this.state = State::Ended;
+            let remote = result?;
+            let Route::Connection(conn) = remote.route else {
+                let proxy = Proxy::of_local(inner.this.clone(), remote.url);
+                return Poll::Ready(Ok(proxy.into()));
             };
-            let connecting = Arc::<Connecting>::default();
-            let id = inner.connect(url, this.patience, connecting.clone());
-            this.state = State::Connecting(id, connecting);
-        }
-        let State::Connecting(_, connecting) = &this.state else { return Poll::Pending };
-        let result = ready!(connecting.poll(cx));
-        this.state = State::Ended;
-        let remote = result?;
-        let proxy = match remote.route {
-            Route::Local => Proxy::of_local(inner.this.clone(), remote.url),
-            Route::Connection(conn) => match lock(&inner.control).link(conn) {
-                Some(link) => Proxy::of_agent(link, remote.url),
-                // It was lost at this very moment.
-                None => {
-                    let address = remote.url.address().clone();
-                    let reason = "closed by the peer".into();
-                    return Poll::Ready(Err(ConnectError::Lost { address, reason }.into()));
+            let link = lock(&inner.control).link(conn);
+            match link {
+                Some(link) if link.is_open() => {
+                    return Poll::Ready(Ok(Proxy::of_agent(link, remote.url).into()));
                 }
-            },
-        };
-        Poll::Ready(Ok(proxy.into()))
+                // Its task is about to say so. Those who have heard of it already look for a new one.
+                Some(link) => inner.link_closing(&link),
+                None => {}
+            }
+            this.state = State::New(Ok(remote.url));
+        }
     }
 }
 
