@@ -9,9 +9,10 @@ use aiomas_core::driver::{AgentRef, Container, Error, Proxy, Runtime, rpc};
 use aiomas_core::wire::Value;
 use serde_json::json;
 
-use super::{Session, failure, join_all, put_to};
+use super::{Session, failure, put_to};
 use crate::client::content;
 use crate::peer::driver::agents::{CallerProxy, ClockProxy, Echo, EchoProxy, Meeting};
+use crate::runtimes::join_all;
 
 pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
     put_to! { session:

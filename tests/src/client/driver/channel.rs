@@ -10,8 +10,9 @@ use aiomas_core::wire::{RemoteError, Value};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Session, failure, is_pending, loss, put_to};
+use super::{Session, failure, loss, put_to};
 use crate::client::content;
+use crate::runtimes::is_pending;
 use crate::types::{Celsius, Point, Unserializable};
 
 pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {

@@ -5,9 +5,6 @@ mod channel;
 mod rpc;
 
 use std::fmt::Debug;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::Poll;
 use std::time::Instant;
 
 use aiomas_core::connection::CloseReason;
@@ -16,7 +13,7 @@ use aiomas_core::wire::RemoteError;
 
 use super::{LIMIT, Server};
 use crate::peer::Kind;
-use crate::peer::driver::Sleep;
+use crate::runtimes::Sleep;
 
 /// Puts a server to all tests of a kind, and returns how many these were.
 pub(super) async fn challenge<R: Runtime>(runtime: R, server: &Server, kind: Kind) -> usize {
@@ -85,28 +82,4 @@ fn loss<T: Debug>(result: Result<T, Error>) -> CloseReason {
         Err(Error::Lost(reason)) => reason,
         other => panic!("{other:?} in place of a lost connection"),
     }
-}
-
-/// Whether a future has more to wait for.
-async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
-    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
-}
-
-/// Runs futures side by side, until all have ended.
-async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
-    let all = poll_fn(|cx| {
-        let mut ended = true;
-        for (future, output) in &mut running {
-            if output.is_none() {
-                match future.as_mut().poll(cx) {
-                    Poll::Ready(value) => *output = Some(value),
-                    Poll::Pending => ended = false,
-                }
-            }
-        }
-        if ended { Poll::Ready(()) } else { Poll::Pending }
-    });
-    pin!(all).await;
-    running.into_iter().filter_map(|(_, output)| output).collect()
 }

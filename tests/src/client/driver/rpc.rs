@@ -11,10 +11,11 @@ use aiomas_core::wire::{RemoteError, Value};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Session, failure, is_pending, loss, put_to};
+use super::{Session, failure, loss, put_to};
 use crate::client::content;
 use crate::peer::driver::doubler::{Doubler, DoublerProxy};
 use crate::peer::driver::rpc::{Caught, Nested, RootProxy};
+use crate::runtimes::is_pending;
 use crate::types::{Celsius, Point, Unserializable};
 
 pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
