@@ -14,6 +14,7 @@ pub mod peer;
 pub mod poll_loop;
 pub mod process;
 pub mod python;
+pub mod runtime_suite;
 pub mod runtimes;
 pub mod tokio_calls;
 pub mod transcript;

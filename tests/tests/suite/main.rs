@@ -13,6 +13,7 @@ mod program;
 mod python_clients;
 mod python_peers;
 mod python_servers;
+mod runtimes;
 mod transcripts;
 mod values;
 mod vectors;

@@ -17,6 +17,8 @@ struct Inner<T> {
     mailbox: Mailbox<Arc<Turn>>,
     /// Taken out by whoever has it for himself; others share it.
     value: Option<Arc<T>>,
+    /// A call has been told that its turn has come, and has not started yet. Until then no other one starts.
+    starting: bool,
 }
 
 /// The turn of a call that waits.
@@ -39,14 +41,14 @@ enum State {
 impl<T> Gate<T> {
     pub(super) fn new(value: T, max_waiting: u32) -> Self {
         let (mailbox, value) = (Mailbox::new(max_waiting), Some(Arc::new(value)));
-        Self(Mutex::new(Inner { mailbox, value }))
+        Self(Mutex::new(Inner { mailbox, value, starting: false }))
     }
 
     /// Lets a call in, if it may start now.
     #[inline]
     pub(super) fn try_enter(&self, access: Access) -> Option<Arc<T>> {
         let mut inner = lock(&self.0);
-        if inner.mailbox.begin(access) { inner.take(access) } else { None }
+        if !inner.starting && inner.mailbox.begin(access) { inner.take(access) } else { None }
     }
 
     /// The value for a call whose turn has come.
@@ -81,18 +83,39 @@ impl<T> Gate<T> {
                 inner.value = value;
             }
             inner.mailbox.end(access);
-            inner.mailbox.next()
+            inner.next()
         };
-        self.start(next);
+        if let Some(next) = next {
+            self.start(next);
+        }
     }
 
-    /// Tells a call that its turn has come; the next one is told when that one has started.
-    fn start(&self, next: Option<(Access, Arc<Turn>)>) {
-        if let Some((access, turn)) = next
-            && !turn.set(State::Come)
-        {
-            // Nobody waits for it any more, so it has not taken the value.
-            self.leave(access, None);
+    /// The call whose turn has come has started, or will not: the next one may.
+    fn started(&self) {
+        let next = {
+            let mut inner = lock(&self.0);
+            inner.starting = false;
+            inner.next()
+        };
+        if let Some(next) = next {
+            self.start(next);
+        }
+    }
+
+    /// Tells a call that its turn has come.
+    fn start(&self, mut next: (Access, Arc<Turn>)) {
+        // Nobody may wait for it any more: then it is as if it had come and gone.
+        while !next.1.set(State::Come) {
+            let following = {
+                let mut inner = lock(&self.0);
+                inner.starting = false;
+                inner.mailbox.end(next.0);
+                inner.next()
+            };
+            match following {
+                Some(following) => next = following,
+                None => return,
+            }
         }
     }
 
@@ -106,6 +129,16 @@ impl<T> Gate<T> {
 }
 
 impl<T> Inner<T> {
+    /// The call whose turn has come.
+    fn next(&mut self) -> Option<(Access, Arc<Turn>)> {
+        if self.starting {
+            return None;
+        }
+        let next = self.mailbox.next();
+        self.starting = next.is_some();
+        next
+    }
+
     fn take(&mut self, access: Access) -> Option<Arc<T>> {
         match access {
             Access::Shared => self.value.clone(),
@@ -157,7 +190,7 @@ impl<T> Pass<T> {
         let value = self.gate.enter(self.access);
         // From here on it is the call's guard that lets the others in.
         *lock(&self.turn.0) = State::New;
-        Ok((value, Started { gate: Some(self.gate.clone()) }))
+        Ok((value, Started { gate: self.gate.clone() }))
     }
 }
 
@@ -166,36 +199,78 @@ impl<T> Drop for Pass<T> {
         let before = std::mem::replace(&mut *lock(&self.turn.0), State::GivenUp);
         if let State::Come = before {
             self.gate.leave(self.access, None);
+            self.gate.started();
         }
     }
 }
 
-/// A call that is about to start after having waited.
+/// A call that is about to start after having waited. When this is dropped, it has.
 pub(super) struct Started<T> {
-    gate: Option<Arc<Gate<T>>>,
+    gate: Arc<Gate<T>>,
 }
 
 impl<T> Started<T> {
-    /// Goes on with `later`. The next call that may run beside it is started as soon as it has.
-    pub(super) async fn then(mut self, mut later: Later) -> Answer {
+    /// Goes on with `later`. The next call that may run beside it starts as soon as it has, and not before.
+    pub(super) async fn then(self, mut later: Later) -> Answer {
+        let mut starting = Some(self);
         poll_fn(move |cx| {
             let polled = later.as_mut().poll(cx);
-            self.begin_next();
+            starting = None;
             polled
         })
         .await
-    }
-
-    fn begin_next(&mut self) {
-        if let Some(gate) = self.gate.take() {
-            let next = lock(&gate.0).mailbox.next();
-            gate.start(next);
-        }
     }
 }
 
 impl<T> Drop for Started<T> {
     fn drop(&mut self) {
-        self.begin_next();
+        self.gate.started();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+
+    fn come<T>(pass: &Pass<T>) -> bool {
+        pass.turn.poll(&Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// Also if one that runs ends before the next one has started.
+    #[test]
+    fn no_call_starts_before_those_in_front_of_it() {
+        let gate = Arc::new(Gate::new((), 8));
+        let alone = gate.try_enter(Access::Exclusive);
+        assert!(alone.is_some());
+        let [x, y, z] = [(); 3].map(|()| gate.wait(Access::Shared).unwrap());
+        gate.leave(Access::Exclusive, alone);
+        assert!(come(&x) && !come(&y));
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(Ok((value, started))) = pin!(x.wait()).poll(&mut cx) else { panic!() };
+        assert!(!come(&y), "x has not started");
+        drop(started);
+        assert!(come(&y) && !come(&z));
+        gate.leave(Access::Shared, value);
+        assert!(!come(&z), "y has not started");
+        assert!(gate.try_enter(Access::Shared).is_none());
+        drop(y);
+        assert!(come(&z), "y never will");
+    }
+
+    #[test]
+    fn those_who_give_up_are_passed_over() {
+        let gate = Arc::new(Gate::new((), 8));
+        let alone = gate.try_enter(Access::Exclusive);
+        let passes = [(); 4].map(|()| gate.wait(Access::Exclusive).unwrap());
+        let [a, b, c, d] = passes;
+        drop((a, b));
+        gate.leave(Access::Exclusive, alone);
+        assert!(come(&c));
+        drop(c);
+        assert!(come(&d));
+        drop(d);
+        assert!(gate.try_enter(Access::Exclusive).is_some());
     }
 }

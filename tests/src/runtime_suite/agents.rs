@@ -1,0 +1,239 @@
+//! Agents: their order, their circles, their beginning and end.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use aiomas_core::driver::{self, Runtime};
+use aiomas_core::wire::RemoteError;
+use aiomas_core::{Context, Error, agent};
+
+use super::{TCP, soon};
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+fn log(log: &Log, line: impl Into<String>) {
+    log.lock().expect("nobody panics").push(line.into());
+}
+
+/// Gives others the chance to run, some times.
+async fn dawdle(times: u32) {
+    let mut left = times;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+struct Clerk {
+    log: Log,
+    busy: bool,
+}
+
+#[agent]
+impl Clerk {
+    #[expose]
+    async fn write(&mut self, number: u32) {
+        assert!(!std::mem::replace(&mut self.busy, true), "somebody else is in here");
+        log(&self.log, format!("{number}"));
+        dawdle(number % 5).await;
+        self.busy = false;
+    }
+
+    #[expose]
+    async fn read(&self, number: u32) {
+        assert!(!self.busy, "somebody writes");
+        log(&self.log, format!("{number}"));
+        dawdle(3).await;
+    }
+
+    #[expose]
+    fn look(&self, number: u32) {
+        assert!(!self.busy, "somebody writes");
+        log(&self.log, format!("{number}"));
+    }
+}
+
+/// In that of their arrival, whatever they are; and those that are alone are alone.
+pub async fn calls_start_in_order<R: Runtime>(runtime: R) {
+    let entries = Log::default();
+    let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let clerk = container.spawn(Clerk { log: entries.clone(), busy: false }).expect("room");
+    let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let remote: ClerkProxy = other.connect(clerk.url()).await.expect("it is there");
+    for clerk in [remote, clerk.proxy()] {
+        let calls: Vec<_> = (0..500)
+            .map(|number| match number * 7 % 5 {
+                0 | 1 => clerk.write(number),
+                2 | 3 => clerk.read(number),
+                _ => clerk.look(number),
+            })
+            .collect();
+        for call in calls {
+            soon(&runtime, call).await.expect("it is done");
+        }
+        let expected: Vec<_> = (0..500).map(|number| format!("{number}")).collect();
+        assert_eq!(std::mem::take(&mut *entries.lock().expect("nobody panics")), expected);
+    }
+}
+
+struct Thinker;
+
+#[agent]
+impl Thinker {
+    #[expose]
+    async fn think(&mut self) {
+        std::future::pending().await
+    }
+
+    #[expose]
+    fn ask(&self) {}
+
+    #[expose]
+    async fn ask_yourself(&mut self, #[context] ctx: &Context) -> Result<(), Error> {
+        ThinkerProxy::from(ctx.agent()?).ask().await
+    }
+
+    #[expose]
+    async fn ask_over(&mut self, #[context] ctx: &Context, other: AskerProxy) -> Result<(), Error> {
+        other.ask(ctx.agent()?.into()).await
+    }
+
+    #[expose]
+    async fn ask_beside(&self, #[context] ctx: &Context) -> Result<(), Error> {
+        ThinkerProxy::from(ctx.agent()?).ask().await
+    }
+}
+
+struct Asker;
+
+#[agent]
+impl Asker {
+    #[expose]
+    async fn ask(&self, thinker: ThinkerProxy) -> Result<(), Error> {
+        thinker.ask().await
+    }
+}
+
+/// More calls than may wait are answered at once; when the agent goes, so are those that wait.
+pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
+    let container = driver::container::builder(runtime.clone()).max_mailbox(2).bind(TCP).await;
+    let container = container.expect("bound");
+    let thinker = container.spawn(Thinker).expect("room");
+    let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let remote: ThinkerProxy = other.connect(thinker.url()).await.expect("it is there");
+    let thinking = remote.think();
+    let waiting = [remote.ask(), remote.ask()];
+    let error = soon(&runtime, remote.ask()).await.expect_err("refused");
+    let error = error.remote().expect("the peer's");
+    assert_eq!(error.kind(), "OverloadedError");
+    let who = format!("2 calls wait for {thinker} already (`max_mailbox`)");
+    assert_eq!(error.message(), who);
+    assert!(thinker.stop());
+    for call in waiting {
+        let error = soon(&runtime, call).await.expect_err("it is gone");
+        assert_eq!(error.remote().map(RemoteError::kind), Some("LookupError"));
+    }
+    drop(thinking);
+}
+
+/// It is told at once, whether it calls itself or is called by whom it calls; and calls of methods that
+/// are not alone are fine.
+pub async fn an_agent_that_would_wait_for_itself<R: Runtime>(runtime: R) {
+    let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let thinker = container.spawn(Thinker).expect("room").proxy();
+    let asker = container.spawn(Asker).expect("room").proxy();
+    for call in [thinker.ask_yourself(), thinker.ask_over(asker)] {
+        let error = soon(&runtime, call).await.expect_err("it would wait for itself");
+        assert_eq!(error.remote().map(RemoteError::kind), Some("DeadlockError"), "{error}");
+    }
+    assert_eq!(soon(&runtime, thinker.ask_beside()).await, Ok(()));
+}
+
+struct Circle;
+
+#[agent]
+impl Circle {
+    /// Goes around until `left` is 0.
+    #[expose]
+    async fn around(
+        &self,
+        #[context] ctx: &Context,
+        next: CircleProxy,
+        left: u32,
+    ) -> Result<u32, Error> {
+        if left == 0 {
+            return Ok(0);
+        }
+        let me = CircleProxy::from(ctx.agent()?);
+        Ok(1 + next.around(me, left - 1).await?)
+    }
+}
+
+/// Over a connection.
+pub async fn agents_call_in_circles<R: Runtime>(runtime: R) {
+    let one = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let a = one.spawn(Circle).expect("room");
+    let b = other.spawn(Circle).expect("room");
+    let remote: CircleProxy = a.connect(b.url()).await.expect("it is there");
+    assert_eq!(soon(&runtime, remote.around(a.proxy(), 100)).await, Ok(100));
+}
+
+/// Within a container, each call is within the one before.
+pub async fn deep_calls_need_no_deep_stack<R: Runtime>(runtime: R) {
+    let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let a = container.spawn(Circle).expect("room").proxy();
+    let b = container.spawn(Circle).expect("room").proxy();
+    assert_eq!(soon(&runtime, a.around(b, 10_000)).await, Ok(10_000));
+}
+
+struct Mortal {
+    log: Log,
+    fails: bool,
+}
+
+#[agent]
+impl Mortal {
+    #[on_start]
+    async fn born(&mut self, #[context] ctx: &Context) -> Result<(), String> {
+        dawdle(3).await;
+        log(&self.log, format!("born at {}", ctx.url().expect("an agent has a URL").aid()));
+        if self.fails { Err("stillborn".into()) } else { Ok(()) }
+    }
+
+    #[expose]
+    fn live(&self) {
+        log(&self.log, "lives");
+    }
+
+    #[on_stop]
+    fn die(&mut self) {
+        log(&self.log, "dies");
+    }
+}
+
+/// Before the first call and after the last; who cannot start is not there.
+pub async fn agents_start_and_stop<R: Runtime>(runtime: R) {
+    let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let entries = Log::default();
+    let mortal = container.spawn(Mortal { log: entries.clone(), fails: false }).expect("room");
+    soon(&runtime, mortal.proxy().live()).await.expect("it lives");
+    let stillborn = container.spawn(Mortal { log: entries.clone(), fails: true }).expect("room");
+    while container.agents() > 1 {
+        soon(&runtime, dawdle(1)).await;
+    }
+    let error = soon(&runtime, stillborn.proxy().live()).await.expect_err("it is not there");
+    assert_eq!(error.remote().map(RemoteError::kind), Some("LookupError"));
+    soon(&runtime, container.shutdown()).await.expect("it ends");
+    let entries = entries.lock().expect("nobody panics").clone();
+    assert_eq!(entries.iter().filter(|line| line.starts_with("born")).count(), 2, "{entries:?}");
+    let position = |line: &str| entries.iter().position(|entry| entry == line);
+    assert!(position("born at 0") < position("lives"), "{entries:?}");
+    assert_eq!(entries.last().map(String::as_str), Some("dies"));
+}

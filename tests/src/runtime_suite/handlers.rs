@@ -1,0 +1,39 @@
+//! Handlers that fail in ways of their own.
+
+use aiomas_core::driver::{self, Runtime};
+use aiomas_core::{Error, wire::RemoteError};
+
+use super::{RootProxy, TCP, connect, serve, soon};
+
+/// That is the failure of the call; its connection and other calls go on.
+pub async fn a_handler_panics<R: Runtime>(runtime: R) {
+    let server = serve(&runtime, TCP).await.expect("it listens");
+    let client = connect(&runtime, &server).await.expect("it connects");
+    let remote: RootProxy = client.remote_as();
+    let other = remote.wait();
+    for call in [remote.panic(), remote.panic_later()] {
+        let error = soon(&runtime, call).await.expect_err("a failure");
+        let error = error.remote().expect("the peer's");
+        assert_eq!(error.kind(), "Panic");
+        assert!(error.message().starts_with("on purpose"), "{error}");
+        assert_eq!(soon(&runtime, remote.add(1, 1)).await, Ok(2));
+    }
+    drop(other);
+}
+
+/// Whoever asked hears so.
+pub async fn a_request_is_dropped<R: Runtime>(runtime: R) {
+    let mut listener =
+        driver::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+    let client = driver::channel::builder(runtime.clone()).connect(listener.address()).await;
+    let client = client.expect("it connects");
+    let peer = listener.accept().await.expect("a channel");
+    let (taken, not_taken) = (client.send::<()>(&1), client.send::<()>(&2));
+    drop(soon(&runtime, peer.recv()).await.expect("a request"));
+    let error = soon(&runtime, taken).await.expect_err("a failure");
+    assert_eq!(error.remote().map(RemoteError::message), Some("the request was dropped"));
+    // So does whoever asked what nobody took, when the last handle goes.
+    drop(peer);
+    let error = soon(&runtime, not_taken).await.expect_err("a failure");
+    assert!(matches!(error, Error::Remote(_) | Error::Lost(_)), "{error:?}");
+}

@@ -1,0 +1,209 @@
+//! Each layer does what it is for.
+
+use std::collections::HashSet;
+
+use aiomas_core::driver::{self, Runtime};
+use aiomas_core::wire::{Codec, RemoteError};
+use aiomas_core::{Context, Error, agent, service};
+
+use super::{Root, RootProxy, TCP, addresses, oneshot, soon, start};
+
+const CODECS: [Codec; 3] = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc];
+
+/// Requests in both directions, with and without success.
+pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
+    for (address, codec) in addresses().into_iter().zip(CODECS) {
+        let listening = driver::channel::builder(runtime.clone()).listen(address).await;
+        let mut listener = listening.expect("it listens");
+        let address = listener.address().clone();
+        let server = start(&runtime, async move {
+            let channel = listener.accept().await?;
+            let request = channel.recv().await.expect("a request");
+            let text: String = request.content()?;
+            let answer: String = channel.send(&format!("{text}?")).await?;
+            request.reply(&answer)?;
+            let request = channel.recv().await.expect("another request");
+            assert!(matches!(request.content::<u32>(), Err(Error::Content(_))));
+            request.fail(RemoteError::value_error("no"))?;
+            assert!(channel.recv().await.is_none());
+            Ok::<_, Error>(())
+        });
+        let client = driver::channel::builder(runtime.clone()).codec(codec);
+        let client = client.connect(address).await.expect("it connects");
+        let call = client.send::<String>("ohai");
+        let request = soon(&runtime, client.recv()).await.expect("a request");
+        assert_eq!(request.content::<String>().expect("a text"), "ohai?");
+        request.reply("cya").expect("it is sent");
+        assert_eq!(soon(&runtime, call).await.expect("an answer"), "cya");
+        let error = client.send::<()>("again").await.expect_err("a failure");
+        assert_eq!(error, Error::Remote(RemoteError::value_error("no")));
+        drop(client);
+        soon(&runtime, server).await.expect("the server succeeds");
+    }
+}
+
+/// Typed and dynamic calls.
+pub async fn rpc_over_every_transport<R: Runtime>(runtime: R) {
+    for (address, codec) in addresses().into_iter().zip(CODECS) {
+        let server = driver::rpc::builder(runtime.clone()).service(Root).listen(address).await;
+        let server = server.expect("it listens");
+        let client = driver::rpc::builder(runtime.clone()).codec(codec);
+        let client = client.connect(server.address()).await.expect("it connects");
+        let remote: RootProxy = client.remote_as();
+        assert_eq!(remote.add(3, 4).await, Ok(7));
+        assert_eq!(remote.echo("äöü".into()).await, Ok("äöü".into()));
+        let error = remote.fail("oh no".into()).await.expect_err("a failure");
+        assert_eq!(error.remote().map(RemoteError::message), Some("oh no"));
+        let call = client.remote().call("add").arg(1).kwarg("b", 2).send::<i64>();
+        assert_eq!(call.await, Ok(3));
+        let error = client.remote().call("add").arg(1).send::<i64>().await.expect_err("a failure");
+        assert_eq!(error.remote().map(RemoteError::kind), Some("TypeError"));
+        drop((remote, client));
+        soon(&runtime, server.shutdown()).await;
+    }
+}
+
+struct Echo;
+
+#[agent]
+impl Echo {
+    #[expose]
+    fn echo(&self, value: i64) -> i64 {
+        value
+    }
+
+    #[expose]
+    async fn ask(&self, other: EchoProxy, value: i64) -> Result<i64, Error> {
+        other.echo(value).await
+    }
+
+    #[expose]
+    async fn introduce(&self, #[context] ctx: &Context, other: EchoProxy) -> Result<i64, Error> {
+        other.ask(ctx.agent()?.into(), 5).await
+    }
+}
+
+/// Agents in two containers and in one.
+pub async fn agents_over_every_transport<R: Runtime>(runtime: R) {
+    for ((one, other), codec) in addresses().into_iter().zip(addresses()).zip(CODECS) {
+        let builder = driver::container::builder(runtime.clone()).codec(codec);
+        let one = builder.clone().bind(one).await.expect("it listens");
+        let other = builder.bind(other).await.expect("it listens");
+        let a = one.spawn(Echo).expect("room");
+        let b = one.spawn(Echo).expect("room");
+        let c = other.spawn(Echo).expect("room");
+        assert_eq!(a.to_string(), format!("Echo('{}/0')", one.address()));
+        for url in [b.url(), c.url()] {
+            let remote: EchoProxy = soon(&runtime, a.connect(url)).await.expect("it is there");
+            assert_eq!(remote.to_string(), format!("EchoProxy('{url}')"));
+            assert_eq!(remote.echo(1).await, Ok(1));
+            // It calls back over the same connection, or within the container.
+            assert_eq!(soon(&runtime, remote.ask(a.proxy(), 2)).await, Ok(2));
+            assert_eq!(soon(&runtime, remote.introduce(a.proxy())).await, Ok(5));
+        }
+        assert_eq!((one.connections(), other.connections()), (1, 1));
+        soon(&runtime, one.shutdown()).await.expect("it ends");
+        soon(&runtime, other.shutdown()).await.expect("it ends");
+    }
+}
+
+struct Keeper {
+    kept: std::sync::Mutex<Vec<ListenerProxy>>,
+}
+
+#[service]
+impl Keeper {
+    #[expose]
+    async fn keep(&self, listener: ListenerProxy) -> Result<i64, Error> {
+        let number = listener.number().await?;
+        self.kept.lock().expect("nobody panics").push(listener);
+        Ok(number)
+    }
+
+    /// Calls all those that were kept before.
+    #[expose]
+    async fn sum(&self) -> Result<i64, Error> {
+        let kept = self.kept.lock().expect("nobody panics").clone();
+        let mut sum = 0;
+        for listener in kept {
+            sum += listener.number().await?;
+        }
+        Ok(sum)
+    }
+
+    #[expose]
+    async fn ask_back(&self, #[context] ctx: &Context) -> Result<i64, Error> {
+        ctx.remote().get("listener").call("number").send().await
+    }
+}
+
+struct Listener;
+
+#[service]
+impl Listener {
+    #[expose]
+    fn number(&self) -> i64 {
+        21
+    }
+}
+
+struct Client;
+
+#[service]
+impl Client {
+    #[service]
+    fn listener(&self) -> Listener {
+        Listener
+    }
+}
+
+/// References are called back while the call runs, and after it; a server calls clients on its own.
+pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
+    let (connected, client_handle) = oneshot();
+    let connected = std::sync::Mutex::new(Some(connected));
+    let keeper = Keeper { kept: Vec::new().into() };
+    let server = driver::rpc::builder(runtime.clone())
+        .service(keeper)
+        .on_connect(move |client| {
+            if let Some(send) = connected.lock().expect("nobody panics").take() {
+                send(client);
+            }
+        })
+        .listen(TCP)
+        .await
+        .expect("it listens");
+    let client = driver::rpc::builder(runtime.clone()).service(Client);
+    let client = client.connect(server.address()).await.expect("it connects");
+    let keeper: KeeperProxy = client.remote_as();
+    let own =
+        || ListenerProxy::from(driver::Proxy::from(aiomas_core::rpc::ServiceRef::new("listener")));
+    assert_eq!(soon(&runtime, keeper.keep(own())).await, Ok(21));
+    assert_eq!(soon(&runtime, keeper.keep(own())).await, Ok(21));
+    assert_eq!(soon(&runtime, keeper.sum()).await, Ok(42));
+    assert_eq!(soon(&runtime, keeper.ask_back()).await, Ok(21));
+    let client_handle = soon(&runtime, client_handle).await;
+    let remote: ClientProxy = client_handle.remote_as();
+    assert_eq!(soon(&runtime, remote.listener().number()).await, Ok(21));
+    assert!(matches!(own().number().await, Err(Error::NoTarget { .. })));
+    // What a peer has sent a reference to cannot be sent on.
+    let error = keeper.keep(ListenerProxy::from(client.remote())).await.expect_err("refused");
+    assert!(matches!(error, Error::Refused(aiomas_core::connection::Why::Codec(_))), "{error}");
+}
+
+/// They are compared, hashed, kept and printed.
+pub async fn proxies_are_values<R: Runtime>(runtime: R) {
+    let server = super::serve(&runtime, TCP).await.expect("it listens");
+    let client = super::connect(&runtime, &server).await.expect("it connects");
+    let other = super::connect(&runtime, &server).await.expect("it connects");
+    let all = HashSet::from([
+        client.remote(),
+        client.remote().clone(),
+        client.remote().get("a").get("b"),
+        client.remote().get("a/b"),
+        other.remote(),
+    ]);
+    assert_eq!(all.len(), 3);
+    assert_eq!(client.remote_as::<RootProxy>(), client.remote().into());
+    let printed = client.remote_as::<RootProxy>().to_string();
+    assert_eq!(printed, format!("RootProxy('{}/')", server.address()));
+}

@@ -1,0 +1,165 @@
+//! Much at once.
+
+use aiomas_core::connection::Limits;
+use aiomas_core::driver::{self, Runtime};
+use aiomas_core::wire::Codec;
+use aiomas_core::{Error, agent};
+
+use super::{Root, RootProxy, TCP, connect, poll, serve, soon, start};
+
+/// None of them gets another one's answer.
+pub async fn a_thousand_calls_in_flight<R: Runtime>(runtime: R) {
+    let server = serve(&runtime, TCP).await.expect("it listens");
+    let client = connect(&runtime, &server).await.expect("it connects");
+    let remote: RootProxy = client.remote_as();
+    let calls: Vec<_> = (0..1000).map(|number| remote.add(number, 1)).collect();
+    for (number, call) in (0..).zip(calls) {
+        assert_eq!(soon(&runtime, call).await, Ok(number + 1));
+    }
+    let calls: Vec<_> = (0..1000)
+        .map(|number| {
+            let remote = remote.clone();
+            start(&runtime, async move { remote.add(number, 2).await })
+        })
+        .collect();
+    for (number, call) in (0..).zip(calls) {
+        assert_eq!(soon(&runtime, call).await, Ok(number + 2));
+    }
+}
+
+/// More than all buffers hold, in both directions at the same time: nobody waits with reading until the
+/// other one has read.
+pub async fn eight_mebibytes_both_ways_at_once<R: Runtime>(runtime: R) {
+    for address in super::addresses() {
+        let builder = driver::rpc::builder(runtime.clone()).codec(Codec::MsgPack).service(Root);
+        let server = builder.clone().listen(address).await.expect("it listens");
+        let client = builder.connect(server.address()).await.expect("it connects");
+        let text = "x".repeat(8 << 20);
+        let there: RootProxy = client.remote_as();
+        let calls: Vec<_> = (0..2).map(|_| there.echo(text.clone())).collect();
+        // An answer shows that the server has the connection.
+        let back: RootProxy = loop {
+            match server.clients().first() {
+                Some(peer) => break peer.remote_as(),
+                None => assert_eq!(soon(&runtime, there.add(1, 1)).await, Ok(2)),
+            }
+        };
+        let back_calls: Vec<_> = (0..2).map(|_| back.echo(text.clone())).collect();
+        for call in calls.into_iter().chain(back_calls) {
+            assert!(soon(&runtime, call).await.expect("an answer") == text);
+        }
+    }
+}
+
+/// Who takes no requests off a channel delays those who wait for its answers, and nobody else.
+pub async fn a_slow_reader_delays_nobody_else<R: Runtime>(runtime: R) {
+    let mut listener =
+        driver::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+    let slow = driver::channel::builder(runtime.clone()).connect(listener.address()).await;
+    let slow = slow.expect("it connects");
+    let slow_end = listener.accept().await.expect("a channel");
+    let quick = driver::channel::builder(runtime.clone()).connect(listener.address()).await;
+    let quick = quick.expect("it connects");
+    let quick_end = listener.accept().await.expect("a channel");
+    let waiting: Vec<_> = (0..1000).map(|number| slow.send::<u32>(&number)).collect();
+    for number in 0..100_u32 {
+        let call = quick.send::<u32>(&number);
+        let request = soon(&runtime, quick_end.recv()).await.expect("a request");
+        request.reply(&number).expect("it is sent");
+        assert_eq!(soon(&runtime, call).await, Ok(number));
+    }
+    for (number, call) in (0..).zip(waiting) {
+        let request = soon(&runtime, slow_end.recv()).await.expect("a request");
+        request.reply(&number).expect("it is sent");
+        assert_eq!(soon(&runtime, call).await, Ok(number));
+    }
+}
+
+/// Calls beyond a limit wait; whoever gives up lets the next one have its turn.
+pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
+    let server = serve(&runtime, TCP).await.expect("it listens");
+    let mut limits = Limits::default();
+    limits.max_calls_out = 2;
+    let client = driver::rpc::builder(runtime.clone()).limits(limits);
+    let client = client.connect(server.address()).await.expect("it connects");
+    let remote: RootProxy = client.remote_as();
+
+    let mut stuck = [remote.wait(), remote.wait()];
+    let mut waiting: Vec<_> = (0..10).map(|number| remote.add(number, 1)).collect();
+    assert!(waiting.iter_mut().all(|call| poll(call).is_pending()));
+    let [first, _second] = &mut stuck;
+    assert!(poll(first).is_pending());
+    // Some give up, among them those whose turn it would be.
+    waiting.drain(..3);
+    let tasks: Vec<_> = waiting.into_iter().map(|call| start(&runtime, call)).collect();
+    drop(stuck);
+    for (number, call) in (3..).zip(tasks) {
+        assert_eq!(soon(&runtime, call).await, Ok(number + 1));
+    }
+
+    // The same with bytes that wait to be written.
+    let mut limits = Limits::default();
+    limits.output_high = 1 << 20;
+    let client = driver::rpc::builder(runtime.clone()).limits(limits);
+    let client = client.connect(server.address()).await.expect("it connects");
+    let remote: RootProxy = client.remote_as();
+    let text = "x".repeat(1 << 20);
+    let tasks: Vec<_> = (0..8).map(|_| start(&runtime, remote.echo(text.clone()))).collect();
+    for call in tasks {
+        assert!(soon(&runtime, call).await.expect("an answer") == text);
+    }
+}
+
+/// They all live at the same time.
+pub async fn a_hundred_connections<R: Runtime>(runtime: R) {
+    let server = serve(&runtime, TCP).await.expect("it listens");
+    let mut clients = Vec::new();
+    for number in 0..100 {
+        let client = connect(&runtime, &server).await.expect("it connects");
+        assert_eq!(client.remote_as::<RootProxy>().add(number, 0).await, Ok(number));
+        clients.push(client);
+    }
+    assert_eq!(server.clients().len(), 100);
+    let calls: Vec<_> =
+        clients.iter().map(|client| client.remote_as::<RootProxy>().add(1, 1)).collect();
+    for call in calls {
+        assert_eq!(soon(&runtime, call).await, Ok(2));
+    }
+    soon(&runtime, server.shutdown()).await;
+    for client in clients {
+        soon(&runtime, client.closed()).await;
+    }
+}
+
+struct Number(u32);
+
+#[agent]
+impl Number {
+    #[expose]
+    fn number(&self) -> u32 {
+        self.0
+    }
+}
+
+/// A container of them, called from another one.
+pub async fn a_hundred_thousand_agents<R: Runtime>(runtime: R) {
+    let builder = driver::container::builder(runtime.clone());
+    let city = builder.clone().bind(TCP).await.expect("it listens");
+    let urls: Vec<_> = (0..100_000)
+        .map(|number| Ok(city.spawn(Number(number))?.url().clone()))
+        .collect::<Result<_, Error>>()
+        .expect("room");
+    assert_eq!(city.agents(), 100_000);
+    let visitor = builder.bind(TCP).await.expect("it listens");
+    for number in (0..100_000).step_by(9_973) {
+        let url = &urls[number as usize];
+        let agent: NumberProxy = soon(&runtime, visitor.connect(url)).await.expect("it is there");
+        assert_eq!(soon(&runtime, agent.number()).await, Ok(number));
+    }
+    assert!(city.remove("99999") && !city.remove("99999"));
+    let gone = soon(&runtime, visitor.connect::<NumberProxy>(&urls[99_999])).await;
+    assert!(matches!(gone, Err(Error::Connect(_))));
+    soon(&runtime, visitor.shutdown()).await.expect("it ends");
+    soon(&runtime, city.shutdown()).await.expect("it ends");
+    assert_eq!(city.agents(), 0);
+}

@@ -1,0 +1,209 @@
+//! What has to hold on every runtime: one suite, generic over the runtime, so that adapters cannot drift.
+//!
+//! [`for_each_case!`](crate::for_each_case) names all cases.
+
+mod agents;
+mod closing;
+mod dials;
+mod handlers;
+mod layers;
+mod load;
+mod sockets;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use aiomas_core::agent::Address;
+use aiomas_core::driver::{self, RpcClient, RpcServer, Runtime, Timer};
+use aiomas_core::{Error, service};
+
+pub use agents::*;
+pub use closing::*;
+pub use dials::*;
+pub use handlers::*;
+pub use layers::*;
+pub use load::*;
+pub use sockets::*;
+
+/// Calls the macro `$with` with its arguments and the names of all cases.
+#[macro_export]
+macro_rules! for_each_case {
+    ($with:ident $arguments:tt) => {
+        $with! {
+            $arguments
+            channels_over_every_transport
+            rpc_over_every_transport
+            agents_over_every_transport
+            proxies_go_both_ways_and_last
+            proxies_are_values
+            a_thousand_calls_in_flight
+            eight_mebibytes_both_ways_at_once
+            a_slow_reader_delays_nobody_else
+            calls_wait_for_room
+            a_hundred_connections
+            a_hundred_thousand_agents
+            the_peer_closes_its_side
+            shutdown_answers_what_was_called
+            shutdown_at_once_loses_what_was_called
+            a_server_is_shut_down
+            handles_dropped_in_any_order
+            a_call_dropped_at_any_point
+            an_address_is_free_after_shutdown
+            nobody_listens
+            a_listener_starts_late
+            a_connection_comes_back
+            a_handler_panics
+            a_request_is_dropped
+            calls_start_in_order
+            a_full_mailbox_refuses
+            an_agent_that_would_wait_for_itself
+            agents_call_in_circles
+            deep_calls_need_no_deep_stack
+            agents_start_and_stop
+            many_containers
+            free_ports
+            stale_and_foreign_socket_files
+            two_listeners_on_one_name
+        }
+    };
+}
+
+/// Something that no test should take, on a machine that is busy with others.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Fails if `future` takes for ever.
+async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T {
+    let mut timer = runtime.timer();
+    timer.set(runtime.now() + LONG);
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Pending if timer.poll(cx).is_ready() => panic!("it takes for ever"),
+        polled => polled,
+    })
+    .await
+}
+
+/// Runs a future in a task; what it returns can be awaited.
+fn start<R: Runtime, T: Send + 'static>(
+    runtime: &R,
+    future: impl Future<Output = T> + Send + 'static,
+) -> impl Future<Output = T> + Send + Unpin {
+    let (sender, receiver) = oneshot();
+    runtime.spawn(async move { sender(future.await) });
+    receiver
+}
+
+type Receiver<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A value that is sent once.
+fn oneshot<T: Send + 'static>() -> (impl FnOnce(T) + Send, Receiver<T>) {
+    use std::sync::{Arc, Mutex};
+    let place: Arc<Mutex<(Option<T>, Option<Waker>)>> = Arc::new(Mutex::new((None, None)));
+    let sender = {
+        let place = place.clone();
+        move |value| {
+            let waker = {
+                let mut place = place.lock().expect("nobody panics here");
+                place.0 = Some(value);
+                place.1.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    };
+    let receiver = std::future::poll_fn(move |cx| {
+        let mut place = place.lock().expect("nobody panics here");
+        if let Some(value) = place.0.take() {
+            return Poll::Ready(value);
+        }
+        place.1 = Some(cx.waker().clone());
+        Poll::Pending
+    });
+    (sender, Box::pin(receiver))
+}
+
+/// Polls once.
+fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn number() -> usize {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A file that nobody else uses.
+fn file() -> PathBuf {
+    std::env::temp_dir().join(format!("aiomas-suite-{}-{}", std::process::id(), number()))
+}
+
+/// An address of each kind to listen at.
+fn addresses() -> [Address; 3] {
+    let local = format!("local://suite-{}", number());
+    [
+        "tcp://127.0.0.1:0".parse().expect("an address"),
+        Address::Ipc(file().display().to_string().into()),
+        local.parse().expect("an address"),
+    ]
+}
+
+const TCP: &str = "tcp://127.0.0.1:0";
+
+/// A service with a bit of everything.
+#[derive(Debug)]
+pub struct Root;
+
+#[service(name = "Root")]
+impl Root {
+    #[expose]
+    fn add(&self, a: i64, b: i64) -> i64 {
+        a + b
+    }
+
+    #[expose]
+    fn echo(&self, text: String) -> String {
+        text
+    }
+
+    #[expose]
+    fn fail(&self, message: String) -> Result<(), String> {
+        Err(message)
+    }
+
+    /// Never answers.
+    #[expose]
+    async fn wait(&self) {
+        std::future::pending().await
+    }
+
+    #[expose]
+    fn panic(&self) {
+        panic!("on purpose");
+    }
+
+    #[expose]
+    async fn panic_later(&self) {
+        let mut polled = false;
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut polled, true) {
+                panic!("on purpose, later");
+            }
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        })
+        .await;
+    }
+}
+
+async fn serve<R: Runtime>(runtime: &R, address: &str) -> Result<RpcServer, Error> {
+    driver::rpc::builder(runtime.clone()).service(Root).listen(address).await
+}
+
+async fn connect<R: Runtime>(runtime: &R, server: &RpcServer) -> Result<RpcClient, Error> {
+    driver::rpc::builder(runtime.clone()).connect(server.address()).await
+}
