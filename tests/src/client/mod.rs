@@ -3,6 +3,7 @@
 //!
 //! It is written twice, as the program `peer` is. Scenarios panic if the server does not do what it should.
 
+mod content;
 mod driver;
 pub mod poll;
 mod raw;

@@ -10,6 +10,7 @@ use aiomas_tests::client::poll::Client;
 use aiomas_tests::host::CallFailed;
 use aiomas_tests::process::{Process, Ready};
 use aiomas_tests::python::Setup;
+use aiomas_tests::runtimes::RuntimeKind;
 use aiomas_tests::types::Serializers;
 use serde_json::{Value, json};
 
@@ -30,9 +31,8 @@ fn find(client: &mut Client, url: AgentUrl) -> Remote {
 
 /// One container in Rust, one in Python for each codec. Their agents call each other, and chains of calls
 /// go to and fro between them.
-#[test]
-fn rust_and_python() {
-    let (rust_process, rust) = Process::serve(peer(&["agent"]));
+fn rust_and_python(runtime: RuntimeKind) {
+    let (rust_process, rust) = Process::serve(peer(&["agent", "--runtime", runtime.name()]));
     for codec in CODECS {
         let (python_process, python) = Setup::new("agent", codec.name()).serve("tcp://127.0.0.1:0");
         let mut client = Client::new(&server(&rust.addr, codec), Serve::Agents);
@@ -77,12 +77,12 @@ fn rust_and_python() {
 
 /// A container that starts late is waited for; one that goes takes its calls with it, and is found again
 /// when it comes back.
-#[test]
-fn late_gone_and_back() {
+fn late_gone_and_back(runtime: RuntimeKind) {
     let address = ipc_address();
     let mut client = Client::new(&server(&address, Codec::MsgPack), Serve::Agents);
     let clock = AgentUrl::new(address.parse().unwrap(), "2");
-    let serve = || Process::serve(peer(&["agent", "--addr", &address]));
+    let serve =
+        || Process::serve(peer(&["agent", "--addr", &address, "--runtime", runtime.name()]));
 
     let connecting = client.start_connect(clock.clone(), Patience::Forever);
     client.host.turn(&[], Some(Instant::now() + Duration::from_millis(10))).unwrap();
@@ -102,4 +102,24 @@ fn late_gone_and_back() {
     let remote = find(&mut client, clock);
     assert!(client.call::<f64>(&Target::from(&remote), "time", ()).is_ok());
     process.stop();
+}
+
+#[test]
+fn rust_and_python_on_poll() {
+    rust_and_python(RuntimeKind::Poll);
+}
+
+#[test]
+fn rust_and_python_on_tokio() {
+    rust_and_python(RuntimeKind::Tokio);
+}
+
+#[test]
+fn late_gone_and_back_on_poll() {
+    late_gone_and_back(RuntimeKind::Poll);
+}
+
+#[test]
+fn late_gone_and_back_on_tokio() {
+    late_gone_and_back(RuntimeKind::Tokio);
 }

@@ -1,9 +1,10 @@
-//! The Rust client against the Python servers.
+//! The Rust client, on each runtime, against the Python servers.
 
 use aiomas_core::wire::Codec;
 use aiomas_tests::client::Server;
 use aiomas_tests::peer::Kind;
 use aiomas_tests::python::Setup;
+use aiomas_tests::runtimes::RuntimeKind;
 use aiomas_tests::types::Serializers;
 
 use crate::ipc_address;
@@ -19,11 +20,10 @@ fn talk(kind: Kind, codec: Codec) {
         let setup = Setup { serializers: serializers.name(), ..setup };
         let (process, ready) = setup.serve(&address);
         let address = ready.addr.parse().expect("an address");
-        assert!(
-            Server { address, codec, serializers }
-                .challenge(kind, aiomas_tests::runtimes::RuntimeKind::Poll)
-                >= 10
-        );
+        let server = Server { address, codec, serializers };
+        for runtime in RuntimeKind::ALL {
+            assert!(server.challenge(kind, runtime) >= 10);
+        }
         process.stop();
     }
 }

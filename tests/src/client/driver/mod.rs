@@ -1,10 +1,85 @@
 //! The client on the driver, for any async runtime.
 
-use aiomas_core::driver::Runtime;
+mod agents;
+mod channel;
+mod rpc;
 
-use super::Server;
+use std::fmt::Debug;
+use std::time::Instant;
+
+use aiomas_core::connection::CloseReason;
+use aiomas_core::driver::{Builder, Error, Runtime};
+use aiomas_core::wire::RemoteError;
+
+use super::{LIMIT, Server};
 use crate::peer::Kind;
+use crate::runtimes::Sleep;
 
-pub(super) async fn challenge<R: Runtime>(_: R, _: &Server, _: Kind) -> usize {
-    0
+/// Puts a server to all tests of a kind, and returns how many these were.
+pub(super) async fn challenge<R: Runtime>(runtime: R, server: &Server, kind: Kind) -> usize {
+    let mut session = Session { sleep: Sleep::on(&runtime), runtime, server, passed: 0 };
+    match kind {
+        Kind::Channel => channel::challenge(&mut session).await,
+        Kind::Rpc => rpc::challenge(&mut session).await,
+        Kind::Agent => agents::challenge(&mut session).await,
+    }
+    session.passed
+}
+
+/// Puts the server to scenarios, one after the other: async functions that take the session.
+macro_rules! put_to {
+    ($session:ident: $($scenario:ident)*) => {$(
+        let start = std::time::Instant::now();
+        $session.within_limit($scenario($session)).await;
+        $session.pass(stringify!($scenario), start);
+    )*};
+}
+
+use put_to;
+
+/// A server under test, and what our end runs on.
+struct Session<'a, R> {
+    runtime: R,
+    server: &'a Server,
+    sleep: Sleep,
+    passed: usize,
+}
+
+impl<R: Runtime> Session<'_, R> {
+    async fn within_limit(&self, scenario: impl Future<Output = ()>) {
+        tokio::select! {
+            () = scenario => {}
+            () = self.sleep.wait(LIMIT) => panic!("nothing has come for {LIMIT:?}"),
+        }
+    }
+
+    fn pass(&mut self, scenario: &str, start: Instant) {
+        self.server.report(scenario, start);
+        self.passed += 1;
+    }
+
+    /// Lets `builder` make what fits the server.
+    fn fit<L>(&self, builder: fn(R) -> Builder<R, L>) -> Builder<R, L> {
+        builder(self.runtime.clone())
+            .codec(self.server.codec)
+            .types(self.server.serializers.types())
+    }
+}
+
+/// The error that a call has failed with on the other side.
+#[track_caller]
+fn failure<T: Debug>(result: Result<T, Error>) -> RemoteError {
+    match result {
+        Err(Error::Remote(error)) => error,
+        other => panic!("{other:?} in place of a failure"),
+    }
+}
+
+/// Why the connection was lost that a call had been made on.
+#[track_caller]
+fn loss<T: Debug>(result: Result<T, Error>) -> CloseReason {
+    match result {
+        Err(Error::Lost(reason)) => reason,
+        other => panic!("{other:?} in place of a lost connection"),
+    }
 }

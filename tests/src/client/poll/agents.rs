@@ -9,7 +9,7 @@ use aiomas_core::wire::Value;
 use serde_json::json;
 
 use super::{Client, Scenario, decode, failure};
-use crate::client::Server;
+use crate::client::{Server, content};
 use crate::peer::poll::echo;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -97,18 +97,9 @@ fn validate_aid(server: &Server) {
     let (mut client, _) = container(server);
     let (remote, _) = client.agent(server, "0");
     let root = Target::new(remote.route, "");
-    for (aid, name) in [
-        (json!("0"), Some("Echo")),
-        (json!("1"), Some("Caller")),
-        (json!("2"), Some("Clock")),
-        (json!("3"), None),
-        (json!(""), None),
-        (json!("00"), None),
-        (json!("agents/0"), None),
-        (json!(0), None),
-    ] {
+    for (aid, name) in content::aids() {
         let found = client.call::<Option<String>>(&root, "validate_aid", (&aid,));
-        assert_eq!(found, Ok(name.map(str::to_owned)), "{aid}");
+        assert_eq!(found, Ok(name), "{aid:?}");
     }
 }
 
@@ -119,13 +110,7 @@ fn date(text: &str) -> Date {
 fn dates(server: &Server) {
     let (mut client, _) = container(server);
     let (_, echo) = client.agent(server, "0");
-    for text in [
-        "2010-03-27T00:00:00+01:00",
-        "2017-12-29T13:37:42.123456+00:00",
-        "1969-12-31T23:59:59.999999-11:30",
-        "0001-01-01T00:00:00+00:00",
-        "9999-12-31T23:59:59+00:00",
-    ] {
+    for text in content::DATES {
         let got = client.call::<Date>(&echo, "date", (date(text),));
         assert_eq!(got.map(|date| date.to_string()), Ok(text.to_owned()));
     }

@@ -1,14 +1,15 @@
 //! Requests and answers without RPC.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use aiomas_core::agent::{ConnId, Serve};
 use aiomas_core::connection::{CallError, CallOptions, CloseReason};
-use aiomas_core::wire::{Notation, RemoteError, Value};
+use aiomas_core::wire::{RemoteError, Value};
 use serde_json::json;
 
 use super::{Client, Scenario, decode, failure, loss};
-use crate::client::Server;
+use crate::client::{Server, content};
 use crate::host::CallFailed;
 use crate::types::{Celsius, Point};
 
@@ -45,83 +46,14 @@ fn expect_echo(client: &mut Client, conn: ConnId, value: Value) {
     assert!(answer.as_ref() == Ok(&value), "{answer:.300?} in place of {value:.300?}");
 }
 
-fn map(length: usize) -> Value {
-    Value::Map((0..length).map(|i| (i.to_string().into(), i.into())).collect())
-}
-
-fn list(length: usize) -> Value {
-    Value::List((0..length).map(Value::from).collect())
-}
-
-fn bytes(length: usize) -> Value {
-    // Not a pattern that a compressor likes.
-    let mut state = 1_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    Value::Bytes(std::iter::repeat_with(&mut next).take(length).collect())
-}
-
 /// All kinds of values come back as they were.
 fn values(server: &Server) {
     let (mut client, conn) = open(server);
-    let powers = [7, 8, 15, 16, 31, 32, 53, 63].map(|power| 1_i128 << power);
-    let near = powers.into_iter().flat_map(|power| [power - 1, power, power + 1]);
-    let integers = near.clone().chain(near.map(|number| -number)).chain([0, 1, -32, -33]);
-    for number in integers.filter(|number| *number >= i64::MIN.into()) {
-        expect_echo(&mut client, conn, number.into());
-    }
-    expect_echo(&mut client, conn, u64::MAX.into());
-    for number in [0.0, 1.0, 1.5, -1e-300, 1e300, 5e-324, std::f64::consts::PI, 1e16] {
-        expect_echo(&mut client, conn, number.into());
+    for value in content::values(server.codec.notation()) {
+        expect_echo(&mut client, conn, value);
     }
     let minus_zero = client.send(conn, -0.0);
     assert!(matches!(minus_zero, Ok(Value::Float(zero)) if zero.is_sign_negative()));
-    for length in [0, 1, 31, 32, 255, 256, 65535, 65536] {
-        expect_echo(&mut client, conn, "a".repeat(length).into());
-    }
-    for text in ["Grüße, 世界 🎉", "\"\\/\0\x1f\x7f\u{2028}"] {
-        expect_echo(&mut client, conn, text.into());
-    }
-    for length in [0, 1, 15, 16, 70_000] {
-        expect_echo(&mut client, conn, list(length));
-        expect_echo(&mut client, conn, map(length));
-    }
-    for value in [
-        json!([null, true, false]),
-        json!([[], [[]], {}, [{}], {"": {}}]),
-        json!({"b": [1, 2.5, null, {"c": "ü"}], "a": 1}),
-        json!([null, [true, [1, ["x", []]]]]),
-        // Near to a typed value, but none.
-        json!([{"_type_": [0, 1]}, {"type": [0, 1]}, {"__TYPE__": null}]),
-    ] {
-        expect_echo(&mut client, conn, value.into());
-    }
-    match server.codec.notation() {
-        Notation::Json => only_json(&mut client, conn),
-        Notation::MsgPack => only_msgpack(&mut client, conn),
-    }
-}
-
-fn only_json(client: &mut Client, conn: ConnId) {
-    for digits in ["18446744073709551616", "-18446744073709551616", &format!("1{:040}", 0)] {
-        let number = digits.parse().unwrap_or_else(|error| panic!("{error}"));
-        expect_echo(client, conn, Value::Int(number));
-    }
-    let half_a_pair = Value::Surrogates(vec![0xd800, 0x78]);
-    expect_echo(client, conn, Value::Map(vec![(half_a_pair.clone(), half_a_pair)]));
-}
-
-fn only_msgpack(client: &mut Client, conn: ConnId) {
-    for length in [0, 1, 255, 256, 70_000] {
-        expect_echo(client, conn, bytes(length));
-    }
-    let keys: [Value; 6] = [1.into(), (-1).into(), ().into(), 2.5.into(), bytes(3), list(2)];
-    let entries = keys.into_iter().map(|key| (key.clone(), key));
-    expect_echo(client, conn, Value::Map(entries.collect()));
-    let truths = [true, false].map(|key| (key.into(), key.into()));
-    expect_echo(client, conn, Value::Map(truths.into()));
 }
 
 fn non_finite(server: &Server) {
@@ -134,11 +66,7 @@ fn non_finite(server: &Server) {
 
 fn typed_values(server: &Server) {
     let (mut client, conn) = open(server);
-    let mut points = vec![Point::new(1, 2), Point::new((), json!({"k": ["x"]}))];
-    let scope = aiomas_core::wire::Scope::new(server.serializers.types(), Default::default());
-    let nested = Value::encode(&scope, &Celsius(1.0)).unwrap_or_else(|error| panic!("{error}"));
-    points.push(Point::new("x", nested));
-    let content = (Celsius(-40.5), points.clone());
+    let content = content::typed(server.serializers);
     let pending = client.start_send(conn, &content);
     let answer = client.wait(pending).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(decode::<(Celsius, Vec<Point>)>(&answer), content);
@@ -170,15 +98,14 @@ fn out_of_order(server: &Server) {
     let (mut client, conn) = open(server);
     let mut calls: Vec<_> =
         (0..10).map(|i| client.start_send(conn, json!({"cmd": "callback", "value": i}))).collect();
-    let mut tickets: Vec<_> = (0..10)
-        .map(|i| {
-            let (ticket, content) = client.next_request();
-            assert_eq!(content, json!({"cb": i}).into());
-            ticket
-        })
-        .collect();
-    while let (Some(call), Some(ticket)) = (calls.pop(), tickets.pop()) {
-        let i = calls.len();
+    // A server may well obey commands side by side.
+    let mut tickets = BTreeMap::new();
+    while tickets.len() < calls.len() {
+        let (ticket, content) = client.next_request();
+        let i = content.get("cb").and_then(Value::as_i64).expect("a callback");
+        tickets.insert(i, ticket);
+    }
+    while let (Some(call), Some((i, ticket))) = (calls.pop(), tickets.pop_last()) {
         client.host.reply(ticket, &i);
         let answer = client.wait(call).map(|payload| decode::<Value>(&payload));
         assert_eq!(answer, Ok(json!({"cb_result": i}).into()));
@@ -247,11 +174,7 @@ fn connections_10(server: &Server) {
 fn mebibytes_8(server: &Server) {
     let (mut client, conn) = open(server);
     let size = 8 << 20;
-    let large = match server.codec.notation() {
-        Notation::Json => "0123456789abcdef".repeat(size / 16).into(),
-        Notation::MsgPack => bytes(size),
-    };
-    expect_echo(&mut client, conn, large);
+    expect_echo(&mut client, conn, content::large(server.codec.notation(), size));
     let blob = client.send(conn, json!({"cmd": "blob", "size": size}));
     assert!(blob == Ok("x".repeat(size).into()), "the blob differs");
 }

@@ -7,8 +7,7 @@ mod rpc;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aiomas_core::agent::{
     Address, AgentUrl, ConnId, ConnectError, NodeConfig, Patience, Remote, Route, Serve, Target,

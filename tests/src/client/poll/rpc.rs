@@ -13,7 +13,7 @@ use aiomas_core::wire::{RemoteError, Value};
 use serde_json::json;
 
 use super::{Client, Scenario, decode, failure, root};
-use crate::client::Server;
+use crate::client::{Server, content};
 use crate::host::{Later, Ticket};
 use crate::peer::number::multiply;
 use crate::types::{Celsius, Point};
@@ -90,16 +90,7 @@ fn errors(server: &Server) {
 
     let kaputt = error("fail", &json!(["kaputt"]).into());
     assert_eq!((kaputt.kind(), kaputt.message()), ("ValueError", "kaputt"));
-    for (path, name, parent) in [
-        ("nope", "nope", ""),
-        ("nope/nope", "nope", ""),
-        ("math/nope", "nope", "math"),
-        ("math/deep/mul", "mul", "math/deep"),
-        ("tools/inner/upper", "upper", "tools/inner"),
-        ("", "", ""),
-        ("/add", "", ""),
-        ("math/", "", "math"),
-    ] {
+    for (path, name, parent) in content::NOT_FOUND {
         let error = error(path, &none);
         let text = format!("Name \"{name}\" not found in \"{parent}\"");
         assert!(error.kind() == "LookupError" && error.message().contains(&text), "{error}");

@@ -10,9 +10,10 @@ use aiomas_core::driver::{Channel, Error, Request, Runtime};
 use aiomas_core::wire::{RemoteError, Value};
 use serde_json::json;
 
+use super::configured;
 use super::cut::{Cut, Cuttable};
-use super::{Sleep, configured};
 use crate::peer::{MAX_SIZE, Options};
+use crate::runtimes::{Sleep, is_pending};
 use crate::types::Unserializable;
 
 /// Takes channels.
@@ -46,7 +47,11 @@ impl<R: Runtime> Server<R> {
                 let runtime = self.runtime.clone();
                 self.runtime.spawn(async move {
                     while let Some(request) = peer.channel.recv().await {
-                        runtime.spawn(peer.clone().answer(request));
+                        // They begin in the order in which they came, and go on side by side.
+                        let mut answer = Box::pin(peer.clone().answer(request));
+                        if is_pending(&mut answer).await {
+                            runtime.spawn(answer);
+                        }
                     }
                 });
             }

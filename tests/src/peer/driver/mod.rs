@@ -7,18 +7,13 @@ pub(crate) mod doubler;
 pub(crate) mod rpc;
 
 use std::error::Error;
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
 
 use aiomas_core::connection::Close;
-use aiomas_core::driver::{self, Builder, Container, Runtime, Timer, container};
-use aiomas_core::wire::RemoteError;
+use aiomas_core::driver::{self, Builder, Container, Runtime, container};
 
 use super::end::End;
 use super::{Agents, ClockKind, Kind, LINGER, Options, say_ready};
+use crate::runtimes::Sleep;
 
 /// Offers the services until the end.
 pub(super) async fn run<R: Runtime>(runtime: R, options: &Options) -> Result<(), Box<dyn Error>> {
@@ -64,44 +59,4 @@ fn spawn_all(container: &Container) -> Result<Agents, driver::Error> {
         ("Caller", container.spawn(agents::Caller)?.url().to_string()),
         ("Clock", container.spawn(agents::Clock)?.url().to_string()),
     ]))
-}
-
-/// Waits, on a runtime that services need not know.
-#[derive(Clone)]
-pub(crate) struct Sleep(Arc<Wait>);
-
-type Wait = dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
-
-impl Sleep {
-    pub(crate) fn on<R: Runtime>(runtime: &R) -> Self {
-        let runtime = runtime.clone();
-        Self(Arc::new(move |time| {
-            let mut timer = runtime.timer();
-            timer.set(runtime.now() + time);
-            Box::pin(poll_fn(move |cx| timer.poll(cx)))
-        }))
-    }
-
-    pub(crate) async fn wait(&self, time: Duration) {
-        (self.0)(time).await;
-    }
-
-    async fn wait_ms(&self, milliseconds: f64) -> Result<(), RemoteError> {
-        match Duration::try_from_secs_f64(milliseconds.max(0.0) / 1e3) {
-            Ok(time) if time <= LONGEST => {
-                self.wait(time).await;
-                Ok(())
-            }
-            _ => Err(RemoteError::new("OverflowError", "too long to wait")),
-        }
-    }
-}
-
-/// The longest time to wait: what is beyond may be out of a clock's range.
-const LONGEST: Duration = Duration::from_secs(1 << 32);
-
-impl fmt::Debug for Sleep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sleep")
-    }
 }

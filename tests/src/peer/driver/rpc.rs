@@ -7,10 +7,10 @@ use aiomas_core::wire::{RemoteError, Value};
 use aiomas_core::{Context, Error, Later, Proxy, service};
 use serde::{Deserialize, Serialize};
 
-use super::Sleep;
 use super::doubler::DoublerProxy;
 use crate::peer::fail;
 use crate::peer::number::{add, multiply, negate};
+use crate::runtimes::Sleep;
 use crate::types::{Celsius, Point, Unserializable};
 
 /// The root service.

@@ -1,0 +1,218 @@
+//! Agents in containers: ours, and those of the server.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use aiomas_core::agent::{AgentUrl, ConnectError};
+use aiomas_core::clock::{Date, When};
+use aiomas_core::driver::container::builder;
+use aiomas_core::driver::{AgentRef, Container, Error, Proxy, Runtime, rpc};
+use aiomas_core::wire::Value;
+use serde_json::json;
+
+use super::{Session, failure, put_to};
+use crate::client::content;
+use crate::peer::driver::agents::{CallerProxy, ClockProxy, Echo, EchoProxy, Meeting};
+use crate::runtimes::join_all;
+
+pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
+    put_to! { session:
+        connect missing_agents nobody_listens validate_aid dates pass_reference call_back_by_url
+        connect_concurrently two_containers concurrent_1000 real_clock shutdown
+    }
+}
+
+impl<R: Runtime> Session<'_, R> {
+    /// A container with an agent 0 of our own.
+    async fn container(&self) -> (Container, AgentRef<Echo>) {
+        let container = self.fit(builder).bind(self.server.own_address()).await;
+        let container = container.unwrap_or_else(|error| panic!("{error}"));
+        let ours = container.spawn(Echo).unwrap_or_else(|error| panic!("{error}"));
+        (container, ours)
+    }
+
+    /// An agent of the server, by its id.
+    async fn find<P: From<Proxy>>(&self, container: &Container, aid: &str) -> P {
+        let found = container.connect(self.server.url(aid)).await;
+        found.unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+async fn connect<R: Runtime>(session: &Session<'_, R>) {
+    let (container, _) = session.container().await;
+    let echo: EchoProxy = session.find(&container, "0").await;
+    assert_eq!(echo.as_ref().url(), Some(&session.server.url("0")));
+    assert_eq!(echo.echo("ohai".into()).await, Ok("ohai".into()));
+    assert_eq!(echo.add(1.into(), 2.into()).await, Ok(3.into()));
+    assert_eq!(echo.as_ref().call("add").arg(1).kwarg("b", 2).send().await, Ok(3));
+    assert_eq!(echo.name().await, Ok("Echo".to_owned()));
+    assert_eq!(echo.addr_of().await, Ok(Some(session.server.url("0").to_string())));
+    let error = failure(echo.fail("kaputt".to_owned()).await);
+    assert_eq!((error.kind(), error.message()), ("ValueError", "kaputt"));
+    let error = failure(echo.as_ref().call("nope").send::<()>().await);
+    assert!(error.message().contains("Name \"nope\" not found in \"agents/0\""), "{error}");
+
+    let caller: CallerProxy = session.find(&container, "1").await;
+    assert_eq!(caller.name().await, Ok("Caller".to_owned()));
+    assert_eq!(container.connections(), 1, "there is one connection for both");
+}
+
+async fn missing_agents<R: Runtime>(session: &Session<'_, R>) {
+    let (container, _) = session.container().await;
+    for aid in ["99", "no/such"] {
+        let url = session.server.url(aid);
+        let result = container.connect::<Proxy>(url.clone()).await;
+        assert_eq!(result, Err(Error::Connect(ConnectError::NoSuchAgent { url })));
+    }
+    let echo: EchoProxy = session.find(&container, "0").await;
+    assert_eq!(echo.echo(1.into()).await, Ok(1.into()));
+}
+
+/// Nobody listens at an address that has just been given back.
+async fn nobody_listens<R: Runtime>(session: &Session<'_, R>) {
+    let (container, _) = session.container().await;
+    let (gone, _) = session.container().await;
+    let nobody = gone.address().clone();
+    assert_eq!(gone.shutdown().await, Ok(()));
+    let dialled = session.fit(rpc::builder).connect(nobody.clone()).await;
+    assert!(matches!(dialled, Err(Error::Dial { .. })), "{dialled:?}");
+
+    let url = AgentUrl::new(nobody.clone(), "0");
+    match container.connect::<Proxy>(url.clone()).await {
+        Err(Error::Connect(ConnectError::Unreachable { attempts: 1, .. })) => {}
+        other => panic!("{other:?}"),
+    }
+    let (start, patience) = (Instant::now(), Duration::from_millis(700));
+    match container.connect::<Proxy>(url).within(patience).await {
+        Err(Error::Connect(ConnectError::Unreachable { address, attempts: 2.., .. }))
+            if address == nobody => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(start.elapsed() >= patience);
+    let echo: EchoProxy = session.find(&container, "0").await;
+    assert_eq!(echo.echo(1.into()).await, Ok(1.into()));
+}
+
+/// What `connect` asks first.
+async fn validate_aid<R: Runtime>(session: &Session<'_, R>) {
+    let client = session.fit(rpc::builder).connect(session.server.address.clone()).await;
+    let root = client.unwrap_or_else(|error| panic!("{error}")).remote();
+    for (aid, name) in content::aids() {
+        let found = root.call("validate_aid").arg(&aid).send::<Option<String>>().await;
+        assert_eq!(found, Ok(name), "{aid:?}");
+    }
+}
+
+fn date(text: &str) -> Date {
+    text.parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn dates<R: Runtime>(session: &Session<'_, R>) {
+    let (container, _) = session.container().await;
+    let echo: EchoProxy = session.find(&container, "0").await;
+    for text in content::DATES {
+        let got = echo.date(date(text)).await.map(|date| date.to_string());
+        assert_eq!(got, Ok(text.to_owned()));
+    }
+    let before = date("2016-02-28T23:59:30+01:00");
+    let after = echo.shift(before, 45.0).await.map(|date| date.to_string());
+    assert_eq!(after, Ok("2016-02-29T00:00:15+01:00".to_owned()));
+    let nested = (before, vec![Some(before)]);
+    assert_eq!(echo.as_ref().call("echo").arg(&nested).send().await, Ok(nested));
+}
+
+fn met(name: &str) -> Result<Meeting, Error> {
+    Ok(Meeting { met: name.to_owned() })
+}
+
+/// The peer calls the agent that we pass to it, on the same connection; and passes itself to us.
+async fn pass_reference<R: Runtime>(session: &Session<'_, R>) {
+    let (container, ours) = session.container().await;
+    let echo: EchoProxy = session.find(&container, "0").await;
+    assert_eq!(echo.meet(ours.proxy()).await, met("Echo"));
+    for aid in ["0", "1"] {
+        let agent: EchoProxy = session.find(&container, aid).await;
+        let itself = agent.me().await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(itself.path(), format!("agents/{aid}"));
+        assert_eq!(itself, agent.into());
+        assert_eq!(EchoProxy::from(itself).echo(5.into()).await, Ok(5.into()));
+    }
+    assert_eq!(container.connections(), 1);
+}
+
+/// The server's agent opens a connection of its own to our container.
+async fn call_back_by_url<R: Runtime>(session: &Session<'_, R>) {
+    let (container, ours) = session.container().await;
+    let caller: CallerProxy = session.find(&container, "1").await;
+    let url = ours.url().to_string();
+    let call = |method: &str, args: serde_json::Value| {
+        caller.call(url.clone(), method.to_owned(), args.into())
+    };
+    assert_eq!(call("add", json!([20, 22])).await, Ok(42.into()));
+    assert_eq!(call("addr_of", json!([])).await, Ok(Value::from(&*url)));
+    assert_eq!(caller.introduce(url.clone()).await, met("Caller"));
+    let error = failure(call("nope", json!([])).await);
+    assert!(error.text().contains("LookupError"), "{error}");
+    assert_eq!(container.connections(), 2);
+}
+
+async fn connect_concurrently<R: Runtime>(session: &Session<'_, R>) {
+    let (container, _) = session.container().await;
+    let aids = ["0", "1"].into_iter().cycle().take(50);
+    let searches = aids.map(|aid| container.connect::<EchoProxy>(session.server.url(aid)));
+    for (i, found) in (0..).zip(join_all(searches).await) {
+        let agent = found.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(agent.echo(i.into()).await, Ok(i.into()));
+    }
+    assert_eq!(container.connections(), 1, "there is one connection for all");
+}
+
+/// Both have an agent `0`; each connection leads to its own.
+async fn two_containers<R: Runtime>(session: &Session<'_, R>) {
+    let ours = [session.container().await, session.container().await];
+    let mut meetings = Vec::new();
+    for (container, agent) in &ours {
+        let echo: EchoProxy = session.find(container, "0").await;
+        meetings.push(echo.meet(agent.proxy()));
+    }
+    for meeting in meetings {
+        assert_eq!(meeting.await, met("Echo"));
+    }
+}
+
+async fn concurrent_1000<R: Runtime>(session: &Session<'_, R>) {
+    let (container, _) = session.container().await;
+    let echo: EchoProxy = session.find(&container, "0").await;
+    let calls: Vec<_> = (0..1000).map(|i: i32| echo.echo(i.into())).collect();
+    for (i, call) in (0..).zip(calls) {
+        assert_eq!(call.await, Ok(i.into()));
+    }
+}
+
+async fn real_clock<R: Runtime>(session: &Session<'_, R>) {
+    let (container, _) = session.container().await;
+    let clock: ClockProxy = session.find(&container, "2").await;
+    let utc_now = clock.utcnow().await.unwrap_or_else(|error| panic!("{error}"));
+    let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let here = Date::from_unix(since_epoch.as_secs_f64()).unwrap_or(Date::MAX);
+    assert!(here.seconds_since(utc_now).abs() < 60.0, "{utc_now}, but here it is {here}");
+    assert!(utc_now.offset().is_zero());
+    let before = clock.time().await.unwrap_or_else(|error| panic!("{error}"));
+    let start = Instant::now();
+    let after = clock.sleep(0.1).await.unwrap_or_else(|error| panic!("{error}"));
+    // Not less than it should be, but for the resolution of the clocks; more if the machine is busy.
+    assert!(start.elapsed() > Duration::from_millis(90) && after - before > 0.09);
+    let past = failure(clock.sleep_until(When::Time(before)).await);
+    assert_eq!(past.kind(), "ValueError");
+}
+
+/// What was asked is answered before a container ends; then nothing can be.
+async fn shutdown<R: Runtime>(session: &Session<'_, R>) {
+    let (container, _) = session.container().await;
+    let clock: ClockProxy = session.find(&container, "2").await;
+    let sleeping = clock.sleep(0.05);
+    assert_eq!(container.shutdown().await, Ok(()));
+    assert!(sleeping.await.is_ok());
+    assert!(matches!(clock.time().await, Err(Error::Refused(_))));
+    let refused = container.connect::<Proxy>(session.server.url("0")).await;
+    assert!(refused.is_err(), "{refused:?}");
+}

@@ -1,0 +1,37 @@
+//! The example of that name, with each codec.
+
+#[path = "../../examples/mixed_fleet.rs"]
+#[allow(dead_code, reason = "its `main` speaks JSON only")]
+mod example;
+
+use aiomas_tests::python::Setup;
+use aiomas_tests::runtimes::on_tokio;
+use aiomas_tokio::container;
+
+use crate::CODECS;
+
+#[test]
+fn works_together() {
+    for codec in CODECS {
+        let (python, ready) = Setup::new("agent", codec.name()).serve("tcp://127.0.0.1:0");
+        let url = |agent: &str| ready.info["agents"][agent].as_str().unwrap().parse().unwrap();
+        let lines = on_tokio(async {
+            let builder = container::builder().codec(codec);
+            let ours = builder.bind("tcp://127.0.0.1:0").await.unwrap();
+            let lines = example::work_together(&ours, url("Echo"), url("Caller")).await.unwrap();
+            ours.shutdown().await.unwrap();
+            lines
+        });
+        assert_eq!(
+            lines,
+            [
+                "Rust asked Python for 20 + 22: 42",
+                "Python met a Thermometer, on 1 connection",
+                "Python read 6° outside, on 2 connections",
+                "Python read 71.5° on average, of 100 readings at once",
+                "Python failed: ValueError: no battery",
+            ]
+        );
+        python.stop();
+    }
+}
