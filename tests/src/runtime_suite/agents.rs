@@ -82,12 +82,16 @@ pub async fn calls_start_in_order<R: Runtime>(runtime: R) {
     }
 }
 
-struct Thinker;
+#[derive(Default)]
+struct Thinker {
+    thoughts: u32,
+}
 
 #[agent]
 impl Thinker {
     #[expose]
     async fn think(&mut self) {
+        self.thoughts += 1;
         std::future::pending().await
     }
 
@@ -96,11 +100,13 @@ impl Thinker {
 
     #[expose]
     async fn ask_yourself(&mut self, #[context] ctx: &Context) -> Result<(), Error> {
+        self.thoughts += 1;
         ThinkerProxy::from(ctx.agent()?).ask().await
     }
 
     #[expose]
     async fn ask_over(&mut self, #[context] ctx: &Context, other: AskerProxy) -> Result<(), Error> {
+        self.thoughts += 1;
         other.ask(ctx.agent()?.into()).await
     }
 
@@ -124,7 +130,7 @@ impl Asker {
 pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
     let container = driver::container::builder(runtime.clone()).max_mailbox(2).bind(TCP).await;
     let container = container.expect("bound");
-    let thinker = container.spawn(Thinker).expect("room");
+    let thinker = container.spawn(Thinker::default()).expect("room");
     let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let remote: ThinkerProxy = other.connect(thinker.url()).await.expect("it is there");
     let thinking = remote.think();
@@ -146,7 +152,7 @@ pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
 /// are not alone are fine.
 pub async fn an_agent_that_would_wait_for_itself<R: Runtime>(runtime: R) {
     let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
-    let thinker = container.spawn(Thinker).expect("room").proxy();
+    let thinker = container.spawn(Thinker::default()).expect("room").proxy();
     let asker = container.spawn(Asker).expect("room").proxy();
     for call in [thinker.ask_yourself(), thinker.ask_over(asker)] {
         let error = soon(&runtime, call).await.expect_err("it would wait for itself");
@@ -196,6 +202,7 @@ pub async fn deep_calls_need_no_deep_stack<R: Runtime>(runtime: R) {
 struct Mortal {
     log: Log,
     fails: bool,
+    alive: bool,
 }
 
 #[agent]
@@ -204,17 +211,21 @@ impl Mortal {
     async fn born(&mut self, #[context] ctx: &Context) -> Result<(), String> {
         dawdle(3).await;
         log(&self.log, format!("born at {}", ctx.url().expect("an agent has a URL").aid()));
+        self.alive = !self.fails;
         if self.fails { Err("stillborn".into()) } else { Ok(()) }
     }
 
     #[expose]
     fn live(&self) {
+        assert!(self.alive);
         log(&self.log, "lives");
     }
 
     #[on_stop]
     fn die(&mut self) {
-        log(&self.log, "dies");
+        if std::mem::take(&mut self.alive) {
+            log(&self.log, "dies");
+        }
     }
 }
 
@@ -222,9 +233,11 @@ impl Mortal {
 pub async fn agents_start_and_stop<R: Runtime>(runtime: R) {
     let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let entries = Log::default();
-    let mortal = container.spawn(Mortal { log: entries.clone(), fails: false }).expect("room");
+    let mortal =
+        container.spawn(Mortal { log: entries.clone(), fails: false, alive: false }).expect("room");
     soon(&runtime, mortal.proxy().live()).await.expect("it lives");
-    let stillborn = container.spawn(Mortal { log: entries.clone(), fails: true }).expect("room");
+    let stillborn =
+        container.spawn(Mortal { log: entries.clone(), fails: true, alive: false }).expect("room");
     while container.agents() > 1 {
         soon(&runtime, dawdle(1)).await;
     }

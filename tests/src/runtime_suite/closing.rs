@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aiomas_core::agent::Refusal;
 use aiomas_core::connection::{Close, CloseReason};
 use aiomas_core::driver::{self, Runtime};
 use aiomas_core::{Error, agent, service};
@@ -101,7 +102,7 @@ pub async fn shutdown_answers_what_was_called<R: Runtime>(runtime: R) {
     let late = soon(&runtime, remote.pass()).await;
     assert!(matches!(late, Err(Error::Lost(_) | Error::Refused(_))), "{late:?}");
     let spawned = server.spawn(Gatekeeper::new().0).map(drop);
-    assert_eq!(spawned, Err(Error::Container(aiomas_core::agent::Refusal::ShutDown)));
+    assert_eq!(spawned, Err(Error::Container(Refusal::ShutDown)));
 }
 
 /// Without draining, callers are told at once; the method goes on.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiomas_core::agent::{Backoff, ConnectError, ContainerConfig, Patience};
+use aiomas_core::agent::{Address, Backoff, ConnectError, ContainerConfig, Patience};
 use aiomas_core::driver::{self, Container, Runtime};
 use aiomas_core::{Error, agent};
 
@@ -29,7 +29,7 @@ async fn hasty<R: Runtime>(runtime: &R) -> Container {
 }
 
 /// An address where nobody listens.
-async fn nowhere<R: Runtime>(runtime: &R) -> aiomas_core::agent::Address {
+async fn nowhere<R: Runtime>(runtime: &R) -> Address {
     let container = driver::container::builder(runtime.clone()).bind(TCP).await;
     let container = container.expect("it listens");
     let address = container.address().clone();

@@ -191,6 +191,7 @@ pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
 }
 
 /// They are compared, hashed, kept and printed.
+#[expect(clippy::mutable_key_type, reason = "they are hashed by what does not change")]
 pub async fn proxies_are_values<R: Runtime>(runtime: R) {
     let server = super::serve(&runtime, TCP).await.expect("it listens");
     let client = super::connect(&runtime, &server).await.expect("it connects");

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::control::Control;
 use crate::agent::registry::number as agent_number;
-use crate::agent::{Address, AgentUrl};
+use crate::agent::{Address, AgentUrl, Refusal};
 use crate::connection::Config;
 use crate::driver::cancel::Canceller;
 use crate::driver::later::{Later, guarded, poll_guarded, poll_once};
@@ -97,20 +97,25 @@ impl Inner {
         let home = self.this.clone();
         let identity = Identity { url: url.clone(), home, max_mailbox: self.max_mailbox };
         let resident = agent.into_resident(Arc::new(identity));
-        let started = self.run(guarded(|| resident.start()), {
+        let start = begin(guarded(|| resident.start())).inspect_err(|_| {
+            lock(&self.control).remove(url.aid());
+        })?;
+        if let Some(number) = agent_number(url.aid()) {
+            self.agents_mut().insert(number, resident);
+        }
+        // From here on it can be called, and removed.
+        if lock(&self.control).ended {
+            self.remove(url.aid());
+            return Err(Refusal::ShutDown.into());
+        }
+        if let Some(mut start) = start {
             let (this, aid) = (self.this.clone(), Arc::<str>::from(url.aid()));
-            move |failed| {
+            self.host.spawn(Box::pin(async move {
+                let failed = poll_fn(|cx| poll_guarded(&mut start, cx)).await.is_err();
                 if let (true, Some(this)) = (failed, this.upgrade()) {
                     this.remove(&aid);
                 }
-            }
-        });
-        if let Some(Err(error)) = started {
-            lock(&self.control).remove(url.aid());
-            return Err(Error::Remote(error));
-        }
-        if let Some(number) = agent_number(url.aid()) {
-            self.agents_mut().insert(number, resident);
+            }));
         }
         Ok(url)
     }
@@ -122,29 +127,23 @@ impl Inner {
         resident
             .desert(&RemoteError::lookup(format_args!("Name \"{aid}\" not found in \"agents\"")));
         // There is nobody to tell of a failure.
-        let _ended = self.run(guarded(|| resident.stop()), |_failed| {});
+        if let Ok(Some(mut stop)) = begin(guarded(|| resident.stop())) {
+            self.host.spawn(Box::pin(async move {
+                let _ended = poll_fn(|cx| poll_guarded(&mut stop, cx)).await;
+            }));
+        }
         true
     }
+}
 
-    /// Lets a hook run: to its end if that comes at once, otherwise in a task, which tells at its end whether
-    /// it has failed.
-    fn run(
-        &self,
-        outcome: Outcome<Later>,
-        end: impl FnOnce(bool) + Send + 'static,
-    ) -> Option<Result<(), RemoteError>> {
-        match outcome {
-            Outcome::Done(answer) => Some(answer.map(drop)),
-            Outcome::Later(mut later) => match poll_once(&mut later) {
-                Poll::Ready(answer) => Some(answer.map(drop)),
-                Poll::Pending => {
-                    self.host.spawn(Box::pin(async move {
-                        end(poll_fn(|cx| poll_guarded(&mut later, cx)).await.is_err());
-                    }));
-                    None
-                }
-            },
-            Outcome::NotFound | Outcome::NotExposed => None,
-        }
+/// Begins with a hook. What comes later, if it does not end at once, is returned.
+fn begin(outcome: Outcome<Later>) -> Result<Option<Later>, RemoteError> {
+    match outcome {
+        Outcome::Done(answer) => answer.map(|_| None),
+        Outcome::Later(mut later) => match poll_once(&mut later) {
+            Poll::Ready(answer) => answer.map(|_| None),
+            Poll::Pending => Ok(Some(later)),
+        },
+        Outcome::NotFound | Outcome::NotExposed => Ok(None),
     }
 }
