@@ -3,6 +3,7 @@
 mod agents;
 mod calls;
 mod rpc;
+mod script;
 
 use aiomas_core::driver::channel::{self, Channel};
 use aiomas_tests::script::Script;
