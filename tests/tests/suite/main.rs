@@ -6,6 +6,7 @@ mod contract;
 mod corpus;
 mod dates;
 mod driver;
+mod error_texts;
 mod fleet;
 mod mixed_fleet;
 mod msgpack_oracle;

@@ -1,0 +1,206 @@
+//! What users read when something goes wrong: each is typed, and one line that helps.
+
+use std::time::Duration;
+
+use aiomas_core::agent::{ConnectError, Refusal};
+use aiomas_core::connection::{Close, CloseReason, Limits, Why};
+use aiomas_core::driver::Proxy;
+use aiomas_core::{Error, agent};
+use aiomas_tests::runtimes::on_tokio;
+use aiomas_tokio::{channel, container, rpc};
+
+struct Teller;
+
+#[agent]
+impl Teller {
+    #[expose]
+    fn add(&self, a: i64, b: i64) -> i64 {
+        a + b
+    }
+
+    #[expose]
+    fn parse(&self, text: String) -> Result<i64, std::num::ParseIntError> {
+        text.parse()
+    }
+
+    fn hidden(&self) {}
+}
+
+/// Fails unless `result` is an error of this text, in one line.
+#[track_caller]
+fn says<T: std::fmt::Debug>(result: Result<T, Error>, text: &str) -> Error {
+    let error = result.expect_err("an error");
+    assert_eq!(error.to_string(), text);
+    assert!(!text.contains('\n'));
+    error
+}
+
+#[test]
+fn of_the_callee() {
+    Teller.hidden();
+    on_tokio(async {
+        let container = container::bind("tcp://127.0.0.1:0").await.unwrap();
+        let teller = container.spawn(Teller).unwrap();
+        let other = container::bind("tcp://127.0.0.1:0").await.unwrap();
+        let remote: TellerProxy = other.connect(teller.url()).await.unwrap();
+        // The same over a connection and within the container.
+        for remote in [Proxy::from(remote), teller.proxy().into()] {
+            let call = |name| remote.call(name).send::<i64>();
+            let error = says(
+                call("nothing").await,
+                "LookupError: Name \"nothing\" not found in \"agents/0\"",
+            );
+            assert!(error.remote().is_some());
+            says(call("hidden").await, "LookupError: \"Teller.hidden\" is not exposed");
+            says(
+                call("add").await,
+                "TypeError: add() missing 2 required positional arguments: 'a' and 'b'",
+            );
+            says(
+                remote.call("add").arg(1).arg(2).arg(3).send::<i64>().await,
+                "TypeError: add() takes 2 positional arguments but 3 were given",
+            );
+            says(
+                remote.call("add").arg(1).kwarg("c", 2).send::<i64>().await,
+                "TypeError: add() got an unexpected keyword argument 'c'",
+            );
+            says(
+                remote.call("add").arg(1).kwarg("a", 2).send::<i64>().await,
+                "TypeError: add() got multiple values for argument 'a'",
+            );
+            let error = remote.call("add").arg("one").arg(2).send::<i64>().await.unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.starts_with("TypeError: add(): argument 'a': invalid type: string"),
+                "{text}"
+            );
+            says(
+                remote.call("parse").arg("x").send::<i64>().await,
+                "ParseIntError: invalid digit found in string",
+            );
+            let wrong = remote.call("add").arg(1).arg(2).send::<String>().await.unwrap_err();
+            assert!(matches!(wrong, Error::Answer(_)));
+            let text = wrong.to_string();
+            assert!(
+                text.starts_with("the answer is not what was asked for: invalid type"),
+                "{text}"
+            );
+        }
+    });
+}
+
+#[test]
+fn of_the_way() {
+    on_tokio(async {
+        let home = container::bind("tcp://127.0.0.1:0").await.unwrap();
+        let address = home.address().clone();
+        let container = container::bind("tcp://127.0.0.1:0").await.unwrap();
+        let connect = |url: String| container.connect::<Proxy>(url);
+        let error =
+            says(connect(format!("{address}/7")).await, &format!("no agent \"7\" in {address}"));
+        assert!(matches!(error, Error::Connect(ConnectError::NoSuchAgent { .. })));
+        says(
+            container::bind(&address).await.map(drop),
+            &format!(
+                "cannot listen at {address}: Address already in use (os error 98); \
+                 stop who listens there, or take port 0 for a free one"
+            ),
+        );
+        home.shutdown().await.unwrap();
+        // One that has not been connected.
+        let other = container::bind("tcp://127.0.0.1:0").await.unwrap();
+        says(
+            other.connect::<Proxy>(format!("{address}/0")).await,
+            &format!(
+                "nobody listens at {address} (connection refused, 1 attempt); \
+                 start the peer or give connect() more patience"
+            ),
+        );
+        says(
+            rpc::connect(&address).await.map(drop),
+            &format!(
+                "cannot connect to {address}: nobody listens there \
+                 (Connection refused (os error 111)); start the peer first"
+            ),
+        );
+        says(
+            channel::connect("local://nobody").await.map(drop),
+            "cannot connect to local://nobody: nobody listens there (connection refused); \
+             start the peer first",
+        );
+        says(
+            connect("tcp://127.0.0.1/0".into()).await,
+            "cannot parse \"tcp://127.0.0.1/0\": no port (at byte 6)",
+        );
+        says(
+            connect("tcp://127.0.0.1:80".into()).await,
+            "cannot parse \"tcp://127.0.0.1:80\": no agent id, as in tcp://host:port/0 (at byte 18)",
+        );
+        says(
+            container::bind("127.0.0.1:80").await.map(drop),
+            "cannot parse \"127.0.0.1:80\": no \"tcp://\", \"ipc://\" or \"local://\" (at byte 0)",
+        );
+        container.shutdown().await.unwrap();
+        let error = says(container.spawn(Teller).map(drop), "the container is shut down");
+        assert_eq!(error, Error::Container(Refusal::ShutDown));
+    });
+}
+
+#[test]
+fn of_the_connection() {
+    on_tokio(async {
+        let mut listener = channel::listen("tcp://127.0.0.1:0").await.unwrap();
+        let client = channel::connect(listener.address()).await.unwrap();
+        let peer = listener.accept().await.unwrap();
+        let after = Duration::from_millis(1);
+        let options = aiomas_core::connection::CallOptions::timeout(after);
+        says(
+            client.send_with::<()>("hello", options).await,
+            "no answer within 1ms (`with_timeout`)",
+        );
+        let call = client.send::<()>("hello");
+        let request = peer.recv().await.unwrap();
+        let wrong = says(
+            request.content::<u8>(),
+            "the content is not what was asked for: invalid type: string \"hello\", expected u8 \
+             (before byte 7)",
+        );
+        assert!(matches!(wrong, Error::Content(_)));
+        peer.close(Close::Now);
+        let error =
+            says(call.await, "the connection was lost before the answer came: closed by the peer");
+        assert_eq!(error, Error::Lost(CloseReason::Peer));
+        client.closed().await;
+        let error = says(
+            client.send::<()>("hello").await,
+            "the call was not made: the connection is closed",
+        );
+        assert_eq!(error, Error::Refused(Why::Closed));
+    });
+}
+
+#[test]
+fn of_limits() {
+    on_tokio(async {
+        let mut limits = Limits::default();
+        limits.max_frame = 100;
+        let mut listener = channel::listen("local://limits").await.unwrap();
+        let client = channel::builder().limits(limits).connect("local://limits").await.unwrap();
+        let peer = listener.accept().await.unwrap();
+        says(
+            client.send::<()>(&"x".repeat(100)).await,
+            "the call was not made: the message has 110 bytes; a frame may have 100 \
+             (`Limits::max_frame`, or what the peer allows)",
+        );
+        // What the peer sends beyond it ends the connection, and says so.
+        let call = peer.send::<()>(&"x".repeat(200));
+        assert_eq!(
+            client.closed().await.to_string(),
+            "the peer announced a frame of 210 bytes; `Limits::max_frame` is 100",
+        );
+        says(call.await, "the connection was lost before the answer came: closed by the peer");
+        let bytes = serde_json::json!({"a": [1, {"b": null}]});
+        let peer_error = peer.send::<()>(&bytes).await.unwrap_err();
+        assert_eq!(peer_error, Error::Refused(Why::Closed));
+    });
+}
