@@ -97,20 +97,24 @@ impl Inner {
         let home = self.this.clone();
         let identity = Identity { url: url.clone(), home, max_mailbox: self.max_mailbox };
         let resident = agent.into_resident(Arc::new(identity));
-        let started = self.run(guarded(|| resident.start()), {
+        let later = match begin(guarded(|| resident.start())) {
+            Ok(later) => later,
+            Err(error) => {
+                lock(&self.control).remove(url.aid());
+                return Err(Error::Remote(error));
+            }
+        };
+        if let Some(number) = agent_number(url.aid()) {
+            self.agents_mut().insert(number, resident);
+        }
+        // Only now: if that fails, it removes the agent.
+        if let Some(later) = later {
             let (this, aid) = (self.this.clone(), Arc::<str>::from(url.aid()));
-            move |failed| {
+            self.go_on(later, move |failed| {
                 if let (true, Some(this)) = (failed, this.upgrade()) {
                     this.remove(&aid);
                 }
-            }
-        });
-        if let Some(Err(error)) = started {
-            lock(&self.control).remove(url.aid());
-            return Err(Error::Remote(error));
-        }
-        if let Some(number) = agent_number(url.aid()) {
-            self.agents_mut().insert(number, resident);
+            });
         }
         Ok(url)
     }
@@ -122,29 +126,28 @@ impl Inner {
         resident
             .desert(&RemoteError::lookup(format_args!("Name \"{aid}\" not found in \"agents\"")));
         // There is nobody to tell of a failure.
-        let _ended = self.run(guarded(|| resident.stop()), |_failed| {});
+        if let Ok(Some(later)) = begin(guarded(|| resident.stop())) {
+            self.go_on(later, |_failed| {});
+        }
         true
     }
 
-    /// Lets a hook run: to its end if that comes at once, otherwise in a task, which tells at its end whether
-    /// it has failed.
-    fn run(
-        &self,
-        outcome: Outcome<Later>,
-        end: impl FnOnce(bool) + Send + 'static,
-    ) -> Option<Result<(), RemoteError>> {
-        match outcome {
-            Outcome::Done(answer) => Some(answer.map(drop)),
-            Outcome::Later(mut later) => match poll_once(&mut later) {
-                Poll::Ready(answer) => Some(answer.map(drop)),
-                Poll::Pending => {
-                    self.host.spawn(Box::pin(async move {
-                        end(poll_fn(|cx| poll_guarded(&mut later, cx)).await.is_err());
-                    }));
-                    None
-                }
-            },
-            Outcome::NotFound | Outcome::NotExposed => None,
-        }
+    /// Lets a hook go on in a task, which tells at its end whether it has failed.
+    fn go_on(&self, mut later: Later, end: impl FnOnce(bool) + Send + 'static) {
+        self.host.spawn(Box::pin(async move {
+            end(poll_fn(|cx| poll_guarded(&mut later, cx)).await.is_err());
+        }));
+    }
+}
+
+/// Lets a hook run as far as it goes at once. What is left of it is returned.
+fn begin(outcome: Outcome<Later>) -> Result<Option<Later>, RemoteError> {
+    match outcome {
+        Outcome::Done(answer) => answer.map(|_| None),
+        Outcome::Later(mut later) => match poll_once(&mut later) {
+            Poll::Ready(answer) => answer.map(|_| None),
+            Poll::Pending => Ok(Some(later)),
+        },
+        Outcome::NotFound | Outcome::NotExposed => Ok(None),
     }
 }
