@@ -123,6 +123,8 @@ struct Queue {
     requests: VecDeque<Request>,
     wakers: Vec<Waker>,
     closed: bool,
+    /// Nobody will take a request any more.
+    deserted: bool,
 }
 
 impl Inbox {
@@ -144,7 +146,14 @@ impl Handler for Inbox {
     ) -> Option<(ReplyToken, Answer)> {
         let connection::Request { token, content, .. } = request;
         let request = Request { link: link.clone(), token: Some(token), content };
-        self.change(|queue| queue.requests.push_back(request));
+        let mut request = Some(request);
+        self.change(|queue| {
+            if !queue.deserted {
+                queue.requests.extend(request.take());
+            }
+        });
+        // If nobody takes it, it fails as it is dropped.
+        drop(request);
         None
     }
 
@@ -153,7 +162,11 @@ impl Handler for Inbox {
     }
 
     fn unused(&self) {
-        let requests = std::mem::take(&mut lock(&self.0).requests);
+        let requests = {
+            let mut queue = lock(&self.0);
+            queue.deserted = true;
+            std::mem::take(&mut queue.requests)
+        };
         drop(requests);
     }
 }

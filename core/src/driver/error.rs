@@ -95,7 +95,12 @@ impl Error {
     pub(super) fn bind(address: &Address, error: &io::Error) -> Self {
         let text = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("{error}; stop who listens there, or take port 0 for a free one").into()
+                let instead = match address {
+                    Address::Tcp { .. } => "take port 0 for a free one",
+                    Address::Ipc(_) => "take another path",
+                    Address::Local(_) => "take another name",
+                };
+                format!("{error}; stop who listens there, or {instead}").into()
             }
             _ => error.to_string().into(),
         };

@@ -33,8 +33,9 @@ use crate::wire::{CodecError, Notation, Scope, Value, codec};
 /// # }
 /// ```
 ///
-/// Two proxies are equal if they call the same service over the same connection. One can be kept, and
-/// passed to whoever it leads to; aiomas' rule that only own services can be sent holds for all others.
+/// Two proxies are equal if they call the same service over the same connection. One can be kept for as long
+/// as its connection lasts. As in aiomas, only references to own services can be sent: an agent of this
+/// container, or a [`ServiceRef`].
 #[derive(Clone)]
 pub struct Proxy {
     target: Target,

@@ -279,14 +279,25 @@ impl Inner {
         self.end().await;
     }
 
+    /// Lets the agents end, in the time that closing may take.
     async fn end(&self) {
         let agents: Vec<_> = self.agents_mut().drain().collect();
+        let mut timer = self.host.timer();
+        if let Some(at) = self.host.now().checked_add(self.drain) {
+            timer.set(at);
+        }
+        let mut late = false;
         for (aid, resident) in agents {
             let text = format!("Name \"{aid}\" not found in \"agents\"");
             resident.desert(&RemoteError::lookup(text));
             if let Outcome::Later(mut later) = guarded(|| resident.stop()) {
-                // There is nobody to tell of a failure.
-                let _ended = poll_fn(|cx| poll_guarded(&mut later, cx)).await;
+                poll_fn(|cx| {
+                    // There is nobody to tell of a failure.
+                    let ended = poll_guarded(&mut later, cx).is_ready();
+                    late = late || timer.poll(cx).is_ready();
+                    if ended || late { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
             }
         }
         let waiting = {

@@ -51,6 +51,8 @@ struct Stream<T, M> {
     /// Bytes that have been written, and that the connection has not heard of.
     written: usize,
     flushed: bool,
+    /// Nothing can be written any more.
+    broken: Option<ErrorKind>,
     /// Whether there is anything to come.
     reads: bool,
     /// Output was seen, and others were let run first.
@@ -101,6 +103,7 @@ impl<T: Transport, M: Timer> Task<T, M> {
             transmit: Transmit::default(),
             written: 0,
             flushed: true,
+            broken: None,
             reads: true,
             yielded: false,
             timer,
@@ -122,7 +125,8 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             return self.end(link, cx);
         }
         let mut received = Received::default();
-        let moved = self.write(cx, &mut received) | self.read(cx, &mut received);
+        let wrote = self.write(cx);
+        let moved = self.read(cx, &mut received) | wrote;
         let blocked = self.transmit.has_remaining();
         let now = link.host.now();
         let (waits, timeout) = {
@@ -144,39 +148,37 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     }
 
     /// Writes what there is. Says whether anything was written.
-    fn write(&mut self, cx: &mut Context<'_>, received: &mut Received) -> bool {
-        let mut moved = false;
-        while self.transmit.has_remaining() {
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        let before = self.written;
+        while self.broken.is_none() && self.transmit.has_remaining() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = self.transmit.chunks_vectored(&mut slices);
             match self.transport.poll_send(cx, &slices[..count]) {
-                Poll::Ready(Ok(0)) => received.lost = Some(ErrorKind::WriteZero),
+                Poll::Ready(Ok(0)) => self.broken = Some(ErrorKind::WriteZero),
                 Poll::Ready(Ok(count)) => {
                     self.transmit.advance(count);
                     self.written += count;
                     self.flushed = false;
-                    moved = true;
-                    continue;
                 }
-                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => continue,
-                Poll::Ready(Err(error)) => received.lost = Some(error.kind()),
-                Poll::Pending => {}
+                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Poll::Ready(Err(error)) => self.broken = Some(error.kind()),
+                Poll::Pending => break,
             }
-            break;
         }
-        if !self.flushed && !self.transmit.has_remaining() {
+        if self.broken.is_none() && !self.flushed && !self.transmit.has_remaining() {
             match self.transport.poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.flushed = true,
-                Poll::Ready(Err(error)) => received.lost = Some(error.kind()),
+                Poll::Ready(Err(error)) => self.broken = Some(error.kind()),
                 Poll::Pending => {}
             }
         }
-        moved
+        self.written > before
     }
 
     /// Reads once. Says whether anything came.
     fn read(&mut self, cx: &mut Context<'_>, received: &mut Received) -> bool {
         if !self.reads {
+            received.lost = self.broken;
             return false;
         }
         // The buffer grows with what comes, never with what a header announces.
@@ -199,6 +201,8 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                     self.input = BytesMut::new();
                     self.read_size /= 2;
                 }
+                // Not before: the peer may have answered before it closed its end.
+                received.lost = self.broken;
                 return false;
             }
         }

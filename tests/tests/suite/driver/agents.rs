@@ -5,9 +5,10 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::time::Duration;
 
 use aiomas_core::driver::container::{self, Container};
-use aiomas_core::driver::{AgentRef, Context, Proxy};
+use aiomas_core::driver::{AgentRef, Context, Proxy, Runtime};
 use aiomas_core::{agent, wire::RemoteError};
 use aiomas_tests::script::Script;
 
@@ -267,4 +268,37 @@ fn a_panic_in_a_hook_ends_nothing_else() {
         runtime.run();
         assert_eq!(runtime.tasks(), 0);
     }
+}
+
+struct Stuck;
+
+#[agent]
+impl Stuck {
+    #[expose]
+    async fn stay(&mut self) {
+        let _alone = &mut *self;
+        std::future::pending().await
+    }
+
+    #[on_stop]
+    async fn stop(&mut self) {
+        self.stay().await;
+    }
+}
+
+/// It has as long as everything else that closes.
+#[test]
+fn an_agent_that_does_not_stop_delays_the_end_only_so_long() {
+    let runtime = Script::default();
+    let container = runtime.block_on(async {
+        let builder = container::builder(runtime.clone());
+        let container = builder.bind("tcp://here:0").await.expect("a free port");
+        let stuck = container.spawn(Stuck).expect("room");
+        let staying = stuck.proxy().stay();
+        drop(staying);
+        container
+    });
+    let started = runtime.now();
+    runtime.block_on(container.shutdown()).expect("it ends");
+    assert_eq!(runtime.now() - started, Duration::from_secs(10));
 }
