@@ -214,7 +214,6 @@ impl Script {
         task.idle = if task.seen == moves { task.idle + 1 } else { 0 };
         task.seen = moves;
         let generation = task.generation;
-        state.spins = state.spins.max(state.tasks[&id].idle);
         drop(state);
         let shared = Arc::downgrade(&self.0);
         Arc::new(TaskWaker { shared, id, generation }).into()
@@ -231,12 +230,18 @@ impl Script {
         let _ended = {
             let mut state = self.lock();
             state.current = u64::MAX;
-            // What it has moved itself is no reason to be polled again.
             let moves = state.moves;
             match state.tasks.get_mut(&id) {
                 Some(task) if !ended => {
+                    // A poll in which something has moved was not for nothing. But what it has moved
+                    // itself is no reason to be polled again.
+                    if task.seen != moves {
+                        task.idle = 0;
+                    }
                     task.seen = moves;
                     task.future = Some(future);
+                    let idle = task.idle;
+                    state.spins = state.spins.max(idle);
                     None
                 }
                 _ => Some((state.tasks.remove(&id), future)),

@@ -203,25 +203,6 @@ fn a_call_is_dropped_at_every_point() {
     }
 }
 
-/// What was answered has an answer, though nothing more can be written.
-#[test]
-fn a_stream_that_takes_nothing_more_is_read_to_its_end() {
-    let runtime = Script::default();
-    runtime.block_on(async {
-        let (one, other) = pair(&runtime, |builder| builder).await;
-        let answered = one.send::<u32>(&1);
-        runtime.run();
-        echo(&other).await;
-        other.close(Close::AfterFlush);
-        other.closed().await;
-        drop(other);
-        // The answer and the end of the stream are there, and a request to be written.
-        let lost = one.send::<u32>(&2);
-        assert_eq!(answered.await, Ok(1));
-        assert!(matches!(lost.await, Err(Error::Lost(_) | Error::Refused(_))));
-    });
-}
-
 /// A request that comes as the last handle goes is answered, and keeps nothing alive.
 #[test]
 fn requests_that_nobody_will_take_fail() {
