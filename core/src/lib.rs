@@ -109,6 +109,7 @@
 //! - `blosc` (on by default): the codec MsgPackBlosc, a Blosc-1 codec in safe Rust.
 //! - `driver`: handles for async runtimes, and the macros `#[agent]` and `#[service]`.
 //!   Applications use an adapter such as `aiomas-tokio`, libraries of agents this.
+//! - `futures-io`: what adapters share whose runtimes go by the traits of `futures-io`.
 //! - `blosc-c`: compress our own data with the C library. No byte of a peer reaches it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -44,7 +44,9 @@ use std::time::Instant;
 use aiomas_core::agent::Address;
 use aiomas_core::driver::Runtime;
 
-pub use stream::{Acceptor, Stream};
+#[cfg(unix)]
+pub use stream::UnixSocket;
+pub use stream::{Acceptor, Open, Stream, Tcp};
 pub use timer::Alarm;
 
 aiomas_core::adapter!(Tokio);
@@ -73,10 +75,10 @@ impl Runtime for Tokio {
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
-        Stream::dial(to)
+        stream::dial(to)
     }
 
     fn listen(&self, on: Address) -> impl Future<Output = io::Result<Acceptor>> + Send + 'static {
-        Acceptor::bind(on)
+        stream::listen(on)
     }
 }

@@ -2,59 +2,59 @@
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{Listener, Transport};
+#[cfg(unix)]
+use aiomas_core::driver::SocketFile;
+use aiomas_core::driver::{Listener, Socket, Transport};
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
+#[cfg(unix)]
+type Unix = UnixStream;
+#[cfg(not(unix))]
+type Unix = TcpStream;
+
 /// An open TCP or Unix socket.
-#[derive(Debug)]
-pub struct Stream(Socket);
+pub type Stream = Socket<Open<TcpStream>, Open<Unix>>;
 
+/// An open socket.
 #[derive(Debug)]
-enum Socket {
-    Tcp(TcpStream),
-    #[cfg(unix)]
-    Unix(UnixStream),
+pub struct Open<S> {
+    socket: S,
+    peer: Option<String>,
 }
 
-/// Does the same with whichever socket it is.
-macro_rules! with {
-    ($socket:expr, $stream:ident => $do:expr) => {
-        match $socket {
-            Socket::Tcp($stream) => $do,
-            #[cfg(unix)]
-            Socket::Unix($stream) => $do,
-        }
-    };
+fn tcp(socket: TcpStream) -> io::Result<Open<TcpStream>> {
+    // The driver gathers messages before it writes; the kernel need not wait for more.
+    socket.set_nodelay(true)?;
+    let peer = socket.peer_addr().ok().map(|peer| format!("tcp://{peer}"));
+    Ok(Open { socket, peer })
 }
 
-impl Stream {
-    pub(crate) async fn dial(to: Address) -> io::Result<Self> {
-        match to {
-            Address::Tcp { host, port } => Self::tcp(TcpStream::connect((&*host, port)).await?),
-            #[cfg(unix)]
-            Address::Ipc(path) => Ok(Self(Socket::Unix(UnixStream::connect(&*path).await?))),
-            other => Err(unsupported(&other)),
+pub(crate) async fn dial(to: Address) -> io::Result<Stream> {
+    match to {
+        Address::Tcp { host, port } => {
+            Ok(Socket::Tcp(tcp(TcpStream::connect((&*host, port)).await?)?))
         }
-    }
-
-    fn tcp(stream: TcpStream) -> io::Result<Self> {
-        // The driver gathers messages before it writes; the kernel need not wait for more.
-        stream.set_nodelay(true)?;
-        Ok(Self(Socket::Tcp(stream)))
+        #[cfg(unix)]
+        Address::Ipc(path) => {
+            let socket = UnixStream::connect(&*path).await?;
+            Ok(Socket::Unix(Open { socket, peer: None }))
+        }
+        other => Err(Stream::unsupported(&other)),
     }
 }
 
-impl Transport for Stream {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Open<S> {
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
         // It is cancel safe, and tokio knows after a short read that there is no more.
-        with!(&mut self.0, stream => pin!(stream.read_buf(input)).poll(cx))
+        pin!(self.socket.read_buf(input)).poll(cx)
     }
 
     fn poll_send(
@@ -62,85 +62,79 @@ impl Transport for Stream {
         cx: &mut Context<'_>,
         output: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        with!(&mut self.0, stream => Pin::new(stream).poll_write_vectored(cx, output))
+        Pin::new(&mut self.socket).poll_write_vectored(cx, output)
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        with!(&mut self.0, stream => Pin::new(stream).poll_shutdown(cx))
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 
     fn peer(&self) -> Option<String> {
-        match &self.0 {
-            Socket::Tcp(stream) => Some(format!("tcp://{}", stream.peer_addr().ok()?)),
-            #[cfg(unix)]
-            Socket::Unix(_) => None,
-        }
+        self.peer.clone()
     }
 }
 
 /// A listening TCP or Unix socket.
-#[derive(Debug)]
-pub struct Acceptor(Listening);
+#[cfg(unix)]
+pub type Acceptor = Socket<Tcp, UnixSocket>;
+/// A listening TCP socket.
+#[cfg(not(unix))]
+pub type Acceptor = Socket<Tcp, Tcp>;
 
+/// A listening TCP socket.
 #[derive(Debug)]
-enum Listening {
-    Tcp {
-        listener: TcpListener,
-        host: std::sync::Arc<str>,
-    },
-    #[cfg(unix)]
-    Unix {
-        listener: UnixListener,
-        file: aiomas_core::driver::SocketFile,
-    },
+pub struct Tcp {
+    listener: TcpListener,
+    host: Arc<str>,
 }
 
-impl Acceptor {
-    pub(crate) async fn bind(on: Address) -> io::Result<Self> {
-        match on {
-            Address::Tcp { host, port } => {
-                let listener = TcpListener::bind((&*host, port)).await?;
-                Ok(Self(Listening::Tcp { listener, host }))
-            }
-            #[cfg(unix)]
-            Address::Ipc(path) => {
-                let (listener, file) = aiomas_core::driver::SocketFile::bind(&path)?;
-                listener.set_nonblocking(true)?;
-                let listener = UnixListener::from_std(listener)?;
-                Ok(Self(Listening::Unix { listener, file }))
-            }
-            other => Err(unsupported(&other)),
+/// A listening Unix socket.
+#[cfg(unix)]
+#[derive(Debug)]
+pub struct UnixSocket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+pub(crate) async fn listen(on: Address) -> io::Result<Acceptor> {
+    match on {
+        Address::Tcp { host, port } => {
+            let listener = TcpListener::bind((&*host, port)).await?;
+            Ok(Socket::Tcp(Tcp { listener, host }))
         }
+        #[cfg(unix)]
+        Address::Ipc(path) => {
+            let (listener, file) = SocketFile::bind(&path)?;
+            listener.set_nonblocking(true)?;
+            let listener = UnixListener::from_std(listener)?;
+            Ok(Socket::Unix(UnixSocket { listener, file }))
+        }
+        other => Err(Stream::unsupported(&other)),
     }
 }
 
-impl Listener for Acceptor {
-    type Stream = Stream;
+impl Listener for Tcp {
+    type Stream = Open<TcpStream>;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
-        match &self.0 {
-            Listening::Tcp { listener, .. } => listener
-                .poll_accept(cx)
-                .map(|accepted| accepted.and_then(|(stream, _)| Stream::tcp(stream))),
-            #[cfg(unix)]
-            Listening::Unix { listener, .. } => listener
-                .poll_accept(cx)
-                .map(|accepted| accepted.map(|(stream, _)| Stream(Socket::Unix(stream)))),
-        }
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>> {
+        self.listener.poll_accept(cx).map(|accepted| tcp(accepted?.0))
     }
 
     fn address(&self) -> io::Result<Address> {
-        match &self.0 {
-            Listening::Tcp { listener, host } => {
-                Ok(Address::Tcp { host: host.clone(), port: listener.local_addr()?.port() })
-            }
-            #[cfg(unix)]
-            Listening::Unix { file, .. } => Ok(file.address()),
-        }
+        let port = self.listener.local_addr()?.port();
+        Ok(Address::Tcp { host: self.host.clone(), port })
     }
 }
 
-fn unsupported(address: &Address) -> io::Error {
-    let message = format!("{address} is no address of a socket on this system");
-    io::Error::new(io::ErrorKind::Unsupported, message)
+#[cfg(unix)]
+impl Listener for UnixSocket {
+    type Stream = Open<UnixStream>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>> {
+        self.listener.poll_accept(cx).map_ok(|(socket, _)| Open { socket, peer: None })
+    }
+
+    fn address(&self) -> io::Result<Address> {
+        Ok(self.file.address())
+    }
 }

@@ -17,11 +17,15 @@ pub enum RuntimeKind {
     Poll,
     /// The driver on tokio.
     Tokio,
+    /// The driver on async-std.
+    AsyncStd,
+    /// The driver on smol.
+    Smol,
 }
 
 impl RuntimeKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Poll, Self::Tokio];
+    pub const ALL: [Self; 4] = [Self::Poll, Self::Tokio, Self::AsyncStd, Self::Smol];
 
     /// As on the command line.
     #[must_use]
@@ -29,6 +33,8 @@ impl RuntimeKind {
         match self {
             Self::Poll => "poll",
             Self::Tokio => "tokio",
+            Self::AsyncStd => "async-std",
+            Self::Smol => "smol",
         }
     }
 }

@@ -25,6 +25,8 @@ mod clock;
 pub mod container;
 mod context;
 mod error;
+#[cfg(feature = "futures-io")]
+pub mod futures;
 mod home;
 mod host;
 mod later;
@@ -38,6 +40,7 @@ mod proxy;
 pub mod rpc;
 mod runtime;
 mod service;
+mod socket;
 #[cfg(unix)]
 mod socket_file;
 
@@ -55,5 +58,6 @@ pub use runtime::{Listener, Runtime, Timer, Transport};
 pub use service::{Agent, Exclusive, Identity, Interface, IntoService, Invocation, Method, Shared};
 #[doc(hidden)]
 pub use service::{Resident, host_agent};
+pub use socket::Socket;
 #[cfg(unix)]
 pub use socket_file::SocketFile;

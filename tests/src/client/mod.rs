@@ -11,8 +11,10 @@ mod raw;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use aiomas_async_std::AsyncStd;
 use aiomas_core::agent::{Address, AgentUrl};
 use aiomas_core::wire::Codec;
+use aiomas_smol::Smol;
 use aiomas_tokio::Tokio;
 
 use crate::peer::Kind;
@@ -44,6 +46,10 @@ impl Server {
         match runtime {
             RuntimeKind::Poll => poll::challenge(self, kind),
             RuntimeKind::Tokio => on_tokio(driver::challenge(Tokio::default(), self, kind)),
+            RuntimeKind::AsyncStd => {
+                async_std::task::block_on(driver::challenge(AsyncStd::default(), self, kind))
+            }
+            RuntimeKind::Smol => smol::block_on(driver::challenge(Smol::default(), self, kind)),
         }
     }
 

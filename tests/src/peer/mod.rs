@@ -14,9 +14,11 @@ use std::io::{self, Write};
 use std::str::FromStr;
 use std::time::Duration;
 
+use aiomas_async_std::AsyncStd;
 use aiomas_core::agent::Address;
 use aiomas_core::clock::{Date, DateError};
 use aiomas_core::wire::RemoteError;
+use aiomas_smol::Smol;
 use aiomas_tokio::Tokio;
 use serde_json::json;
 
@@ -108,6 +110,10 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     match options.runtime {
         RuntimeKind::Poll => Ok(poll::run(options)?),
         RuntimeKind::Tokio => on_tokio(driver::run(Tokio::default(), options)),
+        RuntimeKind::AsyncStd => {
+            async_std::task::block_on(driver::run(AsyncStd::default(), options))
+        }
+        RuntimeKind::Smol => smol::block_on(driver::run(Smol::default(), options)),
     }
 }
 

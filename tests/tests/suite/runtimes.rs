@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use aiomas_async_std::AsyncStd;
+use aiomas_smol::Smol;
 use aiomas_tests::runtimes::on_tokio;
 use aiomas_tests::{for_each_case, runtime_suite};
 use aiomas_tokio::Tokio;
@@ -33,4 +35,16 @@ mod tokio_current_thread {
     }
 
     for_each_case!(tests(Tokio::default(), run));
+}
+
+mod smol {
+    use super::*;
+
+    for_each_case!(tests(Smol::default(), ::smol::block_on));
+}
+
+mod async_std {
+    use super::*;
+
+    for_each_case!(tests(AsyncStd::default(), ::async_std::task::block_on));
 }

@@ -1,0 +1,28 @@
+//! Smol's timer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use aiomas_core::driver::Timer;
+
+/// Smol's timer.
+#[derive(Debug)]
+pub struct Alarm(smol::Timer);
+
+impl Alarm {
+    pub(crate) fn new() -> Self {
+        Self(smol::Timer::never())
+    }
+}
+
+impl Timer for Alarm {
+    fn set(&mut self, at: Instant) {
+        self.0.set_at(at);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(drop)
+    }
+}
