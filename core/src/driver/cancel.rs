@@ -1,6 +1,6 @@
 //! Tasks that can be stopped from outside.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -20,7 +20,11 @@ struct State {
     /// Taken out while it is polled.
     future: Option<BoxFuture<()>>,
     cancelled: bool,
+    /// What the task held is dropped.
+    ended: bool,
     waker: Option<Waker>,
+    /// Who waits for the end.
+    waiting: Option<Waker>,
 }
 
 /// Ends `future` early when the canceller is dropped.
@@ -42,31 +46,77 @@ impl Future for Cancellable {
             state.future.take()
         };
         let Some(mut future) = future else { return Poll::Ready(()) };
-        if future.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
+        if future.as_mut().poll(cx).is_pending() {
+            let mut state = lock(&self.0);
+            if !state.cancelled {
+                state.future = Some(future);
+                return Poll::Pending;
+            }
         }
-        let mut state = lock(&self.0);
-        if state.cancelled {
-            // Dropped after the lock is released: what it holds may well have a canceller of its own.
-            drop(state);
-            return Poll::Ready(());
-        }
-        state.future = Some(future);
-        Poll::Pending
+        // Without the lock: what it holds may well have a canceller of its own.
+        drop(future);
+        State::end(&self.0);
+        Poll::Ready(())
     }
 }
 
-impl Drop for Canceller {
-    fn drop(&mut self) {
+impl State {
+    fn end(state: &Mutex<Self>) {
+        let waiting = {
+            let mut state = lock(state);
+            state.ended = true;
+            state.waiting.take()
+        };
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
+}
+
+impl Canceller {
+    /// Stops the task.
+    pub(super) fn cancel(&self) {
         let (future, waker) = {
             let mut state = lock(&self.0);
             state.cancelled = true;
             (state.future.take(), state.waker.take())
         };
-        drop(future);
+        if future.is_some() {
+            drop(future);
+            State::end(&self.0);
+        }
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Stops the task, and waits until what it held is dropped.
+    pub(super) async fn stop(self) {
+        self.cancel();
+        poll_fn(|cx| {
+            let mut state = lock(&self.0);
+            if state.ended {
+                return Poll::Ready(());
+            }
+            state.waiting = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// The runtime may end before the task does.
+impl Drop for Cancellable {
+    fn drop(&mut self) {
+        let future = lock(&self.0).future.take();
+        drop(future);
+        State::end(&self.0);
+    }
+}
+
+impl Drop for Canceller {
+    fn drop(&mut self) {
+        self.cancel();
     }
 }
 

@@ -314,7 +314,10 @@ impl RpcServer {
     /// # Cancel safety
     /// As [`shutdown`](Self::shutdown).
     pub async fn shutdown_by(mut self, how: Close) {
-        self.listening = None;
+        let listening = self.listening.take();
+        if let Some(listening) = &listening {
+            listening.cancel();
+        }
         self.clients.close(how);
         poll_fn(|cx| {
             let mut list = lock(&self.clients.list);
@@ -325,6 +328,9 @@ impl RpcServer {
             std::task::Poll::Pending
         })
         .await;
+        if let Some(listening) = listening {
+            listening.stop().await;
+        }
     }
 }
 

@@ -25,7 +25,11 @@ impl SocketFile {
         let file = Path::new(&**path);
         let listener = match UnixListener::bind(file) {
             Err(error) if error.kind() == ErrorKind::AddrInUse && is_stale(file) => {
-                std::fs::remove_file(file)?;
+                match std::fs::remove_file(file) {
+                    // Somebody else has cleaned up.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
                 UnixListener::bind(file)?
             }
             listener => listener?,

@@ -1,10 +1,14 @@
 //! Finding those who are not there, not yet, or not any more.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use aiomas_core::agent::{Address, Backoff, ConnectError, ContainerConfig, Patience};
 use aiomas_core::driver::{self, Container, Runtime};
 use aiomas_core::{Error, agent};
+
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 
 use super::{TCP, soon, start};
 
@@ -28,19 +32,20 @@ async fn hasty<R: Runtime>(runtime: &R) -> Container {
     builder.bind(TCP).await.expect("it listens")
 }
 
-/// An address where nobody listens.
-async fn nowhere<R: Runtime>(runtime: &R) -> Address {
-    let container = driver::container::builder(runtime.clone()).bind(TCP).await;
-    let container = container.expect("it listens");
-    let address = container.address().clone();
-    container.shutdown().await.expect("it ends");
-    address
+/// An address where nobody listens, nor will while the socket lives: it has the port and does not listen.
+fn nowhere() -> (OwnedFd, Address) {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let name = getsockname(&socket).expect("it is bound");
+    let name = SocketAddrV4::try_from(name).expect("an address");
+    (socket, Address::Tcp { host: name.ip().to_string().into(), port: name.port() })
 }
 
 /// Those without patience hear so at once, others when it is over, and the last when the container ends.
 pub async fn nobody_listens<R: Runtime>(runtime: R) {
     let container = hasty(&runtime).await;
-    let url = format!("{}/0", nowhere(&runtime).await);
+    let (_port, address) = nowhere();
+    let url = format!("{address}/0");
     let once = soon(&runtime, container.connect::<LateProxy>(&url)).await;
     let attempts = |result: Result<LateProxy, Error>| match result {
         Err(Error::Connect(ConnectError::Unreachable { attempts, .. })) => attempts,
@@ -64,12 +69,13 @@ pub async fn nobody_listens<R: Runtime>(runtime: R) {
 /// Whoever has patience finds it.
 pub async fn a_listener_starts_late<R: Runtime>(runtime: R) {
     let container = hasty(&runtime).await;
-    let address = nowhere(&runtime).await;
+    let (port, address) = nowhere();
     let url = format!("{address}/0");
     let search = container.connect::<LateProxy>(&url).patience(Patience::Forever);
     let search = start(&runtime, search);
     // At least one attempt has failed by then.
     soon(&runtime, container.connect::<LateProxy>(&url)).await.expect_err("nobody is there");
+    drop(port);
     let late = driver::container::builder(runtime.clone()).bind(&address).await;
     let late = late.expect("the address is still free");
     // The agent may come after the container is asked for it: then the answer is no.

@@ -106,7 +106,10 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
     let text = "x".repeat(1 << 20);
     let tasks: Vec<_> = (0..8).map(|_| start(&runtime, remote.echo(text.clone()))).collect();
     for call in tasks {
-        assert!(soon(&runtime, call).await.expect("an answer") == text);
+        match soon(&runtime, call).await {
+            Ok(answer) => assert!(answer == text),
+            Err(error) => panic!("{error}: {}", soon(&runtime, client.closed()).await),
+        }
     }
 }
 

@@ -230,8 +230,9 @@ impl Inner {
 
     pub(super) fn shutdown(self: &Arc<Self>, how: Close) {
         // No more streams come in.
-        let listening = lock(&self.listening).take();
-        drop(listening);
+        if let Some(listening) = &*lock(&self.listening) {
+            listening.cancel();
+        }
         self.control(|control, now| {
             if !control.container.is_shut_down() {
                 control.how = how;
@@ -281,6 +282,10 @@ impl Inner {
 
     /// Lets the agents end, in the time that closing may take.
     async fn end(&self) {
+        let listening = lock(&self.listening).take();
+        if let Some(listening) = listening {
+            listening.stop().await;
+        }
         let agents: Vec<_> = self.agents_mut().drain().collect();
         let mut timer = self.host.timer();
         if let Some(at) = self.host.now().checked_add(self.drain) {

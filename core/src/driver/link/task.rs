@@ -217,7 +217,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             connection.handle_transmitted(now, self.written);
             self.written = 0;
         }
-        let mut ended = 0;
+        let mut ended = 0_usize;
         loop {
             let event = match connection.poll_input(now, &mut self.input) {
                 Some(event) => event,
@@ -240,7 +240,8 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             };
             match event {
                 Event::Answer { ctx, result, .. } => {
-                    ended += 1;
+                    // All may have their turn already.
+                    ended = ended.saturating_add(1);
                     self.work.wakers.extend(state.slots.answer(ctx, result));
                 }
                 Event::Request(request) => self.work.requests.push(request),
