@@ -1,6 +1,6 @@
 //! Calls, and what they wait for.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -215,4 +215,32 @@ fn requests_that_nobody_will_take_fail() {
     });
     runtime.pass(Duration::from_secs(60));
     assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
+}
+
+/// All who wait for room are woken, and one more: that is too many for a count to hold.
+#[test]
+fn room_and_an_answer_come_in_one_turn() {
+    let runtime = Script::default().with_capacity(4096);
+    let (one, other) = runtime.block_on(pair(&runtime, |builder| {
+        builder.coalesce(false).config(|config| config.limits.output_high = 1024)
+    }));
+    let mut first = one.send::<u32>(&1);
+    runtime.run();
+    let request = runtime.block_on(other.recv()).expect("a request");
+    // It does not fit the stream at once, so the answer comes while the rest of it is written.
+    let _large = one.send::<String>(&"x".repeat(6000));
+    let mut waits = one.send::<u32>(&2);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(pin!(&mut waits).poll(&mut cx).is_pending());
+    request.reply(&1).expect("it is open");
+    runtime.run();
+    assert_eq!(pin!(&mut first).poll(&mut cx), Poll::Ready(Ok(1)));
+    assert!(pin!(&mut waits).poll(&mut cx).is_pending());
+    runtime.run();
+    runtime.block_on(async {
+        let large = other.recv().await.expect("a request");
+        large.reply("").expect("it is open");
+        echo(&other).await;
+        assert_eq!(waits.await, Ok(2));
+    });
 }
