@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSlice};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
@@ -11,8 +11,14 @@ use super::lock::lock;
 use super::runtime::{Listener, Transport};
 use crate::agent::Address;
 
-/// Who listens in this process, by name.
-static LISTENERS: Mutex<BTreeMap<Arc<str>, Arc<Mutex<Backlog>>>> = Mutex::new(BTreeMap::new());
+/// Who listens at `local://` addresses, by name. Clones are the same table.
+///
+/// A process has one, [`process`](Self::process); a simulated runtime makes one of its own, with `default`, so
+/// that simulations side by side have nothing in common.
+#[derive(Clone, Debug, Default)]
+pub struct LocalNames(Arc<Mutex<Backlogs>>);
+
+type Backlogs = BTreeMap<Arc<str>, Arc<Mutex<Backlog>>>;
 
 /// How many bytes are on the way in one direction before the writer has to wait, as in a socket.
 const CAPACITY: usize = 256 * 1024;
@@ -28,20 +34,49 @@ struct Backlog {
 /// Accepts streams that are dialled by its name in this process.
 #[derive(Debug)]
 pub(super) struct LocalListener {
+    names: LocalNames,
     name: Arc<str>,
     backlog: Arc<Mutex<Backlog>>,
 }
 
-impl LocalListener {
-    pub(super) fn bind(name: Arc<str>) -> io::Result<Self> {
-        let mut listeners = lock(&LISTENERS);
-        if listeners.contains_key(&name) {
-            let message = format!("somebody listens at local://{name} already");
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
+impl LocalNames {
+    /// Those of this process.
+    #[must_use]
+    pub fn process() -> Self {
+        static NAMES: LazyLock<LocalNames> = LazyLock::new(LocalNames::default);
+        NAMES.clone()
+    }
+
+    /// Takes a name. What goes wrong here and in [`dial`](Self::dial) becomes part of an error that says the name.
+    pub(super) fn listen(&self, name: Arc<str>) -> io::Result<LocalListener> {
+        let mut names = lock(&self.0);
+        if names.contains_key(&name) {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "the name is taken"));
         }
-        let backlog = Arc::new(Mutex::new(Backlog::default()));
-        listeners.insert(name.clone(), backlog.clone());
-        Ok(Self { name, backlog })
+        let backlog = Arc::<Mutex<Backlog>>::default();
+        names.insert(name.clone(), backlog.clone());
+        Ok(LocalListener { names: self.clone(), name, backlog })
+    }
+
+    /// Opens a stream to whoever listens at `local://name`.
+    pub(super) fn dial(&self, name: &str) -> io::Result<LocalStream> {
+        let backlog = lock(&self.0).get(name).cloned();
+        // The kind is that of a socket where nobody listens.
+        let backlog = backlog.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::ConnectionRefused, "no such name in this process")
+        })?;
+        let (here, there) = LocalStream::pair();
+        let waker = {
+            let mut backlog = lock(&backlog);
+            if backlog.streams.len() >= MAX_BACKLOG {
+                let message = format!("{MAX_BACKLOG} connections wait to be accepted already");
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
+            }
+            backlog.streams.push_back(there);
+            backlog.waker.take()
+        };
+        waker.into_iter().for_each(Waker::wake);
+        Ok(here)
     }
 }
 
@@ -66,31 +101,11 @@ impl Listener for LocalListener {
 
 impl Drop for LocalListener {
     fn drop(&mut self) {
-        lock(&LISTENERS).remove(&self.name);
+        lock(&self.names.0).remove(&self.name);
         // Those who wait to be accepted see their stream end.
         let waiting = std::mem::take(&mut lock(&self.backlog).streams);
         drop(waiting);
     }
-}
-
-/// Opens a stream to whoever listens at `local://name`.
-pub(super) fn dial(name: &str) -> io::Result<LocalStream> {
-    let backlog = lock(&LISTENERS).get(name).cloned();
-    // That is also what a socket says where nobody listens.
-    let backlog = backlog.ok_or(io::ErrorKind::ConnectionRefused)?;
-    let (here, there) = LocalStream::pair();
-    let waker = {
-        let mut backlog = lock(&backlog);
-        if backlog.streams.len() >= MAX_BACKLOG {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        backlog.streams.push_back(there);
-        backlog.waker.take()
-    };
-    if let Some(waker) = waker {
-        waker.wake();
-    }
-    Ok(here)
 }
 
 /// One end of a stream inside this process.
@@ -209,18 +224,40 @@ mod tests {
 
     #[test]
     fn a_name_has_one_listener_and_is_free_again() {
-        let listener = LocalListener::bind("once".into()).unwrap();
-        let error = LocalListener::bind("once".into()).unwrap_err();
+        let names = LocalNames::default();
+        let listener = names.listen("once".into()).unwrap();
+        let error = names.clone().listen("once".into()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         drop(listener);
-        assert_eq!(dial("once").unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-        LocalListener::bind("once".into()).unwrap();
+        assert_eq!(names.dial("once").unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        names.listen("once".into()).unwrap();
+    }
+
+    #[test]
+    fn tables_have_nothing_in_common() {
+        let (names, others) = (LocalNames::default(), LocalNames::default());
+        let _listener = names.listen("one".into()).unwrap();
+        assert!(others.dial("one").is_err());
+        assert!(LocalNames::process().dial("one").is_err());
+        let _other = others.listen("one".into()).unwrap();
+    }
+
+    #[test]
+    fn a_listener_that_accepts_nobody_has_so_many_waiting() {
+        let names = LocalNames::default();
+        let mut listener = names.listen("busy".into()).unwrap();
+        let waiting: Vec<_> = (0..MAX_BACKLOG).map(|_| names.dial("busy").unwrap()).collect();
+        assert_eq!(names.dial("busy").unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        assert!(listener.poll_accept(&mut cx()).is_ready());
+        names.dial("busy").unwrap();
+        drop(waiting);
     }
 
     #[test]
     fn bytes_come_in_order_and_the_end_after_them() {
-        let mut listener = LocalListener::bind("order".into()).unwrap();
-        let mut one = dial("order").unwrap();
+        let names = LocalNames::default();
+        let mut listener = names.listen("order".into()).unwrap();
+        let mut one = names.dial("order").unwrap();
         let Poll::Ready(Ok(mut other)) = listener.poll_accept(&mut cx()) else { panic!() };
         let mut input = BytesMut::new();
         assert!(other.poll_recv(&mut cx(), &mut input).is_pending());

@@ -51,6 +51,7 @@ pub use container::{AgentRef, Connect, Container};
 pub use context::Context;
 pub use error::Error;
 pub use later::{Answer, Later, SharedService, failure};
+pub use local::LocalNames;
 pub use options::Builder;
 pub use proxy::{CallBuilder, Proxy};
 pub use rpc::{RpcClient, RpcServer};

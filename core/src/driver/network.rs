@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 
 use super::host::{BoxFuture, Host};
 use super::link::{Link, Task};
-use super::local::{self, LocalListener};
 use super::runtime::{Listener, Runtime, Transport};
 use crate::agent::Address;
 
@@ -65,7 +64,7 @@ impl<R: Runtime> Network for R {
         let runtime = self.clone();
         Box::pin(async move {
             match to {
-                Address::Local(name) => Ok(Stream::new(&runtime, local::dial(&name)?)),
+                Address::Local(name) => Ok(Stream::new(&runtime, runtime.local().dial(&name)?)),
                 to => Ok(Stream::new(&runtime, Runtime::dial(&runtime, to).await?)),
             }
         })
@@ -76,7 +75,8 @@ impl<R: Runtime> Network for R {
         Box::pin(async move {
             let incoming: Box<dyn Incoming> = match on {
                 Address::Local(name) => {
-                    Box::new(On { runtime, listener: LocalListener::bind(name)? })
+                    let listener = runtime.local().listen(name)?;
+                    Box::new(On { runtime, listener })
                 }
                 on => {
                     let listener = Runtime::listen(&runtime, on).await?;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
+use super::local::LocalNames;
 use crate::agent::Address;
 
 /// An async runtime. An adapter implements it for a small value such as `Tokio`.
@@ -30,6 +31,11 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         use std::hash::{BuildHasher, RandomState};
         // `std` seeds each of these anew.
         RandomState::new().hash_one(0)
+    }
+
+    /// Who listens at `local://` addresses. Simulated runtimes have a table of their own.
+    fn local(&self) -> LocalNames {
+        LocalNames::process()
     }
 
     /// A timer that is not set.

@@ -125,8 +125,19 @@ fn of_the_way() {
         );
         says(
             channel::connect("local://nobody").await.map(drop),
-            "cannot connect to local://nobody: nobody listens there (connection refused); \
+            "cannot connect to local://nobody: nobody listens there (no such name in this process); \
              start the peer first",
+        );
+        says(
+            connect("local://nobody/0".into()).await,
+            "nobody listens at local://nobody (no such name in this process, 1 attempt); \
+             start the peer or give connect() more patience",
+        );
+        let _taken = channel::listen("local://taken").await.unwrap();
+        says(
+            container::bind("local://taken").await.map(drop),
+            "cannot listen at local://taken: the name is taken; \
+             stop who listens there, or take another name",
         );
         says(
             connect("tcp://127.0.0.1/0".into()).await,
