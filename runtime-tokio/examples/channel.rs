@@ -1,6 +1,7 @@
 //! A request-reply channel: any content there, any content back.
 
 use aiomas_tokio::{Channel, Error, channel};
+use futures_lite::future::try_zip;
 
 /// Handles the connection of a client.
 async fn handle_client(channel: Channel) -> Result<(), Error> {
@@ -11,17 +12,18 @@ async fn handle_client(channel: Channel) -> Result<(), Error> {
     Ok(())
 }
 
+/// A client that asks once. The last handle closes the channel, and with it the server's end.
+async fn ask(channel: Channel) -> Result<(), Error> {
+    let reply: String = channel.send("ohai").await?;
+    println!("{reply}");
+    Ok(())
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let mut listener = channel::listen("tcp://127.0.0.1:0").await?;
-    let address = listener.address().clone();
-    let server = tokio::spawn(async move { handle_client(listener.accept().await?).await });
-
-    let channel = channel::connect(address).await?;
-    let reply: String = channel.send("ohai").await?;
-    println!("{reply}");
-
-    // The last handle closes the channel, and with it the server's end.
-    drop(channel);
-    server.await.expect("the server does not panic")
+    let client = channel::connect(listener.address()).await?;
+    let server = listener.accept().await?;
+    try_zip(handle_client(server), ask(client)).await?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Two agents in a container that call each other: the first example of aiomas, in Rust.
 
-use aiomas_tokio::{agent, container};
+use aiomas_tokio::{Error, agent, container};
 
 struct TestAgent;
 
@@ -13,7 +13,7 @@ impl TestAgent {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), aiomas_tokio::Error> {
+async fn main() -> Result<(), Error> {
     let container = container::bind("tcp://127.0.0.1:0").await?;
     let a = container.spawn(TestAgent)?;
     let b = container.spawn(TestAgent)?;

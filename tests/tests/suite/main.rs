@@ -7,6 +7,7 @@ mod corpus;
 mod dates;
 mod driver;
 mod error_texts;
+mod examples;
 mod fleet;
 mod mixed_fleet;
 mod msgpack_oracle;

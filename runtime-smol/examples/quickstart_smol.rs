@@ -1,0 +1,28 @@
+//! Two agents in a container that call each other: the first example of aiomas, in Rust.
+
+use aiomas_smol::{Error, agent, container};
+
+struct TestAgent;
+
+#[agent]
+impl TestAgent {
+    #[expose]
+    fn service(&self, value: i64) -> i64 {
+        value
+    }
+}
+
+#[macro_rules_attribute::apply(smol_macros::main!)]
+async fn main() -> Result<(), Error> {
+    let container = container::bind("tcp://127.0.0.1:0").await?;
+    let a = container.spawn(TestAgent)?;
+    let b = container.spawn(TestAgent)?;
+    println!("Ohai, I am {a}");
+    println!("Ohai, I am {b}");
+
+    for (one, other) in [(&a, &b), (&b, &a)] {
+        let remote: TestAgentProxy = one.connect(other.url()).await?;
+        println!("{one} got {} from {remote}", remote.service(42).await?);
+    }
+    container.shutdown().await
+}

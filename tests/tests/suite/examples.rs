@@ -1,0 +1,156 @@
+//! The examples, which are the same on each runtime.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use aiomas_tests::process::Process;
+
+/// Those that there are for each runtime.
+const EXAMPLES: [&str; 3] = ["quickstart", "channel", "rpc"];
+/// How long one may run.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const TOKIO: Adapter = Adapter {
+    folder: "runtime-tokio",
+    suffix: "",
+    import: "use aiomas_tokio::",
+    main: "#[tokio::main(flavor = \"current_thread\")]",
+};
+
+const OTHERS: [Adapter; 2] = [
+    Adapter {
+        folder: "runtime-smol",
+        suffix: "_smol",
+        import: "use aiomas_smol::",
+        main: "#[macro_rules_attribute::apply(smol_macros::main!)]",
+    },
+    Adapter {
+        folder: "runtime-async-std",
+        suffix: "_async_std",
+        import: "use aiomas_async_std::",
+        main: "#[async_std::main]",
+    },
+];
+
+struct Adapter {
+    folder: &'static str,
+    /// Cargo wants names of examples to be unique.
+    suffix: &'static str,
+    /// How the line with the import begins.
+    import: &'static str,
+    /// The line above `main`.
+    main: &'static str,
+}
+
+impl Adapter {
+    fn name(&self, example: &str) -> String {
+        format!("{example}{}", self.suffix)
+    }
+
+    fn path(&self, example: &str) -> PathBuf {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        root.join(self.folder).join("examples").join(self.name(example)).with_extension("rs")
+    }
+
+    /// The text of an example.
+    fn read(&self, example: &str) -> String {
+        let path = self.path(example);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+    }
+
+    /// The example on tokio, with our import and our attribute.
+    fn derive(&self, example: &str) -> String {
+        let text = TOKIO.read(example);
+        for own in [TOKIO.import, TOKIO.main, "tokio"] {
+            let times = if own == "tokio" { 2 } else { 1 };
+            assert_eq!(text.matches(own).count(), times, "\"{own}\" in {example} on tokio");
+        }
+        text.replace(TOKIO.import, self.import).replace(TOKIO.main, self.main)
+    }
+}
+
+#[test]
+fn they_differ_in_their_import_and_the_attribute_of_main() {
+    for adapter in OTHERS {
+        for example in EXAMPLES {
+            let (is, should_be) = (adapter.read(example), adapter.derive(example));
+            if is == should_be {
+                continue;
+            }
+            let same = is.lines().zip(should_be.lines()).take_while(|(a, b)| a == b).count();
+            let line = |text: &str| text.lines().nth(same).unwrap_or("the end").to_owned();
+            panic!(
+                "{path}, line {number}:\n  is:        {}\n  should be: {}\nTo make it anew:\n  \
+                 sed -e 's/^{}/{}/' -e 's/^#.tokio::main.*/{}/' {} > {path}",
+                line(&is),
+                line(&should_be),
+                TOKIO.import,
+                adapter.import,
+                adapter.main,
+                TOKIO.path(example).display(),
+                path = adapter.path(example).display(),
+                number = same + 1,
+            );
+        }
+    }
+}
+
+/// Builds all examples. Returns where they are, by name.
+fn build() -> BTreeMap<String, PathBuf> {
+    let cargo = std::env::var_os("CARGO").expect("cargo runs the tests");
+    let mut command = Command::new(cargo);
+    // As `cargo test --workspace` does, so that what that has built is not built again.
+    command.args(["build", "--workspace", "--examples", "--message-format=json"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let output = command.stderr(Stdio::inherit()).output().expect("cargo can be started");
+    assert!(output.status.success(), "the examples cannot be built");
+    let messages = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let messages = messages.map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
+    messages
+        .filter_map(|message| {
+            let name = message["target"]["name"].as_str()?;
+            Some((name.to_owned(), message["executable"].as_str()?.into()))
+        })
+        .collect()
+}
+
+/// What it prints, without ports.
+fn run(program: &Path) -> Vec<String> {
+    let lines = Process::spawn(Command::new(program)).finish(LIMIT);
+    lines.iter().map(|line| without_ports(line)).collect()
+}
+
+fn without_ports(line: &str) -> String {
+    let mut pieces = line.split("127.0.0.1:");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let rest = piece.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        assert!(rest.len() < piece.len(), "no port: {line}");
+        text.extend(["127.0.0.1:PORT", rest]);
+    }
+    text
+}
+
+#[test]
+fn they_print_the_same_on_each_runtime() {
+    let programs = build();
+    let run = |adapter: &Adapter, example| run(&programs[&adapter.name(example)]);
+    for example in EXAMPLES {
+        let lines = run(&TOKIO, example);
+        for adapter in &OTHERS {
+            assert_eq!(run(adapter, example), lines, "{}", adapter.name(example));
+        }
+        match example {
+            "quickstart" => {
+                assert_eq!(lines[0], "Ohai, I am TestAgent('tcp://127.0.0.1:PORT/0')");
+                assert_eq!(lines.len(), 4);
+            }
+            "channel" => assert_eq!(lines, ["ohai", "cya"]),
+            _ => assert_eq!(lines[..2], ["What's 3 + 4? 7", "What's twice my number? 42"]),
+        }
+    }
+}
