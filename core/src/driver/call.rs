@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::Error;
 use super::home::LocalCall;
 use super::link::{Attempt, Link, SlotKey, Unsent};
+use super::waits;
 use crate::connection::Why;
 use crate::wire::Payload;
 
@@ -90,6 +91,19 @@ impl<T> Call<T> {
         std::future::poll_fn(move |cx| call.poll_payload(cx))
     }
 
+    fn waits_for(&self) -> String {
+        let peer = |link: &Link| link.peer().unwrap_or("a peer without an address").to_owned();
+        match &self.state {
+            State::Sent { link, .. } => format!("for the answer of {}", peer(link)),
+            State::Other(other) => match &**other {
+                Other::Waits { link, .. } => format!("for room to call {}", peer(link)),
+                Other::Local(_) => "for the answer of an agent in the same container".to_owned(),
+                Other::Failed(_) => "for nothing".to_owned(),
+            },
+            State::Ended => "for the answer of a call that has ended".to_owned(),
+        }
+    }
+
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
         loop {
             let result = match &mut self.state {
@@ -120,7 +134,10 @@ impl<T: DeserializeOwned> Future for Call<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        let payload = ready!(self.poll_payload(cx));
+        let Poll::Ready(payload) = self.poll_payload(cx) else {
+            waits::note(|| self.waits_for());
+            return Poll::Pending;
+        };
         Poll::Ready(payload.and_then(|payload| payload.decode().map_err(Error::Answer)))
     }
 }

@@ -15,6 +15,7 @@ use super::lock::lock;
 use super::network::{Incoming, Stream};
 use super::options::{self, Settings};
 use super::runtime::Runtime;
+use super::waits;
 use super::{Call, Error};
 use crate::agent::Address;
 use crate::connection::{self, CallOptions, Close, CloseReason, ReplyToken, Side};
@@ -211,6 +212,8 @@ impl Channel {
                     if !queue.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
                         queue.wakers.push(cx.waker().clone());
                     }
+                    let peer = self.peer();
+                    waits::note(|| format!("for a request of {}", peer.unwrap_or("a peer")));
                     Poll::Pending
                 }
             }

@@ -4,11 +4,11 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
-use std::time::SystemTime;
 
 use super::Error;
 use super::host::{Host, sleep_until};
 use super::lock::lock;
+use super::waits;
 use crate::clock::{self, ClockError, Date, ExternalClock, RealClock, SleepKey, When};
 
 /// The clock of a container and its agents: that of the world, or one that is set from outside.
@@ -34,8 +34,7 @@ struct Nap {
 impl Clock {
     /// The clock of the world, which shows 0 seconds now.
     pub(super) fn real(host: Arc<dyn Host>) -> Self {
-        let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let date = Date::from_unix(since_epoch.as_secs_f64()).unwrap_or(Date::MAX);
+        let date = Date::from_unix(host.since_epoch().as_secs_f64()).unwrap_or(Date::MAX);
         let now = host.now();
         // A date in UTC, as this one is, always makes a clock.
         let clock = RealClock::new(now, date).or_else(|_| RealClock::new(now, Date::MAX));
@@ -150,6 +149,7 @@ impl Clock {
                         return Poll::Ready(());
                     }
                     nap.waker = Some(cx.waker().clone());
+                    waits::note(|| "for somebody to set the clock".to_owned());
                     Poll::Pending
                 })
                 .await;

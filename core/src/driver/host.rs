@@ -11,6 +11,7 @@ pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// See [`Runtime`].
 pub(super) trait Host: Send + Sync {
     fn now(&self) -> Instant;
+    fn since_epoch(&self) -> Duration;
     fn seed(&self) -> u64;
     fn timer(&self) -> Box<dyn Timer>;
     fn spawn(&self, task: BoxFuture<()>);
@@ -19,6 +20,10 @@ pub(super) trait Host: Send + Sync {
 impl<R: Runtime> Host for R {
     fn now(&self) -> Instant {
         Runtime::now(self)
+    }
+
+    fn since_epoch(&self) -> Duration {
+        Runtime::since_epoch(self)
     }
 
     fn seed(&self) -> u64 {

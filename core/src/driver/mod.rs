@@ -43,6 +43,7 @@ mod service;
 mod socket;
 #[cfg(unix)]
 mod socket_file;
+pub mod waits;
 
 pub use call::Call;
 pub use channel::{Channel, Request};

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
@@ -24,6 +24,11 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// What time it is. Simulated runtimes have a time of their own.
     fn now(&self) -> Instant {
         Instant::now()
+    }
+
+    /// What date it is, as time since the start of 1970. Simulated runtimes have dates of their own.
+    fn since_epoch(&self) -> Duration {
+        std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
     }
 
     /// What randomness is made of: the jitter of waits. Simulated runtimes have a seed.

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::control::Connecting;
 use super::inner::Inner;
 use crate::agent::{AgentUrl, ConnectId, Patience, Route};
 use crate::driver::lock::lock;
+use crate::driver::waits;
 use crate::driver::{Error, Proxy};
 
 /// A search for an agent, which ends in something to call it by.
@@ -32,7 +33,7 @@ pub struct Connect<P> {
 
 enum State {
     New(Result<AgentUrl, Error>),
-    Connecting(ConnectId, Arc<Connecting>),
+    Connecting(ConnectId, Arc<Connecting>, AgentUrl),
     Ended,
 }
 
@@ -70,11 +71,14 @@ impl<P: From<Proxy>> Future for Connect<P> {
                     }
                 };
                 let connecting = Arc::<Connecting>::default();
-                let id = inner.connect(url, this.patience, connecting.clone());
-                this.state = State::Connecting(id, connecting);
+                let id = inner.connect(url.clone(), this.patience, connecting.clone());
+                this.state = State::Connecting(id, connecting, url);
             }
-            let State::Connecting(_, connecting) = &this.state else { return Poll::Pending };
-            let result = ready!(connecting.poll(cx));
+            let State::Connecting(_, connecting, url) = &this.state else { return Poll::Pending };
+            let Poll::Ready(result) = connecting.poll(cx) else {
+                waits::note(|| format!("to find {url}"));
+                return Poll::Pending;
+            };
             this.state = State::Ended;
             let remote = result?;
             let Route::Connection(conn) = remote.route else {
@@ -97,7 +101,7 @@ impl<P: From<Proxy>> Future for Connect<P> {
 
 impl<P> Drop for Connect<P> {
     fn drop(&mut self) {
-        if let State::Connecting(id, _) = self.state {
+        if let State::Connecting(id, ..) = self.state {
             self.container.abandon_connect(id);
         }
     }

@@ -12,6 +12,7 @@ use crate::agent::{Address, AgentUrl};
 use crate::connection::{Close, Negotiate};
 use crate::driver::home::Home;
 use crate::driver::lock::lock;
+use crate::driver::waits;
 use crate::driver::{Clock, Error, Proxy};
 
 /// A container: agents that live in this process, and the way to agents elsewhere (aiomas' `Container`).
@@ -109,7 +110,11 @@ impl Container {
             if !std::mem::replace(&mut begun, true) {
                 inner.shutdown(how);
             }
-            if lock(&inner.control).poll_ended(cx) { Poll::Ready(Ok(())) } else { Poll::Pending }
+            if lock(&inner.control).poll_ended(cx) {
+                return Poll::Ready(Ok(()));
+            }
+            waits::note(|| format!("for the shutdown of {}", inner.address));
+            Poll::Pending
         })
     }
 }

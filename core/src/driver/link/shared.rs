@@ -21,6 +21,7 @@ use crate::driver::host::Host;
 use crate::driver::later::{Answer, Later, poll_guarded, poll_once};
 use crate::driver::lock::lock;
 use crate::driver::runtime::Timer;
+use crate::driver::waits;
 use crate::rpc::{Caller, Outcome};
 use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope, Value, codec};
 
@@ -356,7 +357,15 @@ impl Link {
         }
         let link = self.clone();
         self.host.spawn(Box::pin(async move {
-            let answer = poll_fn(|cx| poll_guarded(&mut later, cx)).await;
+            let answer = poll_fn(|cx| {
+                let answer = poll_guarded(&mut later, cx);
+                if answer.is_pending() {
+                    let peer = link.peer().unwrap_or("a peer");
+                    waits::note(|| format!("in a method that {peer} has called"));
+                }
+                answer
+            })
+            .await;
             // If the connection is gone, so is the one who waits.
             let _sent = link.respond(token, &answer);
         }));

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use crate::agent::Mailbox;
 use crate::driver::later::{Answer, Later};
 use crate::driver::lock::lock;
+use crate::driver::waits;
 use crate::rpc::Access;
 use crate::wire::RemoteError;
 
@@ -177,6 +178,7 @@ impl Turn {
             State::Failed(error) => Poll::Ready(Err(error.clone())),
             State::New | State::Waiting(_) | State::GivenUp => {
                 *state = State::Waiting(cx.waker().clone());
+                waits::note(|| "for its turn at an agent that is busy".to_owned());
                 Poll::Pending
             }
         }

@@ -1,0 +1,99 @@
+//! Faults that come at random times: partitions and crashes.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::chance::Chance;
+use crate::delay::Delay;
+use crate::fault::Fault;
+use crate::host::HostId;
+
+/// How often something happens, and for how long.
+#[derive(Clone, Debug)]
+pub(crate) struct Recurring {
+    pub(crate) every: Delay,
+    pub(crate) lasts: Delay,
+}
+
+/// What happens next by chance.
+#[derive(Debug, Default)]
+pub(crate) struct Chaos {
+    partitions: Option<(Recurring, Instant)>,
+    crashes: Option<(Recurring, Instant)>,
+    /// What ends what has begun.
+    ends: BTreeMap<(Instant, u64), End>,
+    count: u64,
+}
+
+/// What ends a fault.
+#[derive(Debug)]
+pub(crate) enum End {
+    Heal(HostId, HostId),
+    Restart(HostId),
+}
+
+/// What is to happen.
+#[derive(Debug)]
+pub(crate) enum Due {
+    /// Begins, and ends at that time.
+    Begin(Fault, Instant),
+    End(End),
+}
+
+impl Chaos {
+    pub(crate) fn start(
+        &mut self,
+        now: Instant,
+        chance: &mut Chance,
+        partitions: Option<Recurring>,
+        crashes: Option<Recurring>,
+    ) {
+        let mut start = |fault, recurring: Option<Recurring>| {
+            let recurring = recurring.filter(|_| chance.is_on(fault))?;
+            let at = now.checked_add(chance.time(fault, &recurring.every))?;
+            Some((recurring, at))
+        };
+        self.partitions = start(Fault::Partition, partitions);
+        self.crashes = start(Fault::Crash, crashes);
+    }
+
+    /// When something happens next. What has begun ends in any case; whether new faults count is up to the caller.
+    pub(crate) fn next(&self, begins: bool) -> Option<Instant> {
+        let end = self.ends.first_key_value().map(|((at, _), _)| *at);
+        let begin = [&self.partitions, &self.crashes];
+        let begin = begin.into_iter().flatten().map(|(_, at)| *at).filter(|_| begins);
+        begin.chain(end).min()
+    }
+
+    /// What is due.
+    pub(crate) fn due(&mut self, now: Instant, chance: &mut Chance) -> Option<Due> {
+        if let Some(first) = self.ends.first_entry()
+            && first.key().0 <= now
+        {
+            return Some(Due::End(first.remove()));
+        }
+        for (fault, recurring) in
+            [(Fault::Partition, &mut self.partitions), (Fault::Crash, &mut self.crashes)]
+        {
+            if let Some((times, at)) = recurring
+                && *at <= now
+            {
+                let ends = *at + chance.time(fault, &times.lasts);
+                // One after the other, or a host could be down for ever.
+                *at = ends + chance.time(fault, &times.every);
+                return Some(Due::Begin(fault, ends));
+            }
+        }
+        None
+    }
+
+    pub(crate) fn end_at(&mut self, at: Instant, end: End) {
+        self.count += 1;
+        self.ends.insert((at, self.count), end);
+    }
+
+    /// Nothing begins any more, and nothing is left that has to be ended.
+    pub(crate) fn stop(&mut self) {
+        *self = Self::default();
+    }
+}

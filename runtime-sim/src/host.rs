@@ -1,0 +1,263 @@
+//! Hosts: the runtimes of a simulation.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aiomas_core::agent::Address;
+use aiomas_core::driver::{self, LocalNames, Runtime, Timer};
+
+use crate::net::{self, Acceptor, Stream};
+use crate::tasks::BoxFuture;
+use crate::timer::Alarm;
+use crate::world::World;
+
+/// What a program ends in: any error is one, and ends the simulation with a panic.
+pub type Outcome = Result<(), Box<dyn StdError + Send + Sync>>;
+
+/// Which host of a simulation.
+pub(crate) type HostId = usize;
+
+type Program = Arc<dyn Fn(Host) -> BoxFuture + Send + Sync>;
+
+/// A machine of the simulated network, and the [`Runtime`] of what runs on it.
+///
+/// Its name is the host part of its addresses: others reach `tcp://name:port`. What it calls
+/// `127.0.0.1` or `localhost` is itself. Unix sockets and `local://` names are its own and the simulation's, in
+/// this order.
+///
+/// Its default is the host whose program, or task, is being run.
+#[derive(Clone)]
+pub struct Host {
+    pub(crate) world: Arc<World>,
+    pub(crate) id: HostId,
+    /// Handles of an earlier life do nothing any more.
+    life: u32,
+}
+
+/// What a simulation knows of a host.
+pub(crate) struct HostState {
+    pub(crate) name: Arc<str>,
+    life: u32,
+    /// Its programs have ended, and none is started yet.
+    pub(crate) down: bool,
+    /// Without power: nothing gets out of it or in.
+    pub(crate) dark: bool,
+    pub(crate) last_port: u16,
+    programs: VecDeque<Program>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Host>> = const { RefCell::new(None) };
+}
+
+impl HostState {
+    pub(crate) fn new(name: &str) -> Self {
+        let (name, programs) = (name.into(), VecDeque::new());
+        Self { name, life: 0, down: false, dark: false, last_port: 49_151, programs }
+    }
+
+    pub(crate) fn has_programs(&self) -> bool {
+        !self.programs.is_empty()
+    }
+}
+
+impl Host {
+    pub(crate) fn new(world: &Arc<World>, id: HostId) -> Self {
+        let life = world.lock().hosts[id].life;
+        Self { world: world.clone(), id, life }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        self.world.lock().hosts[self.id].name.clone()
+    }
+
+    /// Starts a program, now and whenever the host is [restarted](crate::Sim::restart).
+    ///
+    /// ```
+    /// # use aiomas_sim::{Sim, agent};
+    /// # struct Meter;
+    /// # #[agent] impl Meter {}
+    /// # let sim = Sim::new(1);
+    /// sim.host("bob").start(|host| async move {
+    ///     let container = host.container().bind("tcp://bob:5555").await?;
+    ///     container.spawn(Meter)?;
+    ///     std::future::pending().await
+    /// });
+    /// ```
+    pub fn start<F>(&self, program: impl Fn(Self) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let program: Program = Arc::new(move |host| {
+            let name = host.name();
+            let program = program(host);
+            Box::pin(async move {
+                if let Err(error) = program.await {
+                    panic!("the program of {name} has ended with: {error}");
+                }
+            })
+        });
+        self.world.lock().hosts[self.id].programs.push_back(program.clone());
+        self.spawn(program(self.clone()));
+    }
+
+    /// Waits, in the simulation's time.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait.
+    pub async fn sleep(&self, time: Duration) {
+        let mut timer = self.timer();
+        if let Some(at) = self.now().checked_add(time) {
+            timer.set(at);
+        }
+        poll_fn(|cx| timer.poll(cx)).await;
+    }
+
+    /// A builder of containers on this host.
+    pub fn container(&self) -> driver::container::Builder<Self> {
+        driver::container::builder(self.clone())
+    }
+
+    /// A builder of RPC clients and servers on this host.
+    pub fn rpc(&self) -> driver::rpc::Builder<Self> {
+        driver::rpc::builder(self.clone())
+    }
+
+    /// A builder of channels on this host.
+    pub fn channel(&self) -> driver::channel::Builder<Self> {
+        driver::channel::builder(self.clone())
+    }
+
+    /// Lets `f` run with this host as the current one.
+    pub(crate) fn enter<T>(self, f: impl FnOnce() -> T) -> T {
+        struct Leave(Option<Host>);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                CURRENT.set(self.0.take());
+            }
+        }
+        let _leave = Leave(CURRENT.replace(Some(self)));
+        f()
+    }
+
+    /// Ends all programs and tasks at once. What they have sent still arrives, unless it `loses_power`: then others hear
+    /// nothing of it until it is back.
+    pub(crate) fn stop(&self, loses_power: bool) {
+        let tasks = {
+            let mut state = self.world.lock();
+            state.note(crate::trace::Step::Stop, self.id as u64, loses_power.into());
+            let host = &mut state.hosts[self.id];
+            host.life += 1;
+            host.down = true;
+            host.dark = loses_power;
+            state.tasks.remove_of(self.id)
+        };
+        drop(tasks);
+    }
+
+    /// Starts all programs anew.
+    pub(crate) fn restart(&self) {
+        let programs = self.world.change(|state, wakers| {
+            let host = &mut state.hosts[self.id];
+            if !host.down {
+                return VecDeque::new();
+            }
+            (host.down, host.dark) = (false, false);
+            let programs = host.programs.clone();
+            state.deliver_all(wakers);
+            programs
+        });
+        let host = Self::new(&self.world, self.id);
+        for program in programs {
+            host.spawn(program(host.clone()));
+        }
+    }
+
+    /// Whether what this handle is of has ended.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let state = self.world.lock();
+        let host = &state.hosts[self.id];
+        if host.life == self.life {
+            return Ok(());
+        }
+        let message = format!("{} has been stopped", host.name);
+        Err(io::Error::new(ErrorKind::NetworkDown, message))
+    }
+}
+
+impl Default for Host {
+    /// The host whose program or task is being run.
+    ///
+    /// # Panics
+    /// None is: there is no simulation, or it is called from outside of one.
+    fn default() -> Self {
+        let current = CURRENT.with_borrow(Clone::clone);
+        current.expect(
+            "this has to be called from within a simulation: from `Sim::block_on` or a program",
+        )
+    }
+}
+
+impl Runtime for Host {
+    type Stream = Stream;
+    type Listener = Acceptor;
+    type Timer = Alarm;
+
+    fn now(&self) -> Instant {
+        self.world.lock().now
+    }
+
+    /// The simulation begins at the start of 2000.
+    fn since_epoch(&self) -> Duration {
+        Duration::from_secs(946_684_800) + self.world.lock().elapsed()
+    }
+
+    fn seed(&self) -> u64 {
+        self.world.lock().chance.seed()
+    }
+
+    fn local(&self) -> LocalNames {
+        self.world.lock().local.clone()
+    }
+
+    fn timer(&self) -> Alarm {
+        Alarm::new(self.world.clone())
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task: BoxFuture = Box::pin(task);
+        // What is spawned on a host that has been stopped is dropped, without the lock.
+        let _task = {
+            let mut state = self.world.lock();
+            if state.hosts[self.id].life == self.life {
+                state.tasks.insert(self.id, Some(task));
+                None
+            } else {
+                Some(task)
+            }
+        };
+    }
+
+    fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
+        net::dial(self.clone(), to)
+    }
+
+    fn listen(&self, on: Address) -> impl Future<Output = io::Result<Acceptor>> + Send + 'static {
+        let listener = net::listen(self, &on);
+        async move { listener }
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Host").field(&self.name()).finish()
+    }
+}

@@ -1,0 +1,82 @@
+//! [aiomas](https://aiomas.readthedocs.io) in a simulation: your own, unmodified agents in one thread, on a network
+//! whose faults come from a seed, in a time that takes none.
+//!
+//! A meter and somebody who reads it, over a network that breaks:
+//!
+//! ```
+//! use std::time::Duration;
+//! use aiomas_sim::{Link, Sim, agent};
+//!
+//! struct Meter;
+//!
+//! #[agent]
+//! impl Meter {
+//!     #[expose]
+//!     fn read(&self) -> f64 {
+//!         230.0
+//!     }
+//! }
+//!
+//! let sim = Sim::builder().seed(42).link(Link::rough()).build();
+//! sim.host("house").start(|host| async move {
+//!     let container = host.container().bind("tcp://house:5555").await?;
+//!     container.spawn(Meter)?;
+//!     std::future::pending().await
+//! });
+//! let (volts, attempts) = sim.block_on(async {
+//!     let grid = sim.host("grid");
+//!     let container = grid.container().bind("tcp://grid:5555").await.unwrap();
+//!     let mut attempts = 0;
+//!     loop {
+//!         attempts += 1;
+//!         // A line that breaks is an error, and so is an agent that is not there yet.
+//!         match container.connect::<MeterProxy>("tcp://house:5555/0").await {
+//!             Ok(meter) => match meter.read().await {
+//!                 Ok(volts) => return (volts, attempts),
+//!                 Err(error) => println!("{error}"),
+//!             },
+//!             Err(error) => println!("{error}"),
+//!         }
+//!         grid.sleep(Duration::from_secs(1)).await;
+//!     }
+//! });
+//! println!("{volts} V at attempt {attempts}, after {:?}; {}", sim.elapsed(), sim.faults());
+//! ```
+//!
+//! The same seed gives the same run, which [`Sim::trace`] shows; [`seeds`] runs a test for many, and tells how to
+//! repeat the one that fails. For that, programs must not know of another time or randomness than the simulation's:
+//! [`Clock`] instead of `std::time`, no threads, no order of a `HashMap`.
+//!
+//! What is random, and at which times, is said by a [`SimBuilder`] and its [`Link`]s.
+
+#![forbid(unsafe_code)]
+
+mod builder;
+mod chance;
+mod chaos;
+mod delay;
+mod fault;
+mod host;
+mod link;
+mod net;
+mod seeds;
+mod sim;
+mod tasks;
+mod timer;
+mod trace;
+mod waiting;
+mod world;
+
+pub use aiomas_core::driver::Runtime;
+pub use builder::SimBuilder;
+pub use delay::Delay;
+pub use fault::{Counts, Fault, UnknownFault};
+pub use host::{Host, Outcome};
+pub use link::Link;
+pub use net::{Acceptor, Stream};
+pub use seeds::{Seeds, seeds};
+pub use sim::{Sim, UnknownHost};
+pub use timer::Alarm;
+pub use waiting::Waiting;
+
+aiomas_core::adapter!(Host);

@@ -1,0 +1,119 @@
+//! What a network does to the bytes on it.
+
+use crate::delay::Delay;
+
+/// How bytes get from one host to another: at once and whole, unless told otherwise.
+///
+/// ```
+/// use std::time::Duration;
+/// use aiomas_sim::{Delay, Link};
+///
+/// let modem = Link::new()
+///     .latency(Delay::exponential(Duration::from_millis(80)))
+///     .bandwidth(7_000)
+///     .split(0.5)
+///     .reset(0.001);
+/// ```
+///
+/// Probabilities are between 0 and 1; what is below is never, what is above always.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a simulation or a pair of hosts has to be told of it"]
+pub struct Link {
+    pub(crate) latency: Delay,
+    pub(crate) bandwidth: Option<u64>,
+    pub(crate) buffer: usize,
+    pub(crate) split: f64,
+    pub(crate) stall: f64,
+    pub(crate) stall_time: Delay,
+    pub(crate) reset: f64,
+    pub(crate) refuse: f64,
+}
+
+impl Link {
+    /// A link without faults or delays.
+    pub const fn new() -> Self {
+        Self {
+            latency: Delay::ZERO,
+            bandwidth: None,
+            buffer: 256 * 1024,
+            split: 0.0,
+            stall: 0.0,
+            stall_time: Delay::ZERO,
+            reset: 0.0,
+            refuse: 0.0,
+        }
+    }
+
+    /// A link that does all that links do at times, and that shows in a few calls: delays of up to 20 ms, 1 MB/s,
+    /// small pieces, small buffers, stalls of seconds, resets and refused dials.
+    pub fn rough() -> Self {
+        use std::time::Duration;
+        Self::new()
+            .latency(Duration::ZERO..Duration::from_millis(20))
+            .bandwidth(1_000_000)
+            .buffer(4096)
+            .split(0.3)
+            .stall(0.02, Delay::exponential(Duration::from_secs(1)))
+            .reset(0.003)
+            .refuse(0.05)
+    }
+
+    /// How long bytes travel in one direction. They never overtake each other.
+    pub fn latency(mut self, latency: impl Into<Delay>) -> Self {
+        self.latency = latency.into();
+        self
+    }
+
+    /// How many bytes each stream gets onto the link in a second.
+    ///
+    /// # Panics
+    /// It is 0.
+    pub const fn bandwidth(mut self, bytes_per_second: u64) -> Self {
+        assert!(bytes_per_second > 0, "some bytes have to move, or there is no link");
+        self.bandwidth = Some(bytes_per_second);
+        self
+    }
+
+    /// How many bytes of a stream may be on their way, or wait to be read, before its writer has to wait: 256
+    /// KiB unless told otherwise.
+    ///
+    /// # Panics
+    /// It is 0.
+    pub const fn buffer(mut self, bytes: usize) -> Self {
+        assert!(bytes > 0, "some bytes have to move, or there is no link");
+        self.buffer = bytes;
+        self
+    }
+
+    /// How probable it is that a read or a write moves only some of the bytes that it could.
+    pub const fn split(mut self, probability: f64) -> Self {
+        self.split = probability;
+        self
+    }
+
+    /// How probable it is that what was written in one go is held up, together with all that follows, and
+    /// for how long.
+    pub fn stall(mut self, probability: f64, time: impl Into<Delay>) -> Self {
+        self.stall = probability;
+        self.stall_time = time.into();
+        self
+    }
+
+    /// How probable it is that a stream breaks in the middle of what was written in one go.
+    pub const fn reset(mut self, probability: f64) -> Self {
+        self.reset = probability;
+        self
+    }
+
+    /// How probable it is that a dial is refused.
+    pub const fn refuse(mut self, probability: f64) -> Self {
+        self.refuse = probability;
+        self
+    }
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self::new()
+    }
+}

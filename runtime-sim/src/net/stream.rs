@@ -1,0 +1,97 @@
+//! Ends of streams.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use aiomas_core::driver::{Transport, waits};
+use bytes::BytesMut;
+
+use super::WayId;
+use crate::world::World;
+
+/// One end of a stream between two hosts.
+pub struct Stream {
+    world: Arc<World>,
+    /// Where it writes to.
+    way: WayId,
+}
+
+impl Stream {
+    pub(super) const fn new(world: Arc<World>, way: WayId) -> Self {
+        Self { world, way }
+    }
+
+    fn peer_name(&self) -> Option<Arc<str>> {
+        let net = &mut self.world.lock().net;
+        net.connections.get(self.way).map(|connection| connection.peers[self.way.from].clone())
+    }
+
+    #[cold]
+    fn waits(&self, to: &str) {
+        waits::note(|| format!("to {to} {}", self.peer_name().as_deref().unwrap_or("nobody")));
+    }
+}
+
+impl Transport for Stream {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let received = self.world.change(|state, wakers| {
+            let way = self.way.back();
+            let received = state.receive(way, input, wakers);
+            if received.is_none() {
+                state.wait_to_read(way, cx.waker());
+            }
+            received
+        });
+        match received {
+            Some(received) => Poll::Ready(received.map_err(Into::into)),
+            None => {
+                self.waits("read from");
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        output: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let sent = self.world.change(|state, wakers| {
+            let sent = state.send(self.way, output, wakers);
+            if sent.is_none() {
+                state.wait_to_write(self.way, cx.waker());
+            }
+            sent
+        });
+        match sent {
+            Some(sent) => Poll::Ready(sent.map_err(Into::into)),
+            None => {
+                self.waits("write to");
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.world.change(|state, wakers| state.end(self.way, wakers));
+        Poll::Ready(Ok(()))
+    }
+
+    fn peer(&self) -> Option<String> {
+        self.peer_name().map(|name| name.to_string())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.world.change(|state, wakers| state.desert(self.way, wakers));
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stream").field(&self.peer_name()).finish()
+    }
+}

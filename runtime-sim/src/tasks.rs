@@ -1,0 +1,178 @@
+//! Tasks, and which of them can go on.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+
+use slab::Slab;
+
+use crate::host::HostId;
+use crate::world::World;
+
+pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The future that [`Sim::block_on`](crate::Sim::block_on) runs, which is no task of a host.
+pub(crate) const MAIN: usize = 0;
+
+/// All tasks.
+pub(crate) struct Tasks {
+    tasks: Slab<Task>,
+    ready: VecDeque<usize>,
+    /// Counts polls and new tasks.
+    turns: u64,
+    world: Weak<World>,
+}
+
+struct Task {
+    host: HostId,
+    /// Not there while it is polled.
+    future: Option<BoxFuture>,
+    queued: bool,
+    /// Which poll was the last one: only its waker wakes the task.
+    turn: u64,
+    waker: Option<Arc<TaskWaker>>,
+}
+
+struct TaskWaker {
+    world: Weak<World>,
+    task: usize,
+    turn: AtomicU64,
+}
+
+/// A poll of a task.
+pub(crate) struct Turn {
+    pub(crate) task: usize,
+    pub(crate) host: HostId,
+    pub(crate) future: Option<BoxFuture>,
+    pub(crate) waker: Waker,
+    shared: Arc<TaskWaker>,
+    turn: u64,
+}
+
+impl Tasks {
+    pub(crate) fn new(world: Weak<World>) -> Self {
+        Self { tasks: Slab::new(), ready: VecDeque::new(), turns: 0, world }
+    }
+
+    /// Starts a task, which can go on at once.
+    pub(crate) fn insert(&mut self, host: HostId, future: Option<BoxFuture>) -> usize {
+        self.turns += 1;
+        let task = Task { host, future, queued: true, turn: self.turns, waker: None };
+        let id = self.tasks.insert(task);
+        self.ready.push_back(id);
+        id
+    }
+
+    pub(crate) fn queue(&mut self, id: usize) {
+        if let Some(task) = self.tasks.get_mut(id)
+            && !std::mem::replace(&mut task.queued, true)
+        {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// How many there are, beside the main one.
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.len() - 1
+    }
+
+    /// One of them, by chance.
+    pub(crate) fn any(&self, below: impl FnOnce(usize) -> usize) -> Option<usize> {
+        self.tasks.iter().nth(below(self.tasks.len())).map(|(id, _)| id)
+    }
+
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Takes one of those out that can go on: the first one, or any.
+    pub(crate) fn begin(&mut self, nth: Option<usize>) -> Option<Turn> {
+        let id = match nth {
+            Some(nth) => self.ready.swap_remove_back(nth),
+            None => self.ready.pop_front(),
+        };
+        self.begin_this(id?)
+    }
+
+    /// Takes a task out, unless it has ended or is being polled.
+    pub(crate) fn begin_this(&mut self, id: usize) -> Option<Turn> {
+        let task = self.tasks.get_mut(id)?;
+        task.queued = false;
+        if id != MAIN && task.future.is_none() {
+            return None;
+        }
+        self.turns += 1;
+        task.turn = self.turns;
+        // A waker that somebody has kept is not used again: it is of an earlier poll.
+        let shared = match task.waker.take() {
+            Some(waker) if Arc::strong_count(&waker) == 1 => {
+                waker.turn.store(self.turns, Ordering::Relaxed);
+                waker
+            }
+            _ => {
+                let (world, turn) = (self.world.clone(), AtomicU64::new(self.turns));
+                Arc::new(TaskWaker { world, task: id, turn })
+            }
+        };
+        let waker = shared.clone().into();
+        let (host, future) = (task.host, task.future.take());
+        Some(Turn { task: id, host, future, waker, shared, turn: self.turns })
+    }
+
+    /// Puts a task back that goes on. What is returned is to be dropped without the lock.
+    pub(crate) fn end(&mut self, turn: Turn, ended: bool) -> Option<Turn> {
+        let task = self.tasks.get_mut(turn.task).filter(|task| task.turn == turn.turn);
+        match task {
+            // It was ended by somebody else.
+            None => Some(turn),
+            Some(_) if ended && turn.task != MAIN => {
+                self.tasks.remove(turn.task);
+                Some(turn)
+            }
+            Some(task) => {
+                task.future = turn.future;
+                drop(turn.waker);
+                task.waker = Some(turn.shared);
+                None
+            }
+        }
+    }
+
+    /// Takes all tasks of a host out. They are to be dropped without the lock.
+    pub(crate) fn remove_of(&mut self, host: HostId) -> Vec<BoxFuture> {
+        self.remove_all(|task| task.host == host)
+    }
+
+    /// Takes all tasks out but the main one.
+    pub(crate) fn clear(&mut self) -> Vec<BoxFuture> {
+        self.remove_all(|_| true)
+    }
+
+    fn remove_all(&mut self, which: impl Fn(&Task) -> bool) -> Vec<BoxFuture> {
+        let ids = self.tasks.iter().filter(|(id, task)| *id != MAIN && which(task));
+        let ids: Vec<usize> = ids.map(|(id, _)| id).collect();
+        ids.into_iter().filter_map(|id| self.tasks.remove(id).future).collect()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<usize> {
+        self.tasks.iter().map(|(id, _)| id).collect()
+    }
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let Some(world) = self.world.upgrade() else { return };
+        let turn = self.turn.load(Ordering::Relaxed);
+        let tasks = &mut world.lock().tasks;
+        if tasks.tasks.get(self.task).is_some_and(|task| task.turn == turn) {
+            tasks.queue(self.task);
+        }
+    }
+}
