@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config, Limits};
+use super::config::Config;
+use super::limits::Limits;
 use crate::wire::codec::{Cursor, Item};
 use crate::wire::{Codec, Payload, Types};
 

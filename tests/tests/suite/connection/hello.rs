@@ -151,12 +151,12 @@ fn a_limit_that_no_failure_would_fit_is_not_believed() {
 #[test]
 fn never_answered() {
     let mut config = hello(Codec::Json, &[Codec::MsgPack]);
-    config.handshake = 3 * SECOND;
+    config.limits.handshake = 3 * SECOND;
     let mut pair = Pair::new(config, json_config());
     pair.listener.link.stalled = true;
     let call = pair.call(Side::Dialler, 1, CallOptions::default()).unwrap();
     pair.run_for(4 * SECOND);
-    let reason = CloseReason::TimedOut(TimeoutReason::Handshake);
+    let reason = CloseReason::TimedOut(TimeoutReason::Handshake { after: 3 * SECOND });
     assert_eq!(pair.dialler.closed(), Some(&reason));
     assert_eq!(pair.dialler.failure(call), &CallError::Lost(reason));
     assert_eq!(opened(&pair.dialler.events), None);
