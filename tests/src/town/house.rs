@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aiomas_core::Error;
-use aiomas_core::agent::{Address, AgentUrl, Patience};
+use aiomas_core::agent::{Address, AgentUrl, ConnectError, Patience};
 use aiomas_core::driver::{self, AgentRef, Call, Container, Runtime, Timer};
 use aiomas_core::wire::Codec;
 
@@ -40,6 +40,8 @@ pub struct Plan {
     pub callers: usize,
     /// How many times each of these makes some calls at once.
     pub rounds: usize,
+    /// How many calls may be in flight on a connection.
+    pub max_calls: usize,
     /// Whether attempts to connect may fail.
     pub lossy: bool,
 }
@@ -126,7 +128,10 @@ impl<R: Runtime> House<R> {
         address: Address,
     ) -> Result<Self, Error> {
         let codec = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc][number % 3];
-        let container = driver::container::builder(runtime.clone()).codec(codec);
+        let max_calls = town.0.plan.max_calls;
+        let container = driver::container::builder(runtime.clone())
+            .codec(codec)
+            .config(|config| config.limits.max_calls_out = max_calls);
         let container = container.bind(address).await?;
         let clerk =
             || container.spawn(Clerk::new(town.ledger().clone(), container.clock().clone()));
@@ -237,6 +242,8 @@ impl<R: Runtime> Caller<R> {
         let url = AgentUrl::new(address, aid.to_string());
         match self.container.connect(url).patience(patience).await {
             Ok(clerk) => Some(clerk),
+            // It may have to wait for room behind calls that take their time.
+            Err(Error::Connect(ConnectError::TimedOut { .. })) => None,
             Err(Error::Connect(_)) if plan.lossy => None,
             Err(error) => panic!("a clerk cannot be found: {error}"),
         }

@@ -31,24 +31,35 @@ const LONG: Duration = Duration::from_secs(600);
 #[must_use]
 pub fn simulate(builder: SimBuilder) -> Run {
     let mut random = fastrand::Rng::with_seed(builder.seed());
-    let plan = Plan {
+    let mut plan = Plan {
         houses: random.usize(2..5),
         clerks: random.usize(1..4),
         callers: random.usize(1..4),
         rounds: random.usize(2..8),
-        lossy: true,
+        max_calls: [1, 4, 1000][random.usize(..3)],
+        lossy: random.u8(..4) > 0,
     };
-    let mut builder = builder.spurious_wakes(0.02).link(link(&mut random));
-    if random.bool() {
+    let crashes = plan.lossy && random.bool();
+    if crashes {
+        // Whoever waits for a host without power has to have room for another call, or never learns of it.
+        plan.max_calls = 1000;
+    }
+    let mut link = link(&mut random);
+    if plan.lossy {
+        let reset = [0.0, 0.001, 0.01][random.usize(..3)];
+        link = link.reset(reset).refuse([0.0, 0.2][random.usize(..2)]);
+    }
+    let mut builder = builder.spurious_wakes(0.02).link(link);
+    if plan.lossy && random.bool() {
         let every = Delay::exponential(Duration::from_secs(2));
         builder = builder.partitions(every, Duration::ZERO..Duration::from_secs(5));
     }
-    if random.bool() {
+    if crashes {
         let every = Delay::exponential(Duration::from_secs(3));
         builder = builder.crashes(every, Duration::ZERO..Duration::from_secs(5));
     }
     let sim = builder.build();
-    let town = Town::new(plan.clone(), Ledger::new(true, true));
+    let town = Town::new(plan.clone(), Ledger::new(plan.lossy, true));
     for number in 0..plan.houses {
         let town = town.clone();
         let name = format!("house{number}");
@@ -87,6 +98,5 @@ fn link(random: &mut fastrand::Rng) -> Link {
         1 => Link::rough(),
         _ => Link::new().latency(Delay::exponential(Duration::from_millis(30))).bandwidth(20_000),
     };
-    let link = link.buffer(1 << random.u32(5..16)).split(random.f64() * 0.5);
-    link.reset([0.0, 0.001, 0.01][random.usize(..3)]).refuse([0.0, 0.2][random.usize(..2)])
+    link.buffer(1 << random.u32(5..16)).split(random.f64() * 0.5).reset(0.0).refuse(0.0)
 }
