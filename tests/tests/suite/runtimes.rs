@@ -1,8 +1,10 @@
 //! The suite that is the same on every runtime.
 
 use std::future::Future;
+use std::time::Duration;
 
 use aiomas_async_std::AsyncStd;
+use aiomas_sim::{Host, Link, Sim};
 use aiomas_smol::Smol;
 use aiomas_tests::runtimes::on_tokio;
 use aiomas_tests::{for_each_case, for_each_socket_case, runtime_suite};
@@ -63,4 +65,32 @@ mod async_std {
 
     for_each_case!(tests(run));
     for_each_socket_case!(tests(run));
+}
+
+/// The order of everything is random here.
+mod sim {
+    use super::*;
+
+    fn run<F: Future<Output = ()>>(case: impl Fn(Host) -> F) {
+        for seed in 0..3 {
+            let sim = Sim::new(seed);
+            sim.block_on(case(sim.host("main")));
+        }
+    }
+
+    for_each_case!(tests(run));
+}
+
+/// Here bytes take time as well, come in pieces and wait for room, but none is lost.
+mod sim_slow {
+    use super::*;
+
+    fn run<F: Future<Output = ()>>(case: impl Fn(Host) -> F) {
+        let link = Link::new().latency(Duration::ZERO..Duration::from_millis(3)).split(0.3);
+        let link = link.buffer(30_000).stall(0.01, Duration::ZERO..Duration::from_millis(100));
+        let sim = Sim::builder(1).link(link).spurious_wakes(0.05).build();
+        sim.block_on(case(sim.host("main")));
+    }
+
+    for_each_case!(tests(run));
 }
