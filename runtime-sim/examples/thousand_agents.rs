@@ -28,7 +28,7 @@ fn main() -> Result<(), Error> {
         ("1 ms", Link::new().latency(Duration::from_millis(1))),
         ("1 ms on average", Link::new().latency(Delay::exponential(Duration::from_millis(1)))),
     ] {
-        let sim = Sim::builder().seed(1).link(link).build();
+        let sim = Sim::builder(1).link(link).build();
         let answers = Arc::<AtomicUsize>::default();
         let _containers = sim.block_on(town(&sim, &answers))?;
         let begin = Instant::now();

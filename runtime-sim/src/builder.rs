@@ -40,9 +40,9 @@ impl SimBuilder {
     }
 
     /// What everything random derives from.
-    pub const fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// How it is between all hosts that nothing else is said of, and from each host to itself.

@@ -17,7 +17,7 @@
 //!     }
 //! }
 //!
-//! let sim = Sim::builder().seed(42).link(Link::rough()).build();
+//! let sim = Sim::builder(42).link(Link::rough()).build();
 //! sim.host("house").start(|host| async move {
 //!     let container = host.container().bind("tcp://house:5555").await?;
 //!     container.spawn(Meter)?;

@@ -157,11 +157,13 @@ fn report(test: &impl Fn(SimBuilder), failure: &Failure, mut without: Vec<Fault>
     let takes: &dyn Display = if left.is_empty() { &"no faults at all" } else { &List(&left) };
     without.sort();
     let thread = thread::current();
-    let name = thread.name().filter(|name| *name != "main").unwrap_or("");
+    // Tests run in threads of their names.
+    let name = thread.name().filter(|name| *name != "main");
+    let command = name.map_or("...".to_owned(), |name| format!("cargo test {name}"));
     let off =
         if without.is_empty() { String::new() } else { format!(" {WITHOUT}={}", List(&without)) };
     panic!(
         "seed {seed} fails: {message}{differs}\n\
-         It takes: {takes}. To repeat it:\n    {SEED}={seed}{off} cargo test {name}"
+         It takes: {takes}. To repeat it:\n    {SEED}={seed}{off} {command}"
     );
 }

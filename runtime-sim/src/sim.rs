@@ -66,9 +66,9 @@ impl Sim {
         SimBuilder::new(seed).build()
     }
 
-    /// A builder of simulations, for all faults that there are. Its seed is 0 unless told otherwise.
-    pub fn builder() -> SimBuilder {
-        SimBuilder::new(0)
+    /// A builder of simulations, for all faults that there are.
+    pub fn builder(seed: u64) -> SimBuilder {
+        SimBuilder::new(seed)
     }
 
     pub(crate) fn new_in(world: Arc<World>, seed: u64, limits: Limits) -> Self {

@@ -18,6 +18,7 @@ pub mod runtime_suite;
 pub mod runtimes;
 pub mod script;
 pub mod tokio_calls;
+pub mod town;
 pub mod transcript;
 pub mod types;
 pub mod world;

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -47,6 +48,12 @@ enum Other {
     Waits {
         link: Arc<Link>,
         unsent: Unsent,
+    },
+    /// It has waited for room, which was part of its time.
+    Waited {
+        link: Arc<Link>,
+        key: SlotKey,
+        timeout: Duration,
     },
     Local(LocalCall),
     Failed(Error),
@@ -97,6 +104,7 @@ impl<T> Call<T> {
             State::Sent { link, .. } => format!("for the answer of {}", peer(link)),
             State::Other(other) => match &**other {
                 Other::Waits { link, .. } => format!("for room to call {}", peer(link)),
+                Other::Waited { link, .. } => format!("for the answer of {}", peer(link)),
                 Other::Local(_) => "for the answer of an agent in the same container".to_owned(),
                 Other::Failed(_) => "for nothing".to_owned(),
             },
@@ -113,11 +121,20 @@ impl<T> Call<T> {
                 State::Other(other) => match &mut **other {
                     Other::Waits { link, unsent } => match ready!(link.poll_send(cx, unsent)) {
                         Ok(key) => {
-                            self.state = State::Sent { link: link.clone(), key };
+                            let link = link.clone();
+                            match unsent.timeout() {
+                                None => self.state = State::Sent { link, key },
+                                Some(timeout) => **other = Other::Waited { link, key, timeout },
+                            }
                             continue;
                         }
                         Err(error) => Err(error),
                     },
+                    Other::Waited { link, key, timeout } => ready!(link.poll_answer(*key, cx))
+                        .map_err(|error| match error.into() {
+                            Error::TimedOut { .. } => Error::TimedOut { after: *timeout },
+                            other => other,
+                        }),
                     Other::Local(call) => ready!(call.poll(cx)),
                     Other::Failed(error) => Err(error.clone()),
                 },
@@ -146,11 +163,11 @@ impl<T> Drop for Call<T> {
     fn drop(&mut self) {
         match &mut self.state {
             State::Sent { link, key } => link.abandon(*key),
-            State::Other(other) => {
-                if let Other::Waits { link, unsent } = &mut **other {
-                    link.give_up_sending(unsent);
-                }
-            }
+            State::Other(other) => match &mut **other {
+                Other::Waits { link, unsent } => link.give_up_sending(unsent),
+                Other::Waited { link, key, .. } => link.abandon(*key),
+                Other::Local(_) | Other::Failed(_) => {}
+            },
             State::Ended => {}
         }
     }
@@ -162,6 +179,7 @@ impl<T> fmt::Debug for Call<T> {
             State::Sent { .. } => "Call(sent)",
             State::Other(other) => match **other {
                 Other::Waits { .. } => "Call(waits)",
+                Other::Waited { .. } => "Call(sent)",
                 Other::Local(_) => "Call(local)",
                 Other::Failed(_) => "Call(failed)",
             },

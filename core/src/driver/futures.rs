@@ -1,6 +1,7 @@
 //! Sockets of runtimes that go by the traits of `futures-io`: smol and async-std.
 
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -15,13 +16,20 @@ use crate::agent::Address;
 #[derive(Debug)]
 pub struct Stream<S> {
     socket: S,
+    shutdown: fn(&S, Shutdown) -> io::Result<()>,
     peer: Option<String>,
 }
 
 impl<S> Stream<S> {
-    /// A socket, and the address at its other end if it has one.
-    pub const fn new(socket: S, peer: Option<String>) -> Self {
-        Self { socket, peer }
+    /// A socket, its method that shuts it down, and the address at its other end if it has one.
+    ///
+    /// The traits have a way to close a socket, which does nothing in async-std.
+    pub const fn new(
+        socket: S,
+        shutdown: fn(&S, Shutdown) -> io::Result<()>,
+        peer: Option<String>,
+    ) -> Self {
+        Self { socket, shutdown, peer }
     }
 }
 
@@ -44,8 +52,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S>
         Pin::new(&mut self.socket).poll_write_vectored(cx, output)
     }
 
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_close(cx)
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready((self.shutdown)(&self.socket, Shutdown::Write))
     }
 
     fn peer(&self) -> Option<String> {
@@ -121,7 +129,12 @@ macro_rules! futures_sockets {
             // The driver gathers messages before it writes; the kernel need not wait for more.
             stream.set_nodelay(true)?;
             let peer = stream.peer_addr().ok().map(|peer| format!("tcp://{peer}"));
-            Ok(FuturesStream::new(stream, peer))
+            Ok(FuturesStream::new(stream, <$tcp>::shutdown, peer))
+        }
+
+        #[cfg(unix)]
+        fn unix(stream: $unix) -> FuturesStream<$unix> {
+            FuturesStream::new(stream, <$unix>::shutdown, None)
         }
 
         pub(crate) async fn dial(to: Address) -> io::Result<Stream> {
@@ -130,9 +143,7 @@ macro_rules! futures_sockets {
                     Ok(Socket::Tcp(tcp(<$tcp>::connect((&*host, port)).await?)?))
                 }
                 #[cfg(unix)]
-                Address::Ipc(path) => {
-                    Ok(Socket::Unix(FuturesStream::new(<$unix>::connect(&*path).await?, None)))
-                }
+                Address::Ipc(path) => Ok(Socket::Unix(unix(<$unix>::connect(&*path).await?))),
                 other => Err(Stream::unsupported(&other)),
             }
         }
@@ -158,7 +169,7 @@ macro_rules! futures_sockets {
                     let address = Address::Ipc(path);
                     Ok(Socket::Unix(FuturesAcceptor::new(address, move || {
                         let listener = listener.clone();
-                        async move { Ok(FuturesStream::new(listener.0.accept().await?.0, None)) }
+                        async move { Ok(unix(listener.0.accept().await?.0)) }
                     })))
                 }
                 other => Err(Stream::unsupported(&other)),

@@ -81,7 +81,7 @@ pub(crate) async fn dial(host: Host, to: Address) -> io::Result<Stream> {
         let there = host.world.lock().latency(from, target);
         host.sleep(there).await;
         let knocked =
-            host.world.change(|state, wakers| state.knock(from, (target, &place), wakers));
+            host.world.change(|state, wakers| state.knock(from, (target, &place), &to, wakers));
         // The stream is open now on that side, and the way back is still to come.
         let opened = match knocked {
             Ok(Knock::Opened(way)) => Ok(Stream::new(host.world.clone(), way)),
@@ -128,6 +128,7 @@ impl State {
         &mut self,
         from: HostId,
         (to, place): (HostId, &Place),
+        dialled: &Address,
         wakers: &mut Wakers,
     ) -> Result<Knock, ErrorKind> {
         self.note(Step::Dial, from as u64, to as u64);
@@ -146,13 +147,11 @@ impl State {
             return Ok(Knock::Unheard);
         }
         let port = self.free_port(from).map_err(|error| error.kind())?;
-        let peers = match place {
-            Place::Port(listens) => {
-                let names = [&self.hosts[to].name, &self.hosts[from].name];
-                [format!("tcp://{}:{listens}", names[0]), format!("tcp://{}:{port}", names[1])]
-            }
-            Place::Path(path) => [format!("ipc://[{path}]"), format!("ipc://[{path}]")],
+        let dialler = match place {
+            Place::Port(_) => format!("tcp://{}:{port}", self.hosts[from].name),
+            Place::Path(_) => dialled.to_string(),
         };
+        let peers = [dialled.to_string(), dialler];
         let way = self.net.connections.open([from, to], peers.map(Into::into));
         if let Some(backlog) = self.net.listeners.get_mut(&key) {
             backlog.streams.push_back(way.back());

@@ -1,14 +1,12 @@
 //! Agents: their order, their circles, their beginning and end.
 
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 
 use aiomas_core::driver::{self, Runtime};
 use aiomas_core::wire::RemoteError;
 use aiomas_core::{Context, Error, agent};
 
-use super::{TCP, soon};
+use super::{TCP, addresses, soon, until, yield_now};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -18,16 +16,9 @@ fn log(log: &Log, line: impl Into<String>) {
 
 /// Gives others the chance to run, some times.
 async fn dawdle(times: u32) {
-    let mut left = times;
-    poll_fn(|cx| {
-        if left == 0 {
-            return Poll::Ready(());
-        }
-        left -= 1;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+    for _ in 0..times {
+        yield_now().await;
+    }
 }
 
 struct Clerk {
@@ -192,6 +183,44 @@ pub async fn agents_call_in_circles<R: Runtime>(runtime: R) {
     assert_eq!(soon(&runtime, remote.around(a.proxy(), 100)).await, Ok(100));
 }
 
+#[derive(Clone, Default)]
+struct Link {
+    next: Arc<Mutex<Option<LinkProxy>>>,
+}
+
+#[agent]
+impl Link {
+    /// Goes on until `left` is 0.
+    #[expose]
+    async fn around(&self, left: u32) -> Result<u32, Error> {
+        if left == 0 {
+            return Ok(0);
+        }
+        let next = self.next.lock().expect("nobody panics").clone();
+        Ok(1 + next.expect("it is set").around(left - 1).await?)
+    }
+}
+
+/// Each calls the next, many times around, over connections of every kind; several calls at once.
+pub async fn a_ring_of_containers<R: Runtime>(runtime: R) {
+    let mut ring = Vec::new();
+    for address in addresses().into_iter().chain(addresses()) {
+        let container = driver::container::builder(runtime.clone()).bind(address).await;
+        let link = Link::default();
+        let agent = container.expect("bound").spawn(link.clone()).expect("room");
+        ring.push((agent, link));
+    }
+    for (index, (agent, link)) in ring.iter().enumerate() {
+        let next = ring[(index + 1) % ring.len()].0.url();
+        let next: LinkProxy = soon(&runtime, agent.connect(next)).await.expect("it is there");
+        *link.next.lock().expect("nobody panics") = Some(next);
+    }
+    let calls: Vec<_> = ring.iter().map(|(agent, _)| agent.proxy().around(100)).collect();
+    for call in calls {
+        assert_eq!(soon(&runtime, call).await, Ok(100));
+    }
+}
+
 /// Within a container, each call is within the one before.
 pub async fn deep_calls_need_no_deep_stack<R: Runtime>(runtime: R) {
     let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
@@ -239,9 +268,7 @@ pub async fn agents_start_and_stop<R: Runtime>(runtime: R) {
     soon(&runtime, mortal.proxy().live()).await.expect("it lives");
     let stillborn =
         container.spawn(Mortal { log: entries.clone(), fails: true, alive: false }).expect("room");
-    while container.agents() > 1 {
-        soon(&runtime, dawdle(1)).await;
-    }
+    until(&runtime, || container.agents() == 1).await;
     let error = soon(&runtime, stillborn.proxy().live()).await.expect_err("it is not there");
     assert_eq!(error.remote().map(RemoteError::kind), Some("LookupError"));
     soon(&runtime, container.shutdown()).await.expect("it ends");

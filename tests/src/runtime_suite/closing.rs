@@ -2,40 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use aiomas_core::agent::Refusal;
 use aiomas_core::connection::{Close, CloseReason};
 use aiomas_core::driver::{self, Runtime};
-use aiomas_core::{Error, agent, service};
+use aiomas_core::{Error, agent};
 
-use super::{Root, RootProxy, TCP, connect, poll, serve, soon, start};
-
-/// A door that is closed until it is opened, for handlers to wait at.
-#[derive(Clone, Default)]
-struct Door(Arc<std::sync::Mutex<(bool, Vec<std::task::Waker>)>>);
-
-impl Door {
-    fn open(&self) {
-        let wakers = {
-            let mut state = self.0.lock().expect("nobody panics");
-            state.0 = true;
-            std::mem::take(&mut state.1)
-        };
-        wakers.into_iter().for_each(std::task::Waker::wake);
-    }
-
-    async fn pass(&self) {
-        std::future::poll_fn(|cx| {
-            let mut state = self.0.lock().expect("nobody panics");
-            if state.0 {
-                return std::task::Poll::Ready(());
-            }
-            state.1.push(cx.waker().clone());
-            std::task::Poll::Pending
-        })
-        .await;
-    }
-}
+use super::door::{Door, Gate};
+use super::{Root, RootProxy, TCP, connect, serve, soon, start};
 
 struct Gatekeeper {
     entered: Door,
@@ -105,6 +80,23 @@ pub async fn shutdown_answers_what_was_called<R: Runtime>(runtime: R) {
     assert_eq!(spawned, Err(Error::Container(Refusal::ShutDown)));
 }
 
+/// Methods that take longer than `drain` do not keep it.
+pub async fn shutdown_waits_no_longer_than_it_should<R: Runtime>(runtime: R) {
+    let (keeper, entered, _door, finished) = Gatekeeper::new();
+    let server = driver::container::builder(runtime.clone()).drain(Duration::from_millis(20));
+    let server = server.bind(TCP).await.expect("it listens");
+    let agent = server.spawn(keeper).expect("room");
+    let client = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("it is there");
+    let call = remote.pass();
+    soon(&runtime, entered.pass()).await;
+    let begun = runtime.now();
+    soon(&runtime, server.shutdown()).await.expect("it ends");
+    assert!(runtime.now() - begun >= Duration::from_millis(20));
+    assert!(matches!(soon(&runtime, call).await, Err(Error::Lost(_))));
+    assert_eq!(finished.load(Ordering::SeqCst), 0);
+}
+
 /// Without draining, callers are told at once; the method goes on.
 pub async fn shutdown_at_once_loses_what_was_called<R: Runtime>(runtime: R) {
     let (keeper, entered, door, finished) = Gatekeeper::new();
@@ -135,105 +127,27 @@ pub async fn a_server_is_shut_down<R: Runtime>(runtime: R) {
     soon(&runtime, client.closed()).await;
 }
 
-struct Guest(Arc<AtomicUsize>);
-
-#[service]
-impl Guest {
-    #[expose]
-    fn visit(&self) {}
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-/// The last handle of a client closes its connection, whichever kind it is and in whatever order they go; and
-/// what calls have started is answered before.
-pub async fn handles_dropped_in_any_order<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
-    for order in 0..6 {
-        let dropped = Arc::<AtomicUsize>::default();
-        let client = driver::rpc::builder(runtime.clone()).service(Guest(dropped.clone()));
-        let client = client.connect(server.address()).await.expect("it connects");
-        let mut handles: Vec<Option<Box<dyn std::any::Any + Send>>> = vec![
-            Some(Box::new(client.clone())),
-            Some(Box::new(client.remote())),
-            Some(Box::new(client.remote_as::<RootProxy>())),
-        ];
-        let call = client.remote_as::<RootProxy>().add(order, 1);
-        drop(client);
-        let order = order as usize;
-        let first = order / 2;
-        let rest: Vec<_> = (0..3).filter(|other| *other != first).collect();
-        for index in [first, rest[order % 2], rest[1 - order % 2]] {
-            handles[index] = None;
-        }
-        assert_eq!(soon(&runtime, call).await, Ok(order as i64 + 1));
-        // The server's end goes, and with it the client's service.
-        while dropped.load(Ordering::SeqCst) == 0 || !server.clients().is_empty() {
-            soon(&runtime, yield_now()).await;
-        }
-    }
-    // A container goes with its last handle or agent.
-    let container =
-        driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
-    let address = container.address().clone();
-    let agent = container.spawn(Gatekeeper::new().0).expect("room");
-    drop(container);
-    let client = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
-    let _remote: GatekeeperProxy = client.connect(agent.url()).await.expect("it is there");
-    drop(agent);
+/// With draining, what its clients have called is answered first.
+pub async fn a_server_answers_what_was_called<R: Runtime>(runtime: R) {
+    let gate = Gate::default();
+    let server = driver::rpc::builder(runtime.clone()).service(gate.clone());
+    let server = server.listen(TCP).await.expect("it listens");
+    let client = connect(&runtime, &server).await.expect("it connects");
+    let call = client.remote().call("pass").send::<u32>();
+    soon(&runtime, gate.entered.pass()).await;
+    let ended = start(&runtime, server.shutdown());
+    // Once it refuses calls, the shutdown has begun.
     loop {
-        match driver::container::builder(runtime.clone()).bind(&address).await {
-            Ok(again) => break soon(&runtime, again.shutdown()).await.expect("it ends"),
-            Err(Error::Bind { .. }) => soon(&runtime, yield_now()).await,
-            Err(error) => panic!("{error}"),
+        let other = soon(&runtime, client.remote().call("nothing").send::<()>()).await;
+        if other.expect_err("a failure").remote().is_none_or(|error| error.kind() != "LookupError")
+        {
+            break;
         }
     }
-}
-
-async fn yield_now() {
-    let mut yielded = false;
-    std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return std::task::Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        std::task::Poll::Pending
-    })
-    .await;
-}
-
-/// Before it is polled, while it waits, when it is answered: its place is free, others go on.
-pub async fn a_call_dropped_at_any_point<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
-    let mut limits = aiomas_core::connection::Limits::default();
-    limits.max_calls_out = 8;
-    let client = driver::rpc::builder(runtime.clone()).limits(limits);
-    let client = client.connect(server.address()).await.expect("it connects");
-    let remote: RootProxy = client.remote_as();
-    for polls in 0..200_i64 {
-        let mut call = remote.add(polls, 1);
-        let mut answer = None;
-        for _ in 0..polls % 4 {
-            match poll(&mut call) {
-                std::task::Poll::Ready(result) => {
-                    answer = Some(result);
-                    break;
-                }
-                std::task::Poll::Pending => soon(&runtime, yield_now()).await,
-            }
-        }
-        assert!(answer.is_none_or(|answer| answer == Ok(polls + 1)));
-        drop(call);
-        assert_eq!(soon(&runtime, remote.add(polls, 2)).await, Ok(polls + 2));
-    }
-    // Whoever was answered and never looked has left nothing behind either.
-    let unread: Vec<_> = (0..8).map(|number| remote.add(number, 0)).collect();
-    drop(unread);
-    assert_eq!(soon(&runtime, remote.add(1, 1)).await, Ok(2));
+    gate.door.open();
+    assert_eq!(soon(&runtime, call).await, Ok(42));
+    soon(&runtime, ended).await;
+    soon(&runtime, client.closed()).await;
 }
 
 /// As soon as shutdown says so.

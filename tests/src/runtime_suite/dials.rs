@@ -1,16 +1,12 @@
 //! Finding those who are not there, not yet, or not any more.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use aiomas_core::agent::{Address, Backoff, ConnectError, ContainerConfig, Patience};
 use aiomas_core::driver::{self, Container, Runtime};
 use aiomas_core::{Error, agent};
 
-use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
-
-use super::{TCP, soon, start};
+use super::{TCP, ipc, local, soon, start};
 
 struct Late;
 
@@ -32,59 +28,107 @@ async fn hasty<R: Runtime>(runtime: &R) -> Container {
     builder.bind(TCP).await.expect("it listens")
 }
 
-/// An address where nobody listens, nor will while the socket lives: it has the port and does not listen.
-fn nowhere() -> (OwnedFd, Address) {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
-    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let name = getsockname(&socket).expect("it is bound");
-    let name = SocketAddrV4::try_from(name).expect("an address");
-    (socket, Address::Tcp { host: name.ip().to_string().into(), port: name.port() })
-}
-
 /// Those without patience hear so at once, others when it is over, and the last when the container ends.
 pub async fn nobody_listens<R: Runtime>(runtime: R) {
+    for address in [ipc(), local()] {
+        nobody_is_found(&runtime, &address).await;
+    }
     let container = hasty(&runtime).await;
-    let (_port, address) = nowhere();
-    let url = format!("{address}/0");
-    let once = soon(&runtime, container.connect::<LateProxy>(&url)).await;
-    let attempts = |result: Result<LateProxy, Error>| match result {
-        Err(Error::Connect(ConnectError::Unreachable { attempts, .. })) => attempts,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(attempts(once), 1);
-    let patient = container.connect::<LateProxy>(&url).within(Duration::from_millis(200));
-    assert!(attempts(soon(&runtime, patient).await) > 1);
-    let forever = container.connect::<LateProxy>(&url).patience(Patience::Forever);
-    let forever = start(&runtime, forever);
-    // It waits: its attempts go on while others come and go.
-    assert!(attempts(soon(&runtime, container.connect(&url)).await) >= 1);
-    soon(&runtime, container.shutdown()).await.expect("it ends");
-    let refused = soon(&runtime, forever).await.map(drop);
-    assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");
     for bad in ["tcp://127.0.0.1/0", "http://127.0.0.1:80/0", "tcp://127.0.0.1:80"] {
         assert!(matches!(container.connect::<LateProxy>(bad).await, Err(Error::Url(_))), "{bad}");
     }
 }
 
+/// Looks with every kind of patience.
+pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) {
+    let says = |error: &Error| {
+        let text = error.to_string();
+        assert!(text.contains(&address.to_string()) && text.contains("nobody listens"), "{text}");
+    };
+    let channel = driver::channel::builder(runtime.clone()).connect(address);
+    let error = soon(runtime, channel).await.expect_err("nobody is there");
+    assert!(matches!(error, Error::Dial { .. }), "{error:?}");
+    says(&error);
+    let client = driver::rpc::builder(runtime.clone()).connect(address);
+    let error = soon(runtime, client).await.expect_err("nobody is there");
+    assert!(matches!(error, Error::Dial { .. }), "{error:?}");
+    says(&error);
+
+    let attempts = |result: Result<LateProxy, Error>| {
+        let error = result.expect_err("nobody is there");
+        says(&error);
+        match error {
+            Error::Connect(ConnectError::Unreachable { attempts, .. }) => attempts,
+            error => panic!("{error:?}"),
+        }
+    };
+    let container = hasty(runtime).await;
+    let url = format!("{address}/0");
+    let once = container.connect(&url).patience(Patience::Once);
+    assert_eq!(attempts(soon(runtime, once).await), 1);
+    let no_time = container.connect(&url).patience(Patience::Until(Duration::ZERO));
+    let error = soon(runtime, no_time).await.map(|_: LateProxy| ()).expect_err("nobody is there");
+    assert!(matches!(error, Error::Connect(_)), "{error:?}");
+    // On a machine that is busy, a short time may pass with one attempt, or end while another is under way.
+    let mut time = Duration::from_millis(50);
+    loop {
+        let begun = runtime.now();
+        let until = container.connect::<LateProxy>(&url).patience(Patience::Until(time));
+        let found = soon(runtime, until).await;
+        assert!(runtime.now() - begun >= time, "patience was not over");
+        let under_way = matches!(found, Err(Error::Connect(ConnectError::TimedOut { .. })));
+        if !under_way && attempts(found) > 1 {
+            break;
+        }
+        time *= 2;
+        assert!(time < super::LONG, "it does not try again");
+    }
+    let forever = container.connect::<LateProxy>(&url).patience(Patience::Forever);
+    let forever = start(runtime, forever);
+    // It waits: its attempts go on while others come and go.
+    assert!(attempts(soon(runtime, container.connect(&url)).await) >= 1);
+    soon(runtime, container.shutdown()).await.expect("it ends");
+    let refused = soon(runtime, forever).await.map(drop);
+    assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");
+}
+
 /// Whoever has patience finds it.
 pub async fn a_listener_starts_late<R: Runtime>(runtime: R) {
-    let container = hasty(&runtime).await;
-    let (port, address) = nowhere();
-    let url = format!("{address}/0");
-    let search = container.connect::<LateProxy>(&url).patience(Patience::Forever);
-    let search = start(&runtime, search);
-    // At least one attempt has failed by then.
-    soon(&runtime, container.connect::<LateProxy>(&url)).await.expect_err("nobody is there");
-    drop(port);
-    let late = driver::container::builder(runtime.clone()).bind(&address).await;
-    let late = late.expect("the address is still free");
-    // The agent may come after the container is asked for it: then the answer is no.
-    late.spawn(Late).expect("room");
-    match soon(&runtime, search).await {
-        Ok(remote) => assert_eq!(soon(&runtime, remote.here()).await, Ok(true)),
-        Err(error) => assert!(matches!(error, Error::Connect(ConnectError::NoSuchAgent { .. }))),
+    for address in [ipc(), local()] {
+        for patience in PATIENT {
+            found_late(&runtime, &address, patience, || ()).await;
+        }
     }
-    soon(&runtime, late.shutdown()).await.expect("it ends");
+}
+
+/// Those who wait long enough.
+pub(super) const PATIENT: [Patience; 2] = [Patience::Forever, Patience::Until(super::LONG)];
+
+/// Looks before there is a listener; `make_way` lets there be one.
+pub(super) async fn found_late<R: Runtime>(
+    runtime: &R,
+    address: &Address,
+    patience: Patience,
+    make_way: impl FnOnce(),
+) {
+    let container = hasty(runtime).await;
+    let url = format!("{address}/0");
+    let search = || container.connect::<LateProxy>(&url).patience(patience);
+    let begun = start(runtime, search());
+    // At least one attempt has failed by then.
+    soon(runtime, container.connect::<LateProxy>(&url)).await.expect_err("nobody is there");
+    make_way();
+    let late = driver::container::builder(runtime.clone()).bind(address).await;
+    let late = late.expect("the address is still free");
+    late.spawn(Late).expect("room");
+    let remote = match soon(runtime, begun).await {
+        // The container was asked before the agent was there.
+        Err(Error::Connect(ConnectError::NoSuchAgent { .. })) => soon(runtime, search()).await,
+        found => found,
+    };
+    let remote = remote.expect("it is there");
+    assert_eq!(soon(runtime, remote.here()).await, Ok(true));
+    soon(runtime, late.shutdown()).await.expect("it ends");
 }
 
 /// After a connection was lost, the next search opens another one.

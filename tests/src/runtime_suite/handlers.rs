@@ -1,9 +1,10 @@
 //! Handlers that fail in ways of their own.
 
 use aiomas_core::driver::{self, Runtime};
-use aiomas_core::{Error, wire::RemoteError};
+use aiomas_core::wire::RemoteError;
+use aiomas_core::{Error, agent};
 
-use super::{RootProxy, TCP, connect, serve, soon};
+use super::{RootProxy, TCP, connect, serve, soon, yield_now};
 
 /// That is the failure of the call; its connection and other calls go on.
 pub async fn a_handler_panics<R: Runtime>(runtime: R) {
@@ -19,6 +20,51 @@ pub async fn a_handler_panics<R: Runtime>(runtime: R) {
         assert_eq!(soon(&runtime, remote.add(1, 1)).await, Ok(2));
     }
     drop(other);
+}
+
+#[derive(Default)]
+struct Clumsy {
+    times: u32,
+}
+
+#[agent]
+impl Clumsy {
+    #[expose]
+    fn stumble(&mut self) -> u32 {
+        self.times += 1;
+        panic!("on purpose, {}", self.times);
+    }
+
+    #[expose]
+    async fn stumble_later(&mut self) -> u32 {
+        self.times += 1;
+        yield_now().await;
+        panic!("on purpose, {}", self.times);
+    }
+
+    #[expose]
+    fn times(&self) -> u32 {
+        self.times
+    }
+}
+
+/// It lives on, as it is then, for those over a connection and those in its container.
+pub async fn an_agent_panics<R: Runtime>(runtime: R) {
+    let home = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let agent = home.spawn(Clumsy::default()).expect("room");
+    let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let remote: ClumsyProxy = soon(&runtime, other.connect(agent.url())).await.expect("there");
+    let mut times = 0;
+    for proxy in [remote, agent.proxy()] {
+        for call in [proxy.stumble(), proxy.stumble_later()] {
+            let error = soon(&runtime, call).await.expect_err("a failure");
+            times += 1;
+            let error = error.remote().expect("the agent's");
+            let text = format!("on purpose, {times}");
+            assert_eq!((error.kind(), error.message()), ("Panic", text.as_str()));
+        }
+        assert_eq!(soon(&runtime, proxy.times()).await, Ok(times));
+    }
 }
 
 /// Whoever asked hears so.

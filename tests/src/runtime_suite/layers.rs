@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use aiomas_core::agent::Address;
 use aiomas_core::driver::{self, Runtime};
 use aiomas_core::wire::{Codec, RemoteError};
 use aiomas_core::{Context, Error, agent, service};
@@ -10,9 +11,14 @@ use super::{Root, RootProxy, TCP, addresses, oneshot, soon, start};
 
 const CODECS: [Codec; 3] = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc];
 
+/// Each codec with an address of each kind.
+fn ways() -> impl Iterator<Item = (Address, Codec)> {
+    CODECS.into_iter().flat_map(|codec| addresses().map(|address| (address, codec)))
+}
+
 /// Requests in both directions, with and without success.
 pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
-    for (address, codec) in addresses().into_iter().zip(CODECS) {
+    for (address, codec) in ways() {
         let listening = driver::channel::builder(runtime.clone()).listen(address).await;
         let mut listener = listening.expect("it listens");
         let address = listener.address().clone();
@@ -44,7 +50,7 @@ pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
 
 /// Typed and dynamic calls.
 pub async fn rpc_over_every_transport<R: Runtime>(runtime: R) {
-    for (address, codec) in addresses().into_iter().zip(CODECS) {
+    for (address, codec) in ways() {
         let server = driver::rpc::builder(runtime.clone()).service(Root).listen(address).await;
         let server = server.expect("it listens");
         let client = driver::rpc::builder(runtime.clone()).codec(codec);
@@ -85,7 +91,7 @@ impl Echo {
 
 /// Agents in two containers and in one.
 pub async fn agents_over_every_transport<R: Runtime>(runtime: R) {
-    for ((one, other), codec) in addresses().into_iter().zip(addresses()).zip(CODECS) {
+    for ((one, codec), (other, _)) in ways().zip(ways()) {
         let builder = driver::container::builder(runtime.clone()).codec(codec);
         let one = builder.clone().bind(one).await.expect("it listens");
         let other = builder.bind(other).await.expect("it listens");

@@ -1,54 +1,90 @@
 //! Much at once.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aiomas_core::agent::Address;
 use aiomas_core::connection::Limits;
 use aiomas_core::driver::{self, Runtime};
 use aiomas_core::wire::Codec;
-use aiomas_core::{Error, agent};
+use aiomas_core::{Error, agent, service};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{Root, RootProxy, TCP, connect, poll, serve, soon, start};
+use super::door::Door;
+use super::{Receiver, Root, RootProxy, TCP, addresses, connect, poll, serve, soon, start};
 
-/// None of them gets another one's answer.
-pub async fn a_thousand_calls_in_flight<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
-    let client = connect(&runtime, &server).await.expect("it connects");
-    let remote: RootProxy = client.remote_as();
-    let calls: Vec<_> = (0..1000).map(|number| remote.add(number, 1)).collect();
-    for (number, call) in (0..).zip(calls) {
-        assert_eq!(soon(&runtime, call).await, Ok(number + 1));
+/// Answers nobody before everybody has asked.
+#[derive(Default)]
+struct Meeting {
+    came: AtomicUsize,
+    door: Door,
+}
+
+#[service]
+impl Meeting {
+    #[expose]
+    async fn meet(&self, number: usize, of: usize) -> usize {
+        if self.came.fetch_add(1, Ordering::SeqCst) + 1 == of {
+            self.door.open();
+        }
+        self.door.pass().await;
+        number
     }
-    let calls: Vec<_> = (0..1000)
-        .map(|number| {
-            let remote = remote.clone();
-            start(&runtime, async move { remote.add(number, 2).await })
-        })
-        .collect();
-    for (number, call) in (0..).zip(calls) {
-        assert_eq!(soon(&runtime, call).await, Ok(number + 2));
+}
+
+/// All at the same time, and none of them gets another one's answer; whether one task makes them all, or each has
+/// its own.
+pub async fn a_thousand_calls_in_flight<R: Runtime>(runtime: R) {
+    for address in addresses() {
+        for tasks in [false, true] {
+            let server = driver::rpc::builder(runtime.clone()).service(Meeting::default());
+            let server = server.listen(address.clone()).await.expect("it listens");
+            let client = connect(&runtime, &server).await.expect("it connects");
+            let remote: MeetingProxy = client.remote_as();
+            let calls: Vec<Receiver<_>> = (0..1000)
+                .map(|number| -> Receiver<_> {
+                    if tasks {
+                        let remote = remote.clone();
+                        Box::pin(start(&runtime, async move { remote.meet(number, 1000).await }))
+                    } else {
+                        Box::pin(remote.meet(number, 1000))
+                    }
+                })
+                .collect();
+            for (number, call) in calls.into_iter().enumerate() {
+                assert_eq!(soon(&runtime, call).await, Ok(number));
+            }
+            soon(&runtime, server.shutdown()).await;
+        }
     }
 }
 
 /// More than all buffers hold, in both directions at the same time: nobody waits with reading until the
 /// other one has read.
 pub async fn eight_mebibytes_both_ways_at_once<R: Runtime>(runtime: R) {
-    for address in super::addresses() {
-        let builder = driver::rpc::builder(runtime.clone()).codec(Codec::MsgPack).service(Root);
-        let server = builder.clone().listen(address).await.expect("it listens");
-        let client = builder.connect(server.address()).await.expect("it connects");
-        let text = "x".repeat(8 << 20);
-        let there: RootProxy = client.remote_as();
-        let calls: Vec<_> = (0..2).map(|_| there.echo(text.clone())).collect();
-        // An answer shows that the server has the connection.
-        let back: RootProxy = loop {
-            match server.clients().first() {
-                Some(peer) => break peer.remote_as(),
-                None => assert_eq!(soon(&runtime, there.add(1, 1)).await, Ok(2)),
-            }
-        };
-        let back_calls: Vec<_> = (0..2).map(|_| back.echo(text.clone())).collect();
-        for call in calls.into_iter().chain(back_calls) {
-            assert!(soon(&runtime, call).await.expect("an answer") == text);
-        }
+    for address in addresses() {
+        both_ways_at_once(&runtime, address, Address::clone).await;
     }
+}
+
+/// The client goes the way to the server that `way` makes of the server's address.
+pub(super) async fn both_ways_at_once<R: Runtime>(
+    runtime: &R,
+    address: Address,
+    way: impl Fn(&Address) -> Address,
+) {
+    let builder = driver::rpc::builder(runtime.clone()).codec(Codec::MsgPack).service(Root);
+    let server = builder.clone().listen(address).await.expect("it listens");
+    let client = builder.connect(way(server.address())).await.expect("it connects");
+    let text = "x".repeat(8 << 20);
+    let there: RootProxy = client.remote_as();
+    // An answer shows that the server has the connection.
+    assert_eq!(soon(runtime, there.add(1, 1)).await, Ok(2));
+    let back: RootProxy = server.clients()[0].remote_as();
+    let calls = [&there, &back, &there, &back].map(|peer| peer.echo(text.clone()));
+    for call in calls {
+        assert!(soon(runtime, call).await.expect("an answer") == text);
+    }
+    soon(runtime, server.shutdown()).await;
 }
 
 /// Who takes no requests off a channel delays those who wait for its answers, and nobody else.
@@ -113,25 +149,37 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
     }
 }
 
-/// They all live at the same time.
-pub async fn a_hundred_connections<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
-    let mut clients = Vec::new();
-    for number in 0..100 {
-        let client = connect(&runtime, &server).await.expect("it connects");
-        assert_eq!(client.remote_as::<RootProxy>().add(number, 0).await, Ok(number));
-        clients.push(client);
+/// They all live at the same time, over each kind of stream.
+pub async fn a_thousand_connections<R: Runtime>(runtime: R) {
+    allow_open_files();
+    for address in addresses() {
+        let server = driver::rpc::builder(runtime.clone()).service(Root).listen(address).await;
+        let server = server.expect("it listens");
+        let mut clients = Vec::new();
+        for number in 0..1000 {
+            let client = connect(&runtime, &server).await.expect("it connects");
+            let sum = client.remote_as::<RootProxy>().add(number, 0);
+            assert_eq!(soon(&runtime, sum).await, Ok(number));
+            clients.push(client);
+        }
+        assert_eq!(server.clients().len(), 1000);
+        let calls: Vec<_> =
+            clients.iter().map(|client| client.remote_as::<RootProxy>().add(1, 1)).collect();
+        for call in calls {
+            assert_eq!(soon(&runtime, call).await, Ok(2));
+        }
+        soon(&runtime, server.shutdown()).await;
+        for client in clients {
+            soon(&runtime, client.closed()).await;
+        }
     }
-    assert_eq!(server.clients().len(), 100);
-    let calls: Vec<_> =
-        clients.iter().map(|client| client.remote_as::<RootProxy>().add(1, 1)).collect();
-    for call in calls {
-        assert_eq!(soon(&runtime, call).await, Ok(2));
-    }
-    soon(&runtime, server.shutdown()).await;
-    for client in clients {
-        soon(&runtime, client.closed()).await;
-    }
+}
+
+/// Lets this process have as many files open as the system lets it have: a connection within it is two, and 1,024
+/// are usual until a process asks for more.
+fn allow_open_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("it is allowed");
 }
 
 struct Number(u32);

@@ -1,13 +1,20 @@
 //! What has to hold on every runtime: one suite, generic over the runtime, so that adapters cannot drift.
 //!
-//! [`for_each_case!`](crate::for_each_case) names all cases.
+//! [`for_each_case!`](crate::for_each_case) and [`for_each_socket_case!`](crate::for_each_socket_case) name all cases. A
+//! case takes the runtime, and has to be polled on it. None goes by how long something takes, but that what should
+//! happen happens within a minute.
 
 mod agents;
+mod bare;
 mod closing;
 mod dials;
+mod door;
+mod dropping;
 mod handlers;
 mod layers;
 mod load;
+mod names;
+mod narrow;
 mod sockets;
 
 use std::future::Future;
@@ -22,14 +29,18 @@ use aiomas_core::driver::{self, RpcClient, RpcServer, Runtime, Timer};
 use aiomas_core::{Error, service};
 
 pub use agents::*;
+pub use bare::*;
 pub use closing::*;
 pub use dials::*;
+pub use dropping::*;
 pub use handlers::*;
 pub use layers::*;
 pub use load::*;
+pub use names::*;
 pub use sockets::*;
 
-/// Calls the macro `$with` with its arguments and the names of all cases.
+/// Calls the macro `$with` with its arguments and the names of all cases that any runtime has to pass, simulated
+/// ones included.
 #[macro_export]
 macro_rules! for_each_case {
     ($with:ident $arguments:tt) => {
@@ -43,31 +54,56 @@ macro_rules! for_each_case {
             a_thousand_calls_in_flight
             eight_mebibytes_both_ways_at_once
             a_slow_reader_delays_nobody_else
+            a_peer_that_does_not_read_delays_nobody_else
+            a_peer_that_never_reads_is_cut_off
             calls_wait_for_room
-            a_hundred_connections
+            a_thousand_connections
             a_hundred_thousand_agents
             the_peer_closes_its_side
+            the_peer_ends_its_side_only
+            we_end_our_side_after_the_answers
             shutdown_answers_what_was_called
+            shutdown_waits_no_longer_than_it_should
             shutdown_at_once_loses_what_was_called
             a_server_is_shut_down
+            a_server_answers_what_was_called
             handles_dropped_in_any_order
+            containers_dropped_in_any_order
             a_call_dropped_at_any_point
+            waits_dropped_at_any_point
             an_address_is_free_after_shutdown
             nobody_listens
             a_listener_starts_late
             a_connection_comes_back
             a_handler_panics
+            an_agent_panics
             a_request_is_dropped
             calls_start_in_order
             a_full_mailbox_refuses
             an_agent_that_would_wait_for_itself
             agents_call_in_circles
+            a_ring_of_containers
             deep_calls_need_no_deep_stack
             agents_start_and_stop
             many_containers
             free_ports
-            stale_and_foreign_socket_files
             two_listeners_on_one_name
+        }
+    };
+}
+
+/// As [`for_each_case!`](crate::for_each_case), with the cases that need the sockets and files of the system.
+#[macro_export]
+macro_rules! for_each_socket_case {
+    ($with:ident $arguments:tt) => {
+        $with! {
+            $arguments
+            eight_mebibytes_through_tiny_buffers
+            nobody_listens_at_a_port
+            a_port_is_listened_at_late
+            stale_socket_files
+            foreign_files
+            socket_paths_that_are_too_long
         }
     };
 }
@@ -87,11 +123,41 @@ async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T 
     .await
 }
 
+/// Waits until something is so. There is time between two looks, for runtimes whose time passes when all wait.
+async fn until<R: Runtime>(runtime: &R, is_so: impl Fn() -> bool) {
+    soon(runtime, async {
+        while !is_so() {
+            pause(runtime).await;
+        }
+    })
+    .await;
+}
+
+/// Lets others go on.
+async fn pause<R: Runtime>(runtime: &R) {
+    let mut timer = runtime.timer();
+    timer.set(runtime.now() + Duration::from_millis(1));
+    std::future::poll_fn(|cx| timer.poll(cx)).await;
+}
+
+/// Lets others that are ready run once.
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Runs a future in a task; what it returns can be awaited.
 fn start<R: Runtime, T: Send + 'static>(
     runtime: &R,
     future: impl Future<Output = T> + Send + 'static,
-) -> impl Future<Output = T> + Send + Unpin {
+) -> Receiver<T> {
     let (sender, receiver) = oneshot();
     runtime.spawn(async move { sender(future.await) });
     receiver
@@ -142,14 +208,19 @@ fn file() -> PathBuf {
     std::env::temp_dir().join(format!("aiomas-suite-{}-{}", std::process::id(), number()))
 }
 
+/// A name in this process that nobody else uses.
+fn local() -> Address {
+    Address::Local(format!("suite-{}", number()).into())
+}
+
+/// The address of a Unix socket that nobody else uses.
+fn ipc() -> Address {
+    Address::Ipc(file().display().to_string().into())
+}
+
 /// An address of each kind to listen at.
 fn addresses() -> [Address; 3] {
-    let local = format!("local://suite-{}", number());
-    [
-        "tcp://127.0.0.1:0".parse().expect("an address"),
-        Address::Ipc(file().display().to_string().into()),
-        local.parse().expect("an address"),
-    ]
+    [TCP.parse().expect("an address"), ipc(), local()]
 }
 
 const TCP: &str = "tcp://127.0.0.1:0";

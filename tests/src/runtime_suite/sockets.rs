@@ -1,91 +1,131 @@
-//! Addresses, files and ports.
+//! What is about sockets and files of the system.
 
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use aiomas_core::Error;
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{self, Runtime};
-use aiomas_core::{Error, agent};
+use aiomas_core::driver::{self, Container, Proxy, Runtime};
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 
-use super::{TCP, file, number, soon};
+use super::narrow::narrow;
+use super::{addresses, dials, file, load, soon};
 
-struct Neighbour;
-
-#[agent]
-impl Neighbour {
-    #[expose]
-    fn name(&self) -> String {
-        "neighbour".into()
+/// As [`eight_mebibytes_both_ways_at_once`](super::eight_mebibytes_both_ways_at_once), through sockets that hold next to
+/// nothing.
+pub async fn eight_mebibytes_through_tiny_buffers<R: Runtime>(runtime: R) {
+    let [tcp, ipc, _] = addresses();
+    for address in [tcp, ipc] {
+        load::both_ways_at_once(&runtime, address, narrow).await;
     }
 }
 
-/// In one process, each of which calls the next.
-pub async fn many_containers<R: Runtime>(runtime: R) {
-    let mut containers = Vec::new();
-    let mut urls = Vec::new();
-    for address in (0..7).flat_map(|_| super::addresses()) {
-        let container = driver::container::builder(runtime.clone()).bind(address).await;
-        let container = container.expect("it listens");
-        urls.push(container.spawn(Neighbour).expect("room").url().clone());
-        containers.push(container);
-    }
-    for (index, container) in containers.iter().enumerate() {
-        let url = &urls[(index + 1) % urls.len()];
-        let next: NeighbourProxy = soon(&runtime, container.connect(url)).await.expect("there");
-        assert_eq!(soon(&runtime, next.name()).await.as_deref(), Ok("neighbour"));
-    }
-    for container in containers {
-        soon(&runtime, container.shutdown()).await.expect("it ends");
+/// An address where nobody listens, nor will while the socket lives: it has the port and does not listen.
+fn nowhere() -> (OwnedFd, Address) {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let name = getsockname(&socket).expect("it is bound");
+    let name = SocketAddrV4::try_from(name).expect("an address");
+    (socket, Address::Tcp { host: name.ip().to_string().into(), port: name.port() })
+}
+
+/// See [`nobody_listens`](super::nobody_listens).
+pub async fn nobody_listens_at_a_port<R: Runtime>(runtime: R) {
+    let (_port, address) = nowhere();
+    dials::nobody_is_found(&runtime, &address).await;
+}
+
+/// See [`a_listener_starts_late`](super::a_listener_starts_late).
+pub async fn a_port_is_listened_at_late<R: Runtime>(runtime: R) {
+    for patience in dials::PATIENT {
+        let (port, address) = nowhere();
+        dials::found_late(&runtime, &address, patience, || drop(port)).await;
     }
 }
 
-/// Port 0 is any that is free, and agents' URLs have the real one.
-pub async fn free_ports<R: Runtime>(runtime: R) {
-    let one = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
-    let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
-    assert_ne!(one.address(), other.address());
-    let url = one.spawn(Neighbour).expect("room").url().to_string();
-    assert!(!url.contains(":0/"), "{url}");
-    let taken = driver::container::builder(runtime.clone()).bind(one.address()).await;
-    assert!(matches!(taken, Err(Error::Bind { kind: std::io::ErrorKind::AddrInUse, .. })));
+async fn listen<R: Runtime>(runtime: &R, path: &Path) -> Result<Container, Error> {
+    driver::container::builder(runtime.clone()).bind(at(path)).await
 }
 
-/// A socket that nobody listens at any more is replaced; one that is in use, a file of another kind and a path
-/// that is too long are errors; and what is there stays there.
-pub async fn stale_and_foreign_socket_files<R: Runtime>(runtime: R) {
-    let bind = async |path: &std::path::Path| {
-        let address = Address::Ipc(path.display().to_string().into());
-        driver::container::builder(runtime.clone()).bind(address).await
-    };
-    let stale = file();
-    drop(std::os::unix::net::UnixListener::bind(&stale).expect("a socket"));
-    assert!(stale.exists());
-    let container = bind(&stale).await.expect("it is replaced");
-    let taken = bind(&stale).await.expect_err("it is in use");
-    assert!(matches!(taken, Error::Bind { kind: std::io::ErrorKind::AddrInUse, .. }), "{taken}");
+fn at(path: &Path) -> Address {
+    Address::Ipc(path.display().to_string().into())
+}
+
+/// Fails to call an agent there in every way, with errors that say the path.
+async fn nobody_at<R: Runtime>(runtime: &R, path: &Path) {
+    let path_text = path.display().to_string();
+    let says = |error: Error| assert!(error.to_string().contains(&path_text), "{error}");
+    let channel = driver::channel::builder(runtime.clone()).connect(at(path));
+    let error = soon(runtime, channel).await.expect_err("nobody is there");
+    assert!(matches!(error, Error::Dial { .. }), "{error:?}");
+    says(error);
+    let container = driver::container::builder(runtime.clone()).bind(super::TCP).await;
+    let container = container.expect("bound");
+    let search = container.connect::<Proxy>(format!("{}/0", at(path)));
+    let error = soon(runtime, search).await.expect_err("nobody is there");
+    assert!(matches!(error, Error::Connect(_)), "{error:?}");
+    says(error);
+}
+
+/// A socket that nobody listens at any more is replaced; one that is in use is not.
+pub async fn stale_socket_files<R: Runtime>(runtime: R) {
+    let path = file();
+    drop(UnixListener::bind(&path).expect("a socket"));
+    assert!(path.exists());
+    nobody_at(&runtime, &path).await;
+    let container = listen(&runtime, &path).await.expect("it is replaced");
+    let taken = listen(&runtime, &path).await.expect_err("it is in use");
+    assert!(matches!(taken, Error::Bind { kind: ErrorKind::AddrInUse, .. }), "{taken}");
     soon(&runtime, container.shutdown()).await.expect("it ends");
-    assert!(!stale.exists(), "it is cleaned up");
-
-    let foreign = file();
-    std::fs::write(&foreign, "precious").expect("a file");
-    assert!(matches!(bind(&foreign).await, Err(Error::Bind { .. })));
-    assert_eq!(std::fs::read_to_string(&foreign).expect("still there"), "precious");
-    std::fs::remove_file(&foreign).expect("it was ours");
-
-    let long = std::env::temp_dir().join("x".repeat(200));
-    assert!(matches!(bind(&long).await, Err(Error::Bind { .. })));
-    let url = format!("ipc://[{}]/0", long.display());
-    let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
-    assert!(matches!(container.connect::<NeighbourProxy>(&url).await, Err(Error::Connect(_))));
+    assert!(!path.exists(), "it is cleaned up");
 }
 
-/// Names within a process are taken and free like ports.
-pub async fn two_listeners_on_one_name<R: Runtime>(runtime: R) {
-    let address = format!("local://twice-{}", number());
-    let one = driver::container::builder(runtime.clone()).bind(&address).await.expect("bound");
-    let other = driver::container::builder(runtime.clone()).bind(&address).await;
-    assert!(matches!(other, Err(Error::Bind { kind: std::io::ErrorKind::AddrInUse, .. })));
-    soon(&runtime, one.shutdown()).await.expect("it ends");
-    let nobody = driver::rpc::builder(runtime.clone()).connect(&address).await;
-    let refused = std::io::ErrorKind::ConnectionRefused;
-    assert!(matches!(nobody, Err(Error::Dial { kind, .. }) if kind == refused));
-    let again = driver::container::builder(runtime.clone()).bind(&address).await.expect("bound");
-    soon(&runtime, again.shutdown()).await.expect("it ends");
+/// What is no socket stays as it is, and so does a socket that somebody else listens at.
+pub async fn foreign_files<R: Runtime>(runtime: R) {
+    let path = file();
+    std::fs::write(&path, "precious").expect("a file");
+    nobody_at(&runtime, &path).await;
+    let error = listen(&runtime, &path).await.expect_err("a file is there");
+    assert!(matches!(error, Error::Bind { .. }), "{error:?}");
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).expect("still there"), "precious");
+    std::fs::remove_file(&path).expect("it was ours");
+
+    std::fs::create_dir(&path).expect("a directory");
+    nobody_at(&runtime, &path).await;
+    assert!(matches!(listen(&runtime, &path).await, Err(Error::Bind { .. })));
+    std::fs::remove_dir(&path).expect("it was ours, and is empty");
+
+    let foreign = UnixListener::bind(&path).expect("a socket");
+    let taken = listen(&runtime, &path).await.expect_err("it is in use");
+    assert!(matches!(taken, Error::Bind { kind: ErrorKind::AddrInUse, .. }), "{taken}");
+    // Whoever tried has left it in its place.
+    let client = driver::channel::builder(runtime.clone()).connect(at(&path));
+    soon(&runtime, client).await.expect("it connects");
+    drop(foreign);
+    std::fs::remove_file(&path).expect("it was ours");
+}
+
+/// A socket's path has to be shorter than 108 bytes on Linux, and than 104 elsewhere.
+pub async fn socket_paths_that_are_too_long<R: Runtime>(runtime: R) {
+    let of_length = |length| {
+        let path = file().display().to_string();
+        Path::new(&format!("{path:-<length$}")).to_path_buf()
+    };
+    let longest = of_length(103);
+    let container = listen(&runtime, &longest).await.expect("it is short enough");
+    let visitor = listen(&runtime, &file()).await.expect("bound");
+    let search = visitor.connect::<Proxy>(format!("{}/0", container.address()));
+    let error = soon(&runtime, search).await.expect_err("it has no agents");
+    assert!(error.to_string().starts_with("no agent"), "{error}");
+    for length in [108, 1_000] {
+        let long = of_length(length);
+        let error = listen(&runtime, &long).await.expect_err("it is too long");
+        assert!(matches!(error, Error::Bind { .. }), "{error:?}");
+        assert!(error.to_string().contains(&long.display().to_string()), "{error}");
+        nobody_at(&runtime, &long).await;
+    }
 }

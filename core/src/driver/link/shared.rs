@@ -473,6 +473,13 @@ pub(in crate::driver) struct Unsent {
     deadline: Option<(Instant, Box<dyn Timer>)>,
 }
 
+impl Unsent {
+    /// How much time the call was given.
+    pub(in crate::driver) const fn timeout(&self) -> Option<Duration> {
+        self.options.timeout
+    }
+}
+
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("caller", &self.caller).finish_non_exhaustive()

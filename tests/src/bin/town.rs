@@ -1,0 +1,44 @@
+//! Runs the model of a town in simulations, and tells what has happened there.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use aiomas_sim::{Counts, seeds};
+use aiomas_tests::town::{self, Tally};
+use clap::Parser;
+
+#[derive(Parser)]
+struct Options {
+    /// The seeds to run: FROM..TO, without TO.
+    #[arg(long, value_parser = range, default_value = "0..100")]
+    seeds: Range<u64>,
+    /// How many to run at a time.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Print a line for each seed, with the hash of all that has happened.
+    #[arg(long)]
+    traces: bool,
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let number = |text: &str| text.parse().map_err(|_| format!("{text} is no number"));
+    let (from, to) = text.split_once("..").ok_or("FROM..TO is needed")?;
+    Ok(number(from)?..number(to)?)
+}
+
+fn main() {
+    let options = Options::parse();
+    let sums = Mutex::new((Counts::default(), Tally::default()));
+    seeds(options.seeds.clone()).threads(options.threads).check(|builder| {
+        let seed = builder.seed();
+        let run = town::simulate(builder);
+        if options.traces {
+            println!("{seed} {:016x}", run.trace);
+        }
+        let (faults, tally) = &mut *sums.lock().expect("nobody panics here");
+        faults.merge(&run.faults);
+        tally.merge(&run.tally);
+    });
+    let (faults, tally) = sums.into_inner().expect("nobody panics here");
+    eprintln!("{} seeds; calls: {tally}; faults: {faults}", options.seeds.count());
+}

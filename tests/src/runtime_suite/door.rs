@@ -1,0 +1,51 @@
+//! Something for handlers to wait at, so that tests know where they are.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use aiomas_core::service;
+
+/// A door that is closed until it is opened.
+#[derive(Clone, Default)]
+pub(super) struct Door(Arc<Mutex<(bool, Vec<Waker>)>>);
+
+impl Door {
+    pub(super) fn open(&self) {
+        let wakers = {
+            let mut state = self.0.lock().expect("nobody panics");
+            state.0 = true;
+            std::mem::take(&mut state.1)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) async fn pass(&self) {
+        poll_fn(|cx| {
+            let mut state = self.0.lock().expect("nobody panics");
+            if state.0 {
+                return Poll::Ready(());
+            }
+            state.1.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// A service whose one method tells that it has begun, and ends when it may.
+#[derive(Clone, Default)]
+pub(super) struct Gate {
+    pub(super) entered: Door,
+    pub(super) door: Door,
+}
+
+#[service]
+impl Gate {
+    #[expose]
+    async fn pass(&self) -> u32 {
+        self.entered.open();
+        self.door.pass().await;
+        42
+    }
+}

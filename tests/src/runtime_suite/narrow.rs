@@ -1,0 +1,92 @@
+//! Sockets whose buffers are tiny.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread;
+
+use aiomas_core::agent::Address;
+use rustix::io::{Errno, read, write};
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
+use rustix::net::{
+    AddressFamily, Shutdown, SocketAddrUnix, SocketType, accept, bind, connect, getsockname,
+    listen, shutdown, socket,
+};
+
+use super::file;
+
+/// What the buffers are asked to hold. The system makes a little more of it.
+const SIZE: usize = 4 * 1024;
+
+/// Somewhere that one client can connect to instead of `to`: what it writes, and what is written to it, goes through
+/// sockets with tiny buffers. Whoever does not read soon stops those who write.
+pub(super) fn narrow(to: &Address) -> Address {
+    let (listening, address) = match to {
+        Address::Tcp { .. } => {
+            let socket = tiny(AddressFamily::INET);
+            bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+            let name = getsockname(&socket).expect("it is bound");
+            let name = SocketAddrV4::try_from(name).expect("an address");
+            (socket, format!("tcp://{name}").parse().expect("an address"))
+        }
+        Address::Ipc(_) => {
+            let (socket, path) = (tiny(AddressFamily::UNIX), file());
+            bind(&socket, &SocketAddrUnix::new(&path).expect("short")).expect("a free path");
+            (socket, Address::Ipc(path.display().to_string().into()))
+        }
+        Address::Local(_) => unreachable!("there is no socket"),
+    };
+    listen(&listening, 1).expect("it listens");
+    let (to, here) = (to.clone(), address.clone());
+    thread::spawn(move || {
+        // What is accepted is as tiny as what listens.
+        let client = Arc::new(accept(&listening).expect("a client"));
+        if let Address::Ipc(path) = &here {
+            std::fs::remove_file(&**path).expect("it was ours");
+        }
+        let server = Arc::new(dial(&to));
+        let back = (server.clone(), client.clone());
+        thread::spawn(move || pump(&back.0, &back.1));
+        pump(&client, &server);
+    });
+    address
+}
+
+fn tiny(family: AddressFamily) -> OwnedFd {
+    let socket = socket(family, SocketType::STREAM, None).expect("a socket");
+    set_socket_recv_buffer_size(&socket, SIZE).expect("any size will do");
+    set_socket_send_buffer_size(&socket, SIZE).expect("any size will do");
+    socket
+}
+
+fn dial(to: &Address) -> OwnedFd {
+    match to {
+        Address::Tcp { port, .. } => {
+            let socket = tiny(AddressFamily::INET);
+            connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port)).expect("a server");
+            socket
+        }
+        Address::Ipc(path) => {
+            let socket = tiny(AddressFamily::UNIX);
+            connect(&socket, &SocketAddrUnix::new(&**path).expect("short")).expect("a server");
+            socket
+        }
+        Address::Local(_) => unreachable!("there is no socket"),
+    }
+}
+
+/// Passes on what comes from one end to the other, until the end or until either is broken.
+fn pump(from: &OwnedFd, to: &OwnedFd) {
+    let mut buffer = [0; SIZE];
+    let pass = |buffer: &mut [u8]| -> Result<bool, Errno> {
+        let count = read(from, &mut *buffer)?;
+        let mut left = &buffer[..count];
+        while !left.is_empty() {
+            left = &left[write(to, left)?..];
+        }
+        Ok(count > 0)
+    };
+    while let Ok(true) | Err(Errno::INTR) = pass(&mut buffer) {}
+    // If it is gone, it knows already.
+    let _ = shutdown(to, Shutdown::Write);
+}

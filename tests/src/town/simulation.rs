@@ -1,0 +1,102 @@
+//! The town in a simulation, whatever happens there.
+
+use std::time::Duration;
+
+use aiomas_core::agent::Address;
+use aiomas_sim::{Counts, Delay, Link, SimBuilder};
+
+use super::house::{House, Plan, Town};
+use super::ledger::{Ledger, Tally};
+
+/// What has come of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// A hash of all that has happened.
+    pub trace: u64,
+    /// The faults.
+    pub faults: Counts,
+    /// The calls.
+    pub tally: Tally,
+    /// How long it took there.
+    pub elapsed: Duration,
+}
+
+/// Something that has ended by then.
+const LONG: Duration = Duration::from_secs(600);
+
+/// Runs a town under random faults, of which the seed decides the kinds as well.
+///
+/// # Panics
+/// A call returned what it may not, or nothing; or something is left when all has ended.
+#[must_use]
+pub fn simulate(builder: SimBuilder) -> Run {
+    let mut random = fastrand::Rng::with_seed(builder.seed());
+    let mut plan = Plan {
+        houses: random.usize(2..5),
+        clerks: random.usize(1..4),
+        callers: random.usize(1..4),
+        rounds: random.usize(2..8),
+        max_calls: [1, 4, 1000][random.usize(..3)],
+        lossy: random.u8(..4) > 0,
+    };
+    let crashes = plan.lossy && random.bool();
+    if crashes {
+        // Whoever waits for a host without power has to have room for another call, or never learns of it.
+        plan.max_calls = 1000;
+    }
+    let mut link = link(&mut random);
+    if plan.lossy {
+        let reset = [0.0, 0.001, 0.01][random.usize(..3)];
+        link = link.reset(reset).refuse([0.0, 0.2][random.usize(..2)]);
+    }
+    let mut builder = builder.spurious_wakes(0.02).link(link);
+    if plan.lossy && random.bool() {
+        let every = Delay::exponential(Duration::from_secs(2));
+        builder = builder.partitions(every, Duration::ZERO..Duration::from_secs(5));
+    }
+    if crashes {
+        let every = Delay::exponential(Duration::from_secs(3));
+        builder = builder.crashes(every, Duration::ZERO..Duration::from_secs(5));
+    }
+    let sim = builder.build();
+    let town = Town::new(plan.clone(), Ledger::new(plan.lossy, true));
+    for number in 0..plan.houses {
+        let town = town.clone();
+        let name = format!("house{number}");
+        let address: Address = format!("tcp://{name}:5555").parse().expect("an address");
+        sim.host(&name).start(move |host| {
+            let (town, address) = (town.clone(), address.clone());
+            async move {
+                House::build(&town, number, host, address).await?.open();
+                Ok(())
+            }
+        });
+    }
+    sim.run_for(Duration::from_secs(10));
+    sim.calm();
+    sim.run_for(LONG);
+    // Whoever waits for a peer that has lost power waits until there is something to tell it.
+    sim.block_on(town.greet_all()).expect("all are well");
+    sim.run_for(LONG);
+    let open = town.ledger().open();
+    assert!(open.is_empty(), "nothing comes of the calls {open:?}; {}", sim.waiting());
+    assert_eq!(town.callers(), 0, "somebody is still at work; {}", sim.waiting());
+    sim.block_on(town.close()).expect("it ends");
+    sim.run_for(LONG);
+    assert_eq!((sim.tasks(), sim.streams()), (0, 0), "somebody is left; {}", sim.waiting());
+    Run {
+        trace: sim.trace(),
+        faults: sim.faults(),
+        tally: town.ledger().tally(),
+        elapsed: sim.elapsed(),
+    }
+}
+
+fn link(random: &mut fastrand::Rng) -> Link {
+    let link = match random.u8(..3) {
+        0 => Link::new().latency(Duration::ZERO..Duration::from_millis(50)),
+        1 => Link::rough(),
+        _ => Link::new().latency(Delay::exponential(Duration::from_millis(30))).bandwidth(20_000),
+    };
+    link.buffer(1 << random.u32(5..16)).split(random.f64() * 0.5).reset(0.0).refuse(0.0)
+}
