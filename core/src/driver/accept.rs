@@ -1,7 +1,7 @@
 //! Letting streams come in.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::connection::{Admission, AdmissionStats, Limits};
 /// How long to wait after an error: most likely there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
 /// So many streams that are gone again are passed over in a row before that is taken for such an error.
-const MAX_PASSED: u32 = 16;
+const MAX_PASSED: u32 = 1000;
 
 /// Where streams come in. No error ends it.
 pub(super) struct Entrance {
@@ -96,12 +96,19 @@ pub(super) fn accept(
     canceller
 }
 
-const fn is_about_one_stream(kind: io::ErrorKind) -> bool {
+/// What `accept` says of a stream that is gone again, and what setting its options does.
+const fn is_about_one_stream(kind: ErrorKind) -> bool {
     matches!(
         kind,
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::NotConnected
+            | ErrorKind::BrokenPipe
+            | ErrorKind::TimedOut
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::InvalidInput
+            | ErrorKind::Interrupted
     )
 }
