@@ -37,7 +37,11 @@ pub enum ConnectError {
         stage: Stage,
     },
     /// The connection was lost while the peer was asked for the agent.
-    #[error("lost the connection to {address} while asking for an agent: {}", Printable(reason))]
+    #[error(
+        "lost the connection to {} while asking for an agent: {}",
+        Printable(&address.to_string()),
+        Printable(reason)
+    )]
     Lost {
         /// The address of the container.
         address: Address,
@@ -82,6 +86,8 @@ struct Unreachable<'a>(&'a Address, u32, &'a DialError);
 impl fmt::Display for Unreachable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(address, attempts, last) = self;
+        let address = address.to_string();
+        let address = Printable(&address);
         let plural = if *attempts == 1 { "" } else { "s" };
         // A socket's path that does not exist means the same as a port that is closed.
         if matches!(last.kind, io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {

@@ -39,7 +39,7 @@ pub enum Error {
     #[error(transparent)]
     Connect(ConnectError),
     /// A stream cannot be opened.
-    #[error("cannot connect to {address}: {text}")]
+    #[error("cannot connect to {}: {text}", Printable(&address.to_string()))]
     Dial {
         /// Where to.
         address: Address,

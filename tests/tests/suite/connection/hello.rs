@@ -4,7 +4,7 @@ use aiomas_core::connection::{
     CallError, CallOptions, CloseReason, Config, Event, Negotiate, Side, TimeoutReason, Why,
 };
 use aiomas_core::wire::{Codec, Notation, RemoteError, Types};
-use aiomas_tests::message::{FAILURE, RESULT, message};
+use aiomas_tests::message::{FAILURE, REQUEST, RESULT, message};
 use aiomas_tests::pair::{Pair, Reaction};
 use serde_json::{Value, json};
 
@@ -80,6 +80,21 @@ fn types_are_agreed_on_by_name() {
     for side in [Side::Dialler, Side::Listener] {
         assert_eq!(pair.end(side).connection.scope().types(), &expected, "{side:?}");
     }
+}
+
+/// They are kept for as long as the connection, so they are neither many nor long.
+#[test]
+fn names_of_types_are_bounded() {
+    let question = |types: Vec<String>| {
+        let mut solo = Solo::listener(json_config());
+        let hello = json!({"version": 1, "codecs": ["json"], "types": types});
+        solo.input(message(JSON, REQUEST, 0, ("$hello", (hello,), json!({}))));
+        (solo.requests().len(), solo.connection.scope().types().names().count())
+    };
+    assert_eq!(question(vec!["x".repeat(256)]), (0, 1));
+    // It is a request like any other then.
+    assert_eq!(question(vec!["x".repeat(257)]), (1, 0));
+    assert_eq!(question((0..1000).map(|i| i.to_string()).collect()), (0, 256));
 }
 
 #[test]
