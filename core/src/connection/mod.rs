@@ -122,6 +122,8 @@ pub struct Connection<X> {
     /// When a whole frame came or a byte went last, or a call ended.
     last_moved: Instant,
     beginning: Beginning,
+    /// Whether a peer that says nothing is given up.
+    hurries: bool,
     stats: Stats,
     /// For codecs that write a whole message elsewhere first.
     scratch: Vec<u8>,
@@ -178,6 +180,7 @@ impl<X> Connection<X> {
             blocked: false,
             opened: now,
             last_moved: now,
+            hurries: limits.first_frame.is_some() || limits.idle.is_some(),
             beginning: Beginning { frame: 0, since: now, received: 0 },
             stats: Stats::default(),
             scratch: Vec::new(),
@@ -279,7 +282,13 @@ impl<X> Connection<X> {
     /// When [`handle_timeout`](Self::handle_timeout) should be called, if nothing happens before. It
     /// changes with any input or command.
     #[must_use]
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        // Most of the time nothing is due but calls.
+        let in_frame = self.beginning.frame > self.stats.frames_in;
+        if matches!(self.state, State::Open) && !in_frame && !self.hurries {
+            return self.pending.next_deadline();
+        }
         self.next_timeout().map(|(at, _)| at)
     }
 
@@ -289,6 +298,7 @@ impl<X> Connection<X> {
         self.next_timeout().map(|(_, reason)| reason)
     }
 
+    #[inline(never)]
     fn next_timeout(&self) -> Option<Due> {
         let call = self.pending.next_deadline().map(|at| (at, TimeoutReason::Call));
         let state = match &self.state {
