@@ -6,6 +6,7 @@ use bytes::BufMut;
 use serde::Serialize;
 
 use super::event::{CallId, Close, CloseReason, Refused, ReplyToken, Why};
+use super::outbox::KEPT;
 use super::{CallOptions, Connection, FailureText, State};
 use crate::wire::{
     Body, Codec, CodecError, HEADER, Kind, MessageId, Notation, RemoteError, Scope, codec,
@@ -272,6 +273,9 @@ impl<X> Connection<X> {
             written = codec::wrap(codec, &self.scratch, out)
                 .map_err(Why::Codec)
                 .and_then(|()| check_length(out.len() - start - HEADER, limit));
+        }
+        if self.scratch.capacity() > KEPT {
+            self.scratch = Vec::new();
         }
         match written {
             Ok(()) => {
