@@ -300,19 +300,20 @@ impl Sim {
             while let Some(turn) = self.begin() {
                 polls += 1;
                 if polls > self.limits.polls {
-                    let host = &self.world.lock().hosts[turn.host].name;
+                    let host = self.world.lock().hosts[turn.host].name.clone();
                     let at = self.elapsed();
                     panic!(
                         "busy: {polls} polls at {at:?}, of which the last is of a task on {host}"
                     );
                 }
-                if self.poll(turn, main) {
+                let is_main = turn.task == MAIN;
+                if self.poll(turn, main) && is_main {
                     return Ended::Main;
                 }
             }
             let (now, next) = {
                 let state = self.world.lock();
-                (state.now, state.next_event())
+                (state.now, state.next_event(until.is_some()))
             };
             let Some(next) = next else { return Ended::Idle };
             if until.is_some_and(|until| next > until) {
@@ -362,17 +363,16 @@ impl Sim {
         }
     }
 
-    /// Says whether the main future has ended.
+    /// Says whether the task has ended.
     fn poll(&self, mut turn: Turn, main: &mut Main<'_>) -> bool {
         let host = Host::new(&self.world, turn.host);
-        let is_main = turn.task == MAIN;
         let ended = host.enter(|| match &mut turn.future {
             Some(future) => future.as_mut().poll(&mut Context::from_waker(&turn.waker)).is_ready(),
             None => main(&turn.waker),
         });
         // What is dropped may lock.
         let _ended = self.world.lock().tasks.end(turn, ended);
-        ended && is_main
+        ended
     }
 
     /// Lets happen what is due.

@@ -115,10 +115,10 @@ impl State {
         self.events.remove(&key)
     }
 
-    /// When something happens next. When only new faults are to come, nothing is.
-    pub(crate) fn next_event(&self) -> Option<Instant> {
+    /// When something happens next. When only new faults are to come, nothing is, unless they `count`.
+    pub(crate) fn next_event(&self, count: bool) -> Option<Instant> {
         let event = self.events.first_key_value().map(|((at, _), _)| *at);
-        let fault = self.chaos.next(event.is_some());
+        let fault = self.chaos.next(count || event.is_some());
         event.into_iter().chain(fault).min()
     }
 
