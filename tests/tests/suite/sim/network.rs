@@ -180,7 +180,7 @@ fn links_and_hosts_that_do_not_exist() {
         assert!(matches!(error, Error::Dial { kind: ErrorKind::ConnectionRefused, .. }), "{error}");
         let container = || sim.host("grid").container();
         let error = container().bind("tcp://house:1").await.expect_err("another host");
-        assert_eq!(error.to_string(), "cannot listen at tcp://house:1: house is another host");
+        assert_eq!(error.to_string(), "cannot listen at tcp://house:1: that is another host");
         let _grid = container().bind("tcp://grid:1").await.expect("bound");
         let error = container().bind("tcp://grid:1").await.expect_err("taken");
         assert!(matches!(error, Error::Bind { kind: ErrorKind::AddrInUse, .. }), "{error}");
