@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::chance::Chance;
-use crate::chaos::{Chaos, Recurring};
+use crate::chaos::Recurring;
 use crate::delay::Delay;
 use crate::fault::Fault;
 use crate::link::Link;
-use crate::sim::{Limits, Sim};
+use crate::net::{Env, Net};
+use crate::sim::{Settings, Sim};
 use crate::trace::Trace;
 use crate::world::World;
 
@@ -20,9 +21,8 @@ pub struct SimBuilder {
     links: Vec<(String, String, Link)>,
     partitions: Option<Recurring>,
     crashes: Option<Recurring>,
-    spurious_wakes: f64,
     without: Vec<Fault>,
-    limits: Limits,
+    settings: Settings,
 }
 
 impl SimBuilder {
@@ -33,9 +33,12 @@ impl SimBuilder {
             links: Vec::new(),
             partitions: None,
             crashes: None,
-            spurious_wakes: 0.0,
             without: Vec::new(),
-            limits: Limits { time: Duration::from_secs(24 * 60 * 60), polls: 10_000_000 },
+            settings: Settings {
+                time: Duration::from_secs(24 * 60 * 60),
+                polls: 10_000_000,
+                spurious_wakes: 0.0,
+            },
         }
     }
 
@@ -78,7 +81,7 @@ impl SimBuilder {
 
     /// How probable it is, with each poll, that another task is polled though nobody woke it.
     pub const fn spurious_wakes(mut self, probability: f64) -> Self {
-        self.spurious_wakes = probability;
+        self.settings.spurious_wakes = probability;
         self
     }
 
@@ -90,31 +93,44 @@ impl SimBuilder {
 
     /// How long a simulation may take, in its own time, before it ends with a panic: a day unless told otherwise.
     pub const fn max_time(mut self, time: Duration) -> Self {
-        self.limits.time = time;
+        self.settings.time = time;
         self
     }
 
     /// How many polls may happen at one moment before the simulation ends with a panic: ten million unless
     /// told otherwise. Somebody polls for nothing, then.
     pub const fn max_polls(mut self, polls: u64) -> Self {
-        self.limits.polls = polls;
+        self.settings.polls = polls;
         self
     }
 
     /// The simulation.
     #[must_use]
     pub fn build(self) -> Sim {
-        let chance = Chance::new(self.seed, &self.without);
-        let trace = Trace::new(self.seed);
-        let world = World::new(chance, Chaos::default(), trace, self.spurious_wakes, self.link);
+        let env = Env::new(Chance::new(self.seed, &self.without), Trace::new(self.seed));
+        let world = World::new(env, Net::new(self.link));
         {
             let state = &mut *world.lock();
-            state.chaos.start(state.now, &mut state.chance, self.partitions, self.crashes);
+            let Env { now, chance, .. } = &mut state.env;
+            state.chaos.start(*now, chance, self.partitions, self.crashes);
         }
-        let sim = Sim::new_in(world, self.seed, self.limits);
+        let sim = Sim::new_in(world, self.seed, self.settings);
         for (one, other, link) in self.links {
             sim.set_link_of(sim.host(&one).id, sim.host(&other).id, link);
         }
         sim
+    }
+}
+
+impl Sim {
+    /// A simulation on a network without faults. The seed decides the order of everything.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::builder(seed).build()
+    }
+
+    /// A builder of simulations, for all faults that there are.
+    pub fn builder(seed: u64) -> SimBuilder {
+        SimBuilder::new(seed)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::chance::Chance;
 use crate::delay::Delay;
 use crate::fault::Fault;
-use crate::host::HostId;
+use crate::net::HostId;
 
 /// How often something happens, and for how long.
 #[derive(Clone, Debug)]

@@ -1,29 +1,26 @@
 //! Hosts: the runtimes of a simulation.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{self, LocalNames, Runtime, Timer};
+use aiomas_core::driver::{self, LocalNames, Runtime};
 
-use crate::net::{self, Acceptor, Stream};
+use crate::dial::{self, Acceptor};
+use crate::net::HostId;
+use crate::stream::Stream;
 use crate::tasks::BoxFuture;
-use crate::timer::Alarm;
+use crate::timer::{Alarm, sleep};
+use crate::trace::Step;
 use crate::world::World;
 
 /// What a program ends in: any error is one, and ends the simulation with a panic.
 pub type Outcome = Result<(), Box<dyn StdError + Send + Sync>>;
-
-/// Which host of a simulation.
-pub(crate) type HostId = usize;
-
-type Program = Arc<dyn Fn(Host) -> BoxFuture + Send + Sync>;
 
 /// A machine of the simulated network, and the [`Runtime`] of what runs on it.
 ///
@@ -40,31 +37,8 @@ pub struct Host {
     life: u32,
 }
 
-/// What a simulation knows of a host.
-pub(crate) struct HostState {
-    pub(crate) name: Arc<str>,
-    life: u32,
-    /// Its programs have ended, and none is started yet.
-    pub(crate) down: bool,
-    /// Without power: nothing gets out of it or in.
-    pub(crate) dark: bool,
-    pub(crate) last_port: u16,
-    programs: VecDeque<Program>,
-}
-
 thread_local! {
     static CURRENT: RefCell<Option<Host>> = const { RefCell::new(None) };
-}
-
-impl HostState {
-    pub(crate) fn new(name: &str) -> Self {
-        let (name, programs) = (name.into(), VecDeque::new());
-        Self { name, life: 0, down: false, dark: false, last_port: 49_151, programs }
-    }
-
-    pub(crate) fn has_programs(&self) -> bool {
-        !self.programs.is_empty()
-    }
 }
 
 impl Host {
@@ -76,7 +50,7 @@ impl Host {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
-        self.world.lock().hosts[self.id].name.clone()
+        self.world.lock().net.name(self.id).clone()
     }
 
     /// Starts a program, now and whenever the host is [restarted](crate::Sim::restart).
@@ -96,17 +70,20 @@ impl Host {
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let program: Program = Arc::new(move |host| {
-            let name = host.name();
-            let program = program(host);
+        // Weak, for the world holds it.
+        let (world, id) = (Arc::downgrade(&self.world), self.id);
+        let program = Arc::new(move || -> BoxFuture {
+            let Some(world) = world.upgrade() else { return Box::pin(async {}) };
+            let host = Self::new(&world, id);
+            let (name, program) = (host.name(), program(host));
             Box::pin(async move {
                 if let Err(error) = program.await {
                     panic!("the program of {name} has ended with: {error}");
                 }
             })
         });
-        self.world.lock().hosts[self.id].programs.push_back(program.clone());
-        self.spawn(program(self.clone()));
+        self.world.lock().hosts[self.id].programs.push(program.clone());
+        self.spawn(program());
     }
 
     /// Waits, in the simulation's time.
@@ -114,11 +91,7 @@ impl Host {
     /// # Cancel safety
     /// Dropping the future ends the wait.
     pub async fn sleep(&self, time: Duration) {
-        let mut timer = self.timer();
-        if let Some(at) = self.now().checked_add(time) {
-            timer.set(at);
-        }
-        poll_fn(|cx| timer.poll(cx)).await;
+        sleep(&self.world, time).await;
     }
 
     /// A builder of containers on this host.
@@ -152,12 +125,12 @@ impl Host {
     /// nothing of it until it is back.
     pub(crate) fn stop(&self, loses_power: bool) {
         let tasks = {
-            let mut state = self.world.lock();
-            state.note(crate::trace::Step::Stop, self.id as u64, loses_power.into());
+            let state = &mut *self.world.lock();
+            state.env.note(Step::Stop, self.id as u64, loses_power.into());
             let host = &mut state.hosts[self.id];
             host.life += 1;
             host.down = true;
-            host.dark = loses_power;
+            state.net.set_dark(self.id, loses_power);
             state.tasks.remove_of(self.id)
         };
         drop(tasks);
@@ -165,30 +138,29 @@ impl Host {
 
     /// Starts all programs anew.
     pub(crate) fn restart(&self) {
-        let programs = self.world.change(|state, wakers| {
+        let programs = self.world.change(|state| {
             let host = &mut state.hosts[self.id];
-            if !host.down {
-                return VecDeque::new();
+            if !std::mem::take(&mut host.down) {
+                return Vec::new();
             }
-            (host.down, host.dark) = (false, false);
             let programs = host.programs.clone();
-            state.deliver_all(wakers);
+            state.net.set_dark(self.id, false);
+            state.net.deliver_all(&mut state.env);
             programs
         });
         let host = Self::new(&self.world, self.id);
         for program in programs {
-            host.spawn(program(host.clone()));
+            host.spawn(program());
         }
     }
 
     /// Whether what this handle is of has ended.
-    pub(crate) fn check(&self) -> io::Result<()> {
+    fn check(&self) -> io::Result<()> {
         let state = self.world.lock();
-        let host = &state.hosts[self.id];
-        if host.life == self.life {
+        if state.hosts[self.id].life == self.life {
             return Ok(());
         }
-        let message = format!("{} has been stopped", host.name);
+        let message = format!("{} has been stopped", state.net.name(self.id));
         Err(io::Error::new(ErrorKind::NetworkDown, message))
     }
 }
@@ -212,16 +184,16 @@ impl Runtime for Host {
     type Timer = Alarm;
 
     fn now(&self) -> Instant {
-        self.world.lock().now
+        self.world.lock().env.now
     }
 
     /// The simulation begins at the start of 2000.
     fn since_epoch(&self) -> Duration {
-        Duration::from_secs(946_684_800) + self.world.lock().elapsed()
+        Duration::from_secs(946_684_800) + self.world.lock().env.elapsed()
     }
 
     fn seed(&self) -> u64 {
-        self.world.lock().chance.seed()
+        self.world.lock().env.chance.seed()
     }
 
     fn local(&self) -> LocalNames {
@@ -247,11 +219,15 @@ impl Runtime for Host {
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
-        net::dial(self.clone(), to)
+        let (alive, world, from) = (self.check(), self.world.clone(), self.id);
+        async move {
+            alive?;
+            dial::dial(world, from, to).await
+        }
     }
 
     fn listen(&self, on: Address) -> impl Future<Output = io::Result<Acceptor>> + Send + 'static {
-        let listener = net::listen(self, &on);
+        let listener = self.check().and_then(|()| dial::listen(&self.world, self.id, &on));
         async move { listener }
     }
 }

@@ -159,7 +159,7 @@ fn report(test: &impl Fn(SimBuilder), failure: &Failure, mut without: Vec<Fault>
     let thread = thread::current();
     // Tests run in threads of their names.
     let name = thread.name().filter(|name| *name != "main");
-    let command = name.map_or("...".to_owned(), |name| format!("cargo test {name}"));
+    let command = name.map_or_else(|| "...".to_owned(), |name| format!("cargo test {name}"));
     let off =
         if without.is_empty() { String::new() } else { format!(" {WITHOUT}={}", List(&without)) };
     panic!(

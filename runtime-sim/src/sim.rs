@@ -1,23 +1,24 @@
 //! The simulation as the one who runs it sees it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use aiomas_core::driver::waits;
 
-use crate::builder::SimBuilder;
 use crate::chaos::{Due, End};
 use crate::fault::{Counts, Fault};
-use crate::host::{Host, HostId, HostState};
+use crate::host::Host;
 use crate::link::Link;
+use crate::net::HostId;
 use crate::tasks::{MAIN, Turn};
 use crate::trace::Step;
 use crate::waiting::{TaskWaits, Waiting};
-use crate::world::{Event, World};
+use crate::world::{Event, State, World};
 
 /// Hosts and a network between them, in one thread and with a time of their own.
 ///
@@ -29,12 +30,17 @@ use crate::world::{Event, World};
 pub struct Sim {
     world: Arc<World>,
     seed: u64,
-    limits: Limits,
+    settings: Settings,
+    actions: Mutex<BTreeMap<u64, Action>>,
 }
 
-/// When a simulation has gone wrong.
+/// What a test wants to happen at a time.
+type Action = Box<dyn FnOnce(&Sim) + Send>;
+
+/// How a simulation goes on, and when it has gone wrong.
 #[derive(Clone, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct Settings {
+    pub(crate) spurious_wakes: f64,
     pub(crate) time: Duration,
     pub(crate) polls: u64,
 }
@@ -60,25 +66,13 @@ enum Ended {
 }
 
 impl Sim {
-    /// A simulation on a network without faults. The seed decides the order of everything.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        SimBuilder::new(seed).build()
-    }
-
-    /// A builder of simulations, for all faults that there are.
-    pub fn builder(seed: u64) -> SimBuilder {
-        SimBuilder::new(seed)
-    }
-
-    pub(crate) fn new_in(world: Arc<World>, seed: u64, limits: Limits) -> Self {
+    pub(crate) fn new_in(world: Arc<World>, seed: u64, settings: Settings) -> Self {
         {
             let mut state = world.lock();
-            let main = state.hosts.len();
-            state.hosts.push(HostState::new("main"));
+            let main = state.add_host("main");
             state.tasks.insert(main, None);
         }
-        Self { world, seed, limits }
+        Self { world, seed, settings, actions: Mutex::default() }
     }
 
     /// What everything random derives from.
@@ -92,10 +86,7 @@ impl Sim {
     pub fn host(&self, name: &str) -> Host {
         let id = {
             let mut state = self.world.lock();
-            state.host_by_name(name).unwrap_or_else(|| {
-                state.hosts.push(HostState::new(name));
-                state.hosts.len() - 1
-            })
+            state.net.host_by_name(name).unwrap_or_else(|| state.add_host(name))
         };
         Host::new(&self.world, id)
     }
@@ -130,9 +121,9 @@ impl Sim {
     /// # Panics
     /// As [`block_on`](Self::block_on), but that it does not matter whether anybody can go on.
     pub fn run_for(&self, time: Duration) {
-        let until = self.world.lock().now + time;
+        let until = self.world.lock().env.now + time;
         self.run(Some(until), &mut |_| false);
-        self.world.lock().advance_to(until);
+        self.world.lock().env.advance_to(until);
     }
 
     /// Runs everything until nothing will happen any more: nobody can go on, nothing is under way, no timer
@@ -147,14 +138,17 @@ impl Sim {
     /// The time since the simulation began.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.world.lock().elapsed()
+        self.world.lock().env.elapsed()
     }
 
     /// Lets something happen after a time from now: `sim.at(time, |sim| sim.crash("bob").unwrap())`.
     pub fn at(&self, after: Duration, action: impl FnOnce(&Self) + Send + 'static) {
+        let mut actions = self.actions();
+        let number = actions.last_key_value().map_or(0, |(last, _)| last + 1);
+        actions.insert(number, Box::new(action));
         let mut state = self.world.lock();
-        let at = state.now + after;
-        state.schedule(at, Event::Do(Box::new(action)));
+        let at = state.env.now + after;
+        state.schedule(at, Event::Act(number));
     }
 
     /// Lets nothing through between two hosts, until it is [healed](Self::heal). What is sent meanwhile
@@ -165,8 +159,8 @@ impl Sim {
     pub fn partition(&self, one: &str, other: &str) -> Result<(), UnknownHost> {
         let (one, other) = (self.find(one)?, self.find(other)?);
         let mut state = self.world.lock();
-        state.note(Step::Part, one as u64, other as u64);
-        state.chance.counts.add(Fault::Partition);
+        state.env.note(Step::Part, one as u64, other as u64);
+        state.env.chance.counts.add(Fault::Partition);
         state.net.part(one, other);
         Ok(())
     }
@@ -212,7 +206,7 @@ impl Sim {
 
     /// Breaks all streams that there are.
     pub fn reset_streams(&self) {
-        self.world.change(|state, wakers| state.cut_all(wakers));
+        self.world.change(|state| state.net.cut_all(&mut state.env));
     }
 
     /// Says how it is from now on between two hosts, in both directions.
@@ -233,11 +227,11 @@ impl Sim {
     /// Ends all faults: partitions are healed, hosts restarted, and nothing goes wrong any more. Bytes still
     /// take their time.
     pub fn calm(&self) {
-        let down = self.world.change(|state, wakers| {
-            state.chance.set_calm(true);
+        let down = self.world.change(|state| {
+            state.env.chance.set_calm(true);
             state.chaos.stop();
             state.net.heal_all();
-            state.deliver_all(wakers);
+            state.net.deliver_all(&mut state.env);
             let down = state.hosts.iter().enumerate().filter(|(_, host)| host.down);
             down.map(|(id, _)| id).collect::<Vec<_>>()
         });
@@ -249,13 +243,13 @@ impl Sim {
     /// A hash of all that has happened, to compare runs by: who was polled when, and which bytes moved.
     #[must_use]
     pub fn trace(&self) -> u64 {
-        self.world.lock().trace.hash()
+        self.world.lock().env.trace.hash()
     }
 
     /// How often each kind of fault has happened.
     #[must_use]
     pub fn faults(&self) -> Counts {
-        self.world.lock().chance.counts.clone()
+        self.world.lock().env.chance.counts.clone()
     }
 
     /// How many tasks there are.
@@ -276,21 +270,25 @@ impl Sim {
         self.explain(&mut |_| false, false)
     }
 
+    fn actions(&self) -> MutexGuard<'_, BTreeMap<u64, Action>> {
+        self.actions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn find(&self, name: &str) -> Result<HostId, UnknownHost> {
-        let id = self.world.lock().host_by_name(name);
+        let id = self.world.lock().net.host_by_name(name);
         id.ok_or_else(|| UnknownHost { name: name.to_owned() })
     }
 
     fn stop(&self, host: HostId, loses_power: bool) {
-        self.world.lock().chance.counts.add(Fault::Crash);
+        self.world.lock().env.chance.counts.add(Fault::Crash);
         Host::new(&self.world, host).stop(loses_power);
     }
 
     fn heal_between(&self, one: HostId, other: HostId) {
-        self.world.change(|state, wakers| {
-            state.note(Step::Heal, one as u64, other as u64);
+        self.world.change(|state| {
+            state.env.note(Step::Heal, one as u64, other as u64);
             state.net.heal(one, other);
-            state.deliver_all(wakers);
+            state.net.deliver_all(&mut state.env);
         });
     }
 
@@ -299,20 +297,21 @@ impl Sim {
         loop {
             while let Some(turn) = self.begin() {
                 polls += 1;
-                if polls > self.limits.polls {
-                    let host = &self.world.lock().hosts[turn.host].name;
+                if polls > self.settings.polls {
+                    let host = self.world.lock().net.name(turn.host).clone();
                     let at = self.elapsed();
                     panic!(
                         "busy: {polls} polls at {at:?}, of which the last is of a task on {host}"
                     );
                 }
-                if self.poll(turn, main) {
+                let is_main = turn.task == MAIN;
+                if self.poll(turn, main) && is_main {
                     return Ended::Main;
                 }
             }
             let (now, next) = {
                 let state = self.world.lock();
-                (state.now, state.next_event())
+                (state.env.now, state.next_event(until.is_some()))
             };
             let Some(next) = next else { return Ended::Idle };
             if until.is_some_and(|until| next > until) {
@@ -320,12 +319,12 @@ impl Sim {
             }
             if next > now {
                 polls = 0;
-                let elapsed = next - self.world.lock().start;
-                if elapsed > self.limits.time {
+                let elapsed = self.world.lock().env.since_start(next);
+                if elapsed > self.settings.time {
                     let waiting = self.explain(main, true);
-                    panic!("no end: {:?} have passed, the limit; {waiting}", self.limits.time);
+                    panic!("no end: {:?} have passed, the limit; {waiting}", self.settings.time);
                 }
-                self.world.lock().advance_to(next);
+                self.world.lock().env.advance_to(next);
             }
             self.happen();
         }
@@ -333,46 +332,45 @@ impl Sim {
 
     /// Chooses who is next.
     fn begin(&self) -> Option<Turn> {
-        let mut state = self.world.lock();
-        let state = &mut *state;
+        let State { tasks, env, .. } = &mut *self.world.lock();
+        let probability = self.settings.spurious_wakes;
         loop {
-            if state.spurious_wakes > 0.0
-                && state.tasks.ready() > 0
-                && state.chance.happens(Fault::Wake, state.spurious_wakes)
-                && let Some(any) = state.tasks.any(|end| state.chance.below(Fault::Wake, end))
+            if probability > 0.0
+                && tasks.ready() > 0
+                && env.chance.happens(Fault::Wake, probability)
+                && let Some(any) = tasks.any(|end| env.chance.below(Fault::Wake, end))
             {
-                state.tasks.queue(any);
+                tasks.queue(any);
             }
-            let nth = match state.tasks.ready() {
+            let nth = match tasks.ready() {
                 0 => return None,
                 1 => None,
-                ready if state.chance.is_on(Fault::Order) => {
-                    let nth = state.chance.below(Fault::Order, ready);
+                ready if env.chance.is_on(Fault::Order) => {
+                    let nth = env.chance.below(Fault::Order, ready);
                     if nth > 0 {
-                        state.chance.counts.add(Fault::Order);
+                        env.chance.counts.add(Fault::Order);
                     }
                     Some(nth)
                 }
                 _ => None,
             };
-            if let Some(turn) = state.tasks.begin(nth) {
-                state.trace.note(Step::Poll, turn.task as u64, turn.host as u64);
+            if let Some(turn) = tasks.begin(nth) {
+                env.note(Step::Poll, turn.task as u64, turn.host as u64);
                 return Some(turn);
             }
         }
     }
 
-    /// Says whether the main future has ended.
+    /// Says whether the task has ended.
     fn poll(&self, mut turn: Turn, main: &mut Main<'_>) -> bool {
         let host = Host::new(&self.world, turn.host);
-        let is_main = turn.task == MAIN;
         let ended = host.enter(|| match &mut turn.future {
             Some(future) => future.as_mut().poll(&mut Context::from_waker(&turn.waker)).is_ready(),
             None => main(&turn.waker),
         });
         // What is dropped may lock.
         let _ended = self.world.lock().tasks.end(turn, ended);
-        ended && is_main
+        ended
     }
 
     /// Lets happen what is due.
@@ -382,16 +380,21 @@ impl Sim {
             match due {
                 Some(Event::Wake(waker)) => waker.wake(),
                 Some(Event::Deliver(way)) => {
-                    self.world.change(|state, wakers| state.deliver(way, wakers));
+                    self.world.change(|state| state.net.deliver(&mut state.env, way));
                 }
-                Some(Event::Do(action)) => action(self),
+                Some(Event::Act(number)) => {
+                    let action = self.actions().remove(&number);
+                    if let Some(action) = action {
+                        action(self);
+                    }
+                }
                 None => break,
             }
         }
         loop {
             let due = {
                 let state = &mut *self.world.lock();
-                state.chaos.due(state.now, &mut state.chance)
+                state.chaos.due(state.env.now, &mut state.env.chance)
             };
             match due {
                 Some(Due::Begin(fault, ends)) => self.begin_fault(fault, ends),
@@ -403,28 +406,29 @@ impl Sim {
 
     fn begin_fault(&self, fault: Fault, ends: Instant) {
         let stopped = {
-            let state = &mut *self.world.lock();
+            let State { env, net, chaos, hosts, .. } = &mut *self.world.lock();
+            let chance = &mut env.chance;
             match fault {
-                Fault::Partition if state.hosts.len() > 1 => {
-                    let one = state.chance.below(fault, state.hosts.len());
-                    let other = state.chance.below(fault, state.hosts.len() - 1);
+                Fault::Partition if hosts.len() > 1 => {
+                    let one = chance.below(fault, hosts.len());
+                    let other = chance.below(fault, hosts.len() - 1);
                     let other = if other < one { other } else { other + 1 };
-                    state.note(Step::Part, one as u64, other as u64);
-                    state.chance.counts.add(fault);
-                    state.net.part(one, other);
-                    state.chaos.end_at(ends, End::Heal(one, other));
+                    chance.counts.add(fault);
+                    env.note(Step::Part, one as u64, other as u64);
+                    net.part(one, other);
+                    chaos.end_at(ends, End::Heal(one, other));
                     None
                 }
                 Fault::Crash => {
-                    let up = state.hosts.iter().enumerate();
-                    let up = up.filter(|(_, host)| host.has_programs() && !host.down);
+                    let up = hosts.iter().enumerate();
+                    let up = up.filter(|(_, host)| !host.programs.is_empty() && !host.down);
                     let up: Vec<HostId> = up.map(|(id, _)| id).collect();
                     if up.is_empty() {
                         None
                     } else {
-                        let host = up[state.chance.below(fault, up.len())];
-                        let loses_power = state.chance.below(fault, 2) == 0;
-                        state.chaos.end_at(ends, End::Restart(host));
+                        let host = up[chance.below(fault, up.len())];
+                        let loses_power = chance.below(fault, 2) == 0;
+                        chaos.end_at(ends, End::Restart(host));
                         Some((host, loses_power))
                     }
                 }
@@ -453,7 +457,7 @@ impl Sim {
                 continue;
             }
             let Some(turn) = self.world.lock().tasks.begin_this(id) else { continue };
-            let host = self.world.lock().hosts[turn.host].name.clone();
+            let host = self.world.lock().net.name(turn.host).clone();
             let (ended, mut what) = waits::explain(|| self.poll(turn, main));
             if ended {
                 what.push("for nothing: it could go on, and nobody has woken it".to_owned());

@@ -9,8 +9,7 @@ use std::task::{Wake, Waker};
 
 use slab::Slab;
 
-use crate::host::HostId;
-use crate::world::World;
+use crate::net::HostId;
 
 pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -23,7 +22,13 @@ pub(crate) struct Tasks {
     ready: VecDeque<usize>,
     /// Counts polls and new tasks.
     turns: u64,
-    world: Weak<World>,
+    wakes: Weak<dyn Wakes>,
+}
+
+/// Whom a waker tells.
+pub(crate) trait Wakes: Send + Sync {
+    /// Lets a task go on, if `turn` was its last one.
+    fn wake(&self, task: usize, turn: u64);
 }
 
 struct Task {
@@ -37,7 +42,7 @@ struct Task {
 }
 
 struct TaskWaker {
-    world: Weak<World>,
+    wakes: Weak<dyn Wakes>,
     task: usize,
     turn: AtomicU64,
 }
@@ -53,8 +58,8 @@ pub(crate) struct Turn {
 }
 
 impl Tasks {
-    pub(crate) fn new(world: Weak<World>) -> Self {
-        Self { tasks: Slab::new(), ready: VecDeque::new(), turns: 0, world }
+    pub(crate) fn new(wakes: Weak<dyn Wakes>) -> Self {
+        Self { tasks: Slab::new(), ready: VecDeque::new(), turns: 0, wakes }
     }
 
     /// Starts a task, which can go on at once.
@@ -71,6 +76,13 @@ impl Tasks {
             && !std::mem::replace(&mut task.queued, true)
         {
             self.ready.push_back(id);
+        }
+    }
+
+    /// Lets a task go on, if `turn` was its last one.
+    pub(crate) fn wake(&mut self, id: usize, turn: u64) {
+        if self.tasks.get(id).is_some_and(|task| task.turn == turn) {
+            self.queue(id);
         }
     }
 
@@ -113,8 +125,8 @@ impl Tasks {
                 waker
             }
             _ => {
-                let (world, turn) = (self.world.clone(), AtomicU64::new(self.turns));
-                Arc::new(TaskWaker { world, task: id, turn })
+                let (wakes, turn) = (self.wakes.clone(), AtomicU64::new(self.turns));
+                Arc::new(TaskWaker { wakes, task: id, turn })
             }
         };
         let waker = shared.clone().into();
@@ -168,11 +180,8 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let Some(world) = self.world.upgrade() else { return };
-        let turn = self.turn.load(Ordering::Relaxed);
-        let tasks = &mut world.lock().tasks;
-        if tasks.tasks.get(self.task).is_some_and(|task| task.turn == turn) {
-            tasks.queue(self.task);
+        if let Some(wakes) = self.wakes.upgrade() {
+            wakes.wake(self.task, self.turn.load(Ordering::Relaxed));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Timers of the virtual clock.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aiomas_core::driver::{Timer, waits};
 
@@ -40,15 +41,26 @@ impl Timer for Alarm {
         let Some(at) = self.at else { return Poll::Pending };
         self.cancel();
         let mut state = self.world.lock();
-        if state.now >= at {
+        if state.env.now >= at {
             return Poll::Ready(());
         }
         self.key = Some(state.schedule(at, Event::Wake(cx.waker().clone())));
-        let at = at - state.start;
+        let at = state.env.since_start(at);
         drop(state);
         waits::note(|| format!("for the time {at:?}"));
         Poll::Pending
     }
+}
+
+/// Waits.
+pub(crate) async fn sleep(world: &Arc<World>, time: Duration) {
+    let mut timer = Alarm::new(world.clone());
+    let now = world.lock().env.now;
+    // Beyond the last moment there is no time to wait for.
+    if let Some(at) = now.checked_add(time) {
+        timer.set(at);
+    }
+    poll_fn(|cx| timer.poll(cx)).await;
 }
 
 impl Drop for Alarm {

@@ -4,36 +4,38 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aiomas_core::driver::LocalNames;
 
-use crate::chance::Chance;
 use crate::chaos::Chaos;
-use crate::fault::Fault;
-use crate::host::{HostId, HostState};
-use crate::link::Link;
-use crate::net::{Net, WayId};
-use crate::tasks::Tasks;
-use crate::trace::{Step, Trace};
+use crate::net::{Env, HostId, Net, WayId};
+use crate::tasks::{BoxFuture, Tasks, Wakes};
 
 /// What all handles share.
 pub(crate) struct World(Mutex<State>);
 
 pub(crate) struct State {
-    pub(crate) start: Instant,
-    pub(crate) now: Instant,
-    pub(crate) tasks: Tasks,
-    events: BTreeMap<(Instant, u64), Event>,
-    last_event: u64,
-    pub(crate) hosts: Vec<HostState>,
+    pub(crate) env: Env,
     pub(crate) net: Net,
-    pub(crate) chance: Chance,
+    pub(crate) tasks: Tasks,
+    /// What runs on the hosts of the network.
+    pub(crate) hosts: Vec<Programs>,
     pub(crate) chaos: Chaos,
-    pub(crate) trace: Trace,
-    pub(crate) spurious_wakes: f64,
     /// The names of this simulation, apart from those of others and of the process.
     pub(crate) local: LocalNames,
+    events: BTreeMap<EventKey, Event>,
+    last_event: u64,
+}
+
+/// What runs on a host.
+#[derive(Default)]
+pub(crate) struct Programs {
+    /// Counts how often they have been stopped. What is of an earlier life does nothing any more.
+    pub(crate) life: u32,
+    /// They have ended, and are not started yet.
+    pub(crate) down: bool,
+    pub(crate) programs: Vec<Arc<dyn Fn() -> BoxFuture + Send + Sync>>,
 }
 
 /// What happens at a time.
@@ -42,41 +44,25 @@ pub(crate) enum Event {
     Wake(Waker),
     /// Bytes arrive.
     Deliver(WayId),
-    /// What the test wants to happen.
-    Do(Action),
+    /// What the test wants to happen, by a number.
+    Act(u64),
 }
 
-pub(crate) type Action = Box<dyn FnOnce(&crate::Sim) + Send>;
-
-/// Names a timer that is set.
+/// Names something that is to happen.
 pub(crate) type EventKey = (Instant, u64);
 
-/// Whoever can go on, to be woken without the lock.
-pub(crate) type Wakers = Vec<Waker>;
-
 impl World {
-    pub(crate) fn new(
-        chance: Chance,
-        chaos: Chaos,
-        trace: Trace,
-        spurious_wakes: f64,
-        link: Link,
-    ) -> Arc<Self> {
-        let start = Instant::now();
+    pub(crate) fn new(env: Env, net: Net) -> Arc<Self> {
         Arc::new_cyclic(|world: &Weak<Self>| {
             Self(Mutex::new(State {
-                start,
-                now: start,
+                env,
+                net,
                 tasks: Tasks::new(world.clone()),
+                hosts: Vec::new(),
+                chaos: Chaos::default(),
+                local: LocalNames::default(),
                 events: BTreeMap::new(),
                 last_event: 0,
-                hosts: Vec::new(),
-                net: Net::new(link),
-                chance,
-                chaos,
-                trace,
-                spurious_wakes,
-                local: LocalNames::default(),
             }))
         })
     }
@@ -86,22 +72,31 @@ impl World {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes something, and then wakes whoever can go on because of it.
-    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State, &mut Wakers) -> T) -> T {
-        let mut wakers = Wakers::new();
-        let result = change(&mut self.lock(), &mut wakers);
+    /// Changes something, and sees to what follows.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let (result, wakers) = {
+            let state = &mut *self.lock();
+            let result = change(state);
+            while let Some((at, way)) = state.env.arrivals.pop() {
+                state.schedule(at, Event::Deliver(way));
+            }
+            (result, std::mem::take(&mut state.env.wakers))
+        };
         wakers.into_iter().for_each(Waker::wake);
         result
     }
 }
 
-impl State {
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.now - self.start
+impl Wakes for World {
+    fn wake(&self, task: usize, turn: u64) {
+        self.lock().tasks.wake(task, turn);
     }
+}
 
-    pub(crate) fn note(&mut self, step: Step, what: u64, how_much: u64) {
-        self.trace.note(step, what, how_much);
+impl State {
+    pub(crate) fn add_host(&mut self, name: &str) -> HostId {
+        self.hosts.push(Programs::default());
+        self.net.add_host(name)
     }
 
     pub(crate) fn schedule(&mut self, at: Instant, event: Event) -> EventKey {
@@ -115,40 +110,17 @@ impl State {
         self.events.remove(&key)
     }
 
-    /// When something happens next. When only new faults are to come, nothing is.
-    pub(crate) fn next_event(&self) -> Option<Instant> {
+    /// When something happens next. When only new faults are to come, nothing is, unless they `count`.
+    pub(crate) fn next_event(&self, count: bool) -> Option<Instant> {
         let event = self.events.first_key_value().map(|((at, _), _)| *at);
-        let fault = self.chaos.next(event.is_some());
+        let fault = self.chaos.next(count || event.is_some());
         event.into_iter().chain(fault).min()
-    }
-
-    pub(crate) fn advance_to(&mut self, at: Instant) {
-        if at > self.now {
-            self.now = at;
-            let nanos = self.elapsed().as_nanos() as u64;
-            self.note(Step::Time, 0, nanos);
-        }
     }
 
     /// The first event, if it is due.
     pub(crate) fn due(&mut self) -> Option<Event> {
         let first = self.events.first_entry()?;
-        if first.key().0 > self.now { None } else { Some(first.remove()) }
-    }
-
-    pub(crate) fn host_by_name(&self, name: &str) -> Option<HostId> {
-        self.hosts.iter().position(|host| *host.name == *name)
-    }
-
-    /// Whether nothing gets through from one host to another.
-    pub(crate) fn is_cut(&self, from: HostId, to: HostId) -> bool {
-        self.hosts[from].dark || self.hosts[to].dark || self.net.is_partitioned(from, to)
-    }
-
-    /// How long a message without content takes.
-    pub(crate) fn latency(&mut self, from: HostId, to: HostId) -> Duration {
-        let Self { chance, net, .. } = self;
-        chance.time(Fault::Latency, &net.links.between(from, to).latency)
+        if first.key().0 > self.env.now { None } else { Some(first.remove()) }
     }
 }
 

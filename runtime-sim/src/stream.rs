@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use aiomas_core::driver::{Transport, waits};
 use bytes::BytesMut;
 
-use super::WayId;
+use crate::net::WayId;
 use crate::world::World;
 
 /// One end of a stream between two hosts.
@@ -19,13 +19,12 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) const fn new(world: Arc<World>, way: WayId) -> Self {
+    pub(crate) const fn new(world: Arc<World>, way: WayId) -> Self {
         Self { world, way }
     }
 
     fn peer_name(&self) -> Option<Arc<str>> {
-        let net = &mut self.world.lock().net;
-        net.connections.get(self.way).map(|connection| connection.peers[self.way.from].clone())
+        self.world.lock().net.peer(self.way)
     }
 
     #[cold]
@@ -36,11 +35,11 @@ impl Stream {
 
 impl Transport for Stream {
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let received = self.world.change(|state, wakers| {
+        let received = self.world.change(|state| {
             let way = self.way.back();
-            let received = state.receive(way, input, wakers);
+            let received = state.net.receive(&mut state.env, way, input);
             if received.is_none() {
-                state.wait_to_read(way, cx.waker());
+                state.net.wait_to_read(way, cx.waker());
             }
             received
         });
@@ -58,10 +57,10 @@ impl Transport for Stream {
         cx: &mut Context<'_>,
         output: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let sent = self.world.change(|state, wakers| {
-            let sent = state.send(self.way, output, wakers);
+        let sent = self.world.change(|state| {
+            let sent = state.net.send(&mut state.env, self.way, output);
             if sent.is_none() {
-                state.wait_to_write(self.way, cx.waker());
+                state.net.wait_to_write(self.way, cx.waker());
             }
             sent
         });
@@ -75,7 +74,7 @@ impl Transport for Stream {
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.world.change(|state, wakers| state.end(self.way, wakers));
+        self.world.change(|state| state.net.end(&mut state.env, self.way));
         Poll::Ready(Ok(()))
     }
 
@@ -86,7 +85,7 @@ impl Transport for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.world.change(|state, wakers| state.desert(self.way, wakers));
+        self.world.change(|state| state.net.desert(&mut state.env, self.way));
     }
 }
 

@@ -1,0 +1,93 @@
+//! How streams come to be.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aiomas_core::agent::Address;
+use aiomas_core::driver::{Listener, waits};
+
+use crate::fault::Fault;
+use crate::net::{HostId, Knock, Place};
+use crate::stream::Stream;
+use crate::timer::sleep;
+use crate::world::World;
+
+/// How long it takes until who hears nothing knocks again. The time doubles; as with Linux there are six more
+/// attempts.
+const KNOCK_AGAIN: Duration = Duration::from_secs(1);
+const KNOCKS: u32 = 7;
+
+/// Accepts streams on a host.
+pub struct Acceptor {
+    world: Arc<World>,
+    address: Address,
+    /// Where it listens, and as which.
+    key: (HostId, Place),
+    serial: u64,
+}
+
+pub(crate) fn listen(world: &Arc<World>, host: HostId, on: &Address) -> io::Result<Acceptor> {
+    let (address, serial) = world.change(|state| state.net.listen(&mut state.env, host, on))?;
+    let key = (host, Place::of(&address)?);
+    Ok(Acceptor { world: world.clone(), address, key, serial })
+}
+
+pub(crate) async fn dial(world: Arc<World>, from: HostId, address: Address) -> io::Result<Stream> {
+    let to = world.lock().net.resolve(from, &address)?;
+    let latency = |from, to| {
+        let state = &mut *world.lock();
+        state.env.chance.time(Fault::Latency, &state.net.links.between(from, to).latency)
+    };
+    let mut wait = KNOCK_AGAIN;
+    for _ in 0..KNOCKS {
+        sleep(&world, latency(from, to)).await;
+        let knocked = world.change(|state| state.net.knock(&mut state.env, from, to, &address));
+        // The stream is open now on that side, and the way back is still to come.
+        let opened = match knocked {
+            Ok(Knock::Opened(way)) => Ok(Stream::new(world.clone(), way)),
+            Err(error) => Err(error),
+            Ok(Knock::Unheard) => {
+                sleep(&world, wait).await;
+                wait *= 2;
+                continue;
+            }
+        };
+        sleep(&world, latency(to, from)).await;
+        return opened;
+    }
+    Err(io::Error::new(ErrorKind::TimedOut, format!("{address} has not been heard of")))
+}
+
+impl Listener for Acceptor {
+    type Stream = Stream;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        let accepted = self.world.lock().net.accept(&self.key, self.serial, cx.waker())?;
+        match accepted {
+            Some(way) => Poll::Ready(Ok(Stream::new(self.world.clone(), way))),
+            None => {
+                waits::note(|| format!("to be dialled at {}", self.address));
+                Poll::Pending
+            }
+        }
+    }
+
+    fn address(&self) -> io::Result<Address> {
+        Ok(self.address.clone())
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.world.change(|state| state.net.close(&mut state.env, &self.key, self.serial));
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Acceptor").field(&self.address).finish()
+    }
+}

@@ -1,0 +1,49 @@
+//! What whatever happens draws on, and what it leaves to be done.
+
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::chance::Chance;
+use crate::trace::{Step, Trace};
+
+/// The time, the dice, the record; and what is to follow.
+#[derive(Debug)]
+pub(crate) struct Env<W> {
+    start: Instant,
+    pub(crate) now: Instant,
+    pub(crate) chance: Chance,
+    pub(crate) trace: Trace,
+    /// Whoever can go on, to be woken without the lock.
+    pub(crate) wakers: Vec<Waker>,
+    /// Where bytes arrive later.
+    pub(crate) arrivals: Vec<(Instant, W)>,
+}
+
+impl<W> Env<W> {
+    pub(crate) fn new(chance: Chance, trace: Trace) -> Self {
+        let start = Instant::now();
+        let (wakers, arrivals) = (Vec::new(), Vec::new());
+        Self { start, now: start, chance, trace, wakers, arrivals }
+    }
+
+    /// The time since the simulation began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.since_start(self.now)
+    }
+
+    pub(crate) fn since_start(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.start)
+    }
+
+    pub(crate) const fn note(&mut self, step: Step, what: u64, how_much: u64) {
+        self.trace.note(step, what, how_much);
+    }
+
+    pub(crate) fn advance_to(&mut self, at: Instant) {
+        if at > self.now {
+            self.now = at;
+            let nanos = self.elapsed().as_nanos() as u64;
+            self.note(Step::Time, 0, nanos);
+        }
+    }
+}

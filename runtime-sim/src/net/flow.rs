@@ -1,0 +1,230 @@
+//! Bytes on their way, and what a link does to them.
+
+use std::io::{ErrorKind, IoSlice};
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+
+use super::connection::WayId;
+use super::network::{Env, Net};
+use super::way::{Piece, What};
+use crate::fault::Fault;
+use crate::trace::Step;
+
+impl Net {
+    /// Writes as much as there is room for. `None`: there is none.
+    pub(crate) fn send(
+        &mut self,
+        env: &mut Env,
+        id: WayId,
+        output: &[IoSlice<'_>],
+    ) -> Option<Result<usize, ErrorKind>> {
+        let Some(connection) = self.connections.get(id) else {
+            return Some(Err(ErrorKind::NotConnected));
+        };
+        let (from, to) = connection.hosts(id);
+        let way = &mut connection.ways[id.from];
+        if let Some(error) = way.broken {
+            return Some(Err(error));
+        }
+        if way.ended {
+            return Some(Err(ErrorKind::BrokenPipe));
+        }
+        let link = self.links.between(from, to);
+        let all: usize = output.iter().map(|slice| slice.len()).sum();
+        let mut count = all.min(link.buffer.saturating_sub(way.bytes.len()));
+        if count == 0 {
+            return None;
+        }
+        if count > 1 && env.chance.happens(Fault::Split, link.split) {
+            count = 1 + env.chance.below(Fault::Split, count - 1);
+        }
+        env.trace.note(Step::Send, id.number(), count as u64);
+        let mut left = count;
+        for slice in output {
+            let slice = &slice[..slice.len().min(left)];
+            left -= slice.len();
+            env.trace.bytes(slice);
+            way.bytes.extend_from_slice(slice);
+        }
+        self.put(env, id, What::Bytes(count));
+        Some(Ok(count))
+    }
+
+    /// Reads as much as there is, and has room. `None`: nothing is there.
+    pub(crate) fn receive(
+        &mut self,
+        env: &mut Env,
+        id: WayId,
+        input: &mut BytesMut,
+    ) -> Option<Result<usize, ErrorKind>> {
+        let Some(connection) = self.connections.get(id) else {
+            return Some(Err(ErrorKind::NotConnected));
+        };
+        let (from, to) = connection.hosts(id);
+        let way = &mut connection.ways[id.from];
+        let mut count = way.arrived.min(input.capacity() - input.len());
+        if count == 0 {
+            return match way.broken {
+                Some(error) => Some(Err(error)),
+                None => way.end_arrived.then_some(Ok(0)),
+            };
+        }
+        if count > 1 && env.chance.happens(Fault::Split, self.links.between(from, to).split) {
+            count = 1 + env.chance.below(Fault::Split, count - 1);
+        }
+        env.trace.note(Step::Receive, id.number(), count as u64);
+        if input.is_empty() && count == way.bytes.len() {
+            std::mem::swap(&mut way.bytes, input);
+            way.bytes.clear();
+        } else {
+            input.extend_from_slice(&way.bytes[..count]);
+            way.bytes.advance(count);
+        }
+        way.arrived -= count;
+        env.wakers.extend(way.writer.take());
+        Some(Ok(count))
+    }
+
+    /// Lets a waker know when something can be read.
+    pub(crate) fn wait_to_read(&mut self, id: WayId, waker: &Waker) {
+        if let Some(connection) = self.connections.get(id) {
+            connection.ways[id.from].reader = Some(waker.clone());
+        }
+    }
+
+    /// Lets a waker know when something can be written.
+    pub(crate) fn wait_to_write(&mut self, id: WayId, waker: &Waker) {
+        if let Some(connection) = self.connections.get(id) {
+            connection.ways[id.from].writer = Some(waker.clone());
+        }
+    }
+
+    /// The writer has written all.
+    pub(crate) fn end(&mut self, env: &mut Env, id: WayId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let way = &mut connection.ways[id.from];
+        if !std::mem::replace(&mut way.ended, true) && way.broken.is_none() {
+            self.put(env, id, What::End);
+        }
+    }
+
+    /// Nobody holds the end any more that writes to `id`.
+    pub(crate) fn desert(&mut self, env: &mut Env, id: WayId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        connection.is_open[id.from] = false;
+        if connection.is_open == [false, false] {
+            self.connections.remove(id);
+            return;
+        }
+        let (host, _) = connection.hosts(id);
+        let input = &mut connection.ways[id.back().from];
+        let is_read = input.arrived == 0;
+        input.desert();
+        if self.hosts[host].dark {
+            // Nobody hears of it before something of theirs arrives there.
+        } else if is_read {
+            self.end(env, id);
+        } else {
+            // As TCP has it: who has not read all breaks the stream instead of ending it.
+            self.put(env, id, What::Reset);
+        }
+    }
+
+    /// Puts something on its way.
+    fn put(&mut self, env: &mut Env, id: WayId, what: What) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let (from, to) = connection.hosts(id);
+        let link = self.links.between(from, to);
+        let way = &mut connection.ways[id.from];
+        let mut arrives = env.now;
+        if let (What::Bytes(count), Some(bandwidth)) = (what, link.bandwidth)
+            && env.chance.is_on(Fault::Bandwidth)
+        {
+            if let Some(free_at) = way.free_at.filter(|at| *at > arrives) {
+                env.chance.counts.add(Fault::Bandwidth);
+                arrives = free_at;
+            }
+            arrives += Duration::from_secs_f64(count as f64 / bandwidth as f64);
+            way.free_at = Some(arrives);
+        }
+        let latency = env.chance.time(Fault::Latency, &link.latency);
+        if !latency.is_zero() {
+            env.chance.counts.add(Fault::Latency);
+            arrives += latency;
+        }
+        if matches!(what, What::Bytes(_)) && env.chance.happens(Fault::Stall, link.stall) {
+            arrives += env.chance.time(Fault::Stall, &link.stall_time);
+        }
+        if let Some(last) = way.pieces.back() {
+            arrives = arrives.max(last.arrives);
+        }
+        way.pieces.push_back(Piece { arrives, what });
+        if arrives <= env.now {
+            self.deliver(env, id);
+        } else {
+            env.arrivals.push((arrives, id));
+        }
+    }
+
+    /// Lets arrive what is due, unless nothing gets through.
+    pub(crate) fn deliver(&mut self, env: &mut Env, id: WayId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let (from, to) = connection.hosts(id);
+        if self.is_cut(from, to) {
+            return;
+        }
+        let reset = self.links.between(from, to).reset;
+        loop {
+            let Some(connection) = self.connections.get(id) else { return };
+            let way = &mut connection.ways[id.from];
+            let Some(what) = way.next_due(env.now) else { return };
+            match what {
+                What::Bytes(count) if way.deserted => {
+                    way.bytes.advance(count);
+                    env.wakers.extend(way.writer.take());
+                    // The writer learns that nobody reads.
+                    self.put(env, id.back(), What::Reset);
+                }
+                What::Bytes(count) => {
+                    if env.chance.happens(Fault::Reset, reset) {
+                        way.arrived += env.chance.below(Fault::Reset, count);
+                        self.cut(env, id);
+                    } else {
+                        way.arrived += count;
+                        env.wakers.extend(way.reader.take());
+                    }
+                }
+                What::End => {
+                    way.end_arrived = true;
+                    env.wakers.extend(way.reader.take());
+                }
+                What::Reset => self.cut(env, id),
+            }
+        }
+    }
+
+    /// Lets arrive what has waited for a partition to end.
+    pub(crate) fn deliver_all(&mut self, env: &mut Env) {
+        for id in self.connections.ways() {
+            self.deliver(env, id);
+        }
+    }
+
+    /// Breaks a stream in both directions.
+    fn cut(&mut self, env: &mut Env, id: WayId) {
+        if let Some(connection) = self.connections.get(id) {
+            for way in &mut connection.ways {
+                way.cut(&mut env.wakers);
+            }
+        }
+    }
+
+    /// Breaks all streams.
+    pub(crate) fn cut_all(&mut self, env: &mut Env) {
+        for id in self.connections.ways() {
+            self.cut(env, id);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Who listens where, and who knocks.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::task::Waker;
+
+use aiomas_core::agent::Address;
+
+use super::connection::{HostId, WayId};
+use super::network::{Env, Net};
+use super::place::{Backlog, Place};
+use crate::fault::Fault;
+use crate::trace::Step;
+
+/// How many streams may wait to be accepted. Others are heard when they knock again.
+const MAX_BACKLOG: usize = 1024;
+
+/// What comes of a knock.
+pub(crate) enum Knock {
+    Opened(WayId),
+    /// Nobody has heard it.
+    Unheard,
+}
+
+impl Net {
+    /// The host that another one knows by the name in an address.
+    pub(crate) fn resolve(&self, from: HostId, address: &Address) -> io::Result<HostId> {
+        let Address::Tcp { host: name, .. } = address else { return Ok(from) };
+        if matches!(&**name, "localhost" | "127.0.0.1" | "::1" | "0.0.0.0" | "::") {
+            return Ok(from);
+        }
+        self.host_by_name(name).ok_or_else(|| {
+            let message = format!("there is no host called {name} in this simulation");
+            io::Error::new(ErrorKind::HostUnreachable, message)
+        })
+    }
+
+    /// Lets a host listen. Returns where it does, and as which of all that have.
+    pub(crate) fn listen(
+        &mut self,
+        env: &mut Env,
+        host: HostId,
+        on: &Address,
+    ) -> io::Result<(Address, u64)> {
+        if self.resolve(host, on)? != host {
+            let message = "that is another host";
+            return Err(io::Error::new(ErrorKind::AddrNotAvailable, message));
+        }
+        let mut address = on.clone();
+        if let Address::Tcp { port: port @ 0, .. } = &mut address {
+            *port = self.free_port(host)?;
+        }
+        let key = (host, Place::of(&address)?);
+        if self.listeners.contains_key(&key) {
+            let message = format!("somebody listens at {address} already");
+            return Err(io::Error::new(ErrorKind::AddrInUse, message));
+        }
+        self.last_listener += 1;
+        let serial = self.last_listener;
+        env.note(Step::Listen, host as u64, serial);
+        let backlog = Backlog { serial, streams: VecDeque::new(), waker: None };
+        self.listeners.insert(key, backlog);
+        Ok((address, serial))
+    }
+
+    /// The next stream that waits to be accepted. `None`: there is none yet.
+    pub(crate) fn accept(
+        &mut self,
+        key: &(HostId, Place),
+        serial: u64,
+        waker: &Waker,
+    ) -> io::Result<Option<WayId>> {
+        let backlog = self.listeners.get_mut(key).filter(|backlog| backlog.serial == serial);
+        let backlog = backlog.ok_or(ErrorKind::NotConnected)?;
+        let stream = backlog.streams.pop_front();
+        if stream.is_none() {
+            backlog.waker = Some(waker.clone());
+        }
+        Ok(stream)
+    }
+
+    /// Nobody listens there any more.
+    pub(crate) fn close(&mut self, env: &mut Env, key: &(HostId, Place), serial: u64) {
+        if self.listeners.get(key).is_some_and(|backlog| backlog.serial == serial)
+            && let Some(backlog) = self.listeners.remove(key)
+        {
+            // Those who wait to be accepted see their stream end.
+            for way in backlog.streams {
+                self.desert(env, way);
+            }
+        }
+    }
+
+    fn free_port(&mut self, host: HostId) -> io::Result<u16> {
+        for _ in 0..=u16::MAX {
+            let last = &mut self.hosts[host].last_port;
+            *last = last.checked_add(1).unwrap_or(49_152);
+            let port = *last;
+            if !self.listeners.contains_key(&(host, Place::Port(port))) {
+                return Ok(port);
+            }
+        }
+        Err(io::Error::new(ErrorKind::AddrInUse, "all ports are taken"))
+    }
+
+    /// A host asks for a stream to an address, which is one of the host `to`.
+    pub(crate) fn knock(
+        &mut self,
+        env: &mut Env,
+        from: HostId,
+        to: HostId,
+        address: &Address,
+    ) -> io::Result<Knock> {
+        env.note(Step::Dial, from as u64, to as u64);
+        if self.is_cut(from, to) {
+            return Ok(Knock::Unheard);
+        }
+        let key = (to, Place::of(address)?);
+        let Some(backlog) = self.listeners.get(&key) else {
+            return Err(ErrorKind::ConnectionRefused.into());
+        };
+        if env.chance.happens(Fault::Refuse, self.links.between(from, to).refuse) {
+            return Err(ErrorKind::ConnectionRefused.into());
+        }
+        if backlog.streams.len() >= MAX_BACKLOG {
+            return Ok(Knock::Unheard);
+        }
+        let port = self.free_port(from)?;
+        let dialler = match address {
+            Address::Tcp { .. } => format!("tcp://{}:{port}", self.hosts[from].name),
+            _ => address.to_string(),
+        };
+        let peers = [address.to_string(), dialler];
+        let way = self.connections.open([from, to], peers.map(Into::into));
+        if let Some(backlog) = self.listeners.get_mut(&key) {
+            backlog.streams.push_back(way.back());
+            env.wakers.extend(backlog.waker.take());
+        }
+        Ok(Knock::Opened(way))
+    }
+}

@@ -1,0 +1,120 @@
+//! The network: who is on it, and how it is between them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::connection::{Connections, HostId, WayId};
+use super::place::{Backlog, Place};
+use crate::link::Link;
+
+/// What the network leaves to be done.
+pub(crate) type Env = crate::env::Env<WayId>;
+
+/// The network.
+pub(crate) struct Net {
+    pub(super) hosts: Vec<Machine>,
+    pub(super) connections: Connections,
+    pub(crate) links: Links,
+    pub(super) listeners: BTreeMap<(HostId, Place), Backlog>,
+    pub(super) last_listener: u64,
+    /// Between whom nothing gets through, and for how many reasons.
+    partitions: BTreeMap<(HostId, HostId), u32>,
+}
+
+/// A host as the network sees it.
+pub(super) struct Machine {
+    pub(super) name: Arc<str>,
+    /// Without power: nothing gets out of it or in.
+    pub(super) dark: bool,
+    pub(super) last_port: u16,
+}
+
+/// How it is between hosts.
+pub(crate) struct Links {
+    /// Where nothing else is said.
+    others: Link,
+    between: BTreeMap<(HostId, HostId), Link>,
+}
+
+impl Net {
+    pub(crate) fn new(link: Link) -> Self {
+        Self {
+            hosts: Vec::new(),
+            connections: Connections::default(),
+            links: Links { others: link, between: BTreeMap::new() },
+            listeners: BTreeMap::new(),
+            last_listener: 0,
+            partitions: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn add_host(&mut self, name: &str) -> HostId {
+        self.hosts.push(Machine { name: name.into(), dark: false, last_port: 49_151 });
+        self.hosts.len() - 1
+    }
+
+    pub(crate) fn host_by_name(&self, name: &str) -> Option<HostId> {
+        self.hosts.iter().position(|host| *host.name == *name)
+    }
+
+    pub(crate) fn name(&self, host: HostId) -> &Arc<str> {
+        &self.hosts[host].name
+    }
+
+    pub(crate) fn set_dark(&mut self, host: HostId, dark: bool) {
+        self.hosts[host].dark = dark;
+    }
+
+    /// The name of who is at the other end of a stream.
+    pub(crate) fn peer(&mut self, way: WayId) -> Option<Arc<str>> {
+        self.connections.get(way).map(|connection| connection.peers[way.from].clone())
+    }
+
+    /// Whether nothing gets through from one host to another.
+    pub(super) fn is_cut(&self, from: HostId, to: HostId) -> bool {
+        self.hosts[from].dark || self.hosts[to].dark || self.is_partitioned(from, to)
+    }
+
+    /// How many ends of streams somebody holds.
+    pub(crate) fn ends(&self) -> usize {
+        self.connections.ends()
+    }
+
+    fn is_partitioned(&self, one: HostId, other: HostId) -> bool {
+        !self.partitions.is_empty()
+            && self.partitions.contains_key(&(one.min(other), one.max(other)))
+    }
+
+    pub(crate) fn part(&mut self, one: HostId, other: HostId) {
+        *self.partitions.entry((one.min(other), one.max(other))).or_default() += 1;
+    }
+
+    /// Takes one reason away.
+    pub(crate) fn heal(&mut self, one: HostId, other: HostId) {
+        let pair = (one.min(other), one.max(other));
+        if let Some(reasons) = self.partitions.get_mut(&pair) {
+            *reasons -= 1;
+            if *reasons == 0 {
+                self.partitions.remove(&pair);
+            }
+        }
+    }
+
+    /// Takes all reasons away, everywhere.
+    pub(crate) fn heal_all(&mut self) {
+        self.partitions.clear();
+    }
+}
+
+impl Links {
+    pub(crate) fn between(&self, from: HostId, to: HostId) -> &Link {
+        if self.between.is_empty() {
+            return &self.others;
+        }
+        self.between.get(&(from, to)).unwrap_or(&self.others)
+    }
+
+    pub(crate) fn set(&mut self, from: HostId, to: HostId, link: Link) {
+        self.between.insert((from, to), link);
+    }
+}

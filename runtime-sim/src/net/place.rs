@@ -1,0 +1,35 @@
+//! Where somebody listens.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::task::Waker;
+
+use aiomas_core::agent::Address;
+
+use super::connection::WayId;
+
+/// Where somebody listens on a host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Port(u16),
+    Path(Arc<str>),
+}
+
+impl Place {
+    pub(crate) fn of(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp { port, .. } => Ok(Self::Port(*port)),
+            Address::Ipc(path) => Ok(Self::Path(path.clone())),
+            _ => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+/// Streams that wait to be accepted, as the ways that their acceptors write to.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    pub(super) serial: u64,
+    pub(super) streams: VecDeque<WayId>,
+    pub(super) waker: Option<Waker>,
+}

@@ -1,0 +1,127 @@
+//! Hosts that stop and start.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aiomas_core::connection::CloseReason;
+use aiomas_sim::{Error, Fault, Host, Link, Runtime, Sim};
+
+use super::{MS, MeterProxy, SECOND, grid, house};
+
+#[test]
+fn who_calls_a_host_that_crashes_hears_of_it() {
+    let sim = Sim::builder(1).link(Link::new().latency(10 * MS)).build();
+    house(&sim);
+    sim.block_on(async {
+        let (container, meter) = grid(&sim).await?;
+        sim.at(SECOND, |sim| sim.crash("house").expect("it is there"));
+        assert!(matches!(meter.never().await, Err(Error::Lost(CloseReason::Peer))));
+        assert_eq!(sim.elapsed(), SECOND + 40 * MS + 10 * MS);
+        assert!(container.connect::<MeterProxy>("tcp://house:5555/0").await.is_err());
+        sim.at(SECOND, |sim| sim.restart("house").expect("it is there"));
+        let meter: MeterProxy = container.connect("tcp://house:5555/0").within(5 * SECOND).await?;
+        assert_eq!(meter.read(1).await, Ok(1));
+        Ok::<_, Error>(())
+    })
+    .expect("all is well");
+    assert_eq!(sim.faults()[Fault::Crash], 1);
+}
+
+/// Nothing comes of a call to it, until it is back and says that it knows nothing of that.
+#[test]
+fn who_calls_a_host_without_power_hears_nothing() {
+    let sim = Sim::new(1);
+    house(&sim);
+    sim.block_on(async {
+        let (_container, meter) = grid(&sim).await?;
+        let call = meter.never();
+        sim.at(SECOND, |sim| sim.power_off("house").expect("it is there"));
+        sim.host("grid").sleep(2 * SECOND).await;
+        assert_eq!(
+            meter.with_timeout(SECOND).read(1).await,
+            Err(Error::TimedOut { after: SECOND })
+        );
+        sim.at(SECOND, |sim| sim.restart("house").expect("it is there"));
+        assert!(matches!(call.await, Err(Error::Lost(_))));
+        assert_eq!(sim.elapsed(), 4 * SECOND);
+        Ok::<_, Error>(())
+    })
+    .expect("all is well");
+}
+
+#[test]
+fn all_tasks_of_a_host_end_with_it() {
+    let sim = Sim::new(1);
+    let house = house(&sim);
+    sim.run_until_idle();
+    let before = sim.tasks();
+    let dropped = Arc::new(AtomicU32::new(0));
+    let counted = Counted(dropped.clone());
+    house.spawn(async move {
+        let _counted = counted;
+        std::future::pending::<()>().await;
+    });
+    sim.run_until_idle();
+    assert_eq!(sim.tasks(), before + 1);
+    sim.crash("house").expect("it is there");
+    assert_eq!((sim.tasks(), dropped.load(Ordering::Relaxed)), (0, 1));
+    // Who was there before has no say any more.
+    house.spawn(async { panic!("this is not run") });
+    sim.run_until_idle();
+    sim.block_on(async {
+        let error = house.rpc().connect("tcp://house:1").await.expect_err("it has ended");
+        assert_eq!(error.to_string(), "cannot connect to tcp://house:1: house has been stopped");
+    });
+    sim.restart("house").expect("it is there");
+    sim.run_until_idle();
+    assert_eq!(sim.tasks(), before);
+}
+
+struct Counted(Arc<AtomicU32>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn programs_know_where_they_run() {
+    let sim = Sim::new(1);
+    sim.host("a").start(|host| async move {
+        assert_eq!(Host::default().name(), host.name());
+        let container = aiomas_sim::container::bind("tcp://localhost:1").await?;
+        container.spawn(super::Meter)?;
+        std::future::pending().await
+    });
+    sim.block_on(async {
+        assert_eq!(&*Host::default().name(), "main");
+        let container = aiomas_sim::container::bind("tcp://main:0").await?;
+        let meter: MeterProxy = container.connect("tcp://a:1/0").within(SECOND).await?;
+        assert_eq!(meter.read(5).await, Ok(5));
+        Ok::<_, Error>(())
+    })
+    .expect("all is well");
+}
+
+#[test]
+#[should_panic = "the program of a has ended with: no luck"]
+fn a_program_that_fails_ends_the_simulation() {
+    let sim = Sim::new(1);
+    sim.host("a").start(|_| async { Err("no luck".into()) });
+    sim.run_for(SECOND);
+}
+
+/// Dates and clocks are the simulation's.
+#[test]
+fn clocks_show_the_simulated_time() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let container = aiomas_sim::container::bind("tcp://main:0").await.expect("bound");
+        let clock = container.clock();
+        clock.sleep(3600.0).await.expect("it wakes up");
+        assert_eq!(clock.time(), 3600.0);
+        assert_eq!(clock.utc_now().to_string(), "2000-01-01T01:00:00+00:00");
+    });
+    assert_eq!(sim.elapsed(), 3600 * SECOND);
+}

@@ -1,0 +1,172 @@
+//! How a simulation goes on, and when it does not.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use aiomas_sim::{Error, Fault, Link, Runtime, Sim};
+
+use super::{MS, SECOND, grid, house};
+
+fn panic_of(f: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(f)).expect_err("a panic");
+    *panic.downcast::<String>().expect("a message")
+}
+
+#[test]
+fn time_passes_only_as_far_as_it_should() {
+    let sim = Sim::new(1);
+    let log = Arc::<Mutex<Vec<u32>>>::default();
+    let host = sim.host("a");
+    for second in [3, 1, 2_u32] {
+        let (log, waits) = (log.clone(), host.clone());
+        host.spawn(async move {
+            waits.sleep(second * SECOND).await;
+            log.lock().expect("nobody panics").push(second);
+        });
+    }
+    sim.run_for(2 * SECOND);
+    assert_eq!(
+        (sim.elapsed(), log.lock().expect("nobody panics").clone()),
+        (2 * SECOND, vec![1, 2])
+    );
+    sim.run_until_idle();
+    assert_eq!(
+        (sim.elapsed(), log.lock().expect("nobody panics").clone()),
+        (3 * SECOND, vec![1, 2, 3])
+    );
+    sim.run_for(SECOND);
+    assert_eq!(sim.elapsed(), 4 * SECOND);
+}
+
+/// It says who waits for what instead of hanging.
+#[test]
+fn a_simulation_that_is_stuck_says_so() {
+    let sim = Sim::new(1);
+    house(&sim);
+    let message = panic_of(|| {
+        sim.block_on(async {
+            let (_container, meter) = grid(&sim).await.expect("it is there");
+            meter.never().await.expect("it never ends");
+        });
+    });
+    let expected = "\
+stuck: nobody can go on; after 10s, 9 tasks wait:
+  on grid: for another task
+  on grid: to be dialled at tcp://grid:5555
+  on grid: to read from tcp://house:5555
+  on house: for another task (2 of them)
+  on house: in a method that tcp://grid:49152 has called
+  on house: to be dialled at tcp://house:5555
+  on house: to read from tcp://grid:49152
+  on main: for the answer of tcp://house:5555";
+    assert_eq!(message, expected);
+}
+
+#[test]
+fn a_simulation_that_has_no_end_says_so() {
+    let sim = Sim::builder(1).max_time(100 * SECOND).build();
+    let host = sim.host("a");
+    let waits = host.clone();
+    host.spawn(async move {
+        loop {
+            waits.sleep(SECOND).await;
+        }
+    });
+    let message = panic_of(|| sim.run_until_idle());
+    assert!(message.starts_with("no end: 100s have passed, the limit; after 100s"), "{message}");
+    assert!(message.contains("on a: for the time 101s"), "{message}");
+}
+
+#[test]
+fn a_task_that_polls_for_nothing_is_named() {
+    let sim = Sim::builder(1).max_polls(1000).build();
+    sim.host("a").spawn(poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }));
+    let message = panic_of(|| sim.run_for(SECOND));
+    assert_eq!(message, "busy: 1001 polls at 0ns, of which the last is of a task on a");
+}
+
+/// A future that could go on and was not woken is a bug of its own.
+#[test]
+fn a_wake_that_is_missing_is_told() {
+    let sim = Sim::new(1);
+    let ready = Arc::new(Mutex::new(false));
+    let looks = ready.clone();
+    sim.host("a").spawn(poll_fn(move |_| {
+        if *looks.lock().expect("nobody panics") { Poll::Ready(()) } else { Poll::Pending }
+    }));
+    sim.run_until_idle();
+    *ready.lock().expect("nobody panics") = true;
+    let waiting = sim.waiting().to_string();
+    assert!(
+        waiting.contains("on a: for nothing: it could go on, and nobody has woken it"),
+        "{waiting}"
+    );
+}
+
+fn a_run(seed: u64, without: Option<Fault>) -> (u64, u64) {
+    let builder = Sim::builder(seed).link(Link::rough().reset(0.0).refuse(0.0));
+    let builder = without.into_iter().fold(builder, |builder, fault| builder.without(fault));
+    let sim = builder.spurious_wakes(0.1).build();
+    house(&sim);
+    sim.block_on(async {
+        let (_container, meter) = grid(&sim).await?;
+        let calls: Vec<_> = (0..50).map(|number| meter.read(number)).collect();
+        for (number, call) in calls.into_iter().enumerate() {
+            assert_eq!(call.await, Ok(number as u64));
+        }
+        Ok::<_, Error>(())
+    })
+    .expect("nothing is lost");
+    (sim.trace(), without.map_or(1, |fault| sim.faults()[fault]))
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let traces: Vec<u64> = (0..20).map(|seed| a_run(seed, None).0).collect();
+    let again: Vec<u64> = (0..20).map(|seed| a_run(seed, None).0).collect();
+    assert_eq!(traces, again);
+    let mut different = traces;
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(different.len(), 20);
+}
+
+#[test]
+fn each_fault_can_be_switched_off() {
+    for fault in
+        [Fault::Order, Fault::Wake, Fault::Latency, Fault::Bandwidth, Fault::Split, Fault::Stall]
+    {
+        let happened = (0..20).any(|seed| {
+            let sim = a_run(seed, Some(fault));
+            assert_eq!(sim.1, 0, "{fault}");
+            sim.0 != a_run(seed, None).0
+        });
+        assert!(happened, "{fault} makes no difference");
+    }
+}
+
+/// Partitions and crashes come and go, and after `calm` no more.
+#[test]
+fn random_partitions_and_crashes_end() {
+    let builder = Sim::builder(7).partitions(SECOND, 100 * MS..SECOND).crashes(SECOND, SECOND);
+    let sim = builder.build();
+    house(&sim);
+    sim.host("grid");
+    sim.run_for(60 * SECOND);
+    let faults = sim.faults();
+    assert!(faults[Fault::Partition] > 10 && faults[Fault::Crash] > 10, "{faults}");
+    sim.calm();
+    sim.run_for(60 * SECOND);
+    assert_eq!(sim.faults(), faults);
+    sim.block_on(async {
+        let (_container, meter) = grid(&sim).await?;
+        assert_eq!(meter.read(1).await, Ok(1));
+        Ok::<_, Error>(())
+    })
+    .expect("all is well");
+}

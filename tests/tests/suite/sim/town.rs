@@ -1,0 +1,76 @@
+//! The model of a town.
+
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use aiomas_sim::{Counts, Fault, Sim, seeds};
+use aiomas_tests::process::Process;
+use aiomas_tests::town::{self, House, Ledger, Plan, Tally, Town};
+use aiomas_tokio::Tokio;
+
+/// Of each kind of fault so many happen that it is plain that they do.
+#[test]
+fn ten_thousand_seeds() {
+    let sums = Mutex::new((Counts::default(), Tally::default()));
+    let threads = available_parallelism().map_or(1, Into::into);
+    seeds(0..10_000).threads(threads).check(|builder| {
+        let run = town::simulate(builder);
+        let (faults, tally) = &mut *sums.lock().expect("nobody panics here");
+        faults.merge(&run.faults);
+        tally.merge(&run.tally);
+    });
+    let (faults, tally) = sums.into_inner().expect("nobody panics here");
+    println!("calls: {tally}; faults: {faults}");
+    if std::env::var_os("AIOMAS_SIM_SEED").is_none() {
+        for fault in Fault::ALL {
+            assert!(faults[fault] > 1000, "{faults}");
+        }
+        let least = tally.answered.min(tally.failed).min(tally.timed_out).min(tally.lost);
+        assert!(least.min(tally.given_up) > 1000, "{tally}");
+    }
+}
+
+/// A fresh process has other addresses, and other hashes of maps.
+#[test]
+fn a_thousand_seeds_are_the_same_in_a_fresh_process() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_town"));
+    command.args(["--traces", "--seeds", "0..1000"]);
+    let process = Process::spawn(command);
+    let ours = (0..1000).map(|seed| {
+        let run = town::simulate(Sim::builder(seed));
+        format!("{seed} {:016x}", run.trace)
+    });
+    let ours: Vec<String> = ours.collect();
+    assert_eq!(process.finish(Duration::from_secs(300)), ours);
+}
+
+/// Without faults, and in real time.
+#[test]
+fn a_town_on_tokio() {
+    let plan = Plan { houses: 4, clerks: 3, callers: 3, rounds: 6, max_calls: 1000, lossy: false };
+    let town = Town::new(plan.clone(), Ledger::new(false, false));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let mut houses = Vec::new();
+        for number in 0..plan.houses {
+            let address = "tcp://127.0.0.1:0".parse().expect("an address");
+            let house = House::build(&town, number, Tokio::default(), address).await;
+            houses.push(house.expect("a free port"));
+        }
+        houses.into_iter().for_each(House::open);
+        let at_work = async {
+            while town.callers() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(100), at_work).await;
+        ended.unwrap_or_else(|_| panic!("nothing comes of {:?}", town.ledger().open()));
+        town.greet_all().await.expect("all are there");
+        assert_eq!(town.ledger().open(), [0; 0]);
+        let tally = town.ledger().tally();
+        assert!(tally.answered > 100 && tally.lost == 0, "{tally}");
+        town.close().await.expect("it ends");
+    });
+}
