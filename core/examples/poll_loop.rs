@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
-use std::net::{TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ use rustix::io::{Errno, ioctl_fionbio, read, write, writev};
 use rustix::net::sockopt::{set_tcp_nodelay, socket_error};
 use rustix::net::{
     AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, accept_with, connect,
-    socket_with,
+    getpeername, socket_with,
 };
 
 /// A [`Node`] on sockets.
@@ -214,7 +214,12 @@ impl<X, L> EventLoop<X, L> {
         // An error here (too many open files, a connection that is gone already) is of no concern to
         // those that are open.
         while let Ok(socket) = self.listeners[listener].accept() {
-            if let Ok(conn) = self.node.handle_accepted(now) {
+            // A peer on a Unix socket has no address.
+            let peer = getpeername(&socket).ok().flatten();
+            let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+            let peer = peer.map(|peer| peer.to_string());
+            // What is refused is closed by being dropped.
+            if let Ok(conn) = self.node.handle_accepted(now, peer.as_deref()) {
                 self.add(conn, socket);
             }
         }

@@ -75,7 +75,7 @@ fn config(script: &mut Script<'_>) -> Config {
         config.negotiate = Negotiate::Hello { base, offer: vec![Codec::MsgPack, Codec::Json] };
     }
     config.answer_hello = setup & 4 == 0;
-    config.idle = (setup & 8 != 0).then_some(Duration::from_secs(5));
+    config.limits.idle = (setup & 8 != 0).then_some(Duration::from_secs(5));
     if setup & 16 != 0 {
         config.limits.max_calls_in = 2;
         config.limits.output_high = 100;

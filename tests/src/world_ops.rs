@@ -381,7 +381,7 @@ impl Model {
                     }
                     "RelayError" => assert!(matches!(calling.method, "relay" | "back")),
                     "OverloadedError" => {
-                        assert!(error.message().contains("`NodeConfig::max_mailbox`"), "{error}");
+                        assert!(error.message().contains("`Limits::max_mailbox`"), "{error}");
                     }
                     "ConnectionError" => assert!(self.closing.contains(&true), "{error}"),
                     _ => panic!("{calling:?}: {error}"),

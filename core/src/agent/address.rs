@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::wire::Printable;
+
 /// The longest address or URL that is parsed, in bytes.
 pub const MAX_URL: usize = 4096;
 
@@ -249,7 +251,7 @@ pub enum UrlError {
         limit: usize,
     },
     /// The text is malformed.
-    #[error("cannot parse \"{url}\": {reason} (at byte {at})")]
+    #[error("cannot parse \"{}\": {reason} (at byte {at})", Printable(url))]
     Invalid {
         /// The text.
         url: Box<str>,

@@ -46,7 +46,8 @@ impl Default for Backoff {
     }
 }
 
-/// Limits and times of a container.
+/// Limits and times of a container's own doings. What its peers can do is bounded by
+/// [`Limits`](crate::connection::Limits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContainerConfig {
@@ -56,8 +57,6 @@ pub struct ContainerConfig {
     pub max_waiters: usize,
     /// How many connections it opens, counting those that it tries to. Default: 16,384.
     pub max_dialled: usize,
-    /// How many connections it accepts. Default: 16,384.
-    pub max_accepted: usize,
     /// How many agents it remembers for each connection that it opened. When there are more, all are
     /// forgotten, which costs a question to the peer each. Default: 65,536.
     pub max_known: usize,
@@ -75,7 +74,6 @@ impl Default for ContainerConfig {
             max_agents: 1_000_000,
             max_waiters: 65_536,
             max_dialled: 16_384,
-            max_accepted: 16_384,
             max_known: 65_536,
             dial_timeout: Duration::from_secs(10),
             validate_timeout: Duration::from_secs(30),

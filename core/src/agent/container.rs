@@ -280,20 +280,16 @@ impl<X, S: Clone> Container<X, S> {
         }
     }
 
-    /// A peer has opened a connection. A key that is in use is taken as closed before.
+    /// A peer has opened a connection, which the host has [admitted](crate::connection::Admission). A key
+    /// that is in use is taken as closed before.
     ///
     /// # Errors
-    /// There are too many such connections, or the container is shut down. The host has to close the
-    /// connection; the container does not know it.
+    /// The container is shut down. The host has to close the connection; the container does not know it.
     pub fn handle_accepted(&mut self, now: Instant, conn: ConnId) -> Result<(), Refusal> {
         let now = self.advance(now);
         self.free_key(now, conn);
         if self.is_shut_down() {
             return Err(Refusal::ShutDown);
-        }
-        let limit = self.config.max_accepted;
-        if self.accepted.len() >= limit {
-            return Err(Refusal::TooManyAccepted { limit });
         }
         self.accepted.insert(conn);
         Ok(())

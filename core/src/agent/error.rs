@@ -5,13 +5,15 @@ use std::io;
 use std::sync::Arc;
 
 use super::address::{Address, AgentUrl};
+use crate::connection::{Direction, Exceeded, NotAdmitted};
+use crate::wire::Printable;
 
 /// A call of [`Container::connect`](super::Container::connect) failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The container is there; the agent is not.
-    #[error("no agent \"{}\" in {}", url.aid(), url.address())]
+    #[error("no agent \"{}\" in {}", Printable(url.aid()), Printable(&url.address().to_string()))]
     NoSuchAgent {
         /// The URL that was asked for.
         url: AgentUrl,
@@ -27,7 +29,7 @@ pub enum ConnectError {
         last: DialError,
     },
     /// Patience was over before anything could be said.
-    #[error("{stage} {url} took too long; give connect() more patience")]
+    #[error("{stage} {} took too long; give connect() more patience", Printable(&url.to_string()))]
     TimedOut {
         /// The URL that was asked for.
         url: AgentUrl,
@@ -35,7 +37,11 @@ pub enum ConnectError {
         stage: Stage,
     },
     /// The connection was lost while the peer was asked for the agent.
-    #[error("lost the connection to {address} while asking for an agent: {reason}")]
+    #[error(
+        "lost the connection to {} while asking for an agent: {}",
+        Printable(&address.to_string()),
+        Printable(reason)
+    )]
     Lost {
         /// The address of the container.
         address: Address,
@@ -43,7 +49,7 @@ pub enum ConnectError {
         reason: Arc<str>,
     },
     /// The peer did not say whether there is such an agent.
-    #[error("cannot ask for {url}: {reason}")]
+    #[error("cannot ask for {}: {}", Printable(&url.to_string()), Printable(reason))]
     NotValidated {
         /// The URL that was asked for.
         url: AgentUrl,
@@ -80,6 +86,8 @@ struct Unreachable<'a>(&'a Address, u32, &'a DialError);
 impl fmt::Display for Unreachable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(address, attempts, last) = self;
+        let address = address.to_string();
+        let address = Printable(&address);
         let plural = if *attempts == 1 { "" } else { "s" };
         // A socket's path that does not exist means the same as a port that is closed.
         if matches!(last.kind, io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {
@@ -177,15 +185,33 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
-    /// No more connections from others.
-    #[error("{limit} connections have been accepted already (`ContainerConfig::max_accepted`)")]
-    TooManyAccepted {
-        /// The limit.
-        limit: usize,
-    },
+    /// No more connections from others, or from the same one.
+    #[error(transparent)]
+    NotAdmitted(NotAdmitted),
     /// The container is shut down.
     #[error("the container is shut down")]
     ShutDown,
+}
+
+impl Refusal {
+    /// Which limit it was, in numbers, if it was one.
+    #[must_use]
+    pub const fn exceeded(self) -> Option<Exceeded> {
+        let (knob, limit) = match self {
+            Self::TooManyAgents { limit } => ("ContainerConfig::max_agents", limit),
+            Self::TooManyWaiters { limit } => ("ContainerConfig::max_waiters", limit),
+            Self::TooManyDialled { limit } => ("ContainerConfig::max_dialled", limit),
+            Self::NotAdmitted(why) => return Some(why.exceeded()),
+            Self::ShutDown => return None,
+        };
+        Some(Exceeded::one_more(knob, limit, Direction::Out))
+    }
+}
+
+impl From<NotAdmitted> for Refusal {
+    fn from(why: NotAdmitted) -> Self {
+        Self::NotAdmitted(why)
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use bytes::BufMut;
 use serde::Serialize;
 
 use super::event::{CallId, Close, CloseReason, Refused, ReplyToken, Why};
-use super::{CallOptions, Connection, State};
+use super::outbox::KEPT;
+use super::{CallOptions, Connection, FailureText, State};
 use crate::wire::{
     Body, Codec, CodecError, HEADER, Kind, MessageId, Notation, RemoteError, Scope, codec,
     envelope_tail, write_head,
@@ -112,6 +113,9 @@ impl<X> Connection<X> {
     /// is ignored. The peer is not told: it goes on working.
     pub fn abandon(&mut self, id: CallId) -> Option<X> {
         let ctx = self.pending.remove(id.0);
+        if ctx.is_some() {
+            self.last_moved = self.now;
+        }
         self.finish_if_drained();
         ctx
     }
@@ -134,7 +138,8 @@ impl<X> Connection<X> {
         self.after_answer(&token, sent)
     }
 
-    /// Answers a request of the peer with a failure. Its text is cut if it is too long for a frame.
+    /// Answers a request of the peer with a failure, as far as [`Limits::failure_text`](super::Limits)
+    /// lets it. Its text is cut if it is longer than `Limits::max_failure`, or than a frame may be.
     ///
     /// # Errors
     /// [`Why::Closed`].
@@ -204,6 +209,7 @@ impl<X> Connection<X> {
 
     fn finish_request(&mut self, now: Instant, token: &ReplyToken) -> Result<(), Why> {
         self.advance(now);
+        self.last_moved = self.now;
         self.calls_in = self.calls_in.saturating_sub(1);
         self.input_bytes = self.input_bytes.saturating_sub(token.size);
         if self.is_closed() { Err(Why::Closed) } else { Ok(()) }
@@ -219,14 +225,19 @@ impl<X> Connection<X> {
 
     /// Sends a failure, cut to what fits.
     pub(super) fn send_failure(&mut self, token: &ReplyToken, error: &RemoteError) {
-        let profile = self.config.profile;
+        let (profile, limits) = (self.config.profile, &self.config.limits);
+        let error = match limits.failure_text {
+            FailureText::Full => error.clone(),
+            FailureText::Message => error.without_details(),
+        };
+        let error = error.into_truncated(limits.max_failure);
         let send = |this: &mut Self, error: &RemoteError| {
             this.send(token.codec, Kind::Failure, &token.id, |notation, scope, out| {
                 codec::encode(notation, scope, &error.content(profile), out)
             })
         };
         // If nothing fits, or a custom codec fails, there is nothing left to say.
-        let _sent = send(self, error).is_ok()
+        let _sent = send(self, &error).is_ok()
             || CUTS.into_iter().any(|most| send(self, &error.truncated(most)).is_ok());
     }
 
@@ -262,6 +273,9 @@ impl<X> Connection<X> {
             written = codec::wrap(codec, &self.scratch, out)
                 .map_err(Why::Codec)
                 .and_then(|()| check_length(out.len() - start - HEADER, limit));
+        }
+        if self.scratch.capacity() > KEPT {
+            self.scratch = Vec::new();
         }
         match written {
             Ok(()) => {
@@ -312,9 +326,9 @@ impl<X> Connection<X> {
     fn sent(&mut self, length: usize) {
         self.stats.frames_out += 1;
         self.stats.bytes_out += (length + HEADER) as u64;
-        let limit = self.config.limits.output_cap;
-        if self.outbox.held() > limit {
-            self.finish(CloseReason::Overflow { limit });
+        let (waiting, limit) = (self.outbox.held(), self.config.limits.output_cap);
+        if waiting > limit {
+            self.finish(CloseReason::Overflow { waiting, limit });
         }
     }
 }

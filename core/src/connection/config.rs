@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::wire::{Budget, Codec, Profile, Types};
+use super::limits::Limits;
+use crate::wire::{Codec, Profile, Types};
 
 /// Which end of the byte stream a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,12 +55,8 @@ pub struct Config {
     pub profile: Profile,
     /// The types registered on the connection.
     pub types: Types,
-    /// What is bounded.
+    /// What the peer can make us hold or do.
     pub limits: Limits,
-    /// Close when nothing has come in for this long.
-    pub idle: Option<Duration>,
-    /// Close when Hello has not been answered for this long.
-    pub handshake: Duration,
     /// How long answers may still be written after the peer has closed its side.
     pub linger: Duration,
 }
@@ -80,8 +77,6 @@ impl Config {
             profile: Profile::Aiomas,
             types: Types::default(),
             limits: Limits::default(),
-            idle: None,
-            handshake: Duration::from_secs(10),
             linger: Duration::from_secs(10),
         }
     }
@@ -107,51 +102,6 @@ impl Default for Config {
     /// JSON, as in aiomas.
     fn default() -> Self {
         Self::new(Codec::Json)
-    }
-}
-
-/// What one connection may make us hold or do.
-///
-/// | limit | at the limit |
-/// |---|---|
-/// | `max_frame` | the connection closes: [`CloseReason::Frame`](super::CloseReason::Frame) |
-/// | `budget` | decoding the one message fails |
-/// | `max_calls_out` | a call is refused: [`Why::TooManyCalls`](super::Why::TooManyCalls) |
-/// | `max_calls_in`, `max_input_bytes` | a request is answered with an `OverloadedError` at once |
-/// | `output_high` | calls are refused: [`Why::OutputFull`](super::Why::OutputFull), then [`Event::Writable`](super::Event::Writable); answers are still taken |
-/// | `output_cap` | the connection closes: [`CloseReason::Overflow`](super::CloseReason::Overflow) |
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// The longest payload of a frame, in bytes, as it is on the wire and decompressed.
-    pub max_frame: usize,
-    /// How much one message may contain.
-    pub budget: Budget,
-    /// Our calls in flight.
-    pub max_calls_out: usize,
-    /// The peer's requests being handled.
-    pub max_calls_in: usize,
-    /// The bytes of the peer's requests being handled, decompressed.
-    pub max_input_bytes: usize,
-    /// Bytes waiting to be written, above which we make no more calls.
-    pub output_high: usize,
-    /// Bytes waiting to be written that we will hold at all.
-    pub output_cap: usize,
-}
-
-impl Default for Limits {
-    /// Frames of 16 MiB, 65,536 calls each way, 64 MiB of requests, 16 MiB of output before calls are
-    /// refused and 64 MiB before the connection closes.
-    fn default() -> Self {
-        Self {
-            max_frame: 16 << 20,
-            budget: Budget::default(),
-            max_calls_out: 1 << 16,
-            max_calls_in: 1 << 16,
-            max_input_bytes: 64 << 20,
-            output_high: 16 << 20,
-            output_cap: 64 << 20,
-        }
     }
 }
 

@@ -149,9 +149,11 @@ pub enum CloseReason {
     },
     /// The peer does not read what we write.
     #[error(
-        "the peer does not read: more than {limit} bytes wait to be written (`Limits::output_cap`)"
+        "the peer does not read: {waiting} bytes wait to be written, and {limit} may (`Limits::output_cap`)"
     )]
     Overflow {
+        /// How many bytes wait.
+        waiting: usize,
         /// The limit in bytes.
         limit: usize,
     },
@@ -167,12 +169,34 @@ pub enum TimeoutReason {
     /// A call's own timeout.
     #[error("a call was not answered in time")]
     Call,
-    /// The peer has been silent.
-    #[error("the peer was silent for too long (`Config::idle`)")]
-    Idle,
+    /// No call was in flight, and nothing moved.
+    #[error("nothing was called for {after:?} (`Limits::idle`)")]
+    Idle {
+        /// The time that is allowed.
+        after: Duration,
+    },
     /// The peer has not answered our Hello.
-    #[error("the peer did not answer Hello in time (`Config::handshake`)")]
-    Handshake,
+    #[error("the peer did not answer Hello within {after:?} (`Limits::handshake`)")]
+    Handshake {
+        /// The time that is allowed.
+        after: Duration,
+    },
+    /// The peer has connected, and said nothing.
+    #[error("the peer sent no whole frame within {after:?} of connecting (`Limits::first_frame`)")]
+    FirstFrame {
+        /// The time that is allowed.
+        after: Duration,
+    },
+    /// The peer has begun a frame, and sends it too slowly.
+    #[error(
+        "the peer sent {received} bytes of a frame, and not the rest, within {after:?} (`Limits::progress`)"
+    )]
+    Frame {
+        /// How many bytes have come, the header included.
+        received: usize,
+        /// The time that is allowed for these.
+        after: Duration,
+    },
     /// Answers are still missing or unwritten while closing.
     #[error("closing took too long (`Close::AfterAnswers` or `Config::linger`)")]
     Drain,

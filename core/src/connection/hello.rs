@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config, Limits};
+use super::config::Config;
+use super::limits::Limits;
 use crate::wire::codec::{Cursor, Item};
 use crate::wire::{Codec, Payload, Types};
 
@@ -17,6 +18,8 @@ pub(super) const PATH: &str = "$hello";
 const VERSION: u32 = 1;
 /// Names beyond these are not read.
 const MAX_NAMES: usize = 256;
+/// A Hello with a type whose name has more bytes is none: names are kept for as long as the connection.
+const MAX_NAME: usize = 256;
 /// A peer that says it reads less than this is not believed: no failure would reach it.
 const LEAST_FRAME: usize = 4096;
 
@@ -78,7 +81,8 @@ impl Hello {
             return None;
         }
         let (_path, (hello,), _kwargs): (Cow<'_, str>, (Self,), Empty) = content.decode().ok()?;
-        Some(hello)
+        let types = hello.types.iter().take(MAX_NAMES);
+        types.map(String::len).all(|length| length <= MAX_NAME).then_some(hello)
     }
 
     /// What a listener with `config` makes of the question, and its answer; nothing if there is no

@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::event::{CallError, CallId, CloseReason, Event, ReplyToken, Request};
 use super::hello::{Agreed, Hello};
-use super::{Connection, Negotiate, Side, State};
+use super::{Beginning, Connection, Negotiate, Side, State};
 use crate::wire::{
     Codec, CodecError, HEADER, Head, Kind, MessageId, Payload, Profile, RemoteError, codec,
 };
@@ -62,7 +62,13 @@ impl<X> Connection<X> {
     fn next_frame(&mut self, input: &mut BytesMut) -> Option<usize> {
         if self.wants_read() {
             match self.deframer.next_length(input) {
-                Ok(length) => return length,
+                Ok(Some(length)) => return Some(length),
+                Ok(None) => {
+                    if !input.is_empty() {
+                        self.note_beginning(input.len());
+                    }
+                    return None;
+                }
                 Err(error) => self.finish(CloseReason::Frame(error)),
             }
         }
@@ -70,9 +76,19 @@ impl<X> Connection<X> {
         None
     }
 
+    /// `received` bytes have come of a frame that is not whole: from now on its time is running.
+    #[inline(never)]
+    fn note_beginning(&mut self, received: usize) {
+        let (beginning, frame) = (&mut self.beginning, self.stats.frames_in + 1);
+        if beginning.frame != frame {
+            *beginning = Beginning { frame, since: self.now, received };
+        }
+        beginning.received = received;
+    }
+
     #[inline]
     fn note_frame(&mut self, length: usize) {
-        self.last_input = self.now;
+        self.last_moved = self.now;
         self.stats.frames_in += 1;
         self.stats.bytes_in += (length + HEADER) as u64;
     }
@@ -219,10 +235,16 @@ impl<X> Connection<X> {
     #[cold]
     fn refuse_request(&mut self, token: &ReplyToken) {
         self.stats.overloaded += 1;
-        let text = format!(
-            "{} requests with {} bytes are being handled already",
-            self.calls_in, self.input_bytes
-        );
+        let (calls, bytes, limits) = (self.calls_in, self.input_bytes, &self.config.limits);
+        let text = if calls >= limits.max_calls_in {
+            format!("{calls} requests are being handled already (`Limits::max_calls_in` there)")
+        } else {
+            let (size, limit) = (token.size, limits.max_input_bytes);
+            format!(
+                "a request of {size} bytes, and others of {bytes} that are being handled already, \
+                 are more than {limit} (`Limits::max_input_bytes` there)"
+            )
+        };
         self.send_failure(token, &RemoteError::new("OverloadedError", text));
     }
 
@@ -238,8 +260,10 @@ impl<X> Connection<X> {
         let Some(ctx) = self.pending.remove(id) else {
             return self.handle_late_answer(id);
         };
-        let result =
-            answer.map_err(|failure| CallError::Remote(RemoteError::from_payload(&failure)));
+        let result = answer.map_err(|failure| {
+            let error = RemoteError::from_payload(&failure);
+            CallError::Remote(error.into_truncated(self.config.limits.max_failure))
+        });
         Some(Event::Answer { id: CallId(id), ctx, result })
     }
 
@@ -266,7 +290,7 @@ impl<X> Connection<X> {
             self.send(self.codec, Kind::Request, &MessageId::Number(id), |notation, scope, out| {
                 codec::encode(notation, scope, &hello.question(), out)
             });
-        let until = self.now.checked_add(self.config.handshake);
+        let until = self.now.checked_add(self.config.limits.handshake);
         match (sent, until) {
             (Ok(()), Some(until)) => {
                 self.state = State::Opening { hello: id, until };

@@ -1,22 +1,28 @@
 //! One byte stream: requests, answers, deadlines, limits, Hello, closing.
 
+mod admission;
 mod command;
 mod config;
 mod event;
+mod exceeded;
 mod hello;
 mod inbound;
+mod limits;
 mod outbox;
 mod pending;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-pub use config::{CallOptions, Config, Limits, Negotiate, Side};
+pub use admission::{Admission, AdmissionStats, Admitted, NotAdmitted};
+pub use config::{CallOptions, Config, Negotiate, Side};
 pub use event::{
     CallError, CallId, Close, CloseReason, Event, Refused, ReplyToken, Request, Stats,
     TimeoutReason, Why,
 };
+pub use exceeded::{Direction, Exceeded};
+pub use limits::{FailureText, Limits, Progress};
 pub use outbox::Transmit;
 
 pub(crate) use pending::Pending;
@@ -112,10 +118,25 @@ pub struct Connection<X> {
     max_frame_out: usize,
     /// A call was refused because of the output; `Writable` is owed.
     blocked: bool,
-    last_input: Instant,
+    opened: Instant,
+    /// When a whole frame came or a byte went last, or a call ended.
+    last_moved: Instant,
+    beginning: Beginning,
+    /// Whether a peer that says nothing is given up.
+    hurries: bool,
     stats: Stats,
     /// For codecs that write a whole message elsewhere first.
     scratch: Vec<u8>,
+}
+
+/// What has come of a frame that is not whole.
+#[derive(Clone, Copy, Debug)]
+struct Beginning {
+    /// How many frames had come, counting this one. When more have, it is history.
+    frame: u64,
+    /// Since when it is known.
+    since: Instant,
+    received: usize,
 }
 
 #[derive(Debug)]
@@ -157,7 +178,10 @@ impl<X> Connection<X> {
             max_calls_out: limits.max_calls_out,
             max_frame_out: limits.max_frame.min(u32::MAX as usize),
             blocked: false,
-            last_input: now,
+            opened: now,
+            last_moved: now,
+            hurries: limits.first_frame.is_some() || limits.idle.is_some(),
+            beginning: Beginning { frame: 0, since: now, received: 0 },
             stats: Stats::default(),
             scratch: Vec::new(),
             config,
@@ -258,7 +282,13 @@ impl<X> Connection<X> {
     /// When [`handle_timeout`](Self::handle_timeout) should be called, if nothing happens before. It
     /// changes with any input or command.
     #[must_use]
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        // Most of the time nothing is due but calls.
+        let in_frame = self.beginning.frame > self.stats.frames_in;
+        if matches!(self.state, State::Open) && !in_frame && !self.hurries {
+            return self.pending.next_deadline();
+        }
         self.next_timeout().map(|(at, _)| at)
     }
 
@@ -268,21 +298,43 @@ impl<X> Connection<X> {
         self.next_timeout().map(|(_, reason)| reason)
     }
 
+    #[inline(never)]
     fn next_timeout(&self) -> Option<Due> {
+        let call = self.pending.next_deadline().map(|at| (at, TimeoutReason::Call));
         let state = match &self.state {
             State::Closed => return None,
-            State::Opening { until, .. } => Some((*until, TimeoutReason::Handshake)),
+            State::Opening { until, .. } => {
+                let after = self.config.limits.handshake;
+                Some((*until, TimeoutReason::Handshake { after }))
+            }
             State::Draining { until, .. } => until.map(|until| (until, TimeoutReason::Drain)),
             State::Open => None,
         };
-        let call = self.pending.next_deadline().map(|at| (at, TimeoutReason::Call));
+        let patience = if self.is_open() { self.patience() } else { [None; 3] };
         let earliest = |a: Due, b: Due| if b.0 < a.0 { b } else { a };
-        state.into_iter().chain(call).chain(self.idle_timeout()).reduce(earliest)
+        state.into_iter().chain(call).chain(patience.into_iter().flatten()).reduce(earliest)
     }
 
-    fn idle_timeout(&self) -> Option<Due> {
-        let at = self.last_input.checked_add(self.config.idle?)?;
-        self.is_open().then_some((at, TimeoutReason::Idle))
+    /// When we lose patience with the peer.
+    fn patience(&self) -> [Option<Due>; 3] {
+        let limits = &self.config.limits;
+        let due =
+            |since: Instant, after: Duration, reason| Some((since.checked_add(after)?, reason));
+        let frame = limits.progress.filter(|_| self.beginning.frame > self.stats.frames_in);
+        let frame = frame.and_then(|progress| {
+            let Beginning { since, received, .. } = self.beginning;
+            let after = progress.allowed(received);
+            due(since, after, TimeoutReason::Frame { received, after })
+        });
+        let waits_for_first = self.side == Side::Listener && self.stats.frames_in == 0;
+        let first = limits.first_frame.filter(|_| waits_for_first);
+        let first =
+            first.and_then(|after| due(self.opened, after, TimeoutReason::FirstFrame { after }));
+        let is_idle = self.calls_in == 0 && self.pending.len() == 0;
+        let idle = limits.idle.filter(|_| is_idle);
+        let idle =
+            idle.and_then(|after| due(self.last_moved, after, TimeoutReason::Idle { after }));
+        [frame, first, idle]
     }
 
     /// Tells that the time is `now`: ends calls and closes the connection where that is due.
@@ -291,6 +343,7 @@ impl<X> Connection<X> {
         while let Some((id, ctx, after)) = self.pending.expire(self.now) {
             let result = Err(CallError::TimedOut { after });
             self.events.push_back(Event::Answer { id: CallId(id), ctx, result });
+            self.last_moved = self.now;
         }
         match self.next_timeout() {
             Some((at, reason)) if at <= self.now => self.finish(CloseReason::TimedOut(reason)),
@@ -302,6 +355,9 @@ impl<X> Connection<X> {
     pub fn handle_transmitted(&mut self, now: Instant, bytes: usize) {
         self.advance(now);
         self.outbox.transmitted(bytes);
+        if bytes > 0 {
+            self.last_moved = self.now;
+        }
         if self.blocked
             && self.is_open()
             && self.outbox.held() <= self.config.limits.output_high / 2

@@ -114,7 +114,7 @@ const LARGE: usize = 1024;
 /// So much room is made for a frame to begin with. Most need no more.
 const ROOM: usize = 256;
 /// A buffer that has grown beyond this for once is not kept.
-const KEPT: usize = 64 * 1024;
+pub(super) const KEPT: usize = 64 * 1024;
 
 impl Outbox {
     /// All bytes that the peer has not read yet, as far as we know.

@@ -1,47 +1,114 @@
 //! Letting streams come in.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::cancel::{Canceller, cancellable};
 use super::host::sleep;
+use super::lock::lock;
 use super::network::{Incoming, Network, Stream};
+use super::place::Place;
+use crate::agent::Address;
+use crate::connection::{Admission, AdmissionStats, Limits};
 
 /// How long to wait after an error: most likely there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
+/// So many streams that are gone again are passed over in a row before that is taken for such an error.
+const MAX_PASSED: u32 = 1000;
+
+/// Where streams come in. No error ends it.
+pub(super) struct Entrance {
+    host: Arc<dyn Network>,
+    incoming: Box<dyn Incoming>,
+    admission: Arc<Mutex<Admission>>,
+    /// How many streams in a row were gone again.
+    passed: u32,
+}
+
+impl Entrance {
+    pub(super) fn new(
+        host: Arc<dyn Network>,
+        incoming: Box<dyn Incoming>,
+        limits: &Limits,
+    ) -> Self {
+        let admission = Arc::new(Mutex::new(Admission::new(limits)));
+        Self { host, incoming, admission, passed: 0 }
+    }
+
+    pub(super) fn address(&self) -> io::Result<Address> {
+        self.incoming.address()
+    }
+
+    pub(super) fn admission(&self) -> Arc<Mutex<Admission>> {
+        self.admission.clone()
+    }
+
+    pub(super) fn stats(&self) -> AdmissionStats {
+        lock(&self.admission).stats()
+    }
+
+    /// The next stream that there is a place for. Others are closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn next(&mut self) -> Stream {
+        loop {
+            match poll_fn(|cx| self.incoming.poll_accept(cx)).await {
+                Ok(mut stream) => {
+                    self.passed = 0;
+                    if let Ok(place) = Place::take(&self.admission, stream.peer.as_deref()) {
+                        stream.place = Some(place);
+                        return stream;
+                    }
+                }
+                Err(error) => {
+                    lock(&self.admission).note_failure();
+                    self.passed += 1;
+                    // If it is that stream alone that is gone, others may come.
+                    if !is_about_one_stream(error.kind()) || self.passed >= MAX_PASSED {
+                        self.passed = 0;
+                        sleep(&*self.host, PAUSE).await;
+                    }
+                }
+            }
+        }
+    }
+}
 
 /// Gives all streams that come in to `take`, in a task that ends, and stops listening, when the canceller is
 /// dropped.
 pub(super) fn accept(
-    host: &Arc<dyn Network>,
-    mut incoming: Box<dyn Incoming>,
+    mut entrance: Entrance,
     mut take: impl FnMut(Stream) + Send + 'static,
 ) -> Canceller {
-    let pausing = host.clone();
+    let host = entrance.host.clone();
     let (canceller, task) = cancellable(async move {
         loop {
-            match poll_fn(|cx| incoming.poll_accept(cx)).await {
-                // What user code does with one must not keep others from coming.
-                Ok(stream) => drop(catch_unwind(AssertUnwindSafe(|| take(stream)))),
-                // That stream is gone, others may come.
-                Err(error) if is_about_one_stream(error.kind()) => {}
-                Err(_) => sleep(&*pausing, PAUSE).await,
-            }
+            let stream = entrance.next().await;
+            // What user code does with one must not keep others from coming.
+            drop(catch_unwind(AssertUnwindSafe(|| take(stream))));
         }
     });
     host.spawn(task);
     canceller
 }
 
-const fn is_about_one_stream(kind: io::ErrorKind) -> bool {
+/// What `accept` says of a stream that is gone again, and what setting its options does.
+const fn is_about_one_stream(kind: ErrorKind) -> bool {
     matches!(
         kind,
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::NotConnected
+            | ErrorKind::BrokenPipe
+            | ErrorKind::TimedOut
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::InvalidInput
+            | ErrorKind::Interrupted
     )
 }

@@ -9,16 +9,17 @@ use std::task::{Poll, Waker};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::accept::Entrance;
 use super::later::Answer;
 use super::link::{Handler, Link, LinkUser};
 use super::lock::lock;
-use super::network::{Incoming, Stream};
+use super::network::Stream;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
 use super::waits;
 use super::{Call, Error};
 use crate::agent::Address;
-use crate::connection::{self, CallOptions, Close, CloseReason, ReplyToken, Side};
+use crate::connection::{self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, Side};
 use crate::wire::{Body, Payload, RemoteError, Types, codec};
 
 /// Marks builders of channels.
@@ -62,16 +63,16 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<Listener, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, _) = self.settle(Types::clone);
-        let incoming = settings.listen(&address).await?;
-        let address = incoming.address().map_err(|error| Error::bind(&address, &error))?;
-        Ok(Listener { settings, incoming, address, accepted: 0 })
+        let entrance = settings.listen(&address).await?;
+        let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
+        Ok(Listener { settings, entrance, address, accepted: 0 })
     }
 }
 
 /// Takes the channels that others open.
 pub struct Listener {
     settings: Settings,
-    incoming: Box<dyn Incoming>,
+    entrance: Entrance,
     address: Address,
     accepted: u64,
 }
@@ -83,18 +84,24 @@ impl Listener {
         &self.address
     }
 
-    /// The next channel.
+    /// The next channel. Those that there is no [room](connection::Limits::max_connections) for are closed.
     ///
     /// # Errors
-    /// [`Error::Bind`]: one stream has failed, or there are no file descriptors left. Go on.
+    /// None so far. When the system has none, because the other side is gone again or there are no file
+    /// descriptors left, it is asked again.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn accept(&mut self) -> Result<Channel, Error> {
-        let stream = poll_fn(|cx| self.incoming.poll_accept(cx)).await;
-        let stream = stream.map_err(|error| Error::bind(&self.address, &error))?;
+        let stream = self.entrance.next().await;
         self.accepted += 1;
         Ok(Channel::start(&self.settings, stream, Side::Listener, self.accepted))
+    }
+
+    /// Counts of the connections that were accepted or refused.
+    #[must_use]
+    pub fn admission(&self) -> AdmissionStats {
+        self.entrance.stats()
     }
 }
 

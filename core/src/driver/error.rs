@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::agent::{Address, ConnectError, Refusal, UrlError};
 use crate::clock::ClockError;
-use crate::connection::{CallError, CloseReason, Why};
-use crate::wire::{CodecError, RemoteError};
+use crate::connection::{CallError, CloseReason, Exceeded, Why};
+use crate::wire::{CodecError, Printable, RemoteError};
 
 /// Why something did not work, split by whose fault it is. Every text says what to do, or which knob
 /// there is.
@@ -39,7 +39,7 @@ pub enum Error {
     #[error(transparent)]
     Connect(ConnectError),
     /// A stream cannot be opened.
-    #[error("cannot connect to {address}: {text}")]
+    #[error("cannot connect to {}: {text}", Printable(&address.to_string()))]
     Dial {
         /// Where to.
         address: Address,
@@ -68,7 +68,7 @@ pub enum Error {
     #[error(transparent)]
     Clock(ClockError),
     /// A reference to a service of a peer that is no longer there, or that is our own.
-    #[error("\"{path}\" is no service that can be called from here: {why}")]
+    #[error("\"{}\" is no service that can be called from here: {why}", Printable(path))]
     NoTarget {
         /// The path of the service.
         path: Box<str>,
@@ -105,6 +105,20 @@ impl Error {
             _ => error.to_string().into(),
         };
         Self::Bind { address: address.clone(), kind: error.kind(), text }
+    }
+
+    /// Which limit of this side was hit, in numbers, if it was one.
+    #[must_use]
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        match self {
+            Self::Lost(reason) => reason.exceeded(),
+            Self::Refused(why) => why.exceeded(),
+            Self::Answer(error) | Self::Content(error) => error.exceeded(),
+            Self::Container(refusal) | Self::Connect(ConnectError::Refused(refusal)) => {
+                refusal.exceeded()
+            }
+            _ => None,
+        }
     }
 
     /// The failure of the method that was called, if it is that.

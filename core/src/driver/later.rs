@@ -58,5 +58,5 @@ pub(super) fn poll_guarded(later: &mut Later, cx: &mut Context<'_>) -> Poll<Answ
 fn panicked(panic: &(dyn Any + Send)) -> RemoteError {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    RemoteError::new("Panic", text.unwrap_or("the method panicked"))
+    RemoteError::panic(text)
 }

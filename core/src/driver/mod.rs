@@ -36,6 +36,7 @@ mod lock;
 mod network;
 mod options;
 mod origin;
+mod place;
 mod proxy;
 pub mod rpc;
 mod runtime;

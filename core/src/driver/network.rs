@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use super::host::{BoxFuture, Host};
 use super::link::{Link, Task};
+use super::place::Place;
 use super::runtime::{Listener, Runtime, Transport};
 use crate::agent::Address;
 
@@ -18,22 +19,24 @@ pub(super) trait Network: Host {
 /// A stream that has been opened, and has no task yet.
 pub(super) struct Stream {
     pub(super) peer: Option<Arc<str>>,
-    start: Box<dyn FnOnce(Arc<Link>) + Send>,
+    /// Its place on the listener that it came in by.
+    pub(super) place: Option<Place>,
+    start: Box<dyn FnOnce(Arc<Link>, Option<Place>) + Send>,
 }
 
 impl Stream {
     fn new<R: Runtime>(runtime: &R, transport: impl Transport) -> Self {
         let (peer, runtime) = (transport.peer().map(Arc::from), runtime.clone());
-        let start = move |link| {
+        let start = move |link, place| {
             let timer = runtime.timer();
-            runtime.spawn(Task::new(link, transport, timer));
+            runtime.spawn(Task::new(link, transport, timer, place));
         };
-        Self { peer, start: Box::new(start) }
+        Self { peer, place: None, start: Box::new(start) }
     }
 
     /// Lets a task of its own move the link's bytes.
     pub(super) fn start(self, link: Arc<Link>) {
-        (self.start)(link);
+        (self.start)(link, self.place);
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
+use super::accept::Entrance;
 use super::link::{Handler, Link, LinkConfig};
-use super::network::{Incoming, Network, Stream};
+use super::network::{Network, Stream};
 use super::origin::Origin;
 use super::runtime::Runtime;
 use crate::agent::Address;
@@ -57,7 +58,7 @@ impl<R: Runtime, L> Builder<R, L> {
         self
     }
 
-    /// What a peer can make us hold or do.
+    /// What a peer can make us hold or do: [`Limits::exposed`] for whatever strangers can connect to.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self
@@ -109,9 +110,10 @@ impl Settings {
     }
 
     /// Listens.
-    pub(super) async fn listen(&self, address: &Address) -> Result<Box<dyn Incoming>, Error> {
+    pub(super) async fn listen(&self, address: &Address) -> Result<Entrance, Error> {
         let listen = self.host.listen(address.clone()).await;
-        listen.map_err(|error| Error::bind(address, &error))
+        let incoming = listen.map_err(|error| Error::bind(address, &error))?;
+        Ok(Entrance::new(self.host.clone(), incoming, &self.config.limits))
     }
 
     /// Makes a link of a stream. It does nothing until [`Stream::start`].

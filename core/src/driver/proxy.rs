@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -18,7 +19,7 @@ use crate::agent::AgentUrl;
 use crate::agent::root::agent_path;
 use crate::connection::{CallOptions, Why};
 use crate::rpc::{self, RemoteRef, ServiceRef, encode_call};
-use crate::wire::{CodecError, Notation, Scope, Value, codec};
+use crate::wire::{CodecError, Notation, Printable, Scope, Value, codec};
 
 /// A service elsewhere: an agent, the root service of a peer, or anything that a peer has sent a
 /// reference to (aiomas' `Proxy`).
@@ -84,7 +85,7 @@ impl Proxy {
     pub(super) fn from_origin(origin: Option<&Origin>, path: impl Into<Arc<str>>) -> Self {
         let target = match origin {
             Some(Origin::Link(link)) => match link.upgrade() {
-                Some(link) => Target::Remote(LinkUser::new(link)),
+                Some(link) => Target::Remote(LinkUser::received(link)),
                 None => Target::Nowhere,
             },
             Some(Origin::Home(home)) => Target::Local(home.clone()),
@@ -190,14 +191,14 @@ impl Proxy {
     /// The formatter's.
     pub fn fmt_as(&self, type_name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(url) = &self.url {
-            return write!(f, "{type_name}('{url}')");
+            return write!(f, "{type_name}('{}')", Printable(&url.to_string()));
         }
         let peer = match &self.target {
             Target::Remote(link) => link.peer().unwrap_or("?"),
             Target::Local(_) | Target::Own => "local",
             Target::Nowhere => "?",
         };
-        write!(f, "{type_name}('{peer}/{}')", self.path)
+        write!(f, "{type_name}('{peer}/{}')", Printable(&self.path))
     }
 }
 
@@ -255,7 +256,13 @@ impl From<RemoteRef> for Proxy {
 
 impl<'de> Deserialize<'de> for Proxy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        RemoteRef::deserialize(deserializer).map(Self::from)
+        let reference = RemoteRef::deserialize(deserializer)?;
+        if let Some(Origin::Link(link)) = reference.origin().and_then(Origin::of_any)
+            && let Some(link) = link.upgrade()
+        {
+            link.admits_reference().map_err(|error| D::Error::custom(error.raise()))?;
+        }
+        Ok(reference.into())
     }
 }
 

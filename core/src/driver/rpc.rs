@@ -17,7 +17,7 @@ use super::runtime::Runtime;
 use super::service::IntoService;
 use super::{Error, Proxy};
 use crate::agent::Address;
-use crate::connection::{Close, CloseReason, ReplyToken, Request, Side};
+use crate::connection::{Admission, AdmissionStats, Close, CloseReason, ReplyToken, Request, Side};
 use crate::rpc::{self, Outcome, ServiceDict};
 use crate::wire::{RemoteError, Types};
 
@@ -99,16 +99,16 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<RpcServer, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, layer) = self.settle(Types::for_rpc);
-        let incoming = settings.listen(&address).await?;
-        let address = incoming.address().map_err(|error| Error::bind(&address, &error))?;
+        let entrance = settings.listen(&address).await?;
+        let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
         let Services { root, on_connect, on_disconnect } = layer;
         let clients = Arc::new(Clients { on_disconnect, ..Clients::default() });
         let handler = Arc::new(ServiceHandler {
             clients: Some(clients.clone()),
             ..ServiceHandler::new(root)
         });
-        let (host, drain) = (settings.host.clone(), settings.drain);
-        let listening = accept(&host, incoming, {
+        let (admission, drain) = (entrance.admission(), settings.drain);
+        let listening = accept(entrance, {
             let clients = clients.clone();
             move |stream| {
                 if let Some(link) = clients.admit(&settings, &stream, &handler) {
@@ -119,7 +119,7 @@ impl<R: Runtime> Builder<R> {
                 }
             }
         });
-        Ok(RpcServer { address, clients, listening: Some(listening), drain })
+        Ok(RpcServer { address, clients, admission, listening: Some(listening), drain })
     }
 }
 
@@ -185,7 +185,7 @@ impl Clients {
         };
         let link = settings.link(stream, Side::Listener, id, false, handler.clone());
         let mut list = lock(&self.list);
-        if list.ended || list.links.len() >= MAX_CLIENTS {
+        if list.ended {
             return None;
         }
         list.links.insert(id, link.clone());
@@ -215,9 +215,6 @@ impl Clients {
         }
     }
 }
-
-/// How many clients a server has at most.
-const MAX_CLIENTS: usize = 16_384;
 
 /// A connection to a peer with services.
 ///
@@ -281,6 +278,7 @@ impl fmt::Debug for RpcClient {
 pub struct RpcServer {
     address: Address,
     clients: Arc<Clients>,
+    admission: Arc<Mutex<Admission>>,
     listening: Option<Canceller>,
     drain: std::time::Duration,
 }
@@ -297,6 +295,12 @@ impl RpcServer {
     pub fn clients(&self) -> Vec<RpcClient> {
         let list = lock(&self.clients.list);
         list.links.values().map(|link| RpcClient(LinkUser::new(link.clone()))).collect()
+    }
+
+    /// Counts of the connections that were accepted or refused.
+    #[must_use]
+    pub fn admission(&self) -> AdmissionStats {
+        lock(&self.admission).stats()
     }
 
     /// Ends the server: no clients and calls are taken any more, what has been called is answered, within

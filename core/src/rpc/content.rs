@@ -38,7 +38,11 @@ pub enum RequestError {
 
 impl From<RequestError> for RemoteError {
     fn from(error: RequestError) -> Self {
-        Self::type_error(error)
+        match error {
+            // There is nothing that is called so.
+            RequestError::Codec(error @ CodecError::PathTooLong { .. }) => Self::lookup(error),
+            error => Self::type_error(error),
+        }
     }
 }
 
@@ -53,8 +57,9 @@ impl<'a> Request<'a> {
     #[inline]
     pub fn parse(payload: &'a Payload) -> Result<Self, RequestError> {
         let (notation, bytes) = (payload.notation(), payload.bytes());
-        let plain = PlainCall::find(notation, bytes, payload.scope().budget());
-        if let Some(call) = plain {
+        let budget = payload.scope().budget();
+        if let Some(call) = PlainCall::find(notation, bytes, budget) {
+            budget.check_path(call.path.len())?;
             let path = Path::checked(&bytes[call.path.clone()]);
             return Ok(Self { path, arguments: Arguments::of_plain(payload, &call) });
         }
@@ -62,7 +67,8 @@ impl<'a> Request<'a> {
     }
 
     pub(super) fn parse_any(payload: &'a Payload) -> Result<Self, RequestError> {
-        let mut cursor = Cursor::new(payload.notation(), payload.bytes(), payload.scope().budget());
+        let budget = payload.scope().budget();
+        let mut cursor = Cursor::new(payload.notation(), payload.bytes(), budget);
         if cursor.peek()? != Item::Array {
             return Err(RequestError::NotATriple);
         }
@@ -73,7 +79,9 @@ impl<'a> Request<'a> {
         if cursor.peek()? != Item::Str {
             return Err(RequestError::PathNotString);
         }
-        let path = cursor.str()?.into();
+        let path = cursor.str()?;
+        budget.check_path(path.len())?;
+        let path = path.into();
         if !cursor.next(&mut triple)? {
             return Err(RequestError::NotATriple);
         }

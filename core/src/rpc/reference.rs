@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -69,8 +70,11 @@ impl RemoteRef {
 
 impl<'de> Deserialize<'de> for RemoteRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let path = typed::deserialize(Types::PROXY, deserializer)?;
-        Ok(Self { path, origin: Scope::current().and_then(|scope| scope.origin().cloned()) })
+        let path: String = typed::deserialize(Types::PROXY, deserializer)?;
+        let scope = Scope::current().unwrap_or_default();
+        let checked = scope.budget().check_path(path.len());
+        checked.map_err(|error| D::Error::custom(error.raise()))?;
+        Ok(Self { path, origin: scope.origin().cloned() })
     }
 }
 

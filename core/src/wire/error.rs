@@ -1,6 +1,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use super::Printable;
+
 /// A value could not be written in, or read from, a codec.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -25,6 +27,20 @@ pub enum CodecError {
         /// The limit that was hit.
         limit: u32,
     },
+    /// The path of a function or a service is too long.
+    #[error("the path has {length} bytes; it may have {limit} (`Budget::path`)")]
+    PathTooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: u32,
+    },
+    /// A reference to a service of the peer came, of which too many are kept already.
+    #[error("{limit} references to services of the peer are kept already (`Limits::max_proxies`)")]
+    TooManyProxies {
+        /// The limit that was hit.
+        limit: usize,
+    },
     /// A typed value has an id that is not registered on this connection.
     #[error("no type is registered as {id} on this connection")]
     UnknownTypeId {
@@ -38,10 +54,10 @@ pub enum CodecError {
         name: String,
     },
     /// The compressed data is damaged, or larger than allowed.
-    #[error("compressed payload: {0}")]
+    #[error("compressed payload: {}", Printable(.0))]
     Compression(String),
     /// The value does not fit the type that was asked for, or cannot be written in this codec.
-    #[error("{0}")]
+    #[error("{}", Printable(.0))]
     Value(String),
 }
 

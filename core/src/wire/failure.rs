@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 
 use serde::{Serialize, Serializer};
 
-use super::{Body, Notation, Payload, Scope};
+use super::{Body, Notation, Payload, Printable, Scope};
 
 /// In what form failures are sent. Both are understood when they come in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,6 +34,7 @@ struct Parts {
     text: Box<str>,
 }
 
+const PANICKED: &str = "the method panicked";
 const TRACEBACK: &str = "Traceback (most recent call last):";
 /// What Python writes between the tracebacks of an exception and of the one that it led to.
 const CHAINS: [&str; 2] = [
@@ -44,6 +45,15 @@ const CHAINS: [&str; 2] = [
 impl RemoteError {
     /// The kind of an error whose type is not known: Python's base class.
     pub const UNKNOWN: &str = "Exception";
+
+    /// The kind of what a method fails with that panics.
+    pub const PANIC: &str = "Panic";
+
+    /// What a method fails with that panics, with the text of the panic, if it has one.
+    #[must_use]
+    pub fn panic(text: Option<&str>) -> Self {
+        Self::new(Self::PANIC, text.unwrap_or(PANICKED))
+    }
 
     /// An error of the exception type `kind`, a name such as `ValueError`.
     #[must_use]
@@ -140,17 +150,39 @@ impl RemoteError {
         Self::of_parts(kind.into(), message.into(), text.into())
     }
 
-    /// The same error with no more than about `max` bytes of text. The end of a text is kept: in a
-    /// traceback that is what it is about.
+    /// The same error, in which nothing has more than `max` bytes. The end of a text is kept: in a traceback
+    /// that is what it is about.
     #[must_use]
     pub fn truncated(&self, max: usize) -> Self {
-        let cut = |text: &str| -> Box<str> {
-            let start = text.len().saturating_sub(max);
-            let start = (start..=text.len()).find(|at| text.is_char_boundary(*at));
-            text[start.unwrap_or_default()..].into()
+        let head = |text: &str| -> Box<str> {
+            let end = (0..=max.min(text.len())).rfind(|at| text.is_char_boundary(*at));
+            text[..end.unwrap_or_default()].into()
         };
-        let head = |text: &str| -> Box<str> { text.chars().take(max).collect() };
-        Self::of_parts(head(self.kind()), head(self.message()), cut(self.text()))
+        let text = self.text();
+        let start = text.len().saturating_sub(max);
+        let start = (start..=text.len()).find(|at| text.is_char_boundary(*at));
+        let text = text[start.unwrap_or_default()..].into();
+        Self::of_parts(head(self.kind()), head(self.message()), text)
+    }
+
+    /// As [`truncated`](Self::truncated), if there is anything to cut.
+    pub(crate) fn into_truncated(self, max: usize) -> Self {
+        let Parts { kind, message, text } = &*self.0;
+        let longest = kind.len().max(message.len()).max(text.len());
+        if longest > max { self.truncated(max) } else { self }
+    }
+
+    /// What a stranger may know: the kind, and the first line of the message, unless that is what a method
+    /// has panicked with.
+    #[must_use]
+    pub fn without_details(&self) -> Self {
+        let first_line =
+            |text: &str| text.split(['\n', '\r']).next().unwrap_or_default().to_owned();
+        let message = match self.kind() {
+            Self::PANIC => PANICKED.to_owned(),
+            _ => first_line(self.message()),
+        };
+        Self::new(first_line(self.kind()), message)
     }
 
     /// The exception's type, as the peer names it: `ValueError`, with a module in front if it is not
@@ -248,26 +280,20 @@ fn split_line(text: &str) -> Option<(&str, &str)> {
 }
 
 impl Display for RemoteError {
-    /// One line, `ValueError: ohno`. Characters of the peer that a terminal would not just print
-    /// (controls, escapes, marks that turn the direction of text) are escaped.
+    /// One line, `ValueError: ohno`, of bounded length. Characters of the peer that a terminal would not
+    /// just print (controls, escapes, marks that turn the direction of text) are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Parts { kind, message, .. } = &*self.0;
         let separator = if message.is_empty() { "" } else { ": " };
-        for c in kind.chars().chain(separator.chars()).chain(message.chars()) {
-            match c {
-                '"' | '\'' | '\\' => write!(f, "{c}")?,
-                _ => write!(f, "{}", c.escape_debug())?,
-            }
-        }
-        Ok(())
+        write!(f, "{}{separator}{}", Printable(kind), Printable(message))
     }
 }
 
 impl fmt::Debug for RemoteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteError")
-            .field("kind", &self.kind())
-            .field("message", &self.message())
+            .field("kind", &format_args!("\"{}\"", Printable(self.kind())))
+            .field("message", &format_args!("\"{}\"", Printable(self.message())))
             .finish_non_exhaustive()
     }
 }
@@ -365,6 +391,33 @@ mod tests {
         let error = RemoteError::new("E\x1b[2J", "a\n\"b\"\r\u{202e}é");
         assert_eq!(error.to_string(), "E\\u{1b}[2J: a\\n\"b\"\\r\\u{202e}é");
         assert_eq!(RemoteError::new("ValueError", "").to_string(), "ValueError");
+        let long = RemoteError::new("E", "x".repeat(1 << 20)).to_string();
+        assert!(long.len() < 1100 && long.ends_with("... (1047552 more bytes)"), "{long}");
+    }
+
+    #[test]
+    fn strangers_hear_no_details() {
+        let told = |error: RemoteError| {
+            let told = error.without_details();
+            assert_eq!(told.text(), traceback_line(told.kind(), told.message()));
+            (told.kind().to_owned(), told.message().to_owned())
+        };
+        let error = RemoteError::value_error("no").with_text("File \"/home/me/secret.py\"\nno\n");
+        assert_eq!(told(error), pair("ValueError", "no"));
+        let nested = RemoteError::new("E", "Origin: x\r\nTraceback (most recent call last):");
+        assert_eq!(told(nested), pair("E", "Origin: x"));
+        let panic = RemoteError::panic(Some("index out of bounds in /home/me/secret.rs"));
+        assert_eq!(told(panic), pair("Panic", "the method panicked"));
+    }
+
+    #[test]
+    fn truncated_at_characters() {
+        let error = RemoteError::new("KéK", "aéa").with_text("éab");
+        let cut = error.truncated(2);
+        assert_eq!((cut.kind(), cut.message(), cut.text()), ("K", "a", "ab"));
+        let cut = error.truncated(3);
+        assert_eq!((cut.kind(), cut.message(), cut.text()), ("Ké", "aé", "ab"));
+        assert_eq!(error.clone().into_truncated(4), error);
     }
 
     #[test]

@@ -10,11 +10,13 @@ mod error;
 mod failure;
 mod frame;
 mod payload;
+mod printable;
 pub mod typed;
 mod types;
 mod value;
 
 pub(crate) use envelope::{Head, envelope_tail, write_head};
+pub(crate) use printable::Printable;
 
 pub use codec::{Codec, CustomCodec, Notation};
 pub use envelope::{Envelope, Kind, MessageId};

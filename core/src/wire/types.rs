@@ -5,6 +5,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
+use super::CodecError;
+
 /// The types that travel as `{"__type__": [id, data]}` on a connection, in registration order: the
 /// position is the id on the wire, as in aiomas.
 ///
@@ -76,20 +78,36 @@ pub struct Budget {
     pub depth: u32,
     /// How many values, keys included, a message may have.
     pub nodes: u32,
+    /// How long the path of a function that is called, or of a service that is referred to, may be, in bytes.
+    pub path: u32,
 }
 
 impl Budget {
-    /// A budget of `depth` levels and `nodes` values.
+    pub(crate) const DEFAULT: Self = Self::new(128, 1 << 22);
+
+    /// A budget of `depth` levels and `nodes` values, with paths of up to 4,096 bytes.
     #[must_use]
     pub const fn new(depth: u32, nodes: u32) -> Self {
-        Self { depth, nodes }
+        Self { depth, nodes, path: 4096 }
+    }
+
+    /// Whether a path may have `length` bytes.
+    ///
+    /// # Errors
+    /// [`CodecError::PathTooLong`].
+    #[inline]
+    pub(crate) const fn check_path(self, length: usize) -> Result<(), CodecError> {
+        if length > self.path as usize {
+            return Err(CodecError::PathTooLong { length, limit: self.path });
+        }
+        Ok(())
     }
 }
 
 impl Default for Budget {
-    /// 128 levels, 4,194,304 values.
+    /// 128 levels, 4,194,304 values, paths of 4,096 bytes.
     fn default() -> Self {
-        Self::new(128, 1 << 22)
+        Self::DEFAULT
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aiomas_core::connection::{
     CallError, CallId, CallOptions, Close, CloseReason, Config, Connection, Event, Limits,
-    Negotiate, Request, Side, TimeoutReason, Why,
+    Negotiate, Progress, Request, Side, TimeoutReason, Why,
 };
 use aiomas_core::wire::{Codec, Notation, RemoteError};
 use bytes::{Buf, BytesMut};
@@ -70,11 +70,17 @@ impl Machine {
             config.negotiate = Negotiate::Hello { base: codec, offer: vec![Codec::MsgPack] };
         }
         if setup & 8 != 0 {
-            config.idle = Some(Duration::from_millis(300));
+            config.limits.idle = Some(Duration::from_millis(300));
+        }
+        if setup & 16 != 0 {
+            config.limits.first_frame = Some(Duration::from_millis(150));
+        }
+        if setup & 32 != 0 {
+            config.limits.progress = Some(Progress::new(Duration::from_millis(100), 100));
         }
         // Compressed messages have tests of their own.
         config.accept = vec![Codec::Json, Codec::MsgPack];
-        config.handshake = Duration::from_millis(200);
+        config.limits.handshake = Duration::from_millis(200);
         config.linger = Duration::from_millis(100);
         config.limits.max_frame = 200;
         config.limits.max_calls_out = 5;

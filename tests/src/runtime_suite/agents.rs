@@ -119,8 +119,9 @@ impl Asker {
 
 /// More calls than may wait are answered at once; when the agent goes, so are those that wait.
 pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
-    let container = driver::container::builder(runtime.clone()).max_mailbox(2).bind(TCP).await;
-    let container = container.expect("bound");
+    let container =
+        driver::container::builder(runtime.clone()).config(|config| config.limits.max_mailbox = 2);
+    let container = container.bind(TCP).await.expect("bound");
     let thinker = container.spawn(Thinker::default()).expect("room");
     let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let remote: ThinkerProxy = other.connect(thinker.url()).await.expect("it is there");
@@ -129,7 +130,7 @@ pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
     let error = soon(&runtime, remote.ask()).await.expect_err("refused");
     let error = error.remote().expect("the peer's");
     assert_eq!(error.kind(), "OverloadedError");
-    let who = format!("2 calls wait for {thinker} already (`max_mailbox`)");
+    let who = format!("2 calls wait for {thinker} already (`Limits::max_mailbox` there)");
     assert_eq!(error.message(), who);
     assert!(thinker.stop());
     for call in waiting {

@@ -97,6 +97,11 @@ impl Script {
         self
     }
 
+    /// Lets the next attempts to accept a stream end in these errors.
+    pub fn fail_accepts(&self, errors: impl IntoIterator<Item = io::Error>) {
+        self.lock().net.accept_errors.extend(errors);
+    }
+
     /// Runs a future and all tasks until the future ends.
     ///
     /// # Panics

@@ -15,6 +15,8 @@ use super::Script;
 #[derive(Debug)]
 pub(super) struct Net {
     script: VecDeque<u8>,
+    /// What the next attempts to accept end in.
+    pub(super) accept_errors: VecDeque<io::Error>,
     pub(super) capacity: usize,
     listeners: BTreeMap<Address, Arc<Mutex<Backlog>>>,
     last_port: u16,
@@ -56,6 +58,7 @@ impl Net {
     pub(super) const fn new(script: VecDeque<u8>) -> Self {
         Self {
             script,
+            accept_errors: VecDeque::new(),
             capacity: 64 * 1024,
             listeners: BTreeMap::new(),
             last_port: 1024,
@@ -266,6 +269,9 @@ impl Listener for Acceptor {
     type Stream = Pipe;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pipe>> {
+        if let Some(error) = self.runtime.lock().net.accept_errors.pop_front() {
+            return Poll::Ready(Err(error));
+        }
         let mut backlog = lock(&self.backlog);
         match backlog.streams.pop_front() {
             Some(stream) => Poll::Ready(Ok(stream)),

@@ -298,7 +298,7 @@ impl World {
             Some(Ok(to)) => {
                 let conn = self.sites[from].node.handle_dialled(now, dial.id, Ok(()));
                 let dialler = conn.expect("a connection");
-                let listener = self.sites[to].node.handle_accepted(now).ok();
+                let listener = self.sites[to].node.handle_accepted(now, None).ok();
                 let mut stream = Stream::new((from, dialler), (to, listener));
                 if listener.is_none() {
                     stream.ends[1].close(now + self.latency, Cut::Eof);

@@ -225,13 +225,13 @@ impl Site {
     pub fn short_times() -> NodeConfig {
         let mut config = NodeConfig::default();
         config.connection.linger = Duration::from_millis(700);
-        config.connection.handshake = Duration::from_millis(900);
+        config.connection.limits.handshake = Duration::from_millis(900);
         config.container.dial_timeout = Duration::from_millis(800);
         config.container.validate_timeout = Duration::from_millis(1200);
         config.container.backoff.first = Duration::from_millis(100);
         config.container.backoff.max = Duration::from_millis(400);
         config.container.backoff.jitter_percent = 20;
-        config.max_mailbox = 3;
+        config.connection.limits.max_mailbox = 3;
         config
     }
 }

@@ -54,7 +54,7 @@ proptest! {
 }
 
 /// What the scripts must lead to now and then, or the properties say little.
-const OUTCOMES: [&str; 26] = [
+const OUTCOMES: [&str; 28] = [
     "Open {",
     "Request(",
     "Answer {",
@@ -78,8 +78,10 @@ const OUTCOMES: [&str; 26] = [
     "Closed { reason: UnknownReply }",
     "Closed { reason: UnknownType",
     "Closed { reason: Overflow",
-    "Closed { reason: TimedOut(Idle) }",
-    "Closed { reason: TimedOut(Handshake) }",
+    "Closed { reason: TimedOut(Idle {",
+    "Closed { reason: TimedOut(Handshake {",
+    "Closed { reason: TimedOut(FirstFrame {",
+    "Closed { reason: TimedOut(Frame {",
     "Closed { reason: TimedOut(Drain) }",
 ];
 

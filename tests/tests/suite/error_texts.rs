@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use aiomas_core::agent::{ConnectError, Refusal};
-use aiomas_core::connection::{Close, CloseReason, Limits, Why};
+use aiomas_core::agent::{AgentUrl, ConnectError, Refusal};
+use aiomas_core::connection::{Close, CloseReason, Limits, NotAdmitted, TimeoutReason, Why};
 use aiomas_core::driver::Proxy;
+use aiomas_core::wire::{CodecError, RemoteError};
 use aiomas_core::{Error, agent};
 use aiomas_tests::runtimes::on_tokio;
 use aiomas_tokio::{channel, container, rpc};
@@ -188,6 +189,113 @@ fn of_the_connection() {
         );
         assert_eq!(error, Error::Refused(Why::Closed));
     });
+}
+
+/// What a listener counts, how long a peer may take, and what a container does itself.
+#[test]
+fn of_refusals() {
+    let after = Duration::from_secs(10);
+    let timed_out = |reason| Error::Lost(CloseReason::TimedOut(reason));
+    let lost = "the connection was lost before the answer came: ";
+    for (error, text, knob) in [
+        (
+            timed_out(TimeoutReason::Frame { received: 3, after }),
+            "the peer sent 3 bytes of a frame, and not the rest, within 10s (`Limits::progress`)",
+            "Limits::progress",
+        ),
+        (
+            timed_out(TimeoutReason::FirstFrame { after }),
+            "the peer sent no whole frame within 10s of connecting (`Limits::first_frame`)",
+            "Limits::first_frame",
+        ),
+        (
+            timed_out(TimeoutReason::Idle { after }),
+            "nothing was called for 10s (`Limits::idle`)",
+            "Limits::idle",
+        ),
+        (
+            timed_out(TimeoutReason::Handshake { after }),
+            "the peer did not answer Hello within 10s (`Limits::handshake`)",
+            "Limits::handshake",
+        ),
+        (
+            Error::Lost(CloseReason::Overflow { waiting: 12, limit: 10 }),
+            "the peer does not read: 12 bytes wait to be written, and 10 may (`Limits::output_cap`)",
+            "Limits::output_cap",
+        ),
+        (
+            Refusal::from(NotAdmitted::TooMany { limit: 10 }).into(),
+            "10 connections are open on this listener already (`Limits::max_connections`)",
+            "Limits::max_connections",
+        ),
+        (
+            Refusal::from(NotAdmitted::TooManyFromPeer { limit: 10 }).into(),
+            "10 connections from the same address are open already \
+             (`Limits::max_connections_per_peer`)",
+            "Limits::max_connections_per_peer",
+        ),
+        (
+            Refusal::TooManyAgents { limit: 10 }.into(),
+            "the container has 10 agents already (`ContainerConfig::max_agents`)",
+            "ContainerConfig::max_agents",
+        ),
+        (
+            Refusal::TooManyDialled { limit: 10 }.into(),
+            "10 connections have been opened already (`ContainerConfig::max_dialled`)",
+            "ContainerConfig::max_dialled",
+        ),
+        (
+            Refusal::TooManyWaiters { limit: 10 }.into(),
+            "10 calls of connect() are under way already (`ContainerConfig::max_waiters`)",
+            "ContainerConfig::max_waiters",
+        ),
+    ] {
+        assert_eq!(error.exceeded().map(|exceeded| exceeded.knob), Some(knob), "{error}");
+        let prefix = if matches!(error, Error::Lost(_)) { lost } else { "" };
+        says::<()>(Err(error), &format!("{prefix}{text}"));
+    }
+    let exceeded = Refusal::TooManyAgents { limit: 10 }.exceeded().expect("a limit");
+    assert_eq!(exceeded.to_string(), "ContainerConfig::max_agents is 10, 11 was to go out");
+}
+
+/// Whatever a peer puts into its words, they are one line on the terminal.
+#[test]
+fn of_peers_that_play_tricks() {
+    let trick = "\x1b[2J\x1b[31mroot#\r\n\u{202e}";
+    let shown = r"\u{1b}[2J\u{1b}[31mroot#\r\n\u{202e}";
+    let url: AgentUrl = format!("ipc://[{trick}]/{trick}").parse().expect("a url");
+    let reason = std::sync::Arc::<str>::from(trick);
+    let printed = format!("ipc://[{shown}]/{shown}");
+    let address = url.address().clone();
+    for (error, text) in [
+        (Error::Remote(RemoteError::new("E", trick)), format!("E: {shown}")),
+        (Error::Content(CodecError::Value(trick.into())), shown.to_owned()),
+        (
+            ConnectError::NoSuchAgent { url: url.clone() }.into(),
+            format!("no agent \"{shown}\" in ipc://[{shown}]"),
+        ),
+        (
+            ConnectError::NotValidated { url, reason: reason.clone() }.into(),
+            format!("cannot ask for {printed}: {shown}"),
+        ),
+        (
+            ConnectError::Lost { address: address.clone(), reason }.into(),
+            format!("lost the connection to ipc://[{shown}] while asking for an agent: {shown}"),
+        ),
+        (
+            Error::NoTarget { path: trick.into(), why: "it is one of our own" },
+            format!("\"{shown}\" is no service that can be called from here: it is one of our own"),
+        ),
+        (
+            AgentUrl::try_from(trick).expect_err("no url").into(),
+            format!(
+                "cannot parse \"{shown}\": no \"tcp://\", \"ipc://\" or \"local://\" (at byte 0)"
+            ),
+        ),
+    ] {
+        assert!(error.to_string().ends_with(&text), "{error}");
+        assert!(!error.to_string().chars().any(|c| c.is_control() || c == '\u{202e}'), "{error}");
+    }
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Nodes {
         match action {
             NodeAction::Dial { id, .. } => {
                 self.conns[side] = self.nodes[side].handle_dialled(now, id, Ok(()));
-                self.conns[1 - side] = self.nodes[1 - side].handle_accepted(now).ok();
+                self.conns[1 - side] = self.nodes[1 - side].handle_accepted(now, None).ok();
             }
             NodeAction::Write { conn, mut transmit } => {
                 let count = transmit.remaining();

@@ -22,7 +22,8 @@ use super::{
     ContainerEvent, DialError, DialId, Patience, Refusal, Remote, ValidateTicket,
 };
 use crate::connection::{
-    CallError, CallId, Close, CloseReason, Config, Negotiate, Pending, Side, Transmit, Why,
+    Admission, AdmissionStats, Admitted, CallError, CallId, Close, CloseReason, Config, Negotiate,
+    Pending, Side, Transmit, Why,
 };
 use crate::rpc::Service;
 use crate::wire::{Notation, Payload, RemoteError, Scope};
@@ -55,6 +56,9 @@ pub struct Node<X, L> {
     /// The calls by which peers are asked for agents.
     questions: BTreeMap<ValidateTicket, CallId>,
     mailbox_limit: u32,
+    admission: Admission,
+    /// The places of accepted connections in it.
+    admitted: BTreeMap<ConnId, Admitted>,
     /// How the container's wish to close a connection is carried out.
     close: Close,
     events: VecDeque<NodeEvent<X, L>>,
@@ -142,25 +146,13 @@ pub enum NodeEvent<X, L> {
 }
 
 /// The configuration of a [`Node`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct NodeConfig {
     /// For each connection. Its types are the user's: dates and proxies are added where they belong.
     pub connection: Config,
     /// For the container.
     pub container: ContainerConfig,
-    /// How many calls may wait for one agent that is busy with an exclusive one.
-    pub max_mailbox: u32,
-}
-
-impl Default for NodeConfig {
-    fn default() -> Self {
-        Self {
-            connection: Config::default(),
-            container: ContainerConfig::default(),
-            max_mailbox: 1024,
-        }
-    }
 }
 
 impl<X, L> Node<X, L> {
@@ -174,17 +166,20 @@ impl<X, L> Node<X, L> {
         seed: u64,
         now: Instant,
     ) -> Self {
-        let NodeConfig { connection, container, max_mailbox } = config;
+        let NodeConfig { connection, container } = config;
+        let limits = &connection.limits;
         let types = serve.types(&connection.types);
-        let local_scope = Scope::new(types.clone(), connection.limits.budget);
+        let local_scope = Scope::new(types.clone(), limits.budget);
         Self {
             serve,
             container: Container::new(container, base, seed),
-            connections: Connections::new(Arc::new(Config { types, ..connection })),
             local: Pending::new(),
             local_scope,
             questions: BTreeMap::new(),
-            mailbox_limit: max_mailbox,
+            mailbox_limit: limits.max_mailbox,
+            admission: Admission::new(limits),
+            admitted: BTreeMap::new(),
+            connections: Connections::new(Arc::new(Config { types, ..connection })),
             close: Close::Now,
             events: VecDeque::new(),
             now,
@@ -273,20 +268,25 @@ impl<X, L> Node<X, L> {
         conn.ok()
     }
 
-    /// Tells that a stream has been accepted.
+    /// Tells that a stream has been accepted, from a peer at this address, if it has one.
     ///
     /// # Errors
     /// There are too many, or the node is shut down: close the stream.
-    pub fn handle_accepted(&mut self, now: Instant) -> Result<ConnId, Refusal> {
-        self.admit(now, Side::Listener)
+    pub fn handle_accepted(&mut self, now: Instant, peer: Option<&str>) -> Result<ConnId, Refusal> {
+        self.admit(now, Side::Listener, peer)
     }
 
-    fn admit(&mut self, now: Instant, side: Side) -> Result<ConnId, Refusal> {
+    fn admit(&mut self, now: Instant, side: Side, peer: Option<&str>) -> Result<ConnId, Refusal> {
         self.advance(now);
+        let place = self.admission.admit(peer)?;
         let conn = self.connections.open(side, self.now);
         let accepted = self.container.handle_accepted(self.now, conn);
-        if accepted.is_err() {
-            self.connections.forget(conn);
+        match accepted {
+            Ok(()) => drop(self.admitted.insert(conn, place)),
+            Err(_) => {
+                self.admission.leave(place);
+                self.connections.forget(conn);
+            }
         }
         self.turn();
         accepted.map(|()| conn)
@@ -298,7 +298,13 @@ impl<X, L> Node<X, L> {
     /// # Errors
     /// There are too many, or the node is shut down: close the stream.
     pub fn handle_opened(&mut self, now: Instant) -> Result<ConnId, Refusal> {
-        self.admit(now, Side::Dialler)
+        self.admit(now, Side::Dialler, None)
+    }
+
+    /// Counts of the connections that were accepted or refused.
+    #[must_use]
+    pub const fn admission(&self) -> AdmissionStats {
+        self.admission.stats()
     }
 
     /// Takes all whole frames off `input`, where the bytes from a stream are collected.

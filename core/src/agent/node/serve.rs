@@ -70,6 +70,9 @@ impl<X, L> Node<X, L> {
 
     fn closed(&mut self, conn: ConnId, reason: CloseReason) {
         self.connections.forget(conn);
+        if let Some(place) = self.admitted.remove(&conn) {
+            self.admission.leave(place);
+        }
         self.container.handle_closed(self.now, conn, reason.to_string());
         self.connections.push(super::NodeAction::Close { conn });
         self.events.push_back(NodeEvent::Closed { conn, reason });
@@ -124,7 +127,7 @@ impl<X, L> Node<X, L> {
         let refused = agent.mailbox.borrow_mut().wait(access, call);
         if let Err(Queued { reply, .. }) = refused {
             let text = format!(
-                "{} calls wait for this agent already (`NodeConfig::max_mailbox`)",
+                "{} calls wait for this agent already (`Limits::max_mailbox` there)",
                 agent.mailbox.borrow().waiting()
             );
             self.deliver(reply, Err(RemoteError::new("OverloadedError", text)));

@@ -174,7 +174,7 @@ impl Inner {
             control.links.insert(conn, link.clone());
             Ok::<_, Refusal>(())
         });
-        // A stream that is refused is dropped, and thereby closed.
+        // If the container is shut down, the stream is dropped, and thereby closed.
         if accepted.is_ok() {
             stream.start(link);
         }

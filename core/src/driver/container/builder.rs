@@ -17,17 +17,10 @@ use crate::driver::{Clock, Error};
 use crate::wire::{Scope, Types};
 
 /// What a [`Container`] is made with, beside what all layers have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Agents {
     config: ContainerConfig,
-    max_mailbox: u32,
     clock: Option<(Date, f64)>,
-}
-
-impl Default for Agents {
-    fn default() -> Self {
-        Self { config: ContainerConfig::default(), max_mailbox: 1024, clock: None }
-    }
 }
 
 /// Makes a [`Container`].
@@ -50,16 +43,9 @@ pub async fn bind<R: Runtime>(
 }
 
 impl<R: Runtime> Builder<R> {
-    /// Limits and times of the container.
+    /// Limits and times of the container's own doings.
     pub fn container(mut self, config: ContainerConfig) -> Self {
         self.layer.config = config;
-        self
-    }
-
-    /// How many calls may wait for one agent that is busy with an exclusive one: 1024 unless told
-    /// otherwise. Those beyond are answered with an `OverloadedError`.
-    pub const fn max_mailbox(mut self, max: u32) -> Self {
-        self.layer.max_mailbox = max;
         self
     }
 
@@ -80,8 +66,8 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<Container, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, layer) = self.settle(Types::for_container);
-        let incoming = settings.listen(&address).await?;
-        let address = incoming.address().map_err(|error| Error::bind(&address, &error))?;
+        let entrance = settings.listen(&address).await?;
+        let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
         let Settings { host, config, drain, coalesces } = settings;
         let clock = match layer.clock {
             None => Clock::real(host.clone()),
@@ -97,9 +83,10 @@ impl<R: Runtime> Builder<R> {
                 host: host.clone(),
                 address,
                 max_local_calls: config.limits.max_calls_in,
-                config: Mutex::new(config),
                 clock,
-                max_mailbox: layer.max_mailbox,
+                max_mailbox: config.limits.max_mailbox,
+                admission: entrance.admission(),
+                config: Mutex::new(config),
                 coalesces,
                 drain,
                 local_calls: AtomicUsize::new(0),
@@ -112,7 +99,7 @@ impl<R: Runtime> Builder<R> {
         let container = Container::from_inner(inner.clone());
         host.spawn(Box::pin(inner.clone().watch()));
         let accepting = inner.clone();
-        let listening = accept(&host, incoming, move |stream| accepting.accepted(stream));
+        let listening = accept(entrance, move |stream| accepting.accepted(stream));
         *lock(&inner.listening) = Some(listening);
         Ok(container)
     }

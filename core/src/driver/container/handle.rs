@@ -9,7 +9,7 @@ use std::task::Poll;
 use super::connect::Connect;
 use super::inner::Inner;
 use crate::agent::{Address, AgentUrl};
-use crate::connection::{Close, Negotiate};
+use crate::connection::{AdmissionStats, Close, Negotiate};
 use crate::driver::home::Home;
 use crate::driver::lock::lock;
 use crate::driver::waits;
@@ -72,6 +72,12 @@ impl Container {
     #[must_use]
     pub fn connections(&self) -> usize {
         lock(&self.0.control).connections()
+    }
+
+    /// Counts of the connections that were accepted or refused.
+    #[must_use]
+    pub fn admission(&self) -> AdmissionStats {
+        lock(&self.0.admission).stats()
     }
 
     /// Finds an agent, here or elsewhere. `P` is what it is called by: a [`Proxy`] or a typed one.

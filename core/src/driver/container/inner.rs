@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::control::Control;
 use crate::agent::registry::number as agent_number;
 use crate::agent::{Address, AgentUrl, Refusal};
-use crate::connection::Config;
+use crate::connection::{Admission, Config};
 use crate::driver::cancel::Canceller;
 use crate::driver::later::{Later, guarded, poll_guarded, poll_once};
 use crate::driver::lock::lock;
@@ -41,6 +41,7 @@ pub(super) struct Inner {
     pub(super) users: AtomicUsize,
     pub(super) control: Mutex<Control>,
     pub(super) agents: RwLock<Residents>,
+    pub(super) admission: Arc<Mutex<Admission>>,
     /// Accepts streams until it is dropped.
     pub(super) listening: Mutex<Option<Canceller>>,
 }

@@ -4,7 +4,9 @@ mod room;
 mod shared;
 mod slots;
 mod task;
+mod user;
 
-pub(super) use shared::{Attempt, Handler, Link, LinkConfig, LinkUser, Unsent};
+pub(super) use shared::{Attempt, Handler, Link, LinkConfig, Unsent};
 pub(super) use slots::SlotKey;
 pub(super) use task::Task;
+pub(super) use user::LinkUser;

@@ -37,14 +37,18 @@ pub(in crate::driver) struct Link {
     pub(super) scope: Scope,
     /// The scope with the types that Hello has agreed on.
     pub(super) agreed: OnceLock<Scope>,
-    /// How many handles there are.
-    users: AtomicUsize,
+    /// How many handles there are, and how many of them are references that came over the link.
+    pub(super) users: AtomicUsize,
+    pub(super) received: AtomicUsize,
+    max_received: usize,
+    /// Whether the time of answers matters: the connection closes when it is idle.
+    times_idleness: bool,
     /// Whether the task lets others run once before it writes calls.
     pub(super) coalesces: bool,
     /// Whether the connection closes when the last of them goes.
-    closes_unused: bool,
+    pub(super) closes_unused: bool,
     /// How long that may take.
-    drain: Duration,
+    pub(super) drain: Duration,
 }
 
 pub(super) struct State {
@@ -118,6 +122,8 @@ impl Link {
         let caller = if let Some(peer) = peer { caller.with_peer(peer) } else { caller };
         Arc::new_cyclic(|this: &Weak<Self>| {
             let now = host.now();
+            let (max_received, times_idleness) =
+                (config.limits.max_proxies, config.limits.idle.is_some());
             let mut connection = Connection::new(config, side, now);
             let scope = connection.scope().with_origin(origin(this.clone()));
             connection.set_scope(scope.clone());
@@ -138,6 +144,9 @@ impl Link {
                 scope,
                 agreed: OnceLock::new(),
                 users: AtomicUsize::new(0),
+                received: AtomicUsize::new(0),
+                max_received,
+                times_idleness,
                 coalesces,
                 closes_unused,
                 drain,
@@ -240,6 +249,12 @@ impl Link {
         if options.timeout.is_some() { self.host.now() } else { state.now }
     }
 
+    /// What time it is for the end of a call.
+    #[inline]
+    fn now_for_end(&self, state: &State) -> Instant {
+        if self.times_idleness { self.host.now() } else { state.now }
+    }
+
     /// A call that there is no room for. Its time runs while it waits.
     #[cold]
     fn waits(&self, body: Body, options: CallOptions) -> Attempt {
@@ -326,7 +341,7 @@ impl Link {
 
     /// Answers a request of the peer. If the connection is gone, so is the one who waits.
     pub(in crate::driver) fn respond(&self, token: ReplyToken, answer: &Answer) -> Result<(), Why> {
-        self.command(|state| state.connection.answer(state.now, token, answer))
+        self.command(|state| state.connection.answer(self.now_for_end(state), token, answer))
     }
 
     /// Sends what became of a call, now or later.
@@ -389,6 +404,15 @@ impl Link {
                 Poll::Pending
             }
         }
+    }
+
+    /// Whether one more reference may be kept that comes over the link.
+    pub(in crate::driver) fn admits_reference(&self) -> Result<(), CodecError> {
+        let limit = self.max_received;
+        if self.received.load(Ordering::Relaxed) >= limit {
+            return Err(CodecError::TooManyProxies { limit });
+        }
+        Ok(())
     }
 
     pub(in crate::driver) fn is_open(&self) -> bool {
@@ -459,40 +483,5 @@ impl Unsent {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("caller", &self.caller).finish_non_exhaustive()
-    }
-}
-
-/// A handle's share in a link. When the last one of a link of their own goes, it is closed.
-#[derive(Debug)]
-pub(in crate::driver) struct LinkUser(Arc<Link>);
-
-impl LinkUser {
-    pub(in crate::driver) fn new(link: Arc<Link>) -> Self {
-        link.users.fetch_add(1, Ordering::Relaxed);
-        Self(link)
-    }
-}
-
-impl std::ops::Deref for LinkUser {
-    type Target = Arc<Link>;
-
-    fn deref(&self) -> &Arc<Link> {
-        &self.0
-    }
-}
-
-impl Clone for LinkUser {
-    fn clone(&self) -> Self {
-        Self::new(self.0.clone())
-    }
-}
-
-impl Drop for LinkUser {
-    fn drop(&mut self) {
-        let Link { users, closes_unused, drain, handler, .. } = &*self.0;
-        if users.fetch_sub(1, Ordering::AcqRel) == 1 && *closes_unused {
-            handler.unused();
-            self.0.close(Close::AfterAnswers { within: *drain });
-        }
     }
 }

@@ -14,6 +14,7 @@ use super::shared::{Link, State};
 use crate::connection::{CloseReason, Event, ReplyToken, Request, Transmit};
 use crate::driver::later::Answer;
 use crate::driver::lock::lock;
+use crate::driver::place::Place;
 use crate::driver::runtime::{Timer, Transport};
 
 /// How many turns the task takes before it lets others run.
@@ -39,6 +40,8 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 pub(in crate::driver) struct Task<T: Transport, M: Timer> {
     link: Arc<Link>,
     stream: Stream<T, M>,
+    /// Given back when the stream is closed, which is dropped before.
+    _place: Option<Place>,
 }
 
 /// What only the task knows.
@@ -95,7 +98,12 @@ enum Turn {
 impl<T: Transport, M: Timer> Unpin for Task<T, M> {}
 
 impl<T: Transport, M: Timer> Task<T, M> {
-    pub(in crate::driver) fn new(link: Arc<Link>, transport: T, timer: M) -> Self {
+    pub(in crate::driver) fn new(
+        link: Arc<Link>,
+        transport: T,
+        timer: M,
+        place: Option<Place>,
+    ) -> Self {
         let stream = Stream {
             transport,
             input: BytesMut::new(),
@@ -115,7 +123,7 @@ impl<T: Transport, M: Timer> Task<T, M> {
             work: Work::default(),
             answers: Vec::new(),
         };
-        Self { link, stream }
+        Self { link, stream, _place: place }
     }
 }
 
@@ -343,7 +351,7 @@ impl<T: Transport, M: Timer> Future for Task<T, M> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { link, stream } = &mut *self;
+        let Self { link, stream, .. } = &mut *self;
         for _ in 0..BUDGET {
             match stream.turn(link, cx) {
                 Turn::Again => {}
@@ -359,7 +367,7 @@ impl<T: Transport, M: Timer> Future for Task<T, M> {
 impl<T: Transport, M: Timer> Drop for Task<T, M> {
     /// The runtime may end before the connection does. Nobody must wait for it then.
     fn drop(&mut self) {
-        let Self { link, stream } = self;
+        let Self { link, stream, .. } = self;
         if stream.closed.is_none() {
             {
                 let mut state = lock(&link.state);

@@ -70,7 +70,8 @@ impl<T: Interface> Hosted<T> {
             }
             Err(waiting) => {
                 let who = self.describe();
-                let text = format!("{waiting} calls wait for {who} already (`max_mailbox`)");
+                let knob = if self.me.is_some() { " (`Limits::max_mailbox` there)" } else { "" };
+                let text = format!("{waiting} calls wait for {who} already{knob}");
                 RemoteError::new("OverloadedError", text).into()
             }
         }

@@ -4,12 +4,18 @@ use super::super::{Budget, CodecError};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meter {
     limit: Budget,
-    left: Budget,
+    left: Left,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    depth: u32,
+    nodes: u32,
 }
 
 impl Meter {
     pub(super) const fn new(budget: Budget) -> Self {
-        Self { limit: budget, left: budget }
+        Self { limit: budget, left: Left { depth: budget.depth, nodes: budget.nodes } }
     }
 
     /// Counts a value.

@@ -190,23 +190,6 @@ fn malformed_content_is_the_callers_affair() {
 }
 
 #[test]
-fn a_silent_peer() {
-    let mut config = json();
-    config.idle = Some(10 * SECOND);
-    let mut solo = Solo::listener(config);
-    assert_eq!(solo.connection.timeout_reason(), Some(TimeoutReason::Idle));
-    solo.wait(9 * SECOND);
-    solo.request(0, "x");
-    // The beginning of a frame is no sign of life: one byte now and then is not enough.
-    solo.wait(9 * SECOND);
-    solo.input([0]);
-    assert_eq!(solo.requests().len(), 1);
-    solo.wait(SECOND);
-    assert_eq!(solo.closed(), Some(CloseReason::TimedOut(TimeoutReason::Idle)));
-    assert_eq!(solo.connection.poll_timeout(), None);
-}
-
-#[test]
 fn every_input_tells_the_time() {
     let mut solo = Solo::dialler(json());
     let later = solo.now + 5 * SECOND;

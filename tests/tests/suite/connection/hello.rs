@@ -4,7 +4,7 @@ use aiomas_core::connection::{
     CallError, CallOptions, CloseReason, Config, Event, Negotiate, Side, TimeoutReason, Why,
 };
 use aiomas_core::wire::{Codec, Notation, RemoteError, Types};
-use aiomas_tests::message::{FAILURE, RESULT, message};
+use aiomas_tests::message::{FAILURE, REQUEST, RESULT, message};
 use aiomas_tests::pair::{Pair, Reaction};
 use serde_json::{Value, json};
 
@@ -82,6 +82,21 @@ fn types_are_agreed_on_by_name() {
     }
 }
 
+/// They are kept for as long as the connection, so they are neither many nor long.
+#[test]
+fn names_of_types_are_bounded() {
+    let question = |types: Vec<String>| {
+        let mut solo = Solo::listener(json_config());
+        let hello = json!({"version": 1, "codecs": ["json"], "types": types});
+        solo.input(message(JSON, REQUEST, 0, ("$hello", (hello,), json!({}))));
+        (solo.requests().len(), solo.connection.scope().types().names().count())
+    };
+    assert_eq!(question(vec!["x".repeat(256)]), (0, 1));
+    // It is a request like any other then.
+    assert_eq!(question(vec!["x".repeat(257)]), (1, 0));
+    assert_eq!(question((0..1000).map(|i| i.to_string()).collect()), (0, 256));
+}
+
 #[test]
 fn limits_are_agreed_on() {
     let mut listener = json_config();
@@ -151,12 +166,12 @@ fn a_limit_that_no_failure_would_fit_is_not_believed() {
 #[test]
 fn never_answered() {
     let mut config = hello(Codec::Json, &[Codec::MsgPack]);
-    config.handshake = 3 * SECOND;
+    config.limits.handshake = 3 * SECOND;
     let mut pair = Pair::new(config, json_config());
     pair.listener.link.stalled = true;
     let call = pair.call(Side::Dialler, 1, CallOptions::default()).unwrap();
     pair.run_for(4 * SECOND);
-    let reason = CloseReason::TimedOut(TimeoutReason::Handshake);
+    let reason = CloseReason::TimedOut(TimeoutReason::Handshake { after: 3 * SECOND });
     assert_eq!(pair.dialler.closed(), Some(&reason));
     assert_eq!(pair.dialler.failure(call), &CallError::Lost(reason));
     assert_eq!(opened(&pair.dialler.events), None);

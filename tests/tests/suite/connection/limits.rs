@@ -1,10 +1,12 @@
 //! Every row of the table of limits: at the limit, and one beyond.
 
-use aiomas_core::connection::{CallError, CallOptions, CloseReason, Event, Why};
+use aiomas_core::connection::{
+    CallError, CallOptions, CloseReason, Direction, Event, FailureText, Limits, TimeoutReason, Why,
+};
 use aiomas_core::wire::{Body, Budget, CodecError, FrameError, Notation, RemoteError};
 use aiomas_tests::message::{self, frame};
 
-use super::{Solo, Unencodable, json, msgpack};
+use super::{SECOND, Solo, Unencodable, json, msgpack};
 
 #[test]
 fn max_frame_in() {
@@ -154,8 +156,9 @@ fn max_calls_in() {
     assert_eq!(requests.len(), 2);
     let sent = solo.sent();
     assert_eq!(sent.len(), 2);
-    assert!(sent[0].starts_with(br#"[2, 2, "OverloadedError: "#), "{sent:?}");
-    assert!(sent[1].starts_with(br#"[2, 3, "OverloadedError: "#), "{sent:?}");
+    let text = r"2 requests are being handled already (`Limits::max_calls_in` there)\n";
+    assert_eq!(sent[0], format!(r#"[2, 2, "OverloadedError: {text}"]"#));
+    assert_eq!(sent[1], format!(r#"[2, 3, "OverloadedError: {text}"]"#));
     assert_eq!(solo.connection.stats().overloaded, 2);
     // Either way of being done with a request makes room.
     solo.connection.ignore(requests.remove(0).token);
@@ -178,6 +181,9 @@ fn max_input_bytes() {
     let mut requests = solo.requests();
     assert_eq!(requests.len(), 2);
     assert_eq!(solo.connection.stats().overloaded, 1);
+    let text = "a request of 7 bytes, and others of 20 that are being handled already, \
+                are more than 20 (`Limits::max_input_bytes` there)";
+    assert_eq!(solo.sent(), [format!(r#"[2, 1, "OverloadedError: {text}\n"]"#)]);
     solo.reply(requests.remove(0), 1).unwrap();
     solo.input(frame(br#"[0, 11, 7]"#));
     solo.input(frame(b"[0,1,2]"));
@@ -231,7 +237,7 @@ fn output_cap() {
     // The call itself comes back refused, those before are lost.
     let refused = solo.connection.call(solo.now, &"c", CallOptions::default(), 9).unwrap_err();
     assert_eq!((refused.why, refused.ctx), (Why::Closed, 9));
-    let overflow = CloseReason::Overflow { limit: 30 };
+    let overflow = CloseReason::Overflow { waiting: 45, limit: 30 };
     let events = solo.events();
     let [Event::Answer { id, result, .. }, Event::Answer { .. }, Event::Closed { reason }] =
         &events[..]
@@ -268,6 +274,97 @@ fn a_peer_that_makes_us_refuse_but_never_reads() {
         solo.request(id, "x");
         let _unread = solo.take();
     }
-    assert_eq!(solo.closed(), Some(CloseReason::Overflow { limit: 10_000 }));
+    let Some(CloseReason::Overflow { waiting, limit: 10_000 }) = solo.closed() else { panic!() };
+    assert!((10_001..10_200).contains(&waiting));
     assert!(solo.connection.stats().bytes_out < 10_200);
+}
+
+fn failure_sent(limits: Limits, error: &RemoteError) -> String {
+    let mut config = json();
+    config.limits = limits;
+    let mut solo = Solo::listener(config);
+    solo.request(1, "x");
+    let request = solo.requests().remove(0);
+    solo.connection.fail(solo.now, request.token, error).unwrap();
+    let (_, _, text): (u64, u64, String) = serde_json::from_slice(&solo.sent()[0]).unwrap();
+    text
+}
+
+#[test]
+fn what_the_peer_hears_of_a_failure() {
+    let traceback = "Traceback (most recent call last):\n  File \"/home/me/x.py\"\nE: no\n";
+    let error = RemoteError::new("E", "no").with_text(traceback);
+    let panic = RemoteError::panic(Some("the password is 1234"));
+    assert_eq!(failure_sent(Limits::default(), &error), traceback);
+    assert_eq!(failure_sent(Limits::default(), &panic), "Panic: the password is 1234\n");
+    assert_eq!(failure_sent(Limits::exposed(), &error), "E: no\n");
+    assert_eq!(failure_sent(Limits::exposed(), &panic), "Panic: the method panicked\n");
+    // The end of a text says what it is about.
+    let mut limits = Limits::default();
+    limits.max_failure = 5;
+    assert_eq!(limits.failure_text, FailureText::Full);
+    assert_eq!(failure_sent(limits, &error), "E: no\n"[1..]);
+    let long = RemoteError::new("E", "x".repeat(5000));
+    assert_eq!(failure_sent(Limits::exposed(), &long).len(), 1024);
+}
+
+#[test]
+fn what_is_kept_of_the_peers_failure() {
+    let mut config = json();
+    config.limits.max_failure = 100;
+    let mut solo = Solo::dialler(config);
+    solo.call("x").unwrap();
+    let text = format!("E: {}\n", "x".repeat(10_000));
+    solo.input(message::message(Notation::Json, message::FAILURE, 0, text));
+    let mut events = solo.events();
+    let Some(Event::Answer { result: Err(CallError::Remote(error)), .. }) = events.pop() else {
+        panic!("{events:?}");
+    };
+    assert_eq!((error.kind(), error.message().len(), error.text().len()), ("E", 100, 100));
+}
+
+/// Every refusal says, in words and in numbers, which limit it was, what that is, and what was asked for.
+#[test]
+fn every_refusal_names_its_knob() {
+    let (limit, length) = (10, 12);
+    let codec = |error| CloseReason::Malformed { codec: aiomas_core::wire::Codec::Json, error };
+    let after = 10 * SECOND;
+    let (ins, outs) = (Direction::In, Direction::Out);
+    let closed = [
+        (CloseReason::Frame(FrameError::TooLong { length: 12, limit }), "Limits::max_frame", ins),
+        (CloseReason::Overflow { waiting: 12, limit }, "Limits::output_cap", outs),
+        (codec(CodecError::TooDeep { limit: 10 }), "Budget::depth", ins),
+        (codec(CodecError::TooManyNodes { limit: 10 }), "Budget::nodes", ins),
+        (codec(CodecError::PathTooLong { length, limit: 10 }), "Budget::path", ins),
+        (codec(CodecError::TooManyProxies { limit }), "Limits::max_proxies", ins),
+        (CloseReason::TimedOut(TimeoutReason::Idle { after }), "Limits::idle", ins),
+        (CloseReason::TimedOut(TimeoutReason::Handshake { after }), "Limits::handshake", ins),
+        (CloseReason::TimedOut(TimeoutReason::FirstFrame { after }), "Limits::first_frame", ins),
+        (
+            CloseReason::TimedOut(TimeoutReason::Frame { received: 12, after }),
+            "Limits::progress",
+            ins,
+        ),
+    ];
+    let refused = [
+        (Why::TooManyCalls { limit }, "Limits::max_calls_out", outs),
+        (Why::OutputFull { waiting: 12, limit }, "Limits::output_high", outs),
+        (Why::TooLong { length, limit }, "Limits::max_frame", outs),
+        (Why::Codec(CodecError::TooDeep { limit: 10 }), "Budget::depth", outs),
+    ];
+    let closed =
+        closed.map(|(reason, knob, way)| (reason.to_string(), reason.exceeded(), knob, way));
+    let refused = refused.map(|(why, knob, way)| (why.to_string(), why.exceeded(), knob, way));
+    for (text, exceeded, knob, direction) in closed.into_iter().chain(refused) {
+        let exceeded = exceeded.unwrap_or_else(|| panic!("{text}: no limit"));
+        assert_eq!((exceeded.knob, exceeded.direction), (knob, direction), "{text}");
+        assert!(matches!(exceeded.limit, 10 | 10_000) && exceeded.actual >= exceeded.limit);
+        assert!(text.contains(&format!("`{knob}`")) || text.contains(knob), "{text}");
+        assert!(text.contains("10") && !text.contains('\n'), "{text}");
+        if exceeded.actual == 12 {
+            assert!(text.contains("12"), "{text}");
+        }
+    }
+    assert_eq!(CloseReason::Peer.exceeded(), None);
+    assert_eq!(Why::Closed.exceeded(), None);
 }

@@ -5,6 +5,7 @@ mod close;
 mod codecs;
 mod hello;
 mod limits;
+mod patience;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

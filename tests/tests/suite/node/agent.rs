@@ -32,7 +32,7 @@ fn shared_calls_run_side_by_side_and_exclusive_ones_alone() {
 #[test]
 fn the_mailbox_is_bounded() {
     let mut config = NodeConfig::default();
-    config.max_mailbox = 2;
+    config.connection.limits.max_mailbox = 2;
     let mut nodes = Nodes::new(&config, 1);
     for ctx in 0..4 {
         nodes.call(0, &local("agents/0"), "hold_alone", (ctx,), ctx);
@@ -40,7 +40,10 @@ fn the_mailbox_is_bounded() {
     let (ticket, _) = nodes.later(0);
     let (ctx, error) = nodes.failure(0);
     assert_eq!((ctx, error.kind()), (3, "OverloadedError"));
-    assert_eq!(error.message(), "2 calls wait for this agent already (`NodeConfig::max_mailbox`)");
+    assert_eq!(
+        error.message(),
+        "2 calls wait for this agent already (`Limits::max_mailbox` there)"
+    );
     nodes.nodes[0].reply(nodes.now, ticket, &0);
     nodes.run();
     assert_eq!(nodes.result(0), (0, 0));
@@ -57,7 +60,7 @@ fn the_mailbox_is_bounded() {
 fn many_calls_that_wait_take_no_stack() {
     const CALLS: u64 = 10_000;
     let mut config = NodeConfig::default();
-    config.max_mailbox = CALLS as u32;
+    config.connection.limits.max_mailbox = CALLS as u32;
     // A stack on which 10,000 nested calls have no room.
     let small = std::thread::Builder::new().stack_size(256 * 1024);
     let test = small.spawn(move || {

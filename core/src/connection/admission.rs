@@ -1,0 +1,267 @@
+//! Whose connections are let in.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::exceeded::{Direction, Exceeded};
+use super::limits::Limits;
+
+/// Counts the connections of one listener, all together and for each address that they come from, and refuses
+/// those beyond [`Limits::max_connections`] and [`Limits::max_connections_per_peer`].
+///
+/// What counts as one address is an IPv4 address, or the first 64 bits of an IPv6 address: whoever has one
+/// of these has the others, too. A peer without an address, on a Unix socket or in the same process, counts
+/// for the listener only.
+///
+/// It remembers nothing of a peer whose connections are gone, so it holds no more than is open.
+///
+/// ```
+/// use aiomas_core::connection::{Admission, Limits, NotAdmitted};
+///
+/// let mut limits = Limits::default();
+/// limits.max_connections_per_peer = 1;
+/// let mut admission = Admission::new(&limits);
+/// let first = admission.admit(Some("tcp://192.0.2.1:50001"))?;
+/// let second = admission.admit(Some("tcp://192.0.2.1:50002"));
+/// assert_eq!(second.unwrap_err(), NotAdmitted::TooManyFromPeer { limit: 1 });
+/// admission.admit(Some("tcp://192.0.2.2:50001"))?;
+/// admission.leave(first);
+/// admission.admit(Some("tcp://192.0.2.1:50003"))?;
+/// # Ok::<(), NotAdmitted>(())
+/// ```
+#[derive(Debug)]
+pub struct Admission {
+    max: usize,
+    max_per_peer: usize,
+    peers: BTreeMap<Peer, usize>,
+    stats: AdmissionStats,
+}
+
+/// The place of an open connection in an [`Admission`]. Give it back to [`Admission::leave`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a connection that is never told to have gone counts for ever"]
+pub struct Admitted(Option<Peer>);
+
+/// What tells the peers apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Peer {
+    V4([u8; 4]),
+    /// The first half of the address.
+    V6([u8; 8]),
+    /// A runtime has addresses of its own.
+    Other(Box<str>),
+}
+
+/// A connection was refused, and closed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAdmitted {
+    /// Too many are open.
+    #[error("{limit} connections are open on this listener already (`Limits::max_connections`)")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many from the same address are open.
+    #[error(
+        "{limit} connections from the same address are open already (`Limits::max_connections_per_peer`)"
+    )]
+    TooManyFromPeer {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl NotAdmitted {
+    /// Which limit it was, in numbers.
+    #[must_use]
+    pub const fn exceeded(self) -> Exceeded {
+        let (knob, limit) = match self {
+            Self::TooMany { limit } => ("Limits::max_connections", limit),
+            Self::TooManyFromPeer { limit } => ("Limits::max_connections_per_peer", limit),
+        };
+        Exceeded::one_more(knob, limit, Direction::In)
+    }
+}
+
+/// Counts of what came to a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AdmissionStats {
+    /// The connections that are open.
+    pub open: usize,
+    /// All that were let in so far.
+    pub admitted: u64,
+    /// All that were refused.
+    pub refused: u64,
+    /// Why the last of these was.
+    pub last_refusal: Option<NotAdmitted>,
+    /// How often the system had no stream to give when one came in: it had gone again, or there were no
+    /// file descriptors left.
+    pub failed: u64,
+}
+
+impl Admission {
+    /// An admission to a listener on which nothing is open.
+    #[must_use]
+    pub const fn new(limits: &Limits) -> Self {
+        Self {
+            max: limits.max_connections,
+            max_per_peer: limits.max_connections_per_peer,
+            peers: BTreeMap::new(),
+            stats: AdmissionStats {
+                open: 0,
+                admitted: 0,
+                refused: 0,
+                last_refusal: None,
+                failed: 0,
+            },
+        }
+    }
+
+    /// A connection comes in from `peer`: an address such as `192.0.2.1:50001`, with or without `tcp://`.
+    ///
+    /// # Errors
+    /// There are too many. Close the connection.
+    pub fn admit(&mut self, peer: Option<&str>) -> Result<Admitted, NotAdmitted> {
+        let admitted = self.enter(peer.map(Peer::parse));
+        match &admitted {
+            Ok(_) => {
+                self.stats.open += 1;
+                self.stats.admitted += 1;
+            }
+            Err(refusal) => {
+                self.stats.refused += 1;
+                self.stats.last_refusal = Some(*refusal);
+            }
+        }
+        admitted
+    }
+
+    fn enter(&mut self, peer: Option<Peer>) -> Result<Admitted, NotAdmitted> {
+        if self.stats.open >= self.max {
+            return Err(NotAdmitted::TooMany { limit: self.max });
+        }
+        if let Some(peer) = &peer {
+            let open = self.peers.get(peer).copied().unwrap_or(0);
+            if open >= self.max_per_peer {
+                return Err(NotAdmitted::TooManyFromPeer { limit: self.max_per_peer });
+            }
+            self.peers.insert(peer.clone(), open + 1);
+        }
+        Ok(Admitted(peer))
+    }
+
+    /// A connection is closed.
+    pub fn leave(&mut self, admitted: Admitted) {
+        self.stats.open = self.stats.open.saturating_sub(1);
+        if let Some(peer) = admitted.0
+            && let Some(open) = self.peers.get_mut(&peer)
+        {
+            *open -= 1;
+            if *open == 0 {
+                self.peers.remove(&peer);
+            }
+        }
+    }
+
+    /// The system had an error in place of a stream.
+    pub const fn note_failure(&mut self) {
+        self.stats.failed += 1;
+    }
+
+    /// Counts of what came so far.
+    #[must_use]
+    pub const fn stats(&self) -> AdmissionStats {
+        self.stats
+    }
+}
+
+impl Peer {
+    fn parse(text: &str) -> Self {
+        let text = text.strip_prefix("tcp://").unwrap_or(text);
+        let address = text.parse().map(|socket: SocketAddr| socket.ip()).or_else(|_| text.parse());
+        match address.map(|address: IpAddr| address.to_canonical()) {
+            Ok(IpAddr::V4(address)) => Self::V4(address.octets()),
+            Ok(IpAddr::V6(address)) => {
+                let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                Self::V6([a, b, c, d, e, f, g, h])
+            }
+            // A name and a port.
+            Err(_) => Self::Other(text.rsplit_once(':').map_or(text, |(name, _)| name).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ports_and_the_halves_of_networks_make_no_other_peers() {
+        let same = |a, b| Peer::parse(a) == Peer::parse(b);
+        assert!(same("tcp://192.0.2.1:1", "192.0.2.1:2"));
+        assert!(same("192.0.2.1", "[::ffff:192.0.2.1]:2"));
+        assert!(!same("192.0.2.1:1", "192.0.2.2:1"));
+        assert!(same("tcp://[2001:db8::1]:1", "[2001:db8::ffff:0:0:1]:2"));
+        assert!(!same("[2001:db8::1]:1", "[2001:db8:0:1::1]:1"));
+        assert!(same("tcp://host:1", "host:2"));
+        assert!(!same("host:1", "other:1"));
+        assert!(same("", ""));
+    }
+
+    proptest! {
+        /// Against a list of what is open.
+        #[test]
+        fn admits_what_its_limits_say(
+            max in 0..6_usize,
+            max_per_peer in 0..4_usize,
+            steps in prop::collection::vec((prop::option::of(0..3_u8), any::<prop::sample::Index>()), 0..60),
+        ) {
+            let limits = Limits {
+                max_connections: max,
+                max_connections_per_peer: max_per_peer,
+                ..Limits::default()
+            };
+            let mut admission = Admission::new(&limits);
+            let mut open: Vec<(Option<u8>, Admitted)> = Vec::new();
+            let (mut admitted, mut refused) = (0, 0);
+            for (step, (peer, index)) in steps.into_iter().enumerate() {
+                if peer.is_none() && step % 2 == 0 && !open.is_empty() {
+                    admission.leave(open.swap_remove(index.index(open.len())).1);
+                } else {
+                    let from_peer = open.iter().filter(|(other, _)| *other == peer).count();
+                    let text = peer.map(|peer| format!("tcp://10.0.0.{peer}:{step}"));
+                    let expected = if open.len() >= max {
+                        Some(NotAdmitted::TooMany { limit: max })
+                    } else if peer.is_some() && from_peer >= max_per_peer {
+                        Some(NotAdmitted::TooManyFromPeer { limit: max_per_peer })
+                    } else {
+                        None
+                    };
+                    match admission.admit(text.as_deref()) {
+                        Ok(place) => {
+                            prop_assert_eq!(expected, None);
+                            admitted += 1;
+                            open.push((peer, place));
+                        }
+                        Err(refusal) => {
+                            prop_assert_eq!(Some(refusal), expected);
+                            refused += 1;
+                        }
+                    }
+                }
+                let stats = admission.stats();
+                prop_assert_eq!((stats.open, stats.admitted, stats.refused), (open.len(), admitted, refused));
+                prop_assert!(admission.peers.len() <= open.len());
+            }
+            for (_, place) in open {
+                admission.leave(place);
+            }
+            prop_assert!(admission.peers.is_empty());
+            prop_assert_eq!(admission.stats().open, 0);
+        }
+    }
+}

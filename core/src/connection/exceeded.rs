@@ -1,0 +1,157 @@
+//! Limits that were hit, in numbers.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::event::{CallError, CloseReason, TimeoutReason, Why};
+use crate::wire::{CodecError, FrameError};
+
+/// A limit that was hit: which, what it is, and what was asked for. For logs and statistics; errors say it in
+/// words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Exceeded {
+    /// Where to set it, such as `Limits::max_frame`.
+    pub knob: &'static str,
+    /// What it is set to: a number of bytes or of whatever it counts, or a time in milliseconds. (The peer
+    /// may have asked for less, in its Hello.)
+    pub limit: u64,
+    /// What it would have been, as far as it was counted.
+    pub actual: u64,
+    /// Who went beyond it.
+    pub direction: Direction,
+}
+
+/// Where something goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// It comes from the peer.
+    In,
+    /// It is ours.
+    Out,
+}
+
+impl Exceeded {
+    pub(crate) const fn new(
+        knob: &'static str,
+        limit: usize,
+        actual: usize,
+        direction: Direction,
+    ) -> Self {
+        Self { knob, limit: limit as u64, actual: actual as u64, direction }
+    }
+
+    /// One was to be added where there are `limit`.
+    pub(crate) const fn one_more(knob: &'static str, limit: usize, direction: Direction) -> Self {
+        Self::new(knob, limit, limit.saturating_add(1), direction)
+    }
+
+    fn time(knob: &'static str, after: Duration) -> Self {
+        let limit = after.as_millis().try_into().unwrap_or(u64::MAX);
+        Self { knob, limit, actual: limit, direction: Direction::In }
+    }
+
+    /// Which limit an error of decoding or encoding was, if it was one.
+    fn of_codec(error: &CodecError, direction: Direction) -> Option<Self> {
+        Some(match *error {
+            CodecError::TooDeep { limit } => {
+                Self::one_more("Budget::depth", limit as usize, direction)
+            }
+            CodecError::TooManyNodes { limit } => {
+                Self::one_more("Budget::nodes", limit as usize, direction)
+            }
+            CodecError::PathTooLong { length, limit } => {
+                Self::new("Budget::path", limit as usize, length, direction)
+            }
+            CodecError::TooManyProxies { limit } => {
+                Self::one_more("Limits::max_proxies", limit, direction)
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Exceeded {
+    /// One line, `Limits::max_frame is 100, 210 came in`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { knob, limit, actual, direction } = self;
+        let what = match direction {
+            Direction::In => "came in",
+            Direction::Out => "was to go out",
+        };
+        write!(f, "{knob} is {limit}, {actual} {what}")
+    }
+}
+
+impl CodecError {
+    /// Which limit of what came in it was, if it was one.
+    #[must_use]
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        Exceeded::of_codec(self, Direction::In)
+    }
+}
+
+impl CloseReason {
+    /// Which limit it was, if it was one.
+    #[must_use]
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        match self {
+            Self::Frame(FrameError::TooLong { length, limit }) => Some(Exceeded {
+                actual: *length,
+                ..Exceeded::new("Limits::max_frame", *limit, 0, Direction::In)
+            }),
+            Self::Malformed { error, .. } => error.exceeded(),
+            Self::Overflow { limit, waiting } => {
+                Some(Exceeded::new("Limits::output_cap", *limit, *waiting, Direction::Out))
+            }
+            Self::TimedOut(reason) => reason.exceeded(),
+            _ => None,
+        }
+    }
+}
+
+impl TimeoutReason {
+    /// Which limit it was, if it was one.
+    #[must_use]
+    pub fn exceeded(self) -> Option<Exceeded> {
+        Some(match self {
+            Self::Idle { after } => Exceeded::time("Limits::idle", after),
+            Self::Handshake { after } => Exceeded::time("Limits::handshake", after),
+            Self::FirstFrame { after } => Exceeded::time("Limits::first_frame", after),
+            Self::Frame { after, .. } => Exceeded::time("Limits::progress", after),
+            Self::Call | Self::Drain => return None,
+        })
+    }
+}
+
+impl Why {
+    /// Which limit it was, if it was one.
+    #[must_use]
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        let out = Direction::Out;
+        match self {
+            Self::TooManyCalls { limit } => {
+                Some(Exceeded::one_more("Limits::max_calls_out", *limit, out))
+            }
+            Self::OutputFull { waiting, limit } => {
+                Some(Exceeded::new("Limits::output_high", *limit, *waiting, out))
+            }
+            Self::TooLong { length, limit } => {
+                Some(Exceeded::new("Limits::max_frame", *limit, *length, out))
+            }
+            Self::Codec(error) => Exceeded::of_codec(error, out),
+            Self::Closed | Self::WrongNotation { .. } => None,
+        }
+    }
+}
+
+impl CallError {
+    /// Which limit it was, if it was one of this side.
+    #[must_use]
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        match self {
+            Self::Lost(reason) => reason.exceeded(),
+            Self::Remote(_) | Self::TimedOut { .. } => None,
+        }
+    }
+}

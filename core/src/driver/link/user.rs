@@ -1,0 +1,57 @@
+//! The handles of a link.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::shared::Link;
+use crate::connection::Close;
+
+/// A handle's share in a link. When the last one of a link of their own goes, it is closed.
+#[derive(Debug)]
+pub(in crate::driver) struct LinkUser {
+    link: Arc<Link>,
+    /// It is part of a reference that came over the link.
+    received: bool,
+}
+
+impl LinkUser {
+    pub(in crate::driver) fn new(link: Arc<Link>) -> Self {
+        link.users.fetch_add(1, Ordering::Relaxed);
+        Self { link, received: false }
+    }
+
+    /// The share of a reference that came over the link. These are counted, and clones of theirs as well.
+    pub(in crate::driver) fn received(link: Arc<Link>) -> Self {
+        link.received.fetch_add(1, Ordering::Relaxed);
+        let mut share = Self::new(link);
+        share.received = true;
+        share
+    }
+}
+
+impl std::ops::Deref for LinkUser {
+    type Target = Arc<Link>;
+
+    fn deref(&self) -> &Arc<Link> {
+        &self.link
+    }
+}
+
+impl Clone for LinkUser {
+    fn clone(&self) -> Self {
+        if self.received { Self::received(self.link.clone()) } else { Self::new(self.link.clone()) }
+    }
+}
+
+impl Drop for LinkUser {
+    fn drop(&mut self) {
+        let Link { users, received, closes_unused, drain, handler, .. } = &*self.link;
+        if self.received {
+            received.fetch_sub(1, Ordering::Relaxed);
+        }
+        if users.fetch_sub(1, Ordering::AcqRel) == 1 && *closes_unused {
+            handler.unused();
+            self.link.close(Close::AfterAnswers { within: *drain });
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! How long a peer may take: for a frame, for its first one, and for nothing at all.
+
+use std::time::Duration;
+
+use aiomas_core::connection::{CloseReason, Limits, Progress, TimeoutReason};
+use aiomas_core::wire::Notation;
+use aiomas_tests::message;
+use proptest::prelude::*;
+
+use super::{SECOND, Solo, json};
+
+/// A request of 100 bytes of payload.
+fn long_request() -> Vec<u8> {
+    let frame = message::message(Notation::Json, 0, 1, "x".repeat(90));
+    assert_eq!(frame.len(), 104);
+    frame.to_vec()
+}
+
+fn with_progress(grace: Duration, rate: u32) -> Solo {
+    let mut config = json();
+    config.limits.progress = Some(Progress::new(grace, rate));
+    Solo::listener(config)
+}
+
+#[test]
+fn a_frame_that_drips_in() {
+    let mut solo = with_progress(10 * SECOND, 10);
+    let frame = long_request();
+    let start = solo.now;
+    for byte in &frame[..11] {
+        assert!(!solo.connection.is_closed());
+        solo.input([*byte]);
+        solo.wait(SECOND);
+    }
+    // 11 bytes have come in 11 s; they allow for 1.1 s.
+    let after = Duration::from_millis(11_100);
+    let slow = TimeoutReason::Frame { received: 11, after };
+    assert_eq!(solo.connection.poll_timeout(), Some(start + after));
+    assert_eq!(solo.connection.timeout_reason(), Some(slow));
+    solo.wait(Duration::from_millis(99));
+    assert!(!solo.connection.is_closed());
+    solo.wait(Duration::from_millis(1));
+    let reason = solo.closed().expect("it is closed");
+    assert_eq!(reason, CloseReason::TimedOut(slow));
+    let exceeded = reason.exceeded().unwrap();
+    assert_eq!((exceeded.knob, exceeded.limit), ("Limits::progress", 11_100));
+}
+
+#[test]
+fn a_frame_that_is_slow_but_steady() {
+    let mut solo = with_progress(SECOND, 10);
+    for piece in long_request().chunks(10) {
+        solo.input(piece);
+        assert!(!solo.connection.is_closed());
+        solo.wait(SECOND);
+    }
+    assert_eq!(solo.requests().len(), 1);
+    assert_eq!(solo.connection.poll_timeout(), None);
+}
+
+#[test]
+fn what_comes_whole_is_not_timed() {
+    let mut solo = with_progress(SECOND, 10);
+    let mut frames = long_request();
+    solo.input(&frames);
+    assert_eq!(solo.connection.poll_timeout(), None);
+    // Each frame has its own time, even if as much of it has come.
+    frames.extend_from_slice(&long_request()[..9]);
+    solo.input(&frames);
+    let first = solo.connection.poll_timeout().unwrap();
+    solo.wait(SECOND);
+    let frames = [&long_request()[9..], &long_request()[..9]].concat();
+    solo.input(frames);
+    assert_eq!(solo.connection.poll_timeout(), Some(first + SECOND));
+    assert_eq!(solo.requests().len(), 3);
+    // And none when the peer has gone.
+    solo.connection.handle_eof(solo.now, 9);
+    assert_eq!(solo.closed(), Some(CloseReason::Truncated { unread: 9 }));
+}
+
+/// What is waited for, and how many bytes come then.
+fn arrivals() -> impl Strategy<Value = Vec<(u64, usize)>> {
+    prop::collection::vec((0..3000_u64, 1..60_usize), 1..80)
+}
+
+proptest! {
+    /// Against a model that looks at every byte, and at every millisecond.
+    #[test]
+    fn progress_per_frame(grace in 1..5000_u64, rate in 1..200_u32, arrivals in arrivals()) {
+        let mut solo = with_progress(Duration::from_millis(grace), rate);
+        let start = solo.now;
+        let length = long_request().len();
+        let stream = long_request().repeat(60);
+        // The model: when the frame began, and how much of it is there.
+        let (mut at, mut began, mut there) = (0_u64, None::<u64>, 0);
+        let mut sent = 0;
+        for (wait, count) in arrivals {
+            let mut late = None;
+            for millisecond in at + 1..=at + wait {
+                let allowed = |began| began + grace;
+                // In fractions of a byte, so that nothing is rounded.
+                if let Some(began) = began
+                    && (millisecond.saturating_sub(allowed(began))) * u64::from(rate) >= there as u64 * 1000
+                    && millisecond >= allowed(began)
+                {
+                    late = Some(millisecond);
+                    break;
+                }
+            }
+            at += wait;
+            // As hosts do: woken when it says, and otherwise by what comes.
+            let now = start + Duration::from_millis(at);
+            if let Some(due) = solo.connection.poll_timeout().filter(|due| *due <= now) {
+                solo.now = due;
+                solo.connection.handle_timeout(due);
+                let due = due.duration_since(start).as_nanos().div_ceil(1_000_000);
+                prop_assert_eq!(late.map(u128::from), Some(due));
+                let closed = solo.closed();
+                prop_assert!(
+                    matches!(closed, Some(CloseReason::TimedOut(TimeoutReason::Frame { received, .. })) if received == there),
+                    "{:?}", closed
+                );
+                return Ok(());
+            }
+            prop_assert_eq!(late, None);
+            solo.now = now;
+            for byte in &stream[sent..sent + count] {
+                solo.input([*byte]);
+                began.get_or_insert(at);
+                there += 1;
+                if there == length {
+                    (began, there) = (None, 0);
+                }
+            }
+            sent += count;
+            prop_assert_eq!(solo.connection.poll_timeout().is_some(), began.is_some());
+        }
+    }
+}
+
+#[test]
+fn whoever_connects_has_to_speak() {
+    let mut config = json();
+    config.limits.first_frame = Some(10 * SECOND);
+    let mut solo = Solo::listener(config.clone());
+    solo.wait(9 * SECOND);
+    // A piece is not enough, and neither is what we say.
+    solo.input([0]);
+    solo.call("x").unwrap();
+    let _unread = solo.take();
+    solo.connection.handle_transmitted(solo.now, 10);
+    solo.wait(SECOND);
+    let reason = TimeoutReason::FirstFrame { after: 10 * SECOND };
+    assert_eq!(solo.closed(), Some(CloseReason::TimedOut(reason)));
+    let mut solo = Solo::listener(config.clone());
+    solo.request(1, "x");
+    assert_eq!(solo.connection.poll_timeout(), None);
+    // Who has been called waits for as long as it likes.
+    assert_eq!(Solo::dialler(config).connection.poll_timeout(), None);
+}
+
+#[test]
+fn by_default_a_silent_peer_is_left_alone() {
+    for solo in [Solo::listener(json()), Solo::dialler(json())] {
+        assert_eq!(solo.connection.poll_timeout(), None);
+    }
+    let mut config = json();
+    config.limits = Limits::exposed();
+    let solo = Solo::listener(config);
+    let reason = TimeoutReason::FirstFrame { after: 10 * SECOND };
+    assert_eq!(solo.connection.timeout_reason(), Some(reason));
+}
+
+#[test]
+fn a_silent_peer() {
+    let mut config = json();
+    config.limits.idle = Some(10 * SECOND);
+    let mut solo = Solo::listener(config);
+    let idle = TimeoutReason::Idle { after: 10 * SECOND };
+    assert_eq!(solo.connection.timeout_reason(), Some(idle));
+    solo.wait(9 * SECOND);
+    solo.request(0, "x");
+    // It waits for us, for as long as we take.
+    assert_eq!(solo.connection.poll_timeout(), None);
+    solo.wait(100 * SECOND);
+    let request = solo.requests().remove(0);
+    solo.reply(request, 1).unwrap();
+    solo.wait(9 * SECOND);
+    // So do we for the peer.
+    let call = solo.call("x").unwrap();
+    solo.wait(100 * SECOND);
+    assert_eq!(solo.connection.abandon(call), Some(0));
+    // What is read is a sign of life.
+    solo.wait(9 * SECOND);
+    let _unread = solo.take();
+    solo.connection.handle_transmitted(solo.now, 1);
+    solo.wait(9 * SECOND);
+    assert!(!solo.connection.is_closed());
+    // The beginning of a frame is none: one byte now and then is not enough.
+    solo.input([0]);
+    solo.wait(SECOND);
+    assert_eq!(solo.closed(), Some(CloseReason::TimedOut(idle)));
+    assert_eq!(solo.connection.poll_timeout(), None);
+}
