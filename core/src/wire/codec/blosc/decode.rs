@@ -2,14 +2,17 @@ use miniz_oxide::inflate::decompress_slice_iter_to_slice as inflate;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use ruzstd::io::Read as _;
 
-use super::{BloscError, COMPRESSOR_SHIFT, Fault, HEADER, Header, Shuffle, WORD, blosclz, shuffle};
+use super::{
+    BloscError, COMPRESSOR_SHIFT, Fault, HEADER, Header, Shuffle, WORD, blosclz, lz4, shuffle,
+    snappy,
+};
 
 /// Decompresses a frame whose data has at most `max` bytes.
 ///
 /// Nothing is allocated before the header, the offsets and the lengths of all parts are checked: blocks
 /// may not share bytes, and no part may be shorter than its compressor can make it. So a frame only
-/// costs memory that its bytes could fill: 255 times its length for BloscLZ and LZ4, 1032 times for
-/// zlib, 32768 times for Zstandard; with the working space, up to 3 times its data, and 512 KiB.
+/// costs memory that its bytes could fill: 22 times its length for Snappy, 255 times for BloscLZ
+/// and LZ4, 1032 times for zlib, 32768 times for Zstandard; with the working space, up to 3 times its data, and 512 KiB.
 ///
 /// # Errors
 /// The frame is malformed, compressed with something unknown, or its data is longer than `max`.
@@ -138,6 +141,7 @@ impl<'a> Blocks<'a> {
 enum Decoder {
     BloscLz,
     Lz4,
+    Snappy,
     Zlib,
     Zstd(Box<FrameDecoder>),
 }
@@ -147,7 +151,7 @@ impl Decoder {
         match (header.flags >> COMPRESSOR_SHIFT, header.compressor_version) {
             (0, 1) => Ok(Self::BloscLz),
             (1, 1) => Ok(Self::Lz4),
-            (2, 1) => Err(BloscError::Snappy),
+            (2, 1) => Ok(Self::Snappy),
             (3, 1) => Ok(Self::Zlib),
             (4, 1) => Ok(Self::Zstd(Box::new(FrameDecoder::new()))),
             (code, version) => Err(BloscError::Compressor { code, version }),
@@ -159,6 +163,8 @@ impl Decoder {
         match self {
             // A byte that continues the length of a match.
             Self::BloscLz | Self::Lz4 => 255,
+            // A match of 64 bytes in three.
+            Self::Snappy => 22,
             // A match of 258 bytes in two bits.
             Self::Zlib => 258 * 4,
             // A block of 128 KiB in four bytes.
@@ -170,9 +176,8 @@ impl Decoder {
     fn decode(&mut self, part: &[u8], out: &mut [u8]) -> bool {
         match self {
             Self::BloscLz => blosclz::decompress(part, out),
-            Self::Lz4 => {
-                lz4_flex::block::decompress_into(part, out).is_ok_and(|len| len == out.len())
-            }
+            Self::Lz4 => lz4::decompress(part, out),
+            Self::Snappy => snappy::decompress(part, out),
             Self::Zlib => {
                 inflate(out, [part].into_iter(), true, false).is_ok_and(|len| len == out.len())
             }

@@ -1,10 +1,11 @@
 use bytes::BufMut as _;
-use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 
 use super::{
     BloscError, COMPRESSOR_SHIFT, Compressor, FLAG_BIT_SHUFFLE, FLAG_BYTE_SHUFFLE, FLAG_DONT_SPLIT,
     FLAG_STORED, HEADER, Header, MAX_DATA, MAX_SPLITS, MIN_PART, Options, Shuffle, VERSION, WORD,
-    blosclz, shuffle,
+    blosclz, lz4,
+    matches::{Finder, MIN_GAIN},
+    shuffle,
 };
 
 /// The version of a compressor's format; there has never been another.
@@ -56,7 +57,8 @@ fn store(data: &[u8], out: &mut Vec<u8>) {
 /// Writes a frame and returns its length, or `None` if it does not fit into `frame`.
 fn compress_blocks(data: &[u8], options: &Options, frame: &mut [u8]) -> Option<usize> {
     let header = plan(data.len(), options);
-    let mut encoder = Encoder::new(options, header.block_size);
+    // A part that is a plane of bytes is all noise if its start is. A whole block begins with the noisiest.
+    let mut finder = Finder::new(options.level, header.parts(header.block_size) > 1);
     let mut shuffled = Vec::new();
     let mut at = HEADER + WORD * header.blocks();
     for (index, block) in data.chunks(header.block_size).enumerate() {
@@ -79,9 +81,15 @@ fn compress_blocks(data: &[u8], options: &Options, frame: &mut [u8]) -> Option<u
         for part in block.chunks_exact(block.len() / header.parts(block.len())) {
             let out = frame.get_mut(at + WORD..)?;
             // A part that is as long as its data would pass for a stored one.
-            let worthwhile = part.len() - part.len() / blosclz::MIN_GAIN - 1;
+            let worthwhile = part.len() - part.len() / MIN_GAIN - 1;
             let room = worthwhile.min(out.len());
-            let length = if let Some(length) = encoder.compress(part, &mut out[..room]) {
+            let compressed = match options.compressor {
+                Compressor::BloscLz => {
+                    finder.compress::<blosclz::Writer<'_>>(part, &mut out[..room])
+                }
+                Compressor::Lz4 => finder.compress::<lz4::Writer<'_>>(part, &mut out[..room]),
+            };
+            let length = if let Some(length) = compressed {
                 length
             } else {
                 out.get_mut(..part.len())?.copy_from_slice(part);
@@ -134,35 +142,5 @@ fn plan(data_len: usize, options: &Options) -> Header {
         type_size,
         data_len,
         block_size,
-    }
-}
-
-/// What compresses the parts of a frame.
-enum Encoder {
-    BloscLz(blosclz::Encoder),
-    Lz4 { table: CompressTable, out: Vec<u8> },
-}
-
-impl Encoder {
-    fn new(options: &Options, block_size: usize) -> Self {
-        match options.compressor {
-            Compressor::BloscLz => Self::BloscLz(blosclz::Encoder::new(options.level)),
-            Compressor::Lz4 => Self::Lz4 {
-                table: CompressTable::default(),
-                out: vec![0; get_maximum_output_size(block_size)],
-            },
-        }
-    }
-
-    /// Compresses `part` and returns the length, or `None` if it does not fit into `out`.
-    fn compress(&mut self, part: &[u8], out: &mut [u8]) -> Option<usize> {
-        match self {
-            Self::BloscLz(encoder) => encoder.compress(part, out),
-            Self::Lz4 { table, out: compressed } => {
-                let length = compress_into_with_table(part, compressed, table).ok()?;
-                out.get_mut(..length)?.copy_from_slice(compressed.get(..length)?);
-                Some(length)
-            }
-        }
     }
 }

@@ -61,9 +61,6 @@ pub enum BloscError {
         /// The announced length of the data in bytes.
         data_len: usize,
     },
-    /// The data is compressed with Snappy.
-    #[error("blosc: the compressor snappy is not supported")]
-    Snappy,
     /// The compressor, or its version, is unknown.
     #[error("blosc: unknown compressor {code} version {version}")]
     Compressor {

@@ -4,19 +4,23 @@
 //! offset of every block and the blocks. A block's bytes are shuffled, optionally cut into one part per
 //! byte of an element, and every part is compressed on its own.
 //!
-//! [`decompress`] reads what c-blosc 1.x writes with its compressors BloscLZ, LZ4, LZ4HC, zlib and
-//! Zstandard; [`compress`] writes what every c-blosc 1.x reads. The format has no checksum: damage that
+//! [`decompress`] reads what c-blosc 1.x writes with its compressors BloscLZ, LZ4, LZ4HC, Snappy, zlib
+//! and Zstandard; [`compress`] writes what every c-blosc 1.x reads. The format has no checksum: damage that
 //! keeps the structure intact decodes to other bytes.
 
 use std::ops::Range;
 
 mod blosclz;
+mod copy;
 mod decode;
 mod encode;
 mod error;
+mod lz4;
+mod matches;
 #[cfg(feature = "blosc-c")]
 mod native;
 mod shuffle;
+mod snappy;
 #[cfg(test)]
 mod tests;
 
@@ -53,7 +57,7 @@ impl Default for Options {
 pub enum Compressor {
     /// Blosc's own, a FastLZ.
     BloscLz,
-    /// LZ4. It has a single level here.
+    /// LZ4.
     Lz4,
 }
 
