@@ -3,6 +3,8 @@
 
 pub mod client;
 pub mod connection_ops;
+pub mod container_ops;
+pub mod driver_script;
 pub mod fuzz;
 pub mod host;
 pub mod instructions;
@@ -21,4 +23,3 @@ pub mod tokio_calls;
 pub mod transcript;
 pub mod types;
 pub mod world;
-pub mod world_ops;

@@ -49,7 +49,9 @@ proptest! {
 
     #[test]
     fn every_call_of_a_pair_ends_once(script in vec(any::<u8>(), 0..120)) {
-        prop_assert_eq!(pair_ops::run(&script), pair_ops::run(&script));
+        let plain = pair_ops::run(&script, false);
+        prop_assert_eq!(&plain, &pair_ops::run(&script, false));
+        prop_assert_eq!(&plain, &pair_ops::run(&script, true));
     }
 }
 
