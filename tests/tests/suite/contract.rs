@@ -1,6 +1,7 @@
 //! The contract of `Connection`: T1 to T8.
 //!
-//! T1, T2, T4 and T5 are checked after every operation of every run, see `connection_ops`.
+//! T1, T2, T4 and T5 are checked after every operation of every run, see `connection_ops`. Nodes have the same
+//! contract, see `world`, and containers have property tests of their own, in the core.
 
 use aiomas_tests::connection_ops::{Variation, run};
 use aiomas_tests::pair_ops;
