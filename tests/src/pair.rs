@@ -18,6 +18,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::Value;
 
+/// A time that is told although it is over goes back this far.
+pub(crate) const LONG_AGO: Duration = Duration::from_secs(1);
+
 /// More steps than any test needs.
 const MAX_STEPS: usize = 1_000_000;
 
@@ -277,14 +280,25 @@ impl End {
         true
     }
 
-    fn receive(&mut self, now: Instant, piece: Piece) {
+    fn receive(&mut self, now: Instant, piece: Piece, varied: bool) {
         match piece {
             Piece::Bytes(bytes) => {
-                self.input.extend_from_slice(&bytes);
-                self.connection.handle_input(now, &mut self.input);
+                for part in bytes.chunks(if varied { 1 } else { bytes.len().max(1) }) {
+                    self.input.extend_from_slice(part);
+                    self.connection.handle_input(now, &mut self.input);
+                }
             }
             Piece::Eof => self.connection.handle_eof(now, self.input.len()),
             Piece::Reset => self.connection.handle_lost(now, ErrorKind::ConnectionReset),
+        }
+    }
+
+    fn call_for_no_reason(&mut self, now: Instant) {
+        self.connection.handle_input(now, &mut self.input);
+        self.connection.handle_transmitted(now, 0);
+        if self.connection.poll_timeout().is_none_or(|at| at > now) {
+            self.connection.handle_timeout(now);
+            self.connection.handle_timeout(now.checked_sub(LONG_AGO).unwrap_or(now));
         }
     }
 
@@ -320,6 +334,9 @@ pub struct Pair {
     pub dialler: End,
     /// The side that accepted it.
     pub listener: End,
+    /// Whether input comes byte by byte, and calls for no reason come in between, some of them with a time
+    /// that is over. It makes no difference.
+    pub varied: bool,
     start: Instant,
     now: Instant,
 }
@@ -332,6 +349,7 @@ impl Pair {
         Self {
             dialler: End::new(dialler, Side::Dialler, now),
             listener: End::new(listener, Side::Listener, now),
+            varied: false,
             start: now,
             now,
         }
@@ -442,20 +460,23 @@ impl Pair {
 
     /// One thing on either side, at this time.
     fn turn(&mut self) -> bool {
-        let now = self.now;
-        let a = Self::turn_of(&mut self.dialler, &mut self.listener, now);
-        let b = Self::turn_of(&mut self.listener, &mut self.dialler, now);
+        let (now, varied) = (self.now, self.varied);
+        let a = Self::turn_of(&mut self.dialler, &mut self.listener, now, varied);
+        let b = Self::turn_of(&mut self.listener, &mut self.dialler, now, varied);
         a || b
     }
 
-    fn turn_of(end: &mut End, other: &mut End, now: Instant) -> bool {
+    fn turn_of(end: &mut End, other: &mut End, now: Instant, varied: bool) -> bool {
+        if varied {
+            end.call_for_no_reason(now);
+        }
         if end.poll_event(now) || end.write(now) {
             return true;
         }
         if other.link.arrival().is_some_and(|at| at <= now)
             && let Some((_, piece)) = other.link.travelling.pop_front()
         {
-            end.receive(now, piece);
+            end.receive(now, piece, varied);
             return true;
         }
         end.wake(now)

@@ -22,14 +22,16 @@ pub struct Outcome {
     pub elapsed: Duration,
 }
 
-/// Runs the operations of `script` on two connections and checks that every call ends once, and well.
+/// Runs the operations of `script` on two connections and checks the contract of each: T1 and T2 all the time, as
+/// the pair does, T4 and T5 at the end. That runs are alike, [`varied`](Pair::varied) or not, is T3, T6, T7 and T8.
 ///
 /// # Panics
 /// If the contract is violated.
 #[must_use]
-pub fn run(script: &[u8]) -> Outcome {
+pub fn run(script: &[u8], varied: bool) -> Outcome {
     let mut script = Script::new(script);
     let mut pair = Pair::new(config(&mut script), config(&mut script));
+    pair.varied = varied;
     for side in SIDES {
         let end = pair.end(side);
         end.handler = Box::new(react);

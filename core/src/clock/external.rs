@@ -134,6 +134,8 @@ impl Eq for Seconds {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::clock::DateError;
 
@@ -241,5 +243,66 @@ mod tests {
         clock.sleep_until(-0.0, "-0").unwrap();
         clock.set_time(-0.0).unwrap();
         assert_eq!(expired(&mut clock), ["0", "-0"]);
+    }
+
+    /// A sleeper and what is known of it.
+    #[derive(Clone, Copy, Debug)]
+    struct Sleeper {
+        due: f64,
+        key: SleepKey,
+        over: bool,
+    }
+
+    proptest! {
+        /// The clock does what a plain list does that is searched from the front. Times are quarters of
+        /// seconds, which have no rounding.
+        #[test]
+        fn behaves_like_a_list(
+            start in -40..40_i8,
+            steps in prop::collection::vec((0..6_u8, -10..40_i8, any::<prop::sample::Index>()), 0..120),
+        ) {
+            let seconds = |quarters: i8| f64::from(quarters) / 4.0;
+            let date = |time: f64| clock(0.0).utc_now().shift(time).unwrap();
+            let mut time = seconds(start);
+            let mut clock = ExternalClock::new(date(0.0), time).unwrap();
+            let mut list: Vec<Sleeper> = Vec::new();
+            for (step, quarters, index) in steps {
+                let (dt, item) = (seconds(quarters), list.len());
+                let slept = match step {
+                    0 => {
+                        let set = clock.set_time(time + dt);
+                        prop_assert_eq!(set.is_ok(), dt > 0.0);
+                        time += dt.max(0.0);
+                        None
+                    }
+                    1 if !list.is_empty() => {
+                        let nth = index.index(list.len());
+                        let over = std::mem::replace(&mut list[nth].over, true);
+                        prop_assert_eq!(clock.cancel(list[nth].key), (!over).then_some(nth));
+                        None
+                    }
+                    1 => None,
+                    2 => {
+                        let due = list.iter().enumerate().filter(|(_, s)| !s.over && s.due <= time);
+                        let first = due.min_by(|a, b| a.1.due.total_cmp(&b.1.due));
+                        let first = first.map(|(nth, _)| nth);
+                        prop_assert_eq!(clock.expired(), first);
+                        first.into_iter().for_each(|nth| list[nth].over = true);
+                        None
+                    }
+                    3 => Some(clock.sleep(dt, item)),
+                    4 => Some(clock.sleep_until(time + dt, item)),
+                    _ => Some(clock.sleep_until(date(time + dt), item)),
+                };
+                if let Some(slept) = slept {
+                    prop_assert_eq!(slept.is_ok(), dt > 0.0, "{:?}", slept);
+                    list.extend(slept.map(|key| Sleeper { due: time + dt, key, over: false }));
+                }
+                prop_assert_eq!((clock.time(), clock.utc_now()), (time, date(time)));
+                let waiting = list.iter().filter(|sleeper| !sleeper.over);
+                let next = waiting.map(|sleeper| sleeper.due).min_by(f64::total_cmp);
+                prop_assert_eq!(clock.next(), next);
+            }
+        }
     }
 }

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use aiomas_core::wire::Notation;
 use aiomas_tests::fuzz::TARGETS;
+use aiomas_tests::message;
 use aiomas_tests::transcript::{self, Direction, Transcript, What};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn main() {
     for (name, _) in TARGETS {
@@ -29,6 +31,8 @@ fn seeds(target: &str) -> Vec<Seed> {
         "deframe_split" => prefixed(6, streams()),
         "envelope_json" => vectors("json", 50, 400),
         "envelope_msgpack" => vectors("msgpack", 50, 400),
+        "hello" => hellos(),
+        "rpc_arguments" => bindings(),
         "value" => {
             let json = prefixed(0xfe, vectors("json", 25, 200));
             json.into_iter().chain(prefixed(0xff, vectors("msgpack", 25, 200))).collect()
@@ -60,6 +64,57 @@ fn numbered((number, input): (usize, Vec<u8>)) -> Seed {
 fn hex(text: &str) -> Vec<u8> {
     let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
     (0..text.len()).step_by(2).map(byte).collect()
+}
+
+/// What peers say of themselves, in questions and in answers.
+fn hellos() -> Vec<Seed> {
+    let said = [
+        ("least", json!({"version": 1, "codecs": ["msgpack"]})),
+        (
+            "all",
+            json!({
+                "version": 1, "codecs": ["json", "msgpack"], "max_frame": 5000, "max_calls": 2,
+                "extensions": ["cancel"], "types": ["point", "date"],
+            }),
+        ),
+        (
+            "limits",
+            json!({"version": 2, "codecs": ["msgpack", "json"], "max_frame": 0, "max_calls": 0}),
+        ),
+        ("unknown", json!({"version": 9, "codecs": ["cbor"], "colour": [1, {"a": null}]})),
+        ("list", json!([1, ["json"], null, 5, [], ["date"]])),
+        ("wrong", json!({"version": -1, "codecs": "json", "types": null})),
+        ("none", json!("LookupError: Name \"$hello\" not found")),
+    ];
+    let seeds = said.iter().flat_map(|(name, said)| {
+        [(4, Notation::Json), (7, Notation::MsgPack), (12, Notation::Json), (15, Notation::MsgPack)]
+            .map(|(setup, notation)| {
+                let said = message::encoded(notation, said);
+                (format!("{name}-{setup:02}"), [&[setup], &said[..]].concat())
+            })
+    });
+    seeds.collect()
+}
+
+/// Some of the calls that Python bound, each to a function's parameters.
+fn bindings() -> Vec<Seed> {
+    let data: Value = serde_json::from_str(include_str!("../../data/binding.json")).unwrap();
+    let functions = data.as_array().unwrap().iter();
+    let seeds = functions.flat_map(|function| {
+        let count = |kind: &str| function[kind].as_array().unwrap().len() as u8;
+        let takes = |kind: &str| u8::from(function[kind].as_bool().unwrap());
+        let (required, optional) = (count("required"), count("optional"));
+        let choice = takes("args") << 1 | takes("kwargs") << 2;
+        let shape = required << 4 | (required + optional);
+        function["cases"].as_array().unwrap().iter().map(move |case| {
+            let (notation, content) = match case["json"].as_str() {
+                Some(json) => (0, json.as_bytes().to_vec()),
+                None => (1, hex(case["msgpack"].as_str().unwrap())),
+            };
+            [&[choice | notation, shape], &content[..]].concat()
+        })
+    });
+    seeds.step_by(17).enumerate().map(numbered).collect()
 }
 
 /// Some messages of Python's in `codec`, of at most `max` bytes.

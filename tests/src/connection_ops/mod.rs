@@ -35,6 +35,13 @@ impl<'a> Script<'a> {
         *first
     }
 
+    /// The next `count` bytes, or as many as there are.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<u8> {
+        let (taken, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        taken.to_vec()
+    }
+
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::from(self.byte()) % end
     }

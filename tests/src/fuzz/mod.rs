@@ -1,7 +1,9 @@
 //! What the fuzz targets do with their input. A panic is a finding.
 
+mod arguments;
 mod envelope;
 mod frame;
+mod hello;
 mod value;
 
 use std::str;
@@ -9,8 +11,10 @@ use std::str;
 use aiomas_core::agent::{Address, AgentUrl};
 use aiomas_core::wire::codec::blosc::{Compressor, Options, Shuffle, compress, decompress};
 
+pub use arguments::rpc_arguments;
 pub use envelope::{envelope_json, envelope_msgpack};
 pub use frame::deframe_split;
+pub use hello::hello;
 pub use value::value;
 
 use crate::connection_ops::{self, Variation};
@@ -19,16 +23,19 @@ use crate::connection_ops::{self, Variation};
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their programs and corpora.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("blosc", blosc),
     ("connection_ops", connection_ops),
+    ("container_ops", container_ops),
     ("deframe_split", deframe_split),
+    ("driver_script", driver_script),
     ("envelope_json", envelope_json),
     ("envelope_msgpack", envelope_msgpack),
+    ("hello", hello),
     ("pair_ops", pair_ops),
+    ("rpc_arguments", rpc_arguments),
     ("url", url),
     ("value", value),
-    ("world_ops", world_ops),
 ];
 
 /// Decompresses `data` as a Blosc frame, and compresses it as data.
@@ -73,20 +80,29 @@ pub fn connection_ops(data: &[u8]) {
     }
 }
 
-/// Lets `data` decide what happens to two connections with a stream between them.
-///
-/// # Panics
-/// If a call does not end as it may, or a second run differs.
-pub fn pair_ops(data: &[u8]) {
-    assert_eq!(crate::pair_ops::run(data), crate::pair_ops::run(data));
-}
-
 /// Lets `data` decide what happens to containers on a network.
 ///
 /// # Panics
-/// If a connect or a call does not end as it may, or a second run differs.
-pub fn world_ops(data: &[u8]) {
-    assert_eq!(crate::world_ops::run(data), crate::world_ops::run(data));
+/// If a connect or a call does not end as it may, or a run differs in which input is cut and times are told
+/// otherwise.
+pub fn container_ops(data: &[u8]) {
+    assert_eq!(crate::container_ops::run(data, false), crate::container_ops::run(data, true));
+}
+
+/// Lets `data` decide what two ends of a channel do, and how the stream between them moves.
+///
+/// # Panics
+/// If a call does not end as it may, something is left at the end, or a second run differs.
+pub fn driver_script(data: &[u8]) {
+    assert_eq!(crate::driver_script::run(data), crate::driver_script::run(data));
+}
+
+/// Lets `data` decide what happens to two connections with a stream between them.
+///
+/// # Panics
+/// If the contract of [`Connection`](aiomas_core::connection::Connection) is violated.
+pub fn pair_ops(data: &[u8]) {
+    assert_eq!(crate::pair_ops::run(data, false), crate::pair_ops::run(data, true));
 }
 
 /// Reads addresses and URLs.

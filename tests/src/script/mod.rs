@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use aiomas_core::agent::Address;
 use aiomas_core::driver::Runtime;
+use aiomas_core::driver::channel::{self, Builder, Channel};
 
 use net::Net;
 pub use net::{Acceptor, Pipe};
@@ -359,6 +360,20 @@ impl Runtime for Script {
         let listener = net::listen(self, on);
         async move { listener }
     }
+}
+
+/// A channel whose ends, the dialler's first, are made with the same settings.
+///
+/// # Panics
+/// If it cannot be had.
+pub async fn pair(
+    runtime: &Script,
+    settings: impl Fn(Builder<Script>) -> Builder<Script>,
+) -> (Channel, Channel) {
+    let builder = || settings(channel::builder(runtime.clone()));
+    let mut listener = builder().listen("tcp://here:0").await.expect("a free port");
+    let dialled = builder().connect(listener.address().clone()).await.expect("it listens");
+    (dialled, listener.accept().await.expect("a stream"))
 }
 
 impl fmt::Debug for Script {

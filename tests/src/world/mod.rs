@@ -18,7 +18,7 @@ use aiomas_core::wire::RemoteError;
 pub use agents::{Later, TestAgent};
 pub use site::{Context, Dials, Site};
 
-use crate::pair::{Cut, Cuts};
+use crate::pair::{Cut, Cuts, LONG_AGO};
 use net::{Piece, Stream};
 use site::Dial;
 
@@ -36,6 +36,9 @@ pub struct World {
     pub cuts: Cuts,
     /// Whether attempts to connect that have been cancelled go on nevertheless.
     pub late_dials: bool,
+    /// Whether input comes byte by byte, and calls for no reason come in between, some of them with a time
+    /// that is over. It makes no difference.
+    pub varied: bool,
     streams: BTreeMap<u64, Stream>,
     next_stream: u64,
     /// Between whom nothing gets through.
@@ -56,6 +59,7 @@ impl World {
             latency: Duration::ZERO,
             cuts: Cuts::Whole,
             late_dials: false,
+            varied: false,
             streams: BTreeMap::new(),
             next_stream: 0,
             partitions: BTreeSet::new(),
@@ -213,6 +217,9 @@ impl World {
     }
 
     fn turn_of(&mut self, index: usize) -> bool {
+        if self.varied {
+            self.call_for_no_reason(index);
+        }
         let mut any = self.poll(index);
         if let Some(at) = self.due_dial(index) {
             let dial = self.sites[index].dialling.remove(at);
@@ -221,6 +228,21 @@ impl World {
         }
         any |= self.sites[index].wake(self.now);
         self.poll(index) || any
+    }
+
+    fn call_for_no_reason(&mut self, index: usize) {
+        let (now, earlier) = (self.now, self.now.checked_sub(LONG_AGO).unwrap_or(self.now));
+        let node = &mut self.sites[index].node;
+        if node.poll_timeout().is_none_or(|at| at > now) {
+            node.handle_timeout(now);
+            node.handle_timeout(earlier);
+        }
+        for end in self.streams.values_mut().flat_map(|stream| &mut stream.ends) {
+            if let Some(conn) = end.conn.filter(|_| end.site == index) {
+                node.handle_input(now, conn, &mut end.input);
+                node.handle_transmitted(earlier, conn, 0);
+            }
+        }
     }
 
     /// Takes all that a node has to tell and wants to be done, as is due after any input.
@@ -359,8 +381,10 @@ impl World {
         let node = &mut self.sites[site].node;
         match piece {
             Piece::Bytes(bytes) => {
-                to.input.extend_from_slice(&bytes);
-                node.handle_input(now, conn, &mut to.input);
+                for part in bytes.chunks(if self.varied { 1 } else { bytes.len() }) {
+                    to.input.extend_from_slice(part);
+                    node.handle_input(now, conn, &mut to.input);
+                }
             }
             Piece::End(Cut::Eof) => node.handle_eof(now, conn, to.input.len()),
             Piece::End(Cut::Reset) => node.handle_lost(now, conn, ErrorKind::ConnectionReset),

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use aiomas_core::rpc::{Parameter, Request, Signature};
+use aiomas_core::rpc::{Call, Parameter, Request, Signature};
 use aiomas_core::wire::{Notation, Payload, RemoteError, Scope};
+use aiomas_tests::fuzz;
 use bytes::Bytes;
+use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -100,4 +102,39 @@ fn binds_as_python() {
         }
     }
     assert!(cases > 1000, "{cases} cases");
+}
+
+/// An argument of any kind, most of them small.
+fn argument() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        "[a-zä\"]{0,5}".prop_map(Value::from),
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 6, 3, |value| prop::collection::vec(value, 0..3).prop_map(Value::from))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any call of any function, now and then with a byte changed. See `fuzz::rpc_arguments`.
+    #[test]
+    fn binds_as_the_model(
+        (choice, shape) in any::<(u8, u8)>(),
+        args in prop::collection::vec(argument(), 0..14),
+        kwargs in prop::collection::vec((prop::sample::select(&["a", "b", "c", "ä", "key", "k", "x"][..]), argument()), 0..5),
+        change in prop::option::weighted(0.2, any::<(prop::sample::Index, u8)>()),
+    ) {
+        let notation = if choice & 1 == 0 { Notation::Json } else { Notation::MsgPack };
+        let call = Call::new(notation, &Scope::default(), "f");
+        let call = args.iter().fold(call, Call::arg);
+        let call = kwargs.iter().fold(call, |call, (name, value)| call.kwarg(name, value));
+        let mut data = [&[choice, shape], call.finish().unwrap().bytes()].concat();
+        if let Some((index, byte)) = change {
+            let index = index.index(data.len());
+            data[index] = byte;
+        }
+        fuzz::rpc_arguments(&data);
+    }
 }

@@ -16,6 +16,7 @@ mod program;
 mod python_clients;
 mod python_peers;
 mod python_servers;
+mod routing;
 mod runtimes;
 mod sim;
 mod transcripts;

@@ -1,6 +1,6 @@
-//! Containers on a bad network, against a model. See `world_ops`.
+//! Containers on a bad network, against a model. See `container_ops`.
 
-use aiomas_tests::world_ops;
+use aiomas_tests::container_ops;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -15,7 +15,9 @@ proptest! {
 
     #[test]
     fn everything_ends_once_and_the_same_way_each_time(script in vec(any::<u8>(), 0..400)) {
-        prop_assert_eq!(world_ops::run(&script), world_ops::run(&script));
+        let plain = container_ops::run(&script, false);
+        prop_assert_eq!(plain, container_ops::run(&script, false));
+        prop_assert_eq!(plain, container_ops::run(&script, true));
     }
 }
 
@@ -32,7 +34,7 @@ fn everything_occurs() {
                 (state >> 56) as u8
             })
             .collect();
-        let outcome = world_ops::run(&script);
+        let outcome = container_ops::run(&script, false);
         connects.iter_mut().zip(outcome.connects).for_each(|(sum, count)| *sum += count);
         calls.iter_mut().zip(outcome.calls).for_each(|(sum, count)| *sum += count);
     }

@@ -4,8 +4,10 @@ use aiomas_core::connection::{
     CallError, CallOptions, CloseReason, Config, Event, Negotiate, Side, TimeoutReason, Why,
 };
 use aiomas_core::wire::{Codec, Notation, RemoteError, Types};
-use aiomas_tests::message::{FAILURE, REQUEST, RESULT, message};
+use aiomas_tests::fuzz;
+use aiomas_tests::message::{self, FAILURE, REQUEST, RESULT, message};
 use aiomas_tests::pair::{Pair, Reaction};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{SECOND, Solo, json as json_config, msgpack};
@@ -39,7 +41,7 @@ fn two_of_us_agree_on_a_codec() {
     pair.drive();
     assert_eq!(pair.dialler.result(late), "late");
     assert_eq!(pair.listener.result(back), "back");
-    let sent: Vec<_> = aiomas_tests::message::payloads(&pair.dialler.link.written);
+    let sent: Vec<_> = message::payloads(&pair.dialler.link.written);
     assert!(sent[0].starts_with(br#"[0, 0, ["$hello", ["#));
     let rest: [&[u8]; 3] = [b"[0, 1, \"early\"]", b"\x93\x00\x02\xa4late", b"\x93\x01\x00\xa4back"];
     assert_eq!(sent[1..], rest);
@@ -64,7 +66,7 @@ fn without_a_common_codec_the_base_holds() {
     pair.drive();
     assert_eq!(opened(&pair.dialler.events), Some(Codec::Json));
     assert_eq!(pair.dialler.result(call), 1);
-    let answer = &aiomas_tests::message::payloads(&pair.listener.link.written)[0];
+    let answer = &message::payloads(&pair.listener.link.written)[0];
     assert!(answer.starts_with(b"[2, 0, \"ValueError: no codec in common"), "{answer:?}");
 }
 
@@ -250,4 +252,34 @@ fn answers_to_pipelined_calls_are_read_although_their_codec_is_not_accepted() {
     pair.drive();
     assert_eq!(pair.dialler.closed(), None);
     assert_eq!(pair.dialler.result(call), 1);
+}
+
+/// What a peer may say of itself, or nearly so.
+fn said() -> impl Strategy<Value = Value> {
+    let names = prop::sample::select(&["json", "msgpack", "msgpackblosc", "date", "point", ""][..]);
+    let list = prop::collection::vec(names, 0..4).prop_map(|names| json!(names));
+    let number =
+        prop_oneof![(0..10_000_i64).prop_map(Value::from), any::<i64>().prop_map(Value::from)];
+    let value =
+        prop_oneof![list.clone(), number.clone(), Just(Value::Null), Just(json!({"x": [1.5]}))];
+    const FIELDS: [&str; 6] = ["codecs", "max_frame", "max_calls", "extensions", "types", "else"];
+    let field = (prop::sample::select(&FIELDS[..]), value);
+    (prop::option::weighted(0.9, 0..3), list, prop::collection::vec(field, 0..4)).prop_map(
+        |(version, codecs, fields)| {
+            let version = version.map(|version| ("version", json!(version)));
+            let fields = [("codecs", codecs)].into_iter().chain(version).chain(fields);
+            fields.map(|(name, value)| (name.to_owned(), value)).collect()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a peer says. See `fuzz::hello`.
+    #[test]
+    fn it_is_agreed_on_what_the_model_says(setup: u8, said in said()) {
+        let notation = if setup & 1 == 0 { Notation::Json } else { Notation::MsgPack };
+        fuzz::hello(&[&[setup], &message::encoded(notation, &said)[..]].concat());
+    }
 }

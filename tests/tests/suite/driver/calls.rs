@@ -9,9 +9,7 @@ use aiomas_core::connection::{CallOptions, Close, Config, Negotiate};
 use aiomas_core::driver::Error;
 use aiomas_core::driver::channel::Channel;
 use aiomas_core::wire::Codec;
-use aiomas_tests::script::Script;
-
-use super::pair;
+use aiomas_tests::script::{Script, pair};
 
 /// Answers the next request with what it asks.
 async fn echo(channel: &Channel) {

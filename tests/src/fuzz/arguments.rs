@@ -1,0 +1,157 @@
+//! Arguments, bound to parameters as they lie in a request, against a model that decodes everything first.
+
+use std::collections::BTreeMap;
+
+use aiomas_core::rpc::{Call, Parameter, Request, Signature};
+use aiomas_core::wire::{Budget, Notation, Payload, RemoteError, Scope, Types, Value};
+use bytes::Bytes;
+
+/// One more than a request remembers the places of, and others.
+const NAMES: [&str; 12] = ["a", "b", "c", "ä", "key", "sep", "f", "g", "h", "i", "j", "k"];
+
+/// Two bytes choose the notation and the parameters, the others are the content of a request.
+///
+/// # Panics
+/// If the arguments are not bound as the model says, or not the same way once they are sent on.
+pub fn rpc_arguments(data: &[u8]) {
+    let [choice, shape, content @ ..] = data else { return };
+    let notation = if choice & 1 == 0 { Notation::Json } else { Notation::MsgPack };
+    let takes = Takes::new(*choice, *shape);
+    let scope = |nodes| Scope::new(Types::new(["date", "point"]), Budget::new(32, nodes));
+    let payload = Payload::new(notation, Bytes::copy_from_slice(content), scope(2000));
+    let request = Request::parse(&payload);
+    let bound = takes.bind(&payload);
+    // A value may be well-formed and still have no meaning, which is found out when it is taken.
+    let Ok(value) = payload.decode::<Value>() else { return };
+    let call = Decoded::of(&value);
+    assert_eq!(
+        request.map(|request| request.path.to_string()).ok(),
+        call.map(|call| call.path.into())
+    );
+    // An object instead of keywords: for us a keyword, for Python an object.
+    let Some(call) = call.filter(|call| !matches!(call.kwargs, Value::Typed { .. })) else {
+        return;
+    };
+    // As text, for the sake of NaN.
+    assert_eq!(
+        format!("{:?}", bound.as_ref().ok()),
+        format!("{:?}", takes.model(&call)),
+        "{bound:?}"
+    );
+
+    let Ok(bound) = bound else { return };
+    // Keywords are nodes, too.
+    let scope = scope(4000);
+    let on = bound.call(notation, &scope).finish().expect("values that were decoded");
+    let on = takes.bind(&Payload::new(notation, on.into_bytes(), scope.clone()));
+    assert_eq!(format!("{on:?}"), format!("{:?}", Ok::<_, RemoteError>(bound)));
+}
+
+/// A request that is decoded.
+#[derive(Clone, Copy, Debug)]
+struct Decoded<'a> {
+    path: &'a str,
+    args: &'a Value,
+    kwargs: &'a Value,
+}
+
+impl<'a> Decoded<'a> {
+    fn of(value: &'a Value) -> Option<Self> {
+        let [path, args, kwargs] = value.as_list()? else { return None };
+        Some(Self { path: path.as_str()?, args, kwargs })
+    }
+}
+
+/// What a function takes.
+#[derive(Debug)]
+struct Takes {
+    parameters: Vec<Parameter>,
+    args: bool,
+    kwargs: bool,
+}
+
+/// Arguments that are bound.
+#[derive(Debug, Default)]
+struct Bound {
+    /// In the order of the parameters.
+    values: BTreeMap<usize, Value>,
+    args: Vec<Value>,
+    kwargs: BTreeMap<String, Value>,
+}
+
+impl Takes {
+    fn new(choice: u8, shape: u8) -> Self {
+        let names = &NAMES[..usize::from(shape & 15).min(NAMES.len())];
+        let required = usize::from(shape >> 4);
+        let parameter = |(index, name): (usize, &&'static str)| match index < required {
+            true => Parameter::required(name),
+            false => Parameter::optional(name),
+        };
+        let parameters = names.iter().enumerate().map(parameter).collect();
+        Self { parameters, args: choice & 2 != 0, kwargs: choice & 4 != 0 }
+    }
+
+    fn bind(&self, payload: &Payload) -> Result<Bound, RemoteError> {
+        let request = Request::parse(payload)?;
+        let mut signature = Signature::new("f", &self.parameters);
+        if self.args {
+            signature = signature.with_args();
+        }
+        if self.kwargs {
+            signature = signature.with_kwargs();
+        }
+        let taken = request.arguments.bind(&signature)?;
+        let mut bound = Bound { args: taken.args()?, ..Bound::default() };
+        for index in 0..self.parameters.len() {
+            bound.values.extend(taken.optional(index)?.map(|value| (index, value)));
+        }
+        for (name, value) in taken.kwargs()? {
+            bound.kwargs.insert(name.into_owned(), value);
+        }
+        Ok(bound)
+    }
+
+    /// `None`: a `TypeError`. Its words are checked against Python's elsewhere.
+    fn model(&self, call: &Decoded<'_>) -> Option<Bound> {
+        let mut bound = Bound::default();
+        let args = call.args.as_list()?;
+        for (index, value) in args.iter().enumerate() {
+            if index < self.parameters.len() {
+                bound.values.insert(index, value.clone());
+            } else if self.args {
+                bound.args.push(value.clone());
+            } else {
+                return None;
+            }
+        }
+        for (name, value) in call.kwargs.as_map()? {
+            let name = name.as_str()?;
+            match self.parameters.iter().position(|parameter| parameter.name == name) {
+                Some(index) if index < args.len() => return None,
+                Some(index) => drop(bound.values.insert(index, value.clone())),
+                None if self.kwargs => drop(bound.kwargs.insert(name.into(), value.clone())),
+                None => return None,
+            }
+        }
+        let mut parameters = self.parameters.iter().enumerate();
+        let all = parameters
+            .all(|(index, parameter)| !parameter.required || bound.values.contains_key(&index));
+        all.then_some(bound)
+    }
+}
+
+impl Bound {
+    /// A call with these arguments: by name, unless there are some without one.
+    fn call(&self, notation: Notation, scope: &Scope) -> Call {
+        let mut call = Call::new(notation, scope, "f");
+        for (index, value) in &self.values {
+            call = if self.args.is_empty() {
+                call.kwarg(NAMES[*index], value)
+            } else {
+                call.arg(value)
+            };
+        }
+        call = self.args.iter().fold(call, Call::arg);
+        self.kwargs.iter().fold(call, |call, (name, value)| call.kwarg(name, value))
+    }
+}

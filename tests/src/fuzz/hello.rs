@@ -1,0 +1,219 @@
+//! Hello: questions and answers of any kind.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aiomas_core::connection::{
+    CallOptions, Config, Connection, Event, Limits, Negotiate, Side, Why,
+};
+use aiomas_core::wire::{Budget, Codec, Envelope, Kind, Notation, Payload, Scope, Types};
+use bytes::{Buf, Bytes, BytesMut};
+use serde::Deserialize;
+
+use crate::message::{self, FAILURE, REQUEST, RESULT};
+
+/// What is known to us, best first.
+const KNOWN: [&[Codec]; 4] = [
+    &[Codec::Json],
+    &[Codec::MsgPack],
+    &[Codec::Json, Codec::MsgPack],
+    &[Codec::MsgPack, Codec::Json],
+];
+
+/// The first byte chooses who we are. The others are what the peer says of itself, in a question or an
+/// answer.
+///
+/// # Panics
+/// If another codec, other types or other limits are agreed on than the model says, or nothing can be said
+/// afterwards.
+pub fn hello(data: &[u8]) {
+    let Some((&setup, said)) = data.split_first() else { return };
+    let base = if setup & 1 == 0 { Codec::Json } else { Codec::MsgPack };
+    let known = KNOWN[usize::from(setup >> 1) % 4];
+    if setup & 8 == 0 {
+        ask(base, known, said);
+    } else {
+        answer(base, known, said, setup & 16 != 0);
+    }
+}
+
+/// What a peer says of itself.
+#[derive(Debug, Deserialize)]
+struct Said {
+    #[expect(dead_code, reason = "it has to be there, that is all")]
+    version: u32,
+    codecs: Vec<String>,
+    #[serde(default)]
+    max_frame: Option<u32>,
+    #[serde(default)]
+    max_calls: Option<u32>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "there are none yet")]
+    extensions: Vec<String>,
+    #[serde(default)]
+    types: Vec<String>,
+}
+
+impl Said {
+    fn codec(&self, known: &[Codec]) -> Option<Codec> {
+        let named = |name: &String| known.iter().copied().find(|codec| codec.name() == name);
+        self.codecs.iter().take(256).find_map(named)
+    }
+}
+
+/// One of the ends.
+struct End {
+    connection: Connection<()>,
+    now: Instant,
+}
+
+impl End {
+    fn new(side: Side, config: Config) -> Self {
+        let now = Instant::now();
+        Self { connection: Connection::new(Arc::new(config), side, now), now }
+    }
+
+    fn input(&mut self, bytes: &[u8]) {
+        self.connection.handle_input(self.now, &mut BytesMut::from(bytes));
+    }
+
+    fn sent(&mut self) -> Vec<Bytes> {
+        let mut bytes = Vec::new();
+        while let Some(mut transmit) = self.connection.poll_transmit() {
+            bytes.extend_from_slice(&transmit.copy_to_bytes(transmit.remaining()));
+        }
+        self.connection.handle_transmitted(self.now, bytes.len());
+        message::payloads(&bytes)
+    }
+
+    fn events(&mut self) -> Vec<Event<()>> {
+        std::iter::from_fn(|| self.connection.poll_event()).collect()
+    }
+
+    /// A call goes out as was agreed, and one comes in as the peer would make it.
+    fn talk(&mut self, codec: Codec) {
+        assert_eq!(self.connection.codec(), codec);
+        self.connection.call(self.now, "x", CallOptions::default(), ()).expect("a call");
+        let sent = self.sent();
+        let request = parse(codec.notation(), &sent[0]).expect("a request");
+        assert_eq!((sent.len(), request.kind), (1, Kind::Request));
+        self.input(&message::message(codec.notation(), REQUEST, 7, "y"));
+        let Ok([Event::Request(request)]) = <[_; 1]>::try_from(self.events()) else {
+            panic!("no request");
+        };
+        self.connection.reply(self.now, request.token, "z").expect("an answer");
+        assert_eq!(self.sent().len(), 1);
+    }
+}
+
+fn parse(notation: Notation, payload: &Bytes) -> Option<Envelope> {
+    Envelope::parse(notation, payload.clone(), Budget::default()).ok()
+}
+
+/// A message with a content that is encoded already, and its content if it is well-formed.
+fn message_with(
+    notation: Notation,
+    kind: u64,
+    id: u64,
+    content: &[u8],
+) -> (Vec<u8>, Option<Payload>) {
+    let bytes = message::raw(notation, kind, &message::encoded(notation, &id), content);
+    let envelope = parse(notation, &message::payloads(&bytes)[0]);
+    let payload = |envelope: Envelope| Payload::new(notation, envelope.content, Scope::default());
+    (bytes, envelope.map(payload))
+}
+
+/// The peer asks.
+fn ask(base: Codec, known: &[Codec], said: &[u8]) {
+    #[derive(Deserialize)]
+    struct Empty {}
+
+    let notation = base.notation();
+    let content = match notation {
+        Notation::Json => [br#"["$hello", ["#, said, b"], {}]"].concat(),
+        Notation::MsgPack => [b"\x93\xa6$hello\x91", said, b"\x80"].concat(),
+    };
+    let (bytes, content) = message_with(notation, REQUEST, 5, &content);
+    let mut config = Config::new(base);
+    config.accept = known.to_vec();
+    let mut end = End::new(Side::Listener, config);
+    assert!(matches!(end.events()[..], [Event::Open { .. }]));
+    end.input(&bytes);
+
+    let Some(content) = content else {
+        assert!(end.connection.is_closed());
+        return;
+    };
+    let Ok((_, (said,), Empty {})) = content.decode::<(String, (Said,), Empty)>() else {
+        let events = end.events();
+        assert!(matches!(events[..], [Event::Request(_)]), "{events:?}");
+        return end.talk(base);
+    };
+    assert!(end.events().is_empty());
+    let envelope = parse(notation, &end.sent()[0]).expect("an answer");
+    let Some(codec) = said.codec(known) else {
+        assert_eq!(envelope.kind, Kind::Failure);
+        assert_eq!(end.connection.scope().types(), &Types::default());
+        return end.talk(base);
+    };
+    assert_eq!(envelope.kind, Kind::Result);
+    let types = Types::new(said.types.iter().take(256).map(String::as_str));
+    assert_eq!(end.connection.scope().types(), &types);
+    end.talk(codec);
+    // One of us would understand the answer.
+    let (bytes, _) = message_with(notation, RESULT, 0, &envelope.content);
+    let mut peer = dialler(base, KNOWN[2]);
+    peer.input(&bytes);
+    assert!(matches!(peer.events()[..], [Event::Open { .. }]));
+    peer.talk(codec);
+}
+
+/// An end that has said Hello.
+fn dialler(base: Codec, offer: &[Codec]) -> End {
+    let mut config = Config::new(base);
+    config.negotiate = Negotiate::Hello { base, offer: offer.to_vec() };
+    config.types = Types::new(["date"]);
+    let mut end = End::new(Side::Dialler, config);
+    assert_eq!(end.sent().len(), 1);
+    assert!(end.events().is_empty());
+    end
+}
+
+/// The peer answers.
+fn answer(base: Codec, known: &[Codec], said: &[u8], failure: bool) {
+    let notation = base.notation();
+    let (bytes, content) = message_with(notation, if failure { FAILURE } else { RESULT }, 0, said);
+    let mut end = dialler(base, known);
+    end.input(&bytes);
+
+    let Some(content) = content else {
+        assert!(end.connection.is_closed());
+        return;
+    };
+    let events = end.events();
+    assert!(matches!(events[..], [Event::Open { .. }]), "{events:?}");
+    let said = content.decode::<Said>().ok().filter(|_| !failure);
+    let agreed = said.and_then(|said| Some((said.codec(known)?, said)));
+    let limits = Limits::default();
+    let (codec, max_frame, max_calls) = match &agreed {
+        Some((codec, said)) => (*codec, said.max_frame, said.max_calls),
+        None => (base, None, None),
+    };
+    assert_eq!(end.connection.scope().types(), &Types::new(["date"]));
+    let limit =
+        max_frame.map_or(limits.max_frame, |most| limits.max_frame.min(most.max(4096) as usize));
+    if limit < 8192 {
+        let long = "x".repeat(8192);
+        let refused = end.connection.call(end.now, &long, CallOptions::default(), ());
+        let why = refused.expect_err("it is too long").why;
+        assert!(matches!(why, Why::TooLong { limit: same, .. } if same == limit), "{why:?}");
+    }
+    end.talk(codec);
+    let most = max_calls
+        .map_or(limits.max_calls_out, |most| limits.max_calls_out.min(most.max(1) as usize));
+    while end.connection.calls_out() < most.min(16) {
+        end.connection.call(end.now, "x", CallOptions::default(), ()).expect("a call");
+    }
+    let more = end.connection.call(end.now, "x", CallOptions::default(), ());
+    assert_eq!(more.is_ok(), most > 16);
+}
