@@ -158,6 +158,7 @@ pub struct End {
     input: BytesMut,
     later: Vec<(Instant, ReplyToken, Reaction)>,
     next_ctx: u64,
+    told: Instant,
 }
 
 impl End {
@@ -171,6 +172,7 @@ impl End {
             input: BytesMut::new(),
             later: Vec::new(),
             next_ctx: 0,
+            told: now,
         }
     }
 
@@ -220,8 +222,8 @@ impl End {
     fn react(&mut self, now: Instant, token: ReplyToken, reaction: Reaction) {
         // The connection may have closed in the meantime, and it may find the result too long.
         let _refused = match reaction {
-            Reaction::Reply(value) => self.connection.reply(now, token, &value),
-            Reaction::Fail(error) => self.connection.fail(now, token, &error),
+            Reaction::Reply(value) => self.connection.reply(self.told, token, &value),
+            Reaction::Fail(error) => self.connection.fail(self.told, token, &error),
             Reaction::After(delay, reaction) => {
                 self.later.push((now + delay, token, *reaction));
                 Ok(())
@@ -268,37 +270,41 @@ impl End {
         link.written.extend_from_slice(&bytes);
         link.writing = transmit.has_remaining().then_some(transmit);
         link.send(now, Piece::Bytes(bytes));
-        self.connection.handle_transmitted(now, size);
+        self.connection.handle_transmitted(self.told, size);
         match link.cut_after.filter(|(limit, _)| link.written.len() >= *limit) {
             Some((_, Cut::Eof)) => link.send(now, Piece::Eof),
             Some((_, Cut::Reset)) => {
                 link.send(now, Piece::Reset);
-                self.connection.handle_lost(now, ErrorKind::ConnectionReset);
+                self.connection.handle_lost(self.told, ErrorKind::ConnectionReset);
             }
             None => {}
         }
         true
     }
 
-    fn receive(&mut self, now: Instant, piece: Piece, varied: bool) {
+    fn receive(&mut self, piece: Piece, varied: bool) {
         match piece {
             Piece::Bytes(bytes) => {
                 for part in bytes.chunks(if varied { 1 } else { bytes.len().max(1) }) {
                     self.input.extend_from_slice(part);
-                    self.connection.handle_input(now, &mut self.input);
+                    self.connection.handle_input(self.told, &mut self.input);
                 }
             }
-            Piece::Eof => self.connection.handle_eof(now, self.input.len()),
-            Piece::Reset => self.connection.handle_lost(now, ErrorKind::ConnectionReset),
+            Piece::Eof => self.connection.handle_eof(self.told, self.input.len()),
+            Piece::Reset => self.connection.handle_lost(self.told, ErrorKind::ConnectionReset),
         }
     }
 
-    fn call_for_no_reason(&mut self, now: Instant) {
-        self.connection.handle_input(now, &mut self.input);
-        self.connection.handle_transmitted(now, 0);
-        if self.connection.poll_timeout().is_none_or(|at| at > now) {
-            self.connection.handle_timeout(now);
-            self.connection.handle_timeout(now.checked_sub(LONG_AGO).unwrap_or(now));
+    /// What the connection is told from now on: if `varied`, calls for no reason and then a time that is over.
+    fn tell(&mut self, now: Instant, varied: bool) {
+        self.told = now;
+        if varied {
+            self.connection.handle_input(now, &mut self.input);
+            self.connection.handle_transmitted(now, 0);
+            if self.connection.poll_timeout().is_none_or(|at| at > now) {
+                self.connection.handle_timeout(now);
+            }
+            self.told = now.checked_sub(LONG_AGO).unwrap_or(now);
         }
     }
 
@@ -310,7 +316,7 @@ impl End {
             return true;
         }
         if self.connection.poll_timeout().is_some_and(|at| at <= now) {
-            self.connection.handle_timeout(now);
+            self.connection.handle_timeout(self.told);
             return true;
         }
         false
@@ -334,8 +340,8 @@ pub struct Pair {
     pub dialler: End,
     /// The side that accepted it.
     pub listener: End,
-    /// Whether input comes byte by byte, and calls for no reason come in between, some of them with a time
-    /// that is over. It makes no difference.
+    /// Whether input comes byte by byte, calls for no reason come in between, and times that are told are over.
+    /// It makes no difference.
     pub varied: bool,
     start: Instant,
     now: Instant,
@@ -385,10 +391,11 @@ impl Pair {
         content: impl Serialize,
         options: CallOptions,
     ) -> Result<CallId, Refused<u64>> {
-        let now = self.now;
+        let (now, varied) = (self.now, self.varied);
         let end = self.end(side);
+        end.tell(now, varied);
         end.next_ctx += 1;
-        end.connection.call(now, &content, options, end.next_ctx - 1)
+        end.connection.call(end.told, &content, options, end.next_ctx - 1)
     }
 
     /// Answers the request that `side` has held for the longest time.
@@ -396,8 +403,9 @@ impl Pair {
     /// # Panics
     /// If it holds none.
     pub fn answer(&mut self, side: Side, reaction: Reaction) {
-        let now = self.now;
+        let (now, varied) = (self.now, self.varied);
         let end = self.end(side);
+        end.tell(now, varied);
         let request = end.held.remove(0);
         end.react(now, request.token, reaction);
     }
@@ -467,16 +475,14 @@ impl Pair {
     }
 
     fn turn_of(end: &mut End, other: &mut End, now: Instant, varied: bool) -> bool {
-        if varied {
-            end.call_for_no_reason(now);
-        }
+        end.tell(now, varied);
         if end.poll_event(now) || end.write(now) {
             return true;
         }
         if other.link.arrival().is_some_and(|at| at <= now)
             && let Some((_, piece)) = other.link.travelling.pop_front()
         {
-            end.receive(now, piece, varied);
+            end.receive(piece, varied);
             return true;
         }
         end.wake(now)

@@ -36,8 +36,8 @@ pub struct World {
     pub cuts: Cuts,
     /// Whether attempts to connect that have been cancelled go on nevertheless.
     pub late_dials: bool,
-    /// Whether input comes byte by byte, and calls for no reason come in between, some of them with a time
-    /// that is over. It makes no difference.
+    /// Whether input comes byte by byte, calls for no reason come in between, and times that are told are over.
+    /// It makes no difference.
     pub varied: bool,
     streams: BTreeMap<u64, Stream>,
     next_stream: u64,
@@ -231,18 +231,23 @@ impl World {
     }
 
     fn call_for_no_reason(&mut self, index: usize) {
-        let (now, earlier) = (self.now, self.now.checked_sub(LONG_AGO).unwrap_or(self.now));
+        let now = self.now;
         let node = &mut self.sites[index].node;
         if node.poll_timeout().is_none_or(|at| at > now) {
             node.handle_timeout(now);
-            node.handle_timeout(earlier);
         }
         for end in self.streams.values_mut().flat_map(|stream| &mut stream.ends) {
             if let Some(conn) = end.conn.filter(|_| end.site == index) {
                 node.handle_input(now, conn, &mut end.input);
-                node.handle_transmitted(earlier, conn, 0);
+                node.handle_transmitted(now, conn, 0);
             }
         }
+    }
+
+    /// The time that nodes are told. In this turn they know better already.
+    fn told(&self) -> Instant {
+        let earlier = self.now.checked_sub(LONG_AGO).filter(|_| self.varied);
+        earlier.unwrap_or(self.now)
     }
 
     /// Takes all that a node has to tell and wants to be done, as is due after any input.
@@ -337,7 +342,7 @@ impl World {
     }
 
     fn write(&mut self, id: u64, end: usize) -> bool {
-        let arrives = self.now + self.latency;
+        let (arrives, told) = (self.now + self.latency, self.told());
         let Some(stream) = self.streams.get_mut(&id) else { return false };
         let (sites, end) = (stream.sites(), &mut stream.ends[end]);
         let (site, Some(conn)) = (end.site, end.conn) else { return false };
@@ -347,7 +352,7 @@ impl World {
         }
         if end.over {
             end.output.clear();
-            self.sites[site].node.handle_lost(self.now, conn, ErrorKind::BrokenPipe);
+            self.sites[site].node.handle_lost(told, conn, ErrorKind::BrokenPipe);
             self.poll(site);
             return true;
         }
@@ -355,14 +360,14 @@ impl World {
         (id, site, &bytes[..]).hash(&mut self.trace);
         let count = bytes.len();
         end.send(arrives, Piece::Bytes(bytes));
-        self.sites[site].node.handle_transmitted(self.now, conn, count);
+        self.sites[site].node.handle_transmitted(told, conn, count);
         self.poll(site);
         true
     }
 
     /// Delivers what comes from `end` to the other one.
     fn read(&mut self, id: u64, end: usize) -> bool {
-        let (now, arrives) = (self.now, self.now + self.latency);
+        let (now, told, arrives) = (self.now, self.told(), self.now + self.latency);
         let Some(stream) = self.streams.get(&id) else { return false };
         if !self.is_reachable(stream.sites()) {
             return false;
@@ -383,11 +388,11 @@ impl World {
             Piece::Bytes(bytes) => {
                 for part in bytes.chunks(if self.varied { 1 } else { bytes.len() }) {
                     to.input.extend_from_slice(part);
-                    node.handle_input(now, conn, &mut to.input);
+                    node.handle_input(told, conn, &mut to.input);
                 }
             }
-            Piece::End(Cut::Eof) => node.handle_eof(now, conn, to.input.len()),
-            Piece::End(Cut::Reset) => node.handle_lost(now, conn, ErrorKind::ConnectionReset),
+            Piece::End(Cut::Eof) => node.handle_eof(told, conn, to.input.len()),
+            Piece::End(Cut::Reset) => node.handle_lost(told, conn, ErrorKind::ConnectionReset),
         }
         self.poll(site);
         true
