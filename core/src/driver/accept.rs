@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::cancel::{Canceller, cancellable};
 use super::host::sleep;
 use super::network::{Incoming, Network, Stream};
+use crate::connection::TlsError;
 
 /// How long to wait after an error: most likely there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -27,7 +28,7 @@ pub(super) fn accept(
                 // What user code does with one must not keep others from coming.
                 Ok(stream) => drop(catch_unwind(AssertUnwindSafe(|| take(stream)))),
                 // That stream is gone, others may come.
-                Err(error) if is_about_one_stream(error.kind()) => {}
+                Err(error) if is_about_one_stream(&error) => {}
                 Err(_) => sleep(&*pausing, PAUSE).await,
             }
         }
@@ -36,12 +37,14 @@ pub(super) fn accept(
     canceller
 }
 
-const fn is_about_one_stream(kind: io::ErrorKind) -> bool {
-    matches!(
-        kind,
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
+fn is_about_one_stream(error: &io::Error) -> bool {
+    let kind = error.kind();
+    TlsError::of(error).is_some()
+        || matches!(
+            kind,
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::Interrupted
+        )
 }

@@ -19,6 +19,7 @@ use super::waits;
 use super::{Call, Error};
 use crate::agent::Address;
 use crate::connection::{self, CallOptions, Close, CloseReason, ReplyToken, Side};
+use crate::rpc::PeerCertificate;
 use crate::wire::{Body, Payload, RemoteError, Types, codec};
 
 /// Marks builders of channels.
@@ -225,6 +226,12 @@ impl Channel {
     #[must_use]
     pub fn peer(&self) -> Option<&str> {
         self.link.peer()
+    }
+
+    /// The certificate by which the other side has proven who it is, if TLS is spoken.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
+        self.link.caller().certificate.as_deref()
     }
 
     /// Closes the channel.

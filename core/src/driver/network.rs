@@ -8,6 +8,7 @@ use super::host::{BoxFuture, Host};
 use super::link::{Link, Task};
 use super::runtime::{Listener, Runtime, Transport};
 use crate::agent::Address;
+use crate::rpc::{Caller, PeerCertificate};
 
 /// See [`Runtime`].
 pub(super) trait Network: Host {
@@ -17,18 +18,28 @@ pub(super) trait Network: Host {
 
 /// A stream that has been opened, and has no task yet.
 pub(super) struct Stream {
-    pub(super) peer: Option<Arc<str>>,
+    peer: Option<Arc<str>>,
+    certificate: Option<Arc<PeerCertificate>>,
     start: Box<dyn FnOnce(Arc<Link>) + Send>,
 }
 
 impl Stream {
     fn new<R: Runtime>(runtime: &R, transport: impl Transport) -> Self {
         let (peer, runtime) = (transport.peer().map(Arc::from), runtime.clone());
+        let certificate = transport.certificate().map(Arc::new);
         let start = move |link| {
             let timer = runtime.timer();
             runtime.spawn(Task::new(link, transport, timer));
         };
-        Self { peer, start: Box::new(start) }
+        Self { peer, certificate, start: Box::new(start) }
+    }
+
+    /// Who is at the other end of the connection of this number.
+    pub(super) fn caller(&self, connection: u64) -> Caller {
+        let mut caller = Caller::new(connection);
+        caller.peer.clone_from(&self.peer);
+        caller.certificate.clone_from(&self.certificate);
+        caller
     }
 
     /// Lets a task of its own move the link's bytes.

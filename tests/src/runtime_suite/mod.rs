@@ -9,6 +9,7 @@ mod handlers;
 mod layers;
 mod load;
 mod sockets;
+mod tls;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use handlers::*;
 pub use layers::*;
 pub use load::*;
 pub use sockets::*;
+pub use tls::*;
 
 /// Calls the macro `$with` with its arguments and the names of all cases.
 #[macro_export]

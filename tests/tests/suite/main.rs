@@ -17,6 +17,7 @@ mod python_clients;
 mod python_peers;
 mod python_servers;
 mod runtimes;
+mod tls;
 mod transcripts;
 mod values;
 mod vectors;

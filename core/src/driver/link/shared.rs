@@ -89,8 +89,8 @@ pub(in crate::driver) trait Handler: Send + Sync {
 pub(in crate::driver) struct LinkConfig {
     pub(in crate::driver) connection: Arc<Config>,
     pub(in crate::driver) side: Side,
-    /// Its number, which callees are told.
-    pub(in crate::driver) id: u64,
+    /// Who is at the other end, as callees are told.
+    pub(in crate::driver) caller: Caller,
     pub(in crate::driver) closes_unused: bool,
     pub(in crate::driver) coalesces: bool,
     pub(in crate::driver) drain: Duration,
@@ -110,12 +110,10 @@ impl Link {
         host: Arc<dyn Host>,
         handler: Arc<dyn Handler>,
         config: LinkConfig,
-        peer: Option<Arc<str>>,
         origin: impl FnOnce(Weak<Self>) -> Arc<dyn Any + Send + Sync>,
     ) -> Arc<Self> {
-        let LinkConfig { connection: config, side, id, closes_unused, coalesces, drain } = config;
-        let caller = Caller::new(id);
-        let caller = if let Some(peer) = peer { caller.with_peer(peer) } else { caller };
+        let LinkConfig { connection: config, side, caller, closes_unused, coalesces, drain } =
+            config;
         Arc::new_cyclic(|this: &Weak<Self>| {
             let now = host.now();
             let mut connection = Connection::new(config, side, now);
