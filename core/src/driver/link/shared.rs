@@ -280,7 +280,7 @@ impl Link {
             }
         });
         if let Poll::Ready(sent) = sent {
-            return Poll::Ready(sent.map_err(Error::from));
+            return Poll::Ready(sent.map_err(|why| self.refusal(why)));
         }
         let (Some((_, timer)), Some(after)) = (&mut unsent.deadline, unsent.options.timeout) else {
             return Poll::Pending;
@@ -288,6 +288,16 @@ impl Link {
         std::task::ready!(timer.poll(cx));
         self.give_up_sending(unsent);
         Poll::Ready(Err(Error::TimedOut { after }))
+    }
+
+    /// The error of a call that was refused. With TLS 1.3, a client hears only after its handshake that the
+    /// server refuses it: then that is what callers have to know.
+    #[cold]
+    pub(in crate::driver) fn refusal(&self, why: Why) -> Error {
+        match &lock(&self.state).closed {
+            Some(reason @ CloseReason::Tls(_)) if why == Why::Closed => Error::Lost(reason.clone()),
+            _ => why.into(),
+        }
     }
 
     /// A call that waited for room is given up. If its turn had come, another one has it.

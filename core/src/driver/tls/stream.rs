@@ -53,6 +53,16 @@ impl<T: Transport> Tls<T> {
 
     /// The handshake: ends when all that it takes has come and has gone out.
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_hello(cx).map_err(|error| match error.kind() {
+            // Whoever does not speak TLS may not have read it all.
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+                TlsError::Closed.into()
+            }
+            _ => error,
+        })
+    }
+
+    fn poll_hello(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             // A peer that has ended the stream may have said before why.
             let pushed = self.push(cx);
