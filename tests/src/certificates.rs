@@ -1,5 +1,10 @@
 //! Authorities and certificates for tests, made when they are needed.
 
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use aiomas_core::driver::tls::{TlsConfig, rustls};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -114,7 +119,44 @@ impl Authority {
     }
 }
 
+/// A certificate in files, which are removed with it.
+#[derive(Debug)]
+pub struct Pem(PathBuf);
+
+impl Pem {
+    /// As the programs take them.
+    pub fn arguments(&self) -> [OsString; 6] {
+        let path = |name| self.0.join(name).into_os_string();
+        let [ca, cert, key] = ["ca", "cert", "key"].map(path);
+        ["--ca".into(), ca, "--cert".into(), cert, "--key".into(), key]
+    }
+}
+
+impl Drop for Pem {
+    fn drop(&mut self) {
+        // There is nobody to tell.
+        let _removed = fs::remove_dir_all(&self.0);
+    }
+}
+
 impl Certificate {
+    /// Writes it into files.
+    ///
+    /// # Panics
+    /// That does not work.
+    #[must_use]
+    pub fn files(&self) -> Pem {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = format!("aiomas-tls-{}-{number}", std::process::id());
+        let pem = Pem(std::env::temp_dir().join(folder));
+        fs::create_dir(&pem.0).expect("a folder");
+        for (name, content) in [("ca", &self.ca), ("cert", &self.certificate), ("key", &self.key)] {
+            fs::write(pem.0.join(name), content).expect("a file");
+        }
+        pem
+    }
+
     /// What speaks TLS with it.
     ///
     /// # Panics
@@ -147,7 +189,12 @@ impl Certificate {
         TlsConfig::from_rustls(self.config().server().clone(), client)
     }
 
-    fn client(
+    /// What makes clients that speak this version of TLS only.
+    ///
+    /// # Panics
+    /// It cannot be used.
+    #[must_use]
+    pub fn client(
         &self,
         version: &'static rustls::SupportedProtocolVersion,
     ) -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert> {

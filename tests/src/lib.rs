@@ -18,6 +18,7 @@ pub mod python;
 pub mod runtime_suite;
 pub mod runtimes;
 pub mod script;
+pub mod tls_files;
 pub mod tokio_calls;
 pub mod transcript;
 pub mod types;

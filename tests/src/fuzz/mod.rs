@@ -2,6 +2,7 @@
 
 mod envelope;
 mod frame;
+mod tls;
 mod value;
 
 use std::str;
@@ -11,6 +12,7 @@ use aiomas_core::wire::codec::blosc::{Compressor, Options, Shuffle, compress, de
 
 pub use envelope::{envelope_json, envelope_msgpack};
 pub use frame::deframe_split;
+pub use tls::tls_record;
 pub use value::value;
 
 use crate::connection_ops::{self, Variation};
@@ -19,13 +21,14 @@ use crate::connection_ops::{self, Variation};
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their programs and corpora.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("blosc", blosc),
     ("connection_ops", connection_ops),
     ("deframe_split", deframe_split),
     ("envelope_json", envelope_json),
     ("envelope_msgpack", envelope_msgpack),
     ("pair_ops", pair_ops),
+    ("tls_record", tls_record),
     ("url", url),
     ("value", value),
     ("world_ops", world_ops),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
@@ -217,7 +217,7 @@ impl Pem {
 
     fn certificates(&self) -> Result<Chain, TlsConfigError> {
         let read = CertificateDer::pem_slice_iter(&self.bytes).collect::<Result<Vec<_>, _>>();
-        let chain = read.map_err(|error| self.unusable(error))?;
+        let chain = read.map_err(|error| self.not_pem(&error))?;
         if chain.is_empty() {
             return Err(TlsConfigError::NoCertificate { from: self.from.clone() });
         }
@@ -225,11 +225,20 @@ impl Pem {
     }
 
     fn key(&self) -> Result<PrivateKeyDer<'static>, TlsConfigError> {
-        use rustls::pki_types::pem::Error;
         PrivateKeyDer::from_pem_slice(&self.bytes).map_err(|error| match error {
-            Error::NoItemsFound => TlsConfigError::NoKey { from: self.from.clone() },
-            error => self.unusable(error),
+            pem::Error::NoItemsFound => TlsConfigError::NoKey { from: self.from.clone() },
+            error => self.not_pem(&error),
         })
+    }
+
+    fn not_pem(&self, error: &pem::Error) -> TlsConfigError {
+        match error {
+            // It would show the bytes.
+            pem::Error::MissingSectionEnd { .. } => {
+                self.unusable("the end of a section is missing")
+            }
+            error => self.unusable(error),
+        }
     }
 
     fn unusable(&self, what: impl fmt::Display) -> TlsConfigError {

@@ -92,6 +92,9 @@ impl<T: Transport> Tls<T> {
         cx: &mut Context<'_>,
         patience: &mut usize,
     ) -> Poll<io::Result<()>> {
+        if self.failed.is_none() {
+            return Poll::Ready(Ok(()));
+        }
         if !self.said_end {
             ready!(self.push(cx))?;
             ready!(self.transport.poll_shutdown(cx))?;

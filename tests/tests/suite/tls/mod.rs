@@ -3,4 +3,5 @@
 mod configs;
 mod hostile;
 mod patience;
+mod python;
 mod runtimes;
