@@ -39,7 +39,7 @@ impl<R: Runtime> Builder<R> {
     /// Opens a channel to whoever listens at `address`.
     ///
     /// # Errors
-    /// [`Error::Url`] or [`Error::Dial`].
+    /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
     ///
     /// # Cancel safety
     /// Dropping the future gives the attempt up.
@@ -87,7 +87,8 @@ impl Listener {
     /// The next channel.
     ///
     /// # Errors
-    /// [`Error::Bind`]: one stream has failed, or there are no file descriptors left. Go on.
+    /// [`Error::Tls`]: a peer was refused, or has refused us. [`Error::Bind`]: one stream has failed, or there
+    /// are no file descriptors left. Go on.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.

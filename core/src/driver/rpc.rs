@@ -71,7 +71,7 @@ impl<R: Runtime> Builder<R> {
     /// Connects to whoever listens at `address`.
     ///
     /// # Errors
-    /// [`Error::Url`] or [`Error::Dial`].
+    /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
     ///
     /// # Cancel safety
     /// Dropping the future gives the attempt up.

@@ -218,6 +218,9 @@ impl<T: Transport> Transport for Tls<T> {
         output: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
         let room = output.capacity() - output.len();
+        // Alerts and the like that could not be written when they were due. An error shows when something is
+        // read or sent.
+        let _pushed = self.push(cx);
         for _ in 0..MAX_EMPTY {
             let count = self.take(output);
             if count > 0 {
