@@ -51,6 +51,9 @@ pub use timer::Alarm;
 
 aiomas_core::adapter!(AsyncStd);
 
+#[cfg(feature = "tls")]
+pub use aiomas_core::driver::tls;
+
 /// The global executor of async-std.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]

@@ -85,3 +85,6 @@ pub use timer::Alarm;
 pub use waiting::Waiting;
 
 aiomas_core::adapter!(Host);
+
+#[cfg(feature = "tls")]
+pub use aiomas_core::driver::tls;

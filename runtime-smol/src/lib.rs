@@ -48,6 +48,9 @@ pub use timer::Alarm;
 
 aiomas_core::adapter!(Smol);
 
+#[cfg(feature = "tls")]
+pub use aiomas_core::driver::tls;
+
 /// The global executor of smol.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]

@@ -51,6 +51,9 @@ pub use timer::Alarm;
 
 aiomas_core::adapter!(Tokio);
 
+#[cfg(feature = "tls")]
+pub use aiomas_core::driver::tls;
+
 /// The tokio runtime that the current task runs on.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]

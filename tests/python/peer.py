@@ -68,7 +68,11 @@ def arguments(description):
     parser.add_argument('--serializers', default='none', help='none, or names, in the order of their ids: %s'
                         % ', '.join(TYPES))
     parser.add_argument('--clock', default='real', help='of the server: real, or external:DATE (its start)')
+    parser.add_argument('--ca', help='in PEM, as the next two; with them, TLS is spoken')
+    parser.add_argument('--cert')
+    parser.add_argument('--key')
     args = parser.parse_args()
+    args.tls = aiomas.SSLCerts(args.ca, args.cert, args.key) if args.ca else None
     names = [] if args.serializers == 'none' else args.serializers.split(',')
     args.options = {'codec': CODECS[args.codec], 'extra_serializers': [TYPES[name] for name in names]}
     return args

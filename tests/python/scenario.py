@@ -28,7 +28,8 @@ class Server:
 
     def __init__(self, args):
         self.addr, self.options, self.codec = args.addr, args.options, args.options['codec']()
-        self.json = args.codec == 'json'
+        self.json, self.tls = args.codec == 'json', args.tls
+        self.context = aiomas.make_ssl_client_context(*args.tls) if args.tls else None
 
     def url(self, aid):
         return '%s/%s' % (self.addr, aid)
@@ -39,7 +40,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def channel(self):
-        channel = await aiomas.channel.open_connection(self.addr.raw, **self.options)
+        channel = await aiomas.channel.open_connection(self.addr.raw, ssl=self.context, **self.options)
         try:
             yield channel
         finally:
@@ -48,7 +49,8 @@ class Server:
     @contextlib.asynccontextmanager
     async def rpc(self, service=None):
         """A connection; *service* is what the server can call."""
-        client = await aiomas.rpc.open_connection(self.addr.raw, rpc_service=service, **self.options)
+        client = await aiomas.rpc.open_connection(self.addr.raw, rpc_service=service, ssl=self.context,
+                                                  **self.options)
         try:
             yield client
         finally:
@@ -60,7 +62,7 @@ class Server:
         with tempfile.TemporaryDirectory() as folder:
             ipc = self.addr.startswith('ipc:')
             addr = peer.Address('ipc://[%s/socket]' % folder if ipc else 'tcp://127.0.0.1:0')
-            container = await peer.create_container(addr, **self.options)
+            container = await peer.create_container(addr, ssl=self.tls, **self.options)
             try:
                 yield container
             finally:
@@ -71,7 +73,7 @@ class Server:
         """A bare connection, for what aiomas would not write."""
         addr = self.addr.raw
         reader, writer = await (asyncio.open_unix_connection(addr) if isinstance(addr, str)
-                                else asyncio.open_connection(*addr))
+                                else asyncio.open_connection(*addr, ssl=self.context))
         try:
             yield Stream(reader, writer, self.codec)
         finally:

@@ -59,9 +59,13 @@ class ChannelServer:
                     await request.reply(content)
 
 
+def server_context(args):
+    return aiomas.make_ssl_server_context(*args.tls) if args.tls else None
+
+
 async def start_channel(args):
     server = ChannelServer()
-    socket = await aiomas.channel.start_server(args.addr.raw, server.serve, **args.options)
+    socket = await aiomas.channel.start_server(args.addr.raw, server.serve, ssl=server_context(args), **args.options)
 
     async def stop():
         socket.close()
@@ -72,7 +76,8 @@ async def start_channel(args):
 
 async def start_rpc(args):
     root = services.Root()
-    socket = await aiomas.rpc.start_server(args.addr.raw, root, root.clients.append, **args.options)
+    socket = await aiomas.rpc.start_server(args.addr.raw, root, root.clients.append, ssl=server_context(args),
+                                           **args.options)
 
     async def stop():
         socket.close()
@@ -83,7 +88,7 @@ async def start_rpc(args):
 async def start_agent(args):
     kind, _, start = args.clock.partition(':')
     clock = aiomas.ExternalClock(start) if kind == 'external' else None
-    container = await peer.create_container(args.addr, clock, **args.options)
+    container = await peer.create_container(args.addr, clock, ssl=args.tls, **args.options)
     agents = [cls(container) for cls in (services.Echo, services.Caller, services.Clock)]
     urls = {type(agent).__name__: agent.addr for agent in agents}
     return ({'addr': args.addr.bound(container._tcp_server), 'agents': urls},

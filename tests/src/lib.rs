@@ -1,6 +1,7 @@
 //! Harness of the tests, shared with the fuzz targets: peers in Rust and Python, in processes of their own,
 //! clients that put them to the test, recorded conversations, and simulated ones.
 
+pub mod certificates;
 #[cfg(feature = "runtimes")]
 pub mod client;
 pub mod connection_ops;
@@ -26,6 +27,7 @@ pub mod runtime_suite;
 #[cfg(feature = "runtimes")]
 pub mod runtimes;
 pub mod script;
+pub mod tls_files;
 #[cfg(feature = "runtimes")]
 pub mod tokio_calls;
 #[cfg(feature = "runtimes")]

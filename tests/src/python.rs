@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::certificates::Pem;
 use crate::process::{Process, Ready};
 
 const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
@@ -26,7 +27,7 @@ const SCENARIOS: Duration = Duration::from_secs(300);
 
 /// What a Python peer talks.
 #[derive(Debug, Clone, Copy)]
-pub struct Setup {
+pub struct Setup<'a> {
     /// `channel`, `rpc` or `agent`.
     pub kind: &'static str,
     /// `json`, `msgpack` or `msgpackblosc`.
@@ -35,12 +36,14 @@ pub struct Setup {
     pub serializers: &'static str,
     /// The clock of the server: `real`, or `external:DATE`, the date with which it starts.
     pub clock: &'static str,
+    /// With what it speaks TLS, if it does.
+    pub tls: Option<&'a Pem>,
 }
 
-impl Setup {
+impl Setup<'_> {
     /// Without user types, with the real clock.
     pub fn new(kind: &'static str, codec: &'static str) -> Self {
-        Self { kind, codec, serializers: "none", clock: "real" }
+        Self { kind, codec, serializers: "none", clock: "real", tls: None }
     }
 
     /// Starts a Python server that listens on `addr`, and waits until it is ready.
@@ -72,7 +75,8 @@ impl Setup {
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(program))
             .args([self.kind, "--addr", addr, "--codec", self.codec])
             .args(["--serializers", self.serializers, "--clock", clock])
-            .env("PYTHONDONTWRITEBYTECODE", "1");
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .args(self.tls.into_iter().flat_map(Pem::arguments));
         command
     }
 }

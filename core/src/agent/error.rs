@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::address::{Address, AgentUrl};
-use crate::connection::{Direction, Exceeded, NotAdmitted};
+use crate::connection::{Direction, Exceeded, NotAdmitted, TlsError};
 use crate::wire::Printable;
 
 /// A call of [`Container::connect`](super::Container::connect) failed.
@@ -107,6 +107,7 @@ impl fmt::Display for Unreachable<'_> {
 pub struct DialError {
     kind: io::ErrorKind,
     message: Option<Arc<str>>,
+    tls: Option<TlsError>,
 }
 
 impl DialError {
@@ -116,16 +117,22 @@ impl DialError {
         self.kind
     }
 
+    /// What was wrong with TLS, if that was what failed.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&TlsError> {
+        self.tls.as_ref()
+    }
+
     /// A connection was opened and lost before it was of any use.
     pub(super) fn lost(reason: &str) -> Self {
         let message = Some(format!("connection lost: {reason}").into());
-        Self { kind: io::ErrorKind::ConnectionAborted, message }
+        Self { kind: io::ErrorKind::ConnectionAborted, message, tls: None }
     }
 }
 
 impl From<io::ErrorKind> for DialError {
     fn from(kind: io::ErrorKind) -> Self {
-        Self { kind, message: None }
+        Self { kind, message: None, tls: None }
     }
 }
 
@@ -134,7 +141,7 @@ impl From<io::Error> for DialError {
         // The kind says all about an error of the operating system; others have a text of their own,
         // such as "certificate expired".
         let message = error.get_ref().map(|inner| inner.to_string().into());
-        Self { kind: error.kind(), message }
+        Self { kind: error.kind(), message, tls: TlsError::of(&error).cloned() }
     }
 }
 

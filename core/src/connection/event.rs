@@ -1,7 +1,9 @@
 //! What a connection tells its owner.
 
+use std::io;
 use std::time::{Duration, Instant};
 
+use super::tls::TlsError;
 use crate::wire::{Codec, CodecError, FrameError, MessageId, Notation, Payload, RemoteError};
 
 /// A call of ours. Unique on its connection, for ever.
@@ -118,7 +120,10 @@ pub enum CloseReason {
     },
     /// The stream broke.
     #[error("the stream broke: {0}")]
-    Broken(std::io::ErrorKind),
+    Broken(io::ErrorKind),
+    /// The stream is not secure any more.
+    #[error("{0}")]
+    Tls(TlsError),
     /// The peer's framing is not acceptable.
     #[error("{0}")]
     Frame(FrameError),
@@ -160,6 +165,22 @@ pub enum CloseReason {
     /// Something did not happen in time.
     #[error("{0}")]
     TimedOut(TimeoutReason),
+}
+
+impl From<io::ErrorKind> for CloseReason {
+    fn from(kind: io::ErrorKind) -> Self {
+        Self::Broken(kind)
+    }
+}
+
+/// How a stream has failed.
+impl From<io::Error> for CloseReason {
+    fn from(error: io::Error) -> Self {
+        match TlsError::of(&error) {
+            Some(error) => Self::Tls(error.clone()),
+            None => Self::Broken(error.kind()),
+        }
+    }
 }
 
 /// What a connection's timer is for.

@@ -10,6 +10,7 @@ mod inbound;
 mod limits;
 mod outbox;
 mod pending;
+mod tls;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use event::{
 pub use exceeded::{Direction, Exceeded};
 pub use limits::{FailureText, Limits, Progress};
 pub use outbox::Transmit;
+pub use tls::TlsError;
 
 pub(crate) use pending::Pending;
 
@@ -395,10 +397,11 @@ impl<X> Connection<X> {
         self.finish_if_drained();
     }
 
-    /// Tells that the stream is broken. Nothing can be written any more.
-    pub fn handle_lost(&mut self, now: Instant, why: std::io::ErrorKind) {
+    /// Tells that the stream is broken, and how: an [`io::Error`](std::io::Error) or its kind. Nothing can be
+    /// written any more.
+    pub fn handle_lost(&mut self, now: Instant, why: impl Into<CloseReason>) {
         self.advance(now);
-        self.finish(CloseReason::Broken(why));
+        self.finish(why.into());
     }
 
     fn advance(&mut self, now: Instant) {

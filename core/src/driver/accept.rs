@@ -12,7 +12,7 @@ use super::lock::lock;
 use super::network::{Incoming, Network, Stream};
 use super::place::Place;
 use crate::agent::Address;
-use crate::connection::{Admission, AdmissionStats, Limits};
+use crate::connection::{Admission, AdmissionStats, Limits, TlsError};
 
 /// How long to wait after an error: most likely there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -52,20 +52,26 @@ impl Entrance {
 
     /// The next stream that there is a place for. Others are closed.
     ///
+    /// # Errors
+    /// A stream is not secure. Others may be.
+    ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub(super) async fn next(&mut self) -> Stream {
+    pub(super) async fn next(&mut self) -> Result<Stream, TlsError> {
         loop {
             match poll_fn(|cx| self.incoming.poll_accept(cx)).await {
                 Ok(mut stream) => {
                     self.passed = 0;
-                    if let Ok(place) = Place::take(&self.admission, stream.peer.as_deref()) {
+                    if let Ok(place) = Place::take(&self.admission, stream.peer()) {
                         stream.place = Some(place);
-                        return stream;
+                        return Ok(stream);
                     }
                 }
                 Err(error) => {
                     lock(&self.admission).note_failure();
+                    if let Some(error) = TlsError::of(&error) {
+                        return Err(error.clone());
+                    }
                     self.passed += 1;
                     // If it is that stream alone that is gone, others may come.
                     if !is_about_one_stream(error.kind()) || self.passed >= MAX_PASSED {
@@ -87,9 +93,11 @@ pub(super) fn accept(
     let host = entrance.host.clone();
     let (canceller, task) = cancellable(async move {
         loop {
-            let stream = entrance.next().await;
-            // What user code does with one must not keep others from coming.
-            drop(catch_unwind(AssertUnwindSafe(|| take(stream))));
+            // Who is refused hears of it himself.
+            if let Ok(stream) = entrance.next().await {
+                // What user code does with one must not keep others from coming.
+                drop(catch_unwind(AssertUnwindSafe(|| take(stream))));
+            }
         }
     });
     host.spawn(task);
@@ -97,18 +105,18 @@ pub(super) fn accept(
 }
 
 /// What `accept` says of a stream that is gone again, and what setting its options does.
-const fn is_about_one_stream(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::ConnectionAborted
-            | ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionRefused
-            | ErrorKind::NotConnected
-            | ErrorKind::BrokenPipe
-            | ErrorKind::TimedOut
-            | ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-            | ErrorKind::InvalidInput
-            | ErrorKind::Interrupted
-    )
+fn is_about_one_stream(kind: ErrorKind) -> bool {
+    let kinds = [
+        ErrorKind::ConnectionAborted,
+        ErrorKind::ConnectionReset,
+        ErrorKind::ConnectionRefused,
+        ErrorKind::NotConnected,
+        ErrorKind::BrokenPipe,
+        ErrorKind::TimedOut,
+        ErrorKind::HostUnreachable,
+        ErrorKind::NetworkUnreachable,
+        ErrorKind::InvalidInput,
+        ErrorKind::Interrupted,
+    ];
+    kinds.contains(&kind)
 }

@@ -73,7 +73,7 @@ impl<T> Call<T> {
         match attempt {
             Ok(Attempt::Sent(key)) => Self::new(State::Sent { link: link.clone(), key }),
             Ok(Attempt::Waits(unsent)) => Self::other(Other::Waits { link: link.clone(), unsent }),
-            Err(why) => Self::failed(why.into()),
+            Err(why) => Self::failed(link.refusal(why)),
         }
     }
 

@@ -20,6 +20,7 @@ use super::waits;
 use super::{Call, Error};
 use crate::agent::Address;
 use crate::connection::{self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, Side};
+use crate::rpc::PeerCertificate;
 use crate::wire::{Body, Payload, RemoteError, Types, codec};
 
 /// Marks builders of channels.
@@ -39,7 +40,7 @@ impl<R: Runtime> Builder<R> {
     /// Opens a channel to whoever listens at `address`.
     ///
     /// # Errors
-    /// [`Error::Url`] or [`Error::Dial`].
+    /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
     ///
     /// # Cancel safety
     /// Dropping the future gives the attempt up.
@@ -87,13 +88,14 @@ impl Listener {
     /// The next channel. Those that there is no [room](connection::Limits::max_connections) for are closed.
     ///
     /// # Errors
-    /// None so far. When the system has none, because the other side is gone again or there are no file
-    /// descriptors left, it is asked again.
+    /// [`Error::Tls`]: a peer was refused, or has refused us. Go on; others may come. (When the system has no
+    /// stream, because the other side is gone again or there are no file descriptors left, it is asked again.)
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn accept(&mut self) -> Result<Channel, Error> {
         let stream = self.entrance.next().await;
+        let stream = stream.map_err(|error| Error::Tls { address: self.address.clone(), error })?;
         self.accepted += 1;
         Ok(Channel::start(&self.settings, stream, Side::Listener, self.accepted))
     }
@@ -232,6 +234,12 @@ impl Channel {
     #[must_use]
     pub fn peer(&self) -> Option<&str> {
         self.link.peer()
+    }
+
+    /// The certificate by which the other side has proven who it is, if TLS is spoken.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
+        self.link.caller().certificate.as_deref()
     }
 
     /// Closes the channel.

@@ -7,7 +7,7 @@ use super::origin::Origin;
 use super::service::{Identity, Invocation};
 use super::{Clock, Container, Error, Proxy};
 use crate::agent::AgentUrl;
-use crate::rpc::Caller;
+use crate::rpc::{Caller, PeerCertificate};
 use crate::wire::{Codec, Scope};
 
 /// Who calls a method, and where. A method takes it as a parameter that is marked `#[context]`; callers
@@ -36,6 +36,13 @@ impl Context {
     #[must_use]
     pub const fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// The certificate by which the caller has proven who it is; `None` for agents of the same container, and
+    /// where no TLS is spoken.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
+        self.caller.certificate.as_deref()
     }
 
     /// The root service of the one who calls, to call it back over the same connection (aiomas'

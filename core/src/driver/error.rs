@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::agent::{Address, ConnectError, Refusal, UrlError};
 use crate::clock::ClockError;
-use crate::connection::{CallError, CloseReason, Exceeded, Why};
+use crate::connection::{CallError, CloseReason, Exceeded, TlsError, Why};
 use crate::wire::{CodecError, Printable, RemoteError};
 
 /// Why something did not work, split by whose fault it is. Every text says what to do, or which knob
@@ -48,6 +48,18 @@ pub enum Error {
         /// The system's words.
         text: Box<str>,
     },
+    /// A stream is open, and no secure one.
+    #[error("no TLS at {address}: {error}")]
+    Tls {
+        /// Where to; for a stream that has come in, where we listen.
+        address: Address,
+        /// Why not.
+        error: TlsError,
+    },
+    /// TLS cannot be configured like that.
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    TlsConfig(super::tls::TlsConfigError),
     /// An address cannot be listened at.
     #[error("cannot listen at {address}: {text}")]
     Bind {
@@ -82,6 +94,9 @@ pub enum Error {
 
 impl Error {
     pub(super) fn dial(address: &Address, error: &io::Error) -> Self {
+        if let Some(error) = TlsError::of(error) {
+            return Self::Tls { address: address.clone(), error: error.clone() };
+        }
         let text = match error.kind() {
             // A socket's path that does not exist means the same as a port that is closed.
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
@@ -93,6 +108,9 @@ impl Error {
     }
 
     pub(super) fn bind(address: &Address, error: &io::Error) -> Self {
+        if let Some(error) = TlsError::of(error) {
+            return Self::Tls { address: address.clone(), error: error.clone() };
+        }
         let text = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 let instead = match address {
@@ -152,6 +170,9 @@ from! {
     ClockError => Clock
 }
 
+#[cfg(feature = "tls")]
+from! { super::tls::TlsConfigError => TlsConfig }
+
 impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
         match error {
@@ -176,9 +197,11 @@ impl From<Error> for RemoteError {
             Error::Remote(error) => return error.clone(),
             Error::Refused(Why::Codec(error)) => return Self::serialization(error),
             Error::TimedOut { .. } => "TimeoutError",
-            Error::Lost(_) | Error::Refused(_) | Error::Connect(_) | Error::Dial { .. } => {
-                "ConnectionError"
-            }
+            Error::Lost(_)
+            | Error::Refused(_)
+            | Error::Connect(_)
+            | Error::Dial { .. }
+            | Error::Tls { .. } => "ConnectionError",
             Error::Answer(_) | Error::Content(_) => "TypeError",
             Error::Url(_) | Error::Clock(_) => "ValueError",
             _ => "RuntimeError",

@@ -44,6 +44,8 @@ mod service;
 mod socket;
 #[cfg(unix)]
 mod socket_file;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod waits;
 
 pub use call::Call;

@@ -9,6 +9,7 @@ use super::link::{Link, Task};
 use super::place::Place;
 use super::runtime::{Listener, Runtime, Transport};
 use crate::agent::Address;
+use crate::rpc::{Caller, PeerCertificate};
 
 /// See [`Runtime`].
 pub(super) trait Network: Host {
@@ -18,7 +19,8 @@ pub(super) trait Network: Host {
 
 /// A stream that has been opened, and has no task yet.
 pub(super) struct Stream {
-    pub(super) peer: Option<Arc<str>>,
+    peer: Option<Arc<str>>,
+    certificate: Option<Arc<PeerCertificate>>,
     /// Its place on the listener that it came in by.
     pub(super) place: Option<Place>,
     start: Box<dyn FnOnce(Arc<Link>, Option<Place>) + Send>,
@@ -27,11 +29,25 @@ pub(super) struct Stream {
 impl Stream {
     fn new<R: Runtime>(runtime: &R, transport: impl Transport) -> Self {
         let (peer, runtime) = (transport.peer().map(Arc::from), runtime.clone());
+        let certificate = transport.certificate().map(Arc::new);
         let start = move |link, place| {
             let timer = runtime.timer();
             runtime.spawn(Task::new(link, transport, timer, place));
         };
-        Self { peer, place: None, start: Box::new(start) }
+        Self { peer, certificate, place: None, start: Box::new(start) }
+    }
+
+    /// The address at the other end, if it has one.
+    pub(super) fn peer(&self) -> Option<&str> {
+        self.peer.as_deref()
+    }
+
+    /// Who is at the other end of the connection of this number.
+    pub(super) fn caller(&self, connection: u64) -> Caller {
+        let mut caller = Caller::new(connection);
+        caller.peer.clone_from(&self.peer);
+        caller.certificate.clone_from(&self.certificate);
+        caller
     }
 
     /// Lets a task of its own move the link's bytes.

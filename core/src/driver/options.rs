@@ -9,6 +9,8 @@ use super::link::{Handler, Link, LinkConfig};
 use super::network::{Network, Stream};
 use super::origin::Origin;
 use super::runtime::Runtime;
+#[cfg(feature = "tls")]
+use super::tls::{Secure, TlsConfig};
 use crate::agent::Address;
 use crate::connection::{Config, Limits, Negotiate, Side};
 use crate::wire::{Codec, Types};
@@ -23,6 +25,8 @@ pub struct Builder<R, L> {
     pub(super) config: Config,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConfig>,
     pub(super) layer: L,
 }
 
@@ -33,6 +37,8 @@ impl<R: Runtime, L: Default> Builder<R, L> {
             config: Config::default(),
             drain: Duration::from_secs(10),
             coalesces: true,
+            #[cfg(feature = "tls")]
+            tls: None,
             layer: L::default(),
         }
     }
@@ -84,10 +90,24 @@ impl<R: Runtime, L> Builder<R, L> {
         self
     }
 
+    /// Speaks TLS, and nothing else, at all sockets: those that are connected to, and those that others connect
+    /// to. See [`tls`](super::tls).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// What links are made with, once the layer's own types are added.
     pub(super) fn settle(self, types: impl FnOnce(&Types) -> Types) -> (Settings, L) {
-        let Self { runtime, mut config, drain, coalesces, layer } = self;
+        let Self { runtime, mut config, drain, coalesces, layer, .. } = self;
         config.types = types(&config.types);
+        #[cfg(feature = "tls")]
+        let host: Arc<dyn Network> = match self.tls {
+            Some(tls) => Arc::new(Secure::new(runtime, tls)),
+            None => Arc::new(runtime),
+        };
+        #[cfg(not(feature = "tls"))]
         let host: Arc<dyn Network> = Arc::new(runtime);
         (Settings { host, config: Arc::new(config), drain, coalesces }, layer)
     }
@@ -127,9 +147,8 @@ impl Settings {
     ) -> Arc<Link> {
         let connection = self.config.clone();
         let (coalesces, drain) = (self.coalesces, self.drain);
-        let config = LinkConfig { connection, side, id, closes_unused, coalesces, drain };
-        Link::new(self.host.clone(), handler, config, stream.peer.clone(), |link| {
-            Arc::new(Origin::Link(link))
-        })
+        let caller = stream.caller(id);
+        let config = LinkConfig { connection, side, caller, closes_unused, coalesces, drain };
+        Link::new(self.host.clone(), handler, config, |link| Arc::new(Origin::Link(link)))
     }
 }

@@ -18,7 +18,7 @@ use super::service::IntoService;
 use super::{Error, Proxy};
 use crate::agent::Address;
 use crate::connection::{Admission, AdmissionStats, Close, CloseReason, ReplyToken, Request, Side};
-use crate::rpc::{self, Outcome, ServiceDict};
+use crate::rpc::{self, Outcome, PeerCertificate, ServiceDict};
 use crate::wire::{RemoteError, Types};
 
 type OnDisconnect = Arc<dyn Fn(u64, &CloseReason) + Send + Sync>;
@@ -71,7 +71,7 @@ impl<R: Runtime> Builder<R> {
     /// Connects to whoever listens at `address`.
     ///
     /// # Errors
-    /// [`Error::Url`] or [`Error::Dial`].
+    /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
     ///
     /// # Cancel safety
     /// Dropping the future gives the attempt up.
@@ -246,6 +246,12 @@ impl RpcClient {
     #[must_use]
     pub fn peer(&self) -> Option<&str> {
         self.0.peer()
+    }
+
+    /// The certificate by which the other side has proven who it is, if TLS is spoken.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
+        self.0.caller().certificate.as_deref()
     }
 
     /// Counts of what went over the connection.

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 
 use super::local::LocalNames;
 use crate::agent::Address;
+use crate::rpc::PeerCertificate;
 
 /// An async runtime. An adapter implements it for a small value such as `Tokio`.
 ///
@@ -105,6 +106,11 @@ pub trait Transport: Send + 'static {
 
     /// Who is at the other end, for people.
     fn peer(&self) -> Option<String> {
+        None
+    }
+
+    /// By which certificate the other end has proven who it is, for streams that see to that.
+    fn certificate(&self) -> Option<PeerCertificate> {
         None
     }
 }

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod binding;
+mod certificate;
 mod content;
 mod dict;
 pub mod function;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use arguments::{Arguments, Encoder};
 pub use binding::{Bound, Parameter, Signature};
+pub use certificate::PeerCertificate;
 pub use content::{Call, Request, RequestError, encode_call};
 pub use dict::ServiceDict;
 pub use keywords::{Keyword, Keywords, Positional};

@@ -10,13 +10,21 @@ pub const HEADER: usize = 4;
 #[non_exhaustive]
 pub enum FrameError {
     /// The header announces more than the limit.
-    #[error("the peer announced a frame of {length} bytes; `Limits::max_frame` is {limit}")]
+    #[error("the peer announced a frame of {length} bytes; `Limits::max_frame` is {limit}{}", hint(*length))]
     TooLong {
         /// What the header says, in bytes.
         length: u64,
         /// The limit, in bytes.
         limit: usize,
     },
+}
+
+/// TLS begins with the type of a record, 22 for the handshake or 21 for an alert, and the version 3.
+const fn hint(length: u64) -> &'static str {
+    match length >> 16 {
+        0x1603 | 0x1503 => " (it seems to speak TLS)",
+        _ => "",
+    }
 }
 
 /// Cuts a stream of bytes into frames.

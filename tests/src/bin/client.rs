@@ -5,6 +5,7 @@ use aiomas_core::wire::Codec;
 use aiomas_tests::client::Server;
 use aiomas_tests::peer::Kind;
 use aiomas_tests::runtimes::RuntimeKind;
+use aiomas_tests::tls_files::TlsFiles;
 use aiomas_tests::types::Serializers;
 use clap::Parser;
 
@@ -25,6 +26,9 @@ struct Options {
     /// What to run on.
     #[arg(long, default_value = "poll")]
     runtime: RuntimeKind,
+    /// With what to speak TLS.
+    #[command(flatten)]
+    tls: TlsFiles,
 }
 
 fn codec(name: &str) -> Result<Codec, String> {
@@ -35,7 +39,8 @@ fn codec(name: &str) -> Result<Codec, String> {
 }
 
 fn main() {
-    let Options { kind, addr, codec, serializers, runtime } = Options::parse();
-    let count = Server { address: addr, codec, serializers }.challenge(kind, runtime);
+    let Options { kind, addr, codec, serializers, runtime, tls } = Options::parse();
+    let tls = tls.config().unwrap_or_else(|error| panic!("{error}"));
+    let count = Server { address: addr, codec, serializers, tls }.challenge(kind, runtime);
     println!("{count} passed");
 }

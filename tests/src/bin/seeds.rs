@@ -37,6 +37,7 @@ fn seeds(target: &str) -> Vec<Seed> {
             let json = prefixed(0xfe, vectors("json", 25, 200));
             json.into_iter().chain(prefixed(0xff, vectors("msgpack", 25, 200))).collect()
         }
+        "tls_record" => tls_records(),
         "url" => {
             URLS.map(|url| url.as_bytes().to_vec()).into_iter().enumerate().map(numbered).collect()
         }
@@ -129,6 +130,20 @@ fn vectors(codec: &str, count: usize, max: usize) -> Vec<Seed> {
     let all: Vec<Seed> = payloads.filter(|(_, payload)| payload.len() <= max).collect();
     let step = all.len().div_ceil(count).max(1);
     all.into_iter().step_by(step).collect()
+}
+
+/// Bytes in each of the ways in which they are sent: random ones, and such that look like records.
+fn tls_records() -> Vec<Seed> {
+    let heads: [(&str, &[u8]); 6] = [
+        ("nothing", &[]),
+        ("plain", &[0, 0, 0, 9, b'[', b'0', b',', b' ', b'0', b',', b' ', b'1', b']']),
+        ("hello", &[22, 3, 1, 0, 4, 1, 0, 0, 0]),
+        ("alert", &[21, 3, 3, 0, 2, 2, 40]),
+        ("content", &[23, 3, 3, 0, 5, 1, 2, 3, 4, 5]),
+        ("long", &[22, 3, 3, 0xff, 0xff, 11, 0xff, 0xff, 0xff]),
+    ];
+    let ways = (0..5_u8).flat_map(|way| heads.map(|(name, head)| (way, name, head)));
+    ways.map(|(way, name, head)| (format!("{way}-{name}"), [&[way, 37], head].concat())).collect()
 }
 
 /// What was recorded of Python peers, in each direction.

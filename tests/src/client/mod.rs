@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use aiomas_async_std::AsyncStd;
 use aiomas_core::agent::{Address, AgentUrl};
+use aiomas_core::driver::tls::TlsConfig;
 use aiomas_core::wire::Codec;
 use aiomas_smol::Smol;
 use aiomas_tokio::Tokio;
@@ -35,6 +36,8 @@ pub struct Server {
     pub codec: Codec,
     /// The user types of both sides.
     pub serializers: Serializers,
+    /// With what to speak TLS. The poll loop does not.
+    pub tls: Option<TlsConfig>,
 }
 
 impl Server {
@@ -44,6 +47,7 @@ impl Server {
     /// If the server fails one.
     pub fn challenge(&self, kind: Kind, runtime: RuntimeKind) -> usize {
         match runtime {
+            RuntimeKind::Poll if self.tls.is_some() => panic!("the poll loop does not speak TLS"),
             RuntimeKind::Poll => poll::challenge(self, kind),
             RuntimeKind::Tokio => on_tokio(driver::challenge(Tokio::default(), self, kind)),
             RuntimeKind::AsyncStd => {

@@ -4,6 +4,7 @@ mod arguments;
 mod envelope;
 mod frame;
 mod hello;
+mod tls;
 mod value;
 
 use std::str;
@@ -15,6 +16,7 @@ pub use arguments::rpc_arguments;
 pub use envelope::{envelope_json, envelope_msgpack};
 pub use frame::deframe_split;
 pub use hello::hello;
+pub use tls::tls_record;
 pub use value::value;
 
 use crate::connection_ops::{self, Variation};
@@ -23,7 +25,7 @@ use crate::connection_ops::{self, Variation};
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their programs and corpora.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("blosc", blosc),
     ("connection_ops", connection_ops),
     ("container_ops", container_ops),
@@ -34,6 +36,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("hello", hello),
     ("pair_ops", pair_ops),
     ("rpc_arguments", rpc_arguments),
+    ("tls_record", tls_record),
     ("url", url),
     ("value", value),
 ];

@@ -23,6 +23,7 @@ use aiomas_tokio::Tokio;
 use serde_json::json;
 
 use crate::runtimes::{RuntimeKind, on_tokio};
+use crate::tls_files::TlsFiles;
 use crate::types::Serializers;
 
 /// The command line.
@@ -46,6 +47,9 @@ pub struct Options {
     /// The clock of the agents: `real`, or `external:DATE` with the date at time 0.
     #[arg(long, default_value = "real")]
     pub clock: ClockKind,
+    /// With what to speak TLS.
+    #[command(flatten)]
+    pub tls: TlsFiles,
 }
 
 /// Which clock the agents have.
@@ -108,6 +112,9 @@ type Agents = BTreeMap<&'static str, String>;
 /// It cannot listen, or the system fails it otherwise.
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     match options.runtime {
+        RuntimeKind::Poll if options.tls.config()?.is_some() => {
+            Err("the poll loop does not speak TLS".into())
+        }
         RuntimeKind::Poll => Ok(poll::run(options)?),
         RuntimeKind::Tokio => on_tokio(driver::run(Tokio::default(), options)),
         RuntimeKind::AsyncStd => {

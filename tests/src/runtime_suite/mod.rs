@@ -16,6 +16,7 @@ mod load;
 mod names;
 mod narrow;
 mod sockets;
+mod tls;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub use layers::*;
 pub use load::*;
 pub use names::*;
 pub use sockets::*;
+pub use tls::*;
 
 /// Calls the macro `$with` with its arguments and the names of all cases that any runtime has to pass, simulated
 /// ones included.

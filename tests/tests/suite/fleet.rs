@@ -17,7 +17,12 @@ use serde_json::{Value, json};
 use crate::{CODECS, ipc_address, peer};
 
 fn server(address: &str, codec: Codec) -> Server {
-    Server { address: address.parse().expect("an address"), codec, serializers: Serializers::None }
+    Server {
+        address: address.parse().expect("an address"),
+        codec,
+        serializers: Serializers::None,
+        tls: None,
+    }
 }
 
 fn url(ready: &Ready, name: &str) -> AgentUrl {

@@ -19,6 +19,7 @@ mod python_servers;
 mod routing;
 mod runtimes;
 mod sim;
+mod tls;
 mod transcripts;
 mod values;
 mod vectors;

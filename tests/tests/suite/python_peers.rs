@@ -2,7 +2,7 @@
 
 use aiomas_tests::python::Setup;
 
-fn talk(setup: Setup) {
+fn talk(setup: Setup<'_>) {
     let (server, ready) = setup.serve("tcp://127.0.0.1:0");
     assert!(setup.challenge(&ready.addr) >= 10);
     server.stop();

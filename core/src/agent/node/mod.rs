@@ -324,7 +324,7 @@ impl<X, L> Node<X, L> {
     }
 
     /// Tells that a stream is broken.
-    pub fn handle_lost(&mut self, now: Instant, conn: ConnId, why: std::io::ErrorKind) {
+    pub fn handle_lost(&mut self, now: Instant, conn: ConnId, why: impl Into<CloseReason>) {
         self.advance(now);
         let _gone =
             self.connections.with(conn, (), |connection, ()| connection.handle_lost(now, why));

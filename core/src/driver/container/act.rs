@@ -154,15 +154,13 @@ impl Inner {
         let config = LinkConfig {
             connection: lock(&self.config).clone(),
             side,
-            id,
+            caller: stream.caller(id),
             closes_unused: false,
             coalesces: self.coalesces,
             drain: self.drain,
         };
         let handler = Arc::new(AgentsHandler::new(self.clone()));
-        Link::new(self.host.clone(), handler, config, stream.peer.clone(), |link| {
-            Arc::new(Origin::Link(link))
-        })
+        Link::new(self.host.clone(), handler, config, |link| Arc::new(Origin::Link(link)))
     }
 
     /// A stream has come in.

@@ -93,8 +93,8 @@ pub(in crate::driver) trait Handler: Send + Sync {
 pub(in crate::driver) struct LinkConfig {
     pub(in crate::driver) connection: Arc<Config>,
     pub(in crate::driver) side: Side,
-    /// Its number, which callees are told.
-    pub(in crate::driver) id: u64,
+    /// Who is at the other end, as callees are told.
+    pub(in crate::driver) caller: Caller,
     pub(in crate::driver) closes_unused: bool,
     pub(in crate::driver) coalesces: bool,
     pub(in crate::driver) drain: Duration,
@@ -114,12 +114,10 @@ impl Link {
         host: Arc<dyn Host>,
         handler: Arc<dyn Handler>,
         config: LinkConfig,
-        peer: Option<Arc<str>>,
         origin: impl FnOnce(Weak<Self>) -> Arc<dyn Any + Send + Sync>,
     ) -> Arc<Self> {
-        let LinkConfig { connection: config, side, id, closes_unused, coalesces, drain } = config;
-        let caller = Caller::new(id);
-        let caller = if let Some(peer) = peer { caller.with_peer(peer) } else { caller };
+        let LinkConfig { connection: config, side, caller, closes_unused, coalesces, drain } =
+            config;
         Arc::new_cyclic(|this: &Weak<Self>| {
             let now = host.now();
             let (max_received, times_idleness) =
@@ -297,7 +295,7 @@ impl Link {
             }
         });
         if let Poll::Ready(sent) = sent {
-            return Poll::Ready(sent.map_err(Error::from));
+            return Poll::Ready(sent.map_err(|why| self.refusal(why)));
         }
         let (Some((_, timer)), Some(after)) = (&mut unsent.deadline, unsent.options.timeout) else {
             return Poll::Pending;
@@ -305,6 +303,16 @@ impl Link {
         std::task::ready!(timer.poll(cx));
         self.give_up_sending(unsent);
         Poll::Ready(Err(Error::TimedOut { after }))
+    }
+
+    /// The error of a call that was refused. With TLS 1.3, a client hears only after its handshake that the
+    /// server refuses it: then that is what callers have to know.
+    #[cold]
+    pub(in crate::driver) fn refusal(&self, why: Why) -> Error {
+        match &lock(&self.state).closed {
+            Some(reason @ CloseReason::Tls(_)) if why == Why::Closed => Error::Lost(reason.clone()),
+            _ => why.into(),
+        }
     }
 
     /// A call that waited for room is given up. If its turn had come, another one has it.

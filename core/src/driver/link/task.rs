@@ -1,7 +1,7 @@
 //! The task of a link: it moves bytes, tells the time, and runs what the peer calls.
 
 use std::future::Future;
-use std::io::{ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -55,7 +55,7 @@ struct Stream<T, M> {
     written: usize,
     flushed: bool,
     /// Nothing can be written any more.
-    broken: Option<ErrorKind>,
+    broken: Option<io::Error>,
     /// Whether there is anything to come.
     reads: bool,
     /// Output was seen, and others were let run first.
@@ -85,7 +85,7 @@ struct Work {
 #[derive(Default)]
 struct Received {
     end: bool,
-    lost: Option<ErrorKind>,
+    lost: Option<io::Error>,
 }
 
 enum Turn {
@@ -162,21 +162,21 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = self.transmit.chunks_vectored(&mut slices);
             match self.transport.poll_send(cx, &slices[..count]) {
-                Poll::Ready(Ok(0)) => self.broken = Some(ErrorKind::WriteZero),
+                Poll::Ready(Ok(0)) => self.broken = Some(ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
                     self.transmit.advance(count);
                     self.written += count;
                     self.flushed = false;
                 }
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => self.broken = Some(error.kind()),
+                Poll::Ready(Err(error)) => self.broken = Some(error),
                 Poll::Pending => break,
             }
         }
         if self.broken.is_none() && !self.flushed && !self.transmit.has_remaining() {
             match self.transport.poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.flushed = true,
-                Poll::Ready(Err(error)) => self.broken = Some(error.kind()),
+                Poll::Ready(Err(error)) => self.broken = Some(error),
                 Poll::Pending => {}
             }
         }
@@ -186,7 +186,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     /// Reads once. Says whether anything came.
     fn read(&mut self, cx: &mut Context<'_>, received: &mut Received) -> bool {
         if !self.reads {
-            received.lost = self.broken;
+            received.lost = self.broken.take();
             return false;
         }
         // The buffer grows with what comes, never with what a header announces.
@@ -202,7 +202,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 }
             }
             Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-            Poll::Ready(Err(error)) => received.lost = Some(error.kind()),
+            Poll::Ready(Err(error)) => received.lost = Some(error),
             Poll::Pending => {
                 // An idle connection keeps no more than it needs.
                 if self.input.is_empty() && self.read_size > MIN_READ {
@@ -210,7 +210,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                     self.read_size /= 2;
                 }
                 // Not before: the peer may have answered before it closed its end.
-                received.lost = self.broken;
+                received.lost = self.broken.take();
                 return false;
             }
         }
@@ -371,7 +371,7 @@ impl<T: Transport, M: Timer> Drop for Task<T, M> {
         if stream.closed.is_none() {
             {
                 let mut state = lock(&link.state);
-                let (now, lost) = (state.now, Some(ErrorKind::NotConnected));
+                let (now, lost) = (state.now, Some(ErrorKind::NotConnected.into()));
                 stream.exchange(link, &mut state, now, Received { lost, ..Received::default() });
             }
             stream.work.wakers.drain(..).for_each(Waker::wake);

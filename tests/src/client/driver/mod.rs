@@ -60,9 +60,13 @@ impl<R: Runtime> Session<'_, R> {
 
     /// Lets `builder` make what fits the server.
     fn fit<L>(&self, builder: fn(R) -> Builder<R, L>) -> Builder<R, L> {
-        builder(self.runtime.clone())
+        let builder = builder(self.runtime.clone())
             .codec(self.server.codec)
-            .types(self.server.serializers.types())
+            .types(self.server.serializers.types());
+        match &self.server.tls {
+            Some(tls) => builder.tls(tls.clone()),
+            None => builder,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Server<R> {
 impl<R: Runtime> Server<R> {
     pub(super) async fn listen(runtime: R, options: &Options) -> Result<Self, Error> {
         let runtime = Cuttable::new(runtime);
-        let builder = configured(channel::builder(runtime.clone()), options);
+        let builder = configured(channel::builder(runtime.clone()), options)?;
         let listener = builder.listen(options.addr.clone()).await?;
         Ok(Self { runtime, listener })
     }

@@ -29,14 +29,14 @@ pub(super) async fn run<R: Runtime>(runtime: R, options: &Options) -> Result<(),
         }
         Kind::Rpc => {
             let root = rpc::Root::new(Sleep::on(&runtime));
-            let builder = configured(driver::rpc::builder(runtime), options).service(root);
+            let builder = configured(driver::rpc::builder(runtime), options)?.service(root);
             let server = builder.listen(options.addr.clone()).await?;
             say_ready(server.address(), &Agents::new())?;
             end.await??;
             server.shutdown_by(Close::Now).await;
         }
         Kind::Agent => {
-            let mut builder = configured(container::builder(runtime), options);
+            let mut builder = configured(container::builder(runtime), options)?;
             if let ClockKind::External(start) = options.clock {
                 builder = builder.external_clock(start, 0.0);
             }
@@ -49,8 +49,16 @@ pub(super) async fn run<R: Runtime>(runtime: R, options: &Options) -> Result<(),
     Ok(())
 }
 
-fn configured<R: Runtime, L>(builder: Builder<R, L>, options: &Options) -> Builder<R, L> {
-    builder.types(options.serializers.types()).config(|config| config.linger = LINGER)
+fn configured<R: Runtime, L>(
+    builder: Builder<R, L>,
+    options: &Options,
+) -> Result<Builder<R, L>, driver::Error> {
+    let builder =
+        builder.types(options.serializers.types()).config(|config| config.linger = LINGER);
+    Ok(match options.tls.config()? {
+        Some(tls) => builder.tls(tls),
+        None => builder,
+    })
 }
 
 fn spawn_all(container: &Container) -> Result<Agents, driver::Error> {

@@ -1,0 +1,155 @@
+//! What can go wrong with TLS below a connection. The machines know nothing of TLS; they pass it on.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// Why a stream is not, or no longer, a secure one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The peer's certificate is signed by an authority that we do not know.
+    #[error("the peer's certificate is signed by no authority that is trusted here")]
+    UnknownIssuer,
+    /// The peer's certificate is too old.
+    #[error("the peer's certificate has expired")]
+    Expired,
+    /// The peer's certificate is too new, or our clock is wrong.
+    #[error("the peer's certificate is not valid yet; compare the clocks")]
+    NotValidYet,
+    /// The peer's certificate is that of somebody else.
+    #[error("the peer's certificate is not for {wanted}, but for {}", or_nobody(presented))]
+    WrongName {
+        /// Whom we wanted to talk to.
+        wanted: Box<str>,
+        /// Whom it is for, with commas in between.
+        presented: Box<str>,
+    },
+    /// A signature does not fit: there may be two authorities of one name.
+    #[error(
+        "the peer's certificate is not signed by the authority that it names, or the peer has not its key"
+    )]
+    BadSignature,
+    /// The peer's certificate cannot be used, for another reason.
+    #[error("the peer's certificate is not acceptable: {what}")]
+    BadCertificate {
+        /// What is wrong with it.
+        what: Box<str>,
+    },
+    /// The peer has shown no certificate. We want one of clients, too.
+    #[error("the peer has shown no certificate")]
+    NoCertificate,
+    /// The peer has said that it does not go on.
+    #[error("{}", Alert(*alert))]
+    Alert {
+        /// Its reason, as a number of RFC 8446, 6.
+        alert: u8,
+    },
+    /// What came is not TLS.
+    #[error("the peer does not speak TLS")]
+    NotTls,
+    /// The peer knows no version or cipher of TLS that we do.
+    #[error("the peer has no version or cipher of TLS in common with us: {what}")]
+    NothingInCommon {
+        /// What is missing.
+        what: Box<str>,
+    },
+    /// The peer does not keep to the protocol, or somebody has changed what it sent.
+    #[error("what the peer sent is no valid TLS: {what}")]
+    Invalid {
+        /// What is wrong.
+        what: Box<str>,
+    },
+    /// The stream ended before it was a secure one.
+    #[error("the peer closed the stream during the TLS handshake; does it speak TLS?")]
+    Closed,
+    /// The stream ended though the peer has not said that it would: somebody may have cut it.
+    #[error("the stream was cut: it ended without TLS's close_notify")]
+    Truncated,
+    /// The handshake took too long.
+    #[error("no TLS handshake within {after:?} (`TlsConfig::handshake_timeout`)")]
+    TimedOut {
+        /// The time that was allowed.
+        after: Duration,
+    },
+    /// The address has no host to be compared with the certificate.
+    #[error("the address has no host that a certificate could be for (`TlsConfig::server_name`)")]
+    NoName,
+    /// TLS does not work on this side.
+    #[error("TLS failed on this side: {what}")]
+    Local {
+        /// What is wrong.
+        what: Box<str>,
+    },
+}
+
+impl TlsError {
+    /// The error of TLS that an error of a stream is, if it is one.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    const fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Closed | Self::Truncated => io::ErrorKind::UnexpectedEof,
+            Self::TimedOut { .. } => io::ErrorKind::TimedOut,
+            Self::NoName => io::ErrorKind::InvalidInput,
+            Self::Local { .. } => io::ErrorKind::Other,
+            _ => io::ErrorKind::InvalidData,
+        }
+    }
+}
+
+/// For transports, which fail with errors of streams.
+impl From<TlsError> for io::Error {
+    fn from(error: TlsError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+const fn or_nobody(presented: &str) -> &str {
+    if presented.is_empty() { "nobody" } else { presented }
+}
+
+/// The text of an alert of the peer.
+struct Alert(u8);
+
+impl Alert {
+    const fn name(&self) -> &'static str {
+        match self.0 {
+            10 => "unexpected message",
+            20 => "bad record MAC",
+            22 => "record overflow",
+            40 => "handshake failure",
+            42 => "bad certificate",
+            43 => "unsupported certificate",
+            44 => "certificate revoked",
+            45 => "certificate expired",
+            46 => "certificate unknown",
+            47 => "illegal parameter",
+            48 => "unknown CA",
+            49 => "access denied",
+            50 => "decode error",
+            51 => "decrypt error",
+            70 => "protocol version",
+            71 => "insufficient security",
+            80 => "internal error",
+            90 => "user canceled",
+            112 => "unrecognized name",
+            116 => "certificate required",
+            _ => "unknown reason",
+        }
+    }
+}
+
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let does = match self.0 {
+            42..=46 | 48 | 49 => "does not accept our certificate",
+            116 => "wants a certificate of us",
+            _ => "has given TLS up",
+        };
+        write!(f, "the peer {does}: {} (alert {})", self.name(), self.0)
+    }
+}

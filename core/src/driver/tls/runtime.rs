@@ -1,0 +1,120 @@
+//! A runtime all of whose sockets speak TLS.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConnection;
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
+
+use super::config::TlsConfig;
+use super::handshake::{part, shake_hands};
+use super::listener::TlsListener;
+use super::stream::Tls;
+use crate::agent::Address;
+use crate::connection::TlsError;
+use crate::driver::local::LocalNames;
+use crate::driver::runtime::Runtime;
+
+/// A runtime within TLS: streams are open when their handshake is over, so whatever is built on it sees none that is
+/// not secure. `local://` stays as it is.
+#[derive(Clone, Debug)]
+pub struct Secure<R> {
+    pub(super) runtime: R,
+    pub(super) config: Arc<TlsConfig>,
+}
+
+impl<R: Runtime> Secure<R> {
+    /// Puts TLS around a runtime. Whether certificates are valid now is for the runtime's
+    /// [date](Runtime::since_epoch) to say.
+    #[must_use]
+    pub fn new(runtime: R, mut config: TlsConfig) -> Self {
+        let date: Arc<dyn TimeProvider> = Arc::new(DateOf(runtime.clone()));
+        Arc::make_mut(&mut config.server).time_provider = date.clone();
+        Arc::make_mut(&mut config.client).time_provider = date;
+        Self { runtime, config: Arc::new(config) }
+    }
+
+    /// Whom the certificate of the one at `address` has to be for.
+    fn name(&self, address: &Address) -> Result<ServerName<'static>, TlsError> {
+        if let Some(name) = &self.config.server_name {
+            return Ok(name.clone());
+        }
+        let Address::Tcp { host, .. } = address else { return Err(TlsError::NoName) };
+        ServerName::try_from(host.to_string()).map_err(|_| TlsError::NoName)
+    }
+}
+
+/// The date, for rustls.
+struct DateOf<R>(R);
+
+impl<R: Runtime> TimeProvider for DateOf<R> {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(self.0.since_epoch()))
+    }
+}
+
+impl<R> fmt::Debug for DateOf<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DateOf")
+    }
+}
+
+impl<R: Runtime> Runtime for Secure<R> {
+    type Stream = Tls<R::Stream>;
+    type Listener = TlsListener<R>;
+    type Timer = R::Timer;
+
+    fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
+    fn since_epoch(&self) -> Duration {
+        self.runtime.since_epoch()
+    }
+
+    fn seed(&self) -> u64 {
+        self.runtime.seed()
+    }
+
+    fn local(&self) -> LocalNames {
+        self.runtime.local()
+    }
+
+    fn timer(&self) -> R::Timer {
+        self.runtime.timer()
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
+    fn dial(&self, to: Address) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+        let secure = self.clone();
+        async move {
+            let Self { runtime, config } = &secure;
+            let session = ClientConnection::new(config.client.clone(), secure.name(&to)?);
+            let session =
+                session.map_err(|error| TlsError::Local { what: error.to_string().into() })?;
+            let mut tls = Tls::new(runtime.dial(to).await?, session);
+            let result = shake_hands(runtime, &mut tls, config.handshake_timeout).await;
+            if let Err(error) = result {
+                let runtime = runtime.clone();
+                secure.runtime.spawn(async move { part(&runtime, tls).await });
+                return Err(error);
+            }
+            Ok(tls)
+        }
+    }
+
+    fn listen(
+        &self,
+        on: Address,
+    ) -> impl Future<Output = io::Result<Self::Listener>> + Send + 'static {
+        let secure = self.clone();
+        async move { Ok(TlsListener::new(secure.runtime.listen(on).await?, secure)) }
+    }
+}

@@ -1,0 +1,165 @@
+//! TLS with a peer that means no good.
+
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::sync::OnceLock;
+
+use aiomas_core::agent::Address;
+use aiomas_core::connection::CloseReason;
+use aiomas_core::driver::channel::{self, Channel};
+use aiomas_core::driver::tls::TlsConfig;
+use aiomas_core::driver::tls::rustls::pki_types::ServerName;
+use aiomas_core::driver::tls::rustls::{ClientConnection, Connection};
+use aiomas_core::driver::{Listener, Runtime, Transport};
+use bytes::BytesMut;
+
+use crate::certificates::{Authority, KeyKind};
+use crate::script::{Pipe, Script};
+
+/// Sends `data` to a server or a client, in the place of TLS or within it. The first byte says how, the second one how the
+/// streams move.
+///
+/// # Panics
+/// Somebody waits for ever, or something is left when the peer is gone.
+pub fn tls_record(data: &[u8]) {
+    let [how, pace, data @ ..] = data else { return };
+    let runtime = Script::new((0..64).map(|step: u8| step.wrapping_mul(*pace)));
+    runtime.block_on(async {
+        match how % 5 {
+            0 => attack_server(&runtime, data).await,
+            1 => attack_client(&runtime, data).await,
+            how => attack_session(&runtime, how, data).await,
+        }
+    });
+    runtime.run();
+    assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "something is left");
+    assert!(runtime.spins() < 100, "somebody is busy for nothing");
+}
+
+fn config() -> TlsConfig {
+    static CONFIG: OnceLock<TlsConfig> = OnceLock::new();
+    CONFIG.get_or_init(|| Authority::new(KeyKind::Ec).sign("somebody").config()).clone()
+}
+
+fn address() -> Address {
+    Address::Tcp { host: "script".into(), port: 1 }
+}
+
+async fn listen(runtime: &Script) -> channel::Listener {
+    let listener = channel::builder(runtime.clone()).tls(config()).listen(address()).await;
+    listener.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Whoever is at the other end of a stream has not read it all if this fails.
+async fn send(stream: &mut Pipe, mut data: &[u8]) {
+    while !data.is_empty() {
+        match poll_fn(|cx| stream.poll_send(cx, &[IoSlice::new(data)])).await {
+            Ok(count) => data = &data[count..],
+            Err(_) => return,
+        }
+    }
+}
+
+/// Bytes in place of a handshake.
+async fn attack_server(runtime: &Script, data: &[u8]) {
+    let mut listener = listen(runtime).await;
+    let mut stream = runtime.dial(address()).await.expect("somebody listens");
+    let attacked = async { listener.accept().await.map(drop) };
+    let attack = async {
+        send(&mut stream, data).await;
+        drop(stream);
+    };
+    let (accepted, ()) = tokio::join!(attacked, attack);
+    accepted.expect_err("nobody has shown a certificate");
+}
+
+async fn attack_client(runtime: &Script, data: &[u8]) {
+    let mut listener = runtime.listen(address()).await.expect("a free address");
+    let attacked = channel::builder(runtime.clone()).tls(config()).connect(address());
+    let attack = async {
+        let stream = poll_fn(|cx| listener.poll_accept(cx)).await;
+        send(&mut stream.expect("somebody connects"), data).await;
+    };
+    let (connected, ()) = tokio::join!(attacked, attack);
+    connected.map(drop).expect_err("nobody has shown a certificate");
+}
+
+/// Bytes after a handshake: in place of records (2), in a record of which a bit is wrong (3), or in good ones (4).
+async fn attack_session(runtime: &Script, how: u8, data: &[u8]) {
+    let mut listener = listen(runtime).await;
+    let name = ServerName::try_from("script").expect("a name");
+    let session = ClientConnection::new(config().client().clone(), name).expect("a session");
+    let mut peer = Peer {
+        stream: runtime.dial(address()).await.expect("somebody listens"),
+        session: session.into(),
+    };
+    let attacked = async { listener.accept().await.expect("it is secure") };
+    let (channel, ()) = tokio::join!(attacked, peer.shake_hands());
+    let records = match how {
+        2 => data.to_vec(),
+        3 => {
+            let mut records = peer.encrypt(data);
+            let place = data.iter().map(|&byte| usize::from(byte)).sum::<usize>();
+            if let Some(byte) = records.get_mut(place % (5 + data.len())) {
+                *byte ^= 1 << (place % 8);
+            }
+            records
+        }
+        _ => peer.encrypt(data),
+    };
+    let attack = async {
+        send(&mut peer.stream, &records).await;
+        drop(peer);
+    };
+    let (reason, ()) = tokio::join!(serve(channel), attack);
+    assert_ne!(reason, CloseReason::Peer, "it has not said that it ends");
+}
+
+/// Answers until the end.
+async fn serve(channel: Channel) -> CloseReason {
+    while let Some(request) = channel.recv().await {
+        // The peer may be gone.
+        let _answered = request.reply(&());
+    }
+    channel.closed().await
+}
+
+/// A peer that has a certificate.
+struct Peer {
+    stream: Pipe,
+    session: Connection,
+}
+
+impl Peer {
+    async fn shake_hands(&mut self) {
+        loop {
+            let mut output = Vec::new();
+            while self.session.wants_write() {
+                self.session.write_tls(&mut output).expect("a buffer takes all");
+            }
+            send(&mut self.stream, &output).await;
+            if !self.session.is_handshaking() {
+                return;
+            }
+            let mut input = BytesMut::with_capacity(4096);
+            poll_fn(|cx| self.stream.poll_recv(cx, &mut input)).await.expect("the stream is open");
+            let mut input = &input[..];
+            while !input.is_empty() {
+                self.session.read_tls(&mut input).expect("room");
+                self.session.process_new_packets().expect("a good server");
+            }
+        }
+    }
+
+    fn encrypt(&mut self, data: &[u8]) -> Vec<u8> {
+        use std::io::Write;
+        let mut records = Vec::new();
+        for part in data.chunks(1 << 14) {
+            self.session.writer().write_all(part).expect("it is open");
+            while self.session.wants_write() {
+                self.session.write_tls(&mut records).expect("a buffer takes all");
+            }
+        }
+        records
+    }
+}

@@ -1,0 +1,399 @@
+//! TLS, on whichever runtime: what works, and what everybody is told if it does not.
+
+use std::fmt::Debug;
+use std::future::poll_fn;
+
+use aiomas_core::agent::Address;
+use aiomas_core::connection::{CloseReason, TlsError};
+use aiomas_core::driver::channel::{self, Listener};
+use aiomas_core::driver::tls::rustls::SupportedProtocolVersion;
+use aiomas_core::driver::tls::rustls::version::{TLS12, TLS13};
+use aiomas_core::driver::tls::{Secure, TlsConfig};
+use aiomas_core::driver::{self, Channel, Context, Runtime, Transport};
+use aiomas_core::{Error, agent};
+use bytes::BytesMut;
+
+use super::{Root, TCP, addresses, soon, start};
+use crate::certificates::{Authority, Certificate, EXPIRED, KeyKind, NOT_YET, VALID};
+
+/// Calls the macro `$with` with its arguments and the names of all cases.
+#[macro_export]
+macro_rules! for_each_tls_case {
+    ($with:ident $arguments:tt) => {
+        $with! {
+            $arguments
+            tls_channels
+            tls_rpc
+            tls_agents
+            tls_keys_and_versions
+            tls_large_messages_both_ways
+            tls_sockets_without_hosts
+            tls_refused_servers
+            tls_refused_clients
+            tls_and_plain_text
+            tls_cut_off
+            tls_nobody_waits_for_the_slow
+        }
+    };
+}
+
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+
+/// Tells callers what is known of them.
+struct Porter;
+
+#[agent]
+impl Porter {
+    #[expose]
+    fn who(&self, #[context] ctx: &Context) -> Option<String> {
+        Some(ctx.certificate()?.subject.clone().into())
+    }
+}
+
+async fn listen<R: Runtime>(runtime: &R, tls: TlsConfig) -> Listener {
+    let listener = channel::builder(runtime.clone()).tls(tls).listen(TCP).await;
+    listener.expect("it listens")
+}
+
+async fn open<R: Runtime>(runtime: &R, tls: TlsConfig, to: &Address) -> Result<Channel, Error> {
+    soon(runtime, channel::builder(runtime.clone()).tls(tls).connect(to)).await
+}
+
+/// Two ends of a channel.
+async fn pair<R: Runtime>(
+    runtime: &R,
+    server: TlsConfig,
+    client: TlsConfig,
+) -> (Result<Channel, Error>, Result<Channel, Error>) {
+    let mut listener = listen(runtime, server).await;
+    let address = listener.address().clone();
+    let accepted = start(runtime, async move { listener.accept().await });
+    let opened = open(runtime, client, &address).await;
+    (soon(runtime, accepted).await, opened)
+}
+
+async fn exchange<R: Runtime>(runtime: &R, asks: &Channel, answers: &Channel, content: &str) {
+    let call = asks.send::<String>(content);
+    let request = soon(runtime, answers.recv()).await.expect("a request");
+    let asked: String = request.content().expect("a text");
+    request.reply(&asked).expect("it is open");
+    assert!(soon(runtime, call).await.as_deref() == Ok(content));
+}
+
+#[track_caller]
+fn says<T: Debug>(result: Result<T, Error>, text: &str) {
+    assert_eq!(result.expect_err("an error").to_string(), text);
+}
+
+/// The error of TLS.
+#[track_caller]
+fn tls_error<T: Debug>(result: Result<T, Error>) -> TlsError {
+    match result {
+        Err(Error::Tls { error, .. } | Error::Lost(CloseReason::Tls(error))) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Both ends know whom they talk to.
+pub async fn tls_channels<R: Runtime>(runtime: R) {
+    let authority = Authority::new(KeyKind::Ec);
+    let (house, grid) = (authority.sign("house"), authority.sign("grid"));
+    let (server, client) = pair(&runtime, house.config(), grid.config()).await;
+    let (server, client) = (server.expect("secure"), client.expect("secure"));
+    exchange(&runtime, &client, &server, "there").await;
+    exchange(&runtime, &server, &client, "and back").await;
+    let seen = server.certificate().expect("the client has shown one");
+    assert_eq!(&*seen.subject, "CN=grid");
+    assert_eq!(seen.names, ["localhost", "127.0.0.1", "::1", "script"].map(Box::from));
+    assert_eq!(seen.chain, grid.chain().iter().map(|der| der[..].into()).collect::<Vec<_>>());
+    assert_eq!(&*client.certificate().expect("so has the server").subject, "CN=house");
+    // The end is said, so nothing has been cut.
+    drop(client);
+    assert_eq!(soon(&runtime, server.closed()).await, CloseReason::Peer);
+}
+
+/// The clients of a server are listed with their certificates.
+pub async fn tls_rpc<R: Runtime>(runtime: R) {
+    let authority = Authority::new(KeyKind::Ec);
+    let (house, grid) = (authority.sign("house").config(), authority.sign("grid").config());
+    let server = driver::rpc::builder(runtime.clone()).tls(house).service(Root).listen(TCP).await;
+    let server = server.expect("it listens");
+    let client = driver::rpc::builder(runtime.clone()).tls(grid).connect(server.address());
+    let client = soon(&runtime, client).await.expect("secure");
+    let sum = client.remote().call("add").arg(3).arg(4).send::<i64>();
+    assert_eq!(soon(&runtime, sum).await, Ok(7));
+    let names: Vec<_> = server
+        .clients()
+        .iter()
+        .map(|client| client.certificate().expect("shown").subject.clone())
+        .collect();
+    assert_eq!(names, ["CN=grid".into()]);
+    assert_eq!(&*client.certificate().expect("shown").subject, "CN=house");
+    soon(&runtime, server.shutdown()).await;
+    assert_eq!(soon(&runtime, client.closed()).await, CloseReason::Peer);
+}
+
+/// Methods know who calls them.
+pub async fn tls_agents<R: Runtime>(runtime: R) {
+    let authority = Authority::new(KeyKind::Ec);
+    let bind = |certificate: Certificate| {
+        driver::container::builder(runtime.clone()).tls(certificate.config()).bind(TCP)
+    };
+    let house = bind(authority.sign("house")).await.expect("it listens");
+    let grid = bind(authority.sign("grid")).await.expect("it listens");
+    let porter = house.spawn(Porter).expect("room");
+    let remote = soon(&runtime, grid.connect::<PorterProxy>(porter.url())).await.expect("secure");
+    assert_eq!(soon(&runtime, remote.who()).await, Ok(Some("CN=grid".to_owned())));
+    // There is no stream between agents of one container.
+    assert_eq!(soon(&runtime, porter.proxy().who()).await, Ok(None));
+    let stranger = Authority::called("another", KeyKind::Ec).sign("stranger");
+    let stranger = bind(stranger).await.expect("it listens");
+    says(
+        soon(&runtime, stranger.connect::<PorterProxy>(porter.url())).await.map(drop),
+        &format!(
+            "cannot reach {} (the peer's certificate is signed by no authority that is trusted here, \
+             1 attempt)",
+            house.address()
+        ),
+    );
+    for container in [grid, house, stranger] {
+        soon(&runtime, container.shutdown()).await.expect("it ends");
+    }
+}
+
+/// All kinds of keys, in both versions.
+pub async fn tls_keys_and_versions<R: Runtime>(runtime: R) {
+    for kind in [KeyKind::Rsa, KeyKind::Ec, KeyKind::Ed25519] {
+        let authority = Authority::new(kind);
+        for version in VERSIONS {
+            let (house, grid) = (authority.sign("house"), authority.sign("grid"));
+            let (server, client) = pair(&runtime, house.config(), grid.config_of(version)).await;
+            let (server, client) = (server.expect("secure"), client.expect("secure"));
+            exchange(&runtime, &client, &server, "hello").await;
+        }
+    }
+}
+
+/// Neither side waits for the other one to read.
+pub async fn tls_large_messages_both_ways<R: Runtime>(runtime: R) {
+    let authority = Authority::new(KeyKind::Ec);
+    let (house, grid) = (authority.sign("house"), authority.sign("grid"));
+    let (server, client) = pair(&runtime, house.config(), grid.config()).await;
+    let ends = [server.expect("secure"), client.expect("secure")];
+    let large = "x".repeat(8 << 20);
+    let calls = ends.each_ref().map(|end| end.send::<String>(&large));
+    for end in &ends {
+        let request = soon(&runtime, end.recv()).await.expect("a request");
+        let content: String = request.content().expect("a text");
+        request.reply(&content).expect("it is open");
+    }
+    for call in calls {
+        assert!(soon(&runtime, call).await.as_ref() == Ok(&large));
+    }
+}
+
+/// Unix sockets speak TLS if they are told whom to expect; `local://` is within the process.
+pub async fn tls_sockets_without_hosts<R: Runtime>(runtime: R) {
+    let house = Authority::new(KeyKind::Ec).sign("house");
+    let [_, ipc, local] = addresses();
+    let listener = channel::builder(runtime.clone()).tls(house.config()).listen(&ipc).await;
+    let mut listener = listener.expect("it listens");
+    says(
+        open(&runtime, house.config(), &ipc).await,
+        &format!(
+            "no TLS at {ipc}: the address has no host that a certificate could be for \
+             (`TlsConfig::server_name`)"
+        ),
+    );
+    let named = house.config().server_name("localhost").expect("a host");
+    let accepted = start(&runtime, async move { listener.accept().await });
+    let client = open(&runtime, named, &ipc).await.expect("secure");
+    let server = soon(&runtime, accepted).await.expect("secure");
+    exchange(&runtime, &client, &server, "hello").await;
+    assert!(client.certificate().is_some());
+
+    let listener = channel::builder(runtime.clone()).tls(house.config()).listen(&local).await;
+    let mut listener = listener.expect("it listens");
+    let client = open(&runtime, house.config(), &local).await.expect("it is open");
+    let server = soon(&runtime, listener.accept()).await.expect("it is open");
+    exchange(&runtime, &client, &server, "hello").await;
+    assert!(client.certificate().is_none());
+}
+
+/// A client says what is wrong with a server, and the server hears of it.
+pub async fn tls_refused_servers<R: Runtime>(runtime: R) {
+    let authority = Authority::new(KeyKind::Ec);
+    let other = Authority::called("another", KeyKind::Ec).sign("other");
+    let namesake = Authority::new(KeyKind::Ec).sign("namesake");
+    let local = ["127.0.0.1"];
+    for (server, why, heard) in [
+        (
+            namesake,
+            "the peer's certificate is not signed by the authority that it names, \
+             or the peer has not its key",
+            "the peer has given TLS up: decrypt error (alert 51)",
+        ),
+        (
+            other,
+            "the peer's certificate is signed by no authority that is trusted here",
+            "the peer does not accept our certificate: unknown CA (alert 48)",
+        ),
+        (
+            authority.sign_for("old", &local, EXPIRED),
+            "the peer's certificate has expired",
+            "the peer does not accept our certificate: certificate expired (alert 45)",
+        ),
+        (
+            authority.sign_for("new", &local, NOT_YET),
+            "the peer's certificate is not valid yet; compare the clocks",
+            "the peer does not accept our certificate: certificate expired (alert 45)",
+        ),
+        (
+            authority.sign_for("wrong", &["example.invalid", "10.0.0.1"], VALID),
+            "the peer's certificate is not for 127.0.0.1, but for example.invalid, 10.0.0.1",
+            "the peer does not accept our certificate: bad certificate (alert 42)",
+        ),
+        (
+            authority.sign_for("nobody", &[], VALID),
+            "the peer's certificate is not for 127.0.0.1, but for nobody",
+            "the peer does not accept our certificate: bad certificate (alert 42)",
+        ),
+    ] {
+        for version in VERSIONS {
+            let client = authority.sign("client").config_of(version);
+            let mut listener = listen(&runtime, server.config()).await;
+            let address = listener.address().clone();
+            let accepted = start(&runtime, async move { listener.accept().await });
+            let opened = open(&runtime, client, &address).await;
+            says(opened, &format!("no TLS at {address}: {why}"));
+            says(soon(&runtime, accepted).await, &format!("no TLS at {address}: {heard}"));
+        }
+    }
+}
+
+/// A server says what is wrong with a client, and the client hears of it: with TLS 1.2 when it connects, with 1.3
+/// only afterwards.
+pub async fn tls_refused_clients<R: Runtime>(runtime: R) {
+    let authority = Authority::new(KeyKind::Ec);
+    let house = authority.sign("house");
+    let ours = |mut other: Certificate| {
+        other.ca.clone_from(&house.ca);
+        other
+    };
+    let other = ours(Authority::called("another", KeyKind::Ec).sign("other"));
+    let (old, new) =
+        (authority.sign_for("old", &[], EXPIRED), authority.sign_for("new", &[], NOT_YET));
+    for version in VERSIONS {
+        for (client, why, heard) in [
+            (
+                other.config_of(version),
+                "the peer's certificate is signed by no authority that is trusted here",
+                "the peer does not accept our certificate: unknown CA (alert 48)",
+            ),
+            (
+                old.config_of(version),
+                "the peer's certificate has expired",
+                "the peer does not accept our certificate: certificate expired (alert 45)",
+            ),
+            (
+                new.config_of(version),
+                "the peer's certificate is not valid yet; compare the clocks",
+                "the peer does not accept our certificate: certificate expired (alert 45)",
+            ),
+            (
+                house.anonymous(version),
+                "the peer has shown no certificate",
+                "the peer wants a certificate of us: certificate required (alert 116)",
+            ),
+        ] {
+            let (server, client) = pair(&runtime, house.config(), client).await;
+            assert_eq!(tls_error(server).to_string(), why);
+            let error = match client {
+                Ok(client) if version == &TLS13 => {
+                    tls_error(soon(&runtime, client.send::<()>("hello")).await)
+                }
+                other => tls_error(other),
+            };
+            assert_eq!(error.to_string(), heard);
+        }
+    }
+}
+
+/// Nobody takes one for the other.
+pub async fn tls_and_plain_text<R: Runtime>(runtime: R) {
+    let house = Authority::new(KeyKind::Ec).sign("house");
+    let mut listener = listen(&runtime, house.config()).await;
+    let address = listener.address().clone();
+    let plain = channel::builder(runtime.clone()).connect(&address).await.expect("it is open");
+    let call = plain.send::<()>("hello");
+    says(
+        soon(&runtime, listener.accept()).await,
+        &format!("no TLS at {address}: the peer does not speak TLS"),
+    );
+    says(
+        soon(&runtime, call).await,
+        "the connection was lost before the answer came: the peer announced a frame of 352518912 \
+         bytes; `Limits::max_frame` is 16777216 (it seems to speak TLS)",
+    );
+
+    let listener = channel::builder(runtime.clone()).listen(TCP).await;
+    let mut listener = listener.expect("it listens");
+    let address = listener.address().clone();
+    let accepted = start(&runtime, async move { listener.accept().await });
+    says(
+        open(&runtime, house.config(), &address).await,
+        &format!(
+            "no TLS at {address}: the peer closed the stream during the TLS handshake; \
+             does it speak TLS?"
+        ),
+    );
+    let plain = soon(&runtime, accepted).await.expect("it is open");
+    let reason = soon(&runtime, plain.closed()).await.to_string();
+    assert!(reason.ends_with("(it seems to speak TLS)"), "{reason}");
+}
+
+/// The end of a stream is no end unless the peer has said so.
+pub async fn tls_cut_off<R: Runtime>(runtime: R) {
+    let house = Authority::new(KeyKind::Ec).sign("house");
+    for version in VERSIONS {
+        let mut listener = listen(&runtime, house.config()).await;
+        let address = listener.address().clone();
+        let accepted = start(&runtime, async move { listener.accept().await });
+        let secure = Secure::new(runtime.clone(), house.config_of(version));
+        let mut stream = soon(&runtime, secure.dial(address)).await.expect("secure");
+        let server = soon(&runtime, accepted).await.expect("secure");
+        let call = server.send::<()>("hello");
+        // A system tells the peer that a stream broke if what had come was not read.
+        let mut input = BytesMut::with_capacity(1024);
+        let read = soon(&runtime, poll_fn(|cx| stream.poll_recv(cx, &mut input))).await;
+        assert!(read.expect("the call") > 0);
+        drop(stream);
+        says(
+            soon(&runtime, call).await,
+            "the connection was lost before the answer came: the stream was cut: \
+             it ended without TLS's close_notify",
+        );
+        let reason = soon(&runtime, server.closed()).await;
+        assert_eq!(reason, CloseReason::Tls(TlsError::Truncated));
+    }
+}
+
+/// Those who say nothing, or go away in the middle, hold up nobody.
+pub async fn tls_nobody_waits_for_the_slow<R: Runtime>(runtime: R) {
+    let house = Authority::new(KeyKind::Ec).sign("house");
+    let mut listener = listen(&runtime, house.config()).await;
+    let address = listener.address().clone();
+    let _silent = runtime.dial(address.clone()).await.expect("it is open");
+    let accepted = start(&runtime, async move { (listener.accept().await, listener) });
+    let opened = open(&runtime, house.config(), &address).await.expect("secure");
+    let (server, mut listener) = soon(&runtime, accepted).await;
+    exchange(&runtime, &opened, &server.expect("secure"), "hello").await;
+    drop(runtime.dial(address.clone()).await.expect("it is open"));
+    says(
+        soon(&runtime, listener.accept()).await,
+        &format!(
+            "no TLS at {address}: the peer closed the stream during the TLS handshake; \
+             does it speak TLS?"
+        ),
+    );
+}

@@ -1,0 +1,32 @@
+//! TLS on the command lines of programs.
+
+use std::path::PathBuf;
+
+use aiomas_core::driver::tls::{TlsConfig, TlsConfigError};
+
+/// The files that TLS is spoken with, in PEM. Without them there is none.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct TlsFiles {
+    /// Who signs certificates.
+    #[arg(long, requires_all = ["cert", "key"])]
+    ca: Option<PathBuf>,
+    /// Our certificate.
+    #[arg(long, requires = "ca")]
+    cert: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, requires = "ca")]
+    key: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    /// What speaks TLS with them.
+    ///
+    /// # Errors
+    /// They cannot be used.
+    pub fn config(&self) -> Result<Option<TlsConfig>, TlsConfigError> {
+        match (&self.ca, &self.cert, &self.key) {
+            (Some(ca), Some(cert), Some(key)) => TlsConfig::from_pem_files(ca, cert, key).map(Some),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Handshakes that take their time. The time is the simulation's.
+
+use std::future::{Future, poll_fn};
+use std::io::IoSlice;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aiomas_core::connection::TlsError;
+use aiomas_core::driver::tls::TlsConfig;
+use aiomas_core::driver::tls::rustls::ClientConnection;
+use aiomas_core::driver::{Listener, Proxy, Runtime, Transport};
+use aiomas_sim::{Delay, Link, Sim, agent};
+use aiomas_tests::certificates::{Authority, KeyKind, VALID};
+
+const ADDRESS: &str = "tcp://server:1";
+const SECOND: Duration = Duration::from_secs(1);
+
+fn config(authority: &Authority) -> TlsConfig {
+    authority.sign_for("somebody", &["server"], VALID).config()
+}
+
+/// Runs a future in a task, and whoever waits for it meanwhile.
+fn start<T: Send + 'static>(
+    host: &aiomas_sim::Host,
+    future: impl Future<Output = T> + Send + 'static,
+) -> Arc<Mutex<Option<T>>> {
+    let place = Arc::new(Mutex::new(None));
+    let output = place.clone();
+    host.spawn(async move {
+        let value = future.await;
+        *output.lock().unwrap() = Some(value);
+    });
+    place
+}
+
+#[test]
+fn a_server_gives_silent_clients_up() {
+    let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
+    sim.block_on(async {
+        let (server, client) = (sim.host("server"), sim.host("client"));
+        let listener = server.channel().tls(config(&authority)).listen(ADDRESS).await;
+        let mut listener = listener.unwrap();
+        let _silent = client.dial(ADDRESS.parse().unwrap()).await.unwrap();
+        let error = listener.accept().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no TLS at tcp://server:1: no TLS handshake within 5s (`TlsConfig::handshake_timeout`)",
+        );
+        assert_eq!(sim.elapsed(), 5 * SECOND);
+    });
+}
+
+/// A byte now and then is no reason to wait for longer.
+#[test]
+fn a_server_gives_slow_clients_up() {
+    let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
+    sim.block_on(async {
+        let (server, client) = (sim.host("server"), sim.host("client"));
+        let listener = server.channel().tls(config(&authority)).listen(ADDRESS).await;
+        let mut listener = listener.unwrap();
+        let mut hello = Vec::new();
+        let name = "server".try_into().unwrap();
+        let session = ClientConnection::new(config(&authority).client().clone(), name);
+        session.unwrap().write_tls(&mut hello).unwrap();
+        let slow = client.clone();
+        client.spawn(async move {
+            let mut stream = slow.dial(ADDRESS.parse().unwrap()).await.unwrap();
+            for byte in hello {
+                let byte = [byte];
+                if poll_fn(|cx| stream.poll_send(cx, &[IoSlice::new(&byte)])).await.is_err() {
+                    return;
+                }
+                slow.sleep(SECOND).await;
+            }
+            panic!("nobody minds");
+        });
+        let error = listener.accept().await.unwrap_err();
+        assert!(error.to_string().contains("no TLS handshake within 5s"), "{error}");
+        assert_eq!(sim.elapsed(), 5 * SECOND);
+    });
+}
+
+#[test]
+fn a_client_gives_silent_servers_up() {
+    let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
+    sim.block_on(async {
+        let (server, client) = (sim.host("server"), sim.host("client"));
+        let mut listener = server.listen(ADDRESS.parse().unwrap()).await.unwrap();
+        let silent = start(&server, async move {
+            let stream = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+            (listener, stream)
+        });
+        let tls = config(&authority).handshake_timeout(3 * SECOND);
+        let error = client.channel().tls(tls).connect(ADDRESS).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no TLS at tcp://server:1: no TLS handshake within 3s (`TlsConfig::handshake_timeout`)",
+        );
+        assert_eq!(sim.elapsed(), 3 * SECOND);
+        // A container has a limit of its own.
+        let tls = config(&authority).handshake_timeout(60 * SECOND);
+        let container = client.container().tls(tls).bind("tcp://client:1").await.unwrap();
+        let error = container.connect::<Proxy>("tcp://server:1/0").await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot reach tcp://server:1 (timed out, 1 attempt)");
+        assert_eq!(sim.elapsed(), 13 * SECOND);
+        container.shutdown().await.unwrap();
+        drop(silent);
+    });
+}
+
+/// Others wait as long as there are as many as may be, and no longer; who is refused is reported.
+#[test]
+fn so_many_handshakes_are_under_way() {
+    let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
+    sim.block_on(async {
+        let (server, client) = (sim.host("server"), sim.host("client"));
+        let refused = Arc::<Mutex<Vec<_>>>::default();
+        let tls = config(&authority).max_handshakes(1).on_refused({
+            let refused = refused.clone();
+            move |peer, error| {
+                refused.lock().unwrap().push((peer.map(str::to_owned), error.clone()));
+            }
+        });
+        let rpc = server.rpc().tls(tls).listen(ADDRESS).await.unwrap();
+        let dial = || client.dial(ADDRESS.parse().unwrap());
+        let _silent = [dial().await.unwrap(), dial().await.unwrap()];
+        let tls = config(&authority).handshake_timeout(60 * SECOND);
+        let patient = client.rpc().tls(tls).connect(ADDRESS).await.unwrap();
+        assert_eq!(sim.elapsed(), 10 * SECOND);
+        let refused = refused.lock().unwrap().clone();
+        let timed_out = TlsError::TimedOut { after: 5 * SECOND };
+        assert_eq!(refused.len(), 2);
+        assert!(refused.iter().all(|(peer, error)| peer.is_some() && *error == timed_out));
+        drop(patient);
+        rpc.shutdown().await;
+    });
+}
+
+#[test]
+fn nothing_is_left_of_a_listener() {
+    let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
+    sim.block_on(async {
+        let (server, client) = (sim.host("server"), sim.host("client"));
+        let rpc = server.rpc().tls(config(&authority)).listen(ADDRESS).await.unwrap();
+        let silent = client.dial(ADDRESS.parse().unwrap()).await.unwrap();
+        client.sleep(SECOND).await;
+        rpc.shutdown().await;
+        client.sleep(SECOND).await;
+        assert_eq!(sim.tasks(), 0);
+        drop(silent);
+        assert_eq!(sim.streams(), 0);
+    });
+}
+
+struct Meter;
+
+#[agent]
+impl Meter {
+    #[expose]
+    fn read(&self, of: String) -> String {
+        of
+    }
+}
+
+/// Keys and random numbers are others each time, but with Ed25519 all lengths are the same, and so is what happens.
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = |seed| {
+        let latency = Delay::exponential(Duration::from_millis(20));
+        let link = Link::new().latency(latency).split(0.5);
+        let sim = Sim::builder(seed).link(link).build();
+        let authority = Authority::new(KeyKind::Ed25519);
+        sim.block_on(async {
+            let (server, client) = (sim.host("server"), sim.host("client"));
+            let house = server.container().tls(config(&authority)).bind(ADDRESS).await.unwrap();
+            let meter = house.spawn(Meter).unwrap();
+            let grid = client.container().tls(config(&authority)).bind("tcp://client:1").await;
+            let grid = grid.unwrap();
+            let remote: MeterProxy = grid.connect(meter.url()).await.unwrap();
+            let text = "x".repeat(50_000);
+            assert_eq!(remote.read(text.clone()).await, Ok(text));
+            grid.shutdown().await.unwrap();
+            house.shutdown().await.unwrap();
+        });
+        (sim.elapsed(), sim.faults())
+    };
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7), run(8));
+}
