@@ -110,7 +110,7 @@
 //! - `driver`: handles for async runtimes, and the macros `#[agent]` and `#[service]`.
 //!   Applications use an adapter such as `aiomas-tokio`, libraries of agents this.
 //! - `futures-io`: what adapters share whose runtimes go by the traits of `futures-io`.
-//! - `tls`: TLS for every runtime, with `rustls`; see `driver::tls`.
+//! - `tls`: TLS for every runtime, with `rustls` on `ring`, which needs a C compiler; see `driver::tls`.
 //! - `blosc-c`: compress our own data with the C library. No byte of a peer reaches it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

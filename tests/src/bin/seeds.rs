@@ -142,7 +142,7 @@ fn tls_records() -> Vec<Seed> {
         ("content", &[23, 3, 3, 0, 5, 1, 2, 3, 4, 5]),
         ("long", &[22, 3, 3, 0xff, 0xff, 11, 0xff, 0xff, 0xff]),
     ];
-    let ways = (0..5_u8).flat_map(|way| heads.map(|(name, head)| (way, name, head)));
+    let ways = (0..6_u8).flat_map(|way| heads.map(|(name, head)| (way, name, head)));
     ways.map(|(way, name, head)| (format!("{way}-{name}"), [&[way, 37], head].concat())).collect()
 }
 

@@ -9,9 +9,10 @@ use aiomas_core::connection::CloseReason;
 use aiomas_core::driver::channel::{self, Channel};
 use aiomas_core::driver::tls::TlsConfig;
 use aiomas_core::driver::tls::rustls::pki_types::ServerName;
-use aiomas_core::driver::tls::rustls::{ClientConnection, Connection};
+use aiomas_core::driver::tls::rustls::{ClientConnection, Connection, Error};
 use aiomas_core::driver::{Listener, Runtime, Transport};
 use bytes::BytesMut;
+use futures_lite::future;
 
 use crate::certificates::{Authority, KeyKind};
 use crate::script::{Pipe, Script};
@@ -25,9 +26,10 @@ pub fn tls_record(data: &[u8]) {
     let [how, pace, data @ ..] = data else { return };
     let runtime = Script::new((0..64).map(|step: u8| step.wrapping_mul(*pace)));
     runtime.block_on(async {
-        match how % 5 {
+        match how % 6 {
             0 => attack_server(&runtime, data).await,
             1 => attack_client(&runtime, data).await,
+            2 => attack_handshake(&runtime, data).await,
             how => attack_session(&runtime, how, data).await,
         }
     });
@@ -69,7 +71,7 @@ async fn attack_server(runtime: &Script, data: &[u8]) {
         send(&mut stream, data).await;
         drop(stream);
     };
-    let (accepted, ()) = tokio::join!(attacked, attack);
+    let (accepted, ()) = future::zip(attacked, attack).await;
     accepted.expect_err("nobody has shown a certificate");
 }
 
@@ -80,24 +82,36 @@ async fn attack_client(runtime: &Script, data: &[u8]) {
         let stream = poll_fn(|cx| listener.poll_accept(cx)).await;
         send(&mut stream.expect("somebody connects"), data).await;
     };
-    let (connected, ()) = tokio::join!(attacked, attack);
+    let (connected, ()) = future::zip(attacked, attack).await;
     connected.map(drop).expect_err("nobody has shown a certificate");
 }
 
-/// Bytes after a handshake: in place of records (2), in a record of which a bit is wrong (3), or in good ones (4).
+/// A handshake of which bytes are changed: three bytes say which and how.
+async fn attack_handshake(runtime: &Script, data: &[u8]) {
+    let mut listener = listen(runtime).await;
+    let mut peer = Peer::dial(runtime).await;
+    let attacked = async { listener.accept().await };
+    let attack = async {
+        // It is over as soon as one of the two does not go on.
+        let _ended = peer.shake_hands(data).await;
+        drop(peer);
+    };
+    let (accepted, ()) = future::zip(attacked, attack).await;
+    if let Ok(channel) = accepted {
+        serve(channel).await;
+    }
+}
+
+/// Bytes after a handshake: in place of records (3), in a record of which a bit is wrong (4), or in good ones (5).
 async fn attack_session(runtime: &Script, how: u8, data: &[u8]) {
     let mut listener = listen(runtime).await;
-    let name = ServerName::try_from("script").expect("a name");
-    let session = ClientConnection::new(config().client().clone(), name).expect("a session");
-    let mut peer = Peer {
-        stream: runtime.dial(address()).await.expect("somebody listens"),
-        session: session.into(),
-    };
+    let mut peer = Peer::dial(runtime).await;
     let attacked = async { listener.accept().await.expect("it is secure") };
-    let (channel, ()) = tokio::join!(attacked, peer.shake_hands());
+    let (channel, secure) = future::zip(attacked, peer.shake_hands(&[])).await;
+    secure.expect("a good server");
     let records = match how {
-        2 => data.to_vec(),
-        3 => {
+        3 => data.to_vec(),
+        4 => {
             let mut records = peer.encrypt(data);
             let place = data.iter().map(|&byte| usize::from(byte)).sum::<usize>();
             if let Some(byte) = records.get_mut(place % (5 + data.len())) {
@@ -111,7 +125,7 @@ async fn attack_session(runtime: &Script, how: u8, data: &[u8]) {
         send(&mut peer.stream, &records).await;
         drop(peer);
     };
-    let (reason, ()) = tokio::join!(serve(channel), attack);
+    let (reason, ()) = future::zip(serve(channel), attack).await;
     assert_ne!(reason, CloseReason::Peer, "it has not said that it ends");
 }
 
@@ -131,22 +145,40 @@ struct Peer {
 }
 
 impl Peer {
-    async fn shake_hands(&mut self) {
+    async fn dial(runtime: &Script) -> Self {
+        let name = ServerName::try_from("script").expect("a name");
+        let session = ClientConnection::new(config().client().clone(), name).expect("a session");
+        let stream = runtime.dial(address()).await.expect("somebody listens");
+        Self { stream, session: session.into() }
+    }
+
+    async fn shake_hands(&mut self, changes: &[u8]) -> Result<(), Error> {
+        let mut sent = 0;
         loop {
             let mut output = Vec::new();
             while self.session.wants_write() {
                 self.session.write_tls(&mut output).expect("a buffer takes all");
             }
+            for change in changes.as_chunks::<3>().0 {
+                let place = usize::from(u16::from_be_bytes([change[0], change[1]])) % 4096;
+                if let Some(byte) = place.checked_sub(sent).and_then(|at| output.get_mut(at)) {
+                    *byte ^= change[2];
+                }
+            }
+            sent += output.len();
             send(&mut self.stream, &output).await;
             if !self.session.is_handshaking() {
-                return;
+                return Ok(());
             }
             let mut input = BytesMut::with_capacity(4096);
-            poll_fn(|cx| self.stream.poll_recv(cx, &mut input)).await.expect("the stream is open");
+            match poll_fn(|cx| self.stream.poll_recv(cx, &mut input)).await {
+                Ok(1..) => {}
+                _ => return Err(Error::HandshakeNotComplete),
+            }
             let mut input = &input[..];
             while !input.is_empty() {
                 self.session.read_tls(&mut input).expect("room");
-                self.session.process_new_packets().expect("a good server");
+                self.session.process_new_packets()?;
             }
         }
     }

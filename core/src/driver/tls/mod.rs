@@ -13,10 +13,10 @@
 //! #[agent]
 //! impl Vault {
 //!     #[expose]
-//!     fn open(&self, #[context] ctx: &Context) -> Result<&str, &str> {
+//!     fn open(&self, #[context] ctx: &Context) -> Result<String, String> {
 //!         match ctx.certificate() {
-//!             Some(certificate) if &*certificate.subject == "CN=grid" => Ok("come in"),
-//!             _ => Err("who are you?"),
+//!             Some(certificate) if &*certificate.subject == "CN=grid" => Ok("come in".into()),
+//!             _ => Err("who are you?".into()),
 //!         }
 //!     }
 //! }

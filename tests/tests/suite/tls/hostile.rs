@@ -67,8 +67,13 @@ fn every_byte_alone_after_a_wait() {
     converse([0, 1].repeat(20_000), 1000);
 }
 
+fn cases() -> ProptestConfig {
+    // As many as there are by default, or more with `PROPTEST_CASES`.
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn any_script(script in vec(any::<u8>(), 0..2000), size in prop_oneof![0..100_usize, 10_000..200_000_usize]) {

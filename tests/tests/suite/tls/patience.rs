@@ -8,6 +8,7 @@ use std::time::Duration;
 use aiomas_core::connection::TlsError;
 use aiomas_core::driver::tls::TlsConfig;
 use aiomas_core::driver::tls::rustls::ClientConnection;
+use aiomas_core::driver::tls::rustls::version::TLS13;
 use aiomas_core::driver::{Listener, Proxy, Runtime, Transport};
 use aiomas_sim::{Delay, Link, Sim, agent};
 use aiomas_tests::certificates::{Authority, KeyKind, VALID};
@@ -149,6 +150,26 @@ fn nothing_is_left_of_a_listener() {
         assert_eq!(sim.tasks(), 0);
         drop(silent);
         assert_eq!(sim.streams(), 0);
+    });
+}
+
+/// A client of TLS 1.3 is connected before it is judged, and may have sent much by then.
+#[test]
+fn who_is_refused_hears_why() {
+    let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
+    let stranger = authority.sign_for("stranger", &["server"], VALID).anonymous(&TLS13);
+    let latency = Duration::from_millis(20);
+    sim.block_on(async {
+        let (server, client) = (sim.host("server"), sim.host("client"));
+        sim.set_link("server", "client", Link::new().latency(latency)).unwrap();
+        let _rpc = server.rpc().tls(config(&authority)).listen(ADDRESS).await.unwrap();
+        let channel = client.channel().tls(stranger).connect(ADDRESS).await.unwrap();
+        let error = channel.send::<()>(&"x".repeat(100_000)).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the connection was lost before the answer came: \
+             the peer wants a certificate of us: certificate required (alert 116)",
+        );
     });
 }
 
