@@ -25,7 +25,7 @@ fn seeds(target: &str) -> Vec<Seed> {
         seeds.into_iter().map(prefixed).collect()
     };
     match target {
-        "blosc" => vectors("msgpackblosc", 40, 3000),
+        "blosc" => [vectors("msgpackblosc", 40, 3000), snappy(), vec![c_blosc_405()]].concat(),
         "deframe_split" => prefixed(6, streams()),
         "envelope_json" => vectors("json", 50, 400),
         "envelope_msgpack" => vectors("msgpack", 50, 400),
@@ -74,6 +74,26 @@ fn vectors(codec: &str, count: usize, max: usize) -> Vec<Seed> {
     let all: Vec<Seed> = payloads.filter(|(_, payload)| payload.len() <= max).collect();
     let step = all.len().div_ceil(count).max(1);
     all.into_iter().step_by(step).collect()
+}
+
+/// Frames of python-blosc with Snappy, which no peer writes by itself.
+fn snappy() -> Vec<Seed> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("blosc/data");
+    ["numbers-byte-8-9", "text-none-8-9", "bytes-bit-8-9"]
+        .map(|name| (name, fs::read(folder.join(format!("snappy-{name}.blosc"))).unwrap()))
+        .map(|(name, frame)| (format!("snappy-{name}"), frame))
+        .into()
+}
+
+/// A frame like that of c-blosc#405, with a shorter run of 255 in the length of its match.
+fn c_blosc_405() -> Seed {
+    let mut frame = vec![2, 1, 0x10, 1, 0, 0, 1, 0, 0, 0, 1, 0];
+    let part = [&[0, b'x', 0xe0][..], &[255; 2_000], &[0, 0, 0, b'y']].concat();
+    for word in [24 + part.len(), 20, part.len()] {
+        frame.extend((word as u32).to_le_bytes());
+    }
+    frame.extend(part);
+    ("c_blosc_405".to_owned(), frame)
 }
 
 /// What was recorded of Python peers, in each direction.
