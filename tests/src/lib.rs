@@ -27,6 +27,7 @@ pub mod runtime_suite;
 #[cfg(feature = "runtimes")]
 pub mod runtimes;
 pub mod script;
+#[cfg(feature = "runtimes")]
 pub mod tls_files;
 #[cfg(feature = "runtimes")]
 pub mod tokio_calls;

@@ -68,3 +68,18 @@ pub fn mixed(len: usize) -> Vec<u8> {
     data.resize(len, 0);
     data
 }
+
+/// Makes so many bytes.
+pub type Make = fn(usize) -> Vec<u8>;
+
+/// What data can be: names, and what makes so many bytes of it.
+pub const KINDS: [(&str, Make); 8] = [
+    ("text", text),
+    ("integers", integers),
+    ("sine", sine),
+    ("walk", walk),
+    ("fine walk", fine_walk),
+    ("mixed", mixed),
+    ("noise", noise),
+    ("zeros", |len| vec![0; len]),
+];

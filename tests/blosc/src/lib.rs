@@ -3,3 +3,4 @@
 pub mod c;
 pub mod case;
 pub mod data;
+pub mod oracle;

@@ -27,7 +27,7 @@ fn seeds(target: &str) -> Vec<Seed> {
         seeds.into_iter().map(prefixed).collect()
     };
     match target {
-        "blosc" => vectors("msgpackblosc", 40, 3000),
+        "blosc" => [vectors("msgpackblosc", 40, 3000), snappy(), vec![c_blosc_405()]].concat(),
         "deframe_split" => prefixed(6, streams()),
         "envelope_json" => vectors("json", 50, 400),
         "envelope_msgpack" => vectors("msgpack", 50, 400),
@@ -144,6 +144,26 @@ fn tls_records() -> Vec<Seed> {
     ];
     let ways = (0..6_u8).flat_map(|way| heads.map(|(name, head)| (way, name, head)));
     ways.map(|(way, name, head)| (format!("{way}-{name}"), [&[way, 37], head].concat())).collect()
+}
+
+/// Frames of python-blosc with Snappy, which no peer writes by itself.
+fn snappy() -> Vec<Seed> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("blosc/data");
+    ["numbers-byte-8-9", "text-none-8-9", "bytes-bit-8-9"]
+        .map(|name| (name, fs::read(folder.join(format!("snappy-{name}.blosc"))).unwrap()))
+        .map(|(name, frame)| (format!("snappy-{name}"), frame))
+        .into()
+}
+
+/// A frame like that of c-blosc#405, with a shorter run of 255 in the length of its match.
+fn c_blosc_405() -> Seed {
+    let mut frame = vec![2, 1, 0x10, 1, 0, 0, 1, 0, 0, 0, 1, 0];
+    let part = [&[0, b'x', 0xe0][..], &[255; 2_000], &[0, 0, 0, b'y']].concat();
+    for word in [24 + part.len(), 20, part.len()] {
+        frame.extend((word as u32).to_le_bytes());
+    }
+    frame.extend(part);
+    ("c_blosc_405".to_owned(), frame)
 }
 
 /// What was recorded of Python peers, in each direction.

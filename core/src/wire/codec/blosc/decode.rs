@@ -32,7 +32,7 @@ pub fn decompress(frame: &[u8], max: usize) -> Result<Vec<u8>, BloscError> {
     let blocks = Blocks::new(frame, &header)?;
     blocks.check(decoder.max_expansion())?;
 
-    let mut data = Vec::with_capacity(header.data_len);
+    let mut data = Vec::with_capacity(header.data_len + shuffle::SLACK);
     let mut shuffled = Vec::new();
     for index in 0..header.blocks() {
         let len = header.data_of(index).len();

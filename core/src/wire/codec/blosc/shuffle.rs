@@ -7,6 +7,8 @@ use std::mem::swap;
 
 /// How many elements are reordered at a time, so that all steps stay in the nearest cache.
 const TILE: usize = 64;
+/// So many bytes more may be appended for a moment.
+pub(super) const SLACK: usize = 16 * TILE;
 /// The number of elements that the bit shuffles take at a time.
 const GROUP: usize = 8;
 
@@ -20,17 +22,18 @@ pub(super) fn shuffle(type_size: usize, src: &[u8], dst: &mut [u8]) {
     if elements == 0 {
         return;
     }
-    let done = match type_size {
-        2 => shuffle_tiles::<2>(src, dst),
-        4 => shuffle_tiles::<4>(src, dst),
-        8 => shuffle_tiles::<8>(src, dst),
-        16 => shuffle_tiles::<16>(src, dst),
-        _ => 0,
-    };
-    for (byte, plane) in dst.chunks_exact_mut(elements).enumerate() {
-        let bytes = src.iter().skip(done * type_size + byte).step_by(type_size);
-        for (dst, src) in plane.iter_mut().skip(done).zip(bytes) {
-            *dst = *src;
+    match type_size {
+        1 => dst.copy_from_slice(src),
+        2 => shuffle_all::<2>(src, dst),
+        4 => shuffle_all::<4>(src, dst),
+        8 => shuffle_all::<8>(src, dst),
+        16 => shuffle_all::<16>(src, dst),
+        _ => {
+            for (byte, plane) in dst.chunks_exact_mut(elements).enumerate() {
+                for (dst, src) in plane.iter_mut().zip(src.iter().skip(byte).step_by(type_size)) {
+                    *dst = *src;
+                }
+            }
         }
     }
 }
@@ -39,23 +42,55 @@ pub(super) fn shuffle(type_size: usize, src: &[u8], dst: &mut [u8]) {
 pub(super) fn unshuffle(type_size: usize, src: &[u8], out: &mut Vec<u8>) {
     let elements = src.len() / type_size;
     let (src, src_rest) = src.split_at(elements * type_size);
-    let done = match type_size {
-        2 => unshuffle_tiles::<2>(src, out),
-        4 => unshuffle_tiles::<4>(src, out),
-        8 => unshuffle_tiles::<8>(src, out),
-        16 => unshuffle_tiles::<16>(src, out),
-        _ => 0,
-    };
-    let start = out.len();
-    out.resize(start + (elements - done) * type_size, 0);
-    for byte in 0..type_size {
-        let plane = &src[byte * elements..][..elements];
-        let bytes = out.iter_mut().skip(start + byte).step_by(type_size);
-        for (dst, src) in bytes.zip(&plane[done..]) {
-            *dst = *src;
+    match type_size {
+        1 => out.extend_from_slice(src),
+        2 => unshuffle_all::<2>(src, out),
+        4 => unshuffle_all::<4>(src, out),
+        8 => unshuffle_all::<8>(src, out),
+        16 => unshuffle_all::<16>(src, out),
+        _ => {
+            let start = out.len();
+            out.resize(start + src.len(), 0);
+            for (byte, plane) in src.chunks(elements.max(1)).enumerate() {
+                let bytes = out.iter_mut().skip(start + byte).step_by(type_size);
+                for (dst, src) in bytes.zip(plane) {
+                    *dst = *src;
+                }
+            }
         }
     }
     out.extend_from_slice(src_rest);
+}
+
+/// Does [`shuffle`] for elements of `N` bytes. What is no whole tile is padded to one.
+fn shuffle_all<const N: usize>(src: &[u8], dst: &mut [u8]) {
+    let elements = src.len() / N;
+    let done = shuffle_tiles::<N>(src, dst);
+    let rest = &src[done * N..];
+    if !rest.is_empty() {
+        let (mut padded, mut tile) = ([[0; TILE]; N], [[0; TILE]; N]);
+        padded.as_flattened_mut()[..rest.len()].copy_from_slice(rest);
+        shuffle_tiles::<N>(padded.as_flattened(), tile.as_flattened_mut());
+        for (plane, bytes) in dst.chunks_exact_mut(elements).zip(tile) {
+            plane[done..].copy_from_slice(&bytes[..elements - done]);
+        }
+    }
+}
+
+/// Undoes [`shuffle_all`]; appends to `out`.
+fn unshuffle_all<const N: usize>(src: &[u8], out: &mut Vec<u8>) {
+    let elements = src.len() / N;
+    let end = out.len() + src.len();
+    let done = unshuffle_tiles::<N>(src, out);
+    let left = elements - done;
+    if left > 0 {
+        let mut padded = [[0; TILE]; N];
+        for (padded, plane) in padded.iter_mut().zip(src.chunks_exact(elements)) {
+            padded[..left].copy_from_slice(&plane[done..]);
+        }
+        unshuffle_tiles::<N>(padded.as_flattened(), out);
+        out.truncate(end);
+    }
 }
 
 /// Does [`shuffle`] for elements of `N` bytes, a power of two, as far as there are whole tiles. Returns
@@ -147,7 +182,7 @@ pub(super) fn bit_unshuffle(type_size: usize, src: &[u8], out: &mut Vec<u8>) {
     let Some((planes_len, plane_len)) = planes(type_size, src.len()) else {
         return out.extend_from_slice(src);
     };
-    let mut bytes = Vec::with_capacity(src.len());
+    let mut bytes = Vec::with_capacity(src.len() + SLACK);
     let (planes, rest) = src.split_at(planes_len);
     for plane in planes.chunks_exact(plane_len) {
         unshuffle(GROUP, plane, &mut bytes);

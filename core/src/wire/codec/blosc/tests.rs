@@ -3,6 +3,7 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::*;
 
+const SNAPPY: u8 = 2 << COMPRESSOR_SHIFT;
 const ZLIB: u8 = 3 << COMPRESSOR_SHIFT;
 const ZSTD: u8 = 4 << COMPRESSOR_SHIFT;
 const MAX: usize = 1 << 20;
@@ -51,6 +52,16 @@ fn integers(count: u64) -> Vec<u8> {
     (0..count).flat_map(u64::to_le_bytes).collect()
 }
 
+/// The simplest stream: literals.
+fn snappy(data: &[u8]) -> Vec<u8> {
+    let mut part = vec![data.len() as u8 | 0x80, (data.len() >> 7) as u8];
+    for literals in data.chunks(60) {
+        part.push(((literals.len() - 1) << 2) as u8);
+        part.extend(literals);
+    }
+    part
+}
+
 /// One frame, of several blocks, for each compressor, with its data.
 fn samples() -> Vec<(Vec<u8>, Vec<u8>)> {
     let data = integers(400);
@@ -62,6 +73,13 @@ fn samples() -> Vec<(Vec<u8>, Vec<u8>)> {
         compressed(&data, Options { shuffle: Shuffle::Bit, ..Options::default() }),
         compressed(&data, Options { compressor: Compressor::Lz4, ..Options::default() }),
         compressed(&data, Options { level: 0, ..Options::default() }),
+        frame(
+            SNAPPY | FLAG_DONT_SPLIT,
+            8,
+            3200,
+            1600,
+            &[&[&snappy(halves.0)], &[&snappy(halves.1)]],
+        ),
         frame(ZLIB | FLAG_DONT_SPLIT, 8, 3200, 1600, &[&[&zlib(halves.0)], &[&zlib(halves.1)]]),
         frame(ZSTD | FLAG_DONT_SPLIT, 8, 3200, 1600, &[&[&zstd(halves.0)], &[&zstd(halves.1)]]),
     ]
@@ -183,70 +201,115 @@ fn flipped_bits_never_panic() {
     }
 }
 
-#[test]
-fn lies_in_the_header() {
-    let good = frame(ZLIB, 1, 200, 200, &[&[&compress_to_vec_zlib(&[1; 200], 6)]]);
-    let check = |frame: &[u8], error| assert_eq!(decompress(frame, MAX), Err(error));
-    let with_byte = |at: usize, byte| {
-        let mut frame = good.clone();
-        frame[at] = byte;
-        frame
-    };
-    assert!(decompress(&good, 200).is_ok());
-    assert_eq!(decompress(&good, 199), Err(BloscError::TooLong { length: 200, limit: 199 }));
+/// A frame of 400 bytes of data in two blocks.
+fn good() -> Vec<u8> {
+    let part = compress_to_vec_zlib(&[1; 200], 6);
+    frame(ZLIB, 1, 400, 200, &[&[&part], &[&part]])
+}
 
-    check(&[], BloscError::Truncated { length: 0 });
-    check(&good[..15], BloscError::Truncated { length: 15 });
-    check(&with_byte(0, 1), BloscError::Version { version: 1 });
-    check(&with_byte(1, 2), BloscError::Compressor { code: 3, version: 2 });
-    check(&with_byte(2, ZLIB | FLAG_RESERVED), BloscError::Flags { flags: 0x68 });
-    check(&with_byte(2, 5 << COMPRESSOR_SHIFT), BloscError::Compressor { code: 5, version: 1 });
-    let stored = good.len() - HEADER;
-    check(&with_byte(2, FLAG_STORED), BloscError::Stored { stored, data_len: 200 });
-    check(&with_byte(3, 0), BloscError::TypeSize);
-    let length = good.len();
-    for announced in [0, 16, length as u32 - 1, length as u32 + 1, u32::MAX] {
-        check(&with_word(&good, 12, announced), BloscError::FrameLength { announced, length });
-    }
-    for block_size in [0, 201, u32::MAX] {
-        let error = BloscError::BlockSize { block_size, data_len: 200 };
-        check(&with_word(&good, 8, block_size), error);
-    }
-    check(&with_word(&good, 8, 1), BloscError::Table { blocks: 200 });
-    let error = BloscError::TooLong { length: u32::MAX as usize, limit: MAX };
-    check(&with_word(&good, 4, u32::MAX), error);
-    // Blocks of 1001 bytes cannot be split into parts for 2 bytes.
-    let odd = frame(0, 2, 2002, 1001, &[&[&[0; 500], &[0; 500]], &[&[0; 1001]]]);
-    check(&odd, BloscError::BlockSize { block_size: 1001, data_len: 2002 });
+fn with_byte(frame: &[u8], at: usize, byte: u8) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    frame[at] = byte;
+    frame
+}
+
+#[track_caller]
+fn refused(frame: &[u8], error: BloscError) {
+    assert_eq!(decompress(frame, MAX), Err(error));
+}
+
+#[track_caller]
+fn block_refused(frame: &[u8], block: usize, fault: Fault) {
+    refused(frame, BloscError::Block { block, fault });
 }
 
 #[test]
-fn lies_about_blocks() {
-    let part = compress_to_vec_zlib(&[1; 200], 6);
-    let good = frame(ZLIB, 1, 400, 200, &[&[&part], &[&part]]);
-    let check = |frame: &[u8], block, fault| {
-        assert_eq!(decompress(frame, MAX), Err(BloscError::Block { block, fault }));
-    };
-    assert_eq!(decompress(&good, 400), Ok(vec![1; 400]));
+fn a_frame_without_a_whole_header_is_refused() {
+    refused(&[], BloscError::Truncated { length: 0 });
+    refused(&good()[..15], BloscError::Truncated { length: 15 });
+}
 
-    let len = good.len() as u32;
-    for offset in [0, 16, 23, len - 3, len, u32::MAX, 1 << 31] {
-        check(&with_word(&good, 20, offset), 1, Fault::Offset { offset });
+#[test]
+fn unknown_versions_flags_and_compressors_are_refused() {
+    refused(&with_byte(&good(), 0, 1), BloscError::Version { version: 1 });
+    refused(&with_byte(&good(), 1, 2), BloscError::Compressor { code: 3, version: 2 });
+    refused(&with_byte(&good(), 2, ZLIB | FLAG_RESERVED), BloscError::Flags { flags: 0x68 });
+    let fifth = with_byte(&good(), 2, 5 << COMPRESSOR_SHIFT);
+    refused(&fifth, BloscError::Compressor { code: 5, version: 1 });
+}
+
+#[test]
+fn a_type_size_of_0_is_refused() {
+    refused(&with_byte(&good(), 3, 0), BloscError::TypeSize);
+}
+
+#[test]
+fn data_over_the_limit_is_refused() {
+    assert_eq!(decompress(&good(), 400), Ok(vec![1; 400]));
+    assert_eq!(decompress(&good(), 399), Err(BloscError::TooLong { length: 400, limit: 399 }));
+    let error = BloscError::TooLong { length: u32::MAX as usize, limit: MAX };
+    refused(&with_word(&good(), 4, u32::MAX), error);
+}
+
+#[test]
+fn another_length_of_the_frame_is_refused() {
+    let length = good().len();
+    for announced in [0, 16, length as u32 - 1, length as u32 + 1, u32::MAX] {
+        let error = BloscError::FrameLength { announced, length };
+        refused(&with_word(&good(), 12, announced), error);
     }
+}
+
+#[test]
+fn block_sizes_that_cannot_be_are_refused() {
+    for block_size in [0, 401, u32::MAX] {
+        let error = BloscError::BlockSize { block_size, data_len: 400 };
+        refused(&with_word(&good(), 8, block_size), error);
+    }
+    refused(&with_word(&good(), 8, 1), BloscError::Table { blocks: 400 });
+    // Blocks of 1001 bytes cannot be split into parts for 2 bytes.
+    let odd = frame(0, 2, 2002, 1001, &[&[&[0; 500], &[0; 500]], &[&[0; 1001]]]);
+    refused(&odd, BloscError::BlockSize { block_size: 1001, data_len: 2002 });
+}
+
+#[test]
+fn stored_data_of_another_length_is_refused() {
+    let stored = good().len() - HEADER;
+    let frame = with_byte(&good(), 2, FLAG_STORED);
+    refused(&frame, BloscError::Stored { stored, data_len: 400 });
+}
+
+#[test]
+fn offsets_outside_of_the_blocks_are_refused() {
+    let len = good().len() as u32;
+    for offset in [0, 16, 23, len - 3, len, u32::MAX, 1 << 31] {
+        block_refused(&with_word(&good(), 20, offset), 1, Fault::Offset { offset });
+    }
+}
+
+#[test]
+fn blocks_that_share_bytes_are_refused() {
+    let part = compress_to_vec_zlib(&[1; 200], 6);
     // Three blocks in the bytes of two.
     let shared = with_word(&frame(ZLIB, 1, 600, 200, &[&[&part], &[&part], &[]]), 24, 28);
-    check(&shared, 2, Fault::Overlap);
+    block_refused(&shared, 2, Fault::Overlap);
+}
+
+#[test]
+fn parts_of_another_length_are_refused() {
+    let len = good().len() as u32;
     for length in [len - 27, u32::MAX, 1 << 31] {
-        check(&with_word(&good, 24, length), 0, Fault::PartLength { length, at: 24 });
+        block_refused(&with_word(&good(), 24, length), 0, Fault::PartLength { length, at: 24 });
     }
-    check(&with_word(&good, 24, 0), 0, Fault::Expansion { length: 0, expected: 200 });
-    check(&with_word(&good, 24, 5), 0, Fault::Corrupt { expected: 200 });
+    let fault = Fault::Expansion { length: 0, expected: 200 };
+    block_refused(&with_word(&good(), 24, 0), 0, fault);
+    block_refused(&with_word(&good(), 24, 5), 0, Fault::Corrupt { expected: 200 });
 }
 
 #[test]
 fn a_short_frame_cannot_ask_for_much() {
     // Only the header, with everything that it announces in one block.
-    for compressor in [0, 1 << COMPRESSOR_SHIFT, ZLIB, ZSTD] {
+    for compressor in [0, 1 << COMPRESSOR_SHIFT, SNAPPY, ZLIB, ZSTD] {
         let header = frame(compressor | FLAG_DONT_SPLIT, 8, MAX_DATA as u32, MAX_DATA as u32, &[]);
         assert_eq!(decompress(&header, usize::MAX), Err(BloscError::Table { blocks: 1 }));
         let len = MAX_DATA as u32;

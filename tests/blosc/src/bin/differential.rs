@@ -1,0 +1,53 @@
+//! Tries every compressor, shuffle, type size and level on data of 0 bytes to 8 MiB, through C and through
+//! our codec, in both directions. Takes some minutes; ends with an error at the first difference.
+
+use aiomas_blosc_tests::case::{Case, SHUFFLES};
+use aiomas_blosc_tests::data::KINDS;
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+struct Options {
+    /// No data longer than so many bytes.
+    #[arg(long, default_value_t = 8 << 20)]
+    max: usize,
+}
+
+/// Lengths of data, and which type sizes and levels are tried with each: all for short ones.
+const LENGTHS: [(&[usize], Step, Step); 4] = [
+    (&[0, 1, 2, 15, 16, 17, 127, 128, 129, 255, 1_000, 2_049, 4_096], 1, 1),
+    (&[16_383, 65_536, 131_073, 262_144], 13, 1),
+    (&[524_287, 1 << 20, (1 << 20) + 1, 3_000_000], 61, 3),
+    (&[5_000_001, (8 << 20) - 1, 8 << 20], 127, 4),
+];
+/// Every how many-th is taken.
+type Step = usize;
+
+fn main() {
+    let options = Options::parse();
+    let mut total = 0;
+    for (lengths, type_step, level_step) in LENGTHS {
+        for &len in lengths.iter().filter(|len| **len <= options.max) {
+            let mut count = 0;
+            let mut type_sizes: Vec<u8> = (1..=255).step_by(type_step).collect();
+            type_sizes.extend([2, 4, 8, 16, 17, 255]);
+            type_sizes.sort_unstable();
+            type_sizes.dedup();
+            for (number, (name, make)) in KINDS.into_iter().enumerate() {
+                let data = make(len);
+                // Each kind of data gets other combinations, and all get all of them together.
+                for (at, &type_size) in type_sizes.iter().enumerate() {
+                    if at % KINDS.len() != number && type_size != 8 {
+                        continue;
+                    }
+                    for level in (0..=9).rev().step_by(level_step) {
+                        for shuffle in SHUFFLES {
+                            count += Case { name, data: &data, shuffle, type_size, level }.check();
+                        }
+                    }
+                }
+            }
+            total += count;
+            println!("{len:>8} bytes: {count:>6} frames, {total:>7} in all");
+        }
+    }
+}

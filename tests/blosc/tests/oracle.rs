@@ -1,0 +1,65 @@
+//! C in a process of its own, for frames that it may not survive.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use aiomas_blosc_tests::oracle::{Answer, MAX_DATA, Oracle};
+use aiomas_core::wire::codec::blosc::{BloscError, Fault, decompress};
+
+fn oracle() -> Oracle {
+    Oracle::new(|| Command::new(env!("CARGO_BIN_EXE_oracle")))
+}
+
+#[test]
+fn the_fuzzing_corpus_is_read_as_c_reads_it() {
+    let mut c = oracle();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/blosc");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        c.compare(&fs::read(&path).unwrap());
+    }
+    assert!(c.agreed > 20, "{c:?}");
+}
+
+/// A frame whose one stream has a match with a length of so many bytes of 255.
+fn long_match(continued: usize) -> Vec<u8> {
+    let mut frame = vec![2, 1, 0x10, 1, 0, 0, 1, 0, 0, 0, 1, 0];
+    let part = 3 + continued + 4;
+    frame.extend((16 + 8 + part as u32).to_le_bytes());
+    frame.extend(20_u32.to_le_bytes());
+    frame.extend((part as u32).to_le_bytes());
+    frame.extend([0, b'x', 0xe0]);
+    frame.resize(frame.len() + continued, 255);
+    frame.extend([0, 0, 0, b'y']);
+    frame
+}
+
+/// [c-blosc#405](https://github.com/Blosc/c-blosc/issues/405): C adds up the length of a match in 32 bits,
+/// and from 8,421,505 bytes on writes outside of its buffer. The report has no file; this is what it
+/// describes.
+#[test]
+fn c_blosc_405() {
+    // The same frame with a length that is right decompresses on both sides.
+    let mut c = oracle();
+    let fits = long_match(255);
+    let data = decompress(&fits, MAX_DATA);
+    let fault = Fault::Corrupt { expected: 1 << 16 };
+    let refused = Err(BloscError::Block { block: 0, fault });
+    assert_eq!(data, refused, "{} bytes are not 65536", 9 + 255 * 255);
+    assert_eq!(c.decompress(&fits), Answer::Refused);
+    // The longest that C may be given, and those that overflow.
+    for continued in [8_388_000, 8_421_504, 8_421_505, 8_421_605, 9_000_000] {
+        assert_eq!(decompress(&long_match(continued), MAX_DATA), refused);
+    }
+    assert_eq!(c.decompress(&long_match(8_388_000)), Answer::Refused);
+    assert_eq!(c.crashes, 0);
+}
+
+#[test]
+fn a_crash_is_seen_and_survived() {
+    let mut c = Oracle::new(|| Command::new("false"));
+    assert_eq!(c.decompress(&long_match(3)), Answer::Crashed);
+    assert_eq!((c.decompress(&long_match(3)), c.crashes), (Answer::Crashed, 2));
+}
