@@ -97,6 +97,12 @@ impl Inner {
         match action {
             Action::Dial { id, address } => {
                 let this = self.clone();
+                let searches: Vec<_> = {
+                    let control = lock(&self.control);
+                    let (attempts, searches) = control.container.dialling(&address);
+                    searches.map(|search| (attempts, search.clone())).collect()
+                };
+                searches.iter().for_each(|(attempts, search)| search.attempt(*attempts));
                 let dial = self.host.dial(address);
                 let (canceller, task) = cancellable(async move { this.dialled(id, dial.await) });
                 lock(&self.control).dials.insert(id, canceller);
