@@ -107,7 +107,7 @@ impl<R: Runtime> Builder<R> {
         let dials = Dials { settings, address, handler, reconnect };
         let link = dials.dial().await?;
         let Some(reconnect) = layer.reconnect else {
-            return Ok(RpcClient(Way::Link(LinkUser::new(link))));
+            return Ok(RpcClient(Way::Link(link)));
         };
         let host = dials.settings.host.clone();
         let limit = dials.settings.config.limits.max_calls_out;

@@ -50,7 +50,13 @@ impl Inner {
         patience: Patience,
         connecting: Arc<Connecting>,
     ) -> ConnectId {
-        self.control(|control, now| control.container.connect(now, url, patience, connecting))
+        let address = url.address().clone();
+        self.control(|control, now| {
+            let id = control.container.connect(now, url, patience, connecting.clone());
+            // It may have joined a search that is under way.
+            connecting.attempt(control.container.dialling(&address).0);
+            id
+        })
     }
 
     pub(super) fn abandon_connect(self: &Arc<Self>, id: ConnectId) {

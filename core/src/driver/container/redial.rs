@@ -9,7 +9,7 @@ use super::inner::Inner;
 use crate::agent::{AgentUrl, ContainerConfig, Patience, Refusal};
 use crate::driver::host::BoxFuture;
 use crate::driver::line::{self, Attempts, Reconnect, Redial};
-use crate::driver::link::Link;
+use crate::driver::link::{Link, LinkUser};
 use crate::driver::lock::lock;
 use crate::driver::{Error, Proxy};
 
@@ -31,12 +31,12 @@ impl Inner {
         let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.control).container.config();
         let reconnect = Reconnect { within, backoff, dial_timeout };
         let limit = lock(&self.config).limits.max_calls_out;
-        line::Shared::new(self.host.clone(), link, finds, &reconnect, limit)
+        line::Shared::new(self.host.clone(), LinkUser::new(link), finds, &reconnect, limit)
     }
 }
 
 impl Redial for Finds {
-    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<Arc<Link>, Error>> {
+    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<LinkUser, Error>> {
         let Self { container, url } = self;
         let Some(container) = container.upgrade() else {
             return Box::pin(async { Err(Refusal::ShutDown.into()) });
@@ -52,7 +52,7 @@ impl Redial for Finds {
                 attempts(attempt);
             }
             // An agent here has no connection that could be lost.
-            found.map(|found| found?.0.ok_or(Error::NoContainer))
+            found.map(|found| found?.0.map(LinkUser::new).ok_or(Error::NoContainer))
         }))
     }
 }

@@ -19,6 +19,7 @@
 //! - Calls of an [idempotent](crate::Proxy::idempotent) proxy are made again when they were lost: until their
 //!   timeout, or, if they have none, until the time of the line has passed since they were made. They may
 //!   run more than once, but they end once.
+//! - References that came over a connection end with it. Our own services are there again on the next one.
 //! - What the line is doing, a [`Line`] tells.
 //!
 //! A connection that is lost without a call in flight is dialled again with the next call, not before. When the last proxy of a

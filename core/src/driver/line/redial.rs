@@ -12,7 +12,7 @@ use crate::agent::{Address, Backoff};
 use crate::connection::Side;
 use crate::driver::Error;
 use crate::driver::host::{BoxFuture, sleep_until};
-use crate::driver::link::{Handler, Link};
+use crate::driver::link::{Handler, LinkUser};
 use crate::driver::network::Stream;
 use crate::driver::options::Settings;
 
@@ -53,7 +53,7 @@ pub(in crate::driver) type Attempts = Box<dyn Fn(u32) + Send + Sync>;
 /// Opens connections for a line.
 pub(in crate::driver) trait Redial: Send + Sync {
     /// Tries for so long. Dropping the future gives it up.
-    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<Arc<Link>, Error>>;
+    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<LinkUser, Error>>;
 }
 
 /// Dials an address, with the settings of a client.
@@ -67,17 +67,19 @@ pub(in crate::driver) struct Dials {
 
 impl Dials {
     /// Dials once.
-    pub(in crate::driver) async fn dial(&self) -> Result<Arc<Link>, Error> {
+    pub(in crate::driver) async fn dial(&self) -> Result<LinkUser, Error> {
         Ok(self.open(self.settings.dial(&self.address).await?))
     }
 
-    fn open(&self, stream: Stream) -> Arc<Link> {
+    fn open(&self, stream: Stream) -> LinkUser {
         let link = self.settings.link(&stream, Side::Dialler, 0, true, self.handler.clone());
-        stream.start(link.clone());
-        link
+        // The handle is there first: when it goes, the connection is closed.
+        let user = LinkUser::new(link.clone());
+        stream.start(link);
+        user
     }
 
-    async fn dial_by(&self, until: Option<Instant>) -> Result<Arc<Link>, Error> {
+    async fn dial_by(&self, until: Option<Instant>) -> Result<LinkUser, Error> {
         let host = &*self.settings.host;
         let timeout = self.reconnect.dial_timeout.max(Duration::from_millis(1));
         let mut timer = host.timer();
@@ -95,7 +97,7 @@ impl Dials {
         Ok(self.open(stream))
     }
 
-    async fn dial_within(self, within: Duration, attempts: Attempts) -> Result<Arc<Link>, Error> {
+    async fn dial_within(self, within: Duration, attempts: Attempts) -> Result<LinkUser, Error> {
         let host = &*self.settings.host;
         let Backoff { jitter_percent, .. } = self.reconnect.backoff;
         let until = host.now().checked_add(within);
@@ -120,7 +122,7 @@ impl Dials {
 }
 
 impl Redial for Dials {
-    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<Arc<Link>, Error>> {
+    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<LinkUser, Error>> {
         Box::pin(self.clone().dial_within(within, attempts))
     }
 }

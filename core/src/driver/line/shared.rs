@@ -76,7 +76,7 @@ impl Shared {
     /// A line whose first connection is there.
     pub(in crate::driver) fn new(
         host: Arc<dyn Host>,
-        link: Arc<Link>,
+        link: LinkUser,
         redial: impl Redial + 'static,
         reconnect: &Reconnect,
         limit: usize,
@@ -89,7 +89,7 @@ impl Shared {
             within: reconnect.within,
             limit,
             state: Mutex::new(State {
-                link: LinkUser::new(link),
+                link,
                 phase: Phase::Linked,
                 queue: BTreeMap::new(),
                 ended: BTreeMap::new(),
@@ -202,7 +202,7 @@ impl Shared {
     }
 
     fn begin(&self, state: &mut State) -> (BoxFuture<()>, Vec<Waker>) {
-        let search = Search { line: self.this.clone() };
+        let search = Search { line: self.this.clone(), over: false };
         let until = self.host.now().checked_add(self.within);
         let run = search.run(self.host.clone(), self.redial.clone(), until);
         let (canceller, task) = cancellable(run);
@@ -268,13 +268,19 @@ impl Shared {
 
     /// There is a connection again: sends what waits. Says whether it is all sent; otherwise the connection is
     /// gone already.
-    fn came_back(&self, link: &Arc<Link>) -> bool {
-        let old = {
+    fn came_back(&self, found: LinkUser) -> bool {
+        let link = found.clone_link();
+        let (old, wanted) = {
             let mut state = lock(&self.state);
             state.pacing.ended(self.host.now());
-            std::mem::replace(&mut state.link, LinkUser::new(link.clone()))
+            let wanted = state.search.is_some();
+            (if wanted { std::mem::replace(&mut state.link, found) } else { found }, wanted)
         };
+        // If it was closed in the meantime, that closes the connection.
         drop(old);
+        if !wanted {
+            return true;
+        }
         loop {
             let (order, body, deadline) = {
                 let mut state = lock(&self.state);
@@ -291,7 +297,7 @@ impl Shared {
                 };
                 (*order, queued.body.clone(), queued.deadline)
             };
-            match self.send(link, &body, deadline) {
+            match self.send(&link, &body, deadline) {
                 Err(Error::Refused(Why::Closed)) => return false,
                 result => self.settle(order, result.map(|attempt| (link.clone(), attempt))),
             }
@@ -342,10 +348,11 @@ impl fmt::Debug for Shared {
 /// The task that dials. It does not keep the line alive.
 struct Search {
     line: Weak<Shared>,
+    over: bool,
 }
 
 impl Search {
-    async fn run(self, host: Arc<dyn Host>, redial: Arc<dyn Redial>, until: Option<Instant>) {
+    async fn run(mut self, host: Arc<dyn Host>, redial: Arc<dyn Redial>, until: Option<Instant>) {
         loop {
             let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
             let Some(at) = self.next(left) else { return };
@@ -353,10 +360,16 @@ impl Search {
             let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
             let found = redial.search(left, self.attempts()).await;
             let Some(line) = self.line.upgrade() else { return };
+            // Another search may begin as soon as this one has ended.
             match found {
-                Ok(link) if line.came_back(&link) => return,
-                Ok(_) => {}
-                Err(error) => return line.fail(Phase::GaveUp, &error),
+                Ok(link) => self.over = line.came_back(link),
+                Err(error) => {
+                    self.over = true;
+                    line.fail(Phase::GaveUp, &error);
+                }
+            }
+            if self.over {
+                return;
             }
         }
     }
@@ -381,7 +394,9 @@ impl Search {
 /// The runtime may end before the search does. Nobody must wait for it then.
 impl Drop for Search {
     fn drop(&mut self) {
-        if let Some(line) = self.line.upgrade() {
+        if !self.over
+            && let Some(line) = self.line.upgrade()
+        {
             line.fail(Phase::GaveUp, &Why::Closed.into());
         }
     }
