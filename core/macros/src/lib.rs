@@ -93,7 +93,7 @@ use crate::model::Kind;
 /// method that returns its proxy.
 ///
 /// The proxy is made from a `Proxy`, which every function that connects does by itself. It can be cloned,
-/// compared, printed, sent as an argument and received as one, and has a method `with_timeout`.
+/// compared, printed, sent as an argument and received as one, and has methods `with_timeout` and `idempotent`.
 ///
 /// # Options
 ///

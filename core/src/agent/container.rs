@@ -111,6 +111,19 @@ impl<X, S: Clone> Container<X, S> {
         &self.base
     }
 
+    /// The knobs that it was made with.
+    #[must_use]
+    pub const fn config(&self) -> &ContainerConfig {
+        &self.config
+    }
+
+    /// Who waits for a connection to `address`, and how many attempts to open one there have been in a row,
+    /// with the one under way.
+    pub fn dialling(&self, address: &Address) -> (u32, impl Iterator<Item = &X>) {
+        let (attempts, waiters) = self.dialler.dialling(address);
+        (attempts, waiters.filter_map(|id| Some(&self.waiters.get(id)?.ctx)))
+    }
+
     /// Changes the container's own address, to have the real port in it instead of 0 (aiomas leaves
     /// the 0). URLs that have been given out do not change: call it before the first agent comes.
     pub fn set_base(&mut self, base: Address) {

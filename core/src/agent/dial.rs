@@ -270,6 +270,18 @@ impl Dialler {
         }
     }
 
+    /// Who waits for a connection to `address`, and the number of attempts in a row.
+    pub(super) fn dialling(&self, address: &Address) -> (u32, impl Iterator<Item = ConnectId>) {
+        let series = match self.links.get(address) {
+            Some(Link::Trying(series)) => Some(series),
+            Some(Link::Live(..)) | None => None,
+        };
+        let attempts = series.map_or(0, |Series { dial, setbacks, .. }| {
+            setbacks.attempts.saturating_add(dial.is_some().into())
+        });
+        (attempts, series.into_iter().flat_map(|series| series.waiters.iter().copied()))
+    }
+
     /// All connections.
     pub(super) fn connections(&self) -> impl Iterator<Item = ConnId> {
         self.live.keys().copied()

@@ -2,7 +2,7 @@
 
 mod actions;
 mod address;
-mod backoff;
+pub(crate) mod backoff;
 mod config;
 mod container;
 mod dial;

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 use super::home::LocalCall;
+use super::line::{LineCall, Made, Started};
 use super::link::{Attempt, Link, SlotKey, Unsent};
 use super::waits;
 use crate::connection::Why;
@@ -56,6 +57,11 @@ enum Other {
         timeout: Duration,
     },
     Local(LocalCall),
+    /// Over a line; `made` has ended while it waits for a connection.
+    Line {
+        call: Box<LineCall>,
+        made: State,
+    },
     Failed(Error),
 }
 
@@ -71,9 +77,18 @@ impl<T> Call<T> {
     #[inline]
     pub(super) fn remote(link: &Arc<Link>, attempt: Result<Attempt, Why>) -> Self {
         match attempt {
-            Ok(Attempt::Sent(key)) => Self::new(State::Sent { link: link.clone(), key }),
-            Ok(Attempt::Waits(unsent)) => Self::other(Other::Waits { link: link.clone(), unsent }),
+            Ok(attempt) => Self::new(State::over(link, attempt)),
             Err(why) => Self::failed(link.refusal(why)),
+        }
+    }
+
+    pub(super) fn line(made: Result<Made, Error>) -> Self {
+        match made {
+            Ok(Made::Sent(link, key)) => Self::new(State::Sent { link, key }),
+            Ok(Made::Kept(call, started)) => {
+                Self::other(Other::Line { call, made: State::started(started) })
+            }
+            Err(error) => Self::failed(error),
         }
     }
 
@@ -98,32 +113,36 @@ impl<T> Call<T> {
         std::future::poll_fn(move |cx| call.poll_payload(cx))
     }
 
-    fn waits_for(&self) -> String {
-        let peer = |link: &Link| link.peer().unwrap_or("a peer without an address").to_owned();
-        match &self.state {
-            State::Sent { link, .. } => format!("for the answer of {}", peer(link)),
-            State::Other(other) => match &**other {
-                Other::Waits { link, .. } => format!("for room to call {}", peer(link)),
-                Other::Waited { link, .. } => format!("for the answer of {}", peer(link)),
-                Other::Local(_) => "for the answer of an agent in the same container".to_owned(),
-                Other::Failed(_) => "for nothing".to_owned(),
-            },
-            State::Ended => "for the answer of a call that has ended".to_owned(),
+    #[inline]
+    fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
+        self.state.poll(cx)
+    }
+}
+
+impl State {
+    #[inline]
+    fn over(link: &Arc<Link>, attempt: Attempt) -> Self {
+        let link = link.clone();
+        match attempt {
+            Attempt::Sent(key) => Self::Sent { link, key },
+            Attempt::Waits(unsent) => Self::Other(Box::new(Other::Waits { link, unsent })),
         }
     }
 
-    fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
+    fn started(started: Option<Started>) -> Self {
+        started.map_or(Self::Ended, |(link, attempt)| Self::over(&link, attempt))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
         loop {
-            let result = match &mut self.state {
-                State::Sent { link, key } => {
-                    ready!(link.poll_answer(*key, cx)).map_err(Error::from)
-                }
-                State::Other(other) => match &mut **other {
+            let result = match self {
+                Self::Sent { link, key } => ready!(link.poll_answer(*key, cx)).map_err(Error::from),
+                Self::Other(other) => match &mut **other {
                     Other::Waits { link, unsent } => match ready!(link.poll_send(cx, unsent)) {
                         Ok(key) => {
                             let link = link.clone();
                             match unsent.timeout() {
-                                None => self.state = State::Sent { link, key },
+                                None => *self = Self::Sent { link, key },
                                 Some(timeout) => **other = Other::Waited { link, key, timeout },
                             }
                             continue;
@@ -136,13 +155,71 @@ impl<T> Call<T> {
                             other => other,
                         }),
                     Other::Local(call) => ready!(call.poll(cx)),
+                    Other::Line { call, made } => ready!(poll_line(call, made, cx)),
                     Other::Failed(error) => Err(error.clone()),
                 },
                 // As of any future that is polled after its end, nothing comes.
-                State::Ended => return Poll::Pending,
+                Self::Ended => return Poll::Pending,
             };
-            self.state = State::Ended;
+            *self = Self::Ended;
             return Poll::Ready(result);
+        }
+    }
+
+    fn give_up(&mut self) {
+        match self {
+            Self::Sent { link, key } => link.abandon(*key),
+            Self::Other(other) => match &mut **other {
+                Other::Waits { link, unsent } => link.give_up_sending(unsent),
+                Other::Waited { link, key, .. } => link.abandon(*key),
+                Other::Line { call, made } => {
+                    made.give_up();
+                    call.give_up();
+                }
+                Other::Local(_) | Other::Failed(_) => {}
+            },
+            Self::Ended => {}
+        }
+    }
+
+    fn waits_for(&self) -> String {
+        let peer = |link: &Link| link.peer().unwrap_or("a peer without an address").to_owned();
+        match self {
+            Self::Sent { link, .. } => format!("for the answer of {}", peer(link)),
+            Self::Other(other) => match &**other {
+                Other::Waits { link, .. } => format!("for room to call {}", peer(link)),
+                Other::Waited { link, .. } => format!("for the answer of {}", peer(link)),
+                Other::Local(_) => "for the answer of an agent in the same container".to_owned(),
+                Other::Line { call, made: Self::Ended } => {
+                    format!("for a connection to {}", call.peer())
+                }
+                Other::Line { made, .. } => made.waits_for(),
+                Other::Failed(_) => "for nothing".to_owned(),
+            },
+            Self::Ended => "for the answer of a call that has ended".to_owned(),
+        }
+    }
+}
+
+/// Lets a call over a line be sent, and again if it may be.
+fn poll_line(
+    call: &mut LineCall,
+    made: &mut State,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Payload, Error>> {
+    loop {
+        if matches!(made, State::Ended) {
+            match ready!(call.poll(cx)) {
+                Ok(started) => *made = State::started(Some(started)),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        match ready!(made.poll(cx)) {
+            Ok(payload) => return Poll::Ready(Ok(payload)),
+            Err(error) => match call.go_on(error) {
+                Ok(started) => *made = State::started(started),
+                Err(error) => return Poll::Ready(Err(error)),
+            },
         }
     }
 }
@@ -152,7 +229,7 @@ impl<T: DeserializeOwned> Future for Call<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
         let Poll::Ready(payload) = self.poll_payload(cx) else {
-            waits::note(|| self.waits_for());
+            waits::note(|| self.state.waits_for());
             return Poll::Pending;
         };
         Poll::Ready(payload.and_then(|payload| payload.decode().map_err(Error::Answer)))
@@ -161,15 +238,7 @@ impl<T: DeserializeOwned> Future for Call<T> {
 
 impl<T> Drop for Call<T> {
     fn drop(&mut self) {
-        match &mut self.state {
-            State::Sent { link, key } => link.abandon(*key),
-            State::Other(other) => match &mut **other {
-                Other::Waits { link, unsent } => link.give_up_sending(unsent),
-                Other::Waited { link, key, .. } => link.abandon(*key),
-                Other::Local(_) | Other::Failed(_) => {}
-            },
-            State::Ended => {}
-        }
+        self.state.give_up();
     }
 }
 
@@ -181,6 +250,7 @@ impl<T> fmt::Debug for Call<T> {
                 Other::Waits { .. } => "Call(waits)",
                 Other::Waited { .. } => "Call(sent)",
                 Other::Local(_) => "Call(local)",
+                Other::Line { .. } => "Call(line)",
                 Other::Failed(_) => "Call(failed)",
             },
             State::Ended => "Call(ended)",

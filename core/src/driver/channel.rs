@@ -238,8 +238,8 @@ impl Channel {
 
     /// The certificate by which the other side has proven who it is, if TLS is spoken.
     #[must_use]
-    pub fn certificate(&self) -> Option<&PeerCertificate> {
-        self.link.caller().certificate.as_deref()
+    pub fn certificate(&self) -> Option<Arc<PeerCertificate>> {
+        self.link.caller().certificate.clone()
     }
 
     /// Closes the channel.

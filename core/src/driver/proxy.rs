@@ -12,14 +12,15 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{Home, LOCAL};
-use super::link::{Link, LinkUser};
+use super::line::{Line, LineCall, Shared};
+use super::link::{Link, LinkUser, append};
 use super::origin::Origin;
 use super::{Call, Error};
 use crate::agent::AgentUrl;
 use crate::agent::root::agent_path;
 use crate::connection::{CallOptions, Why};
 use crate::rpc::{self, RemoteRef, ServiceRef, encode_call};
-use crate::wire::{CodecError, Notation, Printable, Scope, Value, codec};
+use crate::wire::{CodecError, Notation, Printable, Scope};
 
 /// A service elsewhere: an agent, the root service of a peer, or anything that a peer has sent a
 /// reference to (aiomas' `Proxy`).
@@ -35,7 +36,7 @@ use crate::wire::{CodecError, Notation, Printable, Scope, Value, codec};
 /// ```
 ///
 /// Two proxies are equal if they call the same service over the same connection. One can be kept for as long
-/// as its connection lasts. As in aiomas, only references to own services can be sent: an agent of this
+/// as its connection lasts, or longer if it [reconnects](crate::driver::line). As in aiomas, only references to own services can be sent: an agent of this
 /// container, or a [`ServiceRef`].
 #[derive(Clone)]
 pub struct Proxy {
@@ -50,6 +51,12 @@ pub struct Proxy {
 #[derive(Clone)]
 enum Target {
     Remote(LinkUser),
+    /// Over whichever connection there is.
+    Line {
+        line: Arc<Shared>,
+        /// Calls may be made again.
+        idempotent: bool,
+    },
     /// In the same container.
     Local(Weak<dyn Home>),
     /// One of our own services: to be sent, not to be called.
@@ -75,6 +82,12 @@ impl Proxy {
     pub(super) fn of_agent(link: Arc<Link>, url: AgentUrl) -> Self {
         let path = agent_path(url.aid());
         Self { url: Some(url.into()), ..Self::of_link(link, path) }
+    }
+
+    pub(super) fn of_line(line: Arc<Shared>, url: Option<AgentUrl>) -> Self {
+        let path = url.as_ref().map_or_else(String::new, |url| agent_path(url.aid()));
+        let target = Target::Line { line, idempotent: false };
+        Self { url: url.map(Arc::new), ..Self::new(target, path.into()) }
     }
 
     pub(super) fn of_local(container: Weak<dyn Home>, url: AgentUrl) -> Self {
@@ -108,11 +121,37 @@ impl Proxy {
         Self { options: CallOptions::timeout(timeout), ..self.clone() }
     }
 
+    /// The same service, whose calls do no harm if they run more than once: over a
+    /// [line](crate::driver::line), they are made again when they are lost, until their timeout, or, if they
+    /// have none, as long as the line [dials](crate::driver::Reconnect::within). It makes no difference to a proxy that
+    /// does not reconnect.
+    #[must_use]
+    pub fn idempotent(&self) -> Self {
+        let mut proxy = self.clone();
+        if let Target::Line { idempotent, .. } = &mut proxy.target {
+            *idempotent = true;
+        }
+        proxy
+    }
+
+    /// What it is called over, if it reconnects.
+    #[must_use]
+    pub fn line(&self) -> Option<Line> {
+        match &self.target {
+            Target::Line { line, .. } => Some(Line::new(Arc::downgrade(line))),
+            _ => None,
+        }
+    }
+
     /// Prepares a call of `method`, whose arguments are added one by one.
     pub fn call(&self, method: &str) -> CallBuilder {
         let path = self.get(method).path;
         let call = match &self.target {
             Target::Remote(link) => rpc::Call::new(link.notation(), link.scope(), &*path),
+            Target::Line { line, .. } => {
+                let link = line.link();
+                rpc::Call::new(link.notation(), link.scope(), &*path)
+            }
             Target::Local(container) => match container.upgrade() {
                 Some(container) => rpc::Call::new(LOCAL, container.scope(), &*path),
                 None => rpc::Call::new(LOCAL, &Scope::default(), &*path),
@@ -149,6 +188,9 @@ impl Proxy {
     ) -> Call<T> {
         match &self.target {
             Target::Remote(link) => Call::remote(link, link.call(self.options, encode)),
+            Target::Line { line, idempotent } => {
+                Call::line(LineCall::make(line, self.options, *idempotent, encode))
+            }
             Target::Local(container) => match container.upgrade() {
                 Some(container) => Call::local(container.call(self.options, &encode)),
                 None => self.no_target("its container is gone"),
@@ -175,11 +217,13 @@ impl Proxy {
         self.url.as_deref()
     }
 
-    /// Whether calls have a chance: the connection is there and not being closed.
+    /// Whether the connection is there and not being closed. Otherwise, calls have no chance, unless the proxy
+    /// [reconnects](Self::line).
     #[must_use]
     pub fn is_connected(&self) -> bool {
         match &self.target {
             Target::Remote(link) => link.is_open(),
+            Target::Line { line, .. } => line.link().is_open(),
             Target::Local(container) => container.strong_count() > 0,
             Target::Own | Target::Nowhere => false,
         }
@@ -193,12 +237,16 @@ impl Proxy {
         if let Some(url) = &self.url {
             return write!(f, "{type_name}('{}')", Printable(&url.to_string()));
         }
-        let peer = match &self.target {
-            Target::Remote(link) => link.peer().unwrap_or("?"),
-            Target::Local(_) | Target::Own => "local",
-            Target::Nowhere => "?",
+        let path = Printable(&self.path);
+        let over = |link: &Link, f: &mut fmt::Formatter<'_>| {
+            write!(f, "{type_name}('{}/{path}')", link.peer().unwrap_or("?"))
         };
-        write!(f, "{type_name}('{peer}/{}')", Printable(&self.path))
+        match &self.target {
+            Target::Remote(link) => over(link, f),
+            Target::Line { line, .. } => over(&line.link(), f),
+            Target::Local(_) | Target::Own => write!(f, "{type_name}('local/{path}')"),
+            Target::Nowhere => write!(f, "{type_name}('?/{path}')"),
+        }
     }
 }
 
@@ -222,6 +270,7 @@ impl Target {
             Self::Local(container) => (1, container.as_ptr().cast::<()>() as usize),
             Self::Own => (2, 0),
             Self::Nowhere => (3, 0),
+            Self::Line { line, .. } => (4, Arc::as_ptr(line) as usize),
         }
     }
 }
@@ -270,7 +319,7 @@ impl Serialize for Proxy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.target {
             Target::Own | Target::Local(_) => ServiceRef::new(&*self.path).serialize(serializer),
-            Target::Remote(_) | Target::Nowhere => Err(S::Error::custom(
+            Target::Remote(_) | Target::Line { .. } | Target::Nowhere => Err(S::Error::custom(
                 "a reference to a service of a peer cannot be sent on, only own services can",
             )),
         }
@@ -307,14 +356,7 @@ impl CallBuilder {
             Ok(body) => body,
             Err(error) => return Call::failed(Why::Codec(error).into()),
         };
-        self.proxy.start(|notation, scope, out| {
-            if notation == body.notation() {
-                out.extend_from_slice(body.bytes());
-                return Ok(());
-            }
-            // The codec has changed since the arguments were encoded.
-            let value: Value = codec::decode(body.notation(), body.bytes(), scope)?;
-            codec::encode(notation, scope, &value, out)
-        })
+        // The codec may have changed since the arguments were encoded.
+        self.proxy.start(|notation, scope, out| append(&body, notation, scope, out))
     }
 }

@@ -9,6 +9,7 @@ use std::task::Waker;
 use super::accept::accept;
 use super::cancel::Canceller;
 use super::later::{Answer, Later, SharedService, guarded, undisturbed};
+use super::line::{self, Dials, Reconnect};
 use super::link::{Handler, Link, LinkUser};
 use super::lock::lock;
 use super::network::Stream;
@@ -29,6 +30,7 @@ pub struct Services {
     root: Option<SharedService>,
     on_connect: Option<Arc<dyn Fn(RpcClient) + Send + Sync>>,
     on_disconnect: Option<OnDisconnect>,
+    reconnect: Option<Reconnect>,
 }
 
 impl fmt::Debug for Services {
@@ -68,7 +70,26 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Connects to whoever listens at `address`.
+    /// Lets a client outlive its connection: see [`line`](crate::driver::line). When a call finds that lost,
+    /// `address` is dialled again, and the root service of this side is there again, too.
+    ///
+    /// ```no_run
+    /// # async fn example<R: aiomas_core::driver::Runtime>(runtime: R) -> Result<(), aiomas_core::Error> {
+    /// use std::time::Duration;
+    /// use aiomas_core::driver::{self, Reconnect};
+    ///
+    /// let reconnect = Reconnect::within(Duration::from_secs(30));
+    /// let client = driver::rpc::builder(runtime).reconnect(reconnect).connect("tcp://localhost:5555").await?;
+    /// let sum: i64 = client.remote().idempotent().call("add").arg(3).arg(4).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.layer.reconnect = Some(reconnect);
+        self
+    }
+
+    /// Connects to whoever listens at `address`. The first time, that is tried once.
     ///
     /// # Errors
     /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
@@ -81,12 +102,18 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<RpcClient, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, layer) = self.settle(Types::for_rpc);
-        let stream = settings.dial(&address).await?;
         let handler = Arc::new(ServiceHandler::new(layer.root));
-        let link = settings.link(&stream, Side::Dialler, 0, true, handler);
-        let client = RpcClient(LinkUser::new(link.clone()));
-        stream.start(link);
-        Ok(client)
+        let reconnect = layer.reconnect.clone().unwrap_or_default();
+        let dials = Dials { settings, address, handler, reconnect };
+        let link = dials.dial().await?;
+        let Some(reconnect) = layer.reconnect else {
+            return Ok(RpcClient(Way::Link(link)));
+        };
+        let host = dials.settings.host.clone();
+        let limit = dials.settings.config.limits.max_calls_out;
+        let peer = link.caller().peer.clone();
+        let line = line::Shared::new(host, link, dials, &reconnect, limit);
+        Ok(RpcClient(Way::Line(line, peer)))
     }
 
     /// Listens at `address`, and serves whoever connects.
@@ -101,7 +128,7 @@ impl<R: Runtime> Builder<R> {
         let (settings, layer) = self.settle(Types::for_rpc);
         let entrance = settings.listen(&address).await?;
         let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
-        let Services { root, on_connect, on_disconnect } = layer;
+        let Services { root, on_connect, on_disconnect, .. } = layer;
         let clients = Arc::new(Clients { on_disconnect, ..Clients::default() });
         let handler = Arc::new(ServiceHandler {
             clients: Some(clients.clone()),
@@ -114,7 +141,8 @@ impl<R: Runtime> Builder<R> {
                 if let Some(link) = clients.admit(&settings, &stream, &handler) {
                     stream.start(link.clone());
                     if let Some(on_connect) = &on_connect {
-                        undisturbed(|| on_connect(RpcClient(LinkUser::new(link))));
+                        let client = RpcClient(Way::Link(LinkUser::new(link)));
+                        undisturbed(|| on_connect(client));
                     }
                 }
             }
@@ -221,13 +249,23 @@ impl Clients {
 /// Cloning it is cheap. A client that has connected is closed when its last clone and proxy are gone,
 /// once what has been called is answered; a server's connections last until the client or the server ends.
 #[derive(Clone)]
-pub struct RpcClient(LinkUser);
+pub struct RpcClient(Way);
+
+#[derive(Clone)]
+enum Way {
+    Link(LinkUser),
+    /// One connection at a time, to the same peer.
+    Line(Arc<line::Shared>, Option<Arc<str>>),
+}
 
 impl RpcClient {
     /// The root service of the other side.
     #[must_use]
     pub fn remote(&self) -> Proxy {
-        Proxy::of_link(Arc::clone(&self.0), "")
+        match &self.0 {
+            Way::Link(link) => Proxy::of_link(Arc::clone(link), ""),
+            Way::Line(line, _) => Proxy::of_line(line.clone(), None),
+        }
     }
 
     /// The root service of the other side, as a typed proxy.
@@ -236,41 +274,58 @@ impl RpcClient {
         self.remote().into()
     }
 
+    /// The present connection, or the last one.
+    fn link(&self) -> Arc<Link> {
+        match &self.0 {
+            Way::Link(link) => Arc::clone(link),
+            Way::Line(line, _) => line.link(),
+        }
+    }
+
     /// The number by which services know the connection.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.0.caller().connection
+        self.link().caller().connection
     }
 
     /// The address of the other side, if it has one.
     #[must_use]
     pub fn peer(&self) -> Option<&str> {
-        self.0.peer()
+        match &self.0 {
+            Way::Link(link) => link.peer(),
+            Way::Line(_, peer) => peer.as_deref(),
+        }
     }
 
     /// The certificate by which the other side has proven who it is, if TLS is spoken.
     #[must_use]
-    pub fn certificate(&self) -> Option<&PeerCertificate> {
-        self.0.caller().certificate.as_deref()
+    pub fn certificate(&self) -> Option<Arc<PeerCertificate>> {
+        self.link().caller().certificate.clone()
     }
 
-    /// Counts of what went over the connection.
+    /// Counts of what went over the connection; over the present one, if it reconnects.
     #[must_use]
     pub fn stats(&self) -> crate::connection::Stats {
-        self.0.stats()
+        self.link().stats()
     }
 
-    /// Closes the connection.
+    /// Closes the connection. A client that reconnects does not do so any more; calls that wait for a
+    /// connection are refused.
     pub fn close(&self, how: Close) {
-        self.0.close(how);
+        match &self.0 {
+            Way::Link(link) => link.close(how),
+            Way::Line(line, _) => line.close(how),
+        }
     }
 
-    /// Waits until the connection is closed, and tells why.
+    /// Waits until the connection, or the present one, is closed, and tells why. What a client that reconnects is
+    /// doing, its [line](Proxy::line) tells.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn closed(&self) -> CloseReason {
-        poll_fn(|cx| self.0.poll_closed(cx)).await
+        let link = self.link();
+        poll_fn(|cx| link.poll_closed(cx)).await
     }
 }
 
@@ -300,7 +355,7 @@ impl RpcServer {
     #[must_use]
     pub fn clients(&self) -> Vec<RpcClient> {
         let list = lock(&self.clients.list);
-        list.links.values().map(|link| RpcClient(LinkUser::new(link.clone()))).collect()
+        list.links.values().map(|link| RpcClient(Way::Link(LinkUser::new(link.clone())))).collect()
     }
 
     /// Counts of the connections that were accepted or refused.

@@ -18,6 +18,9 @@ struct Options {
     /// Print a line for each seed, with the hash of all that has happened.
     #[arg(long)]
     traces: bool,
+    /// Let callers keep proxies that reconnect.
+    #[arg(long)]
+    lines: bool,
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
@@ -31,7 +34,8 @@ fn main() {
     let sums = Mutex::new((Counts::default(), Tally::default()));
     seeds(options.seeds.clone()).threads(options.threads).check(|builder| {
         let seed = builder.seed();
-        let run = town::simulate(builder);
+        let run =
+            if options.lines { town::simulate_lines(builder) } else { town::simulate(builder) };
         if options.traces {
             println!("{seed} {:016x}", run.trace);
         }

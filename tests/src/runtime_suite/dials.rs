@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use aiomas_core::agent::{Address, Backoff, ConnectError, ContainerConfig, Patience};
-use aiomas_core::driver::{self, Container, Runtime};
-use aiomas_core::{Error, agent};
+use aiomas_core::connection::{Close, Why};
+use aiomas_core::driver::{self, Container, LineState, Reconnect, Runtime};
+use aiomas_core::{Error, Proxy, agent};
 
-use super::{TCP, ipc, local, soon, start};
+use super::{RootProxy, TCP, ipc, local, serve, soon, start};
 
 struct Late;
 
@@ -131,21 +132,72 @@ pub(super) async fn found_late<R: Runtime>(
     soon(runtime, late.shutdown()).await.expect("it ends");
 }
 
-/// After a connection was lost, the next search opens another one.
+/// After a connection was lost, the next search opens another one; a proxy that reconnects does so by itself.
 pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
     let container = hasty(&runtime).await;
     let mut address = TCP.parse().expect("an address");
+    let mut line: Option<LateProxy> = None;
     for _ in 0..3 {
         let home = driver::container::builder(runtime.clone()).bind(&address).await;
         let home = home.expect("the address is free");
         address = home.address().clone();
         let agent = home.spawn(Late).expect("room");
-        let search = container.connect::<LateProxy>(agent.url()).within(super::LONG);
-        let remote = soon(&runtime, search).await.expect("it is there");
+        let search = || container.connect::<LateProxy>(agent.url()).within(super::LONG);
+        let remote = soon(&runtime, search()).await.expect("it is there");
+        let comes_back = match line.take() {
+            Some(line) => line,
+            None => soon(&runtime, search().reconnecting(super::LONG)).await.expect("it is there"),
+        };
         assert_eq!(soon(&runtime, remote.here()).await, Ok(true));
+        assert_eq!(soon(&runtime, comes_back.here()).await, Ok(true));
         drop(agent);
         soon(&runtime, home.shutdown()).await.expect("it ends");
         let lost = soon(&runtime, remote.here()).await;
         assert!(matches!(lost, Err(Error::Lost(_) | Error::Refused(_))), "{lost:?}");
+        let watched = Proxy::from(comes_back.clone()).line().expect("it reconnects");
+        if watched.state() == LineState::Connected {
+            soon(&runtime, watched.changed(LineState::Connected)).await;
+        }
+        assert_eq!(watched.state(), LineState::Lost);
+        line = Some(comes_back);
+    }
+    // It gives up, and is there again when it is asked again.
+    let lost = line.expect("three times");
+    let after = Duration::from_millis(20);
+    let late = soon(&runtime, lost.with_timeout(after).here()).await;
+    assert_eq!(late, Err(Error::TimedOut { after }));
+    soon(&runtime, container.shutdown()).await.expect("it ends");
+    let refused = soon(&runtime, lost.here()).await;
+    assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");
+}
+
+/// An RPC client that reconnects finds a server again, sends what waits in order, and gives up.
+pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
+    for address in [TCP.parse().expect("an address"), ipc(), local()] {
+        let server = serve(&runtime, &address.to_string()).await.expect("it is free");
+        let address = server.address().clone();
+        let mut reconnect = Reconnect::within(super::LONG);
+        (reconnect.backoff.first, reconnect.backoff.max) =
+            (Duration::from_millis(5), Duration::from_millis(20));
+        let builder = driver::rpc::builder(runtime.clone());
+        let client = soon(&runtime, builder.reconnect(reconnect).connect(&address)).await;
+        let client = client.expect("it listens");
+        let root: RootProxy = client.remote_as();
+        assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
+        let waits = root.wait();
+        // It runs, since the next one is answered.
+        assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
+        soon(&runtime, server.shutdown_by(Close::Now)).await;
+        let lost = soon(&runtime, waits).await;
+        assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
+        let calls: Vec<_> = (0..10).map(|number| root.add(number, 1)).collect();
+        let server = serve(&runtime, &address.to_string()).await.expect("it is free again");
+        for (number, call) in (0..10).zip(calls) {
+            assert_eq!(soon(&runtime, call).await, Ok(number + 1));
+        }
+        soon(&runtime, server.shutdown_by(Close::Now)).await;
+        client.close(Close::Now);
+        let closed = soon(&runtime, root.add(1, 2)).await;
+        assert_eq!(closed, Err(Error::Refused(Why::Closed)));
     }
 }

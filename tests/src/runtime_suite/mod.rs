@@ -77,6 +77,7 @@ macro_rules! for_each_case {
             nobody_listens
             a_listener_starts_late
             a_connection_comes_back
+            a_client_comes_back
             a_handler_panics
             an_agent_panics
             a_request_is_dropped

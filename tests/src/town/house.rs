@@ -1,5 +1,6 @@
 //! Containers and those who call their agents.
 
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,6 +45,8 @@ pub struct Plan {
     pub max_calls: usize,
     /// Whether attempts to connect may fail.
     pub lossy: bool,
+    /// Whether callers keep proxies that reconnect.
+    pub reconnects: bool,
 }
 
 /// A container with its agents, on a runtime.
@@ -153,6 +156,7 @@ impl<R: Runtime> House<R> {
                 runtime: runtime.clone(),
                 container: container.clone(),
                 own: clerks[0].clone(),
+                lines: BTreeMap::new(),
             };
             runtime.spawn(caller.work());
         }
@@ -175,6 +179,8 @@ struct Caller<R> {
     container: Container,
     /// Who is passed on to others.
     own: AgentRef<Clerk>,
+    /// Whom it has found, by house and id.
+    lines: BTreeMap<(usize, usize), ClerkProxy>,
 }
 
 /// A call that has been made.
@@ -233,6 +239,9 @@ impl<R: Runtime> Caller<R> {
         let town = &self.at_work.0;
         let plan = &town.0.plan;
         let (house, aid) = (self.random.usize(..plan.houses), self.random.usize(..plan.clerks));
+        if let Some(line) = self.lines.get(&(house, aid)) {
+            return Some(line.clone());
+        }
         // A house that has not been built yet has no address.
         let address = town.houses()[house].as_ref()?.address().clone();
         let patience = match self.random.u8(..3) {
@@ -240,8 +249,17 @@ impl<R: Runtime> Caller<R> {
             _ => Patience::Until(Duration::from_millis(self.random.u64(100..20_000))),
         };
         let url = AgentUrl::new(address, aid.to_string());
-        match self.container.connect(url).patience(patience).await {
-            Ok(clerk) => Some(clerk),
+        let mut connect = self.container.connect(url).patience(patience);
+        if plan.reconnects {
+            connect = connect.reconnecting(Duration::from_millis(self.random.u64(100..20_000)));
+        }
+        match connect.await {
+            Ok(clerk) => {
+                if plan.reconnects {
+                    self.lines.insert((house, aid), ClerkProxy::clone(&clerk));
+                }
+                Some(clerk)
+            }
             // It may have to wait for room behind calls that take their time.
             Err(Error::Connect(ConnectError::TimedOut { .. })) => None,
             Err(Error::Connect(_)) if plan.lossy => None,
@@ -264,7 +282,12 @@ impl<R: Runtime> Caller<R> {
         let clerk = timeout.map_or_else(|| clerk.clone(), |timeout| clerk.with_timeout(timeout));
         let ledger = self.at_work.0.ledger();
         let begin = |kind| ledger.begin(kind, timeout.map(|timeout| (self.runtime.now(), timeout)));
+        let repeats = self.at_work.0.0.plan.reconnects && self.random.bool();
         let (ticket, call) = match kind {
+            0..=3 if repeats => begin(Kind::Repeats).with(|token| clerk.idempotent().stamp(token)),
+            4 if repeats => {
+                begin(Kind::Repeats).with(|token| clerk.idempotent().later(token, seconds))
+            }
             0..=3 => begin(Kind::Answers).with(|token| clerk.stamp(token)),
             4 => begin(Kind::Answers).with(|token| clerk.later(token, seconds)),
             5 => begin(Kind::Answers).with(|token| clerk.alone(token, seconds / 4.0)),

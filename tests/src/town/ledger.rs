@@ -32,6 +32,8 @@ struct Entry {
     /// How often its method was run.
     runs: u32,
     ended: bool,
+    /// The caller was told that it was not made.
+    unmade: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,8 @@ struct Deadline {
 pub enum Kind {
     /// Its method returns the right answer.
     Answers,
+    /// As that, and it may be run more than once.
+    Repeats,
     /// Its method fails.
     Fails,
     /// Its method makes a call, and fails if that does.
@@ -64,6 +68,8 @@ pub struct Tally {
     pub timed_out: u64,
     /// The connection was lost, or gone before.
     pub lost: u64,
+    /// There was no connection, and none could be opened.
+    pub unreachable: u64,
     /// The caller gave it up, or was ended.
     pub given_up: u64,
 }
@@ -72,7 +78,8 @@ impl Tally {
     /// All calls that have ended.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.answered + self.failed + self.timed_out + self.lost + self.given_up
+        let Self { answered, failed, timed_out, lost, unreachable, given_up } = self;
+        *answered + *failed + *timed_out + *lost + *unreachable + *given_up
     }
 
     /// Adds those of another run.
@@ -81,16 +88,18 @@ impl Tally {
         self.failed += other.failed;
         self.timed_out += other.timed_out;
         self.lost += other.lost;
+        self.unreachable += other.unreachable;
         self.given_up += other.given_up;
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { answered, failed, timed_out, lost, given_up } = self;
+        let Self { answered, failed, timed_out, lost, unreachable, given_up } = self;
         write!(
             f,
-            "{answered} answered, {failed} failed, {timed_out} timed out, {lost} lost, {given_up} given up"
+            "{answered} answered, {failed} failed, {timed_out} timed out, {lost} lost, \
+             {unreachable} unreachable, {given_up} given up"
         )
     }
 }
@@ -125,21 +134,23 @@ impl Ledger {
         let mut book = self.book();
         let token = book.calls.last_key_value().map_or(1, |(last, _)| last + 1);
         let deadline = timeout.map(|(begun, timeout)| Deadline { begun, timeout });
-        book.calls.insert(token, Entry { kind, deadline, runs: 0, ended: false });
+        book.calls.insert(token, Entry { kind, deadline, runs: 0, ended: false, unmade: false });
         Ticket { ledger: self.clone(), token, open: true }
     }
 
     /// The method of a call is being run.
     ///
     /// # Panics
-    /// It was run before, or there is no such call.
+    /// It was run before and may not be again, the caller was told that it was not made, or there is no such call.
     pub fn run(&self, token: u64) {
         let mut book = self.book();
         let entry = book.calls.get_mut(&token);
         let entry =
             entry.unwrap_or_else(|| panic!("a method is run for {token}, which nobody called"));
         entry.runs += 1;
-        assert_eq!(entry.runs, 1, "the method of call {token} is run twice");
+        let again = entry.kind == Kind::Repeats;
+        assert!(entry.runs == 1 || again, "the method of call {token} is run twice");
+        assert!(!entry.unmade || again, "call {token} is run, though it was not made");
     }
 
     /// What has become of the calls.
@@ -179,8 +190,9 @@ impl Ticket {
     pub fn end(mut self, now: Option<Instant>, result: &Result<u64, Error>) {
         self.open = false;
         let (token, mut book) = (self.token, self.ledger.book());
-        let Book { lossy, exact, .. } = *book;
-        let entry = book.calls.get_mut(&token).expect("a call that has begun");
+        let Book { lossy, exact, calls, tally } = &mut *book;
+        let (lossy, exact) = (*lossy, *exact);
+        let entry = calls.get_mut(&token).expect("a call that has begun");
         assert!(!std::mem::replace(&mut entry.ended, true), "call {token} has ended twice");
         let Entry { kind, deadline, runs, .. } = *entry;
         let wrong = || -> ! {
@@ -191,17 +203,17 @@ impl Ticket {
         if let Some((timeout, took)) = took.filter(|_| exact) {
             assert!(took <= timeout, "call {token} took {took:?} instead of {timeout:?}");
         }
-        let tally = &mut book.tally;
         match result {
             Ok(value) => {
-                if *value != answer(token) || kind == Kind::Fails || runs != 1 {
+                let ran = runs == 1 || kind == Kind::Repeats && runs > 1;
+                if *value != answer(token) || kind == Kind::Fails || !ran {
                     wrong();
                 }
                 tally.answered += 1;
             }
             Err(Error::Remote(error)) => {
                 let expected = match kind {
-                    Kind::Answers => false,
+                    Kind::Answers | Kind::Repeats => false,
                     Kind::Fails => error.message() == failure(token) && runs == 1,
                     Kind::Relays => runs == 1,
                     Kind::Inner => error.kind() == "DeadlockError" && runs == 0,
@@ -217,8 +229,16 @@ impl Ticket {
                 }
                 _ => wrong(),
             },
-            Err(Error::Lost(_) | Error::Refused(_) | Error::NoTarget { .. }) if lossy => {
-                tally.lost += 1;
+            Err(Error::Lost(_)) if lossy => tally.lost += 1,
+            Err(Error::Refused(_) | Error::NoTarget { .. } | Error::Connect(_)) if lossy => {
+                if runs > 0 && kind != Kind::Repeats {
+                    wrong();
+                }
+                entry.unmade = true;
+                match result {
+                    Err(Error::Connect(_)) => tally.unreachable += 1,
+                    _ => tally.lost += 1,
+                }
             }
             Err(_) => wrong(),
         }

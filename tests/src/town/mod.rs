@@ -9,4 +9,4 @@ mod simulation;
 pub use clerk::{Clerk, ClerkProxy};
 pub use house::{House, Plan, Town};
 pub use ledger::{Kind, Ledger, Tally, Ticket};
-pub use simulation::{Run, simulate};
+pub use simulation::{Run, simulate, simulate_lines};

@@ -30,6 +30,19 @@ const LONG: Duration = Duration::from_secs(600);
 /// A call returned what it may not, or nothing; or something is left when all has ended.
 #[must_use]
 pub fn simulate(builder: SimBuilder) -> Run {
+    run(builder, false)
+}
+
+/// As [`simulate`], with callers who keep their proxies, which reconnect, in a town where hosts crash.
+///
+/// # Panics
+/// As [`simulate`].
+#[must_use]
+pub fn simulate_lines(builder: SimBuilder) -> Run {
+    run(builder, true)
+}
+
+fn run(builder: SimBuilder, reconnects: bool) -> Run {
     let mut random = fastrand::Rng::with_seed(builder.seed());
     let mut plan = Plan {
         houses: random.usize(2..5),
@@ -37,9 +50,10 @@ pub fn simulate(builder: SimBuilder) -> Run {
         callers: random.usize(1..4),
         rounds: random.usize(2..8),
         max_calls: [1, 4, 1000][random.usize(..3)],
-        lossy: random.u8(..4) > 0,
+        lossy: random.u8(..4) > 0 || reconnects,
+        reconnects,
     };
-    let crashes = plan.lossy && random.bool();
+    let crashes = plan.lossy && (random.bool() || reconnects);
     if crashes {
         // Whoever waits for a host without power has to have room for another call, or never learns of it.
         plan.max_calls = 1000;

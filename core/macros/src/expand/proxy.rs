@@ -15,16 +15,31 @@ pub(super) fn definition(interface: &Interface, names: &Names) -> TokenStream {
     let methods = interface.methods.iter().map(|each| method(each, interface, names));
     let services = interface.services.iter().map(|each| service(each, interface, names));
     let taken = interface.methods.iter().map(|method| &method.ident);
-    let mut taken = taken.chain(interface.services.iter().map(|service| &service.ident));
-    let with_timeout = (!taken.any(|ident| ident == "with_timeout")).then(|| {
-        quote_spanned! {own()=>
-            /// The same proxy, whose calls fail if they are not answered in time.
-            #[must_use]
-            #vis fn with_timeout(&self, timeout: ::std::time::Duration) -> Self {
-                Self(self.0.with_timeout(timeout))
-            }
-        }
-    });
+    let taken = taken.chain(interface.services.iter().map(|service| &service.ident));
+    let taken: Vec<_> = taken.collect();
+    let free = |name: &str, method| (!taken.iter().any(|ident| *ident == name)).then_some(method);
+    let options = [
+        free(
+            "with_timeout",
+            quote_spanned! {own()=>
+                /// The same proxy, whose calls fail if they are not answered in time.
+                #[must_use]
+                #vis fn with_timeout(&self, timeout: ::std::time::Duration) -> Self {
+                    Self(self.0.with_timeout(timeout))
+                }
+            },
+        ),
+        free(
+            "idempotent",
+            quote_spanned! {own()=>
+                /// The same proxy, whose calls are made again if they are lost, if it reconnects.
+                #[must_use]
+                #vis fn idempotent(&self) -> Self {
+                    Self(self.0.idempotent())
+                }
+            },
+        ),
+    ];
     let conversions = conversions(proxy, &name, k);
 
     // Not all of it is used by everyone; and since it is as visible as anything could need it, it may
@@ -50,7 +65,7 @@ pub(super) fn definition(interface: &Interface, names: &Names) -> TokenStream {
         impl #proxy {
             #(#methods)*
             #(#services)*
-            #with_timeout
+            #(#options)*
         }
 
         #conversions

@@ -50,7 +50,13 @@ impl Inner {
         patience: Patience,
         connecting: Arc<Connecting>,
     ) -> ConnectId {
-        self.control(|control, now| control.container.connect(now, url, patience, connecting))
+        let address = url.address().clone();
+        self.control(|control, now| {
+            let id = control.container.connect(now, url, patience, connecting.clone());
+            // It may have joined a search that is under way.
+            connecting.attempt(control.container.dialling(&address).0);
+            id
+        })
     }
 
     pub(super) fn abandon_connect(self: &Arc<Self>, id: ConnectId) {
@@ -97,6 +103,12 @@ impl Inner {
         match action {
             Action::Dial { id, address } => {
                 let this = self.clone();
+                let searches: Vec<_> = {
+                    let control = lock(&self.control);
+                    let (attempts, searches) = control.container.dialling(&address);
+                    searches.map(|search| (attempts, search.clone())).collect()
+                };
+                searches.iter().for_each(|(attempts, search)| search.attempt(*attempts));
                 let dial = self.host.dial(address);
                 let (canceller, task) = cancellable(async move { this.dialled(id, dial.await) });
                 lock(&self.control).dials.insert(id, canceller);

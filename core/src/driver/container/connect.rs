@@ -5,12 +5,13 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::control::Connecting;
 use super::inner::Inner;
 use crate::agent::{AgentUrl, ConnectId, Patience, Route};
+use crate::driver::link::Link;
 use crate::driver::lock::lock;
 use crate::driver::waits;
 use crate::driver::{Error, Proxy};
@@ -22,11 +23,14 @@ use crate::driver::{Error, Proxy};
 ///
 /// # Cancel safety
 ///
-/// It begins when it is polled first, and does not keep its container alive. Dropping it gives it up; a stream that was opened stays for others.
+/// It begins when it is polled first, and does not keep its container alive. Dropping it gives it up; a stream that
+/// was opened stays for others.
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect<P> {
     container: Arc<Inner>,
     patience: Patience,
+    /// For how long it is tried again when the connection is lost, if it is.
+    reconnects: Option<Duration>,
     state: State,
     proxy: PhantomData<fn() -> P>,
 }
@@ -40,7 +44,8 @@ enum State {
 impl<P> Connect<P> {
     pub(super) const fn new(container: Arc<Inner>, url: Result<AgentUrl, Error>) -> Self {
         let state = State::New(url);
-        Self { container, patience: Patience::Once, state, proxy: PhantomData }
+        let patience = Patience::Once;
+        Self { container, patience, reconnects: None, state, proxy: PhantomData }
     }
 
     /// For how long it is tried: [`Patience::Once`] unless told otherwise.
@@ -53,49 +58,76 @@ impl<P> Connect<P> {
     pub fn within(self, time: Duration) -> Self {
         self.patience(Patience::Until(time))
     }
+
+    /// Lets the proxy outlive its connection: see [`line`](crate::driver::line). When a call finds that lost, the
+    /// agent is looked for again, for as long as `within` and with the waits of
+    /// [`ContainerConfig::backoff`](crate::agent::ContainerConfig::backoff). An agent of the same container is called as ever.
+    pub fn reconnecting(mut self, within: Duration) -> Self {
+        self.reconnects = Some(within);
+        self
+    }
+
+    /// Which attempt to open a connection is under way.
+    pub(super) fn attempts(&self) -> u32 {
+        match &self.state {
+            State::Connecting(_, connecting, _) => connecting.attempts(),
+            State::New(_) | State::Ended => 0,
+        }
+    }
+
+    /// Waits until the agent is found: over a connection, or here.
+    pub(super) fn poll_found(&mut self, cx: &Context<'_>) -> Poll<Result<Found, Error>> {
+        let inner = &self.container;
+        loop {
+            if let State::New(url) = &mut self.state {
+                let url = match std::mem::replace(url, Err(Error::NoContainer)) {
+                    Ok(url) => url,
+                    Err(error) => {
+                        self.state = State::Ended;
+                        return Poll::Ready(Err(error));
+                    }
+                };
+                let connecting = Arc::<Connecting>::default();
+                let id = inner.connect(url.clone(), self.patience, connecting.clone());
+                self.state = State::Connecting(id, connecting, url);
+            }
+            let State::Connecting(_, connecting, url) = &self.state else { return Poll::Pending };
+            let Poll::Ready(result) = connecting.poll(cx) else {
+                waits::note(|| format!("to find {url}"));
+                return Poll::Pending;
+            };
+            self.state = State::Ended;
+            let remote = result?;
+            let Route::Connection(conn) = remote.route else {
+                return Poll::Ready(Ok((None, remote.url)));
+            };
+            let link = lock(&inner.control).link(conn);
+            match link {
+                Some(link) if link.is_open() => return Poll::Ready(Ok((Some(link), remote.url))),
+                // Its task is about to say so. Those who have heard of it already look for a new one.
+                Some(link) => inner.link_closing(&link),
+                None => {}
+            }
+            self.state = State::New(Ok(remote.url));
+        }
+    }
 }
+
+/// An agent, and the connection to it if it is not here.
+type Found = (Option<Arc<Link>>, AgentUrl);
 
 impl<P: From<Proxy>> Future for Connect<P> {
     type Output = Result<P, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<P, Error>> {
-        let this = &mut *self;
-        let inner = &this.container;
-        loop {
-            if let State::New(url) = &mut this.state {
-                let url = match std::mem::replace(url, Err(Error::NoContainer)) {
-                    Ok(url) => url,
-                    Err(error) => {
-                        this.state = State::Ended;
-                        return Poll::Ready(Err(error));
-                    }
-                };
-                let connecting = Arc::<Connecting>::default();
-                let id = inner.connect(url.clone(), this.patience, connecting.clone());
-                this.state = State::Connecting(id, connecting, url);
-            }
-            let State::Connecting(_, connecting, url) = &this.state else { return Poll::Pending };
-            let Poll::Ready(result) = connecting.poll(cx) else {
-                waits::note(|| format!("to find {url}"));
-                return Poll::Pending;
-            };
-            this.state = State::Ended;
-            let remote = result?;
-            let Route::Connection(conn) = remote.route else {
-                let proxy = Proxy::of_local(inner.this.clone(), remote.url);
-                return Poll::Ready(Ok(proxy.into()));
-            };
-            let link = lock(&inner.control).link(conn);
-            match link {
-                Some(link) if link.is_open() => {
-                    return Poll::Ready(Ok(Proxy::of_agent(link, remote.url).into()));
-                }
-                // Its task is about to say so. Those who have heard of it already look for a new one.
-                Some(link) => inner.link_closing(&link),
-                None => {}
-            }
-            this.state = State::New(Ok(remote.url));
-        }
+        let (link, url) = ready!(self.poll_found(cx))?;
+        let inner = &self.container;
+        let proxy = match (link, self.reconnects) {
+            (None, _) => Proxy::of_local(inner.this.clone(), url),
+            (Some(link), None) => Proxy::of_agent(link, url),
+            (Some(link), Some(within)) => Proxy::of_line(inner.line(link, &url, within), Some(url)),
+        };
+        Poll::Ready(Ok(proxy.into()))
     }
 }
 

@@ -80,9 +80,27 @@ pub(super) struct Connecting(Mutex<Wait>);
 struct Wait {
     result: Option<Result<Remote, ConnectError>>,
     waker: Option<Waker>,
+    /// How many attempts to open a connection there have been.
+    attempts: u32,
 }
 
 impl Connecting {
+    /// Attempt number so and so begins.
+    pub(super) fn attempt(&self, attempts: u32) {
+        let waker = {
+            let mut wait = lock(&self.0);
+            wait.attempts = attempts;
+            wait.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn attempts(&self) -> u32 {
+        lock(&self.0).attempts
+    }
+
     pub(super) fn end(&self, result: Result<Remote, ConnectError>) {
         let waker = {
             let mut wait = lock(&self.0);

@@ -8,6 +8,7 @@ mod control;
 mod handle;
 mod inner;
 mod local;
+mod redial;
 mod serve;
 
 pub use agent_ref::AgentRef;

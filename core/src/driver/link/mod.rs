@@ -1,12 +1,14 @@
 //! One connection, shared by the task that moves its bytes and the handles that call over it.
 
+mod attempt;
 mod room;
 mod shared;
 mod slots;
 mod task;
 mod user;
 
-pub(super) use shared::{Attempt, Handler, Link, LinkConfig, Unsent};
+pub(super) use attempt::{Attempt, Unsent, append};
+pub(super) use shared::{Handler, Link, LinkConfig};
 pub(super) use slots::SlotKey;
 pub(super) use task::Task;
 pub(super) use user::LinkUser;

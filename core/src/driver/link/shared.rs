@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::attempt::{Attempt, Unsent, append};
 use super::room::Room;
 use super::slots::{SlotKey, Slots};
 use crate::connection::{
@@ -20,10 +21,9 @@ use crate::driver::home::Home;
 use crate::driver::host::Host;
 use crate::driver::later::{Answer, Later, poll_guarded, poll_once};
 use crate::driver::lock::lock;
-use crate::driver::runtime::Timer;
 use crate::driver::waits;
 use crate::rpc::{Caller, Outcome};
-use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope, Value, codec};
+use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope};
 
 /// A connection. Its lock is held for moments only: neither over a system call nor over user code.
 pub(in crate::driver) struct Link {
@@ -60,7 +60,7 @@ pub(super) struct State {
     pub(super) task: Option<Waker>,
     pub(super) room: Room,
     pub(super) closed: Option<CloseReason>,
-    /// Who waits for the connection to close.
+    /// Who waits for the connection to close. They are also told when it takes no calls any more.
     pub(super) closing: Vec<Waker>,
 }
 
@@ -278,8 +278,10 @@ impl Link {
             let mut sent = state.send(now, &unsent.body, options);
             if let Err(Why::WrongNotation { wanted, .. }) = sent {
                 // The codec has changed since. No user code is in it any more.
-                sent = transcode(&unsent.body, wanted, self.scope()).and_then(|body| {
-                    unsent.body = body;
+                let mut content = Vec::new();
+                let appended = append(&unsent.body, wanted, self.scope(), &mut content);
+                sent = appended.map_err(Why::Codec).and_then(|()| {
+                    unsent.body = Body::from_encoded(wanted, content.into());
                     state.send(now, &unsent.body, options)
                 });
             }
@@ -344,6 +346,14 @@ impl Link {
         });
         if let Some(room) = room {
             room.wake();
+        }
+    }
+
+    /// Gives up a call that nobody has waited for yet.
+    pub(in crate::driver) fn give_up(&self, attempt: Attempt) {
+        match attempt {
+            Attempt::Sent(key) => self.abandon(key),
+            Attempt::Waits(mut unsent) => self.give_up_sending(&mut unsent),
         }
     }
 
@@ -428,12 +438,6 @@ impl Link {
     }
 }
 
-/// The same content in another notation.
-fn transcode(body: &Body, notation: Notation, scope: &Scope) -> Result<Body, Why> {
-    let value: Value = codec::decode(body.notation(), body.bytes(), scope).map_err(Why::Codec)?;
-    Body::encode(notation, scope, &value).map_err(Why::Codec)
-}
-
 impl State {
     #[inline]
     fn send_small(
@@ -461,30 +465,6 @@ impl State {
         let call = self.connection.call_body(now, body, options, key);
         self.slots.insert(call.map_err(|refused| refused.why)?);
         Ok(key)
-    }
-}
-
-/// A call that has been made.
-pub(in crate::driver) enum Attempt {
-    /// It is on its way, and will be answered in this place.
-    Sent(SlotKey),
-    /// It waits until there is room.
-    Waits(Unsent),
-}
-
-/// A call that waits until there is room.
-pub(in crate::driver) struct Unsent {
-    body: Body,
-    options: CallOptions,
-    place: Option<u64>,
-    /// When it has waited for too long.
-    deadline: Option<(Instant, Box<dyn Timer>)>,
-}
-
-impl Unsent {
-    /// How much time the call was given.
-    pub(in crate::driver) const fn timeout(&self) -> Option<Duration> {
-        self.options.timeout
     }
 }
 

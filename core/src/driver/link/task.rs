@@ -271,7 +271,11 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         self.work.wakers.extend((0..ended).map_while(|_| state.room.next()));
         link.notation.store(connection.codec().notation() as u8, Ordering::Relaxed);
         self.reads = connection.wants_read();
-        self.closing = !connection.is_open();
+        let closing = !connection.is_open();
+        if closing && !self.closing {
+            self.work.wakers.append(&mut state.closing);
+        }
+        self.closing = closing;
     }
 
     /// Takes what is to be written. Says whether others should be let run before, who may have more.

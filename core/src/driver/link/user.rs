@@ -20,6 +20,11 @@ impl LinkUser {
         Self { link, received: false }
     }
 
+    /// The link, without a share in it.
+    pub(in crate::driver) fn clone_link(&self) -> Arc<Link> {
+        self.link.clone()
+    }
+
     /// The share of a reference that came over the link. These are counted, and clones of theirs as well.
     pub(in crate::driver) fn received(link: Arc<Link>) -> Self {
         link.received.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! The simulated runtime, and the driver on it whatever happens.
 
 mod hosts;
+mod line;
 mod network;
 mod running;
 mod seeds;

@@ -5,23 +5,15 @@ use std::sync::Mutex;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use aiomas_sim::{Counts, Fault, Sim, seeds};
+use aiomas_sim::{Counts, Fault, Sim, SimBuilder, seeds};
 use aiomas_tests::process::Process;
-use aiomas_tests::town::{self, House, Ledger, Plan, Tally, Town};
+use aiomas_tests::town::{self, House, Ledger, Plan, Run, Tally, Town};
 use aiomas_tokio::Tokio;
 
 /// Of each kind of fault so many happen that it is plain that they do.
 #[test]
 fn ten_thousand_seeds() {
-    let sums = Mutex::new((Counts::default(), Tally::default()));
-    let threads = available_parallelism().map_or(1, Into::into);
-    seeds(0..10_000).threads(threads).check(|builder| {
-        let run = town::simulate(builder);
-        let (faults, tally) = &mut *sums.lock().expect("nobody panics here");
-        faults.merge(&run.faults);
-        tally.merge(&run.tally);
-    });
-    let (faults, tally) = sums.into_inner().expect("nobody panics here");
+    let (faults, tally) = sum(town::simulate);
     println!("calls: {tally}; faults: {faults}");
     if std::env::var_os("AIOMAS_SIM_SEED").is_none() {
         for fault in Fault::ALL {
@@ -29,7 +21,33 @@ fn ten_thousand_seeds() {
         }
         let least = tally.answered.min(tally.failed).min(tally.timed_out).min(tally.lost);
         assert!(least.min(tally.given_up) > 1000, "{tally}");
+        assert_eq!(tally.unreachable, 0, "{tally}");
     }
+}
+
+/// No call over a line is lost silently, none is answered twice, and nobody waits in the end.
+#[test]
+fn ten_thousand_seeds_of_lines() {
+    let (faults, tally) = sum(town::simulate_lines);
+    println!("calls: {tally}; faults: {faults}");
+    if std::env::var_os("AIOMAS_SIM_SEED").is_none() {
+        assert!(faults[Fault::Crash] > 10_000, "{faults}");
+        let least = tally.answered.min(tally.failed).min(tally.timed_out).min(tally.lost);
+        assert!(least.min(tally.unreachable).min(tally.given_up) > 1000, "{tally}");
+    }
+}
+
+/// What has come of ten thousand runs.
+fn sum(simulate: fn(SimBuilder) -> Run) -> (Counts, Tally) {
+    let sums = Mutex::new((Counts::default(), Tally::default()));
+    let threads = available_parallelism().map_or(1, Into::into);
+    seeds(0..10_000).threads(threads).check(|builder| {
+        let run = simulate(builder);
+        let (faults, tally) = &mut *sums.lock().expect("nobody panics here");
+        faults.merge(&run.faults);
+        tally.merge(&run.tally);
+    });
+    sums.into_inner().expect("nobody panics here")
 }
 
 /// A fresh process has other addresses, and other hashes of maps.
@@ -49,7 +67,15 @@ fn a_thousand_seeds_are_the_same_in_a_fresh_process() {
 /// Without faults, and in real time.
 #[test]
 fn a_town_on_tokio() {
-    let plan = Plan { houses: 4, clerks: 3, callers: 3, rounds: 6, max_calls: 1000, lossy: false };
+    let plan = Plan {
+        houses: 4,
+        clerks: 3,
+        callers: 3,
+        rounds: 6,
+        max_calls: 1000,
+        lossy: false,
+        reconnects: false,
+    };
     let town = Town::new(plan.clone(), Ledger::new(false, false));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {

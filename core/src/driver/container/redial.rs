@@ -1,0 +1,58 @@
+//! Finding an agent again whose connection is lost.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::connect::Connect;
+use super::inner::Inner;
+use crate::agent::{AgentUrl, ContainerConfig, Patience, Refusal};
+use crate::driver::host::BoxFuture;
+use crate::driver::line::{self, Attempts, Reconnect, Redial};
+use crate::driver::link::{Link, LinkUser};
+use crate::driver::lock::lock;
+use crate::driver::{Error, Proxy};
+
+/// Looks for an agent, as whoever connects to one does.
+struct Finds {
+    container: Weak<Inner>,
+    url: AgentUrl,
+}
+
+impl Inner {
+    /// A line to an agent that was found.
+    pub(super) fn line(
+        &self,
+        link: Arc<Link>,
+        url: &AgentUrl,
+        within: Duration,
+    ) -> Arc<line::Shared> {
+        let finds = Finds { container: self.this.clone(), url: url.clone() };
+        let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.control).container.config();
+        let reconnect = Reconnect { within, backoff, dial_timeout };
+        let limit = lock(&self.config).limits.max_calls_out;
+        line::Shared::new(self.host.clone(), LinkUser::new(link), finds, &reconnect, limit)
+    }
+}
+
+impl Redial for Finds {
+    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<LinkUser, Error>> {
+        let Self { container, url } = self;
+        let Some(container) = container.upgrade() else {
+            return Box::pin(async { Err(Refusal::ShutDown.into()) });
+        };
+        let connect = Connect::<Proxy>::new(container, Ok(url.clone()));
+        let mut connect = connect.patience(Patience::Until(within));
+        let mut last = 0;
+        Box::pin(poll_fn(move |cx| {
+            let found = connect.poll_found(cx);
+            let attempt = connect.attempts();
+            if attempt > last {
+                last = attempt;
+                attempts(attempt);
+            }
+            // An agent here has no connection that could be lost.
+            found.map(|found| found?.0.map(LinkUser::new).ok_or(Error::NoContainer))
+        }))
+    }
+}

@@ -1,0 +1,403 @@
+//! What the proxies and the calls of a line share with the task that dials.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::pacing::Pacing;
+use super::redial::{Attempts, Reconnect, Redial};
+use super::state::LineState;
+use crate::connection::{CallOptions, Close, Why};
+use crate::driver::Error;
+use crate::driver::cancel::{Canceller, cancellable};
+use crate::driver::host::{BoxFuture, Host, sleep_until};
+use crate::driver::link::{Attempt, Link, LinkUser, append};
+use crate::driver::lock::lock;
+use crate::wire::{Body, CodecError, Notation, Scope};
+
+/// A line. Its lock is held for moments only, and no other one is taken under it but a connection's, to ask whether
+/// that is open.
+pub(in crate::driver) struct Shared {
+    this: Weak<Self>,
+    pub(super) host: Arc<dyn Host>,
+    redial: Arc<dyn Redial>,
+    pub(super) within: Duration,
+    /// How many calls may wait.
+    limit: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The present connection, or the last one.
+    link: LinkUser,
+    phase: Phase,
+    /// Calls that wait for a connection, in the order in which they were made.
+    queue: BTreeMap<u64, Queued>,
+    /// What became of others, until they ask.
+    ended: BTreeMap<u64, Result<Started, Error>>,
+    last: u64,
+    /// Ends the task that dials.
+    search: Option<Canceller>,
+    pacing: Pacing,
+    watching: Vec<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// As the connection is.
+    Linked,
+    Dialling {
+        attempt: u32,
+    },
+    GaveUp,
+    Closed,
+}
+
+struct Queued {
+    body: Body,
+    deadline: Option<Deadline>,
+    waker: Option<Waker>,
+}
+
+/// When a call has taken too long.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    pub(super) at: Instant,
+    /// How long it may take.
+    pub(super) after: Duration,
+}
+
+/// A call that has been made over a connection.
+pub(in crate::driver) type Started = (Arc<Link>, Attempt);
+
+impl Shared {
+    /// A line whose first connection is there.
+    pub(in crate::driver) fn new(
+        host: Arc<dyn Host>,
+        link: LinkUser,
+        redial: impl Redial + 'static,
+        reconnect: &Reconnect,
+        limit: usize,
+    ) -> Arc<Self> {
+        let pacing = Pacing::new(reconnect.backoff, host.seed(), host.now());
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            host,
+            redial: Arc::new(redial),
+            within: reconnect.within,
+            limit,
+            state: Mutex::new(State {
+                link,
+                phase: Phase::Linked,
+                queue: BTreeMap::new(),
+                ended: BTreeMap::new(),
+                last: 0,
+                search: None,
+                pacing,
+                watching: Vec::new(),
+            }),
+        })
+    }
+
+    /// The present connection, or the last one.
+    pub(in crate::driver) fn link(&self) -> Arc<Link> {
+        lock(&self.state).link.clone_link()
+    }
+
+    pub(in crate::driver) fn state(&self) -> LineState {
+        let state = lock(&self.state);
+        match state.phase {
+            Phase::Linked if state.link.is_open() => LineState::Connected,
+            Phase::Linked => LineState::Lost,
+            Phase::Dialling { attempt } => LineState::Dialling { attempt },
+            Phase::GaveUp => LineState::GaveUp,
+            Phase::Closed => LineState::Closed,
+        }
+    }
+
+    /// What it is doing; the task is told when that changes.
+    pub(super) fn poll_state(&self, cx: &Context<'_>) -> LineState {
+        let link = {
+            let mut state = lock(&self.state);
+            if !state.watching.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.watching.push(cx.waker().clone());
+            }
+            state.link.clone_link()
+        };
+        // Whether or not it is closed: the task is told when that changes.
+        let _closed = link.poll_closed(cx);
+        self.state()
+    }
+
+    /// The connection, if calls can be made over it at once.
+    pub(super) fn free_link(&self) -> Option<Arc<Link>> {
+        let state = lock(&self.state);
+        let free = state.phase == Phase::Linked && state.queue.is_empty();
+        free.then(|| state.link.clone_link())
+    }
+
+    /// The place of a new call among the others.
+    pub(super) fn next_order(&self) -> u64 {
+        let mut state = lock(&self.state);
+        state.last += 1;
+        state.last
+    }
+
+    /// Encodes content that is sent now or later.
+    pub(super) fn encode(
+        &self,
+        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Result<Body, Error> {
+        let link = self.link();
+        let (notation, mut content) = (link.notation(), Vec::new());
+        encode(notation, link.scope(), &mut content).map_err(Why::Codec)?;
+        Ok(Body::from_encoded(notation, content.into()))
+    }
+
+    /// Makes a call over a connection.
+    pub(super) fn send(
+        &self,
+        link: &Link,
+        body: &Body,
+        deadline: Option<Deadline>,
+    ) -> Result<Attempt, Error> {
+        let mut options = CallOptions::default();
+        if let Some(Deadline { at, after }) = deadline {
+            let left = at.saturating_duration_since(self.host.now());
+            if left.is_zero() {
+                return Err(Error::TimedOut { after });
+            }
+            options.timeout = Some(left);
+        }
+        let attempt = link.call(options, |notation, scope, out| append(body, notation, scope, out));
+        attempt.map_err(Error::from)
+    }
+
+    /// Lets a call wait for a connection, and begins to dial.
+    pub(super) fn enqueue(
+        &self,
+        order: u64,
+        body: &Body,
+        deadline: Option<Deadline>,
+    ) -> Result<(), Error> {
+        let search = {
+            let mut state = lock(&self.state);
+            if state.phase == Phase::Closed {
+                return Err(Why::Closed.into());
+            }
+            if state.queue.len() >= self.limit {
+                return Err(Why::TooManyCalls { limit: self.limit }.into());
+            }
+            let queued = Queued { body: body.clone(), deadline, waker: None };
+            state.queue.insert(order, queued);
+            state.search.is_none().then(|| self.begin(&mut state))
+        };
+        if let Some((search, watching)) = search {
+            self.host.spawn(search);
+            watching.into_iter().for_each(Waker::wake);
+        }
+        Ok(())
+    }
+
+    fn begin(&self, state: &mut State) -> (BoxFuture<()>, Vec<Waker>) {
+        let search = Search { line: self.this.clone(), over: false };
+        let until = self.host.now().checked_add(self.within);
+        let run = search.run(self.host.clone(), self.redial.clone(), until);
+        let (canceller, task) = cancellable(run);
+        state.search = Some(canceller);
+        state.phase = Phase::Dialling { attempt: 1 };
+        (task, std::mem::take(&mut state.watching))
+    }
+
+    /// What has become of a call that waits, if it waits no more.
+    pub(super) fn poll(&self, order: u64, cx: &Context<'_>) -> Poll<Result<Started, Error>> {
+        let mut state = lock(&self.state);
+        if let Some(queued) = state.queue.get_mut(&order) {
+            queued.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        // It is in one of the two until it has asked.
+        Poll::Ready(state.ended.remove(&order).unwrap_or_else(|| Err(Why::Closed.into())))
+    }
+
+    /// A call waits no more.
+    pub(super) fn forget(&self, order: u64) {
+        let (queued, ended) = {
+            let mut state = lock(&self.state);
+            (state.queue.remove(&order), state.ended.remove(&order))
+        };
+        drop(queued);
+        if let Some(Ok((link, attempt))) = ended {
+            link.give_up(attempt);
+        }
+    }
+
+    /// Puts down what has become of a call that has waited.
+    fn settle(&self, order: u64, result: Result<Started, Error>) {
+        let (waker, given_up) = {
+            let mut state = lock(&self.state);
+            match state.queue.remove(&order) {
+                Some(queued) => {
+                    state.ended.insert(order, result);
+                    (queued.waker, None)
+                }
+                None => (None, result.ok()),
+            }
+        };
+        if let Some((link, attempt)) = given_up {
+            link.give_up(attempt);
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn attempt(&self, attempt: u32) {
+        let watching = {
+            let mut state = lock(&self.state);
+            if state.search.is_none() {
+                return;
+            }
+            state.phase = Phase::Dialling { attempt };
+            std::mem::take(&mut state.watching)
+        };
+        watching.into_iter().for_each(Waker::wake);
+    }
+
+    /// There is a connection again: sends what waits. Says whether it is all sent; otherwise the connection is
+    /// gone already.
+    fn came_back(&self, found: LinkUser) -> bool {
+        let link = found.clone_link();
+        let (old, wanted) = {
+            let mut state = lock(&self.state);
+            state.pacing.ended(self.host.now());
+            let wanted = state.search.is_some();
+            (if wanted { std::mem::replace(&mut state.link, found) } else { found }, wanted)
+        };
+        // If it was closed in the meantime, that closes the connection.
+        drop(old);
+        if !wanted {
+            return true;
+        }
+        loop {
+            let (order, body, deadline) = {
+                let mut state = lock(&self.state);
+                let Some((order, queued)) = state.queue.first_key_value() else {
+                    let search = state.search.take();
+                    if search.is_some() {
+                        state.phase = Phase::Linked;
+                    }
+                    let watching = std::mem::take(&mut state.watching);
+                    drop(state);
+                    drop(search);
+                    watching.into_iter().for_each(Waker::wake);
+                    return true;
+                };
+                (*order, queued.body.clone(), queued.deadline)
+            };
+            match self.send(&link, &body, deadline) {
+                Err(Error::Refused(Why::Closed)) => return false,
+                result => self.settle(order, result.map(|attempt| (link.clone(), attempt))),
+            }
+        }
+    }
+
+    /// Ends the search, if there is one. Those who wait fail.
+    fn fail(&self, phase: Phase, error: &Error) {
+        let (search, wakers) = {
+            let mut state = lock(&self.state);
+            let search = state.search.take();
+            if search.is_none() && phase == Phase::GaveUp {
+                return;
+            }
+            state.phase = phase;
+            state.pacing.ended(self.host.now());
+            let mut wakers = std::mem::take(&mut state.watching);
+            for (order, queued) in std::mem::take(&mut state.queue) {
+                state.ended.insert(order, Err(error.clone()));
+                wakers.extend(queued.waker);
+            }
+            (search, wakers)
+        };
+        drop(search);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Closes it for good.
+    pub(in crate::driver) fn close(&self, how: Close) {
+        self.fail(Phase::Closed, &Why::Closed.into());
+        self.link().close(how);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let watching = std::mem::take(&mut lock(&self.state).watching);
+        watching.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+/// The task that dials. It does not keep the line alive.
+struct Search {
+    line: Weak<Shared>,
+    over: bool,
+}
+
+impl Search {
+    async fn run(mut self, host: Arc<dyn Host>, redial: Arc<dyn Redial>, until: Option<Instant>) {
+        loop {
+            let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
+            let Some(at) = self.next(left) else { return };
+            sleep_until(&*host, at).await;
+            let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
+            let found = redial.search(left, self.attempts()).await;
+            let Some(line) = self.line.upgrade() else { return };
+            // Another search may begin as soon as this one has ended.
+            match found {
+                Ok(link) => self.over = line.came_back(link),
+                Err(error) => {
+                    self.over = true;
+                    line.fail(Phase::GaveUp, &error);
+                }
+            }
+            if self.over {
+                return;
+            }
+        }
+    }
+
+    fn next(&self, left: Duration) -> Option<Instant> {
+        let line = self.line.upgrade()?;
+        let now = line.host.now();
+        let at = lock(&line.state).pacing.next(now, left);
+        Some(at)
+    }
+
+    fn attempts(&self) -> Attempts {
+        let line = self.line.clone();
+        Box::new(move |attempt| {
+            if let Some(line) = line.upgrade() {
+                line.attempt(attempt);
+            }
+        })
+    }
+}
+
+/// The runtime may end before the search does. Nobody must wait for it then.
+impl Drop for Search {
+    fn drop(&mut self) {
+        if !self.over
+            && let Some(line) = self.line.upgrade()
+        {
+            line.fail(Phase::GaveUp, &Why::Closed.into());
+        }
+    }
+}

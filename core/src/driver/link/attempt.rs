@@ -1,0 +1,52 @@
+//! Calls that are being made.
+
+use std::time::{Duration, Instant};
+
+use super::slots::SlotKey;
+use crate::connection::CallOptions;
+use crate::driver::runtime::Timer;
+use crate::wire::{Body, CodecError, Notation, Scope, Value, codec};
+
+/// A call that has been made.
+pub(in crate::driver) enum Attempt {
+    /// It is on its way, and will be answered in this place.
+    Sent(SlotKey),
+    /// It waits until there is room.
+    Waits(Unsent),
+}
+
+/// A call that waits until there is room.
+pub(in crate::driver) struct Unsent {
+    pub(super) body: Body,
+    pub(super) options: CallOptions,
+    pub(super) place: Option<u64>,
+    /// When it has waited for too long.
+    pub(super) deadline: Option<(Instant, Box<dyn Timer>)>,
+}
+
+impl Unsent {
+    /// How much time the call was given.
+    pub(in crate::driver) const fn timeout(&self) -> Option<Duration> {
+        self.options.timeout
+    }
+
+    /// Its content.
+    pub(in crate::driver) const fn body(&self) -> &Body {
+        &self.body
+    }
+}
+
+/// Appends content that was encoded before, maybe in another notation.
+pub(in crate::driver) fn append(
+    body: &Body,
+    notation: Notation,
+    scope: &Scope,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    if notation == body.notation() {
+        out.extend_from_slice(body.bytes());
+        return Ok(());
+    }
+    let value: Value = codec::decode(body.notation(), body.bytes(), scope)?;
+    codec::encode(notation, scope, &value, out)
+}

@@ -1,0 +1,519 @@
+//! Proxies that outlive their connections.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use aiomas_core::agent::{ConnectError, Refusal};
+use aiomas_core::connection::{Close, Limits, Why};
+use aiomas_sim::{Call, Container, Error, LineState, Link, Proxy, Reconnect, Sim, agent, service};
+
+use super::{MS, SECOND};
+
+/// What methods have been run, over all lives of a host.
+type Log = Arc<Mutex<Vec<u64>>>;
+
+#[derive(Debug)]
+struct Bell(Log);
+
+#[agent]
+impl Bell {
+    #[expose]
+    fn ring(&self, number: u64) -> u64 {
+        self.0.lock().expect("nobody panics here").push(number);
+        number
+    }
+
+    #[expose]
+    async fn never(&self) {
+        std::future::pending().await
+    }
+
+    /// Does not answer the first time.
+    #[expose]
+    async fn hang(&self, number: u64) -> u64 {
+        let runs = {
+            let mut log = self.0.lock().expect("nobody panics here");
+            log.push(number);
+            log.iter().filter(|logged| **logged == number).count()
+        };
+        if runs == 1 {
+            std::future::pending::<()>().await;
+        }
+        number
+    }
+}
+
+/// A host `tower` with a bell, now and after each restart.
+fn tower(sim: &Sim) -> Log {
+    let log = Log::default();
+    let logged = log.clone();
+    sim.host("tower").start(move |host| {
+        let log = logged.clone();
+        async move {
+            let container = host.container().bind("tcp://tower:1").await?;
+            container.spawn(Bell(log))?;
+            std::future::pending().await
+        }
+    });
+    log
+}
+
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// A container elsewhere, and the bell as that sees it, over a line.
+async fn ringer(sim: &Sim) -> (Container, BellProxy) {
+    let container = sim.host("town").container().bind("tcp://town:1").await.expect("bound");
+    let bell = container.connect("tcp://tower:1/0").within(SECOND).reconnecting(WITHIN).await;
+    (container, bell.expect("it is there"))
+}
+
+fn line(bell: &BellProxy) -> aiomas_sim::Line {
+    Proxy::from(bell.clone()).line().expect("it reconnects")
+}
+
+fn crash(sim: &Sim, time: Duration) {
+    sim.at(time, |sim| sim.crash("tower").expect("it is there"));
+}
+
+fn restart(sim: &Sim, time: Duration) {
+    sim.at(time, |sim| sim.restart("tower").expect("it is there"));
+}
+
+fn poll<T>(call: &mut Call<T>) -> Poll<Result<T, Error>>
+where
+    Call<T>: Future<Output = Result<T, Error>>,
+{
+    Pin::new(call).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A call in flight is lost, and not made again; the next one dials.
+#[test]
+fn a_proxy_outlives_its_connection() {
+    let sim = Sim::new(1);
+    let log = tower(&sim);
+    sim.block_on(async {
+        let (_container, bell) = ringer(&sim).await;
+        let line = line(&bell);
+        assert_eq!(bell.ring(1).await, Ok(1));
+        assert_eq!(line.state(), LineState::Connected);
+        crash(&sim, SECOND);
+        let result = bell.hang(2).await;
+        assert!(matches!(result, Err(Error::Lost(_))), "{result:?}");
+        assert_eq!(line.state(), LineState::Lost);
+        restart(&sim, 3 * SECOND);
+        let begun = sim.elapsed();
+        assert_eq!(bell.ring(3).await, Ok(3));
+        let took = sim.elapsed() - begun;
+        assert!((3 * SECOND..6 * SECOND).contains(&took), "{took:?}");
+        assert_eq!(line.state(), LineState::Connected);
+        // Also without anything in flight.
+        sim.reset_streams();
+        sim.host("town").sleep(MS).await;
+        assert_eq!(bell.with_timeout(SECOND).ring(4).await, Ok(4));
+    });
+    assert_eq!(*log.lock().expect("nobody panics here"), [1, 2, 3, 4]);
+}
+
+#[test]
+fn the_line_tells_what_it_does() {
+    let sim = Sim::new(1);
+    tower(&sim);
+    sim.block_on(async {
+        let (_container, bell) = ringer(&sim).await;
+        let line = line(&bell);
+        crash(&sim, SECOND);
+        let mut states = vec![line.state()];
+        states.push(line.changed(LineState::Connected).await);
+        assert_eq!(sim.elapsed(), SECOND);
+        let call = bell.ring(1);
+        restart(&sim, SECOND);
+        while states.last() != Some(&LineState::Connected) || states.len() == 1 {
+            let last = *states.last().expect("there is one");
+            let next = if line.state() == last { line.changed(last).await } else { line.state() };
+            states.push(next);
+        }
+        // Attempts after 0, 0.5 and 1.25 seconds.
+        let dialling = |attempt| LineState::Dialling { attempt };
+        let expected = [
+            LineState::Connected,
+            LineState::Lost,
+            dialling(1),
+            dialling(2),
+            dialling(3),
+            LineState::Connected,
+        ];
+        assert_eq!(states, expected);
+        assert_eq!(call.await, Ok(1));
+        drop(bell);
+        assert_eq!(line.state(), LineState::Closed);
+    });
+}
+
+/// They end once, but run more than once.
+#[test]
+fn idempotent_calls_are_made_again() {
+    let sim = Sim::new(1);
+    let log = tower(&sim);
+    sim.block_on(async {
+        let (_container, bell) = ringer(&sim).await;
+        crash(&sim, SECOND);
+        restart(&sim, 3 * SECOND);
+        assert_eq!(bell.idempotent().hang(1).await, Ok(1));
+        assert!(sim.elapsed() > 3 * SECOND);
+        // Until their time is over, which begins when they are made.
+        crash(&sim, SECOND);
+        let begun = sim.elapsed();
+        let call = bell.idempotent().with_timeout(3 * SECOND).hang(2);
+        assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND }));
+        assert_eq!(sim.elapsed() - begun, 3 * SECOND);
+        // A timeout is no reason to do so.
+        restart(&sim, Duration::ZERO);
+        let call = bell.idempotent().with_timeout(3 * SECOND).hang(3);
+        assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND }));
+    });
+    assert_eq!(*log.lock().expect("nobody panics here"), [1, 1, 2, 3]);
+}
+
+/// Without a timeout, it is the line's time that counts.
+#[test]
+fn idempotent_calls_are_lost_in_the_end() {
+    let sim = Sim::new(1);
+    tower(&sim);
+    sim.block_on(async {
+        let (_container, bell) = ringer(&sim).await;
+        // It is back at once each time, but never for long.
+        for second in 1..20 {
+            crash(&sim, second * SECOND);
+            restart(&sim, second * SECOND + MS);
+        }
+        let result = bell.idempotent().never().await;
+        assert!(matches!(result, Err(Error::Lost(_) | Error::Connect(_))), "{result:?}");
+        assert!((WITHIN..WITHIN * 2).contains(&sim.elapsed()), "{:?}", sim.elapsed());
+    });
+}
+
+/// All wait for the same attempts, and are sent in order, though nobody awaits them.
+#[test]
+fn calls_that_wait_are_sent_in_order() {
+    for seed in 0..20 {
+        let sim = Sim::builder(seed).link(Link::new().latency(10 * MS)).build();
+        let log = tower(&sim);
+        sim.block_on(async {
+            let (_container, bell) = ringer(&sim).await;
+            let town = sim.host("town");
+            crash(&sim, Duration::ZERO);
+            town.sleep(SECOND).await;
+            let mut calls: Vec<_> = (0..100).map(|number| bell.ring(number)).collect();
+            // Some are dropped.
+            drop(calls.remove(50));
+            restart(&sim, 2 * SECOND);
+            town.sleep(5 * SECOND).await;
+            assert_eq!(log.lock().expect("nobody panics here").len(), 99);
+            assert_eq!(line(&bell).state(), LineState::Connected);
+            for (call, number) in calls.into_iter().zip((0..50).chain(51..)) {
+                assert_eq!(call.await, Ok(number));
+            }
+        });
+        let expected: Vec<_> = (0..50).chain(51..100).collect();
+        assert_eq!(*log.lock().expect("nobody panics here"), expected);
+    }
+}
+
+#[test]
+fn it_gives_up_and_begins_anew() {
+    let sim = Sim::new(1);
+    tower(&sim);
+    sim.block_on(async {
+        let (_container, bell) = ringer(&sim).await;
+        let line = line(&bell);
+        crash(&sim, Duration::ZERO);
+        assert_eq!(line.changed(LineState::Connected).await, LineState::Lost);
+        let (one, other) = (bell.ring(1), bell.ring(2));
+        let failed = one.await;
+        let is_unreachable = |result: &Result<u64, Error>| {
+            matches!(result, Err(Error::Connect(ConnectError::Unreachable { attempts, .. })) if *attempts > 3)
+        };
+        assert!(is_unreachable(&failed), "{failed:?}");
+        assert_eq!((sim.elapsed(), line.state()), (WITHIN, LineState::GaveUp));
+        assert_eq!(other.await, failed);
+        assert_eq!(sim.elapsed(), WITHIN, "it has ended, too");
+        restart(&sim, 2 * SECOND);
+        assert_eq!(bell.ring(3).await, Ok(3));
+        assert_eq!(line.state(), LineState::Connected);
+    });
+}
+
+#[test]
+fn a_timeout_includes_the_wait_for_a_connection() {
+    let sim = Sim::new(1);
+    let log = tower(&sim);
+    sim.block_on(async {
+        let (_container, bell) = ringer(&sim).await;
+        crash(&sim, Duration::ZERO);
+        sim.host("town").sleep(MS).await;
+        let after = 2 * SECOND;
+        let begun = sim.elapsed();
+        assert_eq!(bell.with_timeout(after).ring(1).await, Err(Error::TimedOut { after }));
+        assert_eq!(sim.elapsed() - begun, after);
+        // Some of it is over when it is sent.
+        restart(&sim, SECOND);
+        let begun = sim.elapsed();
+        let after = 5 * SECOND;
+        assert_eq!(bell.with_timeout(after).hang(2).await, Err(Error::TimedOut { after }));
+        assert_eq!(sim.elapsed() - begun, after);
+        // One that nobody polls is not sent when its time is over.
+        crash(&sim, Duration::ZERO);
+        sim.host("town").sleep(MS).await;
+        let late = bell.with_timeout(SECOND).ring(3);
+        restart(&sim, 2 * SECOND);
+        assert_eq!(bell.ring(4).await, Ok(4));
+        assert_eq!(late.await, Err(Error::TimedOut { after: SECOND }));
+    });
+    assert_eq!(*log.lock().expect("nobody panics here"), [2, 4]);
+}
+
+#[test]
+fn only_so_many_calls_wait() {
+    let sim = Sim::new(1);
+    tower(&sim);
+    sim.block_on(async {
+        let mut limits = Limits::default();
+        limits.max_calls_out = 2;
+        let container = sim.host("town").container().limits(limits).bind("tcp://town:1").await;
+        let container = container.expect("bound");
+        let bell = container.connect::<BellProxy>("tcp://tower:1/0").reconnecting(WITHIN).await;
+        let bell = bell.expect("it is there");
+        // Those that wait for room when the connection breaks have not been sent.
+        let mut calls: Vec<_> = (0..4).map(|number| bell.hang(number)).collect();
+        for call in &mut calls {
+            assert!(poll(call).is_pending());
+        }
+        crash(&sim, MS);
+        sim.host("town").sleep(2 * MS).await;
+        for call in &mut calls[..2] {
+            assert!(matches!(poll(call), Poll::Ready(Err(Error::Lost(_)))));
+        }
+        assert!(calls[2..].iter_mut().all(|call| poll(call).is_pending()));
+        let refused = bell.ring(5).await;
+        assert_eq!(refused, Err(Error::Refused(Why::TooManyCalls { limit: 2 })));
+        calls.pop();
+        let call = bell.ring(6);
+        restart(&sim, SECOND);
+        assert_eq!(call.await, Ok(6));
+    });
+}
+
+#[test]
+fn a_shutdown_ends_those_who_wait() {
+    let sim = Sim::new(1);
+    tower(&sim);
+    sim.block_on(async {
+        let (container, bell) = ringer(&sim).await;
+        crash(&sim, Duration::ZERO);
+        sim.host("town").sleep(MS).await;
+        let call = bell.ring(1);
+        sim.host("town").sleep(MS).await;
+        container.shutdown().await.expect("it ends");
+        let shut_down = Err(Error::Connect(ConnectError::Refused(Refusal::ShutDown)));
+        assert_eq!(call.await, shut_down);
+        assert_eq!(bell.ring(2).await, shut_down);
+        assert_eq!(line(&bell).state(), LineState::GaveUp);
+    });
+    sim.run_until_idle();
+    assert_eq!((sim.tasks(), sim.streams()), (0, 0), "{}", sim.waiting());
+}
+
+/// Nobody dials for nobody.
+#[test]
+fn nothing_is_left_of_a_line_that_nobody_has() {
+    let sim = Sim::new(1);
+    tower(&sim);
+    sim.block_on(async {
+        let (container, bell) = ringer(&sim).await;
+        crash(&sim, Duration::ZERO);
+        sim.host("town").sleep(MS).await;
+        let (call, before) = (bell.ring(1), sim.tasks());
+        drop(bell);
+        sim.host("town").sleep(MS).await;
+        assert!(sim.tasks() >= before, "the call is one that has it");
+        drop(call);
+        sim.host("town").sleep(MS).await;
+        assert_eq!(sim.tasks(), before - 1);
+        container.shutdown().await.expect("it ends");
+    });
+    sim.run_until_idle();
+    assert_eq!((sim.tasks(), sim.streams()), (0, 0), "{}", sim.waiting());
+}
+
+/// Whose host stops, which nobody can be told there.
+#[test]
+fn nobody_waits_for_a_runtime_that_has_ended() {
+    let sim = Sim::new(1);
+    tower(&sim);
+    sim.block_on(async {
+        let town = sim.host("town");
+        town.start(|_| std::future::pending());
+        let (_container, bell) = ringer(&sim).await;
+        crash(&sim, Duration::ZERO);
+        town.sleep(MS).await;
+        let call = bell.ring(1);
+        sim.at(SECOND, |sim| sim.crash("town").expect("it is there"));
+        let result = call.await;
+        assert!(matches!(result, Err(Error::Refused(_) | Error::Connect(_))), "{result:?}");
+        assert_eq!(sim.elapsed(), SECOND + MS);
+    });
+}
+
+/// A container that is back without the agent is not asked again.
+#[test]
+fn an_agent_that_is_gone_is_not_looked_for() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let container = sim.host("town").container().bind("tcp://town:1").await.expect("bound");
+        let other = sim.host("other").container().bind("tcp://other:1").await.expect("bound");
+        let agent = other.spawn(Bell(Log::default())).expect("room");
+        let bell = container.connect::<BellProxy>(agent.url()).reconnecting(WITHIN).await;
+        let bell = bell.expect("it is there");
+        agent.stop();
+        sim.reset_streams();
+        sim.host("town").sleep(MS).await;
+        let begun = sim.elapsed();
+        let result = bell.ring(1).await;
+        assert!(
+            matches!(result, Err(Error::Connect(ConnectError::NoSuchAgent { .. }))),
+            "{result:?}"
+        );
+        assert_eq!(sim.elapsed(), begun);
+    });
+}
+
+#[derive(Debug)]
+struct Desk(Log);
+
+#[service]
+impl Desk {
+    #[expose]
+    fn note(&self, number: u64) -> u64 {
+        self.0.lock().expect("nobody panics here").push(number);
+        number
+    }
+
+    /// Calls back.
+    #[expose]
+    async fn ask(&self, caller: Proxy) -> Result<u64, Error> {
+        caller.call("note").arg(7).send().await
+    }
+
+    #[expose]
+    async fn never(&self) {
+        std::future::pending().await
+    }
+}
+
+fn desk(sim: &Sim) -> Log {
+    let log = Log::default();
+    let logged = log.clone();
+    sim.host("tower").start(move |host| {
+        let desk = Desk(logged.clone());
+        async move {
+            let _server = host.rpc().service(desk).listen("tcp://tower:1").await?;
+            std::future::pending().await
+        }
+    });
+    sim.run_until_idle();
+    log
+}
+
+#[test]
+fn an_rpc_client_outlives_its_connection() {
+    let sim = Sim::new(1);
+    let log = desk(&sim);
+    let own = Log::default();
+    sim.block_on(async {
+        let town = sim.host("town");
+        let builder = town.rpc().service(Desk(own.clone())).reconnect(Reconnect::within(WITHIN));
+        let client = builder.connect("tcp://tower:1").await.expect("it listens");
+        let desk: DeskProxy = client.remote_as();
+        let line = client.remote().line().expect("it reconnects");
+        assert_eq!(desk.note(1).await, Ok(1));
+        crash(&sim, SECOND);
+        let lost = desk.never().await;
+        assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
+        assert_eq!(line.state(), LineState::Lost);
+        // Its services are there again, too.
+        restart(&sim, 2 * SECOND);
+        assert_eq!(desk.ask(Proxy::from(aiomas_core::rpc::ServiceRef::new(""))).await, Ok(7));
+        assert_eq!(*own.lock().expect("nobody panics here"), [7]);
+        // It gives up.
+        crash(&sim, Duration::ZERO);
+        town.sleep(MS).await;
+        let begun = sim.elapsed();
+        let failed = desk.note(2).await;
+        assert!(matches!(failed, Err(Error::Dial { .. })), "{failed:?}");
+        assert_eq!((sim.elapsed() - begun, line.state()), (WITHIN, LineState::GaveUp));
+        restart(&sim, SECOND);
+        assert_eq!(desk.note(3).await, Ok(3));
+        // It is closed for good.
+        crash(&sim, Duration::ZERO);
+        town.sleep(MS).await;
+        let waits = desk.note(4);
+        town.sleep(MS).await;
+        client.close(Close::Now);
+        let closed = Err(Error::Refused(Why::Closed));
+        assert_eq!((waits.await, desk.note(5).await), (closed.clone(), closed));
+        assert_eq!(line.state(), LineState::Closed);
+        restart(&sim, Duration::ZERO);
+    });
+    sim.run_until_idle();
+    assert_eq!(*log.lock().expect("nobody panics here"), [1, 3]);
+    assert_eq!(sim.streams(), 0, "{}", sim.waiting());
+}
+
+/// The last handle of a client closes the connection, once what was called is answered.
+#[test]
+fn an_rpc_client_that_is_dropped_is_closed() {
+    let sim = Sim::builder(1).link(Link::new().latency(10 * MS)).build();
+    desk(&sim);
+    sim.block_on(async {
+        let builder = sim.host("town").rpc().reconnect(Reconnect::default());
+        let client = builder.connect("tcp://tower:1").await.expect("it listens");
+        let call = client.remote().call("note").arg(1).send::<u64>();
+        drop(client);
+        assert_eq!(call.await, Ok(1));
+        sim.host("town").sleep(SECOND).await;
+        assert_eq!(sim.streams(), 0, "{}", sim.waiting());
+    });
+}
+
+/// Connections that are dropped at once are dialled for less and less often.
+#[test]
+fn a_peer_that_drops_connections_is_not_pestered() {
+    let sim = Sim::new(1);
+    let accepted = Arc::new(Mutex::new(0_u32));
+    let counted = accepted.clone();
+    sim.host("tower").start(move |host| {
+        let counted = counted.clone();
+        async move {
+            let server = host.rpc().on_connect(move |client| {
+                *counted.lock().expect("nobody panics here") += 1;
+                client.close(Close::Now);
+            });
+            let _server = server.listen("tcp://tower:1").await?;
+            std::future::pending().await
+        }
+    });
+    sim.run_until_idle();
+    sim.block_on(async {
+        let builder = sim.host("town").rpc().reconnect(Reconnect::within(60 * SECOND));
+        let client = builder.connect("tcp://tower:1").await.expect("it listens");
+        let call = client.remote().idempotent().call("note").arg(1).send::<u64>();
+        let result = call.await;
+        assert!(matches!(result, Err(Error::Lost(_))), "{result:?}");
+        assert!((60 * SECOND..120 * SECOND).contains(&sim.elapsed()), "{:?}", sim.elapsed());
+    });
+    let accepted = *accepted.lock().expect("nobody panics here");
+    assert!((8..20).contains(&accepted), "{accepted} times");
+}
