@@ -38,7 +38,7 @@ struct State {
     /// What became of others, until they ask.
     ended: BTreeMap<u64, Result<Started, Error>>,
     last: u64,
-    /// Ends the task that dials.
+    /// Ends the task that dials, and then sends what has waited.
     search: Option<Canceller>,
     pacing: Pacing,
     watching: Vec<Waker>,
@@ -134,7 +134,8 @@ impl Shared {
     /// The connection, if calls can be made over it at once.
     pub(super) fn free_link(&self) -> Option<Arc<Link>> {
         let state = lock(&self.state);
-        let free = state.phase == Phase::Linked && state.queue.is_empty();
+        // While there is a search, it still sends what has waited.
+        let free = state.phase == Phase::Linked && state.search.is_none();
         free.then(|| state.link.clone_link())
     }
 
@@ -270,29 +271,31 @@ impl Shared {
     /// gone already.
     fn came_back(&self, found: LinkUser) -> bool {
         let link = found.clone_link();
-        let (old, wanted) = {
+        let watching = {
             let mut state = lock(&self.state);
+            if state.search.is_none() {
+                // It was closed in the meantime, and so is the connection.
+                drop(state);
+                drop(found);
+                return true;
+            }
             state.pacing.ended(self.host.now());
-            let wanted = state.search.is_some();
-            (if wanted { std::mem::replace(&mut state.link, found) } else { found }, wanted)
+            // From here on it has a connection, as whoever is answered expects.
+            state.phase = Phase::Linked;
+            let old = std::mem::replace(&mut state.link, found);
+            let watching = std::mem::take(&mut state.watching);
+            drop(state);
+            drop(old);
+            watching
         };
-        // If it was closed in the meantime, that closes the connection.
-        drop(old);
-        if !wanted {
-            return true;
-        }
+        watching.into_iter().for_each(Waker::wake);
         loop {
             let (order, body, deadline) = {
                 let mut state = lock(&self.state);
                 let Some((order, queued)) = state.queue.first_key_value() else {
                     let search = state.search.take();
-                    if search.is_some() {
-                        state.phase = Phase::Linked;
-                    }
-                    let watching = std::mem::take(&mut state.watching);
                     drop(state);
                     drop(search);
-                    watching.into_iter().for_each(Waker::wake);
                     return true;
                 };
                 (*order, queued.body.clone(), queued.deadline)
@@ -376,6 +379,7 @@ impl Search {
 
     fn next(&self, left: Duration) -> Option<Instant> {
         let line = self.line.upgrade()?;
+        line.attempt(1);
         let now = line.host.now();
         let at = lock(&line.state).pacing.next(now, left);
         Some(at)
