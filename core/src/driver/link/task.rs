@@ -40,8 +40,8 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 pub(in crate::driver) struct Task<T: Transport, M: Timer> {
     link: Arc<Link>,
     stream: Stream<T, M>,
-    /// Given back when the stream is closed, which is dropped before.
-    _place: Option<Place>,
+    /// Given back when the stream is closed, which is dropped before, and what the peer has called has ended.
+    _place: Option<Arc<Place>>,
 }
 
 /// What only the task knows.
@@ -104,6 +104,11 @@ impl<T: Transport, M: Timer> Task<T, M> {
         timer: M,
         place: Option<Place>,
     ) -> Self {
+        let place = place.map(Arc::new);
+        if let Some(place) = &place {
+            // There is one task for a link.
+            let _set = link.place.set(Arc::downgrade(place));
+        }
         let stream = Stream {
             transport,
             input: BytesMut::new(),
