@@ -1,6 +1,7 @@
 //! Harness of the tests, shared with the fuzz targets: peers in Rust and Python, in processes of their own,
 //! clients that put them to the test, recorded conversations, and simulated ones.
 
+pub mod attack;
 pub mod client;
 pub mod connection_ops;
 pub mod fuzz;
