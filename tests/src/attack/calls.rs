@@ -6,7 +6,7 @@ use aiomas_core::driver::Runtime;
 use aiomas_core::wire::Notation;
 use serde_json::{Value, json};
 
-use super::raw::Raw;
+use super::raw::{Raw, within};
 use super::{Ended, Target, parse, request};
 use crate::message::{self, FAILURE, RESULT};
 
@@ -52,11 +52,12 @@ pub(super) async fn references_taken_and_dropped<R: Runtime>(target: Target<R>) 
     let mut raw = target.dial().await;
     let references = vec![reference("some/service"); 50];
     let requests = request(1, "take", [references]).repeat(10);
-    let mut came = 0;
     for _ in 0..40 {
-        came += raw.exchange(&requests).await.expect("it goes on");
+        raw.write(&requests).await.expect("it is read");
+        for _ in 0..10 {
+            assert_eq!(parse(&raw.read().await.expect("an answer")).0, RESULT);
+        }
     }
-    assert!(came > 0);
     None
 }
 
@@ -98,23 +99,23 @@ pub(super) async fn callbacks_that_call_back<R: Runtime>(target: Target<R>) -> E
     None
 }
 
-/// One call makes the victim make a thousand, of which only some are under way at a time.
+/// One call makes the victim make hundreds, of which only some are under way at a time.
 pub(super) async fn callbacks_that_fan_out<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let requests: Vec<u8> =
-        (0..10).flat_map(|id| request(id, "fan_out", (reference("x"), 1000))).collect();
+        (0..2).flat_map(|id| request(id, "fan_out", (reference("x"), 200))).collect();
     raw.write(&requests).await.expect("it is read");
     let mut ids = Vec::new();
     for _ in 0..target.limits.max_calls_out {
         ids.push(called(&mut raw).await);
     }
-    let none = super::raw::within(&target.runtime, Duration::from_millis(300), raw.read()).await;
+    let none = within(&target.runtime, Duration::from_millis(300), raw.read()).await;
     assert_eq!(none, None, "those beyond the limit wait");
     // Answers make room for more, until the attacker goes.
     for id in ids {
         raw.write(&answer(RESULT, &id, &json!(1))).await.expect("it is read");
     }
-    for _ in 0..5 {
+    for _ in 0..2 {
         called(&mut raw).await;
     }
     None

@@ -10,9 +10,11 @@ mod contents;
 mod floods;
 mod raw;
 mod simulation;
+mod soak;
 mod streams;
 mod victim;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -24,7 +26,8 @@ use serde::Serialize;
 use crate::message::{self, REQUEST};
 
 pub use raw::Raw;
-pub use simulation::{Run, simulate};
+pub use simulation::{BUFFER, Run, simulate};
+pub use soak::{Soak, Tally};
 pub use victim::{Clerk, ClerkProxy, Neighbour, Root, Target, Victim, limits};
 
 /// Calls the macro `$with` with its arguments and, for each attack, its row in the table of attacks, its module
@@ -133,6 +136,12 @@ fn parse(answer: &[u8]) -> (u64, serde_json::Value, serde_json::Value) {
     serde_json::from_slice(answer).unwrap_or_else(|error| {
         panic!("{error}: {}", String::from_utf8_lossy(answer));
     })
+}
+
+impl<R: Runtime> fmt::Debug for Attack<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Attack").field(&self.row).field(&self.name).finish()
+    }
 }
 
 /// Something that a victim has to have done by then.

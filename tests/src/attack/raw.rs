@@ -1,7 +1,8 @@
 //! A stream on which anything can be written.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, IoSlice};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -79,43 +80,6 @@ impl<R: Runtime> Raw<R> {
         self.write(behind).await
     }
 
-    /// Writes all of it, and throws away what comes meanwhile, so that neither side waits for the other.
-    /// Returns how many bytes came.
-    ///
-    /// # Errors
-    /// The victim has closed the stream.
-    pub async fn exchange(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let (mut left, mut came) = (bytes, 0);
-        let Self { runtime, stream, input } = self;
-        soon(
-            runtime,
-            poll_fn(|cx| {
-                loop {
-                    input.clear();
-                    input.reserve(16 * 1024);
-                    match stream.poll_recv(cx, input) {
-                        Poll::Ready(Ok(0)) => {
-                            return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
-                        }
-                        Poll::Ready(Ok(count)) => came += count,
-                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                        Poll::Pending => break,
-                    }
-                }
-                while !left.is_empty() {
-                    match stream.poll_send(cx, &[IoSlice::new(left)]) {
-                        Poll::Ready(Ok(sent)) => left = &left[sent..],
-                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
-                stream.poll_flush(cx)
-            }),
-        )
-        .await?;
-        Ok(came)
-    }
-
     /// Ends our side.
     ///
     /// # Errors
@@ -163,6 +127,12 @@ impl<R: Runtime> Raw<R> {
         self.input.reserve(16 * 1024);
         let read = poll_fn(|cx| self.stream.poll_recv(cx, &mut self.input));
         soon(&self.runtime, read).await.unwrap_or_default()
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Raw<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Raw").field(&self.stream.peer()).finish()
     }
 }
 

@@ -11,8 +11,8 @@ use super::{Attack, Neighbour, Victim};
 const LATENCY: Duration = Duration::from_millis(1);
 /// How long a call takes, then: there and back. Nothing else takes time in a simulation.
 const USUAL: Duration = Duration::from_millis(2);
-/// How many bytes are on their way in one direction.
-const BUFFER: usize = 16 * 1024;
+/// How many bytes may be on their way in one direction.
+pub const BUFFER: usize = 16 * 1024;
 /// How often a neighbour calls.
 const EVERY: Duration = Duration::from_millis(10);
 /// By when everything of an attacker is gone.
@@ -24,6 +24,8 @@ const LONG: Duration = Duration::from_secs(30);
 pub struct Run {
     /// How many calls the neighbour has made meanwhile.
     pub calls: u64,
+    /// How many streams the attacker has opened each time.
+    pub dials: usize,
     /// How long the attack took, in the simulation's time.
     pub took: Duration,
     /// The bytes that were allocated after the first time, and after the second.
@@ -52,7 +54,7 @@ pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) 
         let before = (allocated(), counts());
         let mut after = [0; 2];
         let start = sim.elapsed();
-        let mut calls = 0;
+        let (mut calls, mut dials) = (0, 0);
         for after in &mut after {
             let target = victim.target().on(sim.host("attacker"));
             let ended = AtomicBool::new(false);
@@ -78,6 +80,7 @@ pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) 
                 host.sleep(EVERY).await;
                 waited += EVERY;
             }
+            dials = target.take_dials();
             let closed = target.take_closed();
             let texts: Vec<_> = closed.iter().map(ToString::to_string).collect();
             if let Some(knob) = expected {
@@ -86,7 +89,8 @@ pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) 
             drop((target, closed, texts));
             *after = allocated();
         }
-        let run = Run { calls, took: sim.elapsed() - start, allocated: after, before: before.0 };
+        let took = sim.elapsed() - start;
+        let run = Run { calls, dials, took, allocated: after, before: before.0 };
         neighbour.leave().await;
         victim.shutdown().await;
         run

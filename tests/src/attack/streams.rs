@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aiomas_core::driver::Runtime;
 
-use super::raw::{Raw, within};
+use super::raw::{pause, within};
 use super::{Ended, LONG, Target, parse, request};
 
 const HALF: Duration = Duration::from_millis(500);
@@ -81,7 +81,7 @@ pub(super) async fn a_flood_of_connections<R: Runtime>(target: Target<R>) -> End
         let mut answered = 0;
         for _ in 0..2 * most {
             // What the system itself refuses is no matter.
-            if let Ok(mut raw) = Raw::dial(&target.runtime, &target.rpc).await {
+            if let Ok(mut raw) = target.try_dial(&target.rpc).await {
                 if raw.write(&request(1, "ping", [1])).await.is_ok() {
                     answered += usize::from(raw.read().await.is_some());
                 }
@@ -91,7 +91,7 @@ pub(super) async fn a_flood_of_connections<R: Runtime>(target: Target<R>) -> End
         assert!(answered <= most, "{answered} were let in");
         drop(open);
         // Until they are gone, nobody else from here is let in.
-        super::raw::pause(&target.runtime, HALF).await;
+        pause(&target.runtime, HALF).await;
     }
     None
 }

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{Close, CloseReason, FailureText, Limits, Progress};
 use aiomas_core::driver::{self, Channel, Container, Proxy, RpcClient, RpcServer, Runtime};
-use aiomas_core::wire::{RemoteError, Value};
+use aiomas_core::wire::{Codec, RemoteError, Value};
 use aiomas_core::{Error, agent, service};
 
 use super::raw::Raw;
@@ -44,6 +45,7 @@ const LONGEST: usize = 1 << 20;
 const STAY: Duration = Duration::from_secs(5);
 
 /// What all victims offer.
+#[derive(Debug)]
 pub struct Root {
     sleep: Sleep,
 }
@@ -134,8 +136,16 @@ impl serde::Serialize for Secret {
 }
 
 /// An agent.
+#[derive(Debug)]
 pub struct Clerk {
     sleep: Sleep,
+}
+
+impl Clerk {
+    /// One that waits by this runtime's time.
+    pub fn on<R: Runtime>(runtime: &R) -> Self {
+        Self { sleep: Sleep::on(runtime) }
+    }
 }
 
 #[agent]
@@ -177,14 +187,16 @@ pub struct Target<R> {
     pub limits: Limits,
     /// Why the RPC server's connections have been closed.
     closed: Arc<Mutex<Vec<CloseReason>>>,
+    /// How many streams attackers have opened.
+    dials: Arc<AtomicUsize>,
 }
 
 impl<R: Runtime> Target<R> {
     /// The same, as somebody else sees it.
     #[must_use]
     pub fn on<S: Runtime>(&self, runtime: S) -> Target<S> {
-        let Self { rpc, agents, channel, limits, closed, .. } = self.clone();
-        Target { runtime, rpc, agents, channel, limits, closed }
+        let Self { rpc, agents, channel, limits, closed, dials, .. } = self.clone();
+        Target { runtime, rpc, agents, channel, limits, closed, dials }
     }
 
     /// A stream to the RPC server.
@@ -200,7 +212,22 @@ impl<R: Runtime> Target<R> {
     /// # Panics
     /// It does not listen.
     pub async fn dial_at(&self, address: &Address) -> Raw<R> {
-        Raw::dial(&self.runtime, address).await.expect("the victim listens")
+        self.try_dial(address).await.expect("the victim listens")
+    }
+
+    /// As [`dial_at`](Self::dial_at), where there may be no room for another one.
+    ///
+    /// # Errors
+    /// As the runtime says.
+    pub async fn try_dial(&self, address: &Address) -> io::Result<Raw<R>> {
+        self.dials.fetch_add(1, Ordering::Relaxed);
+        Raw::dial(&self.runtime, address).await
+    }
+
+    /// How many streams attackers have opened since this was asked last.
+    #[must_use]
+    pub fn take_dials(&self) -> usize {
+        self.dials.swap(0, Ordering::Relaxed)
     }
 
     /// Why the RPC server's connections have been closed since this was asked last.
@@ -219,10 +246,10 @@ impl<R: Runtime> Victim<R> {
     /// # Errors
     /// They cannot listen.
     pub async fn start(runtime: &R, host: &str) -> Result<Self, Error> {
-        let (address, sleep) = (format!("tcp://{host}:0"), Sleep::on(runtime));
+        let address = format!("tcp://{host}:0");
         let closed = Arc::<Mutex<Vec<_>>>::default();
         let server = driver::rpc::builder(runtime.clone()).limits(limits());
-        let server = server.service(Root { sleep: sleep.clone() }).on_disconnect({
+        let server = server.service(Root { sleep: Sleep::on(runtime) }).on_disconnect({
             let closed = closed.clone();
             move |_, reason| {
                 let mut closed = lock(&closed);
@@ -235,7 +262,7 @@ impl<R: Runtime> Victim<R> {
         let container = driver::container::builder(runtime.clone()).limits(limits());
         let container = container.bind(address.as_str()).await?;
         for _ in 0..2 {
-            container.spawn(Clerk { sleep: sleep.clone() })?;
+            container.spawn(Clerk::on(runtime))?;
         }
         let listener = driver::channel::builder(runtime.clone()).limits(limits());
         let mut listener = listener.listen(address.as_str()).await?;
@@ -247,6 +274,7 @@ impl<R: Runtime> Victim<R> {
             channel,
             limits: limits(),
             closed,
+            dials: Arc::default(),
         };
         let stopped = Arc::new(AtomicBool::new(false));
         runtime.spawn({
@@ -292,6 +320,12 @@ impl<R: Runtime> Victim<R> {
     }
 }
 
+impl<R: Runtime> fmt::Debug for Victim<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Victim").field(&self.target.rpc).finish()
+    }
+}
+
 /// Answers numbers, and keeps everything else.
 async fn answer(channel: Channel) {
     let mut kept = Vec::new();
@@ -305,6 +339,7 @@ async fn answer(channel: Channel) {
 }
 
 /// Someone who calls all servers of a victim in turn, and measures how long that takes.
+#[derive(Debug)]
 pub struct Neighbour<R> {
     runtime: R,
     client: RpcClient,
@@ -319,12 +354,21 @@ impl<R: Runtime> Neighbour<R> {
     /// # Errors
     /// It is not there.
     pub async fn connect(target: &Target<R>) -> Result<Self, Error> {
+        Self::connect_in(target, Codec::Json).await
+    }
+
+    /// As [`connect`](Self::connect), in a codec.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_in(target: &Target<R>, codec: Codec) -> Result<Self, Error> {
         let Target { runtime, rpc, agents, channel, .. } = target;
-        let client = driver::rpc::builder(runtime.clone()).connect(rpc).await?;
-        let container = driver::container::builder(runtime.clone());
-        let container = container.bind(format!("local://neighbour-{}", number())).await?;
+        let client = driver::rpc::builder(runtime.clone()).codec(codec).connect(rpc).await?;
+        let container = driver::container::builder(runtime.clone()).codec(codec);
+        let container = container.bind(local().as_str()).await?;
         let clerk = container.connect(format!("{agents}/1").as_str()).await?;
-        let channel = driver::channel::builder(runtime.clone()).connect(channel).await?;
+        let channel = driver::channel::builder(runtime.clone()).codec(codec).connect(channel);
+        let channel = channel.await?;
         Ok(Self { runtime: runtime.clone(), client, container, clerk, channel })
     }
 
@@ -354,9 +398,10 @@ impl<R: Runtime> Neighbour<R> {
     }
 }
 
-fn number() -> usize {
+/// An address in this process that nobody else has.
+pub(super) fn local() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
-    COUNT.fetch_add(1, Ordering::Relaxed)
+    format!("local://guest-{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
