@@ -1,6 +1,8 @@
 //! Harness of the tests, shared with the fuzz targets: peers in Rust and Python, in processes of their own,
 //! clients that put them to the test, recorded conversations, and simulated ones.
 
+#[cfg(feature = "runtimes")]
+pub mod attack;
 pub mod certificates;
 #[cfg(feature = "runtimes")]
 pub mod client;

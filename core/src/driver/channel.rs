@@ -155,6 +155,8 @@ impl Handler for Inbox {
         request: connection::Request,
     ) -> Option<(ReplyToken, Answer)> {
         let connection::Request { token, content, .. } = request;
+        // The program may keep it for as long as it likes: not with all that was read together with it.
+        let content = content.detach();
         let request = Request { link: link.clone(), token: Some(token), content };
         let mut request = Some(request);
         self.change(|queue| {

@@ -1,5 +1,6 @@
 //! All integration tests, in one program: linking is what takes time.
 
+mod attacks;
 mod binding;
 mod connection;
 mod contract;

@@ -21,6 +21,7 @@ use crate::driver::home::Home;
 use crate::driver::host::Host;
 use crate::driver::later::{Answer, Later, poll_guarded, poll_once};
 use crate::driver::lock::lock;
+use crate::driver::place::Place;
 use crate::driver::waits;
 use crate::rpc::{Caller, Outcome};
 use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope};
@@ -49,6 +50,8 @@ pub(in crate::driver) struct Link {
     pub(super) closes_unused: bool,
     /// How long that may take.
     pub(super) drain: Duration,
+    /// The connection's place on its listener, as long as anything holds that.
+    pub(super) place: OnceLock<Weak<Place>>,
 }
 
 pub(super) struct State {
@@ -148,6 +151,7 @@ impl Link {
                 coalesces,
                 closes_unused,
                 drain,
+                place: OnceLock::new(),
             }
         })
     }
@@ -389,7 +393,11 @@ impl Link {
             return Some((token, answer));
         }
         let link = self.clone();
+        // It goes on when the connection is closed, and counts: or peers who call, go and come again would have any
+        // number of methods running.
+        let place = self.place.get().and_then(Weak::upgrade);
         self.host.spawn(Box::pin(async move {
+            let _place = place;
             let answer = poll_fn(|cx| {
                 let answer = poll_guarded(&mut later, cx);
                 if answer.is_pending() {

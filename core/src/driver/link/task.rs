@@ -23,6 +23,8 @@ const BUDGET: u32 = 16;
 const MIN_READ: usize = 4 * 1024;
 /// So much is read at a time at most.
 const MAX_READ: usize = 256 * 1024;
+/// Answers are handed to the connection when there are so many bytes of them, which then knows when it is too much.
+const MAX_ANSWERS: usize = 64 * 1024;
 /// How many pieces of output one system call takes.
 const MAX_SLICES: usize = 32;
 /// How long the end of a stream may take that is closed.
@@ -40,8 +42,8 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 pub(in crate::driver) struct Task<T: Transport, M: Timer> {
     link: Arc<Link>,
     stream: Stream<T, M>,
-    /// Given back when the stream is closed, which is dropped before.
-    _place: Option<Place>,
+    /// Given back when the stream is closed, which is dropped before, and what the peer has called has ended.
+    _place: Option<Arc<Place>>,
 }
 
 /// What only the task knows.
@@ -104,6 +106,11 @@ impl<T: Transport, M: Timer> Task<T, M> {
         timer: M,
         place: Option<Place>,
     ) -> Self {
+        let place = place.map(Arc::new);
+        if let Some(place) = &place {
+            // There is one task for a link.
+            let _set = link.place.set(Arc::downgrade(place));
+        }
         let stream = Stream {
             transport,
             input: BytesMut::new(),
@@ -296,16 +303,26 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     fn serve(&mut self, link: &Arc<Link>) {
         let handler = link.handler.clone();
         if !self.work.requests.is_empty() {
+            let mut bytes = 0;
             for request in self.work.requests.drain(..) {
-                self.answers.extend(handler.handle(link, request));
+                let Some(answer) = handler.handle(link, request) else { continue };
+                bytes += answer
+                    .1
+                    .as_ref()
+                    .map_or_else(|error| error.text().len(), |body| body.bytes().len());
+                self.answers.push(answer);
+                if bytes > MAX_ANSWERS {
+                    bytes = 0;
+                    let mut state = lock(&link.state);
+                    answer_all(&mut state, &mut self.answers);
+                    if state.connection.is_closed() {
+                        // Nobody waits for the others.
+                        break;
+                    }
+                }
             }
             let mut state = lock(&link.state);
-            let now = state.now;
-            for (token, answer) in self.answers.drain(..) {
-                // What cannot be sent is answered with a failure; if the connection is gone, so is
-                // the one who waits.
-                let _sent = state.connection.answer(now, token, &answer);
-            }
+            answer_all(&mut state, &mut self.answers);
             if !self.transmit.has_remaining() {
                 let _any = state.connection.refill(&mut self.transmit);
             }
@@ -348,6 +365,16 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         }
         self.due = None;
         if self.wait_until(cx, Some(until)) { Turn::Wait } else { Turn::Again }
+    }
+}
+
+/// Hands over the answers that are there.
+fn answer_all(state: &mut State, answers: &mut Vec<(ReplyToken, Answer)>) {
+    let now = state.now;
+    for (token, answer) in answers.drain(..) {
+        // What cannot be sent is answered with a failure; if the connection is gone, so is the one who
+        // waits.
+        let _sent = state.connection.answer(now, token, &answer);
     }
 }
 

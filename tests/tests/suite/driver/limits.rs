@@ -285,6 +285,43 @@ fn whoever_waits_is_not_idle() {
     });
 }
 
+/// Methods run to their end although their caller is gone. Until then it has no place for others: or whoever
+/// calls, goes and comes again had any number of them running.
+#[test]
+fn methods_of_callers_that_are_gone_count() {
+    struct Slow(Host);
+
+    #[service]
+    impl Slow {
+        #[expose]
+        async fn work(&self) {
+            self.0.sleep(Duration::from_secs(100)).await;
+        }
+    }
+
+    let sim = Sim::new(1);
+    let (server, client) = (sim.host("server"), sim.host("client"));
+    sim.block_on(async {
+        let builder = server.rpc().service(Slow(server.clone()));
+        let builder = builder.config(|config| config.limits.max_connections_per_peer = 2);
+        let server = builder.listen("tcp://server:0").await.expect("a free port");
+        let start = client.now();
+        for _ in 0..10 {
+            let mut raw = Raw::dial(&client, server.address()).await;
+            // Whoever is refused may hear so before it is written.
+            let _written = raw.write(&message::frame(b"[0, 0, [\"work\", [], {}]]")).await;
+            client.sleep(Duration::from_secs(1)).await;
+        }
+        assert!(server.clients().is_empty());
+        let stats = server.admission();
+        assert_eq!((stats.open, stats.admitted, stats.refused), (2, 2, 8));
+        while server.admission().open > 0 {
+            client.sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!((client.now() - start).as_secs(), 101);
+    });
+}
+
 /// Strangers hear neither tracebacks nor what a method panics with, and what they say is one harmless line.
 #[test]
 fn failures_under_each_profile() {

@@ -1,0 +1,164 @@
+//! Attacks on what calls leave behind.
+
+use std::time::Duration;
+
+use aiomas_core::driver::Runtime;
+use aiomas_core::wire::Notation;
+use serde_json::{Value, json};
+
+use super::raw::{Raw, within};
+use super::{Ended, Target, parse, request};
+use crate::message::{self, FAILURE, RESULT};
+
+/// A reference to a service of the attacker.
+fn reference(path: &str) -> Value {
+    json!({"__type__": [0, path]})
+}
+
+/// An answer to a call of the victim.
+fn answer(kind: u64, id: &Value, content: &Value) -> Vec<u8> {
+    message::message(Notation::Json, kind, id, content)
+}
+
+/// The next call of the victim: its id. Answers to our own are passed over, up to `most` of them.
+async fn called<R: Runtime>(raw: &mut Raw<R>) -> Value {
+    loop {
+        let (kind, id, _) = parse(&raw.read().await.expect("the victim goes on"));
+        if kind == 0 {
+            return id;
+        }
+    }
+}
+
+/// Calls whose caller is gone before they are answered, those in vain among them: nothing stays.
+pub(super) async fn requests_that_are_lost_at_once<R: Runtime>(target: Target<R>) -> Ended {
+    for round in 0..20 {
+        let mut raw = target.dial().await;
+        let mut requests = request(1, "stay", ["x".repeat(1000)]);
+        requests.extend(request(2, "keep", [[reference("a"), reference("b")]]));
+        requests.extend(request(3, "keep", [[reference("a"), json!(5)]]));
+        requests.extend(request(4, "bounce", (reference("x"), "many")));
+        requests.extend(request(5, "fan_out", (reference("x"), 100)));
+        raw.write(&requests).await.expect("it is read");
+        if round % 2 == 0 {
+            called(&mut raw).await;
+        }
+    }
+    None
+}
+
+/// References come by the thousand, and are dropped.
+pub(super) async fn references_taken_and_dropped<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    let references = vec![reference("some/service"); 50];
+    let requests = request(1, "take", [references]).repeat(10);
+    for _ in 0..40 {
+        raw.write(&requests).await.expect("it is read");
+        for _ in 0..10 {
+            assert_eq!(parse(&raw.read().await.expect("an answer")).0, RESULT);
+        }
+    }
+    None
+}
+
+/// References that are kept, as many as may be; they all go with their connection.
+pub(super) async fn references_kept<R: Runtime>(target: Target<R>) -> Ended {
+    for _ in 0..4 {
+        let mut raw = target.dial().await;
+        for _ in 0..4 {
+            let some = vec![reference("some/service"); target.limits.max_proxies / 4];
+            raw.write(&request(1, "keep", [some])).await.expect("it is read");
+        }
+        for _ in 0..10 {
+            raw.write(&request(2, "keep", [[reference("x")]])).await.expect("it is read");
+            let refused = raw.read().await.expect("an answer");
+            assert_eq!(parse(&refused).0, FAILURE);
+            assert!(String::from_utf8_lossy(&refused).contains("Limits::max_proxies"));
+        }
+    }
+    None
+}
+
+/// Whenever the victim calls back, it is called again for that, until it says that it is enough.
+pub(super) async fn callbacks_that_call_back<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    let bounce = |id: usize| request(id, "bounce", (reference("x"), 2));
+    raw.write(&bounce(0)).await.expect("it is read");
+    let (mut depth, mut refused) = (1, 0);
+    while refused < 100 {
+        let message = raw.read().await.expect("the victim goes on");
+        if parse(&message).0 == FAILURE {
+            assert!(String::from_utf8_lossy(&message).contains("Limits::max_calls_in"));
+            refused += 1;
+        } else {
+            depth += 1;
+        }
+        raw.write(&bounce(depth)).await.expect("it is read");
+    }
+    assert_eq!(depth, target.limits.max_calls_in + 1, "each level is a request that is handled");
+    None
+}
+
+/// One call makes the victim make hundreds, of which only some are under way at a time.
+pub(super) async fn callbacks_that_fan_out<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    let requests: Vec<u8> =
+        (0..2).flat_map(|id| request(id, "fan_out", (reference("x"), 200))).collect();
+    raw.write(&requests).await.expect("it is read");
+    let mut ids = Vec::new();
+    for _ in 0..target.limits.max_calls_out {
+        ids.push(called(&mut raw).await);
+    }
+    let none = within(&target.runtime, Duration::from_millis(300), raw.read()).await;
+    assert_eq!(none, None, "those beyond the limit wait");
+    // Answers make room for more, until the attacker goes.
+    for id in ids {
+        raw.write(&answer(RESULT, &id, &json!(1))).await.expect("it is read");
+    }
+    for _ in 0..2 {
+        called(&mut raw).await;
+    }
+    None
+}
+
+/// Failures in both directions are cut, and shown without what would drive a terminal.
+pub(super) async fn failures_that_are_long_and_ugly<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    let ugly = "\x1b[2J\u{202e}\r\n".repeat(target.limits.max_frame / 100);
+    raw.write(&request(1, "bounce", (reference("x"), 5))).await.expect("it is read");
+    for _ in 0..5 {
+        let id = called(&mut raw).await;
+        raw.write(&answer(FAILURE, &id, &json!(ugly))).await.expect("it is read");
+    }
+    let (kind, _, shown) = parse(&raw.read().await.expect("an answer"));
+    let shown = shown.as_str().expect("a text").to_owned();
+    assert_eq!(kind, RESULT);
+    assert!(!shown.contains(['\x1b', '\u{202e}', '\r', '\n']), "{shown:?}");
+    assert!(shown.len() <= 8 * 1024, "{} bytes are shown", shown.len());
+    raw.write(&request(2, "fail", [100_000])).await.expect("it is read");
+    let failure = raw.read().await.expect("an answer");
+    assert_eq!(parse(&failure).0, FAILURE);
+    assert!(failure.len() <= 8 * target.limits.max_failure, "{} bytes are sent", failure.len());
+    None
+}
+
+/// Methods that panic, and whose results cannot be sent.
+pub(super) async fn methods_that_fail<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    for round in 0..20 {
+        for (method, args, kind) in [
+            ("panic", json!([]), "Panic"),
+            ("unencodable", json!([]), "SerializationError"),
+            ("text", json!([target.limits.max_frame + 1]), "Limits::max_frame"),
+        ] {
+            raw.write(&request(round, method, args)).await.expect("it is read");
+            let failure = raw.read().await.expect("an answer");
+            assert_eq!(parse(&failure).0, FAILURE);
+            let text = String::from_utf8_lossy(&failure);
+            assert!(text.contains(kind), "{text}");
+        }
+    }
+    raw.write(&request(1, "ping", [1])).await.expect("it is read");
+    assert_eq!(parse(&raw.read().await.expect("an answer")).2, 1);
+    None
+}

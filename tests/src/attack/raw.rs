@@ -1,0 +1,164 @@
+//! A stream on which anything can be written.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use aiomas_core::agent::Address;
+use aiomas_core::driver::{Runtime, Timer, Transport};
+use bytes::{Buf, Bytes, BytesMut};
+
+/// What nothing here takes, on a machine that is busy with others.
+const LONG: Duration = Duration::from_secs(60);
+
+/// The longest payload that is waited for.
+const MAX_PAYLOAD: usize = 1 << 24;
+
+/// A stream to a victim that is not driven: nothing happens on it but what the attack does.
+pub struct Raw<R: Runtime> {
+    runtime: R,
+    stream: R::Stream,
+    input: BytesMut,
+}
+
+impl<R: Runtime> Raw<R> {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// As the runtime says.
+    pub async fn dial(runtime: &R, to: &Address) -> io::Result<Self> {
+        let stream = soon(runtime, Runtime::dial(runtime, to.clone())).await?;
+        Ok(Self { runtime: runtime.clone(), stream, input: BytesMut::new() })
+    }
+
+    /// Writes all of it, and waits for as long as that takes.
+    ///
+    /// # Errors
+    /// The victim has closed the stream.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut left = bytes;
+        while !left.is_empty() {
+            let sent = poll_fn(|cx| self.stream.poll_send(cx, &[IoSlice::new(left)]));
+            left = &left[soon(&self.runtime, sent).await?..];
+        }
+        soon(&self.runtime, poll_fn(|cx| self.stream.poll_flush(cx))).await
+    }
+
+    /// Writes a call of `path` with a text of so many bytes, in small pieces.
+    ///
+    /// # Errors
+    /// The victim has closed the stream.
+    pub async fn write_text(&mut self, id: usize, path: &str, length: usize) -> io::Result<()> {
+        let before = format!("[0, {id}, [\"{path}\", [\"");
+        self.write_filled(before.as_bytes(), b'x', length, b"\"], {}]]").await
+    }
+
+    /// Writes a message that has so many of one byte in it, in small pieces.
+    ///
+    /// # Errors
+    /// The victim has closed the stream.
+    pub async fn write_filled(
+        &mut self,
+        before: &[u8],
+        fill: u8,
+        length: usize,
+        behind: &[u8],
+    ) -> io::Result<()> {
+        let payload = u32::try_from(before.len() + length + behind.len()).expect("no 4 GiB");
+        self.write(&payload.to_be_bytes()).await?;
+        self.write(before).await?;
+        let pieces = [fill; 128];
+        let mut left = length;
+        while left > 0 {
+            let piece = left.min(pieces.len());
+            self.write(&pieces[..piece]).await?;
+            left -= piece;
+        }
+        self.write(behind).await
+    }
+
+    /// Ends our side.
+    ///
+    /// # Errors
+    /// The victim has closed the stream.
+    pub async fn end(&mut self) -> io::Result<()> {
+        soon(&self.runtime, poll_fn(|cx| self.stream.poll_shutdown(cx))).await
+    }
+
+    /// The payload of the next frame; `None` if the stream has ended or is broken.
+    pub async fn read(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(header) = self.input.first_chunk() {
+                let length = u32::from_be_bytes(*header) as usize;
+                assert!(length <= MAX_PAYLOAD, "the victim announces {length} bytes");
+                if self.input.len() >= 4 + length {
+                    self.input.advance(4);
+                    return Some(self.input.split_to(length).freeze());
+                }
+            }
+            if self.more().await == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Reads to the end of the stream, whichever that is. Returns how many bytes came.
+    pub async fn drain(&mut self) -> usize {
+        let mut count = 0;
+        loop {
+            self.input.clear();
+            match self.more().await {
+                0 => return count,
+                more => count += more,
+            }
+        }
+    }
+
+    /// Waits.
+    pub async fn pause(&mut self, time: Duration) {
+        let runtime = self.runtime.clone();
+        pause(&runtime, time).await;
+    }
+
+    async fn more(&mut self) -> usize {
+        self.input.reserve(16 * 1024);
+        let read = poll_fn(|cx| self.stream.poll_recv(cx, &mut self.input));
+        soon(&self.runtime, read).await.unwrap_or_default()
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Raw<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Raw").field(&self.stream.peer()).finish()
+    }
+}
+
+/// Waits.
+pub(super) async fn pause<R: Runtime>(runtime: &R, time: Duration) {
+    let mut timer = runtime.timer();
+    timer.set(runtime.now() + time);
+    poll_fn(|cx| timer.poll(cx)).await;
+}
+
+/// What comes of `future`, unless it takes longer than `time`.
+pub(super) async fn within<R: Runtime, T>(
+    runtime: &R,
+    time: Duration,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let mut timer = runtime.timer();
+    timer.set(runtime.now() + time);
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => timer.poll(cx).map(|()| None),
+    })
+    .await
+}
+
+pub(super) async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T {
+    within(runtime, LONG, future).await.expect("it takes for ever")
+}

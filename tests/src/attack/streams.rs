@@ -1,0 +1,155 @@
+//! Attacks on the stream below: silence, drops, ends.
+
+use std::time::Duration;
+
+use aiomas_core::driver::Runtime;
+
+use super::raw::{pause, within};
+use super::{Ended, LONG, Target, parse, request};
+
+const HALF: Duration = Duration::from_millis(500);
+
+/// Nothing is allocated for what is only announced.
+pub(super) async fn a_header_of_four_gibibytes<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    raw.write(&[0xff; 4]).await.expect("it is read");
+    assert_eq!(raw.drain().await, 0);
+    Some("max_frame")
+}
+
+/// The longest header that is allowed, and nothing more. The stream stays open for as long as it may.
+pub(super) async fn a_header_and_then_silence<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    let length = target.limits.max_frame as u32;
+    raw.write(&length.to_be_bytes()).await.expect("it is read");
+    assert_eq!(raw.drain().await, 0);
+    Some("progress")
+}
+
+/// Writes a byte now and then, until the victim has had enough.
+async fn drip<R: Runtime>(target: &Target<R>, bytes: &[u8]) {
+    let mut raw = target.dial().await;
+    raw.write(&request(1, "ping", [1])).await.expect("it is read");
+    raw.read().await.expect("an answer");
+    let mut bytes = bytes.iter().chain(std::iter::repeat(&b' '));
+    let start = target.runtime.now();
+    while let Some(byte) = bytes.next()
+        && raw.write(&[*byte]).await.is_ok()
+    {
+        raw.pause(HALF).await;
+        assert!(target.runtime.now() - start < LONG, "nobody minds");
+    }
+}
+
+/// The header alone takes too long.
+pub(super) async fn a_header_that_drips<R: Runtime>(target: Target<R>) -> Ended {
+    drip(&target, &[0, 0, 0, 200]).await;
+    Some("progress")
+}
+
+/// A frame whose body never ends.
+pub(super) async fn a_body_that_drips<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    raw.write(&[0, 1, 0, 0, b'[', b'0', b',']).await.expect("it is read");
+    while raw.write(b" ").await.is_ok() {
+        raw.pause(HALF).await;
+    }
+    Some("progress")
+}
+
+/// Somebody who never says a word.
+pub(super) async fn silence<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    assert_eq!(raw.drain().await, 0);
+    Some("first_frame")
+}
+
+/// The longest frame there may be, byte by byte but quickly: it must not be looked at anew with each of them.
+pub(super) async fn a_large_frame_in_small_pieces<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    raw.write_text(1, "take", target.limits.max_frame - 64).await.expect("it is read");
+    let (kind, id, result) = parse(&raw.read().await.expect("an answer"));
+    assert_eq!((kind, id, result), (1, 1.into(), "taken".into()));
+    None
+}
+
+/// More connections than one peer may have. Those that are let in are answered, the others are closed.
+pub(super) async fn a_flood_of_connections<R: Runtime>(target: Target<R>) -> Ended {
+    let most = target.limits.max_connections_per_peer;
+    for _ in 0..3 {
+        let mut open = Vec::new();
+        let mut answered = 0;
+        for _ in 0..2 * most {
+            // What the system itself refuses is no matter.
+            if let Ok(mut raw) = target.try_dial(&target.rpc).await {
+                if raw.write(&request(1, "ping", [1])).await.is_ok() {
+                    answered += usize::from(raw.read().await.is_some());
+                }
+                open.push(raw);
+            }
+        }
+        assert!(answered <= most, "{answered} were let in");
+        drop(open);
+        // Until they are gone, nobody else from here is let in.
+        pause(&target.runtime, HALF).await;
+    }
+    None
+}
+
+/// Peers that have ended their side, and stay.
+pub(super) async fn half_open_connections<R: Runtime>(target: Target<R>) -> Ended {
+    let mut open = Vec::new();
+    for _ in 0..target.limits.max_connections_per_peer / 2 {
+        let mut raw = target.dial().await;
+        raw.end().await.expect("it is open");
+        open.push(raw);
+    }
+    for raw in &mut open {
+        let ended = within(&target.runtime, LONG, raw.drain()).await;
+        assert_eq!(ended, Some(0), "the victim ends its side as well");
+    }
+    None
+}
+
+/// Peers that are gone in the middle of a frame, with answers that they have not read.
+pub(super) async fn resets_within_a_frame<R: Runtime>(target: Target<R>) -> Ended {
+    for length in 0..24 {
+        let mut raw = target.dial().await;
+        let mut bytes = request(1, "text", [10_000]);
+        let second = request(2, "ping", [2]);
+        bytes.extend(&second[..length]);
+        raw.write(&bytes).await.expect("it is read");
+        if length % 2 == 0 {
+            raw.pause(Duration::from_millis(20)).await;
+        }
+    }
+    None
+}
+
+/// The stream ends where no frame does.
+pub(super) async fn an_end_within_a_header<R: Runtime>(target: Target<R>) -> Ended {
+    for length in 1..4 {
+        let mut raw = target.dial().await;
+        raw.write(&[0; 3][..length]).await.expect("it is read");
+        raw.end().await.expect("it is open");
+        assert_eq!(raw.drain().await, 0);
+    }
+    None
+}
+
+/// Answers that come when the peer has ended its side are written, and those that nobody reads are given up.
+pub(super) async fn an_end_with_answers_to_come<R: Runtime>(target: Target<R>) -> Ended {
+    let mut raw = target.dial().await;
+    let requests: Vec<u8> = (0..10).flat_map(|id| request(id, "text", [5_000])).collect();
+    raw.write(&requests).await.expect("it is read");
+    raw.end().await.expect("it is open");
+    for _ in 0..10 {
+        assert_eq!(parse(&raw.read().await.expect("an answer")).0, 1);
+    }
+    assert_eq!(raw.read().await, None);
+    let mut raw = target.dial().await;
+    raw.write(&request(1, "stay", ["x"])).await.expect("it is read");
+    raw.write(&requests).await.expect("it is read");
+    raw.end().await.expect("it is open");
+    None
+}

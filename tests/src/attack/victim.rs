@@ -1,0 +1,410 @@
+//! Who is attacked, and those beside whom it happens.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, io};
+
+use aiomas_core::agent::Address;
+use aiomas_core::connection::{Close, CloseReason, FailureText, Limits, Progress};
+use aiomas_core::driver::{self, Channel, Container, Proxy, RpcClient, RpcServer, Runtime};
+use aiomas_core::wire::{Codec, RemoteError, Value};
+use aiomas_core::{Error, agent, service};
+
+use super::raw::Raw;
+use crate::runtimes::Sleep;
+
+/// Limits that are reached soon.
+#[must_use]
+pub fn limits() -> Limits {
+    let mut limits = Limits::exposed();
+    limits.max_frame = 128 * 1024;
+    limits.budget.depth = 32;
+    limits.budget.nodes = 4096;
+    limits.budget.path = 256;
+    limits.max_calls_in = 64;
+    limits.max_calls_out = 64;
+    limits.max_input_bytes = 256 * 1024;
+    limits.output_high = 64 * 1024;
+    limits.output_cap = 256 * 1024;
+    limits.max_mailbox = 8;
+    limits.max_proxies = 64;
+    limits.max_connections_per_peer = 48;
+    limits.first_frame = Some(Duration::from_secs(2));
+    limits.idle = Some(Duration::from_secs(5));
+    limits.progress = Some(Progress::new(Duration::from_secs(1), 4096));
+    limits.max_failure = 1024;
+    limits.failure_text = FailureText::Message;
+    limits
+}
+
+/// How long the longest text is that [`Root::text`] answers with.
+const LONGEST: usize = 1 << 20;
+
+/// How long slow methods take.
+const STAY: Duration = Duration::from_secs(5);
+
+/// What all victims offer.
+#[derive(Debug)]
+pub struct Root {
+    sleep: Sleep,
+}
+
+#[service(name = "Root")]
+impl Root {
+    /// Answers at once.
+    #[expose]
+    fn ping(&self, number: u64) -> u64 {
+        number
+    }
+
+    /// Takes anything.
+    #[expose]
+    fn take(&self, value: Value) -> &'static str {
+        drop(value);
+        "taken"
+    }
+
+    /// Answers at length.
+    #[expose]
+    fn text(&self, length: usize) -> String {
+        "x".repeat(length.min(LONGEST))
+    }
+
+    /// Takes its time.
+    #[expose]
+    async fn stay(&self, text: String) -> usize {
+        self.sleep.wait(STAY).await;
+        text.len()
+    }
+
+    /// Keeps references for some time.
+    #[expose]
+    async fn keep(&self, services: Vec<Proxy>) -> usize {
+        self.sleep.wait(STAY).await;
+        services.len()
+    }
+
+    /// Calls back as often as it is told, and says what came of the last call.
+    #[expose]
+    async fn bounce(&self, service: Proxy, times: u32) -> String {
+        let mut answer = String::new();
+        for _ in 0..times.min(1000) {
+            answer = match service.call("bounce").send::<u64>().await {
+                Ok(number) => number.to_string(),
+                Err(error) => error.to_string(),
+            };
+        }
+        answer
+    }
+
+    /// Calls back many times at once, and waits for one of them.
+    #[expose]
+    async fn fan_out(&self, service: Proxy, times: u32) -> bool {
+        let calls: Vec<_> =
+            (0..times.min(1000)).map(|_| service.call("fan").send::<u64>()).collect();
+        let mut last = false;
+        for call in calls {
+            last = call.await.is_ok();
+        }
+        last
+    }
+
+    #[expose]
+    fn panic(&self) {
+        panic!("on purpose");
+    }
+
+    #[expose]
+    fn fail(&self, length: usize) -> Result<(), RemoteError> {
+        Err(RemoteError::value_error("\x1b[2J\u{202e}".repeat(length.min(LONGEST) / 8)))
+    }
+
+    #[expose]
+    fn unencodable(&self) -> Secret {
+        Secret
+    }
+}
+
+/// What cannot be sent.
+struct Secret;
+
+impl serde::Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("nobody may know"))
+    }
+}
+
+/// An agent.
+#[derive(Debug)]
+pub struct Clerk {
+    sleep: Sleep,
+}
+
+impl Clerk {
+    /// One that waits by this runtime's time.
+    pub fn on<R: Runtime>(runtime: &R) -> Self {
+        Self { sleep: Sleep::on(runtime) }
+    }
+}
+
+#[agent]
+impl Clerk {
+    /// Answers at once.
+    #[expose]
+    fn ping(&self, number: u64) -> u64 {
+        number
+    }
+
+    /// Lets nobody else in for some time.
+    #[expose]
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "that is what keeps the others out")]
+    async fn occupy(&mut self) {
+        self.sleep.wait(STAY).await;
+    }
+}
+
+/// Servers on all three layers.
+pub struct Victim<R: Runtime> {
+    server: RpcServer,
+    container: Container,
+    target: Target<R>,
+    /// Whoever is the next on a channel is the last.
+    stopped: Arc<AtomicBool>,
+}
+
+/// Where victims are to be found.
+#[derive(Clone, Debug)]
+pub struct Target<R> {
+    /// What the attacker runs on.
+    pub runtime: R,
+    /// An RPC server with a [`Root`].
+    pub rpc: Address,
+    /// A container with two [`Clerk`]s.
+    pub agents: Address,
+    /// A channel on which numbers are answered, and everything else is kept until it closes.
+    pub channel: Address,
+    /// What holds there.
+    pub limits: Limits,
+    /// Why the RPC server's connections have been closed.
+    closed: Arc<Mutex<Vec<CloseReason>>>,
+    /// How many streams attackers have opened.
+    dials: Arc<AtomicUsize>,
+}
+
+impl<R: Runtime> Target<R> {
+    /// The same, as somebody else sees it.
+    #[must_use]
+    pub fn on<S: Runtime>(&self, runtime: S) -> Target<S> {
+        let Self { rpc, agents, channel, limits, closed, dials, .. } = self.clone();
+        Target { runtime, rpc, agents, channel, limits, closed, dials }
+    }
+
+    /// A stream to the RPC server.
+    ///
+    /// # Panics
+    /// It does not listen.
+    pub async fn dial(&self) -> Raw<R> {
+        self.dial_at(&self.rpc).await
+    }
+
+    /// A stream to any of the servers.
+    ///
+    /// # Panics
+    /// It does not listen.
+    pub async fn dial_at(&self, address: &Address) -> Raw<R> {
+        self.try_dial(address).await.expect("the victim listens")
+    }
+
+    /// As [`dial_at`](Self::dial_at), where there may be no room for another one.
+    ///
+    /// # Errors
+    /// As the runtime says.
+    pub async fn try_dial(&self, address: &Address) -> io::Result<Raw<R>> {
+        self.dials.fetch_add(1, Ordering::Relaxed);
+        Raw::dial(&self.runtime, address).await
+    }
+
+    /// How many streams attackers have opened since this was asked last.
+    #[must_use]
+    pub fn take_dials(&self) -> usize {
+        self.dials.swap(0, Ordering::Relaxed)
+    }
+
+    /// Why the RPC server's connections have been closed since this was asked last.
+    #[must_use]
+    pub fn take_closed(&self) -> Vec<CloseReason> {
+        std::mem::take(&mut *lock(&self.closed))
+    }
+}
+
+/// So many reasons are remembered.
+const MAX_REASONS: usize = 1000;
+
+impl<R: Runtime> Victim<R> {
+    /// Starts the servers. `host` is what they are reached by.
+    ///
+    /// # Errors
+    /// They cannot listen.
+    pub async fn start(runtime: &R, host: &str) -> Result<Self, Error> {
+        let address = format!("tcp://{host}:0");
+        let closed = Arc::<Mutex<Vec<_>>>::default();
+        let server = driver::rpc::builder(runtime.clone()).limits(limits());
+        let server = server.service(Root { sleep: Sleep::on(runtime) }).on_disconnect({
+            let closed = closed.clone();
+            move |_, reason| {
+                let mut closed = lock(&closed);
+                if closed.len() < MAX_REASONS {
+                    closed.push(reason.clone());
+                }
+            }
+        });
+        let server = server.listen(address.as_str()).await?;
+        let container = driver::container::builder(runtime.clone()).limits(limits());
+        let container = container.bind(address.as_str()).await?;
+        for _ in 0..2 {
+            container.spawn(Clerk::on(runtime))?;
+        }
+        let listener = driver::channel::builder(runtime.clone()).limits(limits());
+        let mut listener = listener.listen(address.as_str()).await?;
+        let channel = listener.address().clone();
+        let target = Target {
+            runtime: runtime.clone(),
+            rpc: server.address().clone(),
+            agents: container.address().clone(),
+            channel,
+            limits: limits(),
+            closed,
+            dials: Arc::default(),
+        };
+        let stopped = Arc::new(AtomicBool::new(false));
+        runtime.spawn({
+            let (runtime, stopped) = (runtime.clone(), stopped.clone());
+            async move {
+                while let Ok(channel) = listener.accept().await {
+                    if stopped.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    runtime.spawn(answer(channel));
+                }
+            }
+        });
+        Ok(Self { server, container, target, stopped })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn target(&self) -> &Target<R> {
+        &self.target
+    }
+
+    /// How many connections there are to its RPC server and to its container, and how many places are taken there.
+    #[must_use]
+    pub fn connections(&self) -> [usize; 4] {
+        [
+            self.server.clients().len(),
+            self.server.admission().open,
+            self.container.connections(),
+            self.container.admission().open,
+        ]
+    }
+
+    /// Ends the servers.
+    pub async fn shutdown(self) {
+        let Self { server, container, target, stopped } = self;
+        stopped.store(true, Ordering::SeqCst);
+        let last = Raw::dial(&target.runtime, &target.channel).await;
+        server.shutdown_by(Close::Now).await;
+        let ended = container.shutdown_by(Close::Now).await;
+        ended.expect("a container ends");
+        drop(last);
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Victim<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Victim").field(&self.target.rpc).finish()
+    }
+}
+
+/// Answers numbers, and keeps everything else.
+async fn answer(channel: Channel) {
+    let mut kept = Vec::new();
+    while let Some(request) = channel.recv().await {
+        match request.content::<u64>() {
+            // If it is closed meanwhile, nobody waits.
+            Ok(number) => drop(request.reply(&number)),
+            Err(_) => kept.push(request),
+        }
+    }
+}
+
+/// Someone who calls all servers of a victim in turn, and measures how long that takes.
+#[derive(Debug)]
+pub struct Neighbour<R> {
+    runtime: R,
+    client: RpcClient,
+    container: Container,
+    clerk: ClerkProxy,
+    channel: Channel,
+}
+
+impl<R: Runtime> Neighbour<R> {
+    /// Connects to a victim.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn connect(target: &Target<R>) -> Result<Self, Error> {
+        Self::connect_in(target, Codec::Json).await
+    }
+
+    /// As [`connect`](Self::connect), in a codec.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_in(target: &Target<R>, codec: Codec) -> Result<Self, Error> {
+        let Target { runtime, rpc, agents, channel, .. } = target;
+        let client = driver::rpc::builder(runtime.clone()).codec(codec).connect(rpc).await?;
+        let container = driver::container::builder(runtime.clone()).codec(codec);
+        let container = container.bind(local().as_str()).await?;
+        let clerk = container.connect(format!("{agents}/1").as_str()).await?;
+        let channel = driver::channel::builder(runtime.clone()).codec(codec).connect(channel);
+        let channel = channel.await?;
+        Ok(Self { runtime: runtime.clone(), client, container, clerk, channel })
+    }
+
+    /// Calls each server once. Returns how long the slowest took.
+    ///
+    /// # Errors
+    /// Not all of them answer.
+    ///
+    /// # Panics
+    /// An answer is wrong.
+    pub async fn call(&self, number: u64) -> Result<Duration, Error> {
+        let start = self.runtime.now();
+        let answer = self.client.remote().call("ping").arg(number).send::<u64>().await?;
+        let rpc = self.runtime.now();
+        assert_eq!(answer, number);
+        assert_eq!(self.clerk.ping(number).await?, number);
+        let agent = self.runtime.now();
+        assert_eq!(self.channel.send::<u64>(&number).await?, number);
+        let channel = self.runtime.now();
+        Ok((rpc - start).max(agent - rpc).max(channel - agent))
+    }
+
+    /// Goes.
+    pub async fn leave(self) {
+        let ended = self.container.shutdown_by(Close::Now).await;
+        ended.expect("a container ends");
+    }
+}
+
+/// An address in this process that nobody else has.
+pub(super) fn local() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("local://guest-{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
