@@ -13,24 +13,28 @@ pub(super) struct Pacing {
     jitter: Jitter,
     /// When the last search ended.
     ended: Instant,
+    /// When the last one was begun, or ended.
+    last: Instant,
     wait: Duration,
 }
 
 impl Pacing {
     pub(super) const fn new(backoff: Backoff, seed: u64, now: Instant) -> Self {
-        Self { backoff, jitter: Jitter::new(seed), ended: now, wait: Duration::ZERO }
+        Self { backoff, jitter: Jitter::new(seed), ended: now, last: now, wait: Duration::ZERO }
     }
 
     /// A search has ended.
     pub(super) const fn ended(&mut self, now: Instant) {
         self.ended = now;
+        self.last = now;
     }
 
     /// When the next search, which may take so long, dials first. That is at once if the last one was long ago.
     pub(super) fn next(&mut self, now: Instant, within: Duration) -> Instant {
-        if now.saturating_duration_since(self.ended) >= self.backoff.max {
+        if now.saturating_duration_since(self.last) >= self.backoff.max {
             self.wait = Duration::ZERO;
         }
+        self.last = now;
         let wait = self.jitter.shorten(self.wait, self.backoff.jitter_percent);
         let wait = if self.wait.is_zero() { self.wait } else { wait.min(within / 2) };
         self.wait = self.backoff.after(self.wait);
