@@ -43,7 +43,7 @@ mod simulated {
         let line = lines.last().expect("a line");
         let run: Value = serde_json::from_str(line).expect("JSON");
         let number = |key: &str| run[key].as_u64().unwrap_or_else(|| panic!("no {key}: {line}"));
-        assert!(number("calls") > 0 && number("dials") > 0, "{line}");
+        assert!(number("calls") > 0 && number("connections") > 0, "{line}");
         assert!(number("peak") > 0 && number("peak") <= number("bound"), "{line}");
         // The capacity of a list may differ, and what a text of an error is long.
         assert!(number("left") <= 256, "{line}");
@@ -80,7 +80,8 @@ mod tokio_sockets {
             };
             assert!(worst < PATIENCE, "{worst:?}");
             let start = Instant::now();
-            while (tasks(), victim.connections()) != before {
+            // What connecting took may have been there still, so there may be fewer.
+            while tasks() > before.0 || victim.connections() != before.1 {
                 let left = (tasks(), victim.connections());
                 assert!(start.elapsed() < Duration::from_secs(30), "{left:?} of {before:?}");
                 neighbour.call(calls).await.expect("an answer");
