@@ -5,7 +5,7 @@ use aiomas_core::wire::Notation;
 use aiomas_core::wire::codec::blosc;
 
 use super::{Ended, LONG, Target, parse, payload, request};
-use crate::message::{self, REQUEST};
+use crate::message::{self, FAILURE, REQUEST};
 
 /// So many are many. A million take a minute without optimisation, and go the same way.
 const MANY: usize = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
@@ -102,10 +102,12 @@ pub(super) async fn requests_to_a_busy_agent<R: Runtime>(target: Target<R>) -> E
                 assert_eq!((kind, content), (1, round.into()));
                 break;
             }
-            assert!(String::from_utf8_lossy(&answer).contains("OverloadedError"));
-            refused += 1;
+            if kind == FAILURE {
+                assert!(String::from_utf8_lossy(&answer).contains("OverloadedError"));
+                refused += 1;
+            }
         }
-        assert!(refused <= most);
+        assert!(refused > 0, "there is room for {most}");
     }
     None
 }

@@ -24,8 +24,8 @@ const LONG: Duration = Duration::from_secs(30);
 pub struct Run {
     /// How many calls the neighbour has made meanwhile.
     pub calls: u64,
-    /// How many streams the attacker has opened each time.
-    pub dials: usize,
+    /// How many connections of the attacker the victim has held at a time, as the neighbour saw it; at least 1.
+    pub connections: usize,
     /// How long the attack took, in the simulation's time.
     pub took: Duration,
     /// The bytes that were allocated after the first time, and after the second.
@@ -51,10 +51,10 @@ pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) 
             neighbour.call(number).await.expect("an answer");
         }
         let counts = || (sim.tasks(), sim.streams(), victim.connections());
-        let before = (allocated(), counts());
+        let (before, held) = ((allocated(), counts()), victim.held());
         let mut after = [0; 2];
         let start = sim.elapsed();
-        let (mut calls, mut dials) = (0, 0);
+        let (mut calls, mut connections) = (0, 1);
         for after in &mut after {
             let target = victim.target().on(sim.host("attacker"));
             let ended = AtomicBool::new(false);
@@ -68,6 +68,7 @@ pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) 
                     let took = neighbour.call(calls).await.expect("an answer");
                     assert_eq!(took, USUAL, "the neighbour has to wait");
                     calls += 1;
+                    connections = connections.max(victim.held() - held);
                     host.sleep(EVERY).await;
                 }
             };
@@ -80,7 +81,6 @@ pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) 
                 host.sleep(EVERY).await;
                 waited += EVERY;
             }
-            dials = target.take_dials();
             let closed = target.take_closed();
             let texts: Vec<_> = closed.iter().map(ToString::to_string).collect();
             if let Some(knob) = expected {
@@ -90,7 +90,7 @@ pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) 
             *after = allocated();
         }
         let took = sim.elapsed() - start;
-        let run = Run { calls, dials, took, allocated: after, before: before.0 };
+        let run = Run { calls, connections, took, allocated: after, before: before.0 };
         neighbour.leave().await;
         victim.shutdown().await;
         run

@@ -160,7 +160,7 @@ impl Clerk {
     #[expose]
     #[expect(clippy::needless_pass_by_ref_mut, reason = "that is what keeps the others out")]
     async fn occupy(&mut self) {
-        self.sleep.wait(STAY).await;
+        self.sleep.wait(Duration::from_secs(1)).await;
     }
 }
 
@@ -188,16 +188,14 @@ pub struct Target<R> {
     pub limits: Limits,
     /// Why the RPC server's connections have been closed.
     closed: Arc<Mutex<Vec<CloseReason>>>,
-    /// How many streams attackers have opened.
-    dials: Arc<AtomicUsize>,
 }
 
 impl<R: Runtime> Target<R> {
     /// The same, as somebody else sees it.
     #[must_use]
     pub fn on<S: Runtime>(&self, runtime: S) -> Target<S> {
-        let Self { rpc, agents, channel, limits, closed, dials, .. } = self.clone();
-        Target { runtime, rpc, agents, channel, limits, closed, dials }
+        let Self { rpc, agents, channel, limits, closed, .. } = self.clone();
+        Target { runtime, rpc, agents, channel, limits, closed }
     }
 
     /// A stream to the RPC server.
@@ -221,14 +219,7 @@ impl<R: Runtime> Target<R> {
     /// # Errors
     /// As the runtime says.
     pub async fn try_dial(&self, address: &Address) -> io::Result<Raw<R>> {
-        self.dials.fetch_add(1, Ordering::Relaxed);
         Raw::dial(&self.runtime, address).await
-    }
-
-    /// How many streams attackers have opened since this was asked last.
-    #[must_use]
-    pub fn take_dials(&self) -> usize {
-        self.dials.swap(0, Ordering::Relaxed)
     }
 
     /// Why the RPC server's connections have been closed since this was asked last.
@@ -275,7 +266,6 @@ impl<R: Runtime> Victim<R> {
             channel,
             limits: limits(),
             closed,
-            dials: Arc::default(),
         };
         let stopped = Arc::new(AtomicBool::new(false));
         runtime.spawn({
@@ -307,6 +297,13 @@ impl<R: Runtime> Victim<R> {
             self.container.connections(),
             self.container.admission().open,
         ]
+    }
+
+    /// How many connections there are to its RPC server and to its container whose streams, or whose methods, have not
+    /// ended.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.server.admission().open + self.container.admission().open
     }
 
     /// Ends the servers.

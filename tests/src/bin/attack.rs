@@ -15,15 +15,15 @@ static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 /// connection, its state and its task.
 const SMALL: usize = 160 * 1024;
 
-/// How much memory an attacker who opens so many streams may cost, and the simulated network with them.
-fn bound(dials: usize) -> usize {
+/// How much memory an attacker who has so many connections may cost, and the simulated network with them.
+fn bound(connections: usize) -> usize {
     let limits = limits();
     let connection = limits.max_frame + limits.max_input_bytes + limits.output_cap;
     // One message at a time is unpacked, and its values are made: two copies.
     let message = 2 * limits.max_frame;
     // Buffers grow by doubling.
     let network = 2 * 2 * BUFFER;
-    dials.min(limits.max_connections_per_peer) * (connection + network + SMALL) + message
+    connections * (connection + network + SMALL) + message
 }
 
 #[derive(Parser)]
@@ -40,12 +40,12 @@ fn main() {
         }
         return;
     };
-    let Run { calls, dials, took, before, allocated: [after, again], .. } =
+    let Run { calls, connections, took, before, allocated: [after, again], .. } =
         simulate(Sim::builder(1), &name, &|| ALLOCATOR.allocated());
     let peak = ALLOCATOR.max_allocated() - before;
     let line = json!({
-        "attack": name, "peak": peak, "bound": bound(dials), "left": again.saturating_sub(after),
-        "dials": dials, "calls": calls, "seconds": took.as_secs_f64(),
+        "attack": name, "peak": peak, "bound": bound(connections), "left": again.saturating_sub(after),
+        "connections": connections, "calls": calls, "seconds": took.as_secs_f64(),
     });
     println!("{line}");
 }

@@ -312,6 +312,8 @@ fn methods_of_callers_that_are_gone_count() {
             let _written = raw.write(&message::frame(b"[0, 0, [\"work\", [], {}]]")).await;
             client.sleep(Duration::from_secs(1)).await;
         }
+        // Those who have ended their side may still read, but not for ever.
+        client.sleep(Duration::from_secs(20)).await;
         assert!(server.clients().is_empty());
         let stats = server.admission();
         assert_eq!((stats.open, stats.admitted, stats.refused), (2, 2, 8));
