@@ -48,7 +48,7 @@ pub mod waits;
 
 pub use call::Call;
 pub use channel::{Channel, Request};
-pub use clock::Clock;
+pub use clock::{Clock, TimerHandle};
 pub use container::{AgentRef, Connect, Container};
 pub use context::Context;
 pub use error::Error;

@@ -1,6 +1,7 @@
 //! All integration tests, in one program: linking is what takes time.
 
 mod binding;
+mod clocks;
 mod connection;
 mod contract;
 mod corpus;
