@@ -11,7 +11,7 @@ macro_rules! adapter {
         pub use $crate::__macro;
         pub use $crate::driver::{
             AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect, Container,
-            Context, Error, IntoService, Later, Proxy, RpcClient, RpcServer, TimerHandle,
+            Context, Error, IntoService, Later, Proxy, RpcClient, RpcServer, TimerHandle, manager,
         };
         pub use $crate::{agent, clock, connection, expose, service, wire};
 

@@ -33,6 +33,7 @@ mod later;
 mod link;
 mod local;
 mod lock;
+pub mod manager;
 mod network;
 mod options;
 mod origin;
