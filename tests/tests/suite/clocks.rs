@@ -202,8 +202,9 @@ fn what_is_cancelled_leaves_nothing() {
     sim.run_until_idle();
     let (tasks, elapsed) = (sim.tasks(), sim.elapsed());
     let clock = container.clock();
-    let hours: Vec<_> =
-        (1..=10).map(|hour| clock.call_in(f64::from(hour) * 3600.0, || panic!()).unwrap()).collect();
+    let hours: Vec<_> = (1..=10)
+        .map(|hour| clock.call_in(f64::from(hour) * 3600.0, || panic!()).unwrap())
+        .collect();
     assert_eq!(sim.tasks(), tasks + 1);
     assert!(hours.iter().rev().all(TimerHandle::cancel));
     sim.run_until_idle();
@@ -326,8 +327,7 @@ fn a_peer_cannot_break_a_clock() {
         }
 
         // A hundred of them sleep until the end of time, and are forgotten.
-        let forgotten: Vec<_> =
-            (0..100).map(|_| peer.sleep_until(When::Date(Date::MAX))).collect();
+        let forgotten: Vec<_> = (0..100).map(|_| peer.sleep_until(When::Date(Date::MAX))).collect();
         peer.set_time(9.0).await.unwrap();
         drop(forgotten);
         peer.set_time(10.0).await.unwrap();
