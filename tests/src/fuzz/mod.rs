@@ -1,6 +1,7 @@
 //! What the fuzz targets do with their input. A panic is a finding.
 
 mod arguments;
+mod date;
 mod envelope;
 mod frame;
 mod hello;
@@ -12,6 +13,7 @@ use aiomas_core::agent::{Address, AgentUrl};
 use aiomas_core::wire::codec::blosc::{Compressor, Options, Shuffle, compress, decompress};
 
 pub use arguments::rpc_arguments;
+pub use date::date;
 pub use envelope::{envelope_json, envelope_msgpack};
 pub use frame::deframe_split;
 pub use hello::hello;
@@ -23,10 +25,11 @@ use crate::connection_ops::{self, Variation};
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their programs and corpora.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("blosc", blosc),
     ("connection_ops", connection_ops),
     ("container_ops", container_ops),
+    ("date", date),
     ("deframe_split", deframe_split),
     ("driver_script", driver_script),
     ("envelope_json", envelope_json),
