@@ -11,12 +11,12 @@ use aiomas_core::agent::UrlError;
 #[non_exhaustive]
 pub enum Error {
     /// A child cannot be started.
-    #[error("child {child} cannot be started ({command}): {source}")]
+    #[error("child {child} cannot be started: {program}: {source}")]
     Start {
         /// Which.
         child: usize,
-        /// The program and its arguments.
-        command: String,
+        /// The program.
+        program: String,
         /// The system's error.
         source: io::Error,
     },

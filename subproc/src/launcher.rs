@@ -97,8 +97,8 @@ impl Launcher {
         let mut command = match &self.command {
             Some(command) => command(child),
             None => Command::new(std::env::current_exe().map_err(|source| {
-                let command = "this program".to_owned();
-                Error::Start { child, command, source }
+                let program = "the current program".to_owned();
+                Error::Start { child, program, source }
             })?),
         };
         command.env(VARIABLE, self.address.to_string());
@@ -114,10 +114,10 @@ fn start(
 ) -> Result<Vec<(Process, Address)>, Error> {
     let mut starting = Vec::new();
     for (child, mut command) in commands.into_iter().enumerate() {
-        let started = Process::start(&mut command, stop_within).map_err(|source| Error::Start {
-            child,
-            command: format!("{command:?}"),
-            source,
+        let started = Process::start(&mut command, stop_within).map_err(|source| {
+            // Nothing of its arguments and environment, which may be secret.
+            let program = command.get_program().to_string_lossy().into_owned();
+            Error::Start { child, program, source }
         })?;
         starting.push(started);
     }
