@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, args):
         self.addr, self.options, self.codec = args.addr, args.options, args.options['codec']()
-        self.json = args.codec == 'json'
+        self.json, self.clock = args.codec == 'json', args.clock
 
     def url(self, aid):
         return '%s/%s' % (self.addr, aid)

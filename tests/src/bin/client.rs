@@ -25,6 +25,9 @@ struct Options {
     /// What to run on.
     #[arg(long, default_value = "poll")]
     runtime: RuntimeKind,
+    /// The clock of the server's agents is an external one.
+    #[arg(long)]
+    external_clock: bool,
 }
 
 fn codec(name: &str) -> Result<Codec, String> {
@@ -35,7 +38,8 @@ fn codec(name: &str) -> Result<Codec, String> {
 }
 
 fn main() {
-    let Options { kind, addr, codec, serializers, runtime } = Options::parse();
-    let count = Server { address: addr, codec, serializers }.challenge(kind, runtime);
+    let Options { kind, addr, codec, serializers, runtime, external_clock } = Options::parse();
+    let server = Server { address: addr, codec, serializers, external_clock };
+    let count = server.challenge(kind, runtime);
     println!("{count} passed");
 }

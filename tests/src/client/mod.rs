@@ -35,6 +35,8 @@ pub struct Server {
     pub codec: Codec,
     /// The user types of both sides.
     pub serializers: Serializers,
+    /// Whether its agents' clock is one that is set from outside.
+    pub external_clock: bool,
 }
 
 impl Server {

@@ -5,6 +5,7 @@
 
 pub(crate) mod driver;
 mod end;
+pub(crate) mod manager;
 pub(crate) mod number;
 pub(crate) mod poll;
 
@@ -85,6 +86,8 @@ pub enum Kind {
     Rpc,
     /// A container with agents.
     Agent,
+    /// A container with a manager, which makes agents, and ends the program when it is told to stop.
+    Manager,
 }
 
 impl Kind {
@@ -95,6 +98,7 @@ impl Kind {
             Self::Channel => "channel",
             Self::Rpc => "rpc",
             Self::Agent => "agent",
+            Self::Manager => "manager",
         }
     }
 }

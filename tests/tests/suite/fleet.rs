@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use crate::{CODECS, ipc_address, peer};
 
 fn server(address: &str, codec: Codec) -> Server {
-    Server { address: address.parse().expect("an address"), codec, serializers: Serializers::None }
+    let address = address.parse().expect("an address");
+    Server { address, codec, serializers: Serializers::None, external_clock: false }
 }
 
 fn url(ready: &Ready, name: &str) -> AgentUrl {
