@@ -1,5 +1,5 @@
 """A client that puts a server to the test:
-``client.py channel|rpc|agent --addr ADDR --codec C [--serializers S] [--clock external]``.
+``client.py channel|rpc|agent|manager --addr ADDR --codec C [--serializers S] [--clock external]``.
 
 The server may be server.py or anything that offers the same.  Prints a line
 ``{"scenario": NAME, "ok": BOOL, "error": TEXT or null}`` for each scenario and
@@ -10,6 +10,7 @@ import asyncio
 import peer
 import agent_scenarios  # noqa: F401
 import channel_scenarios  # noqa: F401
+import manager_scenarios  # noqa: F401
 import rpc_scenarios  # noqa: F401
 from scenario import SCENARIOS, Server
 

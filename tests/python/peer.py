@@ -62,7 +62,7 @@ class Address(str):
 
 def arguments(description):
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('kind', choices=['channel', 'rpc', 'agent'])
+    parser.add_argument('kind', choices=['channel', 'rpc', 'agent', 'manager'])
     parser.add_argument('--addr', type=Address, default=Address('tcp://127.0.0.1:0'))
     parser.add_argument('--codec', choices=CODECS, default='json')
     parser.add_argument('--serializers', default='none', help='none, or names, in the order of their ids: %s'
@@ -85,17 +85,18 @@ async def create_container(addr, clock=None, **options):
     return container
 
 
-async def end_of_stdin():
-    """Wait until the parent process closes our standard input or ends."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+async def end_of_stdin(*stop):
+    """Wait until the parent process closes our standard input or ends, or one of the futures *stop* is done."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
 
     def read():
         if not os.read(sys.stdin.fileno(), 4096):
             loop.remove_reader(sys.stdin.fileno())
-            ended.set()
+            ended.set_result(None)
 
     loop.add_reader(sys.stdin.fileno(), read)
-    await ended.wait()
+    await asyncio.wait([ended, *stop], return_when=asyncio.FIRST_COMPLETED)
 
 
 def report(**line):

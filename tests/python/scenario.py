@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, args):
         self.addr, self.options, self.codec = args.addr, args.options, args.options['codec']()
-        self.json, self.tls = args.codec == 'json', args.tls
+        self.json, self.tls, self.clock = args.codec == 'json', args.tls, args.clock
         self.context = aiomas.make_ssl_client_context(*args.tls) if args.tls else None
 
     def url(self, aid):

@@ -1,6 +1,6 @@
-"""A server: ``server.py channel|rpc|agent --addr ADDR --codec C [--serializers S]``.
+"""A server: ``server.py channel|rpc|agent|manager --addr ADDR --codec C [--serializers S]``.
 
-Prints ``{"ready": {"addr": ADDR, ...}}`` and ends with its standard input.
+Prints ``{"ready": {"addr": ADDR, ...}}`` and ends with its standard input; a manager also ends it.
 """
 import asyncio
 from contextlib import suppress
@@ -9,6 +9,7 @@ import peer
 import aiomas
 import aiomas.channel
 import aiomas.rpc
+import aiomas.subproc
 import services
 
 
@@ -85,20 +86,31 @@ async def start_rpc(args):
     return {'addr': args.addr.bound(socket)}, stop
 
 
-async def start_agent(args):
+async def start_container(args):
     kind, _, start = args.clock.partition(':')
     clock = aiomas.ExternalClock(start) if kind == 'external' else None
-    container = await peer.create_container(args.addr, clock, ssl=args.tls, **args.options)
+    return await peer.create_container(args.addr, clock, ssl=args.tls, **args.options)
+
+
+async def start_agent(args):
+    container = await start_container(args)
     agents = [cls(container) for cls in (services.Echo, services.Caller, services.Clock)]
     urls = {type(agent).__name__: agent.addr for agent in agents}
     return ({'addr': args.addr.bound(container._tcp_server), 'agents': urls},
             lambda: container.shutdown(as_coro=True))
 
 
+async def start_manager(args):
+    container = await start_container(args)
+    manager = aiomas.subproc.Manager(container)
+    return ({'addr': args.addr.bound(container._tcp_server), 'agents': {'Manager': manager.addr}},
+            lambda: container.shutdown(as_coro=True), manager.stop_received)
+
+
 async def main(args):
-    ready, stop = await globals()['start_' + args.kind](args)
+    ready, stop, *stopped = await globals()['start_' + args.kind](args)
     peer.report(ready=ready)
-    await peer.end_of_stdin()
+    await peer.end_of_stdin(*stopped)
     await stop()
 
 

@@ -38,4 +38,6 @@ pub mod town;
 pub mod transcript;
 #[cfg(feature = "runtimes")]
 pub mod types;
+#[cfg(feature = "runtimes")]
+pub mod workers;
 pub mod world;

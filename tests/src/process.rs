@@ -95,9 +95,18 @@ impl Process {
     /// # Panics
     ///
     /// If it does not.
-    pub fn stop(mut self) {
+    pub fn stop(self) {
+        self.stop_and_read();
+    }
+
+    /// As [`stop`](Self::stop); returns the lines that it has written, as [`finish`](Self::finish) does.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end.
+    pub fn stop_and_read(mut self) -> Vec<String> {
         self.stdin = None;
-        self.finish(STOP);
+        self.finish(STOP)
     }
 
     /// The next line of output, or `None` at its end.

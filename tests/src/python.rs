@@ -28,7 +28,7 @@ const SCENARIOS: Duration = Duration::from_secs(300);
 /// What a Python peer talks.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup<'a> {
-    /// `channel`, `rpc` or `agent`.
+    /// `channel`, `rpc`, `agent` or `manager`.
     pub kind: &'static str,
     /// `json`, `msgpack` or `msgpackblosc`.
     pub codec: &'static str,
@@ -48,7 +48,12 @@ impl Setup<'_> {
 
     /// Starts a Python server that listens on `addr`, and waits until it is ready.
     pub fn serve(self, addr: &str) -> (Process, Ready) {
-        Process::serve(self.command("server.py", addr, self.clock))
+        Process::serve(self.server(addr))
+    }
+
+    /// The command that starts a Python server.
+    pub fn server(self, addr: &str) -> Command {
+        self.command("server.py", addr, self.clock)
     }
 
     /// Lets a Python client put the server at `addr` to the test.
@@ -70,15 +75,26 @@ impl Setup<'_> {
     }
 
     fn command(self, program: &str, addr: &str, clock: &str) -> Command {
-        let mut command = Command::new(interpreter());
+        let mut command = self::program(program);
         command
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(program))
             .args([self.kind, "--addr", addr, "--codec", self.codec])
             .args(["--serializers", self.serializers, "--clock", clock])
-            .env("PYTHONDONTWRITEBYTECODE", "1")
             .args(self.tls.into_iter().flat_map(Pem::arguments));
         command
     }
+}
+
+/// A program of `tests/python`.
+///
+/// # Panics
+///
+/// As [`interpreter`].
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(interpreter());
+    command
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
 }
 
 /// The last line of `client.py`.

@@ -62,26 +62,45 @@ impl<T> ExternalClock<T> {
         Ok(())
     }
 
-    /// Lets `item` wait for `dt` seconds.
+    /// The time in seconds at which a sleep of `dt` seconds ends.
     ///
     /// # Errors
     /// [`NotPositive`](ClockError::NotPositive); [`Past`](ClockError::Past) if `dt` is too small to
     /// make a difference to the clock's time; [`NotFinite`](ClockError::NotFinite).
-    pub fn sleep(&mut self, dt: f64, item: T) -> Result<SleepKey, ClockError> {
+    pub fn due_in(&self, dt: f64) -> Result<f64, ClockError> {
         if finite(dt)? <= 0.0 {
             return Err(ClockError::NotPositive { dt });
         }
-        self.sleep_until(self.time + dt, item)
+        self.due(self.time + dt)
+    }
+
+    /// The time in seconds at which a sleep until a time in seconds (`f64`) or a [`Date`] ends.
+    ///
+    /// # Errors
+    /// [`Past`](ClockError::Past) unless that is after the clock's time;
+    /// [`NotFinite`](ClockError::NotFinite).
+    pub fn due(&self, when: impl Into<When>) -> Result<f64, ClockError> {
+        when.into().after(self.time, self.utc_now)
+    }
+
+    /// Lets `item` wait for `dt` seconds.
+    ///
+    /// # Errors
+    /// As [`due_in`](Self::due_in).
+    pub fn sleep(&mut self, dt: f64, item: T) -> Result<SleepKey, ClockError> {
+        self.due_in(dt).map(|due| self.wait(due, item))
     }
 
     /// Lets `item` wait until a time in seconds (`f64`) or a [`Date`].
     ///
     /// # Errors
-    /// [`Past`](ClockError::Past) unless that is after the clock's time;
-    /// [`NotFinite`](ClockError::NotFinite).
+    /// As [`due`](Self::due).
     pub fn sleep_until(&mut self, when: impl Into<When>, item: T) -> Result<SleepKey, ClockError> {
-        let due = when.into().after(self.time, self.utc_now)?;
-        Ok(SleepKey(self.sleepers.insert(Seconds::new(due), item)))
+        self.due(when).map(|due| self.wait(due, item))
+    }
+
+    fn wait(&mut self, due: f64, item: T) -> SleepKey {
+        SleepKey(self.sleepers.insert(Seconds::new(due), item))
     }
 
     /// Takes an item out that is still waiting, or is due but was not yet taken.

@@ -12,7 +12,7 @@ macro_rules! adapter {
         pub use $crate::driver::{
             AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect, Container,
             Context, Error, IntoService, Later, Line, LineState, Proxy, Reconnect, RpcClient,
-            RpcServer, line,
+            RpcServer, TimerHandle, line, manager,
         };
         pub use $crate::{agent, clock, connection, expose, service, wire};
 

@@ -59,6 +59,10 @@ impl Context {
         Origin::of(&self.scope)?.codec()
     }
 
+    pub(super) const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// The agent whose method this is, as others see it: to be passed on, as `self` is with aiomas.
     ///
     /// # Errors

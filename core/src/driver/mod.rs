@@ -34,6 +34,7 @@ pub mod line;
 mod link;
 mod local;
 mod lock;
+pub mod manager;
 mod network;
 mod options;
 mod origin;
@@ -51,7 +52,7 @@ pub mod waits;
 
 pub use call::Call;
 pub use channel::{Channel, Request};
-pub use clock::Clock;
+pub use clock::{Clock, TimerHandle};
 pub use container::{AgentRef, Connect, Container};
 pub use context::Context;
 pub use error::Error;

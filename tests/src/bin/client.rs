@@ -29,6 +29,9 @@ struct Options {
     /// With what to speak TLS.
     #[command(flatten)]
     tls: TlsFiles,
+    /// The clock of the server's agents is an external one.
+    #[arg(long)]
+    external_clock: bool,
 }
 
 fn codec(name: &str) -> Result<Codec, String> {
@@ -39,8 +42,9 @@ fn codec(name: &str) -> Result<Codec, String> {
 }
 
 fn main() {
-    let Options { kind, addr, codec, serializers, runtime, tls } = Options::parse();
+    let Options { kind, addr, codec, serializers, runtime, tls, external_clock } = Options::parse();
     let tls = tls.config().unwrap_or_else(|error| panic!("{error}"));
-    let count = Server { address: addr, codec, serializers, tls }.challenge(kind, runtime);
+    let server = Server { address: addr, codec, serializers, tls, external_clock };
+    let count = server.challenge(kind, runtime);
     println!("{count} passed");
 }

@@ -28,6 +28,7 @@ fn seeds(target: &str) -> Vec<Seed> {
     };
     match target {
         "blosc" => [vectors("msgpackblosc", 40, 3000), snappy(), vec![c_blosc_405()]].concat(),
+        "date" => dates(),
         "deframe_split" => prefixed(6, streams()),
         "envelope_json" => vectors("json", 50, 400),
         "envelope_msgpack" => vectors("msgpack", 50, 400),
@@ -65,6 +66,28 @@ fn numbered((number, input): (usize, Vec<u8>)) -> Seed {
 fn hex(text: &str) -> Vec<u8> {
     let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
     (0..text.len()).step_by(2).map(byte).collect()
+}
+
+/// Those that Python has read, or not, as text or number; and some as peers send them.
+fn dates() -> Vec<Seed> {
+    let data: Value = serde_json::from_str(include_str!("../../data/dates.json")).unwrap();
+    let cases = data.as_array().unwrap().iter().enumerate();
+    let seeds = cases.flat_map(|(number, case)| {
+        // The higher bits say how far to go on from there.
+        let choice = (number as u8) << 2;
+        let (kind, plain) = match (case["text"].as_str(), case["number"].as_f64()) {
+            (Some(text), _) => (0, text.as_bytes().to_vec()),
+            (None, seconds) => (1, seconds.unwrap().to_le_bytes().to_vec()),
+        };
+        let value = if kind == 0 { &case["text"] } else { &case["number"] };
+        let typed = json!({"__type__": [0, value]});
+        let sent = |notation| message::encoded(notation, &typed).to_vec();
+        let inputs = [(kind, plain), (2, sent(Notation::Json)), (3, sent(Notation::MsgPack))];
+        inputs.map(|(kind, input)| {
+            (format!("{number:02}-{kind}"), [&[choice | kind], &input[..]].concat())
+        })
+    });
+    seeds.collect()
 }
 
 /// What peers say of themselves, in questions and in answers.

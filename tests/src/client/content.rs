@@ -1,5 +1,6 @@
 //! What servers are sent, and what they have to say to it.
 
+use aiomas_core::clock::Date;
 use aiomas_core::wire::{Notation, Scope, Value};
 use serde_json::json;
 
@@ -24,6 +25,29 @@ pub(super) const DATES: [&str; 5] = [
     "1969-12-31T23:59:59.999999-11:30",
     "0001-01-01T00:00:00+00:00",
     "9999-12-31T23:59:59+00:00",
+];
+
+/// The date at time 0 of clocks that are set from outside.
+pub(super) fn clock_start() -> Date {
+    "2020-01-01T00:00:00+00:00".parse().unwrap_or(Date::MAX)
+}
+
+/// Names that no manager makes anything of, whatever they would mean to a shell, an interpreter or a loader.
+pub(super) const NO_FACTORIES: [&str; 14] = [
+    "",
+    "nonsense",
+    "no_such_mod:X",
+    "interop_agents:Nope",
+    "interop_agents:Spawned\0",
+    " interop_agents:Spawned",
+    "interop_agents:Spawned --addr tcp://0.0.0.0:1",
+    "interop_agents:Spawned; touch /tmp/aiomas-was-here",
+    "$(touch /tmp/aiomas-was-here)",
+    "AIOMAS_CHILD=tcp://0.0.0.0:1",
+    "../../../../bin/sh",
+    "os:no_such_function",
+    "builtins:no_such_function",
+    "\u{1b}[2J\u{202e}",
 ];
 
 /// What a container with the agents `Echo`, `Caller` and `Clock` answers to `validate_aid`.

@@ -38,6 +38,8 @@ pub struct Server {
     pub serializers: Serializers,
     /// With what to speak TLS. The poll loop does not.
     pub tls: Option<TlsConfig>,
+    /// Whether its agents' clock is one that is set from outside.
+    pub external_clock: bool,
 }
 
 impl Server {

@@ -1,6 +1,7 @@
 //! What the fuzz targets do with their input. A panic is a finding.
 
 mod arguments;
+mod date;
 mod envelope;
 mod frame;
 mod hello;
@@ -13,6 +14,7 @@ use aiomas_core::agent::{Address, AgentUrl};
 use aiomas_core::wire::codec::blosc::{Compressor, Options, Shuffle, compress, decompress};
 
 pub use arguments::rpc_arguments;
+pub use date::date;
 pub use envelope::{envelope_json, envelope_msgpack};
 pub use frame::deframe_split;
 pub use hello::hello;
@@ -25,10 +27,11 @@ use crate::connection_ops::{self, Variation};
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their programs and corpora.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("blosc", blosc),
     ("connection_ops", connection_ops),
     ("container_ops", container_ops),
+    ("date", date),
     ("deframe_split", deframe_split),
     ("driver_script", driver_script),
     ("envelope_json", envelope_json),

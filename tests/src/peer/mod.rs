@@ -5,6 +5,7 @@
 
 pub(crate) mod driver;
 mod end;
+pub(crate) mod manager;
 pub(crate) mod number;
 pub(crate) mod poll;
 
@@ -89,6 +90,8 @@ pub enum Kind {
     Rpc,
     /// A container with agents.
     Agent,
+    /// A container with a manager, which makes agents, and ends the program when it is told to stop.
+    Manager,
 }
 
 impl Kind {
@@ -99,6 +102,7 @@ impl Kind {
             Self::Channel => "channel",
             Self::Rpc => "rpc",
             Self::Agent => "agent",
+            Self::Manager => "manager",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod agents;
 mod bare;
+mod clocks;
 mod closing;
 mod dials;
 mod door;
@@ -31,6 +32,7 @@ use aiomas_core::{Error, service};
 
 pub use agents::*;
 pub use bare::*;
+pub use clocks::*;
 pub use closing::*;
 pub use dials::*;
 pub use dropping::*;
@@ -88,6 +90,9 @@ macro_rules! for_each_case {
             a_ring_of_containers
             deep_calls_need_no_deep_stack
             agents_start_and_stop
+            a_clock_makes_calls
+            managers_make_agents_and_set_clocks
+            a_manager_that_is_gone_has_stopped
             many_containers
             free_ports
             two_listeners_on_one_name

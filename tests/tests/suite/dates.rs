@@ -1,6 +1,9 @@
 //! How Python's arrow reads dates, and how we do.
 
 use aiomas_core::clock::{Date, DateError};
+use aiomas_core::wire::Notation;
+use aiomas_tests::{fuzz, message};
+use proptest::prelude::*;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -31,5 +34,36 @@ fn dates_are_read_as_arrow_reads_them() {
             _ => "range",
         });
         assert_eq!(read, expected, "{text:?} {number:?}");
+    }
+}
+
+/// Dates as arrow and others write them, and texts that are almost dates.
+fn text() -> impl Strategy<Value = String> {
+    let part = |pattern| prop::option::weighted(0.8, pattern).prop_map(Option::unwrap_or_default);
+    (
+        "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])|[0-9/.W-]{0,10}",
+        part("[T ]([01][0-9]|2[0-4]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,9})?)?"),
+        part("Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?"),
+    )
+        .prop_map(|(day, time, offset)| day + &time + &offset)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// See `fuzz::date`.
+    #[test]
+    fn dates_come_back_with_their_offsets(choice in any::<u8>(), text in text()) {
+        let [plain, json, msgpack] = [0, 2, 3].map(|kind| choice & !3 | kind);
+        fuzz::date(&[&[plain], text.as_bytes()].concat());
+        let typed = serde_json::json!({"__type__": [0, text]});
+        for (choice, notation) in [(json, Notation::Json), (msgpack, Notation::MsgPack)] {
+            fuzz::date(&[&[choice], &message::encoded(notation, &typed)[..]].concat());
+        }
+    }
+
+    #[test]
+    fn unix_times_come_back(choice in any::<u8>(), seconds in prop_oneof![-1e11..1e15_f64, any::<f64>()]) {
+        fuzz::date(&[&[choice & !3 | 1], &f64::to_le_bytes(seconds)[..]].concat());
     }
 }

@@ -17,12 +17,8 @@ use serde_json::{Value, json};
 use crate::{CODECS, ipc_address, peer};
 
 fn server(address: &str, codec: Codec) -> Server {
-    Server {
-        address: address.parse().expect("an address"),
-        codec,
-        serializers: Serializers::None,
-        tls: None,
-    }
+    let (address, serializers) = (address.parse().expect("an address"), Serializers::None);
+    Server { address, codec, serializers, tls: None, external_clock: false }
 }
 
 fn url(ready: &Ready, name: &str) -> AgentUrl {

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod binding;
+mod clocks;
 mod connection;
 mod contract;
 mod corpus;
@@ -10,6 +11,7 @@ mod driver;
 mod error_texts;
 mod examples;
 mod fleet;
+mod managers;
 mod mixed_fleet;
 mod msgpack_oracle;
 mod node;
@@ -20,6 +22,7 @@ mod python_servers;
 mod routing;
 mod runtimes;
 mod sim;
+mod subproc;
 mod tls;
 mod transcripts;
 mod values;

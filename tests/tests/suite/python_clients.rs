@@ -27,7 +27,7 @@ fn talk(
         assert!(setup.challenge(&ready.addr) >= 10);
         if clock == "real" {
             let address = ready.addr.parse().expect("an address");
-            let server = Server { address, codec, serializers, tls: None };
+            let server = Server { address, codec, serializers, tls: None, external_clock: false };
             for runtime in RuntimeKind::ALL {
                 assert!(server.challenge(kind, runtime) >= 10);
             }

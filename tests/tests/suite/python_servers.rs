@@ -20,7 +20,7 @@ fn talk(kind: Kind, codec: Codec) {
         let setup = Setup { serializers: serializers.name(), ..setup };
         let (process, ready) = setup.serve(&address);
         let address = ready.addr.parse().expect("an address");
-        let server = Server { address, codec, serializers, tls: None };
+        let server = Server { address, codec, serializers, tls: None, external_clock: false };
         for runtime in RuntimeKind::ALL {
             assert!(server.challenge(kind, runtime) >= 10);
         }

@@ -75,7 +75,11 @@ impl<A: Agent> AgentRef<A> {
     /// What calls it as if from afar.
     #[must_use]
     pub fn proxy(&self) -> A::Proxy {
-        Proxy::of_local(self.container.0.this.clone(), self.url.clone()).into()
+        self.reference().into()
+    }
+
+    pub(in crate::driver) fn reference(&self) -> Proxy {
+        Proxy::of_local(self.container.0.this.clone(), self.url.clone())
     }
 }
 

@@ -12,9 +12,13 @@ use serde_json::json;
 use super::{Session, failure, put_to};
 use crate::client::content;
 use crate::peer::driver::agents::{CallerProxy, ClockProxy, Echo, EchoProxy, Meeting};
-use crate::runtimes::join_all;
+use crate::runtimes::{is_pending, join_all};
 
 pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
+    if session.server.external_clock {
+        put_to! { session: dates external_clock }
+        return;
+    }
     put_to! { session:
         connect missing_agents nobody_listens validate_aid dates pass_reference call_back_by_url
         connect_concurrently two_containers concurrent_1000 real_clock shutdown
@@ -23,7 +27,7 @@ pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
 
 impl<R: Runtime> Session<'_, R> {
     /// A container with an agent 0 of our own.
-    async fn container(&self) -> (Container, AgentRef<Echo>) {
+    pub(super) async fn container(&self) -> (Container, AgentRef<Echo>) {
         let container = self.fit(builder).bind(self.server.own_address()).await;
         let container = container.unwrap_or_else(|error| panic!("{error}"));
         let ours = container.spawn(Echo).unwrap_or_else(|error| panic!("{error}"));
@@ -31,7 +35,7 @@ impl<R: Runtime> Session<'_, R> {
     }
 
     /// An agent of the server, by its id.
-    async fn find<P: From<Proxy>>(&self, container: &Container, aid: &str) -> P {
+    pub(super) async fn find<P: From<Proxy>>(&self, container: &Container, aid: &str) -> P {
         let found = container.connect(self.server.url(aid)).await;
         found.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -203,6 +207,42 @@ async fn real_clock<R: Runtime>(session: &Session<'_, R>) {
     assert!(start.elapsed() > Duration::from_millis(90) && after - before > 0.09);
     let past = failure(clock.sleep_until(When::Time(before)).await);
     assert_eq!(past.kind(), "ValueError");
+}
+
+/// Time stands still until somebody sets it. Several clients may do so, one after the other.
+async fn external_clock<R: Runtime>(session: &Session<'_, R>) {
+    let (container, _) = session.container().await;
+    let clock: ClockProxy = session.find(&container, "2").await;
+    let now = clock.time().await.unwrap_or_else(|error| panic!("{error}"));
+    let date = clock.utcnow().await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(date, content::clock_start().shift(now).unwrap_or(Date::MAX));
+    let in_15 = date.shift(15.0).unwrap_or(Date::MAX);
+    // By the time that is set when they end.
+    let mut sleeps = [
+        (10.0, vec![clock.sleep(10.0), clock.sleep_until(When::Time(now + 10.0))]),
+        (16.0, vec![clock.sleep_until(When::Date(in_15))]),
+        (30.0, vec![clock.sleep(20.0)]),
+    ];
+    // With its answer, all of them have begun.
+    assert_eq!(clock.time().await, Ok(now));
+    for passed in [5.0, 10.0, 16.0, 30.0] {
+        assert_eq!(clock.set_time(now + passed).await, Ok(()));
+        for (end, calls) in &mut sleeps {
+            if *end == passed {
+                for call in std::mem::take(calls) {
+                    assert_eq!(call.await, Ok(now + passed));
+                }
+            }
+            for call in calls {
+                assert!(is_pending(call).await);
+            }
+        }
+        assert_eq!(clock.time().await, Ok(now + passed));
+        for late in [now + passed, now] {
+            assert_eq!(failure(clock.set_time(late).await).kind(), "ValueError");
+        }
+    }
+    assert_eq!(failure(clock.sleep_until(When::Date(date)).await).kind(), "ValueError");
 }
 
 /// What was asked is answered before a container ends; then nothing can be.

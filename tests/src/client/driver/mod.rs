@@ -2,6 +2,7 @@
 
 mod agents;
 mod channel;
+mod manager;
 mod rpc;
 
 use std::fmt::Debug;
@@ -22,6 +23,7 @@ pub(super) async fn challenge<R: Runtime>(runtime: R, server: &Server, kind: Kin
         Kind::Channel => channel::challenge(&mut session).await,
         Kind::Rpc => rpc::challenge(&mut session).await,
         Kind::Agent => agents::challenge(&mut session).await,
+        Kind::Manager => manager::challenge(&mut session).await,
     }
     session.passed
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use aiomas_core::agent::{AgentUrl, ConnectError, Patience, Remote, Route, Serve, Target};
-use aiomas_core::clock::Date;
+use aiomas_core::clock::{Date, When};
 use aiomas_core::rpc::{RemoteRef, ServiceRef};
 use aiomas_core::wire::Value;
 use serde_json::json;
@@ -26,8 +26,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("real_clock", real_clock),
 ];
 
+pub(super) const WITH_EXTERNAL_CLOCK: &[Scenario] =
+    &[Scenario::new("dates", dates), Scenario::new("external_clock", external_clock)];
+
 /// A container with an agent 0 of our own, an `Echo`.
-fn container(server: &Server) -> (Client, AgentUrl) {
+pub(super) fn container(server: &Server) -> (Client, AgentUrl) {
     let mut client = Client::new(server, Serve::Agents);
     let url = client.host.spawn(echo).unwrap_or_else(|error| panic!("{error}"));
     (client, url)
@@ -35,7 +38,7 @@ fn container(server: &Server) -> (Client, AgentUrl) {
 
 impl Client {
     /// An agent of the server, by its id.
-    fn agent(&mut self, server: &Server, aid: &str) -> (Remote, Target) {
+    pub(super) fn agent(&mut self, server: &Server, aid: &str) -> (Remote, Target) {
         let found = self.connect(server.url(aid), Patience::Once);
         let remote = found.unwrap_or_else(|error| panic!("{error}"));
         let target = Target::from(&remote);
@@ -208,4 +211,42 @@ fn real_clock(server: &Server) {
     assert!(start.elapsed() > Duration::from_millis(90) && after - before > 0.09);
     let past = failure(client.call::<Value>(&clock, "sleep_until", (before,)));
     assert_eq!(past.kind(), "ValueError");
+}
+
+/// Time stands still until somebody sets it. Several clients may do so, one after the other.
+fn external_clock(server: &Server) {
+    let (mut client, _) = container(server);
+    let (_, clock) = client.agent(server, "2");
+    let now: f64 = client.call(&clock, "time", ()).unwrap_or_else(|error| panic!("{error}"));
+    let date: Date = client.call(&clock, "utcnow", ()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(date, content::clock_start().shift(now).unwrap_or(Date::MAX));
+    let in_15 = date.shift(15.0).unwrap_or(Date::MAX);
+    // By the time that is set when they end.
+    let mut start = |method, until: When| client.start_call(&clock, method, (until,), ());
+    let mut sleeps = [
+        (10.0, vec![start("sleep", 10.0.into()), start("sleep_until", (now + 10.0).into())]),
+        (16.0, vec![start("sleep_until", in_15.into())]),
+        (30.0, vec![start("sleep", 20.0.into())]),
+    ];
+    // With its answer, all of them have begun.
+    assert_eq!(client.call(&clock, "time", ()), Ok(now));
+    for passed in [5.0, 10.0, 16.0, 30.0] {
+        assert_eq!(client.call::<()>(&clock, "set_time", (now + passed,)), Ok(()));
+        for (end, calls) in &mut sleeps {
+            if *end == passed {
+                for call in std::mem::take(calls) {
+                    let time = client.wait(call).map(|payload| decode::<f64>(&payload));
+                    assert_eq!(time, Ok(now + passed));
+                }
+            }
+            assert!(calls.iter().all(|call| !call.is_done()));
+        }
+        assert_eq!(client.call(&clock, "time", ()), Ok(now + passed));
+        for late in [now + passed, now] {
+            let error = failure(client.call::<Value>(&clock, "set_time", (late,)));
+            assert_eq!(error.kind(), "ValueError");
+        }
+    }
+    let error = failure(client.call::<Value>(&clock, "sleep_until", (date,)));
+    assert_eq!(error.kind(), "ValueError");
 }

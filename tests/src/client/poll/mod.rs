@@ -2,6 +2,7 @@
 
 mod agents;
 mod channel;
+mod manager;
 mod rpc;
 
 use std::cell::RefCell;
@@ -46,7 +47,9 @@ pub(super) fn challenge(server: &Server, kind: Kind) -> usize {
     let scenarios = match kind {
         Kind::Channel => channel::SCENARIOS,
         Kind::Rpc => rpc::SCENARIOS,
+        Kind::Agent if server.external_clock => agents::WITH_EXTERNAL_CLOCK,
         Kind::Agent => agents::SCENARIOS,
+        Kind::Manager => manager::SCENARIOS,
     };
     let fits = |scenario: &&Scenario| !scenario.typed || server.serializers.has_both();
     scenarios

@@ -4,11 +4,13 @@ pub(crate) mod agents;
 mod channel;
 mod cut;
 pub(crate) mod doubler;
+pub(crate) mod manager;
 pub(crate) mod rpc;
 
 use std::error::Error;
 
 use aiomas_core::connection::Close;
+use aiomas_core::driver::manager::Manager;
 use aiomas_core::driver::{self, Builder, Container, Runtime, container};
 
 use super::end::End;
@@ -36,14 +38,22 @@ pub(super) async fn run<R: Runtime>(runtime: R, options: &Options) -> Result<(),
             server.shutdown_by(Close::Now).await;
         }
         Kind::Agent => {
-            let mut builder = configured(container::builder(runtime), options)?;
-            if let ClockKind::External(start) = options.clock {
-                builder = builder.external_clock(start, 0.0);
-            }
-            let container = builder.bind(options.addr.clone()).await?;
+            let container = bind(runtime, options).await?;
             say_ready(container.address(), &spawn_all(&container)?)?;
             end.await??;
             container.shutdown_by(Close::Now).await?;
+        }
+        Kind::Manager => {
+            let container = bind(runtime, options).await?;
+            let manager = Manager::new(manager::factories());
+            let stopped = manager.stopped();
+            let url = container.spawn(manager)?.url().to_string();
+            say_ready(container.address(), &Agents::from([("Manager", url)]))?;
+            tokio::select! {
+                ended = end => ended??,
+                () = stopped => {}
+            }
+            container.shutdown().await?;
         }
     }
     Ok(())
@@ -59,6 +69,14 @@ fn configured<R: Runtime, L>(
         Some(tls) => builder.tls(tls),
         None => builder,
     })
+}
+
+async fn bind<R: Runtime>(runtime: R, options: &Options) -> Result<Container, driver::Error> {
+    let mut builder = configured(container::builder(runtime), options)?.drain(LINGER);
+    if let ClockKind::External(start) = options.clock {
+        builder = builder.external_clock(start, 0.0);
+    }
+    builder.bind(options.addr.clone()).await
 }
 
 fn spawn_all(container: &Container) -> Result<Agents, driver::Error> {

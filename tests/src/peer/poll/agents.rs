@@ -91,7 +91,7 @@ fn wake(host: &mut Host, sleeper: &Sleeper) {
     }
 }
 
-fn set_time(host: &mut Host, ticket: Ticket, time: f64) {
+pub(super) fn set_time(host: &mut Host, ticket: Ticket, time: f64) {
     let Clock::External(clock) = &mut host.clock else {
         let message = "'AsyncioClock' object has no attribute 'set_time'";
         return host.fail(ticket, RemoteError::new("AttributeError", message));

@@ -2,12 +2,17 @@
 
 mod agents;
 mod channel;
+mod manager;
 mod rpc;
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use aiomas_core::agent::{AgentUrl, NodeConfig, Refusal, Serve};
 use aiomas_core::clock::ExternalClock;
+use aiomas_core::connection::Close;
 use aiomas_core::rpc::ServiceDict;
 
 use super::end::End;
@@ -24,7 +29,7 @@ pub(super) fn run(options: &Options) -> io::Result<()> {
     let serve = match options.kind {
         Kind::Channel => Serve::Content,
         Kind::Rpc => Serve::Service(Box::new(rpc::root())),
-        Kind::Agent => Serve::Agents,
+        Kind::Agent | Kind::Manager => Serve::Agents,
     };
     let mut host = Host::bind(&options.addr, config, serve)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", options.addr)))?;
@@ -32,8 +37,14 @@ pub(super) fn run(options: &Options) -> io::Result<()> {
         host.clock = ExternalClock::new(start, 0.0).map_err(io::Error::other)?.into();
     }
     let mut agents = Agents::new();
-    if options.kind == Kind::Agent {
-        agents = spawn_all(&mut host).map_err(io::Error::other)?;
+    let stopped = Arc::<AtomicBool>::default();
+    match options.kind {
+        Kind::Agent => agents = spawn_all(&mut host).map_err(io::Error::other)?,
+        Kind::Manager => {
+            let url = host.spawn(manager::manager(stopped.clone())).map_err(io::Error::other)?;
+            agents.insert("Manager", url.to_string());
+        }
+        Kind::Channel | Kind::Rpc => {}
     }
 
     let end = End::new()?;
@@ -45,7 +56,21 @@ pub(super) fn run(options: &Options) -> io::Result<()> {
         while let Some((ticket, content)) = host.next_request() {
             channel::answer(&mut host, ticket, &content);
         }
+        if stopped.load(Ordering::Relaxed) {
+            return finish(&mut host);
+        }
     }
+}
+
+/// Ends with all that was asked answered.
+fn finish(host: &mut Host) -> io::Result<()> {
+    let (start, node) = (Instant::now(), &mut host.events.node);
+    node.shutdown(start, Close::AfterAnswers { within: LINGER });
+    let deadline = start + LINGER;
+    while host.events.node.connections() > 0 && Instant::now() < deadline {
+        host.turn(&[], Some(deadline))?;
+    }
+    Ok(())
 }
 
 fn spawn_all(host: &mut Host) -> Result<Agents, Refusal> {

@@ -32,7 +32,8 @@ fn ask(kind: Kind, key: KeyKind) {
         let (process, ready) = setup(kind, codec.name(), &python).serve(TCP);
         let address = ready.addr.parse().expect("an address");
         let serializers = Serializers::None;
-        let server = Server { address, codec, serializers, tls: Some(rust.clone()) };
+        let server =
+            Server { address, codec, serializers, tls: Some(rust.clone()), external_clock: false };
         for &runtime in runtimes(key) {
             assert!(server.challenge(kind, runtime) >= 10);
         }

@@ -1,28 +1,50 @@
 //! The clock of a container, whichever it is.
 
+mod calls;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use calls::{Call, Calls};
+
+pub use calls::TimerHandle;
 
 use super::Error;
 use super::host::{Host, sleep_until};
+use super::later::undisturbed;
 use super::lock::lock;
 use super::waits;
 use crate::clock::{self, ClockError, Date, ExternalClock, RealClock, SleepKey, When};
 
 /// The clock of a container and its agents: that of the world, or one that is set from outside.
 ///
-/// Agents need not know which it is. Cloning it is cheap; all clones show the same time.
+/// Agents need not know which it is. On a simulated runtime, the time of the world is the simulation's.
+/// Cloning it is cheap; all clones show the same time.
 #[derive(Clone)]
 pub struct Clock(Arc<Inner>);
 
 struct Inner {
     host: Arc<dyn Host>,
-    clock: Mutex<clock::Clock<Sleeper>>,
+    state: Mutex<State>,
 }
 
-/// Who sleeps on an external clock.
+struct State {
+    clock: clock::Clock<Waiter>,
+    /// Those that wait for the time of the world; those that wait for an external clock are in that.
+    calls: Calls,
+    /// Somebody is waking those whose time has come.
+    waking: bool,
+}
+
+/// What waits for an external clock.
+enum Waiter {
+    Sleeper(Sleeper),
+    Call(Call),
+}
+
 type Sleeper = Arc<Mutex<Nap>>;
 
 #[derive(Debug, Default)]
@@ -44,8 +66,9 @@ impl Clock {
         }
     }
 
-    fn new(host: Arc<dyn Host>, clock: clock::Clock<Sleeper>) -> Self {
-        Self(Arc::new(Inner { host, clock: Mutex::new(clock) }))
+    fn new(host: Arc<dyn Host>, clock: clock::Clock<Waiter>) -> Self {
+        let state = State { clock, calls: Calls::default(), waking: false };
+        Self(Arc::new(Inner { host, state: Mutex::new(state) }))
     }
 
     /// A clock that stands still until it is set.
@@ -60,40 +83,62 @@ impl Clock {
     /// The time in seconds. It never goes back.
     #[must_use]
     pub fn time(&self) -> f64 {
-        lock(&self.0.clock).time(self.0.host.now())
+        lock(&self.0.state).clock.time(self.0.host.now())
     }
 
     /// The date in UTC (aiomas' `utcnow`).
     #[must_use]
     pub fn utc_now(&self) -> Date {
-        lock(&self.0.clock).utc_now(self.0.host.now())
+        lock(&self.0.state).clock.utc_now(self.0.host.now())
     }
 
-    /// Sets an external clock to a later time, in seconds, and wakes who has slept until then.
+    /// Sets an external clock to a later time, in seconds. Then sleeps end and calls are made whose time
+    /// has come, one after the other, in the order of their times and then in that in which they were
+    /// asked for. They all see the new time.
+    ///
+    /// When it returns, the calls have been made; unless it is called by one of them, or beside another
+    /// `set_time`, which then goes on until all is done.
     ///
     /// # Errors
     /// [`Error::Clock`]: the time is not after the present one, or not finite, or the clock is that of the
-    /// world.
+    /// world. Nothing has changed then.
     pub fn set_time(&self, time: f64) -> Result<(), Error> {
-        let sleepers: Vec<_> = {
-            let mut clock = lock(&self.0.clock);
-            let clock::Clock::External(clock) = &mut *clock else {
+        {
+            let mut state = lock(&self.0.state);
+            let clock::Clock::External(clock) = &mut state.clock else {
                 return Err(ClockError::NotExternal.into());
             };
             clock.set_time(time)?;
-            std::iter::from_fn(|| clock.expired()).collect()
-        };
-        for sleeper in sleepers {
-            let waker = {
-                let mut nap = lock(&sleeper);
-                nap.over = true;
-                nap.waker.take()
-            };
-            if let Some(waker) = waker {
-                waker.wake();
+            if std::mem::replace(&mut state.waking, true) {
+                return Ok(());
+            }
+        }
+        while let Some(waiter) = self.next_expired() {
+            match waiter {
+                Waiter::Sleeper(sleeper) => {
+                    let waker = {
+                        let mut nap = lock(&sleeper);
+                        nap.over = true;
+                        nap.waker.take()
+                    };
+                    if let Some(waker) = waker {
+                        waker.wake();
+                    }
+                }
+                Waiter::Call(call) => undisturbed(call),
             }
         }
         Ok(())
+    }
+
+    fn next_expired(&self) -> Option<Waiter> {
+        let mut state = lock(&self.0.state);
+        let waiter = match &mut state.clock {
+            clock::Clock::External(clock) => clock.expired(),
+            clock::Clock::Real(_) => None,
+        };
+        state.waking = waiter.is_some();
+        waiter
     }
 
     /// Waits for `dt` seconds. On an external clock somebody has to set it meanwhile.
@@ -104,8 +149,7 @@ impl Clock {
     /// # Cancel safety
     /// Dropping the future ends the sleep. It begins when the future is polled first.
     pub async fn sleep(&self, dt: f64) -> Result<(), Error> {
-        self.wait(|clock, now| clock.sleep(now, dt), |clock, sleeper| clock.sleep(dt, sleeper))
-            .await
+        self.wait(|clock, now| clock.sleep(now, dt), |clock| clock.due_in(dt)).await
     }
 
     /// Waits until a time in seconds or a [`Date`].
@@ -117,32 +161,25 @@ impl Clock {
     /// As [`sleep`](Self::sleep).
     pub async fn sleep_until(&self, when: impl Into<When>) -> Result<(), Error> {
         let when = when.into();
-        self.wait(
-            |clock, now| clock.sleep_until(now, when),
-            |clock, sleeper| clock.sleep_until(when, sleeper),
-        )
-        .await
+        self.wait(|clock, now| clock.sleep_until(now, when), |clock| clock.due(when)).await
     }
 
     async fn wait(
         &self,
-        real: impl FnOnce(&RealClock, std::time::Instant) -> Result<std::time::Instant, ClockError>,
-        external: impl FnOnce(&mut ExternalClock<Sleeper>, Sleeper) -> Result<SleepKey, ClockError>,
+        real: impl FnOnce(&RealClock, Instant) -> Result<Instant, ClockError>,
+        external: impl FnOnce(&ExternalClock<Waiter>) -> Result<f64, ClockError>,
     ) -> Result<(), Error> {
         let sleeper = Sleeper::default();
-        let key = {
-            let mut clock = lock(&self.0.clock);
-            match &mut *clock {
-                clock::Clock::Real(clock) => {
-                    let until = real(clock, self.0.host.now())?;
-                    Err(until)
-                }
-                clock::Clock::External(clock) => Ok(external(clock, sleeper.clone())?),
+        let key = match &mut lock(&self.0.state).clock {
+            clock::Clock::Real(clock) => Err(real(clock, self.0.host.now())?),
+            clock::Clock::External(clock) => {
+                let due = external(clock)?;
+                Ok(clock.sleep_until(due, Waiter::Sleeper(sleeper.clone()))?)
             }
         };
         match key {
             Ok(key) => {
-                let _cancel = Cancel { clock: self, key: Some(key) };
+                let _cancel = Cancel { clock: self, key };
                 poll_fn(|cx| {
                     let mut nap = lock(&sleeper);
                     if nap.over {
@@ -160,25 +197,31 @@ impl Clock {
     }
 }
 
+impl Inner {
+    /// Takes out what waits for an external clock.
+    fn cancel(&self, key: SleepKey) -> Option<Waiter> {
+        match &mut lock(&self.state).clock {
+            clock::Clock::External(clock) => clock.cancel(key),
+            clock::Clock::Real(_) => None,
+        }
+    }
+}
+
 /// Takes a sleeper out of the clock whose future is gone.
 struct Cancel<'a> {
     clock: &'a Clock,
-    key: Option<SleepKey>,
+    key: SleepKey,
 }
 
 impl Drop for Cancel<'_> {
     fn drop(&mut self) {
-        if let (clock::Clock::External(clock), Some(key)) =
-            (&mut *lock(&self.clock.0.clock), self.key.take())
-        {
-            clock.cancel(key);
-        }
+        let _sleeper = self.clock.0.cancel(self.key);
     }
 }
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match &*lock(&self.0.clock) {
+        let kind = match &lock(&self.0.state).clock {
             clock::Clock::Real(_) => "real",
             clock::Clock::External(_) => "external",
         };

@@ -1,0 +1,68 @@
+//! A program that starts itself: a parent without children of its own kind is of no use, so it is both.
+//!
+//! The parent prints what servers print, with the URLs of its children's managers, and ends with its standard input.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use aiomas_async_std::AsyncStd;
+use aiomas_core::clock::Date;
+use aiomas_core::driver::{Runtime, container};
+use aiomas_smol::Smol;
+use aiomas_subproc::{Child, Launcher};
+use aiomas_tests::runtimes::{RuntimeKind, on_tokio};
+use aiomas_tests::workers::factories;
+use aiomas_tokio::Tokio;
+use clap::Parser;
+use serde_json::json;
+
+#[derive(Debug, Parser)]
+struct Options {
+    /// How many children the parent starts.
+    #[arg(long, default_value_t = 3)]
+    children: usize,
+    /// What a child runs on; the parent is on tokio.
+    #[arg(long, default_value = "tokio")]
+    runtime: RuntimeKind,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let run = match (Child::from_env(), options.runtime) {
+        (None, _) => on_tokio(parent(options.children)),
+        (Some(child), RuntimeKind::Smol) => smol::block_on(run(child, Smol::default())),
+        (Some(child), RuntimeKind::AsyncStd) => {
+            async_std::task::block_on(run(child, AsyncStd::default()))
+        }
+        (Some(child), RuntimeKind::Tokio | RuntimeKind::Poll) => {
+            on_tokio(run(child, Tokio::default()))
+        }
+    };
+    match run {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("launcher: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run<R: Runtime>(child: Child, runtime: R) -> Result<(), Box<dyn Error>> {
+    let start: Date = "2020-01-01T00:00:00+00:00".parse()?;
+    let builder = container::builder(runtime).external_clock(start, -1.0);
+    Ok(child.run(builder, factories()).await?)
+}
+
+async fn parent(children: usize) -> Result<(), Box<dyn Error>> {
+    let container = aiomas_tokio::container::bind("tcp://127.0.0.1:0").await?;
+    let fleet = Launcher::new(children).launch(&container).await?;
+    let managers: Vec<_> =
+        fleet.managers().filter_map(|manager| Some(manager.as_ref().url()?.to_string())).collect();
+    let ready = json!({"ready": {"addr": container.address().to_string(), "managers": managers}});
+    writeln!(io::stdout(), "{ready}")?;
+    // A thread of its own is not worth it: nothing else is to be done meanwhile.
+    io::copy(&mut io::stdin().lock(), &mut io::sink())?;
+    fleet.stop().await?;
+    Ok(container.shutdown().await?)
+}

@@ -1,0 +1,130 @@
+//! What timers cost: a million of them, that wait for an external clock or for the time of the world.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use aiomas_core::clock::ExternalClock;
+use aiomas_core::clock::timer::TimerQueue;
+use aiomas_tests::runtimes::on_tokio;
+
+const MILLION: usize = 1_000_000;
+
+/// All the times up to a million, in a disorder.
+fn times() -> impl Iterator<Item = usize> {
+    (0..MILLION).map(|number| number * 611_953 % MILLION + 1)
+}
+
+fn main() {
+    println!(
+        "{:<34} {:>8} {:>8} {:>8} {:>7}",
+        "nanoseconds a timer", "insert", "cancel", "expire", "bytes"
+    );
+    queue();
+    external();
+    on_tokio(world());
+}
+
+/// Prints what the three halves of a million have taken: all go in, half are cancelled, half expire.
+fn report(what: &str, times: [Duration; 3], memory: usize) {
+    let each = |time: Duration, count: usize| time.as_nanos() / count as u128;
+    let [insert, cancel, expire] = times;
+    println!(
+        "{what:<34} {:>8} {:>8} {:>8} {:>7}",
+        each(insert, MILLION),
+        each(cancel, MILLION / 2),
+        each(expire, MILLION / 2),
+        memory / MILLION
+    );
+}
+
+fn timed<T>(f: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let result = f();
+    (result, start.elapsed())
+}
+
+/// How much memory this process has, in bytes.
+fn memory() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    pages.unwrap_or_default() * 4096
+}
+
+fn queue() {
+    let (mut queue, before) = (TimerQueue::new(), memory());
+    let mut keys = Vec::with_capacity(MILLION);
+    let ((), insert) = timed(|| keys.extend(times().map(|at| queue.insert(at, at))));
+    let memory = memory() - before - MILLION * size_of_val(&keys[0]);
+    let ((), cancel) = timed(|| {
+        for key in keys.iter().step_by(2) {
+            black_box(queue.cancel(*key));
+        }
+    });
+    let (count, expire) = timed(|| std::iter::from_fn(|| queue.expire(MILLION)).count());
+    assert_eq!(count, MILLION / 2);
+    report("queue", [insert, cancel, expire], memory);
+}
+
+fn external() {
+    let start = "2020-01-01".parse().expect("a date");
+    let mut clock = ExternalClock::new(start, 0.0).expect("a clock");
+    let (before, mut keys) = (memory(), Vec::with_capacity(MILLION));
+    let ((), insert) = timed(|| {
+        keys.extend(times().map(|at| clock.sleep(at as f64, at).expect("a time")));
+    });
+    let memory = memory() - before - MILLION * size_of_val(&keys[0]);
+    let ((), cancel) = timed(|| {
+        for key in keys.iter().step_by(2) {
+            black_box(clock.cancel(*key));
+        }
+    });
+    clock.set_time(MILLION as f64).expect("later");
+    let (count, expire) = timed(|| std::iter::from_fn(|| clock.expired()).count());
+    assert_eq!(count, MILLION / 2);
+    report("external clock", [insert, cancel, expire], memory);
+}
+
+/// Calls of containers' clocks, with all that is around them.
+async fn world() {
+    /// When the calls of the clock of the world are due: by then, all are there and half are gone.
+    const DUE: f64 = 10.0;
+    let start = "2020-01-01".parse().expect("a date");
+    for external in [true, false] {
+        let mut builder = aiomas_tokio::container::builder();
+        if external {
+            builder = builder.external_clock(start, 0.0);
+        }
+        let container = builder.bind("local://timers").await.expect("a free name");
+        let clock = container.clock();
+        let (before, mut handles) = (memory(), Vec::with_capacity(MILLION));
+        let ((), insert) = timed(|| {
+            handles.extend(times().map(|at| {
+                let at = if external { at as f64 } else { DUE + at as f64 / 1e9 };
+                clock
+                    .call_at(at, move || {
+                        black_box(at);
+                    })
+                    .expect("a time")
+            }));
+        });
+        let memory = memory() - before - MILLION * size_of_val(&handles[0]);
+        let ((), cancel) = timed(|| {
+            for handle in handles.iter().step_by(2) {
+                assert!(handle.cancel());
+            }
+        });
+        let (expire, what) = if external {
+            let set = timed(|| clock.set_time(MILLION as f64).expect("later"));
+            (set.1, "calls of an external clock")
+        } else {
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            let (last, this) = (DUE + 0.002, clock.clone());
+            let call = move || sender.send(this.time()).expect("somebody waits");
+            clock.call_at(last, call).expect("a time");
+            let late = receiver.await.expect("the last call") - last;
+            (Duration::from_secs_f64(late), "calls of the clock of the world")
+        };
+        report(what, [insert, cancel, expire], memory);
+        container.shutdown().await.expect("it ends");
+    }
+}

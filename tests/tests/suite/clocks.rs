@@ -1,0 +1,336 @@
+//! Clocks of containers: calls at a time, abuse, a million timers.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aiomas_core::clock::{Date, When};
+use aiomas_core::{Clock, Container, Context, agent};
+use aiomas_sim::{Error, Sim, TimerHandle, container};
+use serde_json::json;
+
+type Log = Arc<Mutex<Vec<&'static str>>>;
+
+fn start() -> Date {
+    "2020-01-01T01:00:00+01:00".parse().unwrap()
+}
+
+/// A container whose clock is set from outside.
+async fn external() -> Container {
+    container::builder().external_clock(start(), 0.0).bind("tcp://main:0").await.unwrap()
+}
+
+/// A container whose clock is the simulation's.
+async fn simulated() -> Container {
+    container::bind("tcp://main:0").await.unwrap()
+}
+
+fn note(log: &Log, what: &'static str) -> impl FnOnce() + Send + 'static {
+    let log = log.clone();
+    move || log.lock().unwrap().push(what)
+}
+
+fn take(log: &Log) -> Vec<&'static str> {
+    std::mem::take(&mut *log.lock().unwrap())
+}
+
+fn text<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[test]
+fn an_external_clock_makes_calls_in_the_order_of_their_times() {
+    Sim::new(1).block_on(async {
+        let (container, log) = (external().await, Log::default());
+        let clock = container.clock();
+        clock.call_in(20.0, note(&log, "20")).unwrap();
+        clock.call_at(10.0, note(&log, "10a")).unwrap();
+        clock.call_at(start().shift(15.0).unwrap(), note(&log, "15")).unwrap();
+        clock.call_in(10.0, note(&log, "10b")).unwrap();
+        let cancelled = clock.call_in(12.0, note(&log, "12")).unwrap();
+        assert!(cancelled.cancel());
+        assert!(!cancelled.cancel());
+
+        clock.set_time(9.9).unwrap();
+        assert!(take(&log).is_empty());
+        clock.set_time(10.0).unwrap();
+        assert_eq!(take(&log), ["10a", "10b"]);
+        clock.set_time(30.0).unwrap();
+        assert_eq!(take(&log), ["15", "20"]);
+        assert!(!cancelled.cancel());
+    });
+}
+
+/// Sleepers and calls are in one queue. A sleeper goes on when its task has its turn.
+#[test]
+fn calls_see_the_new_time_and_sleepers_too() {
+    Sim::new(1).block_on(async {
+        let (container, seen) = (external().await, Arc::new(Mutex::new(Vec::new())));
+        let clock = container.clock();
+        for dt in [1.0, 2.0] {
+            let (this, seen) = (clock.clone(), seen.clone());
+            clock.call_in(dt, move || seen.lock().unwrap().push(this.time())).unwrap();
+        }
+        let mut sleep = std::pin::pin!(clock.sleep(1.0));
+        std::future::poll_fn(|cx| {
+            assert!(sleep.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        clock.set_time(5.0).unwrap();
+        sleep.await.unwrap();
+        assert_eq!(*seen.lock().unwrap(), [5.0, 5.0]);
+    });
+}
+
+/// It does so after all that was due before, however deep that goes.
+#[test]
+fn a_call_may_set_the_clock_and_ask_for_more_calls() {
+    Sim::new(1).block_on(async {
+        let (container, log) = (external().await, Log::default());
+        let clock = container.clock().clone();
+        let (this, more) = (clock.clone(), log.clone());
+        clock
+            .call_in(1.0, move || {
+                more.lock().unwrap().push("first");
+                this.call_in(1.0, note(&more, "third")).unwrap();
+                this.set_time(2.0).unwrap();
+                assert_eq!(this.time(), 2.0);
+            })
+            .unwrap();
+        clock.call_in(1.0, note(&log, "second")).unwrap();
+        clock.set_time(1.0).unwrap();
+        assert_eq!(take(&log), ["first", "second", "third"]);
+
+        /// Sets the clock on and on, from within the calls.
+        fn go_on(clock: &Clock) {
+            let this = clock.clone();
+            let call = move || {
+                if this.time() < 100_000.0 {
+                    go_on(&this);
+                    this.set_time(this.time() + 1.0).unwrap();
+                }
+            };
+            clock.call_in(1.0, call).unwrap();
+        }
+        go_on(&clock);
+        clock.set_time(3.0).unwrap();
+        assert_eq!(clock.time(), 100_000.0);
+    });
+}
+
+#[test]
+fn a_call_that_panics_disturbs_nobody() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        for container in [external().await, simulated().await] {
+            let (clock, log) = (container.clock(), Log::default());
+            clock.call_in(1.0, || panic!("on purpose")).unwrap();
+            clock.call_in(1.0, note(&log, "after")).unwrap();
+            // The simulation's cannot be set; it goes on while we sleep.
+            if clock.set_time(1.0).is_err() {
+                clock.sleep(2.0).await.unwrap();
+            }
+            assert_eq!(take(&log), ["after"]);
+        }
+    });
+}
+
+#[test]
+fn times_of_calls_are_those_of_sleeps() {
+    Sim::new(1).block_on(async {
+        let (external, simulated) = (external().await, simulated().await);
+        for container in [&external, &simulated] {
+            let clock = container.clock();
+            let (now, nothing) = (clock.utc_now(), || ());
+            let past = |when: String| format!("date \"{when}\" is in the past");
+            assert_eq!(text(clock.call_at(0.0, nothing)), past("0".into()));
+            assert_eq!(text(clock.call_at(-1.0, nothing)), past("-1".into()));
+            assert_eq!(text(clock.call_at(now, nothing)), past(now.to_string()));
+            for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let error = format!("time must be finite but is {bad}");
+                assert_eq!(text(clock.call_in(bad, nothing)), error);
+                assert_eq!(text(clock.call_at(bad, nothing)), error);
+            }
+        }
+        let error = text(external.clock().call_in(0.0, || ()));
+        assert_eq!(error, "dt must be > 0 but is 0");
+        let error = text(simulated.clock().call_in(1e300, || ()));
+        assert!(error.ends_with("too long"), "{error}");
+        // As with asyncio.
+        let log = Log::default();
+        simulated.clock().call_in(-1.0, note(&log, "soon")).unwrap();
+        simulated.clock().sleep(1.0).await.unwrap();
+        assert_eq!(take(&log), ["soon"]);
+    });
+}
+
+/// To the nanosecond, and on the simulation's dates.
+#[test]
+fn a_simulated_clock_makes_calls_at_their_times() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let container = simulated().await;
+        let (clock, log) = (container.clock(), Arc::new(Mutex::new(Vec::new())));
+        clock.sleep(3600.0).await.unwrap();
+        let note = |name: &'static str| {
+            let (clock, log) = (clock.clone(), log.clone());
+            move || log.lock().unwrap().push((name, clock.utc_now().to_string()))
+        };
+        let date: Date = "2000-01-01T03:00:00+01:00".parse().unwrap();
+        clock.call_at(date, note("date")).unwrap();
+        clock.call_at(3601.0, note("time")).unwrap();
+        clock.call_in(0.5, note("dt")).unwrap();
+        let cancelled = clock.call_in(0.25, note("cancelled")).unwrap();
+        assert!(cancelled.cancel());
+        clock.sleep(7200.0).await.unwrap();
+        let expected = [
+            ("dt", "2000-01-01T01:00:00.500000+00:00"),
+            ("time", "2000-01-01T01:00:01+00:00"),
+            ("date", "2000-01-01T02:00:00+00:00"),
+        ];
+        assert_eq!(*log.lock().unwrap(), expected.map(|(name, at)| (name, at.to_owned())));
+        assert_eq!(sim.elapsed(), Duration::from_secs(3 * 3600));
+    });
+}
+
+/// Nothing is left of calls that are not made: neither a task nor a timer.
+#[test]
+fn what_is_cancelled_leaves_nothing() {
+    let sim = Sim::new(1);
+    let container = sim.block_on(simulated());
+    sim.run_until_idle();
+    let (tasks, elapsed) = (sim.tasks(), sim.elapsed());
+    let clock = container.clock();
+    let hours: Vec<_> = (1..=10)
+        .map(|hour| clock.call_in(f64::from(hour) * 3600.0, || panic!()).unwrap())
+        .collect();
+    assert_eq!(sim.tasks(), tasks + 1);
+    assert!(hours.iter().rev().all(TimerHandle::cancel));
+    sim.run_until_idle();
+    assert_eq!((sim.tasks(), sim.elapsed()), (tasks, elapsed));
+}
+
+#[test]
+fn calls_are_gone_with_their_clock() {
+    let sim = Sim::new(1);
+    for container in [sim.block_on(external()), sim.block_on(simulated())] {
+        let held = Arc::new(());
+        let holds = held.clone();
+        let handle = container.clock().call_in(3600.0, move || drop(holds)).unwrap();
+        assert_eq!(Arc::strong_count(&held), 2);
+        sim.block_on(container.shutdown()).unwrap();
+        drop(container);
+        let elapsed = sim.elapsed();
+        sim.run_until_idle();
+        assert_eq!((Arc::strong_count(&held), sim.elapsed()), (1, elapsed));
+        assert!(!handle.cancel());
+    }
+    assert_eq!(sim.tasks(), 0);
+}
+
+/// Each of them is called, at its time; half of them are cancelled.
+#[test]
+fn a_million_timers() {
+    const MILLION: usize = 1_000_000;
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        for container in [external().await, simulated().await] {
+            let clock = container.clock();
+            let (calls, last) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let handles: Vec<_> = (0..MILLION)
+                .map(|number| {
+                    // All the times up to a million, in a disorder.
+                    let at = number * 611_953 % MILLION + 1;
+                    let (calls, last) = (calls.clone(), last.clone());
+                    let call = move || {
+                        calls.fetch_add(1, Ordering::Relaxed);
+                        assert!(last.swap(at, Ordering::Relaxed) < at);
+                    };
+                    clock.call_in(at as f64 / 1e3, call).unwrap()
+                })
+                .collect();
+            assert!(handles.iter().step_by(2).all(TimerHandle::cancel));
+            for passed in [MILLION / 4, MILLION] {
+                // Not at the very time of a call, for the sake of rounding.
+                let time = (passed as f64 + 0.5) / 1e3;
+                if clock.set_time(time).is_err() {
+                    clock.sleep_until(time).await.unwrap();
+                }
+                assert!(last.load(Ordering::Relaxed).abs_diff(passed) < 1000);
+            }
+            assert_eq!(calls.load(Ordering::Relaxed), MILLION / 2);
+        }
+    });
+}
+
+/// Gives its container's clock to everybody.
+struct Timekeeper;
+
+#[agent]
+impl Timekeeper {
+    #[expose]
+    fn set_time(&self, time: f64, #[context] ctx: &Context) -> Result<(), Error> {
+        ctx.clock()?.set_time(time)
+    }
+
+    #[expose]
+    async fn sleep(&self, dt: f64, #[context] ctx: &Context) -> Result<f64, Error> {
+        let clock = ctx.clock()?;
+        clock.sleep(dt).await?;
+        Ok(clock.time())
+    }
+
+    #[expose]
+    async fn sleep_until(&self, when: When, #[context] ctx: &Context) -> Result<f64, Error> {
+        let clock = ctx.clock()?;
+        clock.sleep_until(when).await?;
+        Ok(clock.time())
+    }
+}
+
+/// Whatever a peer says, the clock goes forward or stays, and who sleeps on it still wakes up.
+#[test]
+fn a_peer_cannot_break_a_clock() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let there = external().await;
+        let agent = there.spawn(Timekeeper).unwrap();
+        let here = simulated().await;
+        let peer: TimekeeperProxy = here.connect(agent.url().clone()).await.unwrap();
+        let sleeping = peer.sleep(10.0);
+        peer.set_time(5.0).await.unwrap();
+
+        let refused = async |result: Result<f64, Error>| {
+            let error = result.unwrap_err();
+            assert_eq!(error.remote().map(|error| error.kind()), Some("ValueError"), "{error}");
+            assert_eq!(there.clock().time(), 5.0);
+        };
+        let set = async |time| peer.set_time(time).await.map(|()| time);
+        for time in [5.0, 4.999, 0.0, -1.0, f64::MIN, 1e300, f64::MAX] {
+            refused(set(time).await).await;
+        }
+        for time in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            refused(set(time).await).await;
+            refused(peer.sleep(time).await).await;
+            refused(peer.sleep_until(When::Time(time)).await).await;
+        }
+        for dt in [0.0, -0.0, -1.0, f64::MIN_POSITIVE, f64::MIN] {
+            refused(peer.sleep(dt).await).await;
+        }
+        for date in [Date::MIN, start(), start().shift(5.0).unwrap()] {
+            refused(peer.sleep_until(When::Date(date)).await).await;
+        }
+        for bad in [json!("5"), json!(null), json!([5]), json!({"__type__": [0, "yesterday"]})] {
+            let result = peer.as_ref().call("sleep_until").arg(&bad).send::<f64>().await;
+            assert!(matches!(result, Err(Error::Remote(_))), "{bad}: {result:?}");
+        }
+
+        // A hundred of them sleep until the end of time, and are forgotten.
+        let forgotten: Vec<_> = (0..100).map(|_| peer.sleep_until(When::Date(Date::MAX))).collect();
+        peer.set_time(9.0).await.unwrap();
+        drop(forgotten);
+        peer.set_time(10.0).await.unwrap();
+        assert_eq!(sleeping.await, Ok(10.0));
+    });
+}

@@ -1,0 +1,413 @@
+//! Containers in child processes.
+
+use std::io::{BufRead, BufReader, PipeReader, Read, pipe};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use aiomas_async_std::AsyncStd;
+use aiomas_core::agent::Address;
+use aiomas_core::driver::manager::ManagerProxy;
+use aiomas_core::driver::{Runtime, container};
+use aiomas_core::wire::Codec;
+use aiomas_core::{Container, Proxy};
+use aiomas_smol::Smol;
+use aiomas_subproc::{Error, Fleet, Launcher};
+use aiomas_tests::process::{Process, Ready};
+use aiomas_tests::python::Setup;
+use aiomas_tests::runtimes::{RuntimeKind, on_tokio};
+use aiomas_tests::workers::WorkerProxy;
+use aiomas_tokio::Tokio;
+
+use crate::CODECS;
+
+/// Something that no child should take, on a machine that is busy with others.
+const LONG: Duration = Duration::from_secs(60);
+
+/// The program that is its own child.
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_launcher"))
+}
+
+/// Starts it as a child: on another runtime each time.
+fn children(count: usize) -> Launcher {
+    Launcher::new(count).ready_within(LONG).stop_within(LONG).command(|child| {
+        let runtime = [RuntimeKind::Tokio, RuntimeKind::Smol, RuntimeKind::AsyncStd][child % 3];
+        let mut command = program();
+        command.args(["--runtime", runtime.name()]);
+        command
+    })
+}
+
+async fn container<R: Runtime>(runtime: R) -> Container {
+    container::bind(runtime, "tcp://127.0.0.1:0").await.unwrap()
+}
+
+async fn make_workers(fleet: &Fleet) -> Vec<(WorkerProxy, String)> {
+    let mut workers = Vec::new();
+    for (number, manager) in fleet.managers().enumerate() {
+        let made = manager.spawn("Worker").arg(format!("worker {number}")).send().await;
+        workers.push(made.unwrap());
+    }
+    workers
+}
+
+/// Waits until all writers of a pipe are gone: processes that have it, and this one.
+fn wait_for_end(mut reader: PipeReader) -> String {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        sender.send(text)
+    });
+    receiver.recv_timeout(LONG).expect("a process is left")
+}
+
+/// The master is on `runtime`, its children are on others.
+async fn drives<R: Runtime>(runtime: R) {
+    let container = container(runtime).await;
+    let fleet = children(3).launch(&container).await.unwrap();
+    let workers = make_workers(&fleet).await;
+    for (number, ((worker, url), member)) in workers.iter().zip(fleet.members()).enumerate() {
+        assert_eq!(worker.process().await, Ok(member.id()));
+        assert_ne!(member.id(), std::process::id());
+        assert!(url.ends_with("/1"), "{url}");
+        // All can talk to all.
+        for (other, _) in &workers {
+            assert_eq!(other.ask(url.clone()).await, Ok(format!("worker {number}")));
+        }
+    }
+
+    // All sleep, and all wake up at once.
+    let sleeps: Vec<_> = workers.iter().map(|(worker, _)| worker.sleep_until(5.0)).collect();
+    for (worker, _) in &workers {
+        assert_eq!(worker.time().await, Ok(-1.0));
+    }
+    fleet.set_time(4.0).await.unwrap();
+    fleet.set_time(5.5).await.unwrap();
+    for sleep in sleeps {
+        assert_eq!(sleep.await, Ok(5.5));
+    }
+    let error = fleet.set_time(5.5).await.unwrap_err();
+    assert_eq!(error.to_string(), "ValueError: time must be > 5.5 but is 5.5");
+
+    fleet.stop().await.unwrap();
+    assert!(workers[0].0.time().await.is_err());
+    container.shutdown().await.unwrap();
+}
+
+#[test]
+fn tokio_drives_others() {
+    on_tokio(drives(Tokio::default()));
+}
+
+#[test]
+fn smol_drives_others() {
+    smol::block_on(drives(Smol::default()));
+}
+
+#[test]
+fn async_std_drives_others() {
+    async_std::task::block_on(drives(AsyncStd::default()));
+}
+
+/// One that cannot set its clock does not keep the others from it.
+#[test]
+fn clocks_are_set_though_one_cannot_be() {
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let fleet = children(3).launch(&container).await.unwrap();
+        let workers = make_workers(&fleet).await;
+        fleet.members()[1].manager().set_time(10.0).await.unwrap();
+        let error = fleet.set_time(5.0).await.unwrap_err();
+        assert_eq!(error.to_string(), "ValueError: time must be > 10 but is 5");
+        let mut times = Vec::new();
+        for (worker, _) in &workers {
+            times.push(worker.time().await.unwrap());
+        }
+        assert_eq!(times, [5.0, 10.0, 5.0]);
+        fleet.stop().await.unwrap();
+    });
+}
+
+/// One after the other, each with its agents.
+#[test]
+fn children_end_in_the_order_in_which_they_were_started() {
+    let log = std::env::temp_dir().join(format!("aiomas-order-{}", std::process::id()));
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let fleet = children(4).launch(&container).await.unwrap();
+        // Made in another order.
+        for number in [2, 0, 3, 1] {
+            let manager = fleet.members()[number].manager();
+            let worker = manager.spawn("Worker").arg(number.to_string());
+            worker.kwarg("log", log.to_str()).send::<(Proxy, String)>().await.unwrap();
+        }
+        fleet.stop().await.unwrap();
+    });
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "0\n1\n2\n3\n");
+    std::fs::remove_file(log).unwrap();
+}
+
+#[test]
+fn whoever_does_not_end_is_killed() {
+    let (reader, writer) = pipe().unwrap();
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let launcher = children(1).stop_within(Duration::from_millis(300));
+        let launcher = launcher.command(move |_| {
+            let mut command = program();
+            command.stderr(writer.try_clone().unwrap());
+            command
+        });
+        let fleet = launcher.launch(&container).await.unwrap();
+        fleet.members()[0].manager().spawn("Sticky").send::<(Proxy, String)>().await.unwrap();
+        let error = fleet.stop().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "child 0 did not end within 300ms (`Launcher::stop_within`), and was killed"
+        );
+    });
+    wait_for_end(reader);
+}
+
+/// Nobody waits for them, but they are gone.
+#[test]
+fn children_end_when_they_are_dropped() {
+    let (reader, writer) = pipe().unwrap();
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let launcher = children(3).command(move |_| {
+            let mut command = program();
+            command.stderr(writer.try_clone().unwrap());
+            command
+        });
+        let fleet = launcher.launch(&container).await.unwrap();
+        drop((launcher, fleet));
+    });
+    assert_eq!(wait_for_end(reader), "");
+}
+
+/// However far it has come.
+#[test]
+fn a_launch_that_is_given_up_leaves_nobody() {
+    let (reader, writer) = pipe().unwrap();
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let launcher = children(3).command(move |_| {
+            let mut command = program();
+            command.stderr(writer.try_clone().unwrap());
+            command
+        });
+        for milliseconds in [0, 1, 5, 20, 50] {
+            let time = Duration::from_millis(milliseconds);
+            let _given_up = tokio::time::timeout(time, launcher.launch(&container)).await;
+        }
+        drop(launcher);
+    });
+    wait_for_end(reader);
+}
+
+/// The parent is killed, and has no chance to tell anybody.
+#[test]
+fn no_child_is_left_when_its_parent_dies() {
+    for children in ["1", "3"] {
+        let (reader, writer) = pipe().unwrap();
+        let mut command = program();
+        command.args(["--children", children]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut parent = command.stderr(writer).spawn().unwrap();
+        // It has the pipe, too.
+        drop(command);
+        let mut line = String::new();
+        BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("{\"ready\":"), "{line}");
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        // The children have it from their parent.
+        assert_eq!(wait_for_end(reader), "");
+    }
+}
+
+/// A program that offers no manager, or none that can be found.
+#[test]
+fn children_that_are_never_ready() {
+    let launch = |script: &'static str, within| {
+        on_tokio(async {
+            let container = container(Tokio::default()).await;
+            let launcher = Launcher::new(2).ready_within(within).stop_within(LONG);
+            let launcher = launcher.command(move |child| {
+                let mut command = Command::new("sh");
+                command.args(["-c", if child == 1 { script } else { GOOD }]);
+                command
+            });
+            launcher.launch(&container).await.unwrap_err()
+        })
+    };
+    const GOOD: &str = r#"echo '{"ready": {"addr": "tcp://127.0.0.1:1"}}'; cat"#;
+    let text = |script| launch(script, LONG).to_string();
+    assert_eq!(text("exit 3"), "child 1 was never ready: exit status: 3");
+    assert_eq!(text("echo ready; echo '{}'"), "child 1 was never ready: exit status: 0");
+    assert_eq!(
+        text(r#"echo '{"ready": {"addr": "127.0.0.1:5555"}}'; cat"#),
+        "child 1 says where it listens, but cannot parse \"127.0.0.1:5555\": no \"tcp://\", \
+         \"ipc://\" or \"local://\" (at byte 0)"
+    );
+    // The end of its input is the end of it.
+    let short = Duration::from_millis(100);
+    assert!(matches!(launch("cat", short), Error::Late { child: 1, within } if within == short));
+    // It would write for ever, had it no end.
+    let endless =
+        "while echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx >/dev/null; do read x || exit; done";
+    assert!(matches!(launch(endless, short), Error::Late { child: 1, .. }));
+    // Port 1 is nobody's.
+    assert!(matches!(launch(GOOD, short), Error::Manager { child: 0, .. }));
+}
+
+#[test]
+fn a_program_that_is_not_there() {
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let launcher = Launcher::new(1).command(|_| Command::new("/no/such/program"));
+        match launcher.launch(&container).await.unwrap_err() {
+            Error::Start { child: 0, program, source } => {
+                assert_eq!(program, "/no/such/program");
+                assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+            }
+            other => panic!("{other}"),
+        }
+    });
+}
+
+#[test]
+fn factories_that_fail() {
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let fleet = children(1).launch(&container).await.unwrap();
+        let manager = fleet.members()[0].manager();
+        let error = |name: &'static str| async move {
+            manager.spawn(name).send::<(Proxy, String)>().await.unwrap_err().to_string()
+        };
+        assert_eq!(error("Impossible").await, "Error: out of paper");
+        assert_eq!(error("Panic").await, "Panic: on purpose");
+        assert_eq!(
+            error("Wörker\n").await,
+            "LookupError: no factory is called \"Wörker\\n\"; there are: \"Impossible\", \"Panic\", \
+             \"Sticky\", \"Worker\""
+        );
+        // They have left nothing behind.
+        let (_, url): (Proxy, String) = manager.spawn("Worker").arg("a").send().await.unwrap();
+        assert!(url.ends_with("/1"), "{url}");
+        fleet.stop().await.unwrap();
+    });
+}
+
+/// What a peer sends is arguments of a factory. It gets neither into a command line nor into an environment, even if
+/// it looks like that.
+#[test]
+fn nothing_is_injected() {
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let fleet = children(1).launch(&container).await.unwrap();
+        let manager = fleet.members()[0].manager();
+        let nasty = "x\0--runtime\nAIOMAS_CHILD=tcp://0.0.0.0:1 \u{1b}[2J$(exit 1)`exit 1`;exit 1";
+        let made = manager.spawn("Worker").arg(nasty).send().await;
+        let (worker, _): (WorkerProxy, String) = made.unwrap();
+        assert_eq!(worker.name().await.as_deref(), Ok(nasty));
+        let long = "x".repeat(1 << 20);
+        let error = manager.spawn(&long).send::<(Proxy, String)>().await.unwrap_err();
+        let error = error.remote().unwrap();
+        assert!(error.kind() == "LookupError" && error.text().len() < 2000, "{error}");
+        for (key, value) in [("env", "AIOMAS_CHILD"), ("argv", "--help"), ("cwd", "/")] {
+            let made = manager.spawn("Worker").arg("a").kwarg(key, value).send::<()>().await;
+            assert_eq!(made.unwrap_err().remote().unwrap().kind(), "TypeError");
+        }
+        fleet.stop().await.unwrap();
+    });
+    // Whoever can set it is trusted, but not to get it right.
+    for address in ["", "tcp://", "x; exit 1", "tcp://127.0.0.1:0\n--children"] {
+        let mut child = program();
+        child.env("AIOMAS_CHILD", address).stdin(Stdio::null());
+        let output = child.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            stderr.starts_with("launcher: cannot parse") && stderr.lines().count() == 1,
+            "{stderr}"
+        );
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true));
+    }
+}
+
+/// What children write to standard output appears on that of their parent, before and after they are ready.
+#[test]
+fn output_is_passed_on() {
+    let mut parent = program();
+    parent.args(["--children", "1"]);
+    let (parent, ready) = Process::serve(parent);
+    let Ready { info, .. } = &ready;
+    let url = info["managers"][0].as_str().unwrap().to_owned();
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let manager: ManagerProxy = container.connect(url).await.unwrap();
+        let made = manager.spawn("Worker").arg("a").send().await;
+        let (worker, _): (WorkerProxy, String) = made.unwrap();
+        worker.say("ohai\ncya".to_owned()).await.unwrap();
+        // More than a pipe holds.
+        worker.say("x".repeat(1 << 20)).await.unwrap();
+    });
+    let lines = parent.stop_and_read();
+    assert_eq!(lines[..2], ["ohai", "cya"]);
+    assert_eq!(lines[2].len(), 1 << 20);
+}
+
+/// A launcher in Rust starts containers in Python, and drives them by their managers.
+#[test]
+fn rust_drives_python() {
+    for codec in CODECS {
+        drives_python(codec);
+    }
+}
+
+fn drives_python(codec: Codec) {
+    on_tokio(async {
+        let container = container::builder(Tokio::default()).codec(codec);
+        let container = container.bind("tcp://127.0.0.1:0").await.unwrap();
+        let clock = "external:2020-01-01T00:00:00+00:00";
+        let setup = Setup { clock, ..Setup::new("manager", codec.name()) };
+        let launcher = Launcher::new(3).ready_within(LONG).stop_within(LONG);
+        let launcher = launcher.command(move |_| setup.server("tcp://127.0.0.1:0"));
+        let fleet = launcher.launch(&container).await.unwrap();
+        let mut labels = Vec::new();
+        for (number, manager) in fleet.managers().enumerate() {
+            let making = manager.spawn("interop_agents:Spawned").arg(number.to_string());
+            let (agent, url): (Proxy, String) = making.kwarg("suffix", "!").send().await.unwrap();
+            let found: Proxy = container.connect(url).await.unwrap();
+            assert_eq!(found, agent);
+            labels.push(agent.call("get_label").send::<String>().await.unwrap());
+        }
+        assert_eq!(labels, ["0!", "1!", "2!"]);
+        fleet.set_time(60.0).await.unwrap();
+        let error = fleet.set_time(60.0).await.unwrap_err();
+        assert_eq!(error.remote().map(|error| error.kind()), Some("ValueError"));
+        fleet.stop().await.unwrap();
+        container.shutdown().await.unwrap();
+    });
+}
+
+/// With several children, a fixed port is one too few.
+#[test]
+fn an_address_that_is_taken() {
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let taken: Address = container.address().clone();
+        let launcher = children(1).address(taken);
+        let launcher = launcher.command(|_| {
+            let mut command = program();
+            command.stderr(Stdio::null());
+            command
+        });
+        match launcher.launch(&container).await.unwrap_err() {
+            Error::NeverReady { child: 0, status } => assert_eq!(status.code(), Some(1)),
+            other => panic!("{other}"),
+        }
+    });
+}
