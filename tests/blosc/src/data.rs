@@ -69,8 +69,11 @@ pub fn mixed(len: usize) -> Vec<u8> {
     data
 }
 
-/// What data can be: names, and what makes so many bytes of it.
-pub const KINDS: [(&str, fn(usize) -> Vec<u8>); 8] = [
+/// A name of data, and what makes so many bytes of it.
+pub type Kind = (&'static str, fn(usize) -> Vec<u8>);
+
+/// What data can be.
+pub const KINDS: [Kind; 8] = [
     ("text", text),
     ("integers", integers),
     ("sine", sine),
