@@ -69,11 +69,11 @@ pub fn mixed(len: usize) -> Vec<u8> {
     data
 }
 
-/// Makes so many bytes.
-pub type Make = fn(usize) -> Vec<u8>;
+/// A name of data, and what makes so many bytes of it.
+pub type Kind = (&'static str, fn(usize) -> Vec<u8>);
 
-/// What data can be: names, and what makes so many bytes of it.
-pub const KINDS: [(&str, Make); 8] = [
+/// What data can be.
+pub const KINDS: [Kind; 8] = [
     ("text", text),
     ("integers", integers),
     ("sine", sine),

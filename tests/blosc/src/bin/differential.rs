@@ -7,6 +7,9 @@ use clap::Parser;
 
 #[derive(Debug, Parser)]
 struct Options {
+    /// No data shorter than so many bytes.
+    #[arg(long, default_value_t = 0)]
+    min: usize,
     /// No data longer than so many bytes.
     #[arg(long, default_value_t = 8 << 20)]
     max: usize,
@@ -17,7 +20,7 @@ const LENGTHS: [(&[usize], Step, Step); 4] = [
     (&[0, 1, 2, 15, 16, 17, 127, 128, 129, 255, 1_000, 2_049, 4_096], 1, 1),
     (&[16_383, 65_536, 131_073, 262_144], 13, 1),
     (&[524_287, 1 << 20, (1 << 20) + 1, 3_000_000], 61, 3),
-    (&[5_000_001, (8 << 20) - 1, 8 << 20], 127, 4),
+    (&[5_000_001, 8 << 20], 255, 8),
 ];
 /// Every how many-th is taken.
 type Step = usize;
@@ -26,7 +29,7 @@ fn main() {
     let options = Options::parse();
     let mut total = 0;
     for (lengths, type_step, level_step) in LENGTHS {
-        for &len in lengths.iter().filter(|len| **len <= options.max) {
+        for &len in lengths.iter().filter(|len| (options.min..=options.max).contains(len)) {
             let mut count = 0;
             let mut type_sizes: Vec<u8> = (1..=255).step_by(type_step).collect();
             type_sizes.extend([2, 4, 8, 16, 17, 255]);
