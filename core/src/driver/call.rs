@@ -115,7 +115,11 @@ impl<T> Call<T> {
 
     #[inline]
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
-        self.state.poll(cx)
+        // What is common is polled here, where it can be inlined.
+        let State::Sent { link, key } = &self.state else { return self.state.poll(cx) };
+        let answer = ready!(link.poll_answer(*key, cx));
+        self.state = State::Ended;
+        Poll::Ready(answer.map_err(Error::from))
     }
 }
 
@@ -133,6 +137,7 @@ impl State {
         started.map_or(Self::Ended, |(link, attempt)| Self::over(&link, attempt))
     }
 
+    #[inline(never)]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
         loop {
             let result = match self {
@@ -166,6 +171,7 @@ impl State {
         }
     }
 
+    #[inline(never)]
     fn give_up(&mut self) {
         match self {
             Self::Sent { link, key } => link.abandon(*key),
@@ -238,7 +244,9 @@ impl<T: DeserializeOwned> Future for Call<T> {
 
 impl<T> Drop for Call<T> {
     fn drop(&mut self) {
-        self.state.give_up();
+        if !matches!(self.state, State::Ended) {
+            self.state.give_up();
+        }
     }
 }
 

@@ -189,7 +189,8 @@ impl Proxy {
         match &self.target {
             Target::Remote(link) => Call::remote(link, link.call(self.options, encode)),
             Target::Line { line, idempotent } => {
-                Call::line(LineCall::make(line, self.options, *idempotent, encode))
+                // As an object, so that ordinary calls are not made larger by it.
+                Call::line(LineCall::make(line, self.options, *idempotent, &encode))
             }
             Target::Local(container) => match container.upgrade() {
                 Some(container) => Call::local(container.call(self.options, &encode)),

@@ -7,9 +7,10 @@ use std::time::Instant;
 use super::shared::{Deadline, Shared, Started};
 use crate::connection::{CallOptions, Why};
 use crate::driver::Error;
+use crate::driver::home::Encode;
 use crate::driver::link::{Attempt, Link, SlotKey};
 use crate::driver::runtime::Timer;
-use crate::wire::{Body, CodecError, Notation, Scope};
+use crate::wire::Body;
 
 /// A call that has been made on a line.
 pub(in crate::driver) enum Made {
@@ -42,10 +43,10 @@ impl LineCall {
         line: &Arc<Shared>,
         options: CallOptions,
         idempotent: bool,
-        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+        encode: &Encode<'_>,
     ) -> Result<Made, Error> {
         if !idempotent && let Some(link) = line.free_link() {
-            match link.call(options, &encode) {
+            match link.call(options, encode) {
                 Ok(Attempt::Sent(key)) => return Ok(Made::Sent(link, key)),
                 Ok(Attempt::Waits(unsent)) => {
                     let call = Self::new(line, unsent.body().clone(), options, idempotent);
