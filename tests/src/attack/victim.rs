@@ -139,12 +139,14 @@ impl serde::Serialize for Secret {
 #[derive(Debug)]
 pub struct Clerk {
     sleep: Sleep,
+    /// How often it has been occupied.
+    times: u64,
 }
 
 impl Clerk {
     /// One that waits by this runtime's time.
     pub fn on<R: Runtime>(runtime: &R) -> Self {
-        Self { sleep: Sleep::on(runtime) }
+        Self { sleep: Sleep::on(runtime), times: 0 }
     }
 }
 
@@ -158,9 +160,10 @@ impl Clerk {
 
     /// Lets nobody else in for some time.
     #[expose]
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "that is what keeps the others out")]
-    async fn occupy(&mut self) {
+    async fn occupy(&mut self) -> u64 {
         self.sleep.wait(Duration::from_secs(1)).await;
+        self.times += 1;
+        self.times
     }
 }
 

@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         // Methods that panic are one of the attacks.
-        if info.payload().downcast_ref() != Some(&"on purpose") {
+        if info.payload().downcast_ref::<&str>() != Some(&"on purpose") {
             hook(info);
         }
     }));

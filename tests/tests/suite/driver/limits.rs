@@ -320,7 +320,8 @@ fn methods_of_callers_that_are_gone_count() {
         while server.admission().open > 0 {
             client.sleep(Duration::from_secs(1)).await;
         }
-        assert_eq!((client.now() - start).as_secs(), 101);
+        // The second came in after a second; and it is looked at each second.
+        assert!((101..=102).contains(&(client.now() - start).as_secs()));
     });
 }
 
