@@ -10,7 +10,7 @@ fn data(kind: &str) -> Vec<u8> {
     match kind {
         "numbers" => (0..300).flat_map(|i| (f64::from(i % 97) * 0.25).to_le_bytes()).collect(),
         "text" => br#"{"path": "agent/%d", "args": [1, 2.5, null]}"#.repeat(40),
-        "bytes" => (0_u32..3001).map(|i| (i * i >> 3) as u8).collect(),
+        "bytes" => (0_u32..3001).map(|i| ((i * i) >> 3) as u8).collect(),
         _ => panic!("{kind}"),
     }
 }
