@@ -33,7 +33,7 @@ pub fn date(data: &[u8]) {
     same(utc.to_offset(date.offset()).expect("where it came from"));
 
     // Within a day, floats are precise to less than a microsecond.
-    let by = f64::from(choice / 4) * 1234.567_891;
+    let by = f64::from(choice / 4) * 1_234.567_891;
     let Ok(later) = date.shift(by) else { return };
     assert!((later.seconds_since(date) - by).abs() < 1e-6);
     let (Ok(mut clock), true) = (ExternalClock::new(date, 0.0), by > 0.0) else { return };

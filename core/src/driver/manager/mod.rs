@@ -81,7 +81,6 @@ impl Manager {
 
     /// The time at which somebody calls [`stop`](ManagerProxy::stop), or the manager is gone. To be asked
     /// for before the manager is put into its container.
-    #[must_use]
     pub fn stopped(&self) -> Stopped {
         self.stop.stopped()
     }
