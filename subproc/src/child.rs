@@ -16,14 +16,12 @@ use crate::{Error, ready, thread};
 /// Tells a program that it is a child, and where to listen.
 pub(crate) const VARIABLE: &str = "AIOMAS_CHILD";
 
-/// How long a child may take to end when its parent is gone.
-const GRACE: Duration = Duration::from_secs(30);
-
 /// What a program is that was started by a [`Launcher`](crate::Launcher).
 #[derive(Debug)]
 #[must_use = "a child has to `run`"]
 pub struct Child {
     address: String,
+    grace: Duration,
 }
 
 impl Child {
@@ -34,15 +32,21 @@ impl Child {
     pub fn from_env() -> Option<Self> {
         // An address that is not even UTF-8 is none, of which binding tells.
         let address = std::env::var_os(VARIABLE)?.to_string_lossy().into_owned();
-        Some(Self { address })
+        Some(Self { address, grace: Duration::from_secs(30) })
+    }
+
+    /// How long this process may take to end when its parent is gone: half a minute unless told otherwise. Then it
+    /// is ended with status 1, whatever its agents do.
+    pub const fn grace(mut self, time: Duration) -> Self {
+        self.grace = time;
+        self
     }
 
     /// Binds a container with a manager, tells the parent, and lets it live until the manager is
     /// [stopped](aiomas_core::driver::manager::ManagerProxy::stop) or the parent is gone. Then the container is
     /// shut down, and the program should end.
     ///
-    /// It takes over standard input. If the process is still there half a minute after its parent was gone, it
-    /// is ended with status 1.
+    /// It takes over standard input.
     ///
     /// # Errors
     /// The container cannot listen, or there is no thread.
@@ -56,9 +60,10 @@ impl Child {
         let mut stopped = pin!(manager.stopped());
         container.spawn(manager)?;
 
-        let mut parent = thread::run(|| {
+        let grace = self.grace;
+        let mut parent = thread::run(move || {
             wait_for_end(io::stdin().lock());
-            end_within(GRACE);
+            end_within(grace);
         });
         // If the parent does not read any more, it is gone.
         if ready::say(container.address()).is_ok() {

@@ -12,8 +12,8 @@
 //!
 //! [`Fleet::stop`] ends the children one after the other: agents run their `#[on_stop]`, and whoever takes too
 //! long is killed. A child also ends when its standard input does, and that is a pipe from its parent: however
-//! the parent dies, even if it is killed, no child is left. If a child's agents do not end within half a minute
-//! then, the process does.
+//! the parent dies, even if it is killed, no child is left. If a child's agents do not end in time then, the process
+//! does ([`Child::grace`]).
 //!
 //! A child's standard input and output are used for that, and to say where it listens. What it writes to
 //! standard output appears on its parent's; standard error is its parent's.

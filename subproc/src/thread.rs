@@ -93,13 +93,13 @@ mod tests {
     fn the_future_waits_for_the_thread() {
         let (sender, receiver) = std::sync::mpsc::channel();
         let running = run(move || receiver.recv());
-        sender.send(5).expect("somebody listens");
-        assert_eq!(block_on(running).expect("a thread"), Ok(5));
+        sender.send(5).expect("it is received");
+        assert_eq!(block_on(running).expect("a result"), Ok(5));
     }
 
     #[test]
     fn a_panic_is_an_error() {
-        let error = block_on(run(|| panic!("on purpose"))).unwrap_err();
+        let error = block_on(run(|| panic!("on purpose"))).expect_err("a panic");
         assert_eq!(error.to_string(), "the thread panicked");
     }
 

@@ -5,8 +5,10 @@
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use aiomas_async_std::AsyncStd;
+use aiomas_core::Proxy;
 use aiomas_core::clock::Date;
 use aiomas_core::driver::{Runtime, container};
 use aiomas_smol::Smol;
@@ -17,11 +19,17 @@ use aiomas_tokio::Tokio;
 use clap::Parser;
 use serde_json::json;
 
+/// How long a child may take to end when its parent is gone.
+const GRACE: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Parser)]
 struct Options {
     /// How many children the parent starts.
     #[arg(long, default_value_t = 3)]
     children: usize,
+    /// Lets each child have an agent that does not end.
+    #[arg(long)]
+    sticky: bool,
     /// What a child runs on; the parent is on tokio.
     #[arg(long, default_value = "tokio")]
     runtime: RuntimeKind,
@@ -30,7 +38,7 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     let run = match (Child::from_env(), options.runtime) {
-        (None, _) => on_tokio(parent(options.children)),
+        (None, _) => on_tokio(parent(&options)),
         (Some(child), RuntimeKind::Smol) => smol::block_on(run(child, Smol::default())),
         (Some(child), RuntimeKind::AsyncStd) => {
             async_std::task::block_on(run(child, AsyncStd::default()))
@@ -51,12 +59,17 @@ fn main() -> ExitCode {
 async fn run<R: Runtime>(child: Child, runtime: R) -> Result<(), Box<dyn Error>> {
     let start: Date = "2020-01-01T00:00:00+00:00".parse()?;
     let builder = container::builder(runtime).external_clock(start, -1.0);
-    Ok(child.run(builder, factories()).await?)
+    Ok(child.grace(GRACE).run(builder, factories()).await?)
 }
 
-async fn parent(children: usize) -> Result<(), Box<dyn Error>> {
+async fn parent(options: &Options) -> Result<(), Box<dyn Error>> {
     let container = aiomas_tokio::container::bind("tcp://127.0.0.1:0").await?;
-    let fleet = Launcher::new(children).launch(&container).await?;
+    let fleet = Launcher::new(options.children).launch(&container).await?;
+    if options.sticky {
+        for manager in fleet.managers() {
+            manager.spawn("Sticky").send::<(Proxy, String)>().await?;
+        }
+    }
     let managers: Vec<_> =
         fleet.managers().filter_map(|manager| Some(manager.as_ref().url()?.to_string())).collect();
     let ready = json!({"ready": {"addr": container.address().to_string(), "managers": managers}});

@@ -1,6 +1,8 @@
 //! What timers cost: a million of them, that wait for an external clock or for the time of the world.
 
 use std::hint::black_box;
+use std::io::Write;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aiomas_core::clock::ExternalClock;
@@ -14,22 +16,38 @@ fn times() -> impl Iterator<Item = usize> {
     (0..MILLION).map(|number| number * 611_953 % MILLION + 1)
 }
 
+/// What is measured, each in a process of its own: what another one has given back would not count as memory.
+const WORKLOADS: [(&str, fn()); 4] = [
+    ("queue", queue),
+    ("external clock", external),
+    ("calls of an external clock", || on_tokio(calls(true))),
+    ("calls of the clock of the world", || on_tokio(calls(false))),
+];
+
 fn main() {
+    if let Some(chosen) = std::env::args().nth(1) {
+        let workload = WORKLOADS.into_iter().find(|(name, _)| *name == chosen);
+        return workload.expect("a workload").1();
+    }
+    let program = std::env::current_exe().expect("the path of this program");
     println!(
-        "{:<34} {:>8} {:>8} {:>8} {:>7}",
-        "nanoseconds a timer", "insert", "cancel", "expire", "bytes"
+        "{:<32} {:>7} {:>7} {:>7} {:>7}",
+        "a timer of a million", "insert", "cancel", "expire", "memory"
     );
-    queue();
-    external();
-    on_tokio(world());
+    for (name, _) in WORKLOADS {
+        print!("{name:<32} ");
+        std::io::stdout().flush().expect("somebody reads");
+        let status = Command::new(&program).arg(name).status().expect("it can be started");
+        assert!(status.success());
+    }
 }
 
-/// Prints what the three halves of a million have taken: all go in, half are cancelled, half expire.
-fn report(what: &str, times: [Duration; 3], memory: usize) {
+/// Prints what it has taken: a million go in, half of them are cancelled, the others expire.
+fn report(times: [Duration; 3], memory: usize) {
     let each = |time: Duration, count: usize| time.as_nanos() / count as u128;
     let [insert, cancel, expire] = times;
     println!(
-        "{what:<34} {:>8} {:>8} {:>8} {:>7}",
+        "{:>4} ns {:>4} ns {:>4} ns {:>5} B",
         each(insert, MILLION),
         each(cancel, MILLION / 2),
         each(expire, MILLION / 2),
@@ -62,7 +80,7 @@ fn queue() {
     });
     let (count, expire) = timed(|| std::iter::from_fn(|| queue.expire(MILLION)).count());
     assert_eq!(count, MILLION / 2);
-    report("queue", [insert, cancel, expire], memory);
+    report([insert, cancel, expire], memory);
 }
 
 fn external() {
@@ -81,50 +99,41 @@ fn external() {
     clock.set_time(MILLION as f64).expect("later");
     let (count, expire) = timed(|| std::iter::from_fn(|| clock.expired()).count());
     assert_eq!(count, MILLION / 2);
-    report("external clock", [insert, cancel, expire], memory);
+    report([insert, cancel, expire], memory);
 }
 
-/// Calls of containers' clocks, with all that is around them.
-async fn world() {
+/// Calls of a container's clock, with all that is around them.
+async fn calls(external: bool) {
     /// When the calls of the clock of the world are due: by then, all are there and half are gone.
     const DUE: f64 = 10.0;
-    let start = "2020-01-01".parse().expect("a date");
-    for external in [true, false] {
-        let mut builder = aiomas_tokio::container::builder();
-        if external {
-            builder = builder.external_clock(start, 0.0);
-        }
-        let container = builder.bind("local://timers").await.expect("a free name");
-        let clock = container.clock();
-        let (before, mut handles) = (memory(), Vec::with_capacity(MILLION));
-        let ((), insert) = timed(|| {
-            handles.extend(times().map(|at| {
-                let at = if external { at as f64 } else { DUE + at as f64 / 1e9 };
-                clock
-                    .call_at(at, move || {
-                        black_box(at);
-                    })
-                    .expect("a time")
-            }));
-        });
-        let memory = memory() - before - MILLION * size_of_val(&handles[0]);
-        let ((), cancel) = timed(|| {
-            for handle in handles.iter().step_by(2) {
-                assert!(handle.cancel());
-            }
-        });
-        let (expire, what) = if external {
-            let set = timed(|| clock.set_time(MILLION as f64).expect("later"));
-            (set.1, "calls of an external clock")
-        } else {
-            let (sender, receiver) = tokio::sync::oneshot::channel();
-            let (last, this) = (DUE + 0.002, clock.clone());
-            let call = move || sender.send(this.time()).expect("somebody waits");
-            clock.call_at(last, call).expect("a time");
-            let late = receiver.await.expect("the last call") - last;
-            (Duration::from_secs_f64(late), "calls of the clock of the world")
-        };
-        report(what, [insert, cancel, expire], memory);
-        container.shutdown().await.expect("it ends");
+    let mut builder = aiomas_tokio::container::builder();
+    if external {
+        builder = builder.external_clock("2020-01-01".parse().expect("a date"), 0.0);
     }
+    let container = builder.bind("local://timers").await.expect("a free name");
+    let clock = container.clock();
+    let (before, mut handles) = (memory(), Vec::with_capacity(MILLION));
+    let ((), insert) = timed(|| {
+        handles.extend(times().map(|at| {
+            let at = if external { at as f64 } else { DUE + at as f64 / 1e9 };
+            clock.call_at(at, move || _ = black_box(at)).expect("a time")
+        }));
+    });
+    let memory = memory() - before - MILLION * size_of_val(&handles[0]);
+    let ((), cancel) = timed(|| {
+        for handle in handles.iter().step_by(2) {
+            assert!(handle.cancel());
+        }
+    });
+    let expire = if external {
+        timed(|| clock.set_time(MILLION as f64).expect("later")).1
+    } else {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let (last, this) = (DUE + 0.002, clock.clone());
+        let call = move || sender.send(this.time()).expect("somebody waits");
+        clock.call_at(last, call).expect("a time");
+        Duration::from_secs_f64(receiver.await.expect("the last call") - last)
+    };
+    report([insert, cancel, expire], memory);
+    container.shutdown().await.expect("it ends");
 }

@@ -208,13 +208,13 @@ fn a_launch_that_is_given_up_leaves_nobody() {
     wait_for_end(reader);
 }
 
-/// The parent is killed, and has no chance to tell anybody.
+/// The parent is killed, and has no chance to tell anybody. Some children have agents that do not end.
 #[test]
 fn no_child_is_left_when_its_parent_dies() {
-    for children in ["1", "3"] {
+    for more in [&["--children", "1"][..], &["--children", "3"], &["--sticky"]] {
         let (reader, writer) = pipe().unwrap();
         let mut command = program();
-        command.args(["--children", children]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut parent = command.stderr(writer).spawn().unwrap();
         // It has the pipe, too.
         drop(command);
