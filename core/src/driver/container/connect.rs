@@ -61,7 +61,9 @@ impl<P> Connect<P> {
 
     /// Lets the proxy outlive its connection: see [`line`](crate::driver::line). When a call finds that lost, the
     /// agent is looked for again, for as long as `within` and with the waits of
-    /// [`ContainerConfig::backoff`](crate::agent::ContainerConfig::backoff). An agent of the same container is called as ever.
+    /// [`ContainerConfig::backoff`](crate::agent::ContainerConfig::backoff), whose jitter is 0 unless told
+    /// otherwise. For how long it is looked for the first time is still for [`patience`](Self::patience) to say. An agent of
+    /// the same container is called as ever.
     pub fn reconnecting(mut self, within: Duration) -> Self {
         self.reconnects = Some(within);
         self
