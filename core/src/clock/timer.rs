@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 /// Items in the order of their times; those of equal times in the order in which they were inserted.
 ///
 /// A B-tree, keyed by time and insertion number: everything takes O(log n) steps (with a million items
-/// about a microsecond), and a cancelled item is gone at once. The queue has no limit; whoever inserts
-/// has to have one.
+/// some tenths of a microsecond), and a cancelled item is gone at once. The queue has no limit; whoever
+/// inserts has to have one.
 #[derive(Debug, Clone)]
 pub struct TimerQueue<K, T> {
     items: BTreeMap<TimerKey<K>, T>,

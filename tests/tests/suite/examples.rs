@@ -154,3 +154,12 @@ fn they_print_the_same_on_each_runtime() {
         }
     }
 }
+
+#[test]
+fn a_program_starts_itself() {
+    let lines = run(&build()["child_processes"]);
+    let expected = (1..=2).flat_map(|hour| {
+        (1..=3).map(move |number| format!("after {hour} h: {} kWh", hour * number))
+    });
+    assert_eq!(lines, expected.collect::<Vec<_>>());
+}

@@ -121,9 +121,8 @@ impl Clock {
                         nap.over = true;
                         nap.waker.take()
                     };
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
+                    // Whatever that does, it must not end what goes on behind it.
+                    undisturbed(|| waker.into_iter().for_each(Waker::wake));
                 }
                 Waiter::Call(call) => undisturbed(call),
             }
