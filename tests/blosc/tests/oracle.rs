@@ -23,9 +23,11 @@ fn the_fuzzing_corpus_is_read_as_c_reads_it() {
     assert!(c.agreed > 20, "{c:?}");
 }
 
-/// A frame whose one stream has a match with a length of so many bytes of 255.
-fn long_match(continued: usize) -> Vec<u8> {
-    let mut frame = vec![2, 1, 0x10, 1, 0, 0, 1, 0, 0, 0, 1, 0];
+/// A frame for so many bytes whose one stream has a match with a length of so many bytes of 255.
+fn long_match(data_len: u32, continued: usize) -> Vec<u8> {
+    let mut frame = vec![2, 1, 0x10, 1];
+    frame.extend(data_len.to_le_bytes());
+    frame.extend(data_len.to_le_bytes());
     let part = 3 + continued + 4;
     frame.extend((16 + 8 + part as u32).to_le_bytes());
     frame.extend(20_u32.to_le_bytes());
@@ -41,25 +43,28 @@ fn long_match(continued: usize) -> Vec<u8> {
 /// describes.
 #[test]
 fn c_blosc_405() {
-    // The same frame with a length that is right decompresses on both sides.
+    // With the length that it says, the same frame is read by both.
     let mut c = oracle();
-    let fits = long_match(255);
-    let data = decompress(&fits, MAX_DATA);
-    let fault = Fault::Corrupt { expected: 1 << 16 };
-    let refused = Err(BloscError::Block { block: 0, fault });
-    assert_eq!(data, refused, "{} bytes are not 65536", 9 + 255 * 255);
-    assert_eq!(c.decompress(&fits), Answer::Refused);
+    let len = 1 + (9 + 255 * 255) + 1;
+    let good = long_match(len, 255);
+    let data = [&vec![b'x'; len as usize - 1][..], b"y"].concat();
+    assert_eq!(decompress(&good, MAX_DATA).as_ref(), Ok(&data));
+    assert_eq!(c.decompress(&good), Answer::Data(data));
+    let refused = |data_len: u32| {
+        let fault = Fault::Corrupt { expected: data_len as usize };
+        Err(BloscError::Block { block: 0, fault })
+    };
     // The longest that C may be given, and those that overflow.
     for continued in [8_388_000, 8_421_504, 8_421_505, 8_421_605, 9_000_000] {
-        assert_eq!(decompress(&long_match(continued), MAX_DATA), refused);
+        assert_eq!(decompress(&long_match(1 << 16, continued), MAX_DATA), refused(1 << 16));
     }
-    assert_eq!(c.decompress(&long_match(8_388_000)), Answer::Refused);
+    assert_eq!(c.decompress(&long_match(1 << 16, 8_388_000)), Answer::Refused);
     assert_eq!(c.crashes, 0);
 }
 
 #[test]
 fn a_crash_is_seen_and_survived() {
     let mut c = Oracle::new(|| Command::new("false"));
-    assert_eq!(c.decompress(&long_match(3)), Answer::Crashed);
-    assert_eq!((c.decompress(&long_match(3)), c.crashes), (Answer::Crashed, 2));
+    assert_eq!(c.decompress(&long_match(275, 3)), Answer::Crashed);
+    assert_eq!((c.decompress(&long_match(275, 3)), c.crashes), (Answer::Crashed, 2));
 }
