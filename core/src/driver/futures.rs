@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::host::BoxFuture;
-use super::runtime::{Listener, Transport};
+use super::transport::{Listener, Transport};
 use crate::agent::Address;
 
 /// An open socket.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::Error;
 use super::lock::lock;
-use super::runtime::Timer;
+use super::transport::Timer;
 use crate::connection::CallOptions;
 use crate::wire::{CodecError, Notation, Payload, Scope};
 

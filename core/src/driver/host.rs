@@ -4,7 +4,8 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use super::runtime::{Runtime, Timer};
+use super::runtime::Runtime;
+use super::transport::Timer;
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 

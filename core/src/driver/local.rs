@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 
 use super::lock::lock;
-use super::runtime::{Listener, Transport};
+use super::transport::{Listener, Transport};
 use crate::agent::Address;
 
 /// Who listens at `local://` addresses, by name. Clones are the same table.

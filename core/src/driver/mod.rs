@@ -48,6 +48,7 @@ mod socket;
 mod socket_file;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod transport;
 pub mod waits;
 
 pub use call::Call;
@@ -62,10 +63,11 @@ pub use local::LocalNames;
 pub use options::Builder;
 pub use proxy::{CallBuilder, Proxy};
 pub use rpc::{RpcClient, RpcServer};
-pub use runtime::{Listener, Runtime, Timer, Transport};
+pub use runtime::Runtime;
 pub use service::{Agent, Exclusive, Identity, Interface, IntoService, Invocation, Method, Shared};
 #[doc(hidden)]
 pub use service::{Resident, host_agent};
 pub use socket::Socket;
 #[cfg(unix)]
 pub use socket_file::SocketFile;
+pub use transport::{Listener, Timer, Transport};

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use super::host::{BoxFuture, Host};
 use super::link::{Link, Task};
 use super::place::Place;
-use super::runtime::{Listener, Runtime, Transport};
+use super::runtime::Runtime;
+use super::transport::{Listener, Transport};
 use crate::agent::Address;
 use crate::rpc::{Caller, PeerCertificate};
 

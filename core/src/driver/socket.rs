@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
-use super::runtime::{Listener, Transport};
+use super::transport::{Listener, Transport};
 use crate::agent::Address;
 
 /// A TCP or a Unix socket, whether it is a stream or listens.

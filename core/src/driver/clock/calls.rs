@@ -12,7 +12,7 @@ use crate::clock::{self, ClockError, ExternalClock, RealClock, SleepKey, When};
 use crate::driver::Error;
 use crate::driver::later::undisturbed;
 use crate::driver::lock::lock;
-use crate::driver::runtime::Timer;
+use crate::driver::transport::Timer;
 
 pub(super) type Call = Box<dyn FnOnce() + Send>;
 

@@ -9,7 +9,7 @@ use crate::connection::{CallOptions, Why};
 use crate::driver::Error;
 use crate::driver::home::Encode;
 use crate::driver::link::{Attempt, Link, SlotKey};
-use crate::driver::runtime::Timer;
+use crate::driver::transport::Timer;
 use crate::wire::Body;
 
 /// A call that has been made on a line.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::slots::SlotKey;
 use crate::connection::CallOptions;
-use crate::driver::runtime::Timer;
+use crate::driver::transport::Timer;
 use crate::wire::{Body, CodecError, Notation, Scope, Value, codec};
 
 /// A call that has been made.

@@ -15,7 +15,7 @@ use crate::connection::{CloseReason, Event, ReplyToken, Request, Transmit};
 use crate::driver::later::Answer;
 use crate::driver::lock::lock;
 use crate::driver::place::Place;
-use crate::driver::runtime::{Timer, Transport};
+use crate::driver::transport::{Timer, Transport};
 
 /// How many turns the task takes before it lets others run.
 const BUDGET: u32 = 16;

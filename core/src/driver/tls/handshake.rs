@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::stream::Tls;
 use crate::connection::TlsError;
-use crate::driver::runtime::{Runtime, Timer, Transport};
+use crate::driver::runtime::Runtime;
+use crate::driver::transport::{Timer, Transport};
 
 /// How long a peer may take to hear why it is refused.
 const PARTING: Duration = Duration::from_secs(1);

@@ -7,20 +7,22 @@ use std::task::{Context, Poll, Waker, ready};
 
 use rustls::ServerConnection;
 
+use super::config::TlsConfig;
 use super::handshake::{part, shake_hands};
-use super::runtime::Secure;
 use super::stream::Tls;
 use crate::agent::Address;
 use crate::connection::TlsError;
 use crate::driver::cancel::{Canceller, cancellable};
 use crate::driver::lock::lock;
-use crate::driver::runtime::{Listener, Runtime, Transport};
+use crate::driver::runtime::Runtime;
+use crate::driver::transport::{Listener, Transport};
 
 /// Accepts streams within TLS. Each has a task of its own until its handshake is over, so that nobody waits for
 /// a peer that is slow.
 pub struct TlsListener<R: Runtime> {
     listener: R::Listener,
-    secure: Secure<R>,
+    runtime: R,
+    config: Arc<TlsConfig>,
     state: Arc<Mutex<State<R::Stream>>>,
 }
 
@@ -33,38 +35,39 @@ struct State<T> {
 }
 
 impl<R: Runtime> TlsListener<R> {
-    pub(super) fn new(listener: R::Listener, secure: Secure<R>) -> Self {
+    pub(super) fn new(runtime: R, config: Arc<TlsConfig>, listener: R::Listener) -> Self {
         let state =
             State { ended: VecDeque::new(), under_way: BTreeMap::new(), last: 0, waker: None };
-        Self { listener, secure, state: Arc::new(Mutex::new(state)) }
+        Self { listener, runtime, config, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Lets a stream become a secure one.
     fn secure(&self, stream: R::Stream) {
-        let (secure, state) = (self.secure.clone(), self.state.clone());
+        let (runtime, config) = (self.runtime.clone(), self.config.clone());
+        let state = self.state.clone();
         let number = {
             let mut state = lock(&state);
             state.last += 1;
             state.last
         };
         let (canceller, task) = cancellable(async move {
-            let refused = Self::receive(&secure, &state, stream).await;
+            let refused = Self::receive(&runtime, &config, &state, stream).await;
             if let Some(tls) = refused {
-                part(&secure.runtime, tls).await;
+                part(&runtime, tls).await;
             }
             State::change(&state, |state| state.under_way.remove(&number));
         });
         lock(&self.state).under_way.insert(number, canceller);
-        self.secure.runtime.spawn(task);
+        self.runtime.spawn(task);
     }
 
     /// Hands a stream over when it is secure, and the reason why not.
     async fn receive(
-        secure: &Secure<R>,
+        runtime: &R,
+        config: &TlsConfig,
         state: &Mutex<State<R::Stream>>,
         stream: R::Stream,
     ) -> Option<Tls<R::Stream>> {
-        let Secure { runtime, config } = secure;
         let end = |result| State::change(state, |state| state.ended.push_back(result));
         let session = match ServerConnection::new(config.server.clone()) {
             Ok(session) => session,
@@ -114,7 +117,7 @@ impl<R: Runtime> Listener for TlsListener<R> {
                 }
                 state.waker = Some(cx.waker().clone());
                 // Others wait where the system lets them wait.
-                if state.under_way.len() >= self.secure.config.max_handshakes {
+                if state.under_way.len() >= self.config.max_handshakes {
                     return Poll::Pending;
                 }
             }

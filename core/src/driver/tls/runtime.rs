@@ -114,7 +114,10 @@ impl<R: Runtime> Runtime for Secure<R> {
         &self,
         on: Address,
     ) -> impl Future<Output = io::Result<Self::Listener>> + Send + 'static {
-        let secure = self.clone();
-        async move { Ok(TlsListener::new(secure.runtime.listen(on).await?, secure)) }
+        let Self { runtime, config } = self.clone();
+        async move {
+            let listener = runtime.listen(on).await?;
+            Ok(TlsListener::new(runtime, config, listener))
+        }
     }
 }

@@ -10,7 +10,7 @@ use rustls::Connection as Session;
 use super::certificate;
 use super::reason::reason;
 use crate::connection::TlsError;
-use crate::driver::runtime::Transport;
+use crate::driver::transport::Transport;
 use crate::rpc::PeerCertificate;
 
 /// So many bytes are encrypted before the transport has taken them.

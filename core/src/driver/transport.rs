@@ -1,0 +1,86 @@
+//! Streams, listeners and timers of a runtime.
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use crate::agent::Address;
+use crate::rpc::PeerCertificate;
+
+/// A byte stream in both directions.
+///
+/// One task polls all of it, so one waker for each direction is enough. Reading and writing must not
+/// wait for each other.
+pub trait Transport: Send + 'static {
+    /// Reads behind what `input` holds already, as much as is there and `input` has room for; there is
+    /// some. 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// The stream is broken.
+    fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>>;
+
+    /// Writes from the front of `output`, and returns how many bytes; never 0 of some.
+    ///
+    /// # Errors
+    /// The stream is broken.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        output: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>>;
+
+    /// Makes sure that what was written goes out, for streams that keep something back.
+    ///
+    /// # Errors
+    /// The stream is broken.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = cx;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends our side of the stream, so that the peer reads its end.
+    ///
+    /// # Errors
+    /// The stream is broken.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Who is at the other end, for people.
+    fn peer(&self) -> Option<String> {
+        None
+    }
+
+    /// By which certificate the other end has proven who it is, for streams that see to that.
+    fn certificate(&self) -> Option<PeerCertificate> {
+        None
+    }
+}
+
+/// A socket that streams come in by.
+pub trait Listener: Send + 'static {
+    /// What comes in.
+    type Stream: Transport;
+
+    /// The next stream. The driver goes on after an error: it speaks of one stream, or of the lack of
+    /// file descriptors, which passes.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
+
+    /// Where it listens, with the real port.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn address(&self) -> io::Result<Address>;
+}
+
+/// A timer that can be set anew.
+pub trait Timer: Send + 'static {
+    /// Lets it end at `at`.
+    fn set(&mut self, at: Instant);
+
+    /// Whether the time has come that was [`set`](Self::set) last.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
