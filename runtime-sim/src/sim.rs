@@ -474,6 +474,12 @@ type Main<'a> = dyn FnMut(&Waker) -> bool + 'a;
 
 impl Drop for Sim {
     fn drop(&mut self) {
+        // Programs may well hold handles of the hosts that hold them.
+        let programs: Vec<_> = {
+            let hosts = &mut self.world.lock().hosts;
+            hosts.iter_mut().map(|host| std::mem::take(&mut host.programs)).collect()
+        };
+        drop(programs);
         // What is dropped may spawn.
         loop {
             let tasks = self.world.lock().tasks.clear();

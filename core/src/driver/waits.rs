@@ -10,9 +10,19 @@ thread_local! {
 
 /// Runs `poll`, and returns what was [noted](note) meanwhile.
 pub fn explain<T>(poll: impl FnOnce() -> T) -> (T, Vec<String>) {
+    /// Also if `poll` panics: or everything would be noted from then on.
+    struct Stop;
+    impl Drop for Stop {
+        fn drop(&mut self) {
+            EXPLAINS.set(false);
+        }
+    }
+    // What another one has left that panicked.
+    NOTES.take();
     EXPLAINS.set(true);
+    let stop = Stop;
     let result = poll();
-    EXPLAINS.set(false);
+    drop(stop);
     (result, NOTES.take())
 }
 
@@ -22,5 +32,24 @@ pub fn note(what: impl FnOnce() -> String) {
     if EXPLAINS.get() {
         let what = what();
         NOTES.with_borrow_mut(|notes| notes.push(what));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[test]
+    fn notes_are_taken_only_while_somebody_wants_them() {
+        let say = |what: &'static str| note(move || what.to_owned());
+        say("before");
+        assert!(
+            catch_unwind(|| explain(|| (note(|| "lost".to_owned()), panic!("on purpose"))))
+                .is_err()
+        );
+        say("between");
+        assert_eq!(explain(|| say("this")), ((), vec!["this".to_owned()]));
     }
 }

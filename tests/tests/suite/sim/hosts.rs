@@ -77,6 +77,25 @@ fn all_tasks_of_a_host_end_with_it() {
     assert_eq!(sim.tasks(), before);
 }
 
+/// Though a program has a handle of its own host.
+#[test]
+fn nothing_is_left_of_a_simulation() {
+    let dropped = Arc::new(AtomicU32::new(0));
+    let sim = Sim::new(1);
+    let (host, counted) = (sim.host("a"), Arc::new(Counted(dropped.clone())));
+    let itself = host.clone();
+    host.start(move |_| {
+        let held = (itself.clone(), counted.clone());
+        async move {
+            let _held = held;
+            std::future::pending().await
+        }
+    });
+    sim.run_until_idle();
+    drop((host, sim));
+    assert_eq!(dropped.load(Ordering::Relaxed), 1);
+}
+
 struct Counted(Arc<AtomicU32>);
 
 impl Drop for Counted {
