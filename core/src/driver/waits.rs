@@ -45,10 +45,13 @@ mod tests {
     fn notes_are_taken_only_while_somebody_wants_them() {
         let say = |what: &'static str| note(move || what.to_owned());
         say("before");
-        assert!(
-            catch_unwind(|| explain(|| (note(|| "lost".to_owned()), panic!("on purpose"))))
-                .is_err()
-        );
+        let panicked = catch_unwind(|| {
+            explain(|| {
+                say("lost");
+                panic!("on purpose");
+            })
+        });
+        assert!(panicked.is_err());
         say("between");
         assert_eq!(explain(|| say("this")), ((), vec!["this".to_owned()]));
     }
