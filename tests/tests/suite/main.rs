@@ -11,6 +11,7 @@ mod driver;
 mod error_texts;
 mod examples;
 mod fleet;
+mod guide;
 mod managers;
 mod mixed_fleet;
 mod msgpack_oracle;

@@ -1,0 +1,264 @@
+//! The guide in `docs`: nothing is missing in it, links lead somewhere, and its programs in Python run. Those in Rust are
+//! tests of the package `aiomas-guide`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use aiomas_tests::process::Process;
+use aiomas_tests::python;
+
+/// Chapters whose pieces of Rust are no programs.
+const WITHOUT_PROGRAMS: [&str; 2] = ["design", "security"];
+/// How long a program in Python may run.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
+/// The texts of the guide by name.
+fn chapters() -> BTreeMap<String, String> {
+    let entries = fs::read_dir(root().join("docs")).expect("there is a guide");
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let markdown = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    markdown.map(|path| (name(&path), read(&path))).collect()
+}
+
+/// A text in its parts: prose, and what is between fences with the words behind the first one.
+#[derive(Default)]
+struct Parts<'a> {
+    prose: String,
+    code: Vec<(&'a str, String)>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut parts = Self::default();
+        let mut open = false;
+        for line in text.lines() {
+            match (line.strip_prefix("```"), open) {
+                (Some(words), false) => parts.code.push((words, String::new())),
+                (Some(_), true) => {}
+                (None, true) => parts.code.last_mut().unwrap().1.extend([line, "\n"]),
+                (None, false) => parts.prose.extend([line, "\n"]),
+            }
+            open ^= line.starts_with("```");
+        }
+        assert!(!open, "a fence is not closed");
+        parts
+    }
+
+    /// The anchors of its headings, as GitHub and mdBook make them.
+    fn anchors(&self) -> BTreeSet<String> {
+        let headings = self.prose.lines().filter_map(|line| line.strip_prefix('#'));
+        let keep = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+        let anchor = |heading: &str| -> String {
+            let heading = heading.trim_start_matches('#').trim().to_lowercase();
+            heading.chars().filter(keep).map(|c| if c == ' ' { '-' } else { c }).collect()
+        };
+        headings.map(anchor).collect()
+    }
+
+    /// Where its links lead.
+    fn links(&self) -> impl Iterator<Item = &str> {
+        self.prose.split("](").skip(1).filter_map(|rest| rest.split(')').next())
+    }
+
+    /// What stands in brackets and backticks, and is no link by itself.
+    fn references(&self) -> impl Iterator<Item = &str> {
+        let pieces = self.prose.split("[`").skip(1);
+        pieces.filter_map(|piece| piece.split_once("`]")).filter_map(|(name, rest)| {
+            (!rest.starts_with(['(', '[', ':']) && !name.contains('`')).then_some(name)
+        })
+    }
+}
+
+#[test]
+fn every_chapter_is_in_the_summary_and_every_program_is_run() {
+    let chapters = chapters();
+    let summary = Parts::of(&chapters["SUMMARY"]);
+    let listed: Vec<_> = summary.links().map(|link| link.trim_end_matches(".md")).collect();
+    let names: BTreeSet<_> = listed.iter().copied().collect();
+    assert_eq!(names.len(), listed.len(), "a chapter is listed twice");
+    let there: BTreeSet<_> = chapters.keys().map(String::as_str).collect();
+    let missing: Vec<_> = there.symmetric_difference(&names).copied().collect();
+    assert_eq!(missing, ["SUMMARY"]);
+
+    let tested = read(&root().join("docs/guide.rs"));
+    for (name, text) in &chapters {
+        let code = Parts::of(text).code;
+        let rust =
+            code.iter().filter(|(words, _)| words.starts_with("rust")).map(|(words, _)| words);
+        let rust: Vec<_> = rust.collect();
+        if WITHOUT_PROGRAMS.contains(&&**name) || rust.is_empty() {
+            continue;
+        }
+        assert!(tested.contains(&format!("\"{name}.md\"")), "{name} is not in docs/guide.rs");
+        for words in rust {
+            let known = ["rust", "rust,no_run", "rust,should_panic"];
+            assert!(known.contains(words), "{words} in {name}: a program that is not compiled");
+        }
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let docs = root().join("docs");
+    let mut texts: Vec<_> = chapters()
+        .into_iter()
+        .map(|(name, text)| (docs.join(name).with_extension("md"), text))
+        .collect();
+    for other in ["README.md", "fuzz/README.md"] {
+        let path = root().join(other);
+        texts.push((path.clone(), read(&path)));
+    }
+    let mut broken = Vec::new();
+    for (path, text) in &texts {
+        let parts = Parts::of(text);
+        for link in parts.links().filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            let found = target.exists()
+                && (anchor.is_empty() || Parts::of(&read(&target)).anchors().contains(anchor));
+            if !found {
+                broken.push(format!("{}: {link}", path.display()));
+            }
+        }
+        for name in parts.references() {
+            if !text.contains(&format!("\n[`{name}`]: ")) {
+                broken.push(format!("{}: [`{name}`] is not defined", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// All files in Rust of a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let (mut files, mut found) =
+        (Vec::new(), entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>());
+    found.sort();
+    for path in found {
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The lines within `start`, which stands at the beginning of a line, up to the brace that closes it.
+fn bodies<'a>(text: &'a str, start: &str) -> Vec<(&'a str, &'a str)> {
+    let items = text.match_indices(start).filter(|(at, _)| text[..*at].ends_with('\n'));
+    items
+        .filter_map(|(at, _)| {
+            let (head, rest) = text[at + start.len()..].split_once(" {\n")?;
+            Some((head, rest.split("\n}").next()?))
+        })
+        .collect()
+}
+
+/// The names of the items of a body, which are indented by four blanks.
+fn items(body: &str) -> impl Iterator<Item = &str> {
+    body.lines().filter_map(|line| line.strip_prefix("    ")).filter_map(|line| {
+        let name = line.strip_prefix("pub ").unwrap_or(line);
+        let end = name.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+        let is_field = line.starts_with("pub ") && name[end..].starts_with(':');
+        let is_variant = name.starts_with(char::is_uppercase);
+        (is_field || is_variant).then_some(&name[..end])
+    })
+}
+
+/// Every variant of every error that programs can get has a line in the chapter on operating.
+#[test]
+fn every_error_is_explained() {
+    let text = &chapters()["operating"];
+    let (mut count, mut missing) = (0, Vec::new());
+    for folder in ["core/src", "subproc/src"] {
+        for path in sources(&root().join(folder)) {
+            let source = read(&path);
+            for (name, body) in bodies(&source, "pub enum ") {
+                let above = source[..source.find(&format!("pub enum {name} {{")).unwrap()].lines();
+                let is_error = above.rev().take(3).any(|line| line.contains("thiserror::Error"));
+                for variant in items(body).filter(|_| is_error) {
+                    count += 1;
+                    let variant = format!("`{name}::{variant}`");
+                    if !text.contains(&variant) {
+                        missing.push(format!("{variant} of {}", path.display()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "docs/operating.md lacks:\n{}", missing.join("\n"));
+    assert!(count > 100, "only {count} are found: do sources look otherwise now?");
+}
+
+#[test]
+fn every_knob_is_named() {
+    let chapters = chapters();
+    let text = [&*chapters["operating"], &chapters["security"]].concat();
+    for (file, names) in [
+        ("core/src/connection/limits.rs", &["Limits"][..]),
+        ("core/src/connection/config.rs", &["Config"]),
+        ("core/src/agent/config.rs", &["ContainerConfig", "Backoff"]),
+        ("core/src/driver/line/redial.rs", &["Reconnect"]),
+    ] {
+        let source = read(&root().join(file));
+        let structs = bodies(&source, "pub struct ");
+        for name in names {
+            let (_, body) = structs.iter().find(|(head, _)| head == name).expect(name);
+            let fields: Vec<_> = items(body).collect();
+            assert!(fields.len() > 2, "{name} has {fields:?}: do sources look otherwise now?");
+            for field in fields {
+                let named = [format!("`{field}`"), format!("::{field}`"), format!("`{field}.")];
+                assert!(
+                    named.iter().any(|named| text.contains(named)),
+                    "{name}::{field} is not named"
+                );
+            }
+        }
+    }
+}
+
+/// With the ports of the text replaced by free ones.
+fn with_free_ports(mut code: String) -> String {
+    let listeners: Vec<_> = (5555..=5556)
+        .filter(|port| code.contains(&port.to_string()))
+        .map(|port| (port.to_string(), TcpListener::bind("127.0.0.1:0").unwrap()))
+        .collect();
+    for (port, free) in &listeners {
+        code = code.replace(port, &free.local_addr().unwrap().port().to_string());
+    }
+    code
+}
+
+#[test]
+fn programs_in_python_run_with_the_original() {
+    let mut count = 0;
+    for (name, text) in chapters() {
+        for (_, code) in Parts::of(&text).code.into_iter().filter(|(words, _)| *words == "python") {
+            count += 1;
+            println!("{name}:\n{code}");
+            let mut command = Command::new(python::interpreter());
+            command
+                .args(["-W", "ignore", "-c"])
+                .arg(format!("import compat\n{}", with_free_ports(code)))
+                .env("PYTHONPATH", Path::new(env!("CARGO_MANIFEST_DIR")).join("python"))
+                .env("PYTHONDONTWRITEBYTECODE", "1");
+            Process::spawn(command).finish(LIMIT);
+        }
+    }
+    assert!(count >= 4, "only {count} programs are found");
+}
