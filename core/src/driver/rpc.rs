@@ -16,7 +16,7 @@ use super::network::Stream;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
 use super::service::IntoService;
-use super::{Error, Proxy};
+use super::{Error, Peer, Proxy};
 use crate::agent::Address;
 use crate::connection::{Admission, AdmissionStats, Close, CloseReason, ReplyToken, Request, Side};
 use crate::rpc::{self, Outcome, PeerCertificate, ServiceDict};
@@ -356,6 +356,13 @@ impl RpcServer {
     pub fn clients(&self) -> Vec<RpcClient> {
         let list = lock(&self.clients.list);
         list.links.values().map(|link| RpcClient(Way::Link(LinkUser::new(link.clone())))).collect()
+    }
+
+    /// Who is connected: the same, to look at and to close without becoming a client of theirs.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        let list = lock(&self.clients.list);
+        list.links.values().cloned().map(Peer::of_link).collect()
     }
 
     /// Counts of the connections that were accepted or refused.

@@ -13,7 +13,7 @@ use crate::connection::{AdmissionStats, Close, Negotiate};
 use crate::driver::home::Home;
 use crate::driver::lock::lock;
 use crate::driver::waits;
-use crate::driver::{Clock, Error, Proxy};
+use crate::driver::{Clock, Error, Peer, Proxy};
 
 /// A container: agents that live in this process, and the way to agents elsewhere (aiomas' `Container`).
 ///
@@ -68,10 +68,31 @@ impl Container {
         self.0.agents().len()
     }
 
+    /// Which agents live here, by their URLs, with the names of their types: in the order in which they came.
+    #[must_use]
+    pub fn list_agents(&self) -> Vec<(AgentUrl, String)> {
+        let mut agents: Vec<_> = {
+            let agents = self.0.agents();
+            agents.iter().map(|(number, agent)| (*number, agent.type_name().to_owned())).collect()
+        };
+        agents.sort_unstable_by_key(|(number, _)| *number);
+        let url = |number: u64| AgentUrl::new(self.0.address.clone(), number.to_string());
+        agents.into_iter().map(|(number, type_name)| (url(number), type_name)).collect()
+    }
+
     /// How many connections there are, opened and accepted.
     #[must_use]
     pub fn connections(&self) -> usize {
         lock(&self.0.control).connections()
+    }
+
+    /// Who is connected, by opening the connection or by having it opened from here, in the order in which that
+    /// was.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        let mut links: Vec<_> = lock(&self.0.control).links.values().cloned().collect();
+        links.sort_unstable_by_key(|link| link.caller().connection);
+        links.into_iter().map(Peer::of_link).collect()
     }
 
     /// Counts of the connections that were accepted or refused.
