@@ -14,7 +14,7 @@ macro_rules! adapter {
             Context, Error, IntoService, Later, Line, LineState, Peer, PeerState, Proxy, Reconnect,
             RpcClient, RpcServer, TimerHandle, line, manager,
         };
-        pub use $crate::{agent, clock, connection, expose, service, wire};
+        pub use $crate::{agent, clock, connection, expose, serializable, service, wire};
 
         /// Request-reply channels: any content there, any content back.
         pub mod channel {

@@ -1,39 +1,10 @@
 //! Codecs of the user's own.
 
+use super::{Root, RootProxy, addresses, ipc, soon, start};
+use crate::codecs::BACKWARDS;
 use aiomas_core::connection::CloseReason;
 use aiomas_core::driver::{self, Runtime};
-use aiomas_core::wire::{Codec, CodecError, CustomCodec};
 use aiomas_core::{Error, agent};
-use bytes::Bytes;
-
-use super::{Root, RootProxy, addresses, ipc, soon, start};
-
-/// Writes each message backwards, behind a letter that says so, as `tests/python/peer.py` does.
-#[derive(Debug)]
-pub struct Backwards;
-
-impl CustomCodec for Backwards {
-    fn name(&self) -> &'static str {
-        "backwards"
-    }
-
-    fn encode(&self, msgpack: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
-        out.push(b'B');
-        out.extend(msgpack.iter().rev());
-        Ok(())
-    }
-
-    fn decode(&self, payload: &[u8], max: usize) -> Result<Bytes, CodecError> {
-        match payload.split_first() {
-            Some((b'B', message)) if message.len() <= max => {
-                Ok(message.iter().rev().copied().collect())
-            }
-            _ => Err(CodecError::Compression("it is not backwards".into())),
-        }
-    }
-}
-
-const BACKWARDS: Codec = Codec::Custom(&Backwards);
 
 struct Parrot;
 
