@@ -24,6 +24,7 @@ pub mod channel;
 mod clock;
 pub mod container;
 mod context;
+mod dialling;
 mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures;

@@ -17,7 +17,7 @@ use super::options::{self, Settings};
 use super::runtime::Runtime;
 use super::service::IntoService;
 use super::{Error, Peer, Proxy};
-use crate::agent::Address;
+use crate::agent::{Address, Patience};
 use crate::connection::{Admission, AdmissionStats, Close, CloseReason, ReplyToken, Request, Side};
 use crate::rpc::{self, Outcome, PeerCertificate, ServiceDict};
 use crate::wire::{RemoteError, Types};
@@ -89,7 +89,15 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Connects to whoever listens at `address`. The first time, that is tried once.
+    /// For how long [`connect`](Self::connect) tries to open a stream: [`Patience::Once`] unless told otherwise, as with
+    /// aiomas' `timeout`, and in its rhythm: after half a second, then half as long again each time, up to 30 s.
+    pub const fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Connects to whoever listens at `address`. For how long that is tried the first time is for
+    /// [`patience`](Self::patience) to say.
     ///
     /// # Errors
     /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
@@ -101,11 +109,12 @@ impl<R: Runtime> Builder<R> {
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<RpcClient, Error> {
         let address = address.try_into().map_err(Into::into)?;
+        let patience = self.patience;
         let (settings, layer) = self.settle(Types::for_rpc);
         let handler = Arc::new(ServiceHandler::new(layer.root));
         let reconnect = layer.reconnect.clone().unwrap_or_default();
         let dials = Dials { settings, address, handler, reconnect };
-        let link = dials.dial().await?;
+        let link = dials.dial(patience).await?;
         let Some(reconnect) = layer.reconnect else {
             return Ok(RpcClient(Way::Link(link)));
         };

@@ -82,6 +82,7 @@ macro_rules! for_each_case {
             an_address_is_free_after_shutdown
             nobody_listens
             a_listener_starts_late
+            a_server_starts_late
             a_connection_comes_back
             a_client_comes_back
             a_handler_panics

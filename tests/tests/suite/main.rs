@@ -16,6 +16,7 @@ mod managers;
 mod mixed_fleet;
 mod msgpack_oracle;
 mod node;
+mod parity;
 mod program;
 mod python_clients;
 mod python_peers;
