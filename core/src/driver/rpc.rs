@@ -345,6 +345,22 @@ impl fmt::Debug for RpcClient {
 }
 
 /// Serves whoever connects, until it is dropped or shut down.
+///
+/// It tells who comes ([`on_connect`](Builder::on_connect)) and goes ([`on_disconnect`](Builder::on_disconnect)), and
+/// lists who is there: [`clients`](Self::clients) are to be called, [`peers`](Self::peers) to be looked at and closed.
+/// Who may call what is for [`authorize`](crate::rpc::authorize) to say, around the root service or one within it.
+///
+/// ```no_run
+/// # fn example(server: &aiomas_core::RpcServer) {
+/// for peer in server.peers() {
+///     let (who, state) = (peer.certificate().map(|certificate| &*certificate.subject), peer.state());
+///     println!("{} {who:?}: {} calls, in {:?}", peer.id(), state.calls_in, state.codec);
+///     if who != Some("CN=house") {
+///         peer.close();
+///     }
+/// }
+/// # }
+/// ```
 pub struct RpcServer {
     address: Address,
     clients: Arc<Clients>,

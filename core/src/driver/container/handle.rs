@@ -20,6 +20,11 @@ use crate::driver::{Clock, Error, Peer, Proxy};
 /// Cloning it is cheap. It is shut down by [`shutdown`](Self::shutdown), or when the last of its clones
 /// and [`AgentRef`](super::AgentRef)s is gone; an agent that keeps one of its own container keeps that alive.
 ///
+/// It lists who lives in it ([`list_agents`](Self::list_agents)) and who is connected ([`peers`](Self::peers), with
+/// certificates and calls under way), tells who comes and goes
+/// ([`on_connect`](super::Builder::on_connect), [`on_disconnect`](super::Builder::on_disconnect)), and may have a
+/// [check](super::Builder::authorize) of who calls what.
+///
 /// Agents need no runtime: they get their container from their [`Context`](crate::driver::Context), whichever
 /// runtime it is bound on.
 pub struct Container(pub(super) Arc<Inner>);
