@@ -26,7 +26,7 @@ use crate::wire::Budget;
 /// | `max_proxies` | proxies | 1,048,576 | 65,536 | 1,024 | decoding fails, [`CodecError::TooManyProxies`] |
 /// | `max_connections` | connections | 65,536 | 16,384 | 1,024 | the new one is closed, [`NotAdmitted::TooMany`] |
 /// | `max_connections_per_peer` | connections | 65,536 | 16,384 | 32 | the new one is closed, [`NotAdmitted::TooManyFromPeer`] |
-/// | `handshake` | time | 60 s | 10 s | 5 s | closes, [`TimeoutReason::Handshake`] |
+/// | `handshake` | time | 60 s | 10 s | 5 s | closes, [`TlsError::TimedOut`] or [`TimeoutReason::Handshake`] |
 /// | `first_frame` | time | | | 10 s | closes, [`TimeoutReason::FirstFrame`] |
 /// | `idle` | time | | | 300 s | closes, [`TimeoutReason::Idle`] |
 /// | `progress` | time, bytes/s | | 60 s, 1 KiB/s | 10 s, 4 KiB/s | closes, [`TimeoutReason::Frame`] |
@@ -51,6 +51,7 @@ use crate::wire::Budget;
 /// [`CloseReason::Overflow`]: super::CloseReason::Overflow
 /// [`NotAdmitted::TooMany`]: super::NotAdmitted::TooMany
 /// [`NotAdmitted::TooManyFromPeer`]: super::NotAdmitted::TooManyFromPeer
+/// [`TlsError::TimedOut`]: super::TlsError::TimedOut
 /// [`TimeoutReason::Handshake`]: super::TimeoutReason::Handshake
 /// [`TimeoutReason::FirstFrame`]: super::TimeoutReason::FirstFrame
 /// [`TimeoutReason::Idle`]: super::TimeoutReason::Idle
@@ -77,12 +78,12 @@ pub struct Limits {
     /// The references to the peer's services that are kept: proxies that came over the connection, with
     /// their clones.
     pub max_proxies: usize,
-    /// The connections that one listener has open.
+    /// The connections that one listener has open, those included whose handshake of TLS is not over.
     pub max_connections: usize,
     /// Those among them that come from one [address](super::Admission). Peers on Unix sockets and in the
     /// same process have none; they count for `max_connections` alone.
     pub max_connections_per_peer: usize,
-    /// How long our Hello may take to be answered.
+    /// How long a handshake of TLS may take, and then our Hello to be answered.
     pub handshake: Duration,
     /// How long whoever has connected may take until the first whole frame is there. Python's clients
     /// connect early and speak when they have something to say, hence only `exposed` asks for it.

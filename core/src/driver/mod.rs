@@ -18,6 +18,7 @@
 
 mod accept;
 mod adapter;
+mod arrivals;
 mod call;
 mod cancel;
 pub mod channel;
@@ -36,6 +37,7 @@ mod local;
 mod lock;
 pub mod manager;
 mod network;
+mod opening;
 mod options;
 mod origin;
 mod place;
@@ -46,6 +48,7 @@ mod service;
 mod socket;
 #[cfg(unix)]
 mod socket_file;
+mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod transport;

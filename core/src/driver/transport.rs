@@ -14,6 +14,16 @@ use crate::rpc::PeerCertificate;
 /// One task polls all of it, so one waker for each direction is enough. Reading and writing must not
 /// wait for each other.
 pub trait Transport: Send + 'static {
+    /// Does what comes before the first byte, such as a handshake. Nothing is read or sent before it has ended well;
+    /// when it has failed, it fails again, and [`poll_shutdown`](Self::poll_shutdown) tells the peer.
+    ///
+    /// # Errors
+    /// The stream cannot be used.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = cx;
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads behind what `input` holds already, as much as is there and `input` has room for; there is
     /// some. 0 is the end of the stream.
     ///
@@ -68,6 +78,12 @@ pub trait Listener: Send + 'static {
     /// # Errors
     /// Whatever the system says.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
+
+    /// Hears that a stream which it has accepted could not be [opened](Transport::poll_open), or not in time, and from
+    /// whom it was.
+    fn refused(&self, peer: Option<&str>, error: &io::Error) {
+        let _ = (peer, error);
+    }
 
     /// Where it listens, with the real port.
     ///

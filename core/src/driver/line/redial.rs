@@ -13,8 +13,8 @@ use crate::connection::Side;
 use crate::driver::Error;
 use crate::driver::host::{BoxFuture, sleep_until};
 use crate::driver::link::{Handler, LinkUser};
-use crate::driver::network::Stream;
 use crate::driver::options::Settings;
+use crate::driver::stream::Stream;
 
 /// How a client dials when its connection is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,38 +1,36 @@
-//! Making a stream a secure one, in time.
+//! Waiting until a stream is open, and parting from one that will never be.
 
 use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::stream::Tls;
+use super::runtime::Runtime;
+use super::transport::{Timer, Transport};
 use crate::connection::TlsError;
-use crate::driver::runtime::Runtime;
-use crate::driver::transport::{Timer, Transport};
 
 /// How long a peer may take to hear why it is refused.
 const PARTING: Duration = Duration::from_secs(1);
-/// So many bytes may still come from it.
-const MAX_IGNORED: usize = 256 * 1024;
 
-/// Waits until the handshake is over, but not for longer than `limit`.
-pub(super) async fn shake_hands<R: Runtime, T: Transport>(
+/// Waits until a stream is open, but not for longer than `limit`.
+pub(super) async fn open<R: Runtime, T: Transport>(
     runtime: &R,
-    tls: &mut Tls<T>,
+    stream: &mut T,
     limit: Duration,
 ) -> io::Result<()> {
     let mut timer = timer(runtime, limit);
-    poll_fn(|cx| match tls.poll_handshake(cx) {
+    poll_fn(|cx| match stream.poll_open(cx) {
+        // There is nothing to wait for but the handshake of TLS.
         Poll::Pending => timer.poll(cx).map(|()| Err(TlsError::TimedOut { after: limit }.into())),
         ended => ended,
     })
     .await
 }
 
-/// After a failed handshake: lets the peer know why.
-pub(super) async fn part<R: Runtime, T: Transport>(runtime: &R, mut tls: Tls<T>) {
-    let (mut timer, mut patience) = (timer(runtime, PARTING), MAX_IGNORED);
-    poll_fn(|cx| match tls.poll_part(cx, &mut patience) {
+/// Lets the peer know why.
+pub(super) async fn part<R: Runtime, T: Transport>(runtime: &R, mut stream: T) {
+    let mut timer = timer(runtime, PARTING);
+    poll_fn(|cx| match stream.poll_shutdown(cx) {
         Poll::Pending => timer.poll(cx),
         // Whether it has heard is of no concern to anyone any more.
         Poll::Ready(_) => Poll::Ready(()),
