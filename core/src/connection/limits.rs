@@ -29,6 +29,7 @@ use crate::wire::Budget;
 /// | `handshake` | time | 60 s | 10 s | 5 s | closes, [`TlsError::TimedOut`] or [`TimeoutReason::Handshake`] |
 /// | `first_frame` | time | | | 10 s | closes, [`TimeoutReason::FirstFrame`] |
 /// | `idle` | time | | | 300 s | closes, [`TimeoutReason::Idle`] |
+/// | `keep_alive` | time | 60 s | 60 s | 60 s | the system breaks the stream, [`CloseReason::Broken`] |
 /// | `progress` | time, bytes/s | | 60 s, 1 KiB/s | 10 s, 4 KiB/s | closes, [`TimeoutReason::Frame`] |
 /// | `max_failure` | bytes | 16 MiB | 1 MiB | 1 KiB | the text is cut |
 /// | `failure_text` | | full | full | message | |
@@ -48,6 +49,7 @@ use crate::wire::Budget;
 /// [`Why::TooManyCalls`]: super::Why::TooManyCalls
 /// [`Why::OutputFull`]: super::Why::OutputFull
 /// [`Event::Writable`]: super::Event::Writable
+/// [`CloseReason::Broken`]: super::CloseReason::Broken
 /// [`CloseReason::Overflow`]: super::CloseReason::Overflow
 /// [`NotAdmitted::TooMany`]: super::NotAdmitted::TooMany
 /// [`NotAdmitted::TooManyFromPeer`]: super::NotAdmitted::TooManyFromPeer
@@ -91,6 +93,12 @@ pub struct Limits {
     /// How long a connection may be open on which no call is in flight, in either direction, and nothing
     /// moves: no whole frame comes in, and no byte goes out.
     pub idle: Option<Duration>,
+    /// How long nothing may come from a peer over TCP before the system asks whether its machine is still there. One that
+    /// has lost power, or that nothing gets through to, is found out after twice that time at the latest, or if
+    /// something is on its way to it, when the system gives up sending that again.
+    ///
+    /// It is up to the driver: a [`Connection`](super::Connection) knows nothing of it.
+    pub keep_alive: Option<Duration>,
     /// How fast a frame has to come once it has begun. What comes in one piece is not timed. It does not
     /// apply to [`Connection::handle_frame`](super::Connection::handle_frame), whose caller alone sees
     /// the beginnings of frames.
@@ -121,6 +129,7 @@ impl Limits {
         handshake: Duration::from_secs(10),
         first_frame: None,
         idle: None,
+        keep_alive: Some(Duration::from_secs(60)),
         progress: Some(Progress::new(Duration::from_secs(60), KIB as u32)),
         max_failure: MIB,
         failure_text: FailureText::Full,
@@ -167,6 +176,7 @@ impl Limits {
             handshake: Duration::from_secs(5),
             first_frame: Some(Duration::from_secs(10)),
             idle: Some(Duration::from_secs(300)),
+            keep_alive: Some(Duration::from_secs(60)),
             progress: Some(Progress::new(Duration::from_secs(10), 4 * KIB as u32)),
             max_failure: KIB,
             failure_text: FailureText::Message,

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use super::cancel::{Canceller, cancellable};
 use super::lock::lock;
-use super::opening::{open, part};
+use super::opening::{Terms, open, part};
 use super::place::Place;
 use super::runtime::Runtime;
 use super::stream::Stream;
@@ -31,7 +30,7 @@ pub(super) struct Arrivals<R: Runtime, L: Listener> {
     runtime: R,
     listener: L,
     admission: Arc<Mutex<Admission>>,
-    handshake: Duration,
+    terms: Terms,
     opening: Arc<Mutex<Opening>>,
 }
 
@@ -51,15 +50,14 @@ impl<R: Runtime, L: Listener> Arrivals<R, L> {
         runtime: R,
         listener: L,
         admission: Arc<Mutex<Admission>>,
-        handshake: Duration,
+        terms: Terms,
     ) -> Self {
-        Self { runtime, listener, admission, handshake, opening: Arc::default() }
+        Self { runtime, listener, admission, terms, opening: Arc::default() }
     }
 
     /// Opens a stream in a task.
     fn open(&self, mut stream: L::Stream, place: Place) {
-        let (runtime, limit, opening) =
-            (self.runtime.clone(), self.handshake, self.opening.clone());
+        let (runtime, terms, opening) = (self.runtime.clone(), self.terms, self.opening.clone());
         let number = {
             let mut opening = lock(&opening);
             opening.last += 1;
@@ -68,7 +66,7 @@ impl<R: Runtime, L: Listener> Arrivals<R, L> {
         let (canceller, task) = cancellable(async move {
             let peer = stream.peer();
             let end = |result| Opening::change(&opening, |all| all.ended.push_back((peer, result)));
-            match open(&runtime, &mut stream, limit).await {
+            match open(&runtime, &mut stream, terms).await {
                 Ok(()) => end(Ok(Stream::new(&runtime, stream, Some(place)))),
                 Err(error) => {
                     end(Err(error));
@@ -114,6 +112,9 @@ impl<R: Runtime, L: Listener> Incoming for Arrivals<R, L> {
             let Ok(place) = Place::take(&self.admission, stream.peer().as_deref()) else {
                 continue;
             };
+            if let Some(how) = self.terms.keep_alive {
+                stream.keep_alive(how)?;
+            }
             match stream.poll_open(cx) {
                 Poll::Ready(Ok(())) => {
                     return Poll::Ready(Ok(Stream::new(&self.runtime, stream, Some(place))));

@@ -73,4 +73,4 @@ pub use service::{Resident, host_agent};
 pub use socket::Socket;
 #[cfg(unix)]
 pub use socket_file::SocketFile;
-pub use transport::{Listener, Timer, Transport};
+pub use transport::{KeepAlive, Listener, Timer, Transport};

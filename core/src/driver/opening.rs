@@ -6,22 +6,38 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::runtime::Runtime;
-use super::transport::{Timer, Transport};
-use crate::connection::TlsError;
+use super::transport::{KeepAlive, Timer, Transport};
+use crate::connection::{Limits, TlsError};
 
 /// How long a peer may take to hear why it is refused.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// Waits until a stream is open, but not for longer than `limit`.
+/// What is asked of streams.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) keep_alive: Option<KeepAlive>,
+    /// How long one may take to be open.
+    handshake: Duration,
+}
+
+impl Terms {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let keep_alive = limits.keep_alive.map(KeepAlive::new);
+        Self { keep_alive, handshake: limits.handshake }
+    }
+}
+
+/// Waits until a stream is open, but not for longer than it may take.
 pub(super) async fn open<R: Runtime, T: Transport>(
     runtime: &R,
     stream: &mut T,
-    limit: Duration,
+    terms: Terms,
 ) -> io::Result<()> {
-    let mut timer = timer(runtime, limit);
+    let after = terms.handshake;
+    let mut timer = timer(runtime, after);
     poll_fn(|cx| match stream.poll_open(cx) {
         // There is nothing to wait for but the handshake of TLS.
-        Poll::Pending => timer.poll(cx).map(|()| Err(TlsError::TimedOut { after: limit }.into())),
+        Poll::Pending => timer.poll(cx).map(|()| Err(TlsError::TimedOut { after }.into())),
         ended => ended,
     })
     .await

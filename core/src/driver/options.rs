@@ -126,7 +126,7 @@ pub(super) struct Settings {
 impl Settings {
     /// Opens a stream.
     pub(super) async fn dial(&self, address: &Address) -> Result<Stream, Error> {
-        let dial = self.host.dial(address.clone(), self.config.limits.handshake).await;
+        let dial = self.host.dial(address.clone(), &self.config.limits).await;
         dial.map_err(|error| Error::dial(address, &error))
     }
 
@@ -134,7 +134,7 @@ impl Settings {
     pub(super) async fn listen(&self, address: &Address) -> Result<Entrance, Error> {
         let limits = &self.config.limits;
         let admission = Arc::new(Mutex::new(Admission::new(limits)));
-        let listen = self.host.listen(address.clone(), admission.clone(), limits.handshake).await;
+        let listen = self.host.listen(address.clone(), admission.clone(), limits).await;
         let incoming = listen.map_err(|error| Error::bind(address, &error))?;
         Ok(Entrance::new(self.host.clone(), incoming, admission))
     }

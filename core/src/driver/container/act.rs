@@ -109,8 +109,8 @@ impl Inner {
                     searches.map(|search| (attempts, search.clone())).collect()
                 };
                 searches.iter().for_each(|(attempts, search)| search.attempt(*attempts));
-                let handshake = lock(&self.config).limits.handshake;
-                let dial = self.host.dial(address, handshake);
+                let config = lock(&self.config).clone();
+                let dial = self.host.dial(address, &config.limits);
                 let (canceller, task) = cancellable(async move { this.dialled(id, dial.await) });
                 lock(&self.control).dials.insert(id, canceller);
                 self.host.spawn(task);

@@ -10,7 +10,7 @@ use rustls::Connection as Session;
 use super::certificate;
 use super::reason::reason;
 use crate::connection::TlsError;
-use crate::driver::transport::Transport;
+use crate::driver::transport::{KeepAlive, Transport};
 use crate::rpc::PeerCertificate;
 
 /// So many bytes are encrypted before the transport has taken them.
@@ -198,6 +198,10 @@ impl<T: Transport> Tls<T> {
 }
 
 impl<T: Transport> Transport for Tls<T> {
+    fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
+        self.transport.keep_alive(how)
+    }
+
     /// The handshake: ends when all that it takes has come and has gone out.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(error) = &self.failed {
