@@ -35,7 +35,7 @@ use crate::wire::Budget;
 /// | `failure_text` | | full | full | message | |
 ///
 /// All but three hold for one connection; `max_connections` and `max_connections_per_peer` for one listener,
-/// `max_mailbox` for one agent. What the program itself does, such as opening connections and living agents,
+/// `max_mailbox` for one agent or service. What the program itself does, such as opening connections and living agents,
 /// is bounded by [`ContainerConfig`](crate::agent::ContainerConfig).
 ///
 /// Whichever it was, the error names it; its `exceeded` method has it [in numbers](super::Exceeded).
@@ -75,7 +75,8 @@ pub struct Limits {
     pub output_high: usize,
     /// Bytes waiting to be written that we will hold at all.
     pub output_cap: usize,
-    /// The calls that may wait for one agent that is busy with an exclusive one.
+    /// The calls that may wait for one agent, or another value that is served, while it is busy with an exclusive one.
+    /// What holds for a service that several listeners have is for each call what its connection goes by.
     pub max_mailbox: u32,
     /// The references to the peer's services that are kept: proxies that came over the connection, with
     /// their clones.
@@ -114,7 +115,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 impl Limits {
-    const DEFAULT: Self = Self {
+    pub(crate) const DEFAULT: Self = Self {
         max_frame: 16 * MIB,
         budget: Budget::DEFAULT,
         max_calls_out: 1 << 16,

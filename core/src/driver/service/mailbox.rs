@@ -40,8 +40,9 @@ enum State {
 }
 
 impl<T> Gate<T> {
-    pub(super) fn new(value: T, max_waiting: u32) -> Self {
-        let (mailbox, value) = (Mailbox::new(max_waiting), Some(Arc::new(value)));
+    pub(super) fn new(value: T) -> Self {
+        // How many may wait depends on who calls.
+        let (mailbox, value) = (Mailbox::new(u32::MAX), Some(Arc::new(value)));
         Self(Mutex::new(Inner { mailbox, value, starting: false }))
     }
 
@@ -57,13 +58,14 @@ impl<T> Gate<T> {
         lock(&self.0).take(access)
     }
 
-    /// Lets a call wait. If too many do so already, their number comes back.
-    pub(super) fn wait(self: &Arc<Self>, access: Access) -> Result<Pass<T>, usize> {
+    /// Lets a call wait. If so many do so already, their number comes back.
+    pub(super) fn wait(self: &Arc<Self>, access: Access, most: u32) -> Result<Pass<T>, usize> {
         let turn = Arc::new(Turn::default());
         let next = {
             let mut inner = lock(&self.0);
-            if inner.mailbox.wait(access, turn.clone()).is_err() {
-                return Err(inner.mailbox.waiting());
+            let waiting = inner.mailbox.waiting();
+            if waiting >= most as usize || inner.mailbox.wait(access, turn.clone()).is_err() {
+                return Err(waiting);
             }
             // Whoever was in the way may have left since, and then nobody else would see to it.
             inner.next()
