@@ -26,6 +26,7 @@ pub mod peer;
 pub mod poll_loop;
 pub mod process;
 pub mod python;
+pub mod raw;
 #[cfg(feature = "runtimes")]
 pub mod runtime_suite;
 #[cfg(feature = "runtimes")]
