@@ -141,10 +141,11 @@ impl Laps<'_> {
     /// Says that the last call, if there was one, has ended, and whether to make another one.
     pub fn another(&mut self) -> bool {
         let now = Instant::now();
-        let admitted = match self.begun.replace(now) {
+        let admitted = match self.begun.take() {
             None => self.meter.first(1),
             Some(begun) => self.meter.ended(begun, 1, now),
         };
+        self.begun = (admitted > 0).then_some(now);
         admitted > 0
     }
 }

@@ -1,7 +1,6 @@
 //! One contestant in one mode.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -29,6 +28,9 @@ pub(crate) struct Conditions {
     /// Let the system choose CPUs. Otherwise clients have CPU 0 and servers CPU 1.
     #[arg(long)]
     pub(crate) no_pin: bool,
+    /// Make so many calls in place of a time, only to see whether it works.
+    #[arg(long, hide = true, conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) calls: Option<u64>,
     /// Divide numbers of connections and agents by this, only to see whether it works.
     #[arg(long, default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) scale: u32,
@@ -87,27 +89,27 @@ impl Conditions {
 
     fn call(&self, who: &Prepared, server: &Server, calls: Calls) -> Result<Called, String> {
         let mut command = who.command();
-        let (seconds, warmup) = (self.seconds, (self.seconds / 4.0).max(0.05));
-        arguments(&mut command, "call", &[("address", &server.serving.address)]);
-        let number = |number: u32| number.to_string();
-        arguments(
-            &mut command,
-            "",
-            &[
-                ("in-flight", &number(calls.in_flight)),
-                ("payload", &number(calls.payload)),
-                ("connections", &number(calls.connections)),
-                ("agents", &number(calls.agents)),
-                ("seconds", &seconds.to_string()),
-                ("warmup", &warmup.to_string()),
-            ],
-        );
+        command.args(["call", "--address", &server.serving.address]);
+        for (option, number) in [
+            ("--in-flight", calls.in_flight),
+            ("--payload", calls.payload),
+            ("--connections", calls.connections),
+            ("--agents", calls.agents),
+        ] {
+            command.args([option, &number.to_string()]);
+        }
+        let seconds = self.seconds.to_string();
+        let warmup = (self.seconds / 4.0).max(0.05).to_string();
+        match self.calls {
+            Some(calls) => command.args(["--calls", &calls.to_string()]),
+            None => command.args(["--seconds", &seconds, "--warmup", &warmup]),
+        };
         let before = machine::resident(&server.id());
         let mut client = Child::start(command, self.client()).map_err(client_fails)?;
         client.line::<Measuring>(PATIENCE).map_err(client_fails)?;
         let cpu = machine::cpu_time(server.child.id());
         let report: Report =
-            client.line(PATIENCE + Duration::from_secs_f64(seconds)).map_err(client_fails)?;
+            client.line(PATIENCE + Duration::from_secs_f64(self.seconds)).map_err(client_fails)?;
         let cpu = machine::cpu_time(server.child.id()).saturating_sub(cpu);
         let memory = [before, machine::resident(&server.id())];
         client.end().map_err(client_fails)?;
@@ -120,8 +122,8 @@ impl Conditions {
         let alone = self.call(who, server, one)?;
         let before = machine::resident(&server.id());
         let mut command = who.command();
-        let (address, number) = (&server.serving.address, connections.to_string());
-        arguments(&mut command, "hold", &[("address", address), ("connections", &number)]);
+        command.args(["hold", "--address", &server.serving.address]);
+        command.args(["--connections", &connections.to_string()]);
         let mut holder = Child::start(command, self.client()).map_err(client_fails)?;
         holder.line::<Holding>(PATIENCE).map_err(client_fails)?;
         let bytes = machine::resident(&server.id()).saturating_sub(before);
@@ -133,15 +135,6 @@ impl Conditions {
 
 fn client_fails(error: String) -> String {
     format!("the client: {error}")
-}
-
-fn arguments(command: &mut Command, role: &str, options: &[(&str, &str)]) {
-    if !role.is_empty() {
-        command.arg(role);
-    }
-    for (name, value) in options {
-        command.arg(format!("--{name}")).arg(value);
-    }
 }
 
 /// A contestant that serves.
@@ -161,9 +154,9 @@ impl Server {
     ) -> Result<Self, String> {
         let mut command = who.command();
         let (address, file) = address(way);
-        arguments(&mut command, "serve", &[("address", &address)]);
+        command.args(["serve", "--address", &address]);
         if agents > 1 {
-            arguments(&mut command, "", &[("agents", &agents.to_string())]);
+            command.args(["--agents", &agents.to_string()]);
         }
         let serves = |mut child: Child| {
             let serving = child.line(PATIENCE)?;
