@@ -40,13 +40,13 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Options::parse().command {
         Command::Run(options) => {
-            let (modes, contestants) = options.plan().unwrap_or_else(|error| refuse(error));
+            let (modes, contestants) = options.plan().unwrap_or_else(refuse);
             harness::run(&options, &modes, &contestants)
         }
         Command::Table(options) => harness::table(&options),
         Command::Gate(options) => harness::gate(&options),
         Command::Syscalls(options) => {
-            let contestants = options.plan().unwrap_or_else(|error| refuse(error));
+            let contestants = options.plan().unwrap_or_else(refuse);
             syscalls::syscalls_per_call(&contestants)
         }
         Command::Instructions(options) => instructions::instructions_per_call(&options),

@@ -123,7 +123,7 @@ pub(crate) fn run(options: &Run, modes: &[Mode], contestants: &[Contestant]) -> 
 /// The file cannot be read, or the results cannot be written.
 pub(crate) fn table(options: &Table) -> Result<(), String> {
     let lines = read(&options.file)?;
-    let folder = options.file.parent().unwrap_or(Path::new("."));
+    let folder = options.file.parent().unwrap_or_else(|| Path::new("."));
     finish(&lines, options.out.as_deref().unwrap_or(folder))
 }
 

@@ -114,10 +114,10 @@ pub(super) fn serve(address: &Address) -> io::Result<()> {
                 streams.push(Some(stream));
                 continue;
             }
-            if let Some(stream) = &mut streams[key] {
-                if echo(stream, &poll, key, &mut buffer).is_err() {
-                    streams[key] = None;
-                }
+            if let Some(stream) = &mut streams[key]
+                && echo(stream, &poll, key, &mut buffer).is_err()
+            {
+                streams[key] = None;
             }
         }
     }

@@ -3,7 +3,6 @@
 //! One thread, no atomics, nothing that could be sent to another thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
@@ -153,7 +152,7 @@ fn spawn(mut stream: impl Stream + 'static, connection: &Rc<Connection>) {
 struct Connection {
     output: RefCell<Vec<u8>>,
     calls: RefCell<Vec<Slot>>,
-    free: RefCell<VecDeque<usize>>,
+    free: RefCell<Vec<usize>>,
     /// The task, if it has nothing to write.
     task: Cell<Option<Waker>>,
     failed: Cell<Option<io::ErrorKind>>,
@@ -170,34 +169,39 @@ enum Slot {
 
 impl Connection {
     async fn call(&self, frame: &[u8]) -> io::Result<()> {
-        let place = self.free.borrow_mut().pop_front().unwrap_or_else(|| {
-            let mut calls = self.calls.borrow_mut();
+        let place = self.send(frame);
+        poll_fn(|cx| self.poll_ended(place, cx)).await
+    }
+
+    /// Puts a frame into the output; returns the place of its call.
+    fn send(&self, frame: &[u8]) -> usize {
+        let (mut calls, mut output) = (self.calls.borrow_mut(), self.output.borrow_mut());
+        let place = self.free.borrow_mut().pop().unwrap_or(calls.len());
+        if place == calls.len() {
             calls.push(Slot::Free);
-            calls.len() - 1
-        });
-        self.calls.borrow_mut()[place] = Slot::Made;
-        let mut output = self.output.borrow_mut();
+        }
+        calls[place] = Slot::Made;
         let start = output.len();
         output.extend_from_slice(frame);
         output[start..][NUMBER].copy_from_slice(&(place as u32).to_be_bytes());
-        drop(output);
         if let Some(task) = self.task.take() {
             task.wake();
         }
-        poll_fn(|cx| {
-            if let Some(kind) = self.failed.get() {
-                return Poll::Ready(Err(kind.into()));
-            }
-            let slot = &mut self.calls.borrow_mut()[place];
-            if matches!(slot, Slot::Ended) {
-                *slot = Slot::Free;
-                self.free.borrow_mut().push_back(place);
-                return Poll::Ready(Ok(()));
-            }
-            *slot = Slot::Waits(cx.waker().clone());
-            Poll::Pending
-        })
-        .await
+        place
+    }
+
+    fn poll_ended(&self, place: usize, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(kind) = self.failed.get() {
+            return Poll::Ready(Err(kind.into()));
+        }
+        let slot = &mut self.calls.borrow_mut()[place];
+        if matches!(slot, Slot::Ended) {
+            *slot = Slot::Free;
+            self.free.borrow_mut().push(place);
+            return Poll::Ready(Ok(()));
+        }
+        *slot = Slot::Waits(cx.waker().clone());
+        Poll::Pending
     }
 
     fn answer(&self, place: usize) -> io::Result<()> {
