@@ -124,6 +124,27 @@ fn python() {
     expect(&counts, &expected);
 }
 
+/// What does not build is named, and the others are measured without it.
+#[test]
+fn a_peer_that_does_not_build_is_left_out() {
+    let folder = Folder::new("left-out");
+    let out = folder.0.to_str().expect("a path in Unicode");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    let options = ["run", "--modes", "seq", "--contestants", "jsonrpsee", "--out", out];
+    let output = command.args(options).args(SMALL).env("CARGO", "/bin/false").output();
+    let output = output.expect("it can be started");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("jsonrpsee is left out: it does not build"), "{errors}");
+    assert!(output.status.success(), "{errors}");
+    let table = folder.read("table.md");
+    assert!(table.contains("\n| limit-tokio | "), "{table}");
+    assert!(
+        table.contains("### Left out\n\n- jsonrpsee: it does not build: it fails\n"),
+        "{table}"
+    );
+    assert!(!table.contains("| jsonrpsee |"), "{table}");
+}
+
 /// Nobody expects that the bars hold here. Each is judged.
 #[test]
 fn the_gate_has_a_verdict_for_each_bar() {

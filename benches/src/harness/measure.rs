@@ -138,20 +138,24 @@ fn client_fails(error: String) -> String {
 }
 
 /// A contestant that serves.
-pub(crate) struct Server {
+struct Server {
     child: Child,
     serving: Serving,
-    /// The file of its socket.
-    file: Option<PathBuf>,
+    _file: Option<SocketFile>,
+}
+
+/// The file of a socket, which is removed in any case.
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Some servers have removed it.
+        let _removed = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Server {
-    pub(crate) fn start(
-        who: &Prepared,
-        way: Way,
-        agents: u32,
-        cpu: Option<usize>,
-    ) -> Result<Self, String> {
+    fn start(who: &Prepared, way: Way, agents: u32, cpu: Option<usize>) -> Result<Self, String> {
         let mut command = who.command();
         let (address, file) = address(way);
         command.args(["serve", "--address", &address]);
@@ -160,7 +164,7 @@ impl Server {
         }
         let serves = |mut child: Child| {
             let serving = child.line(PATIENCE)?;
-            Ok(Self { child, serving, file })
+            Ok(Self { child, serving, _file: file })
         };
         let server = Child::start(command, cpu).and_then(serves);
         server.map_err(|error| format!("the server: {error}"))
@@ -171,17 +175,12 @@ impl Server {
     }
 
     fn end(self) -> Result<(), String> {
-        let result = self.child.end();
-        if let Some(file) = self.file {
-            // Some servers have removed it.
-            let _removed = std::fs::remove_file(file);
-        }
-        result.map_err(|error| format!("the server: {error}"))
+        self.child.end().map_err(|error| format!("the server: {error}"))
     }
 }
 
 /// Where to listen, and the file of the socket if it is one.
-pub(crate) fn address(way: Way) -> (String, Option<PathBuf>) {
+fn address(way: Way) -> (String, Option<SocketFile>) {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     match way {
         Way::Tcp => ("tcp://127.0.0.1:0".into(), None),
@@ -190,7 +189,7 @@ pub(crate) fn address(way: Way) -> (String, Option<PathBuf>) {
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
             let file = format!("aiomas-bench-{}-{number}", std::process::id());
             let file = std::env::temp_dir().join(file);
-            (format!("ipc://[{}]", file.display()), Some(file))
+            (format!("ipc://[{}]", file.display()), Some(SocketFile(file)))
         }
     }
 }

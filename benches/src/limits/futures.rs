@@ -292,7 +292,7 @@ impl Buffers {
 
     /// Takes the whole frames out.
     fn parse(&mut self, connection: &Connection) -> io::Result<()> {
-        let mut start = 0;
+        let (mut start, full) = (0, self.filled == self.input.len());
         let word = |bytes: &[u8]| bytes.try_into().map(u32::from_be_bytes).unwrap_or(0) as usize;
         let mut missing = 0;
         while let Some(head) = self.input[start..self.filled].get(..NUMBER.end) {
@@ -304,13 +304,14 @@ impl Buffers {
             connection.answer(word(&head[NUMBER]))?;
             start = end;
         }
-        self.input.copy_within(start..self.filled, 0);
-        self.filled -= start;
-        let room = self.input.len();
-        if missing > room {
-            self.input.resize(missing, 0);
-        } else if self.filled == 0 && start == room && room < READ {
-            self.input.resize(READ, 0);
+        if start > 0 {
+            self.input.copy_within(start..self.filled, 0);
+            self.filled -= start;
+        }
+        // What fills the buffer comes in larger pieces.
+        let room = if full { missing.max(READ) } else { missing };
+        if room > self.input.len() {
+            self.input.resize(room, 0);
         }
         Ok(())
     }
