@@ -9,6 +9,7 @@ use super::{Budget, CodecError, Scope};
 
 #[cfg(feature = "blosc")]
 pub mod blosc;
+mod compound;
 mod cursor;
 mod item;
 pub(super) mod json;
