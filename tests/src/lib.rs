@@ -14,8 +14,6 @@ pub mod driver_script;
 pub mod fuzz;
 #[cfg(feature = "runtimes")]
 pub mod host;
-#[cfg(feature = "runtimes")]
-pub mod instructions;
 pub mod message;
 pub mod pair;
 pub mod pair_ops;
@@ -34,8 +32,6 @@ pub mod runtimes;
 pub mod script;
 #[cfg(feature = "runtimes")]
 pub mod tls_files;
-#[cfg(feature = "runtimes")]
-pub mod tokio_calls;
 #[cfg(feature = "runtimes")]
 pub mod town;
 pub mod transcript;
