@@ -29,8 +29,9 @@ pub(super) fn copy_literals<const N: usize>(
 pub(super) fn copy_match(out: &mut [u8], at: usize, distance: usize, len: usize) -> Option<()> {
     let from = at.checked_sub(distance)?;
     let out = out.get_mut(from..)?;
-    if len <= CHUNK && distance >= CHUNK && distance + CHUNK <= out.len() {
+    if len <= 2 * CHUNK && distance >= CHUNK && distance + 2 * CHUNK <= out.len() {
         out.copy_within(..CHUNK, distance);
+        out.copy_within(CHUNK..2 * CHUNK, distance + CHUNK);
         return Some(());
     }
     copy_long(out.get_mut(..distance + len)?, distance)

@@ -1,10 +1,8 @@
 use miniz_oxide::inflate::decompress_slice_iter_to_slice as inflate;
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-use ruzstd::io::Read as _;
 
 use super::{
     BloscError, COMPRESSOR_SHIFT, Fault, HEADER, Header, Shuffle, WORD, blosclz, lz4, shuffle,
-    snappy,
+    snappy, zstd,
 };
 
 /// Decompresses a frame whose data has at most `max` bytes.
@@ -12,7 +10,7 @@ use super::{
 /// Nothing is allocated before the header, the offsets and the lengths of all parts are checked: blocks
 /// may not share bytes, and no part may be shorter than its compressor can make it. So a frame only
 /// costs memory that its bytes could fill: 22 times its length for Snappy, 255 times for BloscLZ
-/// and LZ4, 1032 times for zlib, 32768 times for Zstandard; with the working space, up to 3 times its data, and 512 KiB.
+/// and LZ4, 1032 times for zlib, 32768 times for Zstandard; with the working space, up to 3 times its data, and 160 KiB.
 ///
 /// # Errors
 /// The frame is malformed, compressed with something unknown, or its data is longer than `max`.
@@ -143,7 +141,7 @@ enum Decoder {
     Lz4,
     Snappy,
     Zlib,
-    Zstd(Box<FrameDecoder>),
+    Zstd(Box<zstd::Decoder>),
 }
 
 impl Decoder {
@@ -153,7 +151,7 @@ impl Decoder {
             (1, 1) => Ok(Self::Lz4),
             (2, 1) => Ok(Self::Snappy),
             (3, 1) => Ok(Self::Zlib),
-            (4, 1) => Ok(Self::Zstd(Box::new(FrameDecoder::new()))),
+            (4, 1) => Ok(Self::Zstd(Box::new(zstd::Decoder::new()))),
             (code, version) => Err(BloscError::Compressor { code, version }),
         }
     }
@@ -172,7 +170,7 @@ impl Decoder {
         }
     }
 
-    /// Decompresses `part` to exactly `out`; never more than that, apart from one block of Zstandard.
+    /// Decompresses `part` to exactly `out`; never more than that.
     fn decode(&mut self, part: &[u8], out: &mut [u8]) -> bool {
         match self {
             Self::BloscLz => blosclz::decompress(part, out),
@@ -181,20 +179,7 @@ impl Decoder {
             Self::Zlib => {
                 inflate(out, [part].into_iter(), true, false).is_ok_and(|len| len == out.len())
             }
-            Self::Zstd(decoder) => unzstd(decoder, part, out).unwrap_or(false),
+            Self::Zstd(decoder) => decoder.decompress(part, out),
         }
     }
-}
-
-/// `None` and `false` are failures.
-fn unzstd(decoder: &mut FrameDecoder, mut part: &[u8], out: &mut [u8]) -> Option<bool> {
-    // The window may be allocated at once. c-blosc never has one that exceeds the data; other writers
-    // may announce their usual one, whatever the data.
-    const USUAL_WINDOW: usize = 512 << 10;
-    decoder.set_max_window_size(out.len().next_power_of_two().max(USUAL_WINDOW) as u64);
-    decoder.init(&mut part).ok()?;
-    let enough = BlockDecodingStrategy::UptoBytes(out.len() + 1);
-    let finished = decoder.decode_blocks(&mut part, enough).ok()?;
-    let written = decoder.read(out).ok()?;
-    Some(finished && part.is_empty() && written == out.len() && decoder.can_collect() == 0)
 }
