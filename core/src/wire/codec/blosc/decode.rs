@@ -31,21 +31,20 @@ pub fn decompress(frame: &[u8], max: usize) -> Result<Vec<u8>, BloscError> {
     blocks.check(decoder.max_expansion())?;
 
     let mut data = Vec::with_capacity(header.data_len + shuffle::SLACK);
-    let mut shuffled = Vec::new();
+    let mut shuffled = Vec::new(); // as long as the longest block so far
     for index in 0..header.blocks() {
         let len = header.data_of(index).len();
         let order = header.shuffle(len);
         if order == Shuffle::None {
             let start = data.len();
-            data.resize(start + len, 0);
-            blocks.decode(index, &mut decoder, &mut data[start..])?;
+            blocks.decode(index, &mut decoder, &mut data, start)?;
             continue;
         }
-        shuffled.resize(len, 0);
-        blocks.decode(index, &mut decoder, &mut shuffled)?;
+        shuffled.reserve_exact(len.saturating_sub(shuffled.len()));
+        blocks.decode(index, &mut decoder, &mut shuffled, 0)?;
         match order {
-            Shuffle::Bit => shuffle::bit_unshuffle(header.type_size, &shuffled, &mut data),
-            _ => shuffle::unshuffle(header.type_size, &shuffled, &mut data),
+            Shuffle::Bit => shuffle::bit_unshuffle(header.type_size, &shuffled[..len], &mut data),
+            _ => shuffle::unshuffle(header.type_size, &shuffled[..len], &mut data),
         }
     }
     Ok(data)
@@ -83,23 +82,32 @@ impl<'a> Blocks<'a> {
         Ok(())
     }
 
-    /// Decompresses block `index` to `out`, whose bytes are then still shuffled.
+    /// Decompresses block `index` to `out` from `at` on. The bytes are then still shuffled.
     fn decode(
         &self,
         index: usize,
         decoder: &mut Decoder,
-        out: &mut [u8],
+        out: &mut Vec<u8>,
+        mut at: usize,
     ) -> Result<(), BloscError> {
         let expected = self.part_len(index);
-        let mut outs = out.chunks_exact_mut(expected);
         self.for_each_part(index, |part| {
-            let fault = Fault::Corrupt { expected };
-            let out = outs.next().ok_or(fault)?;
-            if part.len() == expected {
-                out.copy_from_slice(part);
-                return Ok(());
+            let end = at + expected;
+            if part.len() == expected && out.len() == at {
+                out.extend_from_slice(part); // there is no need for zeros before
+            } else {
+                if out.len() < end {
+                    out.resize(end, 0);
+                }
+                let out = &mut out[at..end];
+                if part.len() == expected {
+                    out.copy_from_slice(part);
+                } else if !decoder.decode(part, out) {
+                    return Err(Fault::Corrupt { expected });
+                }
             }
-            if decoder.decode(part, out) { Ok(()) } else { Err(fault) }
+            at = end;
+            Ok(())
         })
     }
 
