@@ -61,10 +61,10 @@ impl<'a> Bits<'a> {
         self.window.wrapping_shr(self.left as u32) & MASKS[usize::from(count) % 64]
     }
 
-    /// The next bits, and zeros after the last of them.
+    /// The next bits, of which one is left at least.
     #[inline(always)]
     pub(super) fn peek(&self, count: u32) -> usize {
-        (self.window.wrapping_shl(64 - self.left as u32) >> (64 - count)) as usize
+        (self.window.wrapping_shl((64 - self.left) as u32) >> (64 - count)) as usize
     }
 
     #[inline(always)]
