@@ -3,7 +3,8 @@
 //! Most copies are short: one of a fixed length, of which only some bytes may count, needs no loop and no
 //! call. The bytes after it are written again by what follows.
 
-/// Matches of at most this many bytes are copied in one step.
+/// Matches of at most twice this many bytes are copied in two steps. Then the second may copy what the
+/// first has written.
 const CHUNK: usize = 16;
 
 /// Copies the first `len` bytes of `source` to `out` from `at`. `N`: literals of at most so many bytes

@@ -17,6 +17,8 @@ mod huffman;
 mod lanes;
 mod literals;
 mod sequences;
+#[cfg(test)]
+mod tests;
 mod xxh64;
 
 use codes::Codes;
