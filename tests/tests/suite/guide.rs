@@ -73,12 +73,15 @@ impl<'a> Parts<'a> {
         self.prose.split("](").skip(1).filter_map(|rest| rest.split(')').next())
     }
 
-    /// What stands in brackets and backticks, and is no link by itself.
-    fn references(&self) -> impl Iterator<Item = &str> {
-        let pieces = self.prose.split("[`").skip(1);
-        pieces.filter_map(|piece| piece.split_once("`]")).filter_map(|(name, rest)| {
-            (!rest.starts_with(['(', '[', ':']) && !name.contains('`')).then_some(name)
-        })
+    /// The names of links that are defined elsewhere in the text: in backticks, as code, or behind other words.
+    fn references(&self) -> impl Iterator<Item = String> {
+        let code = self.prose.split("[`").skip(1).filter_map(|piece| piece.split_once("`]"));
+        let code = code.filter_map(|(name, rest)| {
+            let alone = !rest.starts_with(['(', '[', ':']) && !name.contains('`');
+            alone.then(|| format!("`{name}`"))
+        });
+        let named = self.prose.split("][").skip(1).filter_map(|rest| rest.split(']').next());
+        code.chain(named.map(str::to_owned))
     }
 }
 
@@ -134,8 +137,8 @@ fn links_lead_somewhere() {
             }
         }
         for name in parts.references() {
-            if !text.contains(&format!("\n[`{name}`]: ")) {
-                broken.push(format!("{}: [`{name}`] is not defined", path.display()));
+            if !text.contains(&format!("\n[{name}]: ")) {
+                broken.push(format!("{}: [{name}] is not defined", path.display()));
             }
         }
     }
