@@ -253,21 +253,21 @@ mod tests {
     #[test]
     fn a_call_that_waits_for_nobody_is_let_in() {
         for access in [Access::Shared, Access::Exclusive] {
-            let gate = Arc::new(Gate::new((), 8));
+            let gate = Arc::new(Gate::new(()));
             let alone = gate.try_enter(Access::Exclusive);
             assert!(alone.is_some() && gate.try_enter(access).is_none());
             gate.leave(Access::Exclusive, alone);
-            assert!(come(&gate.wait(access).unwrap()));
+            assert!(come(&gate.wait(access, 8).unwrap()));
         }
     }
 
     /// Also if one that runs ends before the next one has started.
     #[test]
     fn no_call_starts_before_those_in_front_of_it() {
-        let gate = Arc::new(Gate::new((), 8));
+        let gate = Arc::new(Gate::new(()));
         let alone = gate.try_enter(Access::Exclusive);
         assert!(alone.is_some());
-        let [x, y, z] = [(); 3].map(|()| gate.wait(Access::Shared).unwrap());
+        let [x, y, z] = [(); 3].map(|()| gate.wait(Access::Shared, 8).unwrap());
         gate.leave(Access::Exclusive, alone);
         assert!(come(&x) && !come(&y));
         let mut cx = Context::from_waker(Waker::noop());
@@ -284,9 +284,9 @@ mod tests {
 
     #[test]
     fn those_who_give_up_are_passed_over() {
-        let gate = Arc::new(Gate::new((), 8));
+        let gate = Arc::new(Gate::new(()));
         let alone = gate.try_enter(Access::Exclusive);
-        let passes = [(); 4].map(|()| gate.wait(Access::Exclusive).unwrap());
+        let passes = [(); 4].map(|()| gate.wait(Access::Exclusive, 8).unwrap());
         let [a, b, c, d] = passes;
         drop((a, b));
         gate.leave(Access::Exclusive, alone);
