@@ -14,8 +14,6 @@ pub mod driver_script;
 pub mod fuzz;
 #[cfg(feature = "runtimes")]
 pub mod host;
-#[cfg(feature = "runtimes")]
-pub mod instructions;
 pub mod message;
 pub mod pair;
 pub mod pair_ops;
@@ -26,6 +24,7 @@ pub mod peer;
 pub mod poll_loop;
 pub mod process;
 pub mod python;
+pub mod raw;
 #[cfg(feature = "runtimes")]
 pub mod runtime_suite;
 #[cfg(feature = "runtimes")]
@@ -33,8 +32,6 @@ pub mod runtimes;
 pub mod script;
 #[cfg(feature = "runtimes")]
 pub mod tls_files;
-#[cfg(feature = "runtimes")]
-pub mod tokio_calls;
 #[cfg(feature = "runtimes")]
 pub mod town;
 pub mod transcript;

@@ -115,11 +115,18 @@ struct Summary {
 ///
 /// If it cannot be had; the message says what to install.
 pub fn interpreter() -> &'static Path {
+    try_interpreter().unwrap_or_else(|error| panic!("no Python peers: {error}"))
+}
+
+/// As [`interpreter`], for those who can do without.
+///
+/// # Errors
+///
+/// It cannot be had; the text says what to install.
+pub fn try_interpreter() -> Result<&'static Path, String> {
     static INTERPRETER: OnceLock<Result<PathBuf, SetupError>> = OnceLock::new();
-    match INTERPRETER.get_or_init(create_environment) {
-        Ok(path) => path,
-        Err(error) => panic!("no Python peers: {error}"),
-    }
+    let result = INTERPRETER.get_or_init(create_environment).as_deref();
+    result.map_err(SetupError::to_string)
 }
 
 /// Why there is no Python with aiomas.

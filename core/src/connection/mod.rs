@@ -248,6 +248,12 @@ impl<X> Connection<X> {
         self.pending.len()
     }
 
+    /// What the peer can make it hold or do.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
     /// The peer's requests that have not been answered.
     #[must_use]
     pub const fn calls_in(&self) -> usize {

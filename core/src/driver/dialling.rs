@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 use super::host::sleep_until;
-use super::network::Stream;
 use super::options::Settings;
+use super::stream::Stream;
 use crate::agent::backoff::Jitter;
 use crate::agent::{Address, Backoff, Patience};
 

@@ -18,6 +18,7 @@
 
 mod accept;
 mod adapter;
+mod arrivals;
 mod call;
 mod cancel;
 pub mod channel;
@@ -37,6 +38,7 @@ mod local;
 mod lock;
 pub mod manager;
 mod network;
+mod opening;
 mod options;
 mod origin;
 mod peer;
@@ -48,6 +50,7 @@ mod service;
 mod socket;
 #[cfg(unix)]
 mod socket_file;
+mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod transport;
@@ -73,4 +76,4 @@ pub use service::{Resident, host_agent};
 pub use socket::Socket;
 #[cfg(unix)]
 pub use socket_file::SocketFile;
-pub use transport::{Listener, Timer, Transport};
+pub use transport::{KeepAlive, Listener, Timer, Transport};

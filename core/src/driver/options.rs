@@ -1,18 +1,19 @@
 //! What all three layers are configured with.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Error;
 use super::accept::Entrance;
 use super::link::{Handler, Link, LinkConfig};
-use super::network::{Network, Stream};
+use super::network::Network;
 use super::origin::Origin;
 use super::runtime::Runtime;
+use super::stream::Stream;
 #[cfg(feature = "tls")]
 use super::tls::{Secure, TlsConfig};
 use crate::agent::{Address, Patience};
-use crate::connection::{Config, Limits, Negotiate, Side};
+use crate::connection::{Admission, Config, Limits, Negotiate, Side};
 use crate::wire::{Codec, Types};
 
 /// What a channel, an RPC client or server, or a container is made with. Each layer adds what it needs.
@@ -128,15 +129,17 @@ pub(super) struct Settings {
 impl Settings {
     /// Opens a stream.
     pub(super) async fn dial(&self, address: &Address) -> Result<Stream, Error> {
-        let dial = self.host.dial(address.clone()).await;
+        let dial = self.host.dial(address.clone(), &self.config.limits).await;
         dial.map_err(|error| Error::dial(address, &error))
     }
 
     /// Listens.
     pub(super) async fn listen(&self, address: &Address) -> Result<Entrance, Error> {
-        let listen = self.host.listen(address.clone()).await;
+        let limits = &self.config.limits;
+        let admission = Arc::new(Mutex::new(Admission::new(limits)));
+        let listen = self.host.listen(address.clone(), admission.clone(), limits).await;
         let incoming = listen.map_err(|error| Error::bind(address, &error))?;
-        Ok(Entrance::new(self.host.clone(), incoming, &self.config.limits))
+        Ok(Entrance::new(self.host.clone(), incoming, admission))
     }
 
     /// Makes a link of a stream. It does nothing until [`Stream::start`].

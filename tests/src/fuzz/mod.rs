@@ -7,6 +7,7 @@ mod frame;
 mod hello;
 mod tls;
 mod value;
+mod zstd;
 
 use std::str;
 
@@ -20,6 +21,7 @@ pub use frame::deframe_split;
 pub use hello::hello;
 pub use tls::tls_record;
 pub use value::value;
+pub use zstd::zstd;
 
 use crate::connection_ops::{self, Variation};
 
@@ -27,7 +29,7 @@ use crate::connection_ops::{self, Variation};
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their programs and corpora.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("blosc", blosc),
     ("connection_ops", connection_ops),
     ("container_ops", container_ops),
@@ -42,6 +44,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("tls_record", tls_record),
     ("url", url),
     ("value", value),
+    ("zstd", zstd),
 ];
 
 /// Decompresses `data` as a Blosc frame, and compresses it as data.

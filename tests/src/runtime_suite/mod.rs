@@ -125,6 +125,7 @@ macro_rules! for_each_socket_case {
             stale_socket_files
             foreign_files
             socket_paths_that_are_too_long
+            sockets_are_kept_alive
         }
     };
 }

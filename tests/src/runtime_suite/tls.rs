@@ -2,9 +2,10 @@
 
 use std::fmt::Debug;
 use std::future::poll_fn;
+use std::time::Duration;
 
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{CloseReason, TlsError};
+use aiomas_core::connection::{CloseReason, Limits, TlsError};
 use aiomas_core::driver::channel::{self, Listener};
 use aiomas_core::driver::tls::rustls::SupportedProtocolVersion;
 use aiomas_core::driver::tls::rustls::version::{TLS12, TLS13};
@@ -15,7 +16,7 @@ use aiomas_core::wire::RemoteError;
 use aiomas_core::{Error, agent};
 use bytes::BytesMut;
 
-use super::{Root, TCP, addresses, soon, start};
+use super::{Root, TCP, addresses, soon, start, until};
 use crate::certificates::{Authority, Certificate, EXPIRED, KeyKind, NOT_YET, VALID};
 
 /// Calls the macro `$with` with its arguments and the names of all cases.
@@ -36,6 +37,7 @@ macro_rules! for_each_tls_case {
             tls_and_plain_text
             tls_cut_off
             tls_nobody_waits_for_the_slow
+            tls_places_are_taken_before_the_handshake
         }
     };
 }
@@ -402,7 +404,8 @@ pub async fn tls_cut_off<R: Runtime>(runtime: R) {
         let address = listener.address().clone();
         let accepted = start(&runtime, async move { listener.accept().await });
         let secure = Secure::new(runtime.clone(), house.config_of(version));
-        let mut stream = soon(&runtime, secure.dial(address)).await.expect("secure");
+        let mut stream = soon(&runtime, secure.dial(address)).await.expect("it is open");
+        soon(&runtime, poll_fn(|cx| stream.poll_open(cx))).await.expect("secure");
         let server = soon(&runtime, accepted).await.expect("secure");
         let call = server.send::<()>("hello");
         // A system tells the peer that a stream broke if what had come was not read.
@@ -418,6 +421,32 @@ pub async fn tls_cut_off<R: Runtime>(runtime: R) {
         let reason = soon(&runtime, server.closed()).await;
         assert_eq!(reason, CloseReason::Tls(TlsError::Truncated));
     }
+}
+
+/// Who is let in has his place before he has shown who he is, and keeps it.
+pub async fn tls_places_are_taken_before_the_handshake<R: Runtime>(runtime: R) {
+    let house = Authority::new(KeyKind::Ec).sign("house");
+    let mut limits = Limits::default();
+    limits.max_connections_per_peer = 2;
+    limits.handshake = Duration::from_secs(3600);
+    let server = driver::rpc::builder(runtime.clone()).tls(house.config()).limits(limits);
+    let server = server.listen(TCP).await.expect("it listens");
+    let address = server.address().clone();
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(runtime.dial(address.clone()).await.expect("it is open"));
+    }
+    let connect = || driver::rpc::builder(runtime.clone()).tls(house.config()).connect(&address);
+    let error = soon(&runtime, connect()).await.expect_err("there is no room");
+    assert!(matches!(error, Error::Tls { error: TlsError::Closed, .. }), "{error}");
+    assert_eq!(server.admission().refused, 1);
+    drop(silent.pop());
+    until(&runtime, || server.admission().open == 1).await;
+    let client = soon(&runtime, connect()).await.expect("there is room");
+    assert_eq!(server.admission().open, 2);
+    drop((client, silent));
+    until(&runtime, || server.admission().open == 0).await;
+    soon(&runtime, server.shutdown()).await;
 }
 
 /// Those who say nothing, or go away in the middle, hold up nobody.

@@ -17,8 +17,8 @@ use crate::driver::cancel::cancellable;
 use crate::driver::later::{guarded, poll_guarded};
 use crate::driver::link::{Link, LinkConfig};
 use crate::driver::lock::lock;
-use crate::driver::network::Stream;
 use crate::driver::origin::Origin;
+use crate::driver::stream::Stream;
 use crate::driver::{Error, Proxy};
 use crate::rpc::Outcome;
 use crate::wire::RemoteError;
@@ -109,7 +109,8 @@ impl Inner {
                     searches.map(|search| (attempts, search.clone())).collect()
                 };
                 searches.iter().for_each(|(attempts, search)| search.attempt(*attempts));
-                let dial = self.host.dial(address);
+                let config = lock(&self.config).clone();
+                let dial = self.host.dial(address, &config.limits);
                 let (canceller, task) = cancellable(async move { this.dialled(id, dial.await) });
                 lock(&self.control).dials.insert(id, canceller);
                 self.host.spawn(task);

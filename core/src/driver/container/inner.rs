@@ -98,7 +98,7 @@ impl Inner {
     pub(super) fn spawn<A: Agent>(&self, agent: A) -> Result<AgentUrl, Error> {
         let url = lock(&self.control).spawn(agent.type_name())?;
         let home = self.this.clone();
-        let identity = Identity { url: url.clone(), home, max_mailbox: self.max_mailbox };
+        let identity = Identity { url: url.clone(), home };
         let resident = agent.into_resident(Arc::new(identity));
         let start = begin(guarded(|| resident.start())).inspect_err(|_| {
             lock(&self.control).remove(url.aid());

@@ -25,6 +25,10 @@ impl Home for Inner {
         &self.local_scope
     }
 
+    fn max_mailbox(&self) -> u32 {
+        self.max_mailbox
+    }
+
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }

@@ -9,8 +9,8 @@ use crate::driver::Error;
 use crate::driver::dialling::Rhythm;
 use crate::driver::host::BoxFuture;
 use crate::driver::link::{Handler, LinkUser};
-use crate::driver::network::Stream;
 use crate::driver::options::Settings;
+use crate::driver::stream::Stream;
 
 /// How a client dials when its connection is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
