@@ -95,7 +95,10 @@ impl<R: Runtime> Server<R> {
             None => listener.accept().await,
             Some(time) => match within(&runtime, time, listener.accept()).await {
                 Some(accepted) => accepted,
-                None => return Err(Error::NobodyConnected { within: time }),
+                None => {
+                    let knob = "Server::accept_within";
+                    return Err(Error::NobodyConnected { within: time, knob });
+                }
             },
         }?;
         drop(listener);
