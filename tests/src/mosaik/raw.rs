@@ -2,13 +2,13 @@
 
 use std::future::poll_fn;
 use std::io::IoSlice;
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 
 use aiomas_core::driver::{Runtime, Transport, channel};
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::{Deframer, Notation};
 use aiomas_mosaik::{End, Error, Server, Simulator};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::message;
 use crate::script::{Pipe, Script};
@@ -17,11 +17,42 @@ use crate::script::{Pipe, Script};
 #[derive(Debug)]
 pub struct RawMosaik {
     runtime: Script,
-    stream: Option<Pipe>,
-    /// What has come, and is no whole frame yet.
-    input: BytesMut,
-    ended: bool,
+    wire: Arc<Mutex<Wire>>,
     outcome: Arc<Mutex<Option<Result<End, Error>>>>,
+}
+
+/// What a task of its own sends and receives.
+#[derive(Debug, Default)]
+struct Wire {
+    output: BytesMut,
+    input: BytesMut,
+    /// The simulator has closed the connection.
+    ended: bool,
+    hung_up: bool,
+    task: Option<Waker>,
+}
+
+impl Wire {
+    fn poll(&mut self, stream: &mut Pipe, cx: &mut Context<'_>) -> Poll<()> {
+        self.task = Some(cx.waker().clone());
+        while !self.output.is_empty() && !self.ended {
+            match stream.poll_send(cx, &[IoSlice::new(&self.output)]) {
+                Poll::Ready(Ok(count)) => self.output.advance(count),
+                // Nobody gets it.
+                Poll::Ready(Err(_)) => self.output.clear(),
+                Poll::Pending => break,
+            }
+        }
+        while !self.ended {
+            self.input.reserve(1 << 10);
+            match stream.poll_recv(cx, &mut self.input) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => self.ended = true,
+                Poll::Pending => break,
+            }
+        }
+        if self.hung_up { Poll::Ready(()) } else { Poll::Pending }
+    }
 }
 
 impl RawMosaik {
@@ -30,85 +61,77 @@ impl RawMosaik {
     /// # Panics
     /// If that does not work.
     pub fn connect(runtime: Script, simulator: impl Simulator + 'static) -> Self {
+        let wire = Arc::<Mutex<Wire>>::default();
         let outcome = Arc::<Mutex<_>>::default();
-        let stream = runtime.block_on(async {
+        runtime.block_on(async {
             let server = Server::bind(channel::builder(runtime.clone()), "tcp://here:0").await;
             let server = server.expect("a free port");
             let address = server.address().clone();
             let result = outcome.clone();
             runtime.spawn(async move {
                 let end = server.run(simulator).await;
-                *result.lock().expect("nobody panics") = Some(end);
+                *lock(&result) = Some(end);
             });
-            runtime.dial(address).await.expect("it listens")
+            let mut stream = runtime.dial(address).await.expect("it listens");
+            let wire = wire.clone();
+            runtime.spawn(poll_fn(move |cx| lock(&wire).poll(&mut stream, cx)));
         });
-        Self { runtime, stream: Some(stream), input: BytesMut::new(), ended: false, outcome }
+        Self { runtime, wire, outcome }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Wire)) {
+        let task = {
+            let mut wire = lock(&self.wire);
+            change(&mut wire);
+            wire.task.take()
+        };
+        task.into_iter().for_each(Waker::wake);
     }
 
     /// Sends bytes. If the simulator is gone, nobody gets them.
-    pub fn send(&mut self, mut bytes: &[u8]) {
-        let Some(stream) = &mut self.stream else { return };
-        self.runtime.block_on(async {
-            while !bytes.is_empty() {
-                match poll_fn(|cx| stream.poll_send(cx, &[IoSlice::new(bytes)])).await {
-                    Ok(count) => bytes = &bytes[count..],
-                    Err(_) => return,
-                }
-            }
-        });
+    pub fn send(&self, bytes: &[u8]) {
+        self.change(|wire| wire.output.extend_from_slice(bytes));
     }
 
     /// Sends a request, `[function, args, kwargs]`.
-    pub fn request(&mut self, id: u64, content: &serde_json::Value) {
+    pub fn request(&self, id: u64, content: &serde_json::Value) {
         self.send(&message::message(Notation::Json, message::REQUEST, id, content));
     }
 
     /// Lets the simulator work until it has nothing to do. Returns the payloads of the frames that it has sent.
-    pub fn receive(&mut self) -> Vec<Bytes> {
-        loop {
-            self.runtime.run();
-            let (Some(stream), input) = (&mut self.stream, &mut self.input) else { break };
-            let before = input.len();
-            self.ended |= self.runtime.block_on(poll_fn(|cx| {
-                loop {
-                    input.reserve(1 << 16);
-                    match stream.poll_recv(cx, input) {
-                        Poll::Ready(Ok(1..)) => {}
-                        Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(true),
-                        Poll::Pending => return Poll::Ready(false),
-                    }
-                }
-            }));
-            if self.ended || input.len() == before {
-                break;
-            }
-        }
-        let mut payloads = Vec::new();
-        while let Some(header) = self.input.first_chunk::<4>() {
-            let end = 4 + u32::from_be_bytes(*header) as usize;
-            if self.input.len() < end {
-                break;
-            }
-            payloads.push(self.input.split_to(end).freeze().slice(4..));
-        }
-        payloads
+    ///
+    /// # Panics
+    /// If that are no frames.
+    pub fn receive(&self) -> Vec<Bytes> {
+        self.runtime.run();
+        let deframer = Deframer::new(usize::MAX);
+        let mut wire = lock(&self.wire);
+        let next = || deframer.next_frame(&mut wire.input).expect("no limit");
+        std::iter::from_fn(next).collect()
     }
 
     /// Whether the simulator has closed the connection, as far as was [received](Self::receive).
     #[must_use]
-    pub const fn is_closed(&self) -> bool {
-        self.ended
+    pub fn is_closed(&self) -> bool {
+        lock(&self.wire).ended
     }
 
     /// Hangs up, and returns what came of the simulation.
     ///
+    /// # Errors
+    /// What the simulator has ended with.
+    ///
     /// # Panics
     /// If the simulator goes on, or something is left.
-    pub fn end(mut self) -> Result<End, Error> {
-        self.stream = None;
+    pub fn end(self) -> Result<End, Error> {
+        self.change(|wire| wire.hung_up = true);
         self.runtime.run();
-        let outcome = self.outcome.lock().expect("nobody panics").take();
         assert_eq!((self.runtime.tasks(), self.runtime.ends()), (0, 0), "something is left");
-        outcome.expect("the simulator ends when mosaik does")
+        assert!(self.runtime.spins() < 100, "somebody is busy for nothing");
+        lock(&self.outcome).take().expect("the simulator ends when mosaik does")
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panics")
 }

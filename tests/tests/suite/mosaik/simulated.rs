@@ -109,7 +109,7 @@ fn connect(simulator: impl Simulator + 'static) -> RawMosaik {
 }
 
 /// The answers to requests with the ids 0, 1, ...
-fn answers(mosaik: &mut RawMosaik, requests: &[serde_json::Value]) -> Vec<serde_json::Value> {
+fn answers(mosaik: &RawMosaik, requests: &[serde_json::Value]) -> Vec<serde_json::Value> {
     (0..).zip(requests).for_each(|(id, request)| mosaik.request(id, request));
     let payloads = mosaik.receive();
     payloads.iter().map(|payload| serde_json::from_slice(payload).expect("JSON")).collect()
@@ -117,7 +117,7 @@ fn answers(mosaik: &mut RawMosaik, requests: &[serde_json::Value]) -> Vec<serde_
 
 #[test]
 fn requests_before_init() {
-    let mut mosaik = connect(Counters::default());
+    let mosaik = connect(Counters::default());
     let said = answers(
         &mut mosaik,
         &[
@@ -151,7 +151,7 @@ fn requests_before_init() {
 
 #[test]
 fn failures_are_lists_and_unknown_types_are_ignored() {
-    let mut mosaik = connect(Flawed::new(Flaw::SetupDone));
+    let mosaik = connect(Flawed::new(Flaw::SetupDone));
     mosaik.send(&message::message(aiomas_core::wire::Notation::Json, 7, 0, "what is that?"));
     let said = answers(
         &mut mosaik,
@@ -164,7 +164,7 @@ fn failures_are_lists_and_unknown_types_are_ignored() {
 
 #[test]
 fn hello_is_a_function_like_any_other() {
-    let mut mosaik = connect(Counters::default());
+    let mosaik = connect(Counters::default());
     let said = answers(
         &mut mosaik,
         &[
@@ -181,7 +181,7 @@ fn hello_is_a_function_like_any_other() {
 fn mosaik_hangs_up_during_a_callback() {
     let simulator = Flawed::new(Flaw::Callback);
     let finalized = simulator.finalized();
-    let mut mosaik = connect(simulator);
+    let mosaik = connect(simulator);
     let said = answers(
         &mut mosaik,
         &[
@@ -197,7 +197,7 @@ fn mosaik_hangs_up_during_a_callback() {
 
 #[test]
 fn mosaik_hangs_up_within_a_frame() {
-    let mut mosaik = connect(Counters::default());
+    let mosaik = connect(Counters::default());
     mosaik.send(&[0, 0, 0, 9, b'[']);
     mosaik.receive();
     let error = mosaik.end().unwrap_err().to_string();
@@ -209,7 +209,7 @@ fn mosaik_hangs_up_within_a_frame() {
 
 #[test]
 fn an_answer_that_nobody_waits_for() {
-    let mut mosaik = connect(Counters::default());
+    let mosaik = connect(Counters::default());
     mosaik.send(&message::message(aiomas_core::wire::Notation::Json, message::RESULT, 5, "x"));
     mosaik.receive();
     assert!(mosaik.is_closed());
@@ -223,7 +223,7 @@ fn the_older_version_takes_two_arguments() {
         [(ApiVersion::V2_2, json!([0, {}])), (ApiVersion::V3_0, json!([0, {}, 5]))]
     {
         let simulator = Flawed::new(Flaw::None).version(version).stepping(Stepping::TimeBased);
-        let mut mosaik = connect(simulator);
+        let mosaik = connect(simulator);
         let said = answers(
             &mut mosaik,
             &[

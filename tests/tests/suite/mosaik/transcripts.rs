@@ -56,7 +56,7 @@ fn order_of_keys_matters(name: &str, message: &Value) -> bool {
 #[test]
 fn as_the_simulator_we_say_the_same() {
     for name in NAMES {
-        let mut mosaik = RawMosaik::connect(Script::default(), Counters::default());
+        let mosaik = RawMosaik::connect(Script::default(), Counters::default());
         let mut said = VecDeque::new();
         let mut same = 0;
         for (by_mosaik, frame, message) in load(name) {
