@@ -15,6 +15,7 @@ pub mod fuzz;
 #[cfg(feature = "runtimes")]
 pub mod host;
 pub mod message;
+pub mod mosaik;
 pub mod pair;
 pub mod pair_ops;
 #[cfg(feature = "runtimes")]

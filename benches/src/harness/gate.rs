@@ -5,7 +5,7 @@ use clap::Args;
 use super::contestant::{Contestant, Prepared};
 use super::measure::Conditions;
 use super::plan::{Mode, Way};
-use super::record::{Line, Outcome, Record};
+use super::record::{Called, Line, Outcome, Record};
 use super::results::{LIMIT, Results, median};
 
 /// Tells by its status whether the bars of the design hold.
@@ -73,8 +73,10 @@ impl Bar {
             median(runs.all().iter().filter_map(|run| value(&run.outcome)))
         };
         match self.quantity {
-            Quantity::Ratio => median(runs.ratios(&results.limit(self.mode, Way::Tcp))),
-            Quantity::ManyAgents => median(runs.ratios(&of("pipe64"))),
+            Quantity::Ratio => {
+                median(runs.ratios(&results.limit(self.mode, Way::Tcp), Called::rate))
+            }
+            Quantity::ManyAgents => median(runs.ratios(&of("pipe64"), Called::rate)),
             Quantity::ManyConnections => each(|outcome| match outcome {
                 Outcome::Idle(idle) => Some(idle.beside.rate() / idle.alone.rate()),
                 _ => None,

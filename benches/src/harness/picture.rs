@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::plan::{MODES, Way};
-use super::record::Line;
+use super::record::{Called, Line};
 use super::results::{LIMIT, Results, median};
 use super::table::number;
 
@@ -72,7 +72,7 @@ fn panels(results: &Results<'_>) -> Vec<Panel> {
             let bars = here.contestants().into_iter().filter_map(|name| {
                 let runs = here.of_contestant(name);
                 let rate = median(runs.calls().iter().map(|(_, called)| called.rate()))?;
-                Some((name.to_owned(), rate, median(runs.ratios(&limit))))
+                Some((name.to_owned(), rate, median(runs.ratios(&limit, Called::rate))))
             });
             let mut bars: Vec<_> = bars.collect();
             bars.sort_by(|a, b| b.1.total_cmp(&a.1));

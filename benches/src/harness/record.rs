@@ -75,6 +75,11 @@ impl Called {
     pub(crate) fn rate(&self) -> f64 {
         self.report.calls as f64 / self.report.seconds
     }
+
+    /// As many calls as the busier end would make in a second if it had a CPU for itself and never waited.
+    pub(crate) fn capacity(&self) -> f64 {
+        1e6 / self.report.client_cpu.max(self.server_cpu)
+    }
 }
 
 /// What idle connections took.

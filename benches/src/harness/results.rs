@@ -54,12 +54,12 @@ impl<'a> Results<'a> {
         calls.collect()
     }
 
-    /// For each round in which both have succeeded: how many times as many calls as the others'.
-    pub(crate) fn ratios(&self, others: &Self) -> Vec<f64> {
+    /// For each round in which both have succeeded: how many times as many calls as the others', by this rate.
+    pub(crate) fn ratios(&self, others: &Self, rate: fn(&Called) -> f64) -> Vec<f64> {
         let others = others.calls();
         let ratio = |(round, called): (u32, &Called)| {
             let (_, other) = others.iter().find(|(other, _)| *other == round)?;
-            Some(called.rate() / other.rate())
+            Some(rate(called) / rate(other)).filter(|ratio| ratio.is_finite())
         };
         self.calls().into_iter().filter_map(ratio).collect()
     }
@@ -146,7 +146,8 @@ mod tests {
         let results = Results::of(&lines);
         let limit = results.limit("seq", Way::Tls);
         let ours = results.of_mode("seq", Way::Tcp).of_contestant("a");
-        assert_eq!(ours.ratios(&limit), [0.5, 0.3]);
+        assert_eq!(ours.ratios(&limit, Called::rate), [0.5, 0.3]);
+        assert_eq!(ours.ratios(&limit, Called::capacity), [1.0, 1.0]);
         assert_eq!(results.contestants(), ["a", LIMIT]);
     }
 

@@ -92,7 +92,7 @@ impl Row {
     }
 }
 
-const CALLS: &str = "| contestant | calls/s, best | median | ÷ LIMIT | p50, µs | p90 | p99 | p99.9 | max | CPU client + server, µs/call | server, MiB | rounds |";
+const CALLS: &str = "| contestant | calls/s, best | median | ÷ LIMIT | by CPU time | p50, µs | p90 | p99 | p99.9 | max | CPU client + server, µs/call | server, MiB | rounds |";
 const IDLE: &str =
     "| contestant | memory per connection, KiB | calls/s without them | beside them | ÷ |";
 const SPAWNED: &str = "| contestant | memory per agent, bytes | time per agent, µs |";
@@ -103,17 +103,20 @@ fn calls(runs: &Results<'_>, limit: &Results<'_>) -> String {
     let best = calls.iter().max_by(|a, b| a.1.rate().total_cmp(&b.1.rate()));
     let Some((_, best @ Called { report, .. })) = best else { return String::new() };
     let middle = median(calls.iter().map(|(_, called)| called.rate())).unwrap_or_default();
-    let ratio = median(runs.ratios(limit));
-    let ratio = ratio.map_or_else(|| "-".into(), |ratio| format!("{ratio:.2}"));
+    let ratios = [Called::rate, Called::capacity].map(|rate| {
+        let ratio = median(runs.ratios(limit, rate));
+        ratio.map_or_else(|| "-".into(), |ratio| format!("{ratio:.2}"))
+    });
     let micros = |micros: f64| match micros {
         ..100.0 => format!("{micros:.1}"),
         _ => number(micros),
     };
     let times = [report.p50, report.p90, report.p99, report.p99_9, report.max].map(micros);
     format!(
-        "{} | {} | {ratio} | {} | {:.2} + {:.2} | {:.1} | {}/{}",
+        "{} | {} | {} | {} | {:.2} + {:.2} | {:.1} | {}/{}",
         number(best.rate()),
         number(middle),
+        ratios.join(" | "),
         times.join(" | "),
         report.client_cpu,
         best.server_cpu,
@@ -233,10 +236,10 @@ mod tests {
 
 ### `seq`: 1 call in flight, TCP
 
-| contestant | calls/s, best | median | ÷ limit-tokio | p50, µs | p90 | p99 | p99.9 | max | CPU client + server, µs/call | server, MiB | rounds |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
-| limit-tokio | 12,000 | 11,000 | 1.00 | 10.0 | 20.0 | 30.0 | 40.0 | 1,234 | 1.50 + 2.50 | 4.0 | 2/2 |
-| ours | 9,000 | 9,000 | 0.90 | 10.0 | 20.0 | 30.0 | 40.0 | 1,234 | 1.50 + 2.50 | 4.0 | 1/2 |
+| contestant | calls/s, best | median | ÷ limit-tokio | by CPU time | p50, µs | p90 | p99 | p99.9 | max | CPU client + server, µs/call | server, MiB | rounds |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+| limit-tokio | 12,000 | 11,000 | 1.00 | 1.00 | 10.0 | 20.0 | 30.0 | 40.0 | 1,234 | 1.50 + 2.50 | 4.0 | 2/2 |
+| ours | 9,000 | 9,000 | 0.90 | 1.00 | 10.0 | 20.0 | 30.0 | 40.0 | 1,234 | 1.50 + 2.50 | 4.0 | 1/2 |
 
 ### `idle10000`: 10,000 idle connections, TCP
 

@@ -404,6 +404,10 @@ impl<X> Connection<X> {
             }
             _ => (linger, CloseReason::Peer, true),
         };
+        if self.config.linger.is_zero() {
+            self.finish(reason);
+            return;
+        }
         self.lose_calls(&reason);
         self.state = State::Draining { until, reason, answers };
         self.finish_if_drained();

@@ -319,6 +319,14 @@ impl Request {
         self.answer(Err(error.into()))
     }
 
+    /// Leaves it without an answer, for requests that want none, such as mosaik's `stop`. Whoever waits for one
+    /// waits in vain.
+    pub fn ignore(mut self) {
+        if let Some(token) = self.token.take() {
+            self.link.ignore(token);
+        }
+    }
+
     fn answer(&mut self, answer: Answer) -> Result<(), Error> {
         match self.token.take() {
             Some(token) => self.link.respond(token, &answer).map_err(Error::from),

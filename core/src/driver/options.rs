@@ -49,6 +49,11 @@ impl<R: Runtime, L: Default> Builder<R, L> {
 }
 
 impl<R: Runtime, L> Builder<R, L> {
+    /// The runtime that it is for. Layers above need its timers.
+    pub const fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
     /// The codec that we write: JSON unless told otherwise, as in aiomas. Whoever listens answers each
     /// peer in the codec that it is addressed in.
     pub fn codec(self, codec: Codec) -> Self {

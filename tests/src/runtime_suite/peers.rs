@@ -207,14 +207,14 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
     assert_eq!(of("other"), other);
 }
 
+/// The paths that a check was asked for.
+type Asked = Arc<Mutex<Vec<String>>>;
+
 /// A check that lets through what is in `allowed`, and notes what it was asked for.
 fn only(
     allowed: &'static [&'static str],
-) -> (
-    impl Fn(&Caller, &str) -> Result<(), RemoteError> + Send + Sync + 'static,
-    Arc<Mutex<Vec<String>>>,
-) {
-    let asked = Arc::<Mutex<Vec<String>>>::default();
+) -> (impl Fn(&Caller, &str) -> Result<(), RemoteError> + Send + Sync, Asked) {
+    let asked = Asked::default();
     let asks = asked.clone();
     let check = move |_: &Caller, path: &str| {
         asks.lock().expect("nobody panics").push(path.to_owned());

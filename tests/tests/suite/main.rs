@@ -15,6 +15,7 @@ mod fleet;
 mod guide;
 mod managers;
 mod mixed_fleet;
+mod mosaik;
 mod msgpack_oracle;
 mod node;
 mod parity;

@@ -89,7 +89,7 @@ struct Unknown;
 /// A tuple, with what serde offers above its fields.
 #[serializable(name = "span")]
 #[derive(Debug, PartialEq)]
-struct Span(u32, #[serde(default)] Option<Box<Span>>);
+struct Span(u32, #[serde(default)] Option<Box<Self>>);
 
 struct Weather;
 

@@ -16,11 +16,12 @@ pub(super) const LOCAL_CALLER: Caller = Caller::new(u64::MAX);
 /// Functions of the program.
 #[derive(Clone, Default)]
 pub(super) struct Hooks {
-    pub(super) on_connect: Option<Arc<dyn Fn(&Peer) + Send + Sync>>,
+    pub(super) on_connect: Option<OnConnect>,
     pub(super) on_disconnect: Option<OnDisconnect>,
     pub(super) check: Option<Arc<Check>>,
 }
 
+type OnConnect = Arc<dyn Fn(&Peer) + Send + Sync>;
 type OnDisconnect = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
 
 impl Hooks {

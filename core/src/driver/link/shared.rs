@@ -370,6 +370,11 @@ impl Link {
         self.command(|state| state.connection.answer(self.now_for_end(state), token, answer))
     }
 
+    /// Leaves a request of the peer without an answer.
+    pub(in crate::driver) fn ignore(&self, token: ReplyToken) {
+        self.command(|state| state.connection.ignore(token));
+    }
+
     /// Sends what became of a call, now or later.
     pub(in crate::driver) fn settle(
         self: &Arc<Self>,

@@ -18,8 +18,8 @@ use crate::connection::TlsError;
 use crate::driver::local::LocalNames;
 use crate::driver::runtime::Runtime;
 
-/// A runtime within TLS: its streams [open](crate::driver::Transport::poll_open) with a handshake, so whatever is
-/// built on it sees none that is not secure. `local://` stays as it is.
+/// A runtime within TLS: its streams [open](crate::driver::Transport::poll_open) with a handshake, so whatever is built on it sees none
+/// that is not secure. `local://` stays as it is.
 #[derive(Clone, Debug)]
 pub struct Secure<R> {
     pub(super) runtime: R,

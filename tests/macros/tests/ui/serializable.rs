@@ -9,14 +9,6 @@ struct Point {
     x: i64,
 }
 
-struct Unknown;
-
-/// Its data have to be known to serde.
-#[serializable]
-struct Line {
-    unknown: Unknown,
-}
-
 #[serializable]
 fn function() {}
 

@@ -407,12 +407,13 @@ fn paths_are_bounded() {
 /// Those who wait for a service are as many as may wait for an agent, by the limits of who serves it.
 #[test]
 fn services_have_mailboxes_of_that_size() {
-    struct Busy(Host);
+    struct Busy(Host, u32);
 
     #[service]
     impl Busy {
         #[expose]
         async fn work(&mut self) {
+            self.1 += 1;
             self.0.sleep(Duration::from_secs(1)).await;
         }
     }
@@ -421,7 +422,7 @@ fn services_have_mailboxes_of_that_size() {
     let (server, client) = (sim.host("server"), sim.host("client"));
     sim.block_on(async {
         for most in [0, 2, 2000] {
-            let builder = server.rpc().service(Busy(server.clone()));
+            let builder = server.rpc().service(Busy(server.clone(), 0));
             let builder = builder.config(|config| config.limits.max_mailbox = most);
             let server = builder.listen("tcp://server:0").await.expect("a free port");
             let client = connect(&client, &server).await;

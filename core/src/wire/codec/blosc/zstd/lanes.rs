@@ -69,12 +69,12 @@ pub(super) fn decode_singles(data: &[u8], lanes: &mut [Lane<'_>; 4], table: &[Si
         if (0..4).any(|lane| reload(data, &mut at[lane], &mut window[lane]).is_none()) {
             break;
         }
-        let outs = [a, b, c, d];
+        let mut outs = [a, b, c, d];
         for symbol in 0..STEP {
-            for lane in 0..4 {
-                let cell = table[(window[lane] >> (64 - LOG)) as usize];
-                window[lane] <<= cell & 63;
-                outs[lane][symbol] = (cell >> 8) as u8;
+            for (window, out) in window.iter_mut().zip(&mut outs) {
+                let cell = table[(*window >> (64 - LOG)) as usize];
+                *window <<= cell & 63;
+                out[symbol] = (cell >> 8) as u8;
             }
         }
         steps += 1;
