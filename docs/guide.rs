@@ -23,6 +23,7 @@ chapters! {
     children: "children.md"
     reconnecting: "reconnecting.md"
     simulator: "simulator.md"
+    mosaik: "mosaik.md"
     from_python: "from-python.md"
     embedding: "embedding.md"
     adapter: "adapter.md"

@@ -188,7 +188,7 @@ fn items(body: &str) -> impl Iterator<Item = &str> {
 fn every_error_is_explained() {
     let text = &chapters()["operating"];
     let (mut count, mut missing) = (0, Vec::new());
-    for folder in ["core/src", "subproc/src"] {
+    for folder in ["core/src", "mosaik/src", "subproc/src"] {
         for path in sources(&root().join(folder)) {
             let source = read(&path);
             for (name, body) in bodies(&source, "pub enum ") {
