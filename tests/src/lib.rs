@@ -6,6 +6,8 @@ pub mod attack;
 pub mod certificates;
 #[cfg(feature = "runtimes")]
 pub mod client;
+#[cfg(feature = "runtimes")]
+pub mod codecs;
 pub mod connection_ops;
 pub mod container_ops;
 pub mod driver_script;
@@ -13,6 +15,7 @@ pub mod fuzz;
 #[cfg(feature = "runtimes")]
 pub mod host;
 pub mod message;
+pub mod mosaik;
 pub mod pair;
 pub mod pair_ops;
 #[cfg(feature = "runtimes")]
@@ -22,6 +25,7 @@ pub mod peer;
 pub mod poll_loop;
 pub mod process;
 pub mod python;
+pub mod raw;
 #[cfg(feature = "runtimes")]
 pub mod runtime_suite;
 #[cfg(feature = "runtimes")]

@@ -57,7 +57,8 @@ pub struct Config {
     pub types: Types,
     /// What the peer can make us hold or do.
     pub limits: Limits,
-    /// How long answers may still be written after the peer has closed its side.
+    /// How long answers may still be written after the peer has closed its side. If it is zero, that is the end of
+    /// the connection.
     pub linger: Duration,
 }
 

@@ -248,10 +248,22 @@ impl<X> Connection<X> {
         self.pending.len()
     }
 
+    /// What the peer can make it hold or do.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
     /// The peer's requests that have not been answered.
     #[must_use]
     pub const fn calls_in(&self) -> usize {
         self.calls_in
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub const fn opened(&self) -> Instant {
+        self.opened
     }
 
     /// Counts of what went over the connection.
@@ -392,6 +404,10 @@ impl<X> Connection<X> {
             }
             _ => (linger, CloseReason::Peer, true),
         };
+        if self.config.linger.is_zero() {
+            self.finish(reason);
+            return;
+        }
         self.lose_calls(&reason);
         self.state = State::Draining { until, reason, answers };
         self.finish_if_drained();

@@ -33,6 +33,7 @@ fn seeds(target: &str) -> Vec<Seed> {
         "envelope_json" => vectors("json", 50, 400),
         "envelope_msgpack" => vectors("msgpack", 50, 400),
         "hello" => hellos(),
+        "mosaik" => simulations(),
         "rpc_arguments" => bindings(),
         "value" => {
             let json = prefixed(0xfe, vectors("json", 25, 200));
@@ -42,6 +43,7 @@ fn seeds(target: &str) -> Vec<Seed> {
         "url" => {
             URLS.map(|url| url.as_bytes().to_vec()).into_iter().enumerate().map(numbered).collect()
         }
+        "zstd" => zstd(),
         _ => scripts(target),
     }
 }
@@ -120,6 +122,30 @@ fn hellos() -> Vec<Seed> {
     seeds.collect()
 }
 
+/// What mosaik asks simulators, in order and not.
+fn simulations() -> Vec<Seed> {
+    let begin =
+        "[\"init\", [\"S\"], {\"time_resolution\": 1.0}]\n[\"create\", [2, \"Thing\"], {}]\n";
+    let steps = "[\"setup_done\", [], {}]\n[\"step\", [0, {\"thing_0\": {\"x\": {\"A.a\": 1.5}}}, 9], {}]\n\
+                 [\"get_data\", [{\"thing_0\": [\"x\"], \"thing_1\": []}], {}]\n";
+    let stop = "[\"stop\", [], {}]\n";
+    let echo = "[\"echo\", [], {\"a\": [NaN, null], \"b\": {}}]\n";
+    let seeds = [
+        ("simulation", 0, [begin, steps, echo, stop].concat()),
+        ("older", 1, [begin, steps, "[\"step\", [1, {}], {}]\n"].concat()),
+        ("order", 2, [steps, stop, begin, steps].concat()),
+        ("again", 4, [begin, begin, steps, begin].concat()),
+        ("names", 3, ["[\"init\", [], {\"sid\": \"S\"}]\n[\"create\", [], {\"model\": \"Thing\", \"num\": 3}]\n", steps].concat()),
+        ("wrong", 6, [begin, "[\"create\", [-1, \"Thing\"], {}]\n[\"create\", [1, \"None\"]]\n[\"step\", [9223372036854775807, {}, 0], {}]\n[1]\n{}\n"].concat()),
+        ("raw", 5, [begin, "#[7, 0, 0]\n#[1, 0, 0]\n", steps].concat()),
+        ("broken", 7, [begin, "[\"total\n", steps].concat()),
+    ];
+    let seed = |(name, setup, text): (&str, u8, String)| {
+        (name.to_owned(), [&[setup, 3], text.as_bytes()].concat())
+    };
+    seeds.into_iter().map(seed).collect()
+}
+
 /// Some of the calls that Python bound, each to a function's parameters.
 fn bindings() -> Vec<Seed> {
     let data: Value = serde_json::from_str(include_str!("../../data/binding.json")).unwrap();
@@ -176,6 +202,28 @@ fn snappy() -> Vec<Seed> {
         .map(|name| (name, fs::read(folder.join(format!("snappy-{name}.blosc"))).unwrap()))
         .map(|(name, frame)| (format!("snappy-{name}"), frame))
         .into()
+}
+
+/// The first streams of python-blosc's frames, each after the length of its data.
+fn zstd() -> Vec<Seed> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("blosc/data");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let frames =
+        files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("zstd-"));
+    let seeds = frames.filter_map(|path| {
+        let frame = fs::read(&path).unwrap();
+        let word = |at: usize| u32::from_le_bytes(*frame[at..].first_chunk().unwrap()) as usize;
+        let (flags, type_size, block_size) = (frame[2], usize::from(frame[3]), word(8));
+        if flags & 0x02 != 0 {
+            return None; // stored
+        }
+        let parts = if flags & 0x10 == 0 { type_size } else { 1 };
+        let (at, len) = (word(16), (block_size / parts) as u16);
+        let stream = &frame[at + 4..][..word(at)];
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        Some((name, [&len.to_le_bytes(), stream].concat()))
+    });
+    seeds.collect()
 }
 
 /// A frame like that of c-blosc#405, with a shorter run of 255 in the length of its match.

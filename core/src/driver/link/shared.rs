@@ -181,6 +181,10 @@ impl Link {
         lock(&self.state).connection.codec()
     }
 
+    pub(in crate::driver) fn max_mailbox(&self) -> u32 {
+        lock(&self.state).connection.limits().max_mailbox
+    }
+
     /// What content has to be encoded against.
     pub(in crate::driver) fn scope(&self) -> &Scope {
         self.agreed.get().unwrap_or(&self.scope)
@@ -364,6 +368,11 @@ impl Link {
     /// Answers a request of the peer. If the connection is gone, so is the one who waits.
     pub(in crate::driver) fn respond(&self, token: ReplyToken, answer: &Answer) -> Result<(), Why> {
         self.command(|state| state.connection.answer(self.now_for_end(state), token, answer))
+    }
+
+    /// Leaves a request of the peer without an answer.
+    pub(in crate::driver) fn ignore(&self, token: ReplyToken) {
+        self.command(|state| state.connection.ignore(token));
     }
 
     /// Sends what became of a call, now or later.

@@ -1,0 +1,102 @@
+//! The command line of a simulator, as mosaik's users know it.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aiomas_core::agent::Address;
+use aiomas_core::driver::{Runtime, channel};
+use clap::Parser;
+use log::LevelFilter;
+
+use crate::serve::{Server, connect};
+use crate::{End, Error, Simulator};
+
+/// What a simulator is started with: `PROGRAM [--remote] HOST:PORT`.
+///
+/// Programs with options of their own flatten it into theirs, with `#[command(flatten)]`.
+#[derive(Clone, Debug, Parser)]
+#[non_exhaustive]
+pub struct Args {
+    /// Connect to mosaik at this address
+    #[arg(value_name = "HOST:PORT", value_parser = address)]
+    pub address: Address,
+    /// Wait for mosaik to connect to this program at the address, instead
+    #[arg(short, long)]
+    pub remote: bool,
+    /// What is logged to standard error: off, error, warn, info, debug or trace
+    #[arg(short, long, value_name = "LEVEL", default_value = "error", value_parser = level)]
+    pub log_level: LevelFilter,
+    /// How many seconds mosaik may take to connect, with --remote
+    #[arg(short, long, value_name = "TIME", default_value_t = 60)]
+    pub timeout: u64,
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    let url = if text.contains("://") { text.to_owned() } else { format!("tcp://{text}") };
+    url.parse().map_err(|error: aiomas_core::agent::UrlError| error.to_string())
+}
+
+/// Also by the names that Python has.
+fn level(text: &str) -> Result<LevelFilter, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "critical" => Ok(LevelFilter::Error),
+        "warning" => Ok(LevelFilter::Warn),
+        level => level.parse().map_err(|_| "there is no such level".to_owned()),
+    }
+}
+
+impl Args {
+    /// Runs a simulator as the arguments say.
+    ///
+    /// # Errors
+    /// As [`connect`] or [`Server::run`].
+    pub async fn run<R: Runtime>(
+        self,
+        builder: channel::Builder<R>,
+        simulator: impl Simulator,
+    ) -> Result<End, Error> {
+        if self.remote {
+            let server = Server::bind(builder, self.address).await?;
+            log::info!("waiting for mosaik at {}", server.address());
+            server.accept_within(Duration::from_secs(self.timeout)).run(simulator).await
+        } else {
+            connect(builder, self.address, simulator).await
+        }
+    }
+
+    /// Logs to standard error, as much as the arguments say, unless the program has a logger already.
+    pub fn log(&self) {
+        let logger = env_logger::Builder::new().filter_level(self.log_level).try_init();
+        if logger.is_err() {
+            log::set_max_level(self.log_level);
+        }
+    }
+}
+
+/// The `main` of a simulator (mosaik_api's `start_simulation`): reads the command line, logs to standard error, and
+/// runs the simulator. The exit status says [how it ended](crate#how-it-ends).
+pub async fn start_simulation<R: Runtime>(
+    builder: channel::Builder<R>,
+    simulator: impl Simulator,
+) -> ExitCode {
+    let args = Args::parse();
+    args.log();
+    match args.run(builder, simulator).await {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            error.exit_code()
+        }
+    }
+}
+
+impl Error {
+    /// The exit status of a simulator that ends with this error.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Failed { .. } => ExitCode::from(1),
+            _ => ExitCode::from(3),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What can go wrong, for programs.
+
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use aiomas_core::connection::CloseReason;
+use aiomas_core::wire::RemoteError;
+
+/// What a simulator's methods return. The error is what mosaik is told: an exception's type and message.
+pub type Result<T, E = RemoteError> = std::result::Result<T, E>;
+
+/// Why a simulation has not gone as it should.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no connection, or a call over it was not answered.
+    #[error(transparent)]
+    Connection(#[from] aiomas_core::Error),
+    /// Nobody has connected in time.
+    #[error("nobody connected within {within:?} (`{knob}`)")]
+    NobodyConnected {
+        /// How long it might take.
+        within: Duration,
+        /// What that is said by.
+        knob: &'static str,
+    },
+    /// The connection ended otherwise than by the other side closing it.
+    #[error("the connection was lost: {0}")]
+    Lost(CloseReason),
+    /// A request of mosaik's has failed: the first one, as mosaik was told.
+    #[error("{function}() has failed: {error}")]
+    Failed {
+        /// Which function.
+        function: String,
+        /// What mosaik was told.
+        error: RemoteError,
+    },
+    /// A simulator that we drive has failed.
+    #[error("{function}() of \"{simulator}\" has failed: {error}")]
+    Simulator {
+        /// Its id.
+        simulator: String,
+        /// Which function.
+        function: String,
+        /// Its own words, or why it could not be called.
+        error: Box<aiomas_core::Error>,
+    },
+    /// A simulator that we drive answers what no simulator may.
+    #[error("the answer of {function}() of \"{simulator}\" is wrong: {why}")]
+    Answer {
+        /// Its id.
+        simulator: String,
+        /// Which function.
+        function: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A simulator cannot be started.
+    #[error("the simulator cannot be started: {program}: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A simulator that was started has ended, without connecting to us.
+    #[error("the simulator has ended without connecting: {status}")]
+    NeverConnected {
+        /// How it has ended.
+        status: ExitStatus,
+    },
+    /// The system does not tell how a simulator's process is.
+    #[error("cannot watch the simulator's process: {0}")]
+    Process(#[from] io::Error),
+}

@@ -1,0 +1,60 @@
+//! The process of a simulator.
+
+use std::io;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+use aiomas_core::driver::Runtime;
+
+use crate::Error;
+use crate::profile::{sleep, within};
+
+/// How often a process is asked whether it has ended: there is no way to wait for that on any runtime.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A simulator that was started. It is killed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+}
+
+impl Process {
+    pub(super) fn spawn(mut command: Command) -> Result<Self, Error> {
+        let child = command.spawn().map_err(|source| {
+            let program = command.get_program().to_string_lossy().into_owned();
+            Error::Start { program, source }
+        })?;
+        Ok(Self { child })
+    }
+
+    /// Waits until it has ended.
+    pub(super) async fn ended<R: Runtime>(&mut self, runtime: &R) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            sleep(runtime, PAUSE).await;
+        }
+    }
+
+    /// Waits until it has ended, and kills it if that takes too long.
+    pub(super) async fn end<R: Runtime>(
+        mut self,
+        runtime: &R,
+        time: Duration,
+    ) -> io::Result<ExitStatus> {
+        if let Some(ended) = within(runtime, time, self.ended(runtime)).await {
+            return ended;
+        }
+        self.child.kill()?;
+        self.child.wait()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}

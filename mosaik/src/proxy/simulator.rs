@@ -1,0 +1,282 @@
+//! A simulator, as a scenario sees it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use aiomas_core::connection::Close;
+use aiomas_core::driver::channel::Channel;
+use aiomas_core::driver::{self, Runtime};
+use aiomas_core::wire::Value;
+use futures_lite::future::or;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::callbacks;
+use super::process::Process;
+use super::start::Connected;
+use super::world::World;
+use crate::profile::{NONE, Request, within};
+use crate::{ApiVersion, Data, Entity, Error, Inputs, Meta, Outputs, Stepping, Time, value};
+
+/// How long a simulator may take to close the connection after `stop`.
+const CLOSES_WITHIN: Duration = Duration::from_secs(1);
+/// How long its process may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
+
+/// A simulator that a scenario drives. What it asks in the meantime, its [world](World) answers.
+///
+/// Its answers are checked as mosaik checks them, and more: a wrong one is an [`Error::Answer`] that says what is
+/// wrong. When it is dropped, the connection is closed, and a process that was started is killed.
+///
+/// # Cancel safety
+/// Dropping the future of a call gives the call up; the simulator goes on.
+#[derive(Debug)]
+pub struct SimulatorProxy<R, W> {
+    runtime: R,
+    channel: Channel,
+    process: Option<Process>,
+    world: W,
+    sid: String,
+    meta: Meta,
+    entities: HashSet<String>,
+    /// Of the last step.
+    time: Option<Time>,
+}
+
+impl<R: Runtime> Connected<R> {
+    /// Initializes the simulator: calls it `sid`, and passes its own parameters, a map or a struct. `world` answers
+    /// what it asks.
+    ///
+    /// # Errors
+    /// [`Error::Simulator`]; [`Error::Answer`], if what it says of itself is inconsistent, or of a version that is
+    /// not supported.
+    pub async fn init<W: World>(
+        self,
+        sid: &str,
+        time_resolution: f64,
+        params: &(impl Serialize + Sync + ?Sized),
+        world: W,
+    ) -> Result<SimulatorProxy<R, W>, Error> {
+        SimulatorProxy::init(self, sid, time_resolution, params, world).await
+    }
+}
+
+impl<R: Runtime, W: World> SimulatorProxy<R, W> {
+    async fn init(
+        connected: Connected<R>,
+        sid: &str,
+        time_resolution: f64,
+        params: &(impl Serialize + Sync + ?Sized),
+        world: W,
+    ) -> Result<Self, Error> {
+        let Connected { runtime, channel, process } = connected;
+        let meta = Meta::new(Stepping::TimeBased);
+        let (sid, entities) = (sid.to_owned(), HashSet::new());
+        let mut this = Self { runtime, channel, process, world, sid, meta, entities, time: None };
+        let mut kwargs = BTreeMap::from([("time_resolution".to_owned(), time_resolution.into())]);
+        kwargs.extend(this.keywords("init", params)?);
+        let sid = this.sid.clone();
+        this.meta = this.request("init", [sid], kwargs).await?;
+        if let Err(error) = this.meta.check() {
+            return Err(this.wrong("init", error.message()));
+        }
+        Ok(this)
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn sid(&self) -> &str {
+        &self.sid
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub const fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The world that answers it.
+    pub const fn world(&mut self) -> &mut W {
+        &mut self.world
+    }
+
+    /// Creates entities of a model. Parameters are a map or a struct.
+    ///
+    /// # Errors
+    /// [`Error::Simulator`], [`Error::Answer`].
+    pub async fn create(
+        &mut self,
+        num: usize,
+        model: &str,
+        params: &(impl Serialize + Sync + ?Sized),
+    ) -> Result<Vec<Entity>, Error> {
+        let kwargs = self.keywords("create", params)?;
+        let entities: Vec<Entity> = self.request("create", (num, model), kwargs).await?;
+        if entities.len() != num {
+            let why = format!("{num} entities were wanted, and {} came", entities.len());
+            return Err(self.wrong("create", why));
+        }
+        if let Some(entity) = entities.iter().find(|entity| entity.model != model) {
+            let why = format!("{:?} is of {:?}, and not of {model:?}", entity.eid, entity.model);
+            return Err(self.wrong("create", why));
+        }
+        let mut rest: Vec<&Entity> = entities.iter().collect();
+        while let Some(entity) = rest.pop() {
+            if !self.entities.insert(entity.eid.clone()) {
+                return Err(
+                    self.wrong("create", format!("there are two entities {:?}", entity.eid))
+                );
+            }
+            rest.extend(&entity.children);
+        }
+        Ok(entities)
+    }
+
+    /// Tells that all entities are there. Simulators of a version before 2.2 are not told.
+    ///
+    /// # Errors
+    /// [`Error::Simulator`].
+    pub async fn setup_done(&mut self) -> Result<(), Error> {
+        if self.meta.api_version < ApiVersion::V2_2 {
+            return Ok(());
+        }
+        self.request::<Value>("setup_done", NONE, BTreeMap::new()).await?;
+        Ok(())
+    }
+
+    /// Lets it go one step, and returns when it wants to go the next one.
+    ///
+    /// # Errors
+    /// [`Error::Simulator`]; [`Error::Answer`], if the next step is at no integer, or not later than this one, or
+    /// if there is none although the simulator is time-based.
+    pub async fn step(
+        &mut self,
+        time: Time,
+        inputs: &Inputs,
+        max_advance: Time,
+    ) -> Result<Option<Time>, Error> {
+        let kwargs = BTreeMap::new();
+        let next: Value = if self.meta.api_version < ApiVersion::V3_0 {
+            self.request("step", (time, inputs), kwargs).await?
+        } else {
+            self.request("step", (time, inputs, max_advance), kwargs).await?
+        };
+        self.time = Some(time);
+        if next.is_null() {
+            return match self.meta.stepping {
+                Stepping::TimeBased => {
+                    Err(self.wrong("step", "time-based simulators always have a next step"))
+                }
+                Stepping::EventBased | Stepping::Hybrid => Ok(None),
+            };
+        }
+        match next.as_i64() {
+            Some(next) if next > time => Ok(Some(next)),
+            Some(next) => Err(self.wrong("step", format!("{next} is not later than {time}"))),
+            None => Err(self.wrong("step", format!("the next time is no integer, but {next:?}"))),
+        }
+    }
+
+    /// Gets values of attributes.
+    ///
+    /// # Errors
+    /// [`Error::Simulator`]; [`Error::Answer`], if they are of entities that were never created, or earlier than
+    /// the last step.
+    pub async fn get_data(&mut self, outputs: &Outputs) -> Result<Data, Error> {
+        let data: Data = self.request("get_data", [outputs], BTreeMap::new()).await?;
+        if let Some(eid) = data.values.keys().find(|eid| !self.entities.contains(*eid)) {
+            return Err(self.wrong("get_data", format!("there is no entity {eid:?}")));
+        }
+        match (data.time, self.time) {
+            (Some(output), Some(step)) if output < step => {
+                Err(self.wrong("get_data", format!("the output time {output} is before {step}")))
+            }
+            _ => Ok(data),
+        }
+    }
+
+    /// Calls one of its extra methods. Positional arguments are an array or a tuple, or `[(); 0]`; keyword arguments
+    /// a map or a struct, or `()`.
+    ///
+    /// # Errors
+    /// [`Error::Simulator`].
+    pub async fn extra_method<T: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        args: impl Serialize + Send,
+        kwargs: &(impl Serialize + Sync + ?Sized),
+    ) -> Result<T, Error> {
+        let kwargs = self.keywords(method, kwargs)?;
+        self.request(method, args, kwargs).await
+    }
+
+    /// Stops it. If it was started, it has ten seconds to end, before it is killed; how it has ended is returned.
+    ///
+    /// # Errors
+    /// [`Error::Process`].
+    pub async fn stop(mut self) -> Result<Option<ExitStatus>, Error> {
+        // It need not answer.
+        let unanswered = self.channel.send::<Value>(&Request::new("stop", NONE));
+        let closed = within(&self.runtime, CLOSES_WITHIN, self.channel.closed()).await;
+        drop(unanswered);
+        if closed.is_none() {
+            self.channel.close(Close::Now);
+            self.channel.closed().await;
+        }
+        match self.process.take() {
+            Some(process) => Ok(Some(process.end(&self.runtime, ENDS_WITHIN).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Calls a function, and answers what the simulator asks until the answer is there.
+    async fn request<T: DeserializeOwned>(
+        &mut self,
+        function: &str,
+        args: impl Serialize,
+        kwargs: BTreeMap<String, Value>,
+    ) -> Result<T, Error> {
+        let call = self.channel.send(&Request(function, args, kwargs));
+        let (channel, world) = (&self.channel, &mut self.world);
+        let callbacks = async {
+            while let Some(request) = channel.recv().await {
+                callbacks::serve(world, request).await;
+            }
+            // The call knows why there are no more.
+            std::future::pending().await
+        };
+        let answer = or(call, callbacks).await;
+        answer.map_err(|error| match error {
+            driver::Error::Answer(why) => self.wrong(function, why.to_string()),
+            error => {
+                let (simulator, function) = (self.sid.clone(), function.to_owned());
+                Error::Simulator { simulator, function, error: Box::new(error) }
+            }
+        })
+    }
+
+    /// Keyword arguments of anything that is a map, or nothing.
+    fn keywords(
+        &self,
+        function: &str,
+        params: &(impl Serialize + ?Sized),
+    ) -> Result<BTreeMap<String, Value>, Error> {
+        let map = value(params).and_then(|params| match params {
+            Value::Null => Ok(BTreeMap::new()),
+            params => params
+                .decode(&Default::default())
+                .map_err(aiomas_core::wire::RemoteError::type_error),
+        });
+        map.map_err(|error| Error::Simulator {
+            simulator: self.sid.clone(),
+            function: function.to_owned(),
+            error: Box::new(error.into()),
+        })
+    }
+
+    fn wrong(&self, function: &str, why: impl Into<String>) -> Error {
+        let (simulator, function) = (self.sid.clone(), function.to_owned());
+        Error::Answer { simulator, function, why: why.into() }
+    }
+}

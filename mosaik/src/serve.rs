@@ -1,0 +1,190 @@
+//! Connections to mosaik.
+
+use std::future::pending;
+use std::time::Duration;
+
+use aiomas_core::agent::Address;
+use aiomas_core::connection::{Close, CloseReason};
+use aiomas_core::driver::channel::{self, Channel, Request};
+use aiomas_core::driver::{self, Runtime};
+use aiomas_core::rpc;
+use aiomas_core::wire::RemoteError;
+use futures_lite::future::or;
+
+use crate::profile::{as_mosaik, within};
+use crate::session::{Session, function_of};
+use crate::{Error, Mosaik, Result, Simulator};
+
+/// How long the last answers may take to be written.
+const CLOSES_WITHIN: Duration = Duration::from_secs(1);
+
+/// How a simulation has ended, if nothing has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// mosaik has sent `stop`.
+    Stopped,
+    /// mosaik has closed the connection: it has given up, or is gone.
+    Gone,
+}
+
+/// Connects to mosaik, which has started this program, and serves it until the end.
+///
+/// The builder says on which runtime: `aiomas_tokio::channel::builder()`. Its limits apply, and its TLS.
+///
+/// # Errors
+/// [`Error::Connection`]; then as [`serve`].
+pub async fn connect<R: Runtime>(
+    builder: channel::Builder<R>,
+    address: impl TryInto<Address, Error: Into<driver::Error>>,
+    simulator: impl Simulator,
+) -> Result<End, Error> {
+    let channel = as_mosaik(builder).connect(address).await?;
+    serve(channel, simulator).await
+}
+
+/// Waits for mosaik to connect, and serves it until the end.
+///
+/// # Errors
+/// As [`Server::bind`] and [`Server::run`].
+pub async fn listen<R: Runtime>(
+    builder: channel::Builder<R>,
+    address: impl TryInto<Address, Error: Into<driver::Error>>,
+    simulator: impl Simulator,
+) -> Result<End, Error> {
+    Server::bind(builder, address).await?.run(simulator).await
+}
+
+/// Where mosaik connects to.
+#[derive(Debug)]
+#[must_use = "nobody is served until `run`"]
+pub struct Server<R> {
+    runtime: R,
+    listener: channel::Listener,
+    accept_within: Option<Duration>,
+}
+
+impl<R: Runtime> Server<R> {
+    /// Listens for mosaik.
+    ///
+    /// # Errors
+    /// [`Error::Connection`]: it is no address, or not a free one.
+    pub async fn bind(
+        builder: channel::Builder<R>,
+        address: impl TryInto<Address, Error: Into<driver::Error>>,
+    ) -> Result<Self, Error> {
+        let runtime = builder.runtime().clone();
+        let listener = as_mosaik(builder).listen(address).await?;
+        Ok(Self { runtime, listener, accept_within: None })
+    }
+
+    /// Where it listens, with the real port.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        self.listener.address()
+    }
+
+    /// How long mosaik may take to connect: for ever unless told otherwise.
+    pub const fn accept_within(mut self, time: Duration) -> Self {
+        self.accept_within = Some(time);
+        self
+    }
+
+    /// Waits for mosaik, and serves it until the end. Nobody else can connect.
+    ///
+    /// # Errors
+    /// [`Error::NobodyConnected`]; [`Error::Connection`], if TLS was wanted and not spoken; then as [`serve`].
+    pub async fn run(self, simulator: impl Simulator) -> Result<End, Error> {
+        let Self { runtime, mut listener, accept_within } = self;
+        let channel = match accept_within {
+            None => listener.accept().await,
+            Some(time) => match within(&runtime, time, listener.accept()).await {
+                Some(accepted) => accepted,
+                None => {
+                    let knob = "Server::accept_within";
+                    return Err(Error::NobodyConnected { within: time, knob });
+                }
+            },
+        }?;
+        drop(listener);
+        serve(channel, simulator).await
+    }
+}
+
+/// Serves mosaik over a channel until the end. The channel has to be made with
+/// [`Config::mosaik`](aiomas_core::connection::Config::mosaik).
+///
+/// # Errors
+/// [`Error::Failed`]: a request of mosaik's has failed; it comes when the simulation has ended, and is the first one.
+/// [`Error::Lost`]: the connection broke, or mosaik sent what is no message.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection, and [`finalize`](Simulator::finalize) is not called.
+pub async fn serve(channel: Channel, simulator: impl Simulator) -> Result<End, Error> {
+    log::info!("connected to mosaik at {}", channel.peer().unwrap_or("an address without a name"));
+    let mut session = Session::new(simulator, Mosaik::new(channel.clone()));
+    let mut failed = None;
+    let mut stopped = false;
+    while let Some(request) = channel.recv().await {
+        let function = function_of(request.payload());
+        log::debug!("{function}() is called");
+        if function == "stop" {
+            request.ignore();
+            stopped = true;
+            break;
+        }
+        let answer = or(answer(&mut session, &request), gone(&channel)).await;
+        let Some(answer) = answer else { break };
+        if let Err(error) = respond(request, answer) {
+            log::error!("{function}() has failed: {error}");
+            if failed.is_none() && session.is_vital(&function) {
+                failed = Some(Error::Failed { function, error });
+            }
+        }
+    }
+    session.simulator.finalize().await;
+    channel.close(Close::AfterAnswers { within: CLOSES_WITHIN });
+    let reason = or(channel.closed(), ignore(&channel)).await;
+    let end = match reason {
+        _ if stopped => End::Stopped,
+        CloseReason::Peer | CloseReason::Broken(_) | CloseReason::Local => End::Gone,
+        reason => return Err(Error::Lost(reason)),
+    };
+    log::info!("{}", if stopped { "mosaik has stopped us" } else { "mosaik is gone" });
+    failed.map_or(Ok(end), Err)
+}
+
+type Answer = Result<crate::session::Answer>;
+
+async fn answer(session: &mut Session<impl Simulator>, request: &Request) -> Option<Answer> {
+    Some(match rpc::Request::parse(request.payload()) {
+        Ok(request) => session.answer(&request).await,
+        Err(error) => Err(error.into()),
+    })
+}
+
+/// Answers. Says what mosaik was told, if that was a failure; once mosaik is gone, nothing is.
+fn respond(request: Request, answer: Answer) -> Result<()> {
+    match answer {
+        Ok(answer) => match request.reply(&answer) {
+            Err(driver::Error::Refused(aiomas_core::connection::Why::Codec(why))) => {
+                Err(RemoteError::serialization(why))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        },
+        Err(error) => request.fail(error.clone()).map_or(Ok(()), |()| Err(error)),
+    }
+}
+
+/// Waits until mosaik is gone.
+async fn gone(channel: &Channel) -> Option<Answer> {
+    let _reason = channel.closed().await;
+    None
+}
+
+/// Leaves requests behind `stop` without answers.
+async fn ignore<T>(channel: &Channel) -> T {
+    while let Some(request) = channel.recv().await {
+        request.ignore();
+    }
+    pending().await
+}
