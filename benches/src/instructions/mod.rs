@@ -125,6 +125,8 @@ pub(crate) fn instructions_per_call(options: &Instructions) -> Result<(), String
         }
     }
     if options.write {
+        // What is not counted any more goes.
+        counts.retain(|name, _| Workload::all().any(|known| known.name() == *name));
         let text = serde_json::to_string_pretty(&counts).map_err(|error| error.to_string())?;
         std::fs::write(&file, text + "\n").map_err(|error| wrong(&file, &error))?;
     }
