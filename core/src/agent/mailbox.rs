@@ -1,5 +1,6 @@
 //! In which order the calls to one agent start.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use crate::rpc::Access;
@@ -85,6 +86,18 @@ impl<C> Mailbox<C> {
             self.queue = VecDeque::new();
         }
         next
+    }
+
+    /// Takes a call out of the queue that is given up. `compare` says how the call that is looked for and another
+    /// one are ordered: `Less` if the other one came before. Now ask [`next`](Self::next), for whoever it was in the
+    /// way of.
+    pub fn withdraw(&mut self, mut compare: impl FnMut(&C) -> Ordering) -> Option<C> {
+        let at = self.queue.binary_search_by(|(_, call)| compare(call)).ok()?;
+        let (_, call) = self.queue.remove(at)?;
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+        Some(call)
     }
 
     /// Takes the calls that wait, in order: the agent is gone and they have to be answered.

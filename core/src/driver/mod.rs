@@ -46,6 +46,7 @@ mod service;
 mod socket;
 #[cfg(unix)]
 mod socket_file;
+mod stop;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod transport;
@@ -60,7 +61,7 @@ pub use error::Error;
 pub use later::{Answer, Later, SharedService, failure};
 pub use line::{Line, LineState, Reconnect};
 pub use local::LocalNames;
-pub use options::Builder;
+pub use options::{Builder, OnDisconnect};
 pub use proxy::{CallBuilder, Proxy};
 pub use rpc::{RpcClient, RpcServer};
 pub use runtime::Runtime;
