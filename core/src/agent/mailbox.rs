@@ -175,7 +175,7 @@ mod tests {
         #[test]
         fn behaves_as_the_model(
             limit in 0_u32..5,
-            steps in prop::collection::vec((any::<bool>(), any::<bool>(), any::<prop::sample::Index>()), 0..60),
+            steps in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<prop::sample::Index>()), 0..60),
         ) {
             let mut mailbox = Mailbox::new(limit);
             let mut running: Vec<(Access, usize)> = Vec::new();
@@ -184,8 +184,16 @@ mod tests {
                 Access::Shared => running.iter().all(|call| call.0 == Access::Shared),
                 Access::Exclusive => running.is_empty(),
             };
-            for (call, (arrives, shared, which)) in steps.into_iter().enumerate() {
-                if arrives || running.is_empty() {
+            for (call, (arrives, shared, gives_up, which)) in steps.into_iter().enumerate() {
+                if gives_up && !arrives && !waiting.is_empty() {
+                    let (_, given_up) = waiting.remove(which.index(waiting.len()));
+                    prop_assert_eq!(mailbox.withdraw(|other| other.cmp(&given_up)), Some(given_up));
+                    prop_assert_eq!(mailbox.withdraw(|other| other.cmp(&given_up)), None);
+                    while !waiting.is_empty() && may_start(&running, waiting[0].0) {
+                        prop_assert_eq!(mailbox.next(), Some(waiting[0]));
+                        running.push(waiting.remove(0));
+                    }
+                } else if arrives || running.is_empty() {
                     let access = if shared { Access::Shared } else { Access::Exclusive };
                     let starts = waiting.is_empty() && may_start(&running, access);
                     prop_assert_eq!(mailbox.begin(access), starts);

@@ -78,7 +78,8 @@ pub struct RequestId(pub(super) u64);
 pub enum CancelCause {
     /// The caller has given it up: see [`Extensions::cancel`](super::Extensions).
     Caller,
-    /// Its deadline has passed. The caller has been answered with a `TimeoutError`.
+    /// Its deadline has passed: see [`Extensions::deadline`](super::Extensions). The caller's has as well, so it
+    /// is not told.
     Deadline,
 }
 

@@ -2,8 +2,9 @@
 //!
 //! - `[3, id, null]`: the caller has given up its request `id`. It is not answered any more.
 //! - `[4, id, [options, content]]`: a request with options, which are a map. Unknown ones are ignored;
-//!   `deadline` is how long the caller waits, from when the request comes: a number of microseconds. (Peers'
-//!   clocks need not agree. Any language has whole numbers up to 2⁵³, which is 285 years of them.)
+//!   `deadline` is how long the caller waits, from when the request comes: a number of microseconds. When that
+//!   is over, it is not answered any more: the caller has ended the call itself. (Peers' clocks need not agree.
+//!   Any language has whole numbers up to 2⁵³, which is 285 years of them.)
 
 use std::time::Duration;
 
@@ -109,18 +110,18 @@ pub(super) fn unwrap_options(
     })
 }
 
-/// What a caller is told whose deadline has passed.
+/// What a caller is told whose deadline has passed before it came.
 pub(super) fn too_late() -> RemoteError {
-    RemoteError::new("TimeoutError", "the deadline of the request has passed")
+    RemoteError::new("TimeoutError", "the deadline of the request has passed already")
 }
 
 impl<X> Connection<X> {
     /// The peer has given up a request. One that it has never made, that is answered, or whose id is no
     /// number, makes no difference.
     pub(super) fn handle_cancel(&mut self, id: &MessageId) -> Option<Event<X>> {
-        let token = self.requests.cancel(id)?;
+        let number = self.requests.cancel(id)?;
         self.stats.cancelled += 1;
-        Some(Event::Cancelled { request: RequestId(token.number), cause: CancelCause::Caller })
+        Some(Event::Cancelled { request: RequestId(number), cause: CancelCause::Caller })
     }
 
     /// Whether [`Event::Cancelled`] has been queued, or polled, for a request that has not been answered.
@@ -129,14 +130,13 @@ impl<X> Connection<X> {
         token.kept && !self.is_closed() && !self.requests.contains(token.number)
     }
 
-    /// Ends the requests whose deadlines have passed.
+    /// Ends the requests whose deadlines have passed. They are not answered: a failure could come before the
+    /// caller's own timeout, which says more.
     pub(super) fn expire_requests(&mut self) {
-        while let Some(token) = self.requests.expire(self.now) {
+        while let Some(number) = self.requests.expire(self.now) {
             self.stats.cancelled += 1;
-            let request = RequestId(token.number);
-            self.events.push_back(Event::Cancelled { request, cause: CancelCause::Deadline });
-            // It may be too much, and the end.
-            self.send_failure(&token, &too_late());
+            let (request, cause) = (RequestId(number), CancelCause::Deadline);
+            self.events.push_back(Event::Cancelled { request, cause });
         }
     }
 

@@ -11,9 +11,9 @@ use crate::wire::MessageId;
 /// without extensions, nothing else is kept of them.
 #[derive(Debug)]
 pub(super) struct Requests {
-    /// By their numbers, with what is needed to answer them.
-    open: Pending<ReplyToken>,
-    /// The peer's ids, which it chooses. An id that stands for two requests at a time is that of the first
+    /// By their numbers, with the ids by which the peer may cancel them.
+    open: Pending<Option<u64>>,
+    /// By these ids, which the peer chooses. An id that stands for two requests at a time is that of the first
     /// one, until that has ended.
     by_id: BTreeMap<u64, u64>,
 }
@@ -37,8 +37,7 @@ impl Requests {
         timeout: Option<Duration>,
         may_be_cancelled: bool,
     ) {
-        let id =
-            cancellable_id(&token.id).filter(|id| may_be_cancelled && !self.by_id.contains_key(id));
+        let id = number_of(&token.id).filter(|id| may_be_cancelled && !self.by_id.contains_key(id));
         if id.is_none() && timeout.is_none() {
             return;
         }
@@ -47,19 +46,7 @@ impl Requests {
         if let Some(id) = id {
             self.by_id.insert(id, token.number);
         }
-        let ReplyToken { id, codec, size, number, kept } = token;
-        let addressee =
-            ReplyToken { id: id.clone(), codec: *codec, size: *size, number: *number, kept: *kept };
-        self.open.insert(now, timeout, addressee);
-    }
-
-    /// A request has been answered. Says whether it was still waited for.
-    pub(super) fn end(&mut self, number: u64) -> bool {
-        let token = self.open.remove(number);
-        if let Some(token) = &token {
-            self.forget(token);
-        }
-        token.is_some()
+        self.open.insert(now, timeout, id);
     }
 
     /// Whether a request has neither been answered nor given up.
@@ -67,17 +54,25 @@ impl Requests {
         self.open.contains(number)
     }
 
-    /// The peer gives up the request that it calls so.
-    pub(super) fn cancel(&mut self, id: &MessageId) -> Option<ReplyToken> {
-        let number = self.by_id.remove(&cancellable_id(id)?)?;
-        self.open.remove(number)
+    /// A request has been answered. Says whether it was still waited for.
+    pub(super) fn end(&mut self, number: u64) -> bool {
+        let id = self.open.remove(number);
+        self.forget(id.flatten());
+        id.is_some()
     }
 
-    /// Removes a request whose deadline has come.
-    pub(super) fn expire(&mut self, now: Instant) -> Option<ReplyToken> {
-        let (_, token, _) = self.open.expire(now)?;
-        self.forget(&token);
-        Some(token)
+    /// The peer gives up the request that it calls so. Returns its number.
+    pub(super) fn cancel(&mut self, id: &MessageId) -> Option<u64> {
+        let number = self.by_id.remove(&number_of(id)?)?;
+        self.open.remove(number)?;
+        Some(number)
+    }
+
+    /// Removes a request whose deadline has come. Returns its number.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<u64> {
+        let (number, id, _) = self.open.expire(now)?;
+        self.forget(id);
+        Some(number)
     }
 
     /// The earliest deadline.
@@ -91,17 +86,15 @@ impl Requests {
         self.by_id.clear();
     }
 
-    fn forget(&mut self, token: &ReplyToken) {
-        if let Some(id) = cancellable_id(&token.id)
-            && self.by_id.get(&id) == Some(&token.number)
-        {
+    fn forget(&mut self, id: Option<u64>) {
+        if let Some(id) = id {
             self.by_id.remove(&id);
         }
     }
 }
 
 /// Only numbers are looked for.
-const fn cancellable_id(id: &MessageId) -> Option<u64> {
+const fn number_of(id: &MessageId) -> Option<u64> {
     match id {
         MessageId::Number(id) => Some(*id),
         MessageId::Other(_) => None,

@@ -17,6 +17,7 @@ mod msgpack_oracle;
 mod node;
 mod program;
 mod python_clients;
+mod python_hello;
 mod python_peers;
 mod python_servers;
 mod routing;

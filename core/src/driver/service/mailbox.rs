@@ -303,6 +303,25 @@ mod tests {
         assert!(come(&z), "y never will");
     }
 
+    /// It takes no place, and is in nobody's way.
+    #[test]
+    fn those_who_give_up_leave_the_queue() {
+        let gate = Arc::new(Gate::new((), 2));
+        let shared = gate.try_enter(Access::Shared);
+        let passes = [Access::Exclusive, Access::Shared].map(|access| gate.wait(access).unwrap());
+        assert_eq!(gate.wait(Access::Shared).err(), Some(2), "it is full");
+        let [exclusive, waiting] = passes;
+        assert!(!come(&exclusive) && !come(&waiting));
+        drop(exclusive);
+        assert!(come(&waiting), "beside the one that runs");
+        drop(waiting);
+        for _ in 0..100 {
+            drop(gate.wait(Access::Exclusive).unwrap());
+        }
+        gate.leave(Access::Shared, shared);
+        assert!(gate.try_enter(Access::Exclusive).is_some());
+    }
+
     #[test]
     fn those_who_give_up_are_passed_over() {
         let gate = Arc::new(Gate::new((), 8));
