@@ -6,6 +6,8 @@ pub mod attack;
 pub mod certificates;
 #[cfg(feature = "runtimes")]
 pub mod client;
+#[cfg(feature = "runtimes")]
+pub mod codecs;
 pub mod connection_ops;
 pub mod container_ops;
 pub mod driver_script;

@@ -132,7 +132,8 @@ pub enum CallError {
     /// The peer's method failed.
     #[error(transparent)]
     Remote(RemoteError),
-    /// No answer came in time. The peer may still be working on it; a late answer is ignored.
+    /// No answer came in time. A late one is ignored. The peer may still be working on it, unless it knows of
+    /// [deadlines or of cancelling](super::Extensions).
     #[error("no answer within {after:?} (`CallOptions::timeout`)")]
     TimedOut {
         /// The time that was allowed.

@@ -271,6 +271,12 @@ impl<X> Connection<X> {
         self.calls_in
     }
 
+    /// When it was made.
+    #[must_use]
+    pub const fn opened(&self) -> Instant {
+        self.opened
+    }
+
     /// Counts of what went over the connection.
     #[must_use]
     pub const fn stats(&self) -> Stats {

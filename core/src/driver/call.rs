@@ -32,7 +32,8 @@ use crate::wire::Payload;
 /// an async method is dropped where it waits next, and a call that waits for its turn is not started. Any other
 /// callee, such as one in Python, is not told, and goes on.
 ///
-/// The same happens when the call's timeout ends it.
+/// The same happens when the call's timeout ends it. To let a method go on that nobody waits for, await the call in
+/// a task of its own.
 #[must_use = "a call that is dropped is given up"]
 pub struct Call<T> {
     state: State,

@@ -20,7 +20,7 @@ use super::runtime::Runtime;
 use super::stop::Stop;
 use super::waits;
 use super::{Call, Error};
-use crate::agent::Address;
+use crate::agent::{Address, Patience};
 use crate::connection::{
     self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, RequestId, Side,
 };
@@ -41,6 +41,13 @@ pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
 }
 
 impl<R: Runtime> Builder<R> {
+    /// For how long [`connect`](Self::connect) tries to open a stream: [`Patience::Once`] unless told otherwise, as with
+    /// aiomas' `timeout`, and in its rhythm: after half a second, then half as long again each time, up to 30 s.
+    pub const fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Opens a channel to whoever listens at `address`.
     ///
     /// # Errors
@@ -53,8 +60,9 @@ impl<R: Runtime> Builder<R> {
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<Channel, Error> {
         let address = address.try_into().map_err(Into::into)?;
+        let patience = self.patience;
         let (settings, _) = self.settle(Types::clone);
-        let stream = settings.dial(&address).await?;
+        let stream = settings.dial_with(&address, patience).await?;
         Ok(Channel::start(&settings, stream, Side::Dialler, 0))
     }
 

@@ -11,7 +11,7 @@ use super::origin::Origin;
 use super::runtime::Runtime;
 #[cfg(feature = "tls")]
 use super::tls::{Secure, TlsConfig};
-use crate::agent::Address;
+use crate::agent::{Address, Patience};
 use crate::connection::{Config, Limits, Negotiate, Side};
 use crate::wire::{Codec, Types};
 
@@ -38,6 +38,8 @@ pub struct Builder<R, L> {
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
     pub(super) orphans: OnDisconnect,
+    /// Of those that connect, for the first stream.
+    pub(super) patience: Patience,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
     pub(super) layer: L,
@@ -51,6 +53,7 @@ impl<R: Runtime, L: Default> Builder<R, L> {
             drain: Duration::from_secs(10),
             coalesces: true,
             orphans: OnDisconnect::Finish,
+            patience: Patience::Once,
             #[cfg(feature = "tls")]
             tls: None,
             layer: L::default(),

@@ -10,6 +10,8 @@ use aiomas_core::driver::tls::rustls::SupportedProtocolVersion;
 use aiomas_core::driver::tls::rustls::version::{TLS12, TLS13};
 use aiomas_core::driver::tls::{Secure, TlsConfig};
 use aiomas_core::driver::{self, Channel, Context, Runtime, Transport};
+use aiomas_core::rpc::{Caller, authorize};
+use aiomas_core::wire::RemoteError;
 use aiomas_core::{Error, agent};
 use bytes::BytesMut;
 
@@ -25,6 +27,7 @@ macro_rules! for_each_tls_case {
             tls_channels
             tls_rpc
             tls_agents
+            tls_authorised
             tls_keys_and_versions
             tls_large_messages_both_ways
             tls_sockets_without_hosts
@@ -159,6 +162,45 @@ pub async fn tls_agents<R: Runtime>(runtime: R) {
     for container in [grid, house, stranger] {
         soon(&runtime, container.shutdown()).await.expect("it ends");
     }
+}
+
+/// A certificate says who may call what: a service within a tree, an agent, and all of a container.
+pub async fn tls_authorised<R: Runtime>(runtime: R) {
+    let authority = Authority::new(KeyKind::Ec);
+    let is_grid = |caller: &Caller, path: &str| match &caller.certificate {
+        Some(certificate) if &*certificate.subject == "CN=grid" => Ok(()),
+        who => {
+            let who = who.as_ref().map_or("nobody", |certificate| &certificate.subject);
+            Err(RemoteError::permission(format_args!("{who} must not call {path}")))
+        }
+    };
+    let bind =
+        |name: &str| driver::container::builder(runtime.clone()).tls(authority.sign(name).config());
+    let house = bind("house").bind(TCP).await.expect("it listens");
+    let closed = bind("closed").authorize(is_grid).bind(TCP).await.expect("it listens");
+    let porter = house.spawn(authorize(Porter, is_grid)).expect("room");
+    let inside = closed.spawn(Porter).expect("room");
+    let [grid, guest] = ["grid", "guest"].map(bind);
+    let (grid, guest) =
+        (grid.bind(TCP).await.expect("bound"), guest.bind(TCP).await.expect("bound"));
+    for url in [porter.url(), inside.url()] {
+        let remote: PorterProxy = soon(&runtime, grid.connect(url)).await.expect("let in");
+        assert_eq!(soon(&runtime, remote.who()).await, Ok(Some("CN=grid".to_owned())));
+    }
+    let remote: PorterProxy = soon(&runtime, guest.connect(porter.url())).await.expect("found");
+    let refused = RemoteError::permission("CN=guest must not call who");
+    assert_eq!(soon(&runtime, remote.who()).await, Err(Error::Remote(refused)));
+    // Nor does it learn whether there is such an agent.
+    let error = soon(&runtime, guest.connect::<PorterProxy>(inside.url())).await.map(drop);
+    let error = error.expect_err("refused").to_string();
+    assert!(error.contains("CN=guest must not call validate_aid"), "{error}");
+    // They have names in the list, too.
+    let names: Vec<_> = house
+        .peers()
+        .iter()
+        .map(|peer| peer.certificate().expect("shown").subject.to_string())
+        .collect();
+    assert_eq!(names, ["CN=grid", "CN=guest"]);
 }
 
 /// All kinds of keys, in both versions.

@@ -145,6 +145,7 @@ impl Inner {
                     control.container.handle_dialled(now, id, Ok(conn));
                     control.dials.remove(&id)
                 });
+                self.hooks.connected(&link);
                 stream.start(link);
             }
             Err(error) => {
@@ -187,6 +188,7 @@ impl Inner {
         });
         // If the container is shut down, the stream is dropped, and thereby closed.
         if accepted.is_ok() {
+            self.hooks.connected(&link);
             stream.start(link);
         }
     }
@@ -198,12 +200,13 @@ impl Inner {
         });
     }
 
-    pub(super) fn link_closed(self: &Arc<Self>, link: &Link, reason: &CloseReason) {
+    pub(super) fn link_closed(self: &Arc<Self>, link: &Arc<Link>, reason: &CloseReason) {
         let conn = ConnId(link.caller().connection);
         self.control(|control, now| {
             control.links.remove(&conn);
             control.container.handle_closed(now, conn, reason.to_string());
         });
+        self.hooks.disconnected(link, reason);
     }
 
     /// Asks a peer for an agent.

@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::control::Control;
+use super::hooks::Hooks;
 use crate::agent::registry::number as agent_number;
 use crate::agent::{Address, AgentUrl, Refusal};
 use crate::connection::{Admission, Config};
@@ -42,6 +43,7 @@ pub(super) struct Inner {
     pub(super) users: AtomicUsize,
     pub(super) control: Mutex<Control>,
     pub(super) agents: RwLock<Residents>,
+    pub(super) hooks: Hooks,
     pub(super) admission: Arc<Mutex<Admission>>,
     /// Accepts streams until it is dropped.
     pub(super) listening: Mutex<Option<Canceller>>,

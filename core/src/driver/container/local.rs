@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::hooks::LOCAL_CALLER;
 use super::inner::Inner;
 use crate::connection::{CallOptions, Why};
 use crate::driver::Error;
@@ -14,9 +15,6 @@ use crate::driver::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
 use crate::driver::later::{Answer, Later, poll_guarded, poll_once, undisturbed};
 use crate::rpc::{Caller, Outcome};
 use crate::wire::{Payload, RemoteError, Scope};
-
-/// The number of the connection that local calls come over, as callees see it.
-const LOCAL_CALLER: Caller = Caller::new(u64::MAX);
 
 impl Home for Inner {
     fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall {
