@@ -109,7 +109,8 @@ impl Work {
             }
             cancelled.iter().filter_map(|request| running.remove(request)).collect()
         };
-        running.into_iter().for_each(|stop| stop.stop());
+        // The youngest first: those that wait for others to end must not have their turn by that.
+        running.into_iter().rev().for_each(|stop| stop.stop());
         link.handler.cancelled(cancelled);
         self.cancelled.clear();
     }

@@ -116,6 +116,25 @@ fn a_cancellation_takes_as_long_as_a_message() {
     });
 }
 
+/// The request and its cancellation come together.
+#[test]
+fn a_call_that_is_dropped_at_once_does_not_begin() {
+    let sim = sim();
+    let (host, client) = (sim.host("server"), sim.host("client"));
+    let log = Log::default();
+    sim.block_on(async {
+        let worker = Worker { host: host.clone(), log: log.clone() };
+        let server = host.rpc().service(worker).listen("tcp://server:0").await.unwrap();
+        let connection = client.rpc().negotiate(hello()).connect(server.address()).await.unwrap();
+        connection.remote().call("ping").send::<()>().await.unwrap();
+        for _ in 0..3 {
+            drop(connection.remote().call("alone").send::<()>());
+            connection.remote().call("ping").send::<()>().await.unwrap();
+        }
+        assert_eq!(*log.lock().unwrap(), []);
+    });
+}
+
 /// The end of a peer's stream is enough for that.
 #[test]
 fn orphaned_calls_are_cancelled_when_the_peer_is_gone() {
