@@ -187,8 +187,8 @@ mod tests {
             for (call, (arrives, shared, gives_up, which)) in steps.into_iter().enumerate() {
                 if gives_up && !arrives && !waiting.is_empty() {
                     let (_, given_up) = waiting.remove(which.index(waiting.len()));
-                    prop_assert_eq!(mailbox.withdraw(|other| other.cmp(&given_up)), Some(given_up));
-                    prop_assert_eq!(mailbox.withdraw(|other| other.cmp(&given_up)), None);
+                    prop_assert_eq!(mailbox.withdraw(|other: &usize| other.cmp(&given_up)), Some(given_up));
+                    prop_assert_eq!(mailbox.withdraw(|other: &usize| other.cmp(&given_up)), None);
                     while !waiting.is_empty() && may_start(&running, waiting[0].0) {
                         prop_assert_eq!(mailbox.next(), Some(waiting[0]));
                         running.push(waiting.remove(0));

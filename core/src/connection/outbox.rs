@@ -206,7 +206,7 @@ mod tests {
         let (out, start) = outbox.begin();
         out.extend_from_slice(head);
         let notation = crate::wire::Notation::MsgPack;
-        outbox.put(&Body::from_encoded(notation, Bytes::copy_from_slice(body)), tail);
+        outbox.put(&Body::from_encoded(notation, Bytes::copy_from_slice(body)), [&[], tail]);
         let payload = [head, body, tail].concat();
         outbox.finish(start, payload.len());
         [&(payload.len() as u32).to_be_bytes(), &payload[..]].concat()
