@@ -1,5 +1,7 @@
 //! Calls that nobody waits for any more.
 
+#![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -346,7 +346,7 @@ fn both_sides_end_it() {
         let start = pair.elapsed();
         let call = pair.call(Side::Dialler, 1, in_time(5_000_000)).unwrap();
         pair.run_for(5 * SECOND);
-        assert_eq!(pair.dialler.answer(call).is_some(), true);
+        assert!(pair.dialler.answer(call).is_some());
         if answers {
             assert_eq!(pair.dialler.result(call), 1);
         } else {

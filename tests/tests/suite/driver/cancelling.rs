@@ -1,5 +1,7 @@
 //! When methods end that nobody waits for, and until when they count.
 
+#![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
+
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
