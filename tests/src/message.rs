@@ -10,6 +10,10 @@ pub const REQUEST: u64 = 0;
 pub const RESULT: u64 = 1;
 /// The message type of failures.
 pub const FAILURE: u64 = 2;
+/// The message type that gives a request up, between those who know it.
+pub const CANCEL: u64 = 3;
+/// The message type of requests with options, between those who know it.
+pub const DEADLINE: u64 = 4;
 
 /// A frame with `payload`.
 #[must_use]

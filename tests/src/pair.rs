@@ -241,6 +241,14 @@ impl End {
                 Reaction::Hold => self.held.push(request),
                 reaction => self.react(now, request.token, reaction),
             },
+            Some(Event::Cancelled { request, cause }) => {
+                // Whatever was to be done about it ends.
+                let is_it = |(_, token, _): &mut (_, ReplyToken, _)| token.request() == request;
+                for (_, token, _) in self.later.extract_if(.., is_it) {
+                    self.connection.ignore(token);
+                }
+                self.events.push(Event::Cancelled { request, cause });
+            }
             Some(event) => self.events.push(event),
             None => return false,
         }

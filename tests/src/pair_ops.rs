@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiomas_core::connection::{
-    CallError, CallId, CallOptions, Close, Config, Event, Negotiate, Request, Side,
+    CallError, CallId, CallOptions, Close, Config, Event, Extensions, Negotiate, Request, Side,
 };
-use aiomas_core::wire::{Codec, RemoteError};
+use aiomas_core::wire::{Budget, Codec, Deframer, Envelope, Kind, RemoteError};
+use bytes::BytesMut;
 
 use crate::connection_ops::Script;
 use crate::pair::{Cut, Cuts, Pair, Reaction};
@@ -56,6 +57,7 @@ pub fn run(script: &[u8], varied: bool) -> Outcome {
     pair.drive();
     for (side, calls) in SIDES.into_iter().zip(calls) {
         check(&mut pair, side, calls);
+        check_extensions(&mut pair, side);
     }
     Outcome {
         events: SIDES.map(|side| pair.end(side).events.iter().map(|e| format!("{e:?}")).collect()),
@@ -77,6 +79,8 @@ fn config(script: &mut Script<'_>) -> Config {
         config.negotiate = Negotiate::Hello { base, offer: vec![Codec::MsgPack, Codec::Json] };
     }
     config.answer_hello = setup & 4 == 0;
+    config.extensions.cancel = setup & 32 == 0;
+    config.extensions.deadline = setup & 64 == 0;
     config.limits.idle = (setup & 8 != 0).then_some(Duration::from_secs(5));
     if setup & 16 != 0 {
         config.limits.max_calls_in = 2;
@@ -162,4 +166,25 @@ fn check(pair: &mut Pair, side: Side, mut calls: Calls) {
         }
     }
     assert!(calls.is_empty(), "T4: {calls:?} never ended");
+}
+
+/// Nothing is written but what has been agreed on, and nothing comes of anything else.
+fn check_extensions(pair: &mut Pair, side: Side) {
+    let agreed = pair.end(side).connection.extensions();
+    let end = pair.end(side);
+    let mut written = BytesMut::from(&end.link.written[..]);
+    let deframer = Deframer::new(usize::MAX);
+    while let Ok(Some(payload)) = deframer.next_frame(&mut written) {
+        let Some(codec) = payload.first().and_then(|first| Codec::recognise(*first)) else { break };
+        let envelope = Envelope::parse(codec.notation(), payload, Budget::default());
+        match envelope.expect("a message").kind {
+            Kind::Extension(3) => assert!(agreed.cancel),
+            Kind::Extension(4) => assert!(agreed.deadline),
+            kind => assert!(!matches!(kind, Kind::Extension(_)), "{kind:?}"),
+        }
+    }
+    let cancelled = end.events.iter().filter(|event| matches!(event, Event::Cancelled { .. }));
+    let cancelled = cancelled.count() as u64;
+    assert_eq!(cancelled, end.connection.stats().cancelled);
+    assert!(cancelled == 0 || agreed != Extensions::NONE);
 }

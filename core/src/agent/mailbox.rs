@@ -1,5 +1,6 @@
 //! In which order the calls to one agent start.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use crate::rpc::Access;
@@ -87,6 +88,18 @@ impl<C> Mailbox<C> {
         next
     }
 
+    /// Takes a call out of the queue that is given up. `compare` says how the call that is looked for and another
+    /// one are ordered: `Less` if the other one came before. Now ask [`next`](Self::next), for whoever it was in the
+    /// way of.
+    pub fn withdraw(&mut self, mut compare: impl FnMut(&C) -> Ordering) -> Option<C> {
+        let at = self.queue.binary_search_by(|(_, call)| compare(call)).ok()?;
+        let (_, call) = self.queue.remove(at)?;
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+        Some(call)
+    }
+
     /// Takes the calls that wait, in order: the agent is gone and they have to be answered.
     #[must_use = "calls that are dropped are never answered"]
     pub fn take_queue(&mut self) -> VecDeque<(Access, C)> {
@@ -162,7 +175,7 @@ mod tests {
         #[test]
         fn behaves_as_the_model(
             limit in 0_u32..5,
-            steps in prop::collection::vec((any::<bool>(), any::<bool>(), any::<prop::sample::Index>()), 0..60),
+            steps in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<prop::sample::Index>()), 0..60),
         ) {
             let mut mailbox = Mailbox::new(limit);
             let mut running: Vec<(Access, usize)> = Vec::new();
@@ -171,8 +184,16 @@ mod tests {
                 Access::Shared => running.iter().all(|call| call.0 == Access::Shared),
                 Access::Exclusive => running.is_empty(),
             };
-            for (call, (arrives, shared, which)) in steps.into_iter().enumerate() {
-                if arrives || running.is_empty() {
+            for (call, (arrives, shared, gives_up, which)) in steps.into_iter().enumerate() {
+                if gives_up && !arrives && !waiting.is_empty() {
+                    let (_, given_up) = waiting.remove(which.index(waiting.len()));
+                    prop_assert_eq!(mailbox.withdraw(|other: &usize| other.cmp(&given_up)), Some(given_up));
+                    prop_assert_eq!(mailbox.withdraw(|other: &usize| other.cmp(&given_up)), None);
+                    while !waiting.is_empty() && may_start(&running, waiting[0].0) {
+                        prop_assert_eq!(mailbox.next(), Some(waiting[0]));
+                        running.push(waiting.remove(0));
+                    }
+                } else if arrives || running.is_empty() {
                     let access = if shared { Access::Shared } else { Access::Exclusive };
                     let starts = waiting.is_empty() && may_start(&running, access);
                     prop_assert_eq!(mailbox.begin(access), starts);

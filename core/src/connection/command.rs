@@ -6,6 +6,7 @@ use bytes::BufMut;
 use serde::Serialize;
 
 use super::event::{CallId, Close, CloseReason, Refused, ReplyToken, Why};
+use super::extension::Wrapping;
 use super::outbox::KEPT;
 use super::{CallOptions, Connection, FailureText, State};
 use crate::wire::{
@@ -49,8 +50,13 @@ impl<X> Connection<X> {
     where
         W: FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
     {
-        self.start_call(now, options, ctx, |this, id| {
-            this.send(this.codec, Kind::Request, id, write)
+        self.start_call(now, options, ctx, |this, id, wrapping| {
+            this.send(this.codec, wrapping.kind(), id, |notation, scope, out| {
+                wrapping.begin(notation, out);
+                write(notation, scope, out)?;
+                out.put_slice(wrapping.end(notation));
+                Ok(())
+            })
         })
     }
 
@@ -66,8 +72,8 @@ impl<X> Connection<X> {
         options: CallOptions,
         ctx: X,
     ) -> Result<CallId, Refused<X>> {
-        self.start_call(now, options, ctx, |this, id| {
-            this.send_body(this.codec, Kind::Request, id, body)
+        self.start_call(now, options, ctx, |this, id, wrapping| {
+            this.send_body(this.codec, wrapping, wrapping.kind(), id, body)
         })
     }
 
@@ -76,14 +82,15 @@ impl<X> Connection<X> {
         now: Instant,
         options: CallOptions,
         ctx: X,
-        send: impl FnOnce(&mut Self, &MessageId) -> Result<(), Why>,
+        send: impl FnOnce(&mut Self, &MessageId, Wrapping) -> Result<(), Why>,
     ) -> Result<CallId, Refused<X>> {
         self.advance(now);
         if let Err(why) = self.admit_call() {
             return Err(Refused { why, ctx });
         }
         let id = self.pending.reserve();
-        match send(self, &MessageId::Number(id)) {
+        let wrapping = Wrapping::of(self.extensions, options);
+        match send(self, &MessageId::Number(id), wrapping) {
             // It was the message that made the output overflow.
             Ok(()) if self.is_closed() => Err(Refused { why: Why::Closed, ctx }),
             Ok(()) => {
@@ -110,11 +117,13 @@ impl<X> Connection<X> {
     }
 
     /// Gives a call up. Its context comes back, unless it has ended already; an answer that comes later
-    /// is ignored. The peer is not told: it goes on working.
+    /// is ignored. A peer that knows [`Extensions::cancel`](super::Extensions) is told; any other goes on
+    /// working.
     pub fn abandon(&mut self, id: CallId) -> Option<X> {
         let ctx = self.pending.remove(id.0);
         if ctx.is_some() {
             self.last_moved = self.now;
+            self.cancel_call(id.0, false);
         }
         self.finish_if_drained();
         ctx
@@ -124,7 +133,7 @@ impl<X> Connection<X> {
     /// is too long, the peer is answered with a `SerializationError`.
     ///
     /// # Errors
-    /// [`Why::Closed`], or why the value could not be sent.
+    /// [`Why::Closed`] or [`Why::Cancelled`], or why the value could not be sent.
     pub fn reply<T: Serialize + ?Sized>(
         &mut self,
         now: Instant,
@@ -142,7 +151,7 @@ impl<X> Connection<X> {
     /// lets it. Its text is cut if it is longer than `Limits::max_failure`, or than a frame may be.
     ///
     /// # Errors
-    /// [`Why::Closed`].
+    /// [`Why::Closed`] or [`Why::Cancelled`].
     pub fn fail(
         &mut self,
         now: Instant,
@@ -171,11 +180,11 @@ impl<X> Connection<X> {
             Err(error) => return self.fail(now, token, error),
         };
         self.finish_request(now, &token)?;
-        let sent = self.send_body(token.codec, Kind::Result, &token.id, body);
+        let sent = self.send_body(token.codec, Wrapping::NONE, Kind::Result, &token.id, body);
         self.after_answer(&token, sent)
     }
 
-    /// Gives up the right to answer. The peer waits in vain; the request no longer counts against
+    /// Gives up the right to answer. The peer waits in vain, unless it has cancelled the request; the request no longer counts against
     /// [`Limits::max_calls_in`](super::Limits::max_calls_in).
     pub fn ignore(&mut self, token: ReplyToken) {
         let _closed = self.finish_request(self.now, &token);
@@ -212,7 +221,14 @@ impl<X> Connection<X> {
         self.last_moved = self.now;
         self.calls_in = self.calls_in.saturating_sub(1);
         self.input_bytes = self.input_bytes.saturating_sub(token.size);
-        if self.is_closed() { Err(Why::Closed) } else { Ok(()) }
+        if self.is_closed() {
+            return Err(Why::Closed);
+        }
+        if token.kept && !self.requests.end(token.number) {
+            self.finish_if_drained();
+            return Err(Why::Cancelled);
+        }
+        Ok(())
     }
 
     fn after_answer(&mut self, token: &ReplyToken, sent: Result<(), Why>) -> Result<(), Why> {
@@ -295,6 +311,7 @@ impl<X> Connection<X> {
     fn send_body(
         &mut self,
         codec: Codec,
+        wrapping: Wrapping,
         kind: Kind,
         id: &MessageId,
         body: &Body,
@@ -304,15 +321,19 @@ impl<X> Connection<X> {
             return Err(Why::WrongNotation { given, wanted });
         }
         if !codec.is_plain() {
-            return self.send(codec, kind, id, |_, _, out| {
+            return self.send(codec, kind, id, |notation, _, out| {
+                wrapping.begin(notation, out);
                 out.put_slice(body.bytes());
+                out.put_slice(wrapping.end(notation));
                 Ok(())
             });
         }
         let (out, start) = self.outbox.begin();
         write_head(wanted, kind, id, out);
-        let tail = envelope_tail(wanted);
-        let length = out.len() - start - HEADER + body.bytes().len() + tail.len();
+        wrapping.begin(wanted, out);
+        let tail = [wrapping.end(wanted), envelope_tail(wanted)];
+        let length =
+            out.len() - start - HEADER + body.bytes().len() + tail[0].len() + tail[1].len();
         if let Err(why) = check_length(length, self.max_frame_out) {
             self.outbox.cancel(start);
             return Err(why);

@@ -40,6 +40,39 @@ impl Negotiate {
     }
 }
 
+/// Extensions of the wire: messages that exist only between peers that have both named them in Hello. A peer
+/// in Python never sees one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Extensions {
+    /// A call that is given up is cancelled: `[3, id, null]`.
+    pub cancel: bool,
+    /// A call with a timeout tells how long it may take: `[4, id, [{"deadline": microseconds}, content]]`.
+    pub deadline: bool,
+}
+
+impl Extensions {
+    /// None: what holds without Hello.
+    pub const NONE: Self = Self { cancel: false, deadline: false };
+    /// All that there are.
+    pub const ALL: Self = Self { cancel: true, deadline: true };
+
+    /// The names of them.
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
+        let named = [(self.cancel, "cancel"), (self.deadline, "deadline")];
+        named.into_iter().filter_map(|(is, name)| is.then_some(name))
+    }
+
+    /// Those of them that others have named as well.
+    pub(super) fn and_named<'a>(self, names: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let named = |name| names.clone().any(|other| other == name);
+        Self {
+            cancel: self.cancel && named("cancel"),
+            deadline: self.deadline && named("deadline"),
+        }
+    }
+}
+
 /// The configuration of a [`Connection`](super::Connection). Shared by many.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -51,6 +84,8 @@ pub struct Config {
     pub accept: Vec<Codec>,
     /// Whether a peer's Hello is answered, or is a request like any other.
     pub answer_hello: bool,
+    /// The extensions that are named in Hello, in questions and in answers.
+    pub extensions: Extensions,
     /// How failures look on the wire.
     pub profile: Profile,
     /// The types registered on the connection.
@@ -75,6 +110,7 @@ impl Config {
                 Codec::MsgPackBlosc,
             ],
             answer_hello: true,
+            extensions: Extensions::ALL,
             profile: Profile::Aiomas,
             types: Types::default(),
             limits: Limits::default(),
@@ -110,7 +146,8 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// End the call with [`CallError::TimedOut`](super::CallError::TimedOut) after this long.
+    /// End the call with [`CallError::TimedOut`](super::CallError::TimedOut) after this long. A peer that
+    /// knows [`Extensions::deadline`] is told, and ends it as well.
     pub timeout: Option<Duration>,
 }
 

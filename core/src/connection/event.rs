@@ -38,6 +38,15 @@ pub enum Event<X> {
     },
     /// The peer asks for something. Answer it with the token.
     Request(Request),
+    /// Nobody waits any more for the answer to a request of the peer. What is done about it is in vain: let
+    /// it end, and hand the token to [`Connection::ignore`](super::Connection::ignore) when it has; until then
+    /// it counts against [`Limits::max_calls_in`](super::Limits::max_calls_in).
+    Cancelled {
+        /// The request, as [`ReplyToken::request`] has told it.
+        request: RequestId,
+        /// Why.
+        cause: CancelCause,
+    },
     /// After a call was refused with [`Why::OutputFull`]: calls are taken again.
     Writable,
     /// The connection is over. This is the last event.
@@ -55,6 +64,23 @@ pub struct Request {
     pub token: ReplyToken,
     /// What is asked, undecoded.
     pub content: Payload,
+    /// When the caller waits no longer, if it has said so: see [`Extensions::deadline`](super::Extensions).
+    pub deadline: Option<Instant>,
+}
+
+/// A request of the peer. Unique on its connection, for ever; a later one is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(super) u64);
+
+/// Why nobody waits any more for the answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CancelCause {
+    /// The caller has given it up: see [`Extensions::cancel`](super::Extensions).
+    Caller,
+    /// Its deadline has passed: see [`Extensions::deadline`](super::Extensions). The caller's has as well, so it
+    /// is not told.
+    Deadline,
 }
 
 /// The right to answer one request of the peer, once.
@@ -68,9 +94,24 @@ pub struct ReplyToken {
     pub(super) id: MessageId,
     pub(super) codec: Codec,
     pub(super) size: usize,
+    pub(super) number: u64,
+    /// Whether it may be cancelled, or has a deadline.
+    pub(super) kept: bool,
 }
 
 impl ReplyToken {
+    /// The request.
+    #[must_use]
+    pub const fn request(&self) -> RequestId {
+        RequestId(self.number)
+    }
+
+    /// Whether there may be an [`Event::Cancelled`] for the request.
+    #[must_use]
+    pub const fn is_cancellable(&self) -> bool {
+        self.kept
+    }
+
     /// The notation in which the answer must be encoded: that of the request.
     #[must_use]
     pub const fn notation(&self) -> Notation {
@@ -91,7 +132,8 @@ pub enum CallError {
     /// The peer's method failed.
     #[error(transparent)]
     Remote(RemoteError),
-    /// No answer came in time. The peer may still be working on it; a late answer is ignored.
+    /// No answer came in time. A late one is ignored. The peer may still be working on it, unless it knows of
+    /// [deadlines or of cancelling](super::Extensions).
     #[error("no answer within {after:?} (`CallOptions::timeout`)")]
     TimedOut {
         /// The time that was allowed.
@@ -218,6 +260,9 @@ pub enum TimeoutReason {
         /// The time that is allowed for these.
         after: Duration,
     },
+    /// The deadline of a request of the peer.
+    #[error("a request was not answered before its deadline")]
+    Deadline,
     /// Answers are still missing or unwritten while closing.
     #[error("closing took too long (`Close::AfterAnswers` or `Config::linger`)")]
     Drain,
@@ -240,6 +285,9 @@ pub enum Why {
     /// The connection is closed, or about to be.
     #[error("the connection is closed")]
     Closed,
+    /// Nobody waits for this answer: the caller has given the request up, or its deadline has passed.
+    #[error("the request has been cancelled, or its deadline has passed")]
+    Cancelled,
     /// Too many calls are in flight.
     #[error(
         "{limit} calls are in flight already (`Limits::max_calls_out`, or what the peer allows)"
@@ -318,6 +366,8 @@ pub struct Stats {
     pub late_answers: u64,
     /// Requests of the peer that were answered with "overloaded".
     pub overloaded: u64,
+    /// Requests of the peer that ended with [`Event::Cancelled`].
+    pub cancelled: u64,
 }
 
 /// When something is due, and what.

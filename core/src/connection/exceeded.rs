@@ -132,7 +132,7 @@ impl TimeoutReason {
             Self::Handshake { after } => Exceeded::time("Limits::handshake", after),
             Self::FirstFrame { after } => Exceeded::time("Limits::first_frame", after),
             Self::Frame { after, .. } => Exceeded::time("Limits::progress", after),
-            Self::Call | Self::Drain => return None,
+            Self::Call | Self::Deadline | Self::Drain => return None,
         })
     }
 }
@@ -153,7 +153,7 @@ impl Why {
                 Some(Exceeded::new("Limits::max_frame", *limit, *length, out))
             }
             Self::Codec(error) => Exceeded::of_codec(error, out),
-            Self::Closed | Self::WrongNotation { .. } => None,
+            Self::Closed | Self::Cancelled | Self::WrongNotation { .. } => None,
         }
     }
 }

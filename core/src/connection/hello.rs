@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Config;
+use super::config::{Config, Extensions};
 use super::limits::Limits;
 use crate::wire::codec::{Cursor, Item};
 use crate::wire::{Codec, Payload, Types};
@@ -50,16 +50,23 @@ pub(super) struct Agreed {
     pub(super) max_frame: Option<usize>,
     /// How many requests the peer handles at a time.
     pub(super) max_calls: Option<usize>,
+    /// What both know.
+    pub(super) extensions: Extensions,
 }
 
 impl Hello {
-    pub(super) fn offer(codecs: &[Codec], types: &Types, limits: &Limits) -> Self {
+    pub(super) fn offer(
+        codecs: &[Codec],
+        types: &Types,
+        limits: &Limits,
+        extensions: Extensions,
+    ) -> Self {
         Self {
             version: VERSION,
             codecs: codecs.iter().map(|codec| codec.name().to_owned()).collect(),
             max_frame: u32::try_from(limits.max_frame).ok(),
             max_calls: u32::try_from(limits.max_calls_in).ok(),
-            extensions: Vec::new(),
+            extensions: extensions.names().map(str::to_owned).collect(),
             types: types.names().map(str::to_owned).collect(),
         }
     }
@@ -88,16 +95,17 @@ impl Hello {
     /// What a listener with `config` makes of the question, and its answer; nothing if there is no
     /// common codec.
     pub(super) fn choose(&self, config: &Config) -> Option<(Agreed, Self)> {
-        let agreed = self.agreed(self.find_codec(&config.accept)?);
-        let answer = Self::offer(&[agreed.codec], &agreed.types, &config.limits);
+        let agreed = self.agreed(self.find_codec(&config.accept)?, config.extensions);
+        let Agreed { codec, types, extensions, .. } = &agreed;
+        let answer = Self::offer(&[*codec], types, &config.limits, *extensions);
         Some((agreed, answer))
     }
 
-    /// What a dialler that offered `codecs` makes of the answer.
-    pub(super) fn accept(&self, codecs: &[Codec], types: &Types) -> Option<Agreed> {
+    /// What a dialler with `config` that offered `codecs` makes of the answer.
+    pub(super) fn accept(&self, codecs: &[Codec], config: &Config) -> Option<Agreed> {
         let codec = self.find_codec(codecs)?;
         // The dialler's list holds, whatever the answer says.
-        Some(Agreed { types: types.clone(), ..self.agreed(codec) })
+        Some(Agreed { types: config.types.clone(), ..self.agreed(codec, config.extensions) })
     }
 
     fn find_codec(&self, known: &[Codec]) -> Option<Codec> {
@@ -105,12 +113,14 @@ impl Hello {
         self.codecs.iter().take(MAX_NAMES).find_map(by_name).copied()
     }
 
-    fn agreed(&self, codec: Codec) -> Agreed {
+    fn agreed(&self, codec: Codec, known: Extensions) -> Agreed {
+        let names = self.extensions.iter().take(MAX_NAMES).map(String::as_str);
         Agreed {
             codec,
             types: Types::new(self.types.iter().take(MAX_NAMES).map(String::as_str)),
             max_frame: self.max_frame.map(|limit| (limit as usize).max(LEAST_FRAME)),
             max_calls: self.max_calls.map(|limit| (limit as usize).max(1)),
+            extensions: known.and_named(names),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What comes from the peer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::event::{CallError, CallId, CloseReason, Event, ReplyToken, Request};
+use super::extension::{CANCEL, DEADLINE, too_late, unwrap_options};
 use super::hello::{Agreed, Hello};
-use super::{Beginning, Connection, Negotiate, Side, State};
+use super::{Beginning, Config, Connection, Extensions, Negotiate, Side, State};
 use crate::wire::{
     Codec, CodecError, HEADER, Head, Kind, MessageId, Payload, Profile, RemoteError, codec,
 };
@@ -158,20 +159,47 @@ impl<X> Connection<X> {
     ) -> Option<Event<X>> {
         let content = Payload::new(codec.notation(), content, self.scope.clone());
         match (kind, id) {
-            (Kind::Request, id) => self.handle_request(codec, id, content, size),
+            (Kind::Request, id) => self.handle_request(codec, id, content, size, None),
             (Kind::Result, MessageId::Number(id)) => self.handle_answer(id, Ok(content)),
             (Kind::Failure, MessageId::Number(id)) => self.handle_answer(id, Err(content)),
             (Kind::Result | Kind::Failure, MessageId::Other(_)) => {
                 self.close_for(CloseReason::UnknownReply)
             }
-            // mosaik ignores them, aiomas closes.
-            (Kind::Extension(_), _) if self.config.profile == Profile::Mosaik => None,
-            (Kind::Extension(code), _) => self.close_for(CloseReason::UnknownType { code }),
+            (Kind::Extension(code), id) => self.take_extension(code, codec, id, content, size),
         }
     }
 
     #[cold]
-    fn close_for(&mut self, reason: CloseReason) -> Option<Event<X>> {
+    #[inline(never)]
+    fn take_extension(
+        &mut self,
+        code: u64,
+        codec: Codec,
+        id: MessageId,
+        content: Payload,
+        size: usize,
+    ) -> Option<Event<X>> {
+        match code {
+            CANCEL if self.extensions.cancel => self.handle_cancel(&id),
+            DEADLINE if self.extensions.deadline => {
+                let (content, timeout) = match unwrap_options(&content) {
+                    Ok(unwrapped) => unwrapped,
+                    Err(error) => {
+                        let token = ReplyToken { id, codec, size, number: 0, kept: false };
+                        self.refuse(&token, &error);
+                        return None;
+                    }
+                };
+                self.handle_request(codec, id, content, size, timeout)
+            }
+            // mosaik ignores them, aiomas closes.
+            _ if self.config.profile == Profile::Mosaik => None,
+            code => self.close_for(CloseReason::UnknownType { code }),
+        }
+    }
+
+    #[cold]
+    pub(super) fn close_for(&mut self, reason: CloseReason) -> Option<Event<X>> {
         self.finish(reason);
         None
     }
@@ -197,6 +225,7 @@ impl<X> Connection<X> {
         id: MessageId,
         content: Payload,
         size: usize,
+        timeout: Option<Duration>,
     ) -> Option<Event<X>> {
         if self.side == Side::Listener {
             if self.stats.frames_in == 1
@@ -210,7 +239,7 @@ impl<X> Connection<X> {
                 self.codec = codec;
             }
         }
-        let token = ReplyToken { id, codec, size };
+        let mut token = ReplyToken { id, codec, size, number: 0, kept: false };
         match &self.state {
             State::Opening { .. } | State::Open => {}
             // mosaik wants no answers after its `stop`.
@@ -228,9 +257,26 @@ impl<X> Connection<X> {
             self.refuse_request(&token);
             return None;
         }
+        let deadline = timeout.and_then(|timeout| self.now.checked_add(timeout));
+        if deadline.is_some_and(|at| at <= self.now) {
+            self.refuse(&token, &too_late());
+            return None;
+        }
         self.calls_in += 1;
         self.input_bytes += size;
-        Some(Event::Request(Request { token, content }))
+        token.number = self.requests.number();
+        if self.extensions != Extensions::NONE {
+            self.requests.keep(&mut token, self.now, timeout, self.extensions.cancel);
+        }
+        Some(Event::Request(Request { token, content, deadline }))
+    }
+
+    /// Answers with a failure what is not even looked at.
+    #[cold]
+    fn refuse(&mut self, token: &ReplyToken, error: &RemoteError) {
+        if self.is_open() || matches!(self.state, State::Draining { answers: true, .. }) {
+            self.send_failure(token, error);
+        }
     }
 
     #[cold]
@@ -285,7 +331,8 @@ impl<X> Connection<X> {
         else {
             return false;
         };
-        let hello = Hello::offer(offer, &self.config.types, &self.config.limits);
+        let Config { types, limits, extensions, .. } = &*self.config;
+        let hello = Hello::offer(offer, types, limits, *extensions);
         let id = self.pending.skip();
         let sent =
             self.send(self.codec, Kind::Request, &MessageId::Number(id), |notation, scope, out| {
@@ -306,7 +353,7 @@ impl<X> Connection<X> {
         self.state = State::Open;
         let agreed = answer.and_then(|answer| {
             let Negotiate::Hello { offer, .. } = &self.config.negotiate else { return None };
-            answer.decode::<Hello>().ok()?.accept(offer, &self.config.types)
+            answer.decode::<Hello>().ok()?.accept(offer, &self.config)
         });
         // Any other answer, usually a failure: a peer that does not know Hello.
         if let Some(agreed) = agreed {
@@ -316,7 +363,7 @@ impl<X> Connection<X> {
     }
 
     fn answer_hello(&mut self, codec: Codec, id: MessageId, question: &Hello) {
-        let token = ReplyToken { id, codec, size: 0 };
+        let token = ReplyToken { id, codec, size: 0, number: 0, kept: false };
         match question.choose(&self.config) {
             Some((agreed, answer)) => {
                 let sent = self.send(codec, Kind::Result, &token.id, |notation, scope, out| {
@@ -336,6 +383,8 @@ impl<X> Connection<X> {
 
     fn agree(&mut self, agreed: Agreed) {
         self.follows = false;
+        self.extensions = agreed.extensions;
+        self.extended_from = self.pending.next_id();
         self.codec = agreed.codec;
         if agreed.types != *self.scope.types() {
             self.scope = self.scope.with_types(agreed.types);

@@ -67,7 +67,8 @@ pub struct Limits {
     pub budget: Budget,
     /// Our calls in flight.
     pub max_calls_out: usize,
-    /// The peer's requests being handled.
+    /// The peer's requests being handled. One that is cancelled, or whose deadline has passed, counts until work on it
+    /// has ended.
     pub max_calls_in: usize,
     /// The bytes of the peer's requests being handled, decompressed.
     pub max_input_bytes: usize,

@@ -5,11 +5,13 @@ mod command;
 mod config;
 mod event;
 mod exceeded;
+mod extension;
 mod hello;
 mod inbound;
 mod limits;
 mod outbox;
 mod pending;
+mod requests;
 mod tls;
 
 use std::collections::VecDeque;
@@ -17,10 +19,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use admission::{Admission, AdmissionStats, Admitted, NotAdmitted};
-pub use config::{CallOptions, Config, Negotiate, Side};
+pub use config::{CallOptions, Config, Extensions, Negotiate, Side};
 pub use event::{
-    CallError, CallId, Close, CloseReason, Event, Refused, ReplyToken, Request, Stats,
-    TimeoutReason, Why,
+    CallError, CallId, CancelCause, Close, CloseReason, Event, Refused, ReplyToken, Request,
+    RequestId, Stats, TimeoutReason, Why,
 };
 pub use exceeded::{Direction, Exceeded};
 pub use limits::{FailureText, Limits, Progress};
@@ -32,6 +34,7 @@ pub(crate) use pending::Pending;
 use crate::wire::{Codec, Deframer, Scope};
 use event::Due;
 use outbox::Outbox;
+use requests::Requests;
 
 /// One end of a byte stream as a state machine: requests and answers in both directions.
 ///
@@ -115,6 +118,11 @@ pub struct Connection<X> {
     /// Requests of the peer that have not been answered, and their bytes.
     calls_in: usize,
     input_bytes: usize,
+    /// Those of them that may be cancelled, or have a deadline.
+    requests: Requests,
+    /// What Hello has agreed on, and from which of our calls on.
+    extensions: Extensions,
+    extended_from: u64,
     /// The least of our limits and the peer's.
     max_calls_out: usize,
     max_frame_out: usize,
@@ -177,6 +185,9 @@ impl<X> Connection<X> {
             pending: Pending::new(),
             calls_in: 0,
             input_bytes: 0,
+            requests: Requests::new(),
+            extensions: Extensions::NONE,
+            extended_from: 0,
             max_calls_out: limits.max_calls_out,
             max_frame_out: limits.max_frame.min(u32::MAX as usize),
             blocked: false,
@@ -210,6 +221,12 @@ impl<X> Connection<X> {
     #[must_use]
     pub const fn codec(&self) -> Codec {
         self.codec
+    }
+
+    /// The extensions that may be used: those that Hello has agreed on.
+    #[must_use]
+    pub const fn extensions(&self) -> Extensions {
+        self.extensions
     }
 
     /// Which end this is.
@@ -300,7 +317,11 @@ impl<X> Connection<X> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         // Most of the time nothing is due but calls.
         let in_frame = self.beginning.frame > self.stats.frames_in;
-        if matches!(self.state, State::Open) && !in_frame && !self.hurries {
+        if matches!(self.state, State::Open)
+            && !in_frame
+            && !self.hurries
+            && !self.extensions.deadline
+        {
             return self.pending.next_deadline();
         }
         self.next_timeout().map(|(at, _)| at)
@@ -315,6 +336,7 @@ impl<X> Connection<X> {
     #[inline(never)]
     fn next_timeout(&self) -> Option<Due> {
         let call = self.pending.next_deadline().map(|at| (at, TimeoutReason::Call));
+        let request = self.requests.next_deadline().map(|at| (at, TimeoutReason::Deadline));
         let state = match &self.state {
             State::Closed => return None,
             State::Opening { until, .. } => {
@@ -326,7 +348,12 @@ impl<X> Connection<X> {
         };
         let patience = if self.is_open() { self.patience() } else { [None; 3] };
         let earliest = |a: Due, b: Due| if b.0 < a.0 { b } else { a };
-        state.into_iter().chain(call).chain(patience.into_iter().flatten()).reduce(earliest)
+        state
+            .into_iter()
+            .chain(call)
+            .chain(request)
+            .chain(patience.into_iter().flatten())
+            .reduce(earliest)
     }
 
     /// When we lose patience with the peer.
@@ -358,7 +385,9 @@ impl<X> Connection<X> {
             let result = Err(CallError::TimedOut { after });
             self.events.push_back(Event::Answer { id: CallId(id), ctx, result });
             self.last_moved = self.now;
+            self.cancel_call(id, true);
         }
+        self.expire_requests();
         match self.next_timeout() {
             Some((at, reason)) if at <= self.now => self.finish(CloseReason::TimedOut(reason)),
             _ => self.finish_if_drained(),
@@ -432,6 +461,7 @@ impl<X> Connection<X> {
             return;
         }
         self.lose_calls(&reason);
+        self.requests.clear();
         self.outbox.clear();
         self.events.push_back(Event::Closed { reason });
         self.state = State::Closed;

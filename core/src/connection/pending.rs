@@ -1,4 +1,4 @@
-//! Our calls in flight: a table by id, and their deadlines.
+//! Calls in flight: a table by id, and their deadlines.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -97,10 +97,16 @@ impl<X> Pending<X> {
     }
 
     /// Takes an id for a request that is not kept here.
-    pub(crate) fn skip(&mut self) -> u64 {
-        let id = self.reserve();
+    #[inline]
+    pub(crate) const fn skip(&mut self) -> u64 {
+        let id = self.next_id;
         self.next_id += 1;
         id
+    }
+
+    /// The id that comes next, or an earlier one than that.
+    pub(crate) const fn next_id(&self) -> u64 {
+        self.next_id
     }
 
     /// Adds a call under the id that [`reserve`](Self::reserve) has just returned.
@@ -114,6 +120,12 @@ impl<X> Pending<X> {
         let place = self.place(id);
         self.slots[place] = Some(Slot { id, ctx, due });
         self.len += 1;
+    }
+
+    /// Whether this call is in flight.
+    pub(crate) fn contains(&self, id: u64) -> bool {
+        let slot = self.slots.get(self.place(id)).and_then(Option::as_ref);
+        slot.is_some_and(|slot| slot.id == id)
     }
 
     #[inline]

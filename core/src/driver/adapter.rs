@@ -11,8 +11,8 @@ macro_rules! adapter {
         pub use $crate::__macro;
         pub use $crate::driver::{
             AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect, Container,
-            Context, Error, IntoService, Later, Line, LineState, Peer, PeerState, Proxy, Reconnect,
-            RpcClient, RpcServer, TimerHandle, line, manager,
+            Context, Error, IntoService, Later, Line, LineState, OnDisconnect, Peer, PeerState,
+            Proxy, Reconnect, RpcClient, RpcServer, TimerHandle, line, manager,
         };
         pub use $crate::{agent, clock, connection, expose, serializable, service, wire};
 

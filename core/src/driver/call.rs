@@ -25,9 +25,15 @@ use crate::wire::Payload;
 ///
 /// # Cancel safety
 ///
-/// Dropping a call gives it up: its place is free at once and an answer that still comes is ignored. The
-/// callee is not told, and goes on; whether the method has run cannot be known. (A request that still
-/// waits for [room](crate::connection::Limits::max_calls_out) is not sent.)
+/// Dropping a call gives it up: its place is free at once and an answer that still comes is ignored. How far
+/// the method has come cannot be known. A request that still waits for
+/// [room](crate::connection::Limits::max_calls_out) is not sent; one that has been sent is cancelled if both
+/// sides have agreed on that (see [`Extensions`](crate::connection::Extensions)), and always within a container:
+/// an async method is dropped where it waits next, and a call that waits for its turn is not started. Any other
+/// callee, such as one in Python, is not told, and goes on.
+///
+/// The same happens when the call's timeout ends it. To let a method go on that nobody waits for, await the call in
+/// a task of its own.
 #[must_use = "a call that is dropped is given up"]
 pub struct Call<T> {
     state: State,
@@ -182,7 +188,8 @@ impl State {
                     made.give_up();
                     call.give_up();
                 }
-                Other::Local(_) | Other::Failed(_) => {}
+                Other::Local(call) => call.give_up(),
+                Other::Failed(_) => {}
             },
             Self::Ended => {}
         }

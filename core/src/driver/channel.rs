@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,11 +16,14 @@ use super::link::{Handler, Link, LinkUser};
 use super::lock::lock;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
+use super::stop::Stop;
 use super::stream::Stream;
 use super::waits;
 use super::{Call, Error};
 use crate::agent::{Address, Patience};
-use crate::connection::{self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, Side};
+use crate::connection::{
+    self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, RequestId, Side,
+};
 use crate::rpc::PeerCertificate;
 use crate::wire::{Body, Payload, RemoteError, Types, codec};
 
@@ -162,10 +166,18 @@ impl Handler for Inbox {
         link: &Arc<Link>,
         request: connection::Request,
     ) -> Option<(ReplyToken, Answer)> {
-        let connection::Request { token, content, .. } = request;
+        let connection::Request { token, content, deadline, .. } = request;
         // The program may keep it for as long as it likes: not with all that was read together with it.
         let content = content.detach();
-        let request = Request { link: link.clone(), token: Some(token), content };
+        let stop = link.stop_of(&token);
+        let request = Request {
+            link: link.clone(),
+            request: token.request(),
+            token: Some(token),
+            content,
+            deadline,
+            stop,
+        };
         let mut request = Some(request);
         self.change(|queue| {
             if !queue.deserted {
@@ -175,6 +187,18 @@ impl Handler for Inbox {
         // If nobody takes it, it fails as it is dropped.
         drop(request);
         None
+    }
+
+    fn cancelled(&self, requests: &[RequestId]) {
+        let mut given_up = Vec::new();
+        self.change(|queue| {
+            let queue = &mut queue.requests;
+            given_up.extend(requests.iter().filter_map(|id| {
+                queue.remove(queue.binary_search_by_key(id, |request| request.request).ok()?)
+            }));
+        });
+        // What they would answer is not sent.
+        drop(given_up);
     }
 
     fn closed(&self, _: &Arc<Link>, _: &CloseReason) {
@@ -276,9 +300,13 @@ impl fmt::Debug for Channel {
 #[must_use = "the other side waits for an answer"]
 pub struct Request {
     link: Arc<Link>,
+    request: RequestId,
     /// Taken when it is answered.
     token: Option<ReplyToken>,
     content: Payload,
+    deadline: Option<Instant>,
+    /// What tells that nobody waits any more, if anything may.
+    stop: Option<Arc<Stop>>,
 }
 
 impl Request {
@@ -296,10 +324,44 @@ impl Request {
         &self.content
     }
 
+    /// When the other side waits no longer, if it has said so: if its call has a timeout, and both sides have
+    /// agreed on that in Hello (see [`Extensions`](connection::Extensions)).
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// How long the other side still waits; `None` if it has not said.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        Some(self.deadline?.saturating_duration_since(self.link.now()))
+    }
+
+    /// Whether nobody waits for the answer any more: see [`cancelled`](Self::cancelled).
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.is_stopped()) || self.link.is_closed()
+    }
+
+    /// Waits until nobody waits for the answer any more: the other side has given the call up (if both have agreed
+    /// on that in Hello), its deadline has passed, or the channel is closed. The request still counts as being
+    /// handled until it is dropped or answered; the answer is not sent.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn cancelled(&self) {
+        poll_fn(|cx| match &self.stop {
+            Some(stop) if stop.poll(cx).is_ready() => Poll::Ready(()),
+            _ => self.link.poll_closed(cx).map(drop),
+        })
+        .await;
+    }
+
     /// Answers. If the value cannot be encoded, the other side gets a `SerializationError`.
     ///
     /// # Errors
-    /// [`Error::Refused`]: the channel is closed, or the value cannot be sent.
+    /// [`Error::Refused`]: the channel is closed, the request [cancelled](Self::cancelled), or the value cannot be
+    /// sent.
     pub fn reply(mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
         let (notation, scope) = (self.content.notation(), self.content.scope());
         let body = Body::encode(notation, scope, value);
@@ -314,7 +376,7 @@ impl Request {
     /// Answers with a failure.
     ///
     /// # Errors
-    /// [`Error::Refused`]: the channel is closed.
+    /// [`Error::Refused`]: the channel is closed, or the request [cancelled](Self::cancelled).
     pub fn fail(mut self, error: impl Into<RemoteError>) -> Result<(), Error> {
         self.answer(Err(error.into()))
     }

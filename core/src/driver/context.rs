@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::origin::Origin;
 use super::service::{Identity, Invocation};
@@ -36,6 +37,37 @@ impl Context {
     #[must_use]
     pub const fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// When the caller waits no longer for this call, if it has said so: see [`time_left`](Self::time_left).
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.caller.deadline
+    }
+
+    /// How long the caller still waits; `None` if it has not said. When there is no time left, the method is
+    /// dropped where it waits next.
+    ///
+    /// A caller says so if its call has a timeout, and both sides have agreed on that in Hello (see
+    /// [`Extensions`](crate::connection::Extensions)); within a container, whenever it has a timeout. Calls that the
+    /// method makes have the timeouts that it gives them, and no others:
+    ///
+    /// ```
+    /// # use aiomas_core::{Context, Error, Proxy};
+    /// async fn ask(context: &Context, other: &Proxy) -> Result<i64, Error> {
+    ///     let other = match context.time_left() {
+    ///         Some(left) => other.with_timeout(left),
+    ///         None => other.clone(),
+    ///     };
+    ///     other.call("ask").send().await
+    /// }
+    /// ```
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        let deadline = self.deadline()?;
+        // If the connection is gone, nobody waits at all.
+        let now = Origin::of(&self.scope).and_then(Origin::now);
+        Some(now.map_or(Duration::ZERO, |now| deadline.saturating_duration_since(now)))
     }
 
     /// The certificate by which the caller has proven who it is; `None` for agents of the same container, and

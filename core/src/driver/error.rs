@@ -17,7 +17,8 @@ pub enum Error {
     /// The method that was called has failed: the callee's fault, in its words.
     #[error(transparent)]
     Remote(RemoteError),
-    /// No answer came in time. The callee may still be working on it; a late answer is ignored.
+    /// No answer came in time. A late one is ignored. The callee may still be working on it, unless both sides have
+    /// agreed on [deadlines or on cancelling](crate::connection::Extensions).
     #[error("no answer within {after:?} (`with_timeout`)")]
     TimedOut {
         /// The time that was allowed.

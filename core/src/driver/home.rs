@@ -2,10 +2,12 @@
 
 use std::any::Any;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
 
 use super::Error;
 use super::lock::lock;
+use super::stop::Stop;
 use super::transport::Timer;
 use crate::connection::CallOptions;
 use crate::wire::{CodecError, Notation, Payload, Scope};
@@ -24,6 +26,9 @@ pub(super) trait Home: Send + Sync {
     /// How many of its calls may wait for a value.
     fn max_mailbox(&self) -> u32;
 
+    /// What time it is.
+    fn now(&self) -> Instant;
+
     /// To be turned back into a container.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
@@ -34,7 +39,7 @@ pub(super) type Encode<'a> = dyn Fn(Notation, &Scope, &mut Vec<u8>) -> Result<()
 /// A call between agents of one container.
 pub(super) enum LocalCall {
     Ended(Option<Result<Payload, Error>>),
-    Running { place: Arc<Mutex<Place>>, deadline: Option<Deadline> },
+    Running { place: Arc<Place>, deadline: Option<Deadline> },
 }
 
 /// When a call is given up.
@@ -46,8 +51,37 @@ pub(super) struct Deadline {
 /// Where the answer of a method waits that is not done at once.
 #[derive(Default)]
 pub(super) struct Place {
-    pub(super) answer: Option<Result<Payload, Error>>,
-    pub(super) waker: Option<Waker>,
+    waiting: Mutex<Waiting>,
+    /// Stops the method when nobody waits any more.
+    pub(super) stop: Stop,
+}
+
+#[derive(Default)]
+struct Waiting {
+    answer: Option<Result<Payload, Error>>,
+    waker: Option<Waker>,
+}
+
+impl Place {
+    pub(super) fn put(&self, answer: Result<Payload, Error>) {
+        let waker = {
+            let mut waiting = lock(&self.waiting);
+            waiting.answer = Some(answer);
+            waiting.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<Result<Payload, Error>> {
+        let mut waiting = lock(&self.waiting);
+        if let Some(answer) = waiting.answer.take() {
+            return Poll::Ready(answer);
+        }
+        waiting.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
 }
 
 impl LocalCall {
@@ -55,15 +89,21 @@ impl LocalCall {
         match self {
             Self::Ended(result) => result.take().map_or(Poll::Pending, Poll::Ready),
             Self::Running { place, deadline } => {
-                let mut place = lock(place);
-                if let Some(answer) = place.answer.take() {
+                if let Poll::Ready(answer) = place.poll(cx) {
                     return Poll::Ready(answer);
                 }
-                place.waker = Some(cx.waker().clone());
-                drop(place);
                 let Some(Deadline { timer, error }) = deadline else { return Poll::Pending };
-                timer.poll(cx).map(|()| Err(error.clone()))
+                ready!(timer.poll(cx));
+                place.stop.stop();
+                Poll::Ready(Err(error.clone()))
             }
+        }
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn give_up(&self) {
+        if let Self::Running { place, .. } = self {
+            place.stop.stop();
         }
     }
 }

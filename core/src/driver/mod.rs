@@ -50,6 +50,7 @@ mod service;
 mod socket;
 #[cfg(unix)]
 mod socket_file;
+mod stop;
 mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -65,7 +66,7 @@ pub use error::Error;
 pub use later::{Answer, Later, SharedService, failure};
 pub use line::{Line, LineState, Reconnect};
 pub use local::LocalNames;
-pub use options::Builder;
+pub use options::{Builder, OnDisconnect};
 pub use peer::{Peer, PeerState};
 pub use proxy::{CallBuilder, Proxy};
 pub use rpc::{RpcClient, RpcServer};

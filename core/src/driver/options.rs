@@ -16,6 +16,18 @@ use crate::agent::{Address, Patience};
 use crate::connection::{Admission, Config, Limits, Negotiate, Side};
 use crate::wire::{Codec, Types};
 
+/// What becomes of what a peer has called, and has not been answered yet, when its connection is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnDisconnect {
+    /// It runs to its end, as in aiomas. Until then it counts against
+    /// [`Limits::max_connections_per_peer`](crate::connection::Limits::max_connections_per_peer).
+    #[default]
+    Finish,
+    /// A method that runs is dropped where it waits next; a call that waits for its turn is not started. A peer
+    /// that ends its side of the stream counts as gone, although it could still read answers.
+    Cancel,
+}
+
 /// What a channel, an RPC client or server, or a container is made with. Each layer adds what it needs.
 ///
 /// `R` is the runtime; adapters fill it in.
@@ -26,6 +38,7 @@ pub struct Builder<R, L> {
     pub(super) config: Config,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
+    pub(super) orphans: OnDisconnect,
     /// Of those that connect, for the first stream.
     pub(super) patience: Patience,
     #[cfg(feature = "tls")]
@@ -40,6 +53,7 @@ impl<R: Runtime, L: Default> Builder<R, L> {
             config: Config::default(),
             drain: Duration::from_secs(10),
             coalesces: true,
+            orphans: OnDisconnect::Finish,
             patience: Patience::Once,
             #[cfg(feature = "tls")]
             tls: None,
@@ -99,6 +113,12 @@ impl<R: Runtime, L> Builder<R, L> {
         self
     }
 
+    /// What becomes of calls whose callers are gone: [`OnDisconnect::Finish`] unless told otherwise.
+    pub const fn orphaned_calls(mut self, policy: OnDisconnect) -> Self {
+        self.orphans = policy;
+        self
+    }
+
     /// Speaks TLS, and nothing else, at all sockets: those that are connected to, and those that others connect
     /// to. See [`tls`](super::tls).
     #[cfg(feature = "tls")]
@@ -109,7 +129,7 @@ impl<R: Runtime, L> Builder<R, L> {
 
     /// What links are made with, once the layer's own types are added.
     pub(super) fn settle(self, types: impl FnOnce(&Types) -> Types) -> (Settings, L) {
-        let Self { runtime, mut config, drain, coalesces, layer, .. } = self;
+        let Self { runtime, mut config, drain, coalesces, orphans, layer, .. } = self;
         config.types = types(&config.types);
         #[cfg(feature = "tls")]
         let host: Arc<dyn Network> = match self.tls {
@@ -118,7 +138,7 @@ impl<R: Runtime, L> Builder<R, L> {
         };
         #[cfg(not(feature = "tls"))]
         let host: Arc<dyn Network> = Arc::new(runtime);
-        (Settings { host, config: Arc::new(config), drain, coalesces }, layer)
+        (Settings { host, config: Arc::new(config), drain, coalesces, orphans }, layer)
     }
 }
 
@@ -129,6 +149,7 @@ pub(super) struct Settings {
     pub(super) config: Arc<Config>,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
+    pub(super) orphans: OnDisconnect,
 }
 
 impl Settings {
@@ -158,8 +179,17 @@ impl Settings {
     ) -> Arc<Link> {
         let connection = self.config.clone();
         let (coalesces, drain) = (self.coalesces, self.drain);
+        let cancels_orphans = self.orphans == OnDisconnect::Cancel;
         let caller = stream.caller(id);
-        let config = LinkConfig { connection, side, caller, closes_unused, coalesces, drain };
+        let config = LinkConfig {
+            connection,
+            side,
+            caller,
+            closes_unused,
+            coalesces,
+            drain,
+            cancels_orphans,
+        };
         Link::new(self.host.clone(), handler, config, |link| Arc::new(Origin::Link(link)))
     }
 }

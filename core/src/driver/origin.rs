@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use super::home::Home;
 use super::link::Link;
@@ -40,6 +41,14 @@ impl Origin {
             Self::Link(link) => Some(link.upgrade()?.max_mailbox()),
             Self::Home(home) => Some(home.upgrade()?.max_mailbox()),
         }
+    }
+
+    /// What time it is there.
+    pub(super) fn now(&self) -> Option<Instant> {
+        Some(match self {
+            Self::Link(link) => link.upgrade()?.now(),
+            Self::Home(home) => home.upgrade()?.now(),
+        })
     }
 
     /// The container at which it arrived.

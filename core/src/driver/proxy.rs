@@ -115,7 +115,8 @@ impl Proxy {
         Self { path: path.into(), url: None, ..self.clone() }
     }
 
-    /// The same service, whose calls end with [`Error::TimedOut`] after `timeout`.
+    /// The same service, whose calls end with [`Error::TimedOut`] after `timeout`. The callee sees how much of it is
+    /// left ([`Context::time_left`](crate::Context::time_left)) if both sides have agreed on that, and ends as well.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { options: CallOptions::timeout(timeout), ..self.clone() }

@@ -176,10 +176,11 @@ impl ServiceHandler {
 
 impl Handler for ServiceHandler {
     fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)> {
-        let Request { token, content, .. } = request;
+        let Request { token, content, deadline, .. } = request;
+        let caller = link.caller_until(deadline);
         let outcome = match rpc::Request::parse(&content) {
             Ok(call) => {
-                guarded(|| rpc::dispatch(&*self.root, &call.path, &call.arguments, link.caller()))
+                guarded(|| rpc::dispatch(&*self.root, &call.path, &call.arguments, &caller))
             }
             Err(error) => Outcome::from(RemoteError::from(error)),
         };

@@ -1,6 +1,7 @@
 //! Who calls.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::certificate::PeerCertificate;
 
@@ -14,19 +15,28 @@ pub struct Caller {
     pub peer: Option<Arc<str>>,
     /// The certificate by which the peer has proven who it is, if the connection is a secure one.
     pub certificate: Option<Arc<PeerCertificate>>,
+    /// When the caller waits no longer for the answer to this call, if it has said so: then the call is
+    /// cancelled. A peer in Python never says so. (The time is that of the host.)
+    pub deadline: Option<Instant>,
 }
 
 impl Caller {
     /// The peer at the other end of a connection.
     #[must_use]
     pub const fn new(connection: u64) -> Self {
-        Self { connection, peer: None, certificate: None }
+        Self { connection, peer: None, certificate: None, deadline: None }
     }
 
     /// The same caller, with its address.
     #[must_use]
     pub fn with_peer(self, peer: impl Into<Arc<str>>) -> Self {
         Self { peer: Some(peer.into()), ..self }
+    }
+
+    /// The same caller, who waits no longer than that.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Option<Instant>) -> Self {
+        Self { deadline, ..self }
     }
 
     /// The same caller, with the certificate that the host has verified.

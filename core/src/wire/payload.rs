@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,11 @@ impl Payload {
     #[must_use]
     pub fn detach(self) -> Self {
         Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self }
+    }
+
+    /// A part of the content that is a value.
+    pub(crate) fn slice(&self, range: Range<usize>) -> Self {
+        Self::new(self.notation, self.bytes.slice(range), self.scope.clone())
     }
 
     /// The content as it is, to be sent on. Typed values keep their ids, so it must go to a

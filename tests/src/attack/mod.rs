@@ -9,6 +9,7 @@ mod calls;
 mod contents;
 mod floods;
 mod managers;
+mod resets;
 mod simulation;
 mod soak;
 mod streams;
@@ -44,6 +45,10 @@ macro_rules! for_each_attack {
             3 streams a_large_frame_in_small_pieces
             4 floods empty_frames
             4 floods tiny_frames
+            5 resets calls_that_are_cancelled_at_once
+            5 resets calls_that_are_cancelled_while_they_run
+            5 resets calls_that_are_cancelled_in_a_queue
+            5 resets cancellations_of_nothing
             6 floods refusals_that_are_not_read
             7 floods answers_that_are_not_read
             8 floods requests_without_end
@@ -71,6 +76,7 @@ macro_rules! for_each_attack {
             23 calls failures_that_are_long_and_ugly
             24 managers clocks_that_are_set_to_anything
             24 managers sleeps_without_end
+            24 resets deadlines_of_all_kinds
             28 streams resets_within_a_frame
             28 streams an_end_within_a_header
             28 streams an_end_with_answers_to_come

@@ -107,6 +107,10 @@ fn hellos() -> Vec<Seed> {
             "limits",
             json!({"version": 2, "codecs": ["msgpack", "json"], "max_frame": 0, "max_calls": 0}),
         ),
+        (
+            "extensions",
+            json!({"version": 1, "codecs": ["msgpack"], "extensions": ["deadline", "colour", "cancel"]}),
+        ),
         ("unknown", json!({"version": 9, "codecs": ["cbor"], "colour": [1, {"a": null}]})),
         ("list", json!([1, ["json"], null, 5, [], ["date"]])),
         ("wrong", json!({"version": -1, "codecs": "json", "types": null})),

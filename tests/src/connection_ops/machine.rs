@@ -1,19 +1,19 @@
 //! The operations carried out, and what has to come of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiomas_core::connection::{
-    CallError, CallId, CallOptions, Close, CloseReason, Config, Connection, Event, Limits,
-    Negotiate, Progress, Request, Side, TimeoutReason, Why,
+    CallError, CallId, CallOptions, CancelCause, Close, CloseReason, Config, Connection, Event,
+    Limits, Negotiate, Progress, Request, RequestId, Side, TimeoutReason, Why,
 };
 use aiomas_core::wire::{Codec, Notation, RemoteError};
 use bytes::{Buf, BytesMut};
 use serde_json::json;
 
-use super::{IDS, Op, Script, Trace, Variation};
+use super::{DEADLINES, IDS, Op, Script, Trace, Variation};
 use crate::message;
 
 /// A call in flight.
@@ -48,6 +48,11 @@ pub(super) struct Machine {
     in_flight: BTreeMap<CallId, Call>,
     next_ctx: u64,
     requests: Vec<Request>,
+    /// Those of them that nobody waits for any more, and how many there have been.
+    cancelled: BTreeSet<RequestId>,
+    cancellations: u64,
+    /// What the peer names in Hello.
+    extensions: &'static [&'static str],
     /// Bytes on their way to the connection, and not yet understood.
     stream: BytesMut,
     input: BytesMut,
@@ -78,6 +83,8 @@ impl Machine {
         if setup & 32 != 0 {
             config.limits.progress = Some(Progress::new(Duration::from_millis(100), 100));
         }
+        let extensions: &[_] = if setup & 64 != 0 { &["cancel", "deadline"] } else { &[] };
+        config.extensions.deadline = setup & 128 == 0;
         // Compressed messages have tests of their own.
         config.accept = vec![Codec::Json, Codec::MsgPack];
         config.limits.handshake = Duration::from_millis(200);
@@ -105,6 +112,9 @@ impl Machine {
             in_flight: BTreeMap::new(),
             next_ctx: 0,
             requests: Vec::new(),
+            cancelled: BTreeSet::new(),
+            cancellations: 0,
+            extensions,
             stream: BytesMut::new(),
             input: BytesMut::new(),
             unwritten: 0,
@@ -147,7 +157,12 @@ impl Machine {
             Op::Abandon { nth } => {
                 if let Some(id) = self.nth_last_call(*nth) {
                     let expected = self.in_flight.remove(&id).map(|call| call.ctx);
+                    let before = self.connection.stats().frames_out;
+                    let room = self.unwritten + 64 <= self.limits.output_cap;
+                    let tells = self.connection.extensions().cancel && expected.is_some() && room;
                     assert_eq!(self.connection.abandon(id), expected, "T4");
+                    let sent = self.connection.stats().frames_out - before;
+                    assert_eq!(sent, u64::from(tells), "a cancellation");
                 }
             }
             Op::Reply { nth, size } => self.answer(*nth, |connection, now, request| {
@@ -162,7 +177,9 @@ impl Machine {
             // It tells no time.
             Op::Ignore { nth } => {
                 if *nth < self.requests.len() {
-                    self.connection.ignore(self.requests.remove(*nth).token);
+                    let request = self.requests.remove(*nth);
+                    self.cancelled.remove(&request.token.request());
+                    self.connection.ignore(request.token);
                 }
             }
             Op::Close(how) => {
@@ -174,6 +191,25 @@ impl Machine {
                 let id: serde_json::Value = serde_json::from_str(IDS[*id]).expect("JSON");
                 self.peer(message::REQUEST, id, "q".repeat(*size));
             }
+            Op::PeerRequestUntil { id, size } => {
+                let id: serde_json::Value = serde_json::from_str(IDS[*id]).expect("JSON");
+                let content = "q".repeat(*size);
+                if !self.connection.extensions().deadline {
+                    return self.peer(message::REQUEST, id, content);
+                }
+                let options = match DEADLINES.get(size % 16) {
+                    Some(millis) => json!({"deadline": millis * 1000, "colour": null}),
+                    None if size % 2 == 0 => json!({"deadline": -1}),
+                    None => json!({"deadline": 0.5}),
+                };
+                self.peer(message::DEADLINE, id, (options, content));
+            }
+            Op::PeerCancel { id } => {
+                let id: serde_json::Value = serde_json::from_str(IDS[*id]).expect("JSON");
+                if self.connection.extensions().cancel {
+                    self.peer(message::CANCEL, id, ());
+                }
+            }
             Op::PeerAnswer { nth, failure } => {
                 if let Some(id) = self.nth_last_call(*nth) {
                     let kind = if *failure { message::FAILURE } else { message::RESULT };
@@ -182,7 +218,10 @@ impl Machine {
             }
             Op::PeerAnswerUnknown => self.peer(message::RESULT, u64::MAX, 0),
             Op::PeerHello => {
-                let hello = json!({"version": 1, "codecs": ["msgpack"], "max_frame": 1 << 20});
+                let hello = json!({
+                    "version": 1, "codecs": ["msgpack"], "max_frame": 1 << 20,
+                    "extensions": self.extensions,
+                });
                 match self.connection.side() {
                     Side::Dialler => self.peer(message::RESULT, 0, hello),
                     Side::Listener => {
@@ -190,7 +229,7 @@ impl Machine {
                     }
                 }
             }
-            Op::PeerExtension => self.peer(3, 0, "?"),
+            Op::PeerExtension => self.peer(5, 0, "?"),
             Op::PeerBytes(bytes) => self.stream.extend_from_slice(bytes),
             Op::Arrive { count } => self.arrive(*count),
             Op::ArriveAll => self.arrive(self.stream.len()),
@@ -273,7 +312,13 @@ impl Machine {
         if nth < self.requests.len() {
             let now = self.now();
             let request = self.requests.remove(nth);
+            let cancelled = self.cancelled.remove(&request.token.request());
+            let before = self.connection.stats().frames_out;
             let result = answer(&mut self.connection, now, request);
+            if cancelled && self.closed.is_none() {
+                assert_eq!(result, Err(Why::Cancelled));
+                assert_eq!(self.connection.stats().frames_out, before, "nobody waits for it");
+            }
             self.log(result);
         }
     }
@@ -319,12 +364,22 @@ impl Machine {
         let next = self.connection.poll_timeout();
         let deadline = self.in_flight.values().filter_map(|call| call.deadline).min();
         assert!(deadline.is_none_or(|at| next.is_some_and(|next| next <= at)), "{next:?}");
+        let waited_for = |request: &&Request| !self.cancelled.contains(&request.token.request());
+        let requests = self.requests.iter().filter(waited_for);
+        let deadline = requests.filter_map(|request| request.deadline).min();
+        let open = self.closed.is_none();
+        assert!(!open || deadline.is_none_or(|at| next.is_some_and(|next| next <= at)), "{next:?}");
+        assert!(
+            !open || !self.waking || deadline.is_none_or(|at| at > now),
+            "a deadline has passed"
+        );
+        assert_eq!(self.connection.stats().cancelled, self.cancellations);
         assert_eq!(next.is_some(), self.connection.timeout_reason().is_some());
         self.log(next.map(|at| at - self.start));
     }
 
     fn poll(&mut self) {
-        let most = self.limits.max_calls_in + self.limits.max_calls_out + 4;
+        let most = 2 * self.limits.max_calls_in + self.limits.max_calls_out + 4;
         for polled in 0.. {
             assert!(polled < most, "T2: no end of events");
             let Some(event) = self.connection.poll_event() else { break };
@@ -353,8 +408,28 @@ impl Machine {
     }
 
     fn handle(&mut self, event: Event<u64>) {
-        self.log(&event);
+        match &event {
+            // Not by the time at which it began.
+            Event::Request(Request { token, content, deadline, .. }) => {
+                let after = deadline.map(|at| at - self.start);
+                let until = after.map_or_else(String::new, |after| format!("until {after:?} "));
+                self.trace.log.push(format!("Request({until}{token:?} {content:?})"));
+            }
+            event => self.log(event),
+        }
         match event {
+            Event::Cancelled { request, cause } => {
+                let found = self.requests.iter().find(|other| other.token.request() == request);
+                let found = found.expect("a request that has been answered");
+                assert!(found.token.is_cancellable());
+                let due = found.deadline.is_some_and(|at| at <= self.told);
+                match cause {
+                    CancelCause::Deadline => assert!(due && self.waking, "not yet"),
+                    _ => assert!(self.connection.extensions().cancel),
+                }
+                assert!(self.cancelled.insert(request), "it is cancelled twice");
+                self.cancellations += 1;
+            }
             Event::Answer { id, ctx, result } => {
                 let call = self.in_flight.remove(&id).expect("T4: it has ended already");
                 assert_eq!(call.ctx, ctx, "T4: not its context");

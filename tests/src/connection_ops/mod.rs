@@ -77,6 +77,10 @@ pub enum Op {
     Close(Close),
     /// The peer sends a request with an id of any kind.
     PeerRequest { id: usize, size: usize },
+    /// As `PeerRequest`, with a deadline if both know of such.
+    PeerRequestUntil { id: usize, size: usize },
+    /// The peer gives up a request with this id, if both know of that.
+    PeerCancel { id: usize },
     /// The peer answers the `nth` last of our calls, in flight or not.
     PeerAnswer { nth: usize, failure: bool },
     /// The peer answers a call that was never made.
@@ -132,8 +136,10 @@ impl Op {
                 5..8 => Self::Close(Close::AfterFlush),
                 _ => Self::Close(Close::AfterAnswers { within: script.millis() }),
             },
-            14..18 => Self::PeerRequest { id: script.below(IDS.len()), size: script.below(150) },
-            18..22 => Self::PeerAnswer { nth: script.below(6), failure: script.flag() },
+            14..17 => Self::PeerRequest { id: script.below(IDS.len()), size: script.below(150) },
+            17 => Self::PeerRequestUntil { id: script.below(IDS.len()), size: script.below(150) },
+            18 => Self::PeerCancel { id: script.below(IDS.len()) },
+            19..22 => Self::PeerAnswer { nth: script.below(6), failure: script.flag() },
             22 => Self::PeerHello,
             23 if script.below(8) == 0 => {
                 let whole = script.flag();
@@ -153,6 +159,10 @@ impl Op {
 
 /// Timeouts of calls, in milliseconds: some come often, and there are more than there are lists.
 const TIMEOUTS: [u64; 7] = [0, 1, 20, 50, 100, 150, 200];
+
+/// Deadlines of the peer's requests, in milliseconds.
+const DEADLINES: [u64; 14] =
+    [0, 1, 10, 10, 50, 50, 100, 100, 150, 300, 300, 1000, 9_000_000, u64::MAX / 1000];
 
 /// Ids that a peer may give to its requests, in JSON.
 const IDS: [&str; 8] = ["0", "1", "18446744073709551615", "null", "\"x\"", "[1, []]", "-1", "0.5"];

@@ -1,16 +1,16 @@
 //! Hello: questions and answers of any kind.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aiomas_core::connection::{
-    CallOptions, Config, Connection, Event, Limits, Negotiate, Side, Why,
+    CallOptions, Config, Connection, Event, Extensions, Limits, Negotiate, Side, Why,
 };
 use aiomas_core::wire::{Budget, Codec, Envelope, Kind, Notation, Payload, Scope, Types};
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Deserialize;
 
-use crate::message::{self, FAILURE, REQUEST, RESULT};
+use crate::message::{self, CANCEL, DEADLINE, FAILURE, REQUEST, RESULT};
 
 /// What is known to us, best first.
 const KNOWN: [&[Codec]; 4] = [
@@ -31,9 +31,9 @@ pub fn hello(data: &[u8]) {
     let base = if setup & 1 == 0 { Codec::Json } else { Codec::MsgPack };
     let known = KNOWN[usize::from(setup >> 1) % 4];
     if setup & 8 == 0 {
-        ask(base, known, said);
+        ask(base, known, said, setup & 32 == 0);
     } else {
-        answer(base, known, said, setup & 16 != 0);
+        answer(base, known, said, setup & 16 != 0, setup & 32 == 0);
     }
 }
 
@@ -48,7 +48,6 @@ struct Said {
     #[serde(default)]
     max_calls: Option<u32>,
     #[serde(default)]
-    #[expect(dead_code, reason = "there are none yet")]
     extensions: Vec<String>,
     #[serde(default)]
     types: Vec<String>,
@@ -58,6 +57,15 @@ impl Said {
     fn codec(&self, known: &[Codec]) -> Option<Codec> {
         let named = |name: &String| known.iter().copied().find(|codec| codec.name() == name);
         self.codecs.iter().take(256).find_map(named)
+    }
+
+    /// What both know: we know all, or none.
+    fn extensions(&self, known: bool) -> Extensions {
+        let named = |name| known && self.extensions.iter().take(256).any(|other| other == name);
+        let mut extensions = Extensions::NONE;
+        extensions.cancel = named("cancel");
+        extensions.deadline = named("deadline");
+        extensions
     }
 }
 
@@ -90,9 +98,12 @@ impl End {
         std::iter::from_fn(|| self.connection.poll_event()).collect()
     }
 
-    /// A call goes out as was agreed, and one comes in as the peer would make it.
-    fn talk(&mut self, codec: Codec) {
+    /// A call goes out as was agreed, and one comes in as the peer would make it. So do cancellations and
+    /// deadlines.
+    fn talk(&mut self, codec: Codec, extensions: Extensions) {
         assert_eq!(self.connection.codec(), codec);
+        assert_eq!(self.connection.extensions(), extensions);
+        self.talk_of_deadlines(codec, extensions);
         self.connection.call(self.now, "x", CallOptions::default(), ()).expect("a call");
         let sent = self.sent();
         let request = parse(codec.notation(), &sent[0]).expect("a request");
@@ -103,6 +114,37 @@ impl End {
         };
         self.connection.reply(self.now, request.token, "z").expect("an answer");
         assert_eq!(self.sent().len(), 1);
+    }
+
+    fn talk_of_deadlines(&mut self, codec: Codec, extensions: Extensions) {
+        let notation = codec.notation();
+        let options = CallOptions::timeout(Duration::from_secs(1));
+        let call = self.connection.call(self.now, "x", options, ()).expect("a call");
+        self.connection.abandon(call);
+        let kinds: Vec<_> =
+            self.sent().iter().map(|sent| parse(notation, sent).unwrap().kind).collect();
+        let first = if extensions.deadline { Kind::Extension(4) } else { Kind::Request };
+        let second = extensions.cancel.then_some(Kind::Extension(3));
+        assert_eq!(kinds, [first].into_iter().chain(second).collect::<Vec<_>>());
+        if extensions.deadline {
+            let content = (serde_json::json!({"deadline": 3_000_000}), "y");
+            self.input(&message::message(notation, DEADLINE, 7, content));
+        } else {
+            self.input(&message::message(notation, REQUEST, 7, "y"));
+        }
+        let Ok([Event::Request(request)]) = <[_; 1]>::try_from(self.events()) else {
+            panic!("no request");
+        };
+        assert_eq!(request.content.decode::<String>().as_deref(), Ok("y"));
+        let after = extensions.deadline.then_some(Duration::from_secs(3));
+        assert_eq!(request.deadline, after.map(|after| self.now + after));
+        if extensions.cancel {
+            self.input(&message::message(notation, CANCEL, 7, ()));
+            assert!(matches!(self.events()[..], [Event::Cancelled { .. }]));
+        }
+        let answered = self.connection.reply(self.now, request.token, "z");
+        assert_eq!(answered.is_ok(), !extensions.cancel);
+        assert_eq!(self.sent().len(), usize::from(!extensions.cancel));
     }
 }
 
@@ -124,7 +166,7 @@ fn message_with(
 }
 
 /// The peer asks.
-fn ask(base: Codec, known: &[Codec], said: &[u8]) {
+fn ask(base: Codec, known: &[Codec], said: &[u8], extends: bool) {
     #[derive(Deserialize)]
     struct Empty {}
 
@@ -136,6 +178,7 @@ fn ask(base: Codec, known: &[Codec], said: &[u8]) {
     let (bytes, content) = message_with(notation, REQUEST, 5, &content);
     let mut config = Config::new(base);
     config.accept = known.to_vec();
+    config.extensions = if extends { Extensions::ALL } else { Extensions::NONE };
     let mut end = End::new(Side::Listener, config);
     assert!(matches!(end.events()[..], [Event::Open { .. }]));
     end.input(&bytes);
@@ -147,32 +190,34 @@ fn ask(base: Codec, known: &[Codec], said: &[u8]) {
     let Ok((_, (said,), Empty {})) = content.decode::<(String, (Said,), Empty)>() else {
         let events = end.events();
         assert!(matches!(events[..], [Event::Request(_)]), "{events:?}");
-        return end.talk(base);
+        return end.talk(base, Extensions::NONE);
     };
     assert!(end.events().is_empty());
     let envelope = parse(notation, &end.sent()[0]).expect("an answer");
     let Some(codec) = said.codec(known) else {
         assert_eq!(envelope.kind, Kind::Failure);
         assert_eq!(end.connection.scope().types(), &Types::default());
-        return end.talk(base);
+        return end.talk(base, Extensions::NONE);
     };
     assert_eq!(envelope.kind, Kind::Result);
     let types = Types::new(said.types.iter().take(256).map(String::as_str));
     assert_eq!(end.connection.scope().types(), &types);
-    end.talk(codec);
+    let extensions = said.extensions(extends);
+    end.talk(codec, extensions);
     // One of us would understand the answer.
     let (bytes, _) = message_with(notation, RESULT, 0, &envelope.content);
-    let mut peer = dialler(base, KNOWN[2]);
+    let mut peer = dialler(base, KNOWN[2], true);
     peer.input(&bytes);
     assert!(matches!(peer.events()[..], [Event::Open { .. }]));
-    peer.talk(codec);
+    peer.talk(codec, extensions);
 }
 
 /// An end that has said Hello.
-fn dialler(base: Codec, offer: &[Codec]) -> End {
+fn dialler(base: Codec, offer: &[Codec], extends: bool) -> End {
     let mut config = Config::new(base);
     config.negotiate = Negotiate::Hello { base, offer: offer.to_vec() };
     config.types = Types::new(["date"]);
+    config.extensions = if extends { Extensions::ALL } else { Extensions::NONE };
     let mut end = End::new(Side::Dialler, config);
     assert_eq!(end.sent().len(), 1);
     assert!(end.events().is_empty());
@@ -180,10 +225,10 @@ fn dialler(base: Codec, offer: &[Codec]) -> End {
 }
 
 /// The peer answers.
-fn answer(base: Codec, known: &[Codec], said: &[u8], failure: bool) {
+fn answer(base: Codec, known: &[Codec], said: &[u8], failure: bool, extends: bool) {
     let notation = base.notation();
     let (bytes, content) = message_with(notation, if failure { FAILURE } else { RESULT }, 0, said);
-    let mut end = dialler(base, known);
+    let mut end = dialler(base, known, extends);
     end.input(&bytes);
 
     let Some(content) = content else {
@@ -208,7 +253,8 @@ fn answer(base: Codec, known: &[Codec], said: &[u8], failure: bool) {
         let why = refused.expect_err("it is too long").why;
         assert!(matches!(why, Why::TooLong { limit: same, .. } if same == limit), "{why:?}");
     }
-    end.talk(codec);
+    let extensions = agreed.map_or(Extensions::NONE, |(_, said)| said.extensions(extends));
+    end.talk(codec, extensions);
     let most = max_calls
         .map_or(limits.max_calls_out, |most| limits.max_calls_out.min(most.max(1) as usize));
     while end.connection.calls_out() < most.min(16) {

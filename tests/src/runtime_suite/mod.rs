@@ -6,6 +6,7 @@
 
 mod agents;
 mod bare;
+mod cancelling;
 mod clocks;
 mod closing;
 mod codecs;
@@ -34,6 +35,7 @@ use aiomas_core::{Error, service};
 
 pub use agents::*;
 pub use bare::*;
+pub use cancelling::*;
 pub use clocks::*;
 pub use closing::*;
 pub use codecs::*;
@@ -79,6 +81,11 @@ macro_rules! for_each_case {
             containers_dropped_in_any_order
             a_call_dropped_at_any_point
             waits_dropped_at_any_point
+            a_dropped_call_ends_its_method
+            without_hello_a_method_runs_to_its_end
+            a_deadline_ends_a_method
+            orphaned_calls_end_or_not
+            requests_on_channels_are_cancelled
             an_address_is_free_after_shutdown
             nobody_listens
             a_listener_starts_late

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use aiomas_core::agent::{
     Address, ConnId, DialId, Node, NodeConfig, NodeEvent, Patience, Route, Serve, Target, Ticket,
 };
-use aiomas_core::connection::{CallOptions, CloseReason};
+use aiomas_core::connection::{CallOptions, CloseReason, RequestId};
 use aiomas_core::rpc::RemoteRef;
+use aiomas_core::wire::RemoteError;
 
 use super::{Later, TestAgent, relay_error};
 
@@ -164,6 +165,7 @@ impl Site {
                     Err(error) => self.node.fail(now, ticket, error),
                 }
             }
+            NodeEvent::Cancelled { conn, request, .. } => self.cancel(now, conn, request),
             NodeEvent::Closed { conn, reason } => {
                 let before = self.closed.insert(conn, reason);
                 assert!(before.is_none(), "T5: {conn:?} is closed twice");
@@ -181,6 +183,19 @@ impl Site {
                 assert!(!matches!(event, NodeEvent::Request { .. }), "an agent was passed by");
                 self.events.push((now, event));
             }
+        }
+    }
+
+    /// Nobody waits for this any more: work on it ends.
+    fn cancel(&mut self, now: Instant, conn: ConnId, request: RequestId) {
+        let is_it = |ticket: &Ticket<Later>| {
+            ticket.route() == Route::Connection(conn) && ticket.request() == Some(request)
+        };
+        let held = self.held.extract_if(.., |(ticket, _)| is_it(ticket)).map(|(ticket, _)| ticket);
+        let later = self.later.extract_if(.., |(_, ticket, _)| is_it(ticket));
+        let ended: Vec<_> = held.chain(later.map(|(_, ticket, _)| ticket)).collect();
+        for ticket in ended {
+            self.node.fail(now, ticket, RemoteError::new("Cancelled", "this is not sent"));
         }
     }
 

@@ -57,9 +57,13 @@ proptest! {
 }
 
 /// What the scripts must lead to now and then, or the properties say little.
-const OUTCOMES: [&str; 28] = [
+const OUTCOMES: [&str; 32] = [
     "Open {",
     "Request(",
+    "Request(until",
+    "cause: Caller }",
+    "cause: Deadline }",
+    "Err(Cancelled)",
     "Answer {",
     "result: Ok(",
     "Err(Remote(",

@@ -21,6 +21,7 @@ mod node;
 mod parity;
 mod program;
 mod python_clients;
+mod python_hello;
 mod python_peers;
 mod python_servers;
 mod routing;

@@ -183,7 +183,7 @@ impl<X, L> Node<X, L> {
     /// Sends an answer on its way.
     pub(super) fn deliver(&mut self, reply: ReplyTo, result: Result<Body, RemoteError>) {
         match reply {
-            ReplyTo::Peer { conn, token } => {
+            ReplyTo::Peer { conn, token, .. } => {
                 let now = self.now;
                 // If the connection is gone, so is the one who waits.
                 let _gone = self

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::NodeAction;
 use super::slab::Slab;
 use crate::agent::ConnId;
-use crate::connection::{Close, Config, Connection, Event, Negotiate, Side};
+use crate::connection::{Close, Config, Connection, Event, Negotiate, ReplyToken, Side};
 
 #[derive(Debug)]
 pub(super) struct Connections<X> {
@@ -108,6 +108,11 @@ impl<X> Connections<X> {
 
     pub(super) fn wants_read(&self, id: ConnId) -> bool {
         self.slab.get(id).is_some_and(|entry| entry.connection.wants_read())
+    }
+
+    /// Whether a peer has given a request up. One that is gone has not.
+    pub(super) fn is_cancelled(&self, id: ConnId, token: &ReplyToken) -> bool {
+        self.slab.get(id).is_some_and(|entry| entry.connection.is_cancelled(token))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -22,8 +22,8 @@ use super::{
     ContainerEvent, DialError, DialId, Patience, Refusal, Remote, ValidateTicket,
 };
 use crate::connection::{
-    Admission, AdmissionStats, Admitted, CallError, CallId, Close, CloseReason, Config, Negotiate,
-    Pending, Side, Transmit, Why,
+    Admission, AdmissionStats, Admitted, CallError, CallId, CancelCause, Close, CloseReason,
+    Config, Negotiate, Pending, RequestId, Side, Transmit, Why,
 };
 use crate::rpc::Service;
 use crate::wire::{Notation, Payload, RemoteError, Scope};
@@ -133,6 +133,17 @@ pub enum NodeEvent<X, L> {
         ticket: Ticket<L>,
         /// What is asked.
         content: Payload,
+    },
+    /// Nobody waits any more for the answer to a request of a peer: see
+    /// [`Event::Cancelled`](crate::connection::Event). If the host has a [`Ticket`] for it, work on it is in
+    /// vain; whatever the host still answers is not sent. (A call that waits for its agent is not started.)
+    Cancelled {
+        /// The connection.
+        conn: ConnId,
+        /// What [`Ticket::request`] says.
+        request: RequestId,
+        /// Why.
+        cause: CancelCause,
     },
     /// A connection has ended.
     Closed {

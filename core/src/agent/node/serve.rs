@@ -46,15 +46,15 @@ impl<X, L> Node<X, L> {
     /// Takes what a connection tells.
     pub(super) fn take(&mut self, conn: ConnId, event: Event<Waiting<X>>) {
         match event {
-            Event::Request(Request { token, content, .. }) => match self.serve {
+            Event::Request(Request { token, content, deadline }) => match self.serve {
                 Serve::Content => {
                     let encoder = Encoder::new(content.notation(), content.scope().clone());
-                    let reply = ReplyTo::Peer { conn, token };
+                    let reply = ReplyTo::Peer { conn, token, deadline };
                     let ticket = Ticket { reply, encoder, busy: None };
                     self.events.push_back(NodeEvent::Request { ticket, content });
                 }
                 Serve::Agents | Serve::Service(_) => {
-                    self.serve(ReplyTo::Peer { conn, token }, content);
+                    self.serve(ReplyTo::Peer { conn, token, deadline }, content);
                 }
             },
             Event::Answer { ctx: Waiting::Host(ctx), result, .. } => {
@@ -62,6 +62,9 @@ impl<X, L> Node<X, L> {
             }
             Event::Answer { ctx: Waiting::Validate(ticket), result, .. } => {
                 self.validated(conn, ticket, result);
+            }
+            Event::Cancelled { request, cause } => {
+                self.events.push_back(NodeEvent::Cancelled { conn, request, cause });
             }
             Event::Closed { reason } => self.closed(conn, reason),
             Event::Open { .. } | Event::Writable => {}
@@ -159,12 +162,26 @@ impl<X, L> Node<X, L> {
         }
     }
 
+    /// Whether nobody waits for the answer to a call that has not been started.
+    fn is_cancelled(&self, reply: &ReplyTo) -> bool {
+        match reply {
+            ReplyTo::Peer { conn, token, .. } => self.connections.is_cancelled(*conn, token),
+            ReplyTo::Local { id } => !self.local.contains(*id),
+        }
+    }
+
     /// Notes that a call to an agent has ended, and starts those that waited for that.
     pub(super) fn leave(&mut self, Busy { agent, access }: Busy<L>) {
         agent.mailbox.borrow_mut().end(access);
         loop {
             let next = agent.mailbox.borrow_mut().next();
             let Some((access, Queued { reply, content })) = next else { return };
+            if self.is_cancelled(&reply) {
+                // It is not sent.
+                self.deliver(reply, Err(RemoteError::new("Cancelled", "nobody waits for it")));
+                agent.mailbox.borrow_mut().end(access);
+                continue;
+            }
             let busy = Busy { agent: agent.clone(), access };
             let outcome = call_queued(&agent, &content, &reply.caller());
             if self.finish(reply, &content, Some(busy), outcome).is_some() {

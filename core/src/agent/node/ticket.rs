@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::agent::{ConnId, Mailbox, Route, ValidateTicket};
-use crate::connection::ReplyToken;
+use crate::connection::{ReplyToken, RequestId};
 use crate::rpc::{Access, Caller, Encoder, Service};
 use crate::wire::{Codec, Payload};
 
@@ -19,14 +20,14 @@ pub(super) enum Waiting<X> {
 /// Where an answer goes.
 #[derive(Debug)]
 pub(super) enum ReplyTo {
-    Peer { conn: ConnId, token: ReplyToken },
+    Peer { conn: ConnId, token: ReplyToken, deadline: Option<Instant> },
     Local { id: u64 },
 }
 
 impl ReplyTo {
-    pub(super) const fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Caller {
         match self {
-            Self::Peer { conn, .. } => Caller::new(conn.0),
+            Self::Peer { conn, deadline, .. } => Caller::new(conn.0).with_deadline(*deadline),
             Self::Local { .. } => Caller::new(u64::MAX),
         }
     }
@@ -51,6 +52,24 @@ impl<L> Ticket<L> {
         }
     }
 
+    /// The request, if it came over a connection: what [`NodeEvent::Cancelled`](super::NodeEvent) names.
+    #[must_use]
+    pub const fn request(&self) -> Option<RequestId> {
+        match &self.reply {
+            ReplyTo::Peer { token, .. } => Some(token.request()),
+            ReplyTo::Local { .. } => None,
+        }
+    }
+
+    /// When the caller waits no longer, if it has said so.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        match self.reply {
+            ReplyTo::Peer { deadline, .. } => deadline,
+            ReplyTo::Local { .. } => None,
+        }
+    }
+
     /// The codec of the request, if it came over a connection.
     #[must_use]
     pub const fn codec(&self) -> Option<Codec> {
@@ -63,7 +82,10 @@ impl<L> Ticket<L> {
 
 impl<L> fmt::Debug for Ticket<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("reply", &self.reply).finish_non_exhaustive()
+        f.debug_struct("Ticket")
+            .field("route", &self.route())
+            .field("request", &self.request())
+            .finish_non_exhaustive()
     }
 }
 

@@ -172,6 +172,7 @@ impl Inner {
             closes_unused: false,
             coalesces: self.coalesces,
             drain: self.drain,
+            cancels_orphans: self.cancels_orphans,
         };
         let handler = Arc::new(AgentsHandler::new(self.clone()));
         Link::new(self.host.clone(), handler, config, |link| Arc::new(Origin::Link(link)))

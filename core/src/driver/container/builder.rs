@@ -15,7 +15,7 @@ use crate::driver::lock::lock;
 use crate::driver::options::{self, Settings};
 use crate::driver::origin::Origin;
 use crate::driver::runtime::Runtime;
-use crate::driver::{Clock, Error, Peer};
+use crate::driver::{Clock, Error, OnDisconnect, Peer};
 use crate::rpc::Caller;
 use crate::wire::{RemoteError, Scope, Types};
 
@@ -116,7 +116,7 @@ impl<R: Runtime> Builder<R> {
         let (settings, layer) = self.settle(Types::for_container);
         let entrance = settings.listen(&address).await?;
         let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
-        let Settings { host, config, drain, coalesces } = settings;
+        let Settings { host, config, drain, coalesces, orphans } = settings;
         let clock = match layer.clock {
             None => Clock::real(host.clone()),
             Some((start, init_time)) => Clock::external(host.clone(), start, init_time)?,
@@ -136,6 +136,7 @@ impl<R: Runtime> Builder<R> {
                 admission: entrance.admission(),
                 config: Mutex::new(config),
                 coalesces,
+                cancels_orphans: orphans == OnDisconnect::Cancel,
                 drain,
                 local_calls: AtomicUsize::new(0),
                 users: AtomicUsize::new(0),

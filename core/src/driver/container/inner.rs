@@ -34,6 +34,7 @@ pub(super) struct Inner {
     pub(super) local_scope: Scope,
     pub(super) max_mailbox: u32,
     pub(super) coalesces: bool,
+    pub(super) cancels_orphans: bool,
     pub(super) drain: Duration,
     /// Calls between our own agents that have not ended.
     pub(super) local_calls: AtomicUsize,

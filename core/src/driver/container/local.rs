@@ -2,18 +2,18 @@
 
 use std::any::Any;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use super::hooks::LOCAL_CALLER;
 use super::inner::Inner;
 use crate::connection::{CallOptions, Why};
 use crate::driver::Error;
 use crate::driver::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
-use crate::driver::later::{Answer, Later, poll_guarded, poll_once};
-use crate::driver::lock::lock;
-use crate::rpc::Outcome;
+use crate::driver::later::{Answer, Later, poll_guarded, poll_once, undisturbed};
+use crate::rpc::{Caller, Outcome};
 use crate::wire::{Payload, RemoteError, Scope};
 
 impl Home for Inner {
@@ -27,6 +27,10 @@ impl Home for Inner {
 
     fn max_mailbox(&self) -> u32 {
         self.max_mailbox
+    }
+
+    fn now(&self) -> Instant {
+        self.host.now()
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
@@ -49,7 +53,9 @@ impl Inner {
             return LocalCall::Ended(Some(Err(Why::TooManyCalls { limit }.into())));
         }
         let content = Payload::new(LOCAL, content.into(), self.local_scope.clone());
-        let later = Self::nested(|| match self.dispatch(&content, &LOCAL_CALLER) {
+        let deadline = options.timeout.and_then(|after| self.host.now().checked_add(after));
+        let caller = LOCAL_CALLER.with_deadline(deadline);
+        let later = Self::nested(|| match self.dispatch(&content, &caller) {
             Outcome::Done(answer) => Ok(answer),
             // Polled at once, so that methods start in the order in which they were called.
             Outcome::Later(mut later) => match poll_once(&mut later) {
@@ -62,15 +68,15 @@ impl Inner {
             Some(Ok(answer)) => return LocalCall::Ended(Some(self.payload(answer))),
             Some(Err(Some(later))) => later,
             // Too deep: it begins in a task of its own.
-            Some(Err(None)) | None => self.dispatch_later(content),
+            Some(Err(None)) | None => self.dispatch_later(content, caller),
         };
-        self.run_to_end(later, options)
+        self.run(later, deadline.zip(options.timeout))
     }
 
-    fn dispatch_later(self: &Arc<Self>, content: Payload) -> Later {
+    fn dispatch_later(self: &Arc<Self>, content: Payload, caller: Caller) -> Later {
         let this = self.clone();
         Box::pin(async move {
-            match this.dispatch(&content, &LOCAL_CALLER) {
+            match this.dispatch(&content, &caller) {
                 Outcome::Done(answer) => answer,
                 Outcome::Later(later) => later.await,
                 Outcome::NotFound | Outcome::NotExposed => Err(RemoteError::lookup("no method")),
@@ -78,16 +84,16 @@ impl Inner {
         })
     }
 
-    /// Runs a method in a task: it goes on if the call is given up, as it would elsewhere.
-    fn run_to_end(self: &Arc<Self>, later: Later, options: CallOptions) -> LocalCall {
-        let place = Arc::<Mutex<Place>>::default();
+    /// Runs a method in a task, until it ends or the call is given up; that is when it has taken too long.
+    fn run(self: &Arc<Self>, later: Later, deadline: Option<(Instant, Duration)>) -> LocalCall {
+        let place = Arc::<Place>::default();
         self.local_calls.fetch_add(1, Ordering::Relaxed);
-        let running = Running { container: self.clone(), place: place.clone(), later };
+        let running = Running { container: self.clone(), place: place.clone(), later: Some(later) };
         self.host.spawn(Box::pin(running));
-        let deadline = options.timeout.and_then(|after| {
+        let deadline = deadline.map(|(at, after)| {
             let mut timer = self.host.timer();
-            timer.set(self.host.now().checked_add(after)?);
-            Some(Deadline { timer, error: Error::TimedOut { after } })
+            timer.set(at);
+            Deadline { timer, error: Error::TimedOut { after } }
         });
         LocalCall::Running { place, deadline }
     }
@@ -101,23 +107,22 @@ impl Inner {
 /// The task of a method that was not done at once.
 struct Running {
     container: Arc<Inner>,
-    place: Arc<Mutex<Place>>,
-    later: Later,
+    place: Arc<Place>,
+    /// Until it has ended.
+    later: Option<Later>,
 }
 
 impl Future for Running {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let answer = ready!(poll_guarded(&mut self.later, cx));
-        let waker = {
-            let mut place = lock(&self.place);
-            place.answer = Some(self.container.payload(answer));
-            place.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+        let this = &mut *self;
+        let Some(later) = &mut this.later else { return Poll::Ready(()) };
+        if this.place.stop.poll(cx).is_pending() {
+            let answer = ready!(poll_guarded(later, cx));
+            this.place.put(this.container.payload(answer));
         }
+        undisturbed(|| drop(this.later.take()));
         Poll::Ready(())
     }
 }

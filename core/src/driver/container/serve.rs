@@ -26,8 +26,8 @@ impl AgentsHandler {
 
 impl Handler for AgentsHandler {
     fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)> {
-        let Request { token, content, .. } = request;
-        link.settle(token, self.container.dispatch(&content, link.caller()))
+        let Request { token, content, deadline, .. } = request;
+        link.settle(token, self.container.dispatch(&content, &link.caller_until(deadline)))
     }
 
     fn closing(&self, link: &Arc<Link>) {

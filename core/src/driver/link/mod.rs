@@ -1,5 +1,6 @@
 //! One connection, shared by the task that moves its bytes and the handles that call over it.
 
+mod answers;
 mod attempt;
 mod room;
 mod shared;

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
@@ -13,18 +13,18 @@ use super::attempt::{Attempt, Unsent, append};
 use super::room::Room;
 use super::slots::{SlotKey, Slots};
 use crate::connection::{
-    CallError, CallOptions, Close, CloseReason, Config, Connection, ReplyToken, Request, Side,
-    Stats, Why,
+    CallError, CallOptions, Close, CloseReason, Config, Connection, ReplyToken, Request, RequestId,
+    Side, Stats, Why,
 };
 use crate::driver::Error;
 use crate::driver::home::Home;
 use crate::driver::host::Host;
-use crate::driver::later::{Answer, Later, poll_guarded, poll_once};
+use crate::driver::later::Answer;
 use crate::driver::lock::lock;
 use crate::driver::place::Place;
-use crate::driver::waits;
-use crate::rpc::{Caller, Outcome};
-use crate::wire::{Body, Codec, CodecError, Notation, Payload, RemoteError, Scope};
+use crate::driver::stop::Stop;
+use crate::rpc::Caller;
+use crate::wire::{Body, Codec, CodecError, Notation, Payload, Scope};
 
 /// A connection. Its lock is held for moments only: neither over a system call nor over user code.
 pub(in crate::driver) struct Link {
@@ -50,6 +50,8 @@ pub(in crate::driver) struct Link {
     pub(super) closes_unused: bool,
     /// How long that may take.
     pub(super) drain: Duration,
+    /// Whether what the peer has called ends with the connection.
+    pub(super) cancels_orphans: bool,
     /// The connection's place on its listener, as long as anything holds that.
     pub(super) place: OnceLock<Weak<Place>>,
 }
@@ -62,6 +64,8 @@ pub(super) struct State {
     /// The task, while it has nothing to do.
     pub(super) task: Option<Waker>,
     pub(super) room: Room,
+    /// What the peer has called that can be stopped.
+    pub(super) running: BTreeMap<RequestId, Arc<Stop>>,
     pub(super) closed: Option<CloseReason>,
     /// Who waits for the connection to close. They are also told when it takes no calls any more.
     pub(super) closing: Vec<Waker>,
@@ -72,6 +76,11 @@ pub(in crate::driver) trait Handler: Send + Sync {
     /// Deals with a request. If the answer is there at once, it is returned; it then is written
     /// together with others.
     fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)>;
+
+    /// Nobody waits any more for these requests, which are in order. Those that are being handled have been told.
+    fn cancelled(&self, requests: &[RequestId]) {
+        let _ = requests;
+    }
 
     /// The link takes no calls any more; it may still be answering.
     fn closing(&self, link: &Arc<Link>) {
@@ -101,6 +110,8 @@ pub(in crate::driver) struct LinkConfig {
     pub(in crate::driver) closes_unused: bool,
     pub(in crate::driver) coalesces: bool,
     pub(in crate::driver) drain: Duration,
+    /// Whether what the peer has called ends with the connection.
+    pub(in crate::driver) cancels_orphans: bool,
 }
 
 thread_local! {
@@ -119,8 +130,15 @@ impl Link {
         config: LinkConfig,
         origin: impl FnOnce(Weak<Self>) -> Arc<dyn Any + Send + Sync>,
     ) -> Arc<Self> {
-        let LinkConfig { connection: config, side, caller, closes_unused, coalesces, drain } =
-            config;
+        let LinkConfig {
+            connection: config,
+            side,
+            caller,
+            closes_unused,
+            coalesces,
+            drain,
+            cancels_orphans,
+        } = config;
         Arc::new_cyclic(|this: &Weak<Self>| {
             let now = host.now();
             let (max_received, times_idleness) =
@@ -136,6 +154,7 @@ impl Link {
                     now,
                     task: None,
                     room: Room::default(),
+                    running: BTreeMap::new(),
                     closed: None,
                     closing: Vec::new(),
                 }),
@@ -151,6 +170,7 @@ impl Link {
                 coalesces,
                 closes_unused,
                 drain,
+                cancels_orphans,
                 place: OnceLock::new(),
             }
         })
@@ -177,6 +197,10 @@ impl Link {
         }
     }
 
+    pub(in crate::driver) fn now(&self) -> Instant {
+        self.host.now()
+    }
+
     pub(in crate::driver) fn codec(&self) -> Codec {
         lock(&self.state).connection.codec()
     }
@@ -196,7 +220,7 @@ impl Link {
 
     /// Changes something, and lets the task see to what follows.
     #[inline]
-    fn command<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+    pub(super) fn command<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         let (result, task) = {
             let mut state = lock(&self.state);
             (f(&mut state), state.task.take())
@@ -257,7 +281,7 @@ impl Link {
 
     /// What time it is for the end of a call.
     #[inline]
-    fn now_for_end(&self, state: &State) -> Instant {
+    pub(super) fn now_for_end(&self, state: &State) -> Instant {
         if self.times_idleness { self.host.now() } else { state.now }
     }
 
@@ -365,63 +389,6 @@ impl Link {
         }
     }
 
-    /// Answers a request of the peer. If the connection is gone, so is the one who waits.
-    pub(in crate::driver) fn respond(&self, token: ReplyToken, answer: &Answer) -> Result<(), Why> {
-        self.command(|state| state.connection.answer(self.now_for_end(state), token, answer))
-    }
-
-    /// Leaves a request of the peer without an answer.
-    pub(in crate::driver) fn ignore(&self, token: ReplyToken) {
-        self.command(|state| state.connection.ignore(token));
-    }
-
-    /// Sends what became of a call, now or later.
-    pub(in crate::driver) fn settle(
-        self: &Arc<Self>,
-        token: ReplyToken,
-        outcome: Outcome<Later>,
-    ) -> Option<(ReplyToken, Answer)> {
-        match outcome {
-            Outcome::Done(answer) => Some((token, answer)),
-            Outcome::Later(later) => self.finish(token, later),
-            // `dispatch` turns them into failures.
-            Outcome::NotFound | Outcome::NotExposed => {
-                Some((token, Err(RemoteError::lookup("no method"))))
-            }
-        }
-    }
-
-    /// Lets a service finish what it answers later, in a task of its own, unless that is there at once.
-    fn finish(
-        self: &Arc<Self>,
-        token: ReplyToken,
-        mut later: Later,
-    ) -> Option<(ReplyToken, Answer)> {
-        // Polled at once, so that methods start in the order in which they were called.
-        if let Poll::Ready(answer) = poll_once(&mut later) {
-            return Some((token, answer));
-        }
-        let link = self.clone();
-        // It goes on when the connection is closed, and counts: or peers who call, go and come again would have any
-        // number of methods running.
-        let place = self.place.get().and_then(Weak::upgrade);
-        self.host.spawn(Box::pin(async move {
-            let _place = place;
-            let answer = poll_fn(|cx| {
-                let answer = poll_guarded(&mut later, cx);
-                if answer.is_pending() {
-                    let peer = link.peer().unwrap_or("a peer");
-                    waits::note(|| format!("in a method that {peer} has called"));
-                }
-                answer
-            })
-            .await;
-            // If the connection is gone, so is the one who waits.
-            let _sent = link.respond(token, &answer);
-        }));
-        None
-    }
-
     pub(in crate::driver) fn close(&self, how: Close) {
         let now = self.host.now();
         self.command(|state| state.connection.close(now, how));
@@ -448,6 +415,10 @@ impl Link {
             return Err(CodecError::TooManyProxies { limit });
         }
         Ok(())
+    }
+
+    pub(in crate::driver) fn is_closed(&self) -> bool {
+        lock(&self.state).closed.is_some()
     }
 
     pub(in crate::driver) fn is_open(&self) -> bool {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 
 use super::shared::{Link, State};
-use crate::connection::{CloseReason, Event, ReplyToken, Request, Transmit};
+use crate::connection::{CloseReason, Event, ReplyToken, Request, RequestId, Transmit};
 use crate::driver::later::Answer;
 use crate::driver::lock::lock;
 use crate::driver::place::Place;
@@ -70,6 +70,8 @@ struct Stream<T, M> {
     /// The connection takes no calls any more.
     closing: bool,
     closing_told: bool,
+    /// What the peer has called has been stopped.
+    orphaned: bool,
     closed: Option<CloseReason>,
     /// When we stop waiting for the stream to end.
     ends: Option<Instant>,
@@ -82,7 +84,38 @@ struct Stream<T, M> {
 #[derive(Default)]
 struct Work {
     requests: Vec<Request>,
+    /// Nobody waits for these any more, some of which may be among those above.
+    cancelled: Vec<RequestId>,
     wakers: Vec<Waker>,
+}
+
+impl Work {
+    /// Whether there is nothing but to wake others.
+    fn is_none(&self) -> bool {
+        self.requests.is_empty() && self.cancelled.is_empty()
+    }
+
+    /// Stops what nobody waits for any more, and does not even begin with what has come at the same time.
+    #[cold]
+    fn stop(&mut self, link: &Arc<Link>) {
+        self.cancelled.sort_unstable();
+        let cancelled = &self.cancelled;
+        let is_cancelled =
+            |request: &mut Request| cancelled.binary_search(&request.token.request()).is_ok();
+        let unwanted: Vec<_> = self.requests.extract_if(.., is_cancelled).collect();
+        let running: Vec<_> = {
+            let mut state = lock(&link.state);
+            let State { connection, running, .. } = &mut *state;
+            for request in unwanted {
+                connection.ignore(request.token);
+            }
+            cancelled.iter().filter_map(|request| running.remove(request)).collect()
+        };
+        // The youngest first: those that wait for others to end must not have their turn by that.
+        running.into_iter().rev().for_each(|stop| stop.stop());
+        link.handler.cancelled(cancelled);
+        self.cancelled.clear();
+    }
 }
 
 /// What the stream has told.
@@ -128,6 +161,7 @@ impl<T: Transport, M: Timer> Task<T, M> {
             due: None,
             closing: false,
             closing_told: false,
+            orphaned: false,
             closed: None,
             ends: None,
             work: Work::default(),
@@ -152,7 +186,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             self.exchange(link, &mut state, now, received);
             let yields = self.take_output(link, &mut state);
             let idle = !moved && (blocked || !self.transmit.has_remaining());
-            let waits = (idle || yields) && self.closed.is_none() && self.work.requests.is_empty();
+            let waits = (idle || yields) && self.closed.is_none() && self.work.is_none();
             if yields {
                 cx.waker().wake_by_ref();
             } else if waits {
@@ -273,6 +307,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                     self.work.wakers.extend(state.slots.answer(ctx, result));
                 }
                 Event::Request(request) => self.work.requests.push(request),
+                Event::Cancelled { request, .. } => self.work.cancelled.push(request),
                 Event::Open { .. } => {
                     if connection.scope().types() != link.scope.types() {
                         // There is one Hello on a connection, so it is not set yet.
@@ -291,6 +326,10 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         self.work.wakers.extend((0..ended).map_while(|_| state.room.next()));
         link.notation.store(connection.codec().notation() as u8, Ordering::Relaxed);
         self.reads = connection.wants_read();
+        if !self.reads && link.cancels_orphans && !std::mem::replace(&mut self.orphaned, true) {
+            let read = self.work.requests.iter().map(|request| request.token.request());
+            self.work.cancelled.extend(state.running.keys().copied().chain(read));
+        }
         let closing = !connection.is_open();
         if closing && !self.closing {
             self.work.wakers.append(&mut state.closing);
@@ -315,6 +354,9 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     /// Runs what the peer calls, and tells who has to know what became of the connection.
     fn serve(&mut self, link: &Arc<Link>) {
         let handler = link.handler.clone();
+        if !self.work.cancelled.is_empty() {
+            self.work.stop(link);
+        }
         if !self.work.requests.is_empty() {
             let mut bytes = 0;
             for request in self.work.requests.drain(..) {

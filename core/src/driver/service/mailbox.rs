@@ -20,11 +20,17 @@ struct Inner<T> {
     value: Option<Arc<T>>,
     /// A call has been told that its turn has come, and has not started yet. Until then no other one starts.
     starting: bool,
+    /// The number of the last call that has waited.
+    last: u64,
 }
 
 /// The turn of a call that waits.
-#[derive(Debug, Default)]
-struct Turn(Mutex<State>);
+#[derive(Debug)]
+struct Turn {
+    /// Those in the queue count up.
+    number: u64,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 enum State {
@@ -43,7 +49,7 @@ impl<T> Gate<T> {
     pub(super) fn new(value: T) -> Self {
         // How many may wait depends on who calls.
         let (mailbox, value) = (Mailbox::new(u32::MAX), Some(Arc::new(value)));
-        Self(Mutex::new(Inner { mailbox, value, starting: false }))
+        Self(Mutex::new(Inner { mailbox, value, starting: false, last: 0 }))
     }
 
     /// Lets a call in, if it may start now.
@@ -60,15 +66,16 @@ impl<T> Gate<T> {
 
     /// Lets a call wait. If so many do so already, their number comes back.
     pub(super) fn wait(self: &Arc<Self>, access: Access, most: u32) -> Result<Pass<T>, usize> {
-        let turn = Arc::new(Turn::default());
-        let next = {
+        let (turn, next) = {
             let mut inner = lock(&self.0);
             let waiting = inner.mailbox.waiting();
+            inner.last += 1;
+            let turn = Arc::new(Turn { number: inner.last, state: Mutex::default() });
             if waiting >= most as usize || inner.mailbox.wait(access, turn.clone()).is_err() {
                 return Err(waiting);
             }
             // Whoever was in the way may have left since, and then nobody else would see to it.
-            inner.next()
+            (turn, inner.next())
         };
         if let Some(next) = next {
             self.start(next);
@@ -95,6 +102,18 @@ impl<T> Gate<T> {
             inner.mailbox.end(access);
             inner.next()
         };
+        if let Some(next) = next {
+            self.start(next);
+        }
+    }
+
+    /// A call does not wait any more.
+    fn withdraw(&self, number: u64) {
+        let (withdrawn, next) = {
+            let mut inner = lock(&self.0);
+            (inner.mailbox.withdraw(|turn| turn.number.cmp(&number)), inner.next())
+        };
+        drop(withdrawn);
         if let Some(next) = next {
             self.start(next);
         }
@@ -161,7 +180,7 @@ impl Turn {
     /// Says whether anybody waits.
     fn set(&self, state: State) -> bool {
         let before = {
-            let mut current = lock(&self.0);
+            let mut current = lock(&self.state);
             match *current {
                 State::GivenUp => return false,
                 _ => std::mem::replace(&mut *current, state),
@@ -174,7 +193,7 @@ impl Turn {
     }
 
     fn poll(&self, cx: &Context<'_>) -> Poll<Result<(), RemoteError>> {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         match &*state {
             State::Come => Poll::Ready(Ok(())),
             State::Failed(error) => Poll::Ready(Err(error.clone())),
@@ -200,17 +219,21 @@ impl<T> Pass<T> {
         poll_fn(|cx| self.turn.poll(cx)).await?;
         let value = self.gate.enter(self.access);
         // From here on it is the call's guard that lets the others in.
-        *lock(&self.turn.0) = State::New;
+        *lock(&self.turn.state) = State::GivenUp;
         Ok((value, Started { gate: self.gate.clone() }))
     }
 }
 
 impl<T> Drop for Pass<T> {
     fn drop(&mut self) {
-        let before = std::mem::replace(&mut *lock(&self.turn.0), State::GivenUp);
-        if let State::Come = before {
-            self.gate.leave(self.access, None);
-            self.gate.started();
+        let before = std::mem::replace(&mut *lock(&self.turn.state), State::GivenUp);
+        match before {
+            State::Come => {
+                self.gate.leave(self.access, None);
+                self.gate.started();
+            }
+            State::New | State::Waiting(_) => self.gate.withdraw(self.turn.number),
+            State::Failed(_) | State::GivenUp => {}
         }
     }
 }
@@ -280,6 +303,26 @@ mod tests {
         assert!(gate.try_enter(Access::Shared).is_none());
         drop(y);
         assert!(come(&z), "y never will");
+    }
+
+    /// It takes no place, and is in nobody's way.
+    #[test]
+    fn those_who_give_up_leave_the_queue() {
+        let gate = Arc::new(Gate::new(()));
+        let shared = gate.try_enter(Access::Shared);
+        let passes =
+            [Access::Exclusive, Access::Shared].map(|access| gate.wait(access, 2).unwrap());
+        assert_eq!(gate.wait(Access::Shared, 2).err(), Some(2), "it is full");
+        let [exclusive, waiting] = passes;
+        assert!(!come(&exclusive) && !come(&waiting));
+        drop(exclusive);
+        assert!(come(&waiting), "beside the one that runs");
+        drop(waiting);
+        for _ in 0..100 {
+            drop(gate.wait(Access::Exclusive, 2).unwrap());
+        }
+        gate.leave(Access::Shared, shared);
+        assert!(gate.try_enter(Access::Exclusive).is_some());
     }
 
     #[test]

@@ -233,6 +233,14 @@ pub(crate) fn encode_with(
     }
 }
 
+/// Appends a number.
+pub(crate) fn write_u64(notation: Notation, number: u64, out: &mut Vec<u8>) {
+    match notation {
+        Notation::Json => json::write_u64(number, out),
+        Notation::MsgPack => msgpack::write_u64(number, out),
+    }
+}
+
 /// Appends `value`, in the scope that has been entered.
 #[inline]
 pub(crate) fn write<T: Serialize + ?Sized>(

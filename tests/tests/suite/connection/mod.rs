@@ -3,6 +3,7 @@
 mod calls;
 mod close;
 mod codecs;
+mod extensions;
 mod hello;
 mod limits;
 mod patience;

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use aiomas_core::driver::container::{self, Container};
-use aiomas_core::driver::{AgentRef, Context, Proxy, Runtime};
+use aiomas_core::driver::{AgentRef, Call, Context, Proxy, Runtime};
 use aiomas_core::{agent, wire::RemoteError};
 use aiomas_tests::script::Script;
 
@@ -29,9 +29,14 @@ async fn pause() {
 
 struct Worker {
     log: Log,
+    started: Mutex<Option<Call<()>>>,
 }
 
 impl Worker {
+    fn new(log: &Log) -> Self {
+        Self { log: log.clone(), started: Mutex::default() }
+    }
+
     fn note(&self, what: impl Into<String>) {
         self.log.lock().expect("nobody panics with it").push(what.into());
     }
@@ -58,7 +63,9 @@ impl Worker {
     /// Starts something in which it is called itself, and does not wait for it.
     #[expose]
     async fn start(&mut self, other: Proxy, me: Proxy) {
-        drop(other.call("report").arg(me).send::<()>());
+        // If it were dropped, it would end.
+        *self.started.get_mut().expect("nobody panics with it") =
+            Some(other.call("report").arg(me).send());
     }
 
     /// Waits, and then calls.
@@ -93,7 +100,7 @@ impl Worker {
 async fn setup(runtime: &Script) -> (Container, AgentRef<Worker>, Log) {
     let container = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
     let log = Log::default();
-    let worker = container.spawn(Worker { log: log.clone() }).expect("there is room");
+    let worker = container.spawn(Worker::new(&log)).expect("there is room");
     (container, worker, log)
 }
 
@@ -137,7 +144,7 @@ fn waiting_for_another_call_is_no_deadlock() {
     let runtime = Script::default();
     runtime.block_on(async {
         let (container, worker, log) = setup(&runtime).await;
-        let other = container.spawn(Worker { log: log.clone() }).expect("there is room");
+        let other = container.spawn(Worker::new(&log)).expect("there is room");
         let (me, other): (WorkerProxy, WorkerProxy) = (worker.proxy(), other.proxy());
         let (me, other) = (Proxy::from(me), Proxy::from(other));
         me.call("start").arg(other.clone()).arg(me.clone()).send::<()>().await.expect("it starts");

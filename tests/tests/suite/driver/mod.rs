@@ -2,6 +2,7 @@
 
 mod agents;
 mod calls;
+mod cancelling;
 mod limits;
 mod rpc;
 mod script;

@@ -1,0 +1,102 @@
+//! The peer's requests that may be cancelled, or have a deadline.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::event::ReplyToken;
+use super::pending::Pending;
+use crate::wire::MessageId;
+
+/// The requests that are being handled, and that may end before they are answered. All requests have numbers;
+/// without extensions, nothing else is kept of them.
+#[derive(Debug)]
+pub(super) struct Requests {
+    /// By their numbers, with the ids by which the peer may cancel them.
+    open: Pending<Option<u64>>,
+    /// By these ids, which the peer chooses. An id that stands for two requests at a time is that of the first
+    /// one, until that has ended.
+    by_id: BTreeMap<u64, u64>,
+}
+
+impl Requests {
+    pub(super) const fn new() -> Self {
+        Self { open: Pending::new(), by_id: BTreeMap::new() }
+    }
+
+    /// The number of a request.
+    #[inline]
+    pub(super) const fn number(&mut self) -> u64 {
+        self.open.skip()
+    }
+
+    /// Keeps a request, under a new number, if it may be cancelled or has a deadline.
+    pub(super) fn keep(
+        &mut self,
+        token: &mut ReplyToken,
+        now: Instant,
+        timeout: Option<Duration>,
+        may_be_cancelled: bool,
+    ) {
+        let id = number_of(&token.id).filter(|id| may_be_cancelled && !self.by_id.contains_key(id));
+        if id.is_none() && timeout.is_none() {
+            return;
+        }
+        token.number = self.open.reserve();
+        token.kept = true;
+        if let Some(id) = id {
+            self.by_id.insert(id, token.number);
+        }
+        self.open.insert(now, timeout, id);
+    }
+
+    /// Whether a request has neither been answered nor given up.
+    pub(super) fn contains(&self, number: u64) -> bool {
+        self.open.contains(number)
+    }
+
+    /// A request has been answered. Says whether it was still waited for.
+    pub(super) fn end(&mut self, number: u64) -> bool {
+        let id = self.open.remove(number);
+        self.forget(id.flatten());
+        id.is_some()
+    }
+
+    /// The peer gives up the request that it calls so. Returns its number.
+    pub(super) fn cancel(&mut self, id: &MessageId) -> Option<u64> {
+        let number = self.by_id.remove(&number_of(id)?)?;
+        self.open.remove(number)?;
+        Some(number)
+    }
+
+    /// Removes a request whose deadline has come. Returns its number.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<u64> {
+        let (number, id, _) = self.open.expire(now)?;
+        self.forget(id);
+        Some(number)
+    }
+
+    /// The earliest deadline.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.open.next_deadline()
+    }
+
+    /// Nobody waits for anything any more.
+    pub(super) fn clear(&mut self) {
+        let _open = self.open.drain();
+        self.by_id.clear();
+    }
+
+    fn forget(&mut self, id: Option<u64>) {
+        if let Some(id) = id {
+            self.by_id.remove(&id);
+        }
+    }
+}
+
+/// Only numbers are looked for.
+const fn number_of(id: &MessageId) -> Option<u64> {
+    match id {
+        MessageId::Number(id) => Some(*id),
+        MessageId::Other(_) => None,
+    }
+}

@@ -1,0 +1,79 @@
+//! Hello to Python: whoever does not know it sees plain calls, byte for byte as aiomas writes them.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aiomas_core::connection::Negotiate;
+use aiomas_core::wire::Codec;
+use aiomas_tests::message;
+use aiomas_tests::python::Setup;
+use aiomas_tests::runtimes::on_tokio;
+use aiomas_tokio::{Error, rpc};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Passes one stream on to `address`, and records what goes there.
+async fn record(address: String) -> (u16, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let recorded = Arc::<Mutex<Vec<u8>>>::default();
+    let record = recorded.clone();
+    tokio::spawn(async move {
+        let (client, _) = listener.accept().await.expect("a client");
+        let server = TcpStream::connect(address).await.expect("it listens");
+        let (mut from, mut back_to) = client.into_split();
+        let (mut back_from, mut to) = server.into_split();
+        let there = async {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = from.read(&mut buffer).await {
+                record.lock().expect("nobody panics").extend_from_slice(&buffer[..count]);
+                if to.write_all(&buffer[..count]).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let back = async { tokio::io::copy(&mut back_from, &mut back_to).await };
+        let _ended = tokio::join!(there, back);
+    });
+    (port, recorded)
+}
+
+/// Dropped calls, and such with timeouts, are what they are without Hello.
+#[test]
+fn a_python_peer_sees_no_extension() {
+    let (process, ready) = Setup::new("rpc", "json").serve("tcp://127.0.0.1:0");
+    let written = on_tokio(async {
+        let (port, recorded) = record(ready.addr.replace("tcp://", "")).await;
+        let negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![Codec::MsgPack] };
+        let client = rpc::builder().negotiate(negotiate).connect(format!("tcp://127.0.0.1:{port}"));
+        let client = client.await.expect("it connects");
+        let remote = client.remote();
+        let add = |a: i64, b: i64| remote.call("add").arg(a).arg(b);
+        // Before Hello is answered, and afterwards.
+        assert_eq!(add(1, 2).send::<i64>().await, Ok(3));
+        let patient = add(3, 4).with_timeout(Duration::from_secs(100));
+        assert_eq!(patient.send::<i64>().await, Ok(7));
+        drop(remote.call("slow").arg(50).arg("dropped").send::<String>());
+        let after = Duration::from_millis(20);
+        let late = remote.call("slow").arg(200).arg("late").with_timeout(after).send::<String>();
+        assert_eq!(late.await, Err(Error::TimedOut { after }));
+        // Both are answered all the same, and before this one.
+        let last = remote.call("slow").arg(400).arg("last").send::<String>();
+        assert_eq!(last.await.as_deref(), Ok("last"));
+        assert_eq!(client.stats().late_answers, 2);
+        let recorded = recorded.lock().expect("nobody panics");
+        message::payloads(&recorded)
+    });
+    process.stop();
+    let written: Vec<_> = written.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
+    assert!(written[0].starts_with("[0, 0, [\"$hello\", [{\"version\": 1, "), "{}", written[0]);
+    assert!(written[0].contains("\"extensions\": [\"cancel\", \"deadline\"]"), "{}", written[0]);
+    let expected = [
+        r#"[0, 1, ["add", [1, 2], {}]]"#,
+        r#"[0, 2, ["add", [3, 4], {}]]"#,
+        r#"[0, 3, ["slow", [50, "dropped"], {}]]"#,
+        r#"[0, 4, ["slow", [200, "late"], {}]]"#,
+        r#"[0, 5, ["slow", [400, "last"], {}]]"#,
+    ];
+    assert_eq!(written[1..], expected);
+}
