@@ -47,8 +47,8 @@ fn draw_all(path: &Path, turbines: usize, limit: Watts, points: &[Point]) -> Res
         "power, MW",
         &[
             ("without control", POSSIBLE, series(|point| point.possible)),
-            ("with control", POWER, series(|point| point.power)),
             ("limit", LIMIT, limits.collect()),
+            ("with control", POWER, series(|point| point.power)),
         ],
     )?;
     Ok(root.present()?)
@@ -61,20 +61,27 @@ fn draw_chart(
     lines: &[(&str, RGBColor, Vec<(f64, f64)>)],
 ) -> Result<()> {
     let points = || lines.iter().flat_map(|(.., points)| points);
-    let hours = points().map(|(hour, _)| *hour).fold(0.0, f64::max).ceil();
+    let days = (points().map(|(hour, _)| *hour).fold(0.0, f64::max) / 24.0).ceil();
+    let between_labels =
+        [2.0, 4.0, 6.0, 12.0].into_iter().find(|hours| days * 24.0 / hours <= 14.0);
+    let hours = (0.0..24.0 * days).step(between_labels.unwrap_or(24.0)).use_floor();
     let top = points().map(|(_, value)| *value).fold(0.1, f64::max) * 1.1;
     let mut chart = ChartBuilder::on(area)
         .margin(12)
+        .margin_right(36)
         .x_label_area_size(36)
         .y_label_area_size(70)
-        .build_cartesian_2d(0.0..hours, 0.0..top)?;
+        .build_cartesian_2d(hours, 0.0..top)?;
     chart
         .configure_mesh()
         .light_line_style(WHITE.mix(0.0))
         .label_style((FONT, 15))
-        .x_labels(13)
+        .x_labels(15)
         .x_label_formatter(&|hour| time_of_day(*hour))
         .x_desc("time of day")
+        .y_label_formatter(&|value| {
+            if top < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+        })
         .y_desc(unit)
         .draw()?;
     for (name, color, points) in lines {
@@ -95,7 +102,11 @@ fn draw_chart(
     Ok(())
 }
 
+/// Midnights are called by the day that they begin.
 fn time_of_day(hour: f64) -> String {
+    if hour > 0.0 && hour % 24.0 == 0.0 {
+        return format!("day {}", hour / 24.0 + 1.0);
+    }
     let minutes = (hour * 60.0).round() as u64 % (24 * 60);
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
