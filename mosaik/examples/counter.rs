@@ -15,7 +15,7 @@ use serde::Deserialize;
 /// A full id and an attribute.
 type Attribute = (String, String);
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Params {
     step_size: Option<Time>,
@@ -49,6 +49,7 @@ const fn one() -> i64 {
     1
 }
 
+#[derive(Debug)]
 struct Counter {
     value: i64,
     inc: i64,
@@ -57,8 +58,9 @@ struct Counter {
     peek: Value,
 }
 
-#[derive(Default)]
-struct Counters {
+/// The simulator.
+#[derive(Debug, Default)]
+pub struct Counters {
     sid: String,
     params: Params,
     counters: BTreeMap<String, Counter>,

@@ -18,10 +18,12 @@ pub enum Error {
     #[error(transparent)]
     Connection(#[from] aiomas_core::Error),
     /// Nobody has connected in time.
-    #[error("nobody connected within {within:?} (`--timeout`, `Server::accept_within`)")]
+    #[error("nobody connected within {within:?} (`{knob}`)")]
     NobodyConnected {
         /// How long it might take.
         within: Duration,
+        /// What that is said by.
+        knob: &'static str,
     },
     /// The connection ended otherwise than by the other side closing it.
     #[error("the connection was lost: {0}")]

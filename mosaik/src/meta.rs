@@ -283,7 +283,9 @@ impl Parts {
         if let ((name, Some(part)), Some(all)) = (&only, all)
             && let Some(attr) = all.difference(part).next()
         {
-            return Err(format!("{attr:?} is not in {name}, as all of a {kind} simulator are"));
+            return Err(format!(
+                "{attr:?} is not in {name}, as all attributes of {kind} simulators are"
+            ));
         }
         Ok(())
     }

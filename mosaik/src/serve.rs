@@ -1,5 +1,6 @@
 //! Connections to mosaik.
 
+use std::future::pending;
 use std::time::Duration;
 
 use aiomas_core::agent::Address;
@@ -13,6 +14,9 @@ use futures_lite::future::or;
 use crate::profile::{as_mosaik, within};
 use crate::session::{Session, function_of};
 use crate::{Error, Mosaik, Result, Simulator};
+
+/// How long the last answers may take to be written.
+const CLOSES_WITHIN: Duration = Duration::from_secs(1);
 
 /// How a simulation has ended, if nothing has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +99,10 @@ impl<R: Runtime> Server<R> {
             None => listener.accept().await,
             Some(time) => match within(&runtime, time, listener.accept()).await {
                 Some(accepted) => accepted,
-                None => return Err(Error::NobodyConnected { within: time }),
+                None => {
+                    let knob = "Server::accept_within";
+                    return Err(Error::NobodyConnected { within: time, knob });
+                }
             },
         }?;
         drop(listener);
@@ -135,8 +142,8 @@ pub async fn serve(channel: Channel, simulator: impl Simulator) -> Result<End, E
         }
     }
     session.simulator.finalize().await;
-    channel.close(Close::AfterFlush);
-    let reason = channel.closed().await;
+    channel.close(Close::AfterAnswers { within: CLOSES_WITHIN });
+    let reason = or(channel.closed(), ignore(&channel)).await;
     let end = match reason {
         _ if stopped => End::Stopped,
         CloseReason::Peer | CloseReason::Broken(_) | CloseReason::Local => End::Gone,
@@ -172,4 +179,12 @@ fn respond(request: Request, answer: Answer) -> Result<()> {
 async fn gone(channel: &Channel) -> Option<Answer> {
     let _reason = channel.closed().await;
     None
+}
+
+/// Leaves requests behind `stop` without answers.
+async fn ignore<T>(channel: &Channel) -> T {
+    while let Some(request) = channel.recv().await {
+        request.ignore();
+    }
+    pending().await
 }

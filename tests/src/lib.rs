@@ -15,6 +15,7 @@ pub mod host;
 #[cfg(feature = "runtimes")]
 pub mod instructions;
 pub mod message;
+pub mod mosaik;
 pub mod pair;
 pub mod pair_ops;
 #[cfg(feature = "runtimes")]

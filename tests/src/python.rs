@@ -19,7 +19,18 @@ use serde::Deserialize;
 use crate::certificates::Pem;
 use crate::process::{Process, Ready};
 
-const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
+/// aiomas.
+static AIOMAS: Environment = Environment {
+    name: "python-venv",
+    requirements: include_str!("../python/requirements.txt"),
+    interpreter: OnceLock::new(),
+};
+/// mosaik, which is not to be mixed with the other one.
+static MOSAIK: Environment = Environment {
+    name: "mosaik-venv",
+    requirements: include_str!("../python/mosaik/requirements.txt"),
+    interpreter: OnceLock::new(),
+};
 /// Writes the version; the status is 1 if Python is too old.
 const VERSION: &str = "import sys; print(sys.version); sys.exit(sys.version_info < (3, 11))";
 /// How long all scenarios of one kind may take.
@@ -90,9 +101,22 @@ impl Setup<'_> {
 ///
 /// As [`interpreter`].
 pub fn program(name: &str) -> Command {
-    let mut command = Command::new(interpreter());
+    run_in(interpreter(), name)
+}
+
+/// A program of `tests/python/mosaik`.
+///
+/// # Panics
+///
+/// As [`mosaik_interpreter`].
+pub fn mosaik_program(name: &str) -> Command {
+    run_in(mosaik_interpreter(), &format!("mosaik/{name}"))
+}
+
+fn run_in(interpreter: &Path, program: &str) -> Command {
+    let mut command = Command::new(interpreter);
     command
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(program))
         .env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
@@ -115,11 +139,23 @@ struct Summary {
 ///
 /// If it cannot be had; the message says what to install.
 pub fn interpreter() -> &'static Path {
-    static INTERPRETER: OnceLock<Result<PathBuf, SetupError>> = OnceLock::new();
-    match INTERPRETER.get_or_init(create_environment) {
-        Ok(path) => path,
-        Err(error) => panic!("no Python peers: {error}"),
-    }
+    AIOMAS.interpreter()
+}
+
+/// The Python that has mosaik: 3.6.0, and from Python 3.12 on, 3.7.1. The first call installs it.
+///
+/// # Panics
+///
+/// As [`interpreter`].
+pub fn mosaik_interpreter() -> &'static Path {
+    MOSAIK.interpreter()
+}
+
+/// A virtual environment.
+struct Environment {
+    name: &'static str,
+    requirements: &'static str,
+    interpreter: OnceLock<Result<PathBuf, SetupError>>,
 }
 
 /// Why there is no Python with aiomas.
@@ -149,46 +185,55 @@ impl From<io::Error> for SetupError {
     }
 }
 
-/// Makes the virtual environment, unless there is one for this Python and these requirements.
-///
-/// It is made under a name of our own and then renamed, so that other processes see all of it or
-/// nothing. If two are at it, the first one wins.
-fn create_environment() -> Result<PathBuf, SetupError> {
-    let (python, version) = find_python().ok_or(SetupError::NoPython)?;
-    let mut hasher = DefaultHasher::new();
-    (REQUIREMENTS, &python, version).hash(&mut hasher);
-    let place = target_directory().join(format!("python-venv-{:016x}", hasher.finish()));
-    let finished = place.join("bin/python");
-    if finished.exists() {
-        return Ok(finished);
+impl Environment {
+    fn interpreter(&'static self) -> &'static Path {
+        match self.interpreter.get_or_init(|| self.create()) {
+            Ok(path) => path,
+            Err(error) => panic!("no Python peers: {error}"),
+        }
     }
 
-    let draft = place.with_extension(process::id().to_string());
-    let installed = install(&python, &draft);
-    if installed.is_err() || fs::rename(&draft, &place).is_err() {
-        // It failed, or another process was faster.
-        let _ = fs::remove_dir_all(&draft);
-    }
-    installed?;
-    fs::metadata(&finished)?;
-    Ok(finished)
-}
+    /// Makes the virtual environment, unless there is one for this Python and these requirements.
+    ///
+    /// It is made under a name of our own and then renamed, so that other processes see all of it or
+    /// nothing. If two are at it, the first one wins.
+    fn create(&self) -> Result<PathBuf, SetupError> {
+        let (python, version) = find_python().ok_or(SetupError::NoPython)?;
+        let mut hasher = DefaultHasher::new();
+        (self.requirements, &python, version).hash(&mut hasher);
+        let place = target_directory().join(format!("{}-{:016x}", self.name, hasher.finish()));
+        let finished = place.join("bin/python");
+        if finished.exists() {
+            return Ok(finished);
+        }
 
-fn install(python: &Path, place: &Path) -> Result<(), SetupError> {
-    run(
-        Command::new(python).args(["-m", "venv"]).arg(place),
-        "python3 -m venv",
-        "it needs the modules venv and ensurepip (Debian, Ubuntu: apt-get install python3-venv)",
-    )?;
-    let requirements = place.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS)?;
-    run(
-        Command::new(place.join("bin/python"))
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-            .arg(&requirements),
-        "pip install -r tests/python/requirements.txt",
-        "it needs a network, or a mirror in the configuration of pip",
-    )
+        let draft = place.with_extension(process::id().to_string());
+        let installed = self.install(&python, &draft);
+        if installed.is_err() || fs::rename(&draft, &place).is_err() {
+            // It failed, or another process was faster.
+            let _ = fs::remove_dir_all(&draft);
+        }
+        installed?;
+        fs::metadata(&finished)?;
+        Ok(finished)
+    }
+
+    fn install(&self, python: &Path, place: &Path) -> Result<(), SetupError> {
+        run(
+            Command::new(python).args(["-m", "venv"]).arg(place),
+            "python3 -m venv",
+            "it needs the modules venv and ensurepip (Debian, Ubuntu: apt-get install python3-venv)",
+        )?;
+        let requirements = place.join("requirements.txt");
+        fs::write(&requirements, self.requirements)?;
+        run(
+            Command::new(place.join("bin/python"))
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+                .arg(&requirements),
+            "pip install -r requirements.txt",
+            "it needs a network, or a mirror in the configuration of pip",
+        )
+    }
 }
 
 /// The first suitable Python, and its version.

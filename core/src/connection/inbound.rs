@@ -213,7 +213,8 @@ impl<X> Connection<X> {
         let token = ReplyToken { id, codec, size };
         match &self.state {
             State::Opening { .. } | State::Open => {}
-            State::Draining { answers: true, .. } => {
+            // mosaik wants no answers after its `stop`.
+            State::Draining { answers: true, .. } if self.config.profile != Profile::Mosaik => {
                 let closing = RemoteError::new("ConnectionError", "the peer is shutting down");
                 self.send_failure(&token, &closing);
                 return None;

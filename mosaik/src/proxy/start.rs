@@ -82,7 +82,8 @@ impl<R: Runtime> Starter<R> {
             Err(Error::NeverConnected { status })
         };
         let channel = within(&runtime, start_within, or(accepted, ended)).await;
-        let channel = channel.ok_or(Error::NobodyConnected { within: start_within })??;
+        let knob = "Starter::start_within";
+        let channel = channel.ok_or(Error::NobodyConnected { within: start_within, knob })??;
         Ok(Connected { runtime, channel, process: Some(process) })
     }
 }

@@ -33,6 +33,7 @@ fn seeds(target: &str) -> Vec<Seed> {
         "envelope_json" => vectors("json", 50, 400),
         "envelope_msgpack" => vectors("msgpack", 50, 400),
         "hello" => hellos(),
+        "mosaik" => simulations(),
         "rpc_arguments" => bindings(),
         "value" => {
             let json = prefixed(0xfe, vectors("json", 25, 200));
@@ -118,6 +119,30 @@ fn hellos() -> Vec<Seed> {
             })
     });
     seeds.collect()
+}
+
+/// What mosaik asks simulators, in order and not.
+fn simulations() -> Vec<Seed> {
+    let begin =
+        "[\"init\", [\"S\"], {\"time_resolution\": 1.0}]\n[\"create\", [2, \"Thing\"], {}]\n";
+    let steps = "[\"setup_done\", [], {}]\n[\"step\", [0, {\"thing_0\": {\"x\": {\"A.a\": 1.5}}}, 9], {}]\n\
+                 [\"get_data\", [{\"thing_0\": [\"x\"], \"thing_1\": []}], {}]\n";
+    let stop = "[\"stop\", [], {}]\n";
+    let echo = "[\"echo\", [], {\"a\": [NaN, null], \"b\": {}}]\n";
+    let seeds = [
+        ("simulation", 0, [begin, steps, echo, stop].concat()),
+        ("older", 1, [begin, steps, "[\"step\", [1, {}], {}]\n"].concat()),
+        ("order", 2, [steps, stop, begin, steps].concat()),
+        ("again", 4, [begin, begin, steps, begin].concat()),
+        ("names", 3, ["[\"init\", [], {\"sid\": \"S\"}]\n[\"create\", [], {\"model\": \"Thing\", \"num\": 3}]\n", steps].concat()),
+        ("wrong", 6, [begin, "[\"create\", [-1, \"Thing\"], {}]\n[\"create\", [1, \"None\"]]\n[\"step\", [9223372036854775807, {}, 0], {}]\n[1]\n{}\n"].concat()),
+        ("raw", 5, [begin, "#[7, 0, 0]\n#[1, 0, 0]\n", steps].concat()),
+        ("broken", 7, [begin, "[\"total\n", steps].concat()),
+    ];
+    let seed = |(name, setup, text): (&str, u8, String)| {
+        (name.to_owned(), [&[setup, 3], text.as_bytes()].concat())
+    };
+    seeds.into_iter().map(seed).collect()
 }
 
 /// Some of the calls that Python bound, each to a function's parameters.

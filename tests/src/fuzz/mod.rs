@@ -5,6 +5,7 @@ mod date;
 mod envelope;
 mod frame;
 mod hello;
+mod mosaik;
 mod tls;
 mod value;
 
@@ -18,6 +19,7 @@ pub use date::date;
 pub use envelope::{envelope_json, envelope_msgpack};
 pub use frame::deframe_split;
 pub use hello::hello;
+pub use mosaik::mosaik;
 pub use tls::tls_record;
 pub use value::value;
 
@@ -27,7 +29,7 @@ use crate::connection_ops::{self, Variation};
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their programs and corpora.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("blosc", blosc),
     ("connection_ops", connection_ops),
     ("container_ops", container_ops),
@@ -37,6 +39,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("envelope_json", envelope_json),
     ("envelope_msgpack", envelope_msgpack),
     ("hello", hello),
+    ("mosaik", mosaik),
     ("pair_ops", pair_ops),
     ("rpc_arguments", rpc_arguments),
     ("tls_record", tls_record),

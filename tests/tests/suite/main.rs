@@ -13,6 +13,7 @@ mod examples;
 mod fleet;
 mod managers;
 mod mixed_fleet;
+mod mosaik;
 mod msgpack_oracle;
 mod node;
 mod program;

@@ -1,0 +1,178 @@
+//! A simulator that does one thing wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aiomas_mosaik::{
+    ApiVersion, Arguments, Data, Entity, Inputs, Meta, Model, Mosaik, Outputs, RemoteError, Result,
+    Simulator, Stepping, Time, Value,
+};
+
+/// What a simulator does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Nothing.
+    None,
+    /// It says something of itself that cannot be.
+    Meta,
+    /// It creates an entity less than it should.
+    TooFew,
+    /// It creates an entity of another model.
+    OtherModel,
+    /// It creates an entity of no model as a child.
+    NoModel,
+    /// It creates entities with the same id.
+    SameId,
+    /// `setup_done` fails.
+    SetupDone,
+    /// The step at time 2 fails.
+    Step,
+    /// The step at time 2 panics.
+    Panics,
+    /// The step at time 2 calls mosaik with an entity that is not there, and passes the failure on.
+    Callback,
+    /// The next step after time 2 is at time 2.
+    SameTime,
+    /// There is no next step after time 2.
+    NoNextStep,
+    /// `get_data` fails.
+    GetData,
+    /// The value at time 2 cannot be sent in JSON.
+    NoJson,
+    /// It never ends a step.
+    Hangs,
+}
+
+/// A simulator of things, whose attribute `x` is the time. Its extra method `version` says which version of the API
+/// it has.
+#[derive(Debug)]
+pub struct Flawed {
+    flaw: Flaw,
+    version: ApiVersion,
+    stepping: Stepping,
+    time: Time,
+    count: usize,
+    finalized: Arc<AtomicBool>,
+    hangs: Arc<AtomicBool>,
+}
+
+impl Flawed {
+    /// A time-based simulator in the newest version of the API.
+    #[must_use]
+    pub fn new(flaw: Flaw) -> Self {
+        let (version, stepping) = (ApiVersion::V3_0, Stepping::TimeBased);
+        let (finalized, hangs) = <(Arc<_>, Arc<_>)>::default();
+        Self { flaw, version, stepping, time: 0, count: 0, finalized, hangs }
+    }
+
+    /// The same in another version of the API.
+    #[must_use]
+    pub fn version(self, version: ApiVersion) -> Self {
+        Self { version, ..self }
+    }
+
+    /// The same, stepped otherwise.
+    #[must_use]
+    pub fn stepping(self, stepping: Stepping) -> Self {
+        Self { stepping, ..self }
+    }
+
+    /// Is set when it is finalized.
+    #[must_use]
+    pub fn finalized(&self) -> Arc<AtomicBool> {
+        self.finalized.clone()
+    }
+
+    /// Is set when it hangs.
+    #[must_use]
+    pub fn hangs(&self) -> Arc<AtomicBool> {
+        self.hangs.clone()
+    }
+
+    fn fail<T>(&self, flaw: Flaw, or: T) -> Result<T> {
+        if self.flaw == flaw { Err(RemoteError::new("FlawError", "on purpose")) } else { Ok(or) }
+    }
+}
+
+impl Simulator for Flawed {
+    async fn init(&mut self, _sid: &str, _: f64, params: Arguments<'_>) -> Result<Meta> {
+        params.parse::<()>()?;
+        let mut thing = Model::public().attrs(["x"]);
+        if self.flaw == Flaw::Meta {
+            thing = thing.trigger(["y"]);
+        }
+        let meta = Meta::new(self.stepping).api_version(self.version).model("Thing", thing);
+        Ok(meta.extra_methods(["version"]))
+    }
+
+    async fn create(
+        &mut self,
+        num: usize,
+        model: &str,
+        params: Arguments<'_>,
+    ) -> Result<Vec<Entity>> {
+        params.parse::<()>()?;
+        let count = num - usize::from(self.flaw == Flaw::TooFew);
+        let model = if self.flaw == Flaw::OtherModel { "Other" } else { model };
+        let mut entities = Vec::new();
+        for _ in 0..count {
+            let entity = Entity::new(format!("thing_{}", self.count), model);
+            entities.push(match self.flaw {
+                Flaw::NoModel => entity.child(Entity::new("child", "None")),
+                Flaw::SameId => entity.child(Entity::new("thing_0", "Thing")),
+                _ => entity,
+            });
+            self.count += 1;
+        }
+        Ok(entities)
+    }
+
+    async fn setup_done(&mut self, _mosaik: &Mosaik) -> Result<()> {
+        self.fail(Flaw::SetupDone, ())
+    }
+
+    async fn step(
+        &mut self,
+        time: Time,
+        _inputs: Inputs,
+        max_advance: Time,
+        mosaik: &Mosaik,
+    ) -> Result<Option<Time>> {
+        assert!(max_advance >= time);
+        assert_eq!(self.version < ApiVersion::V3_0, max_advance == time, "at {time}");
+        self.time = time;
+        if time < 2 {
+            return Ok(Some(time + 1));
+        }
+        match self.flaw {
+            Flaw::Panics => panic!("the thing is broken"),
+            Flaw::Callback => {
+                mosaik.get_related_entities("No.body").await?;
+            }
+            Flaw::SameTime => return Ok(Some(time)),
+            Flaw::NoNextStep => return Ok(None),
+            Flaw::Hangs => {
+                self.hangs.store(true, Ordering::SeqCst);
+                std::future::pending().await
+            }
+            _ => {}
+        }
+        self.fail(Flaw::Step, Some(time + 1))
+    }
+
+    async fn get_data(&mut self, outputs: Outputs) -> Result<Data> {
+        self.fail(Flaw::GetData, ())?;
+        outputs.fill(|_, _| match (self.flaw, self.time) {
+            (Flaw::NoJson, 2) => Ok(Value::Bytes(vec![1])),
+            (_, time) => Ok(time.into()),
+        })
+    }
+
+    async fn extra_method(&mut self, _: &str, _: Arguments<'_>, _: &Mosaik) -> Result<Value> {
+        Ok(self.version.to_string().into())
+    }
+
+    async fn finalize(&mut self) {
+        self.finalized.store(true, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,24 @@
+//! Simulations that mosaik runs.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::process::Process;
+use crate::python;
+
+/// How long a simulation may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Lets mosaik run a simulation: `tests/python/mosaik/world.py`. Returns what came of it.
+///
+/// # Panics
+///
+/// If it fails without saying why.
+pub fn world(args: &[&str]) -> Value {
+    let mut command = python::mosaik_program("world.py");
+    command.args(args);
+    let lines = Process::spawn(command).finish(LIMIT);
+    let last = lines.last().and_then(|line| serde_json::from_str(line).ok());
+    last.unwrap_or_else(|| panic!("{args:?}: {lines:?}"))
+}

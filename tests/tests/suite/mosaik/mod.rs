@@ -1,0 +1,86 @@
+//! Simulators in mosaik, and scenarios that drive simulators.
+
+mod failures;
+mod killed;
+mod meta;
+mod proxy;
+mod simulated;
+mod transcripts;
+mod worlds;
+
+use std::io::{BufRead, BufReader, Lines};
+use std::net::TcpListener;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::thread;
+
+use aiomas_mosaik::{End, Error, Server, Simulator};
+use aiomas_tests::mosaik::world;
+use aiomas_tokio::channel;
+use serde_json::Value;
+
+/// The command that mosaik starts a counter by.
+const COUNTER: &str = concat!(env!("CARGO_BIN_EXE_counter"), " %(addr)s");
+
+/// Runs a future on tokio.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+/// Lets mosaik run a simulation with this simulator, which it connects to. Returns what came of it, at both ends.
+fn run(simulator: impl Simulator + 'static, args: &[&str]) -> (Result<End, Error>, Value) {
+    let (ready, address) = std::sync::mpsc::channel();
+    let ours = thread::spawn(move || {
+        block_on(async {
+            let server = Server::bind(channel::builder(), "tcp://127.0.0.1:0").await?;
+            ready.send(server.address().to_string()).expect("somebody waits for it");
+            server.run(simulator).await
+        })
+    });
+    let address = address.recv().expect("it listens");
+    let address = address.trim_start_matches("tcp://");
+    let outcome = world(&[args, &["--connect", address]].concat());
+    (ours.join().expect("no panic"), outcome)
+}
+
+/// `HOST:PORT` where nobody listens now.
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+/// A counter that waits for mosaik to connect.
+struct Listening {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    address: String,
+}
+
+impl Listening {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_counter"))
+            .args(["--remote", "127.0.0.1:0", "--log-level", "info"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it can be started");
+        let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let line = log.next().expect("a line").expect("it is text");
+        let (_, address) = line.split_once("waiting for mosaik at tcp://").expect("an address");
+        let address = address.to_owned();
+        Self { child, log, address }
+    }
+
+    /// Waits for its end. Returns how it has ended, and the lines that it has written since.
+    fn wait(mut self) -> (ExitStatus, Vec<String>) {
+        let lines = self.log.by_ref().map(|line| line.expect("it is text")).collect();
+        (self.child.wait().expect("it can be waited for"), lines)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // Errors mean that it has ended.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}

@@ -1,0 +1,130 @@
+//! Simulations that go well.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use aiomas_mosaik::{ApiVersion, End, Stepping};
+use aiomas_tests::mosaik::{Flaw, Flawed, world};
+use serde_json::{Value, json};
+
+use super::{COUNTER, Listening, run};
+
+/// What the log has of one attribute, in the order of time.
+fn logged(outcome: &Value, source: &str, attr: &str) -> Vec<Value> {
+    let seen = outcome["log"].as_array().unwrap_or_else(|| panic!("{outcome}")).iter();
+    let seen = seen.filter(|entry| entry[1] == source && entry[2] == attr);
+    seen.map(|entry| entry[3].clone()).collect()
+}
+
+/// By the rules of the counter, and of the tides of `world.py`.
+fn check_feed(outcome: &Value, asks: bool) {
+    assert_eq!((&outcome["error"], &outcome["errors"]), (&json!(null), &json!([])));
+    assert_eq!(outcome["types"], json!(["time-based"]));
+    let (mut sum, tides) = (0, [&[0, 1][..], &[0], &[]]);
+    for (number, tides) in tides.iter().enumerate() {
+        let eid = format!("Sim-0.counter_{number}");
+        let expected = json!([eid, "Counter", [format!("{eid}_half")]]);
+        assert_eq!(outcome["entities"][number], expected);
+        let (mut value, inc) = if number < 2 { (100, 2) } else { (0, 1) };
+        let mut values = Vec::new();
+        for time in 0..6 {
+            value += inc + tides.iter().map(|tide| 7 * time + 100 * tide).sum::<i64>();
+            values.push(value);
+        }
+        sum += value;
+        let halves: Vec<_> = values.iter().map(|value| *value as f64 / 2.0).collect();
+        assert_eq!(json!(logged(outcome, &eid, "value")), json!(values));
+        assert_eq!(json!(logged(outcome, &format!("{eid}_half"), "half")), json!(halves));
+        let progress = logged(outcome, &eid, "progress");
+        let related = logged(outcome, &eid, "related");
+        if asks {
+            let progress: Vec<_> = progress.iter().map(|value| value.as_f64().unwrap()).collect();
+            assert!(progress.is_sorted() && progress[5] > progress[0], "{progress:?}");
+            let mut names = vec![format!("{eid}_half"), "Log.log".to_owned()];
+            names.extend(tides.iter().map(|tide| format!("Tide.{tide}")));
+            names.sort();
+            assert_eq!(json!(related), json!(vec![names; 6]));
+        } else {
+            assert_eq!([progress, related], [vec![json!(null); 6], vec![json!(null); 6]]);
+        }
+    }
+    assert_eq!(outcome["totals"], json!([200, 100.0, 400, sum]));
+}
+
+#[test]
+fn mosaik_starts_a_counter() {
+    check_feed(&world(&["feed", "--cmd", COUNTER]), false);
+    check_feed(&world(&["feed", "--cmd", COUNTER, "--params", r#"{"ask": true}"#]), true);
+}
+
+#[test]
+fn mosaik_connects_to_a_counter() {
+    let counter = Listening::start();
+    check_feed(&world(&["feed", "--connect", &counter.address]), false);
+    let (status, lines) = counter.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(lines.last().unwrap().ends_with("mosaik has stopped us"), "{lines:?}");
+}
+
+#[test]
+fn counters_exchange_data_with_others() {
+    let params = r#"{"peek": ["Tide.0", "level"], "push": ["Tide.0", "order"]}"#;
+    let outcome = world(&["exchange", "--cmd", COUNTER, "--params", params, "--until", "4"]);
+    assert_eq!(outcome["errors"], json!([]));
+    for eid in ["Sim-0.counter_0", "Sim-0.counter_1"] {
+        assert_eq!(json!(logged(&outcome, eid, "value")), json!([1, 9, 24, 46]));
+        // What mosaik has in its cache is of the step before.
+        assert_eq!(json!(logged(&outcome, eid, "peek")), json!([0, 0, 7, 14]));
+    }
+    let order = |value: i64| json!({"Sim-0.counter_0": value, "Sim-0.counter_1": value});
+    let orders = [json!([1, order(1)]), json!([2, order(9)]), json!([3, order(24)])];
+    assert_eq!(outcome["orders"], json!(orders));
+}
+
+#[test]
+fn one_simulator_feeds_another() {
+    let outcome = world(&["chain", "--cmd", COUNTER, "--cmd", COUNTER, "--until", "4"]);
+    // 5 + 1, then one more each time, onto 1000.
+    let values = [1006, 1013, 1021, 1030];
+    assert_eq!(json!(logged(&outcome, "Sim-1.counter_0", "value")), json!(values), "{outcome}");
+}
+
+#[test]
+fn the_older_version_of_the_api() {
+    for version in [ApiVersion::V2_2, ApiVersion::V3_0] {
+        let simulator = Flawed::new(Flaw::None).version(version);
+        let (end, outcome) = run(simulator, &["single", "--until", "4"]);
+        assert_eq!(end.unwrap(), End::Stopped);
+        assert_eq!(json!(logged(&outcome, "Sim-0.thing_0", "x")), json!([0, 1, 2, 3]), "{outcome}");
+    }
+}
+
+#[test]
+fn other_kinds_of_stepping() {
+    for (stepping, name) in [(Stepping::Hybrid, "hybrid"), (Stepping::EventBased, "event-based")] {
+        // A last step is no flaw here.
+        let simulator = Flawed::new(Flaw::NoNextStep).stepping(stepping);
+        let finalized = simulator.finalized();
+        let (end, outcome) = run(simulator, &["single", "--until", "5"]);
+        assert_eq!(end.unwrap(), End::Stopped);
+        assert_eq!((&outcome["types"], &outcome["errors"]), (&json!([name]), &json!([])));
+        assert!(finalized.load(std::sync::atomic::Ordering::SeqCst));
+        if stepping == Stepping::Hybrid {
+            let values = logged(&outcome, "Sim-0.thing_0", "x");
+            assert_eq!(json!(values), json!([0, 1, 2, 2, 2]), "{outcome}");
+        }
+    }
+}
+
+#[test]
+fn nobody_connects() {
+    let begin = Instant::now();
+    let counter = Command::new(env!("CARGO_BIN_EXE_counter"))
+        .args(["--remote", "127.0.0.1:0", "--timeout", "1"])
+        .output()
+        .unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(1));
+    assert_eq!(counter.status.code(), Some(3));
+    let stderr = String::from_utf8_lossy(&counter.stderr);
+    assert!(stderr.starts_with("nobody connected within 1s"), "{stderr}");
+}
