@@ -135,3 +135,39 @@ fn floats(powers: &[Watts]) -> Vec<f64> {
 fn write_error(path: &std::path::Path, source: std::io::Error) -> Error {
     Error::Write { path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wind::WindFile;
+
+    /// What is said of the second day's first step after a change.
+    fn after(limit: Watts, change: impl FnOnce(&mut Step)) -> String {
+        let week = WindFile::read(None).expect("it is built in");
+        let farm = || Expected::new(week.text(), 4, limit);
+        let name = format!("day-{}-{limit}.jsonl", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut day = Day::begin(farm(), 4, limit, 2, path.clone()).expect("a file");
+        let mut steps = farm();
+        (0..96).for_each(|_| day.add(&steps.step()).expect("it is as it should be"));
+        let mut step = steps.step();
+        change(&mut step);
+        let result = day.add(&step);
+        std::fs::remove_file(path).expect("it is there");
+        result.map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+    }
+
+    #[test]
+    fn what_differs_is_told() {
+        assert_eq!(after(4_000_000, |_| {}), "fine");
+        let told = after(4_000_001, |step| step.p[2] += 1);
+        let start = "step 96 is not as it should be: p of turbine 2 is ";
+        assert!(told.starts_with(start), "{told}");
+        let told = after(4_000_002, |step| step.wind[1] = 1.5);
+        assert_eq!(told.split(" is 1.5, not ").count(), 2, "{told}");
+        let told = after(4_000_003, |step| step.p_max.clear());
+        assert_eq!(told, "0 turbines are recorded in step 96, not 4");
+        let told = after(4_000_004, |step| step.time += 1);
+        assert!(told.starts_with("step 96 is not as it should be: time"), "{told}");
+    }
+}

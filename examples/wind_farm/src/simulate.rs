@@ -173,3 +173,39 @@ async fn start_agents(sim: &Sim, children: usize) -> Result<(), Error> {
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the agents say when they are asked for this.
+    fn asked(limit: i64, rated_power: &[i64]) -> String {
+        let sim = Sim::new(1);
+        let params = json!({"rated_power": rated_power});
+        let result = sim.block_on(async {
+            start_agents(&sim, 1).await?;
+            let mosaik = sim.host("mosaik");
+            let connected = proxy::connect(mosaik.channel(), "tcp://agents:4711").await?;
+            let mut agents = connected.init("Agents", 1.0, &json!({"limit": limit}), ()).await?;
+            agents.create(2, "TurbineAgent", &params).await?;
+            Ok::<_, Error>(())
+        });
+        result.map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+    }
+
+    #[test]
+    fn farms_that_cannot_be() {
+        let limit = |limit| {
+            format!(
+                "init() of \"Agents\" has failed: ValueError: the limit has to be positive, and is {limit} W"
+            )
+        };
+        let rated = "create() of \"Agents\" has failed: ValueError: each of 2 turbines needs a rated power \
+                     above 0";
+        assert_eq!(asked(1, &[5, 5]), "fine");
+        assert_eq!(asked(0, &[5, 5]), limit(0));
+        assert_eq!(asked(-7, &[5, 5]), limit(-7));
+        assert_eq!(asked(1, &[5]), rated);
+        assert_eq!(asked(1, &[5, 0]), rated);
+    }
+}
