@@ -10,6 +10,8 @@ use crate::error::Error;
 use crate::turbine::Watts;
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+/// A name, a colour, and points.
+type Series<'a> = (&'a str, RGBColor, Vec<(f64, f64)>);
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const SIZE: (u32, u32) = (1_200, 800);
@@ -55,11 +57,7 @@ fn draw_all(path: &Path, turbines: usize, limit: Watts, points: &[Point]) -> Res
 }
 
 /// Draws lines over the time of day.
-fn draw_chart(
-    area: &Area<'_>,
-    unit: &str,
-    lines: &[(&str, RGBColor, Vec<(f64, f64)>)],
-) -> Result<()> {
+fn draw_chart(area: &Area<'_>, unit: &str, lines: &[Series<'_>]) -> Result<()> {
     let points = || lines.iter().flat_map(|(.., points)| points);
     let days = (points().map(|(hour, _)| *hour).fold(0.0, f64::max) / 24.0).ceil();
     let between_labels =

@@ -31,7 +31,7 @@ impl Gateway {
     /// lets the controller decide. Readings and maxima are in the order of the turbines.
     #[expose]
     async fn step(
-        &mut self,
+        &self,
         time: f64,
         readings: Vec<Reading>,
         #[context] ctx: &Context,
