@@ -127,7 +127,7 @@ pub mod rpc;
 pub mod wire;
 
 #[cfg(feature = "driver")]
-pub use aiomas_macros::{agent, expose, service};
+pub use aiomas_macros::{agent, expose, serializable, service};
 
 #[cfg(feature = "driver")]
 pub use driver::{
@@ -146,5 +146,6 @@ pub mod __macro {
         Later, Method, Proxy, Resident, Shared, SharedService, failure, host_agent,
     };
     pub use crate::rpc::{Keyword, Keywords, Parameter, Positional, Signature};
-    pub use crate::wire::RemoteError;
+    pub use crate::wire::typed::Serializable;
+    pub use crate::wire::{RemoteError, typed};
 }

@@ -122,7 +122,7 @@ impl Host {
     }
 
     /// Ends all programs and tasks at once. What they have sent still arrives, unless it `loses_power`: then others hear
-    /// nothing of it until it is back.
+    /// nothing of it until it is back, and find out by keep-alive.
     pub(crate) fn stop(&self, loses_power: bool) {
         let tasks = {
             let state = &mut *self.world.lock();

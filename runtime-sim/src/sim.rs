@@ -186,7 +186,8 @@ impl Sim {
     }
 
     /// Ends a host without a trace: others hear nothing of it until it is back, and then only when they
-    /// send it something.
+    /// send it something; or their streams break after twice their
+    /// [`keep_alive`](aiomas_core::connection::Limits::keep_alive).
     ///
     /// # Errors
     /// There is no such host.

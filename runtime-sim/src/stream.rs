@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use aiomas_core::driver::{Transport, waits};
+use aiomas_core::driver::{KeepAlive, Transport, waits};
 use bytes::BytesMut;
 
 use crate::net::WayId;
@@ -34,6 +34,12 @@ impl Stream {
 }
 
 impl Transport for Stream {
+    fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
+        let time = how.after.saturating_add(how.every.saturating_mul(how.times));
+        self.world.lock().net.keep_alive(self.way, time);
+        Ok(())
+    }
+
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
         let received = self.world.change(|state| {
             let way = self.way.back();

@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 use aiomas_core::agent::Address;
 #[cfg(unix)]
 use aiomas_core::driver::SocketFile;
-use aiomas_core::driver::{Listener, Socket, Transport};
+use aiomas_core::driver::{KeepAlive, Listener, Socket, Transport};
 use bytes::BytesMut;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
@@ -27,6 +28,7 @@ pub type Stream = Socket<Open<TcpStream>, Open<Unix>>;
 #[derive(Debug)]
 pub struct Open<S> {
     socket: S,
+    keep_alive: fn(&S, KeepAlive) -> io::Result<()>,
     peer: Option<String>,
 }
 
@@ -34,7 +36,18 @@ fn tcp(socket: TcpStream) -> io::Result<Open<TcpStream>> {
     // The driver gathers messages before it writes; the kernel need not wait for more.
     socket.set_nodelay(true)?;
     let peer = socket.peer_addr().ok().map(|peer| format!("tcp://{peer}"));
-    Ok(Open { socket, peer })
+    Ok(Open { socket, keep_alive, peer })
+}
+
+fn keep_alive(socket: &TcpStream, how: KeepAlive) -> io::Result<()> {
+    let how =
+        TcpKeepalive::new().with_time(how.after).with_interval(how.every).with_retries(how.times);
+    SockRef::from(socket).set_tcp_keepalive(&how)
+}
+
+#[cfg(unix)]
+fn unix(socket: UnixStream) -> Open<UnixStream> {
+    Open { socket, keep_alive: |_, _| Ok(()), peer: None }
 }
 
 pub(crate) async fn dial(to: Address) -> io::Result<Stream> {
@@ -43,15 +56,16 @@ pub(crate) async fn dial(to: Address) -> io::Result<Stream> {
             Ok(Socket::Tcp(tcp(TcpStream::connect((&*host, port)).await?)?))
         }
         #[cfg(unix)]
-        Address::Ipc(path) => {
-            let socket = UnixStream::connect(&*path).await?;
-            Ok(Socket::Unix(Open { socket, peer: None }))
-        }
+        Address::Ipc(path) => Ok(Socket::Unix(unix(UnixStream::connect(&*path).await?))),
         other => Err(Stream::unsupported(&other)),
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Open<S> {
+    fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
+        (self.keep_alive)(&self.socket, how)
+    }
+
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
         // It is cancel safe, and tokio knows after a short read that there is no more.
         pin!(self.socket.read_buf(input)).poll(cx)
@@ -131,7 +145,7 @@ impl Listener for UnixSocket {
     type Stream = Open<UnixStream>;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>> {
-        self.listener.poll_accept(cx).map_ok(|(socket, _)| Open { socket, peer: None })
+        self.listener.poll_accept(cx).map_ok(|(socket, _)| unix(socket))
     }
 
     fn address(&self) -> io::Result<Address> {

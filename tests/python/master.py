@@ -1,4 +1,4 @@
-"""A master that drives managers in other processes: ``master.py --codec C -- COMMAND...``.
+"""A master that drives managers in other processes: ``master.py --codec C [--ca CA --cert CERT --key KEY] -- COMMAND...``.
 
 Each COMMAND is a program with its arguments that offers a manager and has an external clock.  Prints how many there
 were; the status is 0 if all of them have done what they should.
@@ -9,6 +9,7 @@ import json
 import shlex
 
 import peer
+import aiomas
 from scenario import expect, expect_failure
 
 
@@ -20,7 +21,8 @@ async def start(command):
 
 async def main(args):
     started = await asyncio.gather(*map(start, args.commands))
-    container = await peer.create_container(peer.Address('tcp://127.0.0.1:0'), codec=peer.CODECS[args.codec])
+    tls = aiomas.SSLCerts(args.ca, args.cert, args.key) if args.ca else None
+    container = await peer.create_container(peer.Address('tcp://127.0.0.1:0'), ssl=tls, codec=peer.CODECS[args.codec])
     managers = [await container.connect(addr + '/0') for _, addr in started]
     made = await asyncio.gather(*(manager.spawn('interop_agents:Spawned', str(number), suffix='!')
                                   for number, manager in enumerate(managers)))
@@ -40,5 +42,8 @@ async def main(args):
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--codec', choices=peer.CODECS, default='json')
+    parser.add_argument('--ca', help='in PEM, as the next two; with them, TLS is spoken')
+    parser.add_argument('--cert')
+    parser.add_argument('--key')
     parser.add_argument('commands', nargs='+')
     peer.run(main(parser.parse_args()))

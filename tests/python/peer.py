@@ -36,9 +36,44 @@ class Celsius:
         return cls, lambda celsius: celsius.degrees, cls
 
 
+class Mode:
+    """On the wire: ``'off'``, ``{'Level': n}`` or ``{'Between': {'low': Point, 'high': Point}}``."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __eq__(self, other):
+        return type(other) is Mode and self.data == other.data
+
+    def louder(self):
+        match self.data:
+            case 'off':
+                return Mode({'Level': 1})
+            case {'Level': level}:
+                return Mode({'Level': level + 1})
+            case {'Between': {'low': low, 'high': high}}:
+                return Mode({'Between': {'low': high, 'high': low}})
+
+    @classmethod
+    def __serializer__(cls):
+        return cls, lambda mode: mode.data, cls
+
+
+class Backwards(aiomas.codecs.MsgPack):
+    """Each message is written backwards, behind a letter that says so."""
+
+    def encode(self, data):
+        return b'B' + super().encode(data)[::-1]
+
+    def decode(self, data):
+        assert data[:1] == b'B'
+        return super().decode(data[:0:-1])
+
+
 CODECS = {'json': aiomas.codecs.JSON, 'msgpack': aiomas.codecs.MsgPack,
-          'msgpackblosc': aiomas.codecs.MsgPackBlosc}
-TYPES = {'point': Point.__serializer__, 'celsius': Celsius.__serializer__}
+          'msgpackblosc': aiomas.codecs.MsgPackBlosc, 'backwards': Backwards}
+TYPES = {'point': Point.__serializer__, 'celsius': Celsius.__serializer__,
+         'mode': Mode.__serializer__}
 
 
 class Address(str):

@@ -5,7 +5,7 @@ import aiomas
 import aiomas.rpc
 from aiomas import expose
 
-from peer import Celsius, Point
+from peer import Celsius, Mode, Point
 from scenario import expect, expect_failure, scenario
 
 
@@ -160,6 +160,18 @@ async def typed_arguments(server):
         expect(await remote.ident({'p': [Point(0, Celsius(1))]}), {'p': [Point(0, Celsius(1))]})
         expect(await remote.call_me(service, 4), 8)
         expect(await (await remote.get_tools()).upper('x'), 'X')
+
+
+@scenario('rpc', types='point,celsius,mode')
+async def typed_variants(server):
+    """What Rust has enums for."""
+    between = {'low': Point(1, 'x'), 'high': Point(None, 2.5)}
+    async with server.rpc() as client:
+        for data, louder in [('off', {'Level': 1}), ({'Level': -7}, {'Level': -6}),
+                             ({'Between': between},
+                              {'Between': {'low': between['high'], 'high': between['low']}})]:
+            expect(await client.remote.louder(Mode(data)), Mode(louder))
+            expect(await client.remote.ident([Mode(data)]), [Mode(data)])
 
 
 @scenario('rpc')

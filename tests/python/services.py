@@ -116,6 +116,10 @@ class Root:
     def warmer(self, celsius, d):
         return Celsius(celsius.degrees + d)
 
+    @expose
+    def louder(self, mode):
+        return mode.louder()
+
 
 class Echo(aiomas.Agent):
     """Agent 0."""

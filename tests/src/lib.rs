@@ -6,14 +6,14 @@ pub mod attack;
 pub mod certificates;
 #[cfg(feature = "runtimes")]
 pub mod client;
+#[cfg(feature = "runtimes")]
+pub mod codecs;
 pub mod connection_ops;
 pub mod container_ops;
 pub mod driver_script;
 pub mod fuzz;
 #[cfg(feature = "runtimes")]
 pub mod host;
-#[cfg(feature = "runtimes")]
-pub mod instructions;
 pub mod message;
 pub mod mosaik;
 pub mod pair;
@@ -25,6 +25,7 @@ pub mod peer;
 pub mod poll_loop;
 pub mod process;
 pub mod python;
+pub mod raw;
 #[cfg(feature = "runtimes")]
 pub mod runtime_suite;
 #[cfg(feature = "runtimes")]
@@ -32,8 +33,6 @@ pub mod runtimes;
 pub mod script;
 #[cfg(feature = "runtimes")]
 pub mod tls_files;
-#[cfg(feature = "runtimes")]
-pub mod tokio_calls;
 #[cfg(feature = "runtimes")]
 pub mod town;
 pub mod transcript;

@@ -142,6 +142,15 @@ pub fn interpreter() -> &'static Path {
     AIOMAS.interpreter()
 }
 
+/// As [`interpreter`], for those who can do without.
+///
+/// # Errors
+///
+/// It cannot be had; the text says what to install.
+pub fn try_interpreter() -> Result<&'static Path, String> {
+    AIOMAS.try_interpreter()
+}
+
 /// The Python that has mosaik: 3.6.0, and from Python 3.12 on, 3.7.1. The first call installs it.
 ///
 /// # Panics
@@ -187,10 +196,12 @@ impl From<io::Error> for SetupError {
 
 impl Environment {
     fn interpreter(&'static self) -> &'static Path {
-        match self.interpreter.get_or_init(|| self.create()) {
-            Ok(path) => path,
-            Err(error) => panic!("no Python peers: {error}"),
-        }
+        self.try_interpreter().unwrap_or_else(|error| panic!("no Python peers: {error}"))
+    }
+
+    fn try_interpreter(&'static self) -> Result<&'static Path, String> {
+        let result = self.interpreter.get_or_init(|| self.create()).as_deref();
+        result.map_err(SetupError::to_string)
     }
 
     /// Makes the virtual environment, unless there is one for this Python and these requirements.

@@ -1,9 +1,12 @@
 //! The user types of the service contract.
 
-use aiomas_core::wire::{Types, Value, typed};
+use aiomas_core::serializable;
+use aiomas_core::wire::typed::{self, Serializable};
+use aiomas_core::wire::{Types, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// On the wire `{"x": x, "y": y}`.
+#[serializable(name = "point")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// Anything.
@@ -12,53 +15,67 @@ pub struct Point {
     pub y: Value,
 }
 
-/// What a serializer makes of a [`Point`].
-#[derive(Serialize, Deserialize)]
-struct PointData {
-    x: Value,
-    y: Value,
-}
-
 impl Point {
-    const NAME: &str = "point";
-
     /// A point.
     pub fn new(x: impl Into<Value>, y: impl Into<Value>) -> Self {
         Self { x: x.into(), y: y.into() }
     }
 }
 
-impl Serialize for Point {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let data = PointData { x: self.x.clone(), y: self.y.clone() };
-        typed::serialize(Self::NAME, &data, serializer)
+/// On the wire what serde makes of an enum: a name, or a map of one name to what belongs to it.
+#[serializable(name = "mode")]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mode {
+    /// `"off"`
+    #[serde(rename = "off")]
+    Off,
+    /// `{"Level": 5}`
+    Level(i64),
+    /// `{"Between": {"low": p, "high": p}}`
+    Between {
+        /// A value of another type.
+        low: Point,
+        /// Another one.
+        high: Point,
+    },
+}
+
+impl Mode {
+    /// The next one.
+    #[must_use]
+    pub fn louder(self) -> Self {
+        match self {
+            Self::Off => Self::Level(1),
+            Self::Level(level) => Self::Level(level + 1),
+            Self::Between { low, high } => Self::Between { low: high, high: low },
+        }
+    }
+
+    /// One of each kind.
+    #[must_use]
+    pub fn all() -> [Self; 3] {
+        let (low, high) = (Point::new(1, "x"), Point::new((), 2.5));
+        [Self::Off, Self::Level(-7), Self::Between { low, high }]
     }
 }
 
-impl<'de> Deserialize<'de> for Point {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let PointData { x, y } = typed::deserialize(Self::NAME, deserializer)?;
-        Ok(Self { x, y })
-    }
-}
-
-/// On the wire a number.
+/// On the wire a number; by hand, as aiomas' own serializers are written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Celsius(pub f64);
 
-impl Celsius {
-    const NAME: &str = "celsius";
+impl Serializable for Celsius {
+    const TYPE: &'static str = "celsius";
 }
 
 impl Serialize for Celsius {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        typed::serialize(Self::NAME, &self.0, serializer)
+        typed::serialize(Self::TYPE, &self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Celsius {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        typed::deserialize(Self::NAME, deserializer).map(Self)
+        typed::deserialize(Self::TYPE, deserializer).map(Self)
     }
 }
 
@@ -76,6 +93,9 @@ pub enum Serializers {
     /// Degrees, then points.
     #[value(name = "celsius,point")]
     CelsiusPoint,
+    /// All of them.
+    #[value(name = "point,celsius,mode")]
+    PointCelsiusMode,
 }
 
 impl Serializers {
@@ -87,19 +107,27 @@ impl Serializers {
             Self::Point => "point",
             Self::PointCelsius => "point,celsius",
             Self::CelsiusPoint => "celsius,point",
+            Self::PointCelsiusMode => "point,celsius,mode",
         }
     }
 
     /// The list for an endpoint.
     #[must_use]
     pub fn types(self) -> Types {
-        Types::new(self.name().split(',').filter(|name| *name != "none"))
+        let none = Types::default();
+        match self {
+            Self::None => none,
+            Self::Point => none.with::<Point>(),
+            Self::PointCelsius => none.with::<Point>().with::<Celsius>(),
+            Self::CelsiusPoint => none.with::<Celsius>().with::<Point>(),
+            Self::PointCelsiusMode => none.with::<Point>().with::<Celsius>().with::<Mode>(),
+        }
     }
 
     /// Whether there are both types.
     #[must_use]
     pub const fn has_both(self) -> bool {
-        matches!(self, Self::PointCelsius | Self::CelsiusPoint)
+        !matches!(self, Self::None | Self::Point)
     }
 }
 

@@ -10,6 +10,7 @@ mod model;
 mod options;
 mod parse;
 mod root;
+mod serializable;
 
 use proc_macro::TokenStream;
 use quote::quote;
@@ -179,6 +180,50 @@ pub fn expose(_: TokenStream, item: TokenStream) -> TokenStream {
     let message =
         "`#[expose]` stands above a method in an `impl` block with `#[service]` or `#[agent]`";
     misplaced(message, item)
+}
+
+/// Lets a struct or an enum travel under a name, as a value of a registered type (aiomas' `@serializable`).
+///
+/// ```ignore
+/// use aiomas_core::serializable;
+/// use aiomas_core::wire::{Types, typed::Serializable};
+///
+/// #[serializable]
+/// #[derive(Debug, Clone, PartialEq)]
+/// struct Point {
+///     x: f64,
+///     y: f64,
+/// }
+///
+/// #[serializable(name = "mode")]
+/// enum Mode {
+///     Off,
+///     Level(i64),
+/// }
+///
+/// // What both sides register, in the same order.
+/// let types = Types::default().with::<Point>().with::<Mode>();
+/// assert_eq!((types.id(Point::TYPE), types.id("mode")), (Some(0), Some(1)));
+/// ```
+///
+/// Its data are what serde makes of it: the fields by their names, which is what `@serializable` writes in Python, or
+/// as `#[serde(...)]` above them says. The macro derives that; types that write their data otherwise implement
+/// `Serialize` and `Deserialize` by hand, with `wire::typed`.
+///
+/// The name is that of the type unless `name` says otherwise. Python does not see it, only the position in the list:
+/// it tells types apart in one's own program, and in that of a peer that agrees on types by name (Hello). As above an
+/// agent, `crate = path` says where the crate is.
+#[proc_macro_attribute]
+pub fn serializable(options: TokenStream, item: TokenStream) -> TokenStream {
+    let expanded =
+        syn::parse(item.clone()).and_then(|parsed| serializable::expand(options.into(), &parsed));
+    match expanded {
+        Ok(code) => code.into(),
+        Err(error) => {
+            let error = TokenStream::from(error.into_compile_error());
+            error.into_iter().chain(item).collect()
+        }
+    }
 }
 
 fn block(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {

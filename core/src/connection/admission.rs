@@ -88,7 +88,7 @@ impl NotAdmitted {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdmissionStats {
-    /// The connections that are open.
+    /// The connections that are open, those included whose handshake of TLS is not over.
     pub open: usize,
     /// All that were let in so far.
     pub admitted: u64,
@@ -97,7 +97,7 @@ pub struct AdmissionStats {
     /// Why the last of these was.
     pub last_refusal: Option<NotAdmitted>,
     /// How often the system had no stream to give when one came in: it had gone again, or there were no
-    /// file descriptors left.
+    /// file descriptors left; and how many were let in that did not speak TLS as they should.
     pub failed: u64,
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::event::{CallError, CloseReason, TimeoutReason, Why};
+use super::tls::TlsError;
 use crate::wire::{CodecError, FrameError};
 
 /// A limit that was hit: which, what it is, and what was asked for. For logs and statistics; errors say it in
@@ -105,6 +106,18 @@ impl CloseReason {
                 Some(Exceeded::new("Limits::output_cap", *limit, *waiting, Direction::Out))
             }
             Self::TimedOut(reason) => reason.exceeded(),
+            Self::Tls(error) => error.exceeded(),
+            _ => None,
+        }
+    }
+}
+
+impl TlsError {
+    /// Which limit it was, if it was one.
+    #[must_use]
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        match self {
+            Self::TimedOut { after } => Some(Exceeded::time("Limits::handshake", *after)),
             _ => None,
         }
     }

@@ -26,15 +26,16 @@ use crate::wire::Budget;
 /// | `max_proxies` | proxies | 1,048,576 | 65,536 | 1,024 | decoding fails, [`CodecError::TooManyProxies`] |
 /// | `max_connections` | connections | 65,536 | 16,384 | 1,024 | the new one is closed, [`NotAdmitted::TooMany`] |
 /// | `max_connections_per_peer` | connections | 65,536 | 16,384 | 32 | the new one is closed, [`NotAdmitted::TooManyFromPeer`] |
-/// | `handshake` | time | 60 s | 10 s | 5 s | closes, [`TimeoutReason::Handshake`] |
+/// | `handshake` | time | 60 s | 10 s | 5 s | closes, [`TlsError::TimedOut`] or [`TimeoutReason::Handshake`] |
 /// | `first_frame` | time | | | 10 s | closes, [`TimeoutReason::FirstFrame`] |
 /// | `idle` | time | | | 300 s | closes, [`TimeoutReason::Idle`] |
+/// | `keep_alive` | time | 60 s | 60 s | 60 s | the system breaks the stream, [`CloseReason::Broken`] |
 /// | `progress` | time, bytes/s | | 60 s, 1 KiB/s | 10 s, 4 KiB/s | closes, [`TimeoutReason::Frame`] |
 /// | `max_failure` | bytes | 16 MiB | 1 MiB | 1 KiB | the text is cut |
 /// | `failure_text` | | full | full | message | |
 ///
 /// All but three hold for one connection; `max_connections` and `max_connections_per_peer` for one listener,
-/// `max_mailbox` for one agent. What the program itself does, such as opening connections and living agents,
+/// `max_mailbox` for one agent or service. What the program itself does, such as opening connections and living agents,
 /// is bounded by [`ContainerConfig`](crate::agent::ContainerConfig).
 ///
 /// Whichever it was, the error names it; its `exceeded` method has it [in numbers](super::Exceeded).
@@ -48,9 +49,11 @@ use crate::wire::Budget;
 /// [`Why::TooManyCalls`]: super::Why::TooManyCalls
 /// [`Why::OutputFull`]: super::Why::OutputFull
 /// [`Event::Writable`]: super::Event::Writable
+/// [`CloseReason::Broken`]: super::CloseReason::Broken
 /// [`CloseReason::Overflow`]: super::CloseReason::Overflow
 /// [`NotAdmitted::TooMany`]: super::NotAdmitted::TooMany
 /// [`NotAdmitted::TooManyFromPeer`]: super::NotAdmitted::TooManyFromPeer
+/// [`TlsError::TimedOut`]: super::TlsError::TimedOut
 /// [`TimeoutReason::Handshake`]: super::TimeoutReason::Handshake
 /// [`TimeoutReason::FirstFrame`]: super::TimeoutReason::FirstFrame
 /// [`TimeoutReason::Idle`]: super::TimeoutReason::Idle
@@ -72,17 +75,18 @@ pub struct Limits {
     pub output_high: usize,
     /// Bytes waiting to be written that we will hold at all.
     pub output_cap: usize,
-    /// The calls that may wait for one agent that is busy with an exclusive one.
+    /// The calls that may wait for one agent, or another value that is served, while it is busy with an exclusive one.
+    /// What holds for a service that several listeners have is for each call what its connection goes by.
     pub max_mailbox: u32,
     /// The references to the peer's services that are kept: proxies that came over the connection, with
     /// their clones.
     pub max_proxies: usize,
-    /// The connections that one listener has open.
+    /// The connections that one listener has open, those included whose handshake of TLS is not over.
     pub max_connections: usize,
     /// Those among them that come from one [address](super::Admission). Peers on Unix sockets and in the
     /// same process have none; they count for `max_connections` alone.
     pub max_connections_per_peer: usize,
-    /// How long our Hello may take to be answered.
+    /// How long a handshake of TLS may take, and then our Hello to be answered.
     pub handshake: Duration,
     /// How long whoever has connected may take until the first whole frame is there. Python's clients
     /// connect early and speak when they have something to say, hence only `exposed` asks for it.
@@ -90,6 +94,12 @@ pub struct Limits {
     /// How long a connection may be open on which no call is in flight, in either direction, and nothing
     /// moves: no whole frame comes in, and no byte goes out.
     pub idle: Option<Duration>,
+    /// How long nothing may come from a peer over TCP before the system asks whether its machine is still there. One that
+    /// has lost power, or that nothing gets through to, is found out after twice that time at the latest, or if
+    /// something is on its way to it, when the system gives up sending that again.
+    ///
+    /// It is up to the driver: a [`Connection`](super::Connection) knows nothing of it.
+    pub keep_alive: Option<Duration>,
     /// How fast a frame has to come once it has begun. What comes in one piece is not timed. It does not
     /// apply to [`Connection::handle_frame`](super::Connection::handle_frame), whose caller alone sees
     /// the beginnings of frames.
@@ -105,7 +115,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 impl Limits {
-    const DEFAULT: Self = Self {
+    pub(crate) const DEFAULT: Self = Self {
         max_frame: 16 * MIB,
         budget: Budget::DEFAULT,
         max_calls_out: 1 << 16,
@@ -120,6 +130,7 @@ impl Limits {
         handshake: Duration::from_secs(10),
         first_frame: None,
         idle: None,
+        keep_alive: Some(Duration::from_secs(60)),
         progress: Some(Progress::new(Duration::from_secs(60), KIB as u32)),
         max_failure: MIB,
         failure_text: FailureText::Full,
@@ -166,6 +177,7 @@ impl Limits {
             handshake: Duration::from_secs(5),
             first_frame: Some(Duration::from_secs(10)),
             idle: Some(Duration::from_secs(300)),
+            keep_alive: Some(Duration::from_secs(60)),
             progress: Some(Progress::new(Duration::from_secs(10), 4 * KIB as u32)),
             max_failure: KIB,
             failure_text: FailureText::Message,

@@ -248,10 +248,22 @@ impl<X> Connection<X> {
         self.pending.len()
     }
 
+    /// What the peer can make it hold or do.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
     /// The peer's requests that have not been answered.
     #[must_use]
     pub const fn calls_in(&self) -> usize {
         self.calls_in
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub const fn opened(&self) -> Instant {
+        self.opened
     }
 
     /// Counts of what went over the connection.

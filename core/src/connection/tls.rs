@@ -67,7 +67,7 @@ pub enum TlsError {
     #[error("the stream was cut: it ended without TLS's close_notify")]
     Truncated,
     /// The handshake took too long.
-    #[error("no TLS handshake within {after:?} (`TlsConfig::handshake_timeout`)")]
+    #[error("no TLS handshake within {after:?} (`Limits::handshake`)")]
     TimedOut {
         /// The time that was allowed.
         after: Duration,

@@ -6,13 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::arrivals::Incoming;
 use super::cancel::{Canceller, cancellable};
 use super::host::sleep;
 use super::lock::lock;
-use super::network::{Incoming, Network, Stream};
-use super::place::Place;
+use super::network::Network;
+use super::stream::Stream;
 use crate::agent::Address;
-use crate::connection::{Admission, AdmissionStats, Limits, TlsError};
+use crate::connection::{Admission, AdmissionStats, TlsError};
 
 /// How long to wait after an error: most likely there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -32,9 +33,8 @@ impl Entrance {
     pub(super) fn new(
         host: Arc<dyn Network>,
         incoming: Box<dyn Incoming>,
-        limits: &Limits,
+        admission: Arc<Mutex<Admission>>,
     ) -> Self {
-        let admission = Arc::new(Mutex::new(Admission::new(limits)));
         Self { host, incoming, admission, passed: 0 }
     }
 
@@ -50,7 +50,7 @@ impl Entrance {
         lock(&self.admission).stats()
     }
 
-    /// The next stream that there is a place for. Others are closed.
+    /// The next stream that there is a place for, when it is open. Others are closed.
     ///
     /// # Errors
     /// A stream is not secure. Others may be.
@@ -60,12 +60,9 @@ impl Entrance {
     pub(super) async fn next(&mut self) -> Result<Stream, TlsError> {
         loop {
             match poll_fn(|cx| self.incoming.poll_accept(cx)).await {
-                Ok(mut stream) => {
+                Ok(stream) => {
                     self.passed = 0;
-                    if let Ok(place) = Place::take(&self.admission, stream.peer()) {
-                        stream.place = Some(place);
-                        return Ok(stream);
-                    }
+                    return Ok(stream);
                 }
                 Err(error) => {
                     lock(&self.admission).note_failure();

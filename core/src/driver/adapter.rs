@@ -11,10 +11,10 @@ macro_rules! adapter {
         pub use $crate::__macro;
         pub use $crate::driver::{
             AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect, Container,
-            Context, Error, IntoService, Later, Line, LineState, Proxy, Reconnect, RpcClient,
-            RpcServer, TimerHandle, line, manager,
+            Context, Error, IntoService, Later, Line, LineState, Peer, PeerState, Proxy, Reconnect,
+            RpcClient, RpcServer, TimerHandle, line, manager,
         };
-        pub use $crate::{agent, clock, connection, expose, service, wire};
+        pub use $crate::{agent, clock, connection, expose, serializable, service, wire};
 
         /// Request-reply channels: any content there, any content back.
         pub mod channel {

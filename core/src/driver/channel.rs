@@ -13,12 +13,12 @@ use super::accept::Entrance;
 use super::later::Answer;
 use super::link::{Handler, Link, LinkUser};
 use super::lock::lock;
-use super::network::Stream;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
+use super::stream::Stream;
 use super::waits;
 use super::{Call, Error};
-use crate::agent::Address;
+use crate::agent::{Address, Patience};
 use crate::connection::{self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, Side};
 use crate::rpc::PeerCertificate;
 use crate::wire::{Body, Payload, RemoteError, Types, codec};
@@ -37,6 +37,13 @@ pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
 }
 
 impl<R: Runtime> Builder<R> {
+    /// For how long [`connect`](Self::connect) tries to open a stream: [`Patience::Once`] unless told otherwise, as with
+    /// aiomas' `timeout`, and in its rhythm: after half a second, then half as long again each time, up to 30 s.
+    pub const fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Opens a channel to whoever listens at `address`.
     ///
     /// # Errors
@@ -49,8 +56,9 @@ impl<R: Runtime> Builder<R> {
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<Channel, Error> {
         let address = address.try_into().map_err(Into::into)?;
+        let patience = self.patience;
         let (settings, _) = self.settle(Types::clone);
-        let stream = settings.dial(&address).await?;
+        let stream = settings.dial_with(&address, patience).await?;
         Ok(Channel::start(&settings, stream, Side::Dialler, 0))
     }
 

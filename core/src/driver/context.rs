@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::origin::Origin;
 use super::service::{Identity, Invocation};
-use super::{Clock, Container, Error, Proxy};
+use super::{Clock, Container, Error, Peer, Proxy};
 use crate::agent::AgentUrl;
 use crate::rpc::{Caller, PeerCertificate};
 use crate::wire::{Codec, Scope};
@@ -43,6 +43,13 @@ impl Context {
     #[must_use]
     pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.caller.certificate.as_deref()
+    }
+
+    /// The peer that the call came from, to look at its connection, or to close it; `None` for agents of the same
+    /// container.
+    #[must_use]
+    pub fn peer(&self) -> Option<Peer> {
+        Peer::of_scope(&self.scope)
     }
 
     /// The root service of the one who calls, to call it back over the same connection (aiomas'

@@ -131,6 +131,7 @@ impl Error {
         match self {
             Self::Lost(reason) => reason.exceeded(),
             Self::Refused(why) => why.exceeded(),
+            Self::Tls { error, .. } => error.exceeded(),
             Self::Answer(error) | Self::Content(error) => error.exceeded(),
             Self::Container(refusal) | Self::Connect(ConnectError::Refused(refusal)) => {
                 refusal.exceeded()

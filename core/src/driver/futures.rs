@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::host::BoxFuture;
-use super::transport::{Listener, Transport};
+use super::transport::{KeepAlive, Listener, Transport};
 use crate::agent::Address;
 
 /// An open socket.
@@ -17,23 +17,29 @@ use crate::agent::Address;
 pub struct Stream<S> {
     socket: S,
     shutdown: fn(&S, Shutdown) -> io::Result<()>,
+    keep_alive: fn(&S, KeepAlive) -> io::Result<()>,
     peer: Option<String>,
 }
 
 impl<S> Stream<S> {
-    /// A socket, its method that shuts it down, and the address at its other end if it has one.
+    /// A socket, what shuts it down, what keeps it alive, and the address at its other end if it has one.
     ///
     /// The traits have a way to close a socket, which does nothing in async-std.
     pub const fn new(
         socket: S,
         shutdown: fn(&S, Shutdown) -> io::Result<()>,
+        keep_alive: fn(&S, KeepAlive) -> io::Result<()>,
         peer: Option<String>,
     ) -> Self {
-        Self { socket, shutdown, peer }
+        Self { socket, shutdown, keep_alive, peer }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S> {
+    fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
+        (self.keep_alive)(&self.socket, how)
+    }
+
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
         // These traits read into what is initialised only.
         let length = input.len();
@@ -102,10 +108,15 @@ impl<S> std::fmt::Debug for Acceptor<S> {
 /// Writes `Stream`, `Acceptor`, `dial` and `listen` for the sockets of a runtime, whose types have the methods
 /// that those of `async-std` and `smol` have.
 ///
-/// `adopt` makes a Unix listener of that of `std`, which does not block.
+/// `keep_alive` sets the options of a TCP socket; `adopt` makes a Unix listener of that of `std`, which does not block.
 #[macro_export]
 macro_rules! futures_sockets {
-    (tcp: $tcp:ty, $tcp_listener:ty; unix: $unix:ty, $unix_listener:ty; adopt: $adopt:expr) => {
+    (
+        tcp: $tcp:ty, $tcp_listener:ty;
+        keep_alive: $keep_alive:expr;
+        unix: $unix:ty, $unix_listener:ty;
+        adopt: $adopt:expr
+    ) => {
         use std::io;
         use std::sync::Arc;
 
@@ -129,12 +140,12 @@ macro_rules! futures_sockets {
             // The driver gathers messages before it writes; the kernel need not wait for more.
             stream.set_nodelay(true)?;
             let peer = stream.peer_addr().ok().map(|peer| format!("tcp://{peer}"));
-            Ok(FuturesStream::new(stream, <$tcp>::shutdown, peer))
+            Ok(FuturesStream::new(stream, <$tcp>::shutdown, $keep_alive, peer))
         }
 
         #[cfg(unix)]
         fn unix(stream: $unix) -> FuturesStream<$unix> {
-            FuturesStream::new(stream, <$unix>::shutdown, None)
+            FuturesStream::new(stream, <$unix>::shutdown, |_, _| Ok(()), None)
         }
 
         pub(crate) async fn dial(to: Address) -> io::Result<Stream> {

@@ -21,6 +21,9 @@ pub(super) trait Home: Send + Sync {
     /// What content is encoded against.
     fn scope(&self) -> &Scope;
 
+    /// How many of its calls may wait for a value.
+    fn max_mailbox(&self) -> u32;
+
     /// To be turned back into a container.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }

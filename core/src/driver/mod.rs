@@ -18,12 +18,14 @@
 
 mod accept;
 mod adapter;
+mod arrivals;
 mod call;
 mod cancel;
 pub mod channel;
 mod clock;
 pub mod container;
 mod context;
+mod dialling;
 mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures;
@@ -36,8 +38,10 @@ mod local;
 mod lock;
 pub mod manager;
 mod network;
+mod opening;
 mod options;
 mod origin;
+mod peer;
 mod place;
 mod proxy;
 pub mod rpc;
@@ -46,6 +50,7 @@ mod service;
 mod socket;
 #[cfg(unix)]
 mod socket_file;
+mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod transport;
@@ -61,6 +66,7 @@ pub use later::{Answer, Later, SharedService, failure};
 pub use line::{Line, LineState, Reconnect};
 pub use local::LocalNames;
 pub use options::Builder;
+pub use peer::{Peer, PeerState};
 pub use proxy::{CallBuilder, Proxy};
 pub use rpc::{RpcClient, RpcServer};
 pub use runtime::Runtime;
@@ -70,4 +76,4 @@ pub use service::{Resident, host_agent};
 pub use socket::Socket;
 #[cfg(unix)]
 pub use socket_file::SocketFile;
-pub use transport::{Listener, Timer, Transport};
+pub use transport::{KeepAlive, Listener, Timer, Transport};

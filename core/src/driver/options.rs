@@ -1,18 +1,19 @@
 //! What all three layers are configured with.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Error;
 use super::accept::Entrance;
 use super::link::{Handler, Link, LinkConfig};
-use super::network::{Network, Stream};
+use super::network::Network;
 use super::origin::Origin;
 use super::runtime::Runtime;
+use super::stream::Stream;
 #[cfg(feature = "tls")]
 use super::tls::{Secure, TlsConfig};
-use crate::agent::Address;
-use crate::connection::{Config, Limits, Negotiate, Side};
+use crate::agent::{Address, Patience};
+use crate::connection::{Admission, Config, Limits, Negotiate, Side};
 use crate::wire::{Codec, Types};
 
 /// What a channel, an RPC client or server, or a container is made with. Each layer adds what it needs.
@@ -25,6 +26,8 @@ pub struct Builder<R, L> {
     pub(super) config: Config,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
+    /// Of those that connect, for the first stream.
+    pub(super) patience: Patience,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
     pub(super) layer: L,
@@ -37,6 +40,7 @@ impl<R: Runtime, L: Default> Builder<R, L> {
             config: Config::default(),
             drain: Duration::from_secs(10),
             coalesces: true,
+            patience: Patience::Once,
             #[cfg(feature = "tls")]
             tls: None,
             layer: L::default(),
@@ -130,15 +134,17 @@ pub(super) struct Settings {
 impl Settings {
     /// Opens a stream.
     pub(super) async fn dial(&self, address: &Address) -> Result<Stream, Error> {
-        let dial = self.host.dial(address.clone()).await;
+        let dial = self.host.dial(address.clone(), &self.config.limits).await;
         dial.map_err(|error| Error::dial(address, &error))
     }
 
     /// Listens.
     pub(super) async fn listen(&self, address: &Address) -> Result<Entrance, Error> {
-        let listen = self.host.listen(address.clone()).await;
+        let limits = &self.config.limits;
+        let admission = Arc::new(Mutex::new(Admission::new(limits)));
+        let listen = self.host.listen(address.clone(), admission.clone(), limits).await;
         let incoming = listen.map_err(|error| Error::bind(address, &error))?;
-        Ok(Entrance::new(self.host.clone(), incoming, &self.config.limits))
+        Ok(Entrance::new(self.host.clone(), incoming, admission))
     }
 
     /// Makes a link of a stream. It does nothing until [`Stream::start`].

@@ -34,6 +34,14 @@ impl Origin {
         }
     }
 
+    /// How many calls may wait for a value that it calls.
+    pub(super) fn max_mailbox(&self) -> Option<u32> {
+        match self {
+            Self::Link(link) => Some(link.upgrade()?.max_mailbox()),
+            Self::Home(home) => Some(home.upgrade()?.max_mailbox()),
+        }
+    }
+
     /// The container at which it arrived.
     pub(super) fn home(&self) -> Option<Arc<dyn Home>> {
         match self {

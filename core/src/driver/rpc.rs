@@ -12,12 +12,12 @@ use super::later::{Answer, Later, SharedService, guarded, undisturbed};
 use super::line::{self, Dials, Reconnect};
 use super::link::{Handler, Link, LinkUser};
 use super::lock::lock;
-use super::network::Stream;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
 use super::service::IntoService;
-use super::{Error, Proxy};
-use crate::agent::Address;
+use super::stream::Stream;
+use super::{Error, Peer, Proxy};
+use crate::agent::{Address, Patience};
 use crate::connection::{Admission, AdmissionStats, Close, CloseReason, ReplyToken, Request, Side};
 use crate::rpc::{self, Outcome, PeerCertificate, ServiceDict};
 use crate::wire::{RemoteError, Types};
@@ -89,7 +89,15 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Connects to whoever listens at `address`. The first time, that is tried once.
+    /// For how long [`connect`](Self::connect) tries to open a stream: [`Patience::Once`] unless told otherwise, as with
+    /// aiomas' `timeout`, and in its rhythm: after half a second, then half as long again each time, up to 30 s.
+    pub const fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Connects to whoever listens at `address`. For how long that is tried the first time is for
+    /// [`patience`](Self::patience) to say.
     ///
     /// # Errors
     /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
@@ -101,11 +109,12 @@ impl<R: Runtime> Builder<R> {
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<RpcClient, Error> {
         let address = address.try_into().map_err(Into::into)?;
+        let patience = self.patience;
         let (settings, layer) = self.settle(Types::for_rpc);
         let handler = Arc::new(ServiceHandler::new(layer.root));
         let reconnect = layer.reconnect.clone().unwrap_or_default();
         let dials = Dials { settings, address, handler, reconnect };
-        let link = dials.dial().await?;
+        let link = dials.dial(patience).await?;
         let Some(reconnect) = layer.reconnect else {
             return Ok(RpcClient(Way::Link(link)));
         };
@@ -336,6 +345,22 @@ impl fmt::Debug for RpcClient {
 }
 
 /// Serves whoever connects, until it is dropped or shut down.
+///
+/// It tells who comes ([`on_connect`](Builder::on_connect)) and goes ([`on_disconnect`](Builder::on_disconnect)), and
+/// lists who is there: [`clients`](Self::clients) are to be called, [`peers`](Self::peers) to be looked at and closed.
+/// Who may call what is for [`authorize`](crate::rpc::authorize) to say, around the root service or one within it.
+///
+/// ```no_run
+/// # fn example(server: &aiomas_core::RpcServer) {
+/// for peer in server.peers() {
+///     let (who, state) = (peer.certificate().map(|certificate| &*certificate.subject), peer.state());
+///     println!("{} {who:?}: {} calls, in {:?}", peer.id(), state.calls_in, state.codec);
+///     if who != Some("CN=house") {
+///         peer.close();
+///     }
+/// }
+/// # }
+/// ```
 pub struct RpcServer {
     address: Address,
     clients: Arc<Clients>,
@@ -356,6 +381,13 @@ impl RpcServer {
     pub fn clients(&self) -> Vec<RpcClient> {
         let list = lock(&self.clients.list);
         list.links.values().map(|link| RpcClient(Way::Link(LinkUser::new(link.clone())))).collect()
+    }
+
+    /// Who is connected: the same, to look at and to close without becoming a client of theirs.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        let list = lock(&self.clients.list);
+        list.links.values().cloned().map(Peer::of_link).collect()
     }
 
     /// Counts of the connections that were accepted or refused.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
-use super::transport::{Listener, Transport};
+use super::transport::{KeepAlive, Listener, Transport};
 use crate::agent::Address;
 
 /// A TCP or a Unix socket, whether it is a stream or listens.
@@ -37,6 +37,10 @@ macro_rules! with {
 }
 
 impl<T: Transport, U: Transport> Transport for Socket<T, U> {
+    fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
+        with!(self, stream => stream.keep_alive(how))
+    }
+
     #[inline]
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
         with!(self, stream => stream.poll_recv(cx, input))

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
@@ -14,6 +14,26 @@ use crate::rpc::PeerCertificate;
 /// One task polls all of it, so one waker for each direction is enough. Reading and writing must not
 /// wait for each other.
 pub trait Transport: Send + 'static {
+    /// Does what comes before the first byte, such as a handshake. Nothing is read or sent before it has ended well;
+    /// when it has failed, it fails again, and [`poll_shutdown`](Self::poll_shutdown) tells the peer.
+    ///
+    /// # Errors
+    /// The stream cannot be used.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = cx;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lets the system ask whether the peer's machine is still there, and break the stream if it is not. There is
+    /// nothing to be done for streams within one machine.
+    ///
+    /// # Errors
+    /// The system says so, or the stream is broken.
+    fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
+        let _ = how;
+        Ok(())
+    }
+
     /// Reads behind what `input` holds already, as much as is there and `input` has room for; there is
     /// some. 0 is the end of the stream.
     ///
@@ -57,6 +77,30 @@ pub trait Transport: Send + 'static {
     }
 }
 
+/// How the system asks whether a peer that is silent is still there (RFC 9293, 3.8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeepAlive {
+    /// After so long without anything from the peer, in whole seconds.
+    pub after: Duration,
+    /// Then again each time so long has passed, in whole seconds.
+    pub every: Duration,
+    /// So often; then the stream is broken.
+    pub times: u32,
+}
+
+impl KeepAlive {
+    /// Whoever is gone is found out after twice as long as it may be silent: less than a second counts as one, and more
+    /// than nine hours as these, for systems take no more.
+    #[must_use]
+    pub fn new(silence: Duration) -> Self {
+        const TIMES: u32 = 6;
+        let after = silence.clamp(Duration::from_secs(1), Duration::from_secs(9 * 3600));
+        let every = Duration::from_secs((after / TIMES).as_secs().max(1));
+        Self { after, every, times: TIMES }
+    }
+}
+
 /// A socket that streams come in by.
 pub trait Listener: Send + 'static {
     /// What comes in.
@@ -68,6 +112,12 @@ pub trait Listener: Send + 'static {
     /// # Errors
     /// Whatever the system says.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
+
+    /// Hears that a stream which it has accepted could not be [opened](Transport::poll_open), or not in time, and from
+    /// whom it was.
+    fn refused(&self, peer: Option<&str>, error: &io::Error) {
+        let _ = (peer, error);
+    }
 
     /// Where it listens, with the real port.
     ///

@@ -5,7 +5,9 @@
 //! binds them. Nothing here knows about connections.
 
 mod arguments;
+mod authorize;
 mod binding;
+mod caller;
 mod certificate;
 mod content;
 mod dict;
@@ -21,7 +23,9 @@ mod span;
 mod tests;
 
 pub use arguments::{Arguments, Encoder};
+pub use authorize::{Authorized, Check, authorize};
 pub use binding::{Bound, Parameter, Signature};
+pub use caller::Caller;
 pub use certificate::PeerCertificate;
 pub use content::{Call, Request, RequestError, encode_call};
 pub use dict::ServiceDict;
@@ -29,4 +33,4 @@ pub use keywords::{Keyword, Keywords, Positional};
 pub use path::Path;
 pub use reference::{RemoteRef, ServiceRef};
 pub use router::{dispatch, dispatch_at, resolve};
-pub use service::{Access, Caller, Outcome, Service};
+pub use service::{Access, Outcome, Service};

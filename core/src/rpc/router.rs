@@ -4,7 +4,7 @@ use super::{Arguments, Caller, Outcome, Service};
 use crate::wire::RemoteError;
 
 /// Finds the service that has the function at `path`, and the function's name in it. Whether there
-/// is such a function is found out by calling it.
+/// is such a function is found out by calling it; whether somebody [may](Service::admit), is not asked.
 ///
 /// # Errors
 /// A `LookupError` in aiomas' words.
@@ -12,7 +12,7 @@ pub fn resolve<'s, 'p, L>(
     root: &'s dyn Service<L>,
     path: &'p str,
 ) -> Result<(&'s dyn Service<L>, &'p str), RemoteError> {
-    let (service, name) = resolve_at(root, path.as_bytes(), 0)?;
+    let (service, name) = resolve_at(root, path.as_bytes(), 0, |_, _| Ok(()))?;
     Ok((service, &path[path.len() - name.len()..]))
 }
 
@@ -21,10 +21,12 @@ fn resolve_at<'s, 'p, L>(
     service: &'s dyn Service<L>,
     path: &'p [u8],
     start: usize,
+    admit: impl Fn(&dyn Service<L>, &[u8]) -> Result<(), RemoteError>,
 ) -> Result<(&'s dyn Service<L>, &'p [u8]), RemoteError> {
     let mut service = service;
     let mut rest = path.get(start..).unwrap_or_default();
     loop {
+        admit(service, rest)?;
         let (name, below) = match slash(rest) {
             Some(at) => (&rest[..at], Some(&rest[at + 1..])),
             None => (rest, None),
@@ -93,7 +95,8 @@ fn call_at<L>(
     arguments: &Arguments<'_>,
     caller: &Caller,
 ) -> Outcome<L> {
-    let (service, name) = match resolve_at(service, path, start) {
+    let admit = |service: &dyn Service<L>, rest: &[u8]| service.admit(rest, caller);
+    let (service, name) = match resolve_at(service, path, start, admit) {
         Ok(found) => found,
         Err(error) => return error.into(),
     };

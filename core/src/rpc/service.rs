@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Arguments;
-use super::certificate::PeerCertificate;
+use super::authorize::Authorized;
+use super::caller::Caller;
 use crate::wire::{Body, RemoteError};
 
 /// Something with functions that the other side may call, and with services in it.
@@ -56,6 +57,16 @@ pub trait Service<L> {
     /// Calls the function `method`.
     fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L>;
 
+    /// Whether `caller` may call what is at `path` in this service: see [`authorize`](super::authorize). It is
+    /// asked before anything is looked for in it. A service around another one asks that as well.
+    ///
+    /// # Errors
+    /// What the call fails with.
+    fn admit(&self, path: &[u8], caller: &Caller) -> Result<(), RemoteError> {
+        let _ = (path, caller);
+        Ok(())
+    }
+
     /// As [`service`](Self::service), by the bytes of the name. Services that compare names need not
     /// look at them as strings; it takes longer than comparing.
     fn service_bytes(&self, name: &[u8]) -> Option<&dyn Service<L>> {
@@ -88,12 +99,47 @@ impl<L, S: Service<L> + ?Sized> Service<L> for Arc<S> {
         (**self).call(method, arguments, caller)
     }
 
+    fn admit(&self, path: &[u8], caller: &Caller) -> Result<(), RemoteError> {
+        (**self).admit(path, caller)
+    }
+
     fn service_bytes(&self, name: &[u8]) -> Option<&dyn Service<L>> {
         (**self).service_bytes(name)
     }
 
     fn call_bytes(&self, method: &[u8], arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
         (**self).call_bytes(method, arguments, caller)
+    }
+}
+
+impl<L, S: Service<L>> Service<L> for Authorized<S> {
+    fn type_name(&self) -> &str {
+        self.service.type_name()
+    }
+
+    fn service(&self, name: &str) -> Option<&dyn Service<L>> {
+        self.service.service(name)
+    }
+
+    fn access(&self, method: &str) -> Option<Access> {
+        self.service.access(method)
+    }
+
+    fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
+        self.service.call(method, arguments, caller)
+    }
+
+    fn admit(&self, path: &[u8], caller: &Caller) -> Result<(), RemoteError> {
+        self.check(path, caller)?;
+        self.service.admit(path, caller)
+    }
+
+    fn service_bytes(&self, name: &[u8]) -> Option<&dyn Service<L>> {
+        self.service.service_bytes(name)
+    }
+
+    fn call_bytes(&self, method: &[u8], arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
+        self.service.call_bytes(method, arguments, caller)
     }
 }
 
@@ -139,37 +185,5 @@ impl<L> fmt::Debug for Outcome<L> {
             Self::NotFound => f.write_str("NotFound"),
             Self::NotExposed => f.write_str("NotExposed"),
         }
-    }
-}
-
-/// What a function may know about who called it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Caller {
-    /// The number that the host gave the connection.
-    pub connection: u64,
-    /// The peer's address, if the host knows it.
-    pub peer: Option<Arc<str>>,
-    /// The certificate by which the peer has proven who it is, if the connection is a secure one.
-    pub certificate: Option<Arc<PeerCertificate>>,
-}
-
-impl Caller {
-    /// The peer at the other end of a connection.
-    #[must_use]
-    pub const fn new(connection: u64) -> Self {
-        Self { connection, peer: None, certificate: None }
-    }
-
-    /// The same caller, with its address.
-    #[must_use]
-    pub fn with_peer(self, peer: impl Into<Arc<str>>) -> Self {
-        Self { peer: Some(peer.into()), ..self }
-    }
-
-    /// The same caller, with the certificate that the host has verified.
-    #[must_use]
-    pub fn with_certificate(self, certificate: impl Into<Arc<PeerCertificate>>) -> Self {
-        Self { certificate: Some(certificate.into()), ..self }
     }
 }

@@ -85,6 +85,12 @@ impl RemoteError {
         Self::new("ValueError", message)
     }
 
+    /// A `PermissionError`: the caller may not do that.
+    #[must_use]
+    pub fn permission(message: impl Display) -> Self {
+        Self::new("PermissionError", message)
+    }
+
     /// A `SerializationError`, as aiomas names it with its module: a value cannot be encoded.
     #[must_use]
     pub fn serialization(why: impl Display) -> Self {

@@ -7,10 +7,26 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{CodecError, Scope};
+use super::{CodecError, Scope, Types};
 
 /// The key that makes a map a typed value.
 pub const KEY: &str = "__type__";
+
+/// A type whose values travel so. Implemented by `#[serializable]`; types that do it by hand need it for
+/// [`Types::with`](super::Types::with) only.
+pub trait Serializable {
+    /// The name under which it is registered.
+    const TYPE: &'static str;
+}
+
+impl Types {
+    /// Registers `T` behind the others (aiomas' `extra_serializers`). Its id is the next number, so both sides
+    /// need the same order, unless they agree on names (Hello).
+    #[must_use]
+    pub fn with<T: Serializable>(&self) -> Self {
+        Self::new(self.names().chain([T::TYPE]))
+    }
+}
 
 /// Writes `data` as a value of the registered type `name`. To be called by a type's `Serialize`.
 ///
@@ -193,7 +209,7 @@ impl<'de> Visitor<'de> for IsKeyVisitor {
 #[cfg(test)]
 mod tests {
 
-    use super::super::{Budget, Notation, Types, codec};
+    use super::super::{Budget, Notation, codec};
     use super::*;
 
     #[derive(Debug, PartialEq)]

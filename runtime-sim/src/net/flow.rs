@@ -101,6 +101,13 @@ impl Net {
         }
     }
 
+    /// Lets the writer find out after so long that the other end's host is gone.
+    pub(crate) fn keep_alive(&mut self, id: WayId, time: Duration) {
+        if let Some(connection) = self.connections.get(id) {
+            connection.ways[id.from].keep_alive = Some(time);
+        }
+    }
+
     /// The writer has written all.
     pub(crate) fn end(&mut self, env: &mut Env, id: WayId) {
         let Some(connection) = self.connections.get(id) else { return };
@@ -119,11 +126,16 @@ impl Net {
             return;
         }
         let (host, _) = connection.hosts(id);
+        let keep_alive = connection.ways[id.back().from].keep_alive;
         let input = &mut connection.ways[id.back().from];
         let is_read = input.arrived == 0;
         input.desert();
         if self.hosts[host].dark {
-            // Nobody hears of it before something of theirs arrives there.
+            // Nobody hears of it before something of theirs arrives there, or does not for long.
+            if let Some(at) = keep_alive.and_then(|time| env.now.checked_add(time)) {
+                connection.ways[id.from].missed = Some(at);
+                env.arrivals.push((at, id));
+            }
         } else if is_read {
             self.end(env, id);
         } else {
@@ -172,6 +184,10 @@ impl Net {
     pub(crate) fn deliver(&mut self, env: &mut Env, id: WayId) {
         let Some(connection) = self.connections.get(id) else { return };
         let (from, to) = connection.hosts(id);
+        if connection.ways[id.from].missed.is_some_and(|at| at <= env.now) {
+            self.cut(env, id, ErrorKind::TimedOut);
+            return;
+        }
         if self.is_cut(from, to) {
             return;
         }
@@ -190,7 +206,7 @@ impl Net {
                 What::Bytes(count) => {
                     if env.chance.happens(Fault::Reset, reset) {
                         way.arrived += env.chance.below(Fault::Reset, count);
-                        self.cut(env, id);
+                        self.cut(env, id, ErrorKind::ConnectionReset);
                     } else {
                         way.arrived += count;
                         env.wakers.extend(way.reader.take());
@@ -200,7 +216,7 @@ impl Net {
                     way.end_arrived = true;
                     env.wakers.extend(way.reader.take());
                 }
-                What::Reset => self.cut(env, id),
+                What::Reset => self.cut(env, id, ErrorKind::ConnectionReset),
             }
         }
     }
@@ -213,10 +229,10 @@ impl Net {
     }
 
     /// Breaks a stream in both directions.
-    fn cut(&mut self, env: &mut Env, id: WayId) {
+    fn cut(&mut self, env: &mut Env, id: WayId, why: ErrorKind) {
         if let Some(connection) = self.connections.get(id) {
             for way in &mut connection.ways {
-                way.cut(&mut env.wakers);
+                way.cut(why, &mut env.wakers);
             }
         }
     }
@@ -224,7 +240,7 @@ impl Net {
     /// Breaks all streams.
     pub(crate) fn cut_all(&mut self, env: &mut Env) {
         for id in self.connections.ways() {
-            self.cut(env, id);
+            self.cut(env, id, ErrorKind::ConnectionReset);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
@@ -25,6 +25,10 @@ pub(super) struct Way {
     /// The reader is gone.
     pub(super) deserted: bool,
     pub(super) broken: Option<ErrorKind>,
+    /// After how long the writer finds out that the other end is gone, though nobody says so.
+    pub(super) keep_alive: Option<Duration>,
+    /// When the reader finds out that the writer is gone.
+    pub(super) missed: Option<Instant>,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
 }
@@ -60,8 +64,8 @@ impl Way {
     }
 
     /// Breaks it. What has arrived can still be read.
-    pub(super) fn cut(&mut self, wakers: &mut Vec<Waker>) {
-        self.broken = Some(ErrorKind::ConnectionReset);
+    pub(super) fn cut(&mut self, why: ErrorKind, wakers: &mut Vec<Waker>) {
+        self.broken = Some(why);
         self.pieces.clear();
         self.bytes.truncate(self.arrived);
         wakers.extend(self.reader.take());

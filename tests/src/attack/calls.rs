@@ -6,9 +6,9 @@ use aiomas_core::driver::Runtime;
 use aiomas_core::wire::Notation;
 use serde_json::{Value, json};
 
-use super::raw::{Raw, within};
 use super::{Ended, Target, parse, request};
 use crate::message::{self, FAILURE, RESULT};
+use crate::raw::{Raw, within};
 
 /// A reference to a service of the attacker.
 fn reference(path: &str) -> Value {

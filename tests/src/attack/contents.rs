@@ -4,9 +4,9 @@ use aiomas_core::driver::Runtime;
 use aiomas_core::wire::Notation::{self, Json, MsgPack};
 use aiomas_core::wire::codec::blosc;
 
-use super::raw::Raw;
 use super::{Ended, Target, parse, payload, request};
 use crate::message::{self, FAILURE, REQUEST, RESULT};
+use crate::raw::Raw;
 
 /// What a victim does with something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

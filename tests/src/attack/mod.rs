@@ -8,7 +8,7 @@
 mod calls;
 mod contents;
 mod floods;
-mod raw;
+mod managers;
 mod simulation;
 mod soak;
 mod streams;
@@ -25,8 +25,7 @@ use serde::Serialize;
 
 use crate::message::{self, REQUEST};
 
-pub use raw::Raw;
-pub use simulation::{BUFFER, Run, simulate};
+pub use simulation::{Run, simulate};
 pub use soak::{Soak, Tally};
 pub use victim::{Clerk, ClerkProxy, Neighbour, Root, Target, Victim, limits};
 
@@ -67,7 +66,11 @@ macro_rules! for_each_attack {
             19 calls callbacks_that_fan_out
             20 streams a_flood_of_connections
             20 streams half_open_connections
+            22 managers factories_that_nobody_has
+            22 managers agents_without_end
             23 calls failures_that_are_long_and_ugly
+            24 managers clocks_that_are_set_to_anything
+            24 managers sleeps_without_end
             28 streams resets_within_a_frame
             28 streams an_end_within_a_header
             28 streams an_end_with_answers_to_come

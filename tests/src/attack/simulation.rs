@@ -12,7 +12,7 @@ const LATENCY: Duration = Duration::from_millis(1);
 /// How long a call takes, then: there and back. Nothing else takes time in a simulation.
 const USUAL: Duration = Duration::from_millis(2);
 /// How many bytes may be on their way in one direction.
-pub const BUFFER: usize = 16 * 1024;
+const BUFFER: usize = 16 * 1024;
 /// How often a neighbour calls.
 const EVERY: Duration = Duration::from_millis(10);
 /// By when everything of an attacker is gone.

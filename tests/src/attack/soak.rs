@@ -13,8 +13,8 @@ use aiomas_core::wire::Codec;
 use futures_lite::FutureExt;
 use futures_lite::future::zip;
 
-use super::raw::{Raw, pause, within};
 use super::{Attack, ClerkProxy, Neighbour, Target, Victim, request};
+use crate::raw::{Raw, pause, within};
 
 /// How long a well-behaved call may take before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(20);

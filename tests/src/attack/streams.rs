@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aiomas_core::driver::Runtime;
 
-use super::raw::{pause, within};
 use super::{Ended, LONG, Target, parse, request};
+use crate::raw::{pause, within};
 
 const HALF: Duration = Duration::from_millis(500);
 

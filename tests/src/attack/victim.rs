@@ -5,13 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
 
-use aiomas_core::agent::Address;
+use aiomas_core::agent::{Address, ContainerConfig};
+use aiomas_core::clock::Date;
 use aiomas_core::connection::{Close, CloseReason, FailureText, Limits, Progress};
-use aiomas_core::driver::{self, Channel, Container, Proxy, RpcClient, RpcServer, Runtime};
+use aiomas_core::driver::manager::{Factories, Manager};
+use aiomas_core::driver::{
+    self, Channel, Container, Context, Proxy, RpcClient, RpcServer, Runtime,
+};
 use aiomas_core::wire::{Codec, RemoteError, Value};
 use aiomas_core::{Error, agent, service};
 
-use super::raw::Raw;
+use crate::raw::Raw;
 use crate::runtimes::Sleep;
 
 /// Limits that are reached soon.
@@ -40,6 +44,11 @@ pub fn limits() -> Limits {
 
 /// How long the longest text is that [`Root::text`] answers with.
 const LONGEST: usize = 1 << 20;
+
+/// What the manager's factory is called.
+pub(super) const FACTORY: &str = "victim:Clerk";
+/// How many agents there may be.
+pub(super) const MAX_AGENTS: usize = 8;
 
 /// How long slow methods take.
 const STAY: Duration = Duration::from_secs(5);
@@ -158,6 +167,24 @@ impl Clerk {
         number
     }
 
+    /// The time of the container's clock.
+    #[expose]
+    fn time(&self, #[context] context: &Context) -> Result<f64, Error> {
+        Ok(context.clock()?.time())
+    }
+
+    /// Sleeps by that clock.
+    #[expose]
+    async fn nap(&self, seconds: f64, #[context] context: &Context) -> Result<(), Error> {
+        context.clock()?.sleep(seconds).await
+    }
+
+    /// Sleeps until a date.
+    #[expose]
+    async fn nap_until(&self, date: Date, #[context] context: &Context) -> Result<(), Error> {
+        context.clock()?.sleep_until(date).await
+    }
+
     /// Lets nobody else in for some time.
     #[expose]
     async fn occupy(&mut self) -> u64 {
@@ -183,7 +210,7 @@ pub struct Target<R> {
     pub runtime: R,
     /// An RPC server with a [`Root`].
     pub rpc: Address,
-    /// A container with two [`Clerk`]s.
+    /// A container with two [`Clerk`]s, a [`Manager`] that can make more of them, and a clock that it can set.
     pub agents: Address,
     /// A channel on which numbers are answered, and everything else is kept until it closes.
     pub channel: Address,
@@ -255,10 +282,18 @@ impl<R: Runtime> Victim<R> {
         });
         let server = server.listen(address.as_str()).await?;
         let container = driver::container::builder(runtime.clone()).limits(limits());
+        let mut config = ContainerConfig::default();
+        config.max_agents = MAX_AGENTS;
+        let container = container.container(config).external_clock(Date::MIN, 0.0);
         let container = container.bind(address.as_str()).await?;
         for _ in 0..2 {
             container.spawn(Clerk::on(runtime))?;
         }
+        let sleep = Sleep::on(runtime);
+        let factories = Factories::new().agent(FACTORY, ["times"], move |times: Option<u64>| {
+            Clerk { sleep: sleep.clone(), times: times.unwrap_or_default() }
+        });
+        container.spawn(Manager::new(factories))?;
         let listener = driver::channel::builder(runtime.clone()).limits(limits());
         let mut listener = listener.listen(address.as_str()).await?;
         let channel = listener.address().clone();

@@ -3,6 +3,7 @@
 use aiomas_core::agent::Address;
 use aiomas_core::wire::Codec;
 use aiomas_tests::client::Server;
+use aiomas_tests::codecs::named;
 use aiomas_tests::peer::Kind;
 use aiomas_tests::runtimes::RuntimeKind;
 use aiomas_tests::tls_files::TlsFiles;
@@ -17,8 +18,8 @@ struct Options {
     /// Where it listens: `tcp://HOST:PORT` or `ipc://[PATH]`.
     #[arg(long)]
     addr: Address,
-    /// What to speak: json, msgpack or msgpackblosc.
-    #[arg(long, default_value = "json", value_parser = codec)]
+    /// What to speak: json, msgpack, msgpackblosc or backwards.
+    #[arg(long, default_value = "json", value_parser = named)]
     codec: Codec,
     /// The user types, in the order of their ids.
     #[arg(long, default_value = "none")]
@@ -32,13 +33,6 @@ struct Options {
     /// The clock of the server's agents is an external one.
     #[arg(long)]
     external_clock: bool,
-}
-
-fn codec(name: &str) -> Result<Codec, String> {
-    [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc]
-        .into_iter()
-        .find(|codec| codec.name() == name)
-        .ok_or_else(|| "it is none of json, msgpack and msgpackblosc".to_owned())
 }
 
 fn main() {

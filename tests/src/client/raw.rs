@@ -45,6 +45,8 @@ impl Server {
         if self.codec == Codec::MsgPackBlosc {
             let compressed = blosc::compress(&plain, &blosc::Options::default(), &mut payload);
             compressed.unwrap_or_else(|error| panic!("{error}"));
+        } else if let Codec::Custom(codec) = self.codec {
+            codec.encode(&plain, &mut payload).unwrap_or_else(|error| panic!("{error}"));
         } else {
             payload = plain;
         }
@@ -96,6 +98,10 @@ impl RawStream {
         if self.codec == Codec::MsgPackBlosc {
             payload =
                 blosc::decompress(&payload, 16 << 20).unwrap_or_else(|error| panic!("{error}"));
+        }
+        if let Codec::Custom(codec) = self.codec {
+            let message = codec.decode(&payload, 16 << 20);
+            payload = message.unwrap_or_else(|error| panic!("{error}")).to_vec();
         }
         decode(self.codec.notation(), &payload, &Scope::default())
             .unwrap_or_else(|error| panic!("{error}"))

@@ -18,11 +18,12 @@ use std::time::Duration;
 use aiomas_async_std::AsyncStd;
 use aiomas_core::agent::Address;
 use aiomas_core::clock::{Date, DateError};
-use aiomas_core::wire::RemoteError;
+use aiomas_core::wire::{Codec, RemoteError};
 use aiomas_smol::Smol;
 use aiomas_tokio::Tokio;
 use serde_json::json;
 
+use crate::codecs::named;
 use crate::runtimes::{RuntimeKind, on_tokio};
 use crate::tls_files::TlsFiles;
 use crate::types::Serializers;
@@ -39,6 +40,9 @@ pub struct Options {
     /// Where to listen: `tcp://HOST:PORT` (0 is any free port) or `ipc://[PATH]`.
     #[arg(long, default_value = "tcp://127.0.0.1:0")]
     pub addr: Address,
+    /// A codec to speak to all, in place of that which each client speaks.
+    #[arg(long, value_parser = named)]
+    pub codec: Option<Codec>,
     /// The user types, in the order of their ids.
     #[arg(long, default_value = "none")]
     pub serializers: Serializers,

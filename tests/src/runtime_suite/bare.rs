@@ -1,94 +1,29 @@
 //! Peers that do with their stream what no connection would: they end one side of it, or do not read.
 
-use std::future::poll_fn;
-use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aiomas_core::agent::Address;
 use aiomas_core::connection::{CloseReason, Limits};
-use aiomas_core::driver::{self, Listener, RpcServer, Runtime, Transport};
+use aiomas_core::driver::{self, Listener, RpcServer, Runtime};
 use aiomas_core::wire::RemoteError;
 use aiomas_core::{Error, service};
-use bytes::{Buf, BytesMut};
 use serde_json::{Value, json};
 
 use super::door::Gate;
 use super::{TCP, addresses, connect, oneshot, soon, until};
+use crate::message;
+use crate::raw::Raw;
 
-/// A stream that is not driven: messages go over it in JSON when the test says so.
-struct Bare<R: Runtime> {
-    runtime: R,
-    stream: R::Stream,
-    input: BytesMut,
+/// Writes messages in JSON, all at once.
+async fn send<R: Runtime>(peer: &mut Raw<R>, messages: impl IntoIterator<Item = Value>) {
+    let frames = messages.into_iter().map(|message| message::frame(message.to_string().as_bytes()));
+    peer.write(&frames.collect::<Vec<_>>().concat()).await.expect("it is written");
 }
 
-impl<R: Runtime> Bare<R> {
-    fn new(runtime: &R, stream: R::Stream) -> Self {
-        Self { runtime: runtime.clone(), stream, input: BytesMut::new() }
-    }
-
-    async fn dial(runtime: &R, to: &Address) -> Self {
-        let stream = soon(runtime, Runtime::dial(runtime, to.clone())).await.expect("a stream");
-        Self::new(runtime, stream)
-    }
-
-    async fn accept(runtime: &R, listener: &mut R::Listener) -> Self {
-        let stream = soon(runtime, poll_fn(|cx| listener.poll_accept(cx))).await.expect("a stream");
-        Self::new(runtime, stream)
-    }
-
-    async fn send(&mut self, message: Value) {
-        self.send_all([message]).await;
-    }
-
-    async fn send_all(&mut self, messages: impl IntoIterator<Item = Value>) {
-        let mut frames = Vec::new();
-        for message in messages {
-            let payload = message.to_string();
-            frames.extend((payload.len() as u32).to_be_bytes());
-            frames.extend(payload.as_bytes());
-        }
-        let mut left = &frames[..];
-        while !left.is_empty() {
-            let slices = [IoSlice::new(left)];
-            let sent = soon(&self.runtime, poll_fn(|cx| self.stream.poll_send(cx, &slices))).await;
-            left = &left[sent.expect("it is written")..];
-        }
-        let flushed = soon(&self.runtime, poll_fn(|cx| self.stream.poll_flush(cx))).await;
-        flushed.expect("it is written");
-    }
-
-    /// Ends our side of the stream; the other one goes on.
-    async fn end(&mut self) {
-        let ended = soon(&self.runtime, poll_fn(|cx| self.stream.poll_shutdown(cx))).await;
-        ended.expect("it ends");
-    }
-
-    /// The next message; `None` at the end, which must not be within one.
-    async fn read(&mut self) -> Option<Value> {
-        loop {
-            if self.input.len() >= 4 {
-                let length = u32::from_be_bytes([0, 1, 2, 3].map(|i| self.input[i])) as usize;
-                if self.input.len() >= 4 + length {
-                    self.input.advance(4);
-                    let payload = self.input.split_to(length);
-                    return Some(serde_json::from_slice(&payload).expect("JSON"));
-                }
-            }
-            if self.more().await == 0 {
-                assert!(self.input.is_empty(), "the stream ends within a frame");
-                return None;
-            }
-        }
-    }
-
-    /// Reads what there is; 0 is the end.
-    async fn more(&mut self) -> usize {
-        self.input.reserve(64 * 1024);
-        let read = poll_fn(|cx| self.stream.poll_recv(cx, &mut self.input));
-        soon(&self.runtime, read).await.expect("it can be read")
-    }
+/// The next message; `None` at the end, which must not be within one.
+async fn read<R: Runtime>(peer: &mut Raw<R>) -> Option<Value> {
+    let payload = peer.try_read().await.expect("it can be read")?;
+    Some(serde_json::from_slice(&payload).expect("JSON"))
 }
 
 /// What a call of a method without arguments looks like.
@@ -110,7 +45,7 @@ pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
             connected.expect("one client")(client);
         });
         let server = builder.listen(address.clone()).await.expect("it listens");
-        let peer = Bare::dial(&runtime, server.address()).await;
+        let peer = Raw::dial(&runtime, server.address()).await.expect("a stream");
         let client = soon(&runtime, client).await;
         half_close(&runtime, peer, &gate, client.remote()).await;
         soon(&runtime, client.closed()).await;
@@ -121,24 +56,24 @@ pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
         let client = driver::rpc::builder(runtime.clone()).service(gate.clone());
         let client = client.connect(listener.address().expect("it has one"));
         let client = soon(&runtime, client).await.expect("it connects");
-        let peer = Bare::accept(&runtime, &mut listener).await;
+        let peer = Raw::accept(&runtime, &mut listener).await.expect("a stream");
         half_close(&runtime, peer, &gate, client.remote()).await;
         soon(&runtime, client.closed()).await;
     }
 }
 
-async fn half_close<R: Runtime>(runtime: &R, mut peer: Bare<R>, gate: &Gate, ours: driver::Proxy) {
-    peer.send(request(7, "pass")).await;
+async fn half_close<R: Runtime>(runtime: &R, mut peer: Raw<R>, gate: &Gate, ours: driver::Proxy) {
+    send(&mut peer, [request(7, "pass")]).await;
     soon(runtime, gate.entered.pass()).await;
     let lost = ours.call("anything").send::<()>();
-    peer.end().await;
+    peer.end().await.expect("it ends");
     // That shows that the end has been read, while the method still runs.
     let lost = soon(runtime, lost).await;
     assert_eq!(lost, Err(Error::Lost(CloseReason::Peer)));
     gate.door.open();
-    assert_eq!(peer.read().await, Some(request(0, "anything")));
-    assert_eq!(peer.read().await, Some(json!([1, 7, 42])));
-    assert_eq!(peer.read().await, None);
+    assert_eq!(read(&mut peer).await, Some(request(0, "anything")));
+    assert_eq!(read(&mut peer).await, Some(json!([1, 7, 42])));
+    assert_eq!(read(&mut peer).await, None);
 }
 
 /// Whoever goes reads what it has asked for to its end, and then ends its side: the peer reads an end, not an error.
@@ -149,17 +84,17 @@ pub async fn we_end_our_side_after_the_answers<R: Runtime>(runtime: R) {
         let client = driver::rpc::builder(runtime.clone());
         let client = client.connect(listener.address().expect("it has one"));
         let client = soon(&runtime, client).await.expect("it connects");
-        let mut peer = Bare::accept(&runtime, &mut listener).await;
+        let mut peer = Raw::accept(&runtime, &mut listener).await.expect("a stream");
         let call = client.remote().call("name").send::<String>();
         drop(client);
-        assert_eq!(peer.read().await, Some(request(0, "name")));
+        assert_eq!(read(&mut peer).await, Some(request(0, "name")));
         // It takes no calls any more.
-        peer.send(request(9, "late")).await;
-        let refused = peer.read().await.expect("an answer");
+        send(&mut peer, [request(9, "late")]).await;
+        let refused = read(&mut peer).await.expect("an answer");
         assert_eq!((&refused[0], &refused[1]), (&json!(2), &json!(9)), "{refused}");
-        peer.send(json!([1, 0, "peer"])).await;
+        send(&mut peer, [json!([1, 0, "peer"])]).await;
         assert_eq!(soon(&runtime, call).await.as_deref(), Ok("peer"));
-        assert_eq!(peer.read().await, None);
+        assert_eq!(read(&mut peer).await, None);
     }
 }
 
@@ -188,7 +123,7 @@ impl Press {
 async fn press<R: Runtime>(
     runtime: &R,
     limits: Limits,
-) -> (RpcServer, Bare<R>, Arc<std::sync::Mutex<Vec<CloseReason>>>) {
+) -> (RpcServer, Raw<R>, Arc<std::sync::Mutex<Vec<CloseReason>>>) {
     let gone = Arc::<std::sync::Mutex<Vec<_>>>::default();
     let builder = driver::rpc::builder(runtime.clone()).limits(limits).service(Press::default());
     let server = builder.on_disconnect({
@@ -196,8 +131,8 @@ async fn press<R: Runtime>(
         move |_, reason| gone.lock().expect("nobody panics").push(reason.clone())
     });
     let server = server.listen(TCP).await.expect("it listens");
-    let mut peer = Bare::dial(runtime, server.address()).await;
-    peer.send_all((0..PAGES).map(|id| request(id as u64, "page"))).await;
+    let mut peer = Raw::dial(runtime, server.address()).await.expect("a stream");
+    send(&mut peer, (0..PAGES).map(|id| request(id as u64, "page"))).await;
     (server, peer, gone)
 }
 
@@ -212,12 +147,12 @@ pub async fn a_peer_that_does_not_read_delays_nobody_else<R: Runtime>(runtime: R
         }
     }
     for id in 0..PAGES {
-        let answer = peer.read().await.expect("an answer");
+        let answer = read(&mut peer).await.expect("an answer");
         assert_eq!((&answer[0], &answer[1]), (&json!(1), &json!(id)));
         assert_eq!(answer[2].as_str().map(str::len), Some(PAGE));
     }
-    peer.end().await;
-    assert_eq!(peer.read().await, None);
+    peer.end().await.expect("it ends");
+    assert_eq!(read(&mut peer).await, None);
     soon(&runtime, server.shutdown()).await;
 }
 

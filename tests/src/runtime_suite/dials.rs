@@ -1,5 +1,6 @@
 //! Finding those who are not there, not yet, or not any more.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aiomas_core::agent::{Address, Backoff, ConnectError, ContainerConfig, Patience};
@@ -7,7 +8,7 @@ use aiomas_core::connection::{Close, Why};
 use aiomas_core::driver::{self, Container, LineState, Reconnect, Runtime};
 use aiomas_core::{Error, Proxy, agent};
 
-use super::{RootProxy, TCP, ipc, local, serve, soon, start};
+use super::{Root, RootProxy, TCP, ipc, local, serve, soon, start};
 
 struct Late;
 
@@ -99,6 +100,38 @@ pub async fn a_listener_starts_late<R: Runtime>(runtime: R) {
         for patience in PATIENT {
             found_late(&runtime, &address, patience, || ()).await;
         }
+    }
+}
+
+/// So do clients without a container, of both kinds; those without patience do not wait.
+pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
+    for patience in PATIENT {
+        let address = ipc();
+        let rpc = || driver::rpc::builder(runtime.clone());
+        let channel = || driver::channel::builder(runtime.clone());
+        let client = start(&runtime, rpc().patience(patience).connect(address.clone()));
+        let end = start(&runtime, channel().patience(patience).connect(address.clone()));
+        // Their first attempts have failed by then.
+        super::pause(&runtime).await;
+        for _ in 0..2 {
+            let error = soon(&runtime, rpc().connect(&address)).await.expect_err("nobody is there");
+            assert!(matches!(error, Error::Dial { .. }), "{error:?}");
+        }
+        let time = Duration::from_millis(30);
+        let begun = runtime.now();
+        let brief = channel().patience(Patience::Until(time)).connect(&address);
+        let error = soon(&runtime, brief).await.expect_err("nobody is there");
+        assert!(matches!(error, Error::Dial { .. }), "{error:?}");
+        assert!(runtime.now() - begun >= time, "patience was not over");
+        let server = rpc().service(Root).listen(&address).await.expect("it is free");
+        let client = soon(&runtime, client).await.expect("it is there");
+        assert_eq!(soon(&runtime, client.remote_as::<RootProxy>().add(1, 2)).await, Ok(3));
+        let end = soon(&runtime, end).await.expect("it is there");
+        assert_eq!(
+            soon(&runtime, end.send::<i64>(&("add", (3, 4), HashMap::<(), ()>::new()))).await,
+            Ok(7)
+        );
+        soon(&runtime, server.shutdown()).await;
     }
 }
 

@@ -8,6 +8,7 @@ mod agents;
 mod bare;
 mod clocks;
 mod closing;
+mod codecs;
 mod dials;
 mod door;
 mod dropping;
@@ -16,6 +17,7 @@ mod layers;
 mod load;
 mod names;
 mod narrow;
+mod peers;
 mod sockets;
 mod tls;
 
@@ -34,12 +36,14 @@ pub use agents::*;
 pub use bare::*;
 pub use clocks::*;
 pub use closing::*;
+pub use codecs::*;
 pub use dials::*;
 pub use dropping::*;
 pub use handlers::*;
 pub use layers::*;
 pub use load::*;
 pub use names::*;
+pub use peers::*;
 pub use sockets::*;
 pub use tls::*;
 
@@ -78,6 +82,7 @@ macro_rules! for_each_case {
             an_address_is_free_after_shutdown
             nobody_listens
             a_listener_starts_late
+            a_server_starts_late
             a_connection_comes_back
             a_client_comes_back
             a_handler_panics
@@ -94,6 +99,14 @@ macro_rules! for_each_case {
             managers_make_agents_and_set_clocks
             a_manager_that_is_gone_has_stopped
             many_containers
+            peers_are_listed
+            a_method_closes_its_connection
+            a_method_cuts_its_connection
+            peers_are_closed_from_outside
+            containers_tell_who_comes_and_goes
+            a_service_for_some
+            a_container_for_some
+            a_custom_codec
             free_ports
             two_listeners_on_one_name
         }
@@ -112,6 +125,7 @@ macro_rules! for_each_socket_case {
             stale_socket_files
             foreign_files
             socket_paths_that_are_too_long
+            sockets_are_kept_alive
         }
     };
 }

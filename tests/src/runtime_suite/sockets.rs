@@ -5,14 +5,19 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::time::Duration;
 
 use aiomas_core::Error;
 use aiomas_core::agent::Address;
+use aiomas_core::connection::Limits;
 use aiomas_core::driver::{self, Container, Proxy, Runtime};
-use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketType, bind, getpeername, getsockname, socket, sockopt,
+};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use super::narrow::narrow;
-use super::{addresses, dials, file, load, soon};
+use super::{TCP, addresses, dials, file, load, soon, until};
 
 /// As [`eight_mebibytes_both_ways_at_once`](super::eight_mebibytes_both_ways_at_once), through sockets that hold next to
 /// nothing.
@@ -62,7 +67,7 @@ async fn nobody_at<R: Runtime>(runtime: &R, path: &Path) {
     let error = soon(runtime, channel).await.expect_err("nobody is there");
     assert!(matches!(error, Error::Dial { .. }), "{error:?}");
     says(error);
-    let container = driver::container::builder(runtime.clone()).bind(super::TCP).await;
+    let container = driver::container::builder(runtime.clone()).bind(TCP).await;
     let container = container.expect("bound");
     let search = container.connect::<Proxy>(format!("{}/0", at(path)));
     let error = soon(runtime, search).await.expect_err("nobody is there");
@@ -127,5 +132,60 @@ pub async fn socket_paths_that_are_too_long<R: Runtime>(runtime: R) {
         assert!(matches!(error, Error::Bind { .. }), "{error:?}");
         assert!(error.to_string().contains(&long.display().to_string()), "{error}");
         nobody_at(&runtime, &long).await;
+    }
+}
+
+/// The sockets of this process that are connections to or from `port`.
+fn sockets_at(port: u16) -> Vec<OwnedFd> {
+    let own = pidfd_open(getpid(), PidfdFlags::empty()).expect("it runs");
+    let numbers = std::fs::read_dir("/proc/self/fd")
+        .expect("a folder")
+        .filter_map(|entry| entry.expect("an entry").file_name().to_str()?.parse().ok());
+    // Some are gone again.
+    let files =
+        numbers.filter_map(|number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok());
+    let has_port = |name: SocketAddrAny| {
+        SocketAddrV4::try_from(name).is_ok_and(|address| address.port() == port)
+    };
+    files
+        .filter(|file| {
+            getpeername(file).is_ok_and(|peer| {
+                peer.is_some_and(has_port) || getsockname(file).is_ok_and(has_port)
+            })
+        })
+        .collect()
+}
+
+/// The system looks after both ends of a connection.
+pub async fn sockets_are_kept_alive<R: Runtime>(runtime: R) {
+    let seconds = Duration::from_secs;
+    for (keep_alive, expected) in [
+        (Limits::default().keep_alive, Some((seconds(60), seconds(10), 6))),
+        (Some(Duration::from_millis(300)), Some((seconds(1), seconds(1), 6))),
+        (Some(Duration::MAX), Some((seconds(32_400), seconds(5_400), 6))),
+        (None, None),
+    ] {
+        let mut limits = Limits::default();
+        limits.keep_alive = keep_alive;
+        let builder = || driver::rpc::builder(runtime.clone()).limits(limits.clone());
+        let server = builder().listen(TCP).await.expect("it listens");
+        let Address::Tcp { port, .. } = *server.address() else { unreachable!("it is TCP") };
+        let client =
+            soon(&runtime, builder().connect(server.address())).await.expect("it connects");
+        until(&runtime, || server.admission().open == 1).await;
+        let sockets = sockets_at(port);
+        assert_eq!(sockets.len(), 2, "one of each side");
+        for socket in sockets {
+            let found = sockopt::socket_keepalive(&socket).expect("an option").then(|| {
+                (
+                    sockopt::tcp_keepidle(&socket).expect("an option"),
+                    sockopt::tcp_keepintvl(&socket).expect("an option"),
+                    sockopt::tcp_keepcnt(&socket).expect("an option"),
+                )
+            });
+            assert_eq!(found, expected, "{keep_alive:?}");
+        }
+        drop(client);
+        soon(&runtime, server.shutdown()).await;
     }
 }

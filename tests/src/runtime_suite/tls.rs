@@ -2,18 +2,21 @@
 
 use std::fmt::Debug;
 use std::future::poll_fn;
+use std::time::Duration;
 
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{CloseReason, TlsError};
+use aiomas_core::connection::{CloseReason, Limits, TlsError};
 use aiomas_core::driver::channel::{self, Listener};
 use aiomas_core::driver::tls::rustls::SupportedProtocolVersion;
 use aiomas_core::driver::tls::rustls::version::{TLS12, TLS13};
 use aiomas_core::driver::tls::{Secure, TlsConfig};
 use aiomas_core::driver::{self, Channel, Context, Runtime, Transport};
+use aiomas_core::rpc::{Caller, authorize};
+use aiomas_core::wire::RemoteError;
 use aiomas_core::{Error, agent};
 use bytes::BytesMut;
 
-use super::{Root, TCP, addresses, soon, start};
+use super::{Root, TCP, addresses, soon, start, until};
 use crate::certificates::{Authority, Certificate, EXPIRED, KeyKind, NOT_YET, VALID};
 
 /// Calls the macro `$with` with its arguments and the names of all cases.
@@ -25,6 +28,7 @@ macro_rules! for_each_tls_case {
             tls_channels
             tls_rpc
             tls_agents
+            tls_authorised
             tls_keys_and_versions
             tls_large_messages_both_ways
             tls_sockets_without_hosts
@@ -33,6 +37,7 @@ macro_rules! for_each_tls_case {
             tls_and_plain_text
             tls_cut_off
             tls_nobody_waits_for_the_slow
+            tls_places_are_taken_before_the_handshake
         }
     };
 }
@@ -159,6 +164,45 @@ pub async fn tls_agents<R: Runtime>(runtime: R) {
     for container in [grid, house, stranger] {
         soon(&runtime, container.shutdown()).await.expect("it ends");
     }
+}
+
+/// A certificate says who may call what: a service within a tree, an agent, and all of a container.
+pub async fn tls_authorised<R: Runtime>(runtime: R) {
+    let authority = Authority::new(KeyKind::Ec);
+    let is_grid = |caller: &Caller, path: &str| match &caller.certificate {
+        Some(certificate) if &*certificate.subject == "CN=grid" => Ok(()),
+        who => {
+            let who = who.as_ref().map_or("nobody", |certificate| &certificate.subject);
+            Err(RemoteError::permission(format_args!("{who} must not call {path}")))
+        }
+    };
+    let bind =
+        |name: &str| driver::container::builder(runtime.clone()).tls(authority.sign(name).config());
+    let house = bind("house").bind(TCP).await.expect("it listens");
+    let closed = bind("closed").authorize(is_grid).bind(TCP).await.expect("it listens");
+    let porter = house.spawn(authorize(Porter, is_grid)).expect("room");
+    let inside = closed.spawn(Porter).expect("room");
+    let [grid, guest] = ["grid", "guest"].map(bind);
+    let (grid, guest) =
+        (grid.bind(TCP).await.expect("bound"), guest.bind(TCP).await.expect("bound"));
+    for url in [porter.url(), inside.url()] {
+        let remote: PorterProxy = soon(&runtime, grid.connect(url)).await.expect("let in");
+        assert_eq!(soon(&runtime, remote.who()).await, Ok(Some("CN=grid".to_owned())));
+    }
+    let remote: PorterProxy = soon(&runtime, guest.connect(porter.url())).await.expect("found");
+    let refused = RemoteError::permission("CN=guest must not call who");
+    assert_eq!(soon(&runtime, remote.who()).await, Err(Error::Remote(refused)));
+    // Nor does it learn whether there is such an agent.
+    let error = soon(&runtime, guest.connect::<PorterProxy>(inside.url())).await.map(drop);
+    let error = error.expect_err("refused").to_string();
+    assert!(error.contains("CN=guest must not call validate_aid"), "{error}");
+    // They have names in the list, too.
+    let names: Vec<_> = house
+        .peers()
+        .iter()
+        .map(|peer| peer.certificate().expect("shown").subject.to_string())
+        .collect();
+    assert_eq!(names, ["CN=grid", "CN=guest"]);
 }
 
 /// All kinds of keys, in both versions.
@@ -360,7 +404,8 @@ pub async fn tls_cut_off<R: Runtime>(runtime: R) {
         let address = listener.address().clone();
         let accepted = start(&runtime, async move { listener.accept().await });
         let secure = Secure::new(runtime.clone(), house.config_of(version));
-        let mut stream = soon(&runtime, secure.dial(address)).await.expect("secure");
+        let mut stream = soon(&runtime, secure.dial(address)).await.expect("it is open");
+        soon(&runtime, poll_fn(|cx| stream.poll_open(cx))).await.expect("secure");
         let server = soon(&runtime, accepted).await.expect("secure");
         let call = server.send::<()>("hello");
         // A system tells the peer that a stream broke if what had come was not read.
@@ -376,6 +421,32 @@ pub async fn tls_cut_off<R: Runtime>(runtime: R) {
         let reason = soon(&runtime, server.closed()).await;
         assert_eq!(reason, CloseReason::Tls(TlsError::Truncated));
     }
+}
+
+/// Who is let in has his place before he has shown who he is, and keeps it.
+pub async fn tls_places_are_taken_before_the_handshake<R: Runtime>(runtime: R) {
+    let house = Authority::new(KeyKind::Ec).sign("house");
+    let mut limits = Limits::default();
+    limits.max_connections_per_peer = 2;
+    limits.handshake = Duration::from_secs(3600);
+    let server = driver::rpc::builder(runtime.clone()).tls(house.config()).limits(limits);
+    let server = server.listen(TCP).await.expect("it listens");
+    let address = server.address().clone();
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(runtime.dial(address.clone()).await.expect("it is open"));
+    }
+    let connect = || driver::rpc::builder(runtime.clone()).tls(house.config()).connect(&address);
+    let error = soon(&runtime, connect()).await.expect_err("there is no room");
+    assert!(matches!(error, Error::Tls { error: TlsError::Closed, .. }), "{error}");
+    assert_eq!(server.admission().refused, 1);
+    drop(silent.pop());
+    until(&runtime, || server.admission().open == 1).await;
+    let client = soon(&runtime, connect()).await.expect("there is room");
+    assert_eq!(server.admission().open, 2);
+    drop((client, silent));
+    until(&runtime, || server.admission().open == 0).await;
+    soon(&runtime, server.shutdown()).await;
 }
 
 /// Those who say nothing, or go away in the middle, hold up nobody.

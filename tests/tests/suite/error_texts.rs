@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aiomas_core::agent::{AgentUrl, ConnectError, Refusal};
-use aiomas_core::connection::{Close, CloseReason, Limits, NotAdmitted, TimeoutReason, Why};
+use aiomas_core::connection::{
+    Close, CloseReason, Limits, NotAdmitted, TimeoutReason, TlsError, Why,
+};
 use aiomas_core::driver::Proxy;
 use aiomas_core::wire::{CodecError, RemoteError};
 use aiomas_core::{Error, agent};
@@ -216,6 +218,11 @@ fn of_refusals() {
         (
             timed_out(TimeoutReason::Handshake { after }),
             "the peer did not answer Hello within 10s (`Limits::handshake`)",
+            "Limits::handshake",
+        ),
+        (
+            Error::Lost(CloseReason::Tls(TlsError::TimedOut { after })),
+            "no TLS handshake within 10s (`Limits::handshake`)",
             "Limits::handshake",
         ),
         (

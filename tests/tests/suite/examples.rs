@@ -120,7 +120,13 @@ fn build() -> BTreeMap<String, PathBuf> {
 
 /// What it prints, without ports.
 fn run(program: &Path) -> Vec<String> {
-    let lines = Process::spawn(Command::new(program)).finish(LIMIT);
+    run_with(program, &[])
+}
+
+fn run_with(program: &Path, arguments: &[&str]) -> Vec<String> {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let lines = Process::spawn(command).finish(LIMIT);
     lines.iter().map(|line| without_ports(line)).collect()
 }
 
@@ -162,4 +168,30 @@ fn a_program_starts_itself() {
         (1..=3).map(move |number| format!("after {hour} h: {} kWh", hour * number))
     });
     assert_eq!(lines, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn many_agents_greet_each_other() {
+    let program = &build()["hundred_thousand"];
+    let lines = run_with(program, &["100", "3001"]);
+    let begins = |line: &str| line.split(" in ").next().unwrap_or_default().to_owned();
+    assert_eq!(
+        lines.iter().map(|line| begins(line)).collect::<Vec<_>>(),
+        [
+            "one container: 100 agents",
+            "one container: 3001 messages",
+            "two containers: 100 agents",
+            "two containers: 3001 messages",
+        ]
+    );
+    for (arguments, text) in [
+        (&["1"][..], "1 is no number"),
+        (&["2", "x"], "x is no number"),
+        (&["2", "2", "2"], "what is 2?"),
+    ] {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.starts_with(text), "{stderr}");
+        assert_eq!(output.status.code(), Some(2));
+    }
 }

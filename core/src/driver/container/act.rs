@@ -17,8 +17,8 @@ use crate::driver::cancel::cancellable;
 use crate::driver::later::{guarded, poll_guarded};
 use crate::driver::link::{Link, LinkConfig};
 use crate::driver::lock::lock;
-use crate::driver::network::Stream;
 use crate::driver::origin::Origin;
+use crate::driver::stream::Stream;
 use crate::driver::{Error, Proxy};
 use crate::rpc::Outcome;
 use crate::wire::RemoteError;
@@ -109,7 +109,8 @@ impl Inner {
                     searches.map(|search| (attempts, search.clone())).collect()
                 };
                 searches.iter().for_each(|(attempts, search)| search.attempt(*attempts));
-                let dial = self.host.dial(address);
+                let config = lock(&self.config).clone();
+                let dial = self.host.dial(address, &config.limits);
                 let (canceller, task) = cancellable(async move { this.dialled(id, dial.await) });
                 lock(&self.control).dials.insert(id, canceller);
                 self.host.spawn(task);
@@ -145,6 +146,7 @@ impl Inner {
                     control.container.handle_dialled(now, id, Ok(conn));
                     control.dials.remove(&id)
                 });
+                self.hooks.connected(&link);
                 stream.start(link);
             }
             Err(error) => {
@@ -186,6 +188,7 @@ impl Inner {
         });
         // If the container is shut down, the stream is dropped, and thereby closed.
         if accepted.is_ok() {
+            self.hooks.connected(&link);
             stream.start(link);
         }
     }
@@ -197,12 +200,13 @@ impl Inner {
         });
     }
 
-    pub(super) fn link_closed(self: &Arc<Self>, link: &Link, reason: &CloseReason) {
+    pub(super) fn link_closed(self: &Arc<Self>, link: &Arc<Link>, reason: &CloseReason) {
         let conn = ConnId(link.caller().connection);
         self.control(|control, now| {
             control.links.remove(&conn);
             control.container.handle_closed(now, conn, reason.to_string());
         });
+        self.hooks.disconnected(link, reason);
     }
 
     /// Asks a peer for an agent.

@@ -5,22 +5,26 @@ use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use super::control::Control;
 use super::handle::Container;
+use super::hooks::Hooks;
 use super::inner::Inner;
 use crate::agent::{self, Address, ContainerConfig};
 use crate::clock::Date;
+use crate::connection::CloseReason;
 use crate::driver::accept::accept;
 use crate::driver::lock::lock;
 use crate::driver::options::{self, Settings};
 use crate::driver::origin::Origin;
 use crate::driver::runtime::Runtime;
-use crate::driver::{Clock, Error};
-use crate::wire::{Scope, Types};
+use crate::driver::{Clock, Error, Peer};
+use crate::rpc::Caller;
+use crate::wire::{RemoteError, Scope, Types};
 
 /// What a [`Container`] is made with, beside what all layers have.
 #[derive(Clone, Debug, Default)]
 pub struct Agents {
     config: ContainerConfig,
     clock: Option<(Date, f64)>,
+    hooks: Hooks,
 }
 
 /// Makes a [`Container`].
@@ -53,6 +57,50 @@ impl<R: Runtime> Builder<R> {
     /// the world. `start` is the date at time 0, `init_time` what it shows at first, in seconds.
     pub const fn external_clock(mut self, start: Date, init_time: f64) -> Self {
         self.layer.clock = Some((start, init_time));
+        self
+    }
+
+    /// What is done with each peer that a connection is opened to, or that has connected: before any of its calls
+    /// is run. It must not block.
+    pub fn on_connect(mut self, f: impl Fn(&Peer) + Send + Sync + 'static) -> Self {
+        self.layer.hooks.on_connect = Some(Arc::new(f));
+        self
+    }
+
+    /// What is done when the connection to a peer is gone. It must not block.
+    pub fn on_disconnect(
+        mut self,
+        f: impl Fn(&Peer, &CloseReason) + Send + Sync + 'static,
+    ) -> Self {
+        self.layer.hooks.on_disconnect = Some(Arc::new(f));
+        self
+    }
+
+    /// Lets `check` decide about each call of a peer, as [`authorize`](crate::rpc::authorize) does before a
+    /// service. It is told the path as it is on the wire: `agents/0/service`, and `validate_aid` when a peer
+    /// looks for an agent. Calls between agents of the container are not checked; before one agent,
+    /// `container.spawn(authorize(agent, check))` checks these as well.
+    ///
+    /// ```no_run
+    /// # use aiomas_core::driver::{self, Container, Runtime};
+    /// use aiomas_core::rpc::Caller;
+    /// use aiomas_core::wire::RemoteError;
+    ///
+    /// # async fn example<R: Runtime>(runtime: R) -> Result<Container, aiomas_core::Error> {
+    /// driver::container::builder(runtime)
+    ///     .authorize(|caller: &Caller, path: &str| match &caller.certificate {
+    ///         Some(certificate) if &*certificate.subject == "CN=grid" => Ok(()),
+    ///         _ => Err(RemoteError::permission(format_args!("{path} is for the grid alone"))),
+    ///     })
+    ///     .bind("tcp://0.0.0.0:5555")
+    ///     .await
+    /// # }
+    /// ```
+    pub fn authorize(
+        mut self,
+        check: impl Fn(&Caller, &str) -> Result<(), RemoteError> + Send + Sync + 'static,
+    ) -> Self {
+        self.layer.hooks.check = Some(Arc::new(check));
         self
     }
 
@@ -93,6 +141,7 @@ impl<R: Runtime> Builder<R> {
                 users: AtomicUsize::new(0),
                 control: Mutex::new(Control::new(machine)),
                 agents: RwLock::default(),
+                hooks: layer.hooks,
                 listening: Mutex::new(None),
             }
         });

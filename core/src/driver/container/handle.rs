@@ -13,12 +13,17 @@ use crate::connection::{AdmissionStats, Close, Negotiate};
 use crate::driver::home::Home;
 use crate::driver::lock::lock;
 use crate::driver::waits;
-use crate::driver::{Clock, Error, Proxy};
+use crate::driver::{Clock, Error, Peer, Proxy};
 
 /// A container: agents that live in this process, and the way to agents elsewhere (aiomas' `Container`).
 ///
 /// Cloning it is cheap. It is shut down by [`shutdown`](Self::shutdown), or when the last of its clones
 /// and [`AgentRef`](super::AgentRef)s is gone; an agent that keeps one of its own container keeps that alive.
+///
+/// It lists who lives in it ([`list_agents`](Self::list_agents)) and who is connected ([`peers`](Self::peers), with
+/// certificates and calls under way), tells who comes and goes
+/// ([`on_connect`](super::Builder::on_connect), [`on_disconnect`](super::Builder::on_disconnect)), and may have a
+/// [check](super::Builder::authorize) of who calls what.
 ///
 /// Agents need no runtime: they get their container from their [`Context`](crate::driver::Context), whichever
 /// runtime it is bound on.
@@ -68,10 +73,31 @@ impl Container {
         self.0.agents().len()
     }
 
+    /// Which agents live here, by their URLs, with the names of their types: in the order in which they came.
+    #[must_use]
+    pub fn list_agents(&self) -> Vec<(AgentUrl, String)> {
+        let mut agents: Vec<_> = {
+            let agents = self.0.agents();
+            agents.iter().map(|(number, agent)| (*number, agent.type_name().to_owned())).collect()
+        };
+        agents.sort_unstable_by_key(|(number, _)| *number);
+        let url = |number: u64| AgentUrl::new(self.0.address.clone(), number.to_string());
+        agents.into_iter().map(|(number, type_name)| (url(number), type_name)).collect()
+    }
+
     /// How many connections there are, opened and accepted.
     #[must_use]
     pub fn connections(&self) -> usize {
         lock(&self.0.control).connections()
+    }
+
+    /// Who is connected, by opening the connection or by having it opened from here, in the order in which that
+    /// was.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        let mut links: Vec<_> = lock(&self.0.control).links.values().cloned().collect();
+        links.sort_unstable_by_key(|link| link.caller().connection);
+        links.into_iter().map(Peer::of_link).collect()
     }
 
     /// Counts of the connections that were accepted or refused.

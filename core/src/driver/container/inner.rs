@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::control::Control;
+use super::hooks::Hooks;
 use crate::agent::registry::number as agent_number;
 use crate::agent::{Address, AgentUrl, Refusal};
 use crate::connection::{Admission, Config};
@@ -41,6 +42,7 @@ pub(super) struct Inner {
     pub(super) users: AtomicUsize,
     pub(super) control: Mutex<Control>,
     pub(super) agents: RwLock<Residents>,
+    pub(super) hooks: Hooks,
     pub(super) admission: Arc<Mutex<Admission>>,
     /// Accepts streams until it is dropped.
     pub(super) listening: Mutex<Option<Canceller>>,
@@ -96,7 +98,7 @@ impl Inner {
     pub(super) fn spawn<A: Agent>(&self, agent: A) -> Result<AgentUrl, Error> {
         let url = lock(&self.control).spawn(agent.type_name())?;
         let home = self.this.clone();
-        let identity = Identity { url: url.clone(), home, max_mailbox: self.max_mailbox };
+        let identity = Identity { url: url.clone(), home };
         let resident = agent.into_resident(Arc::new(identity));
         let start = begin(guarded(|| resident.start())).inspect_err(|_| {
             lock(&self.control).remove(url.aid());

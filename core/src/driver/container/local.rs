@@ -6,17 +6,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
+use super::hooks::LOCAL_CALLER;
 use super::inner::Inner;
 use crate::connection::{CallOptions, Why};
 use crate::driver::Error;
 use crate::driver::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
 use crate::driver::later::{Answer, Later, poll_guarded, poll_once};
 use crate::driver::lock::lock;
-use crate::rpc::{Caller, Outcome};
+use crate::rpc::Outcome;
 use crate::wire::{Payload, RemoteError, Scope};
-
-/// The number of the connection that local calls come over, as callees see it.
-const LOCAL_CALLER: Caller = Caller::new(u64::MAX);
 
 impl Home for Inner {
     fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall {
@@ -25,6 +23,10 @@ impl Home for Inner {
 
     fn scope(&self) -> &Scope {
         &self.local_scope
+    }
+
+    fn max_mailbox(&self) -> u32 {
+        self.max_mailbox
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

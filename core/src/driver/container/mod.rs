@@ -6,6 +6,7 @@ mod builder;
 mod connect;
 mod control;
 mod handle;
+mod hooks;
 mod inner;
 mod local;
 mod redial;

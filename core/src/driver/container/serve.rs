@@ -55,11 +55,18 @@ impl Inner {
             Ok(request) => request,
             Err(error) => return RemoteError::from(error).into(),
         };
+        guarded(|| match self.hooks.admit(caller, &request.path) {
+            Ok(()) => self.route(&request, caller),
+            Err(refused) => refused.into(),
+        })
+    }
+
+    fn route(&self, request: &rpc::Request<'_>, caller: &Caller) -> Outcome<Later> {
         let (path, arguments) = (&request.path, &request.arguments);
         if let Some((number, start)) = split_agent_path(path.as_bytes())
             && let Some(agent) = self.numbered(number)
         {
-            return guarded(|| rpc::dispatch_at(&*agent, path, start, arguments, caller));
+            return rpc::dispatch_at(&*agent, path, start, arguments, caller);
         }
         let agent = agent_in_path(path).and_then(|aid| Some((aid, self.agent(aid)?)));
         let agent = agent.as_ref().map(|(aid, agent)| (*aid, &**agent as &dyn Service<Later>));

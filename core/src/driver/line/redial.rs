@@ -1,20 +1,16 @@
 //! How a line gets a new connection.
 
-use std::future::poll_fn;
-use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::agent::backoff::Jitter;
-use crate::agent::{Address, Backoff};
+use crate::agent::{Address, Backoff, Patience};
 use crate::connection::Side;
 use crate::driver::Error;
-use crate::driver::host::{BoxFuture, sleep_until};
+use crate::driver::dialling::Rhythm;
+use crate::driver::host::BoxFuture;
 use crate::driver::link::{Handler, LinkUser};
-use crate::driver::network::Stream;
 use crate::driver::options::Settings;
+use crate::driver::stream::Stream;
 
 /// How a client dials when its connection is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +62,9 @@ pub(in crate::driver) struct Dials {
 }
 
 impl Dials {
-    /// Dials once.
-    pub(in crate::driver) async fn dial(&self) -> Result<LinkUser, Error> {
-        Ok(self.open(self.settings.dial(&self.address).await?))
+    /// Opens the first connection.
+    pub(in crate::driver) async fn dial(&self, patience: Patience) -> Result<LinkUser, Error> {
+        Ok(self.open(self.settings.dial_with(&self.address, patience).await?))
     }
 
     fn open(&self, stream: Stream) -> LinkUser {
@@ -79,45 +75,11 @@ impl Dials {
         user
     }
 
-    async fn dial_by(&self, until: Option<Instant>) -> Result<LinkUser, Error> {
-        let host = &*self.settings.host;
-        let timeout = self.reconnect.dial_timeout.max(Duration::from_millis(1));
-        let mut timer = host.timer();
-        if let Some(at) = host.now().checked_add(timeout).into_iter().chain(until).min() {
-            timer.set(at);
-        }
-        let mut dial = pin!(self.settings.dial(&self.address));
-        let stream = poll_fn(|cx| match dial.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => timer.poll(cx).map(|()| {
-                Err(Error::dial(&self.address, &io::Error::from(io::ErrorKind::TimedOut)))
-            }),
-        })
-        .await?;
-        Ok(self.open(stream))
-    }
-
     async fn dial_within(self, within: Duration, attempts: Attempts) -> Result<LinkUser, Error> {
-        let host = &*self.settings.host;
-        let Backoff { jitter_percent, .. } = self.reconnect.backoff;
-        let until = host.now().checked_add(within);
-        let (mut jitter, mut wait) = (Jitter::new(host.seed()), Duration::ZERO);
-        let mut attempt = 0_u32;
-        loop {
-            attempt = attempt.saturating_add(1);
-            attempts(attempt);
-            let error = match self.dial_by(until).await {
-                Ok(link) => return Ok(link),
-                Err(error) => error,
-            };
-            wait = self.reconnect.backoff.after(wait);
-            let next = host.now().checked_add(jitter.shorten(wait, jitter_percent));
-            let Some(at) = next.into_iter().chain(until).min() else { return Err(error) };
-            sleep_until(host, at).await;
-            if until.is_some_and(|until| until <= at) {
-                return Err(error);
-            }
-        }
+        let Reconnect { backoff, dial_timeout, .. } = self.reconnect;
+        let rhythm = Rhythm { backoff, dial_timeout };
+        let dial = self.settings.dial_for(&self.address, Some(within), rhythm, attempts);
+        Ok(self.open(dial.await?))
     }
 }
 

@@ -181,6 +181,10 @@ impl Link {
         lock(&self.state).connection.codec()
     }
 
+    pub(in crate::driver) fn max_mailbox(&self) -> u32 {
+        lock(&self.state).connection.limits().max_mailbox
+    }
+
     /// What content has to be encoded against.
     pub(in crate::driver) fn scope(&self) -> &Scope {
         self.agreed.get().unwrap_or(&self.scope)

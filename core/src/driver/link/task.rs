@@ -50,6 +50,8 @@ pub(in crate::driver) struct Task<T: Transport, M: Timer> {
 struct Stream<T, M> {
     transport: T,
     input: BytesMut,
+    /// There are frames in it that have not been looked at.
+    behind: bool,
     /// How much to ask for: doubled when it was all there, halved when there was little.
     read_size: usize,
     transmit: Transmit,
@@ -114,6 +116,7 @@ impl<T: Transport, M: Timer> Task<T, M> {
         let stream = Stream {
             transport,
             input: BytesMut::new(),
+            behind: false,
             read_size: MIN_READ,
             transmit: Transmit::default(),
             written: 0,
@@ -196,6 +199,9 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             received.lost = self.broken.take();
             return false;
         }
+        if std::mem::take(&mut self.behind) {
+            return true;
+        }
         // The buffer grows with what comes, never with what a header announces.
         if self.input.capacity() - self.input.len() < self.read_size / 4 {
             self.input.reserve(self.read_size);
@@ -234,6 +240,13 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         }
         let mut ended = 0_usize;
         loop {
+            // Those that are answered at once make room for those behind them.
+            if !self.work.requests.is_empty()
+                && connection.calls_in() >= connection.limits().max_calls_in
+            {
+                self.behind = true;
+                break;
+            }
             let event = match connection.poll_input(now, &mut self.input) {
                 Some(event) => event,
                 // All frames that had come before are taken.

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::shared::Link;
-use crate::connection::Close;
+use super::slots::SlotKey;
+use crate::connection::{Close, Connection};
+use crate::driver::lock::lock;
 
 /// A handle's share in a link. When the last one of a link of their own goes, it is closed.
 #[derive(Debug)]
@@ -31,6 +34,19 @@ impl LinkUser {
         let mut share = Self::new(link);
         share.received = true;
         share
+    }
+}
+
+/// For handles that have no share in it.
+impl Link {
+    /// Looks at the connection as it is.
+    pub(in crate::driver) fn look<R>(&self, f: impl FnOnce(&Connection<SlotKey>) -> R) -> R {
+        f(&lock(&self.state).connection)
+    }
+
+    /// How long closing may take.
+    pub(in crate::driver) const fn drain(&self) -> Duration {
+        self.drain
     }
 }
 

@@ -63,8 +63,8 @@ use crate::wire::{RemoteError, Value};
 /// An agent that makes others in its container, sets the container's clock, and tells when it is enough.
 ///
 /// On the wire it is aiomas' `Manager`: programs in Python can use it, and a [`ManagerProxy`] can use
-/// theirs. Whoever can connect to its container can use it; keep that in mind when you choose where to
-/// listen. How many agents can be made is limited by
+/// theirs. Whoever can connect to its container can use it, unless the container or
+/// [`authorize`](crate::rpc::authorize) says otherwise: `container.spawn(authorize(manager, check))`. How many agents can be made is limited by
 /// [`max_agents`](crate::agent::ContainerConfig::max_agents).
 pub struct Manager {
     factories: Factories,

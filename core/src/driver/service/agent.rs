@@ -43,7 +43,6 @@ impl Agent for ServiceDict<Later> {
 pub struct Identity {
     pub(in crate::driver) url: AgentUrl,
     pub(in crate::driver) home: Weak<dyn Home>,
-    pub(in crate::driver) max_mailbox: u32,
 }
 
 /// An agent in its container.

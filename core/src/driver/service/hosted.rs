@@ -7,13 +7,12 @@ use super::chain;
 use super::guard::{Exclusive, Guard, Shared};
 use super::interface::{Interface, IntoService, Invocation, Method};
 use super::mailbox::{Gate, Pass};
+use crate::connection::Limits;
 use crate::driver::Proxy;
 use crate::driver::later::{Later, SharedService};
+use crate::driver::origin::Origin;
 use crate::rpc::{Access, Arguments, Caller, Outcome, Request, Service, ServiceDict};
 use crate::wire::{Notation, Payload, RemoteError, Scope};
-
-/// How many calls may wait for a value that is no agent.
-const MAX_WAITING: u32 = 1024;
 
 /// Serves a value: `&self` methods side by side, `&mut self` ones alone, and all of them starting in the
 /// order in which they were called.
@@ -25,8 +24,7 @@ struct Hosted<T> {
 
 impl<T: Interface> Hosted<T> {
     fn new(value: T, me: Option<Arc<Identity>>) -> Self {
-        let max_waiting = me.as_ref().map_or(MAX_WAITING, |me| me.max_mailbox);
-        Self { services: value.services(), gate: Arc::new(Gate::new(value, max_waiting)), me }
+        Self { services: value.services(), gate: Arc::new(Gate::new(value)), me }
     }
 
     /// Calls a method, now or when its turn has come.
@@ -63,15 +61,16 @@ impl<T: Interface> Hosted<T> {
             let text = self.deadlock(&String::from_utf8_lossy(name));
             return RemoteError::new("DeadlockError", text).into();
         }
-        match self.gate.wait(access) {
+        let most = Origin::of(arguments.scope()).and_then(Origin::max_mailbox);
+        match self.gate.wait(access, most.unwrap_or(Limits::DEFAULT.max_mailbox)) {
             Ok(pass) => {
                 let (content, caller) = (arguments.to_payload(), caller.clone());
                 Outcome::Later(self.later(method, access, pass, content, caller))
             }
             Err(waiting) => {
                 let who = self.describe();
-                let knob = if self.me.is_some() { " (`Limits::max_mailbox` there)" } else { "" };
-                let text = format!("{waiting} calls wait for {who} already{knob}");
+                let knob = "`Limits::max_mailbox` there";
+                let text = format!("{waiting} calls wait for {who} already ({knob})");
                 RemoteError::new("OverloadedError", text).into()
             }
         }

@@ -40,8 +40,9 @@ enum State {
 }
 
 impl<T> Gate<T> {
-    pub(super) fn new(value: T, max_waiting: u32) -> Self {
-        let (mailbox, value) = (Mailbox::new(max_waiting), Some(Arc::new(value)));
+    pub(super) fn new(value: T) -> Self {
+        // How many may wait depends on who calls.
+        let (mailbox, value) = (Mailbox::new(u32::MAX), Some(Arc::new(value)));
         Self(Mutex::new(Inner { mailbox, value, starting: false }))
     }
 
@@ -57,13 +58,14 @@ impl<T> Gate<T> {
         lock(&self.0).take(access)
     }
 
-    /// Lets a call wait. If too many do so already, their number comes back.
-    pub(super) fn wait(self: &Arc<Self>, access: Access) -> Result<Pass<T>, usize> {
+    /// Lets a call wait. If so many do so already, their number comes back.
+    pub(super) fn wait(self: &Arc<Self>, access: Access, most: u32) -> Result<Pass<T>, usize> {
         let turn = Arc::new(Turn::default());
         let next = {
             let mut inner = lock(&self.0);
-            if inner.mailbox.wait(access, turn.clone()).is_err() {
-                return Err(inner.mailbox.waiting());
+            let waiting = inner.mailbox.waiting();
+            if waiting >= most as usize || inner.mailbox.wait(access, turn.clone()).is_err() {
+                return Err(waiting);
             }
             // Whoever was in the way may have left since, and then nobody else would see to it.
             inner.next()
@@ -251,21 +253,21 @@ mod tests {
     #[test]
     fn a_call_that_waits_for_nobody_is_let_in() {
         for access in [Access::Shared, Access::Exclusive] {
-            let gate = Arc::new(Gate::new((), 8));
+            let gate = Arc::new(Gate::new(()));
             let alone = gate.try_enter(Access::Exclusive);
             assert!(alone.is_some() && gate.try_enter(access).is_none());
             gate.leave(Access::Exclusive, alone);
-            assert!(come(&gate.wait(access).unwrap()));
+            assert!(come(&gate.wait(access, 8).unwrap()));
         }
     }
 
     /// Also if one that runs ends before the next one has started.
     #[test]
     fn no_call_starts_before_those_in_front_of_it() {
-        let gate = Arc::new(Gate::new((), 8));
+        let gate = Arc::new(Gate::new(()));
         let alone = gate.try_enter(Access::Exclusive);
         assert!(alone.is_some());
-        let [x, y, z] = [(); 3].map(|()| gate.wait(Access::Shared).unwrap());
+        let [x, y, z] = [(); 3].map(|()| gate.wait(Access::Shared, 8).unwrap());
         gate.leave(Access::Exclusive, alone);
         assert!(come(&x) && !come(&y));
         let mut cx = Context::from_waker(Waker::noop());
@@ -282,9 +284,9 @@ mod tests {
 
     #[test]
     fn those_who_give_up_are_passed_over() {
-        let gate = Arc::new(Gate::new((), 8));
+        let gate = Arc::new(Gate::new(()));
         let alone = gate.try_enter(Access::Exclusive);
-        let passes = [(); 4].map(|()| gate.wait(Access::Exclusive).unwrap());
+        let passes = [(); 4].map(|()| gate.wait(Access::Exclusive, 8).unwrap());
         let [a, b, c, d] = passes;
         drop((a, b));
         gate.leave(Access::Exclusive, alone);

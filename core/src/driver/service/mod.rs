@@ -1,6 +1,7 @@
 //! What answers calls: values with exposed methods, one after the other or side by side.
 
 mod agent;
+mod authorize;
 mod chain;
 mod dict;
 mod guard;

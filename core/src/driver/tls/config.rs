@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
@@ -37,8 +36,6 @@ pub struct TlsConfig {
     pub(super) server: Arc<ServerConfig>,
     pub(super) client: Arc<ClientConfig>,
     pub(super) server_name: Option<ServerName<'static>>,
-    pub(super) handshake_timeout: Duration,
-    pub(super) max_handshakes: usize,
     on_refused: Option<Arc<OnRefused>>,
 }
 
@@ -98,14 +95,7 @@ impl TlsConfig {
         server: impl Into<Arc<ServerConfig>>,
         client: impl Into<Arc<ClientConfig>>,
     ) -> Self {
-        Self {
-            server: server.into(),
-            client: client.into(),
-            server_name: None,
-            handshake_timeout: Duration::from_secs(5),
-            max_handshakes: 1024,
-            on_refused: None,
-        }
+        Self { server: server.into(), client: client.into(), server_name: None, on_refused: None }
     }
 
     /// What we are as a server: for a certificate of its own, take that of another `TlsConfig`.
@@ -130,22 +120,6 @@ impl TlsConfig {
             .map_err(|_| TlsConfigError::NoServerName { name: name.into() })?;
         self.server_name = Some(name);
         Ok(self)
-    }
-
-    /// How long a handshake may take: five seconds unless told otherwise. A container gives an attempt to connect up
-    /// after its [`dial_timeout`](crate::agent::ContainerConfig::dial_timeout) at any rate.
-    #[must_use]
-    pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.handshake_timeout = timeout;
-        self
-    }
-
-    /// How many handshakes a listener has under way: 1024 unless told otherwise. Those beyond wait until the
-    /// system has them accepted.
-    #[must_use]
-    pub const fn max_handshakes(mut self, max: usize) -> Self {
-        self.max_handshakes = if max == 0 { 1 } else { max };
-        self
     }
 
     /// What a listener does with the address of a peer that it refuses, and the reason: write it into a log.
@@ -248,10 +222,6 @@ impl Pem {
 
 impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsConfig")
-            .field("server_name", &self.server_name)
-            .field("handshake_timeout", &self.handshake_timeout)
-            .field("max_handshakes", &self.max_handshakes)
-            .finish_non_exhaustive()
+        f.debug_struct("TlsConfig").field("server_name", &self.server_name).finish_non_exhaustive()
     }
 }

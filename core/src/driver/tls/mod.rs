@@ -59,7 +59,6 @@
 mod certificate;
 mod config;
 mod error;
-mod handshake;
 mod listener;
 mod reason;
 mod runtime;

@@ -11,7 +11,6 @@ use rustls::pki_types::{ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 
 use super::config::TlsConfig;
-use super::handshake::{part, shake_hands};
 use super::listener::TlsListener;
 use super::stream::Tls;
 use crate::agent::Address;
@@ -19,8 +18,8 @@ use crate::connection::TlsError;
 use crate::driver::local::LocalNames;
 use crate::driver::runtime::Runtime;
 
-/// A runtime within TLS: streams are open when their handshake is over, so whatever is built on it sees none that is
-/// not secure. `local://` stays as it is.
+/// A runtime within TLS: its streams [open](Transport::poll_open) with a handshake, so whatever is built on it sees none
+/// that is not secure. `local://` stays as it is.
 #[derive(Clone, Debug)]
 pub struct Secure<R> {
     pub(super) runtime: R,
@@ -65,7 +64,7 @@ impl<R> fmt::Debug for DateOf<R> {
 
 impl<R: Runtime> Runtime for Secure<R> {
     type Stream = Tls<R::Stream>;
-    type Listener = TlsListener<R>;
+    type Listener = TlsListener<R::Listener>;
     type Timer = R::Timer;
 
     fn now(&self) -> Instant {
@@ -99,14 +98,7 @@ impl<R: Runtime> Runtime for Secure<R> {
             let session = ClientConnection::new(config.client.clone(), secure.name(&to)?);
             let session =
                 session.map_err(|error| TlsError::Local { what: error.to_string().into() })?;
-            let mut tls = Tls::new(runtime.dial(to).await?, session);
-            let result = shake_hands(runtime, &mut tls, config.handshake_timeout).await;
-            if let Err(error) = result {
-                let runtime = runtime.clone();
-                secure.runtime.spawn(async move { part(&runtime, tls).await });
-                return Err(error);
-            }
-            Ok(tls)
+            Ok(Tls::new(runtime.dial(to).await?, session))
         }
     }
 
@@ -115,9 +107,6 @@ impl<R: Runtime> Runtime for Secure<R> {
         on: Address,
     ) -> impl Future<Output = io::Result<Self::Listener>> + Send + 'static {
         let Self { runtime, config } = self.clone();
-        async move {
-            let listener = runtime.listen(on).await?;
-            Ok(TlsListener::new(runtime, config, listener))
-        }
+        async move { Ok(TlsListener::new(runtime.listen(on).await?, config)) }
     }
 }

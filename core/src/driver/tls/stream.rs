@@ -10,17 +10,19 @@ use rustls::Connection as Session;
 use super::certificate;
 use super::reason::reason;
 use crate::connection::TlsError;
-use crate::driver::transport::Transport;
+use crate::driver::transport::{KeepAlive, Transport};
 use crate::rpc::PeerCertificate;
 
 /// So many bytes are encrypted before the transport has taken them.
 const MAX_OUTPUT: usize = 64 * 1024;
 /// So much is read at a time, at least and at most.
 const READ: std::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
+/// So many bytes may still come from a peer with whom the handshake has failed.
+const MAX_IGNORED: usize = 256 * 1024;
 /// How often what comes may hold no content before others have their turn.
 const MAX_EMPTY: u32 = 16;
 
-/// A transport within TLS. The handshake is over: there is none before.
+/// A transport within TLS, which [opens](Transport::poll_open) with a handshake.
 ///
 /// It holds at most 64 KiB that are encrypted and not yet written, and 64 KiB that have come and are not yet
 /// read, beside the one record that is incomplete.
@@ -35,6 +37,8 @@ pub struct Tls<T> {
     failed: Option<TlsError>,
     /// We have said that nothing more will come.
     said_end: bool,
+    /// What has come after the handshake had failed.
+    ignored: usize,
 }
 
 impl<T: Transport> Tls<T> {
@@ -48,18 +52,8 @@ impl<T: Transport> Tls<T> {
             ended: false,
             failed: None,
             said_end: false,
+            ignored: 0,
         }
-    }
-
-    /// The handshake: ends when all that it takes has come and has gone out.
-    pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_hello(cx).map_err(|error| match error.kind() {
-            // Whoever does not speak TLS may not have read it all.
-            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
-                TlsError::Closed.into()
-            }
-            _ => error,
-        })
     }
 
     fn poll_hello(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -85,27 +79,19 @@ impl<T: Transport> Tls<T> {
     }
 
     /// After a failed handshake: lets the peer know why, and waits until it has ended the stream. If it were ended by
-    /// us while more comes, the system would tell the peer that it broke, and nothing else. `patience`: how many
-    /// bytes may still come.
-    pub(super) fn poll_part(
-        &mut self,
-        cx: &mut Context<'_>,
-        patience: &mut usize,
-    ) -> Poll<io::Result<()>> {
-        if self.failed.is_none() {
-            return Poll::Ready(Ok(()));
-        }
+    /// us while more comes, the system would tell the peer that it broke, and nothing else.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.said_end {
             ready!(self.push(cx))?;
             ready!(self.transport.poll_shutdown(cx))?;
             self.said_end = true;
         }
-        while *patience > 0 {
+        while self.ignored < MAX_IGNORED {
             self.input.clear();
             self.input.reserve(*READ.start());
             match ready!(self.transport.poll_recv(cx, &mut self.input))? {
                 0 => break,
-                count => *patience = patience.saturating_sub(count),
+                count => self.ignored += count,
             }
         }
         Poll::Ready(Ok(()))
@@ -212,6 +198,24 @@ impl<T: Transport> Tls<T> {
 }
 
 impl<T: Transport> Transport for Tls<T> {
+    fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
+        self.transport.keep_alive(how)
+    }
+
+    /// The handshake: ends when all that it takes has come and has gone out.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(error) = &self.failed {
+            return Poll::Ready(Err(error.clone().into()));
+        }
+        self.poll_hello(cx).map_err(|error| match error.kind() {
+            // Whoever does not speak TLS may not have read it all.
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+                TlsError::Closed.into()
+            }
+            _ => error,
+        })
+    }
+
     fn poll_recv(
         &mut self,
         cx: &mut Context<'_>,
@@ -266,6 +270,9 @@ impl<T: Transport> Transport for Tls<T> {
 
     /// Says that nothing more will come, so that nobody can cut the stream unnoticed.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.failed.is_some() && self.session.is_handshaking() {
+            return self.poll_part(cx);
+        }
         if !std::mem::replace(&mut self.said_end, true) {
             self.session.send_close_notify();
         }

@@ -9,6 +9,7 @@ use super::{Budget, CodecError, Scope};
 
 #[cfg(feature = "blosc")]
 pub mod blosc;
+mod compound;
 mod cursor;
 mod item;
 pub(super) mod json;
@@ -47,8 +48,46 @@ pub enum Codec {
 /// A codec of the user's own: it translates whole messages to and from MessagePack.
 ///
 /// A compressor does so in any case; another notation decodes the MessagePack into a
-/// [`Value`](super::Value) and writes that. A frame does not tell that it is in a custom codec, so both
-/// sides have to be configured for it.
+/// [`Value`](super::Value) and writes that. In aiomas it is a subclass of `Codec`. A frame does not tell that it is in
+/// a custom codec, so both sides have to be configured for it; a listener that is speaks nothing else.
+///
+/// ```
+/// use aiomas_core::wire::{Codec, CodecError, CustomCodec, Notation, Scope, Value, codec};
+/// use bytes::Bytes;
+///
+/// /// JSON behind a mark.
+/// #[derive(Debug)]
+/// struct Marked;
+///
+/// impl CustomCodec for Marked {
+///     fn name(&self) -> &'static str {
+///         "marked"
+///     }
+///
+///     fn encode(&self, msgpack: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
+///         let message: Value = codec::decode(Notation::MsgPack, msgpack, &Scope::default())?;
+///         out.push(b'#');
+///         codec::encode(Notation::Json, &Scope::default(), &message, out)
+///     }
+///
+///     fn decode(&self, payload: &[u8], _max: usize) -> Result<Bytes, CodecError> {
+///         let no_mark = CodecError::Syntax { at: 0, what: "there is no mark" };
+///         let json = payload.strip_prefix(b"#").ok_or(no_mark)?;
+///         let message: Value = codec::decode(Notation::Json, json, &Scope::default())?;
+///         let mut msgpack = Vec::new();
+///         codec::encode(Notation::MsgPack, &Scope::default(), &message, &mut msgpack)?;
+///         Ok(msgpack.into())
+///     }
+/// }
+///
+/// const MARKED: Codec = Codec::Custom(&Marked); // for `builder.codec(MARKED)`, on both sides
+///
+/// let mut payload = Vec::new();
+/// Marked.encode(b"\x93\x00\x00\xa4ohai", &mut payload)?;
+/// assert_eq!(payload, b"#[0, 0, \"ohai\"]");
+/// assert_eq!(Marked.decode(&payload, 1 << 20)?, b"\x93\x00\x00\xa4ohai"[..]);
+/// # Ok::<(), CodecError>(())
+/// ```
 pub trait CustomCodec: fmt::Debug + Send + Sync + 'static {
     /// The name, for errors and for Hello.
     fn name(&self) -> &'static str;
@@ -59,7 +98,9 @@ pub trait CustomCodec: fmt::Debug + Send + Sync + 'static {
     /// The message cannot be written in this codec; only its call fails.
     fn encode(&self, msgpack: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError>;
 
-    /// Translates a frame's payload into a MessagePack message of at most `max` bytes.
+    /// Translates a frame's payload into a MessagePack message of at most `max` bytes, which
+    /// [`Limits::max_frame`](crate::connection::Limits::max_frame) is. A codec whose payloads can grow in that, such as
+    /// a compressor, should stop there, rather than find out when it has all in memory.
     ///
     /// # Errors
     /// The payload is malformed or too large; the connection closes.
@@ -137,7 +178,16 @@ pub(crate) fn unwrap(codec: Codec, payload: &Bytes, max: usize) -> Result<Bytes,
             let message = blosc::decompress(payload, max);
             message.map(Bytes::from).map_err(|error| CodecError::Compression(error.to_string()))
         }
-        Codec::Custom(codec) => codec.decode(payload, max),
+        Codec::Custom(codec) => {
+            let message = codec.decode(payload, max)?;
+            let length = message.len();
+            if length > max {
+                let text =
+                    format!("a message of {length} bytes; it may have {max} (`Limits::max_frame`)");
+                return Err(CodecError::Compression(text));
+            }
+            Ok(message)
+        }
     }
 }
 

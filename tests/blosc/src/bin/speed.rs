@@ -23,40 +23,55 @@ struct Options {
     /// How long to measure each time, in milliseconds.
     #[arg(long, default_value_t = 200)]
     time: u64,
+    /// The levels to compress with.
+    #[arg(long, default_values_t = [1, 9], value_delimiter = ',')]
+    levels: Vec<u8>,
+    /// The sizes of elements in bytes.
+    #[arg(long, default_values_t = [8], value_delimiter = ',')]
+    type_sizes: Vec<u8>,
 }
 
 fn main() {
     let options = Options::parse();
     let time = Duration::from_millis(options.time);
     println!(
-        "| data | compressor | shuffle | level | C's frame | our frame | compress, C | ours | ratio | decompress, C | ours | ratio |"
+        "| data | compressor | shuffle | type size | level | C's frame | our frame | compress, C | ours | ratio | decompress, C | ours | ratio |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let mut over = 0;
     for (name, data, compressors) in inputs() {
         for &(theirs, ours) in compressors {
-            for shuffle in [Shuffle::Byte, Shuffle::Bit] {
-                for level in [1, 9] {
-                    let row = format!("| {name} | {theirs:?} | {shuffle:?} | {level} |");
-                    if !row.contains(&options.filter) {
-                        continue;
-                    }
-                    let case = Case { name, data: &data, shuffle, type_size: 8, level };
-                    let (text, bars) = measure(&case, theirs, ours, time);
-                    println!("{row} {text}");
-                    over += usize::from(!bars);
+            for (shuffle, &type_size, &level) in options.ways() {
+                let row = format!("| {name} | {theirs:?} | {shuffle:?} | {type_size} | {level} |");
+                if !row.contains(&options.filter) {
+                    continue;
                 }
+                let case = Case { name, data: &data, shuffle, type_size, level };
+                let (text, bars) = measure(&case, theirs, ours, time);
+                println!("{row} {text}");
+                over += usize::from(!bars);
             }
         }
     }
     println!("\n{over} rows over the bars: {DECOMPRESS} to decompress, {COMPRESS} to compress.");
 }
 
+impl Options {
+    fn ways(&self) -> impl Iterator<Item = (Shuffle, &u8, &u8)> {
+        let shuffles = [Shuffle::Byte, Shuffle::Bit].into_iter();
+        shuffles.flat_map(move |shuffle| {
+            let sizes = self.type_sizes.iter();
+            sizes.flat_map(move |size| self.levels.iter().map(move |level| (shuffle, size, level)))
+        })
+    }
+}
+
 type Pair = (c::Compressor, Option<ours::Compressor>);
 
-const BOTH: &[Pair] = &[
+const SOME: &[Pair] = &[
     (c::Compressor::BloscLZ, Some(ours::Compressor::BloscLz)),
     (c::Compressor::LZ4, Some(ours::Compressor::Lz4)),
+    (c::Compressor::Zstd, None),
 ];
 const ALL: &[Pair] = &[
     (c::Compressor::BloscLZ, Some(ours::Compressor::BloscLz)),
@@ -71,13 +86,13 @@ const ALL: &[Pair] = &[
 fn inputs() -> Vec<(&'static str, Vec<u8>, &'static [Pair])> {
     vec![
         ("walk, 1 MiB", data::walk(1 << 20), ALL),
-        ("fine walk, 1 MiB", data::fine_walk(1 << 20), BOTH),
-        ("text, 1 MiB", data::text(1 << 20), BOTH),
-        ("noise, 1 MiB", data::noise(1 << 20), BOTH),
-        ("zeros, 1 MiB", vec![0; 1 << 20], BOTH),
-        ("message, 200 B", data::text(200), BOTH),
-        ("message, 2 KiB", data::text(2 << 10), BOTH),
-        ("walk, 16 KiB", data::walk(16 << 10), BOTH),
+        ("fine walk, 1 MiB", data::fine_walk(1 << 20), SOME),
+        ("text, 1 MiB", data::text(1 << 20), SOME),
+        ("noise, 1 MiB", data::noise(1 << 20), SOME),
+        ("zeros, 1 MiB", vec![0; 1 << 20], SOME),
+        ("message, 200 B", data::text(200), SOME),
+        ("message, 2 KiB", data::text(2 << 10), SOME),
+        ("walk, 16 KiB", data::walk(16 << 10), SOME),
     ]
 }
 

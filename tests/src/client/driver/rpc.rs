@@ -16,7 +16,7 @@ use crate::client::content;
 use crate::peer::driver::doubler::{Doubler, DoublerProxy};
 use crate::peer::driver::rpc::{Caught, Nested, RootProxy};
 use crate::runtimes::is_pending;
-use crate::types::{Celsius, Point, Unserializable};
+use crate::types::{Celsius, Mode, Point, Serializers, Unserializable};
 
 pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
     put_to! { session:
@@ -26,6 +26,9 @@ pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
     }
     if session.server.serializers.has_both() {
         put_to! { session: typed_arguments }
+    }
+    if session.server.serializers == Serializers::PointCelsiusMode {
+        put_to! { session: typed_enums }
     }
 }
 
@@ -232,6 +235,18 @@ async fn typed_arguments<R: Runtime>(session: &Session<'_, R>) {
     let nested = vec![(Point::new(0, 1), Celsius(1.5))];
     let ident = Proxy::from(root.clone()).call("ident").arg(&nested).send().await;
     assert_eq!(ident, Ok(nested));
+    assert_eq!(root.call_me(own(""), 4.into()).await, Ok(8.into()));
+}
+
+async fn typed_enums<R: Runtime>(session: &Session<'_, R>) {
+    let root: RootProxy = session.open_with(Doubler).await.remote_as();
+    for mode in Mode::all() {
+        assert_eq!(root.louder(mode.clone()).await, Ok(mode.louder()));
+    }
+    let nested = (Mode::all(), Celsius(1.5));
+    let ident = Proxy::from(root.clone()).call("ident").arg(&nested).send().await;
+    assert_eq!(ident, Ok(nested));
+    // The server's proxies have the id behind all of these.
     assert_eq!(root.call_me(own(""), 4.into()).await, Ok(8.into()));
 }
 

@@ -16,7 +16,7 @@ use super::{Client, Scenario, decode, failure, root};
 use crate::client::{Server, content};
 use crate::host::{Later, Ticket};
 use crate::peer::number::multiply;
-use crate::types::{Celsius, Point};
+use crate::types::{Celsius, Mode, Point, Serializers};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("arguments", arguments),
@@ -241,6 +241,11 @@ fn typed_arguments(server: &Server) {
     let nested = vec![(Point::new(0, 1), Celsius(1.5))];
     assert_eq!(client.call(&root, "ident", (&nested,)), Ok(nested.clone()));
     assert_eq!(client.call(&root, "call_me", (ServiceRef::new(""), 4)), Ok(8));
+    if server.serializers == Serializers::PointCelsiusMode {
+        for mode in Mode::all() {
+            assert_eq!(client.call(&root, "louder", (&mode,)), Ok(mode.louder()));
+        }
+    }
 }
 
 fn concurrent_1000(server: &Server) {

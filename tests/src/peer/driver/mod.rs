@@ -63,8 +63,11 @@ fn configured<R: Runtime, L>(
     builder: Builder<R, L>,
     options: &Options,
 ) -> Result<Builder<R, L>, driver::Error> {
-    let builder =
+    let mut builder =
         builder.types(options.serializers.types()).config(|config| config.linger = LINGER);
+    if let Some(codec) = options.codec {
+        builder = builder.codec(codec);
+    }
     Ok(match options.tls.config()? {
         Some(tls) => builder.tls(tls),
         None => builder,

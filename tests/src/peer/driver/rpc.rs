@@ -11,7 +11,7 @@ use super::doubler::DoublerProxy;
 use crate::peer::fail;
 use crate::peer::number::{add, multiply, negate};
 use crate::runtimes::Sleep;
-use crate::types::{Celsius, Point, Unserializable};
+use crate::types::{Celsius, Mode, Point, Unserializable};
 
 /// The root service.
 #[derive(Debug)]
@@ -143,6 +143,11 @@ impl Root {
     #[expose]
     fn warmer(&self, celsius: Celsius, d: f64) -> Celsius {
         Celsius(celsius.0 + d)
+    }
+
+    #[expose]
+    fn louder(&self, mode: Mode) -> Mode {
+        mode.louder()
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use aiomas_core::agent::{AgentUrl, NodeConfig, Refusal, Serve};
 use aiomas_core::clock::ExternalClock;
-use aiomas_core::connection::Close;
+use aiomas_core::connection::{Close, Negotiate};
 use aiomas_core::rpc::ServiceDict;
 
 use super::end::End;
@@ -26,6 +26,9 @@ pub(super) fn run(options: &Options) -> io::Result<()> {
     let mut config = NodeConfig::default();
     config.connection.types = options.serializers.types();
     config.connection.linger = LINGER;
+    if let Some(codec) = options.codec {
+        config.connection.negotiate = Negotiate::Fixed(codec);
+    }
     let serve = match options.kind {
         Kind::Channel => Serve::Content,
         Kind::Rpc => Serve::Service(Box::new(rpc::root())),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::{Answer, CallFailed, Host, Later, LaterFunctions, Ticket};
 use crate::peer::fail;
 use crate::peer::number::{add, multiply, negate};
-use crate::types::{Celsius, Point, Unserializable};
+use crate::types::{Celsius, Mode, Point, Unserializable};
 
 /// The root service.
 pub(super) fn root() -> ServiceDict<Later> {
@@ -40,7 +40,8 @@ pub(super) fn root() -> ServiceDict<Later> {
         .function("get_tools", [], || ServiceRef::new("tools"))
         .function("get_root", [], || ServiceRef::new(""))
         .function("mirror", ["point"], |Point { x, y }| Point { x: y, y: x })
-        .function("warmer", ["celsius", "d"], |Celsius(degrees), d: f64| Celsius(degrees + d));
+        .function("warmer", ["celsius", "d"], |Celsius(degrees), d: f64| Celsius(degrees + d))
+        .function("louder", ["mode"], Mode::louder);
     add_later_functions(root)
 }
 

@@ -42,8 +42,7 @@ impl CustomCodec for Bomb {
     }
 
     /// A request with 100 bytes of content.
-    fn decode(&self, _: &[u8], max: usize) -> Result<Bytes, CodecError> {
-        assert!(max >= 105);
+    fn decode(&self, _: &[u8], _: usize) -> Result<Bytes, CodecError> {
         Ok([b"\x93\x00\x00\xc4\x64", &[0; 100][..]].concat().into())
     }
 }
@@ -110,6 +109,25 @@ fn a_custom_codec() {
     let mut solo = Solo::listener(Config::new(Codec::Custom(&Backwards)));
     solo.request(0, "x");
     assert!(matches!(solo.closed(), Some(CloseReason::Malformed { .. })));
+}
+
+/// Whatever a frame unpacks to is bounded, whether or not the codec sees to that.
+#[test]
+fn a_custom_codec_that_unpacks_too_much() {
+    for (max_frame, fits) in [(105, true), (104, false)] {
+        let mut config = Config::new(Codec::Custom(&Bomb));
+        config.limits.max_frame = max_frame;
+        let mut solo = Solo::listener(config);
+        solo.input(frame(b"!"));
+        if fits {
+            assert_eq!(solo.requests().len(), 1);
+        } else {
+            let reason = solo.closed();
+            assert!(matches!(reason, Some(CloseReason::Malformed { .. })), "{reason:?}");
+            let text = reason.map(|reason| reason.to_string()).unwrap_or_default();
+            assert!(text.contains("105 bytes; it may have 104 (`Limits::max_frame`)"), "{text}");
+        }
+    }
 }
 
 #[test]

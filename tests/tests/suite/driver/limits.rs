@@ -1,18 +1,18 @@
 //! What listeners and handles do at their limits.
 
-use std::future::poll_fn;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{CloseReason, Config, Limits, NotAdmitted, TimeoutReason};
-use aiomas_core::driver::{Proxy, RpcClient, RpcServer, Runtime, Transport};
+use aiomas_core::driver::{Proxy, RpcClient, RpcServer, Runtime};
 use aiomas_core::rpc::ServiceRef;
 use aiomas_core::wire::RemoteError;
 use aiomas_core::{Error, agent, service};
-use aiomas_sim::{Host, Sim, Stream};
+use aiomas_sim::{Host, Sim};
 use aiomas_tests::message;
+use aiomas_tests::raw::Raw;
 use aiomas_tests::script::Script;
 
 /// Keeps what it is given.
@@ -197,17 +197,8 @@ fn errors_of_accepting_channels() {
     });
 }
 
-/// A stream on which a test says what it likes.
-struct Raw(Stream);
-
-impl Raw {
-    async fn dial(host: &Host, to: &Address) -> Self {
-        Self(Runtime::dial(host, to.clone()).await.expect("it listens"))
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.0.poll_send(cx, &[IoSlice::new(bytes)])).await
-    }
+async fn dial(host: &Host, to: &Address) -> Raw<Host> {
+    Raw::dial(host, to).await.expect("it listens")
 }
 
 /// An exposed server closes on those who say nothing, too little, or nothing more.
@@ -223,8 +214,8 @@ fn silence_and_drops() {
             move |_, reason| reasons.lock().unwrap().push(reason.clone())
         });
         let server = server.listen("tcp://server:0").await.expect("a free port");
-        let silent = Raw::dial(&client, server.address()).await;
-        let mut dripping = Raw::dial(&client, server.address()).await;
+        let silent = dial(&client, server.address()).await;
+        let mut dripping = dial(&client, server.address()).await;
         let idle = connect(&client, &server).await;
         assert!(is_in(&idle).await);
         let start = client.now();
@@ -307,7 +298,7 @@ fn methods_of_callers_that_are_gone_count() {
         let server = builder.listen("tcp://server:0").await.expect("a free port");
         let start = client.now();
         for _ in 0..10 {
-            let mut raw = Raw::dial(&client, server.address()).await;
+            let mut raw = dial(&client, server.address()).await;
             // Whoever is refused may hear so before it is written.
             let _written = raw.write(&message::frame(b"[0, 0, [\"work\", [], {}]]")).await;
             client.sleep(Duration::from_secs(1)).await;
@@ -410,5 +401,95 @@ fn paths_are_bounded() {
             error.to_string().ends_with("101 bytes; it may have 100 (`Budget::path`)"),
             "{error}"
         );
+    });
+}
+
+/// Those who wait for a service are as many as may wait for an agent, by the limits of who serves it.
+#[test]
+fn services_have_mailboxes_of_that_size() {
+    struct Busy(Host);
+
+    #[service]
+    impl Busy {
+        #[expose]
+        async fn work(&mut self) {
+            self.0.sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    let sim = Sim::new(1);
+    let (server, client) = (sim.host("server"), sim.host("client"));
+    sim.block_on(async {
+        for most in [0, 2, 2000] {
+            let builder = server.rpc().service(Busy(server.clone()));
+            let builder = builder.config(|config| config.limits.max_mailbox = most);
+            let server = builder.listen("tcp://server:0").await.expect("a free port");
+            let client = connect(&client, &server).await;
+            // One is let in, so many wait, and one is too much.
+            let calls: Vec<_> =
+                (0..most + 2).map(|_| client.remote().call("work").send::<()>()).collect();
+            let mut refused = Vec::new();
+            for call in calls {
+                refused.extend(call.await.err());
+            }
+            let texts: Vec<_> = refused.iter().map(ToString::to_string).collect();
+            let knob = "already (`Limits::max_mailbox` there)";
+            assert_eq!(texts, [format!("OverloadedError: {most} calls wait for Busy {knob}")]);
+        }
+    });
+}
+
+/// Requests that come in one piece count one after the other: those that are answered at once are never too many.
+#[test]
+fn requests_that_are_read_together() {
+    struct Slow(Host);
+
+    #[service]
+    impl Slow {
+        #[expose]
+        fn at_once(&self, number: usize) -> usize {
+            number
+        }
+
+        #[expose]
+        async fn later(&self, number: usize) -> usize {
+            self.0.sleep(Duration::from_secs(1)).await;
+            number
+        }
+    }
+
+    const MOST: usize = 4;
+    let sim = Sim::new(1);
+    let (server, client) = (sim.host("server"), sim.host("client"));
+    sim.block_on(async {
+        let builder = server.rpc().service(Slow(server.clone()));
+        let builder = builder.config(|config| config.limits.max_calls_in = MOST);
+        let server = builder.listen("tcp://server:0").await.expect("a free port");
+        let request = |id: usize, method: &str| {
+            message::frame(format!("[0, {id}, [\"{method}\", [{id}], {{}}]]").as_bytes())
+        };
+        // How many are answered, of all of one kind, and of both in turn.
+        for (methods, expected) in [
+            (["at_once", "at_once"], 100),
+            (["later", "later"], MOST),
+            (["later", "at_once"], MOST + 3),
+        ] {
+            let mut raw = dial(&client, server.address()).await;
+            let requests: Vec<u8> = (0..100).flat_map(|id| request(id, methods[id % 2])).collect();
+            raw.write(&requests).await.expect("it is written");
+            let mut results = 0;
+            for _ in 0..100 {
+                let answer = raw.read().await.expect("an answer");
+                let (kind, id, content): (u64, usize, serde_json::Value) =
+                    serde_json::from_slice(&answer).expect("an answer");
+                if kind == 1 {
+                    assert_eq!(content, id);
+                    results += 1;
+                } else {
+                    assert!(content.to_string().contains("Limits::max_calls_in"), "{content}");
+                }
+            }
+            assert_eq!(results, expected, "{methods:?}");
+        }
     });
 }

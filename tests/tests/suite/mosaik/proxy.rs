@@ -283,8 +283,12 @@ fn failures_of_a_simulator() {
 #[test]
 fn simulators_that_do_not_start() {
     block_on(async {
-        let never =
-            proxy::start(channel::builder(), |_| simulator(&["--nonsense"])).await.unwrap_err();
+        let fails = |_: &str| {
+            let mut command = simulator(&["--nonsense"]);
+            command.stderr(Stdio::null());
+            command
+        };
+        let never = proxy::start(channel::builder(), fails).await.unwrap_err();
         assert!(matches!(never, Error::NeverConnected { status } if !status.success()), "{never}");
         let missing = |_: &str| Command::new("/nonexistent/simulator");
         let error = proxy::start(channel::builder(), missing).await.unwrap_err();

@@ -119,7 +119,7 @@ fn answers(mosaik: &RawMosaik, requests: &[serde_json::Value]) -> Vec<serde_json
 fn requests_before_init() {
     let mosaik = connect(Counters::default());
     let said = answers(
-        &mut mosaik,
+        &mosaik,
         &[
             json!(["create", [1, "Counter"], {}]),
             json!(["step", [0, {}, 1], {}]),
@@ -154,7 +154,7 @@ fn failures_are_lists_and_unknown_types_are_ignored() {
     let mosaik = connect(Flawed::new(Flaw::SetupDone));
     mosaik.send(&message::message(aiomas_core::wire::Notation::Json, 7, 0, "what is that?"));
     let said = answers(
-        &mut mosaik,
+        &mosaik,
         &[json!(["init", ["S"], {"time_resolution": 1.0}]), json!(["setup_done", [], {}])],
     );
     assert_eq!(said[1], json!([2, 1, ["FlawError", "on purpose", "FlawError: on purpose\n"]]));
@@ -166,7 +166,7 @@ fn failures_are_lists_and_unknown_types_are_ignored() {
 fn hello_is_a_function_like_any_other() {
     let mosaik = connect(Counters::default());
     let said = answers(
-        &mut mosaik,
+        &mosaik,
         &[
             json!(["init", ["S"], {}]),
             json!(["$hello", [{"version": 1, "codecs": ["msgpack"]}], {}]),
@@ -183,7 +183,7 @@ fn mosaik_hangs_up_during_a_callback() {
     let finalized = simulator.finalized();
     let mosaik = connect(simulator);
     let said = answers(
-        &mut mosaik,
+        &mosaik,
         &[
             json!(["init", ["S"], {}]),
             json!(["create", [1, "Thing"], {}]),
@@ -225,7 +225,7 @@ fn the_older_version_takes_two_arguments() {
         let simulator = Flawed::new(Flaw::None).version(version).stepping(Stepping::TimeBased);
         let mosaik = connect(simulator);
         let said = answers(
-            &mut mosaik,
+            &mosaik,
             &[
                 json!(["init", ["S"], {}]),
                 json!(["version", [], {}]),

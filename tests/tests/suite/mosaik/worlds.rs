@@ -1,9 +1,11 @@
 //! Simulations that go well.
 
 use std::process::Command;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use aiomas_mosaik::{ApiVersion, End, Stepping};
+use aiomas_core::driver::{Runtime, channel};
+use aiomas_mosaik::{ApiVersion, End, Server, Stepping};
 use aiomas_tests::mosaik::{Flaw, Flawed, world};
 use serde_json::{Value, json};
 
@@ -127,4 +129,28 @@ fn nobody_connects() {
     assert_eq!(counter.status.code(), Some(3));
     let stderr = String::from_utf8_lossy(&counter.stderr);
     assert!(stderr.starts_with("nobody connected within 1s"), "{stderr}");
+}
+
+/// Serves one simulation, having said where.
+async fn serve_one<R: Runtime>(builder: channel::Builder<R>, ready: Sender<String>) -> End {
+    let server = Server::bind(builder, "tcp://127.0.0.1:0").await.expect("a port");
+    ready.send(server.address().to_string()).expect("somebody waits for it");
+    server.run(Flawed::new(Flaw::None)).await.expect("no failure")
+}
+
+#[test]
+fn the_other_runtimes() {
+    let runtimes: [fn(Sender<String>) -> End; 2] = [
+        |ready| smol::block_on(serve_one(aiomas_smol::channel::builder(), ready)),
+        |ready| async_std::task::block_on(serve_one(aiomas_async_std::channel::builder(), ready)),
+    ];
+    for run in runtimes {
+        let (ready, address) = std::sync::mpsc::channel();
+        let simulator = std::thread::spawn(move || run(ready));
+        let address = address.recv().expect("it listens");
+        let address = address.trim_start_matches("tcp://");
+        let outcome = world(&["single", "--until", "4", "--connect", address]);
+        assert_eq!(json!(logged(&outcome, "Sim-0.thing_0", "x")), json!([0, 1, 2, 3]), "{outcome}");
+        assert_eq!(simulator.join().expect("no panic"), End::Stopped);
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aiomas_core::connection::CloseReason;
+use aiomas_core::connection::{CloseReason, Limits};
 use aiomas_sim::{Error, Fault, Host, Link, Runtime, Sim};
 
 use super::{MS, MeterProxy, SECOND, grid, house};
@@ -47,6 +47,31 @@ fn who_calls_a_host_without_power_hears_nothing() {
         Ok::<_, Error>(())
     })
     .expect("all is well");
+}
+
+/// A call without a timeout ends nevertheless, whether its host has called or is called.
+#[test]
+fn who_waits_for_a_host_without_power_finds_out() {
+    for (keep_alive, found_out) in [(Some(60 * SECOND), 121), (Some(7 * SECOND), 14), (None, 1000)]
+    {
+        let sim = Sim::new(1);
+        house(&sim);
+        sim.block_on(async {
+            let mut limits = Limits::default();
+            limits.keep_alive = keep_alive;
+            let container =
+                sim.host("grid").container().limits(limits).bind("tcp://grid:1").await?;
+            let meter: MeterProxy = container.connect("tcp://house:5555/0").await?;
+            sim.at(SECOND, |sim| sim.power_off("house").expect("it is there"));
+            sim.at(1000 * SECOND, |sim| sim.reset_streams());
+            let error = meter.never().await.expect_err("nobody is there");
+            let kind = if keep_alive.is_some() { "timed out" } else { "connection reset" };
+            assert!(error.to_string().contains(kind), "{error}");
+            assert_eq!(sim.elapsed(), found_out * SECOND);
+            Ok::<_, Error>(())
+        })
+        .expect("all is well");
+    }
 }
 
 #[test]

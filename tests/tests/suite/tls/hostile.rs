@@ -126,7 +126,10 @@ fn a_reader_that_does_not_read() {
         let mut listener = secure.listen(address()).await.unwrap();
         let accept = poll_fn(|cx| listener.poll_accept(cx));
         let (server, client) = tokio::join!(accept, secure.dial(address()));
-        let (_server, mut client) = (server.unwrap(), client.unwrap());
+        let (mut server, mut client) = (server.unwrap(), client.unwrap());
+        let open = poll_fn(|cx| server.poll_open(cx));
+        let (server_opened, opened) = tokio::join!(open, poll_fn(|cx| client.poll_open(cx)));
+        server_opened.and(opened).unwrap();
         let large = vec![7; 1 << 20];
         let mut taken = 0;
         let mut cx = Context::from_waker(Waker::noop());

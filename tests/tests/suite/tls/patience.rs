@@ -5,7 +5,8 @@ use std::io::IoSlice;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiomas_core::connection::TlsError;
+use aiomas_core::Error;
+use aiomas_core::connection::{Limits, NotAdmitted, TlsError};
 use aiomas_core::driver::tls::TlsConfig;
 use aiomas_core::driver::tls::rustls::ClientConnection;
 use aiomas_core::driver::tls::rustls::version::TLS13;
@@ -18,6 +19,13 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn config(authority: &Authority) -> TlsConfig {
     authority.sign_for("somebody", &["server"], VALID).config()
+}
+
+/// A handshake may take so long.
+fn within(time: Duration) -> Limits {
+    let mut limits = Limits::default();
+    limits.handshake = time;
+    limits
 }
 
 /// Runs a future in a task, and whoever waits for it meanwhile.
@@ -45,9 +53,9 @@ fn a_server_gives_silent_clients_up() {
         let error = listener.accept().await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no TLS at tcp://server:1: no TLS handshake within 5s (`TlsConfig::handshake_timeout`)",
+            "no TLS at tcp://server:1: no TLS handshake within 10s (`Limits::handshake`)",
         );
-        assert_eq!(sim.elapsed(), 5 * SECOND);
+        assert_eq!(sim.elapsed(), 10 * SECOND);
     });
 }
 
@@ -76,8 +84,8 @@ fn a_server_gives_slow_clients_up() {
             panic!("nobody minds");
         });
         let error = listener.accept().await.unwrap_err();
-        assert!(error.to_string().contains("no TLS handshake within 5s"), "{error}");
-        assert_eq!(sim.elapsed(), 5 * SECOND);
+        assert!(error.to_string().contains("no TLS handshake within 10s"), "{error}");
+        assert_eq!(sim.elapsed(), 10 * SECOND);
     });
 }
 
@@ -91,16 +99,16 @@ fn a_client_gives_silent_servers_up() {
             let stream = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
             (listener, stream)
         });
-        let tls = config(&authority).handshake_timeout(3 * SECOND);
-        let error = client.channel().tls(tls).connect(ADDRESS).await.unwrap_err();
+        let channel = client.channel().tls(config(&authority)).limits(within(3 * SECOND));
+        let error = channel.connect(ADDRESS).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no TLS at tcp://server:1: no TLS handshake within 3s (`TlsConfig::handshake_timeout`)",
+            "no TLS at tcp://server:1: no TLS handshake within 3s (`Limits::handshake`)",
         );
         assert_eq!(sim.elapsed(), 3 * SECOND);
         // A container has a limit of its own.
-        let tls = config(&authority).handshake_timeout(60 * SECOND);
-        let container = client.container().tls(tls).bind("tcp://client:1").await.unwrap();
+        let container = client.container().tls(config(&authority)).limits(within(60 * SECOND));
+        let container = container.bind("tcp://client:1").await.unwrap();
         let error = container.connect::<Proxy>("tcp://server:1/0").await.unwrap_err();
         assert_eq!(error.to_string(), "cannot reach tcp://server:1 (timed out, 1 attempt)");
         assert_eq!(sim.elapsed(), 13 * SECOND);
@@ -109,31 +117,79 @@ fn a_client_gives_silent_servers_up() {
     });
 }
 
-/// Others wait as long as there are as many as may be, and no longer; who is refused is reported.
+/// Whoever opens streams and does not go on, or drips, takes his own places and nobody else's, for as long as a
+/// handshake may take; who is refused is reported.
 #[test]
-fn so_many_handshakes_are_under_way() {
+fn handshakes_that_do_not_end_take_places() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
     sim.block_on(async {
-        let (server, client) = (sim.host("server"), sim.host("client"));
+        let (server, attacker) = (sim.host("server"), sim.host("attacker"));
         let refused = Arc::<Mutex<Vec<_>>>::default();
-        let tls = config(&authority).max_handshakes(1).on_refused({
+        let tls = config(&authority).on_refused({
             let refused = refused.clone();
             move |peer, error| {
                 refused.lock().unwrap().push((peer.map(str::to_owned), error.clone()));
             }
         });
-        let rpc = server.rpc().tls(tls).listen(ADDRESS).await.unwrap();
-        let dial = || client.dial(ADDRESS.parse().unwrap());
-        let _silent = [dial().await.unwrap(), dial().await.unwrap()];
-        let tls = config(&authority).handshake_timeout(60 * SECOND);
-        let patient = client.rpc().tls(tls).connect(ADDRESS).await.unwrap();
-        assert_eq!(sim.elapsed(), 10 * SECOND);
+        let mut limits = within(5 * SECOND);
+        limits.max_connections_per_peer = 3;
+        let rpc = server.rpc().tls(tls).limits(limits).listen(ADDRESS).await.unwrap();
+        let dial = || attacker.dial(ADDRESS.parse().unwrap());
+        let silent = [dial().await.unwrap(), dial().await.unwrap()];
+        let mut dripping = dial().await.unwrap();
+        // The header of a record, whose content never comes.
+        poll_fn(|cx| dripping.poll_send(cx, &[IoSlice::new(b"\x16\x03\x01\x02")])).await.unwrap();
+        let connect = |host: &aiomas_sim::Host| {
+            host.rpc().tls(config(&authority)).limits(within(60 * SECOND)).connect(ADDRESS)
+        };
+        let error = connect(&attacker).await.unwrap_err();
+        assert!(matches!(error, Error::Tls { error: TlsError::Closed, .. }), "{error}");
+        let stats = rpc.admission();
+        assert_eq!((stats.open, stats.refused), (3, 1));
+        assert_eq!(stats.last_refusal, Some(NotAdmitted::TooManyFromPeer { limit: 3 }));
+        let other = connect(&sim.host("other")).await.unwrap();
+        assert_eq!(sim.elapsed(), Duration::ZERO);
+        assert_eq!(rpc.admission().open, 4);
+        attacker.sleep(5 * SECOND).await;
+        // Their places are free, that of the other one is still taken.
+        attacker.sleep(SECOND).await;
+        assert_eq!(rpc.admission().open, 1);
+        let again = connect(&attacker).await.unwrap();
         let refused = refused.lock().unwrap().clone();
         let timed_out = TlsError::TimedOut { after: 5 * SECOND };
-        assert_eq!(refused.len(), 2);
+        assert_eq!(refused.len(), 3);
         assert!(refused.iter().all(|(peer, error)| peer.is_some() && *error == timed_out));
-        drop(patient);
+        let stats = rpc.admission();
+        assert_eq!((stats.open, stats.admitted, stats.failed), (2, 5, 3));
+        drop((silent, dripping, other, again));
+        attacker.sleep(20 * SECOND).await;
+        assert_eq!(rpc.admission().open, 0);
         rpc.shutdown().await;
+    });
+}
+
+/// As many as there are places for open at the same time, and no more, from wherever they come.
+#[test]
+fn so_many_handshakes_are_under_way() {
+    let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
+    sim.block_on(async {
+        let server = sim.host("server");
+        let mut limits = within(5 * SECOND);
+        limits.max_connections = 2;
+        let channel = server.channel().tls(config(&authority)).limits(limits);
+        let mut listener = channel.listen(ADDRESS).await.unwrap();
+        let mut silent = Vec::new();
+        for name in ["a", "b", "c"] {
+            silent.push(sim.host(name).dial(ADDRESS.parse().unwrap()).await.unwrap());
+        }
+        for _ in 0..2 {
+            let error = listener.accept().await.unwrap_err();
+            assert!(error.to_string().contains("no TLS handshake within 5s"), "{error}");
+        }
+        assert_eq!(sim.elapsed(), 5 * SECOND);
+        let stats = listener.admission();
+        assert_eq!((stats.admitted, stats.refused, stats.failed), (2, 1, 2));
+        assert_eq!(stats.last_refusal, Some(NotAdmitted::TooMany { limit: 2 }));
     });
 }
 

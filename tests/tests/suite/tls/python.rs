@@ -1,12 +1,20 @@
 //! Python peers, which speak TLS 1.2 only, in both roles.
 
+use std::time::Duration;
+
+use aiomas_async_std::AsyncStd;
+use aiomas_core::driver::{Peer, Proxy, Runtime, container};
+use aiomas_core::wire::{Codec, RemoteError};
+use aiomas_smol::Smol;
+use aiomas_subproc::Launcher;
 use aiomas_tests::certificates::{Authority, KeyKind, Pem};
 use aiomas_tests::client::Server;
 use aiomas_tests::peer::Kind;
 use aiomas_tests::process::Process;
-use aiomas_tests::python::Setup;
-use aiomas_tests::runtimes::RuntimeKind;
+use aiomas_tests::python::{Setup, program};
+use aiomas_tests::runtimes::{RuntimeKind, on_tokio};
 use aiomas_tests::types::Serializers;
+use aiomas_tokio::Tokio;
 
 use crate::{CODECS, peer};
 
@@ -53,6 +61,142 @@ fn answer(kind: Kind, key: KeyKind) {
             assert!(setup(kind, codec.name(), &python).challenge(&ready.addr) >= 10);
         }
         process.stop();
+    }
+}
+
+const EXTERNAL: &str = "external:2020-01-01T00:00:00+00:00";
+/// How long a program may take to end when it is told to, or has done its work.
+const SOON: Duration = Duration::from_secs(30);
+/// How long anything may take on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+const DRIVEN: [RuntimeKind; 3] = [RuntimeKind::Tokio, RuntimeKind::Smol, RuntimeKind::AsyncStd];
+
+/// Managers and external clocks behind TLS: the Rust client, on each runtime, makes agents of a Python manager, sets
+/// its clock and stops it; and calls agents whose clock it sets.
+#[test]
+fn python_managers_and_clocks() {
+    let authority = Authority::new(KeyKind::Ec);
+    let (python, rust) = (authority.sign("python").files(), authority.sign("rust").config());
+    for (codec, runtime) in CODECS.into_iter().zip(DRIVEN) {
+        for (kind, count) in [(Kind::Manager, 4), (Kind::Agent, 2)] {
+            let setup = Setup { clock: EXTERNAL, ..setup(kind, codec.name(), &python) };
+            let (process, ready) = setup.serve(TCP);
+            let server = Server {
+                address: ready.addr.parse().expect("an address"),
+                codec,
+                serializers: Serializers::None,
+                tls: Some(rust.clone()),
+                external_clock: true,
+            };
+            assert_eq!(server.challenge(kind, runtime), count);
+            match kind {
+                // It has been told to stop.
+                Kind::Manager => drop(process.finish(SOON)),
+                _ => process.stop(),
+            }
+        }
+    }
+}
+
+/// The reverse: the Python client against managers and clocks in Rust, on each runtime.
+#[test]
+fn rust_managers_and_clocks() {
+    let authority = Authority::new(KeyKind::Ec);
+    let (python, rust) = (authority.sign("python").files(), authority.sign("rust").files());
+    for (codec, runtime) in CODECS.into_iter().zip(DRIVEN) {
+        for kind in [Kind::Manager, Kind::Agent] {
+            let mut command = peer(&[kind.name(), "--addr", TCP, "--runtime", runtime.name()]);
+            command.args(["--clock", EXTERNAL]).args(rust.arguments());
+            let (process, ready) = Process::serve(command);
+            let setup = Setup { clock: EXTERNAL, ..setup(kind, codec.name(), &python) };
+            let count = setup.challenge(&ready.addr);
+            match kind {
+                Kind::Manager => {
+                    assert_eq!(count, 1);
+                    process.finish(SOON);
+                }
+                _ => {
+                    assert!(count >= 10);
+                    process.stop();
+                }
+            }
+        }
+    }
+}
+
+/// A launcher in Rust, on each runtime, drives containers in Python and in Rust at once, all behind TLS: it has
+/// agents made by their managers, calls these, and sets the clocks.
+async fn drives_a_mixed_fleet<R: Runtime>(runtime: R, codec: Codec) {
+    let authority = Authority::new(KeyKind::Ec);
+    let (python, rust) = (authority.sign("python").files(), authority.sign("rust").files());
+    let container = container::builder(runtime).codec(codec).tls(authority.sign("head").config());
+    let container = container.bind(TCP).await.expect("it listens");
+    let launcher = Launcher::new(4).ready_within(LONG).stop_within(LONG).command(move |child| {
+        let runtime = DRIVEN[child % 3].name();
+        if child % 2 == 0 {
+            let setup = Setup { clock: EXTERNAL, ..setup(Kind::Manager, codec.name(), &python) };
+            return setup.server(TCP);
+        }
+        let mut command = peer(&["manager", "--addr", TCP, "--runtime", runtime]);
+        command.args(["--clock", EXTERNAL]).args(rust.arguments());
+        command
+    });
+    let fleet = launcher.launch(&container).await.expect("all are ready");
+    for (number, manager) in fleet.managers().enumerate() {
+        let making = manager.spawn("interop_agents:Spawned").arg(number.to_string());
+        let (agent, url): (Proxy, String) =
+            making.kwarg("suffix", "!").send().await.expect("it is made");
+        assert_eq!(container.connect::<Proxy>(&*url).await, Ok(agent.clone()));
+        assert_eq!(agent.call("get_label").send().await, Ok(format!("{number}!")));
+    }
+    let peers = container.peers();
+    let who = |peer: &Peer| peer.certificate().expect("shown").subject.to_string();
+    let names: Vec<_> = peers.iter().map(who).collect();
+    assert_eq!(names, ["CN=python", "CN=rust", "CN=python", "CN=rust"]);
+    assert!(peers.iter().all(|peer| peer.state().codec == codec && peer.state().calls_out == 0));
+    fleet.set_time(60.0).await.expect("it is later");
+    let error = fleet.set_time(60.0).await.expect_err("it is not");
+    assert_eq!(error.remote().map(RemoteError::kind), Some("ValueError"));
+    fleet.stop().await.expect("all end");
+    container.shutdown().await.expect("it ends");
+}
+
+#[test]
+fn rust_drives_a_mixed_fleet_on_tokio() {
+    on_tokio(drives_a_mixed_fleet(Tokio::default(), Codec::Json));
+}
+
+#[test]
+fn rust_drives_a_mixed_fleet_on_smol() {
+    smol::block_on(drives_a_mixed_fleet(Smol::default(), Codec::MsgPack));
+}
+
+#[test]
+fn rust_drives_a_mixed_fleet_on_async_std() {
+    async_std::task::block_on(drives_a_mixed_fleet(AsyncStd::default(), Codec::MsgPackBlosc));
+}
+
+/// A master in Python drives managers in Rust, on each runtime, and in Python, behind TLS.
+#[test]
+fn python_drives_a_mixed_fleet() {
+    let authority = Authority::new(KeyKind::Ec);
+    let (python, rust) = (authority.sign("python").files(), authority.sign("rust").files());
+    for codec in CODECS {
+        let mut master = program("master.py");
+        master.args(["--codec", codec.name()]).args(python.arguments()).arg("--");
+        let other = Setup { clock: EXTERNAL, ..setup(Kind::Manager, codec.name(), &python) };
+        let mut commands = vec![other.server(TCP)];
+        for runtime in DRIVEN {
+            let mut command = peer(&["manager", "--addr", TCP, "--runtime", runtime.name()]);
+            command.args(["--clock", EXTERNAL]).args(rust.arguments());
+            commands.push(command);
+        }
+        for command in commands {
+            let words = std::iter::once(command.get_program()).chain(command.get_args());
+            let words: Vec<_> = words.map(|word| word.to_str().expect("a text")).collect();
+            master.arg(words.join(" "));
+        }
+        assert_eq!(Process::spawn(master).finish(SOON), ["4 managers"]);
     }
 }
 

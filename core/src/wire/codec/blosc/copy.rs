@@ -3,7 +3,8 @@
 //! Most copies are short: one of a fixed length, of which only some bytes may count, needs no loop and no
 //! call. The bytes after it are written again by what follows.
 
-/// Matches of at most this many bytes are copied in one step.
+/// Matches of at most twice this many bytes are copied in two steps. Then the second may copy what the
+/// first has written.
 const CHUNK: usize = 16;
 
 /// Copies the first `len` bytes of `source` to `out` from `at`. `N`: literals of at most so many bytes
@@ -29,8 +30,9 @@ pub(super) fn copy_literals<const N: usize>(
 pub(super) fn copy_match(out: &mut [u8], at: usize, distance: usize, len: usize) -> Option<()> {
     let from = at.checked_sub(distance)?;
     let out = out.get_mut(from..)?;
-    if len <= CHUNK && distance >= CHUNK && distance + CHUNK <= out.len() {
+    if len <= 2 * CHUNK && distance >= CHUNK && distance + 2 * CHUNK <= out.len() {
         out.copy_within(..CHUNK, distance);
+        out.copy_within(CHUNK..2 * CHUNK, distance + CHUNK);
         return Some(());
     }
     copy_long(out.get_mut(..distance + len)?, distance)

@@ -1,10 +1,8 @@
 use miniz_oxide::inflate::decompress_slice_iter_to_slice as inflate;
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-use ruzstd::io::Read as _;
 
 use super::{
     BloscError, COMPRESSOR_SHIFT, Fault, HEADER, Header, Shuffle, WORD, blosclz, lz4, shuffle,
-    snappy,
+    snappy, zstd,
 };
 
 /// Decompresses a frame whose data has at most `max` bytes.
@@ -12,7 +10,7 @@ use super::{
 /// Nothing is allocated before the header, the offsets and the lengths of all parts are checked: blocks
 /// may not share bytes, and no part may be shorter than its compressor can make it. So a frame only
 /// costs memory that its bytes could fill: 22 times its length for Snappy, 255 times for BloscLZ
-/// and LZ4, 1032 times for zlib, 32768 times for Zstandard; with the working space, up to 3 times its data, and 512 KiB.
+/// and LZ4, 1032 times for zlib, 32768 times for Zstandard; with the working space, up to 3 times its data, and 160 KiB.
 ///
 /// # Errors
 /// The frame is malformed, compressed with something unknown, or its data is longer than `max`.
@@ -33,21 +31,20 @@ pub fn decompress(frame: &[u8], max: usize) -> Result<Vec<u8>, BloscError> {
     blocks.check(decoder.max_expansion())?;
 
     let mut data = Vec::with_capacity(header.data_len + shuffle::SLACK);
-    let mut shuffled = Vec::new();
+    let mut shuffled = Vec::new(); // as long as the longest block so far
     for index in 0..header.blocks() {
         let len = header.data_of(index).len();
         let order = header.shuffle(len);
         if order == Shuffle::None {
             let start = data.len();
-            data.resize(start + len, 0);
-            blocks.decode(index, &mut decoder, &mut data[start..])?;
+            blocks.decode(index, &mut decoder, &mut data, start)?;
             continue;
         }
-        shuffled.resize(len, 0);
-        blocks.decode(index, &mut decoder, &mut shuffled)?;
+        shuffled.reserve_exact(len.saturating_sub(shuffled.len()));
+        blocks.decode(index, &mut decoder, &mut shuffled, 0)?;
         match order {
-            Shuffle::Bit => shuffle::bit_unshuffle(header.type_size, &shuffled, &mut data),
-            _ => shuffle::unshuffle(header.type_size, &shuffled, &mut data),
+            Shuffle::Bit => shuffle::bit_unshuffle(header.type_size, &shuffled[..len], &mut data),
+            _ => shuffle::unshuffle(header.type_size, &shuffled[..len], &mut data),
         }
     }
     Ok(data)
@@ -85,23 +82,32 @@ impl<'a> Blocks<'a> {
         Ok(())
     }
 
-    /// Decompresses block `index` to `out`, whose bytes are then still shuffled.
+    /// Decompresses block `index` to `out` from `at` on. The bytes are then still shuffled.
     fn decode(
         &self,
         index: usize,
         decoder: &mut Decoder,
-        out: &mut [u8],
+        out: &mut Vec<u8>,
+        mut at: usize,
     ) -> Result<(), BloscError> {
         let expected = self.part_len(index);
-        let mut outs = out.chunks_exact_mut(expected);
         self.for_each_part(index, |part| {
-            let fault = Fault::Corrupt { expected };
-            let out = outs.next().ok_or(fault)?;
-            if part.len() == expected {
-                out.copy_from_slice(part);
-                return Ok(());
+            let end = at + expected;
+            if part.len() == expected && out.len() == at {
+                out.extend_from_slice(part); // there is no need for zeros before
+            } else {
+                if out.len() < end {
+                    out.resize(end, 0);
+                }
+                let out = &mut out[at..end];
+                if part.len() == expected {
+                    out.copy_from_slice(part);
+                } else if !decoder.decode(part, out) {
+                    return Err(Fault::Corrupt { expected });
+                }
             }
-            if decoder.decode(part, out) { Ok(()) } else { Err(fault) }
+            at = end;
+            Ok(())
         })
     }
 
@@ -143,7 +149,7 @@ enum Decoder {
     Lz4,
     Snappy,
     Zlib,
-    Zstd(Box<FrameDecoder>),
+    Zstd(Box<zstd::Decoder>),
 }
 
 impl Decoder {
@@ -153,7 +159,7 @@ impl Decoder {
             (1, 1) => Ok(Self::Lz4),
             (2, 1) => Ok(Self::Snappy),
             (3, 1) => Ok(Self::Zlib),
-            (4, 1) => Ok(Self::Zstd(Box::new(FrameDecoder::new()))),
+            (4, 1) => Ok(Self::Zstd(Box::new(zstd::Decoder::new()))),
             (code, version) => Err(BloscError::Compressor { code, version }),
         }
     }
@@ -172,7 +178,7 @@ impl Decoder {
         }
     }
 
-    /// Decompresses `part` to exactly `out`; never more than that, apart from one block of Zstandard.
+    /// Decompresses `part` to exactly `out`; never more than that.
     fn decode(&mut self, part: &[u8], out: &mut [u8]) -> bool {
         match self {
             Self::BloscLz => blosclz::decompress(part, out),
@@ -181,20 +187,7 @@ impl Decoder {
             Self::Zlib => {
                 inflate(out, [part].into_iter(), true, false).is_ok_and(|len| len == out.len())
             }
-            Self::Zstd(decoder) => unzstd(decoder, part, out).unwrap_or(false),
+            Self::Zstd(decoder) => decoder.decompress(part, out),
         }
     }
-}
-
-/// `None` and `false` are failures.
-fn unzstd(decoder: &mut FrameDecoder, mut part: &[u8], out: &mut [u8]) -> Option<bool> {
-    // The window may be allocated at once. c-blosc never has one that exceeds the data; other writers
-    // may announce their usual one, whatever the data.
-    const USUAL_WINDOW: usize = 512 << 10;
-    decoder.set_max_window_size(out.len().next_power_of_two().max(USUAL_WINDOW) as u64);
-    decoder.init(&mut part).ok()?;
-    let enough = BlockDecodingStrategy::UptoBytes(out.len() + 1);
-    let finished = decoder.decode_blocks(&mut part, enough).ok()?;
-    let written = decoder.read(out).ok()?;
-    Some(finished && part.is_empty() && written == out.len() && decoder.can_collect() == 0)
 }

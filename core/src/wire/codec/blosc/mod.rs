@@ -23,6 +23,7 @@ mod shuffle;
 mod snappy;
 #[cfg(test)]
 mod tests;
+mod zstd;
 
 pub use decode::decompress;
 pub use encode::compress;

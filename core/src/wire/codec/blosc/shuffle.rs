@@ -100,8 +100,10 @@ fn unshuffle_all<const N: usize>(src: &[u8], out: &mut Vec<u8>) {
 /// each binary digit of a byte's place in its element, it leaves the bytes in the order of that place.
 fn shuffle_tiles<const N: usize>(src: &[u8], dst: &mut [u8]) -> usize {
     let elements = src.len() / N;
-    let (mut from, mut to) = (&mut [[0; TILE]; N], &mut [[0; TILE]; N]);
+    let mut tiles = [[[0; TILE]; N]; 2];
     for (index, src) in src.chunks_exact(N * TILE).enumerate() {
+        // Anew each time: the compiler has to know which is which.
+        let [mut from, mut to] = tiles.each_mut();
         let (even, odd) = from.split_at_mut(N / 2);
         deinterleave(src, even.as_flattened_mut(), odd.as_flattened_mut());
         for _ in 1..N.ilog2() {
@@ -119,11 +121,12 @@ fn shuffle_tiles<const N: usize>(src: &[u8], dst: &mut [u8]) -> usize {
 /// Undoes [`shuffle_tiles`]; appends to `out`.
 fn unshuffle_tiles<const N: usize>(src: &[u8], out: &mut Vec<u8>) -> usize {
     let elements = src.len() / N;
-    let (mut from, mut to) = (&mut [[0; TILE]; N], &mut [[0; TILE]; N]);
+    let mut tiles = [[[0; TILE]; N]; 2];
     let planes: [&[[u8; TILE]]; N] =
         array::from_fn(|byte| src[byte * elements..][..elements].as_chunks().0);
-    let tiles = elements / TILE;
-    for index in 0..tiles {
+    let count = elements / TILE;
+    for index in 0..count {
+        let [mut from, mut to] = tiles.each_mut(); // anew, as above
         let (even, odd) = planes.split_at(N / 2);
         for ((even, odd), pairs) in even.iter().zip(odd).zip(from.chunks_exact_mut(2)) {
             interleave(&even[index], &odd[index], pairs.as_flattened_mut());
@@ -135,7 +138,7 @@ fn unshuffle_tiles<const N: usize>(src: &[u8], out: &mut Vec<u8>) -> usize {
         }
         out.extend_from_slice(from.as_flattened());
     }
-    tiles * TILE
+    count * TILE
 }
 
 /// Separates the bytes at even places of `src` from those at odd ones.

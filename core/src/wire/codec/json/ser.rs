@@ -5,12 +5,10 @@ use std::io::Write;
 
 use bytes::BufMut;
 use serde::Serialize;
-use serde::ser::{
-    self, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
-    SerializeTupleStruct, SerializeTupleVariant,
-};
+use serde::ser;
 
 use super::super::super::{Budget, CodecError};
+use super::super::compound::compound_traits;
 use super::super::meter::Meter;
 use super::lex::plain;
 use super::number::{write_float, write_u64};
@@ -379,77 +377,4 @@ impl Compound<'_, '_> {
     }
 }
 
-macro_rules! sequences {
-    ($($trait:ident $method:ident;)*) => {
-        $(
-            impl $trait for Compound<'_, '_> {
-                type Ok = ();
-                type Error = CodecError;
-
-                #[inline]
-                fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
-                    self.element(value)
-                }
-
-                #[inline]
-                fn end(self) -> Result<(), CodecError> {
-                    self.finish()
-                }
-            }
-        )*
-    };
-}
-
-sequences! {
-    SerializeSeq serialize_element;
-    SerializeTuple serialize_element;
-    SerializeTupleStruct serialize_field;
-    SerializeTupleVariant serialize_field;
-}
-
-macro_rules! structs {
-    ($($trait:ident)*) => {
-        $(
-            impl $trait for Compound<'_, '_> {
-                type Ok = ();
-                type Error = CodecError;
-
-                #[inline]
-                fn serialize_field<T: Serialize + ?Sized>(
-                    &mut self,
-                    key: &'static str,
-                    value: &T,
-                ) -> Result<(), CodecError> {
-                    self.field(key, value)
-                }
-
-                #[inline]
-                fn end(self) -> Result<(), CodecError> {
-                    self.finish()
-                }
-            }
-        )*
-    };
-}
-
-structs! { SerializeStruct SerializeStructVariant }
-
-impl SerializeMap for Compound<'_, '_> {
-    type Ok = ();
-    type Error = CodecError;
-
-    #[inline]
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), CodecError> {
-        self.key(key)
-    }
-
-    #[inline]
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
-        self.value(value)
-    }
-
-    #[inline]
-    fn end(self) -> Result<(), CodecError> {
-        self.finish()
-    }
-}
+compound_traits!(Compound);

@@ -3,12 +3,10 @@
 
 use bytes::BufMut;
 use serde::Serialize;
-use serde::ser::{
-    self, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
-    SerializeTupleStruct, SerializeTupleVariant,
-};
+use serde::ser;
 
 use super::super::super::{Budget, CodecError};
+use super::super::compound::compound_traits;
 use super::super::meter::Meter;
 use super::{EXTENSION, json};
 
@@ -392,6 +390,22 @@ impl Compound<'_, '_> {
     }
 
     #[inline]
+    fn key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), CodecError> {
+        self.element(key)
+    }
+
+    #[inline]
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
+        value.serialize(&mut *self.msgpack)
+    }
+
+    #[inline]
+    fn field<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), CodecError> {
+        self.element(key)?;
+        self.value(value)
+    }
+
+    #[inline]
     fn finish(mut self) -> Result<(), CodecError> {
         if let Some((markers, start)) = self.unknown {
             self.insert_head(markers, start)?;
@@ -412,78 +426,4 @@ impl Compound<'_, '_> {
     }
 }
 
-macro_rules! sequences {
-    ($($trait:ident $method:ident;)*) => {
-        $(
-            impl $trait for Compound<'_, '_> {
-                type Ok = ();
-                type Error = CodecError;
-
-                #[inline]
-                fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
-                    self.element(value)
-                }
-
-                #[inline]
-                fn end(self) -> Result<(), CodecError> {
-                    self.finish()
-                }
-            }
-        )*
-    };
-}
-
-sequences! {
-    SerializeSeq serialize_element;
-    SerializeTuple serialize_element;
-    SerializeTupleStruct serialize_field;
-    SerializeTupleVariant serialize_field;
-}
-
-macro_rules! structs {
-    ($($trait:ident)*) => {
-        $(
-            impl $trait for Compound<'_, '_> {
-                type Ok = ();
-                type Error = CodecError;
-
-                #[inline]
-                fn serialize_field<T: Serialize + ?Sized>(
-                    &mut self,
-                    key: &'static str,
-                    value: &T,
-                ) -> Result<(), CodecError> {
-                    self.element(key)?;
-                    value.serialize(&mut *self.msgpack)
-                }
-
-                #[inline]
-                fn end(self) -> Result<(), CodecError> {
-                    self.finish()
-                }
-            }
-        )*
-    };
-}
-
-structs! { SerializeStruct SerializeStructVariant }
-
-impl SerializeMap for Compound<'_, '_> {
-    type Ok = ();
-    type Error = CodecError;
-
-    #[inline]
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), CodecError> {
-        self.element(key)
-    }
-
-    #[inline]
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
-        value.serialize(&mut *self.msgpack)
-    }
-
-    #[inline]
-    fn end(self) -> Result<(), CodecError> {
-        self.finish()
-    }
-}
+compound_traits!(Compound);

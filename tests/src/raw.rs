@@ -1,14 +1,14 @@
-//! A stream on which anything can be written.
+//! A peer that is not driven: anything can be written on its stream, nothing has to be read, and one side of it may end.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{Runtime, Timer, Transport};
+use aiomas_core::driver::{Listener, Runtime, Timer, Transport};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// What nothing here takes, on a machine that is busy with others.
@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// The longest payload that is waited for.
 const MAX_PAYLOAD: usize = 1 << 24;
 
-/// A stream to a victim that is not driven: nothing happens on it but what the attack does.
+/// A stream on which nothing happens but what a test does.
 pub struct Raw<R: Runtime> {
     runtime: R,
     stream: R::Stream,
@@ -31,13 +31,26 @@ impl<R: Runtime> Raw<R> {
     /// As the runtime says.
     pub async fn dial(runtime: &R, to: &Address) -> io::Result<Self> {
         let stream = soon(runtime, Runtime::dial(runtime, to.clone())).await?;
-        Ok(Self { runtime: runtime.clone(), stream, input: BytesMut::new() })
+        Ok(Self::new(runtime, stream))
+    }
+
+    /// Takes the next one that comes in.
+    ///
+    /// # Errors
+    /// As the runtime says.
+    pub async fn accept(runtime: &R, listener: &mut R::Listener) -> io::Result<Self> {
+        let stream = soon(runtime, poll_fn(|cx| listener.poll_accept(cx))).await?;
+        Ok(Self::new(runtime, stream))
+    }
+
+    fn new(runtime: &R, stream: R::Stream) -> Self {
+        Self { runtime: runtime.clone(), stream, input: BytesMut::new() }
     }
 
     /// Writes all of it, and waits for as long as that takes.
     ///
     /// # Errors
-    /// The victim has closed the stream.
+    /// The peer has closed the stream.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut left = bytes;
         while !left.is_empty() {
@@ -50,7 +63,7 @@ impl<R: Runtime> Raw<R> {
     /// Writes a call of `path` with a text of so many bytes, in small pieces.
     ///
     /// # Errors
-    /// The victim has closed the stream.
+    /// The peer has closed the stream.
     pub async fn write_text(&mut self, id: usize, path: &str, length: usize) -> io::Result<()> {
         let before = format!("[0, {id}, [\"{path}\", [\"");
         self.write_filled(before.as_bytes(), b'x', length, b"\"], {}]]").await
@@ -59,7 +72,7 @@ impl<R: Runtime> Raw<R> {
     /// Writes a message that has so many of one byte in it, in small pieces.
     ///
     /// # Errors
-    /// The victim has closed the stream.
+    /// The peer has closed the stream.
     pub async fn write_filled(
         &mut self,
         before: &[u8],
@@ -83,24 +96,33 @@ impl<R: Runtime> Raw<R> {
     /// Ends our side.
     ///
     /// # Errors
-    /// The victim has closed the stream.
+    /// The peer has closed the stream.
     pub async fn end(&mut self) -> io::Result<()> {
         soon(&self.runtime, poll_fn(|cx| self.stream.poll_shutdown(cx))).await
     }
 
     /// The payload of the next frame; `None` if the stream has ended or is broken.
     pub async fn read(&mut self) -> Option<Bytes> {
+        self.try_read().await.unwrap_or_default()
+    }
+
+    /// The payload of the next frame; `None` if the stream has ended behind the last one.
+    ///
+    /// # Errors
+    /// The stream is broken, or has ended within a frame.
+    pub async fn try_read(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             if let Some(header) = self.input.first_chunk() {
                 let length = u32::from_be_bytes(*header) as usize;
-                assert!(length <= MAX_PAYLOAD, "the victim announces {length} bytes");
+                assert!(length <= MAX_PAYLOAD, "the peer announces {length} bytes");
                 if self.input.len() >= 4 + length {
                     self.input.advance(4);
-                    return Some(self.input.split_to(length).freeze());
+                    return Ok(Some(self.input.split_to(length).freeze()));
                 }
             }
-            if self.more().await == 0 {
-                return None;
+            if self.more().await? == 0 {
+                let is_whole = self.input.is_empty();
+                return if is_whole { Ok(None) } else { Err(ErrorKind::UnexpectedEof.into()) };
             }
         }
     }
@@ -110,7 +132,7 @@ impl<R: Runtime> Raw<R> {
         let mut count = 0;
         loop {
             self.input.clear();
-            match self.more().await {
+            match self.more().await.unwrap_or_default() {
                 0 => return count,
                 more => count += more,
             }
@@ -123,10 +145,11 @@ impl<R: Runtime> Raw<R> {
         pause(&runtime, time).await;
     }
 
-    async fn more(&mut self) -> usize {
+    /// Reads what there is; 0 is the end.
+    async fn more(&mut self) -> io::Result<usize> {
         self.input.reserve(16 * 1024);
         let read = poll_fn(|cx| self.stream.poll_recv(cx, &mut self.input));
-        soon(&self.runtime, read).await.unwrap_or_default()
+        soon(&self.runtime, read).await
     }
 }
 
@@ -137,14 +160,14 @@ impl<R: Runtime> fmt::Debug for Raw<R> {
 }
 
 /// Waits.
-pub(super) async fn pause<R: Runtime>(runtime: &R, time: Duration) {
+pub(crate) async fn pause<R: Runtime>(runtime: &R, time: Duration) {
     let mut timer = runtime.timer();
     timer.set(runtime.now() + time);
     poll_fn(|cx| timer.poll(cx)).await;
 }
 
 /// What comes of `future`, unless it takes longer than `time`.
-pub(super) async fn within<R: Runtime, T>(
+pub(crate) async fn within<R: Runtime, T>(
     runtime: &R,
     time: Duration,
     future: impl Future<Output = T>,
@@ -159,6 +182,6 @@ pub(super) async fn within<R: Runtime, T>(
     .await
 }
 
-pub(super) async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T {
     within(runtime, LONG, future).await.expect("it takes for ever")
 }

@@ -1,4 +1,4 @@
-//! What the program `instructions` counts: one call each of these, again and again.
+//! Calls without a runtime: between two connections, and in an event loop.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -8,16 +8,15 @@ use aiomas_core::agent::{Address, AgentUrl, NodeConfig, NodeEvent, Patience, Ser
 use aiomas_core::connection::{CallOptions, Config, Connection, Event, Side, Transmit};
 use aiomas_core::rpc::{self, Caller, Outcome, ServiceDict, encode_call};
 use aiomas_core::wire::{Codec, Types};
+use aiomas_tests::poll_loop::{EventLoop, test_agent};
 use bytes::{Buf, BytesMut};
-
-use crate::poll_loop::{EventLoop, test_agent};
 
 /// Makes `calls` calls of `agents/0/service(i64) -> i64` between two connections in memory, everything
 /// included but the system calls: encode, deframe, route, answer, encode, deframe, match, decode.
 ///
 /// # Panics
 /// If a call does not come back with its own value.
-pub fn core_round_trips(codec: Codec, calls: u32) {
+pub(super) fn core_round_trips(codec: Codec, calls: u32) {
     let now = Instant::now();
     let mut config = Config::new(codec);
     config.types = Types::default().for_container();
@@ -91,7 +90,7 @@ impl Stream {
 ///
 /// # Panics
 /// If the sockets fail, or a call does not come back with its own value.
-pub fn poll_round_trips(codec: Codec, calls: u32) {
+pub(super) fn poll_round_trips(codec: Codec, calls: u32) {
     let mut config = NodeConfig::default();
     config.connection = Config::new(codec);
     let address = "tcp://127.0.0.1:0".parse().expect("an address");
@@ -130,4 +129,4 @@ pub fn poll_round_trips(codec: Codec, calls: u32) {
 }
 
 /// Calls in flight of [`poll_round_trips`].
-pub const IN_FLIGHT: u32 = 64;
+const IN_FLIGHT: u32 = 64;

@@ -1,0 +1,214 @@
+//! The command line of contestants.
+
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::address::Address;
+
+/// What a contestant can do beside small calls over one TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skills {
+    /// Unix sockets.
+    pub unix: bool,
+    /// TLS.
+    pub tls: bool,
+    /// Payloads.
+    pub payload: bool,
+    /// More than one connection.
+    pub connections: bool,
+    /// More than one agent.
+    pub agents: bool,
+}
+
+impl Skills {
+    /// What most libraries can.
+    pub const PEER: Self =
+        Self { unix: false, tls: false, payload: true, connections: true, agents: false };
+
+    /// Why it cannot listen or connect there, if it cannot.
+    fn refuses(self, address: &Address) -> Option<&'static str> {
+        match address {
+            Address::Unix(_) if !self.unix => Some("it has no Unix sockets"),
+            Address::Tls(_) if !self.tls => Some("it does not speak TLS"),
+            _ => None,
+        }
+    }
+}
+
+/// What a contestant is told to do.
+#[derive(Clone, Debug, Parser)]
+#[command(about = "One contestant of the benches, as a server or a client.")]
+pub struct Options {
+    /// Which contestant.
+    pub contestant: String,
+    /// What it does.
+    #[command(subcommand)]
+    pub role: Role,
+}
+
+/// The roles of a contestant.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Role {
+    /// Serves until the standard input ends.
+    Serve(Serve),
+    /// Calls, and prints what that took.
+    Call(Load),
+    /// Keeps connections open until the standard input ends.
+    Hold(Hold),
+}
+
+/// What to serve.
+#[derive(Clone, Debug, Args)]
+pub struct Serve {
+    /// Where to listen.
+    #[arg(long, default_value = "tcp://127.0.0.1:0")]
+    pub address: Address,
+    /// How many agents to have.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub agents: u32,
+}
+
+/// What to call, and how often.
+#[derive(Clone, Debug, Args)]
+pub struct Load {
+    /// Whom to call.
+    #[arg(long)]
+    pub address: Address,
+    /// How many calls are under way on each connection.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub in_flight: u32,
+    /// So many bytes go there and back; 0 for a number.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=8 << 20))]
+    pub payload: u32,
+    /// How many connections to open.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub connections: u32,
+    /// How many agents to call in turn.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub agents: u32,
+    /// How long to measure.
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    pub seconds: Duration,
+    /// How long to call before that.
+    #[arg(long, default_value = "0.2", value_parser = seconds_or_none)]
+    pub warmup: Duration,
+    /// Make so many calls in place of a time, all of which count.
+    #[arg(long, conflicts_with_all = ["seconds", "warmup"], value_parser = clap::value_parser!(u64).range(1..))]
+    pub calls: Option<u64>,
+}
+
+/// What to keep.
+#[derive(Clone, Debug, Args)]
+pub struct Hold {
+    /// Whom to connect to.
+    #[arg(long)]
+    pub address: Address,
+    /// How many connections to open.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub connections: u32,
+}
+
+fn seconds_or_none(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "it is no number of seconds".to_owned())?;
+    if !(0.0..=3600.0).contains(&number) {
+        return Err("it is no time of up to an hour, in seconds".into());
+    }
+    Ok(Duration::from_secs_f64(number))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match seconds_or_none(text) {
+        Ok(Duration::ZERO) => Err("in no time nothing can be measured".into()),
+        other => other,
+    }
+}
+
+/// Reads the command line, whose first word is the program. `skills` tells what a contestant can, if there is
+/// one of that name.
+///
+/// # Errors
+/// There is no such contestant, or it cannot do what it is told to.
+pub fn parse(
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+    skills: impl FnOnce(&str) -> Option<Skills>,
+) -> Result<Options, clap::Error> {
+    let options = Options::try_parse_from(arguments)?;
+    let refuse = |kind, text: &str| {
+        let text = format!("{}: {text}", options.contestant);
+        Err(Options::command().error(kind, text))
+    };
+    let Some(skills) = skills(&options.contestant) else {
+        return refuse(ErrorKind::InvalidValue, "there is no such contestant");
+    };
+    let (address, agents, connections, payload) = match &options.role {
+        Role::Serve(serve) => (&serve.address, serve.agents, 1, 0),
+        Role::Call(load) => (&load.address, load.agents, load.connections, load.payload),
+        Role::Hold(hold) => (&hold.address, 1, hold.connections, 0),
+    };
+    let refusal = skills
+        .refuses(address)
+        .or_else(|| (agents > 1 && !skills.agents).then_some("it has only one agent"))
+        .or_else(|| {
+            (connections > 1 && !skills.connections).then_some("it has only one connection")
+        })
+        .or_else(|| (payload > 0 && !skills.payload).then_some("it carries no payload"))
+        .or_else(|| {
+            (agents > 1 && (connections > 1 || payload > 0)).then_some(
+                "many agents are called with a number each, over the connection of one container",
+            )
+        });
+    match refusal {
+        Some(text) => refuse(ErrorKind::ArgumentConflict, text),
+        None => Ok(options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(arguments: &str) -> String {
+        let words = ["program"].into_iter().chain(arguments.split(' ')).map(Into::into);
+        let skills = |name: &str| (name == "it").then_some(Skills::PEER);
+        match parse(words, skills) {
+            Ok(options) => panic!("{arguments} is taken: {options:?}"),
+            Err(error) => {
+                assert_eq!(error.exit_code(), 2);
+                error.to_string()
+            }
+        }
+    }
+
+    #[test]
+    fn the_impossible_is_refused() {
+        for (arguments, text) in [
+            ("they serve", "there is no such contestant"),
+            ("it serve --address tls://127.0.0.1:0", "it does not speak TLS"),
+            ("it serve --address ipc://[/tmp/a]", "it has no Unix sockets"),
+            ("it serve --agents 2", "it has only one agent"),
+            ("it serve --agents 0", "0 is not in 1..=1000000"),
+            ("it serve --address 127.0.0.1:0", "it is none of tcp://"),
+            ("it call", "required arguments"),
+            ("it call --address tcp://h:1 --in-flight 0", "0 is not in 1..=65536"),
+            ("it call --address tcp://h:1 --seconds 0", "in no time"),
+            ("it call --address tcp://h:1 --seconds nan", "up to an hour"),
+            ("it call --address tcp://h:1 --calls 1 --seconds 1", "cannot be used with"),
+            ("it call --address tcp://h:1 --calls 0", "0 is not in 1.."),
+            ("it call --address tcp://h:1 --payload 8388609", "8388609 is not in"),
+            ("it hold --address tcp://h:1", "required arguments"),
+        ] {
+            let refused = refusal(arguments);
+            assert!(refused.contains(text), "{arguments}: {refused}");
+        }
+    }
+
+    #[test]
+    fn the_possible_is_taken() {
+        let words = "program it call --address tcp://h:1 --in-flight 64 --seconds 0.5".split(' ');
+        let options = parse(words.map(Into::into), |_| Some(Skills::PEER)).expect("it is possible");
+        let Role::Call(load) = options.role else { panic!("{options:?}") };
+        assert_eq!((load.in_flight, load.seconds), (64, Duration::from_millis(500)));
+    }
+}

@@ -1,0 +1,26 @@
+//! Who is called.
+
+use aiomas_core::agent;
+use serde_bytes::ByteBuf;
+
+/// Gives back what it gets.
+pub(crate) struct TestAgent;
+
+#[agent]
+impl TestAgent {
+    #[expose]
+    fn service(&self, value: i64) -> i64 {
+        value
+    }
+
+    #[expose]
+    fn bytes(&self, value: ByteBuf) -> ByteBuf {
+        value
+    }
+
+    /// JSON has no bytes.
+    #[expose]
+    fn text(&self, value: String) -> String {
+        value
+    }
+}

@@ -1,0 +1,43 @@
+//! Services and agents that not everybody may call.
+
+use std::sync::Arc;
+
+use super::agent::{Agent, Identity, Resident};
+use super::interface::IntoService;
+use crate::driver::later::{Later, SharedService};
+use crate::rpc::{Authorized, Outcome};
+use crate::wire::RemoteError;
+
+impl<S: IntoService> IntoService for Authorized<S> {
+    type Proxy = S::Proxy;
+
+    fn into_service(self) -> SharedService {
+        Arc::new(self.map(S::into_service))
+    }
+}
+
+impl<A: Agent> Agent for Authorized<A> {
+    type Proxy = A::Proxy;
+
+    fn type_name(&self) -> &str {
+        self.service.type_name()
+    }
+
+    fn into_resident(self, me: Arc<Identity>) -> Arc<dyn Resident> {
+        Arc::new(self.map(|agent| agent.into_resident(me)))
+    }
+}
+
+impl Resident for Authorized<Arc<dyn Resident>> {
+    fn start(&self) -> Outcome<Later> {
+        self.service.start()
+    }
+
+    fn stop(&self) -> Outcome<Later> {
+        self.service.stop()
+    }
+
+    fn desert(&self, error: &RemoteError) {
+        self.service.desert(error);
+    }
+}

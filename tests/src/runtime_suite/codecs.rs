@@ -1,0 +1,65 @@
+//! Codecs of the user's own.
+
+use super::{Root, RootProxy, addresses, ipc, soon, start};
+use crate::codecs::BACKWARDS;
+use aiomas_core::connection::CloseReason;
+use aiomas_core::driver::{self, Runtime};
+use aiomas_core::{Error, agent};
+
+struct Parrot;
+
+#[agent]
+impl Parrot {
+    #[expose]
+    fn echo(&self, value: Vec<i64>) -> Vec<i64> {
+        value
+    }
+}
+
+/// In all layers, both ways; a peer that speaks something else is not understood, and told nothing.
+pub async fn a_custom_codec<R: Runtime>(runtime: R) {
+    for address in addresses() {
+        let builder = driver::rpc::builder(runtime.clone()).codec(BACKWARDS);
+        let server = builder.clone().service(Root).listen(&address).await.expect("it listens");
+        let client = builder.connect(server.address()).await.expect("it connects");
+        let remote: RootProxy = client.remote_as();
+        assert_eq!(soon(&runtime, remote.add(3, 4)).await, Ok(7));
+        let long = "x".repeat(100_000);
+        assert!(soon(&runtime, remote.echo(long.clone())).await == Ok(long));
+        assert_eq!(server.peers()[0].state().codec, BACKWARDS);
+        assert!(soon(&runtime, remote.fail("no".into())).await.is_err());
+        let plain = driver::rpc::builder(runtime.clone());
+        let plain = plain.connect(server.address()).await.expect("it connects");
+        let lost = soon(&runtime, plain.remote_as::<RootProxy>().add(3, 4)).await;
+        assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
+        soon(&runtime, server.shutdown()).await;
+    }
+    let builder = driver::container::builder(runtime.clone()).codec(BACKWARDS);
+    let (one, other) = (builder.clone().bind(ipc()).await, builder.bind(ipc()).await);
+    let (one, other) = (one.expect("bound"), other.expect("bound"));
+    let agent = one.spawn(Parrot).expect("room");
+    let remote: ParrotProxy = soon(&runtime, other.connect(agent.url())).await.expect("there");
+    assert_eq!(soon(&runtime, remote.echo(vec![1, 2])).await, Ok(vec![1, 2]));
+
+    let builder = driver::channel::builder(runtime.clone());
+    let mut listener = builder.clone().codec(BACKWARDS).listen(ipc()).await.expect("it listens");
+    let address = listener.address().clone();
+    let accepted = start(&runtime, async move {
+        (listener.accept().await.expect("one"), listener.accept().await.expect("another"))
+    });
+    let good = builder.clone().codec(BACKWARDS).connect(&address).await.expect("it connects");
+    let call = good.send::<String>("ohai");
+    let bad = builder.connect(&address).await.expect("it connects");
+    let (one, other) = soon(&runtime, accepted).await;
+    let request = soon(&runtime, one.recv()).await.expect("a request");
+    let text: String = request.content().expect("a text");
+    request.reply(&text).expect("it is open");
+    assert_eq!(soon(&runtime, call).await.as_deref(), Ok("ohai"));
+    let lost = bad.send::<String>("ohai");
+    let reason = soon(&runtime, other.closed()).await;
+    assert!(
+        matches!(reason, CloseReason::Malformed { codec, .. } if codec == BACKWARDS),
+        "{reason:?}"
+    );
+    assert!(matches!(soon(&runtime, lost).await, Err(Error::Lost(_))));
+}

@@ -1,0 +1,325 @@
+//! Who is connected, and what becomes of connections that one side has enough of.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aiomas_core::connection::{CloseReason, Side};
+use aiomas_core::driver::{self, Peer, RpcServer, Runtime};
+use aiomas_core::rpc::{Caller, ServiceDict, authorize};
+use aiomas_core::wire::{Codec, RemoteError};
+use aiomas_core::{Context, Error, agent, service};
+
+use super::door::{Door, Gate, GateProxy};
+use super::{Root, RootProxy, TCP, connect, ipc, serve, soon, until};
+
+/// With what is known of them, for as long as they are connected.
+pub async fn peers_are_listed<R: Runtime>(runtime: R) {
+    let gate = Gate::default();
+    let begin = runtime.now();
+    let server = driver::rpc::builder(runtime.clone()).service(gate.clone()).listen(TCP).await;
+    let server = server.expect("it listens");
+    let client = driver::rpc::builder(runtime.clone()).codec(Codec::MsgPack);
+    let client = client.connect(server.address()).await.expect("it connects");
+    let remote: GateProxy = client.remote_as();
+    let calls = [remote.pass(), remote.pass()];
+    soon(&runtime, gate.entered.pass()).await;
+    until(&runtime, || server.peers()[0].state().calls_in == 2).await;
+    let [peer] = &server.peers()[..] else { panic!("{:?}", server.peers()) };
+    let [again] = &server.clients()[..] else { panic!("{:?}", server.clients()) };
+    assert_eq!((peer.id(), peer.address()), (again.id(), again.peer()));
+    assert_eq!((peer.caller().connection, peer.certificate()), (peer.id(), None));
+    let state = peer.state();
+    assert_eq!((state.open, state.side), (true, Side::Listener));
+    assert_eq!((state.codec, state.calls_in, state.calls_out), (Codec::MsgPack, 2, 0));
+    assert_eq!(state.stats.frames_in, 2);
+    assert!((begin..=runtime.now()).contains(&state.since));
+    gate.door.open();
+    for call in calls {
+        assert_eq!(soon(&runtime, call).await, Ok(42));
+    }
+    assert_eq!(peer.state().calls_in, 0);
+    drop((client, remote));
+    soon(&runtime, peer.closed()).await;
+    assert!(!peer.state().open);
+    until(&runtime, || server.peers().is_empty()).await;
+}
+
+/// Ends the connection that it is called over.
+struct Doorkeeper {
+    entered: Door,
+    door: Door,
+}
+
+#[agent]
+impl Doorkeeper {
+    #[expose]
+    async fn wait(&self) -> &'static str {
+        self.entered.open();
+        self.door.pass().await;
+        "done"
+    }
+
+    #[expose]
+    fn close(&self, #[context] ctx: &Context) -> &'static str {
+        peer(ctx).close();
+        "bye"
+    }
+
+    #[expose]
+    async fn close_later(&self, #[context] ctx: Context) -> &'static str {
+        super::yield_now().await;
+        peer(&ctx).close();
+        super::yield_now().await;
+        "bye"
+    }
+
+    #[expose]
+    fn cut(&self, #[context] ctx: &Context) -> &'static str {
+        peer(ctx).abort();
+        "nobody hears this"
+    }
+
+    #[expose]
+    fn is_alone(&self, #[context] ctx: &Context) -> bool {
+        ctx.peer().is_none()
+    }
+}
+
+fn peer(ctx: &Context) -> Peer {
+    ctx.peer().expect("it is called over a connection")
+}
+
+impl Doorkeeper {
+    fn new() -> Self {
+        Self { entered: Door::default(), door: Door::default() }
+    }
+}
+
+/// Its own answer is still written, and those of others that run.
+pub async fn a_method_closes_its_connection<R: Runtime>(runtime: R) {
+    let bind = || driver::container::builder(runtime.clone()).bind(TCP);
+    let (home, other) = (bind().await.expect("bound"), bind().await.expect("bound"));
+    let keeper = Doorkeeper::new();
+    let (entered, door) = (keeper.entered.clone(), keeper.door.clone());
+    let agent = home.spawn(keeper).expect("room");
+    assert_eq!(agent.proxy().is_alone().await, Ok(true));
+    for later in [false, true] {
+        let remote: DoorkeeperProxy =
+            soon(&runtime, other.connect(agent.url())).await.expect("there");
+        assert_eq!(soon(&runtime, remote.is_alone()).await, Ok(false));
+        let waits = remote.wait();
+        soon(&runtime, entered.pass()).await;
+        let [peer] = &home.peers()[..] else { panic!("{:?}", home.peers()) };
+        let bye = if later { remote.close_later() } else { remote.close() };
+        assert_eq!(soon(&runtime, bye).await.as_deref(), Ok("bye"));
+        assert!(!peer.state().open);
+        if !later {
+            // What was called before is waited for.
+            assert_eq!(peer.state().calls_in, 1);
+        }
+        door.open();
+        assert_eq!(soon(&runtime, waits).await.as_deref(), Ok("done"));
+        assert_eq!(soon(&runtime, peer.closed()).await, CloseReason::Local);
+        until(&runtime, || other.connections() == 0).await;
+        assert!(remote.is_alone().await.is_err());
+    }
+}
+
+/// Nothing is answered any more there; others are not concerned.
+pub async fn a_method_cuts_its_connection<R: Runtime>(runtime: R) {
+    let bind = || driver::container::builder(runtime.clone()).bind(TCP);
+    let (home, one, other) =
+        (bind().await.expect("bound"), bind().await.expect("bound"), bind().await.expect("bound"));
+    let keeper = Doorkeeper::new();
+    let entered = keeper.entered.clone();
+    let agent = home.spawn(keeper).expect("room");
+    let cut: DoorkeeperProxy = soon(&runtime, one.connect(agent.url())).await.expect("there");
+    let goes_on: DoorkeeperProxy = soon(&runtime, other.connect(agent.url())).await.expect("there");
+    let waits = cut.wait();
+    soon(&runtime, entered.pass()).await;
+    for call in [waits, cut.cut()] {
+        assert!(matches!(soon(&runtime, call).await, Err(Error::Lost(_))));
+    }
+    assert_eq!(soon(&runtime, goes_on.is_alone()).await, Ok(false));
+    until(&runtime, || home.connections() == 1).await;
+}
+
+/// Whoever has opened it.
+pub async fn peers_are_closed_from_outside<R: Runtime>(runtime: R) {
+    let bind = || driver::container::builder(runtime.clone()).bind(TCP);
+    let (home, other) = (bind().await.expect("bound"), bind().await.expect("bound"));
+    let agent = home.spawn(Doorkeeper::new()).expect("room");
+    for (side, end) in [(Side::Dialler, &other), (Side::Listener, &home)] {
+        let remote: DoorkeeperProxy =
+            soon(&runtime, other.connect(agent.url())).await.expect("there");
+        assert_eq!(soon(&runtime, remote.is_alone()).await, Ok(false));
+        let [peer] = &end.peers()[..] else { panic!("{:?}", end.peers()) };
+        assert_eq!((peer.state().side, peer.state().codec), (side, Codec::Json));
+        peer.close();
+        assert_eq!(soon(&runtime, peer.closed()).await, CloseReason::Local);
+        assert!(soon(&runtime, remote.is_alone()).await.is_err());
+        until(&runtime, || home.connections() + other.connections() == 0).await;
+    }
+    // A server's, with and without mercy.
+    let server = serve(&runtime, TCP).await.expect("it listens");
+    for end in [Peer::close as fn(&Peer), Peer::abort] {
+        let client = connect(&runtime, &server).await.expect("it connects");
+        assert_eq!(client.remote_as::<RootProxy>().add(1, 2).await, Ok(3));
+        server.peers().iter().for_each(end);
+        soon(&runtime, client.closed()).await;
+        until(&runtime, || server.peers().is_empty()).await;
+    }
+}
+
+/// Of either side, with the reason, and nothing else is disturbed by what panics there.
+pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let told = |name: &'static str| {
+        let (came, went) = (log.clone(), log.clone());
+        driver::container::builder(runtime.clone())
+            .on_connect(move |peer| {
+                let line = format!("{name} {} {:?}", peer.id(), peer.state().side);
+                came.lock().expect("nobody panics").push(line);
+                panic!("on purpose");
+            })
+            .on_disconnect(move |peer, reason| {
+                went.lock().expect("nobody panics").push(format!("{name} {} {reason}", peer.id()));
+                panic!("on purpose");
+            })
+            .bind(TCP)
+    };
+    let (home, other) = (told("home").await.expect("bound"), told("other").await.expect("bound"));
+    let agent = home.spawn(Doorkeeper::new()).expect("room");
+    for _ in 0..2 {
+        let remote: DoorkeeperProxy =
+            soon(&runtime, other.connect(agent.url())).await.expect("there");
+        assert_eq!(soon(&runtime, remote.close()).await.as_deref(), Ok("bye"));
+        until(&runtime, || home.connections() + other.connections() == 0).await;
+    }
+    until(&runtime, || log.lock().expect("nobody panics").len() == 8).await;
+    let log = log.lock().expect("nobody panics");
+    let of = |name: &str| -> Vec<_> {
+        log.iter().filter_map(|line| line.strip_prefix(name)).map(str::trim).collect()
+    };
+    let home = ["1 Listener", "1 closed on this side", "2 Listener", "2 closed on this side"];
+    assert_eq!(of("home"), home);
+    let other = ["1 Dialler", "1 closed by the peer", "2 Dialler", "2 closed by the peer"];
+    assert_eq!(of("other"), other);
+}
+
+/// A check that lets through what is in `allowed`, and notes what it was asked for.
+fn only(
+    allowed: &'static [&'static str],
+) -> (
+    impl Fn(&Caller, &str) -> Result<(), RemoteError> + Send + Sync + 'static,
+    Arc<Mutex<Vec<String>>>,
+) {
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let asks = asked.clone();
+    let check = move |_: &Caller, path: &str| {
+        asks.lock().expect("nobody panics").push(path.to_owned());
+        match path {
+            "panic" => panic!("on purpose"),
+            path if allowed.contains(&path) => Ok(()),
+            path => Err(RemoteError::permission(format_args!("no {path} for you"))),
+        }
+    };
+    (check, asked)
+}
+
+struct House;
+
+#[service]
+impl House {
+    #[service]
+    fn open(&self) -> Root {
+        Root
+    }
+
+    #[service]
+    fn closed(&self) -> aiomas_core::rpc::Authorized<Root> {
+        authorize(Root, only(&["echo"]).0)
+    }
+}
+
+async fn house<R: Runtime>(runtime: &R) -> RpcServer {
+    let root = authorize(House, only(&["open/add", "closed/add", "closed/echo"]).0);
+    let root = authorize(root, |_, path| match path {
+        "closed/echo" | "closed/add" | "open/add" | "panic" | "open/echo" => Ok(()),
+        _ => Err(RemoteError::permission("the gate is shut")),
+    });
+    let server = driver::rpc::builder(runtime.clone()).service(root).listen(ipc()).await;
+    server.expect("it listens")
+}
+
+/// Each check that a call passes has a say, the outer ones first; arguments are not looked at before.
+pub async fn a_service_for_some<R: Runtime>(runtime: R) {
+    let server = house(&runtime).await;
+    let client = connect(&runtime, &server).await.expect("it connects");
+    let remote: HouseProxy = client.remote_as();
+    assert_eq!(soon(&runtime, remote.open().add(1, 2)).await, Ok(3));
+    assert_eq!(soon(&runtime, remote.closed().echo("a".into())).await.as_deref(), Ok("a"));
+    for (path, why) in [
+        ("open/echo", "no open/echo for you"),
+        ("closed/add", "no add for you"),
+        ("open/fail", "the gate is shut"),
+        // Whether there are such is not told either.
+        ("closed/nothing", "the gate is shut"),
+        ("nothing", "the gate is shut"),
+        ("", "the gate is shut"),
+        ("closed//echo", "the gate is shut"),
+    ] {
+        // With arguments that would not do.
+        let call = client.remote().get(path.rsplit_once('/').map_or("", |(parent, _)| parent));
+        let call = call.call(path.rsplit('/').next().unwrap_or(path)).arg([1]).kwarg("x", ());
+        let error = soon(&runtime, call.send::<()>()).await.expect_err("refused");
+        assert_eq!(error.remote(), Some(&RemoteError::permission(why)), "{path}");
+        assert!(error.remote().expect("the peer's").text().contains("PermissionError: "));
+    }
+    // A check that panics lets nobody in.
+    let error =
+        soon(&runtime, client.remote().call("panic").send::<()>()).await.expect_err("refused");
+    assert_eq!(error.remote().map(RemoteError::kind), Some("Panic"));
+    assert_eq!(soon(&runtime, remote.open().add(1, 2)).await, Ok(3));
+}
+
+/// All that peers call is checked by the container; before an agent, also what its neighbours do.
+pub async fn a_container_for_some<R: Runtime>(runtime: R) {
+    let (check, asked) = only(&["validate_aid", "agents/0/add", "agents/1/add", "agents/1/sub"]);
+    let builder = driver::container::builder(runtime.clone());
+    let home = builder.clone().authorize(check).bind(TCP).await.expect("bound");
+    let dict = || {
+        ServiceDict::new("Dict").function("add", ["a", "b"], |a: i64, b: i64| a + b).function(
+            "sub",
+            ["a", "b"],
+            |a: i64, b: i64| a - b,
+        )
+    };
+    let free = home.spawn(dict()).expect("room");
+    let guarded = home.spawn(authorize(dict(), only(&["add"]).0)).expect("room");
+    assert_eq!(guarded.to_string(), format!("Dict('{}/1')", home.address()));
+    let listed: Vec<_> = home.list_agents();
+    assert_eq!(listed, [&free.url(), &guarded.url()].map(|url| ((*url).clone(), "Dict".into())));
+    let other = builder.bind(TCP).await.expect("bound");
+    let call = |proxy: &driver::Proxy, name: &str| {
+        let call = proxy.call(name).arg(5).arg(3).with_timeout(Duration::from_secs(60));
+        call.send::<i64>()
+    };
+    for (url, near, far) in [
+        (free.url(), [None, None], [None, Some("no agents/0/sub for you")]),
+        (guarded.url(), [None, Some("no sub for you")], [None, Some("no sub for you")]),
+    ] {
+        for (container, why) in [(&home, near), (&other, far)] {
+            let proxy: driver::Proxy = soon(&runtime, container.connect(url)).await.expect("there");
+            for ((name, result), why) in [("add", 8), ("sub", 2)].into_iter().zip(why) {
+                let refused = |why| Err(Error::Remote(RemoteError::permission(why)));
+                let expected = why.map_or(Ok(result), refused);
+                assert_eq!(soon(&runtime, call(&proxy, name)).await, expected, "{url} {name}");
+            }
+        }
+    }
+    let asked = asked.lock().expect("nobody panics");
+    let calls = ["agents/0/add", "agents/0/sub", "validate_aid", "agents/1/add", "agents/1/sub"];
+    assert_eq!(asked.iter().filter(|path| *path != "validate_aid").count(), 4);
+    assert!(asked.iter().all(|path| calls.contains(&path.as_str())), "{asked:?}");
+}

@@ -1,0 +1,23 @@
+//! Handles that outlive their connections.
+
+mod agents;
+mod rpc;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aiomas_sim::Sim;
+
+/// What methods have been run, over all lives of a host.
+type Log = Arc<Mutex<Vec<u64>>>;
+
+/// For how long a line dials.
+const WITHIN: Duration = Duration::from_secs(10);
+
+fn crash(sim: &Sim, time: Duration) {
+    sim.at(time, |sim| sim.crash("tower").expect("it is there"));
+}
+
+fn restart(sim: &Sim, time: Duration) {
+    sim.at(time, |sim| sim.restart("tower").expect("it is there"));
+}
