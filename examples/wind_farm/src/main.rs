@@ -3,6 +3,17 @@
 //!
 //!     cargo run --release -p wind_farm -- run --python PATH --turbines 1000
 //!     cargo run --release -p wind_farm -- simulate
+//!
+//! `run` starts Python with `scenario.py`, and there mosaik starts this program twice: as the simulator of turbines, and as
+//! that of agents, which starts it once more for each of its child processes. In every step of 15 minutes
+//!
+//! 1. the turbines feed in what the wind and their maxima allow;
+//! 2. the gateway gets that from mosaik, sets the clocks of all containers, and tells each turbine's agent;
+//! 3. the controller collects it from these, shares the limit out by the [`rule`], and sets each turbine's maximum;
+//! 4. mosaik brings the maxima to the turbines, where they hold in the next step.
+//!
+//! So the limit holds in every step but the first. What comes out is compared, to the watt, with what is
+//! [`expected`]. `simulate` does the same without mosaik and Python.
 
 mod agents;
 mod arguments;
