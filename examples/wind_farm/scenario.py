@@ -83,9 +83,10 @@ def main():
             world.connect(agent, turbine, 'p_max', time_shifted=True, initial_data={'p_max': power})
         mosaik.util.connect_many_to_one(world, turbines, recorder, *ATTRS)
 
-        ready = time.perf_counter()
+        ready, processor = time.perf_counter(), time.process_time()
         world.run(until=args.steps * STEP, print_progress=False)
-        seconds = {'start': ready - begin, 'run': time.perf_counter() - ready}
+        seconds = {'start': ready - begin, 'run': time.perf_counter() - ready,
+                   'python': time.process_time() - processor}
         for name, sim in ('turbines', turbine_sim), ('agents', agent_sim), ('recorder', recorder_sim):
             seconds[name] = sim.seconds()
         print(json.dumps({'seconds': seconds}), flush=True)

@@ -41,7 +41,7 @@ pub(crate) fn report(
         println!("{took:.2} s, {calls} calls of turbines' agents, {rate:.0} a second");
         return;
     };
-    let Seconds { start, run, turbines, agents, recorder } = seconds;
+    let Seconds { start, run, python, turbines, agents, recorder } = seconds;
     println!(
         "{took:.2} s: {:.2} s to start Python, {start:.2} s to create and connect everything, {run:.2} s \
          to run",
@@ -49,8 +49,10 @@ pub(crate) fn report(
     );
     println!(
         "of these: {turbines:.2} s for the turbines, {agents:.2} s for the agents ({calls} calls, {:.0} a \
-         second), {recorder:.2} s for recording, {:.2} s for mosaik and JSON",
+         second), {recorder:.2} s for recording, {:.2} s for mosaik and JSON, in which Python was busy for \
+         {:.2} s",
         calls as f64 / agents,
-        run - turbines - agents - recorder
+        run - turbines - agents - recorder,
+        python - recorder
     );
 }

@@ -32,7 +32,9 @@ pub(crate) struct Seconds {
     pub(crate) start: f64,
     /// From there to the end.
     pub(crate) run: f64,
-    /// Of that, in the simulator of turbines,
+    /// The time of a processor that Python took meanwhile.
+    pub(crate) python: f64,
+    /// Of `run`, in the simulator of turbines,
     pub(crate) turbines: f64,
     /// in the agents',
     pub(crate) agents: f64,

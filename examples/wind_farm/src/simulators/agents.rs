@@ -11,7 +11,7 @@ use aiomas_mosaik::{
 };
 use serde::Deserialize;
 
-use super::common::{check_resolution, failed, next, unknown_attribute};
+use super::common::{check_resolution, next, unknown_attribute};
 use crate::agents::{Controller, Gateway, GatewayProxy, Reading, TurbineAgentProxy};
 use crate::turbine::Watts;
 
@@ -113,7 +113,7 @@ impl Simulator for Agents {
         });
         let mut entities = Vec::with_capacity(num);
         for call in calls.collect::<Vec<_>>() {
-            let (turbine, _url) = call.await.map_err(failed)?;
+            let (turbine, _url) = call.await?;
             let eid = Self::eid(self.turbines.len());
             self.eids.insert(eid.clone(), self.turbines.len());
             self.turbines.push(turbine);
@@ -126,9 +126,9 @@ impl Simulator for Agents {
     async fn setup_done(&mut self, _mosaik: &Mosaik) -> Result<()> {
         let (turbines, managers) = (self.turbines.clone(), self.managers.clone());
         let controller = Controller::new(self.limit, turbines.clone(), self.rated.clone());
-        let controller = self.container.spawn(controller).map_err(failed)?;
+        let controller = self.container.spawn(controller)?;
         let gateway = Gateway::new(managers, turbines, controller.proxy());
-        self.gateway = Some(self.container.spawn(gateway).map_err(failed)?.proxy());
+        self.gateway = Some(self.container.spawn(gateway)?.proxy());
         Ok(())
     }
 
@@ -141,11 +141,12 @@ impl Simulator for Agents {
     ) -> Result<Option<Time>> {
         let begin = Instant::now();
         let Some(gateway) = &self.gateway else {
-            return Err(failed("step() was called before setup_done()"));
+            let why = "step() was called before setup_done()";
+            return Err(RemoteError::new("RuntimeError", why));
         };
         let readings = (0..self.turbines.len()).map(|n| Self::reading(&inputs, &Self::eid(n)));
         let readings = readings.collect::<Result<Vec<_>>>()?;
-        self.maxima = gateway.step(time as f64, readings).await.map_err(failed)?;
+        self.maxima = gateway.step(time as f64, readings).await?;
         self.busy += begin.elapsed();
         Ok(Some(next(time)))
     }

@@ -1,7 +1,5 @@
 //! What both simulators have in common: their steps, and mistakes of scenarios.
 
-use std::fmt::Display;
-
 use aiomas_mosaik::{RemoteError, Result, Time};
 
 use crate::wind::STEP;
@@ -23,9 +21,4 @@ pub(super) fn check_resolution(time_resolution: f64) -> Result<()> {
 
 pub(super) fn unknown_attribute(attr: &str) -> RemoteError {
     RemoteError::new("KeyError", format_args!("\"{attr}\" is no output"))
-}
-
-/// What mosaik is told when an agent has failed.
-pub(super) fn failed(error: impl Display) -> RemoteError {
-    RemoteError::new("AgentError", error)
 }
