@@ -1,5 +1,6 @@
 //! The agent that keeps the farm below its limit.
 
+use aiomas_core::wire::RemoteError;
 use aiomas_core::{Context, agent};
 
 use super::error::AgentError;
@@ -30,7 +31,7 @@ impl Controller {
     /// Collects what all turbines feed in, and sets what each of them may feed in from the next step on. Returns that, in
     /// the order of the turbines.
     #[expose]
-    async fn control(&mut self, #[context] ctx: &Context) -> Result<Vec<Watts>, AgentError> {
+    async fn control(&mut self, #[context] ctx: &Context) -> Result<Vec<Watts>, RemoteError> {
         let now = ctx.clock()?.time();
         // All are asked before the first answer is waited for.
         let calls: Vec<_> = self.turbines.iter().map(TurbineAgentProxy::feed_in).collect();
@@ -38,13 +39,13 @@ impl Controller {
         for (turbine, call) in calls.into_iter().enumerate() {
             let (of, reading) = call.await?;
             if of != now {
-                return Err(AgentError::OldReading { turbine, of, now });
+                return Err(AgentError::OldReading { turbine, of, now }.into());
             }
             power += reading.power;
             possible.push(reading.possible);
         }
         if self.controls && power > self.limit {
-            return Err(AgentError::Disobeyed { power, limit: self.limit });
+            return Err(AgentError::Disobeyed { power, limit: self.limit }.into());
         }
         let maxima = share(self.limit, &possible, &self.rated);
         let calls = self.turbines.iter().zip(maxima);

@@ -1,5 +1,7 @@
 //! What can go wrong among agents.
 
+use aiomas_core::wire::RemoteError;
+
 use crate::turbine::Watts;
 
 /// Why agents do not go on.
@@ -13,6 +15,11 @@ pub(crate) enum AgentError {
     Disobeyed { power: Watts, limit: Watts },
     #[error("{readings} readings of {turbines} turbines")]
     Readings { readings: usize, turbines: usize },
-    #[error(transparent)]
-    Aiomas(#[from] aiomas_core::Error),
+}
+
+/// What callers are told. Other agents' errors pass through as they are.
+impl From<AgentError> for RemoteError {
+    fn from(error: AgentError) -> Self {
+        Self::new("AgentError", error)
+    }
 }

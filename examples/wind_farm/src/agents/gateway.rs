@@ -1,6 +1,7 @@
 //! The agent that stands between mosaik and the others.
 
 use aiomas_core::driver::manager::{self, ManagerProxy};
+use aiomas_core::wire::RemoteError;
 use aiomas_core::{Context, agent};
 
 use super::controller::ControllerProxy;
@@ -35,10 +36,10 @@ impl Gateway {
         time: f64,
         readings: Vec<Reading>,
         #[context] ctx: &Context,
-    ) -> Result<Vec<Watts>, AgentError> {
+    ) -> Result<Vec<Watts>, RemoteError> {
         let turbines = self.turbines.len();
         if readings.len() != turbines {
-            return Err(AgentError::Readings { readings: readings.len(), turbines });
+            return Err(AgentError::Readings { readings: readings.len(), turbines }.into());
         }
         let clock = ctx.clock()?;
         // They begin at 0, and do not stand still when they are set.

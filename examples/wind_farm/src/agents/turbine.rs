@@ -1,5 +1,6 @@
 //! The agent of a turbine.
 
+use aiomas_core::wire::RemoteError;
 use aiomas_core::{Context, agent};
 use serde::{Deserialize, Serialize};
 
@@ -31,15 +32,15 @@ impl TurbineAgent {
 
     /// Takes what the turbine measures now.
     #[expose]
-    fn measured(&mut self, reading: Reading, #[context] ctx: &Context) -> Result<(), AgentError> {
+    fn measured(&mut self, reading: Reading, #[context] ctx: &Context) -> Result<(), RemoteError> {
         self.reading = Some((ctx.clock()?.time(), reading));
         Ok(())
     }
 
     /// The last reading, and when that was.
     #[expose]
-    fn feed_in(&self) -> Result<(f64, Reading), AgentError> {
-        self.reading.ok_or(AgentError::NoReading)
+    fn feed_in(&self) -> Result<(f64, Reading), RemoteError> {
+        Ok(self.reading.ok_or(AgentError::NoReading)?)
     }
 
     /// Sets the most that the turbine may feed in. Returns what it will keep to, which never is above its rated power.
