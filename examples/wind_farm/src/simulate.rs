@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     /// What the agents say when they are asked for this.
-    fn asked(limit: i64, rated_power: &[i64]) -> String {
+    fn asked(limit: i64, rated_power: &[i64], power: i64) -> String {
         let sim = Sim::new(1);
         let params = json!({"rated_power": rated_power});
         let result = sim.block_on(async {
@@ -188,6 +188,12 @@ mod tests {
             let connected = proxy::connect(mosaik.channel(), "tcp://agents:4711").await?;
             let mut agents = connected.init("Agents", 1.0, &json!({"limit": limit}), ()).await?;
             agents.create(2, "TurbineAgent", &params).await?;
+            agents.setup_done().await?;
+            let inputs = [("p", 5), ("p_possible", power)];
+            let inputs = inputs.iter().flat_map(|(attr, power)| {
+                ["agent_0", "agent_1"].map(|eid| (eid, *attr, "Turbines.some", *power))
+            });
+            agents.step(0, &inputs.collect(), 900).await?;
             Ok::<_, Error>(())
         });
         result.map_or_else(|error| error.to_string(), |()| "fine".to_owned())
@@ -200,12 +206,16 @@ mod tests {
                 "init() of \"Agents\" has failed: ValueError: the limit has to be positive, and is {limit} W"
             )
         };
-        let rated = "create() of \"Agents\" has failed: ValueError: each of 2 turbines needs a rated power \
-                     above 0";
-        assert_eq!(asked(1, &[5, 5]), "fine");
-        assert_eq!(asked(0, &[5, 5]), limit(0));
-        assert_eq!(asked(-7, &[5, 5]), limit(-7));
-        assert_eq!(asked(1, &[5]), rated);
-        assert_eq!(asked(1, &[5, 0]), rated);
+        let rated = "create() of \"Agents\" has failed: ValueError: each of 2 turbines needs a rated power, \
+                     from 1 to 1000000000000 W";
+        let reading = "step() of \"Agents\" has failed: ValueError: input \"p_possible\" of \"agent_1\" is 6 W, \
+                       above the rated power of 5 W";
+        assert_eq!(asked(1, &[6, 5], 5), "fine");
+        assert_eq!(asked(0, &[6, 5], 5), limit(0));
+        assert_eq!(asked(-7, &[6, 5], 5), limit(-7));
+        assert_eq!(asked(1, &[6], 5), rated);
+        assert_eq!(asked(1, &[6, 0], 5), rated);
+        assert_eq!(asked(1, &[6, 1_000_000_000_001], 5), rated);
+        assert_eq!(asked(1, &[6, 5], 6), reading);
     }
 }

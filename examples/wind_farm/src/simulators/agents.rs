@@ -16,6 +16,8 @@ use crate::agents::{Controller, Gateway, GatewayProxy, Reading, TurbineAgentProx
 use crate::turbine::Watts;
 
 const MODEL: &str = "TurbineAgent";
+/// More than any turbine has; sums of so many watts do not overflow.
+const MAX_RATED_POWER: Watts = 1_000_000_000_000;
 
 /// A multi-agent system as a simulator. It talks to the gateway alone.
 #[derive(Debug)]
@@ -63,11 +65,17 @@ impl Agents {
         }
     }
 
-    fn reading(inputs: &Inputs, eid: &str) -> Result<Reading> {
-        let input = |attr: &str| {
-            inputs.sum(eid, attr)?.ok_or_else(|| {
-                RemoteError::value_error(format_args!("\"{eid}\" has no input \"{attr}\""))
-            })
+    /// What the turbine with this number measures.
+    fn reading(&self, inputs: &Inputs, number: usize) -> Result<Reading> {
+        let (eid, rated) = (Self::eid(number), self.rated[number]);
+        let input = |attr: &str| match inputs.sum(&eid, attr)? {
+            Some(power) if power <= rated => Ok(power),
+            Some(power) => Err(RemoteError::value_error(format_args!(
+                "input \"{attr}\" of \"{eid}\" is {power} W, above the rated power of {rated} W"
+            ))),
+            None => {
+                Err(RemoteError::value_error(format_args!("\"{eid}\" has no input \"{attr}\"")))
+            }
         };
         Ok(Reading { power: input("p")?, possible: input("p_possible")? })
     }
@@ -100,9 +108,10 @@ impl Simulator for Agents {
         params: Arguments<'_>,
     ) -> Result<Vec<Entity>> {
         let Rated { rated_power } = params.parse()?;
-        if rated_power.len() != num || rated_power.contains(&0) {
+        let are_right = rated_power.iter().all(|power| (1..=MAX_RATED_POWER).contains(power));
+        if rated_power.len() != num || !are_right {
             return Err(RemoteError::value_error(format_args!(
-                "each of {num} turbines needs a rated power above 0"
+                "each of {num} turbines needs a rated power, from 1 to {MAX_RATED_POWER} W"
             )));
         }
         // All are asked for before the first one is there.
@@ -144,7 +153,7 @@ impl Simulator for Agents {
             let why = "step() was called before setup_done()";
             return Err(RemoteError::new("RuntimeError", why));
         };
-        let readings = (0..self.turbines.len()).map(|n| Self::reading(&inputs, &Self::eid(n)));
+        let readings = (0..self.turbines.len()).map(|number| self.reading(&inputs, number));
         let readings = readings.collect::<Result<Vec<_>>>()?;
         self.maxima = gateway.step(time as f64, readings).await?;
         self.busy += begin.elapsed();
