@@ -1,0 +1,57 @@
+//! The agent that stands between mosaik and the others.
+
+use aiomas_core::driver::manager::{self, ManagerProxy};
+use aiomas_core::wire::RemoteError;
+use aiomas_core::{Context, agent};
+
+use super::controller::ControllerProxy;
+use super::error::AgentError;
+use super::turbine::{Reading, TurbineAgentProxy};
+use crate::turbine::Watts;
+
+/// Brings the agents what their turbines measure, and takes back what the controller decides.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    /// Of all containers in which turbines' agents live.
+    managers: Vec<ManagerProxy>,
+    turbines: Vec<TurbineAgentProxy>,
+    controller: ControllerProxy,
+}
+
+#[agent(proxy = pub(crate) GatewayProxy)]
+impl Gateway {
+    pub(crate) const fn new(
+        managers: Vec<ManagerProxy>,
+        turbines: Vec<TurbineAgentProxy>,
+        controller: ControllerProxy,
+    ) -> Self {
+        Self { managers, turbines, controller }
+    }
+
+    /// Sets the clocks of all containers to mosaik's time, in seconds, tells each agent the reading of its turbine, and
+    /// lets the controller decide. Readings and maxima are in the order of the turbines.
+    #[expose]
+    async fn step(
+        &self,
+        time: f64,
+        readings: Vec<Reading>,
+        #[context] ctx: &Context,
+    ) -> Result<Vec<Watts>, RemoteError> {
+        let turbines = self.turbines.len();
+        if readings.len() != turbines {
+            return Err(AgentError::Readings { readings: readings.len(), turbines }.into());
+        }
+        let clock = ctx.clock()?;
+        // They begin at 0, and do not stand still when they are set.
+        if time > clock.time() {
+            clock.set_time(time)?;
+            manager::set_time(&self.managers, time).await?;
+        }
+        let calls = self.turbines.iter().zip(readings);
+        let calls: Vec<_> = calls.map(|(turbine, reading)| turbine.measured(reading)).collect();
+        for call in calls {
+            call.await?;
+        }
+        Ok(self.controller.control().await?)
+    }
+}

@@ -1,0 +1,23 @@
+//! The agents: one for each turbine, a controller, and a gateway to mosaik.
+
+mod controller;
+mod error;
+mod gateway;
+mod turbine;
+
+pub(crate) use controller::Controller;
+pub(crate) use gateway::{Gateway, GatewayProxy};
+pub(crate) use turbine::{Reading, TurbineAgent, TurbineAgentProxy};
+
+use aiomas_core::clock::{Date, DateError};
+use aiomas_core::driver::manager::Factories;
+
+/// The date at time 0, in all containers.
+pub(crate) fn start() -> Result<Date, DateError> {
+    "2026-01-05T00:00:00+00:00".parse()
+}
+
+/// What the containers can make in which the turbines' agents live.
+pub(crate) fn factories() -> Factories {
+    Factories::new().agent("TurbineAgent", ["rated_power"], TurbineAgent::new)
+}
