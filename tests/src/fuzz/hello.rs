@@ -59,6 +59,11 @@ impl Said {
         self.codecs.iter().take(256).find_map(named)
     }
 
+    /// Whether it is a Hello at all: names of types are not of any length.
+    fn is_one(&self) -> bool {
+        self.types.iter().take(256).all(|name| name.len() <= 256)
+    }
+
     /// What both know: we know all, or none.
     fn extensions(&self, known: bool) -> Extensions {
         let named = |name| known && self.extensions.iter().take(256).any(|other| other == name);
@@ -187,7 +192,8 @@ fn ask(base: Codec, known: &[Codec], said: &[u8], extends: bool) {
         assert!(end.connection.is_closed());
         return;
     };
-    let Ok((_, (said,), Empty {})) = content.decode::<(String, (Said,), Empty)>() else {
+    let said = content.decode::<(String, (Said,), Empty)>().map(|(_, (said,), _)| said);
+    let Some(said) = said.ok().filter(Said::is_one) else {
         let events = end.events();
         assert!(matches!(events[..], [Event::Request(_)]), "{events:?}");
         return end.talk(base, Extensions::NONE);

@@ -162,10 +162,10 @@ struct Rude;
 
 #[service]
 impl Rude {
-    /// Blocks its thread.
+    /// Blocks. Tokio is told so: it may be the thread that waits for its sockets, and no other takes that over.
     #[expose]
     fn block(&self) {
-        std::thread::sleep(Duration::from_secs(3));
+        tokio::task::block_in_place(|| std::thread::sleep(Duration::from_secs(3)));
     }
 
     /// Is never done, and never waits.

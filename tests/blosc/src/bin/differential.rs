@@ -13,6 +13,12 @@ struct Options {
     /// No data longer than so many bytes.
     #[arg(long, default_value_t = 8 << 20)]
     max: usize,
+    /// The levels, instead of those that the lengths are tried with otherwise.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(..10))]
+    levels: Vec<u8>,
+    /// The type sizes, instead of those that the lengths are tried with otherwise.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..))]
+    type_sizes: Vec<u8>,
 }
 
 /// Lengths of data; every how many-th type size, and which levels, are tried with each.
@@ -28,13 +34,17 @@ const ALL: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 fn main() {
     let options = Options::parse();
     let mut total = 0;
-    for (lengths, type_step, levels) in LENGTHS {
+    for (lengths, type_step, usual) in LENGTHS {
+        let levels = if options.levels.is_empty() { usual } else { &options.levels };
         for &len in lengths.iter().filter(|len| (options.min..=options.max).contains(len)) {
             let mut count = 0;
             let mut type_sizes: Vec<u8> = (1..=255).step_by(type_step).collect();
             type_sizes.extend([2, 4, 8, 16, 17, 255]);
             type_sizes.sort_unstable();
             type_sizes.dedup();
+            if !options.type_sizes.is_empty() {
+                type_sizes.clone_from(&options.type_sizes);
+            }
             for (number, (name, make)) in KINDS.into_iter().enumerate() {
                 let data = make(len);
                 // Each kind of data gets other combinations, and all get all of them together.
