@@ -112,6 +112,8 @@
 //! - `futures-io`: what adapters share whose runtimes go by the traits of `futures-io`.
 //! - `tls`: TLS for every runtime, with `rustls` on `ring`, which needs a C compiler; see `driver::tls`.
 //! - `blosc-c`: compress our own data with the C library. No byte of a peer reaches it.
+//!   It links to the system's library Blosc by `blosc-sys`: the patch by which the repository builds it from source
+//!   does not reach packages from a registry.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // For the code that the macros write.
