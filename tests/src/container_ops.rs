@@ -144,13 +144,15 @@ impl Model {
                 let nth = script.below(4);
                 let Some((&ctx, _)) = self.calls.iter().nth_back(nth) else { return };
                 let Calling { site, call, .. } = self.calls.remove(&ctx).expect("a call");
-                let context = self.world.sites[site].node.abandon(call);
+                let now = self.world.now();
+                let context = self.world.sites[site].node.abandon(now, call);
                 assert!(matches!(context, Some(Context::Test(same)) if same == ctx), "T4");
                 self.over.push((site, call));
             }
             19 => {
                 if let Some((site, call)) = self.over.iter().rev().nth(script.below(8)) {
-                    assert!(self.world.sites[*site].node.abandon(*call).is_none(), "T4");
+                    let (now, node) = (self.world.now(), &mut self.world.sites[*site].node);
+                    assert!(node.abandon(now, *call).is_none(), "T4");
                 }
             }
             20..26 => self.world.run_for(script.millis()),

@@ -229,7 +229,7 @@ impl End {
                 Ok(())
             }
             Reaction::Hold | Reaction::Ignore => {
-                self.connection.ignore(token);
+                self.connection.ignore(self.told, token);
                 Ok(())
             }
         };
@@ -245,7 +245,7 @@ impl End {
                 // Whatever was to be done about it ends.
                 let is_it = |(_, token, _): &mut (_, ReplyToken, _)| token.request() == request;
                 for (_, token, _) in self.later.extract_if(.., is_it) {
-                    self.connection.ignore(token);
+                    self.connection.ignore(self.told, token);
                 }
                 self.events.push(Event::Cancelled { request, cause });
             }
@@ -404,6 +404,14 @@ impl Pair {
         end.tell(now, varied);
         end.next_ctx += 1;
         end.connection.call(end.told, &content, options, end.next_ctx - 1)
+    }
+
+    /// Lets one side give a call up.
+    pub fn abandon(&mut self, side: Side, id: CallId) -> Option<u64> {
+        let (now, varied) = (self.now, self.varied);
+        let end = self.end(side);
+        end.tell(now, varied);
+        end.connection.abandon(end.told, id)
     }
 
     /// Answers the request that `side` has held for the longest time.

@@ -125,9 +125,7 @@ fn operate(pair: &mut Pair, calls: &mut [Calls; 2], script: &mut Script<'_>) {
         }
         8 => {
             let Some(id) = calls[which].keys().nth_back(script.below(4)).copied() else { return };
-            // It goes by the time that was told last.
-            pair.end(side).connection.handle_transmitted(now, 0);
-            if pair.end(side).connection.abandon(id).is_some() {
+            if pair.abandon(side, id).is_some() {
                 calls[which].remove(&id);
             }
         }

@@ -118,8 +118,9 @@ impl<X> Connection<X> {
 
     /// Gives a call up. Its context comes back, unless it has ended already; an answer that comes later
     /// is ignored. A peer that knows [`Extensions::cancel`](super::Extensions) is told; any other goes on
-    /// working. For [`Limits::idle`](super::Limits::idle), the call ends at the time that was told last.
-    pub fn abandon(&mut self, id: CallId) -> Option<X> {
+    /// working.
+    pub fn abandon(&mut self, now: Instant, id: CallId) -> Option<X> {
+        self.advance(now);
         let ctx = self.pending.remove(id.0);
         if ctx.is_some() {
             self.last_moved = self.now;
@@ -185,10 +186,9 @@ impl<X> Connection<X> {
     }
 
     /// Gives up the right to answer. The peer waits in vain, unless it has cancelled the request; the request no
-    /// longer counts against [`Limits::max_calls_in`](super::Limits::max_calls_in). For
-    /// [`Limits::idle`](super::Limits::idle), it ends at the time that was told last.
-    pub fn ignore(&mut self, token: ReplyToken) {
-        let _closed = self.finish_request(self.now, &token);
+    /// longer counts against [`Limits::max_calls_in`](super::Limits::max_calls_in).
+    pub fn ignore(&mut self, now: Instant, token: ReplyToken) {
+        let _closed = self.finish_request(now, &token);
         self.finish_if_drained();
     }
 

@@ -113,7 +113,8 @@ impl<R: Runtime, L: Listener> Incoming for Arrivals<R, L> {
                 continue;
             };
             if let Some(how) = self.terms.keep_alive {
-                stream.keep_alive(how)?;
+                // One that is gone already tells so when it is read; it must not look like an error of accepting.
+                let _set = stream.keep_alive(how);
             }
             match stream.poll_open(cx) {
                 Poll::Ready(Ok(())) => {

@@ -160,7 +160,8 @@ impl Machine {
                     let before = self.connection.stats().frames_out;
                     let room = self.unwritten + 64 <= self.limits.output_cap;
                     let tells = self.connection.extensions().cancel && expected.is_some() && room;
-                    assert_eq!(self.connection.abandon(id), expected, "T4");
+                    let now = self.now();
+                    assert_eq!(self.connection.abandon(now, id), expected, "T4");
                     let sent = self.connection.stats().frames_out - before;
                     assert_eq!(sent, u64::from(tells), "a cancellation");
                 }
@@ -174,12 +175,12 @@ impl Machine {
             Op::Fail { nth, size } => self.answer(*nth, |connection, now, request| {
                 connection.fail(now, request.token, &RemoteError::new("E", "\u{1}".repeat(*size)))
             }),
-            // It tells no time.
             Op::Ignore { nth } => {
                 if *nth < self.requests.len() {
                     let request = self.requests.remove(*nth);
                     self.cancelled.remove(&request.token.request());
-                    self.connection.ignore(request.token);
+                    let now = self.now();
+                    self.connection.ignore(now, request.token);
                 }
             }
             Op::Close(how) => {

@@ -179,7 +179,7 @@ impl Player {
         let open = self.requests.len();
         for (_, request) in self.requests {
             // The server was asked to close.
-            self.connection.ignore(request.token);
+            self.connection.ignore(self.now, request.token);
         }
         assert!(open <= 1 && self.connection.calls_out() <= 1);
         self.connection.handle_eof(self.now, 0);

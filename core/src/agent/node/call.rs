@@ -143,12 +143,14 @@ impl<X, L> Node<X, L> {
     }
 
     /// Gives a call up. Its context comes back, unless it has ended already.
-    pub fn abandon(&mut self, call: NodeCall) -> Option<X> {
+    pub fn abandon(&mut self, now: Instant, call: NodeCall) -> Option<X> {
+        self.advance(now);
+        let now = self.now;
         match call.route {
             Route::Local => self.local.remove(call.id),
             Route::Connection(conn) => {
                 let abandon =
-                    |connection: &mut Connection<_>, ()| connection.abandon(CallId(call.id));
+                    |connection: &mut Connection<_>, ()| connection.abandon(now, CallId(call.id));
                 let ctx = self.connections.with(conn, (), abandon).ok().flatten();
                 self.turn();
                 match ctx? {
@@ -229,7 +231,9 @@ impl<X, L> Node<X, L> {
     /// Nobody waits for that answer any more. A mute peer must not make questions pile up.
     pub(super) fn cancel_validate(&mut self, conn: ConnId, ticket: ValidateTicket) {
         if let Some(call) = self.questions.remove(&ticket) {
-            let _gone = self.connections.with(conn, (), |connection, ()| connection.abandon(call));
+            let now = self.now;
+            let _gone =
+                self.connections.with(conn, (), |connection, ()| connection.abandon(now, call));
         }
     }
 

@@ -39,7 +39,8 @@ impl Link {
     pub(in crate::driver) fn ignore(&self, token: ReplyToken) {
         let _stop = self.command(|state| {
             let stop = state.running.remove(&token.request());
-            state.connection.ignore(token);
+            let now = self.now_for_end(state);
+            state.connection.ignore(now, token);
             stop
         });
     }

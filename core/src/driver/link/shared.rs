@@ -373,7 +373,8 @@ impl Link {
     pub(in crate::driver) fn abandon(&self, key: SlotKey) {
         let room = self.command(|state| {
             let id = state.slots.give_up(key)?;
-            state.connection.abandon(id);
+            let now = self.now_for_end(state);
+            state.connection.abandon(now, id);
             state.room.next()
         });
         if let Some(room) = room {

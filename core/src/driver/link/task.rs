@@ -105,9 +105,9 @@ impl Work {
         let unwanted: Vec<_> = self.requests.extract_if(.., is_cancelled).collect();
         let running: Vec<_> = {
             let mut state = lock(&link.state);
-            let State { connection, running, .. } = &mut *state;
+            let State { connection, running, now, .. } = &mut *state;
             for request in unwanted {
-                connection.ignore(request.token);
+                connection.ignore(*now, request.token);
             }
             cancelled.iter().filter_map(|request| running.remove(request)).collect()
         };

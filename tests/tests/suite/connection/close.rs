@@ -167,7 +167,7 @@ fn after_answers_ends_with_an_abandoned_call() {
     let call = solo.call("x").unwrap();
     assert_eq!(solo.sent().len(), 1);
     solo.connection.close(solo.now, Close::AfterAnswers { within: SECOND });
-    assert_eq!(solo.connection.abandon(call), Some(0));
+    assert_eq!(solo.connection.abandon(solo.now, call), Some(0));
     assert_eq!(solo.closed(), Some(CloseReason::Local));
 }
 
@@ -187,7 +187,7 @@ fn after_answers_ends_with_an_ignored_request() {
     solo.request(0, "x");
     let request = solo.requests().remove(0);
     solo.connection.close(solo.now, Close::AfterAnswers { within: SECOND });
-    solo.connection.ignore(request.token);
+    solo.connection.ignore(solo.now, request.token);
     assert_eq!(solo.closed(), Some(CloseReason::Local));
 }
 

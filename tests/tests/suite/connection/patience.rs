@@ -189,7 +189,10 @@ fn a_silent_peer() {
     // So do we for the peer.
     let call = solo.call("x").unwrap();
     solo.wait(100 * SECOND);
-    assert_eq!(solo.connection.abandon(call), Some(0));
+    // It is told of no time in between.
+    solo.now += 100 * SECOND;
+    assert_eq!(solo.connection.abandon(solo.now, call), Some(0));
+    assert_eq!(solo.connection.poll_timeout(), Some(solo.now + 10 * SECOND));
     // What is read is a sign of life.
     solo.wait(9 * SECOND);
     let _unread = solo.take();
