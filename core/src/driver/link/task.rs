@@ -281,46 +281,38 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 self.behind = true;
                 break;
             }
-            let event = match connection.poll_input(now, &mut self.input) {
-                Some(event) => event,
-                // All frames that had come before are taken.
-                None if std::mem::take(&mut received.end) => {
-                    connection.handle_eof(now, self.input.len());
-                    continue;
-                }
-                None => match received.lost.take() {
-                    Some(why) => {
-                        connection.handle_lost(now, why);
-                        continue;
-                    }
-                    None if connection.poll_timeout().is_some_and(|at| at <= now) => {
-                        connection.handle_timeout(now);
-                        continue;
-                    }
-                    None => break,
-                },
-            };
-            match event {
-                Event::Answer { ctx, result, .. } => {
+            match connection.poll_input(now, &mut self.input) {
+                Some(Event::Answer { ctx, result, .. }) => {
                     // All may have their turn already.
                     ended = ended.saturating_add(1);
                     self.work.wakers.extend(state.slots.answer(ctx, result));
                 }
-                Event::Request(request) => self.work.requests.push(request),
-                Event::Cancelled { request, .. } => self.work.cancelled.push(request),
-                Event::Open { .. } => {
+                Some(Event::Request(request)) => self.work.requests.push(request),
+                Some(Event::Cancelled { request, .. }) => self.work.cancelled.push(request),
+                Some(Event::Open { .. }) => {
                     if connection.scope().types() != link.scope.types() {
                         // There is one Hello on a connection, so it is not set yet.
                         let _set = link.agreed.set(connection.scope().clone());
                     }
                 }
-                Event::Writable => ended = usize::MAX,
-                Event::Closed { reason } => {
+                Some(Event::Writable) => ended = usize::MAX,
+                Some(Event::Closed { reason }) => {
                     ended = usize::MAX;
                     self.work.wakers.append(&mut state.closing);
                     state.closed = Some(reason.clone());
                     self.closed = Some(reason);
                 }
+                // All frames that had come before are taken.
+                None if std::mem::take(&mut received.end) => {
+                    connection.handle_eof(now, self.input.len());
+                }
+                None => match received.lost.take() {
+                    Some(why) => connection.handle_lost(now, why),
+                    None if connection.poll_timeout().is_some_and(|at| at <= now) => {
+                        connection.handle_timeout(now);
+                    }
+                    None => break,
+                },
             }
         }
         self.work.wakers.extend((0..ended).map_while(|_| state.room.next()));
@@ -360,12 +352,11 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if !self.work.requests.is_empty() {
             let mut bytes = 0;
             for request in self.work.requests.drain(..) {
-                let Some(answer) = handler.handle(link, request) else { continue };
-                bytes += answer
-                    .1
-                    .as_ref()
-                    .map_or_else(|error| error.text().len(), |body| body.bytes().len());
-                self.answers.push(answer);
+                self.answers.extend(handler.handle(link, request));
+                bytes += self.answers.last().map_or(0, |(_, answer)| match answer {
+                    Ok(body) => body.bytes().len(),
+                    Err(error) => error.text().len(),
+                });
                 if bytes > MAX_ANSWERS {
                     bytes = 0;
                     let mut state = lock(&link.state);
