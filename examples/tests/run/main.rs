@@ -7,6 +7,11 @@ use aiomas_tests::process::Process;
 
 mod chat;
 
+mod all_cores;
+mod external_clock;
+mod reconnect;
+mod tls_pair;
+
 /// How long an example may run.
 const LIMIT: Duration = Duration::from_secs(60);
 
