@@ -98,10 +98,10 @@ async fn pair() -> Result<()> {
     let mut output = BufReader::new(server.stdout.take().ok_or("its output is a pipe")?).lines();
     let address = output.next_line().await?.ok_or("the server has ended at once")?;
 
-    let ca = file("ca.pem");
-    let grid = TlsConfig::from_pem_files(&ca, file("grid.pem"), file("grid.key"))?;
-    let stranger = TlsConfig::from_pem_files(&ca, file("stranger.pem"), file("stranger.key"))?;
-    let nobody = without_certificate(&grid, &ca)?;
+    let trust = file("ca.pem");
+    let grid = TlsConfig::from_pem_files(&trust, file("grid.pem"), file("grid.key"))?;
+    let stranger = TlsConfig::from_pem_files(&trust, file("stranger.pem"), file("stranger.key"))?;
+    let nobody = without_certificate(&grid, &trust)?;
     println!("with a certificate: {}", ask(grid, &address).await?);
     for (who, tls) in [("without a certificate", nobody), ("with another authority's", stranger)] {
         match ask(tls, &address).await {

@@ -7,11 +7,8 @@ use super::{LIMIT, example};
 #[test]
 fn each_processor_has_a_process_that_counts() {
     let mut program = example("all_cores");
-    let lines = Process::spawn({
-        program.arg("100000");
-        program
-    })
-    .finish(LIMIT);
+    program.arg("100000");
+    let lines = Process::spawn(program).finish(LIMIT);
     let [alone, together, speed_up] = &lines[..] else { panic!("{lines:?}") };
 
     let cores = available_parallelism().expect("the system knows").get();
