@@ -6,6 +6,9 @@ use std::time::Duration;
 use aiomas_tests::process::Process;
 
 mod chat;
+mod consensus;
+mod contract_net;
+mod dashboard;
 
 /// How long an example may run.
 const LIMIT: Duration = Duration::from_secs(60);
