@@ -137,7 +137,9 @@ async fn talk(address: &str, name: &str) -> Result<(), Box<dyn std::error::Error
                 Some(line) => visit.room.say(line).await?,
                 None => return Ok(()),
             },
-            reason = visit.client.closed() => return Err(format!("the room is closed: {reason}").into()),
+            reason = visit.client.closed() => {
+                return Err(format!("the room is closed: {reason}").into());
+            }
         }
     }
 }

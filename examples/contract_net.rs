@@ -64,6 +64,7 @@ struct Delivery {
 
 #[derive(Default)]
 struct Dispatcher {
+    announced: u32,
     vans: Vec<(String, VanProxy)>,
 }
 
@@ -78,6 +79,9 @@ impl Dispatcher {
     /// With `&mut self` parcels are dispatched one after the other, so a bid holds until its parcel is awarded.
     #[expose]
     async fn dispatch(&mut self, parcel: Parcel) -> Result<Delivery, String> {
+        let Parcel { kilograms, from, to } = parcel;
+        self.announced += 1;
+        println!("parcel {}: {kilograms} kg from {from} to {to}", self.announced);
         // All are asked before the first bid is waited for.
         let call = |(_, van): &(String, VanProxy)| van.with_timeout(DEADLINE).bid(parcel.clone());
         let calls: Vec<_> = self.vans.iter().map(call).collect();
@@ -119,20 +123,18 @@ async fn main() -> Result<(), Error> {
     }
 
     let remote = dispatcher.proxy();
-    for (number, kilograms, from, to) in
-        [(1, 20, 3, 9), (2, 400, 24, 8), (3, 50, 21, 10), (4, 2000, 1, 2)]
-    {
-        println!("parcel {number}: {kilograms} kg from {from} to {to}");
+    let parcels = [(20, 3, 9), (400, 24, 8), (50, 21, 10), (2000, 1, 2)];
+    for (dispatched, (kilograms, from, to)) in parcels.into_iter().enumerate() {
+        if dispatched == 2 {
+            println!("the depot in the south closes");
+            south.shutdown().await?;
+        }
         match remote.dispatch(Parcel { kilograms, from, to }).await {
             Ok(Delivery { van, driven }) => {
                 println!("  {van} has delivered it, and has driven {driven} km for it");
             }
             Err(Error::Remote(error)) => println!("  {}", error.message()),
             Err(error) => return Err(error),
-        }
-        if number == 2 {
-            println!("the depot in the south closes");
-            south.shutdown().await?;
         }
     }
 
