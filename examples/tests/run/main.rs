@@ -6,6 +6,9 @@ use std::time::Duration;
 use aiomas_tests::process::Process;
 
 mod chat;
+mod consensus;
+mod contract_net;
+mod dashboard;
 
 mod all_cores;
 mod external_clock;

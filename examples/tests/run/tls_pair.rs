@@ -1,4 +1,9 @@
-use super::{example, run};
+use std::process::Command;
+
+use aiomas_tests::certificates::{Authority, KeyKind, Pem};
+use aiomas_tests::process::Process;
+
+use super::{LIMIT, example, run};
 
 #[test]
 fn the_server_refuses_who_has_no_certificate_of_its_authority() {
@@ -20,11 +25,20 @@ fn the_server_refuses_who_has_no_certificate_of_its_authority() {
     assert_eq!(lines.len(), 5);
 }
 
+/// The program as one of the two, with files that are there.
+fn role(role: &str, files: &Pem, address: &str) -> Command {
+    let [_, ca, _, certificate, _, key] = files.arguments();
+    let mut program = example("tls_pair");
+    program.arg(role).args([ca, certificate, key]).arg(address);
+    program
+}
+
 #[test]
-fn files_that_are_not_there() {
-    let mut client = example("tls_pair");
-    client.args(["client", "ca.pem", "no.pem", "no.key", "tcp://127.0.0.1:1"]);
-    let output = client.output().expect("it can be started");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("ca.pem") && !output.status.success(), "{stderr}");
+fn both_with_files_of_others() {
+    let authority = Authority::new(KeyKind::Ec);
+    let [house, grid] = ["house", "grid"].map(|name| authority.sign(name).files());
+    let mut server = Process::spawn(role("server", &house, "tcp://127.0.0.1:0"));
+    let client = Process::spawn(role("client", &grid, &server.read()));
+    assert_eq!(client.finish(LIMIT), ["good day, CN=grid"]);
+    server.stop();
 }
