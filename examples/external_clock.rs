@@ -12,7 +12,7 @@
 //! 2026-01-01T06:00:00+00:00 northern heating: 2 kW
 //! ...
 //! 2026-01-02T00:00:00+00:00 meter: 25.1 kWh
-//! a day took 12 ms
+//! a day took 27 ms
 //! ```
 
 use std::collections::VecDeque;
