@@ -49,17 +49,22 @@ struct Feed {
 impl Feed {
     /// Pushes readings to a view until the producer ends. Returns how many it has missed.
     #[expose]
-    async fn subscribe(&self, view: ViewProxy) -> Result<u64, Error> {
+    async fn subscribe(&self, view: ViewProxy) -> u64 {
         let view = view.with_timeout(PATIENCE);
         let readings = self.readings.upgrade().map(|readings| readings.subscribe());
-        let Some(mut readings) = readings else { return Ok(0) };
+        let Some(mut readings) = readings else { return 0 };
         let mut missed = 0;
         loop {
             match readings.recv().await {
                 // One call at a time: what waits for a slow view is bounded.
-                Ok(reading) => view.show(reading).await?,
+                Ok(reading) => {
+                    // It fails if the view is gone or stuck, or if the server shuts down.
+                    if view.show(reading).await.is_err() {
+                        return missed + 1 + readings.len() as u64;
+                    }
+                }
                 Err(RecvError::Lagged(number)) => missed += number,
-                Err(RecvError::Closed) => return Ok(missed),
+                Err(RecvError::Closed) => return missed,
             }
         }
     }
@@ -118,7 +123,7 @@ async fn serve(address: &str) -> Result<(), Box<dyn std::error::Error>> {
         () = produce(readings, 1..=u32::MAX) => {}
         pressed = tokio::signal::ctrl_c() => pressed?,
     }
-    // What views have been called for is answered, and they learn what they have missed.
+    // Subscriptions end with the producer, and are answered before connections are closed.
     server.shutdown().await;
     Ok(())
 }

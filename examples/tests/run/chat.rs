@@ -2,6 +2,8 @@ use std::process::Command;
 
 use aiomas_tests::process::Process;
 
+#[cfg(unix)]
+use super::interrupt;
 use super::{LIMIT, example, run};
 
 fn chat(arguments: &[&str]) -> Command {
@@ -34,8 +36,6 @@ fn all_hear_the_same_in_the_same_order() {
 #[cfg(unix)]
 #[test]
 fn in_processes_of_their_own() {
-    use rustix::process::{Pid, Signal, kill_process};
-
     let mut room = Process::spawn(chat(&["--listen", "tcp://127.0.0.1:0"]));
     let line = room.read();
     let address = line.strip_prefix("the room is at ").expect("an address");
@@ -56,8 +56,7 @@ fn in_processes_of_their_own() {
     assert_eq!(ada.read(), "* Ben has gone");
     ada.stop();
 
-    let id = Pid::from_raw(room.id().try_into().expect("a number of a process")).expect("not 0");
-    kill_process(id, Signal::INT).expect("it is there");
+    interrupt(&room);
     assert_eq!(room.finish(LIMIT), ["the room is closed"]);
 }
 

@@ -1,4 +1,8 @@
-use super::run;
+use aiomas_tests::process::Process;
+
+#[cfg(unix)]
+use super::interrupt;
+use super::{LIMIT, example, run};
 
 /// The numbers of the readings that a view has shown, and how many it has missed.
 fn shown(lines: &[String], view: &str) -> (Vec<u64>, u64) {
@@ -32,4 +36,28 @@ fn a_slow_view_misses_what_a_fast_one_shows() {
     for view in [wall, phone] {
         assert_eq!(view.last(), Some(&50));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn in_processes_of_their_own() {
+    let start = |arguments: &[&str]| {
+        let mut command = example("dashboard");
+        command.args(arguments);
+        Process::spawn(command)
+    };
+    let mut feed = start(&["--listen", "tcp://127.0.0.1:0"]);
+    let line = feed.read();
+    let address = line.strip_prefix("the feed is at ").expect("an address");
+    let mut view = start(&["--connect", address, "100"]);
+    let mut lines: Vec<_> = (0..6).map(|_| view.read()).collect();
+    interrupt(&feed);
+    assert!(feed.finish(LIMIT).is_empty());
+
+    // It has been told, and has not lost its connection.
+    lines.extend(view.finish(LIMIT));
+    let (numbers, missed) = shown(&lines, "view");
+    let first = numbers.first().expect("it shows some");
+    let last = numbers.last().expect("it shows some");
+    assert!(numbers.len() as u64 + missed > last - first, "{lines:#?}");
 }

@@ -32,3 +32,12 @@ fn example(name: &str) -> Command {
 fn run(name: &str) -> Vec<String> {
     Process::spawn(example(name)).finish(LIMIT)
 }
+
+/// Does to a process what Ctrl-C does.
+#[cfg(unix)]
+fn interrupt(process: &Process) {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let id = process.id().try_into().expect("the number of a process");
+    kill_process(Pid::from_raw(id).expect("not 0"), Signal::INT).expect("it is there");
+}
