@@ -294,7 +294,9 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 Some(Event::Answer { ctx, result, .. }) => {
                     // All may have their turn already.
                     ended = ended.saturating_add(1);
-                    self.work.wakers.extend(state.slots.answer(ctx, result));
+                    if let Some(waker) = state.slots.answer(ctx, result) {
+                        self.work.wakers.push(waker);
+                    }
                 }
                 Some(Event::Request(request)) => self.work.requests.push(request),
                 Some(Event::Cancelled { request, .. }) => self.work.cancelled.push(request),
@@ -361,11 +363,12 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if !self.work.requests.is_empty() {
             let mut bytes = 0;
             for request in self.work.requests.drain(..) {
-                self.answers.extend(handler.handle(link, request));
-                bytes += self.answers.last().map_or(0, |(_, answer)| match answer {
+                let Some(answer) = handler.handle(link, request) else { continue };
+                bytes += match &answer.1 {
                     Ok(body) => body.bytes().len(),
                     Err(error) => error.text().len(),
-                });
+                };
+                self.answers.push(answer);
                 if bytes > MAX_ANSWERS {
                     bytes = 0;
                     let mut state = lock(&link.state);
