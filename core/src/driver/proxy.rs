@@ -1,6 +1,5 @@
 //! Services elsewhere, as values to call, to keep and to pass on.
 
-use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
@@ -19,7 +18,7 @@ use super::{Call, Error};
 use crate::agent::AgentUrl;
 use crate::agent::root::agent_path;
 use crate::connection::{CallOptions, Why};
-use crate::rpc::{self, RemoteRef, ServiceRef, encode_call};
+use crate::rpc::{self, RemoteRef, ServiceRef, encode_call_in};
 use crate::wire::{CodecError, Notation, Printable, Scope};
 
 /// A service elsewhere: an agent, the root service of a peer, or anything that a peer has sent a
@@ -63,11 +62,6 @@ enum Target {
     Own,
     /// It was decoded from something that no peer sent, or whose connection is gone.
     Nowhere,
-}
-
-thread_local! {
-    /// Where paths are put together.
-    static PATH: Cell<String> = const { Cell::new(String::new()) };
 }
 
 impl Proxy {
@@ -168,18 +162,9 @@ impl Proxy {
         A: Serialize + ?Sized,
         K: Serialize + ?Sized,
     {
-        // Taken out while user code runs, which may well make another call.
-        let mut path = PATH.take();
-        path.clear();
-        if !self.path.is_empty() {
-            path.push_str(&self.path);
-            path.push('/');
-        }
-        path.push_str(method);
-        let call = self
-            .start(|notation, scope, out| encode_call(notation, scope, &path, args, kwargs, out));
-        PATH.set(path);
-        call
+        self.start(|notation, scope, out| {
+            encode_call_in(notation, scope, &self.path, method, args, kwargs, out)
+        })
     }
 
     #[inline]

@@ -51,14 +51,13 @@ thread_local! {
 impl Inner {
     /// Calls an agent, or `validate_aid`.
     pub(super) fn dispatch(&self, content: &Payload, caller: &Caller) -> Outcome<Later> {
-        let request = match rpc::Request::parse(content) {
-            Ok(request) => request,
-            Err(error) => return RemoteError::from(error).into(),
-        };
-        guarded(|| match self.hooks.admit(caller, &request.path) {
-            Ok(()) => self.route(&request, caller),
-            Err(refused) => refused.into(),
-        })
+        match &rpc::Request::parse(content) {
+            Ok(request) => guarded(|| match self.hooks.admit(caller, &request.path) {
+                Ok(()) => self.route(request, caller),
+                Err(refused) => refused.into(),
+            }),
+            Err(error) => RemoteError::from(error.clone()).into(),
+        }
     }
 
     fn route(&self, request: &rpc::Request<'_>, caller: &Caller) -> Outcome<Later> {
