@@ -115,6 +115,7 @@ macro_rules! for_each_case {
             a_container_for_some
             a_custom_codec
             free_ports
+            advertised_addresses
             two_listeners_on_one_name
         }
     };

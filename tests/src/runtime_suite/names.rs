@@ -46,6 +46,31 @@ pub async fn free_ports<R: Runtime>(runtime: R) {
     assert!(matches!(taken, Err(Error::Bind { kind: std::io::ErrorKind::AddrInUse, .. })));
 }
 
+/// Containers that listen everywhere say by which address they are reached.
+pub async fn advertised_addresses<R: Runtime>(runtime: R) {
+    let anywhere = |advertised: &'static str| {
+        driver::container::builder(runtime.clone()).advertise(advertised).bind("tcp://0.0.0.0:0")
+    };
+    let one = anywhere("tcp://127.0.0.1:0").await.expect("it listens");
+    let other = anywhere("tcp://localhost:0").await.expect("it listens");
+    let url = one.spawn(Neighbour).expect("room").url().to_string();
+    assert!(url.starts_with("tcp://127.0.0.1:") && !url.contains(":0/"), "{url}");
+    assert!(other.address().to_string().starts_with("tcp://localhost:"), "{other:?}");
+    let [(listed, _)] = &one.list_agents()[..] else { panic!("{:?}", one.list_agents()) };
+    assert_eq!(listed.to_string(), url);
+    // The one is found by what it advertises, and finds itself without a connection.
+    for (container, connections) in [(&one, 0), (&other, 1)] {
+        let found: NeighbourProxy = soon(&runtime, container.connect(&*url)).await.expect("there");
+        assert_eq!(soon(&runtime, found.name()).await.as_deref(), Ok("neighbour"));
+        assert_eq!(container.connections(), connections);
+    }
+    // A port that is given is meant.
+    let forwarded = anywhere("tcp://127.0.0.1:1").await.expect("it listens");
+    assert_eq!(forwarded.address().to_string(), "tcp://127.0.0.1:1");
+    let error = anywhere("nowhere").await.expect_err("that is no address");
+    assert!(matches!(error, Error::Url(_)), "{error:?}");
+}
+
 /// Names within a process are taken and free like ports.
 pub async fn two_listeners_on_one_name<R: Runtime>(runtime: R) {
     let address = local();

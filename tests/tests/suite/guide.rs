@@ -1,4 +1,4 @@
-//! The guide in `docs`: nothing is missing in it, links lead somewhere, and its programs in Python run. Those in Rust are
+//! The guide in `docs`, and READMEs: nothing is missing, links lead somewhere, and its programs in Python run. Those in Rust are
 //! tests of the package `aiomas-guide`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,6 +113,23 @@ fn every_chapter_is_in_the_summary_and_every_program_is_run() {
     }
 }
 
+/// Those of the README: Rustdoc would take its commands, which are indented, for programs as well.
+#[test]
+fn programs_of_the_readme_are_tested_elsewhere() {
+    let quickstart = read(&root().join("runtime-tokio/examples/quickstart.rs"));
+    let (_, quickstart) = quickstart.split_once("\n\n").expect("there is a comment above");
+    let (readme, overview) = (read(&root().join("README.md")), &chapters()["overview"]);
+    let mut tested = Parts::of(overview).code;
+    tested.push(("rust", quickstart.to_owned()));
+    let programs = Parts::of(&readme).code;
+    let programs: Vec<_> =
+        programs.into_iter().filter(|(words, _)| words.starts_with("rust")).collect();
+    assert!(programs.len() > 1, "only {} are found", programs.len());
+    for program in programs {
+        assert!(tested.contains(&program), "no example, and not in the overview:\n{}", program.1);
+    }
+}
+
 #[test]
 fn links_lead_somewhere() {
     let docs = root().join("docs");
@@ -120,7 +137,7 @@ fn links_lead_somewhere() {
         .into_iter()
         .map(|(name, text)| (docs.join(name).with_extension("md"), text))
         .collect();
-    for other in ["README.md", "fuzz/README.md"] {
+    for other in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "fuzz/README.md"] {
         let path = root().join(other);
         texts.push((path.clone(), read(&path)));
     }
@@ -146,6 +163,35 @@ fn links_lead_somewhere() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Registries show the READMEs of packages, where links to other files of the repository have to name it.
+#[test]
+fn links_of_packages_lead_into_the_repository() {
+    let repository = "https://github.com/aiomas/aiomas-rs/blob/main/";
+    let mut count = 0;
+    for package in published() {
+        let path = root().join(&package).join("README.md");
+        for link in Parts::of(&read(&path)).links() {
+            assert!(link.starts_with("https://"), "{link} in the README of {package}");
+            if let Some(file) = link.strip_prefix(repository) {
+                count += 1;
+                assert!(root().join(file).exists(), "{file} in the README of {package}");
+            }
+        }
+    }
+    assert!(count > 10, "only {count} links are found");
+}
+
+/// The folders of packages that are published.
+fn published() -> Vec<String> {
+    let workspace = read(&root().join("Cargo.toml"));
+    let members = workspace.lines().find_map(|line| line.strip_prefix("members = "));
+    let members: Vec<String> = serde_json::from_str(members.expect("a list")).expect("of texts");
+    let is_published = |member: &String| {
+        !read(&root().join(member).join("Cargo.toml")).contains("publish = false")
+    };
+    members.into_iter().filter(is_published).collect()
 }
 
 /// All files in Rust of a folder.

@@ -23,6 +23,7 @@ use crate::wire::{RemoteError, Scope, Types};
 #[derive(Clone, Debug, Default)]
 pub struct Agents {
     config: ContainerConfig,
+    advertised: Option<Result<Address, Error>>,
     clock: Option<(Date, f64)>,
     hooks: Hooks,
 }
@@ -50,6 +51,27 @@ impl<R: Runtime> Builder<R> {
     /// Limits and times of the container's own doings.
     pub fn container(mut self, config: ContainerConfig) -> Self {
         self.layer.config = config;
+        self
+    }
+
+    /// What the URLs of agents begin with, where others do not reach the container by the address that it is
+    /// [bound](Self::bind) to: for one that listens at `0.0.0.0`, or behind a router. Port 0 is the port that is
+    /// bound. An address that is none is an error of `bind`.
+    ///
+    /// aiomas puts the name of the machine in place of `0.0.0.0` (`socket.getfqdn()`); here, nobody guesses.
+    ///
+    /// ```no_run
+    /// # use aiomas_core::driver::{self, Container, Runtime};
+    /// # async fn example<R: Runtime>(runtime: R) -> Result<Container, aiomas_core::Error> {
+    /// // Agents are tcp://house.example:5555/0 and so on.
+    /// driver::container::builder(runtime)
+    ///     .advertise("tcp://house.example:5555")
+    ///     .bind("tcp://0.0.0.0:5555")
+    ///     .await
+    /// # }
+    /// ```
+    pub fn advertise(mut self, address: impl TryInto<Address, Error: Into<Error>>) -> Self {
+        self.layer.advertised = Some(address.try_into().map_err(Into::into));
         self
     }
 
@@ -104,7 +126,8 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Listens at `address`: `tcp://host:port` (0 for a free port), `ipc://[path]` or `local://name`.
+    /// Listens at `address`: `tcp://host:port` (0 for a free port), `ipc://[path]` or `local://name`. The URLs of
+    /// agents begin with it, so others have to reach it by that name, or by what is [advertised](Self::advertise).
     ///
     /// # Errors
     /// [`Error::Url`], [`Error::Bind`], or [`Error::Clock`] if there is no such date.
@@ -114,8 +137,16 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<Container, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, layer) = self.settle(Types::for_container);
+        let advertised = layer.advertised.transpose()?;
         let entrance = settings.listen(&address).await?;
-        let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
+        let bound = entrance.address().map_err(|error| Error::bind(&address, &error))?;
+        let address = match (advertised, &bound) {
+            (Some(Address::Tcp { host, port: 0 }), &Address::Tcp { port, .. }) => {
+                Address::Tcp { host, port }
+            }
+            (Some(advertised), _) => advertised,
+            (None, _) => bound,
+        };
         let Settings { host, config, drain, coalesces, orphans } = settings;
         let clock = match layer.clock {
             None => Clock::real(host.clone()),

@@ -40,7 +40,8 @@ impl Container {
         home.into_any().downcast().ok().map(Self::from_inner)
     }
 
-    /// Where it listens, with the real port: what its agents' URLs begin with.
+    /// What its agents' URLs begin with: where it listens, with the real port, or what is
+    /// [advertised](super::Builder::advertise).
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.0.address
