@@ -19,7 +19,7 @@ pub struct Stream<S> {
     socket: S,
     how: How<S>,
     peer: Option<String>,
-    /// There is nothing more to read before the runtime says so.
+    /// There was less than asked for: before there is more, the runtime says so.
     drained: bool,
 }
 
@@ -59,6 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S>
         // To read only to see that there is nothing would be a system call for each message.
         if self.drained {
             ready!((self.how.readable)(&self.socket, cx))?;
+            self.drained = false;
         }
         let room = MAX_READ.min(input.capacity() - input.len());
         let mut scratch = SCRATCH.take();
@@ -66,16 +67,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S>
             scratch.resize(room, 0);
         }
         let read = Pin::new(&mut self.socket).poll_read(cx, &mut scratch[..room]);
-        self.drained = match read {
-            Poll::Ready(Ok(count)) => {
-                input.extend_from_slice(&scratch[..count]);
-                // After the end there is nothing to wait for.
-                0 < count && count < room
-            }
-            Poll::Ready(Err(_)) => false,
-            // What it waits for now is to be asked for, or it counts as come when the next is waited for.
-            Poll::Pending => true,
-        };
+        if let Poll::Ready(Ok(count)) = read {
+            input.extend_from_slice(&scratch[..count]);
+            // After the end there is nothing to wait for.
+            self.drained = 0 < count && count < room;
+        }
         SCRATCH.set(scratch);
         read
     }
