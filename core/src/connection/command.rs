@@ -333,8 +333,7 @@ impl<X> Connection<X> {
         write_head(wanted, kind, id, out);
         wrapping.begin(wanted, out);
         let tail = [wrapping.end(wanted), envelope_tail(wanted)];
-        let length =
-            out.len() - start - HEADER + body.bytes().len() + tail[0].len() + tail[1].len();
+        let length = out.len() - start - HEADER + body.len() + tail[0].len() + tail[1].len();
         if let Err(why) = check_length(length, self.max_frame_out) {
             self.outbox.cancel(start);
             return Err(why);

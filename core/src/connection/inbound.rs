@@ -10,6 +10,7 @@ use super::hello::{Agreed, Hello};
 use super::{Beginning, Config, Connection, Extensions, Negotiate, Side, State};
 use crate::wire::{
     Codec, CodecError, HEADER, Head, Kind, MessageId, Payload, Profile, RemoteError, codec,
+    take_frame,
 };
 
 impl<X> Connection<X> {
@@ -103,8 +104,9 @@ impl<X> Connection<X> {
             ([b'[', ..], Codec::Json) => Codec::Json,
             ([0x93, ..], Codec::MsgPack) => Codec::MsgPack,
             _ => {
-                input.advance(HEADER);
-                return self.take_payload(input.split_to(length).freeze());
+                let mut payload = take_frame(input, HEADER + length);
+                payload.advance(HEADER);
+                return self.take_payload(payload);
             }
         };
         let Head { kind, id, content } = match self.parse(codec, message) {
@@ -112,7 +114,7 @@ impl<X> Connection<X> {
             Err(reason) => return self.close_for(reason),
         };
         let id = id.of(message);
-        let mut bytes = input.split_to(HEADER + length).freeze();
+        let mut bytes = take_frame(input, HEADER + length);
         if content.end < length {
             bytes.truncate(HEADER + content.end);
         }

@@ -12,6 +12,9 @@ use super::host::BoxFuture;
 use super::transport::{KeepAlive, Listener, Transport};
 use crate::agent::Address;
 
+/// So much is read at a time at most.
+const MOST: usize = 64 * 1024;
+
 /// An open socket.
 #[derive(Debug)]
 pub struct Stream<S> {
@@ -41,9 +44,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S>
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
-        // These traits read into what is initialised only.
+        // These traits read into what is initialised only: no more than is read then, mostly.
         let length = input.len();
-        input.resize(input.capacity(), 0);
+        input.resize(input.capacity().min(length + MOST), 0);
         let read = Pin::new(&mut self.socket).poll_read(cx, &mut input[length..]);
         let count = if let Poll::Ready(Ok(count)) = &read { *count } else { 0 };
         input.truncate(length + count);

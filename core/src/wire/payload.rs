@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{CodecError, Notation, Scope, codec};
+use super::{Blobs, CodecError, Notation, Scope, blob, codec, spare};
 
 /// The content of a message that came in, not yet decoded.
 ///
@@ -32,7 +33,17 @@ impl Payload {
     /// # Errors
     /// The bytes are malformed, exceed the scope's [`Budget`](super::Budget), or do not fit `T`.
     pub fn decode<'de, T: Deserialize<'de>>(&'de self) -> Result<T, CodecError> {
-        codec::decode(self.notation, &self.bytes, &self.scope)
+        self.decode_part(0..self.bytes.len())
+    }
+
+    /// Decodes a part of the content that is a value.
+    #[inline]
+    pub(crate) fn decode_part<'de, T: Deserialize<'de>>(
+        &'de self,
+        part: Range<usize>,
+    ) -> Result<T, CodecError> {
+        let bytes = self.bytes.get(part).unwrap_or_default();
+        blob::shared_with(&self.bytes, || codec::decode(self.notation, bytes, &self.scope))
     }
 
     /// The encoded content.
@@ -93,10 +104,43 @@ pub struct Body {
 enum Encoded {
     Small { length: u8, bytes: [u8; SMALL] },
     Large(Bytes),
+    Mixed(Arc<Mixed>),
 }
 
 /// As many as fit beside what tells them from [`Bytes`].
 const SMALL: usize = 23;
+
+/// Content with blobs that are where they were.
+struct Mixed {
+    /// Everything else.
+    text: Bytes,
+    blobs: Blobs,
+    /// All of it, if somebody has asked for that.
+    whole: OnceLock<Bytes>,
+}
+
+impl Mixed {
+    fn parts(&self) -> impl Iterator<Item = Bytes> {
+        let ends = self.blobs.iter().map(|(at, _)| *at);
+        let starts = [0].into_iter().chain(ends.clone());
+        let texts = starts.zip(ends.chain([self.text.len()]));
+        let texts = texts.map(|(start, end)| self.text.slice(start..end));
+        let blobs = self.blobs.iter().map(|(_, blob)| blob.clone()).chain([Bytes::new()]);
+        texts.zip(blobs).flat_map(|(text, blob)| [text, blob])
+    }
+
+    fn len(&self) -> usize {
+        self.text.len() + self.blobs.iter().map(|(_, blob)| blob.len()).sum::<usize>()
+    }
+
+    fn whole(&self) -> &Bytes {
+        self.whole.get_or_init(|| {
+            let mut whole = Vec::with_capacity(self.len());
+            self.parts().for_each(|part| whole.extend_from_slice(&part));
+            whole.into()
+        })
+    }
+}
 
 thread_local! {
     /// Where bodies are encoded, before their size is known.
@@ -120,16 +164,33 @@ impl Body {
         // Taken out while user code runs: a `Serialize` may well encode another body.
         let mut out = SCRATCH.take();
         out.clear();
-        let result = codec::encode(notation, scope, value, &mut out);
-        let bytes = if let Some(bytes) = Encoded::small(&out) {
-            bytes
-        } else if out.len() < TAKEN {
-            Encoded::Large(Bytes::copy_from_slice(&out))
-        } else {
-            Encoded::Large(std::mem::take(&mut out).into())
-        };
+        let (result, blobs) =
+            blob::left_out(&mut out, |out| codec::encode(notation, scope, value, out));
+        let body = Self::from_parts(notation, &mut out, blobs);
         SCRATCH.set(out);
-        result.map(|()| Self { notation, bytes })
+        result.map(|()| body)
+    }
+
+    /// The body of what is in `out`, which it takes if it is large, and of `blobs`.
+    #[inline]
+    pub(crate) fn from_parts(notation: Notation, out: &mut Vec<u8>, blobs: Blobs) -> Self {
+        let bytes = if blobs.is_empty()
+            && let Some(bytes) = Encoded::small(out)
+        {
+            bytes
+        } else {
+            let text = if out.len() < TAKEN {
+                Bytes::copy_from_slice(out)
+            } else {
+                spare::lend(std::mem::take(out))
+            };
+            if blobs.is_empty() {
+                Encoded::Large(text)
+            } else {
+                Encoded::Mixed(Arc::new(Mixed { text, blobs, whole: OnceLock::new() }))
+            }
+        };
+        Self { notation, bytes }
     }
 
     /// A body of bytes that are already encoded: exactly one value in `notation`.
@@ -144,16 +205,27 @@ impl Body {
         self.notation
     }
 
-    /// The encoded bytes.
+    /// How many bytes it has.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        match &self.bytes {
+            Encoded::Small { length, .. } => usize::from(*length),
+            Encoded::Large(bytes) => bytes.len(),
+            Encoded::Mixed(mixed) => mixed.len(),
+        }
+    }
+
+    /// The encoded bytes. If there is a [`Blob`](super::Blob) in them, it is copied.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match &self.bytes {
             Encoded::Small { length, bytes } => &bytes[..usize::from(*length)],
             Encoded::Large(bytes) => bytes,
+            Encoded::Mixed(mixed) => mixed.whole(),
         }
     }
 
-    /// The encoded bytes, shared if there are many.
+    /// The encoded bytes, shared if there are many. If there is a [`Blob`](super::Blob) in them, it is copied.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self.bytes {
@@ -161,14 +233,17 @@ impl Body {
                 Bytes::copy_from_slice(&bytes[..usize::from(length)])
             }
             Encoded::Large(bytes) => bytes,
+            Encoded::Mixed(mixed) => mixed.whole().clone(),
         }
     }
 
-    /// The bytes, if they are shared and need not be copied.
-    pub(crate) const fn shared(&self) -> Option<&Bytes> {
+    /// Calls `put` with all bytes in order, and with them as shared bytes if they are.
+    #[inline]
+    pub(crate) fn for_each_part(&self, mut put: impl FnMut(&[u8], Option<&Bytes>)) {
         match &self.bytes {
-            Encoded::Small { .. } => None,
-            Encoded::Large(bytes) => Some(bytes),
+            Encoded::Small { length, bytes } => put(&bytes[..usize::from(*length)], None),
+            Encoded::Large(bytes) => put(bytes, Some(bytes)),
+            Encoded::Mixed(mixed) => mixed.parts().for_each(|part| put(&part, Some(&part))),
         }
     }
 }

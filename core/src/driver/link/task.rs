@@ -16,13 +16,18 @@ use crate::driver::later::Answer;
 use crate::driver::lock::lock;
 use crate::driver::place::Place;
 use crate::driver::transport::{Timer, Transport};
+use crate::wire::{Body, missing, spare};
 
 /// How many turns the task takes before it lets others run.
 const BUDGET: u32 = 16;
 /// So much is read at a time at least, and to begin with.
 const MIN_READ: usize = 4 * 1024;
-/// So much is read at a time at most.
+/// So much is read at a time at most, but of a large frame, which is read into a buffer for itself.
 const MAX_READ: usize = 256 * 1024;
+/// So much of a large frame is believed to come when [`MIN_READ`] of it have, ...
+const TRUSTED: usize = 2 * 1024 * 1024;
+/// ... and then so many times as much as has come.
+const TRUST: usize = 8;
 /// Answers are handed to the connection when there are so many bytes of them, which then knows when it is too much.
 const MAX_ANSWERS: usize = 64 * 1024;
 /// How many pieces of output one system call takes.
@@ -236,10 +241,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if std::mem::take(&mut self.behind) {
             return true;
         }
-        // The buffer grows with what comes, never with what a header announces.
-        if self.input.capacity() - self.input.len() < self.read_size / 4 {
-            self.input.reserve(self.read_size);
-        }
+        self.make_room();
         let room = self.input.capacity() - self.input.len();
         match self.transport.poll_recv(cx, &mut self.input) {
             Poll::Ready(Ok(0)) => received.end = true,
@@ -262,6 +264,26 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             }
         }
         true
+    }
+
+    /// Makes room for what comes next.
+    fn make_room(&mut self) {
+        let (come, missing) = (self.input.len(), missing(&self.input));
+        let room = self.input.capacity() - come;
+        let little = room < self.read_size / 4;
+        if come < MIN_READ || come + missing < spare::LARGE {
+            // The buffer grows with what comes, and not with what a header announces.
+            if little {
+                self.input.reserve(self.read_size);
+            }
+            return;
+        }
+        // What comes behind the frame does not belong into its buffer.
+        self.read_size = MIN_READ;
+        let trusted = missing.min(TRUSTED.max(come.saturating_mul(TRUST)));
+        if little || trusted == missing {
+            spare::reserve_input(&mut self.input, trusted);
+        }
     }
 
     /// Tells the connection what has happened, and takes what follows.
@@ -361,10 +383,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             let mut bytes = 0;
             for request in self.work.requests.drain(..) {
                 let Some(answer) = handler.handle(link, request) else { continue };
-                bytes += answer
-                    .1
-                    .as_ref()
-                    .map_or_else(|error| error.text().len(), |body| body.bytes().len());
+                bytes += answer.1.as_ref().map_or_else(|error| error.text().len(), Body::len);
                 self.answers.push(answer);
                 if bytes > MAX_ANSWERS {
                     bytes = 0;
