@@ -14,9 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// As arguments, results and fields they are written as `serde_bytes::ByteBuf` is, so each side can choose. JSON has no
 /// bytes.
 ///
-/// A blob of at least 32 KiB shares the memory of its message: a slice of 32 KiB of a message of 16 MiB keeps all of
-/// that. [`to_vec`](slice::to_vec) copies. It is worth something as a value itself; in a
-/// [`Value`](super::Value) bytes are a `Vec`.
+/// One that comes, and has at least 32 KiB, keeps what it came in: its whole message, or, of one of less than 256 KiB, a
+/// buffer of up to 512 KiB. [`to_vec`](slice::to_vec) copies what is to be kept for long. Less than that is copied.
 ///
 /// ```
 /// use aiomas_core::wire::{Blob, Body, Notation, Payload, Scope};

@@ -126,7 +126,11 @@ mod tests {
             let (mut rest, mut taken) = (&stream[..], Vec::new());
             while !rest.is_empty() {
                 let room = missing(&input).saturating_add(more).max(100).min(rest.len()).min(step);
-                spare::reserve_input(&mut input, room);
+                if input.capacity() - input.len() < room {
+                    let mut next = spare::frame(input.len() + room);
+                    next.extend_from_slice(&input);
+                    input = next;
+                }
                 input.extend_from_slice(&rest[..room]);
                 rest = &rest[room..];
                 while let Ok(Some(length)) = deframer.next_length(&input) {

@@ -8,26 +8,19 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 
+use super::input::Input;
 use super::shared::{Link, State};
 use crate::connection::{CloseReason, Event, ReplyToken, Request, RequestId, Transmit};
 use crate::driver::later::Answer;
 use crate::driver::lock::lock;
 use crate::driver::place::Place;
 use crate::driver::transport::{Timer, Transport};
-use crate::wire::{Body, missing, spare};
+use crate::wire::Body;
 
 /// How many turns the task takes before it lets others run.
 const BUDGET: u32 = 16;
-/// So much is read at a time at least, and to begin with.
-const MIN_READ: usize = 4 * 1024;
-/// So much is read at a time at most, but of a large frame, which is read into a buffer for itself.
-const MAX_READ: usize = 256 * 1024;
-/// So much of a large frame is believed to come when [`MIN_READ`] of it have, ...
-const TRUSTED: usize = 2 * 1024 * 1024;
-/// ... and then so many times as much as has come.
-const TRUST: usize = 8;
 /// Answers are handed to the connection when there are so many bytes of them, which then knows when it is too much.
 const MAX_ANSWERS: usize = 64 * 1024;
 /// How many pieces of output one system call takes.
@@ -54,11 +47,9 @@ pub(in crate::driver) struct Task<T: Transport, M: Timer> {
 /// What only the task knows.
 struct Stream<T, M> {
     transport: T,
-    input: BytesMut,
+    input: Input,
     /// There are frames in it that have not been looked at.
     behind: bool,
-    /// How much to ask for: doubled when it was all there, halved when there was little.
-    read_size: usize,
     transmit: Transmit,
     /// Bytes that have been written, and that the connection has not heard of.
     written: usize,
@@ -153,9 +144,8 @@ impl<T: Transport, M: Timer> Task<T, M> {
         }
         let stream = Stream {
             transport,
-            input: BytesMut::new(),
+            input: Input::default(),
             behind: false,
-            read_size: MIN_READ,
             transmit: Transmit::default(),
             written: 0,
             flushed: true,
@@ -241,49 +231,20 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if std::mem::take(&mut self.behind) {
             return true;
         }
-        self.make_room();
-        let room = self.input.capacity() - self.input.len();
-        match self.transport.poll_recv(cx, &mut self.input) {
+        let room = self.input.make_room();
+        match self.transport.poll_recv(cx, &mut self.input.bytes) {
             Poll::Ready(Ok(0)) => received.end = true,
-            Poll::Ready(Ok(count)) => {
-                if count >= room {
-                    self.read_size = (self.read_size * 2).min(MAX_READ);
-                }
-            }
+            Poll::Ready(Ok(count)) => self.input.grow(count >= room),
             Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
             Poll::Ready(Err(error)) => received.lost = Some(error),
             Poll::Pending => {
-                // An idle connection keeps no more than it needs.
-                if self.input.is_empty() && self.read_size > MIN_READ {
-                    self.input = BytesMut::new();
-                    self.read_size /= 2;
-                }
+                self.input.shrink();
                 // Not before: the peer may have answered before it closed its end.
                 received.lost = self.broken.take();
                 return false;
             }
         }
         true
-    }
-
-    /// Makes room for what comes next.
-    fn make_room(&mut self) {
-        let (come, missing) = (self.input.len(), missing(&self.input));
-        let room = self.input.capacity() - come;
-        let little = room < self.read_size / 4;
-        if come < MIN_READ || come + missing < spare::LARGE {
-            // The buffer grows with what comes, and not with what a header announces.
-            if little {
-                self.input.reserve(self.read_size);
-            }
-            return;
-        }
-        // What comes behind the frame does not belong into its buffer.
-        self.read_size = MIN_READ;
-        let trusted = missing.min(TRUSTED.max(come.saturating_mul(TRUST)));
-        if little || trusted == missing {
-            spare::reserve_input(&mut self.input, trusted);
-        }
     }
 
     /// Tells the connection what has happened, and takes what follows.
@@ -303,11 +264,11 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 self.behind = true;
                 break;
             }
-            let event = match connection.poll_input(now, &mut self.input) {
+            let event = match connection.poll_input(now, &mut self.input.bytes) {
                 Some(event) => event,
                 // All frames that had come before are taken.
                 None if std::mem::take(&mut received.end) => {
-                    connection.handle_eof(now, self.input.len());
+                    connection.handle_eof(now, self.input.bytes.len());
                     continue;
                 }
                 None => match received.lost.take() {
