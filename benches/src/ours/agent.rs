@@ -1,7 +1,7 @@
 //! Who is called.
 
 use aiomas_core::agent;
-use serde_bytes::ByteBuf;
+use aiomas_core::wire::Blob;
 
 /// Gives back what it gets.
 pub(crate) struct TestAgent;
@@ -14,7 +14,7 @@ impl TestAgent {
     }
 
     #[expose]
-    fn bytes(&self, value: ByteBuf) -> ByteBuf {
+    fn bytes(&self, value: Blob) -> Blob {
         value
     }
 

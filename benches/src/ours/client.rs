@@ -6,8 +6,7 @@ use aiomas_bench_contract::{
     Address, Hold, Holding, Laps, Load, Meter, open_many_files, say, wait_for_end_of_input,
 };
 use aiomas_core::driver::{Container, Error, Proxy, RpcClient, Runtime, container, rpc};
-use aiomas_core::wire::Codec;
-use serde_bytes::{ByteBuf, Bytes};
+use aiomas_core::wire::{Blob, Codec};
 use tokio::sync::mpsc;
 
 use super::{Style, TestAgentProxy, Variant, address, said, text};
@@ -137,7 +136,7 @@ impl Callees {
 #[derive(Clone)]
 enum Content {
     Number,
-    Bytes(Arc<[u8]>),
+    Bytes(Blob),
     /// JSON has no bytes.
     Text(Arc<str>),
 }
@@ -183,11 +182,10 @@ impl Caller {
                 dynamic.call("service").arg(number).send::<i64>().await? == number
             }
             (Content::Bytes(bytes), Style::Typed) => {
-                typed.bytes(ByteBuf::from(&**bytes)).await?.len() == bytes.len()
+                typed.bytes(bytes.clone()).await?.len() == bytes.len()
             }
             (Content::Bytes(bytes), Style::Dynamic) => {
-                let call = dynamic.call("bytes").arg(Bytes::new(bytes));
-                call.send::<ByteBuf>().await?.len() == bytes.len()
+                dynamic.call("bytes").arg(bytes).send::<Blob>().await?.len() == bytes.len()
             }
             (Content::Text(text), Style::Typed) => {
                 typed.text((**text).to_owned()).await?.len() == text.len()

@@ -344,7 +344,7 @@ impl<X> Connection<X> {
         write_head(wanted, kind, id, out);
         wrapping.begin(wanted, out);
         let tail = wrapping.tail(wanted);
-        let length = out.len() - start - HEADER + body.bytes().len() + tail.len();
+        let length = out.len() - start - HEADER + body.len() + tail.len();
         if let Err(why) = check_length(length, self.max_frame_out) {
             self.outbox.cancel(start);
             return Err(why);

@@ -10,6 +10,7 @@ use super::hello::{Agreed, Hello};
 use super::{Beginning, Config, Connection, Extensions, Negotiate, Side, State};
 use crate::wire::{
     Codec, CodecError, HEADER, Head, Kind, MessageId, Payload, Profile, RemoteError, codec,
+    take_frame,
 };
 
 impl<X> Connection<X> {
@@ -109,8 +110,9 @@ impl<X> Connection<X> {
             ([b'[', ..], Codec::Json) => Codec::Json,
             ([0x93, ..], Codec::MsgPack) => Codec::MsgPack,
             _ => {
-                input.advance(HEADER);
-                return self.take_payload(input.split_to(length).freeze());
+                let mut payload = take_frame(input, HEADER + length);
+                payload.advance(HEADER);
+                return self.take_payload(payload);
             }
         };
         let Head { kind, id, content } = match self.parse(codec, message) {
@@ -125,7 +127,7 @@ impl<X> Connection<X> {
                 content
             }
             None => {
-                let bytes = input.split_to(HEADER + length).freeze();
+                let bytes = take_frame(input, HEADER + length);
                 let bytes = bytes.slice(HEADER + content.start..HEADER + content.end);
                 Payload::new(codec.notation(), bytes, self.scope.clone())
             }

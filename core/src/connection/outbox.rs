@@ -149,13 +149,14 @@ impl Outbox {
     /// Puts an encoded body and what comes behind it into the frame that is being written.
     #[inline]
     pub(super) fn put(&mut self, body: &Body, tail: &[u8]) {
-        match body.shared() {
+        let buffer = &mut self.queue.buffer;
+        body.for_each_part(|bytes, shared| match shared {
             Some(body) if body.len() >= LARGE => {
                 self.bodies += body.len();
-                self.queue.bodies.push_back((self.queue.buffer.len(), body.clone()));
+                self.queue.bodies.push_back((buffer.len(), body.clone()));
             }
-            _ => self.queue.buffer.extend_from_slice(body.bytes()),
-        }
+            _ => buffer.extend_from_slice(bytes),
+        });
         if !tail.is_empty() {
             self.queue.buffer.extend_from_slice(tail);
         }

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::plain::PlainCall;
 use super::span::{INLINE, Span};
 use super::{Outcome, RequestError};
 use crate::wire::codec::{Cursor, Item};
-use crate::wire::{Body, Notation, Payload, RemoteError, Scope};
+use crate::wire::{Body, CodecError, Notation, Payload, RemoteError, Scope};
 
 /// `args` or `kwargs` as they came.
 #[derive(Clone, Copy)]
@@ -149,6 +149,12 @@ impl<'a> Arguments<'a> {
     /// A second walk over `part`. It has been gone once, so it meets nothing unexpected.
     pub(super) fn walk(&self, part: Part) -> Cursor<'_> {
         Cursor::new(self.notation(), self.slice(part.span), self.scope().budget())
+    }
+
+    /// Decodes the value that lies there.
+    #[inline]
+    pub(super) fn decode<T: Deserialize<'a>>(&self, span: Span) -> Result<T, CodecError> {
+        self.payload.decode_part(span.range())
     }
 
     pub(super) fn slice(&self, span: Span) -> &[u8] {

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error as _, Visitor};
 
 use super::Arguments;
 use super::span::Span;
-use crate::wire::codec::{self, Item};
+use crate::wire::codec::Item;
 use crate::wire::{CodecError, Notation, Payload, RemoteError};
 
 /// A parameter of a function.
@@ -150,7 +150,7 @@ impl<'a> Bound<'a> {
 
     fn decode<T: Deserialize<'a>>(&self, span: Span) -> Result<T, CodecError> {
         let arguments = self.arguments;
-        codec::decode(arguments.notation(), arguments.slice(span), arguments.scope())
+        arguments.decode(span)
     }
 
     #[cold]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::plain::PlainCall;
 use super::{Arguments, Path};
 use crate::wire::codec::{self, Cursor, Item};
-use crate::wire::{Body, Budget, CodecError, Notation, Payload, RemoteError, Scope};
+use crate::wire::{Blobs, Body, Budget, CodecError, Notation, Payload, RemoteError, Scope, blob};
 
 /// A request that came in.
 #[derive(Debug)]
@@ -248,6 +248,7 @@ pub struct Call {
 struct Parts {
     count: u32,
     bytes: Vec<u8>,
+    blobs: Blobs,
 }
 
 impl Call {
@@ -293,14 +294,17 @@ impl Call {
         let mut out = Vec::with_capacity(
             self.path.len() + self.args.bytes.len() + self.kwargs.bytes.len() + 16,
         );
-        write_triple(
-            notation,
-            &mut out,
-            |out| codec::encode(notation, &self.scope, &self.path, out),
-            |out| self.args.write(notation, ARGS, out),
-            |out| self.kwargs.write(notation, KWARGS, out),
-        )?;
-        Ok(Body::from_encoded(notation, out.into()))
+        let (written, blobs) = blob::left_out(&mut out, |out| {
+            write_triple(
+                notation,
+                out,
+                |out| codec::encode(notation, &self.scope, &self.path, out),
+                |out| self.args.write(notation, ARGS, out),
+                |out| self.kwargs.write(notation, KWARGS, out),
+            )
+        });
+        written?;
+        Ok(Body::from_parts(notation, &mut out, blobs))
     }
 
     const fn separator(&self) -> &'static [u8] {
@@ -322,7 +326,9 @@ impl Parts {
             self.bytes.put_slice(separator);
         }
         self.count += 1;
-        write(&mut self.bytes)
+        let (written, blobs) = blob::left_out(&mut self.bytes, write);
+        self.blobs.extend(blobs);
+        written
     }
 
     fn write(&self, notation: Notation, collection: Collection, out: &mut Vec<u8>) -> Written {
@@ -340,7 +346,15 @@ impl Parts {
                 }
             },
         }
-        out.put_slice(&self.bytes);
+        let mut done = 0;
+        for (at, blob) in &self.blobs {
+            out.put_slice(&self.bytes[done..*at]);
+            if !blob::leave_out(out, blob) {
+                out.put_slice(blob);
+            }
+            done = *at;
+        }
+        out.put_slice(&self.bytes[done..]);
         if notation == Notation::Json {
             out.put_slice(&collection.empty[1..]);
         }

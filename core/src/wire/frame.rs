@@ -2,6 +2,8 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::spare;
+
 /// The length of a frame's header in bytes.
 pub const HEADER: usize = 4;
 
@@ -78,5 +80,76 @@ impl Deframer {
             return Err(FrameError::TooLong { length: announced.into(), limit: self.max_frame });
         }
         Ok((input.len() - HEADER >= length).then_some(length))
+    }
+}
+
+/// How many bytes are missing of the frame that `input` begins with, if its header is there.
+pub(crate) fn missing(input: &[u8]) -> usize {
+    let announced = input.first_chunk::<HEADER>().map_or(0, |header| u32::from_be_bytes(*header));
+    (announced as usize).saturating_add(HEADER).saturating_sub(input.len())
+}
+
+/// Takes a whole frame of `length` bytes, its header included, off the front of `input`.
+///
+/// A large one takes the buffer with it, if it is there for that frame; nothing else is then held by it, and the buffer is
+/// used again.
+#[inline]
+pub(crate) fn take_frame(input: &mut BytesMut, length: usize) -> Bytes {
+    if length < spare::LARGE { input.split_to(length).freeze() } else { take_large(input, length) }
+}
+
+#[cold]
+fn take_large(input: &mut BytesMut, length: usize) -> Bytes {
+    if input.capacity() - length > length / 8 {
+        return input.split_to(length).freeze();
+    }
+    let next = BytesMut::from(&input[length..]);
+    input.truncate(length);
+    spare::lend(std::mem::replace(input, next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_frames_have_a_buffer_for_themselves() {
+        let lengths = [3, spare::LARGE, 10, 3 * spare::LARGE, 2 * spare::LARGE, 0, spare::LARGE];
+        let frames = lengths.map(|length| {
+            let payload = (0..length).map(|i| (i * i) as u8);
+            (length as u32).to_be_bytes().into_iter().chain(payload).collect::<Vec<_>>()
+        });
+        let stream = frames.concat();
+        // Now and then there is much more room than for the frame.
+        for (step, more) in [(7_000, 0), (70_000, 1_000), (300_000, 9_000), (usize::MAX, 0)] {
+            let (deframer, mut input) = (Deframer::new(1 << 20), BytesMut::new());
+            let (mut rest, mut taken) = (&stream[..], Vec::new());
+            while !rest.is_empty() {
+                let room = missing(&input).saturating_add(more).max(100).min(rest.len()).min(step);
+                if input.capacity() - input.len() < room {
+                    let mut next = spare::frame(input.len() + room);
+                    next.extend_from_slice(&input);
+                    input = next;
+                }
+                input.extend_from_slice(&rest[..room]);
+                rest = &rest[room..];
+                while let Ok(Some(length)) = deframer.next_length(&input) {
+                    taken.push(take_frame(&mut input, HEADER + length));
+                }
+            }
+            assert!(input.is_empty());
+            assert!(taken == frames, "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_what_was_announced() {
+        let frame = b"\0\0\x01\x02ab";
+        assert_eq!(missing(b""), 4);
+        assert_eq!(missing(&frame[..3]), 1);
+        assert_eq!(missing(&frame[..4]), 258);
+        assert_eq!(missing(frame), 256);
+        assert_eq!(missing(&[&frame[..4], &[0; 300]].concat()), 0);
+        assert_eq!(missing(&[0xff; 10]), u32::MAX as usize - 6);
     }
 }

@@ -4,6 +4,7 @@
 //! `[type, id, content]`, written in a [`Codec`]; the first byte tells which, so that every frame
 //! can be read on its own. The content stays undecoded in a [`Payload`] until somebody asks for it.
 
+pub(crate) mod blob;
 pub mod codec;
 mod envelope;
 mod error;
@@ -11,13 +12,17 @@ mod failure;
 mod frame;
 mod payload;
 mod printable;
+pub(crate) mod spare;
 pub mod typed;
 mod types;
 mod value;
 
 pub(crate) use envelope::{Head, envelope_tail, write_head};
+pub(crate) use frame::{missing, take_frame};
 pub(crate) use printable::Printable;
 
+pub use blob::Blob;
+pub(crate) use blob::Blobs;
 pub use codec::{Codec, CustomCodec, Notation};
 pub use envelope::{Envelope, Kind, MessageId};
 pub use error::CodecError;

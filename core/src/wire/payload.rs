@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{CodecError, Notation, Scope, codec};
+use super::{Blobs, CodecError, Notation, Scope, blob, codec, spare};
 
 /// The content of a message that came in, not yet decoded.
 ///
@@ -39,7 +40,22 @@ impl Payload {
     /// # Errors
     /// The bytes are malformed, exceed the scope's [`Budget`](super::Budget), or do not fit `T`.
     pub fn decode<'de, T: Deserialize<'de>>(&'de self) -> Result<T, CodecError> {
-        codec::decode(self.notation, self.bytes(), &self.scope)
+        let bytes = self.bytes();
+        self.decode_part(0..bytes.len())
+    }
+
+    /// Decodes a part of the content that is a value.
+    #[inline]
+    pub(crate) fn decode_part<'de, T: Deserialize<'de>>(
+        &'de self,
+        part: Range<usize>,
+    ) -> Result<T, CodecError> {
+        let bytes = self.bytes().get(part).unwrap_or_default();
+        let decode = || codec::decode(self.notation, bytes, &self.scope);
+        match &self.bytes {
+            Encoded::Large(source) => blob::shared_with(source, decode),
+            _ => decode(),
+        }
     }
 
     /// The encoded content.
@@ -70,17 +86,14 @@ impl Payload {
     /// Copies the bytes out of the buffer that they were read into, which can then be freed.
     #[must_use]
     pub fn detach(self) -> Self {
-        let bytes = match self.bytes {
-            Encoded::Large(bytes) => Encoded::Large(Bytes::copy_from_slice(&bytes)),
-            small @ Encoded::Small { .. } => small,
-        };
-        Self { bytes, ..self }
+        Self { bytes: Encoded::copied(self.bytes()), ..self }
     }
 
     /// A part of the content that is a value.
     pub(crate) fn slice(&self, range: Range<usize>) -> Self {
         let bytes = match &self.bytes {
             Encoded::Large(bytes) => Encoded::Large(bytes.slice(range)),
+            Encoded::Mixed(mixed) => Encoded::Large(mixed.whole().slice(range)),
             Encoded::Small { bytes, .. } => Encoded::copied(&bytes[range]),
         };
         Self { bytes, notation: self.notation, scope: self.scope.clone() }
@@ -116,10 +129,43 @@ pub struct Body {
 enum Encoded {
     Small { length: u8, bytes: [u8; SMALL] },
     Large(Bytes),
+    Mixed(Arc<Mixed>),
 }
 
 /// A call of an agent with a few numbers should fit.
 const SMALL: usize = 39;
+
+/// Content with blobs that are where they were.
+struct Mixed {
+    /// Everything else.
+    text: Bytes,
+    blobs: Blobs,
+    /// All of it, if somebody has asked for that.
+    whole: OnceLock<Bytes>,
+}
+
+impl Mixed {
+    fn parts(&self) -> impl Iterator<Item = Bytes> {
+        let ends = self.blobs.iter().map(|(at, _)| *at);
+        let starts = [0].into_iter().chain(ends.clone());
+        let texts = starts.zip(ends.chain([self.text.len()]));
+        let texts = texts.map(|(start, end)| self.text.slice(start..end));
+        let blobs = self.blobs.iter().map(|(_, blob)| blob.clone()).chain([Bytes::new()]);
+        texts.zip(blobs).flat_map(|(text, blob)| [text, blob])
+    }
+
+    fn len(&self) -> usize {
+        self.text.len() + self.blobs.iter().map(|(_, blob)| blob.len()).sum::<usize>()
+    }
+
+    fn whole(&self) -> &Bytes {
+        self.whole.get_or_init(|| {
+            let mut whole = Vec::with_capacity(self.len());
+            self.parts().for_each(|part| whole.extend_from_slice(&part));
+            whole.into()
+        })
+    }
+}
 
 thread_local! {
     /// Where bodies are encoded, before their size is known.
@@ -143,14 +189,33 @@ impl Body {
         // Taken out while user code runs: a `Serialize` may well encode another body.
         let mut out = SCRATCH.take();
         out.clear();
-        let result = codec::encode(notation, scope, value, &mut out);
-        let bytes = if out.len() < TAKEN {
-            Encoded::copied(&out)
-        } else {
-            Encoded::Large(std::mem::take(&mut out).into())
-        };
+        let (result, blobs) =
+            blob::left_out(&mut out, |out| codec::encode(notation, scope, value, out));
+        let body = Self::from_parts(notation, &mut out, blobs);
         SCRATCH.set(out);
-        result.map(|()| Self { notation, bytes })
+        result.map(|()| body)
+    }
+
+    /// The body of what is in `out`, which it takes if it is large, and of `blobs`.
+    #[inline]
+    pub(crate) fn from_parts(notation: Notation, out: &mut Vec<u8>, blobs: Blobs) -> Self {
+        let bytes = if blobs.is_empty()
+            && let Some(bytes) = Encoded::small(out)
+        {
+            bytes
+        } else {
+            let text = if out.len() < TAKEN {
+                Bytes::copy_from_slice(out)
+            } else {
+                spare::lend(std::mem::take(out))
+            };
+            if blobs.is_empty() {
+                Encoded::Large(text)
+            } else {
+                Encoded::Mixed(Arc::new(Mixed { text, blobs, whole: OnceLock::new() }))
+            }
+        };
+        Self { notation, bytes }
     }
 
     /// A body of bytes that are already encoded: exactly one value in `notation`.
@@ -165,23 +230,35 @@ impl Body {
         self.notation
     }
 
-    /// The encoded bytes.
+    /// How many bytes it has.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        match &self.bytes {
+            Encoded::Small { length, .. } => usize::from(*length),
+            Encoded::Large(bytes) => bytes.len(),
+            Encoded::Mixed(mixed) => mixed.len(),
+        }
+    }
+
+    /// The encoded bytes. If there is a [`Blob`](super::Blob) in them, it is copied.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get()
     }
 
-    /// The encoded bytes, shared if there are many.
+    /// The encoded bytes, shared if there are many. If there is a [`Blob`](super::Blob) in them, it is copied.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.bytes.into_bytes()
     }
 
-    /// The bytes, if they are shared and need not be copied.
-    pub(crate) const fn shared(&self) -> Option<&Bytes> {
+    /// Calls `put` with all bytes in order, and with them as shared bytes if they are.
+    #[inline]
+    pub(crate) fn for_each_part(&self, mut put: impl FnMut(&[u8], Option<&Bytes>)) {
         match &self.bytes {
-            Encoded::Small { .. } => None,
-            Encoded::Large(bytes) => Some(bytes),
+            Encoded::Small { length, bytes } => put(&bytes[..usize::from(*length)], None),
+            Encoded::Large(bytes) => put(bytes, Some(bytes)),
+            Encoded::Mixed(mixed) => mixed.parts().for_each(|part| put(&part, Some(&part))),
         }
     }
 }
@@ -203,12 +280,14 @@ impl Encoded {
         match self {
             Self::Small { length, bytes } => &bytes[..usize::from(*length)],
             Self::Large(bytes) => bytes,
+            Self::Mixed(mixed) => mixed.whole(),
         }
     }
 
     fn into_bytes(self) -> Bytes {
         match self {
             Self::Large(bytes) => bytes,
+            Self::Mixed(mixed) => mixed.whole().clone(),
             small @ Self::Small { .. } => Bytes::copy_from_slice(small.get()),
         }
     }

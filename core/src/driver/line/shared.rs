@@ -15,7 +15,7 @@ use crate::driver::cancel::{Canceller, cancellable};
 use crate::driver::host::{BoxFuture, Host, sleep_until};
 use crate::driver::link::{Attempt, Link, LinkUser, append};
 use crate::driver::lock::lock;
-use crate::wire::{Body, CodecError, Notation, Scope};
+use crate::wire::{Body, CodecError, Notation, Scope, blob};
 
 /// A line. Its lock is held for moments only, and no other one is taken under it but a connection's, to ask whether
 /// that is open.
@@ -153,8 +153,10 @@ impl Shared {
     ) -> Result<Body, Error> {
         let link = self.link();
         let (notation, mut content) = (link.notation(), Vec::new());
-        encode(notation, link.scope(), &mut content).map_err(Why::Codec)?;
-        Ok(Body::from_encoded(notation, content.into()))
+        let (encoded, blobs) =
+            blob::left_out(&mut content, |out| encode(notation, link.scope(), out));
+        encoded.map_err(Why::Codec)?;
+        Ok(Body::from_parts(notation, &mut content, blobs))
     }
 
     /// Makes a call over a connection.

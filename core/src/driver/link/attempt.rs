@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::slots::SlotKey;
 use crate::connection::CallOptions;
 use crate::driver::transport::Timer;
-use crate::wire::{Body, CodecError, Notation, Scope, Value, codec};
+use crate::wire::{Body, CodecError, Notation, Scope, Value, blob, codec};
 
 /// A call that has been made.
 pub(in crate::driver) enum Attempt {
@@ -44,7 +44,11 @@ pub(in crate::driver) fn append(
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
     if notation == body.notation() {
-        out.extend_from_slice(body.bytes());
+        body.for_each_part(|bytes, shared| {
+            if !shared.is_some_and(|shared| blob::leave_out(out, shared)) {
+                out.extend_from_slice(bytes);
+            }
+        });
         return Ok(());
     }
     let value: Value = codec::decode(body.notation(), body.bytes(), scope)?;

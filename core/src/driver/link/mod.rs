@@ -2,6 +2,7 @@
 
 mod answers;
 mod attempt;
+mod input;
 mod room;
 mod shared;
 mod slots;

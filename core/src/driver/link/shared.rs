@@ -24,7 +24,7 @@ use crate::driver::lock::lock;
 use crate::driver::place::Place;
 use crate::driver::stop::Stop;
 use crate::rpc::Caller;
-use crate::wire::{Body, Codec, CodecError, Notation, Payload, Scope};
+use crate::wire::{Body, Codec, CodecError, Notation, Payload, Scope, blob};
 
 /// A connection. Its lock is held for moments only: neither over a system call nor over user code.
 pub(in crate::driver) struct Link {
@@ -242,9 +242,11 @@ impl Link {
             let mut content = SCRATCH.take();
             content.clear();
             let notation = self.notation();
-            let encoded = encode(notation, self.scope(), &mut content);
-            if encoded.is_ok() && content.len() >= LARGE {
-                let body = Body::from_encoded(notation, content.into());
+            let (encoded, blobs) =
+                blob::left_out(&mut content, |out| encode(notation, self.scope(), out));
+            if encoded.is_ok() && (content.len() >= LARGE || !blobs.is_empty()) {
+                let body = Body::from_parts(notation, &mut content, blobs);
+                SCRATCH.set(content);
                 match self.command(|state| state.send(self.now_for(state, options), &body, options))
                 {
                     Err(Why::WrongNotation { .. }) => continue,

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 
+use super::input::Input;
 use super::shared::{Link, State};
 use crate::connection::{CloseReason, Event, ReplyToken, Request, RequestId, Transmit};
 use crate::driver::later::Answer;
@@ -19,10 +20,6 @@ use crate::driver::transport::{Timer, Transport};
 
 /// How many turns the task takes before it lets others run.
 const BUDGET: u32 = 16;
-/// So much is read at a time at least, and to begin with.
-const MIN_READ: usize = 4 * 1024;
-/// So much is read at a time at most.
-const MAX_READ: usize = 256 * 1024;
 /// Answers are handed to the connection when there are so many bytes of them, which then knows when it is too much.
 const MAX_ANSWERS: usize = 64 * 1024;
 /// How many pieces of output one system call takes.
@@ -49,11 +46,9 @@ pub(in crate::driver) struct Task<T: Transport, M: Timer> {
 /// What only the task knows.
 struct Stream<T, M> {
     transport: T,
-    input: BytesMut,
+    input: Input,
     /// There are frames in it that have not been looked at.
     behind: bool,
-    /// How much to ask for: doubled when it was all there, halved when there was little.
-    read_size: usize,
     transmit: Transmit,
     /// Bytes that have been written, and that the connection has not heard of.
     written: usize,
@@ -150,9 +145,8 @@ impl<T: Transport, M: Timer> Task<T, M> {
         }
         let stream = Stream {
             transport,
-            input: BytesMut::new(),
+            input: Input::default(),
             behind: false,
-            read_size: MIN_READ,
             transmit: Transmit::default(),
             written: 0,
             flushed: true,
@@ -244,25 +238,17 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if self.dry && self.broken.is_none() {
             return false;
         }
-        // The buffer grows with what comes, never with what a header announces.
-        if self.input.capacity() - self.input.len() < self.read_size / 4 {
-            self.input.reserve(self.read_size);
-        }
-        loop {
-            let room = self.input.capacity() - self.input.len();
-            match self.transport.poll_recv(cx, &mut self.input) {
+        for last in [false, true] {
+            let room = self.input.make_room();
+            match self.transport.poll_recv(cx, &mut self.input.bytes) {
                 Poll::Ready(Ok(0)) => received.end = true,
                 // Then there is no more, most likely; but the stream has to know the waker.
-                Poll::Ready(Ok(count)) if count < room => continue,
-                Poll::Ready(Ok(_)) => self.read_size = (self.read_size * 2).min(MAX_READ),
+                Poll::Ready(Ok(count)) if count < room && !last => continue,
+                Poll::Ready(Ok(count)) => self.input.grow(count >= room),
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Poll::Ready(Err(error)) => received.lost = Some(error),
                 Poll::Pending => {
-                    // An idle connection keeps no more than it needs.
-                    if self.input.is_empty() && self.read_size > MIN_READ {
-                        self.input = BytesMut::new();
-                        self.read_size /= 2;
-                    }
+                    self.input.shrink();
                     self.dry = true;
                     // Not before: the peer may have answered before it closed its end.
                     received.lost = self.broken.take();
@@ -271,6 +257,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             }
             return true;
         }
+        true
     }
 
     /// Tells the connection what has happened, and takes what follows.
@@ -290,7 +277,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 self.behind = true;
                 break;
             }
-            match connection.poll_input(now, &mut self.input) {
+            match connection.poll_input(now, &mut self.input.bytes) {
                 Some(Event::Answer { ctx, result, .. }) => {
                     // All may have their turn already.
                     ended = ended.saturating_add(1);
@@ -315,7 +302,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 }
                 // All frames that had come before are taken.
                 None if std::mem::take(&mut received.end) => {
-                    connection.handle_eof(now, self.input.len());
+                    connection.handle_eof(now, self.input.bytes.len());
                 }
                 None => match received.lost.take() {
                     Some(why) => connection.handle_lost(now, why),
@@ -365,7 +352,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             for request in self.work.requests.drain(..) {
                 let Some(answer) = handler.handle(link, request) else { continue };
                 bytes += match &answer.1 {
-                    Ok(body) => body.bytes().len(),
+                    Ok(body) => body.len(),
                     Err(error) => error.text().len(),
                 };
                 self.answers.push(answer);

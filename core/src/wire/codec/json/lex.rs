@@ -292,6 +292,31 @@ impl<'a> Lexer<'a> {
 /// `ASCII`, only such as `json.dumps` writes so: from blank to `~`.
 #[inline]
 pub(crate) fn plain<const ASCII: bool>(bytes: &[u8]) -> usize {
+    let long = if bytes.len() >= LONG { plain_blocks::<ASCII>(bytes) } else { 0 };
+    long + plain_words::<ASCII>(&bytes[long..])
+}
+
+/// Strings from this length on are looked at in blocks first.
+const LONG: usize = 256;
+
+/// How many bytes the whole blocks at the start of `bytes` have in which there is nothing special.
+#[inline(never)]
+fn plain_blocks<const ASCII: bool>(bytes: &[u8]) -> usize {
+    const BLOCK: usize = 64;
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    // Without branches, so that it becomes instructions for many bytes at a time.
+    let plain = |block: &&[u8; BLOCK]| {
+        let special = |byte: u8| {
+            let ends = byte == b'"' || byte == b'\\' || byte < b' ';
+            ends || (ASCII && byte > b'~')
+        };
+        block.iter().fold(0_u8, |found, byte| found | u8::from(special(*byte))) == 0
+    };
+    BLOCK * blocks.iter().take_while(plain).count()
+}
+
+#[inline]
+fn plain_words<const ASCII: bool>(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGHEST: u64 = ONES << 7;
     /// Sets a bit in each of the eight bytes of `word` that is less than `n`. As borrows go upwards,

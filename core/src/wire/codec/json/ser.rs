@@ -7,7 +7,7 @@ use bytes::BufMut;
 use serde::Serialize;
 use serde::ser;
 
-use super::super::super::{Budget, CodecError};
+use super::super::super::{Budget, CodecError, spare};
 use super::super::compound::compound_traits;
 use super::super::meter::Meter;
 use super::lex::plain;
@@ -54,6 +54,7 @@ impl<'o> Serializer<'o> {
 
     #[inline]
     fn write_str(&mut self, text: &str) {
+        spare::reserve(self.out, text.len());
         self.out.push(b'"');
         self.write_text(text);
         self.out.push(b'"');

@@ -5,7 +5,7 @@ use bytes::BufMut;
 use serde::Serialize;
 use serde::ser;
 
-use super::super::super::{Budget, CodecError};
+use super::super::super::{Budget, CodecError, blob, spare};
 use super::super::compound::compound_traits;
 use super::super::meter::Meter;
 use super::{EXTENSION, json};
@@ -64,6 +64,12 @@ impl<'o> Serializer<'o> {
             },
         }
         Ok(())
+    }
+
+    #[inline]
+    fn write_bytes(&mut self, bytes: &[u8]) {
+        spare::reserve(self.out, bytes.len());
+        self.out.put_slice(bytes);
     }
 
     fn write_ext(&mut self, tag: i8, data: &[u8]) -> Result<(), CodecError> {
@@ -250,13 +256,13 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
     #[inline]
     fn serialize_str(self, value: &str) -> Result<(), CodecError> {
         self.write_head(&STR, value.len())?;
-        self.out.put_slice(value.as_bytes());
+        self.write_bytes(value.as_bytes());
         Ok(())
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), CodecError> {
         self.write_head(&BIN, value.len())?;
-        self.out.put_slice(value);
+        self.write_bytes(value);
         Ok(())
     }
 
@@ -301,14 +307,25 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
                 "a string with lone surrogates cannot be written in MsgPack".into(),
             )),
             EXTENSION => {
-                let start = self.out.len();
-                value.serialize(&mut *self)?;
-                let pair = self.out.split_off(start);
+                // Elsewhere, where nothing is left out.
+                let mut pair = Vec::new();
+                let meter = self.meter;
+                value.serialize(&mut Serializer { out: &mut pair, meter })?;
                 let (tag, data): (i8, &[u8]) = super::decode(&pair, PAIR).map_err(|_| {
                     CodecError::Value("an extension is no pair of an i8 and bytes".into())
                 })?;
                 self.write_ext(tag, data)
             }
+            blob::NAME => match blob::current() {
+                Some(bytes) => {
+                    self.write_head(&BIN, bytes.len())?;
+                    if !blob::leave_out(self.out, &bytes) {
+                        self.write_bytes(&bytes);
+                    }
+                    Ok(())
+                }
+                None => value.serialize(self),
+            },
             _ => value.serialize(self),
         }
     }
@@ -432,6 +449,7 @@ impl Compound<'_, '_> {
         self.msgpack.write_head(markers, self.count)?;
         let head = self.msgpack.out.len() - end;
         self.msgpack.out[start..].rotate_right(head);
+        blob::moved(self.msgpack.out, start, head);
         Ok(())
     }
 }

@@ -1,0 +1,396 @@
+//! Bytes that are shared instead of copied.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Bytes that go from the message that they came in to the program, and from there into messages, without being
+/// copied: the fastest way to send large arrays. In Python they are `bytes`.
+///
+/// As arguments, results and fields they are written as `serde_bytes::ByteBuf` is, so each side can choose. JSON has no
+/// bytes.
+///
+/// One that comes, and has at least 32 KiB, keeps what it came in: its whole message, or, of one of less than 256 KiB, a
+/// buffer of up to 512 KiB. [`to_vec`](slice::to_vec) copies what is to be kept for long. Less than that is copied.
+///
+/// ```
+/// use aiomas_core::wire::{Blob, Body, Notation, Payload, Scope};
+///
+/// let blob = Blob::from(vec![1; 1 << 20]);
+/// let body = Body::encode(Notation::MsgPack, &Scope::default(), &(3, &blob))?;
+/// let payload = Payload::new(Notation::MsgPack, body.into_bytes(), Scope::default());
+/// let (_, back): (i64, Blob) = payload.decode()?;
+/// assert_eq!(back, blob);
+/// # Ok::<(), aiomas_core::wire::CodecError>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Blob(Bytes);
+
+/// Less is copied: it would keep too much for its size.
+const SHARED: usize = 32 * 1024;
+
+/// The name of the newtype as which a blob is serialized: our own serializer takes it by that.
+pub(super) const NAME: &str = "_aiomas::Blob";
+
+thread_local! {
+    /// The bytes that are being decoded.
+    static SOURCE: Cell<Option<Bytes>> = const { Cell::new(None) };
+    /// The buffer that blobs are left out of, by its address.
+    static TARGET: Cell<usize> = const { Cell::new(0) };
+    /// Whether any have been.
+    static ANY: Cell<bool> = const { Cell::new(false) };
+    static LEFT_OUT: RefCell<Vec<LeftOut>> = const { RefCell::new(Vec::new()) };
+    /// What is being serialized.
+    static CURRENT: Cell<Option<Bytes>> = const { Cell::new(None) };
+}
+
+struct LeftOut {
+    target: usize,
+    at: usize,
+    bytes: Bytes,
+}
+
+/// Lets blobs in what `decode` decodes be parts of `source`.
+#[inline]
+pub(crate) fn shared_with<R>(source: &Bytes, decode: impl FnOnce() -> R) -> R {
+    if source.len() < SHARED {
+        return decode();
+    }
+    let _outer = Outer(SOURCE.replace(Some(source.clone())));
+    decode()
+}
+
+/// Puts the outer source back, also when `decode` panics.
+struct Outer(Option<Bytes>);
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        SOURCE.set(self.0.take());
+    }
+}
+
+/// The part of the source that `bytes` is, if it is one.
+fn part(bytes: &[u8]) -> Option<Bytes> {
+    if bytes.len() < SHARED {
+        return None;
+    }
+    let source = SOURCE.take()?;
+    let at = (bytes.as_ptr() as usize).checked_sub(source.as_ptr() as usize);
+    let end = at.and_then(|at| at.checked_add(bytes.len()));
+    let part = match (at, end) {
+        (Some(at), Some(end)) if end <= source.len() => Some(source.slice(at..end)),
+        _ => None,
+    };
+    SOURCE.set(Some(source));
+    part
+}
+
+/// Blobs that were left out of a buffer: where they belong, in order.
+pub(crate) type Blobs = Vec<(usize, Bytes)>;
+
+/// Runs `encode`, which may leave blobs out of `out`.
+#[inline]
+pub(crate) fn left_out<R>(out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>) -> R) -> (R, Blobs) {
+    let target = address(out);
+    let panics = Panics { target, outer: TARGET.replace(target) };
+    let result = encode(out);
+    TARGET.set(panics.outer);
+    std::mem::forget(panics);
+    (result, if ANY.get() { take(target) } else { Blobs::new() })
+}
+
+/// All blobs that were left out of the buffer `target`.
+#[cold]
+fn take(target: usize) -> Blobs {
+    LEFT_OUT.with_borrow_mut(|left_out| {
+        let blobs = left_out.extract_if(.., |blob| blob.target == target);
+        let blobs = blobs.map(|blob| (blob.at, blob.bytes)).collect();
+        ANY.set(!left_out.is_empty());
+        blobs
+    })
+}
+
+/// Puts the outer buffer back when encoding panics.
+struct Panics {
+    target: usize,
+    outer: usize,
+}
+
+impl Drop for Panics {
+    #[cold]
+    fn drop(&mut self) {
+        TARGET.set(self.outer);
+        drop(take(self.target));
+    }
+}
+
+fn address(out: &Vec<u8>) -> usize {
+    std::ptr::from_ref(out) as usize
+}
+
+/// Leaves `bytes` out of the end of `out`, if that may be.
+pub(crate) fn leave_out(out: &Vec<u8>, bytes: &Bytes) -> bool {
+    let target = address(out);
+    let leaves = bytes.len() >= SHARED && TARGET.get() == target;
+    if leaves {
+        ANY.set(true);
+        let blob = LeftOut { target, at: out.len(), bytes: bytes.clone() };
+        LEFT_OUT.with_borrow_mut(|left_out| left_out.push(blob));
+    }
+    leaves
+}
+
+/// `count` bytes have been put into `out` at `start`. A blob at that very place belongs in front of them: its own head
+/// would be before it.
+pub(super) fn moved(out: &Vec<u8>, start: usize, count: usize) {
+    if ANY.get() {
+        let target = address(out);
+        LEFT_OUT.with_borrow_mut(|left_out| {
+            let behind = |blob: &&mut LeftOut| blob.target == target && blob.at > start;
+            left_out.iter_mut().filter(behind).for_each(|blob| blob.at += count);
+        });
+    }
+}
+
+/// The blob that is being serialized.
+pub(super) fn current() -> Option<Bytes> {
+    CURRENT.take()
+}
+
+/// As everybody else writes bytes.
+#[derive(Clone, Copy)]
+struct Plain<'a>(&'a [u8]);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        CURRENT.set(Some(self.0.clone()));
+        let result = serializer.serialize_newtype_struct(NAME, &Plain(&self.0));
+        CURRENT.set(None);
+        result
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BlobVisitor;
+        impl<'de> Visitor<'de> for BlobVisitor {
+            type Value = Blob;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Blob, E> {
+                Ok(Blob(part(bytes).unwrap_or_else(|| Bytes::copy_from_slice(bytes))))
+            }
+
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Blob, E> {
+                Ok(bytes.into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Blob, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = seq.next_element()? {
+                    bytes.push(byte);
+                }
+                Ok(bytes.into())
+            }
+        }
+        deserializer.deserialize_byte_buf(BlobVisitor)
+    }
+}
+
+impl Deref for Blob {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Blob {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Blob {
+    /// Nothing is copied.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<Bytes> for Blob {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<Blob> for Bytes {
+    fn from(blob: Blob) -> Self {
+        blob.0
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::ser::{SerializeSeq, SerializeTuple};
+
+    use super::*;
+    use crate::wire::{Body, Notation, Payload, Scope, codec};
+
+    fn blob(length: usize) -> Blob {
+        (0..length).map(|i| i as u8).collect::<Vec<_>>().into()
+    }
+
+    fn encode(value: &impl Serialize) -> Body {
+        Body::encode(Notation::MsgPack, &Scope::default(), value).expect("it can be written")
+    }
+
+    fn payload(body: Body) -> Payload {
+        Payload::new(Notation::MsgPack, body.into_bytes(), Scope::default())
+    }
+
+    fn plain(value: &impl Serialize) -> Vec<u8> {
+        let mut out = Vec::new();
+        codec::encode(Notation::MsgPack, &Scope::default(), value, &mut out).expect("it is fine");
+        out
+    }
+
+    fn shared(body: &Body) -> Vec<*const u8> {
+        let mut parts = Vec::new();
+        body.for_each_part(|bytes, _| parts.push(bytes.as_ptr()));
+        parts
+    }
+
+    #[test]
+    fn large_ones_are_not_copied_into_bodies() {
+        for (length, copied) in [(0, true), (SHARED - 1, true), (SHARED, false), (1 << 20, false)] {
+            let blob = blob(length);
+            let body = encode(&("text", &blob, [&blob, &blob], 4));
+            assert_eq!(!shared(&body).contains(&blob.as_ptr()), copied, "{length}");
+            let bytes = Plain(&blob);
+            let expected = plain(&("text", bytes, [bytes, bytes], 4));
+            assert_eq!(plain(&("text", &blob, [&blob, &blob], 4)), expected);
+            assert_eq!(body.len(), expected.len());
+            assert_eq!(body.bytes(), expected);
+        }
+    }
+
+    /// A sequence of unknown length, whose head is put in front of it afterwards.
+    struct Unknown<T>(T);
+
+    impl<T: Serialize> Serialize for Unknown<T> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut seq = serializer.serialize_seq(None)?;
+            (0..20).try_for_each(|_| seq.serialize_element(&self.0))?;
+            seq.end()
+        }
+    }
+
+    /// Encodes something else while it is encoded itself.
+    struct Meanwhile(Blob);
+
+    impl Serialize for Meanwhile {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut tuple = serializer.serialize_tuple(2)?;
+            tuple.serialize_element(&self.0)?;
+            let expected = plain(&Plain(&self.0));
+            assert_eq!(plain(&self.0), expected);
+            assert_eq!(encode(&self.0).bytes(), expected);
+            assert_eq!(shared(&encode(&self.0))[1], self.0.as_ptr());
+            tuple.serialize_element(&self.0)?;
+            tuple.end()
+        }
+    }
+
+    #[test]
+    fn they_stay_in_their_places() {
+        let blob = blob(SHARED);
+        let bytes = Plain(&blob);
+        let body = encode(&(1, Unknown(Unknown(&blob)), &blob));
+        assert!(body.bytes() == plain(&(1, Unknown(Unknown(bytes)), bytes)));
+        let body = encode(&[Meanwhile(blob.clone()), Meanwhile(blob.clone())]);
+        assert!(body.bytes() == plain(&[[bytes, bytes], [bytes, bytes]]));
+
+        #[derive(Serialize)]
+        #[serde(rename = "_ExtStruct")]
+        struct Ext<T>((i8, T));
+        let body = encode(&(Ext((7, &blob)), &blob));
+        assert!(body.bytes() == plain(&(Ext((7, bytes)), bytes)));
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_failed() {
+        struct Fails(Blob, bool);
+        impl Serialize for Fails {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut tuple = serializer.serialize_tuple(2)?;
+                tuple.serialize_element(&self.0)?;
+                assert!(!self.1, "it was told so");
+                Err(serde::ser::Error::custom("it was told so"))
+            }
+        }
+        let blob = blob(SHARED);
+        for panics in [false, true] {
+            let result = std::panic::catch_unwind(|| {
+                Body::encode(Notation::MsgPack, &Scope::default(), &Fails(blob.clone(), panics))
+                    .is_err()
+            });
+            assert_eq!(result.ok(), (!panics).then_some(true));
+            assert!(!ANY.get() && TARGET.get() == 0);
+            assert!(LEFT_OUT.with_borrow(Vec::is_empty));
+            assert_eq!(encode(&(1, 2)).bytes(), [0x92, 1, 2]);
+        }
+        let json = Body::encode(Notation::Json, &Scope::default(), &blob);
+        assert!(json.is_err(), "JSON has no bytes");
+        assert!(!ANY.get());
+        assert_eq!(serde_json::to_string(&Blob::from(vec![1, 2])).expect("a list"), "[1,2]");
+    }
+
+    #[test]
+    fn large_ones_are_parts_of_their_message() {
+        for (length, copied) in [(0, true), (SHARED - 1, true), (SHARED, false), (1 << 20, false)] {
+            let sent = blob(length);
+            let payload = payload(encode(&("text", &sent, 3)));
+            let (_, came, _): (String, Blob, i64) = payload.decode().expect("it is that");
+            assert_eq!(came, sent);
+            let inside = payload.bytes().as_ptr_range().contains(&came.as_ptr());
+            assert_eq!(inside && length > 0, !copied, "{length}");
+            let (_, borrowed, _): (String, &[u8], i64) = payload.decode().expect("it is that");
+            assert_eq!(borrowed, &*came);
+        }
+        assert!(SOURCE.take().is_none());
+    }
+
+    #[test]
+    fn what_is_elsewhere_is_copied() {
+        let (outer, inner) = (payload(encode(&blob(SHARED))), payload(encode(&blob(SHARED))));
+        let decoded = shared_with(&outer.clone().into_bytes(), || {
+            codec::decode::<Blob>(Notation::MsgPack, inner.bytes(), &Scope::default())
+        });
+        let decoded = decoded.expect("a blob");
+        assert_eq!(decoded, blob(SHARED));
+        assert!(!inner.bytes().as_ptr_range().contains(&decoded.as_ptr()));
+        let list = payload(encode(&[1, 2, 3]));
+        assert_eq!(list.decode::<Blob>().expect("bytes, too"), Blob::from(vec![1, 2, 3]));
+        assert!(payload(encode(&"text")).decode::<Blob>().is_err());
+    }
+}

@@ -1,0 +1,221 @@
+//! Large buffers that are used again.
+//!
+//! Memory of their size comes from the system page by page, and goes back to it as soon as it is free; with each message,
+//! that costs several times as much as to copy what is in it. So each thread keeps a few of them.
+
+use std::cell::RefCell;
+
+use bytes::{Bytes, BytesMut};
+
+/// From this size on a frame has a buffer for itself.
+pub(crate) const LARGE: usize = 256 * 1024;
+/// From this size on a buffer is used again.
+const WORTH: usize = 32 * 1024;
+/// A thread keeps so many bytes at most.
+const KEPT: usize = 8 * 1024 * 1024;
+/// A thread keeps so many buffers of [`LARGE`] bytes that streams are read into.
+const INPUTS: usize = 8;
+
+thread_local! {
+    static SPARE: RefCell<Spare> = const { RefCell::new(Spare::new()) };
+}
+
+/// What is there to be used again, the oldest first.
+struct Spare {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+    /// Those that streams are read into. Frames may still be in them.
+    inputs: Vec<BytesMut>,
+}
+
+impl Spare {
+    const fn new() -> Self {
+        Self { buffers: Vec::new(), bytes: 0, inputs: Vec::new() }
+    }
+
+    fn take_input(&mut self, room: usize) -> Option<BytesMut> {
+        let free = self.inputs.iter_mut().rposition(|input| input.try_reclaim(room))?;
+        Some(self.inputs.remove(free))
+    }
+
+    fn put_input(&mut self, input: BytesMut) {
+        if self.inputs.len() == INPUTS {
+            self.inputs.remove(0);
+        }
+        self.inputs.push(input);
+    }
+
+    fn take(&mut self, capacity: usize) -> Option<Vec<u8>> {
+        // One that is much too large would be held for too little.
+        let most = capacity.saturating_add(capacity / 8);
+        let fits = |buffer: &Vec<u8>| (capacity..=most).contains(&buffer.capacity());
+        let buffer = self.buffers.remove(self.buffers.iter().rposition(fits)?);
+        self.bytes -= buffer.capacity();
+        Some(buffer)
+    }
+
+    fn put(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.bytes += buffer.capacity();
+        self.buffers.push(buffer);
+        while self.bytes > KEPT {
+            self.bytes -= self.buffers.remove(0).capacity();
+        }
+    }
+}
+
+/// Their sizes are multiples of this, so that those of about the same size can stand in for each other.
+const STEP: usize = WORTH / 8;
+
+/// An empty buffer with room for `capacity` bytes, and not much more.
+fn take(capacity: usize) -> Vec<u8> {
+    let capacity = capacity.checked_next_multiple_of(STEP).unwrap_or(capacity);
+    let spare = (capacity >= WORTH)
+        .then(|| SPARE.try_with(|spare| spare.borrow_mut().take(capacity)).ok().flatten())
+        .flatten();
+    spare.unwrap_or_else(|| Vec::with_capacity(capacity))
+}
+
+/// Keeps a buffer for the next one who needs such.
+fn put(buffer: Vec<u8>) {
+    if (WORTH..=KEPT).contains(&buffer.capacity()) {
+        // A thread that ends keeps nothing.
+        let _kept = SPARE.try_with(|spare| spare.borrow_mut().put(buffer));
+    }
+}
+
+/// Makes room for `additional` bytes in `buffer`, and for a few more; only if they are many.
+#[inline]
+pub(crate) fn reserve(buffer: &mut Vec<u8>, additional: usize) {
+    if additional >= WORTH {
+        reserve_many(buffer, additional + FEW);
+    }
+}
+
+/// So much may come behind a large value.
+const FEW: usize = 1024;
+
+#[inline(never)]
+fn reserve_many(buffer: &mut Vec<u8>, additional: usize) {
+    if buffer.capacity() - buffer.len() < additional {
+        // To the point for one large value, and by doubling for many.
+        let wanted = buffer.len().saturating_add(additional).max(2 * buffer.len());
+        let mut larger = take(wanted);
+        larger.extend_from_slice(buffer);
+        put(std::mem::replace(buffer, larger));
+    }
+}
+
+/// An empty buffer for a frame of `length` bytes.
+pub(crate) fn frame(length: usize) -> BytesMut {
+    // This copies nothing: nobody else has them.
+    Bytes::from(take(length)).into()
+}
+
+/// An empty buffer of at least [`LARGE`] bytes, and of at least `room`, to read a stream into.
+pub(crate) fn input(room: usize) -> BytesMut {
+    let room = room.max(LARGE);
+    let spare = SPARE.try_with(|spare| spare.borrow_mut().take_input(room)).ok().flatten();
+    spare.unwrap_or_else(|| BytesMut::with_capacity(room))
+}
+
+/// Keeps what [`input`] has given, until the frames in it are gone and it is needed again.
+pub(crate) fn retire(mut input: BytesMut) {
+    input.clear();
+    // A thread that ends keeps nothing.
+    let _kept = SPARE.try_with(|spare| spare.borrow_mut().put_input(input));
+}
+
+/// The content of `buffer`, which is used again when nobody has it any more.
+pub(crate) fn lend(buffer: impl Into<Bytes>) -> Bytes {
+    let buffer = BytesMut::from(buffer.into());
+    if buffer.capacity() < WORTH { buffer.freeze() } else { Bytes::from_owner(Lent(buffer)) }
+}
+
+struct Lent(BytesMut);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Nothing is copied that way.
+        self.0.clear();
+        put(std::mem::take(&mut self.0).into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept() -> usize {
+        SPARE.with_borrow(|spare| {
+            assert_eq!(spare.bytes, spare.buffers.iter().map(Vec::capacity).sum::<usize>());
+            spare.bytes
+        })
+    }
+
+    #[test]
+    fn what_was_lent_is_used_again() {
+        let mut buffer = b"a".to_vec();
+        reserve(&mut buffer, LARGE);
+        buffer.resize(LARGE, b'b');
+        let place = buffer.as_ptr();
+        let lent = lend(buffer);
+        let part = lent.slice(1..2);
+        drop(lent);
+        assert_eq!((&part[..], kept()), (&b"b"[..], 0));
+        drop(part);
+        assert_eq!(kept(), LARGE + STEP);
+
+        let input = frame(LARGE - 2);
+        assert_eq!((input.len(), input.as_ptr(), kept()), (0, place, 0));
+        drop(lend(input));
+        assert_eq!(kept(), LARGE + STEP);
+    }
+
+    #[test]
+    fn inputs_are_used_again_when_their_frames_are_gone() {
+        let mut one = input(100);
+        one.extend_from_slice(b"frame");
+        let (place, frame) = (one.as_ptr(), one.split_to(3).freeze());
+        retire(one);
+        assert_ne!(input(100).as_ptr(), place, "there is a frame in it");
+        drop(frame);
+        let again = input(100);
+        assert_eq!((again.as_ptr(), again.len()), (place, 0));
+        assert!(again.capacity() >= LARGE);
+        (0..3 * INPUTS).map(|_| BytesMut::new()).for_each(retire);
+        SPARE.with_borrow(|spare| assert_eq!(spare.inputs.len(), INPUTS));
+    }
+
+    #[test]
+    fn many_large_values_are_not_copied_again_with_each() {
+        let (mut buffer, mut moved) = (Vec::new(), 0);
+        for _ in 0..200 {
+            let place = buffer.as_ptr();
+            reserve(&mut buffer, WORTH);
+            moved += usize::from(buffer.as_ptr() != place);
+            buffer.resize(buffer.len() + WORTH, 0);
+        }
+        assert!(moved <= 10, "{moved}");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_fits() {
+        for _ in 0..20 {
+            let buffers = [WORTH - 1, WORTH, 3 * LARGE, KEPT, KEPT + 1].map(Vec::with_capacity);
+            buffers.into_iter().for_each(put);
+            assert!(kept() <= KEPT);
+        }
+        put(Vec::with_capacity(2 * LARGE));
+        let before = kept();
+        assert_eq!(take(LARGE).capacity(), LARGE, "not one that is twice as large");
+        assert_eq!(take(2 * LARGE - 10).capacity(), 2 * LARGE);
+        assert_eq!(kept(), before - 2 * LARGE);
+    }
+}
