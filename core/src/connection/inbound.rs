@@ -186,6 +186,7 @@ impl<X> Connection<X> {
                     Ok(unwrapped) => unwrapped,
                     Err(error) => {
                         let token = ReplyToken { id, codec, size, number: 0, kept: false };
+                        self.stats.requests_in += 1;
                         self.refuse(&token, &error);
                         return None;
                     }
@@ -239,6 +240,7 @@ impl<X> Connection<X> {
                 self.codec = codec;
             }
         }
+        self.stats.requests_in += 1;
         let mut token = ReplyToken { id, codec, size, number: 0, kept: false };
         match &self.state {
             State::Opening { .. } | State::Open => {}
@@ -308,9 +310,11 @@ impl<X> Connection<X> {
             return self.handle_late_answer(id);
         };
         let result = answer.map_err(|failure| {
+            self.stats.failures_in += 1;
             let error = RemoteError::from_payload(&failure);
             CallError::Remote(error.into_truncated(self.config.limits.max_failure))
         });
+        self.stats.results_in += u64::from(result.is_ok());
         Some(Event::Answer { id: CallId(id), ctx, result })
     }
 
