@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aiomas_core::connection::Limits;
@@ -13,7 +13,8 @@ use aiomas_tests::message;
 use aiomas_tests::raw::Raw;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 use tracing_subscriber::registry::{self, LookupSpan};
 
@@ -70,6 +71,10 @@ impl Visit for Told {
 impl Collector {
     /// What happens meanwhile, up to this level. Simulations have one thread.
     fn watch(level: Level, f: impl FnOnce()) -> Self {
+        // If there is but one subscriber, `tracing` asks that of whichever thread comes by what is of interest, and
+        // other tests have none on theirs. So there is another one.
+        static OTHER: OnceLock<Dispatch> = OnceLock::new();
+        OTHER.get_or_init(|| Dispatch::new(NoSubscriber::default()));
         let collector = Self { level, spans: Arc::default(), events: Arc::default() };
         let subscriber = registry::Registry::default().with(collector.clone());
         tracing::subscriber::with_default(subscriber, f);
