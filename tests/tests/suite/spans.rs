@@ -167,6 +167,21 @@ impl Clerk {
     }
 
     #[expose]
+    fn repeat(&self, times: usize) -> String {
+        "x".repeat(times)
+    }
+
+    #[expose]
+    async fn repeat_later(
+        &self,
+        #[context] context: Context,
+        times: usize,
+    ) -> Result<String, Error> {
+        context.clock()?.sleep(0.1).await?;
+        Ok(self.repeat(times))
+    }
+
+    #[expose]
     async fn panic(&self) {
         panic!("on purpose");
     }
@@ -515,6 +530,42 @@ fn calls_that_are_given_up_say_so() {
     assert_eq!(names("aiomas::request"), ["cancelled"]);
     let connection = names("aiomas::connection");
     assert!(connection.contains(&"late answers ignored".to_owned()), "{connection:?}");
+}
+
+/// Methods that answer at once, and later.
+#[test]
+fn answers_that_do_not_arrive_are_told() {
+    let sim = calm();
+    let (house, grid) = (sim.host("house"), sim.host("grid"));
+    let log = Collector::watch(Level::DEBUG, || {
+        sim.block_on(async {
+            let mut limits = Limits::default();
+            limits.max_frame = 1000;
+            let server = house.container().limits(limits);
+            let server = server.bind("tcp://house:5555").await.unwrap();
+            server.spawn(Clerk).unwrap();
+            let client = grid.rpc().connect("tcp://house:5555").await.unwrap();
+            let clerk = client.remote().get("agents/0");
+            for method in ["repeat", "repeat_later"] {
+                clerk.call(method).arg(2000).send::<String>().await.unwrap_err();
+            }
+            let lost = clerk.call("sleep").arg(1.0).send::<()>();
+            house.sleep(SECOND / 2).await;
+            server.peers()[0].abort();
+            lost.await.unwrap_err();
+            house.sleep(SECOND).await;
+        });
+    });
+    let events = log.events("aiomas::connection");
+    let find = |name| events.iter().filter(|event| event.name == name).collect::<Vec<_>>();
+    let refused = find("answers not sent");
+    assert_eq!(refused.len(), 2, "{events:#?}");
+    for event in refused {
+        assert_eq!((event.level, event.field("count")), (Level::WARN, "1"));
+        assert_eq!(event.field("limit"), "Limits::max_frame");
+    }
+    let [dropped] = find("answers dropped")[..] else { panic!("{events:#?}") };
+    assert_eq!((dropped.level, dropped.field("count")), (Level::DEBUG, "1"));
 }
 
 /// The span of a channel's request is open until it is answered.

@@ -97,6 +97,9 @@ pub(in crate::driver) fn opened(_: &Link) {}
 #[inline(always)]
 pub(in crate::driver) fn closed(_: &Link, _: &CloseReason) {}
 
+#[inline(always)]
+pub(in crate::driver) fn responded(_: &Link, _: &Result<(), Why>) {}
+
 #[derive(Default)]
 pub(in crate::driver) struct Noticed(());
 

@@ -65,9 +65,52 @@ fn is_misconduct(reason: &CloseReason) -> bool {
 pub(in crate::driver) struct Noticed {
     seen: Stats,
     told: Stats,
-    /// Answers that were not sent, and why the last one was not.
-    unsent: u64,
+    answers: Answers,
+}
+
+/// Those that were not sent.
+#[derive(Default)]
+struct Answers {
+    /// Because nobody waits for them.
+    dropped: u64,
+    /// For other reasons, and what the last one was.
+    refused: u64,
     why: Option<Why>,
+}
+
+impl Answers {
+    fn note(&mut self, sent: &Result<(), Why>) {
+        match sent {
+            Ok(()) => {}
+            Err(Why::Closed | Why::Cancelled) => self.dropped += 1,
+            Err(why) => {
+                self.refused += 1;
+                self.why = Some(why.clone());
+            }
+        }
+    }
+
+    fn tell(&mut self, link: &Link) {
+        let (peer, connection) = (|| peer(link.caller()), link.caller().connection);
+        let Self { dropped, refused, why } = std::mem::take(self);
+        if dropped > 0 {
+            debug!(target: CONNECTION, peer = peer(), connection, count = dropped, "answers dropped");
+        }
+        if let Some(why) = why {
+            let (count, limit) = (refused, why.exceeded().map(|exceeded| exceeded.knob));
+            warn!(target: CONNECTION, peer = peer(), connection, count, limit, error = %why, "answers not sent");
+        }
+    }
+}
+
+/// An answer was to be sent.
+#[inline]
+pub(in crate::driver) fn responded(link: &Link, sent: &Result<(), Why>) {
+    if sent.is_err() {
+        let mut answers = Answers::default();
+        answers.note(sent);
+        answers.tell(link);
+    }
 }
 
 impl Noticed {
@@ -76,10 +119,7 @@ impl Noticed {
     }
 
     pub(in crate::driver) fn sent(&mut self, sent: &Result<(), Why>) {
-        if let Err(why) = sent {
-            self.unsent += 1;
-            self.why = Some(why.clone());
-        }
+        self.answers.note(sent);
     }
 
     /// At most one event of each kind, however often it has happened.
@@ -96,18 +136,7 @@ impl Noticed {
         if count > 0 {
             debug!(target: CONNECTION, peer = peer(), connection, count, "late answers ignored");
         }
-        let count = std::mem::take(&mut self.unsent);
-        match self.why.take() {
-            None => {}
-            // Nobody waits for them.
-            Some(why @ (Why::Closed | Why::Cancelled)) => {
-                debug!(target: CONNECTION, peer = peer(), connection, count, %why, "answers dropped");
-            }
-            Some(why) => {
-                let limit = why.exceeded().map(|exceeded| exceeded.knob);
-                warn!(target: CONNECTION, peer = peer(), connection, count, limit, %why, "answers not sent");
-            }
-        }
+        self.answers.tell(link);
     }
 }
 
