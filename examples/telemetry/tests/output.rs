@@ -15,7 +15,7 @@ fn spans(text: &str) -> Vec<Span<'_>> {
             // What events have is behind.
             let mut found = Span::new();
             for (name, value) in pairs {
-                found.entry(name.trim()).or_insert(value.trim());
+                found.entry(name.trim()).or_insert_with(|| value.trim());
             }
             found
         })
