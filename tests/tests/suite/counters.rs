@@ -1,5 +1,10 @@
 //! What connections, servers and containers count: exactly, and alike at both ends.
 
+#![allow(
+    clippy::needless_pass_by_ref_mut,
+    reason = "`&mut self` lets a method have its agent alone"
+)]
+
 use std::time::Duration;
 
 use aiomas_core::connection::{Close, CloseReason, Limits, Stats};

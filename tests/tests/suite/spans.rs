@@ -1,5 +1,10 @@
 //! What subscribers of `tracing` are told.
 
+#![allow(
+    clippy::needless_pass_by_ref_mut,
+    reason = "`&mut self` lets a method have its agent alone"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
