@@ -1,9 +1,6 @@
 //! What connections, servers and containers count: exactly, and alike at both ends.
 
-#![allow(
-    clippy::needless_pass_by_ref_mut,
-    reason = "`&mut self` lets a method have its agent alone"
-)]
+#![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
 use std::time::Duration;
 

@@ -1,9 +1,6 @@
 //! What subscribers of `tracing` are told.
 
-#![allow(
-    clippy::needless_pass_by_ref_mut,
-    reason = "`&mut self` lets a method have its agent alone"
-)]
+#![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
