@@ -65,7 +65,7 @@ impl Runtime for AsyncStd {
     type Timer = Alarm;
 
     fn timer(&self) -> Alarm {
-        Alarm::default()
+        Alarm::new()
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -1,24 +1,21 @@
-//! TCP and Unix sockets.
+//! TCP and Unix sockets: those that async-std's are made of.
 
 use aiomas_core::driver::KeepAlive;
+use async_std::net::ToSocketAddrs;
+use socket2::{SockRef, TcpKeepalive};
 
 aiomas_core::futures_sockets! {
-    tcp: async_std::net::TcpStream, async_std::net::TcpListener;
-    keep_alive: keep_alive;
-    unix: async_std::os::unix::net::UnixStream, async_std::os::unix::net::UnixListener;
-    adopt: |listener: std::os::unix::net::UnixListener| Ok(listener.into())
+    io: async_io;
+    resolve: resolve;
+    keep_alive: keep_alive
 }
 
-#[cfg(unix)]
-fn keep_alive(socket: &async_std::net::TcpStream, how: KeepAlive) -> io::Result<()> {
-    use socket2::{SockRef, TcpKeepalive};
+async fn resolve(name: (&str, u16)) -> io::Result<Vec<SocketAddr>> {
+    Ok(name.to_socket_addrs().await?.collect())
+}
+
+fn keep_alive(socket: &TcpStream, how: KeepAlive) -> io::Result<()> {
     let how =
         TcpKeepalive::new().with_time(how.after).with_interval(how.every).with_retries(how.times);
     SockRef::from(socket).set_tcp_keepalive(&how)
-}
-
-/// Elsewhere async-std does not lend its sockets.
-#[cfg(not(unix))]
-fn keep_alive(_: &async_std::net::TcpStream, _: KeepAlive) -> io::Result<()> {
-    Ok(())
 }

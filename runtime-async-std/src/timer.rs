@@ -1,6 +1,5 @@
-//! A timer of sleeps.
+//! The timer that async-std's sleeps are made of.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,28 +7,22 @@ use std::time::Instant;
 
 use aiomas_core::driver::Timer;
 
-/// A timer. async-std has none that can be set anew, so each time takes one of its own.
-#[derive(Default)]
-pub struct Alarm(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+/// A timer that can be set anew, which async-std's own cannot.
+#[derive(Debug)]
+pub struct Alarm(async_io::Timer);
 
-impl Timer for Alarm {
-    fn set(&mut self, at: Instant) {
-        let time = at.saturating_duration_since(Instant::now());
-        self.0 = Some(Box::pin(async_std::task::sleep(time)));
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(sleep) = &mut self.0 else { return Poll::Pending };
-        let over = sleep.as_mut().poll(cx);
-        if over.is_ready() {
-            self.0 = None;
-        }
-        over
+impl Alarm {
+    pub(crate) fn new() -> Self {
+        Self(async_io::Timer::never())
     }
 }
 
-impl fmt::Debug for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Alarm").field(&self.0.is_some()).finish()
+impl Timer for Alarm {
+    fn set(&mut self, at: Instant) {
+        self.0.set_at(at);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(drop)
     }
 }

@@ -1,7 +1,7 @@
 //! Programs under test, and the peers they talk to, in processes of their own.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -70,6 +70,36 @@ impl Process {
         match line.as_ref().and_then(|line| Ready::parse(line)) {
             Some(ready) => (server, ready),
             None => server.fail(&format!("{line:?} in place of the line that says ready")),
+        }
+    }
+
+    /// The number of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes a line to the standard input of the program.
+    ///
+    /// # Panics
+    ///
+    /// If it does not read any more.
+    pub fn write(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("it is closed by what ends the program");
+        if let Err(error) = writeln!(stdin, "{line}") {
+            self.fail(&format!("does not read \"{line}\": {error}"));
+        }
+    }
+
+    /// The next line that the program writes.
+    ///
+    /// # Panics
+    ///
+    /// If there is none within a minute.
+    pub fn read(&mut self) -> String {
+        match self.line_before(Instant::now() + START) {
+            Some(line) => line,
+            None => self.fail("has nothing more to say"),
         }
     }
 
@@ -186,6 +216,22 @@ mod tests {
     fn the_output_of_a_client() {
         let client = Process::spawn(shell("echo one; echo two"));
         assert_eq!(client.finish(START), ["one", "two"]);
+    }
+
+    #[test]
+    fn a_conversation() {
+        let mut process = Process::spawn(shell("read a; echo $a $a; read b; echo $b $$"));
+        process.write("one");
+        assert_eq!(process.read(), "one one");
+        process.write("two");
+        let id = process.id();
+        assert_eq!(process.finish(START), [format!("two {id}")]);
+    }
+
+    #[test]
+    #[should_panic(expected = "nothing more to say")]
+    fn a_program_that_says_too_little() {
+        Process::spawn(shell("exit 0")).read();
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use bytes::BufMut;
 use serde::Serialize;
 
 use super::event::{CallId, Close, CloseReason, Refused, ReplyToken, Why};
@@ -11,7 +10,7 @@ use super::outbox::KEPT;
 use super::{CallOptions, Connection, FailureText, State};
 use crate::wire::{
     Body, Codec, CodecError, HEADER, Kind, MessageId, Notation, RemoteError, Scope, codec,
-    envelope_tail, write_head,
+    write_head,
 };
 
 /// A failure that does not fit a frame of the peer is cut to these many bytes, until it does. (Escaped,
@@ -51,12 +50,7 @@ impl<X> Connection<X> {
         W: FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
     {
         self.start_call(now, options, ctx, |this, id, wrapping| {
-            this.send(this.codec, wrapping.kind(), id, |notation, scope, out| {
-                wrapping.begin(notation, out);
-                write(notation, scope, out)?;
-                out.put_slice(wrapping.end(notation));
-                Ok(())
-            })
+            this.send_wrapped(this.codec, wrapping, wrapping.kind(), id, write)
         })
     }
 
@@ -144,9 +138,10 @@ impl<X> Connection<X> {
         value: &T,
     ) -> Result<(), Why> {
         self.finish_request(now, &token)?;
-        let sent = self.send(token.codec, Kind::Result, &token.id, |notation, scope, out| {
-            codec::encode(notation, scope, value, out)
-        });
+        let sent =
+            self.send(self.codec_of(&token), Kind::Result, &token.id, |notation, scope, out| {
+                codec::encode(notation, scope, value, out)
+            });
         self.after_answer(&token, sent)
     }
 
@@ -183,7 +178,8 @@ impl<X> Connection<X> {
             Err(error) => return self.fail(now, token, error),
         };
         self.finish_request(now, &token)?;
-        let sent = self.send_body(token.codec, Wrapping::NONE, Kind::Result, &token.id, body);
+        let sent =
+            self.send_body(self.codec_of(&token), Wrapping::NONE, Kind::Result, &token.id, body);
         self.after_answer(&token, sent)
     }
 
@@ -223,7 +219,7 @@ impl<X> Connection<X> {
         self.advance(now);
         self.last_moved = self.now;
         self.calls_in = self.calls_in.saturating_sub(1);
-        self.input_bytes = self.input_bytes.saturating_sub(token.size);
+        self.input_bytes = self.input_bytes.saturating_sub(token.size as usize);
         if self.is_closed() {
             return Err(Why::Closed);
         }
@@ -252,7 +248,7 @@ impl<X> Connection<X> {
         };
         let error = error.into_truncated(limits.max_failure);
         let send = |this: &mut Self, error: &RemoteError| {
-            this.send(token.codec, Kind::Failure, &token.id, |notation, scope, out| {
+            this.send(this.codec_of(token), Kind::Failure, &token.id, |notation, scope, out| {
                 codec::encode(notation, scope, &error.content(profile), out)
             })
         };
@@ -273,6 +269,21 @@ impl<X> Connection<X> {
     where
         W: FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
     {
+        self.send_wrapped(codec, Wrapping::NONE, kind, id, write)
+    }
+
+    #[inline]
+    fn send_wrapped<W>(
+        &mut self,
+        codec: Codec,
+        wrapping: Wrapping,
+        kind: Kind,
+        id: &MessageId,
+        write: W,
+    ) -> Result<(), Why>
+    where
+        W: FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    {
         let (notation, limit, scope) = (codec.notation(), self.max_frame_out, &self.scope);
         let (out, start) = self.outbox.begin();
         let plain = codec.is_plain();
@@ -284,9 +295,11 @@ impl<X> Connection<X> {
         };
         let head = message.len();
         write_head(notation, kind, id, message);
+        wrapping.begin(notation, message);
         let mut written = write(notation, scope, message).map_err(Why::Codec).and_then(|()| {
-            if notation == Notation::Json {
-                message.put_slice(envelope_tail(notation));
+            let tail = wrapping.tail(notation);
+            if !tail.is_empty() {
+                message.extend_from_slice(tail);
             }
             check_length(message.len() - head, limit)
         });
@@ -326,19 +339,16 @@ impl<X> Connection<X> {
             return Err(Why::WrongNotation { given, wanted });
         }
         if !codec.is_plain() {
-            return self.send(codec, kind, id, |notation, _, out| {
-                wrapping.begin(notation, out);
-                out.put_slice(body.bytes());
-                out.put_slice(wrapping.end(notation));
+            return self.send_wrapped(codec, wrapping, kind, id, |_, _, out| {
+                out.extend_from_slice(body.bytes());
                 Ok(())
             });
         }
         let (out, start) = self.outbox.begin();
         write_head(wanted, kind, id, out);
         wrapping.begin(wanted, out);
-        let tail = [wrapping.end(wanted), envelope_tail(wanted)];
-        let length =
-            out.len() - start - HEADER + body.bytes().len() + tail[0].len() + tail[1].len();
+        let tail = wrapping.tail(wanted);
+        let length = out.len() - start - HEADER + body.bytes().len() + tail.len();
         if let Err(why) = check_length(length, self.max_frame_out) {
             self.outbox.cancel(start);
             return Err(why);

@@ -92,8 +92,9 @@ pub enum CancelCause {
 #[must_use = "the peer waits for an answer"]
 pub struct ReplyToken {
     pub(super) id: MessageId,
-    pub(super) codec: Codec,
-    pub(super) size: usize,
+    pub(super) coding: Coding,
+    /// The bytes of its message, up to 4 GiB.
+    pub(super) size: u32,
     pub(super) number: u64,
     /// Whether it may be cancelled, or has a deadline.
     pub(super) kept: bool,
@@ -121,13 +122,35 @@ impl ReplyToken {
     /// The notation in which the answer must be encoded: that of the request.
     #[must_use]
     pub const fn notation(&self) -> Notation {
-        self.codec.notation()
+        match self.coding {
+            Coding::Json => Notation::Json,
+            _ => Notation::MsgPack,
+        }
     }
+}
 
-    /// The codec in which the answer will be written: that of the request.
-    #[must_use]
-    pub const fn codec(&self) -> Codec {
-        self.codec
+/// What a request was written in, as far as it has to be remembered: requests are moved often, and a
+/// [`Codec`] is large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Json,
+    MsgPack,
+    #[cfg(feature = "blosc")]
+    MsgPackBlosc,
+    /// The one custom codec that the connection has.
+    Custom,
+}
+
+impl Coding {
+    #[inline]
+    pub(super) const fn of(codec: Codec) -> Self {
+        match codec {
+            Codec::Json => Self::Json,
+            Codec::MsgPack => Self::MsgPack,
+            #[cfg(feature = "blosc")]
+            Codec::MsgPackBlosc => Self::MsgPackBlosc,
+            Codec::Custom(_) => Self::Custom,
+        }
     }
 }
 

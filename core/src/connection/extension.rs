@@ -15,7 +15,9 @@ use super::Connection;
 use super::config::{CallOptions, Extensions};
 use super::event::{CancelCause, Event, ReplyToken, RequestId};
 use crate::wire::codec::{Cursor, Item, write_u64};
-use crate::wire::{CodecError, Kind, MessageId, Notation, Payload, RemoteError, codec};
+use crate::wire::{
+    CodecError, Kind, MessageId, Notation, Payload, RemoteError, codec, envelope_tail,
+};
 
 /// The type of a message that gives up a request.
 pub(super) const CANCEL: u64 = 3;
@@ -65,11 +67,12 @@ impl Wrapping {
         }
     }
 
+    /// What comes behind the content.
     #[inline]
-    pub(super) const fn end(self, notation: Notation) -> &'static [u8] {
+    pub(super) const fn tail(self, notation: Notation) -> &'static [u8] {
         match (self.deadline, notation) {
-            (Some(_), Notation::Json) => b"]",
-            _ => b"",
+            (Some(_), Notation::Json) => b"]]",
+            _ => envelope_tail(notation),
         }
     }
 }

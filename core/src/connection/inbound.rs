@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::event::{CallError, CallId, CloseReason, Event, ReplyToken, Request};
+use super::event::{CallError, CallId, CloseReason, Coding, Event, ReplyToken, Request};
 use super::extension::{CANCEL, DEADLINE, too_late, unwrap_options};
 use super::hello::{Agreed, Hello};
 use super::{Beginning, Config, Connection, Extensions, Negotiate, Side, State};
@@ -32,9 +32,15 @@ impl<X> Connection<X> {
         self.advance(now);
         while self.events.is_empty() {
             let Some(length) = self.next_frame(input) else { break };
-            if let Some(event) = self.take_frame(input, length) {
-                self.finish_if_drained();
-                return Some(event);
+            if matches!(self.state, State::Draining { .. }) {
+                // The last answer ends the connection.
+                let event = self.take_frame(input, length);
+                self.queue(event);
+                continue;
+            }
+            let event = self.take_frame(input, length);
+            if event.is_some() {
+                return event;
             }
         }
         self.poll_event()
@@ -112,12 +118,20 @@ impl<X> Connection<X> {
             Err(reason) => return self.close_for(reason),
         };
         let id = id.of(message);
-        let mut bytes = input.split_to(HEADER + length).freeze();
-        if content.end < length {
-            bytes.truncate(HEADER + content.end);
-        }
-        bytes.advance(HEADER + content.start);
-        self.take_message(codec, kind, id, bytes, length)
+        let content = match Payload::small(codec.notation(), &message[content.clone()], &self.scope)
+        {
+            Some(content) => {
+                input.advance(HEADER + length);
+                content
+            }
+            None => {
+                let bytes = input.split_to(HEADER + length).freeze();
+                let bytes = bytes.slice(HEADER + content.start..HEADER + content.end);
+                Payload::new(codec.notation(), bytes, self.scope.clone())
+            }
+        };
+        // A frame is shorter than 4 GiB.
+        self.take_message(codec, kind, id, content, length as u32)
     }
 
     /// Takes the payload of a frame in any codec.
@@ -127,15 +141,18 @@ impl<X> Connection<X> {
             codec::unwrap(codec, &payload, self.config.limits.max_frame)
                 .map_err(|error| CloseReason::Malformed { codec, error })
         };
-        let parts = self.codec_of(&payload).and_then(|codec| {
+        let parts = self.recognise(&payload).and_then(|codec| {
             let message = unwrap(codec)?;
             Ok((codec, self.parse(codec, &message)?, message))
         });
         match parts {
             Ok((codec, Head { kind, id, content }, message)) => {
                 // What a compressed message holds is more than its frame.
-                let (id, size) = (id.of(&message), message.len());
-                self.take_message(codec, kind, id, message.slice(content), size)
+                let id = id.of(&message);
+                let size = u32::try_from(message.len()).unwrap_or(u32::MAX);
+                let (notation, content) = (codec.notation(), message.slice(content));
+                let content = Payload::new(notation, content, self.scope.clone());
+                self.take_message(codec, kind, id, content, size)
             }
             Err(reason) => self.close_for(reason),
         }
@@ -154,10 +171,9 @@ impl<X> Connection<X> {
         codec: Codec,
         kind: Kind,
         id: MessageId,
-        content: Bytes,
-        size: usize,
+        content: Payload,
+        size: u32,
     ) -> Option<Event<X>> {
-        let content = Payload::new(codec.notation(), content, self.scope.clone());
         match (kind, id) {
             (Kind::Request, id) => self.handle_request(codec, id, content, size, None),
             (Kind::Result, MessageId::Number(id)) => self.handle_answer(id, Ok(content)),
@@ -177,7 +193,7 @@ impl<X> Connection<X> {
         codec: Codec,
         id: MessageId,
         content: Payload,
-        size: usize,
+        size: u32,
     ) -> Option<Event<X>> {
         match code {
             CANCEL if self.extensions.cancel => self.handle_cancel(&id),
@@ -185,8 +201,14 @@ impl<X> Connection<X> {
                 let (content, timeout) = match unwrap_options(&content) {
                     Ok(unwrapped) => unwrapped,
                     Err(error) => {
-                        let token = ReplyToken { id, codec, size, number: 0, kept: false };
                         self.stats.requests_in += 1;
+                        let token = ReplyToken {
+                            id,
+                            coding: Coding::of(codec),
+                            size,
+                            number: 0,
+                            kept: false,
+                        };
                         self.refuse(&token, &error);
                         return None;
                     }
@@ -205,7 +227,19 @@ impl<X> Connection<X> {
         None
     }
 
-    fn codec_of(&self, payload: &[u8]) -> Result<Codec, CloseReason> {
+    /// The codec of a request that came in, in which it is answered.
+    #[must_use]
+    pub fn codec_of(&self, token: &ReplyToken) -> Codec {
+        match token.coding {
+            Coding::Json => Codec::Json,
+            Coding::MsgPack => Codec::MsgPack,
+            #[cfg(feature = "blosc")]
+            Coding::MsgPackBlosc => Codec::MsgPackBlosc,
+            Coding::Custom => self.config.negotiate.base(),
+        }
+    }
+
+    fn recognise(&self, payload: &[u8]) -> Result<Codec, CloseReason> {
         if let Negotiate::Fixed(codec @ Codec::Custom(_)) = self.config.negotiate {
             return Ok(codec);
         }
@@ -225,7 +259,7 @@ impl<X> Connection<X> {
         codec: Codec,
         id: MessageId,
         content: Payload,
-        size: usize,
+        size: u32,
         timeout: Option<Duration>,
     ) -> Option<Event<X>> {
         if self.side == Side::Listener {
@@ -241,7 +275,7 @@ impl<X> Connection<X> {
             }
         }
         self.stats.requests_in += 1;
-        let mut token = ReplyToken { id, codec, size, number: 0, kept: false };
+        let mut token = ReplyToken { id, coding: Coding::of(codec), size, number: 0, kept: false };
         match &self.state {
             State::Opening { .. } | State::Open => {}
             // mosaik wants no answers after its `stop`.
@@ -254,7 +288,7 @@ impl<X> Connection<X> {
         }
         let limits = &self.config.limits;
         if self.calls_in >= limits.max_calls_in
-            || size > limits.max_input_bytes.saturating_sub(self.input_bytes)
+            || size as usize > limits.max_input_bytes.saturating_sub(self.input_bytes)
         {
             self.refuse_request(&token);
             return None;
@@ -265,7 +299,7 @@ impl<X> Connection<X> {
             return None;
         }
         self.calls_in += 1;
-        self.input_bytes += size;
+        self.input_bytes += size as usize;
         token.number = self.requests.number();
         if self.extensions != Extensions::NONE {
             self.requests.keep(&mut token, self.now, timeout, self.extensions.cancel);
@@ -367,7 +401,7 @@ impl<X> Connection<X> {
     }
 
     fn answer_hello(&mut self, codec: Codec, id: MessageId, question: &Hello) {
-        let token = ReplyToken { id, codec, size: 0, number: 0, kept: false };
+        let token = ReplyToken { id, coding: Coding::of(codec), size: 0, number: 0, kept: false };
         match question.choose(&self.config) {
             Some((agreed, answer)) => {
                 let sent = self.send(codec, Kind::Result, &token.id, |notation, scope, out| {

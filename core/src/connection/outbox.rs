@@ -148,7 +148,7 @@ impl Outbox {
 
     /// Puts an encoded body and what comes behind it into the frame that is being written.
     #[inline]
-    pub(super) fn put(&mut self, body: &Body, tail: [&[u8]; 2]) {
+    pub(super) fn put(&mut self, body: &Body, tail: &[u8]) {
         match body.shared() {
             Some(body) if body.len() >= LARGE => {
                 self.bodies += body.len();
@@ -156,9 +156,8 @@ impl Outbox {
             }
             _ => self.queue.buffer.extend_from_slice(body.bytes()),
         }
-        // Each is one byte at most.
-        for byte in tail.into_iter().flatten() {
-            self.queue.buffer.push(*byte);
+        if !tail.is_empty() {
+            self.queue.buffer.extend_from_slice(tail);
         }
     }
 
@@ -206,7 +205,7 @@ mod tests {
         let (out, start) = outbox.begin();
         out.extend_from_slice(head);
         let notation = crate::wire::Notation::MsgPack;
-        outbox.put(&Body::from_encoded(notation, Bytes::copy_from_slice(body)), [&[], tail]);
+        outbox.put(&Body::from_encoded(notation, Bytes::copy_from_slice(body)), tail);
         let payload = [head, body, tail].concat();
         outbox.finish(start, payload.len());
         [&(payload.len() as u32).to_be_bytes(), &payload[..]].concat()

@@ -275,11 +275,15 @@ impl<T: DeserializeOwned> Future for Call<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        let Poll::Ready(payload) = self.poll_payload(cx) else {
-            waits::note(|| self.state.waits_for());
-            return Poll::Pending;
+        let payload = match self.poll_payload(cx) {
+            Poll::Ready(Ok(payload)) => payload,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {
+                waits::note(|| self.state.waits_for());
+                return Poll::Pending;
+            }
         };
-        Poll::Ready(payload.and_then(|payload| payload.decode().map_err(Error::Answer)))
+        Poll::Ready(payload.decode().map_err(Error::Answer))
     }
 }
 

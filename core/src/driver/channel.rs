@@ -238,7 +238,7 @@ impl Channel {
         options: CallOptions,
     ) -> Call<T> {
         let link = &self.link;
-        let span = trace::call("", || Some((link.host(), link.caller().peer.clone())));
+        let span = trace::call("", "", || Some((link.host(), link.caller().peer.clone())));
         let attempt =
             link.call(options, |notation, scope, out| codec::encode(notation, scope, content, out));
         Call::remote(link, attempt).traced(span)

@@ -1,6 +1,5 @@
 //! Services elsewhere, as values to call, to keep and to pass on.
 
-use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
@@ -21,7 +20,7 @@ use super::{Call, Error};
 use crate::agent::AgentUrl;
 use crate::agent::root::agent_path;
 use crate::connection::{CallOptions, Why};
-use crate::rpc::{self, RemoteRef, ServiceRef, encode_call};
+use crate::rpc::{self, RemoteRef, ServiceRef, encode_call_in};
 use crate::wire::{CodecError, Notation, Printable, Scope};
 
 /// A service elsewhere: an agent, the root service of a peer, or anything that a peer has sent a
@@ -65,11 +64,6 @@ enum Target {
     Own,
     /// It was decoded from something that no peer sent, or whose connection is gone.
     Nowhere,
-}
-
-thread_local! {
-    /// Where paths are put together.
-    static PATH: Cell<String> = const { Cell::new(String::new()) };
 }
 
 impl Proxy {
@@ -170,24 +164,10 @@ impl Proxy {
         A: Serialize + ?Sized,
         K: Serialize + ?Sized,
     {
-        // Taken out while user code runs, which may well make another call.
-        let mut path = PATH.take();
-        path.clear();
-        if !self.path.is_empty() {
-            path.push_str(&self.path);
-            path.push('/');
-        }
-        path.push_str(method);
-        let call = self.start(self.span(&path), |notation, scope, out| {
-            encode_call(notation, scope, &path, args, kwargs, out)
-        });
-        PATH.set(path);
-        call
-    }
-
-    #[inline]
-    fn span(&self, path: &str) -> CallSpan {
-        trace::call(path, || self.target.callee())
+        let span = trace::call(&self.path, method, || self.target.callee());
+        self.start(span, |notation, scope, out| {
+            encode_call_in(notation, scope, &self.path, method, args, kwargs, out)
+        })
     }
 
     #[inline]
@@ -384,7 +364,7 @@ impl CallBuilder {
 
     /// Makes the call. An argument that cannot be encoded is its outcome.
     pub fn send<T: DeserializeOwned>(self) -> Call<T> {
-        let span = self.proxy.span(self.call.path());
+        let span = trace::call("", self.call.path(), || self.proxy.target.callee());
         let body = match self.call.finish() {
             Ok(body) => body,
             Err(error) => return Call::failed(Why::Codec(error).into()).traced(span),

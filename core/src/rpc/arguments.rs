@@ -156,8 +156,7 @@ impl<'a> Arguments<'a> {
     }
 
     pub(super) fn payload_of(&self, span: Span) -> Payload {
-        let bytes = self.payload.bytes().slice(span.range());
-        Payload::new(self.notation(), bytes, self.scope().clone())
+        self.payload.slice(span.range())
     }
 }
 
@@ -165,8 +164,8 @@ impl fmt::Debug for Arguments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arguments")
             .field("notation", &self.notation())
-            .field("args", self.args().bytes())
-            .field("kwargs", self.kwargs().bytes())
+            .field("args", &self.args().into_bytes())
+            .field("kwargs", &self.kwargs().into_bytes())
             .finish()
     }
 }

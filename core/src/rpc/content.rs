@@ -113,12 +113,28 @@ pub fn encode_call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
     kwargs: &K,
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
+    encode_call_in(notation, scope, "", path, args, kwargs, out)
+}
+
+/// As [`encode_call`], for the function `name` of the service at the path `service`.
+///
+/// # Errors
+/// As of [`encode_call`].
+pub fn encode_call_in<A: Serialize + ?Sized, K: Serialize + ?Sized>(
+    notation: Notation,
+    scope: &Scope,
+    service: &str,
+    name: &str,
+    args: &A,
+    kwargs: &K,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
     let budget = scope.budget();
     codec::encode_with(scope, out, |out| {
         write_triple(
             notation,
             out,
-            |out| codec::write(notation, budget, path, out),
+            |out| codec::write_path(notation, service, name, out),
             |out| write_collection(notation, budget, args, ARGS, out),
             |out| write_collection(notation, budget, kwargs, KWARGS, out),
         )

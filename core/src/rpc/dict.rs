@@ -139,7 +139,12 @@ impl<L> ServiceDict<L> {
 
     #[inline]
     fn get(&self, name: &[u8]) -> Option<&Entry<L>> {
-        self.position(name).ok().map(|at| &self.entries[at].1)
+        // A single name need not be looked for.
+        let at = match &*self.entries {
+            [(entry, _)] => (entry.as_bytes() == name).then_some(0),
+            _ => self.position(name).ok(),
+        };
+        at.map(|at| &self.entries[at].1)
     }
 }
 

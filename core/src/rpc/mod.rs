@@ -27,7 +27,7 @@ pub use authorize::{Authorized, Check, authorize};
 pub use binding::{Bound, Parameter, Signature};
 pub use caller::Caller;
 pub use certificate::PeerCertificate;
-pub use content::{Call, Request, RequestError, encode_call};
+pub use content::{Call, Request, RequestError, encode_call, encode_call_in};
 pub use dict::ServiceDict;
 pub use keywords::{Keyword, Keywords, Positional};
 pub use path::Path;

@@ -48,20 +48,32 @@ fn resolve_at<'s, 'p, L>(
 /// Where the first slash is.
 #[inline]
 fn slash(path: &[u8]) -> Option<usize> {
+    let among = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'/');
+    // Names are short: most of them end within the first word, and the rest of most paths fits one.
+    if let Some(word) = path.first_chunk() {
+        let found = slash_in(u64::from_le_bytes(*word));
+        return found.or_else(|| among(&path[8..]).map(|at| 8 + at));
+    }
+    match (path.first_chunk(), path.last_chunk()) {
+        (Some(first), Some(last)) => {
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            let at = slash_in(u64::from(first) | u64::from(last) << 32)?;
+            // The halves may overlap.
+            Some(if at < 4 { at } else { at + path.len() - 8 })
+        }
+        _ => among(path),
+    }
+}
+
+/// Which byte of a word is the first slash, counted from the lowest one.
+#[inline]
+const fn slash_in(word: u64) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const HIGHEST: u64 = ONES << 7;
-    let mut start = 0;
-    // Names are short, and most of them end within the first word.
-    if let Some(word) = path.first_chunk() {
-        // A byte of zero, the first one at least, is the only one in which the highest bit gets set.
-        let zeros = u64::from_le_bytes(*word) ^ (ONES * b'/' as u64);
-        let found = zeros.wrapping_sub(ONES) & !zeros & HIGHEST;
-        if found != 0 {
-            return Some((found.trailing_zeros() / 8) as usize);
-        }
-        start = word.len();
-    }
-    path[start..].iter().position(|byte| *byte == b'/').map(|at| start + at)
+    // A byte of zero, the first one at least, is the only one in which the highest bit gets set.
+    let zeros = word ^ (ONES * b'/' as u64);
+    let found = zeros.wrapping_sub(ONES) & !zeros & HIGHEST;
+    if found == 0 { None } else { Some((found.trailing_zeros() / 8) as usize) }
 }
 
 /// Calls the function at `path`, a [`Path`](super::Path) or a string.

@@ -175,7 +175,7 @@ mod arguments {
         assert_eq!(arguments.args().decode(), Ok(json!([1, [2]])));
         assert_eq!(arguments.kwargs().decode(), Ok(json!({"x": {"y": 3}})));
         let bound = arguments.bind(&Signature::new("echo", ADD).with_kwargs()).expect("binds");
-        assert_eq!(bound.payload(1).map(|p| p.bytes().clone()), Some("[2]".into()));
+        assert_eq!(bound.payload(1).map(Payload::into_bytes), Some("[2]".into()));
         assert!(format!("{arguments:?}").contains("[1, [2]]"));
     }
 }

@@ -138,7 +138,7 @@ impl RemoteError {
             Notation::Json => String::from_utf8_lossy(payload.bytes()).into_owned(),
             Notation::MsgPack => match payload.decode::<serde_json::Value>() {
                 Ok(value) => value.to_string(),
-                Err(_) => format!("{:?}", payload.bytes()),
+                Err(_) => format!("{:?}", payload.clone().into_bytes()),
             },
         };
         Self::of_parts(Self::UNKNOWN.into(), text.as_str().into(), text.into())

@@ -11,12 +11,12 @@ use super::{CodecError, Notation, Scope, codec};
 
 /// The content of a message that came in, not yet decoded.
 ///
-/// Decoding is left to whoever needs the value, in their own task. The bytes are shared with the
+/// Decoding is left to whoever needs the value, in their own task. Many bytes are shared with the
 /// buffer that they were read into: [`detach`](Self::detach) a payload that is kept for long.
 #[derive(Clone)]
 pub struct Payload {
     notation: Notation,
-    bytes: Bytes,
+    bytes: Encoded,
     scope: Scope,
 }
 
@@ -24,7 +24,14 @@ impl Payload {
     /// A payload of `bytes` in `notation`, to be decoded in `scope`.
     #[must_use]
     pub const fn new(notation: Notation, bytes: Bytes, scope: Scope) -> Self {
-        Self { notation, bytes, scope }
+        Self { notation, bytes: Encoded::Large(bytes), scope }
+    }
+
+    /// A payload of `bytes`, if they are so few that copying them costs less than sharing.
+    #[inline]
+    pub(crate) fn small(notation: Notation, bytes: &[u8], scope: &Scope) -> Option<Self> {
+        let bytes = Encoded::small(bytes)?;
+        Some(Self { notation, bytes, scope: scope.clone() })
     }
 
     /// Decodes the content. Fields may borrow from the payload.
@@ -32,13 +39,20 @@ impl Payload {
     /// # Errors
     /// The bytes are malformed, exceed the scope's [`Budget`](super::Budget), or do not fit `T`.
     pub fn decode<'de, T: Deserialize<'de>>(&'de self) -> Result<T, CodecError> {
-        codec::decode(self.notation, &self.bytes, &self.scope)
+        codec::decode(self.notation, self.bytes(), &self.scope)
     }
 
     /// The encoded content.
     #[must_use]
-    pub const fn bytes(&self) -> &Bytes {
-        &self.bytes
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get()
+    }
+
+    /// The encoded content, shared if it is large.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes.into_bytes()
     }
 
     /// What the content is written in.
@@ -56,19 +70,27 @@ impl Payload {
     /// Copies the bytes out of the buffer that they were read into, which can then be freed.
     #[must_use]
     pub fn detach(self) -> Self {
-        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self }
+        let bytes = match self.bytes {
+            Encoded::Large(bytes) => Encoded::Large(Bytes::copy_from_slice(&bytes)),
+            small @ Encoded::Small { .. } => small,
+        };
+        Self { bytes, ..self }
     }
 
     /// A part of the content that is a value.
     pub(crate) fn slice(&self, range: Range<usize>) -> Self {
-        Self::new(self.notation, self.bytes.slice(range), self.scope.clone())
+        let bytes = match &self.bytes {
+            Encoded::Large(bytes) => Encoded::Large(bytes.slice(range)),
+            Encoded::Small { bytes, .. } => Encoded::copied(&bytes[range]),
+        };
+        Self { bytes, notation: self.notation, scope: self.scope.clone() }
     }
 
     /// The content as it is, to be sent on. Typed values keep their ids, so it must go to a
     /// connection with the same types.
     #[must_use]
     pub fn into_body(self) -> Body {
-        Body::from_encoded(self.notation, self.bytes)
+        Body { notation: self.notation, bytes: self.bytes }
     }
 }
 
@@ -76,7 +98,7 @@ impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payload")
             .field("notation", &self.notation)
-            .field("bytes", &self.bytes)
+            .field("bytes", &Bytes::copy_from_slice(self.bytes()))
             .finish_non_exhaustive()
     }
 }
@@ -88,15 +110,16 @@ pub struct Body {
     bytes: Encoded,
 }
 
-/// Most results are numbers or short strings: those take no allocation.
+/// Most results are numbers or short strings, and most calls have few arguments: those take no allocation, and
+/// hold no buffer of the connection.
 #[derive(Clone)]
 enum Encoded {
     Small { length: u8, bytes: [u8; SMALL] },
     Large(Bytes),
 }
 
-/// As many as fit beside what tells them from [`Bytes`].
-const SMALL: usize = 23;
+/// A call of an agent with a few numbers should fit.
+const SMALL: usize = 39;
 
 thread_local! {
     /// Where bodies are encoded, before their size is known.
@@ -121,10 +144,8 @@ impl Body {
         let mut out = SCRATCH.take();
         out.clear();
         let result = codec::encode(notation, scope, value, &mut out);
-        let bytes = if let Some(bytes) = Encoded::small(&out) {
-            bytes
-        } else if out.len() < TAKEN {
-            Encoded::Large(Bytes::copy_from_slice(&out))
+        let bytes = if out.len() < TAKEN {
+            Encoded::copied(&out)
         } else {
             Encoded::Large(std::mem::take(&mut out).into())
         };
@@ -147,21 +168,13 @@ impl Body {
     /// The encoded bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        match &self.bytes {
-            Encoded::Small { length, bytes } => &bytes[..usize::from(*length)],
-            Encoded::Large(bytes) => bytes,
-        }
+        self.bytes.get()
     }
 
     /// The encoded bytes, shared if there are many.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
-        match self.bytes {
-            Encoded::Small { length, bytes } => {
-                Bytes::copy_from_slice(&bytes[..usize::from(length)])
-            }
-            Encoded::Large(bytes) => bytes,
-        }
+        self.bytes.into_bytes()
     }
 
     /// The bytes, if they are shared and need not be copied.
@@ -174,10 +187,30 @@ impl Body {
 }
 
 impl Encoded {
+    #[inline]
     fn small(encoded: &[u8]) -> Option<Self> {
         let mut bytes = [0; SMALL];
         bytes.get_mut(..encoded.len())?.copy_from_slice(encoded);
         Some(Self::Small { length: encoded.len() as u8, bytes })
+    }
+
+    fn copied(encoded: &[u8]) -> Self {
+        Self::small(encoded).unwrap_or_else(|| Self::Large(Bytes::copy_from_slice(encoded)))
+    }
+
+    #[inline]
+    fn get(&self) -> &[u8] {
+        match self {
+            Self::Small { length, bytes } => &bytes[..usize::from(*length)],
+            Self::Large(bytes) => bytes,
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Large(bytes) => bytes,
+            small @ Self::Small { .. } => Bytes::copy_from_slice(small.get()),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a connection knows about values: the types registered on it, and how much it will decode.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+
+use scoped_tls::scoped_thread_local;
 
 use super::CodecError;
 
@@ -125,8 +126,8 @@ struct ScopeInner {
     origin: Option<Arc<dyn Any + Send + Sync>>,
 }
 
-thread_local! {
-    static CURRENT: Cell<Option<Scope>> = const { Cell::new(None) };
+scoped_thread_local! {
+    static CURRENT: Scope
 }
 
 impl Scope {
@@ -172,24 +173,7 @@ impl Scope {
     /// Runs `f` with this scope as the thread's current one.
     #[inline]
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        /// Puts the outer scope back when `f` panics.
-        struct Restore<'a> {
-            current: &'a Cell<Option<Scope>>,
-            outer: Option<Scope>,
-        }
-        impl Drop for Restore<'_> {
-            #[cold]
-            fn drop(&mut self) {
-                self.current.set(self.outer.take());
-            }
-        }
-        CURRENT.with(|current| {
-            let mut restore = Restore { current, outer: current.replace(Some(self.clone())) };
-            let result = f();
-            current.set(restore.outer.take());
-            std::mem::forget(restore);
-            result
-        })
+        CURRENT.set(self, f)
     }
 
     /// The scope in which a value is being encoded or decoded on this thread.
@@ -200,10 +184,7 @@ impl Scope {
 
     /// What `f` finds in the current scope.
     pub(crate) fn with_current<R>(f: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
-        let current = CURRENT.take()?;
-        let result = f(&current);
-        CURRENT.set(Some(current));
-        result
+        if CURRENT.is_set() { CURRENT.with(f) } else { None }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{LOCAL, Node, NodeEvent};
 use crate::agent::root::VALIDATE_AID;
 use crate::agent::{ConnId, Remote, Route, ValidateError, ValidateTicket};
 use crate::connection::{CallError, CallId, CallOptions, Connection, Refused, Why};
-use crate::rpc::{RemoteRef, encode_call};
+use crate::rpc::{RemoteRef, encode_call, encode_call_in};
 use crate::wire::{Body, CodecError, Notation, Payload, RemoteError, Scope, codec};
 
 /// A service to call: an agent, or anything that a peer has sent a reference to.
@@ -35,11 +35,6 @@ impl Target {
     #[must_use]
     pub const fn route(&self) -> Route {
         self.route
-    }
-
-    /// The path of `method`.
-    fn method(&self, method: &str) -> String {
-        if self.path.is_empty() { method.to_owned() } else { format!("{}/{method}", self.path) }
     }
 }
 
@@ -77,9 +72,8 @@ impl<X, L> Node<X, L> {
         options: CallOptions,
         ctx: X,
     ) -> Result<NodeCall, Refused<X>> {
-        let path = target.method(method);
         self.start_call(now, target.route, options, ctx, |notation, scope, out| {
-            encode_call(notation, scope, &path, args, kwargs, out)
+            encode_call_in(notation, scope, &target.path, method, args, kwargs, out)
         })
     }
 

@@ -8,6 +8,7 @@ use super::NodeAction;
 use super::slab::Slab;
 use crate::agent::ConnId;
 use crate::connection::{Close, Config, Connection, Event, Negotiate, ReplyToken, Side};
+use crate::wire::Codec;
 
 #[derive(Debug)]
 pub(super) struct Connections<X> {
@@ -113,6 +114,11 @@ impl<X> Connections<X> {
     /// Whether a peer has given a request up. One that is gone has not.
     pub(super) fn is_cancelled(&self, id: ConnId, token: &ReplyToken) -> bool {
         self.slab.get(id).is_some_and(|entry| entry.connection.is_cancelled(token))
+    }
+
+    /// What a request was written in.
+    pub(super) fn codec_of(&self, id: ConnId, token: &ReplyToken) -> Option<Codec> {
+        self.slab.get(id).map(|entry| entry.connection.codec_of(token))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -9,7 +9,7 @@ use crate::agent::ConnId;
 use crate::agent::root::{ContainerRoot, agent_in_path, split_agent_path};
 use crate::connection::{CloseReason, Event, Request};
 use crate::rpc::{self, Access, Caller, Encoder, Outcome, Service};
-use crate::wire::{Payload, RemoteError, Types};
+use crate::wire::{Codec, Payload, RemoteError, Types};
 
 /// What a node offers to its peers.
 pub enum Serve<L> {
@@ -159,6 +159,15 @@ impl<X, L> Node<X, L> {
             Outcome::NotFound | Outcome::NotExposed => {
                 unreachable!("`dispatch` has turned them into failures")
             }
+        }
+    }
+
+    /// The codec of a request, if it came over a connection that is still there.
+    #[must_use]
+    pub fn codec_of(&self, ticket: &Ticket<L>) -> Option<Codec> {
+        match &ticket.reply {
+            ReplyTo::Peer { conn, token, .. } => self.connections.codec_of(*conn, token),
+            ReplyTo::Local { .. } => None,
         }
     }
 

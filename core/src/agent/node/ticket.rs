@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::agent::{ConnId, Mailbox, Route, ValidateTicket};
 use crate::connection::{ReplyToken, RequestId};
 use crate::rpc::{Access, Caller, Encoder, Service};
-use crate::wire::{Codec, Payload};
+use crate::wire::Payload;
 
 /// Who waits for an answer on a connection.
 #[derive(Debug)]
@@ -66,15 +66,6 @@ impl<L> Ticket<L> {
     pub const fn deadline(&self) -> Option<Instant> {
         match self.reply {
             ReplyTo::Peer { deadline, .. } => deadline,
-            ReplyTo::Local { .. } => None,
-        }
-    }
-
-    /// The codec of the request, if it came over a connection.
-    #[must_use]
-    pub const fn codec(&self) -> Option<Codec> {
-        match &self.reply {
-            ReplyTo::Peer { token, .. } => Some(token.codec()),
             ReplyTo::Local { .. } => None,
         }
     }

@@ -59,25 +59,24 @@ impl Inner {
         caller: &Caller,
         id: trace::Id<'_>,
     ) -> Outcome<Later> {
-        let request = match rpc::Request::parse(content) {
-            Ok(request) => request,
+        match &rpc::Request::parse(content) {
+            Ok(request) => trace::request(
+                || self.host.clone(),
+                caller,
+                id,
+                &request.path,
+                || {
+                    guarded(|| match self.hooks.admit(caller, &request.path) {
+                        Ok(()) => self.route(request, caller),
+                        Err(refused) => refused.into(),
+                    })
+                },
+            ),
             Err(error) => {
-                trace::malformed(caller, &error);
-                return RemoteError::from(error).into();
+                trace::malformed(caller, error);
+                RemoteError::from(error.clone()).into()
             }
-        };
-        trace::request(
-            || self.host.clone(),
-            caller,
-            id,
-            &request.path,
-            || {
-                guarded(|| match self.hooks.admit(caller, &request.path) {
-                    Ok(()) => self.route(&request, caller),
-                    Err(refused) => refused.into(),
-                })
-            },
-        )
+        }
     }
 
     fn route(&self, request: &rpc::Request<'_>, caller: &Caller) -> Outcome<Later> {

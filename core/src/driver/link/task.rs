@@ -63,6 +63,8 @@ struct Stream<T, M> {
     broken: Option<io::Error>,
     /// Whether there is anything to come.
     reads: bool,
+    /// Nothing more had come, so the stream wakes the task: it is not asked again until then.
+    dry: bool,
     /// Output was seen, and others were let run first.
     yielded: bool,
     timer: M,
@@ -158,6 +160,7 @@ impl<T: Transport, M: Timer> Task<T, M> {
             flushed: true,
             broken: None,
             reads: true,
+            dry: false,
             yielded: false,
             timer,
             due: None,
@@ -180,20 +183,24 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             return self.end(link, cx);
         }
         let mut received = Received::default();
-        let wrote = self.write(cx);
-        let moved = self.read(cx, &mut received) | wrote;
+        self.write(cx);
+        let more = self.read(cx, &mut received);
         let blocked = self.transmit.has_remaining();
         let now = link.host.now();
         let (waits, timeout) = {
             let mut state = lock(&link.state);
             self.exchange(link, &mut state, now, received);
             let yields = self.take_output(link, &mut state);
-            let idle = !moved && (blocked || !self.transmit.has_remaining());
+            let idle = !more && (blocked || !self.transmit.has_remaining());
             let waits = (idle || yields) && self.closed.is_none() && self.work.is_none();
             if yields {
                 cx.waker().wake_by_ref();
             } else if waits {
-                state.task = Some(cx.waker().clone());
+                // Most of the time it is there already.
+                match &mut state.task {
+                    Some(task) => task.clone_from(cx.waker()),
+                    task => *task = Some(cx.waker().clone()),
+                }
             }
             (waits, state.connection.poll_timeout())
         };
@@ -202,9 +209,8 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if waits && self.wait_until(cx, timeout) { Turn::Wait } else { Turn::Again }
     }
 
-    /// Writes what there is. Says whether anything was written.
-    fn write(&mut self, cx: &mut Context<'_>) -> bool {
-        let before = self.written;
+    /// Writes what there is.
+    fn write(&mut self, cx: &mut Context<'_>) {
         while self.broken.is_none() && self.transmit.has_remaining() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = self.transmit.chunks_vectored(&mut slices);
@@ -227,10 +233,9 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 Poll::Pending => {}
             }
         }
-        self.written > before
     }
 
-    /// Reads once. Says whether anything came.
+    /// Reads until there is no more, or no room for it. Says whether there may be more to look at.
     fn read(&mut self, cx: &mut Context<'_>, received: &mut Received) -> bool {
         if !self.reads {
             received.lost = self.broken.take();
@@ -239,32 +244,36 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if std::mem::take(&mut self.behind) {
             return true;
         }
+        if self.dry && self.broken.is_none() {
+            return false;
+        }
         // The buffer grows with what comes, never with what a header announces.
         if self.input.capacity() - self.input.len() < self.read_size / 4 {
             self.input.reserve(self.read_size);
         }
-        let room = self.input.capacity() - self.input.len();
-        match self.transport.poll_recv(cx, &mut self.input) {
-            Poll::Ready(Ok(0)) => received.end = true,
-            Poll::Ready(Ok(count)) => {
-                if count >= room {
-                    self.read_size = (self.read_size * 2).min(MAX_READ);
+        loop {
+            let room = self.input.capacity() - self.input.len();
+            match self.transport.poll_recv(cx, &mut self.input) {
+                Poll::Ready(Ok(0)) => received.end = true,
+                // Then there is no more, most likely; but the stream has to know the waker.
+                Poll::Ready(Ok(count)) if count < room => continue,
+                Poll::Ready(Ok(_)) => self.read_size = (self.read_size * 2).min(MAX_READ),
+                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Poll::Ready(Err(error)) => received.lost = Some(error),
+                Poll::Pending => {
+                    // An idle connection keeps no more than it needs.
+                    if self.input.is_empty() && self.read_size > MIN_READ {
+                        self.input = BytesMut::new();
+                        self.read_size /= 2;
+                    }
+                    self.dry = true;
+                    // Not before: the peer may have answered before it closed its end.
+                    received.lost = self.broken.take();
+                    return false;
                 }
             }
-            Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-            Poll::Ready(Err(error)) => received.lost = Some(error),
-            Poll::Pending => {
-                // An idle connection keeps no more than it needs.
-                if self.input.is_empty() && self.read_size > MIN_READ {
-                    self.input = BytesMut::new();
-                    self.read_size /= 2;
-                }
-                // Not before: the peer may have answered before it closed its end.
-                received.lost = self.broken.take();
-                return false;
-            }
+            return true;
         }
-        true
     }
 
     /// Tells the connection what has happened, and takes what follows.
@@ -284,46 +293,40 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 self.behind = true;
                 break;
             }
-            let event = match connection.poll_input(now, &mut self.input) {
-                Some(event) => event,
-                // All frames that had come before are taken.
-                None if std::mem::take(&mut received.end) => {
-                    connection.handle_eof(now, self.input.len());
-                    continue;
-                }
-                None => match received.lost.take() {
-                    Some(why) => {
-                        connection.handle_lost(now, why);
-                        continue;
-                    }
-                    None if connection.poll_timeout().is_some_and(|at| at <= now) => {
-                        connection.handle_timeout(now);
-                        continue;
-                    }
-                    None => break,
-                },
-            };
-            match event {
-                Event::Answer { ctx, result, .. } => {
+            match connection.poll_input(now, &mut self.input) {
+                Some(Event::Answer { ctx, result, .. }) => {
                     // All may have their turn already.
                     ended = ended.saturating_add(1);
-                    self.work.wakers.extend(state.slots.answer(ctx, result));
+                    if let Some(waker) = state.slots.answer(ctx, result) {
+                        self.work.wakers.push(waker);
+                    }
                 }
-                Event::Request(request) => self.work.requests.push(request),
-                Event::Cancelled { request, .. } => self.work.cancelled.push(request),
-                Event::Open { .. } => {
+                Some(Event::Request(request)) => self.work.requests.push(request),
+                Some(Event::Cancelled { request, .. }) => self.work.cancelled.push(request),
+                Some(Event::Open { .. }) => {
                     if connection.scope().types() != link.scope.types() {
                         // There is one Hello on a connection, so it is not set yet.
                         let _set = link.agreed.set(connection.scope().clone());
                     }
                 }
-                Event::Writable => ended = usize::MAX,
-                Event::Closed { reason } => {
+                Some(Event::Writable) => ended = usize::MAX,
+                Some(Event::Closed { reason }) => {
                     ended = usize::MAX;
                     self.work.wakers.append(&mut state.closing);
                     state.closed = Some(reason.clone());
                     self.closed = Some(reason);
                 }
+                // All frames that had come before are taken.
+                None if std::mem::take(&mut received.end) => {
+                    connection.handle_eof(now, self.input.len());
+                }
+                None => match received.lost.take() {
+                    Some(why) => connection.handle_lost(now, why),
+                    None if connection.poll_timeout().is_some_and(|at| at <= now) => {
+                        connection.handle_timeout(now);
+                    }
+                    None => break,
+                },
             }
         }
         self.noticed.look(connection);
@@ -357,7 +360,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
 
     /// Runs what the peer calls, and tells who has to know what became of the connection.
     fn serve(&mut self, link: &Arc<Link>) {
-        let handler = link.handler.clone();
+        let handler = &*link.handler;
         if !self.work.cancelled.is_empty() {
             self.work.stop(link);
         }
@@ -365,10 +368,10 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             let mut bytes = 0;
             for request in self.work.requests.drain(..) {
                 let Some(answer) = handler.handle(link, request) else { continue };
-                bytes += answer
-                    .1
-                    .as_ref()
-                    .map_or_else(|error| error.text().len(), |body| body.bytes().len());
+                bytes += match &answer.1 {
+                    Ok(body) => body.bytes().len(),
+                    Err(error) => error.text().len(),
+                };
                 self.answers.push(answer);
                 if bytes > MAX_ANSWERS {
                     bytes = 0;
@@ -444,6 +447,7 @@ impl<T: Transport, M: Timer> Future for Task<T, M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { link, stream, .. } = &mut *self;
+        stream.dry = false;
         for _ in 0..BUDGET {
             match stream.turn(link, cx) {
                 Turn::Again => {}

@@ -19,7 +19,7 @@ use crate::wire::{Payload, RemoteError};
 pub(in crate::driver) struct CallSpan;
 
 #[inline(always)]
-pub(in crate::driver) fn call(_: impl AsRef<str>, _: impl FnOnce() -> Option<Callee>) -> CallSpan {
+pub(in crate::driver) fn call(_: &str, _: &str, _: impl FnOnce() -> Option<Callee>) -> CallSpan {
     CallSpan
 }
 

@@ -241,6 +241,24 @@ pub(crate) fn write_u64(notation: Notation, number: u64, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends the path of the function `name` in the service at `service`, of which the root's is empty.
+#[inline]
+pub(crate) fn write_path(
+    notation: Notation,
+    service: &str,
+    name: &str,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    match notation {
+        _ if service.is_empty() => write(notation, Budget::DEFAULT, name, out),
+        Notation::Json => {
+            json::encode_path(service, name, out);
+            Ok(())
+        }
+        Notation::MsgPack => msgpack::encode_path(service, name, out),
+    }
+}
+
 /// Appends `value`, in the scope that has been entered.
 #[inline]
 pub(crate) fn write<T: Serialize + ?Sized>(

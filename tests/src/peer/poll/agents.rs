@@ -150,7 +150,7 @@ fn connect(url: &str, then: impl FnOnce(&mut Host, Ticket, Target) + 'static) ->
             Err(error) => return host.fail(ticket, RemoteError::value_error(error)),
         };
         // Nobody has told which codec the other container speaks. Ours is called by it, most likely.
-        if let Some(codec) = ticket.codec() {
+        if let Some(codec) = host.events.node.codec_of(&ticket) {
             host.events.node.set_negotiate(Negotiate::Fixed(codec));
         }
         host.connect(

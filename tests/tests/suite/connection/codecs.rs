@@ -72,7 +72,7 @@ fn a_dialler_keeps_to_its_codec() {
     let mut solo = Solo::dialler(json());
     solo.input(message(Notation::MsgPack, REQUEST, 7, "m"));
     let request = solo.requests().remove(0);
-    assert_eq!(request.token.codec(), Codec::MsgPack);
+    assert_eq!(solo.connection.codec_of(&request.token), Codec::MsgPack);
     solo.reply(request, 5).unwrap();
     solo.call("x").unwrap();
     assert_eq!(solo.sent(), [&b"\x93\x01\x07\x05"[..], b"[0, 0, \"x\"]"]);

@@ -25,24 +25,26 @@ const MAX_ID: usize = 64;
 /// A call, at the caller, until it ends.
 pub(in crate::driver) struct CallSpan(Option<Box<Timed>>);
 
-/// Begins with a call. `callee` says who it is, if there is anybody, and whose time it takes.
+/// Begins with a call of `method` in `service`, one of which may be all of the path. `callee` says who it is, if there is anybody, and whose time it takes.
 #[inline]
 pub(in crate::driver) fn call(
-    path: impl AsRef<str>,
+    service: &str,
+    method: &str,
     callee: impl FnOnce() -> Option<Callee>,
 ) -> CallSpan {
     if !enabled!(target: CALL, Level::DEBUG) {
         return CallSpan::NONE;
     }
     let Some((host, peer)) = callee() else { return CallSpan::NONE };
-    let path = path.as_ref();
+    let slash = if service.is_empty() { "" } else { "/" };
+    let path = [service, slash, method].concat();
     let span = debug_span!(
         target: CALL,
         "call",
         otel.kind = "client",
         otel.status_code = Empty,
         peer = shown(peer.as_deref()),
-        path = shown((!path.is_empty()).then_some(path)),
+        path = shown((!path.is_empty()).then_some(&*path)),
         id = Empty,
         elapsed = Empty,
         error = Empty,

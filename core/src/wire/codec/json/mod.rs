@@ -56,6 +56,12 @@ pub(super) fn encode<T: Serialize + ?Sized>(
     value.serialize(&mut ser::Serializer::new(out, budget))
 }
 
+/// Appends `"service/name"`.
+#[inline]
+pub(super) fn encode_path(service: &str, name: &str, out: &mut Vec<u8>) {
+    ser::Serializer::new(out, Budget::DEFAULT).write_path(service, name);
+}
+
 #[inline]
 pub(super) fn decode<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],

@@ -55,11 +55,27 @@ impl<'o> Serializer<'o> {
     #[inline]
     fn write_str(&mut self, text: &str) {
         self.out.push(b'"');
+        self.write_text(text);
+        self.out.push(b'"');
+    }
+
+    /// Writes the path of the function `name` in the service at `service`.
+    #[inline]
+    pub(super) fn write_path(&mut self, service: &str, name: &str) {
+        self.out.push(b'"');
+        self.write_text(service);
+        self.out.push(b'/');
+        self.write_text(name);
+        self.out.push(b'"');
+    }
+
+    /// Writes what is in a string.
+    #[inline]
+    fn write_text(&mut self, text: &str) {
         match plain::<true>(text.as_bytes()) {
-            all if all == text.len() => self.out.put_slice(text.as_bytes()),
+            all if all == text.len() => self.out.extend_from_slice(text.as_bytes()),
             _ => self.write_escaped(text),
         }
-        self.out.push(b'"');
     }
 
     fn write_escaped(&mut self, text: &str) {

@@ -76,6 +76,16 @@ impl<'o> Serializer<'o> {
         Ok(())
     }
 
+    /// Writes the path of the function `name` in the service at `service`.
+    #[inline]
+    pub(super) fn write_path(&mut self, service: &str, name: &str) -> Result<(), CodecError> {
+        self.write_head(&STR, service.len() + 1 + name.len())?;
+        self.out.extend_from_slice(service.as_bytes());
+        self.out.push(b'/');
+        self.out.extend_from_slice(name.as_bytes());
+        Ok(())
+    }
+
     /// Begins `{"variant": `.
     fn open_variant(&mut self, variant: &str) -> Result<(), CodecError> {
         self.meter.descend()?;

@@ -1,0 +1,180 @@
+//! A chat: guests enter a room with a reference to themselves, by which the room calls them back.
+//!
+//!     cargo run --example chat
+//!
+//! lets Ada, Ben and Cleo talk over TCP within one process, and prints what Ada and Cleo hear:
+//!
+//!     Ada hears: * Ada has come
+//!     Ada hears: * Ben has come
+//!     ...
+//!
+//! To talk yourself, open a room, which Ctrl-C closes, and enter it from other terminals or machines. What you type is
+//! said to all; its end (Ctrl-D) lets you leave.
+//!
+//!     cargo run --example chat -- --listen tcp://127.0.0.1:5555
+//!     cargo run --example chat -- --connect tcp://127.0.0.1:5555 Ada
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use aiomas_tokio::rpc::ServiceRef;
+use aiomas_tokio::{Context, Error, Proxy, RpcClient, RpcServer, rpc, service};
+use tokio::sync::mpsc;
+
+/// How long the room waits for a guest that does not hear. Then it forgets it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How many lines a guest may leave unread before it does not hear any more.
+const UNREAD: usize = 64;
+
+/// Names of guests, and the way to call them, by the numbers of their connections.
+type Guests = BTreeMap<u64, (String, GuestProxy)>;
+
+/// The server's side.
+#[derive(Clone, Default)]
+struct Room {
+    guests: Arc<Mutex<Guests>>,
+}
+
+#[service]
+impl Room {
+    #[expose]
+    async fn enter(&self, #[context] ctx: &Context, name: String, guest: GuestProxy) {
+        let guest = guest.with_timeout(PATIENCE);
+        self.guests().insert(ctx.caller().connection, (name.clone(), guest));
+        self.tell(format!("* {name} has come")).await;
+    }
+
+    /// Returns when all have heard it.
+    #[expose]
+    async fn say(&self, #[context] ctx: &Context, text: String) -> Result<(), String> {
+        let name = self.guests().get(&ctx.caller().connection).map(|(name, _)| name.clone());
+        let name = name.ok_or("enter before you speak")?;
+        self.tell(format!("{name}: {text}")).await;
+        Ok(())
+    }
+
+    async fn tell(&self, text: String) {
+        // All are called before the first one is waited for, so all hear everything in the same order.
+        let call =
+            |(number, (_, guest)): (&u64, &(_, GuestProxy))| (*number, guest.hear(text.clone()));
+        let calls: Vec<_> = self.guests().iter().map(call).collect();
+        for (number, call) in calls {
+            if call.await.is_err() {
+                self.guests().remove(&number);
+            }
+        }
+    }
+
+    fn guests(&self) -> MutexGuard<'_, Guests> {
+        self.guests.lock().expect("nobody panics with it")
+    }
+}
+
+async fn open(address: &str) -> Result<RpcServer, Error> {
+    let room = Room::default();
+    let builder = rpc::builder().service(room.clone()).on_disconnect(move |number, _| {
+        let guest = room.guests().remove(&number);
+        if let Some((name, _)) = guest {
+            let room = room.clone();
+            tokio::spawn(async move { room.tell(format!("* {name} has gone")).await });
+        }
+    });
+    builder.listen(address).await
+}
+
+/// The client's side, which the room calls.
+struct Guest {
+    heard: mpsc::Sender<String>,
+}
+
+#[service]
+impl Guest {
+    #[expose]
+    async fn hear(&self, text: String) -> Result<(), String> {
+        self.heard.send(text).await.map_err(|_| "not there any more".to_owned())
+    }
+}
+
+/// A guest's way into the room, and what it hears there.
+struct Visit {
+    client: RpcClient,
+    room: RoomProxy,
+    heard: mpsc::Receiver<String>,
+}
+
+async fn enter(address: &str, name: &str) -> Result<Visit, Error> {
+    let (sender, heard) = mpsc::channel(UNREAD);
+    let client = rpc::builder().service(Guest { heard: sender }).connect(address).await?;
+    let room: RoomProxy = client.remote_as();
+    // A reference to the root service of this side.
+    let myself = Proxy::from(ServiceRef::new(""));
+    room.enter(name.to_owned(), myself.into()).await?;
+    Ok(Visit { client, room, heard })
+}
+
+async fn serve(address: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let server = open(address).await?;
+    println!("the room is at {}", server.address());
+    tokio::signal::ctrl_c().await?;
+    server.shutdown().await;
+    println!("the room is closed");
+    Ok(())
+}
+
+async fn talk(address: &str, name: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let mut visit = enter(address, name).await?;
+    // What is typed is read in a thread, which does not hold up the end of the program.
+    let (sender, mut typed) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut lines = std::io::stdin().lines().map_while(Result::ok);
+        lines.try_for_each(|line| sender.blocking_send(line))
+    });
+    loop {
+        tokio::select! {
+            Some(text) = visit.heard.recv() => println!("{text}"),
+            line = typed.recv() => match line {
+                Some(line) => visit.room.say(line).await?,
+                None => return Ok(()),
+            },
+            reason = visit.client.closed() => {
+                return Err(format!("the room is closed: {reason}").into());
+            }
+        }
+    }
+}
+
+async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+    let server = open("tcp://127.0.0.1:0").await?;
+    let address = server.address().to_string();
+    let ada = enter(&address, "Ada").await?;
+    let ben = enter(&address, "Ben").await?;
+    let cleo = enter(&address, "Cleo").await?;
+    ada.room.say("Shall we have lunch?".into()).await?;
+    ben.room.say("At noon.".into()).await?;
+    cleo.room.say("See you there!".into()).await?;
+    // The last handles close the connection, which the others are told.
+    drop(ben);
+    let mut guests = [("Ada", ada), ("Cleo", cleo)];
+    for (name, visit) in &mut guests {
+        while let Some(text) = visit.heard.recv().await {
+            println!("{name} hears: {text}");
+            if text == "* Ben has gone" {
+                break;
+            }
+        }
+    }
+    server.shutdown().await;
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => demo().await,
+        ["--listen", address] => serve(address).await,
+        ["--connect", address, name] => talk(address, name).await,
+        _ => Err("what is wanted is nothing, --listen ADDRESS, or --connect ADDRESS NAME".into()),
+    }
+}

@@ -1,0 +1,160 @@
+//! A live feed: a producer measures at its own pace, and pushes readings to whoever has subscribed. A view that is too
+//! slow holds up neither the producer nor the other views: it misses readings, and is told how many.
+//!
+//!     cargo run --example dashboard
+//!
+//! has a fast view and a slow one, and prints what they show and, at the end, what they have missed:
+//!
+//!     wall    5 ██████████████████ 9.4 kW
+//!     phone   1 █████████████ 6.8 kW
+//!     wall    6 ███████████████████ 9.7 kW
+//!     ...
+//!     wall has missed 0 readings
+//!     ...
+//!     phone has missed 32 readings
+//!
+//! A feed that goes on until Ctrl-C, and a view of it elsewhere, which takes so many milliseconds to draw:
+//!
+//!     cargo run --example dashboard -- --listen tcp://127.0.0.1:5556
+//!     cargo run --example dashboard -- --connect tcp://127.0.0.1:5556 300
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use aiomas_tokio::rpc::ServiceRef;
+use aiomas_tokio::{Error, Proxy, RpcServer, rpc, service};
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+
+/// The time between two readings.
+const PERIOD: Duration = Duration::from_millis(40);
+/// How many readings a view may be behind. Beyond that it misses the oldest ones.
+const BEHIND: usize = 8;
+/// How long a view may take for a reading, before the feed gives it up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Reading {
+    number: u32,
+    kilowatts: f64,
+}
+
+struct Feed {
+    readings: broadcast::WeakSender<Reading>,
+}
+
+#[service]
+impl Feed {
+    /// Pushes readings to a view until the producer ends. Returns how many it has missed.
+    #[expose]
+    async fn subscribe(&self, view: ViewProxy) -> u64 {
+        let view = view.with_timeout(PATIENCE);
+        let readings = self.readings.upgrade().map(|readings| readings.subscribe());
+        let Some(mut readings) = readings else { return 0 };
+        let mut missed = 0;
+        loop {
+            match readings.recv().await {
+                // One call at a time: what waits for a slow view is bounded.
+                Ok(reading) => {
+                    // It fails if the view is gone or stuck, or if the server shuts down.
+                    if view.show(reading).await.is_err() {
+                        return missed + 1 + readings.len() as u64;
+                    }
+                }
+                Err(RecvError::Lagged(number)) => missed += number,
+                Err(RecvError::Closed) => return missed,
+            }
+        }
+    }
+}
+
+async fn open(address: &str) -> Result<(RpcServer, broadcast::Sender<Reading>), Error> {
+    let readings = broadcast::Sender::new(BEHIND);
+    let server = rpc::listen(address, Feed { readings: readings.downgrade() }).await?;
+    Ok((server, readings))
+}
+
+/// Measures what a wind turbine might feed in. With the sender, the feed ends.
+async fn produce(readings: broadcast::Sender<Reading>, numbers: RangeInclusive<u32>) {
+    let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for number in numbers {
+        ticks.tick().await;
+        let kilowatts = 6.0 + 4.0 * (f64::from(number) / 5.0).sin();
+        // It fails if nobody has subscribed.
+        let _ = readings.send(Reading { number, kilowatts });
+    }
+}
+
+struct View {
+    name: String,
+    /// How long it takes to draw a reading.
+    takes: Duration,
+}
+
+#[service]
+impl View {
+    #[expose]
+    async fn show(&self, reading: Reading) {
+        sleep(self.takes).await;
+        let Reading { number, kilowatts } = reading;
+        let bar = "█".repeat((2.0 * kilowatts) as usize);
+        println!("{:<5} {number:>3} {bar} {kilowatts:.1} kW", self.name);
+    }
+}
+
+async fn view(address: &str, name: &str, takes: Duration) -> Result<(), Error> {
+    let view = View { name: name.to_owned(), takes };
+    let client = rpc::builder().service(view).connect(address).await?;
+    let feed: FeedProxy = client.remote_as();
+    // A reference to the root service of this side, which is the view.
+    let myself = Proxy::from(ServiceRef::new(""));
+    let missed = feed.subscribe(myself.into()).await?;
+    println!("{name} has missed {missed} readings");
+    Ok(())
+}
+
+async fn serve(address: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let (server, readings) = open(address).await?;
+    println!("the feed is at {}", server.address());
+    tokio::select! {
+        () = produce(readings, 1..=u32::MAX) => {}
+        pressed = tokio::signal::ctrl_c() => pressed?,
+    }
+    // Subscriptions end with the producer, and are answered before connections are closed.
+    server.shutdown().await;
+    Ok(())
+}
+
+async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+    let (server, readings) = open("tcp://127.0.0.1:0").await?;
+    let address = server.address().to_string();
+    let (_, wall, phone) = tokio::join!(
+        produce(readings, 1..=50),
+        view(&address, "wall", Duration::ZERO),
+        view(&address, "phone", Duration::from_millis(200)),
+    );
+    wall?;
+    phone?;
+    server.shutdown().await;
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => demo().await,
+        ["--listen", address] => serve(address).await,
+        ["--connect", address, takes] => {
+            let takes = Duration::from_millis(takes.parse()?);
+            Ok(view(address, "view", takes).await?)
+        }
+        _ => {
+            Err("what is wanted is nothing, --listen ADDRESS, or --connect ADDRESS MILLISECONDS"
+                .into())
+        }
+    }
+}

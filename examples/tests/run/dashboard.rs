@@ -1,0 +1,63 @@
+use aiomas_tests::process::Process;
+
+#[cfg(unix)]
+use super::interrupt;
+use super::{LIMIT, example, run};
+
+/// The numbers of the readings that a view has shown, and how many it has missed.
+fn shown(lines: &[String], view: &str) -> (Vec<u64>, u64) {
+    let mut missed = None;
+    let mut numbers = Vec::new();
+    for line in lines.iter().filter_map(|line| line.strip_prefix(view)) {
+        let mut words = line.split_whitespace();
+        if let Some(rest) = line.strip_prefix(" has missed ") {
+            let number = rest.strip_suffix(" readings").and_then(|rest| rest.parse().ok());
+            missed = Some(number.expect("a number"));
+        } else {
+            numbers.push(words.next().and_then(|word| word.parse().ok()).expect("a number"));
+        }
+    }
+    (numbers, missed.expect("it is told what it has missed"))
+}
+
+#[test]
+fn a_slow_view_misses_what_a_fast_one_shows() {
+    let lines = run("dashboard");
+    let (wall, missed) = shown(&lines, "wall");
+    assert_eq!(missed, 0);
+    assert!(wall.windows(2).all(|pair| pair[1] == pair[0] + 1), "{wall:?}");
+
+    // Had the producer, or the wall, been held up by the phone, it would have missed nothing.
+    let (phone, missed) = shown(&lines, "phone");
+    assert!(missed > 0);
+    assert!(phone.is_sorted_by(|earlier, later| earlier < later), "{phone:?}");
+    let first = phone.first().expect("it shows some");
+    assert_eq!(phone.len() as u64 + missed, 50 + 1 - first, "{phone:?}");
+    for view in [wall, phone] {
+        assert_eq!(view.last(), Some(&50));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn in_processes_of_their_own() {
+    let start = |arguments: &[&str]| {
+        let mut command = example("dashboard");
+        command.args(arguments);
+        Process::spawn(command)
+    };
+    let mut feed = start(&["--listen", "tcp://127.0.0.1:0"]);
+    let line = feed.read();
+    let address = line.strip_prefix("the feed is at ").expect("an address");
+    let mut view = start(&["--connect", address, "100"]);
+    let mut lines: Vec<_> = (0..6).map(|_| view.read()).collect();
+    interrupt(&feed);
+    assert!(feed.finish(LIMIT).is_empty());
+
+    // It has been told, and has not lost its connection.
+    lines.extend(view.finish(LIMIT));
+    let (numbers, missed) = shown(&lines, "view");
+    let first = numbers.first().expect("it shows some");
+    let last = numbers.last().expect("it shows some");
+    assert!(numbers.len() as u64 + missed > last - first, "{lines:#?}");
+}

@@ -1,0 +1,43 @@
+//! Runs each example, and looks at what it prints. `cargo test -p aiomas-examples` builds them first.
+
+use std::process::Command;
+use std::time::Duration;
+
+use aiomas_tests::process::Process;
+
+mod chat;
+mod consensus;
+mod contract_net;
+mod dashboard;
+
+mod all_cores;
+mod external_clock;
+mod reconnect;
+mod tls_pair;
+
+/// How long an example may run.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The program of an example, which cargo puts into a folder beside that of the tests.
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().expect("a program has a path");
+    let folder = test.ancestors().nth(2).expect("deps/ is in the target folder");
+    let program =
+        folder.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(program.exists(), "{program:?} is missing: cargo build -p aiomas-examples --examples");
+    Command::new(program)
+}
+
+/// The lines that an example prints, if it succeeds.
+fn run(name: &str) -> Vec<String> {
+    Process::spawn(example(name)).finish(LIMIT)
+}
+
+/// Does to a process what Ctrl-C does.
+#[cfg(unix)]
+fn interrupt(process: &Process) {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let id = process.id().try_into().expect("the number of a process");
+    kill_process(Pid::from_raw(id).expect("not 0"), Signal::INT).expect("it is there");
+}

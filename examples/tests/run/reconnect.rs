@@ -1,0 +1,41 @@
+use super::run;
+
+/// The processes that have served, and where.
+fn servers(lines: &[String]) -> Vec<(&str, &str)> {
+    let serves = lines.iter().filter_map(|line| line.split_once(" serves at "));
+    serves.filter(|(process, _)| process.starts_with("process ")).collect()
+}
+
+#[test]
+fn calls_go_on_when_the_server_is_back() {
+    let lines = run("reconnect");
+    let [(a, address), (b, b_address), (c, c_address)] = servers(&lines)[..] else {
+        panic!("{lines:#?}")
+    };
+    assert_eq!([b_address, c_address], [address; 2]);
+    assert!(a != b && b != c && c != a, "{a}, {b}, {c}");
+
+    // Each line begins so.
+    let expected = [
+        &*format!("{a} serves at "),
+        &format!("230 V in {a}"),
+        "-- the server is killed while a call is in flight",
+        "that call fails: the connection was lost before the answer came: ",
+        "the line is Lost",
+        "-- calls while there is no server",
+        "one with a timeout fails: no answer within 100ms",
+        "one without waits; the line is Dialling { attempt: ",
+        &format!("{b} serves at "),
+        &format!("230 V in {b}"),
+        "the line is Connected",
+        "-- the server is killed while an idempotent call is in flight",
+        &format!("{c} serves at "),
+        &format!("that call is answered: alarm in {c}"),
+        "-- the server ends",
+        "the line is Lost",
+    ];
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{expected} is missing in {lines:#?}");
+    }
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+}

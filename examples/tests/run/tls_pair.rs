@@ -1,0 +1,44 @@
+use std::process::Command;
+
+use aiomas_tests::certificates::{Authority, KeyKind, Pem};
+use aiomas_tests::process::Process;
+
+use super::{LIMIT, example, run};
+
+#[test]
+fn the_server_refuses_who_has_no_certificate_of_its_authority() {
+    let lines = run("tls_pair");
+    assert_eq!(lines[0], "with a certificate: good day, CN=grid");
+    for (line, who, why) in [
+        (&lines[1], "without a certificate: ", ": certificate required (alert 116)"),
+        (&lines[3], "with another authority's: ", ": unknown CA (alert 48)"),
+    ] {
+        assert!(line.starts_with(who) && line.ends_with(why), "{line}");
+    }
+    for (line, why) in [
+        (&lines[2], "the peer has shown no certificate"),
+        (&lines[4], "the peer's certificate is signed by no authority that is trusted here"),
+    ] {
+        let said = line.strip_prefix("  the server: refused tcp://127.0.0.1:").expect(line);
+        assert_eq!(said.split_once(": ").map(|(_port, reason)| reason), Some(why));
+    }
+    assert_eq!(lines.len(), 5);
+}
+
+/// The program as one of the two, with files that are there.
+fn role(role: &str, files: &Pem, address: &str) -> Command {
+    let [_, ca, _, certificate, _, key] = files.arguments();
+    let mut program = example("tls_pair");
+    program.arg(role).args([ca, certificate, key]).arg(address);
+    program
+}
+
+#[test]
+fn both_with_files_of_others() {
+    let authority = Authority::new(KeyKind::Ec);
+    let [house, grid] = ["house", "grid"].map(|name| authority.sign(name).files());
+    let mut server = Process::spawn(role("server", &house, "tcp://127.0.0.1:0"));
+    let client = Process::spawn(role("client", &grid, &server.read()));
+    assert_eq!(client.finish(LIMIT), ["good day, CN=grid"]);
+    server.stop();
+}
