@@ -111,6 +111,9 @@
 //!   Applications use an adapter such as `aiomas-tokio`, libraries of agents this.
 //! - `futures-io`: what adapters share whose runtimes go by the traits of `futures-io`.
 //! - `tls`: TLS for every runtime, with `rustls` on `ring`, which needs a C compiler; see `driver::tls`.
+//! - `tracing`: spans of calls and events of connections, for subscribers of the crate `tracing`. Its targets are
+//!   `aiomas::call`, `aiomas::request`, `aiomas::connection`, `aiomas::dial` and `aiomas::admission`; the guide has a
+//!   table of levels and fields, which are kept to.
 //! - `blosc-c`: compress our own data with the C library. No byte of a peer reaches it.
 //!   It links to the system's library Blosc by `blosc-sys`: the patch by which the repository builds it from source
 //!   does not reach packages from a registry.

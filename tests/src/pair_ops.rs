@@ -59,6 +59,7 @@ pub fn run(script: &[u8], varied: bool) -> Outcome {
         check(&mut pair, side, calls);
         check_extensions(&mut pair, side);
     }
+    check_counts(&mut pair);
     Outcome {
         events: SIDES.map(|side| pair.end(side).events.iter().map(|e| format!("{e:?}")).collect()),
         written: SIDES.map(|side| pair.end(side).link.written.clone()),
@@ -166,6 +167,28 @@ fn check(pair: &mut Pair, side: Side, mut calls: Calls) {
         }
     }
     assert!(calls.is_empty(), "T4: {calls:?} never ended");
+}
+
+/// Each side has counted what it was told, and no more than the other one has sent.
+fn check_counts(pair: &mut Pair) {
+    let [dialler, listener] = SIDES.map(|side| pair.end(side).connection.stats());
+    for (side, own, peer) in
+        [(Side::Dialler, dialler, listener), (Side::Listener, listener, dialler)]
+    {
+        let (mut results, mut failures) = (0, 0);
+        for event in &pair.end(side).events {
+            match event {
+                Event::Answer { result: Ok(_), .. } => results += 1,
+                Event::Answer { result: Err(CallError::Remote(_)), .. } => failures += 1,
+                _ => {}
+            }
+        }
+        assert_eq!((own.results_in, own.failures_in), (results, failures), "{side:?}");
+        assert_eq!(own.requests_out, results + failures + own.unanswered, "{side:?}: {own:?}");
+        assert!(results <= peer.results_out && failures <= peer.failures_out, "{peer:?}");
+        // Hello is a request as any other where it is not known.
+        assert!(own.requests_in <= peer.requests_out + 1, "{own:?} of {peer:?}");
+    }
 }
 
 /// Nothing is written but what has been agreed on, and nothing comes of anything else.

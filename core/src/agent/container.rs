@@ -124,6 +124,19 @@ impl<X, S: Clone> Container<X, S> {
         (attempts, waiters.filter_map(|id| Some(&self.waiters.get(id)?.ctx)))
     }
 
+    /// When the next attempt to open a connection to `address` is due, if one is waited for.
+    #[must_use]
+    pub fn retry_at(&self, address: &Address) -> Option<Instant> {
+        self.dialler.retry_at(address)
+    }
+
+    /// How many attempts to open a connection there have been, and how many of them have failed, by themselves or
+    /// because they took too long.
+    #[must_use]
+    pub const fn attempts(&self) -> (u64, u64) {
+        self.dialler.attempts()
+    }
+
     /// Changes the container's own address, to have the real port in it instead of 0 (aiomas leaves
     /// the 0). URLs that have been given out do not change: call it before the first agent comes.
     pub fn set_base(&mut self, base: Address) {

@@ -21,6 +21,7 @@ pub(super) struct Dialler {
     /// The times of `links`.
     due: BTreeSet<(Instant, Address)>,
     next_id: u64,
+    failed: u64,
     jitter: Jitter,
     backoff: Backoff,
     dial_timeout: Duration,
@@ -75,6 +76,7 @@ impl Dialler {
             live: BTreeMap::new(),
             due: BTreeSet::new(),
             next_id: 0,
+            failed: 0,
             jitter: Jitter::new(seed),
             backoff: config.backoff,
             dial_timeout: config.dial_timeout.max(Duration::from_millis(1)),
@@ -214,7 +216,10 @@ impl Dialler {
         actions: &mut Actions,
     ) -> Option<Broken> {
         let (waiters, setbacks) = match self.unlink(&address, actions)? {
-            Link::Trying(series) => (series.waiters, series.setbacks),
+            Link::Trying(series) => {
+                self.failed += 1;
+                (series.waiters, series.setbacks)
+            }
             Link::Live(_, setbacks) => (BTreeSet::new(), setbacks),
         };
         let attempts = setbacks.attempts.saturating_add(1);
@@ -280,6 +285,19 @@ impl Dialler {
             setbacks.attempts.saturating_add(dial.is_some().into())
         });
         (attempts, series.into_iter().flat_map(|series| series.waiters.iter().copied()))
+    }
+
+    /// How many attempts there have been, and how many of them have failed.
+    pub(super) const fn attempts(&self) -> (u64, u64) {
+        (self.next_id, self.failed)
+    }
+
+    /// When the next attempt is due, if one is waited for.
+    pub(super) fn retry_at(&self, address: &Address) -> Option<Instant> {
+        match self.links.get(address)? {
+            Link::Trying(Series { dial: None, due, .. }) => *due,
+            Link::Trying(_) | Link::Live(..) => None,
+        }
     }
 
     /// All connections.

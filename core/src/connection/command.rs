@@ -89,6 +89,7 @@ impl<X> Connection<X> {
             Ok(()) if self.is_closed() => Err(Refused { why: Why::Closed, ctx }),
             Ok(()) => {
                 self.pending.insert(self.now, options.timeout, ctx);
+                self.stats.requests_out += 1;
                 Ok(CallId(id))
             }
             Err(why) => Err(Refused { why, ctx }),
@@ -117,6 +118,7 @@ impl<X> Connection<X> {
         self.advance(now);
         let ctx = self.pending.remove(id.0);
         if ctx.is_some() {
+            self.stats.unanswered += 1;
             self.last_moved = self.now;
             self.cancel_call(id.0, false);
         }
@@ -229,8 +231,9 @@ impl<X> Connection<X> {
     }
 
     fn after_answer(&mut self, token: &ReplyToken, sent: Result<(), Why>) -> Result<(), Why> {
-        if let Err(why) = &sent {
-            self.send_failure(token, &RemoteError::serialization(why));
+        match &sent {
+            Ok(()) => self.stats.results_out += 1,
+            Err(why) => self.send_failure(token, &RemoteError::serialization(why)),
         }
         self.finish_if_drained();
         sent
@@ -249,9 +252,10 @@ impl<X> Connection<X> {
                 codec::encode(notation, scope, &error.content(profile), out)
             })
         };
-        // If nothing fits, or a custom codec fails, there is nothing left to say.
-        let _sent = send(self, &error).is_ok()
+        let sent = send(self, &error).is_ok()
             || CUTS.into_iter().any(|most| send(self, &error.truncated(most)).is_ok());
+        // If nothing fits, or a custom codec fails, there is nothing left to say.
+        self.stats.failures_out += u64::from(sent);
     }
 
     /// Queues a message whose content `write` appends.

@@ -107,6 +107,12 @@ impl ReplyToken {
         RequestId(self.number)
     }
 
+    /// The id of the request on the wire, of which the peer knows it.
+    #[must_use]
+    pub const fn message_id(&self) -> &MessageId {
+        &self.id
+    }
+
     /// Whether there may be an [`Event::Cancelled`] for the request.
     #[must_use]
     pub const fn is_cancellable(&self) -> bool {
@@ -371,26 +377,6 @@ pub enum Close {
         /// The time that is allowed.
         within: Duration,
     },
-}
-
-/// Counts of what went over a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Frames that came in.
-    pub frames_in: u64,
-    /// Bytes that came in, headers included.
-    pub bytes_in: u64,
-    /// Frames that were queued for the peer.
-    pub frames_out: u64,
-    /// Bytes that were queued for the peer, headers included.
-    pub bytes_out: u64,
-    /// Answers to calls that had been abandoned or had timed out, or had been answered before.
-    pub late_answers: u64,
-    /// Requests of the peer that were answered with "overloaded".
-    pub overloaded: u64,
-    /// Requests of the peer that ended with [`Event::Cancelled`].
-    pub cancelled: u64,
 }
 
 /// When something is due, and what.

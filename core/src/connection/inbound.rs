@@ -203,6 +203,7 @@ impl<X> Connection<X> {
                 let (content, timeout) = match unwrap_options(&content) {
                     Ok(unwrapped) => unwrapped,
                     Err(error) => {
+                        self.stats.requests_in += 1;
                         let token = ReplyToken {
                             id,
                             coding: Coding::of(codec),
@@ -275,6 +276,7 @@ impl<X> Connection<X> {
                 self.codec = codec;
             }
         }
+        self.stats.requests_in += 1;
         let mut token = ReplyToken { id, coding: Coding::of(codec), size, number: 0, kept: false };
         match &self.state {
             State::Opening { .. } | State::Open => {}
@@ -344,9 +346,11 @@ impl<X> Connection<X> {
             return self.handle_late_answer(id);
         };
         let result = answer.map_err(|failure| {
+            self.stats.failures_in += 1;
             let error = RemoteError::from_payload(&failure);
             CallError::Remote(error.into_truncated(self.config.limits.max_failure))
         });
+        self.stats.results_in += u64::from(result.is_ok());
         Some(Event::Answer { id: CallId(id), ctx, result })
     }
 

@@ -12,6 +12,7 @@ mod limits;
 mod outbox;
 mod pending;
 mod requests;
+mod stats;
 mod tls;
 
 use std::collections::VecDeque;
@@ -22,11 +23,12 @@ pub use admission::{Admission, AdmissionStats, Admitted, NotAdmitted};
 pub use config::{CallOptions, Config, Extensions, Negotiate, Side};
 pub use event::{
     CallError, CallId, CancelCause, Close, CloseReason, Event, Refused, ReplyToken, Request,
-    RequestId, Stats, TimeoutReason, Why,
+    RequestId, TimeoutReason, Why,
 };
 pub use exceeded::{Direction, Exceeded};
 pub use limits::{FailureText, Limits, Progress};
 pub use outbox::Transmit;
+pub use stats::Stats;
 pub use tls::TlsError;
 
 pub(crate) use pending::Pending;
@@ -277,6 +279,12 @@ impl<X> Connection<X> {
         self.calls_in
     }
 
+    /// How many bytes wait to be written, or are not known to have been.
+    #[must_use]
+    pub fn bytes_queued(&self) -> usize {
+        self.outbox.held()
+    }
+
     /// When it was made.
     #[must_use]
     pub const fn opened(&self) -> Instant {
@@ -383,6 +391,7 @@ impl<X> Connection<X> {
         self.advance(now);
         while let Some((id, ctx, after)) = self.pending.expire(self.now) {
             let result = Err(CallError::TimedOut { after });
+            self.stats.unanswered += 1;
             self.events.push_back(Event::Answer { id: CallId(id), ctx, result });
             self.last_moved = self.now;
             self.cancel_call(id, true);
@@ -481,6 +490,7 @@ impl<X> Connection<X> {
     fn lose_calls(&mut self, reason: &CloseReason) {
         for (id, ctx) in self.pending.drain() {
             let result = Err(CallError::Lost(reason.clone()));
+            self.stats.unanswered += 1;
             self.events.push_back(Event::Answer { id: CallId(id), ctx, result });
         }
     }

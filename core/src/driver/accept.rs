@@ -12,6 +12,7 @@ use super::host::sleep;
 use super::lock::lock;
 use super::network::Network;
 use super::stream::Stream;
+use super::trace;
 use crate::agent::Address;
 use crate::connection::{Admission, AdmissionStats, TlsError};
 
@@ -73,6 +74,7 @@ impl Entrance {
                     // If it is that stream alone that is gone, others may come.
                     if !is_about_one_stream(error.kind()) || self.passed >= MAX_PASSED {
                         self.passed = 0;
+                        trace::no_stream(&error);
                         sleep(&*self.host, PAUSE).await;
                     }
                 }

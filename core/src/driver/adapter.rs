@@ -10,9 +10,10 @@ macro_rules! adapter {
         #[doc(hidden)]
         pub use $crate::__macro;
         pub use $crate::driver::{
-            AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect, Container,
-            Context, Error, IntoService, Later, Line, LineState, OnDisconnect, Peer, PeerState,
-            Proxy, Reconnect, RpcClient, RpcServer, TimerHandle, line, manager,
+            AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect, Connections,
+            Container, ContainerStats, Context, Error, IntoService, Later, Line, LineState,
+            OnDisconnect, Peer, PeerState, Proxy, Reconnect, RpcClient, RpcServer, TimerHandle,
+            line, manager,
         };
         pub use $crate::{agent, clock, connection, expose, serializable, service, wire};
 

@@ -11,6 +11,7 @@ use super::opening::{Terms, open, part};
 use super::place::Place;
 use super::runtime::Runtime;
 use super::stream::Stream;
+use super::trace;
 use super::transport::{Listener, Transport};
 use crate::agent::Address;
 use crate::connection::Admission;
@@ -103,14 +104,19 @@ impl<R: Runtime, L: Listener> Incoming for Arrivals<R, L> {
             };
             if let Some((peer, result)) = ended {
                 if let Err(error) = &result {
+                    trace::refused(|| peer.clone(), error);
                     self.listener.refused(peer.as_deref(), error);
                 }
                 return Poll::Ready(result);
             }
             let mut stream = ready!(self.listener.poll_accept(cx))?;
             // Those that there is no place for are closed.
-            let Ok(place) = Place::take(&self.admission, stream.peer().as_deref()) else {
-                continue;
+            let place = match Place::take(&self.admission, stream.peer().as_deref()) {
+                Ok(place) => place,
+                Err(refusal) => {
+                    trace::refused(|| stream.peer(), &refusal);
+                    continue;
+                }
             };
             if let Some(how) = self.terms.keep_alive {
                 // One that is gone already tells so when it is read; it must not look like an error of accepting.

@@ -14,8 +14,9 @@ use super::Error;
 use super::home::LocalCall;
 use super::line::{LineCall, Made, Started};
 use super::link::{Attempt, Link, SlotKey, Unsent};
+use super::trace::CallSpan;
 use super::waits;
-use crate::connection::Why;
+use crate::connection::{CallId, Why};
 use crate::wire::Payload;
 
 /// A call that has been made, and will end in a `T` or an [`Error`].
@@ -37,6 +38,7 @@ use crate::wire::Payload;
 #[must_use = "a call that is dropped is given up"]
 pub struct Call<T> {
     state: State,
+    span: CallSpan,
     result: PhantomData<fn() -> T>,
 }
 
@@ -73,7 +75,7 @@ enum Other {
 
 impl<T> Call<T> {
     const fn new(state: State) -> Self {
-        Self { state, result: PhantomData }
+        Self { state, span: CallSpan::NONE, result: PhantomData }
     }
 
     fn other(other: Other) -> Self {
@@ -107,6 +109,14 @@ impl<T> Call<T> {
         Self::other(Other::Failed(error))
     }
 
+    /// The same call, of which `span` tells.
+    #[inline]
+    pub(super) fn traced(mut self, span: CallSpan) -> Self {
+        span.id(|| self.state.id());
+        self.span = span;
+        self
+    }
+
     /// Waits for the answer without decoding it.
     ///
     /// # Errors
@@ -122,10 +132,21 @@ impl<T> Call<T> {
     #[inline]
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
         // What is common is polled here, where it can be inlined.
-        let State::Sent { link, key } = &self.state else { return self.state.poll(cx) };
-        let answer = ready!(link.poll_answer(*key, cx));
+        let State::Sent { link, key } = &self.state else { return self.poll_other(cx) };
+        let answer = ready!(link.poll_answer(*key, cx)).map_err(Error::from);
         self.state = State::Ended;
-        Poll::Ready(answer.map_err(Error::from))
+        self.span.end(&answer);
+        Poll::Ready(answer)
+    }
+
+    fn poll_other(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
+        let answer = self.state.poll(cx);
+        match &answer {
+            Poll::Ready(answer) => self.span.end(answer),
+            // It may have been sent by now.
+            Poll::Pending => self.span.id(|| self.state.id()),
+        }
+        answer
     }
 }
 
@@ -174,6 +195,19 @@ impl State {
             };
             *self = Self::Ended;
             return Poll::Ready(result);
+        }
+    }
+
+    /// The call's id on the wire, once it has been sent.
+    fn id(&self) -> Option<CallId> {
+        match self {
+            Self::Sent { link, key } => link.call_id(*key),
+            Self::Other(other) => match &**other {
+                Other::Waited { link, key, .. } => link.call_id(*key),
+                Other::Line { made, .. } => made.id(),
+                Other::Waits { .. } | Other::Local(_) | Other::Failed(_) => None,
+            },
+            Self::Ended => None,
         }
     }
 
@@ -257,6 +291,7 @@ impl<T> Drop for Call<T> {
     fn drop(&mut self) {
         if !matches!(self.state, State::Ended) {
             self.state.give_up();
+            self.span.given_up();
         }
     }
 }

@@ -18,11 +18,12 @@ use super::options::{self, Settings};
 use super::runtime::Runtime;
 use super::stop::Stop;
 use super::stream::Stream;
+use super::trace;
 use super::waits;
 use super::{Call, Error};
 use crate::agent::{Address, Patience};
 use crate::connection::{
-    self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, RequestId, Side,
+    self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, RequestId, Side, Stats,
 };
 use crate::rpc::PeerCertificate;
 use crate::wire::{Body, Payload, RemoteError, Types, codec};
@@ -171,6 +172,7 @@ impl Handler for Inbox {
         let content = content.detach();
         let stop = link.stop_of(&token);
         let request = Request {
+            span: trace::received(|| link.host(), link.caller(), &token),
             link: link.clone(),
             request: token.request(),
             token: Some(token),
@@ -235,10 +237,11 @@ impl Channel {
         content: &(impl Serialize + ?Sized),
         options: CallOptions,
     ) -> Call<T> {
-        let attempt = self
-            .link
-            .call(options, |notation, scope, out| codec::encode(notation, scope, content, out));
-        Call::remote(&self.link, attempt)
+        let link = &self.link;
+        let span = trace::call("", "", || Some((link.host(), link.caller().peer.clone())));
+        let attempt =
+            link.call(options, |notation, scope, out| codec::encode(notation, scope, content, out));
+        Call::remote(link, attempt).traced(span)
     }
 
     /// The next request of the other side; `None` when there will be no more.
@@ -276,6 +279,12 @@ impl Channel {
         self.link.caller().certificate.clone()
     }
 
+    /// Counts of what went over the channel.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.link.stats()
+    }
+
     /// Closes the channel.
     pub fn close(&self, how: Close) {
         self.link.close(how);
@@ -307,6 +316,7 @@ pub struct Request {
     deadline: Option<Instant>,
     /// What tells that nobody waits any more, if anything may.
     stop: Option<Arc<Stop>>,
+    span: trace::RequestSpan,
 }
 
 impl Request {
@@ -391,7 +401,10 @@ impl Request {
 
     fn answer(&mut self, answer: Answer) -> Result<(), Error> {
         match self.token.take() {
-            Some(token) => self.link.respond(token, &answer).map_err(Error::from),
+            Some(token) => {
+                self.span.end(&answer);
+                self.link.respond(token, &answer).map_err(Error::from)
+            }
             None => Ok(()),
         }
     }

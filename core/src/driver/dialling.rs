@@ -10,6 +10,7 @@ use super::Error;
 use super::host::sleep_until;
 use super::options::Settings;
 use super::stream::Stream;
+use super::trace::Dial;
 use crate::agent::backoff::Jitter;
 use crate::agent::{Address, Backoff, Patience};
 
@@ -38,7 +39,15 @@ impl Settings {
     ) -> Result<Stream, Error> {
         let rhythm = Rhythm::of_aiomas();
         match patience {
-            Patience::Once => self.dial(address).await,
+            Patience::Once => {
+                let dial = Dial::start(|| self.host.clone(), address, || 1);
+                let stream = self.dial(address).await;
+                match &stream {
+                    Ok(_) => dial.opened(),
+                    Err(error) => dial.failed(error, None),
+                }
+                stream
+            }
             Patience::Until(time) => self.dial_for(address, Some(time), rhythm, |_| ()).await,
             Patience::Forever => self.dial_for(address, None, rhythm, |_| ()).await,
         }
@@ -59,12 +68,17 @@ impl Settings {
         loop {
             attempt = attempt.saturating_add(1);
             attempts(attempt);
+            let dial = Dial::start(|| self.host.clone(), address, || attempt);
             let error = match self.dial_by(address, until, rhythm.dial_timeout).await {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => {
+                    dial.opened();
+                    return Ok(stream);
+                }
                 Err(error) => error,
             };
             wait = rhythm.backoff.after(wait);
             let pause = jitter.shorten(wait, rhythm.backoff.jitter_percent);
+            dial.failed(&error, Some(pause));
             let next = host.now().checked_add(pause);
             let Some(at) = next.into_iter().chain(until).min() else { return Err(error) };
             sleep_until(host, at).await;

@@ -13,9 +13,6 @@ use super::host::BoxFuture;
 use super::transport::{KeepAlive, Listener, Transport};
 use crate::agent::Address;
 
-/// So much is read at a time at most.
-const MOST: usize = 64 * 1024;
-
 /// An open socket.
 #[derive(Debug)]
 pub struct Stream<S> {

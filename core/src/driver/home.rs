@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use super::Error;
+use super::host::Host;
 use super::lock::lock;
 use super::stop::Stop;
 use super::transport::Timer;
@@ -25,6 +26,9 @@ pub(super) trait Home: Send + Sync {
 
     /// How many of its calls may wait for a value.
     fn max_mailbox(&self) -> u32;
+
+    /// By whose clock it goes, and what runs its tasks.
+    fn host(&self) -> Arc<dyn Host>;
 
     /// What time it is.
     fn now(&self) -> Instant;

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::runtime::Runtime;
@@ -39,6 +40,9 @@ impl<R: Runtime> Host for R {
         Runtime::spawn(self, task);
     }
 }
+
+/// Whose clock a call goes by, and the callee's address, if it has one.
+pub(super) type Callee = (Arc<dyn Host>, Option<Arc<str>>);
 
 /// Waits until `at`.
 pub(super) async fn sleep_until(host: &(impl Host + ?Sized), at: Instant) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::Error;
+use super::trace;
 use crate::rpc::{Outcome, Service};
 use crate::wire::{Body, RemoteError};
 
@@ -58,5 +59,7 @@ pub(super) fn poll_guarded(later: &mut Later, cx: &mut Context<'_>) -> Poll<Answ
 fn panicked(panic: &(dyn Any + Send)) -> RemoteError {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    RemoteError::panic(text)
+    let error = RemoteError::panic(text);
+    trace::panicked(&error);
+    error
 }

@@ -50,10 +50,12 @@ mod service;
 mod socket;
 #[cfg(unix)]
 mod socket_file;
+mod stats;
 mod stop;
 mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod trace;
 mod transport;
 pub mod waits;
 
@@ -77,4 +79,5 @@ pub use service::{Resident, host_agent};
 pub use socket::Socket;
 #[cfg(unix)]
 pub use socket_file::SocketFile;
+pub use stats::{Connections, ContainerStats};
 pub use transport::{KeepAlive, Listener, Timer, Transport};

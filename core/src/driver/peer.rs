@@ -68,6 +68,7 @@ impl Peer {
             codec: connection.codec(),
             calls_in: connection.calls_in(),
             calls_out: connection.calls_out(),
+            bytes_queued: connection.bytes_queued(),
             stats: connection.stats(),
         })
     }
@@ -109,6 +110,8 @@ pub struct PeerState {
     pub calls_in: usize,
     /// How many of our calls the peer has not answered.
     pub calls_out: usize,
+    /// How many bytes wait to be written, or are not known to have been.
+    pub bytes_queued: usize,
     /// Counts of what went over it.
     pub stats: Stats,
 }

@@ -11,9 +11,11 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::home::{Home, LOCAL};
+use super::host::Callee;
 use super::line::{Line, LineCall, Shared};
 use super::link::{Link, LinkUser, append};
 use super::origin::Origin;
+use super::trace::{self, CallSpan};
 use super::{Call, Error};
 use crate::agent::AgentUrl;
 use crate::agent::root::agent_path;
@@ -162,13 +164,23 @@ impl Proxy {
         A: Serialize + ?Sized,
         K: Serialize + ?Sized,
     {
-        self.start(|notation, scope, out| {
+        let span = trace::call(&self.path, method, || self.target.callee());
+        self.start(span, |notation, scope, out| {
             encode_call_in(notation, scope, &self.path, method, args, kwargs, out)
         })
     }
 
     #[inline]
     fn start<T>(
+        &self,
+        span: CallSpan,
+        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Call<T> {
+        span.within(|| self.make(encode)).traced(span)
+    }
+
+    #[inline]
+    fn make<T>(
         &self,
         encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Call<T> {
@@ -250,6 +262,19 @@ impl fmt::Debug for Proxy {
 }
 
 impl Target {
+    /// Whose clock calls go by, and the callee's address.
+    fn callee(&self) -> Option<Callee> {
+        match self {
+            Self::Remote(link) => Some((link.host(), link.caller().peer.clone())),
+            Self::Line { line, .. } => {
+                let link = line.link();
+                Some((link.host(), link.caller().peer.clone()))
+            }
+            Self::Local(container) => Some((container.upgrade()?.host(), Some("local".into()))),
+            Self::Own | Self::Nowhere => None,
+        }
+    }
+
     /// What tells it from others.
     fn id(&self) -> (u8, usize) {
         match self {
@@ -339,11 +364,12 @@ impl CallBuilder {
 
     /// Makes the call. An argument that cannot be encoded is its outcome.
     pub fn send<T: DeserializeOwned>(self) -> Call<T> {
+        let span = trace::call("", self.call.path(), || self.proxy.target.callee());
         let body = match self.call.finish() {
             Ok(body) => body,
-            Err(error) => return Call::failed(Why::Codec(error).into()),
+            Err(error) => return Call::failed(Why::Codec(error).into()).traced(span),
         };
         // The codec may have changed since the arguments were encoded.
-        self.proxy.start(|notation, scope, out| append(&body, notation, scope, out))
+        self.proxy.start(span, |notation, scope, out| append(&body, notation, scope, out))
     }
 }

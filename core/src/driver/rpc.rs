@@ -16,7 +16,8 @@ use super::options::{self, Settings};
 use super::runtime::Runtime;
 use super::service::IntoService;
 use super::stream::Stream;
-use super::{Error, Peer, Proxy};
+use super::trace;
+use super::{Connections, Error, Peer, Proxy};
 use crate::agent::{Address, Patience};
 use crate::connection::{Admission, AdmissionStats, Close, CloseReason, ReplyToken, Request, Side};
 use crate::rpc::{self, Outcome, PeerCertificate, ServiceDict};
@@ -180,16 +181,21 @@ impl Handler for ServiceHandler {
         let caller = link.caller_until(deadline);
         let outcome = match rpc::Request::parse(&content) {
             Ok(call) => {
-                guarded(|| rpc::dispatch(&*self.root, &call.path, &call.arguments, &caller))
+                let (root, rpc::Request { path, arguments, .. }) = (&*self.root, &call);
+                let run = || guarded(|| rpc::dispatch(root, path, arguments, &caller));
+                trace::request(|| link.host(), &caller, trace::Id::of(&token), path, run)
             }
-            Err(error) => Outcome::from(RemoteError::from(error)),
+            Err(error) => {
+                trace::malformed(&caller, &error);
+                Outcome::from(RemoteError::from(error))
+            }
         };
         link.settle(token, outcome)
     }
 
     fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
         if let Some(clients) = &self.clients {
-            clients.closed(link.caller().connection, reason);
+            clients.closed(link, reason);
         }
     }
 }
@@ -204,6 +210,8 @@ struct Clients {
 #[derive(Default)]
 struct List {
     links: BTreeMap<u64, Arc<Link>>,
+    /// Counts of those that are gone.
+    gone: Connections,
     last: u64,
     ended: bool,
     waiting: Vec<Waker>,
@@ -230,9 +238,11 @@ impl Clients {
         Some(link)
     }
 
-    fn closed(&self, id: u64, reason: &CloseReason) {
+    fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
+        let (id, stats) = (link.caller().connection, link.stats());
         let (link, waiting) = {
             let mut list = lock(&self.list);
+            list.gone.end(reason, stats);
             (list.links.remove(&id), std::mem::take(&mut list.waiting))
         };
         drop(link);
@@ -389,6 +399,16 @@ impl RpcServer {
     pub fn peers(&self) -> Vec<Peer> {
         let list = lock(&self.clients.list);
         list.links.values().cloned().map(Peer::of_link).collect()
+    }
+
+    /// Counts of all connections: calls under way, calls and bytes so far.
+    #[must_use]
+    pub fn stats(&self) -> Connections {
+        let (gone, links) = {
+            let list = lock(&self.clients.list);
+            (list.gone, list.links.values().cloned().collect::<Vec<_>>())
+        };
+        gone.with(&links)
     }
 
     /// Counts of the connections that were accepted or refused.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::link::{Link, Task};
 use super::place::Place;
 use super::runtime::Runtime;
+use super::trace;
 use super::transport::Transport;
 use crate::rpc::{Caller, PeerCertificate};
 
@@ -41,6 +42,7 @@ impl Stream {
 
     /// Lets a task of its own move the link's bytes.
     pub(super) fn start(self, link: Arc<Link>) {
+        trace::opened(&link);
         (self.start)(link);
     }
 }

@@ -259,6 +259,12 @@ impl Call {
         Self { notation, scope: scope.clone(), path: path.into(), args, kwargs, error: None }
     }
 
+    /// Which function is called.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Adds a positional argument.
     #[must_use]
     pub fn arg(mut self, value: impl Serialize) -> Self {

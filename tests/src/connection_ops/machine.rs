@@ -465,6 +465,10 @@ impl Machine {
 
     /// T8, and T1: nothing was left to be done at this time.
     fn call_for_no_reason(&mut self) {
+        let (stats, in_flight) = (self.connection.stats(), self.connection.calls_out() as u64);
+        let ended = stats.results_in + stats.failures_in + stats.unanswered;
+        assert_eq!(stats.requests_out, ended + in_flight, "{stats:?}");
+        assert!(stats.results_out + stats.failures_out <= stats.requests_in, "{stats:?}");
         let state = |connection: &Connection<u64>| {
             (connection.stats(), connection.poll_timeout(), connection.codec())
         };

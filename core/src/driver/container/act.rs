@@ -19,6 +19,7 @@ use crate::driver::link::{Link, LinkConfig};
 use crate::driver::lock::lock;
 use crate::driver::origin::Origin;
 use crate::driver::stream::Stream;
+use crate::driver::trace::Dial;
 use crate::driver::{Error, Proxy};
 use crate::rpc::Outcome;
 use crate::wire::RemoteError;
@@ -110,8 +111,14 @@ impl Inner {
                 };
                 searches.iter().for_each(|(attempts, search)| search.attempt(*attempts));
                 let config = lock(&self.config).clone();
+                let attempt = Dial::start(
+                    || self.host.clone(),
+                    &address,
+                    || lock(&self.control).container.dialling(&address).0,
+                );
                 let dial = self.host.dial(address, &config.limits);
-                let (canceller, task) = cancellable(async move { this.dialled(id, dial.await) });
+                let (canceller, task) =
+                    cancellable(async move { this.dialled(id, dial.await, attempt) });
                 lock(&self.control).dials.insert(id, canceller);
                 self.host.spawn(task);
             }
@@ -136,9 +143,10 @@ impl Inner {
         }
     }
 
-    fn dialled(self: &Arc<Self>, id: DialId, result: std::io::Result<Stream>) {
+    fn dialled(self: &Arc<Self>, id: DialId, result: std::io::Result<Stream>, attempt: Dial) {
         match result {
             Ok(stream) => {
+                attempt.opened();
                 let link = self.link(&stream, Side::Dialler);
                 self.control(|control, now| {
                     let conn = ConnId(link.caller().connection);
@@ -150,11 +158,13 @@ impl Inner {
                 stream.start(link);
             }
             Err(error) => {
-                self.control(|control, now| {
-                    let error = DialError::from(error);
-                    control.container.handle_dialled(now, id, Err(error));
-                    control.dials.remove(&id)
+                let error = DialError::from(error);
+                let (wait, _ended) = self.control(|control, now| {
+                    control.container.handle_dialled(now, id, Err(error.clone()));
+                    let wait = attempt.wait(now, |address| control.container.retry_at(address));
+                    (wait, control.dials.remove(&id))
                 });
+                attempt.failed(&error, wait);
             }
         }
     }
@@ -202,9 +212,10 @@ impl Inner {
     }
 
     pub(super) fn link_closed(self: &Arc<Self>, link: &Arc<Link>, reason: &CloseReason) {
-        let conn = ConnId(link.caller().connection);
+        let (conn, stats) = (ConnId(link.caller().connection), link.stats());
         self.control(|control, now| {
             control.links.remove(&conn);
+            control.gone.end(reason, stats);
             control.container.handle_closed(now, conn, reason.to_string());
         });
         self.hooks.disconnected(link, reason);

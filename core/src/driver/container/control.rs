@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::agent::{self, AgentUrl, ConnId, ConnectError, DialId, Refusal, Remote, ValidateTicket};
 use crate::connection::Close;
+use crate::driver::Connections;
 use crate::driver::cancel::Canceller;
 use crate::driver::link::Link;
 use crate::driver::lock::lock;
@@ -15,6 +16,8 @@ use crate::driver::lock::lock;
 pub(super) struct Control {
     pub(super) container: agent::Container<Arc<Connecting>, ()>,
     pub(super) links: HashMap<ConnId, Arc<Link>>,
+    /// Counts of those that are gone.
+    pub(super) gone: Connections,
     pub(super) next_conn: u64,
     pub(super) dials: BTreeMap<DialId, Canceller>,
     pub(super) questions: BTreeMap<ValidateTicket, Canceller>,
@@ -35,6 +38,7 @@ impl Control {
         Self {
             container,
             links: HashMap::new(),
+            gone: Connections::default(),
             next_conn: 0,
             dials: BTreeMap::new(),
             questions: BTreeMap::new(),

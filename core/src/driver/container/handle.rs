@@ -13,7 +13,7 @@ use crate::connection::{AdmissionStats, Close, Negotiate};
 use crate::driver::home::Home;
 use crate::driver::lock::lock;
 use crate::driver::waits;
-use crate::driver::{Clock, Error, Peer, Proxy};
+use crate::driver::{Clock, ContainerStats, Error, Peer, Proxy};
 
 /// A container: agents that live in this process, and the way to agents elsewhere (aiomas' `Container`).
 ///
@@ -105,6 +105,29 @@ impl Container {
     #[must_use]
     pub fn admission(&self) -> AdmissionStats {
         lock(&self.0.admission).stats()
+    }
+
+    /// What it does at present, and has done so far. It looks at each agent and connection.
+    #[must_use]
+    pub fn stats(&self) -> ContainerStats {
+        let (gone, (dials, failed_dials), links) = {
+            let control = lock(&self.0.control);
+            let links: Vec<_> = control.links.values().cloned().collect();
+            (control.gone, control.container.attempts(), links)
+        };
+        let (agents, waiting) = {
+            let agents = self.0.agents();
+            (agents.len(), agents.values().map(|agent| agent.waiting()).sum())
+        };
+        ContainerStats {
+            agents,
+            waiting,
+            local_calls: self.0.local_calls.load(Ordering::Relaxed),
+            dials,
+            failed_dials,
+            admission: self.admission(),
+            connections: gone.with(&links),
+        }
     }
 
     /// Finds an agent, here or elsewhere. `P` is what it is called by: a [`Proxy`] or a typed one.

@@ -12,7 +12,9 @@ use super::inner::Inner;
 use crate::connection::{CallOptions, Why};
 use crate::driver::Error;
 use crate::driver::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
+use crate::driver::host::Host;
 use crate::driver::later::{Answer, Later, poll_guarded, poll_once, undisturbed};
+use crate::driver::trace;
 use crate::rpc::{Caller, Outcome};
 use crate::wire::{Payload, RemoteError, Scope};
 
@@ -27,6 +29,10 @@ impl Home for Inner {
 
     fn max_mailbox(&self) -> u32 {
         self.max_mailbox
+    }
+
+    fn host(&self) -> Arc<dyn Host> {
+        self.host.clone()
     }
 
     fn now(&self) -> Instant {
@@ -55,7 +61,7 @@ impl Inner {
         let content = Payload::new(LOCAL, content.into(), self.local_scope.clone());
         let deadline = options.timeout.and_then(|after| self.host.now().checked_add(after));
         let caller = LOCAL_CALLER.with_deadline(deadline);
-        let later = Self::nested(|| match self.dispatch(&content, &caller) {
+        let later = Self::nested(|| match self.dispatch(&content, &caller, trace::Id::NONE) {
             Outcome::Done(answer) => Ok(answer),
             // Polled at once, so that methods start in the order in which they were called.
             Outcome::Later(mut later) => match poll_once(&mut later) {
@@ -75,13 +81,13 @@ impl Inner {
 
     fn dispatch_later(self: &Arc<Self>, content: Payload, caller: Caller) -> Later {
         let this = self.clone();
-        Box::pin(async move {
-            match this.dispatch(&content, &caller) {
+        trace::carry(Box::pin(async move {
+            match this.dispatch(&content, &caller, trace::Id::NONE) {
                 Outcome::Done(answer) => answer,
                 Outcome::Later(later) => later.await,
                 Outcome::NotFound | Outcome::NotExposed => Err(RemoteError::lookup("no method")),
             }
-        })
+        }))
     }
 
     /// Runs a method in a task, until it ends or the call is given up; that is when it has taken too long.

@@ -10,6 +10,7 @@ use crate::connection::{CloseReason, ReplyToken, Request};
 use crate::driver::home::Home;
 use crate::driver::later::{Answer, Later, guarded};
 use crate::driver::link::{Handler, Link};
+use crate::driver::trace;
 use crate::rpc::{self, Caller, Outcome, Service};
 use crate::wire::{Payload, RemoteError};
 
@@ -27,7 +28,9 @@ impl AgentsHandler {
 impl Handler for AgentsHandler {
     fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)> {
         let Request { token, content, deadline, .. } = request;
-        link.settle(token, self.container.dispatch(&content, &link.caller_until(deadline)))
+        let (caller, id) = (link.caller_until(deadline), trace::Id::of(&token));
+        let outcome = self.container.dispatch(&content, &caller, id);
+        link.settle(token, outcome)
     }
 
     fn closing(&self, link: &Arc<Link>) {
@@ -50,13 +53,29 @@ thread_local! {
 
 impl Inner {
     /// Calls an agent, or `validate_aid`.
-    pub(super) fn dispatch(&self, content: &Payload, caller: &Caller) -> Outcome<Later> {
+    pub(super) fn dispatch(
+        &self,
+        content: &Payload,
+        caller: &Caller,
+        id: trace::Id<'_>,
+    ) -> Outcome<Later> {
         match &rpc::Request::parse(content) {
-            Ok(request) => guarded(|| match self.hooks.admit(caller, &request.path) {
-                Ok(()) => self.route(request, caller),
-                Err(refused) => refused.into(),
-            }),
-            Err(error) => RemoteError::from(error.clone()).into(),
+            Ok(request) => trace::request(
+                || self.host.clone(),
+                caller,
+                id,
+                &request.path,
+                || {
+                    guarded(|| match self.hooks.admit(caller, &request.path) {
+                        Ok(()) => self.route(request, caller),
+                        Err(refused) => refused.into(),
+                    })
+                },
+            ),
+            Err(error) => {
+                trace::malformed(caller, error);
+                RemoteError::from(error.clone()).into()
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use crate::connection::{ReplyToken, Why};
 use crate::driver::later::{Answer, Later, poll_guarded, poll_once, undisturbed};
 use crate::driver::lock::lock;
 use crate::driver::stop::Stop;
+use crate::driver::trace;
 use crate::driver::waits;
 use crate::rpc::{Caller, Outcome};
 use crate::wire::RemoteError;
@@ -32,6 +33,7 @@ impl Link {
             let stop = may_stop.then(|| state.running.remove(&token.request()));
             (stop, state.connection.answer(self.now_for_end(state), token, answer))
         });
+        trace::responded(self, &sent);
         sent
     }
 

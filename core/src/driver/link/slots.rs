@@ -74,6 +74,14 @@ impl Slots {
         }
     }
 
+    /// The id of a call that has not been answered.
+    pub(super) fn id(&self, key: SlotKey) -> Option<CallId> {
+        match self.slots.get(key as usize) {
+            Some(Slot::Waiting { id, .. }) => Some(*id),
+            _ => None,
+        }
+    }
+
     /// Gives a place back. If the call has not been answered, its id is returned.
     pub(super) fn give_up(&mut self, key: SlotKey) -> Option<CallId> {
         match self.remove(key) {

@@ -16,6 +16,7 @@ use crate::connection::{CloseReason, Event, ReplyToken, Request, RequestId, Tran
 use crate::driver::later::Answer;
 use crate::driver::lock::lock;
 use crate::driver::place::Place;
+use crate::driver::trace::{self, Noticed};
 use crate::driver::transport::{Timer, Transport};
 
 /// How many turns the task takes before it lets others run.
@@ -75,6 +76,7 @@ struct Stream<T, M> {
     /// Used again and again.
     work: Work,
     answers: Vec<(ReplyToken, Answer)>,
+    noticed: Noticed,
 }
 
 /// What there is to do without the lock.
@@ -163,6 +165,7 @@ impl<T: Transport, M: Timer> Task<T, M> {
             ends: None,
             work: Work::default(),
             answers: Vec::new(),
+            noticed: Noticed::default(),
         };
         Self { link, stream, _place: place }
     }
@@ -313,6 +316,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 },
             }
         }
+        self.noticed.look(connection);
         self.work.wakers.extend((0..ended).map_while(|_| state.room.next()));
         link.notation.store(connection.codec().notation() as u8, Ordering::Relaxed);
         self.reads = connection.wants_read();
@@ -359,7 +363,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 if bytes > MAX_ANSWERS {
                     bytes = 0;
                     let mut state = lock(&link.state);
-                    answer_all(&mut state, &mut self.answers);
+                    answer_all(&mut state, &mut self.answers, &mut self.noticed);
                     if state.connection.is_closed() {
                         // Nobody waits for the others.
                         break;
@@ -367,7 +371,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 }
             }
             let mut state = lock(&link.state);
-            answer_all(&mut state, &mut self.answers);
+            answer_all(&mut state, &mut self.answers, &mut self.noticed);
             if !self.transmit.has_remaining() {
                 let _any = state.connection.refill(&mut self.transmit);
             }
@@ -376,7 +380,9 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             self.closing_told = true;
             handler.closing(link);
         }
+        self.noticed.tell(link);
         if let Some(reason) = &self.closed {
+            trace::closed(link, reason);
             handler.closed(link, reason);
         }
     }
@@ -414,12 +420,12 @@ impl<T: Transport, M: Timer> Stream<T, M> {
 }
 
 /// Hands over the answers that are there.
-fn answer_all(state: &mut State, answers: &mut Vec<(ReplyToken, Answer)>) {
+fn answer_all(state: &mut State, answers: &mut Vec<(ReplyToken, Answer)>, noticed: &mut Noticed) {
     let now = state.now;
     for (token, answer) in answers.drain(..) {
         // What cannot be sent is answered with a failure; if the connection is gone, so is the one who
         // waits.
-        let _sent = state.connection.answer(now, token, &answer);
+        noticed.sent(&state.connection.answer(now, token, &answer));
     }
 }
 

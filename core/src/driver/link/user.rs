@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::shared::Link;
 use super::slots::SlotKey;
-use crate::connection::{Close, Connection};
+use crate::connection::{CallId, Close, Connection};
+use crate::driver::host::Host;
 use crate::driver::lock::lock;
 
 /// A handle's share in a link. When the last one of a link of their own goes, it is closed.
@@ -42,6 +43,16 @@ impl Link {
     /// Looks at the connection as it is.
     pub(in crate::driver) fn look<R>(&self, f: impl FnOnce(&Connection<SlotKey>) -> R) -> R {
         f(&lock(&self.state).connection)
+    }
+
+    /// The id of a call that has not been answered.
+    pub(in crate::driver) fn call_id(&self, key: SlotKey) -> Option<CallId> {
+        lock(&self.state).slots.id(key)
+    }
+
+    /// By whose clock it goes, and what runs its tasks.
+    pub(in crate::driver) fn host(&self) -> Arc<dyn Host> {
+        self.host.clone()
     }
 
     /// How long closing may take.

@@ -58,6 +58,11 @@ pub trait Resident: Service<Later> + Send + Sync {
         Outcome::NotFound
     }
 
+    /// How many calls wait for their turn.
+    fn waiting(&self) -> usize {
+        0
+    }
+
     /// It is gone: calls that wait for it fail with this.
     fn desert(&self, error: &RemoteError) {
         let _ = error;

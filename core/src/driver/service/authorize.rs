@@ -37,6 +37,10 @@ impl Resident for Authorized<Arc<dyn Resident>> {
         self.service.stop()
     }
 
+    fn waiting(&self) -> usize {
+        self.service.waiting()
+    }
+
     fn desert(&self, error: &RemoteError) {
         self.service.desert(error);
     }

@@ -200,6 +200,10 @@ impl<T: Interface> Resident for Hosted<T> {
         self.hook(T::on_stop(), "on_stop")
     }
 
+    fn waiting(&self) -> usize {
+        self.gate.waiting()
+    }
+
     fn desert(&self, error: &RemoteError) {
         self.gate.desert(error);
     }

@@ -148,6 +148,11 @@ impl<T> Gate<T> {
         }
     }
 
+    /// How many calls wait.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.0).mailbox.waiting()
+    }
+
     /// Nobody else will be let in.
     pub(super) fn desert(&self, error: &RemoteError) {
         let waiting = lock(&self.0).mailbox.take_queue();

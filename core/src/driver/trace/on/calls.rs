@@ -1,0 +1,259 @@
+//! Calls and requests: spans, and events within them.
+
+use std::fmt::Display;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tracing::field::{Empty, display};
+use tracing::{Level, Span, debug, debug_span, enabled, trace, warn};
+
+use super::timed::{Timed, peer, shown};
+use crate::connection::{CallId, ReplyToken};
+use crate::driver::Error;
+use crate::driver::host::{Callee, Host};
+use crate::driver::later::{Answer, Later, poll_guarded};
+use crate::rpc::{Caller, Outcome, Path, RequestError};
+use crate::wire::{CodecError, MessageId, Payload, Printable, RemoteError};
+
+const CALL: &str = "aiomas::call";
+const REQUEST: &str = "aiomas::request";
+
+/// So many bytes of an id that is no number are shown.
+const MAX_ID: usize = 64;
+
+/// A call, at the caller, until it ends.
+pub(in crate::driver) struct CallSpan(Option<Box<Timed>>);
+
+/// Begins with a call of `method` in `service`, one of which may be all of the path. `callee` says who it is, if there is anybody, and whose time it takes.
+#[inline]
+pub(in crate::driver) fn call(
+    service: &str,
+    method: &str,
+    callee: impl FnOnce() -> Option<Callee>,
+) -> CallSpan {
+    if !enabled!(target: CALL, Level::DEBUG) {
+        return CallSpan::NONE;
+    }
+    let Some((host, peer)) = callee() else { return CallSpan::NONE };
+    let slash = if service.is_empty() { "" } else { "/" };
+    let path = [service, slash, method].concat();
+    let span = debug_span!(
+        target: CALL,
+        "call",
+        otel.kind = "client",
+        otel.status_code = Empty,
+        peer = shown(peer.as_deref()),
+        path = shown((!path.is_empty()).then_some(&*path)),
+        id = Empty,
+        elapsed = Empty,
+        error = Empty,
+    );
+    CallSpan(Timed::start(span, || host).map(Box::new))
+}
+
+impl CallSpan {
+    pub(in crate::driver) const NONE: Self = Self(None);
+
+    /// What is done to make the call. That it is one within a container, a callee hears of by that.
+    pub(in crate::driver) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
+        match &self.0 {
+            Some(call) => call.span.in_scope(f),
+            None => f(),
+        }
+    }
+
+    /// The call has been sent, if there is an id. (On another thread, it may have been answered already: then there
+    /// is none.)
+    pub(in crate::driver) fn id(&self, id: impl FnOnce() -> Option<CallId>) {
+        if let Some(call) = &self.0
+            && let Some(id) = id()
+        {
+            call.span.record("id", id.get());
+        }
+    }
+
+    pub(in crate::driver) fn end(&mut self, result: &Result<Payload, Error>) {
+        let Some(call) = self.0.take() else { return };
+        let error = result.as_ref().err();
+        let elapsed = call.end(error.map(|error| error as &dyn Display));
+        call.span.in_scope(|| match error {
+            None => trace!(target: CALL, elapsed, "answered"),
+            Some(error) => debug!(target: CALL, elapsed, %error, "failed"),
+        });
+    }
+
+    pub(in crate::driver) fn given_up(&mut self) {
+        let Some(call) = self.0.take() else { return };
+        let elapsed = call.end(None);
+        call.span.in_scope(|| debug!(target: CALL, elapsed, "given up"));
+    }
+}
+
+/// The id of a request, if it came over a connection.
+#[derive(Clone, Copy)]
+pub(in crate::driver) struct Id<'a>(Option<&'a MessageId>);
+
+impl<'a> Id<'a> {
+    pub(in crate::driver) const NONE: Self = Self(None);
+
+    pub(in crate::driver) fn of(token: &'a ReplyToken) -> Self {
+        Self(Some(token.message_id()))
+    }
+
+    fn record(self, span: &Span) {
+        match self.0 {
+            None => {}
+            Some(MessageId::Number(number)) => drop(span.record("id", number)),
+            Some(MessageId::Other(bytes)) => {
+                let id = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_ID)]);
+                span.record("id", display(Printable(&id)));
+            }
+        }
+    }
+}
+
+fn request_span(caller: &Caller, path: Option<&Path<'_>>, id: Id<'_>) -> Span {
+    let span = debug_span!(
+        target: REQUEST,
+        "request",
+        otel.kind = "server",
+        otel.status_code = Empty,
+        peer = peer(caller),
+        connection = (caller.connection != u64::MAX).then_some(caller.connection),
+        path = path.map(|path| display(Printable(path))),
+        id = Empty,
+        elapsed = Empty,
+        error = Empty,
+    );
+    id.record(&span);
+    span
+}
+
+/// Runs what a peer has called, within its span.
+#[inline]
+pub(in crate::driver) fn request(
+    host: impl FnOnce() -> Arc<dyn Host>,
+    caller: &Caller,
+    id: Id<'_>,
+    path: &Path<'_>,
+    run: impl FnOnce() -> Outcome<Later>,
+) -> Outcome<Later> {
+    let span = Timed::start(request_span(caller, Some(path), id), host);
+    let span = RequestSpan(span.map(Box::new));
+    let outcome = match &span.0 {
+        Some(timed) => timed.span.in_scope(run),
+        None => run(),
+    };
+    match outcome {
+        Outcome::Done(answer) => {
+            if let Err(error) = &answer {
+                refused_call(caller, path, error);
+            }
+            let mut span = span;
+            span.end(&answer);
+            Outcome::Done(answer)
+        }
+        Outcome::Later(later) if span.0.is_some() => {
+            Outcome::Later(Box::pin(Running { later: Some(later), span }))
+        }
+        other => other,
+    }
+}
+
+/// A call has failed at once: it may not have been let in.
+#[cold]
+fn refused_call(caller: &Caller, path: &Path<'_>, error: &RemoteError) {
+    if matches!(error.kind(), "PermissionError" | "OverloadedError") {
+        let (peer, path) = (peer(caller), Printable(path));
+        warn!(target: REQUEST, peer, %path, %error, "refused");
+    }
+}
+
+/// A request that somebody is working on.
+pub(in crate::driver) struct RequestSpan(Option<Box<Timed>>);
+
+/// A request of a channel has come.
+pub(in crate::driver) fn received(
+    host: impl FnOnce() -> Arc<dyn Host>,
+    caller: &Caller,
+    token: &ReplyToken,
+) -> RequestSpan {
+    let span = request_span(caller, None, Id::of(token));
+    RequestSpan(Timed::start(span, host).map(Box::new))
+}
+
+impl RequestSpan {
+    pub(in crate::driver) fn end(&mut self, answer: &Answer) {
+        let Some(request) = self.0.take() else { return };
+        let error = answer.as_ref().err();
+        let elapsed = request.end(error.map(|error| error as &dyn Display));
+        request.span.in_scope(|| match error {
+            None => trace!(target: REQUEST, elapsed, "answered"),
+            Some(error) => debug!(target: REQUEST, elapsed, %error, "failed"),
+        });
+    }
+}
+
+impl Drop for RequestSpan {
+    /// Nobody waits for an answer any more.
+    fn drop(&mut self) {
+        let Some(request) = self.0.take() else { return };
+        let elapsed = request.end(None);
+        request.span.in_scope(|| debug!(target: REQUEST, elapsed, "cancelled"));
+    }
+}
+
+/// A method that runs within its span, also when it is dropped.
+struct Running {
+    later: Option<Later>,
+    span: RequestSpan,
+}
+
+impl Future for Running {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let Self { later, span } = &mut *self;
+        let Some(running) = later else { return Poll::Pending };
+        // That it panics belongs to the span as well.
+        let answer = {
+            let _entered = span.0.as_ref().map(|timed| timed.span.enter());
+            std::task::ready!(poll_guarded(running, cx))
+        };
+        span.end(&answer);
+        Poll::Ready(answer)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _entered = self.span.0.as_ref().map(|timed| timed.span.enter());
+        drop(self.later.take());
+    }
+}
+
+/// Lets something begin in a task of its own within the span that is entered now.
+pub(in crate::driver) fn carry(mut later: Later) -> Later {
+    let span = Span::current();
+    if span.is_disabled() {
+        return later;
+    }
+    Box::pin(std::future::poll_fn(move |cx| span.in_scope(|| later.as_mut().poll(cx))))
+}
+
+/// What a peer asks is no call.
+#[cold]
+pub(in crate::driver) fn malformed(caller: &Caller, error: &RequestError) {
+    let limit = match error {
+        RequestError::Codec(error) => CodecError::exceeded(error).map(|exceeded| exceeded.knob),
+        _ => None,
+    };
+    warn!(target: REQUEST, peer = peer(caller), %error, limit, "no call");
+}
+
+/// User code has panicked.
+#[cold]
+pub(in crate::driver) fn panicked(error: &RemoteError) {
+    warn!(target: REQUEST, %error, "panicked");
+}

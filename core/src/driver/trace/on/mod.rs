@@ -1,0 +1,8 @@
+//! With the feature `tracing`.
+
+mod calls;
+mod connections;
+mod timed;
+
+pub(in crate::driver) use calls::*;
+pub(in crate::driver) use connections::*;

@@ -1,0 +1,594 @@
+//! What subscribers of `tracing` are told.
+
+#![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use aiomas_core::connection::Limits;
+use aiomas_core::wire::RemoteError;
+use aiomas_sim::rpc::{Caller, authorize};
+use aiomas_sim::{Container, Context, Delay, Error, Fault, Host, Link, Proxy, Sim, agent};
+use aiomas_tests::message;
+use aiomas_tests::raw::Raw;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+use tracing_subscriber::layer::{self, Layer, SubscriberExt};
+use tracing_subscriber::registry::{self, LookupSpan};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A span or an event.
+#[derive(Clone, Debug)]
+struct Told {
+    target: &'static str,
+    name: String,
+    level: Level,
+    fields: BTreeMap<&'static str, String>,
+    /// The span within which it is.
+    parent: Option<usize>,
+    is_open: bool,
+}
+
+impl Told {
+    fn field(&self, name: &str) -> &str {
+        self.fields.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}"))
+    }
+
+    fn seconds(&self) -> f64 {
+        self.field("elapsed").parse().unwrap()
+    }
+}
+
+/// Keeps all that it is told.
+#[derive(Clone)]
+struct Collector {
+    level: Level,
+    spans: Arc<Mutex<Vec<Told>>>,
+    events: Arc<Mutex<Vec<Told>>>,
+}
+
+/// Which of the spans it is.
+struct Number(usize);
+
+impl Visit for Told {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => self.name = text,
+            name => drop(self.fields.insert(name, text)),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name(), value.to_owned());
+    }
+}
+
+impl Collector {
+    /// What happens meanwhile, up to this level. Simulations have one thread.
+    fn watch(level: Level, f: impl FnOnce()) -> Self {
+        // If there is but one subscriber, `tracing` asks that of whichever thread comes by what is of interest, and
+        // other tests have none on theirs. So there is another one.
+        static OTHER: OnceLock<Dispatch> = OnceLock::new();
+        OTHER.get_or_init(|| Dispatch::new(NoSubscriber::default()));
+        let collector = Self { level, spans: Arc::default(), events: Arc::default() };
+        let subscriber = registry::Registry::default().with(collector.clone());
+        tracing::subscriber::with_default(subscriber, f);
+        collector
+    }
+
+    fn told(metadata: &'static Metadata<'static>, parent: Option<usize>) -> Told {
+        let (target, name) = (metadata.target(), metadata.name().to_owned());
+        let (level, fields) = (*metadata.level(), BTreeMap::new());
+        Told { target, name, level, fields, parent, is_open: true }
+    }
+
+    fn spans(&self, name: &str) -> Vec<(usize, Told)> {
+        let spans = self.spans.lock().unwrap();
+        spans.iter().cloned().enumerate().filter(|(_, span)| span.name == name).collect()
+    }
+
+    fn span(&self, name: &str) -> (usize, Told) {
+        let mut spans = self.spans(name);
+        assert_eq!(spans.len(), 1, "{name}: {spans:#?}");
+        spans.remove(0)
+    }
+
+    fn events(&self, target: &str) -> Vec<Told> {
+        let events = self.events.lock().unwrap();
+        events.iter().filter(|event| event.target == target).cloned().collect()
+    }
+
+    /// Those of a level, or of one that is worse.
+    fn at_least(&self, level: Level) -> Vec<Told> {
+        let events = self.events.lock().unwrap();
+        events.iter().filter(|event| event.level <= level).cloned().collect()
+    }
+
+    /// All that a subscriber may have written.
+    fn texts(&self) -> Vec<String> {
+        let (spans, events) = (self.spans.lock().unwrap(), self.events.lock().unwrap());
+        let all = spans.iter().chain(&*events);
+        all.flat_map(|told| told.fields.values().chain([&told.name])).cloned().collect()
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
+    fn enabled(&self, metadata: &Metadata<'_>, _: layer::Context<'_, S>) -> bool {
+        *metadata.level() <= self.level
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: layer::Context<'_, S>) {
+        let span = context.span(id).unwrap();
+        let parent = span.parent().and_then(|parent| Some(parent.extensions().get::<Number>()?.0));
+        let mut told = Self::told(attributes.metadata(), parent);
+        attributes.record(&mut told);
+        let mut spans = self.spans.lock().unwrap();
+        span.extensions_mut().insert(Number(spans.len()));
+        spans.push(told);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: layer::Context<'_, S>) {
+        let number = context.span(id).unwrap().extensions().get::<Number>().unwrap().0;
+        values.record(&mut self.spans.lock().unwrap()[number]);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: layer::Context<'_, S>) {
+        let span = context.event_span(event);
+        let parent = span.and_then(|span| Some(span.extensions().get::<Number>()?.0));
+        let mut told = Self::told(event.metadata(), parent);
+        event.record(&mut told);
+        self.events.lock().unwrap().push(told);
+    }
+
+    fn on_close(&self, id: Id, context: layer::Context<'_, S>) {
+        let number = context.span(&id).unwrap().extensions().get::<Number>().unwrap().0;
+        self.spans.lock().unwrap()[number].is_open = false;
+    }
+}
+
+/// An agent that calls others.
+struct Clerk;
+
+#[agent]
+impl Clerk {
+    #[expose]
+    fn double(&self, number: i64) -> i64 {
+        2 * number
+    }
+
+    #[expose]
+    fn fail(&self) -> Result<(), RemoteError> {
+        Err(RemoteError::value_error("no"))
+    }
+
+    #[expose]
+    fn repeat(&self, times: usize) -> String {
+        "x".repeat(times)
+    }
+
+    #[expose]
+    async fn repeat_later(
+        &self,
+        #[context] context: Context,
+        times: usize,
+    ) -> Result<String, Error> {
+        context.clock()?.sleep(0.1).await?;
+        Ok(self.repeat(times))
+    }
+
+    #[expose]
+    async fn panic(&self) {
+        panic!("on purpose");
+    }
+
+    #[expose]
+    async fn sleep(&self, #[context] context: Context, seconds: f64) -> Result<(), Error> {
+        context.clock()?.sleep(seconds).await
+    }
+
+    /// Lets another agent double.
+    #[expose]
+    async fn relay(&self, #[context] context: Context, url: String) -> Result<i64, Error> {
+        let container = context.container()?;
+        let other: Proxy = container.connect(url.as_str()).await?;
+        other.call("double").arg(21).send().await
+    }
+
+    /// As `relay`, after having waited for its turn.
+    #[expose]
+    async fn relay_alone(
+        &mut self,
+        #[context] context: Context,
+        url: String,
+    ) -> Result<i64, Error> {
+        context.clock()?.sleep(1.0).await?;
+        self.relay(context, url).await
+    }
+}
+
+/// A network without chance: 10 ms each way.
+fn calm() -> Sim {
+    let link = Link::new().latency(Delay::fixed(10 * MS));
+    Sim::builder(1).link(link).without(Fault::Order).without(Fault::Wake).build()
+}
+
+async fn bind(host: &Host) -> Container {
+    host.container().bind(format!("tcp://{}:5555", host.name())).await.unwrap()
+}
+
+#[test]
+fn a_call_is_a_span_at_both_ends() {
+    let sim = calm();
+    let (house, grid) = (sim.host("house"), sim.host("grid"));
+    let log = Collector::watch(Level::TRACE, || {
+        sim.block_on(async {
+            let server = bind(&house).await;
+            server.spawn(Clerk).unwrap();
+            let client = bind(&grid).await;
+            let clerk: Proxy = client.connect("tcp://house:5555/0").await.unwrap();
+            let () = clerk.call("sleep").arg(2.0).send().await.unwrap();
+            clerk.call("fail").send::<()>().await.unwrap_err();
+        });
+    });
+    let calls = log.spans("call");
+    let requests = log.spans("request");
+    assert_eq!((calls.len(), requests.len()), (3, 3));
+    for (((_, call), (_, request)), (id, path)) in calls.iter().zip(&requests).zip([
+        ("0", "validate_aid"),
+        ("1", "agents/0/sleep"),
+        ("2", "agents/0/fail"),
+    ]) {
+        assert_eq!((call.target, request.target), ("aiomas::call", "aiomas::request"));
+        assert_eq!((call.level, request.level), (Level::DEBUG, Level::DEBUG));
+        for span in [call, request] {
+            assert_eq!((span.field("id"), span.field("path")), (id, path));
+            assert_eq!((span.parent, span.is_open), (None, false));
+        }
+        assert_eq!(call.field("peer"), "tcp://house:5555");
+        assert!(request.field("peer").starts_with("tcp://grid:"), "{request:?}");
+        assert_eq!((call.field("otel.kind"), request.field("otel.kind")), ("client", "server"));
+        // By the simulation's clock: the method sleeps, and each way takes some milliseconds.
+        let sleeps = if path == "agents/0/sleep" { 2.0 } else { 0.0 };
+        assert!((request.seconds() - sleeps).abs() < 1e-6, "{request:?}");
+        assert!((0.019..0.1).contains(&(call.seconds() - sleeps)), "{call:?}");
+    }
+    let [(_, call), (_, request)] = [&calls[2], &requests[2]];
+    assert_eq!(call.field("otel.status_code"), "ERROR");
+    assert!(request.field("error").contains("ValueError"), "{request:?}");
+
+    // Events within them.
+    let ends = |target| {
+        log.events(target).iter().map(|event| (event.name.clone(), event.level)).collect::<Vec<_>>()
+    };
+    let answered = || ("answered".to_owned(), Level::TRACE);
+    let expected = [answered(), answered(), ("failed".to_owned(), Level::DEBUG)];
+    assert_eq!(ends("aiomas::call"), expected);
+    assert_eq!(ends("aiomas::request"), expected);
+    let parents = log.events("aiomas::call").iter().map(|event| event.parent).collect::<Vec<_>>();
+    assert_eq!(parents, calls.iter().map(|(number, _)| Some(*number)).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_a_method_calls_is_within_its_span() {
+    let sim = calm();
+    let (house, grid) = (sim.host("house"), sim.host("grid"));
+    for (method, wait) in [("relay", 0), ("relay_alone", 1)] {
+        let log = Collector::watch(Level::DEBUG, || {
+            sim.block_on(async {
+                let far = bind(&house).await;
+                far.spawn(Clerk).unwrap();
+                let near = bind(&grid).await;
+                let clerk = near.spawn(Clerk).unwrap();
+                let calls: Vec<_> = (0..=wait)
+                    .map(|_| {
+                        let local = clerk.connect::<Proxy>("tcp://grid:5555/0");
+                        async move {
+                            let local = local.await.unwrap();
+                            local.call(method).arg("tcp://house:5555/0").send::<i64>().await
+                        }
+                    })
+                    .collect();
+                for answer in futures(calls).await {
+                    assert_eq!(answer, Ok(42));
+                }
+                near.shutdown().await.unwrap();
+                far.shutdown().await.unwrap();
+            });
+        });
+        let spans = log.spans.lock().unwrap();
+        let at = |number: usize| {
+            let span = &spans[number];
+            (span.name.as_str(), span.fields["path"].as_str(), span.parent)
+        };
+        let relay = format!("agents/0/{method}");
+        let doubles = spans
+            .iter()
+            .enumerate()
+            .filter(|(_, span)| span.name == "call" && span.field("path") == "agents/0/double");
+        let mut count = 0;
+        for (_, call) in doubles {
+            count += 1;
+            let (name, path, outer) = at(call.parent.expect("a method's span"));
+            assert_eq!((name, path), ("request", &*relay));
+            // Within a container, a request is within the call.
+            let (name, path, outermost) = at(outer.expect("its call's span"));
+            assert_eq!((name, path, outermost), ("call", &*relay, None));
+            assert_eq!(spans[outer.unwrap()].field("peer"), "local");
+        }
+        assert_eq!(count, wait + 1);
+        assert!(spans.iter().all(|span| !span.is_open), "{spans:#?}");
+    }
+}
+
+/// Waits for all of them, which go on side by side.
+async fn futures<F: Future>(all: Vec<F>) -> Vec<F::Output> {
+    let mut left: Vec<_> = all.into_iter().map(|one| (Some(Box::pin(one)), None)).collect();
+    std::future::poll_fn(|cx| {
+        for (one, result) in &mut left {
+            if let Some(future) = one
+                && let std::task::Poll::Ready(output) = future.as_mut().poll(cx)
+            {
+                (*one, *result) = (None, Some(output));
+            }
+        }
+        if left.iter().all(|(one, _)| one.is_none()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    left.into_iter().filter_map(|(_, result)| result).collect()
+}
+
+#[test]
+fn a_good_conversation_is_not_worth_a_warning() {
+    let sim = calm();
+    let (house, grid) = (sim.host("house"), sim.host("grid"));
+    let log = Collector::watch(Level::INFO, || {
+        sim.block_on(async {
+            let server = bind(&house).await;
+            server.spawn(Clerk).unwrap();
+            let client = bind(&grid).await;
+            let clerk: Proxy = client.connect("tcp://house:5555/0").await.unwrap();
+            for number in 0..100 {
+                assert_eq!(clerk.call("double").arg(number).send().await, Ok(2 * number));
+            }
+            clerk.call("fail").send::<()>().await.unwrap_err();
+            client.shutdown().await.unwrap();
+            server.shutdown().await.unwrap();
+        });
+    });
+    assert!(log.at_least(Level::WARN).is_empty(), "{:#?}", log.at_least(Level::WARN));
+    let events = log.events("aiomas::connection");
+    let names: Vec<_> = events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, ["opened", "opened", "closed", "closed"]);
+    assert_eq!(log.at_least(Level::INFO).len(), 4, "nothing else is told");
+    let closed = &events[2];
+    assert_eq!(closed.field("reason"), "closed on this side");
+    assert!(closed.seconds() > 2.0, "100 calls take longer: {closed:?}");
+    assert_eq!(closed.field("bytes_out"), events[3].field("bytes_in"));
+}
+
+#[test]
+fn attempts_and_waits_are_told() {
+    let sim = calm();
+    let (_house, grid) = (sim.host("house"), sim.host("grid"));
+    let log = Collector::watch(Level::DEBUG, || {
+        sim.block_on(async {
+            let client = bind(&grid).await;
+            let nobody = client.connect::<Proxy>("tcp://house:5555/0").within(2 * SECOND);
+            nobody.await.unwrap_err();
+            grid.rpc().connect("tcp://house:5555").await.unwrap_err();
+        });
+    });
+    let events = log.events("aiomas::dial");
+    let failed: Vec<_> = events.iter().filter(|event| event.name == "failed").collect();
+    let wait = |event: &Told| event.fields.get("wait").map(|wait| wait.parse::<f64>().unwrap());
+    let told: Vec<_> = failed.iter().map(|event| (event.field("attempt"), wait(event))).collect();
+    let third = ("3", Some(1.125));
+    assert_eq!(told, [("1", Some(0.5)), ("2", Some(0.75)), third, ("1", None)]);
+    for event in failed {
+        assert_eq!((event.level, event.field("peer")), (Level::INFO, "tcp://house:5555"));
+        assert!(event.field("error").contains("refused"), "{event:?}");
+    }
+    assert_eq!(events.iter().filter(|event| event.name == "dialling").count(), 4);
+}
+
+#[test]
+fn who_is_refused_is_told_once() {
+    let sim = calm();
+    let (house, grid) = (sim.host("house"), sim.host("grid"));
+    let log = Collector::watch(Level::WARN, || {
+        sim.block_on(async {
+            let mut limits = Limits::default();
+            (limits.max_connections, limits.max_calls_in) = (1, 2);
+            let server = house.container().limits(limits);
+            let server = server.bind("tcp://house:5555").await.unwrap();
+            server
+                .spawn(authorize(Clerk, |_: &Caller, path: &str| match path {
+                    "double" => Err(RemoteError::permission("not for you")),
+                    _ => Ok(()),
+                }))
+                .unwrap();
+            let client = grid.rpc().connect("tcp://house:5555").await.unwrap();
+            let _first = client.remote().call("validate_aid").arg("0").send::<String>().await;
+            for _ in 0..2 {
+                let other = grid.rpc().connect("tcp://house:5555").await.unwrap();
+                other.closed().await;
+            }
+            let clerk = client.remote().get("agents/0");
+            clerk.call("double").arg(1).send::<i64>().await.unwrap_err();
+            let calls = (0..5).map(|_| clerk.call("sleep").arg(1.0).send::<()>());
+            let answers = futures(calls.collect()).await;
+            assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 3);
+            clerk.call("panic").send::<()>().await.unwrap_err();
+        });
+    });
+    let told: Vec<_> = log.at_least(Level::TRACE);
+    let names: Vec<_> =
+        told.iter().map(|event| (event.target, event.name.as_str(), event.level)).collect();
+    assert_eq!(
+        names,
+        [
+            ("aiomas::admission", "refused", Level::WARN),
+            ("aiomas::admission", "refused", Level::WARN),
+            ("aiomas::request", "refused", Level::WARN),
+            ("aiomas::connection", "requests refused", Level::WARN),
+            ("aiomas::request", "panicked", Level::WARN),
+        ]
+    );
+    for refused in &told[..2] {
+        assert!(refused.field("peer").starts_with("tcp://grid:"), "{refused:?}");
+        assert!(refused.field("error").contains("Limits::max_connections"), "{refused:?}");
+    }
+    assert_eq!(told[2].field("path"), "agents/0/double");
+    assert!(told[2].field("error").contains("not for you"), "{:?}", told[2]);
+    assert_eq!(told[3].field("count"), "3");
+    assert!(told[4].field("error").contains("on purpose"), "{:?}", told[4]);
+    assert!(log.spans.lock().unwrap().is_empty(), "spans are not worth a warning");
+}
+
+/// Whoever writes logs to a terminal or a file writes what a peer has sent.
+#[test]
+fn a_peer_cannot_write_what_it_likes() {
+    let sim = calm();
+    let (house, grid) = (sim.host("house"), sim.host("grid"));
+    let evil = "\x1b[2J\r\n2026-01-01 ERROR all is lost\u{202e}".repeat(100);
+    let log = Collector::watch(Level::TRACE, || {
+        sim.block_on(async {
+            let server = bind(&house).await;
+            server.spawn(Clerk).unwrap();
+            let address = server.address().clone();
+            let mut raw = Raw::dial(&grid, &address).await.unwrap();
+            let notation = aiomas_core::wire::Notation::Json;
+            // An id, a path and a name of an agent; content that is no call; a type that there is not.
+            let huge = format!("agents/0/{}", "x".repeat(1 << 20));
+            for content in [
+                serde_json::json!([evil, [], {}]),
+                serde_json::json!([format!("agents/{evil}/x"), [], {}]),
+                serde_json::json!([huge, [], {}]),
+                serde_json::json!({ evil.as_str(): 1 }),
+            ] {
+                let id = serde_json::json!(evil);
+                let message = message::message(notation, 0, id, content);
+                raw.write(&message).await.unwrap();
+                let _answer = raw.read().await;
+            }
+            raw.write(&message::message(notation, 99, 1, &evil)).await.unwrap();
+            house.sleep(SECOND).await;
+            assert_eq!(server.connections(), 0);
+        });
+    });
+    assert_eq!(log.spans("request").len(), 2, "the others are no calls");
+    assert_eq!(log.events("aiomas::connection")[1].level, Level::WARN);
+    let (texts, mut shown) = (log.texts(), String::new());
+    for text in &texts {
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        assert!(text.len() < 5_000, "{} bytes of a peer", text.len());
+        writeln!(shown, "{text}").unwrap();
+    }
+    assert!(shown.contains("all is lost") && !shown.contains('\u{202e}'), "{shown}");
+}
+
+#[test]
+fn calls_that_are_given_up_say_so() {
+    let sim = calm();
+    let (house, grid) = (sim.host("house"), sim.host("grid"));
+    let log = Collector::watch(Level::DEBUG, || {
+        sim.block_on(async {
+            let server = bind(&house).await;
+            let clerk = server.spawn(Clerk).unwrap();
+            let local: Proxy = clerk.connect("tcp://house:5555/0").await.unwrap();
+            let call = local.call("sleep").arg(9.0).send::<()>();
+            house.sleep(SECOND).await;
+            drop(call);
+            house.sleep(SECOND).await;
+
+            // A peer that does not know of giving up goes on.
+            let client = grid.rpc().connect("tcp://house:5555").await.unwrap();
+            let clerk = client.remote().get("agents/0").with_timeout(SECOND);
+            clerk.call("sleep").arg(2.0).send::<()>().await.unwrap_err();
+            house.sleep(2 * SECOND).await;
+        });
+    });
+    let (calls, requests) = (log.spans("call"), log.spans("request"));
+    assert_eq!((calls.len(), requests.len()), (2, 2));
+    for (_, span) in [&calls[0], &requests[0], &calls[1]] {
+        assert!((span.seconds() - 1.0).abs() < 1e-3, "{span:?}");
+        assert!(!span.is_open);
+    }
+    assert!(calls[1].1.field("error").contains("1s"), "{calls:?}");
+    assert!((requests[1].1.seconds() - 2.0).abs() < 1e-3, "{requests:?}");
+    let names = |target| log.events(target).iter().map(|e| e.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names("aiomas::call"), ["given up", "failed"]);
+    assert_eq!(names("aiomas::request"), ["cancelled"]);
+    let connection = names("aiomas::connection");
+    assert!(connection.contains(&"late answers ignored".to_owned()), "{connection:?}");
+}
+
+/// Methods that answer at once, and later.
+#[test]
+fn answers_that_do_not_arrive_are_told() {
+    let sim = calm();
+    let (house, grid) = (sim.host("house"), sim.host("grid"));
+    let log = Collector::watch(Level::DEBUG, || {
+        sim.block_on(async {
+            let mut limits = Limits::default();
+            limits.max_frame = 1000;
+            let server = house.container().limits(limits);
+            let server = server.bind("tcp://house:5555").await.unwrap();
+            server.spawn(Clerk).unwrap();
+            let client = grid.rpc().connect("tcp://house:5555").await.unwrap();
+            let clerk = client.remote().get("agents/0");
+            for method in ["repeat", "repeat_later"] {
+                clerk.call(method).arg(2000).send::<String>().await.unwrap_err();
+            }
+            let lost = clerk.call("sleep").arg(1.0).send::<()>();
+            house.sleep(SECOND / 2).await;
+            server.peers()[0].abort();
+            lost.await.unwrap_err();
+            house.sleep(SECOND).await;
+        });
+    });
+    let events = log.events("aiomas::connection");
+    let find = |name| events.iter().filter(|event| event.name == name).collect::<Vec<_>>();
+    let refused = find("answers not sent");
+    assert_eq!(refused.len(), 2, "{events:#?}");
+    for event in refused {
+        assert_eq!((event.level, event.field("count")), (Level::WARN, "1"));
+        assert_eq!(event.field("limit"), "Limits::max_frame");
+    }
+    let [dropped] = find("answers dropped")[..] else { panic!("{events:#?}") };
+    assert_eq!((dropped.level, dropped.field("count")), (Level::DEBUG, "1"));
+}
+
+/// The span of a channel's request is open until it is answered.
+#[test]
+fn channels_have_spans_without_paths() {
+    let sim = calm();
+    let (house, grid) = (sim.host("house"), sim.host("grid"));
+    let log = Collector::watch(Level::DEBUG, || {
+        sim.block_on(async {
+            let mut listener = house.channel().listen("tcp://house:5557").await.unwrap();
+            let near = grid.channel().connect("tcp://house:5557").await.unwrap();
+            let far = listener.accept().await.unwrap();
+            let call = near.send::<String>("ohai");
+            let request = far.recv().await.unwrap();
+            house.sleep(SECOND).await;
+            request.reply("cya").unwrap();
+            assert_eq!(call.await.unwrap(), "cya");
+        });
+    });
+    let ((_, call), (_, request)) = (log.span("call"), log.span("request"));
+    assert!(request.seconds() >= 1.0 && call.seconds() > request.seconds());
+    assert_eq!((call.field("id"), request.field("id")), ("0", "0"));
+    assert!(!call.fields.contains_key("path") && !request.fields.contains_key("path"));
+}
