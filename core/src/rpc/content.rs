@@ -1,12 +1,12 @@
 //! The content of a request: `[path, args, kwargs]`.
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use serde::Serialize;
 
 use super::plain::PlainCall;
 use super::{Arguments, Path};
 use crate::wire::codec::{self, Cursor, Item};
-use crate::wire::{Blobs, Body, Budget, CodecError, Notation, Payload, RemoteError, Scope, blob};
+use crate::wire::{Body, Budget, CodecError, Notation, Payload, RemoteError, Scope, blob};
 
 /// A request that came in.
 #[derive(Debug)]
@@ -248,7 +248,8 @@ pub struct Call {
 struct Parts {
     count: u32,
     bytes: Vec<u8>,
-    blobs: Blobs,
+    /// What was left out of them.
+    blobs: Vec<(usize, Bytes)>,
 }
 
 impl Call {
@@ -333,7 +334,7 @@ impl Parts {
         }
         self.count += 1;
         let (written, blobs) = blob::left_out(&mut self.bytes, write);
-        self.blobs.extend(blobs);
+        self.blobs.extend(blobs.into_iter().flatten());
         written
     }
 

@@ -90,27 +90,30 @@ fn part(bytes: &[u8]) -> Option<Bytes> {
 }
 
 /// Blobs that were left out of a buffer: where they belong, in order.
-pub(crate) type Blobs = Vec<(usize, Bytes)>;
+pub(crate) type Blobs = Box<[(usize, Bytes)]>;
 
 /// Runs `encode`, which may leave blobs out of `out`.
 #[inline]
-pub(crate) fn left_out<R>(out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>) -> R) -> (R, Blobs) {
+pub(crate) fn left_out<R>(
+    out: &mut Vec<u8>,
+    encode: impl FnOnce(&mut Vec<u8>) -> R,
+) -> (R, Option<Blobs>) {
     let target = address(out);
     let panics = Panics { target, outer: TARGET.replace(target) };
     let result = encode(out);
     TARGET.set(panics.outer);
     std::mem::forget(panics);
-    (result, if ANY.get() { take(target) } else { Blobs::new() })
+    (result, if ANY.get() { take(target) } else { None })
 }
 
 /// All blobs that were left out of the buffer `target`.
 #[cold]
-fn take(target: usize) -> Blobs {
+fn take(target: usize) -> Option<Blobs> {
     LEFT_OUT.with_borrow_mut(|left_out| {
         let blobs = left_out.extract_if(.., |blob| blob.target == target);
-        let blobs = blobs.map(|blob| (blob.at, blob.bytes)).collect();
+        let blobs: Blobs = blobs.map(|blob| (blob.at, blob.bytes)).collect();
         ANY.set(!left_out.is_empty());
-        blobs
+        (!blobs.is_empty()).then_some(blobs)
     })
 }
 

@@ -18,7 +18,9 @@ mod types;
 mod value;
 
 pub(crate) use envelope::{Head, envelope_tail, write_head};
-pub(crate) use frame::{missing, take_frame};
+#[cfg(feature = "driver")]
+pub(crate) use frame::missing;
+pub(crate) use frame::take_frame;
 pub(crate) use printable::Printable;
 
 pub use blob::Blob;

@@ -40,8 +40,7 @@ impl Payload {
     /// # Errors
     /// The bytes are malformed, exceed the scope's [`Budget`](super::Budget), or do not fit `T`.
     pub fn decode<'de, T: Deserialize<'de>>(&'de self) -> Result<T, CodecError> {
-        let bytes = self.bytes();
-        self.decode_part(0..bytes.len())
+        self.decode_bytes(self.bytes())
     }
 
     /// Decodes a part of the content that is a value.
@@ -50,7 +49,14 @@ impl Payload {
         &'de self,
         part: Range<usize>,
     ) -> Result<T, CodecError> {
-        let bytes = self.bytes().get(part).unwrap_or_default();
+        self.decode_bytes(self.bytes().get(part).unwrap_or_default())
+    }
+
+    #[inline]
+    fn decode_bytes<'de, T: Deserialize<'de>>(
+        &'de self,
+        bytes: &'de [u8],
+    ) -> Result<T, CodecError> {
         let decode = || codec::decode(self.notation, bytes, &self.scope);
         match &self.bytes {
             Encoded::Large(source) => blob::shared_with(source, decode),
@@ -198,20 +204,11 @@ impl Body {
 
     /// The body of what is in `out`, which it takes if it is large, and of `blobs`.
     #[inline]
-    pub(crate) fn from_parts(notation: Notation, out: &mut Vec<u8>, blobs: Blobs) -> Self {
-        let bytes = if blobs.is_empty()
-            && let Some(bytes) = Encoded::small(out)
-        {
-            bytes
-        } else {
-            let text = if out.len() < TAKEN {
-                Bytes::copy_from_slice(out)
-            } else {
-                spare::lend(std::mem::take(out))
-            };
-            if blobs.is_empty() {
-                Encoded::Large(text)
-            } else {
+    pub(crate) fn from_parts(notation: Notation, out: &mut Vec<u8>, blobs: Option<Blobs>) -> Self {
+        let bytes = match blobs {
+            None => Encoded::taken(out),
+            Some(blobs) => {
+                let text = Encoded::taken(out).into_bytes();
                 Encoded::Mixed(Arc::new(Mixed { text, blobs, whole: OnceLock::new() }))
             }
         };
@@ -273,6 +270,16 @@ impl Encoded {
 
     fn copied(encoded: &[u8]) -> Self {
         Self::small(encoded).unwrap_or_else(|| Self::Large(Bytes::copy_from_slice(encoded)))
+    }
+
+    /// What is in `out`, which is taken if there is much.
+    #[inline]
+    fn taken(out: &mut Vec<u8>) -> Self {
+        if out.len() < TAKEN {
+            Self::copied(out)
+        } else {
+            Self::Large(spare::lend(std::mem::take(out)))
+        }
     }
 
     #[inline]

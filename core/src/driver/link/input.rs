@@ -41,8 +41,9 @@ impl Input {
         } else if !little {
             return room;
         } else if self.size <= MIDDLE_READ && !self.spare {
-            // The buffer grows with what comes, and not with what a header announces.
-            self.bytes.reserve(self.size);
+            // The buffer grows with what comes, and not with what a header announces; nor because of the few bytes
+            // that have come already.
+            self.bytes.reserve(self.size.saturating_sub(come).max(self.size / 4));
         } else if !self.bytes.try_reclaim(self.size) {
             self.change(spare::input(come + self.size), true);
         }

@@ -244,7 +244,7 @@ impl Link {
             let notation = self.notation();
             let (encoded, blobs) =
                 blob::left_out(&mut content, |out| encode(notation, self.scope(), out));
-            if encoded.is_ok() && (content.len() >= LARGE || !blobs.is_empty()) {
+            if encoded.is_ok() && (content.len() >= LARGE || blobs.is_some()) {
                 let body = Body::from_parts(notation, &mut content, blobs);
                 SCRATCH.set(content);
                 match self.command(|state| state.send(self.now_for(state, options), &body, options))

@@ -241,12 +241,15 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if self.dry && self.broken.is_none() {
             return false;
         }
+        let mut room = self.input.make_room();
         for last in [false, true] {
-            let room = self.input.make_room();
             match self.transport.poll_recv(cx, &mut self.input.bytes) {
                 Poll::Ready(Ok(0)) => received.end = true,
                 // Then there is no more, most likely; but the stream has to know the waker.
-                Poll::Ready(Ok(count)) if count < room && !last => continue,
+                Poll::Ready(Ok(count)) if count < room && !last => {
+                    room -= count;
+                    continue;
+                }
                 Poll::Ready(Ok(count)) => self.input.grow(count >= room),
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Poll::Ready(Err(error)) => received.lost = Some(error),
