@@ -66,7 +66,7 @@ impl<A> AgentRef<A> {
     }
 
     /// Removes the agent from its container; says whether it was there. See [`Container::remove`].
-    pub fn stop(&self) -> bool {
+    pub fn remove(&self) -> bool {
         self.container.remove(self.url.aid())
     }
 }

@@ -14,7 +14,7 @@ use super::room::Room;
 use super::slots::{SlotKey, Slots};
 use crate::connection::{
     CallError, CallOptions, Close, CloseReason, Config, Connection, ReplyToken, Request, RequestId,
-    Side, Stats, Why,
+    Side, Why,
 };
 use crate::driver::Error;
 use crate::driver::home::Home;
@@ -181,7 +181,7 @@ impl Link {
     }
 
     pub(in crate::driver) fn peer(&self) -> Option<&str> {
-        self.caller.peer.as_deref()
+        self.caller.address.as_deref()
     }
 
     pub(in crate::driver) fn home(&self) -> Option<Arc<dyn Home>> {
@@ -212,10 +212,6 @@ impl Link {
     /// What content has to be encoded against.
     pub(in crate::driver) fn scope(&self) -> &Scope {
         self.agreed.get().unwrap_or(&self.scope)
-    }
-
-    pub(in crate::driver) fn stats(&self) -> Stats {
-        lock(&self.state).connection.stats()
     }
 
     /// Changes something, and lets the task see to what follows.
