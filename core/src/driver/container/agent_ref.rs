@@ -52,7 +52,6 @@ impl<A> AgentRef<A> {
     }
 
     /// Where it lives.
-    #[must_use]
     pub const fn container(&self) -> &Container {
         &self.container
     }
