@@ -73,8 +73,8 @@ impl Room {
 
 async fn open(address: &str) -> Result<RpcServer, Error> {
     let room = Room::default();
-    let builder = rpc::builder().service(room.clone()).on_disconnect(move |number, _| {
-        let guest = room.guests().remove(&number);
+    let builder = rpc::builder().service(room.clone()).on_disconnect(move |peer, _| {
+        let guest = room.guests().remove(&peer.id());
         if let Some((name, _)) = guest {
             let room = room.clone();
             tokio::spawn(async move { room.tell(format!("* {name} has gone")).await });

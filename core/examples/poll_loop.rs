@@ -306,7 +306,7 @@ impl Listener {
                 let path = Some(PathBuf::from(&**path));
                 Ok((Self { socket: listener.into(), path }, address.clone()))
             }
-            Address::Local(_) => Err(no_transport()),
+            _ => Err(no_transport()),
         }
     }
 
@@ -337,7 +337,7 @@ fn dial(address: &Address, wait: bool) -> io::Result<OwnedFd> {
             found.next().ok_or(io::ErrorKind::NotFound)?.into()
         }
         Address::Ipc(path) => SocketAddrUnix::new(&**path)?.into(),
-        Address::Local(_) => return Err(no_transport()),
+        _ => return Err(no_transport()),
     };
     let family = to.address_family();
     let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;

@@ -136,8 +136,10 @@ pub use aiomas_macros::{agent, expose, serializable, service};
 
 #[cfg(feature = "driver")]
 pub use driver::{
-    AgentRef, Call, Channel, Clock, Container, Context, Error, IntoService, Later, Proxy,
-    RpcClient, RpcServer,
+    Agent, AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect, Connections,
+    Container, ContainerStats, Context, Error, Interface, IntoService, Later, Line, LineState,
+    OrphanedCalls, Peer, PeerState, Proxy, Reconnect, RpcClient, RpcServer, Runtime, SharedService,
+    TimerHandle, line, manager,
 };
 
 /// What the code needs that the macros write. Not for use by hand.

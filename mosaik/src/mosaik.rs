@@ -109,6 +109,8 @@ impl Mosaik {
 
 impl fmt::Debug for Mosaik {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mosaik").field("peer", &self.channel.peer()).finish_non_exhaustive()
+        f.debug_struct("Mosaik")
+            .field("peer", &self.channel.peer().address())
+            .finish_non_exhaustive()
     }
 }

@@ -120,7 +120,10 @@ impl<R: Runtime> Server<R> {
 /// # Cancel safety
 /// Dropping the future closes the connection, and [`finalize`](Simulator::finalize) is not called.
 pub async fn serve(channel: Channel, simulator: impl Simulator) -> Result<End, Error> {
-    log::info!("connected to mosaik at {}", channel.peer().unwrap_or("an address without a name"));
+    log::info!(
+        "connected to mosaik at {}",
+        channel.peer().address().unwrap_or("an address without a name")
+    );
     let mut session = Session::new(simulator, Mosaik::new(channel.clone()));
     let mut failed = None;
     let mut stopped = false;
@@ -142,7 +145,7 @@ pub async fn serve(channel: Channel, simulator: impl Simulator) -> Result<End, E
         }
     }
     session.simulator.finalize().await;
-    channel.close(Close::AfterAnswers { within: CLOSES_WITHIN });
+    channel.close_with(Close::AfterAnswers { within: CLOSES_WITHIN });
     let reason = or(channel.closed(), ignore(&channel)).await;
     let end = match reason {
         _ if stopped => End::Stopped,

@@ -44,7 +44,6 @@ use std::future::Future;
 use std::io;
 
 use aiomas_core::agent::Address;
-use aiomas_core::driver::Runtime;
 
 pub use stream::{Acceptor, Stream};
 pub use timer::Alarm;

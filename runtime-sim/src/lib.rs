@@ -70,7 +70,6 @@ mod trace;
 mod waiting;
 mod world;
 
-pub use aiomas_core::driver::Runtime;
 pub use builder::SimBuilder;
 pub use delay::Delay;
 pub use dial::Acceptor;

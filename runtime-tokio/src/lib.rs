@@ -42,7 +42,6 @@ use std::io;
 use std::time::Instant;
 
 use aiomas_core::agent::Address;
-use aiomas_core::driver::Runtime;
 
 #[cfg(unix)]
 pub use stream::UnixSocket;

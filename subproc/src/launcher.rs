@@ -21,7 +21,7 @@ type MakeCommand = Arc<dyn Fn(usize) -> Command + Send + Sync>;
 pub struct Launcher {
     children: usize,
     command: Option<MakeCommand>,
-    address: Address,
+    address: Result<Address, aiomas_core::Error>,
     ready_within: Duration,
     stop_within: Duration,
 }
@@ -33,7 +33,7 @@ impl Launcher {
         Self {
             children,
             command: None,
-            address: Address::Tcp { host: "127.0.0.1".into(), port: 0 },
+            address: Ok(Address::Tcp { host: "127.0.0.1".into(), port: 0 }),
             ready_within: Duration::from_secs(30),
             stop_within: Duration::from_secs(15),
         }
@@ -47,9 +47,13 @@ impl Launcher {
     }
 
     /// Where each child listens: `tcp://127.0.0.1:0` unless told otherwise. With more than one child, the port
-    /// has to be 0, which stands for a free one. Other programs may see to that themselves.
-    pub fn address(mut self, address: Address) -> Self {
-        self.address = address;
+    /// has to be 0, which stands for a free one. Other programs may see to that themselves. That a text is no
+    /// address, `launch` tells.
+    pub fn address(
+        mut self,
+        address: impl TryInto<Address, Error: Into<aiomas_core::Error>>,
+    ) -> Self {
+        self.address = address.try_into().map_err(Into::into);
         self
     }
 
@@ -69,12 +73,13 @@ impl Launcher {
     /// managers. The container has to speak a codec that the children know: those in Rust know all.
     ///
     /// # Errors
-    /// One of them cannot be started, ends, or is not ready in time. Then all are ended.
+    /// The address is none; or one of them cannot be started, ends, or is not ready in time. Then all are ended.
     ///
     /// # Cancel safety
     /// Dropping the future ends the children that were started.
     pub async fn launch(&self, container: &Container) -> Result<Fleet, Error> {
-        let commands = (0..self.children).map(|child| self.make_command(child));
+        let address = self.address.clone()?.to_string();
+        let commands = (0..self.children).map(|child| self.make_command(child, &address));
         let commands = commands.collect::<Result<Vec<_>, _>>()?;
         let (ready_within, stop_within) = (self.ready_within, self.stop_within);
         let started = thread::run(move || start(commands, ready_within, stop_within)).await??;
@@ -93,7 +98,7 @@ impl Launcher {
         Ok(Fleet::new(members, stop_within))
     }
 
-    fn make_command(&self, child: usize) -> Result<Command, Error> {
+    fn make_command(&self, child: usize, address: &str) -> Result<Command, Error> {
         let mut command = match &self.command {
             Some(command) => command(child),
             None => Command::new(std::env::current_exe().map_err(|source| {
@@ -101,7 +106,7 @@ impl Launcher {
                 Error::Start { child, program, source }
             })?),
         };
-        command.env(VARIABLE, self.address.to_string());
+        command.env(VARIABLE, address);
         Ok(command)
     }
 }

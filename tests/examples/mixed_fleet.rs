@@ -57,7 +57,7 @@ pub(crate) async fn work_together(
 
     // And back over the same connection, by a reference.
     let met = inside.proxy().visit(echo.to_string()).await?;
-    lines.push(format!("Python met a {met}, on {} connection", ours.connections()));
+    lines.push(format!("Python met a {met}, on {} connection", ours.connection_count()));
 
     // Python finds our agent by its URL, over a connection of its own.
     let python: Proxy = ours.connect(&caller).await?;
@@ -68,7 +68,7 @@ pub(crate) async fn work_together(
     lines.push(format!(
         "Python read {}° outside, on {} connections",
         read(-15.0).await?,
-        ours.connections()
+        ours.connection_count()
     ));
 
     // All calls are on their way before the first answer is there.

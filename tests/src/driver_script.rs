@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use aiomas_core::connection::{CallOptions, Close};
+use aiomas_core::connection::Close;
 use aiomas_core::driver::channel::{Channel, Request};
 use aiomas_core::driver::{Call, Error};
 use aiomas_core::wire::{Codec, RemoteError};
@@ -121,7 +121,7 @@ impl Ends {
             29 => self.runtime.pass(Duration::from_secs(script.below(3) as u64)),
             30 if script.below(4) == 0 => {
                 self.closed = true;
-                end.channel.close(match script.below(3) {
+                end.channel.close_with(match script.below(3) {
                     0 => Close::Now,
                     1 => Close::AfterFlush,
                     _ => Close::AfterAnswers { within: Duration::from_secs(5) },
@@ -146,9 +146,11 @@ impl Ends {
         let timeout = (1..4).contains(&timeout).then(|| Duration::from_secs(timeout as u64));
         self.made += 1;
         let (number, content) = (self.made, (self.made, "x".repeat(size)));
-        let options = timeout.map_or_else(CallOptions::default, CallOptions::timeout);
         let end = &mut self.ends[side];
-        let call = end.channel.send_with(&content, options);
+        let call = match timeout {
+            Some(timeout) => end.channel.with_timeout(timeout).send(&content),
+            None => end.channel.send(&content),
+        };
         end.calls.push(Made { call, number, size, timeout: timeout.is_some() });
     }
 

@@ -1,8 +1,12 @@
 //! Where containers listen, and the URLs of agents: written as aiomas writes them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::wire::Printable;
 
@@ -12,7 +16,7 @@ pub const MAX_URL: usize = 4096;
 /// Where a container listens.
 ///
 /// Addresses are compared as text, as in aiomas: `localhost` and `127.0.0.1` are two addresses. They are
-/// parsed with or without a slash at the end. Cloning one is cheap.
+/// parsed with or without a slash at the end. In messages and files they are texts. Cloning one is cheap.
 ///
 /// ```
 /// use aiomas_core::agent::Address;
@@ -23,6 +27,7 @@ pub const MAX_URL: usize = 4096;
 /// # Ok::<(), aiomas_core::agent::UrlError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Address {
     /// A TCP socket, `tcp://host:port`.
     Tcp {
@@ -137,7 +142,7 @@ impl fmt::Display for Address {
 /// What aiomas parses is parsed here, with the same result, but for two things that no aiomas writes: a
 /// port must be a plain decimal number up to 65535 (Python's `int()` also takes blanks, signs and
 /// underscores), and a host must have at least one character and no blank or bracket inside.
-/// Cloning one is cheap.
+/// In messages and files it is a text, as aiomas passes URLs on. Cloning one is cheap.
 ///
 /// ```
 /// use aiomas_core::agent::AgentUrl;
@@ -224,6 +229,19 @@ macro_rules! from_text {
             impl From<&Self> for $type {
                 fn from(value: &Self) -> Self {
                     value.clone()
+                }
+            }
+
+            impl Serialize for $type {
+                fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    serializer.collect_str(self)
+                }
+            }
+
+            impl<'de> Deserialize<'de> for $type {
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    let text = Cow::<'de, str>::deserialize(deserializer)?;
+                    text.parse().map_err(D::Error::custom)
                 }
             }
         )*
@@ -370,6 +388,22 @@ mod tests {
         let reason = UrlReason::NoBracket;
         let error = UrlError::Invalid { url: "ipc://[a".into(), at: 8, reason };
         assert_eq!("ipc://[a".parse::<Address>(), Err(error));
+    }
+
+    #[test]
+    fn in_messages_they_are_texts() {
+        for text in ["tcp://::1:5555", "ipc://[/path]", "local://q"] {
+            let (address, url) = (text.parse::<Address>().unwrap(), format!("{text}/a/b"));
+            let json = format!("\"{text}\"");
+            assert_eq!(serde_json::to_string(&address).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Address>(&json).unwrap(), address);
+            let json = format!("\"{url}\"");
+            let url: AgentUrl = url.parse().unwrap();
+            assert_eq!(serde_json::to_string(&url).unwrap(), json);
+            assert_eq!(serde_json::from_str::<AgentUrl>(&json).unwrap(), url);
+        }
+        let error = serde_json::from_str::<AgentUrl>("\"local://q\"").unwrap_err().to_string();
+        assert!(error.contains("no agent id, as in tcp://host:port/0"), "{error}");
     }
 
     #[test]

@@ -3,17 +3,17 @@
 /// Fills a runtime in: all that a program needs, under the names that are the same on each runtime.
 ///
 /// For crates that implement [`Runtime`](crate::driver::Runtime) for a type at their root. Its default value
-/// is the runtime to run on.
+/// is the runtime to run on. That trait is among the names.
 #[macro_export]
 macro_rules! adapter {
     ($runtime:ident) => {
         #[doc(hidden)]
         pub use $crate::__macro;
-        pub use $crate::driver::{
-            AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect, Connections,
-            Container, ContainerStats, Context, Error, IntoService, Later, Line, LineState,
-            OnDisconnect, Peer, PeerState, Proxy, Reconnect, RpcClient, RpcServer, TimerHandle,
-            line, manager,
+        pub use $crate::{
+            Agent, AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect,
+            Connections, Container, ContainerStats, Context, Error, Interface, IntoService, Later,
+            Line, LineState, OrphanedCalls, Peer, PeerState, Proxy, Reconnect, RpcClient,
+            RpcServer, Runtime, SharedService, TimerHandle, line, manager,
         };
         pub use $crate::{agent, clock, connection, expose, serializable, service, wire};
 

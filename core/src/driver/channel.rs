@@ -20,12 +20,11 @@ use super::stop::Stop;
 use super::stream::Stream;
 use super::trace;
 use super::waits;
-use super::{Call, Error};
+use super::{Call, Error, Peer};
 use crate::agent::{Address, Patience};
 use crate::connection::{
-    self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, RequestId, Side, Stats,
+    self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, RequestId, Side,
 };
-use crate::rpc::PeerCertificate;
 use crate::wire::{Body, Payload, RemoteError, Types, codec};
 
 /// Marks builders of channels.
@@ -47,6 +46,11 @@ impl<R: Runtime> Builder<R> {
     pub const fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Tries until this time has passed: [`Patience::Until`].
+    pub const fn within(self, time: Duration) -> Self {
+        self.patience(Patience::Until(time))
     }
 
     /// Opens a channel to whoever listens at `address`.
@@ -84,6 +88,7 @@ impl<R: Runtime> Builder<R> {
 }
 
 /// Takes the channels that others open.
+#[must_use = "nobody is taken until `accept`, nor when it is dropped"]
 pub struct Listener {
     settings: Settings,
     entrance: Entrance,
@@ -134,6 +139,7 @@ impl fmt::Debug for Listener {
 pub struct Channel {
     link: LinkUser,
     inbox: Arc<Inbox>,
+    options: CallOptions,
 }
 
 /// Requests that nobody has taken yet. [`Limits::max_calls_in`](connection::Limits::max_calls_in) bounds
@@ -221,26 +227,26 @@ impl Channel {
     fn start(settings: &Settings, stream: Stream, side: Side, id: u64) -> Self {
         let inbox = Arc::<Inbox>::default();
         let link = settings.link(&stream, side, id, true, inbox.clone());
-        let channel = Self { link: LinkUser::new(link.clone()), inbox };
+        let options = CallOptions::default();
+        let channel = Self { link: LinkUser::new(link.clone()), inbox, options };
         stream.start(link);
         channel
     }
 
-    /// Sends a request. The reply is what the call ends in.
-    pub fn send<T: DeserializeOwned>(&self, content: &(impl Serialize + ?Sized)) -> Call<T> {
-        self.send_with(content, CallOptions::default())
+    /// The same channel, whose calls end with [`Error::TimedOut`] after `timeout`. The other side sees how much of it
+    /// is left ([`Request::time_left`]) if both sides have agreed on that.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { options: CallOptions::timeout(timeout), ..self.clone() }
     }
 
-    /// As [`send`](Self::send), with a timeout.
-    pub fn send_with<T: DeserializeOwned>(
-        &self,
-        content: &(impl Serialize + ?Sized),
-        options: CallOptions,
-    ) -> Call<T> {
+    /// Sends a request. The reply is what the call ends in.
+    pub fn send<T: DeserializeOwned>(&self, content: &(impl Serialize + ?Sized)) -> Call<T> {
         let link = &self.link;
-        let span = trace::call("", "", || Some((link.host(), link.caller().peer.clone())));
-        let attempt =
-            link.call(options, |notation, scope, out| codec::encode(notation, scope, content, out));
+        let span = trace::call("", "", || Some((link.host(), link.caller().address.clone())));
+        let attempt = link.call(self.options, |notation, scope, out| {
+            codec::encode(notation, scope, content, out)
+        });
         Call::remote(link, attempt).traced(span)
     }
 
@@ -258,7 +264,7 @@ impl Channel {
                     if !queue.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
                         queue.wakers.push(cx.waker().clone());
                     }
-                    let peer = self.peer();
+                    let peer = self.link.peer();
                     waits::note(|| format!("for a request of {}", peer.unwrap_or("a peer")));
                     Poll::Pending
                 }
@@ -267,26 +273,19 @@ impl Channel {
         .await
     }
 
-    /// The address of the other side, if it has one.
+    /// The other side, and how the connection to it is.
     #[must_use]
-    pub fn peer(&self) -> Option<&str> {
-        self.link.peer()
+    pub fn peer(&self) -> Peer {
+        Peer::of_link(Arc::clone(&self.link))
     }
 
-    /// The certificate by which the other side has proven who it is, if TLS is spoken.
-    #[must_use]
-    pub fn certificate(&self) -> Option<Arc<PeerCertificate>> {
-        self.link.caller().certificate.clone()
+    /// Closes the channel once what has been asked is answered, within ten seconds (see [`Builder::drain`]).
+    pub fn close(&self) {
+        self.close_with(Close::AfterAnswers { within: self.link.drain() });
     }
 
-    /// Counts of what went over the channel.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.link.stats()
-    }
-
-    /// Closes the channel.
-    pub fn close(&self, how: Close) {
+    /// As [`close`](Self::close), with a choice of what becomes of requests that have not been answered.
+    pub fn close_with(&self, how: Close) {
         self.link.close(how);
     }
 
@@ -301,7 +300,7 @@ impl Channel {
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channel").field("peer", &self.peer()).finish_non_exhaustive()
+        f.debug_struct("Channel").field("peer", &self.link.peer()).finish_non_exhaustive()
     }
 }
 

@@ -91,6 +91,12 @@ impl Context {
         Proxy::from_origin(Origin::of(&self.scope), "")
     }
 
+    /// The root service of the one who calls, as a typed proxy.
+    #[must_use]
+    pub fn remote_as<P: From<Proxy>>(&self) -> P {
+        self.remote().into()
+    }
+
     /// The codec that the caller writes, and is answered in; `None` for agents of the same container, whose
     /// calls are not written.
     #[must_use]

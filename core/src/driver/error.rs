@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::agent::{Address, ConnectError, Refusal, UrlError};
-use crate::clock::ClockError;
+use crate::clock::{ClockError, DateError};
 use crate::connection::{CallError, CloseReason, Exceeded, TlsError, Why};
 use crate::wire::{CodecError, Printable, RemoteError};
 
@@ -182,6 +182,19 @@ impl From<CallError> for Error {
             CallError::TimedOut { after } => Self::TimedOut { after },
             CallError::Lost(reason) => Self::Lost(reason),
         }
+    }
+}
+
+/// What a [`Payload`](crate::wire::Payload) is, is told when it is decoded.
+impl From<CodecError> for Error {
+    fn from(error: CodecError) -> Self {
+        Self::Content(error)
+    }
+}
+
+impl From<DateError> for Error {
+    fn from(error: DateError) -> Self {
+        ClockError::from(error).into()
     }
 }
 

@@ -68,7 +68,7 @@ pub use error::Error;
 pub use later::{Answer, Later, SharedService, failure};
 pub use line::{Line, LineState, Reconnect};
 pub use local::LocalNames;
-pub use options::{Builder, OnDisconnect};
+pub use options::{Builder, OrphanedCalls};
 pub use peer::{Peer, PeerState};
 pub use proxy::{CallBuilder, Proxy};
 pub use rpc::{RpcClient, RpcServer};

@@ -18,7 +18,8 @@ use crate::wire::{Codec, Types};
 
 /// What becomes of what a peer has called, and has not been answered yet, when its connection is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum OnDisconnect {
+#[non_exhaustive]
+pub enum OrphanedCalls {
     /// It runs to its end, as in aiomas. Until then it counts against
     /// [`Limits::max_connections_per_peer`](crate::connection::Limits::max_connections_per_peer).
     #[default]
@@ -38,7 +39,7 @@ pub struct Builder<R, L> {
     pub(super) config: Config,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
-    pub(super) orphans: OnDisconnect,
+    pub(super) orphans: OrphanedCalls,
     /// Of those that connect, for the first stream.
     pub(super) patience: Patience,
     #[cfg(feature = "tls")]
@@ -53,7 +54,7 @@ impl<R: Runtime, L: Default> Builder<R, L> {
             config: Config::default(),
             drain: Duration::from_secs(10),
             coalesces: true,
-            orphans: OnDisconnect::Finish,
+            orphans: OrphanedCalls::Finish,
             patience: Patience::Once,
             #[cfg(feature = "tls")]
             tls: None,
@@ -113,8 +114,8 @@ impl<R: Runtime, L> Builder<R, L> {
         self
     }
 
-    /// What becomes of calls whose callers are gone: [`OnDisconnect::Finish`] unless told otherwise.
-    pub const fn orphaned_calls(mut self, policy: OnDisconnect) -> Self {
+    /// What becomes of calls whose callers are gone: [`OrphanedCalls::Finish`] unless told otherwise.
+    pub const fn orphaned_calls(mut self, policy: OrphanedCalls) -> Self {
         self.orphans = policy;
         self
     }
@@ -149,7 +150,7 @@ pub(super) struct Settings {
     pub(super) config: Arc<Config>,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
-    pub(super) orphans: OnDisconnect,
+    pub(super) orphans: OrphanedCalls,
 }
 
 impl Settings {
@@ -179,7 +180,7 @@ impl Settings {
     ) -> Arc<Link> {
         let connection = self.config.clone();
         let (coalesces, drain) = (self.coalesces, self.drain);
-        let cancels_orphans = self.orphans == OnDisconnect::Cancel;
+        let cancels_orphans = self.orphans == OrphanedCalls::Cancel;
         let caller = stream.caller(id);
         let config = LinkConfig {
             connection,

@@ -12,8 +12,8 @@ use crate::connection::{Close, CloseReason, Side, Stats};
 use crate::rpc::{Caller, PeerCertificate};
 use crate::wire::{Codec, Scope};
 
-/// A peer, and the connection to it: what a server or container lists, and what a method finds in its
-/// [`Context`](super::Context).
+/// A peer, and the connection to it: what channels and clients have, what servers and containers list, and what a
+/// method finds in its [`Context`](super::Context).
 ///
 /// It tells who the peer is, and ends the connection. It is no share in it: a connection lives as long as it would
 /// without. Cloning it is cheap.
@@ -43,7 +43,7 @@ impl Peer {
     /// The peer's address, if it has one.
     #[must_use]
     pub fn address(&self) -> Option<&str> {
-        self.caller().peer.as_deref()
+        self.caller().address.as_deref()
     }
 
     /// The certificate by which the peer has proven who it is, if TLS is spoken.
@@ -76,13 +76,13 @@ impl Peer {
     /// Closes the connection: no calls are taken any more, and what has been called is answered first, the running
     /// method of whoever closes it included, within ten seconds (see [`Builder::drain`](super::Builder::drain)).
     pub fn close(&self) {
-        self.0.close(Close::AfterAnswers { within: self.0.drain() });
+        self.close_with(Close::AfterAnswers { within: self.0.drain() });
     }
 
-    /// Cuts the connection at once. Nothing more is written; methods that run go on, but nobody hears of what
-    /// they return.
-    pub fn abort(&self) {
-        self.0.close(Close::Now);
+    /// As [`close`](Self::close), with a choice of what becomes of calls that have not been answered. With [`Close::Now`]
+    /// nothing more is written; methods that run go on, but nobody hears of what they return.
+    pub fn close_with(&self, how: Close) {
+        self.0.close(how);
     }
 
     /// Waits until the connection is closed, and tells why.

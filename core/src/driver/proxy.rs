@@ -265,10 +265,10 @@ impl Target {
     /// Whose clock calls go by, and the callee's address.
     fn callee(&self) -> Option<Callee> {
         match self {
-            Self::Remote(link) => Some((link.host(), link.caller().peer.clone())),
+            Self::Remote(link) => Some((link.host(), link.caller().address.clone())),
             Self::Line { line, .. } => {
                 let link = line.link();
-                Some((link.host(), link.caller().peer.clone()))
+                Some((link.host(), link.caller().address.clone()))
             }
             Self::Local(container) => Some((container.upgrade()?.host(), Some("local".into()))),
             Self::Own | Self::Nowhere => None,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
+use std::time::Duration;
 
 use super::accept::accept;
 use super::cancel::Canceller;
@@ -20,10 +21,10 @@ use super::trace;
 use super::{Connections, Error, Peer, Proxy};
 use crate::agent::{Address, Patience};
 use crate::connection::{Admission, AdmissionStats, Close, CloseReason, ReplyToken, Request, Side};
-use crate::rpc::{self, Outcome, PeerCertificate, ServiceDict};
+use crate::rpc::{self, Outcome, ServiceDict};
 use crate::wire::{RemoteError, Types};
 
-type OnDisconnect = Arc<dyn Fn(u64, &CloseReason) + Send + Sync>;
+type OnDisconnect = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
 
 /// What RPC clients and servers are made with, beside what all layers have.
 #[derive(Clone, Default)]
@@ -64,29 +65,32 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// What a server does when a client's connection is gone, whose number it is told
-    /// ([`Caller::connection`](crate::rpc::Caller::connection)). It must not block.
-    pub fn on_disconnect(mut self, f: impl Fn(u64, &CloseReason) + Send + Sync + 'static) -> Self {
+    /// What a server does when a client's connection is gone. It must not block.
+    pub fn on_disconnect(
+        mut self,
+        f: impl Fn(&Peer, &CloseReason) + Send + Sync + 'static,
+    ) -> Self {
         self.layer.on_disconnect = Some(Arc::new(f));
         self
     }
 
     /// Lets a client outlive its connection: see [`line`](crate::driver::line). When a call finds that lost,
-    /// `address` is dialled again, and the root service of this side is there again, too.
+    /// `address` is dialled again, and the root service of this side is there again, too. A `Duration` says for how long
+    /// that is tried, a [`Reconnect`] in which rhythm as well.
     ///
     /// ```no_run
     /// # async fn example<R: aiomas_core::driver::Runtime>(runtime: R) -> Result<(), aiomas_core::Error> {
     /// use std::time::Duration;
-    /// use aiomas_core::driver::{self, Reconnect};
+    /// use aiomas_core::driver;
     ///
-    /// let reconnect = Reconnect::within(Duration::from_secs(30));
-    /// let client = driver::rpc::builder(runtime).reconnect(reconnect).connect("tcp://localhost:5555").await?;
+    /// let within = Duration::from_secs(30);
+    /// let client = driver::rpc::builder(runtime).reconnect(within).connect("tcp://localhost:5555").await?;
     /// let sum: i64 = client.remote().idempotent().call("add").arg(3).arg(4).send().await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
-        self.layer.reconnect = Some(reconnect);
+    pub fn reconnect(mut self, reconnect: impl Into<Reconnect>) -> Self {
+        self.layer.reconnect = Some(reconnect.into());
         self
     }
 
@@ -95,6 +99,11 @@ impl<R: Runtime> Builder<R> {
     pub const fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Tries until this time has passed: [`Patience::Until`].
+    pub const fn within(self, time: Duration) -> Self {
+        self.patience(Patience::Until(time))
     }
 
     /// Connects to whoever listens at `address`. For how long that is tried the first time is for
@@ -121,9 +130,7 @@ impl<R: Runtime> Builder<R> {
         };
         let host = dials.settings.host.clone();
         let limit = dials.settings.config.limits.max_calls_out;
-        let peer = link.caller().peer.clone();
-        let line = line::Shared::new(host, link, dials, &reconnect, limit);
-        Ok(RpcClient(Way::Line(line, peer)))
+        Ok(RpcClient(Way::Line(line::Shared::new(host, link, dials, &reconnect, limit))))
     }
 
     /// Listens at `address`, and serves whoever connects.
@@ -239,16 +246,16 @@ impl Clients {
     }
 
     fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
-        let (id, stats) = (link.caller().connection, link.stats());
-        let (link, waiting) = {
+        let stats = link.stats();
+        let waiting = {
             let mut list = lock(&self.list);
             list.gone.end(reason, stats);
-            (list.links.remove(&id), std::mem::take(&mut list.waiting))
+            list.links.remove(&link.caller().connection);
+            std::mem::take(&mut list.waiting)
         };
-        drop(link);
         waiting.into_iter().for_each(Waker::wake);
         if let Some(on_disconnect) = &self.on_disconnect {
-            undisturbed(|| on_disconnect(id, reason));
+            undisturbed(|| on_disconnect(&Peer::of_link(link.clone()), reason));
         }
     }
 
@@ -275,7 +282,7 @@ pub struct RpcClient(Way);
 enum Way {
     Link(LinkUser),
     /// One connection at a time, to the same peer.
-    Line(Arc<line::Shared>, Option<Arc<str>>),
+    Line(Arc<line::Shared>),
 }
 
 impl RpcClient {
@@ -284,7 +291,7 @@ impl RpcClient {
     pub fn remote(&self) -> Proxy {
         match &self.0 {
             Way::Link(link) => Proxy::of_link(Arc::clone(link), ""),
-            Way::Line(line, _) => Proxy::of_line(line.clone(), None),
+            Way::Line(line) => Proxy::of_line(line.clone(), None),
         }
     }
 
@@ -298,43 +305,27 @@ impl RpcClient {
     fn link(&self) -> Arc<Link> {
         match &self.0 {
             Way::Link(link) => Arc::clone(link),
-            Way::Line(line, _) => line.link(),
+            Way::Line(line) => line.link(),
         }
     }
 
-    /// The number by which services know the connection.
+    /// The other side, and how the connection to it is; the present one, or the last, if it reconnects.
     #[must_use]
-    pub fn id(&self) -> u64 {
-        self.link().caller().connection
+    pub fn peer(&self) -> Peer {
+        Peer::of_link(self.link())
     }
 
-    /// The address of the other side, if it has one.
-    #[must_use]
-    pub fn peer(&self) -> Option<&str> {
-        match &self.0 {
-            Way::Link(link) => link.peer(),
-            Way::Line(_, peer) => peer.as_deref(),
-        }
+    /// Closes the connection once what has been called is answered, within ten seconds (see [`Builder::drain`]).
+    /// A client that reconnects does not do so any more; calls that wait for a connection are refused.
+    pub fn close(&self) {
+        self.close_with(Close::AfterAnswers { within: self.link().drain() });
     }
 
-    /// The certificate by which the other side has proven who it is, if TLS is spoken.
-    #[must_use]
-    pub fn certificate(&self) -> Option<Arc<PeerCertificate>> {
-        self.link().caller().certificate.clone()
-    }
-
-    /// Counts of what went over the connection; over the present one, if it reconnects.
-    #[must_use]
-    pub fn stats(&self) -> crate::connection::Stats {
-        self.link().stats()
-    }
-
-    /// Closes the connection. A client that reconnects does not do so any more; calls that wait for a
-    /// connection are refused.
-    pub fn close(&self, how: Close) {
+    /// As [`close`](Self::close), with a choice of what becomes of calls that have not been answered.
+    pub fn close_with(&self, how: Close) {
         match &self.0 {
             Way::Link(link) => link.close(how),
-            Way::Line(line, _) => line.close(how),
+            Way::Line(line) => line.close(how),
         }
     }
 
@@ -351,7 +342,7 @@ impl RpcClient {
 
 impl fmt::Debug for RpcClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RpcClient").field("peer", &self.peer()).finish_non_exhaustive()
+        f.debug_struct("RpcClient").field("peer", &self.link().peer()).finish_non_exhaustive()
     }
 }
 
@@ -372,12 +363,13 @@ impl fmt::Debug for RpcClient {
 /// }
 /// # }
 /// ```
+#[must_use = "a server that is dropped serves nobody"]
 pub struct RpcServer {
     address: Address,
     clients: Arc<Clients>,
     admission: Arc<Mutex<Admission>>,
     listening: Option<Canceller>,
-    drain: std::time::Duration,
+    drain: Duration,
 }
 
 impl RpcServer {
@@ -424,14 +416,14 @@ impl RpcServer {
     /// It happens whether or not the future is awaited to its end, once it has been polled.
     pub async fn shutdown(self) {
         let within = self.drain;
-        self.shutdown_by(Close::AfterAnswers { within }).await;
+        self.shutdown_with(Close::AfterAnswers { within }).await;
     }
 
     /// As [`shutdown`](Self::shutdown), with a choice of what becomes of calls that have not been answered.
     ///
     /// # Cancel safety
     /// As [`shutdown`](Self::shutdown).
-    pub async fn shutdown_by(mut self, how: Close) {
+    pub async fn shutdown_with(mut self, how: Close) {
         let listening = self.listening.take();
         if let Some(listening) = &listening {
             listening.cancel();

@@ -35,7 +35,7 @@ impl Stream {
     /// Who is at the other end of the connection of this number.
     pub(super) fn caller(&self, connection: u64) -> Caller {
         let mut caller = Caller::new(connection);
-        caller.peer.clone_from(&self.peer);
+        caller.address.clone_from(&self.peer);
         caller.certificate.clone_from(&self.certificate);
         caller
     }

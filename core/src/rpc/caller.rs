@@ -12,7 +12,7 @@ pub struct Caller {
     /// The number that the host gave the connection.
     pub connection: u64,
     /// The peer's address, if the host knows it.
-    pub peer: Option<Arc<str>>,
+    pub address: Option<Arc<str>>,
     /// The certificate by which the peer has proven who it is, if the connection is a secure one.
     pub certificate: Option<Arc<PeerCertificate>>,
     /// When the caller waits no longer for the answer to this call, if it has said so: then the call is
@@ -24,13 +24,13 @@ impl Caller {
     /// The peer at the other end of a connection.
     #[must_use]
     pub const fn new(connection: u64) -> Self {
-        Self { connection, peer: None, certificate: None, deadline: None }
+        Self { connection, address: None, certificate: None, deadline: None }
     }
 
     /// The same caller, with its address.
     #[must_use]
-    pub fn with_peer(self, peer: impl Into<Arc<str>>) -> Self {
-        Self { peer: Some(peer.into()), ..self }
+    pub fn with_address(self, address: impl Into<Arc<str>>) -> Self {
+        Self { address: Some(address.into()), ..self }
     }
 
     /// The same caller, who waits no longer than that.

@@ -221,7 +221,7 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
         let closed = within(&self.runtime, CLOSES_WITHIN, self.channel.closed()).await;
         drop(unanswered);
         if closed.is_none() {
-            self.channel.close(Close::Now);
+            self.channel.close_with(Close::Now);
             self.channel.closed().await;
         }
         match self.process.take() {

@@ -41,7 +41,7 @@ pub async fn start<R: Runtime>(
 #[must_use = "nothing is started until `start`"]
 pub struct Starter<R: Runtime> {
     builder: Builder<R>,
-    address: Address,
+    address: Result<Address, driver::Error>,
     start_within: Duration,
 }
 
@@ -49,12 +49,12 @@ impl<R: Runtime> Starter<R> {
     /// On the loopback interface, and with a minute to connect.
     pub fn new(builder: Builder<R>) -> Self {
         let address = Address::Tcp { host: "127.0.0.1".into(), port: 0 };
-        Self { builder, address, start_within: Duration::from_secs(60) }
+        Self { builder, address: Ok(address), start_within: Duration::from_secs(60) }
     }
 
-    /// Where the simulator has to connect.
-    pub fn address(mut self, address: Address) -> Self {
-        self.address = address;
+    /// Where the simulator has to connect. That a text is no address, `start` tells.
+    pub fn address(mut self, address: impl TryInto<Address, Error: Into<driver::Error>>) -> Self {
+        self.address = address.try_into().map_err(Into::into);
         self
     }
 
@@ -72,7 +72,7 @@ impl<R: Runtime> Starter<R> {
     pub async fn start(self, command: impl FnOnce(&str) -> Command) -> Result<Connected<R>, Error> {
         let Self { builder, address, start_within } = self;
         let runtime = builder.runtime().clone();
-        let mut listener = as_mosaik(builder).listen(address).await?;
+        let mut listener = as_mosaik(builder).listen(address?).await?;
         let address = listener.address().to_string();
         let mut process =
             Process::spawn(command(address.strip_prefix("tcp://").unwrap_or(&address)))?;

@@ -131,7 +131,7 @@ impl<R: Runtime> Soak<R> {
     #[must_use]
     pub fn connections(&self) -> usize {
         let [clients, _, agents, _] = self.quiet.connections();
-        clients + agents + self.homes.iter().map(Container::connections).sum::<usize>()
+        clients + agents + self.homes.iter().map(Container::connection_count).sum::<usize>()
     }
 
     /// Ends it all. Says whether everything has ended within a minute.

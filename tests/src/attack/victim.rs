@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
 
-use aiomas_core::agent::{Address, ContainerConfig};
+use aiomas_core::agent::Address;
 use aiomas_core::clock::Date;
 use aiomas_core::connection::{Close, CloseReason, FailureText, Limits, Progress};
 use aiomas_core::driver::manager::{Factories, Manager};
@@ -282,9 +282,8 @@ impl<R: Runtime> Victim<R> {
         });
         let server = server.listen(address.as_str()).await?;
         let container = driver::container::builder(runtime.clone()).limits(limits());
-        let mut config = ContainerConfig::default();
-        config.max_agents = MAX_AGENTS;
-        let container = container.container(config).external_clock(Date::MIN, 0.0);
+        let container = container.container_config(|config| config.max_agents = MAX_AGENTS);
+        let container = container.external_clock(Date::MIN, 0.0);
         let container = container.bind(address.as_str()).await?;
         for _ in 0..2 {
             container.spawn(Clerk::on(runtime))?;
@@ -332,7 +331,7 @@ impl<R: Runtime> Victim<R> {
         [
             self.server.clients().len(),
             self.server.admission().open,
-            self.container.connections(),
+            self.container.connection_count(),
             self.container.admission().open,
         ]
     }
@@ -349,8 +348,8 @@ impl<R: Runtime> Victim<R> {
         let Self { server, container, target, stopped } = self;
         stopped.store(true, Ordering::SeqCst);
         let last = Raw::dial(&target.runtime, &target.channel).await;
-        server.shutdown_by(Close::Now).await;
-        let ended = container.shutdown_by(Close::Now).await;
+        server.shutdown_with(Close::Now).await;
+        let ended = container.shutdown_with(Close::Now).await;
         ended.expect("a container ends");
         drop(last);
     }
@@ -429,7 +428,7 @@ impl<R: Runtime> Neighbour<R> {
 
     /// Goes.
     pub async fn leave(self) {
-        let ended = self.container.shutdown_by(Close::Now).await;
+        let ended = self.container.shutdown_with(Close::Now).await;
         ended.expect("a container ends");
     }
 }

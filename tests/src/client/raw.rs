@@ -69,7 +69,7 @@ impl RawStream {
                 socket.set_read_timeout(limit)?;
                 Socket::Unix(socket)
             }
-            Address::Local(_) => return Err(io::ErrorKind::Unsupported.into()),
+            _ => return Err(io::ErrorKind::Unsupported.into()),
         };
         Ok(Self { socket, codec: server.codec })
     }

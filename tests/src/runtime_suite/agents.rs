@@ -132,7 +132,7 @@ pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
     assert_eq!(error.kind(), "OverloadedError");
     let who = format!("2 calls wait for {thinker} already (`Limits::max_mailbox` there)");
     assert_eq!(error.message(), who);
-    assert!(thinker.stop());
+    assert!(thinker.remove());
     for call in waiting {
         let error = soon(&runtime, call).await.expect_err("it is gone");
         assert_eq!(error.remote().map(RemoteError::kind), Some("LookupError"));
@@ -268,7 +268,7 @@ pub async fn agents_start_and_stop<R: Runtime>(runtime: R) {
     soon(&runtime, mortal.proxy().live()).await.expect("it lives");
     let stillborn =
         container.spawn(Mortal { log: entries.clone(), fails: true, alive: false }).expect("room");
-    until(&runtime, || container.agents() == 1).await;
+    until(&runtime, || container.agent_count() == 1).await;
     let error = soon(&runtime, stillborn.proxy().live()).await.expect_err("it is not there");
     assert_eq!(error.remote().map(RemoteError::kind), Some("LookupError"));
     soon(&runtime, container.shutdown()).await.expect("it ends");

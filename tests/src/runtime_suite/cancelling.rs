@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aiomas_core::connection::{CallOptions, Close, Negotiate};
-use aiomas_core::driver::{self, Container, Context, OnDisconnect, RpcClient, RpcServer, Runtime};
+use aiomas_core::connection::{Close, Negotiate};
+use aiomas_core::driver::{self, Container, Context, OrphanedCalls, RpcClient, RpcServer, Runtime};
 use aiomas_core::wire::Codec;
 use aiomas_core::{Error, agent};
 
@@ -93,7 +93,7 @@ fn hello() -> Negotiate {
     Negotiate::Hello { base: Codec::Json, offer: vec![Codec::MsgPack] }
 }
 
-async fn serve<R: Runtime>(runtime: &R, patient: &Patient, orphans: OnDisconnect) -> RpcServer {
+async fn serve<R: Runtime>(runtime: &R, patient: &Patient, orphans: OrphanedCalls) -> RpcServer {
     let builder = driver::rpc::builder(runtime.clone()).service(patient.clone());
     builder.orphaned_calls(orphans).listen(TCP).await.expect("a free port")
 }
@@ -118,7 +118,7 @@ async fn containers<R: Runtime>(runtime: &R, negotiate: Negotiate) -> [Container
 /// connections as within the container.
 pub async fn a_dropped_call_ends_its_method<R: Runtime>(runtime: R) {
     let server_patient = Patient::default();
-    let server = serve(&runtime, &server_patient, OnDisconnect::Finish).await;
+    let server = serve(&runtime, &server_patient, OrphanedCalls::Finish).await;
     let client = connect(&runtime, &server, hello()).await;
     let agent_patient = Patient::default();
     let [home, other] = containers(&runtime, hello()).await;
@@ -145,7 +145,7 @@ pub async fn a_dropped_call_ends_its_method<R: Runtime>(runtime: R) {
 /// Those who have not agreed on it are not told, whatever becomes of the caller.
 pub async fn without_hello_a_method_runs_to_its_end<R: Runtime>(runtime: R) {
     let patient = Patient::default();
-    let server = serve(&runtime, &patient, OnDisconnect::Finish).await;
+    let server = serve(&runtime, &patient, OrphanedCalls::Finish).await;
     let client = connect(&runtime, &server, Negotiate::Fixed(Codec::Json)).await;
     let proxy: PatientProxy = client.remote_as();
     let impatient = PatientProxy::from(client.remote().with_timeout(SHORT));
@@ -155,7 +155,7 @@ pub async fn without_hello_a_method_runs_to_its_end<R: Runtime>(runtime: R) {
     drop(dropped);
     assert_eq!(soon(&runtime, late).await, Err(Error::TimedOut { after: SHORT }));
     assert_eq!(soon(&runtime, proxy.ping()).await, Ok(true));
-    client.close(Close::Now);
+    client.close_with(Close::Now);
     assert!(soon(&runtime, lost).await.is_err());
     assert_eq!(patient.fates.count(), [3, 0, 0]);
     patient.gate.door.open();
@@ -165,7 +165,7 @@ pub async fn without_hello_a_method_runs_to_its_end<R: Runtime>(runtime: R) {
 /// A method sees how much time it has, and is dropped when that is over, whether or not it has begun.
 pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
     let server_patient = Patient::default();
-    let server = serve(&runtime, &server_patient, OnDisconnect::Finish).await;
+    let server = serve(&runtime, &server_patient, OrphanedCalls::Finish).await;
     let client = connect(&runtime, &server, hello()).await;
     let agent_patient = Patient::default();
     let [home, other] = containers(&runtime, hello()).await;
@@ -206,9 +206,9 @@ pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
 /// whichever side is called.
 pub async fn orphaned_calls_end_or_not<R: Runtime>(runtime: R) {
     for (orphans, negotiate) in [
-        (OnDisconnect::Finish, hello()),
-        (OnDisconnect::Cancel, hello()),
-        (OnDisconnect::Cancel, Negotiate::Fixed(Codec::Json)),
+        (OrphanedCalls::Finish, hello()),
+        (OrphanedCalls::Cancel, hello()),
+        (OrphanedCalls::Cancel, Negotiate::Fixed(Codec::Json)),
     ] {
         let patient = Patient::default();
         let server = serve(&runtime, &patient, orphans).await;
@@ -227,12 +227,12 @@ pub async fn orphaned_calls_end_or_not<R: Runtime>(runtime: R) {
             .map(|proxy| [proxy.alone(), proxy.alone()]);
         let fates = [&patient.fates, &agent_patient.fates];
         until(&runtime, || fates.iter().all(|fates| fates.count()[0] == 1)).await;
-        client.close(Close::Now);
-        soon(&runtime, visitor.shutdown_by(Close::Now)).await.expect("it ends");
+        client.close_with(Close::Now);
+        soon(&runtime, visitor.shutdown_with(Close::Now)).await.expect("it ends");
         for call in calls.into_iter().flatten() {
             assert!(soon(&runtime, call).await.is_err());
         }
-        if orphans == OnDisconnect::Cancel {
+        if orphans == OrphanedCalls::Cancel {
             until(&runtime, || fates.iter().all(|fates| fates.count() == [1, 0, 1])).await;
             let alive: PatientProxy = agent.proxy();
             assert_eq!(soon(&runtime, alive.ping()).await, Ok(true));
@@ -256,7 +256,7 @@ pub async fn requests_on_channels_are_cancelled<R: Runtime>(runtime: R) {
     let request = soon(&runtime, peer.recv()).await.expect("a request");
     request.reply(&1).expect("it is sent");
     assert_eq!(soon(&runtime, first).await, Ok(1));
-    let taken = client.send_with::<u32>(&2, CallOptions::timeout(LONG));
+    let taken = client.with_timeout(LONG).send::<u32>(&2);
     let request = soon(&runtime, peer.recv()).await.expect("a request");
     assert!(request.time_left().is_some_and(|left| left <= LONG && left > Duration::ZERO));
     assert!(request.deadline().is_some() && !request.is_cancelled());
@@ -265,7 +265,7 @@ pub async fn requests_on_channels_are_cancelled<R: Runtime>(runtime: R) {
     soon(&runtime, request.cancelled()).await;
     assert!(request.is_cancelled());
     drop(queued);
-    let late = client.send_with::<u32>(&4, CallOptions::timeout(SHORT));
+    let late = client.with_timeout(SHORT).send::<u32>(&4);
     assert_eq!(soon(&runtime, late).await, Err(Error::TimedOut { after: SHORT }));
     let last = client.send::<u32>(&5);
     let mut next = soon(&runtime, peer.recv()).await.expect("a request");

@@ -46,7 +46,7 @@ pub async fn the_peer_closes_its_side<R: Runtime>(runtime: R) {
     let peer = listener.accept().await.expect("a channel");
     let call = client.send::<()>("hello");
     let request = soon(&runtime, peer.recv()).await.expect("a request");
-    peer.close(Close::Now);
+    peer.close_with(Close::Now);
     assert_eq!(soon(&runtime, peer.closed()).await, CloseReason::Local);
     assert!(matches!(soon(&runtime, call).await, Err(Error::Lost(_))));
     let _reason = soon(&runtime, client.closed()).await;
@@ -106,9 +106,9 @@ pub async fn shutdown_at_once_loses_what_was_called<R: Runtime>(runtime: R) {
     let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("it is there");
     let call = remote.pass();
     soon(&runtime, entered.pass()).await;
-    soon(&runtime, server.shutdown_by(Close::Now)).await.expect("it ends");
+    soon(&runtime, server.shutdown_with(Close::Now)).await.expect("it ends");
     assert!(matches!(soon(&runtime, call).await, Err(Error::Lost(_))));
-    assert_eq!((server.agents(), server.connections()), (0, 0));
+    assert_eq!((server.agent_count(), server.connection_count()), (0, 0));
     assert_eq!(finished.load(Ordering::SeqCst), 0);
     door.open();
     soon(&runtime, client.shutdown()).await.expect("it ends");
@@ -122,7 +122,7 @@ pub async fn a_server_is_shut_down<R: Runtime>(runtime: R) {
     let stuck = client.remote_as::<RootProxy>().wait();
     // That a call has come is seen by the answer to a later one.
     assert_eq!(client.remote_as::<RootProxy>().add(1, 2).await, Ok(3));
-    soon(&runtime, server.shutdown_by(Close::Now)).await;
+    soon(&runtime, server.shutdown_with(Close::Now)).await;
     assert!(matches!(soon(&runtime, stuck).await, Err(Error::Lost(_))));
     soon(&runtime, client.closed()).await;
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aiomas_core::agent::{Address, Backoff, ConnectError, ContainerConfig, Patience};
+use aiomas_core::agent::{Address, ConnectError, Patience};
 use aiomas_core::connection::{Close, Why};
 use aiomas_core::driver::{self, Container, LineState, Reconnect, Runtime};
 use aiomas_core::{Error, Proxy, agent};
@@ -22,11 +22,10 @@ impl Late {
 
 /// A container that tries again quickly.
 async fn hasty<R: Runtime>(runtime: &R) -> Container {
-    let mut config = ContainerConfig::default();
-    let mut backoff = Backoff::default();
-    (backoff.first, backoff.max) = (Duration::from_millis(5), Duration::from_millis(20));
-    config.backoff = backoff;
-    let builder = driver::container::builder(runtime.clone()).container(config);
+    let builder = driver::container::builder(runtime.clone()).container_config(|config| {
+        config.backoff.first = Duration::from_millis(5);
+        config.backoff.max = Duration::from_millis(20);
+    });
     builder.bind(TCP).await.expect("it listens")
 }
 
@@ -179,7 +178,7 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
         let remote = soon(&runtime, search()).await.expect("it is there");
         let comes_back = match line.take() {
             Some(line) => line,
-            None => soon(&runtime, search().reconnecting(super::LONG)).await.expect("it is there"),
+            None => soon(&runtime, search().reconnect(super::LONG)).await.expect("it is there"),
         };
         assert_eq!(soon(&runtime, remote.here()).await, Ok(true));
         assert_eq!(soon(&runtime, comes_back.here()).await, Ok(true));
@@ -220,7 +219,7 @@ pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
         let waits = root.wait();
         // It runs, since the next one is answered.
         assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
-        soon(&runtime, server.shutdown_by(Close::Now)).await;
+        soon(&runtime, server.shutdown_with(Close::Now)).await;
         let lost = soon(&runtime, waits).await;
         assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
         let calls: Vec<_> = (0..10).map(|number| root.add(number, 1)).collect();
@@ -228,8 +227,8 @@ pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
         for (number, call) in (0..10).zip(calls) {
             assert_eq!(soon(&runtime, call).await, Ok(number + 1));
         }
-        soon(&runtime, server.shutdown_by(Close::Now)).await;
-        client.close(Close::Now);
+        soon(&runtime, server.shutdown_with(Close::Now)).await;
+        client.close_with(Close::Now);
         let closed = soon(&runtime, root.add(1, 2)).await;
         assert_eq!(closed, Err(Error::Refused(Why::Closed)));
     }

@@ -107,7 +107,7 @@ pub async fn agents_over_every_transport<R: Runtime>(runtime: R) {
             assert_eq!(soon(&runtime, remote.ask(a.proxy(), 2)).await, Ok(2));
             assert_eq!(soon(&runtime, remote.introduce(a.proxy())).await, Ok(5));
         }
-        assert_eq!((one.connections(), other.connections()), (1, 1));
+        assert_eq!((one.connection_count(), other.connection_count()), (1, 1));
         soon(&runtime, one.shutdown()).await.expect("it ends");
         soon(&runtime, other.shutdown()).await.expect("it ends");
     }

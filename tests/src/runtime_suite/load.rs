@@ -200,7 +200,7 @@ pub async fn a_hundred_thousand_agents<R: Runtime>(runtime: R) {
         .map(|number| Ok(city.spawn(Number(number))?.url().clone()))
         .collect::<Result<_, Error>>()
         .expect("room");
-    assert_eq!(city.agents(), 100_000);
+    assert_eq!(city.agent_count(), 100_000);
     let visitor = builder.bind(TCP).await.expect("it listens");
     for number in (0..100_000).step_by(9_973) {
         let url = &urls[number as usize];
@@ -212,5 +212,5 @@ pub async fn a_hundred_thousand_agents<R: Runtime>(runtime: R) {
     assert!(matches!(gone, Err(Error::Connect(_))));
     soon(&runtime, visitor.shutdown()).await.expect("it ends");
     soon(&runtime, city.shutdown()).await.expect("it ends");
-    assert_eq!(city.agents(), 0);
+    assert_eq!(city.agent_count(), 0);
 }

@@ -111,6 +111,7 @@ macro_rules! for_each_case {
             a_method_cuts_its_connection
             peers_are_closed_from_outside
             containers_tell_who_comes_and_goes
+            servers_tell_who_goes
             a_service_for_some
             a_container_for_some
             a_custom_codec

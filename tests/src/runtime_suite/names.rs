@@ -56,13 +56,13 @@ pub async fn advertised_addresses<R: Runtime>(runtime: R) {
     let url = one.spawn(Neighbour).expect("room").url().to_string();
     assert!(url.starts_with("tcp://127.0.0.1:") && !url.contains(":0/"), "{url}");
     assert!(other.address().to_string().starts_with("tcp://localhost:"), "{other:?}");
-    let [(listed, _)] = &one.list_agents()[..] else { panic!("{:?}", one.list_agents()) };
+    let [(listed, _)] = &one.agents()[..] else { panic!("{:?}", one.agents()) };
     assert_eq!(listed.to_string(), url);
     // The one is found by what it advertises, and finds itself without a connection.
     for (container, connections) in [(&one, 0), (&other, 1)] {
         let found: NeighbourProxy = soon(&runtime, container.connect(&*url)).await.expect("there");
         assert_eq!(soon(&runtime, found.name()).await.as_deref(), Ok("neighbour"));
-        assert_eq!(container.connections(), connections);
+        assert_eq!(container.connection_count(), connections);
     }
     // A port that is given is meant.
     let forwarded = anywhere("tcp://127.0.0.1:1").await.expect("it listens");

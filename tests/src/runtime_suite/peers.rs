@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiomas_core::connection::{CloseReason, Side};
+use aiomas_core::connection::{Close, CloseReason, Side};
 use aiomas_core::driver::{self, Peer, RpcServer, Runtime};
 use aiomas_core::rpc::{Caller, ServiceDict, authorize};
 use aiomas_core::wire::{Codec, RemoteError};
@@ -26,7 +26,8 @@ pub async fn peers_are_listed<R: Runtime>(runtime: R) {
     until(&runtime, || server.peers()[0].state().calls_in == 2).await;
     let [peer] = &server.peers()[..] else { panic!("{:?}", server.peers()) };
     let [again] = &server.clients()[..] else { panic!("{:?}", server.clients()) };
-    assert_eq!((peer.id(), peer.address()), (again.id(), again.peer()));
+    assert_eq!(*peer, again.peer());
+    assert_eq!(peer.address(), again.peer().address());
     assert_eq!((peer.caller().connection, peer.certificate()), (peer.id(), None));
     let state = peer.state();
     assert_eq!((state.open, state.side), (true, Side::Listener));
@@ -75,7 +76,7 @@ impl Doorkeeper {
 
     #[expose]
     fn cut(&self, #[context] ctx: &Context) -> &'static str {
-        peer(ctx).abort();
+        peer(ctx).close_with(Close::Now);
         "nobody hears this"
     }
 
@@ -120,7 +121,7 @@ pub async fn a_method_closes_its_connection<R: Runtime>(runtime: R) {
         door.open();
         assert_eq!(soon(&runtime, waits).await.as_deref(), Ok("done"));
         assert_eq!(soon(&runtime, peer.closed()).await, CloseReason::Local);
-        until(&runtime, || other.connections() == 0).await;
+        until(&runtime, || other.connection_count() == 0).await;
         assert!(remote.is_alone().await.is_err());
     }
 }
@@ -141,7 +142,7 @@ pub async fn a_method_cuts_its_connection<R: Runtime>(runtime: R) {
         assert!(matches!(soon(&runtime, call).await, Err(Error::Lost(_))));
     }
     assert_eq!(soon(&runtime, goes_on.is_alone()).await, Ok(false));
-    until(&runtime, || home.connections() == 1).await;
+    until(&runtime, || home.connection_count() == 1).await;
 }
 
 /// Whoever has opened it.
@@ -158,11 +159,11 @@ pub async fn peers_are_closed_from_outside<R: Runtime>(runtime: R) {
         peer.close();
         assert_eq!(soon(&runtime, peer.closed()).await, CloseReason::Local);
         assert!(soon(&runtime, remote.is_alone()).await.is_err());
-        until(&runtime, || home.connections() + other.connections() == 0).await;
+        until(&runtime, || home.connection_count() + other.connection_count() == 0).await;
     }
     // A server's, with and without mercy.
     let server = serve(&runtime, TCP).await.expect("it listens");
-    for end in [Peer::close as fn(&Peer), Peer::abort] {
+    for end in [Peer::close as fn(&Peer), |peer| peer.close_with(Close::Now)] {
         let client = connect(&runtime, &server).await.expect("it connects");
         assert_eq!(client.remote_as::<RootProxy>().add(1, 2).await, Ok(3));
         server.peers().iter().for_each(end);
@@ -194,7 +195,7 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
         let remote: DoorkeeperProxy =
             soon(&runtime, other.connect(agent.url())).await.expect("there");
         assert_eq!(soon(&runtime, remote.close()).await.as_deref(), Ok("bye"));
-        until(&runtime, || home.connections() + other.connections() == 0).await;
+        until(&runtime, || home.connection_count() + other.connection_count() == 0).await;
     }
     until(&runtime, || log.lock().expect("nobody panics").len() == 8).await;
     let log = log.lock().expect("nobody panics");
@@ -205,6 +206,30 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
     assert_eq!(of("home"), home);
     let other = ["1 Dialler", "1 closed by the peer", "2 Dialler", "2 closed by the peer"];
     assert_eq!(of("other"), other);
+}
+
+/// With the peer, as containers do, also when a client was known by its handle.
+pub async fn servers_tell_who_goes<R: Runtime>(runtime: R) {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let went = log.clone();
+    let server = driver::rpc::builder(runtime.clone())
+        .service(Root)
+        .on_disconnect(move |peer: &Peer, reason| {
+            let line = (peer.clone(), peer.state().open, reason.clone());
+            went.lock().expect("nobody panics").push(line);
+        })
+        .listen(TCP)
+        .await
+        .expect("it listens");
+    let client = connect(&runtime, &server).await.expect("it connects");
+    assert_eq!(client.remote_as::<RootProxy>().add(1, 2).await, Ok(3));
+    let [known] = &server.clients()[..] else { panic!("{:?}", server.clients()) };
+    client.close();
+    assert_eq!(soon(&runtime, client.closed()).await, CloseReason::Local);
+    until(&runtime, || log.lock().expect("nobody panics").len() == 1).await;
+    let log = log.lock().expect("nobody panics");
+    assert_eq!(log[0], (known.peer(), false, CloseReason::Peer));
+    assert_eq!(log[0].0.address(), known.peer().address());
 }
 
 /// The paths that a check was asked for.
@@ -298,7 +323,7 @@ pub async fn a_container_for_some<R: Runtime>(runtime: R) {
     let free = home.spawn(dict()).expect("room");
     let guarded = home.spawn(authorize(dict(), only(&["add"]).0)).expect("room");
     assert_eq!(guarded.to_string(), format!("Dict('{}/1')", home.address()));
-    let listed: Vec<_> = home.list_agents();
+    let listed: Vec<_> = home.agents();
     assert_eq!(listed, [&free.url(), &guarded.url()].map(|url| ((*url).clone(), "Dict".into())));
     let other = builder.bind(TCP).await.expect("bound");
     let call = |proxy: &driver::Proxy, name: &str| {

@@ -107,11 +107,12 @@ pub async fn tls_channels<R: Runtime>(runtime: R) {
     let (server, client) = (server.expect("secure"), client.expect("secure"));
     exchange(&runtime, &client, &server, "there").await;
     exchange(&runtime, &server, &client, "and back").await;
-    let seen = server.certificate().expect("the client has shown one");
+    let peer = server.peer();
+    let seen = peer.certificate().expect("the client has shown one");
     assert_eq!(&*seen.subject, "CN=grid");
     assert_eq!(seen.names, ["localhost", "127.0.0.1", "::1", "script"].map(Box::from));
     assert_eq!(seen.chain, grid.chain().iter().map(|der| der[..].into()).collect::<Vec<_>>());
-    assert_eq!(&*client.certificate().expect("so has the server").subject, "CN=house");
+    assert_eq!(&*client.peer().certificate().expect("so has the server").subject, "CN=house");
     // The end is said, so nothing has been cut.
     drop(client);
     assert_eq!(soon(&runtime, server.closed()).await, CloseReason::Peer);
@@ -130,10 +131,10 @@ pub async fn tls_rpc<R: Runtime>(runtime: R) {
     let names: Vec<_> = server
         .clients()
         .iter()
-        .map(|client| client.certificate().expect("shown").subject.clone())
+        .map(|client| client.peer().certificate().expect("shown").subject.clone())
         .collect();
     assert_eq!(names, ["CN=grid".into()]);
-    assert_eq!(&*client.certificate().expect("shown").subject, "CN=house");
+    assert_eq!(&*client.peer().certificate().expect("shown").subject, "CN=house");
     soon(&runtime, server.shutdown()).await;
     assert_eq!(soon(&runtime, client.closed()).await, CloseReason::Peer);
 }
@@ -254,14 +255,14 @@ pub async fn tls_sockets_without_hosts<R: Runtime>(runtime: R) {
     let client = open(&runtime, named, &ipc).await.expect("secure");
     let server = soon(&runtime, accepted).await.expect("secure");
     exchange(&runtime, &client, &server, "hello").await;
-    assert!(client.certificate().is_some());
+    assert!(client.peer().certificate().is_some());
 
     let listener = channel::builder(runtime.clone()).tls(house.config()).listen(&local).await;
     let mut listener = listener.expect("it listens");
     let client = open(&runtime, house.config(), &local).await.expect("it is open");
     let server = soon(&runtime, listener.accept()).await.expect("it is open");
     exchange(&runtime, &client, &server, "hello").await;
-    assert!(client.certificate().is_none());
+    assert!(client.peer().certificate().is_none());
 }
 
 /// A client says what is wrong with a server, and the server hears of it.

@@ -251,7 +251,7 @@ impl<R: Runtime> Caller<R> {
         let url = AgentUrl::new(address, aid.to_string());
         let mut connect = self.container.connect(url).patience(patience);
         if plan.reconnects {
-            connect = connect.reconnecting(Duration::from_millis(self.random.u64(100..20_000)));
+            connect = connect.reconnect(Duration::from_millis(self.random.u64(100..20_000)));
         }
         match connect.await {
             Ok(clerk) => {

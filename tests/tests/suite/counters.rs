@@ -163,11 +163,14 @@ fn servers_clients_and_channels_count() {
         let Connections { open, stats, .. } = server.stats();
         assert_eq!(open, 2);
         assert_eq!(inward(stats)[..3], [2, 1, 1]);
-        let (mut sum, other) = (first.stats(), second.stats());
+        let (mut sum, other) = (first.peer().state().stats, second.peer().state().stats);
         sum += other;
         assert_eq!(inward(stats), outward(sum));
-        assert_eq!(sum, [first.stats(), second.stats()].into_iter().sum());
-        first.close(Close::AfterFlush);
+        assert_eq!(
+            sum,
+            [first.peer().state().stats, second.peer().state().stats].into_iter().sum()
+        );
+        first.close_with(Close::AfterFlush);
         first.closed().await;
         house.sleep(SECOND).await;
         assert_eq!((server.stats().open, server.stats().closed), (1, 1));
@@ -177,10 +180,10 @@ fn servers_clients_and_channels_count() {
         let near = grid.channel().connect("tcp://house:5557").await.unwrap();
         let far = listener.accept().await.unwrap();
         let call = near.send::<String>("ohai");
-        assert_eq!(near.stats().requests_out, 1);
+        assert_eq!(near.peer().state().stats.requests_out, 1);
         far.recv().await.unwrap().reply("cya").unwrap();
         assert_eq!(call.await.unwrap(), "cya");
-        assert_eq!(outward(near.stats()), inward(far.stats()));
-        assert_eq!(outward(near.stats())[..3], [1, 1, 0]);
+        assert_eq!(outward(near.peer().state().stats), inward(far.peer().state().stats));
+        assert_eq!(outward(near.peer().state().stats)[..3], [1, 1, 0]);
     });
 }

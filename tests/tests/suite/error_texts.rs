@@ -167,9 +167,8 @@ fn of_the_connection() {
         let client = channel::connect(listener.address()).await.unwrap();
         let peer = listener.accept().await.unwrap();
         let after = Duration::from_millis(1);
-        let options = aiomas_core::connection::CallOptions::timeout(after);
         says(
-            client.send_with::<()>("hello", options).await,
+            client.with_timeout(after).send::<()>("hello").await,
             "no answer within 1ms (`with_timeout`)",
         );
         let call = client.send::<()>("hello");
@@ -180,7 +179,7 @@ fn of_the_connection() {
              (before byte 7)",
         );
         assert!(matches!(wrong, Error::Content(_)));
-        peer.close(Close::Now);
+        peer.close_with(Close::Now);
         let error =
             says(call.await, "the connection was lost before the answer came: closed by the peer");
         assert_eq!(error, Error::Lost(CloseReason::Peer));

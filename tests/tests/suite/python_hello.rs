@@ -60,7 +60,7 @@ fn a_python_peer_sees_no_extension() {
         // Both are answered all the same, and before this one.
         let last = remote.call("slow").arg(400).arg("last").send::<String>();
         assert_eq!(last.await.as_deref(), Ok("last"));
-        assert_eq!(client.stats().late_answers, 2);
+        assert_eq!(client.peer().state().stats.late_answers, 2);
         let recorded = recorded.lock().expect("nobody panics");
         message::payloads(&recorded)
     });

@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use aiomas_core::connection::Limits;
+use aiomas_core::connection::{Close, Limits};
 use aiomas_core::wire::RemoteError;
 use aiomas_sim::rpc::{Caller, authorize};
 use aiomas_sim::{Container, Context, Delay, Error, Fault, Host, Link, Proxy, Sim, agent};
@@ -484,7 +484,7 @@ fn a_peer_cannot_write_what_it_likes() {
             }
             raw.write(&message::message(notation, 99, 1, &evil)).await.unwrap();
             house.sleep(SECOND).await;
-            assert_eq!(server.connections(), 0);
+            assert_eq!(server.connection_count(), 0);
         });
     });
     assert_eq!(log.spans("request").len(), 2, "the others are no calls");
@@ -553,7 +553,7 @@ fn answers_that_do_not_arrive_are_told() {
             }
             let lost = clerk.call("sleep").arg(1.0).send::<()>();
             house.sleep(SECOND / 2).await;
-            server.peers()[0].abort();
+            server.peers()[0].close_with(Close::Now);
             lost.await.unwrap_err();
             house.sleep(SECOND).await;
         });

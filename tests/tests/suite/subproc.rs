@@ -393,6 +393,16 @@ fn drives_python(codec: Codec) {
     });
 }
 
+/// It is told where everything else is told.
+#[test]
+fn an_address_that_is_none() {
+    on_tokio(async {
+        let container = container(Tokio::default()).await;
+        let error = children(1).address("tcp://nowhere").launch(&container).await.unwrap_err();
+        assert!(error.to_string().contains("no port"), "{error}");
+    });
+}
+
 /// With several children, a fixed port is one too few.
 #[test]
 fn an_address_that_is_taken() {

@@ -52,7 +52,6 @@ impl<A> AgentRef<A> {
     }
 
     /// Where it lives.
-    #[must_use]
     pub const fn container(&self) -> &Container {
         &self.container
     }
@@ -66,7 +65,7 @@ impl<A> AgentRef<A> {
     }
 
     /// Removes the agent from its container; says whether it was there. See [`Container::remove`].
-    pub fn stop(&self) -> bool {
+    pub fn remove(&self) -> bool {
         self.container.remove(self.url.aid())
     }
 }

@@ -15,7 +15,7 @@ use crate::driver::lock::lock;
 use crate::driver::options::{self, Settings};
 use crate::driver::origin::Origin;
 use crate::driver::runtime::Runtime;
-use crate::driver::{Clock, Error, OnDisconnect, Peer};
+use crate::driver::{Clock, Error, OrphanedCalls, Peer};
 use crate::rpc::Caller;
 use crate::wire::{RemoteError, Scope, Types};
 
@@ -48,9 +48,10 @@ pub async fn bind<R: Runtime>(
 }
 
 impl<R: Runtime> Builder<R> {
-    /// Limits and times of the container's own doings.
-    pub fn container(mut self, config: ContainerConfig) -> Self {
-        self.layer.config = config;
+    /// Changes a limit or a time of the container's own doings. What connections are made with, is for
+    /// [`config`](Self::config) and its shorthands.
+    pub fn container_config(mut self, change: impl FnOnce(&mut ContainerConfig)) -> Self {
+        change(&mut self.layer.config);
         self
     }
 
@@ -167,7 +168,7 @@ impl<R: Runtime> Builder<R> {
                 admission: entrance.admission(),
                 config: Mutex::new(config),
                 coalesces,
-                cancels_orphans: orphans == OnDisconnect::Cancel,
+                cancels_orphans: orphans == OrphanedCalls::Cancel,
                 drain,
                 local_calls: AtomicUsize::new(0),
                 users: AtomicUsize::new(0),

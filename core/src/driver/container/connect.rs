@@ -64,7 +64,7 @@ impl<P> Connect<P> {
     /// [`ContainerConfig::backoff`](crate::agent::ContainerConfig::backoff), whose jitter is 0 unless told
     /// otherwise. For how long it is looked for the first time is still for [`patience`](Self::patience) to say. An agent of
     /// the same container is called as ever.
-    pub fn reconnecting(mut self, within: Duration) -> Self {
+    pub fn reconnect(mut self, within: Duration) -> Self {
         self.reconnects = Some(within);
         self
     }

@@ -20,13 +20,14 @@ use crate::driver::{Clock, ContainerStats, Error, Peer, Proxy};
 /// Cloning it is cheap. It is shut down by [`shutdown`](Self::shutdown), or when the last of its clones
 /// and [`AgentRef`](super::AgentRef)s is gone; an agent that keeps one of its own container keeps that alive.
 ///
-/// It lists who lives in it ([`list_agents`](Self::list_agents)) and who is connected ([`peers`](Self::peers), with
+/// It lists who lives in it ([`agents`](Self::agents)) and who is connected ([`peers`](Self::peers), with
 /// certificates and calls under way), tells who comes and goes
 /// ([`on_connect`](super::Builder::on_connect), [`on_disconnect`](super::Builder::on_disconnect)), and may have a
 /// [check](super::Builder::authorize) of who calls what.
 ///
 /// Agents need no runtime: they get their container from their [`Context`](crate::driver::Context), whichever
 /// runtime it is bound on.
+#[must_use = "a container is shut down when nobody has it any more"]
 pub struct Container(pub(super) Arc<Inner>);
 
 impl Container {
@@ -70,13 +71,13 @@ impl Container {
 
     /// How many agents live here.
     #[must_use]
-    pub fn agents(&self) -> usize {
+    pub fn agent_count(&self) -> usize {
         self.0.agents().len()
     }
 
     /// Which agents live here, by their URLs, with the names of their types: in the order in which they came.
     #[must_use]
-    pub fn list_agents(&self) -> Vec<(AgentUrl, String)> {
+    pub fn agents(&self) -> Vec<(AgentUrl, String)> {
         let mut agents: Vec<_> = {
             let agents = self.0.agents();
             agents.iter().map(|(number, agent)| (*number, agent.type_name().to_owned())).collect()
@@ -88,7 +89,7 @@ impl Container {
 
     /// How many connections there are, opened and accepted.
     #[must_use]
-    pub fn connections(&self) -> usize {
+    pub fn connection_count(&self) -> usize {
         lock(&self.0.control).connections()
     }
 
@@ -149,7 +150,7 @@ impl Container {
     /// It happens whether or not the future is awaited to its end, once it has been polled.
     pub async fn shutdown(&self) -> Result<(), Error> {
         let within = self.0.drain;
-        self.shutdown_by(Close::AfterAnswers { within }).await
+        self.shutdown_with(Close::AfterAnswers { within }).await
     }
 
     /// As [`shutdown`](Self::shutdown), with a choice of what becomes of calls that have not been answered.
@@ -159,7 +160,7 @@ impl Container {
     ///
     /// # Cancel safety
     /// As [`shutdown`](Self::shutdown).
-    pub fn shutdown_by(&self, how: Close) -> impl Future<Output = Result<(), Error>> + Send {
+    pub fn shutdown_with(&self, how: Close) -> impl Future<Output = Result<(), Error>> + Send {
         let inner = self.0.clone();
         let mut begun = false;
         poll_fn(move |cx| {

@@ -1,7 +1,7 @@
 //! Lines: proxies that outlive their connections.
 //!
 //! An ordinary proxy lives as long as its connection. One that reconnects calls over a *line*, which has a
-//! connection at a time: an agent's is made by [`Connect::reconnecting`](crate::driver::Connect::reconnecting),
+//! connection at a time: an agent's is made by [`Connect::reconnect`](crate::driver::Connect::reconnect),
 //! an RPC client's by [`Builder::reconnect`](crate::driver::rpc::Builder::reconnect).
 //!
 //! - A call that is in flight when the connection breaks fails with [`Error::Lost`](crate::Error::Lost): the
@@ -40,7 +40,7 @@
 //! let thermometer: Proxy = container
 //!     .connect("tcp://house:5555/0")
 //!     .within(Duration::from_secs(60)) // to find it at first
-//!     .reconnecting(Duration::from_secs(30)) // to find it again
+//!     .reconnect(Duration::from_secs(30)) // to find it again
 //!     .await?;
 //! let line = thermometer.line().expect("it reconnects");
 //!

@@ -43,6 +43,13 @@ impl Reconnect {
     }
 }
 
+/// Dials for so long.
+impl From<Duration> for Reconnect {
+    fn from(within: Duration) -> Self {
+        Self::within(within)
+    }
+}
+
 /// Is told the number of each attempt.
 pub(in crate::driver) type Attempts = Box<dyn Fn(u32) + Send + Sync>;
 

@@ -181,7 +181,7 @@ impl Link {
     }
 
     pub(in crate::driver) fn peer(&self) -> Option<&str> {
-        self.caller.peer.as_deref()
+        self.caller.address.as_deref()
     }
 
     pub(in crate::driver) fn home(&self) -> Option<Arc<dyn Home>> {

@@ -57,7 +57,7 @@ async fn connect<R: Runtime>(session: &Session<'_, R>) {
 
     let caller: CallerProxy = session.find(&container, "1").await;
     assert_eq!(caller.name().await, Ok("Caller".to_owned()));
-    assert_eq!(container.connections(), 1, "there is one connection for both");
+    assert_eq!(container.connection_count(), 1, "there is one connection for both");
 }
 
 async fn missing_agents<R: Runtime>(session: &Session<'_, R>) {
@@ -140,7 +140,7 @@ async fn pass_reference<R: Runtime>(session: &Session<'_, R>) {
         assert_eq!(itself, agent.into());
         assert_eq!(EchoProxy::from(itself).echo(5.into()).await, Ok(5.into()));
     }
-    assert_eq!(container.connections(), 1);
+    assert_eq!(container.connection_count(), 1);
 }
 
 /// The server's agent opens a connection of its own to our container.
@@ -156,7 +156,7 @@ async fn call_back_by_url<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(caller.introduce(url.clone()).await, met("Caller"));
     let error = failure(call("nope", json!([])).await);
     assert!(error.text().contains("LookupError"), "{error}");
-    assert_eq!(container.connections(), 2);
+    assert_eq!(container.connection_count(), 2);
 }
 
 async fn connect_concurrently<R: Runtime>(session: &Session<'_, R>) {
@@ -167,7 +167,7 @@ async fn connect_concurrently<R: Runtime>(session: &Session<'_, R>) {
         let agent = found.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(agent.echo(i.into()).await, Ok(i.into()));
     }
-    assert_eq!(container.connections(), 1, "there is one connection for all");
+    assert_eq!(container.connection_count(), 1, "there is one connection for all");
 }
 
 /// Both have an agent `0`; each connection leads to its own.

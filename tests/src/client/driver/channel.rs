@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aiomas_core::connection::{CallOptions, CloseReason, Why};
+use aiomas_core::connection::{CloseReason, Why};
 use aiomas_core::driver::channel::builder;
 use aiomas_core::driver::{Call, Channel, Error, Request, Runtime};
 use aiomas_core::wire::{RemoteError, Value};
@@ -200,7 +200,7 @@ async fn late_answers_are_ignored<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     let after = Duration::from_millis(50);
     let content = json!({"cmd": "callback", "value": "late"});
-    let call = channel.send_with::<Value>(&content, CallOptions::timeout(after));
+    let call = channel.with_timeout(after).send::<Value>(&content);
     let (request, _) = next_callback(&channel).await;
     assert_eq!(call.await, Err(Error::TimedOut { after }));
     // Now the server answers; and then it asks again.

@@ -28,7 +28,7 @@ async fn spawn<R: Runtime>(session: &Session<'_, R>) {
     let (agent, url) = made.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((agent.path(), url), ("agents/2", session.server.url("2").to_string()));
     assert_eq!(SpawnedProxy::from(agent).get_label().await, Ok("b!".to_owned()));
-    assert_eq!(container.connections(), 1);
+    assert_eq!(container.connection_count(), 1);
 }
 
 /// Nothing comes of a name that is not known, nor of arguments that do not fit.

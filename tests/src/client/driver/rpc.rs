@@ -270,7 +270,7 @@ async fn closed<R: Runtime>(session: &Session<'_, R>) {
     let root: RootProxy = client.remote_as();
     let pending = root.slow(30_000.0, ().into());
     assert_eq!(root.add(1.into(), 1.into()).await, Ok(2.into()));
-    client.close(Close::Now);
+    client.close_with(Close::Now);
     assert_eq!(client.closed().await, CloseReason::Local);
     assert_eq!(loss(pending.await), CloseReason::Local);
     assert_eq!(root.add(1.into(), 1.into()).await, Err(Error::Refused(Why::Closed)));

@@ -103,7 +103,7 @@ impl Peer {
             },
             "unserializable" => request.reply(&Unserializable),
             "close" => {
-                self.channel.close(Close::Now);
+                self.channel.close_with(Close::Now);
                 Ok(())
             }
             "half" => {

@@ -35,13 +35,13 @@ pub(super) async fn run<R: Runtime>(runtime: R, options: &Options) -> Result<(),
             let server = builder.listen(options.addr.clone()).await?;
             say_ready(server.address(), &Agents::new())?;
             end.await??;
-            server.shutdown_by(Close::Now).await;
+            server.shutdown_with(Close::Now).await;
         }
         Kind::Agent => {
             let container = bind(runtime, options).await?;
             say_ready(container.address(), &spawn_all(&container)?)?;
             end.await??;
-            container.shutdown_by(Close::Now).await?;
+            container.shutdown_with(Close::Now).await?;
         }
         Kind::Manager => {
             let container = bind(runtime, options).await?;

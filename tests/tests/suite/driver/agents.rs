@@ -181,7 +181,7 @@ fn an_agent_that_removes_itself_ends_as_others_do() {
         let (container, worker, log) = setup(&runtime).await;
         let me: WorkerProxy = worker.proxy();
         assert_eq!(me.leave().await, Ok(true));
-        assert_eq!(container.agents(), 0);
+        assert_eq!(container.agent_count(), 0);
         container.shutdown().await.expect("never fails");
         assert_eq!(taken(&log), ["stop"]);
     });
@@ -265,7 +265,7 @@ fn a_panic_in_a_hook_ends_nothing_else() {
                 let error = spawned.expect_err("it panics").to_string();
                 assert_eq!(error, "Panic: no start");
             }
-            assert_eq!(container.agents(), 0);
+            assert_eq!(container.agent_count(), 0);
             for _ in 0..2 {
                 let agent = Fragile { start: false, stop: true, later };
                 container.spawn(agent).expect("it starts");

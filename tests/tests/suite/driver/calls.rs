@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use aiomas_core::connection::{CallOptions, Close, Config, Negotiate};
+use aiomas_core::connection::{Close, Config, Negotiate};
 use aiomas_core::driver::Error;
 use aiomas_core::driver::channel::Channel;
 use aiomas_core::wire::Codec;
@@ -87,7 +87,7 @@ fn the_time_of_a_call_runs_while_it_waits_for_room() {
         let (one, _other) = pair(&runtime, |builder| builder.config(one_at_a_time)).await;
         let _first = one.send::<u32>(&1);
         let after = Duration::from_secs(1);
-        let second = one.send_with::<u32>(&2, CallOptions::timeout(after));
+        let second = one.with_timeout(after).send::<u32>(&2);
         assert_eq!(second.await, Err(Error::TimedOut { after }));
     });
 }
@@ -193,7 +193,7 @@ fn a_call_is_dropped_at_every_point() {
                 },
                 Ok(3)
             );
-            one.close(Close::Now);
+            one.close_with(Close::Now);
         });
         drop((one, other));
         runtime.run();

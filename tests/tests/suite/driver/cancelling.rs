@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use aiomas_core::connection::{Close, Negotiate};
-use aiomas_core::driver::{Context, OnDisconnect, Runtime};
+use aiomas_core::driver::{Context, OrphanedCalls, Runtime};
 use aiomas_core::wire::Codec;
 use aiomas_core::{Error, service};
 use aiomas_sim::{Host, Link, Sim};
@@ -91,7 +91,7 @@ fn deadlines_pass_on_both_sides_at_their_time() {
         let expected =
             [("begins", late(0)), ("ends", late(5)), ("begins", late(5)), ("ends", late(7))];
         assert_eq!(log, expected);
-        let stats = client.stats();
+        let stats = client.peer().state().stats;
         assert_eq!((stats.late_answers, stats.frames_in), (0, 3), "Hello and two pings");
     });
 }
@@ -145,13 +145,13 @@ fn orphaned_calls_are_cancelled_when_the_peer_is_gone() {
     let log = Log::default();
     sim.block_on(async {
         let worker = Worker { host: host.clone(), log: log.clone() };
-        let builder = host.rpc().service(worker).orphaned_calls(OnDisconnect::Cancel);
+        let builder = host.rpc().service(worker).orphaned_calls(OrphanedCalls::Cancel);
         let server = builder.listen("tcp://server:0").await.unwrap();
         let connection = client.rpc().connect(server.address()).await.unwrap();
         let calls = [(); 3].map(|()| connection.remote().call("alone").send::<()>());
         client.sleep(SECOND / 2).await;
         let start = host.now();
-        connection.close(Close::Now);
+        connection.close_with(Close::Now);
         client.sleep(SECOND).await;
         let ends = log
             .lock()

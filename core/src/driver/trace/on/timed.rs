@@ -53,7 +53,7 @@ pub(super) fn shown(text: Option<&str>) -> Option<Shown<'_>> {
 pub(super) fn peer(caller: &Caller) -> Option<Shown<'_>> {
     // Our own agents have no address, and no connection either.
     let local = (caller.connection == u64::MAX).then_some("local");
-    shown(caller.peer.as_deref().or(local))
+    shown(caller.address.as_deref().or(local))
 }
 
 /// What the runtime says may have words of a peer in it.

@@ -61,7 +61,7 @@ fn tower(sim: &Sim) -> Log {
 /// A container elsewhere, and the bell as that sees it, over a line.
 async fn ringer(sim: &Sim) -> (Container, BellProxy) {
     let container = sim.host("town").container().bind("tcp://town:1").await.expect("bound");
-    let bell = container.connect("tcp://tower:1/0").within(SECOND).reconnecting(WITHIN).await;
+    let bell = container.connect("tcp://tower:1/0").within(SECOND).reconnect(WITHIN).await;
     (container, bell.expect("it is there"))
 }
 
@@ -271,7 +271,7 @@ fn only_so_many_calls_wait() {
         limits.max_calls_out = 2;
         let container = sim.host("town").container().limits(limits).bind("tcp://town:1").await;
         let container = container.expect("bound");
-        let bell = container.connect::<BellProxy>("tcp://tower:1/0").reconnecting(WITHIN).await;
+        let bell = container.connect::<BellProxy>("tcp://tower:1/0").reconnect(WITHIN).await;
         let bell = bell.expect("it is there");
         // Those that wait for room when the connection breaks have not been sent.
         let mut calls: Vec<_> = (0..4).map(|number| bell.hang(number)).collect();
@@ -362,9 +362,9 @@ fn an_agent_that_is_gone_is_not_looked_for() {
         let container = sim.host("town").container().bind("tcp://town:1").await.expect("bound");
         let other = sim.host("other").container().bind("tcp://other:1").await.expect("bound");
         let agent = other.spawn(Bell(Log::default())).expect("room");
-        let bell = container.connect::<BellProxy>(agent.url()).reconnecting(WITHIN).await;
+        let bell = container.connect::<BellProxy>(agent.url()).reconnect(WITHIN).await;
         let bell = bell.expect("it is there");
-        agent.stop();
+        agent.remove();
         sim.reset_streams();
         sim.host("town").sleep(MS).await;
         let begun = sim.elapsed();

@@ -80,7 +80,7 @@ fn an_rpc_client_outlives_its_connection() {
         town.sleep(MS).await;
         let waits = desk.note(4);
         town.sleep(MS).await;
-        client.close(Close::Now);
+        client.close_with(Close::Now);
         let closed = Err(Error::Refused(Why::Closed));
         assert_eq!((waits.await, desk.note(5).await), (closed.clone(), closed));
         assert_eq!(line.state(), LineState::Closed);
@@ -118,7 +118,7 @@ fn a_peer_that_drops_connections_is_not_pestered() {
         async move {
             let server = host.rpc().on_connect(move |client| {
                 *counted.lock().expect("nobody panics here") += 1;
-                client.close(Close::Now);
+                client.close_with(Close::Now);
             });
             let _server = server.listen("tcp://tower:1").await?;
             std::future::pending().await
