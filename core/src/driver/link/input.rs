@@ -78,7 +78,7 @@ impl Input {
         }
     }
 
-    /// Nothing has come: an idle connection keeps no more than it needs.
+    /// Nothing more has come: an idle connection keeps no more than it needs.
     #[inline]
     pub(super) fn shrink(&mut self) {
         if self.bytes.is_empty() && self.size > MIN_READ {
