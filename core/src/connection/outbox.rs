@@ -149,6 +149,17 @@ impl Outbox {
     /// Puts an encoded body and what comes behind it into the frame that is being written.
     #[inline]
     pub(super) fn put(&mut self, body: &Body, tail: &[u8]) {
+        match body.few() {
+            Some(bytes) => self.queue.buffer.extend_from_slice(bytes),
+            None => self.put_parts(body),
+        }
+        if !tail.is_empty() {
+            self.queue.buffer.extend_from_slice(tail);
+        }
+    }
+
+    #[inline(never)]
+    fn put_parts(&mut self, body: &Body) {
         let buffer = &mut self.queue.buffer;
         body.for_each_part(|bytes, shared| match shared {
             Some(body) if body.len() >= LARGE => {
@@ -157,9 +168,6 @@ impl Outbox {
             }
             _ => buffer.extend_from_slice(bytes),
         });
-        if !tail.is_empty() {
-            self.queue.buffer.extend_from_slice(tail);
-        }
     }
 
     /// Takes back the frame that begins at `start`.

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::lock::lock;
 use super::transport::{Listener, Transport};
@@ -156,14 +156,10 @@ impl Transport for LocalStream {
                 pipe.reader = Some(cx.waker().clone());
                 return Poll::Pending;
             }
-            let count = pipe.bytes.len();
-            if input.is_empty() {
-                std::mem::swap(&mut pipe.bytes, input);
-                pipe.bytes.clear();
-            } else {
-                input.extend_from_slice(&pipe.bytes);
-                pipe.bytes.clear();
-            }
+            // Whoever reads keeps the buffer, and what is known of it.
+            let count = pipe.bytes.len().min(input.capacity() - input.len());
+            input.extend_from_slice(&pipe.bytes[..count]);
+            pipe.bytes.advance(count);
             (count, pipe.writer.take())
         };
         if let Some(writer) = writer.1 {

@@ -31,7 +31,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Blob(Bytes);
 
 /// Less is copied: it would keep too much for its size.
-const SHARED: usize = 32 * 1024;
+pub(super) const SHARED: usize = 32 * 1024;
 
 /// The name of the newtype as which a blob is serialized: our own serializer takes it by that.
 pub(super) const NAME: &str = "_aiomas::Blob";
@@ -57,9 +57,6 @@ struct LeftOut {
 /// Lets blobs in what `decode` decodes be parts of `source`.
 #[inline]
 pub(crate) fn shared_with<R>(source: &Bytes, decode: impl FnOnce() -> R) -> R {
-    if source.len() < SHARED {
-        return decode();
-    }
     let _outer = Outer(SOURCE.replace(Some(source.clone())));
     decode()
 }

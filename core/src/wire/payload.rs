@@ -52,11 +52,20 @@ impl Payload {
         self.decode_bytes(self.bytes().get(part).unwrap_or_default())
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode_bytes<'de, T: Deserialize<'de>>(
         &'de self,
         bytes: &'de [u8],
     ) -> Result<T, CodecError> {
+        if bytes.len() >= blob::SHARED {
+            return self.decode_many(bytes);
+        }
+        codec::decode(self.notation, bytes, &self.scope)
+    }
+
+    /// Blobs in it may share the content's memory.
+    #[inline(never)]
+    fn decode_many<'de, T: Deserialize<'de>>(&'de self, bytes: &'de [u8]) -> Result<T, CodecError> {
         let decode = || codec::decode(self.notation, bytes, &self.scope);
         match &self.bytes {
             Encoded::Large(source) => blob::shared_with(source, decode),
@@ -197,20 +206,20 @@ impl Body {
         out.clear();
         let (result, blobs) =
             blob::left_out(&mut out, |out| codec::encode(notation, scope, value, out));
-        let body = Self::from_parts(notation, &mut out, blobs);
+        let body = match result {
+            Ok(()) => Ok(Self::from_parts(notation, &mut out, blobs)),
+            Err(error) => Err(error),
+        };
         SCRATCH.set(out);
-        result.map(|()| body)
+        body
     }
 
     /// The body of what is in `out`, which it takes if it is large, and of `blobs`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_parts(notation: Notation, out: &mut Vec<u8>, blobs: Option<Blobs>) -> Self {
         let bytes = match blobs {
-            None => Encoded::taken(out),
-            Some(blobs) => {
-                let text = Encoded::taken(out).into_bytes();
-                Encoded::Mixed(Arc::new(Mixed { text, blobs, whole: OnceLock::new() }))
-            }
+            None => Encoded::small(out).unwrap_or_else(|| Encoded::taken(out)),
+            Some(blobs) => Encoded::mixed(out, blobs),
         };
         Self { notation, bytes }
     }
@@ -249,6 +258,15 @@ impl Body {
         self.bytes.into_bytes()
     }
 
+    /// All bytes, if they are few.
+    #[inline]
+    pub(crate) fn few(&self) -> Option<&[u8]> {
+        match &self.bytes {
+            Encoded::Small { length, bytes } => Some(&bytes[..usize::from(*length)]),
+            _ => None,
+        }
+    }
+
     /// Calls `put` with all bytes in order, and with them as shared bytes if they are.
     #[inline]
     pub(crate) fn for_each_part(&self, mut put: impl FnMut(&[u8], Option<&Bytes>)) {
@@ -273,13 +291,19 @@ impl Encoded {
     }
 
     /// What is in `out`, which is taken if there is much.
-    #[inline]
+    #[inline(never)]
     fn taken(out: &mut Vec<u8>) -> Self {
-        if out.len() < TAKEN {
-            Self::copied(out)
+        Self::Large(if out.len() < TAKEN {
+            Bytes::copy_from_slice(out)
         } else {
-            Self::Large(spare::lend(std::mem::take(out)))
-        }
+            spare::lend(std::mem::take(out))
+        })
+    }
+
+    #[cold]
+    fn mixed(out: &mut Vec<u8>, blobs: Blobs) -> Self {
+        let text = Self::taken(out).into_bytes();
+        Self::Mixed(Arc::new(Mixed { text, blobs, whole: OnceLock::new() }))
     }
 
     #[inline]

@@ -75,13 +75,9 @@ impl Net {
             count = 1 + env.chance.below(Fault::Split, count - 1);
         }
         env.trace.note(Step::Receive, id.number(), count as u64);
-        if input.is_empty() && count == way.bytes.len() {
-            std::mem::swap(&mut way.bytes, input);
-            way.bytes.clear();
-        } else {
-            input.extend_from_slice(&way.bytes[..count]);
-            way.bytes.advance(count);
-        }
+        // Whoever reads keeps the buffer, and what is known of it.
+        input.extend_from_slice(&way.bytes[..count]);
+        way.bytes.advance(count);
         way.arrived -= count;
         env.wakers.extend(way.writer.take());
         Some(Ok(count))

@@ -41,9 +41,11 @@ impl Input {
         } else if !little {
             return room;
         } else if self.size <= MIDDLE_READ && !self.spare {
-            // The buffer grows with what comes, and not with what a header announces; nor because of the few bytes
-            // that have come already.
-            self.bytes.reserve(self.size.saturating_sub(come).max(self.size / 4));
+            // The buffer grows with what comes, and not with what a header announces. (To reserve room would double
+            // it, also for the few bytes that are left of what came before.)
+            if !self.bytes.try_reclaim(self.size) {
+                self.change(BytesMut::with_capacity(come + self.size), false);
+            }
         } else if !self.bytes.try_reclaim(self.size) {
             self.change(spare::input(come + self.size), true);
         }
@@ -78,11 +80,13 @@ impl Input {
         }
     }
 
-    /// Nothing has come: an idle connection keeps no more than it needs.
+    /// Nothing more has come: an idle connection keeps no more than it needs.
     #[inline]
     pub(super) fn shrink(&mut self) {
-        if self.bytes.is_empty() && self.size > MIN_READ {
-            self.size /= 2;
+        if self.bytes.is_empty()
+            && (self.size > MIN_READ || self.bytes.try_reclaim(2 * MIN_READ + 1))
+        {
+            self.size = (self.size / 2).max(MIN_READ);
             self.change(BytesMut::new(), false);
         }
     }

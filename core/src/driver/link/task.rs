@@ -200,6 +200,9 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         };
         self.work.wakers.drain(..).for_each(Waker::wake);
         self.serve(link);
+        if waits {
+            self.input.shrink();
+        }
         if waits && self.wait_until(cx, timeout) { Turn::Wait } else { Turn::Again }
     }
 
@@ -254,7 +257,6 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Poll::Ready(Err(error)) => received.lost = Some(error),
                 Poll::Pending => {
-                    self.input.shrink();
                     self.dry = true;
                     // Not before: the peer may have answered before it closed its end.
                     received.lost = self.broken.take();
