@@ -285,7 +285,10 @@ pub enum UrlError {
 #[non_exhaustive]
 pub enum UrlReason {
     /// There is no `://`.
-    #[error("no \"tcp://\", \"ipc://\" or \"local://\"")]
+    #[error(
+        "no \"tcp://\", \"ipc://\" or \"local://\"; an agent's URL looks like tcp://host:5555/0, \
+         a container's address like tcp://host:5555"
+    )]
     NoScheme,
     /// The scheme is none of aiomas'.
     #[error("the scheme is none of tcp, ipc and local")]
@@ -306,7 +309,7 @@ pub enum UrlReason {
     #[error("the path of a unix socket needs brackets, as in ipc://[/path]")]
     NoBracket,
     /// There is no agent id.
-    #[error("no agent id, as in tcp://host:port/0")]
+    #[error("the number of the agent is missing, as in tcp://host:5555/0")]
     NoAid,
     /// There is an agent id behind the address of a container.
     #[error("an agent id where only the address of a container is expected")]
@@ -403,7 +406,10 @@ mod tests {
             assert_eq!(serde_json::from_str::<AgentUrl>(&json).unwrap(), url);
         }
         let error = serde_json::from_str::<AgentUrl>("\"local://q\"").unwrap_err().to_string();
-        assert!(error.contains("no agent id, as in tcp://host:port/0"), "{error}");
+        assert!(
+            error.contains("the number of the agent is missing, as in tcp://host:5555/0"),
+            "{error}"
+        );
     }
 
     #[test]

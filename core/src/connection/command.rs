@@ -1,5 +1,6 @@
 //! What the owner wants sent.
 
+use std::io;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -7,7 +8,7 @@ use serde::Serialize;
 use super::event::{CallId, Close, CloseReason, Refused, ReplyToken, Why};
 use super::extension::Wrapping;
 use super::outbox::KEPT;
-use super::{CallOptions, Connection, FailureText, State};
+use super::{CallOptions, Connection, FailureText, Side, State};
 use crate::wire::{
     Body, Codec, CodecError, HEADER, Kind, MessageId, Notation, RemoteError, Scope, codec,
     write_head,
@@ -213,6 +214,32 @@ impl<X> Connection<X> {
         };
         self.state = State::Draining { until: self.now.checked_add(until), reason, answers };
         self.finish_if_drained();
+    }
+
+    /// Why it takes no calls any more, in words, until it is closed.
+    pub(crate) fn ending(&self) -> Option<String> {
+        match &self.state {
+            State::Draining { reason, .. } => Some(self.explain(reason)),
+            _ => None,
+        }
+    }
+
+    /// `reason` in words, for those who were to be connected. aiomas closes a stream that it cannot read without a
+    /// word, so this is where a wrong codec shows.
+    pub(crate) fn explain(&self, reason: &CloseReason) -> String {
+        let by_peer = matches!(
+            reason,
+            CloseReason::Peer | CloseReason::Broken(io::ErrorKind::ConnectionReset)
+        );
+        if self.side == Side::Dialler && by_peer && self.stats.frames_in == 0 {
+            format!(
+                "{reason} without an answer to what was written in {}; a Python container understands only the codec \
+                 that it was made with (`builder().codec(..)`)",
+                self.codec.name()
+            )
+        } else {
+            reason.to_string()
+        }
     }
 
     fn finish_request(&mut self, now: Instant, token: &ReplyToken) -> Result<(), Why> {

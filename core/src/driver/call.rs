@@ -35,7 +35,7 @@ use crate::wire::Payload;
 ///
 /// The same happens when the call's timeout ends it. To let a method go on that nobody waits for, await the call in
 /// a task of its own.
-#[must_use = "a call that is dropped is given up"]
+#[must_use = "a call that is dropped is given up: .await it"]
 pub struct Call<T> {
     state: State,
     span: CallSpan,

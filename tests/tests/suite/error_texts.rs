@@ -148,11 +148,13 @@ fn of_the_way() {
         );
         says(
             connect("tcp://127.0.0.1:80".into()).await,
-            "cannot parse \"tcp://127.0.0.1:80\": no agent id, as in tcp://host:port/0 (at byte 18)",
+            "cannot parse \"tcp://127.0.0.1:80\": the number of the agent is missing, \
+             as in tcp://host:5555/0 (at byte 18)",
         );
         says(
             container::bind("127.0.0.1:80").await.map(drop),
-            "cannot parse \"127.0.0.1:80\": no \"tcp://\", \"ipc://\" or \"local://\" (at byte 0)",
+            "cannot parse \"127.0.0.1:80\": no \"tcp://\", \"ipc://\" or \"local://\"; an agent's URL looks like \
+             tcp://host:5555/0, a container's address like tcp://host:5555 (at byte 0)",
         );
         container.shutdown().await.unwrap();
         let error = says(container.spawn(Teller).map(drop), "the container is shut down");
@@ -295,7 +297,8 @@ fn of_peers_that_play_tricks() {
         (
             AgentUrl::try_from(trick).expect_err("no url").into(),
             format!(
-                "cannot parse \"{shown}\": no \"tcp://\", \"ipc://\" or \"local://\" (at byte 0)"
+                "cannot parse \"{shown}\": no \"tcp://\", \"ipc://\" or \"local://\"; an agent's URL looks like \
+                 tcp://host:5555/0, a container's address like tcp://host:5555 (at byte 0)"
             ),
         ),
     ] {

@@ -308,7 +308,7 @@ fn programs_in_python_run_with_the_original() {
             let mut command = Command::new(python::interpreter());
             command
                 .args(["-W", "ignore", "-c"])
-                .arg(format!("import compat\n{}", with_free_ports(code)))
+                .arg(with_free_ports(code))
                 .env("PYTHONPATH", Path::new(env!("CARGO_MANIFEST_DIR")).join("python"))
                 .env("PYTHONDONTWRITEBYTECODE", "1");
             Process::spawn(command).finish(LIMIT);

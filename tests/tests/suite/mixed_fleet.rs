@@ -6,7 +6,8 @@ mod example;
 
 use aiomas_tests::python::Setup;
 use aiomas_tests::runtimes::on_tokio;
-use aiomas_tokio::container;
+use aiomas_tokio::wire::Codec;
+use aiomas_tokio::{Proxy, container};
 
 use crate::CODECS;
 
@@ -32,6 +33,26 @@ fn works_together() {
                 "Python failed: ValueError: no battery",
             ]
         );
+        python.stop();
+    }
+}
+
+/// Python ends a connection that it cannot read without a word.
+#[test]
+fn who_speaks_another_codec_than_python_is_told() {
+    for [ours, theirs] in [[Codec::Json, Codec::MsgPack], [Codec::MsgPack, Codec::Json]] {
+        let (python, ready) = Setup::new("agent", theirs.name()).serve("tcp://127.0.0.1:0");
+        let error = on_tokio(async {
+            let ours = container::builder().codec(ours).bind("tcp://127.0.0.1:0").await.unwrap();
+            let error = ours.connect::<Proxy>(ready.info["agents"]["Echo"].as_str().unwrap());
+            error.await.unwrap_err().to_string()
+        });
+        let end = format!(
+            "closed by the peer without an answer to what was written in {}; a Python container \
+             understands only the codec that it was made with (`builder().codec(..)`)",
+            ours.name()
+        );
+        assert!(error.ends_with(&end), "{error}");
         python.stop();
     }
 }

@@ -250,7 +250,8 @@ fn children_that_are_never_ready() {
     assert_eq!(
         text(r#"echo '{"ready": {"addr": "127.0.0.1:5555"}}'; cat"#),
         "child 1 says where it listens, but cannot parse \"127.0.0.1:5555\": no \"tcp://\", \
-         \"ipc://\" or \"local://\" (at byte 0)"
+         \"ipc://\" or \"local://\"; an agent's URL looks like tcp://host:5555/0, \
+         a container's address like tcp://host:5555 (at byte 0)"
     );
     // The end of its input is the end of it.
     let short = Duration::from_millis(100);

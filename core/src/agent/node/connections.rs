@@ -121,6 +121,11 @@ impl<X> Connections<X> {
         self.slab.get(id).map(|entry| entry.connection.codec_of(token))
     }
 
+    /// Why one takes no calls any more, in words, until it is closed.
+    pub(super) fn ending(&self, id: ConnId) -> Option<String> {
+        self.slab.get(id).and_then(|entry| entry.connection.ending())
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slab.ids().count()
     }

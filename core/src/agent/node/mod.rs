@@ -431,7 +431,9 @@ impl<X, L> Node<X, L> {
     fn turn(&mut self) {
         loop {
             if let Some(conn) = self.connections.poll_closing() {
-                self.container.handle_closing(self.now, conn, Why::Closed.to_string());
+                let reason = self.connections.ending(conn);
+                let reason = reason.unwrap_or_else(|| Why::Closed.to_string());
+                self.container.handle_closing(self.now, conn, reason);
             } else if let Some(action) = self.container.poll_action() {
                 self.act(action);
             } else if let Some(event) = self.container.poll_event() {

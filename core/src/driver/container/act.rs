@@ -205,9 +205,9 @@ impl Inner {
     }
 
     pub(super) fn link_closing(self: &Arc<Self>, link: &Link) {
-        let conn = ConnId(link.caller().connection);
+        let (conn, reason) = (ConnId(link.caller().connection), link.ending());
         self.control(|control, now| {
-            control.container.handle_closing(now, conn, "it is being closed");
+            control.container.handle_closing(now, conn, reason);
         });
     }
 
@@ -228,11 +228,11 @@ impl Inner {
             let lost = ValidateError::Lost("it is closed".into());
             return self.validated(conn, ticket, Err(lost));
         };
-        let call = Proxy::of_link(link, "").invoke(VALIDATE_AID, &(aid,), &());
+        let call = Proxy::of_link(link.clone(), "").invoke(VALIDATE_AID, &(aid,), &());
         let this = self.clone();
         let (canceller, task) = cancellable(async move {
             let result = call.await.map_err(|error| match error {
-                Error::Lost(reason) => ValidateError::Lost(reason.to_string().into()),
+                Error::Lost(_) => ValidateError::Lost(link.ending().into()),
                 Error::Refused(why @ Why::Closed) => ValidateError::Lost(why.to_string().into()),
                 error => ValidateError::Failed(error.to_string().into()),
             });

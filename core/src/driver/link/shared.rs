@@ -427,6 +427,13 @@ impl Link {
     pub(in crate::driver) fn is_open(&self) -> bool {
         lock(&self.state).connection.is_open()
     }
+
+    /// Why it takes no calls any more, in words.
+    pub(in crate::driver) fn ending(&self) -> String {
+        let State { connection, closed, .. } = &*lock(&self.state);
+        let reason = closed.as_ref().map(|reason| connection.explain(reason));
+        reason.or_else(|| connection.ending()).unwrap_or_else(|| "it is being closed".to_owned())
+    }
 }
 
 impl State {
