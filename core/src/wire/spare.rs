@@ -3,6 +3,8 @@
 //! Memory of their size comes from the system page by page, and goes back to it as soon as it is free; with each message,
 //! that costs several times as much as to copy what is in it. So each thread keeps a few of them.
 
+#![cfg_attr(not(feature = "driver"), allow(dead_code, reason = "only the driver reads streams"))]
+
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
