@@ -1,5 +1,6 @@
 //! What can go wrong, for programs.
 
+use std::fmt;
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use aiomas_core::wire::RemoteError;
 pub type Result<T, E = RemoteError> = std::result::Result<T, E>;
 
 /// Why a simulation has not gone as it should.
-#[derive(Debug, thiserror::Error)]
+///
+/// `{:?}` is the text of `Display`, as `main` and `unwrap` print it; `{:#?}` shows the variant and its fields.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no connection, or a call over it was not answered.
@@ -73,4 +76,43 @@ pub enum Error {
     /// The system does not tell how a simulator's process is.
     #[error("cannot watch the simulator's process: {0}")]
     Process(#[from] io::Error),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        match self {
+            Self::Connection(error) => f.debug_tuple("Connection").field(error).finish(),
+            Self::NobodyConnected { within, knob } => f
+                .debug_struct("NobodyConnected")
+                .field("within", within)
+                .field("knob", knob)
+                .finish(),
+            Self::Lost(reason) => f.debug_tuple("Lost").field(reason).finish(),
+            Self::Failed { function, error } => {
+                f.debug_struct("Failed").field("function", function).field("error", error).finish()
+            }
+            Self::Simulator { simulator, function, error } => f
+                .debug_struct("Simulator")
+                .field("simulator", simulator)
+                .field("function", function)
+                .field("error", error)
+                .finish(),
+            Self::Answer { simulator, function, why } => f
+                .debug_struct("Answer")
+                .field("simulator", simulator)
+                .field("function", function)
+                .field("why", why)
+                .finish(),
+            Self::Start { program, source } => {
+                f.debug_struct("Start").field("program", program).field("source", source).finish()
+            }
+            Self::NeverConnected { status } => {
+                f.debug_struct("NeverConnected").field("status", status).finish()
+            }
+            Self::Process(error) => f.debug_tuple("Process").field(error).finish(),
+        }
+    }
 }

@@ -66,6 +66,8 @@ impl Host {
     ///     std::future::pending().await
     /// });
     /// ```
+    ///
+    /// `?` takes any error. A function that returns one of its own is called as `Ok(run(host).await?)`.
     pub fn start<F>(&self, program: impl Fn(Self) -> F + Send + Sync + 'static)
     where
         F: Future<Output = Outcome> + Send + 'static,

@@ -152,7 +152,8 @@ impl Sim {
     }
 
     /// Lets nothing through between two hosts, until it is [healed](Self::heal). What is sent meanwhile
-    /// arrives then.
+    /// arrives then. Streams do not break, however long it lasts, and nobody is told; for a peer that is gone and
+    /// found out by keep-alive see [`power_off`](Self::power_off).
     ///
     /// # Errors
     /// There is no such host.

@@ -1,5 +1,6 @@
 //! What can go wrong with child processes.
 
+use std::fmt;
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -7,7 +8,9 @@ use std::time::Duration;
 use aiomas_core::agent::UrlError;
 
 /// Something is wrong with a child process. Children are counted from 0.
-#[derive(Debug, thiserror::Error)]
+///
+/// `{:?}` is the text of `Display`, as `main` and `unwrap` print it; `{:#?}` shows the variant and its fields.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A child cannot be started.
@@ -76,4 +79,40 @@ pub enum Error {
     /// The system has no thread, or fails us otherwise.
     #[error("cannot watch processes: {0}")]
     System(#[from] io::Error),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        match self {
+            Self::Start { child, program, source } => f
+                .debug_struct("Start")
+                .field("child", child)
+                .field("program", program)
+                .field("source", source)
+                .finish(),
+            Self::NeverReady { child, status } => {
+                f.debug_struct("NeverReady").field("child", child).field("status", status).finish()
+            }
+            Self::Late { child, within } => {
+                f.debug_struct("Late").field("child", child).field("within", within).finish()
+            }
+            Self::Address { child, source } => {
+                f.debug_struct("Address").field("child", child).field("source", source).finish()
+            }
+            Self::Manager { child, source } => {
+                f.debug_struct("Manager").field("child", child).field("source", source).finish()
+            }
+            Self::Failed { child, status } => {
+                f.debug_struct("Failed").field("child", child).field("status", status).finish()
+            }
+            Self::Killed { child, within } => {
+                f.debug_struct("Killed").field("child", child).field("within", within).finish()
+            }
+            Self::Container(error) => f.debug_tuple("Container").field(error).finish(),
+            Self::System(error) => f.debug_tuple("System").field(error).finish(),
+        }
+    }
 }

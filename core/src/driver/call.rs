@@ -34,7 +34,8 @@ use crate::wire::Payload;
 /// callee, such as one in Python, is not told, and goes on.
 ///
 /// The same happens when the call's timeout ends it. To let a method go on that nobody waits for, await the call in
-/// a task of its own.
+/// a task of its own: [`Context::spawn`](super::Context::spawn) and
+/// [`Container::spawn_task`](super::Container::spawn_task) run one, on any runtime.
 #[must_use = "a call that is dropped is given up: .await it"]
 pub struct Call<T> {
     state: State,

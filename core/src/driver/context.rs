@@ -1,9 +1,11 @@
 //! What a method may know about a call.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::later::alone;
 use super::origin::Origin;
 use super::service::{Identity, Invocation};
 use super::{Clock, Container, Error, Peer, Proxy};
@@ -139,6 +141,39 @@ impl Context {
     /// As [`container`](Self::container).
     pub fn clock(&self) -> Result<Clock, Error> {
         self.container().map(|container| container.clock().clone())
+    }
+
+    /// Runs a task beside this call, on the runtime that the method runs on, whichever that is: to do something later,
+    /// when the call has been answered. In a simulation it goes by the simulation's time.
+    ///
+    /// ```
+    /// # use aiomas_core::{Context, Error, Proxy, agent};
+    /// # struct Shop;
+    /// #[agent]
+    /// impl Shop {
+    ///     #[expose]
+    ///     fn buy(&mut self, buyer: Proxy, #[context] ctx: &Context) -> Result<(), Error> {
+    ///         let clock = ctx.clock()?;
+    ///         ctx.spawn(async move {
+    ///             if clock.sleep(1.0).await.is_ok() {
+    ///                 // Nobody hears of a failure but this task.
+    ///                 let _ = buyer.call("deliver").send::<()>().await;
+    ///             }
+    ///         })
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// It is no part of the call: it goes on when the call is given up, and holds no agent. To change the agent, it calls
+    /// it ([`agent`](Self::agent)). Beyond that it is as [`Container::spawn_task`].
+    ///
+    /// # Errors
+    /// [`Error::NoContainer`]: the container is gone or, of a service that is in none, the connection.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+        let mine = self.me.as_ref().and_then(|me| me.home.upgrade()).map(|home| home.host());
+        let host = mine.or_else(|| Origin::of(&self.scope)?.host()).ok_or(Error::NoContainer)?;
+        host.spawn(Box::pin(alone(task)));
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong, for users of handles.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -11,7 +12,10 @@ use crate::wire::{CodecError, Printable, RemoteError};
 
 /// Why something did not work, split by whose fault it is. Every text says what to do, or which knob
 /// there is.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+///
+/// `{:?}` is the text of `Display`, as a `main` that returns `Result<(), Error>` and `unwrap` print it; `{:#?}` shows
+/// the variant and its fields.
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The method that was called has failed: the callee's fault, in its words.
@@ -91,6 +95,47 @@ pub enum Error {
     /// A service is not in a container.
     #[error("the service is in no container, or that is gone")]
     NoContainer,
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        match self {
+            Self::Remote(error) => f.debug_tuple("Remote").field(error).finish(),
+            Self::TimedOut { after } => f.debug_struct("TimedOut").field("after", after).finish(),
+            Self::Lost(reason) => f.debug_tuple("Lost").field(reason).finish(),
+            Self::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
+            Self::Answer(error) => f.debug_tuple("Answer").field(error).finish(),
+            Self::Content(error) => f.debug_tuple("Content").field(error).finish(),
+            Self::Connect(error) => f.debug_tuple("Connect").field(error).finish(),
+            Self::Dial { address, kind, text } => f
+                .debug_struct("Dial")
+                .field("address", address)
+                .field("kind", kind)
+                .field("text", text)
+                .finish(),
+            Self::Tls { address, error } => {
+                f.debug_struct("Tls").field("address", address).field("error", error).finish()
+            }
+            #[cfg(feature = "tls")]
+            Self::TlsConfig(error) => f.debug_tuple("TlsConfig").field(error).finish(),
+            Self::Bind { address, kind, text } => f
+                .debug_struct("Bind")
+                .field("address", address)
+                .field("kind", kind)
+                .field("text", text)
+                .finish(),
+            Self::Url(error) => f.debug_tuple("Url").field(error).finish(),
+            Self::Container(refusal) => f.debug_tuple("Container").field(refusal).finish(),
+            Self::Clock(error) => f.debug_tuple("Clock").field(error).finish(),
+            Self::NoTarget { path, why } => {
+                f.debug_struct("NoTarget").field("path", path).field("why", why).finish()
+            }
+            Self::NoContainer => f.write_str("NoContainer"),
+        }
+    }
 }
 
 impl Error {

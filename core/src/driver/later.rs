@@ -2,9 +2,9 @@
 
 use std::any::Any;
 use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -53,6 +53,18 @@ pub(super) fn poll_once(later: &mut Later) -> Poll<Answer> {
 pub(super) fn poll_guarded(later: &mut Later, cx: &mut Context<'_>) -> Poll<Answer> {
     catch_unwind(AssertUnwindSafe(|| later.as_mut().poll(cx)))
         .unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
+}
+
+/// A task of user code that nobody waits for. That it panics ends it, and nothing else.
+pub(super) async fn alone(task: impl Future<Output = ()>) {
+    let mut task = pin!(task);
+    poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))).unwrap_or_else(|panic| {
+            let _error = panicked(&*panic);
+            Poll::Ready(())
+        })
+    })
+    .await;
 }
 
 #[cold]

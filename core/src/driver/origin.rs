@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::home::Home;
+use super::host::Host;
 use super::link::Link;
 use crate::wire::{Codec, Scope};
 
@@ -48,6 +49,14 @@ impl Origin {
         Some(match self {
             Self::Link(link) => link.upgrade()?.now(),
             Self::Home(home) => home.upgrade()?.now(),
+        })
+    }
+
+    /// What runs tasks there.
+    pub(super) fn host(&self) -> Option<Arc<dyn Host>> {
+        Some(match self {
+            Self::Link(link) => link.upgrade()?.host(),
+            Self::Home(home) => home.upgrade()?.host(),
         })
     }
 

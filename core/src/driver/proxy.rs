@@ -332,7 +332,8 @@ impl Serialize for Proxy {
         match self.target {
             Target::Own | Target::Local(_) => ServiceRef::new(&*self.path).serialize(serializer),
             Target::Remote(_) | Target::Line { .. } | Target::Nowhere => Err(S::Error::custom(
-                "a reference to a service of a peer cannot be sent on, only own services can",
+                "a reference to a service of a peer cannot be sent on, only own services can; send its URL \
+                 (`AgentUrl`), and let the other side connect",
             )),
         }
     }

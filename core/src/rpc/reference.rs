@@ -80,7 +80,8 @@ impl<'de> Deserialize<'de> for RemoteRef {
 
 impl Serialize for RemoteRef {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        let message = "a reference to a service of a peer cannot be sent on, only own services can";
+        let message = "a reference to a service of a peer cannot be sent on, only own services can; send its \
+                       URL (`AgentUrl`), and let the other side connect";
         Err(S::Error::custom(message))
     }
 }

@@ -20,6 +20,7 @@ mod names;
 mod narrow;
 mod peers;
 mod sockets;
+mod tasks;
 mod tls;
 
 use std::future::Future;
@@ -47,6 +48,7 @@ pub use load::*;
 pub use names::*;
 pub use peers::*;
 pub use sockets::*;
+pub use tasks::*;
 pub use tls::*;
 
 /// Calls the macro `$with` with its arguments and the names of all cases that any runtime has to pass, simulated
@@ -95,6 +97,7 @@ macro_rules! for_each_case {
             a_handler_panics
             an_agent_panics
             a_request_is_dropped
+            tasks_go_on_when_the_call_has_ended
             calls_start_in_order
             a_full_mailbox_refuses
             an_agent_that_would_wait_for_itself

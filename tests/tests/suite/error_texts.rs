@@ -34,6 +34,8 @@ impl Teller {
 fn says<T: std::fmt::Debug>(result: Result<T, Error>, text: &str) -> Error {
     let error = result.expect_err("an error");
     assert_eq!(error.to_string(), text);
+    // What `main` and `unwrap` print.
+    assert_eq!(format!("{error:?}"), text);
     assert!(!text.contains('\n'));
     error
 }
@@ -331,4 +333,23 @@ fn of_limits() {
         let peer_error = peer.send::<()>(&bytes).await.unwrap_err();
         assert_eq!(peer_error, Error::Refused(Why::Closed));
     });
+}
+
+#[test]
+fn the_structure_is_behind_the_text() {
+    let url = AgentUrl::try_from("tcp://192.0.2.2:5555").map_err(Error::from);
+    let text =
+        "cannot parse \"tcp://192.0.2.2:5555\": no agent id, as in tcp://host:port/0 (at byte 20)";
+    let error = says(url, text);
+    let structure = format!("{error:#?}");
+    assert!(structure.starts_with("Url(\n    Invalid {\n"), "{structure}");
+    assert!(structure.contains("reason: NoAid"), "{structure}");
+
+    let error = aiomas_mosaik::Error::Connection(error);
+    assert_eq!(format!("{error:?}"), text);
+    assert!(format!("{error:#?}").starts_with("Connection(\n    Url(\n"), "{error:#?}");
+
+    let error = aiomas_subproc::Error::Late { child: 1, within: Duration::from_secs(2) };
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert!(format!("{error:#?}").starts_with("Late {\n    child: 1,\n"), "{error:#?}");
 }

@@ -63,6 +63,10 @@ fn parameter(typed: &mut PatType, errors: &mut Errors) -> Option<Parameter> {
 
 fn role(attr: Option<&Attribute>, ty: &Type) -> Result<Role> {
     let Some(attr) = attr else {
+        if is_context(ty) {
+            let message = "mark it `#[context]`: callers give no context, the method finds one";
+            return Err(syn::Error::new_spanned(ty, message));
+        }
         return Ok(match types::arguments(ty, "Option").as_deref() {
             Some([inner]) => Role::Optional((*inner).clone()),
             _ => Role::Required,
@@ -97,6 +101,13 @@ fn role(attr: Option<&Attribute>, ty: &Type) -> Result<Role> {
             "further keyword arguments are a `BTreeMap<String, T>`",
         )),
     }
+}
+
+/// Whether it is `&Context`, under whatever path: nothing that could be an argument.
+fn is_context(ty: &Type) -> bool {
+    let Type::Reference(reference) = types::peel(ty) else { return false };
+    let Type::Path(path) = types::peel(&reference.elem) else { return false };
+    path.path.segments.last().is_some_and(|last| last.ident == "Context")
 }
 
 /// As in Python: required ones, optional ones, `#[args]`, `#[kwargs]`. The context may be anywhere.

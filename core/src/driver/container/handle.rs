@@ -11,6 +11,7 @@ use super::inner::Inner;
 use crate::agent::{Address, AgentUrl};
 use crate::connection::{AdmissionStats, Close, Negotiate};
 use crate::driver::home::Home;
+use crate::driver::later::alone;
 use crate::driver::lock::lock;
 use crate::driver::waits;
 use crate::driver::{Clock, ContainerStats, Error, Peer, Proxy};
@@ -129,6 +130,16 @@ impl Container {
             admission: self.admission(),
             connections: gone.with(&links),
         }
+    }
+
+    /// Runs a task on the runtime that the container is bound on, whichever that is: in a simulation it goes by the
+    /// simulation's time, and ends with its host. [`Context::spawn`](crate::driver::Context::spawn) is the same for
+    /// methods; agents are let live by [`spawn`](Self::spawn).
+    ///
+    /// Nobody waits for the task, [`shutdown`](Self::shutdown) included: it ends by itself, or with its runtime. If it
+    /// keeps a handle of the container, it keeps that alive. That it panics ends the task alone.
+    pub fn spawn_task(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.host.spawn(Box::pin(alone(task)));
     }
 
     /// Finds an agent, here or elsewhere. `P` is what it is called by: a [`Proxy`] or a typed one.

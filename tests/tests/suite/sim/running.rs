@@ -5,9 +5,65 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use aiomas_sim::{Error, Fault, Link, Runtime, Sim};
+use aiomas_sim::{Context, Error, Fault, Link, Proxy, Runtime, Sim, agent};
 
 use super::{MS, SECOND, grid, house};
+
+struct Seller;
+
+#[agent]
+impl Seller {
+    #[expose]
+    fn buy(&self, buyer: Proxy, #[context] ctx: &Context) -> Result<(), Error> {
+        let clock = ctx.clock()?;
+        ctx.spawn(async move {
+            clock.sleep(3600.0).await.expect("a time");
+            buyer.call("deliver").send::<()>().await.expect("delivered");
+        })
+    }
+}
+
+struct Buyer(Arc<Mutex<Vec<f64>>>);
+
+#[agent]
+impl Buyer {
+    #[expose]
+    fn deliver(&mut self, #[context] ctx: &Context) -> Result<(), Error> {
+        self.0.lock().expect("nobody panics").push(ctx.clock()?.time());
+        Ok(())
+    }
+}
+
+/// In the time of the simulation, and as long as their host does.
+#[test]
+fn tasks_of_agents_go_on() {
+    let sim = Sim::new(1);
+    sim.host("seller").start(|host| async move {
+        let container = host.container().bind("tcp://seller:5555").await?;
+        container.spawn(Seller)?;
+        std::future::pending().await
+    });
+    let log = Arc::<Mutex<Vec<f64>>>::default();
+    sim.block_on(async {
+        let container = sim.host("buyer").container().bind("tcp://buyer:5555").await?;
+        let buyer = container.spawn(Buyer(log.clone()))?;
+        let seller: SellerProxy =
+            container.connect("tcp://seller:5555/0").within(10 * SECOND).await?;
+        let bought = container.clock().time();
+        seller.buy(buyer.proxy().into()).await?;
+        sim.host("buyer").sleep(3601 * SECOND).await;
+        let delivered = log.lock().expect("nobody panics").clone();
+        assert_eq!(delivered.len(), 1);
+        assert!((delivered[0] - bought - 3600.0).abs() < 1.0, "{delivered:?} {bought}");
+
+        seller.buy(buyer.proxy().into()).await?;
+        sim.crash("seller").expect("it is there");
+        sim.host("buyer").sleep(3601 * SECOND).await;
+        assert_eq!(log.lock().expect("nobody panics").len(), 1);
+        Ok::<_, Error>(())
+    })
+    .expect("all is well");
+}
 
 fn panic_of(f: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(f)).expect_err("a panic");
