@@ -19,7 +19,8 @@ fn say<T>(tell: &Tell<T>, value: T) {
     tell.expect("it is said once")(value);
 }
 
-struct Shop;
+/// How many have been sold.
+struct Shop(u32);
 
 #[agent]
 impl Shop {
@@ -28,6 +29,7 @@ impl Shop {
     fn buy(&mut self, buyer: Proxy, #[context] ctx: &Context) -> Result<f64, Error> {
         let (clock, me) = (ctx.clock()?, ShopProxy::from(ctx.agent()?));
         let now = clock.time();
+        self.0 += 7;
         ctx.spawn(async { panic!("on purpose") })?;
         ctx.spawn(async move {
             clock.sleep(0.02).await.expect("a time");
@@ -40,7 +42,7 @@ impl Shop {
 
     #[expose]
     fn sold(&mut self) -> u32 {
-        7
+        std::mem::take(&mut self.0)
     }
 }
 
@@ -49,7 +51,7 @@ struct Buyer(Tell<(u32, f64)>);
 #[agent]
 impl Buyer {
     #[expose]
-    fn deliver(&mut self, number: u32, time: f64) {
+    fn deliver(&self, number: u32, time: f64) {
         say(&self.0, (number, time));
     }
 }
@@ -68,7 +70,7 @@ impl Counter {
 /// Of agents, of services without a container, and of containers.
 pub async fn tasks_go_on_when_the_call_has_ended<R: Runtime>(runtime: R) {
     let home = driver::container::bind(runtime.clone(), TCP).await.expect("bound");
-    let shop = home.spawn(Shop).expect("room");
+    let shop = home.spawn(Shop(0)).expect("room");
     let other = driver::container::bind(runtime.clone(), TCP).await.expect("bound");
     let remote: ShopProxy = soon(&runtime, other.connect(shop.url())).await.expect("there");
     for (container, shop) in [(&other, remote), (&home, shop.proxy())] {
