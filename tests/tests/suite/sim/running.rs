@@ -28,7 +28,7 @@ struct Buyer(Arc<Mutex<Vec<f64>>>);
 #[agent]
 impl Buyer {
     #[expose]
-    fn deliver(&mut self, #[context] ctx: &Context) -> Result<(), Error> {
+    fn deliver(&self, #[context] ctx: &Context) -> Result<(), Error> {
         self.0.lock().expect("nobody panics").push(ctx.clock()?.time());
         Ok(())
     }
