@@ -255,7 +255,7 @@ mod tests {
         let mut listener = names.listen("order".into()).unwrap();
         let mut one = names.dial("order").unwrap();
         let Poll::Ready(Ok(mut other)) = listener.poll_accept(&mut cx()) else { panic!() };
-        let mut input = BytesMut::new();
+        let mut input = BytesMut::with_capacity(16);
         assert!(other.poll_recv(&mut cx(), &mut input).is_pending());
         let output = [IoSlice::new(b"ab"), IoSlice::new(b"c")];
         assert!(matches!(one.poll_send(&mut cx(), &output), Poll::Ready(Ok(3))));
@@ -276,7 +276,7 @@ mod tests {
         let slices = [IoSlice::new(&large)];
         assert!(matches!(one.poll_send(&mut cx(), &slices), Poll::Ready(Ok(CAPACITY))));
         assert!(one.poll_send(&mut cx(), &slices).is_pending());
-        let mut input = BytesMut::new();
+        let mut input = BytesMut::with_capacity(CAPACITY);
         assert!(matches!(other.poll_recv(&mut cx(), &mut input), Poll::Ready(Ok(CAPACITY))));
         assert!(one.poll_send(&mut cx(), &slices).is_ready());
     }

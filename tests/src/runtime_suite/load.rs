@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::Limits;
 use aiomas_core::driver::{self, Runtime};
-use aiomas_core::wire::Codec;
+use aiomas_core::wire::{Blob, Codec};
 use aiomas_core::{Error, agent, service};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -85,6 +85,53 @@ pub(super) async fn both_ways_at_once<R: Runtime>(
         assert!(soon(runtime, call).await.expect("an answer") == text);
     }
     soon(runtime, server.shutdown()).await;
+}
+
+struct Mirror;
+
+#[service]
+impl Mirror {
+    #[expose]
+    fn mirror(&self, number: u32, blob: Blob) -> (Blob, u32, Blob) {
+        (blob.clone(), number, blob)
+    }
+}
+
+/// Arrays of all sizes at once. What came first is still as it was when all the others have come: memory that is used
+/// again is nobody else's any more.
+pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
+    let blob = |number: u32| {
+        let length = [0, 100, 32 << 10, 70_000, 256 << 10, 300_000, 1 << 20, 3 << 20];
+        let bytes =
+            (0..length[number as usize % length.len()]).map(|at: u32| at.wrapping_mul(at) ^ number);
+        Blob::from(bytes.map(|byte| byte as u8).collect::<Vec<_>>())
+    };
+    for (address, codec) in
+        addresses().into_iter().zip([Codec::MsgPack, Codec::MsgPack, Codec::MsgPackBlosc])
+    {
+        let builder = driver::rpc::builder(runtime.clone()).codec(codec).service(Mirror);
+        let server = builder.clone().listen(address).await.expect("it listens");
+        let client = builder.connect(server.address()).await.expect("it connects");
+        let (typed, dynamic) = (client.remote_as::<MirrorProxy>(), client.remote());
+        let mut came = Vec::new();
+        for round in 0..3 {
+            let numbers = round * 16..(round + 1) * 16;
+            let calls: Vec<_> = numbers
+                .map(|number| match number % 3 {
+                    0 => dynamic.call("mirror").arg(number).kwarg("blob", blob(number)).send(),
+                    _ => typed.mirror(number, blob(number)),
+                })
+                .collect();
+            for call in calls {
+                came.push(soon(&runtime, call).await.expect("an answer"));
+            }
+        }
+        for (number, (one, same, other)) in (0..).zip(came) {
+            let sent = blob(number);
+            assert!(same == number && one == sent && other == sent, "{number} over {codec:?}");
+        }
+        soon(&runtime, server.shutdown()).await;
+    }
 }
 
 /// Who takes no requests off a channel delays those who wait for its answers, and nobody else.

@@ -65,6 +65,7 @@ macro_rules! for_each_case {
             proxies_are_values
             a_thousand_calls_in_flight
             eight_mebibytes_both_ways_at_once
+            blobs_of_all_sizes
             a_slow_reader_delays_nobody_else
             a_peer_that_does_not_read_delays_nobody_else
             a_peer_that_never_reads_is_cut_off
