@@ -338,8 +338,8 @@ fn of_limits() {
 #[test]
 fn the_structure_is_behind_the_text() {
     let url = AgentUrl::try_from("tcp://192.0.2.2:5555").map_err(Error::from);
-    let text =
-        "cannot parse \"tcp://192.0.2.2:5555\": no agent id, as in tcp://host:port/0 (at byte 20)";
+    let text = "cannot parse \"tcp://192.0.2.2:5555\": the number of the agent is missing, as in tcp://host:5555/0 \
+                (at byte 20)";
     let error = says(url, text);
     let structure = format!("{error:#?}");
     assert!(structure.starts_with("Url(\n    Invalid {\n"), "{structure}");
