@@ -43,7 +43,7 @@
 //! println!("{volts} V at attempt {attempts}, after {:?}; {}", sim.elapsed(), sim.faults());
 //! ```
 //!
-//! The same seed gives the same run, which [`Sim::trace`] shows; [`seeds`] runs a test for many, and tells how to
+//! The same seed gives the same run, which [`Sim::trace`] shows; [`seeds`](fn@seeds) runs a test for many, and tells how to
 //! repeat the one that fails. For that, programs must not know of another time or randomness than the simulation's:
 //! [`Clock`] instead of `std::time`, no threads, no order of a `HashMap`.
 //!

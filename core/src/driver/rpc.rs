@@ -74,7 +74,7 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Lets a client outlive its connection: see [`line`](crate::driver::line). When a call finds that lost,
+    /// Lets a client outlive its connection: see [`line`](mod@crate::driver::line). When a call finds that lost,
     /// `address` is dialled again, and the root service of this side is there again, too. A `Duration` says for how long
     /// that is tried, a [`Reconnect`] in which rhythm as well.
     ///

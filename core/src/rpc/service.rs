@@ -57,7 +57,7 @@ pub trait Service<L> {
     /// Calls the function `method`.
     fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L>;
 
-    /// Whether `caller` may call what is at `path` in this service: see [`authorize`](super::authorize). It is
+    /// Whether `caller` may call what is at `path` in this service: see [`authorize`](fn@super::authorize). It is
     /// asked before anything is looked for in it. A service around another one asks that as well.
     ///
     /// # Errors

@@ -87,7 +87,7 @@ impl Factories {
     /// that are `Option`s may be left out. What was called `name` before is replaced.
     ///
     /// The agent gets to know its container when it is called, or in its `#[on_start]`: by its
-    /// [`Context`](crate::driver::Context).
+    /// [`Context`].
     #[must_use]
     pub fn agent<const N: usize, P, K, F>(
         self,
