@@ -114,9 +114,6 @@
 //! - `tracing`: spans of calls and events of connections, for subscribers of the crate `tracing`. Its targets are
 //!   `aiomas::call`, `aiomas::request`, `aiomas::connection`, `aiomas::dial` and `aiomas::admission`; the guide has a
 //!   table of levels and fields, which are kept to.
-//! - `blosc-c`: compress our own data with the C library. No byte of a peer reaches it.
-//!   It links to the system's library Blosc by `blosc-sys`: the patch by which the repository builds it from source
-//!   does not reach packages from a registry.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // For the code that the macros write.

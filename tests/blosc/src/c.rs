@@ -5,15 +5,9 @@ use blosc::{Clevel, Context, ShuffleMode};
 
 pub use blosc::Compressor;
 
-/// What C can compress with; all of it has to be read by us.
-pub const COMPRESSORS: [Compressor; 6] = [
-    Compressor::BloscLZ,
-    Compressor::LZ4,
-    Compressor::LZ4HC,
-    Compressor::Snappy,
-    Compressor::Zlib,
-    Compressor::Zstd,
-];
+/// What C compresses with and we read.
+pub const COMPRESSORS: [Compressor; 5] =
+    [Compressor::BloscLZ, Compressor::LZ4, Compressor::LZ4HC, Compressor::Zlib, Compressor::Zstd];
 
 const LEVELS: [Clevel; 10] = [
     Clevel::None,

@@ -4,4 +4,3 @@ pub mod c;
 pub mod case;
 pub mod data;
 pub mod oracle;
-pub mod zstd;

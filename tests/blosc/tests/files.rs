@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use aiomas_core::wire::codec::blosc::decompress;
+use aiomas_core::wire::codec::blosc::{BloscError, decompress};
 
 /// The data of the files of a kind.
 fn data(kind: &str) -> Vec<u8> {
@@ -16,7 +16,7 @@ fn data(kind: &str) -> Vec<u8> {
 }
 
 #[test]
-fn every_file_of_python_is_read() {
+fn every_file_of_python_is_read_but_for_snappy() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
     let mut counts = [0; 6];
     for entry in fs::read_dir(folder).unwrap() {
@@ -28,7 +28,13 @@ fn every_file_of_python_is_read() {
         let (compressor, rest) = stem.split_once('-').unwrap();
         let data = data(rest.split('-').next().unwrap());
         let frame = fs::read(&path).unwrap();
-        assert!(decompress(&frame, data.len()).unwrap() == data, "{stem}");
+        let ours = decompress(&frame, data.len());
+        // Compressed, not only stored, and by Snappy.
+        if compressor == "snappy" && frame[2] & 0x02 == 0 {
+            assert_eq!(ours, Err(BloscError::Compressor { code: 2, version: 1 }), "{stem}");
+        } else {
+            assert!(ours.unwrap() == data, "{stem}");
+        }
         let known = ["blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd"];
         counts[known.iter().position(|name| *name == compressor).unwrap()] += 1;
     }

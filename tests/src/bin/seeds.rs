@@ -27,7 +27,7 @@ fn seeds(target: &str) -> Vec<Seed> {
         seeds.into_iter().map(prefixed).collect()
     };
     match target {
-        "blosc" => [vectors("msgpackblosc", 40, 3000), snappy(), vec![c_blosc_405()]].concat(),
+        "blosc" => [vectors("msgpackblosc", 40, 3000), compressed(), vec![c_blosc_405()]].concat(),
         "date" => dates(),
         "deframe_split" => prefixed(6, streams()),
         "envelope_json" => vectors("json", 50, 400),
@@ -43,7 +43,6 @@ fn seeds(target: &str) -> Vec<Seed> {
         "url" => {
             URLS.map(|url| url.as_bytes().to_vec()).into_iter().enumerate().map(numbered).collect()
         }
-        "zstd" => zstd(),
         _ => scripts(target),
     }
 }
@@ -199,35 +198,17 @@ fn tls_records() -> Vec<Seed> {
     ways.map(|(way, name, head)| (format!("{way}-{name}"), [&[way, 37], head].concat())).collect()
 }
 
-/// Frames of python-blosc with Snappy, which no peer writes by itself.
-fn snappy() -> Vec<Seed> {
+/// Frames of python-blosc with compressors that no peer uses by itself.
+fn compressed() -> Vec<Seed> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("blosc/data");
-    ["numbers-byte-8-9", "text-none-8-9", "bytes-bit-8-9"]
-        .map(|name| (name, fs::read(folder.join(format!("snappy-{name}.blosc"))).unwrap()))
-        .map(|(name, frame)| (format!("snappy-{name}"), frame))
-        .into()
-}
-
-/// The first streams of python-blosc's frames, each after the length of its data.
-fn zstd() -> Vec<Seed> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("blosc/data");
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let frames =
-        files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("zstd-"));
-    let seeds = frames.filter_map(|path| {
-        let frame = fs::read(&path).unwrap();
-        let word = |at: usize| u32::from_le_bytes(*frame[at..].first_chunk().unwrap()) as usize;
-        let (flags, type_size, block_size) = (frame[2], usize::from(frame[3]), word(8));
-        if flags & 0x02 != 0 {
-            return None; // stored
-        }
-        let parts = if flags & 0x10 == 0 { type_size } else { 1 };
-        let (at, len) = (word(16), (block_size / parts) as u16);
-        let stream = &frame[at + 4..][..word(at)];
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        Some((name, [&len.to_le_bytes(), stream].concat()))
-    });
-    seeds.collect()
+    let compressors = ["lz4", "zlib", "zstd"].into_iter();
+    compressors
+        .flat_map(|name| {
+            ["numbers-byte-8-9", "text-none-8-9", "bytes-bit-8-9"].map(|data| (name, data))
+        })
+        .map(|(name, data)| format!("{name}-{data}"))
+        .map(|name| (name.clone(), fs::read(folder.join(format!("{name}.blosc"))).unwrap()))
+        .collect()
 }
 
 /// A frame like that of c-blosc#405, with a shorter run of 255 in the length of its match.

@@ -8,7 +8,6 @@ mod hello;
 mod mosaik;
 mod tls;
 mod value;
-mod zstd;
 
 use std::str;
 
@@ -23,7 +22,6 @@ pub use hello::hello;
 pub use mosaik::mosaik;
 pub use tls::tls_record;
 pub use value::value;
-pub use zstd::zstd;
 
 use crate::connection_ops::{self, Variation};
 
@@ -31,7 +29,7 @@ use crate::connection_ops::{self, Variation};
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their programs and corpora.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("blosc", blosc),
     ("connection_ops", connection_ops),
     ("container_ops", container_ops),
@@ -47,7 +45,6 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("tls_record", tls_record),
     ("url", url),
     ("value", value),
-    ("zstd", zstd),
 ];
 
 /// Decompresses `data` as a Blosc frame, and compresses it as data.

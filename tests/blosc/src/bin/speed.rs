@@ -77,7 +77,6 @@ const ALL: &[Pair] = &[
     (c::Compressor::BloscLZ, Some(ours::Compressor::BloscLz)),
     (c::Compressor::LZ4, Some(ours::Compressor::Lz4)),
     (c::Compressor::LZ4HC, None),
-    (c::Compressor::Snappy, None),
     (c::Compressor::Zlib, None),
     (c::Compressor::Zstd, None),
 ];

@@ -10,12 +10,24 @@
 //! The last one is also a literal: c-blosc does not execute a match at the end of a stream.
 
 use super::copy::{copy_literals, copy_match};
-use super::matches::Format;
 
 /// The longest literal.
 const MAX_LITERAL: usize = 32;
 /// The distance where the far ones begin.
 const FAR: usize = 0x1fff + 1;
+/// The highest distance of a match.
+pub(super) const MAX_DISTANCE: usize = FAR + 0xffff;
+/// No match begins in so many last bytes; at least 8, so that a load is always inside of the part.
+pub(super) const TAIL: usize = 8;
+/// A match ends before so many last bytes, because literals have to follow it.
+pub(super) const LITERAL_TAIL: usize = 4;
+
+/// The length from which on a match makes the stream shorter.
+#[inline]
+pub(super) const fn min_match(distance: usize) -> usize {
+    // A match takes 3 or 5 bytes, with the header of the next literal.
+    if distance < FAR { 5 } else { 8 }
+}
 
 /// Decompresses `part` to exactly `out`. `false`: it is malformed or has another length.
 pub(super) fn decompress(part: &[u8], out: &mut [u8]) -> bool {
@@ -65,13 +77,17 @@ fn decode(part: &[u8], out: &mut [u8]) -> Option<usize> {
     }
 }
 
-/// Writes a stream.
+/// Writes a stream. Everything returns `None` if it does not fit.
 pub(super) struct Writer<'a> {
     out: &'a mut [u8],
     at: usize,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(super) const fn new(out: &'a mut [u8]) -> Self {
+        Self { out, at: 0 }
+    }
+
     #[inline]
     fn byte(&mut self, byte: usize) -> Option<()> {
         *self.out.get_mut(self.at)? = byte as u8;
@@ -114,25 +130,10 @@ impl Writer<'_> {
         }
         Some(())
     }
-}
 
-impl<'a> Format<'a> for Writer<'a> {
-    const MAX_DISTANCE: usize = FAR + 0xffff;
-    const TAIL: usize = 8;
-    const LITERAL_TAIL: usize = 4;
-
-    fn new(out: &'a mut [u8]) -> Self {
-        Self { out, at: 0 }
-    }
-
+    /// Writes the literals `part[from..to]`, of which there may be none, and a match.
     #[inline]
-    fn min_match(distance: usize) -> usize {
-        // A match takes 3 or 5 bytes, with the header of the next literal.
-        if distance < FAR { 5 } else { 8 }
-    }
-
-    #[inline]
-    fn pair(
+    pub(super) fn pair(
         &mut self,
         part: &[u8],
         from: usize,
@@ -144,13 +145,15 @@ impl<'a> Format<'a> for Writer<'a> {
         self.match_(distance, len)
     }
 
-    fn finish(&mut self, part: &[u8], from: usize) -> Option<usize> {
+    /// Writes the literals from `from` on, and returns the length of the stream.
+    pub(super) fn finish(&mut self, part: &[u8], from: usize) -> Option<usize> {
         self.literals(part, from, part.len())?;
         *self.out.first_mut()? |= 1 << 5;
         Some(self.at)
     }
 
-    fn written(&self) -> usize {
+    /// The length of the stream so far.
+    pub(super) const fn written(&self) -> usize {
         self.at
     }
 }

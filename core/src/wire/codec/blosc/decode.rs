@@ -1,16 +1,14 @@
-use miniz_oxide::inflate::decompress_slice_iter_to_slice as inflate;
+use ruzstd::decoding::FrameDecoder;
 
-use super::{
-    BloscError, COMPRESSOR_SHIFT, Fault, HEADER, Header, Shuffle, WORD, blosclz, lz4, shuffle,
-    snappy, zstd,
-};
+use super::streams::{read_lz4, read_zlib, read_zstd};
+use super::{BloscError, COMPRESSOR_SHIFT, Fault, HEADER, Header, Shuffle, WORD, blosclz, shuffle};
 
 /// Decompresses a frame whose data has at most `max` bytes.
 ///
 /// Nothing is allocated before the header, the offsets and the lengths of all parts are checked: blocks
 /// may not share bytes, and no part may be shorter than its compressor can make it. So a frame only
-/// costs memory that its bytes could fill: 22 times its length for Snappy, 255 times for BloscLZ
-/// and LZ4, 1032 times for zlib, 32768 times for Zstandard; with the working space, up to 3 times its data, and 160 KiB.
+/// costs memory that its bytes could fill: 255 times its length for BloscLZ and LZ4, 1032 times for zlib,
+/// 32768 times for Zstandard; with the working space, up to 5 times its data, and 512 KiB.
 ///
 /// # Errors
 /// The frame is malformed, compressed with something unknown, or its data is longer than `max`.
@@ -147,9 +145,8 @@ impl<'a> Blocks<'a> {
 enum Decoder {
     BloscLz,
     Lz4,
-    Snappy,
     Zlib,
-    Zstd(Box<zstd::Decoder>),
+    Zstd(Box<FrameDecoder>),
 }
 
 impl Decoder {
@@ -157,9 +154,8 @@ impl Decoder {
         match (header.flags >> COMPRESSOR_SHIFT, header.compressor_version) {
             (0, 1) => Ok(Self::BloscLz),
             (1, 1) => Ok(Self::Lz4),
-            (2, 1) => Ok(Self::Snappy),
             (3, 1) => Ok(Self::Zlib),
-            (4, 1) => Ok(Self::Zstd(Box::new(zstd::Decoder::new()))),
+            (4, 1) => Ok(Self::Zstd(Box::default())),
             (code, version) => Err(BloscError::Compressor { code, version }),
         }
     }
@@ -169,8 +165,6 @@ impl Decoder {
         match self {
             // A byte that continues the length of a match.
             Self::BloscLz | Self::Lz4 => 255,
-            // A match of 64 bytes in three.
-            Self::Snappy => 22,
             // A match of 258 bytes in two bits.
             Self::Zlib => 258 * 4,
             // A block of 128 KiB in four bytes.
@@ -182,12 +176,9 @@ impl Decoder {
     fn decode(&mut self, part: &[u8], out: &mut [u8]) -> bool {
         match self {
             Self::BloscLz => blosclz::decompress(part, out),
-            Self::Lz4 => lz4::decompress(part, out),
-            Self::Snappy => snappy::decompress(part, out),
-            Self::Zlib => {
-                inflate(out, [part].into_iter(), true, false).is_ok_and(|len| len == out.len())
-            }
-            Self::Zstd(decoder) => decoder.decompress(part, out),
+            Self::Lz4 => read_lz4(part, out),
+            Self::Zlib => read_zlib(part, out),
+            Self::Zstd(decoder) => read_zstd(decoder, part, out),
         }
     }
 }

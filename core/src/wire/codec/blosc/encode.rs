@@ -3,9 +3,9 @@ use bytes::BufMut as _;
 use super::{
     BloscError, COMPRESSOR_SHIFT, Compressor, FLAG_BIT_SHUFFLE, FLAG_BYTE_SHUFFLE, FLAG_DONT_SPLIT,
     FLAG_STORED, HEADER, Header, MAX_DATA, MAX_SPLITS, MIN_PART, Options, Shuffle, VERSION, WORD,
-    blosclz, lz4,
     matches::{Finder, MIN_GAIN},
     shuffle,
+    streams::write_lz4,
 };
 
 /// The version of a compressor's format; there has never been another.
@@ -26,10 +26,6 @@ pub fn compress(data: &[u8], options: &Options, out: &mut Vec<u8>) -> Result<(),
     }
     if options.level > 9 {
         return Err(BloscError::Level { level: options.level });
-    }
-    #[cfg(feature = "blosc-c")]
-    if super::native::compress(data, options, out) {
-        return Ok(());
     }
     if options.level > 0 && data.len() >= MIN_PART {
         let start = out.len();
@@ -84,10 +80,8 @@ fn compress_blocks(data: &[u8], options: &Options, frame: &mut [u8]) -> Option<u
             let worthwhile = part.len() - part.len() / MIN_GAIN - 1;
             let room = worthwhile.min(out.len());
             let compressed = match options.compressor {
-                Compressor::BloscLz => {
-                    finder.compress::<blosclz::Writer<'_>>(part, &mut out[..room])
-                }
-                Compressor::Lz4 => finder.compress::<lz4::Writer<'_>>(part, &mut out[..room]),
+                Compressor::BloscLz => finder.compress(part, &mut out[..room]),
+                Compressor::Lz4 => write_lz4(part, &mut out[..room]),
             };
             let length = if let Some(length) = compressed {
                 length

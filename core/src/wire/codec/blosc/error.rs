@@ -61,8 +61,11 @@ pub enum BloscError {
         /// The announced length of the data in bytes.
         data_len: usize,
     },
-    /// The compressor, or its version, is unknown.
-    #[error("blosc: unknown compressor {code} version {version}")]
+    /// The compressor, or its version, is not read: Snappy (code 2), or one that c-blosc 1.x does not have.
+    #[error(
+        "blosc: compressor {code}{}, version {version}, is not read; blosclz (0), lz4 (1), zlib (3) and zstd (4) are",
+        if *code == 2 { " (snappy)" } else { "" }
+    )]
     Compressor {
         /// The highest 3 bits of byte 2 of the header.
         code: u8,

@@ -1,34 +1,6 @@
-//! Finds the matches that LZ77 streams consist of, whatever their format.
+//! Finds the matches that a BloscLZ stream consists of.
 
-/// How a stream is written. Everything returns `None` if it does not fit.
-pub(super) trait Format<'a> {
-    const MAX_DISTANCE: usize;
-    /// No match begins in so many last bytes; at least 8, so that a load is always inside of the part.
-    const TAIL: usize;
-    /// A match ends before so many last bytes, because literals have to follow it.
-    const LITERAL_TAIL: usize;
-
-    fn new(out: &'a mut [u8]) -> Self;
-
-    /// The length from which on a match makes the stream shorter.
-    fn min_match(distance: usize) -> usize;
-
-    /// Writes the literals `part[from..to]`, of which there may be none, and a match.
-    fn pair(
-        &mut self,
-        part: &[u8],
-        from: usize,
-        to: usize,
-        distance: usize,
-        len: usize,
-    ) -> Option<()>;
-
-    /// Writes the literals from `from` on, and returns the length of the stream.
-    fn finish(&mut self, part: &[u8], from: usize) -> Option<usize>;
-
-    /// The length of the stream so far.
-    fn written(&self) -> usize;
-}
+use super::blosclz::{LITERAL_TAIL, MAX_DISTANCE, TAIL, Writer, min_match};
 
 /// A part has to get smaller by one of so many bytes to be worth the reader's time.
 pub(super) const MIN_GAIN: usize = 32;
@@ -55,11 +27,7 @@ impl Finder {
     }
 
     /// Compresses `part` and returns the length, or `None` if it does not fit into `out`.
-    pub(super) fn compress<'a, F: Format<'a>>(
-        &mut self,
-        part: &[u8],
-        out: &'a mut [u8],
-    ) -> Option<usize> {
+    pub(super) fn compress(&mut self, part: &[u8], out: &mut [u8]) -> Option<usize> {
         if part.len() < Self::MIN_INPUT {
             return None;
         }
@@ -73,9 +41,9 @@ impl Finder {
         // The start shows whether it is worth to go on.
         let probe = if self.probe { Self::PROBE.max(part.len() / 8) } else { part.len() };
 
-        let mut writer = F::new(out);
-        let last = part.len() - F::TAIL;
-        let matchable = part.get(..part.len() - F::LITERAL_TAIL)?;
+        let mut writer = Writer::new(out);
+        let last = part.len() - TAIL;
+        let matchable = part.get(..part.len() - LITERAL_TAIL)?;
         let mut literals = 0;
         // The first byte has to be a literal.
         let mut at = 1;
@@ -87,10 +55,10 @@ impl Finder {
             *slot = at as u32;
             let distance = at - candidate;
             let mut len = 0;
-            if distance <= F::MAX_DISTANCE && load(part, candidate) == here {
+            if distance <= MAX_DISTANCE && load(part, candidate) == here {
                 len = 4 + common(part.get(candidate + 4..)?, matchable.get(at + 4..)?);
             }
-            if len < F::min_match(distance) {
+            if len < min_match(distance) {
                 at += 1 + (misses >> patience);
                 misses += 1;
                 if at > probe && writer.written() + (at - literals) > at - at / MIN_GAIN {
@@ -151,27 +119,23 @@ fn common_back(a: &[u8], b: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{blosclz, lz4};
+    use super::super::blosclz;
     use super::*;
 
-    fn stream<'a, F: Format<'a>>(data: &[u8], out: &'a mut [u8]) -> Option<usize> {
-        Finder::new(9, true).compress::<F>(data, out)
+    fn stream(data: &[u8], out: &mut [u8]) -> Option<usize> {
+        Finder::new(9, true).compress(data, out)
     }
 
-    /// Compresses and decompresses in both formats. Returns the length of the BloscLZ stream.
+    /// Compresses and decompresses. Returns the length of the stream.
     fn round_trip(data: &[u8]) -> usize {
         let mut out = vec![0; data.len() * 2 + 64];
         let mut back = vec![0; data.len()];
-        let len = stream::<lz4::Writer<'_>>(data, &mut out).expect("enough room");
-        assert!(lz4::decompress(&out[..len], &mut back));
-        assert!(back == data);
-        back.fill(0);
-        let len = stream::<blosclz::Writer<'_>>(data, &mut out).expect("enough room");
+        let len = stream(data, &mut out).expect("enough room");
         assert!(blosclz::decompress(&out[..len], &mut back));
         assert!(back == data);
         // Without room there is no panic, and no success.
         for room in (0..len).step_by(7).take(20) {
-            assert_eq!(stream::<blosclz::Writer<'_>>(data, &mut out[..room]), None);
+            assert_eq!(stream(data, &mut out[..room]), None);
         }
         len
     }

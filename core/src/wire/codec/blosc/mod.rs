@@ -4,9 +4,11 @@
 //! offset of every block and the blocks. A block's bytes are shuffled, optionally cut into one part per
 //! byte of an element, and every part is compressed on its own.
 //!
-//! [`decompress`] reads what c-blosc 1.x writes with its compressors BloscLZ, LZ4, LZ4HC, Snappy, zlib
-//! and Zstandard; [`compress`] writes what every c-blosc 1.x reads. The format has no checksum: damage that
-//! keeps the structure intact decodes to other bytes.
+//! [`decompress`] reads what c-blosc 1.x writes with its compressors BloscLZ, LZ4, LZ4HC, zlib and Zstandard; a frame
+//! with Snappy, which no current build of Python's `blosc` writes, is refused as [`BloscError::Compressor`].
+//! [`compress`] writes what every c-blosc 1.x reads. The container, BloscLZ, the one compressor that aiomas uses, and
+//! the shuffle are in this module; the other streams are read by `lz4_flex`, `miniz_oxide` and `ruzstd`.
+//! The format has no checksum: damage that keeps the structure intact decodes to other bytes.
 
 use std::ops::Range;
 
@@ -15,15 +17,11 @@ mod copy;
 mod decode;
 mod encode;
 mod error;
-mod lz4;
 mod matches;
-#[cfg(feature = "blosc-c")]
-mod native;
 mod shuffle;
-mod snappy;
+mod streams;
 #[cfg(test)]
 mod tests;
-mod zstd;
 
 pub use decode::decompress;
 pub use encode::compress;
