@@ -42,10 +42,9 @@ use std::io;
 use std::time::Instant;
 
 use aiomas_core::agent::Address;
+use aiomas_core::driver::sockets;
 
-#[cfg(unix)]
-pub use stream::UnixSocket;
-pub use stream::{Acceptor, Open, Stream, Tcp};
+pub use stream::{Acceptor, Open, Stream};
 pub use timer::Alarm;
 
 aiomas_core::adapter!(Tokio);
@@ -77,10 +76,10 @@ impl Runtime for Tokio {
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
-        stream::dial(to)
+        sockets::dial(self, to)
     }
 
     fn listen(&self, on: Address) -> impl Future<Output = io::Result<Acceptor>> + Send + 'static {
-        stream::listen(on)
+        sockets::listen(self, on)
     }
 }
