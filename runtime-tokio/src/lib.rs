@@ -39,7 +39,7 @@ mod timer;
 
 use std::future::Future;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use aiomas_core::agent::Address;
 use aiomas_core::driver::sockets;
@@ -65,6 +65,16 @@ impl Runtime for Tokio {
     /// Follows tokio's clock, which tests may pause.
     fn now(&self) -> Instant {
         tokio::time::Instant::now().into_std()
+    }
+
+    /// The system's date, and whatever a test has advanced tokio's clock by.
+    fn since_epoch(&self) -> Duration {
+        let date = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let (system, tokio) = (Instant::now(), self.now());
+        match tokio.checked_duration_since(system) {
+            Some(ahead) => date.saturating_add(ahead),
+            None => date.saturating_sub(system - tokio),
+        }
     }
 
     fn timer(&self) -> Alarm {
