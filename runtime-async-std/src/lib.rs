@@ -44,6 +44,7 @@ use std::future::Future;
 use std::io;
 
 use aiomas_core::agent::Address;
+use aiomas_core::driver::sockets;
 
 pub use stream::{Acceptor, Stream};
 pub use timer::Alarm;
@@ -72,10 +73,10 @@ impl Runtime for AsyncStd {
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
-        stream::dial(to)
+        sockets::dial(self, to)
     }
 
     fn listen(&self, on: Address) -> impl Future<Output = io::Result<Acceptor>> + Send + 'static {
-        stream::listen(on)
+        sockets::listen(self, on)
     }
 }

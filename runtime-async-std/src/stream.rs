@@ -1,17 +1,12 @@
 //! TCP and Unix sockets: those that async-std's are made of.
 
 use aiomas_core::driver::KeepAlive;
-use async_std::net::ToSocketAddrs;
 use socket2::{SockRef, TcpKeepalive};
 
 aiomas_core::futures_sockets! {
+    runtime: crate::AsyncStd;
     io: async_io;
-    resolve: resolve;
     keep_alive: keep_alive
-}
-
-async fn resolve(name: (&str, u16)) -> io::Result<Vec<SocketAddr>> {
-    Ok(name.to_socket_addrs().await?.collect())
 }
 
 fn keep_alive(socket: &TcpStream, how: KeepAlive) -> io::Result<()> {

@@ -11,6 +11,8 @@ use crate::trace::{Step, Trace};
 pub(crate) struct Env<W> {
     start: Instant,
     pub(crate) now: Instant,
+    /// The date at the start, as time since the start of 1970.
+    epoch: Duration,
     pub(crate) chance: Chance,
     pub(crate) trace: Trace,
     /// Whoever can go on, to be woken without the lock.
@@ -23,7 +25,19 @@ impl<W> Env<W> {
     pub(crate) fn new(chance: Chance, trace: Trace) -> Self {
         let start = Instant::now();
         let (wakers, arrivals) = (Vec::new(), Vec::new());
-        Self { start, now: start, chance, trace, wakers, arrivals }
+        let epoch = Duration::from_secs(946_684_800);
+        Self { start, now: start, epoch, chance, trace, wakers, arrivals }
+    }
+
+    /// The date, as time since the start of 1970.
+    pub(crate) fn since_epoch(&self) -> Duration {
+        self.epoch.saturating_add(self.elapsed())
+    }
+
+    /// Steps the date, but not to before 1970.
+    pub(crate) const fn step_date(&mut self, by: Duration, back: bool) {
+        self.epoch =
+            if back { self.epoch.saturating_sub(by) } else { self.epoch.saturating_add(by) };
     }
 
     /// The time since the simulation began.

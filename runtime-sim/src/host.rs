@@ -189,9 +189,14 @@ impl Runtime for Host {
         self.world.lock().env.now
     }
 
-    /// The simulation begins at the start of 2000.
+    /// The simulation begins at the start of 2000, and [`Sim::step_date`](crate::Sim::step_date) changes the date.
     fn since_epoch(&self) -> Duration {
-        Duration::from_secs(946_684_800) + self.world.lock().env.elapsed()
+        self.world.lock().env.since_epoch()
+    }
+
+    /// All tasks are woken when the date steps.
+    fn date_check(&self) -> Duration {
+        Duration::MAX
     }
 
     fn seed(&self) -> u64 {

@@ -54,6 +54,7 @@
 mod builder;
 mod chance;
 mod chaos;
+mod date;
 mod delay;
 mod dial;
 mod env;

@@ -28,7 +28,7 @@ use crate::world::{Event, State, World};
 ///
 /// Dropping it ends all tasks.
 pub struct Sim {
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
     seed: u64,
     settings: Settings,
     actions: Mutex<BTreeMap<u64, Action>>,

@@ -15,6 +15,7 @@ pub(crate) enum Step {
     Stop,
     Part,
     Heal,
+    Date,
 }
 
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

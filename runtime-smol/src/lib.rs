@@ -41,6 +41,7 @@ use std::future::Future;
 use std::io;
 
 use aiomas_core::agent::Address;
+use aiomas_core::driver::sockets;
 
 pub use stream::{Acceptor, Stream};
 pub use timer::Alarm;
@@ -69,10 +70,10 @@ impl Runtime for Smol {
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
-        stream::dial(to)
+        sockets::dial(self, to)
     }
 
     fn listen(&self, on: Address) -> impl Future<Output = io::Result<Acceptor>> + Send + 'static {
-        stream::listen(on)
+        sockets::listen(self, on)
     }
 }

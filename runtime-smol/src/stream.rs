@@ -4,8 +4,8 @@ use aiomas_core::driver::KeepAlive;
 use socket2::{SockRef, TcpKeepalive};
 
 aiomas_core::futures_sockets! {
+    runtime: crate::Smol;
     io: smol;
-    resolve: smol::net::resolve;
     keep_alive: keep_alive
 }
 

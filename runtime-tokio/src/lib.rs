@@ -39,13 +39,12 @@ mod timer;
 
 use std::future::Future;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use aiomas_core::agent::Address;
+use aiomas_core::driver::sockets;
 
-#[cfg(unix)]
-pub use stream::UnixSocket;
-pub use stream::{Acceptor, Open, Stream, Tcp};
+pub use stream::{Acceptor, Open, Stream};
 pub use timer::Alarm;
 
 aiomas_core::adapter!(Tokio);
@@ -68,6 +67,16 @@ impl Runtime for Tokio {
         tokio::time::Instant::now().into_std()
     }
 
+    /// The system's date, and whatever a test has advanced tokio's clock by.
+    fn since_epoch(&self) -> Duration {
+        let date = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let (system, tokio) = (Instant::now(), self.now());
+        match tokio.checked_duration_since(system) {
+            Some(ahead) => date.saturating_add(ahead),
+            None => date.saturating_sub(system - tokio),
+        }
+    }
+
     fn timer(&self) -> Alarm {
         Alarm::default()
     }
@@ -77,10 +86,10 @@ impl Runtime for Tokio {
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
-        stream::dial(to)
+        sockets::dial(self, to)
     }
 
     fn listen(&self, on: Address) -> impl Future<Output = io::Result<Acceptor>> + Send + 'static {
-        stream::listen(on)
+        sockets::listen(self, on)
     }
 }

@@ -1,14 +1,15 @@
 //! TCP and Unix sockets.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::{self, SocketAddr};
+#[cfg(unix)]
+use std::os::unix;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use aiomas_core::agent::Address;
-#[cfg(unix)]
-use aiomas_core::driver::SocketFile;
-use aiomas_core::driver::{KeepAlive, Listener, Socket, Transport};
+use aiomas_core::driver::sockets::{self, Sockets};
+use aiomas_core::driver::{KeepAlive, Transport};
 use bytes::BytesMut;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -16,13 +17,12 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
-#[cfg(unix)]
-type Unix = UnixStream;
-#[cfg(not(unix))]
-type Unix = TcpStream;
+use crate::Tokio;
 
 /// An open TCP or Unix socket.
-pub type Stream = Socket<Open<TcpStream>, Open<Unix>>;
+pub type Stream = sockets::Stream<Tokio>;
+/// A listening TCP or Unix socket.
+pub type Acceptor = sockets::Acceptor<Tokio>;
 
 /// An open socket.
 #[derive(Debug)]
@@ -48,17 +48,6 @@ fn keep_alive(socket: &TcpStream, how: KeepAlive) -> io::Result<()> {
 #[cfg(unix)]
 fn unix(socket: UnixStream) -> Open<UnixStream> {
     Open { socket, keep_alive: |_, _| Ok(()), peer: None }
-}
-
-pub(crate) async fn dial(to: Address) -> io::Result<Stream> {
-    match to {
-        Address::Tcp { host, port } => {
-            Ok(Socket::Tcp(tcp(TcpStream::connect((&*host, port)).await?)?))
-        }
-        #[cfg(unix)]
-        Address::Ipc(path) => Ok(Socket::Unix(unix(UnixStream::connect(&*path).await?))),
-        other => Err(Stream::unsupported(&other)),
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Open<S> {
@@ -88,67 +77,55 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Open<S> {
     }
 }
 
-/// A listening TCP or Unix socket.
-#[cfg(unix)]
-pub type Acceptor = Socket<Tcp, UnixSocket>;
-/// A listening TCP socket.
-#[cfg(not(unix))]
-pub type Acceptor = Socket<Tcp, Tcp>;
+impl Sockets for Tokio {
+    type Tcp = Open<TcpStream>;
+    type TcpListener = TcpListener;
+    #[cfg(unix)]
+    type Unix = Open<UnixStream>;
+    #[cfg(unix)]
+    type UnixListener = UnixListener;
 
-/// A listening TCP socket.
-#[derive(Debug)]
-pub struct Tcp {
-    listener: TcpListener,
-    host: Arc<str>,
-}
-
-/// A listening Unix socket.
-#[cfg(unix)]
-#[derive(Debug)]
-pub struct UnixSocket {
-    listener: UnixListener,
-    file: SocketFile,
-}
-
-pub(crate) async fn listen(on: Address) -> io::Result<Acceptor> {
-    match on {
-        Address::Tcp { host, port } => {
-            let listener = TcpListener::bind((&*host, port)).await?;
-            Ok(Socket::Tcp(Tcp { listener, host }))
-        }
-        #[cfg(unix)]
-        Address::Ipc(path) => {
-            let (listener, file) = SocketFile::bind(&path)?;
-            listener.set_nonblocking(true)?;
-            let listener = UnixListener::from_std(listener)?;
-            Ok(Socket::Unix(UnixSocket { listener, file }))
-        }
-        other => Err(Stream::unsupported(&other)),
-    }
-}
-
-impl Listener for Tcp {
-    type Stream = Open<TcpStream>;
-
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>> {
-        self.listener.poll_accept(cx).map(|accepted| tcp(accepted?.0))
+    fn connect(
+        &self,
+        to: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static {
+        async move { tcp(TcpStream::connect(to).await?) }
     }
 
-    fn address(&self) -> io::Result<Address> {
-        let port = self.listener.local_addr()?.port();
-        Ok(Address::Tcp { host: self.host.clone(), port })
-    }
-}
-
-#[cfg(unix)]
-impl Listener for UnixSocket {
-    type Stream = Open<UnixStream>;
-
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>> {
-        self.listener.poll_accept(cx).map_ok(|(socket, _)| unix(socket))
+    fn ends(stream: &Self::Tcp) -> io::Result<[SocketAddr; 2]> {
+        Ok([stream.socket.local_addr()?, stream.socket.peer_addr()?])
     }
 
-    fn address(&self) -> io::Result<Address> {
-        Ok(self.file.address())
+    fn reset(stream: &Self::Tcp) -> io::Result<()> {
+        stream.socket.set_zero_linger()
+    }
+
+    fn tcp_listener(&self, listener: net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(listener)
+    }
+
+    fn poll_accept(
+        listener: &mut TcpListener,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Self::Tcp>> {
+        listener.poll_accept(cx).map(|accepted| tcp(accepted?.0))
+    }
+
+    #[cfg(unix)]
+    fn unix(&self, stream: unix::net::UnixStream) -> io::Result<Self::Unix> {
+        Ok(unix(UnixStream::from_std(stream)?))
+    }
+
+    #[cfg(unix)]
+    fn unix_listener(&self, listener: unix::net::UnixListener) -> io::Result<UnixListener> {
+        UnixListener::from_std(listener)
+    }
+
+    #[cfg(unix)]
+    fn poll_accept_unix(
+        listener: &mut UnixListener,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Self::Unix>> {
+        listener.poll_accept(cx).map_ok(|(socket, _)| unix(socket))
     }
 }

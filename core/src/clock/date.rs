@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::civil::{self, DateTime};
 use jiff::tz::{Offset, TimeZone};
@@ -106,6 +107,16 @@ impl Date {
             s => s / 1e6,
         };
         Self { local: EPOCH, offset: Offset::UTC }.shift(seconds)
+    }
+
+    /// The date in UTC that is so long after the start of 1970. What is below a microsecond is cut off.
+    ///
+    /// # Errors
+    /// The year is after 9999.
+    pub fn after_epoch(time: Duration) -> Result<Self, DateError> {
+        let by = SignedDuration::try_from(time);
+        let by = by.map_err(|_| DateError::OutOfRange { part: "year" })?;
+        Self { local: EPOCH, offset: Offset::UTC }.plus(by)
     }
 
     /// What clocks show.

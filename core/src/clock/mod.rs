@@ -1,7 +1,7 @@
 //! Clocks of containers, and dates.
 //!
-//! Nothing here reads a clock or waits. A [`RealClock`] is told what time it is and says until when
-//! to wait; an [`ExternalClock`] stands still until somebody, say a simulator, sets it.
+//! Nothing here reads a clock or waits. A [`RealClock`] receives the time and returns until when to wait; an
+//! [`ExternalClock`] stands still until a program, such as a simulator, sets it.
 
 mod date;
 mod external;
@@ -20,7 +20,7 @@ pub use when::When;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Clock<T> {
-    /// It follows the time of the world.
+    /// It follows the system's time and date.
     Real(RealClock),
     /// It is set from outside.
     External(ExternalClock<T>),
@@ -36,7 +36,7 @@ impl<T> Clock<T> {
         }
     }
 
-    /// The date in UTC.
+    /// The date in UTC. It goes back when the system's date does.
     #[must_use]
     pub fn utc_now(&self, now: Instant) -> Date {
         match self {

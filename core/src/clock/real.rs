@@ -1,16 +1,19 @@
-//! The clock that follows the time of the world.
+//! The clock that follows the time of the system.
 
 use std::time::{Duration, Instant};
 
 use super::{ClockError, Date, DateError, When, finite};
 
-/// The clock of the world: aiomas' `AsyncioClock`. It is told what time it is.
+/// The system's clock: aiomas' `AsyncioClock`. It receives the time as an argument.
 ///
-/// Time passes as `Instant`s do, so the dates do not follow later corrections of the system's date.
+/// It has two times. [`time`](Self::time) counts seconds as `Instant`s do, and never goes back. The date follows the
+/// system's, which steps: when a time server corrects it, when an operator sets it, or when a machine resumes.
+/// [`set_date`](Self::set_date) tells the clock; between two of these, the date passes as `Instant`s do.
 #[derive(Debug, Clone, Copy)]
 pub struct RealClock {
     origin: Instant,
-    start: Date,
+    /// The date, and when it was that.
+    date: (Instant, Date),
 }
 
 impl RealClock {
@@ -19,7 +22,16 @@ impl RealClock {
     /// # Errors
     /// The date in UTC is not within the years 1 to 9999.
     pub fn new(origin: Instant, start: Date) -> Result<Self, DateError> {
-        Ok(Self { origin, start: start.to_utc()? })
+        Ok(Self { origin, date: (origin, start.to_utc()?) })
+    }
+
+    /// Tells the clock the system's date at `now`, which need not be in UTC.
+    ///
+    /// # Errors
+    /// The date in UTC is not within the years 1 to 9999. Nothing has changed then.
+    pub fn set_date(&mut self, now: Instant, date: Date) -> Result<(), DateError> {
+        self.date = (now, date.to_utc()?);
+        Ok(())
     }
 
     /// The time in seconds since the origin.
@@ -31,7 +43,8 @@ impl RealClock {
     /// The date in UTC, which ends at [`Date::MAX`].
     #[must_use]
     pub fn utc_now(&self, now: Instant) -> Date {
-        self.start.shift(self.time(now)).unwrap_or(Date::MAX)
+        let (at, date) = self.date;
+        date.shift(now.saturating_duration_since(at).as_secs_f64()).unwrap_or(Date::MAX)
     }
 
     /// When a sleep of `dt` seconds ends. As with asyncio, a sleep of no time, or less, ends at once.
@@ -45,7 +58,8 @@ impl RealClock {
             .ok_or(ClockError::TooLong { dt })
     }
 
-    /// When a sleep until a time in seconds (`f64`) or a [`Date`] ends.
+    /// When a sleep until a time in seconds (`f64`) or a [`Date`] ends. If the date steps, a sleep until a date ends at
+    /// another time: ask again after [`set_date`](Self::set_date).
     ///
     /// # Errors
     /// [`Past`](ClockError::Past) unless that is after now; [`NotFinite`](ClockError::NotFinite),
@@ -81,9 +95,25 @@ mod tests {
     }
 
     #[test]
+    fn the_date_steps_and_the_time_does_not() {
+        let (mut clock, origin) = clock();
+        let now = origin + SECOND * 10;
+        let due: Date = "2020-01-01T00:00:12Z".parse().unwrap();
+        for (date, wait) in [("2020-01-01T00:00:11Z", 1), ("2019-12-31T23:00:00Z", 3612)] {
+            clock.set_date(now, date.parse().unwrap()).unwrap();
+            assert_eq!((clock.time(now), clock.utc_now(now)), (10.0, date.parse().unwrap()));
+            assert_eq!(clock.sleep_until(now, due), Ok(now + SECOND * wait));
+            assert_eq!(clock.sleep_until(now, 12.0), Ok(now + SECOND * 2));
+        }
+        clock.set_date(now, "2020-01-01T02:00:00+01:00".parse().unwrap()).unwrap();
+        assert_eq!(clock.utc_now(now + SECOND).to_string(), "2020-01-01T01:00:01+00:00");
+        assert_eq!(clock.sleep_until(now, due), Err(ClockError::Past { when: due.into() }));
+    }
+
+    #[test]
     fn the_date_ends_with_the_year_9999() {
         let (clock, origin) = clock();
-        let clock = RealClock { start: Date::MAX, ..clock };
+        let clock = RealClock { date: (origin, Date::MAX), ..clock };
         assert_eq!(clock.utc_now(origin + SECOND), Date::MAX);
     }
 

@@ -2,16 +2,15 @@
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::host::BoxFuture;
-use super::transport::{KeepAlive, Listener, Transport};
-use crate::agent::Address;
+use super::transport::{KeepAlive, Transport};
 
 /// An open socket.
 #[derive(Debug)]
@@ -38,6 +37,11 @@ impl<S> Stream<S> {
     /// A socket, how it does what the traits do not have, and the address at its other end if it has one.
     pub const fn new(socket: S, how: How<S>, peer: Option<String>) -> Self {
         Self { socket, how, peer, drained: false }
+    }
+
+    /// The socket.
+    pub const fn socket(&self) -> &S {
+        &self.socket
     }
 }
 
@@ -93,81 +97,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S>
     }
 }
 
-/// A listening socket.
-pub struct Acceptor<S> {
-    accept: Box<dyn Fn() -> BoxFuture<io::Result<Stream<S>>> + Send>,
-    accepting: Option<BoxFuture<io::Result<Stream<S>>>>,
-    address: Address,
+/// See [`Sockets::reset`](super::sockets::Sockets::reset).
+///
+/// # Errors
+/// As the system says.
+pub fn reset(socket: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))
 }
 
-impl<S> Acceptor<S> {
-    /// A socket that listens at `address`; `accept` takes the next stream, and owns the socket.
-    pub fn new<F>(address: Address, accept: impl Fn() -> F + Send + 'static) -> Self
-    where
-        F: Future<Output = io::Result<Stream<S>>> + Send + 'static,
-    {
-        Self { accept: Box::new(move || Box::pin(accept())), accepting: None, address }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for Acceptor<S> {
-    type Stream = Stream<S>;
-
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream<S>>> {
-        let accepting = self.accepting.get_or_insert_with(&self.accept);
-        let accepted = ready!(accepting.as_mut().poll(cx));
-        self.accepting = None;
-        Poll::Ready(accepted)
-    }
-
-    fn address(&self) -> io::Result<Address> {
-        Ok(self.address.clone())
-    }
-}
-
-impl<S> std::fmt::Debug for Acceptor<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Acceptor").field(&self.address).finish()
-    }
-}
-
-/// Writes `Stream`, `Acceptor`, `dial` and `listen` for a runtime whose sockets are those of `async-io`, as those of
+/// Implements [`Sockets`](crate::driver::sockets::Sockets) for a runtime whose sockets are those of `async-io`, as those of
 /// smol and async-std are.
 ///
-/// `io` is the crate that has `Async`; `resolve` looks up the addresses of a host and a port; `keep_alive` sets the
-/// options of a TCP socket.
+/// `io` is the crate that has `Async`; `keep_alive` sets the options of a TCP socket.
 #[macro_export]
 macro_rules! futures_sockets {
-    (io: $io:ident; resolve: $resolve:expr; keep_alive: $keep_alive:expr) => {
+    (runtime: $runtime:ty; io: $io:ident; keep_alive: $keep_alive:expr) => {
+        use std::future::Future;
         use std::io;
         use std::net::{SocketAddr, TcpListener, TcpStream};
         #[cfg(unix)]
-        use std::os::unix::net::UnixStream;
-        use std::sync::Arc;
+        use std::os::unix::net::{UnixListener, UnixStream};
+        use std::task::{Context, Poll, ready};
 
-        use $crate::agent::Address;
-        use $crate::driver::Socket;
-        #[cfg(unix)]
-        use $crate::driver::SocketFile;
-        use $crate::driver::futures::{Acceptor as FuturesAcceptor, How, Stream as FuturesStream};
+        use $crate::driver::futures::{self, How, Stream as FuturesStream};
+        use $crate::driver::sockets::{self, Sockets};
         use $io::Async;
 
-        type Tcp = Async<TcpStream>;
-        #[cfg(unix)]
-        type Unix = Async<UnixStream>;
-        #[cfg(not(unix))]
-        type Unix = Tcp;
-
         /// An open TCP or Unix socket.
-        pub type Stream = Socket<FuturesStream<Tcp>, FuturesStream<Unix>>;
+        pub type Stream = sockets::Stream<$runtime>;
         /// A listening TCP or Unix socket.
-        pub type Acceptor = Socket<FuturesAcceptor<Tcp>, FuturesAcceptor<Unix>>;
+        pub type Acceptor = sockets::Acceptor<$runtime>;
 
-        fn tcp(stream: Tcp) -> io::Result<FuturesStream<Tcp>> {
+        fn tcp(stream: Async<TcpStream>) -> io::Result<FuturesStream<Async<TcpStream>>> {
             // The driver gathers messages before it writes; the kernel need not wait for more.
             stream.get_ref().set_nodelay(true)?;
             let peer = stream.get_ref().peer_addr().ok().map(|peer| format!("tcp://{peer}"));
-            let how: How<Tcp> = How {
+            let how: How<Async<TcpStream>> = How {
                 readable: |stream, cx| stream.poll_readable(cx),
                 shutdown: |stream, how| stream.get_ref().shutdown(how),
                 keep_alive: |stream, how| $keep_alive(stream.get_ref(), how),
@@ -176,67 +141,82 @@ macro_rules! futures_sockets {
         }
 
         #[cfg(unix)]
-        fn unix(stream: Unix) -> FuturesStream<Unix> {
-            let how: How<Unix> = How {
+        fn unix(stream: UnixStream) -> io::Result<FuturesStream<Async<UnixStream>>> {
+            let how: How<Async<UnixStream>> = How {
                 readable: |stream, cx| stream.poll_readable(cx),
                 shutdown: |stream, how| stream.get_ref().shutdown(how),
                 keep_alive: |_, _| Ok(()),
             };
-            FuturesStream::new(stream, how, None)
+            Ok(FuturesStream::new(Async::new(stream)?, how, None))
         }
 
-        /// Nothing is found without an error.
-        fn nowhere() -> io::Error {
-            io::Error::new(io::ErrorKind::InvalidInput, "the name has no address")
-        }
-
-        async fn connect(host: &str, port: u16) -> io::Result<Tcp> {
-            let (addresses, mut error) = ($resolve((host, port)).await?, nowhere());
-            for address in addresses {
-                match Tcp::connect(address).await {
-                    Ok(stream) => return Ok(stream),
-                    Err(why) => error = why,
+        /// Accepts at once, or when there is something to accept.
+        fn accept<L, T>(
+            listener: &Async<L>,
+            accept: impl Fn(&L) -> io::Result<T>,
+            cx: &mut Context<'_>,
+        ) -> Poll<io::Result<T>> {
+            loop {
+                match accept(listener.get_ref()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    accepted => return Poll::Ready(accepted),
                 }
-            }
-            Err(error)
-        }
-
-        pub(crate) async fn dial(to: Address) -> io::Result<Stream> {
-            match to {
-                Address::Tcp { host, port } => Ok(Socket::Tcp(tcp(connect(&host, port).await?)?)),
-                #[cfg(unix)]
-                Address::Ipc(path) => Ok(Socket::Unix(unix(Unix::connect(&*path).await?))),
-                other => Err(Stream::unsupported(&other)),
+                ready!(listener.poll_readable(cx))?;
             }
         }
 
-        pub(crate) async fn listen(on: Address) -> io::Result<Acceptor> {
-            match on {
-                Address::Tcp { host, port } => {
-                    let found: Vec<SocketAddr> = $resolve((&*host, port)).await?;
-                    if found.is_empty() {
-                        return Err(nowhere());
-                    }
-                    let listener = Arc::new(Async::new(TcpListener::bind(&*found)?)?);
-                    let port = listener.get_ref().local_addr()?.port();
-                    let address = Address::Tcp { host, port };
-                    Ok(Socket::Tcp(FuturesAcceptor::new(address, move || {
-                        let listener = listener.clone();
-                        async move { tcp(listener.accept().await?.0) }
-                    })))
-                }
-                #[cfg(unix)]
-                Address::Ipc(path) => {
-                    let (listener, file) = SocketFile::bind(&path)?;
-                    // The file goes with the listener.
-                    let listener = Arc::new((Async::new(listener)?, file));
-                    let address = Address::Ipc(path);
-                    Ok(Socket::Unix(FuturesAcceptor::new(address, move || {
-                        let listener = listener.clone();
-                        async move { Ok(unix(listener.0.accept().await?.0)) }
-                    })))
-                }
-                other => Err(Stream::unsupported(&other)),
+        impl Sockets for $runtime {
+            type Tcp = FuturesStream<Async<TcpStream>>;
+            type TcpListener = Async<TcpListener>;
+            #[cfg(unix)]
+            type Unix = FuturesStream<Async<UnixStream>>;
+            #[cfg(unix)]
+            type UnixListener = Async<UnixListener>;
+
+            fn connect(
+                &self,
+                to: SocketAddr,
+            ) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static {
+                async move { tcp(Async::<TcpStream>::connect(to).await?) }
+            }
+
+            fn ends(stream: &Self::Tcp) -> io::Result<[SocketAddr; 2]> {
+                let socket = stream.socket().get_ref();
+                Ok([socket.local_addr()?, socket.peer_addr()?])
+            }
+
+            fn reset(stream: &Self::Tcp) -> io::Result<()> {
+                futures::reset(stream.socket().get_ref())
+            }
+
+            fn tcp_listener(&self, listener: TcpListener) -> io::Result<Self::TcpListener> {
+                Async::new(listener)
+            }
+
+            fn poll_accept(
+                listener: &mut Self::TcpListener,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<Self::Tcp>> {
+                accept(listener, TcpListener::accept, cx)
+                    .map(|accepted| tcp(Async::new(accepted?.0)?))
+            }
+
+            #[cfg(unix)]
+            fn unix(&self, stream: UnixStream) -> io::Result<Self::Unix> {
+                unix(stream)
+            }
+
+            #[cfg(unix)]
+            fn unix_listener(&self, listener: UnixListener) -> io::Result<Self::UnixListener> {
+                Async::new(listener)
+            }
+
+            #[cfg(unix)]
+            fn poll_accept_unix(
+                listener: &mut Self::UnixListener,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<Self::Unix>> {
+                accept(listener, UnixListener::accept, cx).map(|accepted| unix(accepted?.0))
             }
         }
     };

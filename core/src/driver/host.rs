@@ -14,6 +14,7 @@ pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) trait Host: Send + Sync {
     fn now(&self) -> Instant;
     fn since_epoch(&self) -> Duration;
+    fn date_check(&self) -> Duration;
     fn seed(&self) -> u64;
     fn timer(&self) -> Box<dyn Timer>;
     fn spawn(&self, task: BoxFuture<()>);
@@ -26,6 +27,10 @@ impl<R: Runtime> Host for R {
 
     fn since_epoch(&self) -> Duration {
         Runtime::since_epoch(self)
+    }
+
+    fn date_check(&self) -> Duration {
+        Runtime::date_check(self)
     }
 
     fn seed(&self) -> u64 {

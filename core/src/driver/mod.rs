@@ -13,7 +13,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "the driver is where locks and the time come from; it has no sockets and no threads either"
+    reason = "the driver is where locks and the time come from; with the feature `sockets`, also sockets and threads"
 )]
 
 mod accept;
@@ -48,8 +48,10 @@ pub mod rpc;
 mod runtime;
 mod service;
 mod socket;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "sockets"))]
 mod socket_file;
+#[cfg(feature = "sockets")]
+pub mod sockets;
 mod stats;
 mod stop;
 mod stream;
@@ -77,7 +79,5 @@ pub use service::{Agent, Exclusive, Identity, Interface, IntoService, Invocation
 #[doc(hidden)]
 pub use service::{Resident, host_agent};
 pub use socket::Socket;
-#[cfg(unix)]
-pub use socket_file::SocketFile;
 pub use stats::{Connections, ContainerStats};
 pub use transport::{KeepAlive, Listener, Timer, Transport};

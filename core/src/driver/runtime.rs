@@ -24,9 +24,16 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         Instant::now()
     }
 
-    /// What date it is, as time since the start of 1970. Simulated runtimes have dates of their own.
+    /// The date, as time since the start of 1970. It may step, in both directions. Simulated runtimes have dates of
+    /// their own.
     fn since_epoch(&self) -> Duration {
         std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+    }
+
+    /// How often a wait for a date looks whether the date has stepped: every second by default. `Duration::MAX` is for a
+    /// runtime that wakes all tasks when it has.
+    fn date_check(&self) -> Duration {
+        Duration::from_secs(1)
     }
 
     /// What randomness is made of: the jitter of waits. Simulated runtimes have a seed.

@@ -17,15 +17,6 @@ pub enum Socket<T, U> {
     Unix(U),
 }
 
-impl<T, U> Socket<T, U> {
-    /// The error for an address that is neither.
-    #[must_use]
-    pub fn unsupported(address: &Address) -> io::Error {
-        let message = format!("{address} is no address of a socket on this system");
-        io::Error::new(io::ErrorKind::Unsupported, message)
-    }
-}
-
 /// Does the same with whichever it is.
 macro_rules! with {
     ($socket:expr, $inner:ident => $do:expr) => {

@@ -1,12 +1,16 @@
 //! Clocks of containers: calls at a time, abuse, a million timers.
 
+use std::future::Future;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use aiomas_core::agent::Address;
 use aiomas_core::clock::{Date, When};
+use aiomas_core::driver::{self, Runtime};
 use aiomas_core::{Clock, Container, Context, agent};
-use aiomas_sim::{Error, Sim, TimerHandle, container};
+use aiomas_sim::{Error, Host, Sim, TimerHandle, container};
 use serde_json::json;
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
@@ -192,6 +196,131 @@ fn a_simulated_clock_makes_calls_at_their_times() {
         assert_eq!(*log.lock().unwrap(), expected.map(|(name, at)| (name, at.to_owned())));
         assert_eq!(sim.elapsed(), Duration::from_secs(3 * 3600));
     });
+}
+
+fn shifted(clock: &Clock, seconds: f64) -> Date {
+    clock.utc_now().shift(seconds).unwrap()
+}
+
+/// A time server sets the date, forward and back. Dates follow, durations and times do not.
+#[test]
+fn dates_follow_the_steps_of_the_date() {
+    for step in [3600.0, -3600.0] {
+        let sim = Sim::new(1);
+        sim.block_on(async {
+            let (container, log) = (simulated().await, Log::default());
+            let clock = container.clock();
+            let before = clock.utc_now();
+            clock.call_in(10.0, note(&log, "in ten seconds")).unwrap();
+            clock.call_at(10.0, note(&log, "at ten seconds")).unwrap();
+            let date = shifted(clock, 3610.0);
+            clock.call_at(date, note(&log, "at the date")).unwrap();
+            let gone = clock.call_at(shifted(clock, 3605.0), note(&log, "cancelled")).unwrap();
+            sim.step_date(step);
+            assert_eq!((clock.time(), clock.utc_now()), (0.0, before.shift(step).unwrap()));
+            assert!(gone.cancel());
+            clock.sleep(20.0).await.unwrap();
+            assert_eq!(take(&log)[..2], ["in ten seconds", "at ten seconds"][..]);
+            // By the date as it is now.
+            clock.sleep_until(shifted(clock, 1.0)).await.unwrap();
+            assert_eq!(clock.time(), 21.0);
+            assert_eq!(clock.utc_now(), before.shift(21.0 + step).unwrap());
+        });
+    }
+}
+
+/// Whatever the date is when a wait begins: it ends when the date has come, at once if that has been skipped.
+#[test]
+fn waits_for_a_date_follow_its_steps() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let (container, log) = (simulated().await, Log::default());
+        let clock = container.clock();
+        let date = shifted(clock, 7200.0);
+        clock.call_at(date, note(&log, "call")).unwrap();
+        // Half an hour later it is put forward by an hour, and half an hour after that, back by two.
+        sim.at(Duration::from_secs(1800), |sim| sim.step_date(3600.0));
+        sim.at(Duration::from_secs(3599), |sim| sim.step_date(-7200.0));
+        let sleeping = clock.sleep_until(date);
+        sleeping.await.unwrap();
+        assert_eq!((clock.time(), clock.utc_now()), (10_800.0, date));
+        assert_eq!(take(&log), ["call"]);
+        // The date skips the rest.
+        let date = shifted(clock, 7200.0);
+        clock.call_at(date, note(&log, "call")).unwrap();
+        sim.at(Duration::from_secs(60), |sim| sim.step_date(1e6));
+        clock.sleep_until(date).await.unwrap();
+        assert_eq!((clock.time(), take(&log)), (10_860.0, vec!["call"]));
+        let error = text(clock.sleep_until(date).await);
+        assert_eq!(error, format!("date \"{date}\" is in the past"));
+    });
+    assert_eq!(sim.tasks(), 0);
+}
+
+/// A runtime on which nothing tells of a step, as on the system: a second is the longest time that it goes unnoticed.
+#[test]
+fn steps_that_are_not_told_are_noticed_within_a_second() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let unannounced = Unannounced { host: sim.host("main"), by: Arc::default() };
+        let builder = driver::container::builder(unannounced.clone());
+        let container = builder.bind("tcp://main:0").await.unwrap();
+        let (clock, log) = (container.clock(), Log::default());
+        let date = shifted(clock, 3600.0);
+        clock.call_at(date, note(&log, "call")).unwrap();
+        let by = unannounced.by.clone();
+        sim.at(Duration::from_millis(500), move |_| by.store(4000, Ordering::Relaxed));
+        clock.sleep_until(date).await.unwrap();
+        assert!(clock.time() <= 1.5, "{}", clock.time());
+        clock.sleep(0.001).await.unwrap();
+        assert_eq!(take(&log), ["call"]);
+        // A future that is dropped leaves nothing that looks at the date again and again.
+        let mut gone = Box::pin(clock.sleep_until(shifted(clock, 3600.0)));
+        assert!(futures_lite::future::poll_once(&mut gone).await.is_none());
+    });
+    let elapsed = sim.elapsed();
+    sim.run_until_idle();
+    assert_eq!((sim.tasks(), sim.elapsed()), (0, elapsed));
+}
+
+#[derive(Clone)]
+struct Unannounced {
+    host: Host,
+    /// How many seconds its date is ahead.
+    by: Arc<AtomicUsize>,
+}
+
+impl Runtime for Unannounced {
+    type Stream = aiomas_sim::Stream;
+    type Listener = aiomas_sim::Acceptor;
+    type Timer = aiomas_sim::Alarm;
+
+    fn now(&self) -> Instant {
+        self.host.now()
+    }
+
+    fn since_epoch(&self) -> Duration {
+        self.host.since_epoch() + Duration::from_secs(self.by.load(Ordering::Relaxed) as u64)
+    }
+
+    fn timer(&self) -> Self::Timer {
+        self.host.timer()
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.host.spawn(task);
+    }
+
+    fn dial(&self, to: Address) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+        self.host.dial(to)
+    }
+
+    fn listen(
+        &self,
+        on: Address,
+    ) -> impl Future<Output = io::Result<Self::Listener>> + Send + 'static {
+        self.host.listen(on)
+    }
 }
 
 /// Nothing is left of calls that are not made: neither a task nor a timer.

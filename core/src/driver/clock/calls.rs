@@ -1,39 +1,69 @@
-//! Calls that a clock makes when their time has come.
+//! Calls that a clock makes when their time has come, and what else waits for the system's clock.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Clock, Inner, Waiter};
+use super::{Clock, Inner, State, Waiter, date};
 use crate::clock::timer::{TimerKey, TimerQueue};
-use crate::clock::{self, ClockError, ExternalClock, RealClock, SleepKey, When};
+use crate::clock::{self, ClockError, Date, ExternalClock, RealClock, SleepKey, When};
 use crate::driver::Error;
-use crate::driver::later::undisturbed;
 use crate::driver::lock::lock;
 use crate::driver::transport::Timer;
 
 pub(super) type Call = Box<dyn FnOnce() + Send>;
 
-/// Calls that wait for the time of the world: one queue, and one task with one timer of the runtime while
-/// there are any.
+/// What waits for the system's clock. While anything does, one task waits for all of it, with one timer of the runtime.
 #[derive(Default)]
-pub(super) struct Calls {
-    queue: TimerQueue<Instant, Call>,
+pub(super) struct Queue {
+    times: TimerQueue<Instant, Waiter>,
+    /// Apart from the times: when a date will be is not known, for the system's date may step.
+    dates: TimerQueue<Date, Waiter>,
     has_task: bool,
-    /// Wakes the task when the first call is another one, or the clock is gone.
+    /// Wakes the task when the first in a queue is another one, or the clock is gone.
     task: Option<Waker>,
 }
 
-/// How many calls are made before other tasks have their turn.
+/// How many waits end before other tasks have their turn.
 const TURN: usize = 64;
+
+/// The longest wait for a date at a time.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Queue {
+    /// Takes out what waits. Returns the task if it waits for that.
+    pub(super) fn cancel(&mut self, key: Key) -> (Option<Waiter>, Option<Waker>) {
+        let (is_first, waiter) = match key {
+            Key::Time(key) => (self.times.next() == Some(key.at()), self.times.cancel(key)),
+            Key::Date(key) => (self.dates.next() == Some(key.at()), self.dates.cancel(key)),
+            Key::External(_) => return (None, None),
+        };
+        (waiter, if is_first { self.task.take() } else { None })
+    }
+
+    /// Takes the next out that is due.
+    fn expire(&mut self, now: Instant, date: Date) -> Option<Waiter> {
+        let due = self.times.expire(now).map(|(_, waiter)| waiter);
+        due.or_else(|| self.dates.expire(date).map(|(_, waiter)| waiter))
+    }
+
+    /// When to look again. While a date is waited for, that is after `check` at the latest.
+    fn next(&self, now: Instant, date: Date, check: Duration) -> Option<Instant> {
+        let look = self.dates.next().map(|due| {
+            let left = Duration::try_from_secs_f64(due.seconds_since(date).max(0.0));
+            now.checked_add(left.unwrap_or(DAY).min(check).min(DAY)).unwrap_or(now)
+        });
+        self.times.next().into_iter().chain(look).min()
+    }
+}
 
 impl Clock {
     /// Makes a call in `dt` seconds: aiomas' `call_in`.
     ///
-    /// It is made by a task of the runtime, or, on an external clock, by whoever sets that. It must not
-    /// block; that it panics disturbs nobody. On the clock of the world `dt` may be zero or less: then it
+    /// It is made by a task of the runtime, or, on an external clock, by the task that sets that. It must not
+    /// block; a panic is contained. On the system's clock `dt` may be zero or less: then it
     /// is made soon. When all clones of the clock are gone, so are the calls that wait for it.
     ///
     /// ```no_run
@@ -51,12 +81,13 @@ impl Clock {
         dt: f64,
         call: impl FnOnce() + Send + 'static,
     ) -> Result<TimerHandle, Error> {
-        let call = Box::new(call);
+        let call = Waiter::Call(Box::new(call));
         self.schedule(call, |clock, now| clock.sleep(now, dt), |clock| clock.due_in(dt))
     }
 
     /// Makes a call at a time in seconds or a [`Date`](crate::clock::Date): aiomas' `call_at`. See
-    /// [`call_in`](Self::call_in).
+    /// [`call_in`](Self::call_in). A call at a date follows the steps of the system's date, as
+    /// [`sleep_until`](Self::sleep_until) does.
     ///
     /// # Errors
     /// As [`sleep_until`](Self::sleep_until).
@@ -65,37 +96,67 @@ impl Clock {
         when: impl Into<When>,
         call: impl FnOnce() + Send + 'static,
     ) -> Result<TimerHandle, Error> {
-        let (when, call) = (when.into(), Box::new(call));
+        let (when, call) = (when.into(), Waiter::Call(Box::new(call)));
+        if let When::Date(date) = when {
+            return Ok(self.handle(self.enter_date(date, call)?));
+        }
         self.schedule(call, |clock, now| clock.sleep_until(now, when), |clock| clock.due(when))
     }
 
     fn schedule(
         &self,
-        call: Call,
+        call: Waiter,
         real: impl FnOnce(&RealClock, Instant) -> Result<Instant, ClockError>,
         external: impl FnOnce(&ExternalClock<Waiter>) -> Result<f64, ClockError>,
     ) -> Result<TimerHandle, Error> {
-        let mut starts = false;
-        let (key, woken) = {
-            let mut state = lock(&self.0.state);
-            let state = &mut *state;
-            match &mut state.clock {
+        let key = self.enter(|state, now| {
+            Ok(match &mut state.clock {
                 clock::Clock::External(clock) => {
-                    let due = external(clock)?;
-                    (Key::External(clock.sleep_until(due, Waiter::Call(call))?), None)
+                    Key::External(clock.sleep_until(external(clock)?, call)?)
                 }
                 clock::Clock::Real(clock) => {
-                    let (at, calls) = (real(clock, self.0.host.now())?, &mut state.calls);
-                    let first = calls.queue.next().is_none_or(|first| at < first);
-                    starts = !std::mem::replace(&mut calls.has_task, true);
-                    let woken = if first { calls.task.take() } else { None };
-                    (Key::Real(calls.queue.insert(at, call)), woken)
+                    Key::Time(state.queue.times.insert(real(clock, now)?, call))
                 }
-            }
+            })
+        })?;
+        Ok(self.handle(key))
+    }
+
+    /// Lets something wait for a date.
+    pub(super) fn enter_date(&self, date: Date, waiter: Waiter) -> Result<Key, Error> {
+        self.enter(|state, now| {
+            Ok(match &mut state.clock {
+                clock::Clock::External(clock) => {
+                    Key::External(clock.sleep_until(clock.due(date)?, waiter)?)
+                }
+                clock::Clock::Real(clock) => {
+                    // Only to refuse what is in the past: the date may step.
+                    clock.sleep_until(now, date)?;
+                    Key::Date(state.queue.dates.insert(date, waiter))
+                }
+            })
+        })
+    }
+
+    /// Changes the queue, and sees to it that a task waits for the first in there.
+    fn enter(
+        &self,
+        insert: impl FnOnce(&mut State, Instant) -> Result<Key, ClockError>,
+    ) -> Result<Key, Error> {
+        let (key, starts, woken) = {
+            let mut state = lock(&self.0.state);
+            let now = self.0.look(&mut state);
+            let key = insert(&mut state, now)?;
+            let queue = &mut state.queue;
+            let is_first = match key {
+                Key::Time(key) => queue.times.next() == Some(key.at()),
+                Key::Date(key) => queue.dates.next() == Some(key.at()),
+                Key::External(_) => return Ok(key),
+            };
+            let starts = !std::mem::replace(&mut queue.has_task, true);
+            (key, starts, if is_first { queue.task.take() } else { None })
         };
-        if let Some(task) = woken {
-            task.wake();
-        }
+        woken.into_iter().for_each(Waker::wake);
         if starts {
             let task = Task {
                 clock: Arc::downgrade(&self.0),
@@ -104,11 +165,15 @@ impl Clock {
             };
             self.0.host.spawn(Box::pin(task.run()));
         }
-        Ok(TimerHandle { clock: Arc::downgrade(&self.0), key })
+        Ok(key)
+    }
+
+    fn handle(&self, key: Key) -> TimerHandle {
+        TimerHandle { clock: Arc::downgrade(&self.0), key }
     }
 }
 
-/// What makes the calls. It ends when there are none.
+/// What ends the waits. It ends when there are none.
 struct Task {
     clock: Weak<Inner>,
     timer: Box<dyn Timer>,
@@ -123,19 +188,19 @@ impl Task {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURN {
             let Some(clock) = self.clock.upgrade() else { return Poll::Ready(()) };
-            let now = clock.host.now();
-            let (call, next) = {
-                let calls = &mut lock(&clock.state).calls;
-                let call = calls.queue.expire(now).map(|(_, call)| call);
-                let next = calls.queue.next();
-                if call.is_none() {
-                    calls.has_task = next.is_some();
-                    calls.task = next.map(|_| cx.waker().clone());
+            let (now, date) = (clock.host.now(), date(&*clock.host));
+            let (due, next) = {
+                let queue = &mut lock(&clock.state).queue;
+                let due = queue.expire(now, date);
+                let next = queue.next(now, date, clock.host.date_check());
+                if due.is_none() {
+                    queue.has_task = next.is_some();
+                    queue.task = next.map(|_| cx.waker().clone());
                 }
-                (call, next)
+                (due, next)
             };
-            match (call, next) {
-                (Some(call), _) => undisturbed(call),
+            match (due, next) {
+                (Some(waiter), _) => waiter.expire(),
                 (None, None) => return Poll::Ready(()),
                 (None, Some(at)) => {
                     if self.waits_for.replace(at) != Some(at) {
@@ -155,7 +220,7 @@ impl Task {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let task = lock(&self.state).calls.task.take();
+        let task = lock(&self.state).queue.task.take();
         if let Some(task) = task {
             task.wake();
         }
@@ -169,31 +234,20 @@ pub struct TimerHandle {
     key: Key,
 }
 
+/// A place in a queue.
 #[derive(Clone, Copy, Debug)]
-enum Key {
-    Real(TimerKey<Instant>),
+pub(super) enum Key {
+    Time(TimerKey<Instant>),
+    Date(TimerKey<Date>),
     External(SleepKey),
 }
 
 impl TimerHandle {
-    /// Lets the call not be made; says whether it was still to be.
+    /// Cancels the call. Returns whether it was pending.
     pub fn cancel(&self) -> bool {
         let Some(clock) = self.clock.upgrade() else { return false };
-        // What the call holds is dropped without the lock.
-        match self.key {
-            Key::Real(key) => {
-                let (call, task) = {
-                    let calls = &mut lock(&clock.state).calls;
-                    let first = calls.queue.next() == Some(key.at());
-                    (calls.queue.cancel(key), if first { calls.task.take() } else { None })
-                };
-                if let Some(task) = task {
-                    task.wake();
-                }
-                call.is_some()
-            }
-            Key::External(key) => clock.cancel(key).is_some(),
-        }
+        // The lock is not held while the call is dropped, and what it holds.
+        clock.cancel(self.key).is_some()
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use calls::{Call, Calls};
+use calls::{Call, Key, Queue};
 
 pub use calls::TimerHandle;
 
@@ -17,12 +17,16 @@ use super::host::{Host, sleep_until};
 use super::later::undisturbed;
 use super::lock::lock;
 use super::waits;
-use crate::clock::{self, ClockError, Date, ExternalClock, RealClock, SleepKey, When};
+use crate::clock::{self, ClockError, Date, ExternalClock, RealClock, When};
 
-/// The clock of a container and its agents: that of the world, or one that is set from outside.
+/// The clock of a container and its agents: the system's, or one that is set from outside.
 ///
-/// Agents need not know which it is. On a simulated runtime, the time of the world is the simulation's.
+/// Agents need not know which it is. On a simulated runtime, the system's time and date are the simulation's.
 /// Cloning it is cheap; all clones show the same time.
+///
+/// The system's clock has two times. [`time`](Self::time) counts seconds and never goes back; it is for durations, and for
+/// what happens so many seconds later. The date follows the system's date, which steps when a time server or an operator
+/// sets it, and when a machine resumes. Waits for a date follow it: they notice a step within one second.
 #[derive(Clone)]
 pub struct Clock(Arc<Inner>);
 
@@ -33,16 +37,33 @@ struct Inner {
 
 struct State {
     clock: clock::Clock<Waiter>,
-    /// Those that wait for the time of the world; those that wait for an external clock are in that.
-    calls: Calls,
+    /// What waits for the system's clock; an external clock has its own queue.
+    queue: Queue,
     /// Somebody is waking those whose time has come.
     waking: bool,
 }
 
-/// What waits for an external clock.
+/// What waits for a clock.
 enum Waiter {
     Sleeper(Sleeper),
     Call(Call),
+}
+
+impl Waiter {
+    /// The time has come. A panic of user code is contained.
+    fn expire(self) {
+        match self {
+            Self::Sleeper(sleeper) => {
+                let waker = {
+                    let mut nap = lock(&sleeper);
+                    nap.over = true;
+                    nap.waker.take()
+                };
+                undisturbed(|| waker.into_iter().for_each(Waker::wake));
+            }
+            Self::Call(call) => undisturbed(call),
+        }
+    }
 }
 
 type Sleeper = Arc<Mutex<Nap>>;
@@ -54,20 +75,17 @@ struct Nap {
 }
 
 impl Clock {
-    /// The clock of the world, which shows 0 seconds now.
+    /// The system's clock, which shows 0 seconds now.
     pub(super) fn real(host: Arc<dyn Host>) -> Self {
-        let date = Date::from_unix(host.since_epoch().as_secs_f64()).unwrap_or(Date::MAX);
-        let now = host.now();
-        // A date in UTC, as this one is, always makes a clock.
-        let clock = RealClock::new(now, date).or_else(|_| RealClock::new(now, Date::MAX));
-        match clock {
+        let (now, date) = (host.now(), date(&*host));
+        match RealClock::new(now, date) {
             Ok(clock) => Self::new(host, clock.into()),
-            Err(_) => unreachable!("the last date is within the range of dates"),
+            Err(_) => unreachable!("a date in UTC is within the range of dates in UTC"),
         }
     }
 
     fn new(host: Arc<dyn Host>, clock: clock::Clock<Waiter>) -> Self {
-        let state = State { clock, calls: Calls::default(), waking: false };
+        let state = State { clock, queue: Queue::default(), waking: false };
         Self(Arc::new(Inner { host, state: Mutex::new(state) }))
     }
 
@@ -86,10 +104,12 @@ impl Clock {
         lock(&self.0.state).clock.time(self.0.host.now())
     }
 
-    /// The date in UTC (aiomas' `utcnow`).
+    /// The date in UTC (aiomas' `utcnow`). The system's date may go back.
     #[must_use]
     pub fn utc_now(&self) -> Date {
-        lock(&self.0.state).clock.utc_now(self.0.host.now())
+        let mut state = lock(&self.0.state);
+        let now = self.0.look(&mut state);
+        state.clock.utc_now(now)
     }
 
     /// Sets an external clock to a later time, in seconds. Then sleeps end and calls are made whose time
@@ -100,8 +120,8 @@ impl Clock {
     /// `set_time`, which then goes on until all is done.
     ///
     /// # Errors
-    /// [`Error::Clock`]: the time is not after the present one, or not finite, or the clock is that of the
-    /// world. Nothing has changed then.
+    /// [`Error::Clock`]: the time is not after the present one, or not finite, or the clock is the system's. Nothing has
+    /// changed then.
     pub fn set_time(&self, time: f64) -> Result<(), Error> {
         {
             let mut state = lock(&self.0.state);
@@ -114,18 +134,7 @@ impl Clock {
             }
         }
         while let Some(waiter) = self.next_expired() {
-            match waiter {
-                Waiter::Sleeper(sleeper) => {
-                    let waker = {
-                        let mut nap = lock(&sleeper);
-                        nap.over = true;
-                        nap.waker.take()
-                    };
-                    // Whatever that does, it must not end what goes on behind it.
-                    undisturbed(|| waker.into_iter().for_each(Waker::wake));
-                }
-                Waiter::Call(call) => undisturbed(call),
-            }
+            waiter.expire();
         }
         Ok(())
     }
@@ -140,7 +149,7 @@ impl Clock {
         waiter
     }
 
-    /// Waits for `dt` seconds. On an external clock somebody has to set it meanwhile.
+    /// Waits for `dt` seconds, whatever the date does. An external clock has to be set meanwhile.
     ///
     /// # Errors
     /// [`Error::Clock`]: `dt` is not finite, or not positive on an external clock, or too long.
@@ -151,7 +160,8 @@ impl Clock {
         self.wait(|clock, now| clock.sleep(now, dt), |clock| clock.due_in(dt)).await
     }
 
-    /// Waits until a time in seconds or a [`Date`].
+    /// Waits until a time in seconds or a [`Date`]. A wait for a date ends when the system's date is that, however it has
+    /// stepped meanwhile; a step is noticed within one second.
     ///
     /// # Errors
     /// [`Error::Clock`]: that is not after the present time, or not finite, or too far away.
@@ -160,6 +170,9 @@ impl Clock {
     /// As [`sleep`](Self::sleep).
     pub async fn sleep_until(&self, when: impl Into<When>) -> Result<(), Error> {
         let when = when.into();
+        if let When::Date(date) = when {
+            return self.wait_for_date(date).await;
+        }
         self.wait(|clock, now| clock.sleep_until(now, when), |clock| clock.due(when)).await
     }
 
@@ -177,39 +190,73 @@ impl Clock {
             }
         };
         match key {
-            Ok(key) => {
-                let _cancel = Cancel { clock: self, key };
-                poll_fn(|cx| {
-                    let mut nap = lock(&sleeper);
-                    if nap.over {
-                        return Poll::Ready(());
-                    }
-                    nap.waker = Some(cx.waker().clone());
-                    waits::note(|| "for somebody to set the clock".to_owned());
-                    Poll::Pending
-                })
-                .await;
-            }
+            Ok(key) => self.nap(&sleeper, Key::External(key)).await,
             Err(until) => sleep_until(&*self.0.host, until).await,
         }
         Ok(())
     }
+
+    async fn wait_for_date(&self, date: Date) -> Result<(), Error> {
+        let sleeper = Sleeper::default();
+        let key = self.enter_date(date, Waiter::Sleeper(sleeper.clone()))?;
+        self.nap(&sleeper, key).await;
+        Ok(())
+    }
+
+    /// Waits for the end of a sleep that is in a queue.
+    async fn nap(&self, sleeper: &Sleeper, key: Key) {
+        let _cancel = Cancel { clock: self, key };
+        poll_fn(|cx| {
+            let mut nap = lock(sleeper);
+            if nap.over {
+                return Poll::Ready(());
+            }
+            nap.waker = Some(cx.waker().clone());
+            waits::note(|| match key {
+                Key::External(_) => "for the clock to be set".to_owned(),
+                Key::Time(_) | Key::Date(_) => "for a date".to_owned(),
+            });
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// The date of a runtime.
+fn date(host: &dyn Host) -> Date {
+    Date::after_epoch(host.since_epoch()).unwrap_or(Date::MAX)
 }
 
 impl Inner {
-    /// Takes out what waits for an external clock.
-    fn cancel(&self, key: SleepKey) -> Option<Waiter> {
-        match &mut lock(&self.state).clock {
-            clock::Clock::External(clock) => clock.cancel(key),
-            clock::Clock::Real(_) => None,
+    /// Tells the system's clock the date. Returns the time.
+    fn look(&self, state: &mut State) -> Instant {
+        let now = self.host.now();
+        if let clock::Clock::Real(clock) = &mut state.clock {
+            // A date in UTC is within the range.
+            let _set = clock.set_date(now, date(&*self.host));
         }
+        now
+    }
+
+    /// Takes out what waits.
+    fn cancel(&self, key: Key) -> Option<Waiter> {
+        let (waiter, task) = {
+            let State { clock, queue, .. } = &mut *lock(&self.state);
+            match (clock, key) {
+                (clock::Clock::External(clock), Key::External(key)) => (clock.cancel(key), None),
+                (clock::Clock::Real(_), key) => queue.cancel(key),
+                (clock::Clock::External(_), _) => (None, None),
+            }
+        };
+        task.into_iter().for_each(Waker::wake);
+        waiter
     }
 }
 
 /// Takes a sleeper out of the clock whose future is gone.
 struct Cancel<'a> {
     clock: &'a Clock,
-    key: SleepKey,
+    key: Key,
 }
 
 impl Drop for Cancel<'_> {

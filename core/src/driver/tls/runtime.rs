@@ -75,6 +75,10 @@ impl<R: Runtime> Runtime for Secure<R> {
         self.runtime.since_epoch()
     }
 
+    fn date_check(&self) -> Duration {
+        self.runtime.date_check()
+    }
+
     fn seed(&self) -> u64 {
         self.runtime.seed()
     }

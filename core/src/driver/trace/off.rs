@@ -145,5 +145,19 @@ impl Dial {
 #[inline(always)]
 pub(in crate::driver) fn refused(_: impl FnOnce() -> Option<String>, _: &dyn Display) {}
 
+/// The one event that a program without `tracing` has to see, for all seems to be well there.
+#[cfg(feature = "sockets")]
+pub(in crate::driver) fn loopback_only(address: &Address, ip: std::net::IpAddr, cure: &str) {
+    use std::io::Write;
+
+    let address = address.to_string();
+    let address = crate::wire::Printable(&address);
+    // A program may have no standard error.
+    let _written = writeln!(
+        std::io::stderr(),
+        "aiomas: only this machine reaches {address}, for the name leads to {ip}; {cure}"
+    );
+}
+
 #[inline(always)]
 pub(in crate::driver) fn no_stream(_: &std::io::Error) {}

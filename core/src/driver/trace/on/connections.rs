@@ -215,6 +215,14 @@ pub(in crate::driver) fn refused(peer: impl FnOnce() -> Option<String>, why: &dy
     }
 }
 
+/// A listener that looks as if it were reached from elsewhere.
+#[cfg(feature = "sockets")]
+#[cold]
+pub(in crate::driver) fn loopback_only(address: &Address, ip: std::net::IpAddr, cure: &str) {
+    let address = safe(address);
+    warn!(target: ADMISSION, %address, %ip, cure, "only this machine reaches the listener");
+}
+
 /// The system has no stream for somebody who comes.
 #[cold]
 pub(in crate::driver) fn no_stream(error: &std::io::Error) {
