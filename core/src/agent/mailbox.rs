@@ -1,31 +1,39 @@
-//! In which order the calls to one agent start.
+//! The order in which the calls to one agent start.
 
-use std::cmp::Ordering;
-use std::collections::VecDeque;
-
+use super::fair::{FairQueue, QueueKey};
 use crate::rpc::Access;
+use crate::wire::RemoteError;
 
-/// The calls to one agent: they start in the order in which they came.
+/// The calls to one agent, and the order in which they start.
 ///
 /// Shared calls run side by side, an exclusive one alone. A shared call does not overtake an exclusive
 /// one that waits. Nothing is allocated while nothing waits.
+///
+/// Calls come from *sources*, such as connections. The calls of one source start in the order in which they came. Sources
+/// that have calls waiting take turns, one call each: so a call waits for at most one call of each other source for each
+/// call of its own source in front of it. As long as no source has more than one call waiting, that is the order in which
+/// the calls came.
+///
+/// The sources share the places, too. When all are taken, a call of a source that has fewer waiting than another one takes
+/// the place of the other's last call: with `n` sources, each has at least its `n`-th part, and one that is alone has all.
 ///
 /// ```
 /// use aiomas_core::agent::Mailbox;
 /// use aiomas_core::rpc::Access;
 ///
-/// let mut mailbox = Mailbox::new(16);
+/// let mut mailbox = Mailbox::new();
 /// assert!(mailbox.begin(Access::Exclusive)); // "set" starts at once
 /// assert!(!mailbox.begin(Access::Shared)); // "get" has to wait
-/// mailbox.wait(Access::Shared, "get").unwrap();
+/// let source = 1;
+/// assert!(mailbox.wait(16, source, Access::Shared, "get").is_ok());
 /// mailbox.end(Access::Exclusive);
 /// assert_eq!(mailbox.next(), Some((Access::Shared, "get")));
 /// assert_eq!(mailbox.next(), None);
 /// ```
 #[derive(Debug)]
 pub struct Mailbox<C> {
-    queue: VecDeque<(Access, C)>,
-    limit: u32,
+    /// `None` while no call waits: most agents are never waited for.
+    queue: Option<Box<FairQueue<(Access, C)>>>,
     running: Running,
 }
 
@@ -36,28 +44,44 @@ enum Running {
 }
 
 impl<C> Mailbox<C> {
-    /// An idle mailbox in which up to `limit` calls may wait.
+    /// An idle mailbox.
     #[must_use]
-    pub const fn new(limit: u32) -> Self {
-        Self { queue: VecDeque::new(), limit, running: Running::Shared(0) }
+    pub const fn new() -> Self {
+        Self { queue: None, running: Running::Shared(0) }
     }
 
-    /// A call comes in: whether it may start at once. If not, let it [`wait`](Self::wait).
+    /// A call comes in: returns whether it may start at once. If not, let it [`wait`](Self::wait).
     #[must_use = "a call that may not start has to wait"]
     pub fn begin(&mut self, access: Access) -> bool {
-        self.queue.is_empty() && self.start(access)
+        self.queue.is_none() && self.start(access)
     }
 
-    /// Lets a call wait until [`next`](Self::next) returns it.
+    /// Lets a call from `source` wait until [`next`](Self::next) returns it, if up to `limit` calls may wait. Returns
+    /// what [`withdraw`](Self::withdraw) finds it by, and the call whose place it has taken, if it has: answer that with
+    /// a failure.
     ///
     /// # Errors
-    /// The queue is full. The call comes back, to be answered with a failure.
-    pub fn wait(&mut self, access: Access, call: C) -> Result<(), C> {
-        if self.queue.len() >= self.limit as usize {
-            return Err(call);
+    /// There is no place for the call. It is returned, to be answered with a failure.
+    pub fn wait(
+        &mut self,
+        limit: u32,
+        source: u64,
+        access: Access,
+        call: C,
+    ) -> Result<(QueueKey, Option<C>), C> {
+        let (limit, waiting) = (limit as usize, self.waiting());
+        let mut displaced = None;
+        if waiting >= limit {
+            // With one more, the source still must not have more than any other one.
+            let fair = self.queue.as_mut().filter(|queue| {
+                let own = queue.len_of(source);
+                own < limit && own + 1 < queue.longest()
+            });
+            let Some(queue) = fair else { return Err(call) };
+            displaced = queue.pop_longest().map(|(_, call)| call);
         }
-        self.queue.push_back((access, call));
-        Ok(())
+        let queue = self.queue.get_or_insert_with(|| Box::new(FairQueue::new()));
+        Ok((queue.push(source, (access, call)), displaced))
     }
 
     /// A call that was started has ended. Now ask [`next`](Self::next) until it returns `None`.
@@ -76,46 +100,49 @@ impl<C> Mailbox<C> {
     #[must_use = "a call that is dropped is never answered"]
     #[expect(clippy::should_implement_trait, reason = "more may come after `None`")]
     pub fn next(&mut self) -> Option<(Access, C)> {
-        let &(access, _) = self.queue.front()?;
+        let &(access, _) = self.queue.as_ref()?.first()?;
         if !self.start(access) {
             return None;
         }
-        let next = self.queue.pop_front();
-        if self.queue.is_empty() {
-            // Most agents are never waited for again: give the memory back.
-            self.queue = VecDeque::new();
-        }
-        next
+        self.with_queue(FairQueue::pop)
     }
 
-    /// Takes a call out of the queue that is given up. `compare` says how the call that is looked for and another
-    /// one are ordered: `Less` if the other one came before. Now ask [`next`](Self::next), for whoever it was in the
-    /// way of.
-    pub fn withdraw(&mut self, mut compare: impl FnMut(&C) -> Ordering) -> Option<C> {
-        let at = self.queue.binary_search_by(|(_, call)| compare(call)).ok()?;
-        let (_, call) = self.queue.remove(at)?;
-        if self.queue.is_empty() {
-            self.queue = VecDeque::new();
-        }
-        Some(call)
+    /// Takes a call out of the queue that is given up, if it still waits. Now ask [`next`](Self::next), for the calls
+    /// behind it.
+    pub fn withdraw(&mut self, key: QueueKey) -> Option<C> {
+        self.with_queue(|queue| queue.remove(key)).map(|(_, call)| call)
     }
 
     /// Takes the calls that wait, in order: the agent is gone and they have to be answered.
     #[must_use = "calls that are dropped are never answered"]
-    pub fn take_queue(&mut self) -> VecDeque<(Access, C)> {
-        std::mem::take(&mut self.queue)
+    pub fn take_queue(&mut self) -> Vec<(Access, C)> {
+        let queue = self.queue.take();
+        queue.into_iter().flat_map(|mut queue| std::iter::from_fn(move || queue.pop())).collect()
     }
 
     /// Whether no call runs and none waits.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && matches!(self.running, Running::Shared(0))
+    pub const fn is_idle(&self) -> bool {
+        self.queue.is_none() && matches!(self.running, Running::Shared(0))
     }
 
     /// How many calls wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.queue.len()
+        self.queue.as_ref().map_or(0, |queue| queue.len())
+    }
+
+    /// Changes the queue, and frees it if it is empty then.
+    fn with_queue<R>(&mut self, f: impl FnOnce(&mut FairQueue<(Access, C)>) -> R) -> R
+    where
+        R: Default,
+    {
+        let Some(queue) = &mut self.queue else { return R::default() };
+        let result = f(queue);
+        if queue.len() == 0 {
+            self.queue = None;
+        }
+        result
     }
 
     /// Counts a call as running if it may run beside those that do.
@@ -131,6 +158,20 @@ impl<C> Mailbox<C> {
     }
 }
 
+impl<C> Default for Mailbox<C> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The failure of a call for which there is no place, or whose place was taken, in a mailbox in which so many wait. The
+/// caller may be a stranger: it learns no more than its call has told.
+#[cold]
+pub(crate) fn overloaded(waiting: usize) -> RemoteError {
+    let text = format!("{waiting} calls wait for their turn already (`Limits::max_mailbox` there)");
+    RemoteError::new("OverloadedError", text)
+}
+
 #[cfg(test)]
 mod tests {
     use std::mem::size_of;
@@ -139,13 +180,23 @@ mod tests {
 
     use super::*;
 
+    /// Lets a call wait that is in nobody's place.
+    fn wait<C: std::fmt::Debug>(mailbox: &mut Mailbox<C>, source: u64, access: Access, call: C) {
+        let (_, displaced) = mailbox.wait(100, source, access, call).expect("there is room");
+        assert!(displaced.is_none());
+    }
+
+    fn order<C>(mailbox: &mut Mailbox<C>) -> Vec<C> {
+        mailbox.take_queue().into_iter().map(|(_, call)| call).collect()
+    }
+
     #[test]
     fn a_shared_call_waits_behind_an_exclusive_one() {
-        let mut mailbox = Mailbox::new(8);
+        let mut mailbox = Mailbox::new();
         assert!(mailbox.begin(Access::Shared));
         for (access, call) in [(Access::Exclusive, 1), (Access::Shared, 2), (Access::Shared, 3)] {
             assert!(!mailbox.begin(access));
-            assert_eq!(mailbox.wait(access, call), Ok(()));
+            wait(&mut mailbox, 7, access, call);
         }
         assert_eq!(mailbox.next(), None);
         mailbox.end(Access::Shared);
@@ -159,64 +210,190 @@ mod tests {
 
     #[test]
     fn the_queue_is_bounded_and_freed() {
-        let mut mailbox = Mailbox::new(1);
+        let mut mailbox = Mailbox::new();
         assert!(mailbox.begin(Access::Exclusive));
-        assert_eq!(mailbox.wait(Access::Exclusive, 1), Ok(()));
-        assert_eq!(mailbox.wait(Access::Shared, 2), Err(2));
-        assert_eq!(mailbox.take_queue(), [(Access::Exclusive, 1)]);
+        assert_eq!(mailbox.wait(0, 7, Access::Shared, 0), Err(0));
+        assert!(mailbox.wait(1, 7, Access::Exclusive, 1).is_ok());
+        assert_eq!(mailbox.wait(1, 7, Access::Shared, 2), Err(2));
+        assert_eq!(mailbox.wait(1, 8, Access::Shared, 2), Err(2), "no source has more");
+        assert_eq!(order(&mut mailbox), [1]);
         mailbox.end(Access::Exclusive);
-        assert!(mailbox.is_idle());
-        assert_eq!(mailbox.queue.capacity(), 0);
-        assert!(size_of::<Mailbox<[u8; 1000]>>() <= 48);
+        assert!(mailbox.is_idle() && mailbox.queue.is_none());
+        assert!(size_of::<Mailbox<[u8; 1000]>>() <= 16);
+    }
+
+    /// They start in the order in which they came, but for those of a source that has others in front.
+    #[test]
+    fn sources_take_turns() {
+        let mut mailbox = Mailbox::new();
+        assert!(mailbox.begin(Access::Exclusive));
+        for call in ["a1", "a2", "a3", "b1", "c1", "b2"] {
+            wait(&mut mailbox, call.as_bytes()[0].into(), Access::Shared, call);
+        }
+        mailbox.end(Access::Exclusive);
+        assert_eq!(mailbox.next(), Some((Access::Shared, "a1")));
+        wait(&mut mailbox, b'd'.into(), Access::Shared, "d1");
+        assert_eq!(order(&mut mailbox), ["b1", "c1", "a2", "d1", "b2", "a3"]);
+    }
+
+    /// A source that is alone has all places; one that comes later gets its share of them, from the others' ends.
+    #[test]
+    fn sources_share_the_places() {
+        let mut mailbox = Mailbox::new();
+        assert!(mailbox.begin(Access::Exclusive));
+        for call in 0..6 {
+            assert!(mailbox.wait(6, 1, Access::Exclusive, (1, call)).is_ok());
+        }
+        let mut add = |source, call| {
+            let result = mailbox.wait(6, source, Access::Exclusive, (source, call));
+            result.map(|(_, displaced)| displaced)
+        };
+        assert_eq!(add(1, 6), Err((1, 6)));
+        assert_eq!(add(2, 0), Ok(Some((1, 5))));
+        assert_eq!(add(2, 1), Ok(Some((1, 4))));
+        assert_eq!(add(2, 2), Ok(Some((1, 3))));
+        assert_eq!(add(2, 3), Err((2, 3)), "it has as many as the other");
+        assert_eq!(add(3, 0), Ok(Some((2, 2))));
+        assert_eq!(add(3, 1), Ok(Some((1, 2))));
+        assert_eq!(add(1, 7), Err((1, 7)));
+        assert_eq!(order(&mut mailbox), [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (3, 1)]);
+    }
+
+    /// A source whose calls come with a larger limit does not lock out one with a smaller.
+    #[test]
+    fn the_limit_is_the_newcomers() {
+        let mut mailbox = Mailbox::new();
+        assert!(mailbox.begin(Access::Exclusive));
+        for call in 0..6 {
+            assert!(mailbox.wait(6, 1, Access::Exclusive, call).is_ok());
+        }
+        assert_eq!(mailbox.wait(2, 2, Access::Exclusive, 6).map(|(_, call)| call), Ok(Some(5)));
+        assert_eq!(mailbox.wait(2, 2, Access::Exclusive, 7).map(|(_, call)| call), Ok(Some(4)));
+        assert_eq!(mailbox.wait(2, 2, Access::Exclusive, 8).err(), Some(8), "two may wait");
+        assert_eq!(mailbox.waiting(), 6);
+    }
+
+    /// A call that waits, as the model has it.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Call {
+        source: u64,
+        access: Access,
+        number: usize,
+    }
+
+    /// A list of all calls in the order in which they came, and of the sources in the order of their turns.
+    #[derive(Default)]
+    struct Model {
+        waiting: Vec<Call>,
+        turns: Vec<u64>,
+        running: Vec<Access>,
+    }
+
+    impl Model {
+        fn of(&self, source: u64) -> impl Iterator<Item = &Call> {
+            self.waiting.iter().filter(move |call| call.source == source)
+        }
+
+        fn may_start(&self, access: Access) -> bool {
+            match access {
+                Access::Shared => self.running.iter().all(|running| *running == Access::Shared),
+                Access::Exclusive => self.running.is_empty(),
+            }
+        }
+
+        fn remove(&mut self, call: Call) {
+            self.waiting.retain(|other| *other != call);
+            let Self { waiting, turns, .. } = self;
+            turns.retain(|source| waiting.iter().any(|call| call.source == *source));
+        }
+
+        /// Returns whether the call waits, and the one whose place it takes.
+        fn wait(&mut self, limit: usize, call: Call) -> (bool, Option<Call>) {
+            let mut displaced = None;
+            if self.waiting.len() >= limit {
+                let (own, lengths) =
+                    (self.of(call.source).count(), |source| self.of(source).count());
+                // Of equals, the last.
+                let longest = self.turns.iter().copied().max_by_key(|source| lengths(*source));
+                let Some(longest) = longest else { return (false, None) };
+                if own >= limit || own + 1 >= lengths(longest) {
+                    return (false, None);
+                }
+                displaced = self.of(longest).last().copied();
+                displaced.into_iter().for_each(|call| self.remove(call));
+            }
+            self.waiting.push(call);
+            if !self.turns.contains(&call.source) {
+                self.turns.push(call.source);
+            }
+            (true, displaced)
+        }
+
+        /// Starts the next call, if it may.
+        fn next(&mut self) -> Option<Call> {
+            let source = *self.turns.first()?;
+            let call = *self.of(source).next()?;
+            if !self.may_start(call.access) {
+                return None;
+            }
+            self.running.push(call.access);
+            self.remove(call);
+            if self.turns.first() == Some(&source) {
+                self.turns.rotate_left(1);
+            }
+            Some(call)
+        }
     }
 
     proptest! {
-        /// Against a model that keeps every call in one list.
         #[test]
         fn behaves_as_the_model(
-            limit in 0_u32..5,
-            steps in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<prop::sample::Index>()), 0..60),
+            limit in 0_u32..8,
+            steps in prop::collection::vec(
+                (0_u8..4, any::<bool>(), 0_u64..4, any::<prop::sample::Index>()), 0..80,
+            ),
         ) {
-            let mut mailbox = Mailbox::new(limit);
-            let mut running: Vec<(Access, usize)> = Vec::new();
-            let mut waiting: Vec<(Access, usize)> = Vec::new();
-            let may_start = |running: &[(Access, usize)], access| match access {
-                Access::Shared => running.iter().all(|call| call.0 == Access::Shared),
-                Access::Exclusive => running.is_empty(),
-            };
-            for (call, (arrives, shared, gives_up, which)) in steps.into_iter().enumerate() {
-                if gives_up && !arrives && !waiting.is_empty() {
-                    let (_, given_up) = waiting.remove(which.index(waiting.len()));
-                    prop_assert_eq!(mailbox.withdraw(|other: &usize| other.cmp(&given_up)), Some(given_up));
-                    prop_assert_eq!(mailbox.withdraw(|other: &usize| other.cmp(&given_up)), None);
-                    while !waiting.is_empty() && may_start(&running, waiting[0].0) {
-                        prop_assert_eq!(mailbox.next(), Some(waiting[0]));
-                        running.push(waiting.remove(0));
+            let (mut mailbox, mut model) = (Mailbox::new(), Model::default());
+            let mut keys: Vec<Option<QueueKey>> = Vec::new();
+            for (number, (step, shared, source, which)) in steps.into_iter().enumerate() {
+                match step {
+                    0 if !model.running.is_empty() => {
+                        let access = model.running.swap_remove(which.index(model.running.len()));
+                        mailbox.end(access);
                     }
-                } else if arrives || running.is_empty() {
-                    let access = if shared { Access::Shared } else { Access::Exclusive };
-                    let starts = waiting.is_empty() && may_start(&running, access);
-                    prop_assert_eq!(mailbox.begin(access), starts);
-                    if starts {
-                        running.push((access, call));
-                    } else if waiting.len() < limit as usize {
-                        waiting.push((access, call));
-                        prop_assert_eq!(mailbox.wait(access, call), Ok(()));
-                    } else {
-                        prop_assert_eq!(mailbox.wait(access, call), Err(call));
+                    1 if !model.waiting.is_empty() => {
+                        let call = model.waiting[which.index(model.waiting.len())];
+                        model.remove(call);
+                        let key = keys[call.number].expect("it waits");
+                        prop_assert_eq!(mailbox.withdraw(key), Some(call));
+                        prop_assert_eq!(mailbox.withdraw(key), None);
                     }
-                } else {
-                    let (access, _) = running.swap_remove(which.index(running.len()));
-                    mailbox.end(access);
-                    while !waiting.is_empty() && may_start(&running, waiting[0].0) {
-                        prop_assert_eq!(mailbox.next(), Some(waiting[0]));
-                        running.push(waiting.remove(0));
+                    _ => {
+                        let access = if shared { Access::Shared } else { Access::Exclusive };
+                        let call = Call { source, access, number };
+                        let starts = model.waiting.is_empty() && model.may_start(access);
+                        prop_assert_eq!(mailbox.begin(access), starts);
+                        if starts {
+                            model.running.push(access);
+                        } else {
+                            let (waits, expected) = model.wait(limit as usize, call);
+                            let result = mailbox.wait(limit, source, access, call);
+                            prop_assert_eq!(result.is_ok(), waits);
+                            if let Ok((key, displaced)) = result {
+                                prop_assert_eq!(displaced, expected);
+                                keys.resize(number + 1, None);
+                                keys[number] = Some(key);
+                            }
+                        }
                     }
                 }
+                while let Some(call) = model.next() {
+                    prop_assert_eq!(mailbox.next(), Some((call.access, call)));
+                }
                 prop_assert_eq!(mailbox.next(), None);
-                prop_assert_eq!(mailbox.waiting(), waiting.len());
-                prop_assert_eq!(mailbox.is_idle(), running.is_empty() && waiting.is_empty());
-                prop_assert!(!waiting.is_empty() || mailbox.queue.capacity() == 0);
+                prop_assert_eq!(mailbox.waiting(), model.waiting.len());
+                prop_assert_eq!(mailbox.is_idle(), model.running.is_empty() && model.waiting.is_empty());
+                prop_assert!(!model.waiting.is_empty() || mailbox.queue.is_none());
             }
         }
     }

@@ -77,7 +77,9 @@ pub struct Limits {
     /// Bytes waiting to be written that we will hold at all.
     pub output_cap: usize,
     /// The calls that may wait for one agent, or another value that is served, while it is busy with an exclusive one.
-    /// What holds for a service that several listeners have is for each call what its connection goes by.
+    /// Connections share these places: when all are taken, a call of a connection that has fewer waiting takes the place
+    /// of the last call of the one that has the most. A service shared by several listeners applies the limit of the
+    /// connection that each call arrived on.
     pub max_mailbox: u32,
     /// The references to the peer's services that are kept: proxies that came over the connection, with
     /// their clones.

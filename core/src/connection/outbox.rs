@@ -69,7 +69,7 @@ impl Buf for Transmit {
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut count = 0;
+        let (mut count, room) = (0, slices.len());
         let mut push = |chunk: &'a [u8]| match slices.get_mut(count) {
             Some(slice) if !chunk.is_empty() => {
                 *slice = IoSlice::new(chunk);
@@ -78,7 +78,9 @@ impl Buf for Transmit {
             _ => {}
         };
         let mut at = self.at;
-        for (end, body) in &self.bodies {
+        // A body gives at least one slice. Those beyond are not looked at: the peer chooses how many there are, and by
+        // how little it reads, how often this is called.
+        for (end, body) in self.bodies.iter().take(room) {
             push(&self.buffer[at..*end]);
             push(body);
             at = *end;

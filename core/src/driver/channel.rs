@@ -1,10 +1,10 @@
 //! Request-reply channels: any content there, any content back (aiomas' `channel`).
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -20,6 +20,7 @@ use super::stop::Stop;
 use super::stream::Stream;
 use super::trace;
 use super::waits;
+use super::wakers::{Awaited, Registration, WakerSet};
 use super::{Call, Error, Peer};
 use crate::agent::{Address, Patience};
 use crate::connection::{
@@ -145,12 +146,16 @@ pub struct Channel {
 /// Requests that nobody has taken yet. [`Limits::max_calls_in`](connection::Limits::max_calls_in) bounds
 /// them.
 #[derive(Default)]
-struct Inbox(Mutex<Queue>);
+struct Inbox {
+    queue: Mutex<Queue>,
+    /// The tasks that wait for the next request.
+    wakers: WakerSet,
+}
 
 #[derive(Default)]
 struct Queue {
-    requests: VecDeque<Request>,
-    wakers: Vec<Waker>,
+    /// In the order in which they came, which is that of their ids. The peer chooses which of them it cancels.
+    requests: BTreeMap<RequestId, Request>,
     closed: bool,
     /// Nobody will take a request any more.
     deserted: bool,
@@ -158,12 +163,14 @@ struct Queue {
 
 impl Inbox {
     fn change(&self, change: impl FnOnce(&mut Queue)) {
-        let wakers = {
-            let mut queue = lock(&self.0);
-            change(&mut queue);
-            std::mem::take(&mut queue.wakers)
-        };
-        wakers.into_iter().for_each(Waker::wake);
+        change(&mut lock(&self.queue));
+        self.wakers.wake();
+    }
+}
+
+impl Awaited for Inbox {
+    fn wakers(&self) -> &WakerSet {
+        &self.wakers
     }
 }
 
@@ -175,7 +182,7 @@ impl Handler for Inbox {
     ) -> Option<(ReplyToken, Answer)> {
         let connection::Request { token, content, deadline, .. } = request;
         // The program may keep it for as long as it likes: not with all that was read together with it.
-        let content = content.detach();
+        let content = content.unpinned();
         let stop = link.stop_of(&token);
         let request = Request {
             span: trace::received(|| link.host(), link.caller(), &token),
@@ -189,7 +196,7 @@ impl Handler for Inbox {
         let mut request = Some(request);
         self.change(|queue| {
             if !queue.deserted {
-                queue.requests.extend(request.take());
+                queue.requests.extend(request.take().map(|request| (request.request, request)));
             }
         });
         // If nobody takes it, it fails as it is dropped.
@@ -201,9 +208,7 @@ impl Handler for Inbox {
         let mut given_up = Vec::new();
         self.change(|queue| {
             let queue = &mut queue.requests;
-            given_up.extend(requests.iter().filter_map(|id| {
-                queue.remove(queue.binary_search_by_key(id, |request| request.request).ok()?)
-            }));
+            given_up.extend(requests.iter().filter_map(|id| queue.remove(id)));
         });
         // What they would answer is not sent.
         drop(given_up);
@@ -215,7 +220,7 @@ impl Handler for Inbox {
 
     fn unused(&self) {
         let requests = {
-            let mut queue = lock(&self.0);
+            let mut queue = lock(&self.queue);
             queue.deserted = true;
             std::mem::take(&mut queue.requests)
         };
@@ -255,15 +260,14 @@ impl Channel {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn recv(&self) -> Option<Request> {
+        let mut waiting = Registration::new(&*self.inbox);
         poll_fn(|cx| {
-            let mut queue = lock(&self.inbox.0);
-            match queue.requests.pop_front() {
-                Some(request) => Poll::Ready(Some(request)),
+            let mut queue = lock(&self.inbox.queue);
+            match queue.requests.pop_first() {
+                Some((_, request)) => Poll::Ready(Some(request)),
                 None if queue.closed => Poll::Ready(None),
                 None => {
-                    if !queue.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                        queue.wakers.push(cx.waker().clone());
-                    }
+                    waiting.register(cx);
                     let peer = self.link.peer();
                     waits::note(|| format!("for a request of {}", peer.unwrap_or("a peer")));
                     Poll::Pending
@@ -294,7 +298,7 @@ impl Channel {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn closed(&self) -> CloseReason {
-        poll_fn(|cx| self.link.poll_closed(cx)).await
+        self.link.closed().await
     }
 }
 
@@ -359,9 +363,12 @@ impl Request {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn cancelled(&self) {
-        poll_fn(|cx| match &self.stop {
-            Some(stop) if stop.poll(cx).is_ready() => Poll::Ready(()),
-            _ => self.link.poll_closed(cx).map(drop),
+        let mut stopped = self.stop.clone().map(Stop::stopped);
+        let mut closed = Registration::new(&*self.link);
+        poll_fn(|cx| {
+            let stopped = stopped.as_mut().is_some_and(|stopped| stopped.poll(cx).is_ready());
+            let closed = Link::poll_closed(&mut closed, cx);
+            if stopped { Poll::Ready(()) } else { closed.map(drop) }
         })
         .await;
     }

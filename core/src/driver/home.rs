@@ -57,7 +57,7 @@ pub(super) struct Deadline {
 pub(super) struct Place {
     waiting: Mutex<Waiting>,
     /// Stops the method when nobody waits any more.
-    pub(super) stop: Stop,
+    pub(super) stop: Arc<Stop>,
 }
 
 #[derive(Default)]

@@ -60,6 +60,7 @@ pub mod tls;
 mod trace;
 mod transport;
 pub mod waits;
+mod wakers;
 
 pub use call::Call;
 pub use channel::{Channel, Request};

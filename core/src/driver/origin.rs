@@ -28,6 +28,16 @@ impl Origin {
         origin.downcast_ref()
     }
 
+    /// A number that no other connection or container of this process has, as long as this value exists.
+    pub(super) fn id(&self) -> u64 {
+        // The memory is not used again while there is a reference to it.
+        let address = match self {
+            Self::Link(link) => link.as_ptr().cast::<()>(),
+            Self::Home(home) => home.as_ptr().cast::<()>(),
+        };
+        address.addr() as u64
+    }
+
     /// The codec of the connection.
     pub(super) fn codec(&self) -> Option<Codec> {
         match self {

@@ -1,7 +1,6 @@
 //! Who is connected.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
@@ -90,7 +89,7 @@ impl Peer {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn closed(&self) -> CloseReason {
-        poll_fn(|cx| self.0.poll_closed(cx)).await
+        self.0.closed().await
     }
 }
 

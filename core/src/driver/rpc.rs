@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::accept::accept;
@@ -18,6 +18,7 @@ use super::runtime::Runtime;
 use super::service::IntoService;
 use super::stream::Stream;
 use super::trace;
+use super::wakers::{Awaited, Registration, WakerSet};
 use super::{Connections, Error, Peer, Proxy};
 use crate::agent::{Address, Patience};
 use crate::connection::{Admission, AdmissionStats, Close, CloseReason, ReplyToken, Request, Side};
@@ -211,6 +212,8 @@ impl Handler for ServiceHandler {
 #[derive(Default)]
 struct Clients {
     list: Mutex<List>,
+    /// The tasks that wait for the connections to be closed.
+    wakers: WakerSet,
     on_disconnect: Option<OnDisconnect>,
 }
 
@@ -221,7 +224,12 @@ struct List {
     gone: Connections,
     last: u64,
     ended: bool,
-    waiting: Vec<Waker>,
+}
+
+impl Awaited for Clients {
+    fn wakers(&self) -> &WakerSet {
+        &self.wakers
+    }
 }
 
 impl Clients {
@@ -247,13 +255,12 @@ impl Clients {
 
     fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
         let stats = link.stats();
-        let waiting = {
+        {
             let mut list = lock(&self.list);
             list.gone.end(reason, stats);
             list.links.remove(&link.caller().connection);
-            std::mem::take(&mut list.waiting)
-        };
-        waiting.into_iter().for_each(Waker::wake);
+        }
+        self.wakers.wake();
         if let Some(on_disconnect) = &self.on_disconnect {
             undisturbed(|| on_disconnect(&Peer::of_link(link.clone()), reason));
         }
@@ -335,8 +342,7 @@ impl RpcClient {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn closed(&self) -> CloseReason {
-        let link = self.link();
-        poll_fn(|cx| link.poll_closed(cx)).await
+        self.link().closed().await
     }
 }
 
@@ -429,13 +435,11 @@ impl RpcServer {
             listening.cancel();
         }
         self.clients.close(how);
+        let clients = &*self.clients;
+        let mut waiting = Registration::new(clients);
         poll_fn(|cx| {
-            let mut list = lock(&self.clients.list);
-            if list.links.is_empty() {
-                return std::task::Poll::Ready(());
-            }
-            list.waiting.push(cx.waker().clone());
-            std::task::Poll::Pending
+            waiting.register(cx);
+            if lock(&clients.list).links.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
         if let Some(listening) = listening {

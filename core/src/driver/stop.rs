@@ -1,45 +1,69 @@
-//! Telling whoever works for a caller that this waits no longer.
+//! Telling work that its caller waits no longer.
 
-use std::sync::Mutex;
-use std::task::{Context, Poll, Waker};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
-use super::lock::lock;
+use super::wakers::{Awaited, Registration, WakerSet};
 
-/// Whether work goes on for which somebody waits. Whoever does the work polls it, and lets it end when it is
-/// stopped.
+/// A flag that is set once: the caller of some work waits no longer.
 #[derive(Debug, Default)]
-pub(super) struct Stop(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    stopped: bool,
-    waiting: Vec<Waker>,
+pub(super) struct Stop {
+    stopped: AtomicBool,
+    wakers: WakerSet,
 }
 
 impl Stop {
-    /// Nobody waits any more.
     pub(super) fn stop(&self) {
-        let waiting = {
-            let mut state = lock(&self.0);
-            state.stopped = true;
-            std::mem::take(&mut state.waiting)
-        };
-        waiting.into_iter().for_each(Waker::wake);
+        self.stopped.store(true, Ordering::Release);
+        self.wakers.wake();
     }
 
     pub(super) fn is_stopped(&self) -> bool {
-        lock(&self.0).stopped
+        self.stopped.load(Ordering::Acquire)
     }
 
-    /// Waits until nobody waits any more.
-    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = lock(&self.0);
-        if state.stopped {
-            return Poll::Ready(());
+    /// To be polled until it is stopped.
+    pub(super) const fn stopped(this: Arc<Self>) -> Stopped {
+        Stopped(Registration::new(this))
+    }
+}
+
+impl Awaited for Stop {
+    fn wakers(&self) -> &WakerSet {
+        &self.wakers
+    }
+}
+
+/// Waits until a [`Stop`] is stopped.
+pub(super) struct Stopped(Registration<Arc<Stop>>);
+
+impl Stopped {
+    pub(super) fn stop(&self) -> &Arc<Stop> {
+        self.0.awaited()
+    }
+
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if !self.stop().is_stopped() {
+            self.0.register(cx);
+            // It may have been stopped before the waker was there.
+            if !self.stop().is_stopped() {
+                return Poll::Pending;
+            }
         }
-        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.waiting.push(cx.waker().clone());
-        }
-        Poll::Pending
+        Poll::Ready(())
+    }
+}
+
+impl Clone for Stopped {
+    fn clone(&self) -> Self {
+        Stop::stopped(self.stop().clone())
+    }
+}
+
+impl fmt::Debug for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopped").field("stopped", &self.stop().is_stopped()).finish()
     }
 }

@@ -109,10 +109,11 @@ impl<'a> Arguments<'a> {
         self.payload_of(self.kwargs.span)
     }
 
-    /// The whole content of the request, to be [parsed](super::Request::parse) again later.
+    /// The whole content of the request, to be [parsed](super::Request::parse) again later. It does not hold the buffer
+    /// that it was read into, so it may wait.
     #[must_use]
     pub fn to_payload(&self) -> Payload {
-        self.payload.clone()
+        self.payload.clone().unpinned()
     }
 
     /// What the arguments are written in, and the answer has to be.

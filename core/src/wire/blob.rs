@@ -8,14 +8,17 @@ use bytes::Bytes;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::spare;
+
 /// Bytes that go from the message that they came in to the program, and from there into messages, without being
 /// copied: the fastest way to send large arrays. In Python they are `bytes`.
 ///
 /// As arguments, results and fields they are written as `serde_bytes::ByteBuf` is, so each side can choose. JSON has no
 /// bytes.
 ///
-/// One that comes, and has at least 32 KiB, keeps what it came in: its whole message, or, of one of less than 256 KiB, a
-/// buffer of up to 512 KiB. [`to_vec`](slice::to_vec) copies what is to be kept for long. Less than that is copied.
+/// One that comes keeps the memory that it came in: its whole message, or the buffer of up to 512 KiB that messages of less
+/// than 256 KiB are read into. It never keeps more than eight times its own length: one that would, such as any of less than
+/// 64 KiB, is copied. [`to_vec`](slice::to_vec) copies what is to be kept for long.
 ///
 /// ```
 /// use aiomas_core::wire::{Blob, Body, Notation, Payload, Scope};
@@ -30,8 +33,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Blob(Bytes);
 
-/// Less is copied: it would keep too much for its size.
+/// Less is copied: sharing would cost more.
 pub(super) const SHARED: usize = 32 * 1024;
+/// A blob is copied that would keep more than so many times its length.
+const KEPT: usize = 8;
 
 /// The name of the newtype as which a blob is serialized: our own serializer takes it by that.
 pub(super) const NAME: &str = "_aiomas::Blob";
@@ -78,8 +83,12 @@ fn part(bytes: &[u8]) -> Option<Bytes> {
     let source = SOURCE.take()?;
     let at = (bytes.as_ptr() as usize).checked_sub(source.as_ptr() as usize);
     let end = at.and_then(|at| at.checked_add(bytes.len()));
+    // A short message shares its buffer with others.
+    let kept = if source.len() < spare::LARGE { 2 * spare::LARGE } else { source.len() };
     let part = match (at, end) {
-        (Some(at), Some(end)) if end <= source.len() => Some(source.slice(at..end)),
+        (Some(at), Some(end)) if end <= source.len() && kept / KEPT <= bytes.len() => {
+            Some(source.slice(at..end))
+        }
         _ => None,
     };
     SOURCE.set(Some(source));
@@ -367,7 +376,8 @@ mod tests {
 
     #[test]
     fn large_ones_are_parts_of_their_message() {
-        for (length, copied) in [(0, true), (SHARED - 1, true), (SHARED, false), (1 << 20, false)] {
+        let least = 64 * 1024;
+        for (length, copied) in [(0, true), (least - 1, true), (least, false), (1 << 20, false)] {
             let sent = blob(length);
             let payload = payload(encode(&("text", &sent, 3)));
             let (_, came, _): (String, Blob, i64) = payload.decode().expect("it is that");
@@ -378,6 +388,18 @@ mod tests {
             assert_eq!(borrowed, &*came);
         }
         assert!(SOURCE.take().is_none());
+    }
+
+    #[test]
+    fn a_small_part_of_a_large_message_is_copied() {
+        for (others, copied) in [(6, false), (7, true)] {
+            let sent = blob(128 * 1024);
+            let payload = payload(encode(&(&sent, vec![&sent; others])));
+            let (came, _): (Blob, Vec<&[u8]>) = payload.decode().expect("it is that");
+            assert_eq!(came, sent);
+            let inside = payload.bytes().as_ptr_range().contains(&came.as_ptr());
+            assert_eq!(inside, !copied, "beside {others} others");
+        }
     }
 
     #[test]

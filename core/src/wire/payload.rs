@@ -12,8 +12,9 @@ use super::{Blobs, CodecError, Notation, Scope, blob, codec, spare};
 
 /// The content of a message that came in, not yet decoded.
 ///
-/// Decoding is left to whoever needs the value, in their own task. Many bytes are shared with the
-/// buffer that they were read into: [`detach`](Self::detach) a payload that is kept for long.
+/// Decoding is left to whoever needs the value, in their own task. Content of 40 bytes or more is shared with the buffer
+/// that it was read into, which has up to 512 KiB: [`detach`](Self::detach) a payload that is kept for long. The driver and
+/// [`Node`](crate::agent::Node) do so for all that waits.
 #[derive(Clone)]
 pub struct Payload {
     notation: Notation,
@@ -102,6 +103,18 @@ impl Payload {
     #[must_use]
     pub fn detach(self) -> Self {
         Self { bytes: Encoded::copied(self.bytes()), ..self }
+    }
+
+    /// Whether there may be other messages in the buffer that it was read into: large ones have theirs for themselves.
+    #[inline]
+    pub(crate) fn shares_buffer(&self) -> bool {
+        matches!(&self.bytes, Encoded::Large(bytes) if bytes.len() < spare::LARGE)
+    }
+
+    /// [Detaches](Self::detach) content that waits, unless it has its buffer for itself: so it keeps its own bytes only.
+    #[must_use]
+    pub(crate) fn unpinned(self) -> Self {
+        if self.shares_buffer() { self.detach() } else { self }
     }
 
     /// A part of the content that is a value.
@@ -210,7 +223,7 @@ impl Body {
             Ok(()) => Ok(Self::from_parts(notation, &mut out, blobs)),
             Err(error) => Err(error),
         };
-        SCRATCH.set(out);
+        SCRATCH.set(spare::scratch(out));
         body
     }
 
@@ -293,7 +306,8 @@ impl Encoded {
     /// What is in `out`, which is taken if there is much.
     #[inline(never)]
     fn taken(out: &mut Vec<u8>) -> Self {
-        Self::Large(if out.len() < TAKEN {
+        // A buffer that once was for something larger would keep too much.
+        Self::Large(if out.len() < TAKEN || out.len() < out.capacity() / 4 {
             Bytes::copy_from_slice(out)
         } else {
             spare::lend(std::mem::take(out))

@@ -134,6 +134,12 @@ pub(crate) fn lend(buffer: impl Into<Bytes>) -> Bytes {
     if buffer.capacity() < WORTH { buffer.freeze() } else { Bytes::from_owner(Lent(buffer)) }
 }
 
+/// What a thread keeps of a buffer that it encodes into before it knows how much that is.
+#[inline]
+pub(crate) fn scratch(buffer: Vec<u8>) -> Vec<u8> {
+    if buffer.capacity() <= WORTH { buffer } else { Vec::new() }
+}
+
 struct Lent(BytesMut);
 
 impl AsRef<[u8]> for Lent {

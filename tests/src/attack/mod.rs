@@ -54,6 +54,7 @@ macro_rules! for_each_attack {
             8 floods requests_without_end
             8 floods requests_to_a_busy_agent
             8 floods small_requests_among_large_ones
+            8 floods small_calls_to_a_busy_agent
             9 contents ids_of_all_kinds
             9 contents answers_to_nothing
             10 calls requests_that_are_lost_at_once

@@ -220,7 +220,7 @@ impl<X, L> Node<X, L> {
     /// There are too many agents, or the node is shut down.
     pub fn spawn(&mut self, agent: impl Service<L> + 'static) -> Result<AgentUrl, Refusal> {
         let type_name = agent.type_name().to_owned();
-        self.container.spawn(&type_name, Rc::new(Agent::new(agent, self.mailbox_limit)))
+        self.container.spawn(&type_name, Rc::new(Agent::new(agent)))
     }
 
     /// Removes an agent; says whether it was there. Calls that wait for it fail, those that have started

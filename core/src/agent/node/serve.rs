@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::ticket::{Agent, Busy, Queued, ReplyTo, Ticket, Waiting};
 use super::{Node, NodeEvent};
 use crate::agent::ConnId;
+use crate::agent::mailbox::overloaded;
 use crate::agent::root::{ContainerRoot, agent_in_path, split_agent_path};
 use crate::connection::{CloseReason, Event, Request};
 use crate::rpc::{self, Access, Caller, Encoder, Outcome, Service};
@@ -94,7 +95,7 @@ impl<X, L> Node<X, L> {
                     // A method that is not there will be found missing; that needs no turn.
                     let access = agent.service.access(&path[start..]).unwrap_or(Access::Shared);
                     if !agent.mailbox.borrow_mut().begin(access) {
-                        let content = content.clone();
+                        let content = arguments.to_payload();
                         return self.wait(&agent, access, Queued { reply, content });
                     }
                     let service = &*agent.service;
@@ -127,13 +128,15 @@ impl<X, L> Node<X, L> {
 
     /// Lets a call wait for its agent.
     fn wait(&mut self, agent: &Agent<L>, access: Access, call: Queued) {
-        let refused = agent.mailbox.borrow_mut().wait(access, call);
-        if let Err(Queued { reply, .. }) = refused {
-            let text = format!(
-                "{} calls wait for this agent already (`Limits::max_mailbox` there)",
-                agent.mailbox.borrow().waiting()
-            );
-            self.deliver(reply, Err(RemoteError::new("OverloadedError", text)));
+        let (limit, source) = (self.mailbox_limit, call.reply.source());
+        let waits = agent.mailbox.borrow_mut().wait(limit, source, access, call);
+        let refused = match waits {
+            Ok((_, displaced)) => displaced,
+            Err(call) => Some(call),
+        };
+        if let Some(Queued { reply, .. }) = refused {
+            let waiting = agent.mailbox.borrow().waiting();
+            self.deliver(reply, Err(overloaded(waiting)));
         }
     }
 

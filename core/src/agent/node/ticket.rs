@@ -31,6 +31,14 @@ impl ReplyTo {
             Self::Local { .. } => Caller::new(u64::MAX),
         }
     }
+
+    /// What shares a mailbox with others: a connection, or all agents of the node together.
+    pub(super) const fn source(&self) -> u64 {
+        match self {
+            Self::Peer { conn, .. } => conn.0,
+            Self::Local { .. } => u64::MAX,
+        }
+    }
 }
 
 /// The right to answer a request, once. While it is held, an agent that was called exclusively takes no
@@ -95,8 +103,8 @@ pub(super) struct Queued {
 }
 
 impl<L> Agent<L> {
-    pub(super) fn new(service: impl Service<L> + 'static, max_waiting: u32) -> Self {
-        Self { service: Box::new(service), mailbox: RefCell::new(Mailbox::new(max_waiting)) }
+    pub(super) fn new(service: impl Service<L> + 'static) -> Self {
+        Self { service: Box::new(service), mailbox: RefCell::default() }
     }
 }
 

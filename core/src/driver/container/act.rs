@@ -334,8 +334,8 @@ impl Inner {
         let waiting = {
             let mut control = lock(&self.control);
             control.ended = true;
-            std::mem::take(&mut control.waiting)
+            control.waiting.clone()
         };
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.wake();
     }
 }

@@ -11,6 +11,7 @@ use crate::driver::Connections;
 use crate::driver::cancel::Canceller;
 use crate::driver::link::Link;
 use crate::driver::lock::lock;
+use crate::driver::wakers::WakerSet;
 
 /// What the container's lock guards: the state machine, and what its host keeps for it.
 pub(super) struct Control {
@@ -30,7 +31,8 @@ pub(super) struct Control {
     pub(super) timeout: Option<Instant>,
     pub(super) stopped: bool,
     pub(super) ended: bool,
-    pub(super) waiting: Vec<Waker>,
+    /// The tasks that wait for the container to end.
+    pub(super) waiting: Arc<WakerSet>,
 }
 
 impl Control {
@@ -48,7 +50,7 @@ impl Control {
             timeout: None,
             stopped: false,
             ended: false,
-            waiting: Vec::new(),
+            waiting: Arc::default(),
         }
     }
 
@@ -66,13 +68,6 @@ impl Control {
 
     pub(super) fn link(&self, conn: ConnId) -> Option<Arc<Link>> {
         self.links.get(&conn).cloned()
-    }
-
-    pub(super) fn poll_ended(&mut self, cx: &Context<'_>) -> bool {
-        if !self.ended && !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            self.waiting.push(cx.waker().clone());
-        }
-        self.ended
     }
 }
 

@@ -14,6 +14,7 @@ use crate::driver::home::Home;
 use crate::driver::later::alone;
 use crate::driver::lock::lock;
 use crate::driver::waits;
+use crate::driver::wakers::Registration;
 use crate::driver::{Clock, ContainerStats, Error, Peer, Proxy};
 
 /// A container: agents that live in this process, and the way to agents elsewhere (aiomas' `Container`).
@@ -173,12 +174,14 @@ impl Container {
     /// As [`shutdown`](Self::shutdown).
     pub fn shutdown_with(&self, how: Close) -> impl Future<Output = Result<(), Error>> + Send {
         let inner = self.0.clone();
+        let mut waiting = Registration::new(lock(&inner.control).waiting.clone());
         let mut begun = false;
         poll_fn(move |cx| {
             if !std::mem::replace(&mut begun, true) {
                 inner.shutdown(how);
             }
-            if lock(&inner.control).poll_ended(cx) {
+            waiting.register(cx);
+            if lock(&inner.control).ended {
                 return Poll::Ready(Ok(()));
             }
             waits::note(|| format!("for the shutdown of {}", inner.address));

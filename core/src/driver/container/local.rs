@@ -14,6 +14,7 @@ use crate::driver::Error;
 use crate::driver::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
 use crate::driver::host::Host;
 use crate::driver::later::{Answer, Later, poll_guarded, poll_once, undisturbed};
+use crate::driver::stop::{Stop, Stopped};
 use crate::driver::trace;
 use crate::rpc::{Caller, Outcome};
 use crate::wire::{Payload, RemoteError, Scope};
@@ -94,7 +95,12 @@ impl Inner {
     fn run(self: &Arc<Self>, later: Later, deadline: Option<(Instant, Duration)>) -> LocalCall {
         let place = Arc::<Place>::default();
         self.local_calls.fetch_add(1, Ordering::Relaxed);
-        let running = Running { container: self.clone(), place: place.clone(), later: Some(later) };
+        let running = Running {
+            container: self.clone(),
+            stopped: Stop::stopped(place.stop.clone()),
+            place: place.clone(),
+            later: Some(later),
+        };
         self.host.spawn(Box::pin(running));
         let deadline = deadline.map(|(at, after)| {
             let mut timer = self.host.timer();
@@ -114,6 +120,7 @@ impl Inner {
 struct Running {
     container: Arc<Inner>,
     place: Arc<Place>,
+    stopped: Stopped,
     /// Until it has ended.
     later: Option<Later>,
 }
@@ -124,7 +131,7 @@ impl Future for Running {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let Some(later) = &mut this.later else { return Poll::Ready(()) };
-        if this.place.stop.poll(cx).is_pending() {
+        if this.stopped.poll(cx).is_pending() {
             let answer = ready!(poll_guarded(later, cx));
             this.place.put(this.container.payload(answer));
         }

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::Weak;
 use std::task::Poll;
 
-use super::shared::Shared;
+use super::shared::{Shared, Watch};
 use super::state::LineState;
 use crate::driver::waits;
 
@@ -41,9 +41,10 @@ impl Line {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn changed(&self, from: LineState) -> LineState {
+        let mut watch = Watch::default();
         poll_fn(|cx| {
             let state = match self.0.upgrade() {
-                Some(line) => line.poll_state(cx),
+                Some(line) => line.poll_state(&mut watch, cx),
                 None => LineState::Closed,
             };
             if state == from {

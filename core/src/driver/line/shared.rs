@@ -15,6 +15,7 @@ use crate::driver::cancel::{Canceller, cancellable};
 use crate::driver::host::{BoxFuture, Host, sleep_until};
 use crate::driver::link::{Attempt, Link, LinkUser, append};
 use crate::driver::lock::lock;
+use crate::driver::wakers::{Registration, WakerSet};
 use crate::wire::{Body, CodecError, Notation, Scope, blob};
 
 /// A line. Its lock is held for moments only, and no other one is taken under it but a connection's, to ask whether
@@ -27,6 +28,8 @@ pub(in crate::driver) struct Shared {
     /// How many calls may wait.
     limit: usize,
     state: Mutex<State>,
+    /// The tasks that wait for it to do something else. They do not keep it alive.
+    watching: Arc<WakerSet>,
 }
 
 struct State {
@@ -41,7 +44,6 @@ struct State {
     /// Ends the task that dials, and then sends what has waited.
     search: Option<Canceller>,
     pacing: Pacing,
-    watching: Vec<Waker>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,8 +98,8 @@ impl Shared {
                 last: 0,
                 search: None,
                 pacing,
-                watching: Vec::new(),
             }),
+            watching: Arc::default(),
         })
     }
 
@@ -117,17 +119,17 @@ impl Shared {
         }
     }
 
-    /// What it is doing; the task is told when that changes.
-    pub(super) fn poll_state(&self, cx: &Context<'_>) -> LineState {
-        let link = {
-            let mut state = lock(&self.state);
-            if !state.watching.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.watching.push(cx.waker().clone());
+    /// What it is doing; the task is woken when that changes.
+    pub(super) fn poll_state(&self, watch: &mut Watch, cx: &Context<'_>) -> LineState {
+        let link = self.link();
+        let line = watch.line.get_or_insert_with(|| Registration::new(self.watching.clone()));
+        line.register(cx);
+        match &mut watch.link {
+            Some(registration) if Arc::ptr_eq(registration.awaited(), &link) => {
+                registration.register(cx);
             }
-            state.link.clone_link()
-        };
-        // Whether or not it is closed: the task is told when that changes.
-        let _closed = link.poll_closed(cx);
+            other => other.insert(Registration::new(link)).register(cx),
+        }
         self.state()
     }
 
@@ -197,21 +199,21 @@ impl Shared {
             state.queue.insert(order, queued);
             state.search.is_none().then(|| self.begin(&mut state))
         };
-        if let Some((search, watching)) = search {
+        if let Some(search) = search {
             self.host.spawn(search);
-            watching.into_iter().for_each(Waker::wake);
+            self.watching.wake();
         }
         Ok(())
     }
 
-    fn begin(&self, state: &mut State) -> (BoxFuture<()>, Vec<Waker>) {
+    fn begin(&self, state: &mut State) -> BoxFuture<()> {
         let search = Search { line: self.this.clone(), over: false };
         let until = self.host.now().checked_add(self.within);
         let run = search.run(self.host.clone(), self.redial.clone(), until);
         let (canceller, task) = cancellable(run);
         state.search = Some(canceller);
         state.phase = Phase::Dialling { attempt: 1 };
-        (task, std::mem::take(&mut state.watching))
+        task
     }
 
     /// What has become of a call that waits, if it waits no more.
@@ -258,22 +260,21 @@ impl Shared {
     }
 
     fn attempt(&self, attempt: u32) {
-        let watching = {
+        {
             let mut state = lock(&self.state);
             if state.search.is_none() {
                 return;
             }
             state.phase = Phase::Dialling { attempt };
-            std::mem::take(&mut state.watching)
-        };
-        watching.into_iter().for_each(Waker::wake);
+        }
+        self.watching.wake();
     }
 
     /// There is a connection again: sends what waits. Says whether it is all sent; otherwise the connection is
     /// gone already.
     fn came_back(&self, found: LinkUser) -> bool {
         let link = found.clone_link();
-        let watching = {
+        {
             let mut state = lock(&self.state);
             if state.search.is_none() {
                 // It was closed in the meantime, and so is the connection.
@@ -285,12 +286,10 @@ impl Shared {
             // From here on it has a connection, as whoever is answered expects.
             state.phase = Phase::Linked;
             let old = std::mem::replace(&mut state.link, found);
-            let watching = std::mem::take(&mut state.watching);
             drop(state);
             drop(old);
-            watching
-        };
-        watching.into_iter().for_each(Waker::wake);
+        }
+        self.watching.wake();
         loop {
             let (order, body, deadline) = {
                 let mut state = lock(&self.state);
@@ -319,7 +318,8 @@ impl Shared {
             }
             state.phase = phase;
             state.pacing.ended(self.host.now());
-            let mut wakers = std::mem::take(&mut state.watching);
+            let mut wakers = Vec::new();
+            self.watching.take(&mut wakers);
             for (order, queued) in std::mem::take(&mut state.queue) {
                 state.ended.insert(order, Err(error.clone()));
                 wakers.extend(queued.waker);
@@ -339,9 +339,16 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let watching = std::mem::take(&mut lock(&self.state).watching);
-        watching.into_iter().for_each(Waker::wake);
+        self.watching.wake();
     }
+}
+
+/// The registrations of a task that watches a line: at the line, and at its present connection, by whose end the line
+/// is lost.
+#[derive(Default)]
+pub(super) struct Watch {
+    line: Option<Registration<Arc<WakerSet>>>,
+    link: Option<Registration<Arc<Link>>>,
 }
 
 impl fmt::Debug for Shared {

@@ -87,14 +87,14 @@ impl Link {
         if let Poll::Ready(answer) = poll_once(&mut later) {
             return Some((token, answer));
         }
-        let (link, stop) = (self.clone(), self.stop_of(&token));
+        let (link, mut stopped) = (self.clone(), self.stop_of(&token).map(Stop::stopped));
         // It may go on when the connection is closed, and counts: or peers who call, go and come again would have any
         // number of methods running.
         let place = self.place.get().and_then(Weak::upgrade);
         self.host.spawn(Box::pin(async move {
             let _place = place;
             let answer = poll_fn(|cx| {
-                if stop.as_ref().is_some_and(|stop| stop.poll(cx).is_ready()) {
+                if stopped.as_mut().is_some_and(|stopped| stopped.poll(cx).is_ready()) {
                     return Poll::Ready(None);
                 }
                 let answer = poll_guarded(&mut later, cx);

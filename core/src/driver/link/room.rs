@@ -1,42 +1,36 @@
 //! Calls that wait until there is room for them.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::task::Waker;
 
 /// The calls that wait until others have ended, or output is written, in order.
 #[derive(Default)]
 pub(super) struct Room {
-    waiting: VecDeque<(u64, Waker)>,
+    /// By their places, which count up. Any of them may leave, so that is no list.
+    waiting: BTreeMap<u64, Waker>,
     last: u64,
 }
 
 impl Room {
     /// Lets the call at `place` wait, at the end if it has none.
     pub(super) fn wait(&mut self, place: &mut Option<u64>, waker: &Waker) {
-        match self.find(*place) {
-            Some(index) => self.waiting[index].1.clone_from(waker),
-            None => {
-                self.last += 1;
-                *place = Some(self.last);
-                self.waiting.push_back((self.last, waker.clone()));
-            }
+        if let Some(waiting) = place.and_then(|place| self.waiting.get_mut(&place)) {
+            waiting.clone_from(waker);
+        } else {
+            self.last += 1;
+            *place = Some(self.last);
+            self.waiting.insert(self.last, waker.clone());
         }
     }
 
     /// The call waits no more. Says whether it still did.
     pub(super) fn leave(&mut self, place: &mut Option<u64>) -> bool {
-        let index = self.find(place.take());
-        index.and_then(|index| self.waiting.remove(index)).is_some()
+        place.take().is_some_and(|place| self.waiting.remove(&place).is_some())
     }
 
     /// Who has its turn.
     pub(super) fn next(&mut self) -> Option<Waker> {
-        self.waiting.pop_front().map(|(_, waker)| waker)
-    }
-
-    /// Places only grow, so the queue is in their order.
-    fn find(&self, place: Option<u64>) -> Option<usize> {
-        self.waiting.binary_search_by_key(&place?, |(place, _)| *place).ok()
+        self.waiting.pop_first().map(|(_, waker)| waker)
     }
 }
 
@@ -59,7 +53,7 @@ mod tests {
         assert!(!room.leave(&mut places[0]), "its turn has come");
         let mut again = places[0];
         room.wait(&mut again, waker);
-        let order: Vec<_> = room.waiting.iter().map(|(place, _)| Some(*place)).collect();
+        let order: Vec<_> = room.waiting.keys().copied().map(Some).collect();
         assert_eq!(order, [places[1], places[3], again]);
     }
 }

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
@@ -23,8 +25,9 @@ use crate::driver::later::Answer;
 use crate::driver::lock::lock;
 use crate::driver::place::Place;
 use crate::driver::stop::Stop;
+use crate::driver::wakers::{Awaited, Registration, WakerSet};
 use crate::rpc::Caller;
-use crate::wire::{Body, Codec, CodecError, Notation, Payload, Scope, blob};
+use crate::wire::{Body, Codec, CodecError, Notation, Payload, Scope, blob, spare};
 
 /// A connection. Its lock is held for moments only: neither over a system call nor over user code.
 pub(in crate::driver) struct Link {
@@ -54,6 +57,14 @@ pub(in crate::driver) struct Link {
     pub(super) cancels_orphans: bool,
     /// The connection's place on its listener, as long as anything holds that.
     pub(super) place: OnceLock<Weak<Place>>,
+    /// The tasks that wait for it to close. They are also woken when it takes no calls any more.
+    pub(super) closing: WakerSet,
+}
+
+impl Awaited for Link {
+    fn wakers(&self) -> &WakerSet {
+        &self.closing
+    }
 }
 
 pub(super) struct State {
@@ -67,8 +78,6 @@ pub(super) struct State {
     /// What the peer has called that can be stopped.
     pub(super) running: BTreeMap<RequestId, Arc<Stop>>,
     pub(super) closed: Option<CloseReason>,
-    /// Who waits for the connection to close. They are also told when it takes no calls any more.
-    pub(super) closing: Vec<Waker>,
 }
 
 /// What is done with what comes over a link.
@@ -156,7 +165,6 @@ impl Link {
                     room: Room::default(),
                     running: BTreeMap::new(),
                     closed: None,
-                    closing: Vec::new(),
                 }),
                 host,
                 handler,
@@ -172,6 +180,7 @@ impl Link {
                 drain,
                 cancels_orphans,
                 place: OnceLock::new(),
+                closing: WakerSet::default(),
             }
         })
     }
@@ -246,7 +255,7 @@ impl Link {
                 blob::left_out(&mut content, |out| encode(notation, self.scope(), out));
             if encoded.is_ok() && (content.len() >= LARGE || blobs.is_some()) {
                 let body = Body::from_parts(notation, &mut content, blobs);
-                SCRATCH.set(content);
+                SCRATCH.set(spare::scratch(content));
                 match self.command(|state| state.send(self.now_for(state, options), &body, options))
                 {
                     Err(Why::WrongNotation { .. }) => continue,
@@ -262,13 +271,14 @@ impl Link {
             });
             match sent {
                 // The codec has changed in between.
-                Err(Why::WrongNotation { .. }) => SCRATCH.set(content),
+                Err(Why::WrongNotation { .. }) => SCRATCH.set(spare::scratch(content)),
                 Err(why) if why.is_lack_of_room() => {
-                    let body = Body::from_encoded(notation, content.into());
+                    let body = Body::from_parts(notation, &mut content, None);
+                    SCRATCH.set(spare::scratch(content));
                     return Ok(self.waits(body, options));
                 }
                 sent => {
-                    SCRATCH.set(content);
+                    SCRATCH.set(spare::scratch(content));
                     return sent.map(Attempt::Sent);
                 }
             }
@@ -397,17 +407,20 @@ impl Link {
         self.command(|state| state.connection.close(now, how));
     }
 
-    /// Waits until the connection is closed, and tells why.
-    pub(in crate::driver) fn poll_closed(&self, cx: &Context<'_>) -> Poll<CloseReason> {
-        let mut state = lock(&self.state);
-        match &state.closed {
+    /// Waits until the connection is closed, and returns why.
+    pub(in crate::driver) async fn closed(&self) -> CloseReason {
+        let mut waiting = Registration::new(self);
+        poll_fn(|cx| Self::poll_closed(&mut waiting, cx)).await
+    }
+
+    pub(in crate::driver) fn poll_closed<P: Deref<Target = Self>>(
+        waiting: &mut Registration<P>,
+        cx: &Context<'_>,
+    ) -> Poll<CloseReason> {
+        waiting.register(cx);
+        match &lock(&waiting.awaited().state).closed {
             Some(reason) => Poll::Ready(reason.clone()),
-            None => {
-                if !state.closing.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    state.closing.push(cx.waker().clone());
-                }
-                Poll::Pending
-            }
+            None => Poll::Pending,
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Slots {
     slots: Vec<Slot>,
     /// The first of those that are free.
     free: Option<SlotKey>,
+    /// Those with answers that share the buffer they were read into, and may have been taken since.
+    fresh: Vec<SlotKey>,
 }
 
 #[derive(Debug)]
@@ -48,13 +50,30 @@ impl Slots {
         }
     }
 
-    /// Puts an answer in its place, and tells who waits for it.
+    /// Puts an answer in its place, and returns the waker of the task that waits for it.
     #[inline]
     pub(super) fn answer(&mut self, key: SlotKey, result: Answered) -> Option<Waker> {
         let slot = self.slots.get_mut(key as usize)?;
+        if result.as_ref().is_ok_and(Payload::shares_buffer) {
+            self.fresh.push(key);
+        }
         match std::mem::replace(slot, Slot::Answered(result)) {
             Slot::Waiting { waker, .. } => waker,
             Slot::Free { .. } | Slot::Answered(_) => None,
+        }
+    }
+
+    /// Detaches the answers that have not been taken since this was called last. Most answers are taken at once, and not
+    /// copied; one whose caller waits for something else keeps its own bytes only, and not all that came with it.
+    #[inline]
+    pub(super) fn detach_waiting(&mut self) {
+        for key in self.fresh.drain(..) {
+            // The place may be another call's by now. That does no harm.
+            if let Some(Slot::Answered(Ok(answer))) = self.slots.get_mut(key as usize)
+                && answer.shares_buffer()
+            {
+                *answer = answer.clone().detach();
+            }
         }
     }
 
@@ -95,5 +114,42 @@ impl Slots {
         let free = Slot::Free { next: self.free };
         self.free = Some(key);
         std::mem::replace(&mut self.slots[key as usize], free)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::wire::{Notation, Scope};
+
+    /// An answer that was read into a buffer with other messages.
+    fn answer(buffer: &Bytes) -> Answered {
+        Ok(Payload::new(Notation::MsgPack, buffer.slice(1000..1100), Scope::default()))
+    }
+
+    #[test]
+    fn an_answer_that_waits_does_not_hold_its_buffer() {
+        let mut slots = Slots::default();
+        let buffers = [0, 1].map(|byte| Bytes::from(vec![byte; 100_000]));
+        let keys = [0, 1].map(|call| {
+            let key = slots.next();
+            slots.insert(CallId(call));
+            key
+        });
+        let cx = Context::from_waker(Waker::noop());
+        for (key, buffer) in keys.iter().zip(&buffers) {
+            slots.answer(*key, answer(buffer));
+        }
+        // One caller takes its answer at once, the other later.
+        let Poll::Ready(Ok(taken)) = slots.poll(keys[0], &cx) else { panic!("it is there") };
+        slots.detach_waiting();
+        assert_eq!(buffers.each_ref().map(Bytes::is_unique), [false, true]);
+        drop(taken);
+        assert!(buffers[0].is_unique());
+        let Poll::Ready(Ok(late)) = slots.poll(keys[1], &cx) else { panic!("it is there") };
+        assert_eq!(late.bytes(), [1; 100]);
+        slots.detach_waiting();
     }
 }

@@ -60,6 +60,8 @@ struct Stream<T, M> {
     reads: bool,
     /// Nothing more had come, so the stream wakes the task: it is not asked again until then.
     dry: bool,
+    /// The task has been polled again: callers whose answers have come before have had their turn.
+    polled: bool,
     /// Output was seen, and others were let run first.
     yielded: bool,
     timer: M,
@@ -155,6 +157,7 @@ impl<T: Transport, M: Timer> Task<T, M> {
             broken: None,
             reads: true,
             dry: false,
+            polled: false,
             yielded: false,
             timer,
             due: None,
@@ -271,6 +274,9 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     /// Tells the connection what has happened, and takes what follows.
     fn exchange(&mut self, link: &Link, state: &mut State, now: Instant, mut received: Received) {
         state.now = state.now.max(now);
+        if std::mem::take(&mut self.polled) {
+            state.slots.detach_waiting();
+        }
         let connection = &mut state.connection;
         if self.written > 0 {
             connection.handle_transmitted(now, self.written);
@@ -304,7 +310,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 Some(Event::Writable) => ended = usize::MAX,
                 Some(Event::Closed { reason }) => {
                     ended = usize::MAX;
-                    self.work.wakers.append(&mut state.closing);
+                    link.closing.take(&mut self.work.wakers);
                     state.closed = Some(reason.clone());
                     self.closed = Some(reason);
                 }
@@ -331,7 +337,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         }
         let closing = !connection.is_open();
         if closing && !self.closing {
-            self.work.wakers.append(&mut state.closing);
+            link.closing.take(&mut self.work.wakers);
         }
         self.closing = closing;
     }
@@ -440,6 +446,7 @@ impl<T: Transport, M: Timer> Future for Task<T, M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { link, stream, .. } = &mut *self;
         stream.dry = false;
+        stream.polled = true;
         for _ in 0..BUDGET {
             match stream.turn(link, cx) {
                 Turn::Again => {}

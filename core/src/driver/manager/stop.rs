@@ -1,36 +1,24 @@
-//! That somebody has said that it is enough.
+//! Telling a program that its manager has been stopped.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use crate::driver::lock::lock;
+use crate::driver::stop;
 use crate::driver::waits;
 
-/// What is told; it also is when this is dropped.
+/// Stops when it is dropped, if not before.
 #[derive(Default)]
-pub(super) struct Stop(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    stopped: bool,
-    waiting: Vec<Waker>,
-}
+pub(super) struct Stop(Arc<stop::Stop>);
 
 impl Stop {
     pub(super) fn stopped(&self) -> Stopped {
-        Stopped(self.0.clone())
+        Stopped(stop::Stop::stopped(self.0.clone()))
     }
 
     pub(super) fn stop(&self) {
-        let waiting = {
-            let mut state = lock(&self.0);
-            state.stopped = true;
-            std::mem::take(&mut state.waiting)
-        };
-        waiting.into_iter().for_each(Waker::wake);
+        self.0.stop();
     }
 }
 
@@ -45,28 +33,18 @@ impl Drop for Stop {
 /// # Cancel safety
 /// It can be dropped and asked for again at any time before the manager is in its container; a clone at any
 /// time.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[must_use = "nothing is waited for until it is awaited"]
-pub struct Stopped(Arc<Mutex<State>>);
+pub struct Stopped(stop::Stopped);
 
 impl Future for Stopped {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = lock(&self.0);
-        if state.stopped {
-            return Poll::Ready(());
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let stopped = self.0.poll(cx);
+        if stopped.is_pending() {
+            waits::note(|| "for a manager to be stopped".to_owned());
         }
-        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.waiting.push(cx.waker().clone());
-        }
-        waits::note(|| "for a manager to be stopped".to_owned());
-        Poll::Pending
-    }
-}
-
-impl fmt::Debug for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stopped").field("stopped", &lock(&self.0).stopped).finish()
+        stopped
     }
 }

@@ -61,18 +61,14 @@ impl<T: Interface> Hosted<T> {
             let text = self.deadlock(&String::from_utf8_lossy(name));
             return RemoteError::new("DeadlockError", text).into();
         }
-        let most = Origin::of(arguments.scope()).and_then(Origin::max_mailbox);
-        match self.gate.wait(access, most.unwrap_or(Limits::DEFAULT.max_mailbox)) {
+        let origin = Origin::of(arguments.scope());
+        let most = origin.and_then(Origin::max_mailbox).unwrap_or(Limits::DEFAULT.max_mailbox);
+        match self.gate.wait(most, origin.map_or(0, Origin::id), access) {
             Ok(pass) => {
                 let (content, caller) = (arguments.to_payload(), caller.clone());
                 Outcome::Later(self.later(method, access, pass, content, caller))
             }
-            Err(waiting) => {
-                let who = self.describe();
-                let knob = "`Limits::max_mailbox` there";
-                let text = format!("{waiting} calls wait for {who} already ({knob})");
-                RemoteError::new("OverloadedError", text).into()
-            }
+            Err(error) => error.into(),
         }
     }
 
@@ -95,6 +91,8 @@ impl<T: Interface> Hosted<T> {
                 let invocation = Invocation::new(&request.arguments, &caller, me.as_ref());
                 run(guard, &gate, method, &invocation)
             };
+            // The method has its arguments by now.
+            drop(content);
             match outcome {
                 Outcome::Done(answer) => answer,
                 // The next one may start when this one has, and not before.
@@ -104,16 +102,13 @@ impl<T: Interface> Hosted<T> {
         })
     }
 
-    fn describe(&self) -> String {
-        match &self.me {
-            Some(me) => format!("{}('{}')", T::TYPE_NAME, me.url),
-            None => T::TYPE_NAME.to_owned(),
-        }
-    }
-
+    /// The caller's caller may see this, too, and be a stranger: the address of the container is not for it.
     #[cold]
     fn deadlock(&self, method: &str) -> String {
-        let who = self.describe();
+        let who = match &self.me {
+            Some(me) => format!("agent \"{}\" ({})", me.url.aid(), T::TYPE_NAME),
+            None => T::TYPE_NAME.to_owned(),
+        };
         format!(
             "{method}() would wait for itself: {who} is busy with the call that makes it; \
              make it in a task of its own, or expose the methods with `&self`"

@@ -4,7 +4,8 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use crate::agent::Mailbox;
+use crate::agent::mailbox::overloaded;
+use crate::agent::{Mailbox, QueueKey};
 use crate::driver::later::{Answer, Later};
 use crate::driver::lock::lock;
 use crate::driver::waits;
@@ -20,17 +21,11 @@ struct Inner<T> {
     value: Option<Arc<T>>,
     /// A call has been told that its turn has come, and has not started yet. Until then no other one starts.
     starting: bool,
-    /// The number of the last call that has waited.
-    last: u64,
 }
 
 /// The turn of a call that waits.
-#[derive(Debug)]
-struct Turn {
-    /// Those in the queue count up.
-    number: u64,
-    state: Mutex<State>,
-}
+#[derive(Debug, Default)]
+struct Turn(Mutex<State>);
 
 #[derive(Debug, Default)]
 enum State {
@@ -47,9 +42,8 @@ enum State {
 
 impl<T> Gate<T> {
     pub(super) fn new(value: T) -> Self {
-        // How many may wait depends on who calls.
-        let (mailbox, value) = (Mailbox::new(u32::MAX), Some(Arc::new(value)));
-        Self(Mutex::new(Inner { mailbox, value, starting: false, last: 0 }))
+        let (mailbox, value) = (Mailbox::new(), Some(Arc::new(value)));
+        Self(Mutex::new(Inner { mailbox, value, starting: false }))
     }
 
     /// Lets a call in, if it may start now.
@@ -64,23 +58,29 @@ impl<T> Gate<T> {
         lock(&self.0).take(access)
     }
 
-    /// Lets a call wait. If so many do so already, their number comes back.
-    pub(super) fn wait(self: &Arc<Self>, access: Access, most: u32) -> Result<Pass<T>, usize> {
-        let (turn, next) = {
+    /// Lets a call from `source` wait, of which `most` may do so. A call that has no place, or whose place it takes, fails.
+    pub(super) fn wait(
+        self: &Arc<Self>,
+        most: u32,
+        source: u64,
+        access: Access,
+    ) -> Result<Pass<T>, RemoteError> {
+        let turn = Arc::<Turn>::default();
+        let (key, displaced, next) = {
             let mut inner = lock(&self.0);
-            let waiting = inner.mailbox.waiting();
-            inner.last += 1;
-            let turn = Arc::new(Turn { number: inner.last, state: Mutex::default() });
-            if waiting >= most as usize || inner.mailbox.wait(access, turn.clone()).is_err() {
-                return Err(waiting);
-            }
-            // Whoever was in the way may have left since, and then nobody else would see to it.
-            (turn, inner.next())
+            let waits = inner.mailbox.wait(most, source, access, turn.clone());
+            let (key, displaced) = waits.map_err(|_| overloaded(inner.mailbox.waiting()))?;
+            let displaced = displaced.map(|turn| (turn, inner.mailbox.waiting()));
+            // The call in front may have ended since, and then no other would start this one.
+            (key, displaced, inner.next())
         };
+        if let Some((displaced, waiting)) = displaced {
+            displaced.set(State::Failed(overloaded(waiting)));
+        }
         if let Some(next) = next {
             self.start(next);
         }
-        Ok(Pass { turn, access, gate: self.clone() })
+        Ok(Pass { turn, key, access, gate: self.clone() })
     }
 
     /// A call that was let in has ended, and gives the value back.
@@ -108,10 +108,10 @@ impl<T> Gate<T> {
     }
 
     /// A call does not wait any more.
-    fn withdraw(&self, number: u64) {
+    fn withdraw(&self, key: QueueKey) {
         let (withdrawn, next) = {
             let mut inner = lock(&self.0);
-            (inner.mailbox.withdraw(|turn| turn.number.cmp(&number)), inner.next())
+            (inner.mailbox.withdraw(key), inner.next())
         };
         drop(withdrawn);
         if let Some(next) = next {
@@ -185,7 +185,7 @@ impl Turn {
     /// Says whether anybody waits.
     fn set(&self, state: State) -> bool {
         let before = {
-            let mut current = lock(&self.state);
+            let mut current = lock(&self.0);
             match *current {
                 State::GivenUp => return false,
                 _ => std::mem::replace(&mut *current, state),
@@ -198,7 +198,7 @@ impl Turn {
     }
 
     fn poll(&self, cx: &Context<'_>) -> Poll<Result<(), RemoteError>> {
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.0);
         match &*state {
             State::Come => Poll::Ready(Ok(())),
             State::Failed(error) => Poll::Ready(Err(error.clone())),
@@ -214,6 +214,7 @@ impl Turn {
 /// A call's place in the queue. Whether or not its turn has come when it is dropped, the others go on.
 pub(super) struct Pass<T> {
     turn: Arc<Turn>,
+    key: QueueKey,
     access: Access,
     gate: Arc<Gate<T>>,
 }
@@ -224,20 +225,20 @@ impl<T> Pass<T> {
         poll_fn(|cx| self.turn.poll(cx)).await?;
         let value = self.gate.enter(self.access);
         // From here on it is the call's guard that lets the others in.
-        *lock(&self.turn.state) = State::GivenUp;
+        *lock(&self.turn.0) = State::GivenUp;
         Ok((value, Started { gate: self.gate.clone() }))
     }
 }
 
 impl<T> Drop for Pass<T> {
     fn drop(&mut self) {
-        let before = std::mem::replace(&mut *lock(&self.turn.state), State::GivenUp);
+        let before = std::mem::replace(&mut *lock(&self.turn.0), State::GivenUp);
         match before {
             State::Come => {
                 self.gate.leave(self.access, None);
                 self.gate.started();
             }
-            State::New | State::Waiting(_) => self.gate.withdraw(self.turn.number),
+            State::New | State::Waiting(_) => self.gate.withdraw(self.key),
             State::Failed(_) | State::GivenUp => {}
         }
     }
@@ -285,7 +286,7 @@ mod tests {
             let alone = gate.try_enter(Access::Exclusive);
             assert!(alone.is_some() && gate.try_enter(access).is_none());
             gate.leave(Access::Exclusive, alone);
-            assert!(come(&gate.wait(access, 8).unwrap()));
+            assert!(come(&gate.wait(8, 1, access).unwrap()));
         }
     }
 
@@ -295,7 +296,7 @@ mod tests {
         let gate = Arc::new(Gate::new(()));
         let alone = gate.try_enter(Access::Exclusive);
         assert!(alone.is_some());
-        let [x, y, z] = [(); 3].map(|()| gate.wait(Access::Shared, 8).unwrap());
+        let [x, y, z] = [(); 3].map(|()| gate.wait(8, 1, Access::Shared).unwrap());
         gate.leave(Access::Exclusive, alone);
         assert!(come(&x) && !come(&y));
         let mut cx = Context::from_waker(Waker::noop());
@@ -316,15 +317,16 @@ mod tests {
         let gate = Arc::new(Gate::new(()));
         let shared = gate.try_enter(Access::Shared);
         let passes =
-            [Access::Exclusive, Access::Shared].map(|access| gate.wait(access, 2).unwrap());
-        assert_eq!(gate.wait(Access::Shared, 2).err(), Some(2), "it is full");
+            [Access::Exclusive, Access::Shared].map(|access| gate.wait(2, 1, access).unwrap());
+        let error = gate.wait(2, 1, Access::Shared).err().expect("it is full");
+        assert!(error.message().starts_with("2 calls wait"), "{error}");
         let [exclusive, waiting] = passes;
         assert!(!come(&exclusive) && !come(&waiting));
         drop(exclusive);
         assert!(come(&waiting), "beside the one that runs");
         drop(waiting);
         for _ in 0..100 {
-            drop(gate.wait(Access::Exclusive, 2).unwrap());
+            drop(gate.wait(2, 1, Access::Exclusive).unwrap());
         }
         gate.leave(Access::Shared, shared);
         assert!(gate.try_enter(Access::Exclusive).is_some());
@@ -334,7 +336,7 @@ mod tests {
     fn those_who_give_up_are_passed_over() {
         let gate = Arc::new(Gate::new(()));
         let alone = gate.try_enter(Access::Exclusive);
-        let passes = [(); 4].map(|()| gate.wait(Access::Exclusive, 8).unwrap());
+        let passes = [(); 4].map(|()| gate.wait(8, 1, Access::Exclusive).unwrap());
         let [a, b, c, d] = passes;
         drop((a, b));
         gate.leave(Access::Exclusive, alone);
@@ -343,5 +345,23 @@ mod tests {
         assert!(come(&d));
         drop(d);
         assert!(gate.try_enter(Access::Exclusive).is_some());
+    }
+
+    /// Its place is another call's; those of its own connection in front of it are still there.
+    #[test]
+    fn a_call_whose_place_is_taken_fails() {
+        let gate = Arc::new(Gate::new(()));
+        let alone = gate.try_enter(Access::Exclusive);
+        let [first, _second, third] = [(); 3].map(|()| gate.wait(3, 1, Access::Exclusive).unwrap());
+        assert!(!come(&third));
+        let other = gate.wait(3, 2, Access::Exclusive).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(Err(error)) = pin!(third.wait()).poll(&mut cx) else { panic!() };
+        assert_eq!(error.kind(), "OverloadedError");
+        assert_eq!(gate.waiting(), 3);
+        gate.leave(Access::Exclusive, alone);
+        assert!(come(&first) && !come(&other));
+        drop(first);
+        assert!(come(&other), "it is the turn of the other connection");
     }
 }

@@ -165,9 +165,9 @@ fn waiting_for_itself_is_a_deadlock() {
         assert_eq!(
             error.to_string(),
             format!(
-                "DeadlockError: alone() would wait for itself: Worker('{}') is busy with the call that \
-                 makes it; make it in a task of its own, or expose the methods with `&self`",
-                worker.url()
+                "DeadlockError: alone() would wait for itself: agent \"{}\" (Worker) is busy with the call \
+                 that makes it; make it in a task of its own, or expose the methods with `&self`",
+                worker.url().aid()
             )
         );
         drop(container);

@@ -435,7 +435,8 @@ fn services_have_mailboxes_of_that_size() {
             }
             let texts: Vec<_> = refused.iter().map(ToString::to_string).collect();
             let knob = "already (`Limits::max_mailbox` there)";
-            assert_eq!(texts, [format!("OverloadedError: {most} calls wait for Busy {knob}")]);
+            let text = format!("OverloadedError: {most} calls wait for their turn {knob}");
+            assert_eq!(texts, [text]);
         }
     });
 }

@@ -6,3 +6,5 @@ mod cancelling;
 mod limits;
 mod rpc;
 mod script;
+mod sharing;
+mod waiting;

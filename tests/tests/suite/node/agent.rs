@@ -2,7 +2,10 @@
 
 use aiomas_core::agent::{NodeConfig, NodeEvent};
 use aiomas_core::connection::{Close, CloseReason};
+use aiomas_core::wire::Notation;
+use aiomas_tests::message::{REQUEST, message};
 use aiomas_tests::world::Later;
+use bytes::BytesMut;
 
 use super::{Nodes, local, ms};
 
@@ -42,7 +45,7 @@ fn the_mailbox_is_bounded() {
     assert_eq!((ctx, error.kind()), (3, "OverloadedError"));
     assert_eq!(
         error.message(),
-        "2 calls wait for this agent already (`Limits::max_mailbox` there)"
+        "2 calls wait for their turn already (`Limits::max_mailbox` there)"
     );
     nodes.nodes[0].reply(nodes.now, ticket, &0);
     nodes.run();
@@ -54,6 +57,51 @@ fn the_mailbox_is_bounded() {
         assert_eq!(nodes.result(0), (ctx, ctx));
     }
     nodes.assert_quiet();
+}
+
+/// One connection, or the node's own agents, do not fill it for others.
+#[test]
+fn the_mailbox_is_shared() {
+    let mut config = NodeConfig::default();
+    config.connection.limits.max_mailbox = 2;
+    let mut nodes = Nodes::new(&config, 1);
+    let remote = (&nodes.connect("0")).into();
+    nodes.call(1, &local("agents/0"), "hold_alone", (0,), 0);
+    for ctx in [1, 2] {
+        nodes.call(1, &local("agents/0"), "set", (ctx,), ctx);
+    }
+    nodes.call(0, &remote, "set", (3,), 3);
+    let (ctx, error) = nodes.failure(1);
+    assert_eq!((ctx, error.kind()), (2, "OverloadedError"));
+    nodes.call(0, &remote, "set", (4,), 4);
+    let (ctx, error) = nodes.failure(0);
+    assert_eq!((ctx, error.kind()), (4, "OverloadedError"), "it has its share");
+    assert_eq!(nodes.reply_held(1), 0);
+    assert_eq!([nodes.result(1), nodes.result(1), nodes.result(0)], [(0, 0), (1, 1), (3, 3)]);
+    nodes.assert_quiet();
+}
+
+#[test]
+fn a_call_that_waits_keeps_its_own_bytes() {
+    let mut nodes = Nodes::new(&NodeConfig::default(), 1);
+    let (now, node) = (nodes.now, &mut nodes.nodes[0]);
+    let conn = node.handle_accepted(now, None).unwrap();
+    let call = |path: &str, length: usize| {
+        let content = (path, ["x".repeat(length)], serde_json::Map::new());
+        message(Notation::Json, REQUEST, 1, content)
+    };
+    let mut busy = BytesMut::from(
+        &message(Notation::Json, REQUEST, 0, ("agents/0/hold_alone", [0], serde_json::Map::new()))
+            [..],
+    );
+    node.handle_input(now, conn, &mut busy);
+    for length in [40, 1000, 100_000] {
+        // It is read together with a call that is answered at once.
+        let calls = [call("agents/0/set", length), call("agents/7/set", 200_000)].concat();
+        let mut input = BytesMut::from(&calls[..]);
+        node.handle_input(now, conn, &mut input);
+        assert!(input.is_empty() && input.try_reclaim(calls.len()), "{length}: it is held");
+    }
 }
 
 #[test]
