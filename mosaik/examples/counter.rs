@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use aiomas_mosaik::{
     Arguments, Data, Entity, Inputs, Meta, Model, Mosaik, Outputs, RemoteError, Result, Simulator,
-    Time, Value, start_simulation, value,
+    Time, Value, simulator, start_simulation, value,
 };
 use aiomas_tokio::channel;
 use serde::Deserialize;
@@ -33,16 +33,6 @@ struct Start {
     start: i64,
     #[serde(default = "one")]
     inc: i64,
-}
-
-#[derive(Deserialize)]
-struct Total {
-    factor: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Boom {
-    message: String,
 }
 
 const fn one() -> i64 {
@@ -77,6 +67,7 @@ impl Counters {
     }
 }
 
+#[simulator]
 impl Simulator for Counters {
     async fn init(&mut self, sid: &str, _: f64, params: Arguments<'_>) -> Result<Meta> {
         self.sid = sid.to_owned();
@@ -85,8 +76,7 @@ impl Simulator for Counters {
             .params(["start", "inc"])
             .attrs(["value", "delta", "progress", "related", "peek"]);
         let half = Model::private().attrs(["half"]);
-        let meta = Meta::time_based().model("Counter", counter).model("Half", half);
-        Ok(meta.extra_methods(["total", "boom"]))
+        Ok(Meta::time_based().model("Counter", counter).model("Half", half))
     }
 
     async fn create(
@@ -160,30 +150,23 @@ impl Simulator for Counters {
         })
     }
 
-    async fn extra_method(
-        &mut self,
-        method: &str,
-        arguments: Arguments<'_>,
-        _mosaik: &Mosaik,
-    ) -> Result<Value> {
-        match method {
-            "total" => {
-                let Total { factor } = arguments.parse()?;
-                let total: i64 = self.counters.values().map(|counter| counter.value).sum();
-                // Integers remain integers, as in Python.
-                match factor.unwrap_or_else(|| 1.into()) {
-                    Value::Float(factor) => Ok((total as f64 * factor).into()),
-                    factor => match factor.as_i64() {
-                        Some(factor) => Ok((total * factor).into()),
-                        None => Err(RemoteError::type_error("total(): the factor is no number")),
-                    },
-                }
-            }
-            _ => {
-                let Boom { message } = arguments.parse()?;
-                Err(RemoteError::value_error(message))
-            }
+    /// The sum of all values. Integers remain integers, as in Python.
+    #[expose]
+    fn total(&self, #[default = 1.into()] factor: Value) -> Result<Value> {
+        let total: i64 = self.counters.values().map(|counter| counter.value).sum();
+        match factor {
+            Value::Float(factor) => Ok((total as f64 * factor).into()),
+            factor => match factor.as_i64() {
+                Some(factor) => Ok((total * factor).into()),
+                None => Err(RemoteError::type_error("total(): the factor is no number")),
+            },
         }
+    }
+
+    /// Fails.
+    #[expose]
+    fn boom(&self, message: String) -> Result<()> {
+        Err(RemoteError::value_error(message))
     }
 }
 

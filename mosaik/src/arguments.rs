@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-use aiomas_core::rpc::{self, Parameter, Signature};
+use aiomas_core::rpc::{self, Bound, Parameter, Signature};
 use aiomas_core::wire::{RemoteError, Value};
+use serde::Serialize;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess,
     Visitor,
 };
 
-use crate::Result;
+use crate::{Result, value};
 
 /// Arguments that are a simulator's own: parameters of `init`, of a model, or of an extra method.
 ///
@@ -22,6 +23,42 @@ pub struct Arguments<'a> {
     /// The parameters in front of a simulator's own.
     before: &'static [Parameter],
     arguments: &'a rpc::Arguments<'a>,
+}
+
+/// A call of an extra method: what `#[simulator]` calls it with.
+#[derive(Debug)]
+pub struct Invocation<'a>(&'a Arguments<'a>);
+
+impl<'a> Invocation<'a> {
+    /// A call with these arguments.
+    #[must_use]
+    pub const fn new(arguments: &'a Arguments<'a>) -> Self {
+        Self(arguments)
+    }
+
+    /// Binds the arguments to the parameters of a method, as Python does.
+    ///
+    /// # Errors
+    /// A `TypeError` in Python's words.
+    pub fn bind(&self, signature: &Signature<'a>) -> Result<Bound<'a>> {
+        self.0.arguments.bind(signature)
+    }
+
+    /// Makes a value of what the method returned.
+    ///
+    /// # Errors
+    /// It is none that can be sent.
+    pub fn encode(&self, result: &impl Serialize) -> Result<Value> {
+        value(result)
+    }
+
+    /// The method is none that the simulator has.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn unknown(&self) -> Result<Value> {
+        Err(RemoteError::new("NotImplementedError", self.0.function))
+    }
 }
 
 impl<'a> Arguments<'a> {
@@ -63,7 +100,7 @@ impl<'a> Arguments<'a> {
         let mut wanted = Wanted::Anything;
         // It says what it wants, and gets nothing yet.
         let _nothing = T::deserialize(Probe(&mut wanted));
-        let arguments = self.bind(&wanted)?;
+        let arguments = self.named(&wanted)?;
         T::deserialize(Given(&arguments)).map_err(|failed| match failed {
             Failed::Missing(name) => RemoteError::type_error(format_args!(
                 "{}() missing 1 required positional argument: '{name}'",
@@ -76,7 +113,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// The arguments by name.
-    fn bind(&self, wanted: &Wanted) -> Result<Vec<(String, Value)>> {
+    fn named(&self, wanted: &Wanted) -> Result<Vec<(String, Value)>> {
         let names = match wanted {
             Wanted::Fields(names) => names,
             Wanted::Anything | Wanted::Nothing => &[][..],

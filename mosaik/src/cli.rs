@@ -8,8 +8,7 @@ use aiomas_core::driver::{Runtime, channel};
 use clap::Parser;
 use log::LevelFilter;
 
-use crate::serve::{Server, connect};
-use crate::{End, Error, Simulator};
+use crate::{End, Error, Server, Simulator, connect};
 
 /// What a simulator is started with: `PROGRAM [--remote] HOST:PORT`.
 ///
@@ -24,7 +23,7 @@ pub struct Args {
     #[arg(short, long)]
     pub remote: bool,
     /// What is logged to standard error: off, error, warn, info, debug or trace
-    #[arg(short, long, value_name = "LEVEL", default_value = "error", value_parser = level)]
+    #[arg(short, long, value_name = "LEVEL", default_value = "warn", value_parser = level)]
     pub log_level: LevelFilter,
     /// How many seconds mosaik may take to connect, with --remote
     #[arg(short, long, value_name = "TIME", default_value_t = 60)]
@@ -46,7 +45,7 @@ fn level(text: &str) -> Result<LevelFilter, String> {
 }
 
 impl Args {
-    /// Runs a simulator as the arguments say.
+    /// Runs a simulator as the arguments say. If mosaik has started the program, SIGINT is left to mosaik.
     ///
     /// # Errors
     /// As [`connect`] or [`Server::run`].
@@ -60,6 +59,7 @@ impl Args {
             log::info!("waiting for mosaik at {}", server.address());
             server.accept_within(Duration::from_secs(self.timeout)).run(simulator).await
         } else {
+            leave_interrupts();
             connect(builder, self.address, simulator).await
         }
     }
@@ -86,6 +86,19 @@ pub async fn start_simulation<R: Runtime>(
         Err(error) => {
             eprintln!("{error}");
             error.exit_code()
+        }
+    }
+}
+
+/// Leaves Ctrl-C to mosaik, which has started this program and gets it as well: it sends `stop`, or closes the
+/// connection.
+fn leave_interrupts() {
+    #[cfg(unix)]
+    {
+        // A handler that does nothing takes the place of the default, which ends the process.
+        let handled = signal_hook::flag::register(signal_hook::consts::SIGINT, Default::default());
+        if let Err(error) = handled {
+            log::warn!("Ctrl-C will end this simulator before mosaik can: {error}");
         }
     }
 }

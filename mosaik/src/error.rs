@@ -20,13 +20,15 @@ pub enum Error {
     /// There is no connection, or a call over it was not answered.
     #[error(transparent)]
     Connection(#[from] aiomas_core::Error),
-    /// Nobody has connected in time.
-    #[error("nobody connected within {within:?} (`{knob}`)")]
+    /// mosaik, or the simulator, has not connected in time.
+    #[error("nobody connected within {within:?} (`{knob}`){}", Others(*others))]
     NobodyConnected {
         /// How long it might take.
         within: Duration,
         /// What that is said by.
         knob: &'static str,
+        /// How many other peers connected, such as port checks.
+        others: usize,
     },
     /// The connection ended otherwise than by the other side closing it.
     #[error("the connection was lost: {0}")]
@@ -78,6 +80,19 @@ pub enum Error {
     Process(#[from] io::Error),
 }
 
+/// The peers that were not the right one, if there were any.
+struct Others(usize);
+
+impl fmt::Display for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => f.write_str(", but for one other peer, which the log names"),
+            count => write!(f, ", but for {count} other peers, which the log names"),
+        }
+    }
+}
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
@@ -85,10 +100,11 @@ impl fmt::Debug for Error {
         }
         match self {
             Self::Connection(error) => f.debug_tuple("Connection").field(error).finish(),
-            Self::NobodyConnected { within, knob } => f
+            Self::NobodyConnected { within, knob, others } => f
                 .debug_struct("NobodyConnected")
                 .field("within", within)
                 .field("knob", knob)
+                .field("others", others)
                 .finish(),
             Self::Lost(reason) => f.debug_tuple("Lost").field(reason).finish(),
             Self::Failed { function, error } => {

@@ -65,10 +65,12 @@ mod mosaik;
 mod profile;
 pub mod proxy;
 mod serve;
+mod server;
 mod session;
 mod simulator;
 
 pub use aiomas_core::wire::{RemoteError, Value};
+pub use aiomas_macros::simulator;
 
 pub use arguments::Arguments;
 #[cfg(feature = "cli")]
@@ -78,6 +80,17 @@ pub use entity::{Entity, EntityGraph, EntityInfo};
 pub use error::{Error, Result};
 pub use meta::{ApiVersion, Meta, Model, Stepping};
 pub use mosaik::Mosaik;
-pub use serve::{End, Server, connect, listen, serve};
+pub use serve::{End, connect, serve};
+pub use server::{Server, listen};
 pub use session::MAX_ENTITIES;
 pub use simulator::Simulator;
+
+/// What the code that [`#[simulator]`](macro@simulator) writes refers to. Not for use by hand, and not stable.
+#[doc(hidden)]
+pub mod __macro {
+    pub use aiomas_core::driver::failure;
+    pub use aiomas_core::rpc::{Parameter, Signature};
+
+    pub use crate::arguments::Invocation;
+    pub use crate::{Arguments, Mosaik, Result, Value};
+}

@@ -11,7 +11,7 @@ use aiomas_core::rpc;
 use aiomas_core::wire::RemoteError;
 use futures_lite::future::or;
 
-use crate::profile::{as_mosaik, within};
+use crate::profile::as_mosaik;
 use crate::session::{Session, function_of};
 use crate::{Error, Mosaik, Result, Simulator};
 
@@ -42,74 +42,6 @@ pub async fn connect<R: Runtime>(
     serve(channel, simulator).await
 }
 
-/// Waits for mosaik to connect, and serves it until the end.
-///
-/// # Errors
-/// As [`Server::bind`] and [`Server::run`].
-pub async fn listen<R: Runtime>(
-    builder: channel::Builder<R>,
-    address: impl TryInto<Address, Error: Into<driver::Error>>,
-    simulator: impl Simulator,
-) -> Result<End, Error> {
-    Server::bind(builder, address).await?.run(simulator).await
-}
-
-/// Where mosaik connects to.
-#[derive(Debug)]
-#[must_use = "nobody is served until `run`"]
-pub struct Server<R> {
-    runtime: R,
-    listener: channel::Listener,
-    accept_within: Option<Duration>,
-}
-
-impl<R: Runtime> Server<R> {
-    /// Listens for mosaik.
-    ///
-    /// # Errors
-    /// [`Error::Connection`]: it is no address, or not a free one.
-    pub async fn bind(
-        builder: channel::Builder<R>,
-        address: impl TryInto<Address, Error: Into<driver::Error>>,
-    ) -> Result<Self, Error> {
-        let runtime = builder.runtime().clone();
-        let listener = as_mosaik(builder).listen(address).await?;
-        Ok(Self { runtime, listener, accept_within: None })
-    }
-
-    /// Where it listens, with the real port.
-    #[must_use]
-    pub const fn address(&self) -> &Address {
-        self.listener.address()
-    }
-
-    /// How long mosaik may take to connect: for ever unless told otherwise.
-    pub const fn accept_within(mut self, time: Duration) -> Self {
-        self.accept_within = Some(time);
-        self
-    }
-
-    /// Waits for mosaik, and serves it until the end. Nobody else can connect.
-    ///
-    /// # Errors
-    /// [`Error::NobodyConnected`]; [`Error::Connection`], if TLS was wanted and not spoken; then as [`serve`].
-    pub async fn run(self, simulator: impl Simulator) -> Result<End, Error> {
-        let Self { runtime, mut listener, accept_within } = self;
-        let channel = match accept_within {
-            None => listener.accept().await,
-            Some(time) => match within(&runtime, time, listener.accept()).await {
-                Some(accepted) => accepted,
-                None => {
-                    let knob = "Server::accept_within";
-                    return Err(Error::NobodyConnected { within: time, knob });
-                }
-            },
-        }?;
-        drop(listener);
-        serve(channel, simulator).await
-    }
-}
-
 /// Serves mosaik over a channel until the end. The channel has to be made with
 /// [`Config::mosaik`](aiomas_core::connection::Config::mosaik).
 ///
@@ -120,14 +52,20 @@ impl<R: Runtime> Server<R> {
 /// # Cancel safety
 /// Dropping the future closes the connection, and [`finalize`](Simulator::finalize) is not called.
 pub async fn serve(channel: Channel, simulator: impl Simulator) -> Result<End, Error> {
-    log::info!(
-        "connected to mosaik at {}",
-        channel.peer().address().unwrap_or("an address without a name")
-    );
+    serve_from(channel, None, simulator).await
+}
+
+/// Serves mosaik, whose first request may have been taken from the channel already.
+pub(crate) async fn serve_from(
+    channel: Channel,
+    mut first: Option<Request>,
+    simulator: impl Simulator,
+) -> Result<End, Error> {
+    log::info!("connected to mosaik at {}", address_of(&channel));
     let mut session = Session::new(simulator, Mosaik::new(channel.clone()));
     let mut failed = None;
     let mut stopped = false;
-    while let Some(request) = channel.recv().await {
+    while let Some(request) = next(&mut first, &channel).await {
         let function = function_of(request.payload());
         log::debug!("{function}() is called");
         if function == "stop" {
@@ -157,6 +95,18 @@ pub async fn serve(channel: Channel, simulator: impl Simulator) -> Result<End, E
 }
 
 type Answer = Result<crate::session::Answer>;
+
+/// The peer's address, for the log.
+pub(crate) fn address_of(channel: &Channel) -> String {
+    channel.peer().address().unwrap_or("an address without a name").to_owned()
+}
+
+async fn next(first: &mut Option<Request>, channel: &Channel) -> Option<Request> {
+    match first.take() {
+        Some(request) => Some(request),
+        None => channel.recv().await,
+    }
+}
 
 async fn answer(session: &mut Session<impl Simulator>, request: &Request) -> Option<Answer> {
     Some(match rpc::Request::parse(request.payload()) {

@@ -71,14 +71,19 @@ impl<S: Simulator> Session<S> {
         let Self { simulator, mosaik, started } = self;
         let Some(started) = started else {
             if function != "init" {
-                return Err(error(format_args!("{function}() was called before init()")));
+                return Err(not_initialized(function));
             }
             let bound = arguments.bind(&Signature::new("init", INIT).with_args().with_kwargs())?;
             let sid = bound.required::<String>(0)?;
             // Versions before 3 do without.
             let resolution = bound.optional(1)?.unwrap_or(1.0);
             let params = Arguments::new("init", INIT, arguments);
-            let meta = guarded(simulator.init(&sid, resolution, params)).await?;
+            let mut meta = guarded(simulator.init(&sid, resolution, params)).await?;
+            for name in S::EXTRA_METHODS {
+                if !meta.extra_methods.iter().any(|known| known == name) {
+                    meta.extra_methods.push((*name).to_owned());
+                }
+            }
             meta.check()?;
             *started = Some(Started { meta: meta.clone(), entities: HashSet::new() });
             return Ok(Answer::Meta(meta));
@@ -219,6 +224,11 @@ impl Started {
             None => Ok(()),
         }
     }
+}
+
+/// The failure of a request that comes too early.
+pub(crate) fn not_initialized(function: &str) -> RemoteError {
+    error(format_args!("{function}() was called before init()"))
 }
 
 fn error(message: impl std::fmt::Display) -> RemoteError {

@@ -13,6 +13,10 @@ use crate::{Arguments, Data, Entity, Inputs, Meta, Mosaik, Outputs, Result, Time
 /// # Cancel safety
 /// The future of a method is dropped when the connection is lost; then only [`finalize`](Self::finalize) follows.
 pub trait Simulator: Send {
+    /// The names of extra methods that [`#[simulator]`](macro@crate::simulator) has found. mosaik gets them with those
+    /// in [`Meta::extra_methods`].
+    const EXTRA_METHODS: &'static [&'static str] = &[];
+
     /// Initializes the simulator, which mosaik calls `sid`, and says what it is. A point in time stands for
     /// `time_resolution` seconds. The other parameters are its own: [parse](Arguments::parse) them even if there
     /// are none (into `()`), so that mistakes are told.
@@ -54,6 +58,7 @@ pub trait Simulator: Send {
     fn get_data(&mut self, outputs: Outputs) -> impl Future<Output = Result<Data>> + Send;
 
     /// Runs one of the [extra methods](Meta::extra_methods), which scenarios call by name.
+    /// [`#[simulator]`](macro@crate::simulator) writes it for methods with `#[expose]`.
     fn extra_method(
         &mut self,
         method: &str,

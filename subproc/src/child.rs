@@ -11,7 +11,7 @@ use std::time::Duration;
 use aiomas_core::driver::manager::{Factories, Manager};
 use aiomas_core::driver::{Runtime, container};
 
-use crate::{Error, ready, thread};
+use crate::{Error, ready, signals, thread};
 
 /// Tells a program that it is a child, and where to listen.
 pub(crate) const VARIABLE: &str = "AIOMAS_CHILD";
@@ -35,21 +35,21 @@ impl Child {
         Some(Self { address, grace: Duration::from_secs(30) })
     }
 
-    /// How long this process may take to end when its parent is gone: half a minute unless told otherwise. Then it
-    /// is ended with status 1, whatever its agents do.
+    /// How long this process may take to end when its parent is gone, or after SIGTERM: half a minute unless told
+    /// otherwise. Then it is ended with status 1, whatever its agents do.
     pub const fn grace(mut self, time: Duration) -> Self {
         self.grace = time;
         self
     }
 
     /// Binds a container with a manager, tells the parent, and lets it live until the manager is
-    /// [stopped](aiomas_core::driver::manager::ManagerProxy::stop) or the parent is gone. Then the container is
-    /// shut down, and the program should end.
+    /// [stopped](aiomas_core::driver::manager::ManagerProxy::stop), the parent is gone, or this process gets SIGTERM.
+    /// Then the container is shut down, and the program should end.
     ///
-    /// It takes over standard input.
+    /// It takes over standard input, SIGTERM, and SIGINT and SIGHUP, which it leaves to the parent.
     ///
     /// # Errors
-    /// The container cannot listen, or there is no thread.
+    /// The container cannot listen, there is no thread, or a signal cannot be handled.
     pub async fn run<R: Runtime>(
         self,
         builder: container::Builder<R>,
@@ -61,15 +61,23 @@ impl Child {
         container.spawn(manager)?;
 
         let grace = self.grace;
-        let mut parent = thread::run(move || {
-            wait_for_end(io::stdin().lock());
-            end_within(grace);
+        let terminated = signals::take_over()?;
+        let ends: [Box<dyn FnOnce() + Send>; 2] =
+            [Box::new(|| wait_for_end(io::stdin().lock())), Box::new(terminated)];
+        let mut ends = ends.map(|wait| {
+            thread::run(move || {
+                wait();
+                end_within(grace);
+            })
         });
         // If the parent does not read any more, it is gone.
         if ready::say(container.address()).is_ok() {
-            poll_fn(|cx| match stopped.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Ok(())),
-                Poll::Pending => Pin::new(&mut parent).poll(cx),
+            poll_fn(|cx| {
+                if stopped.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Ok(()));
+                }
+                let ended = ends.iter_mut().map(|end| Pin::new(end).poll(cx));
+                ended.fold(Poll::Pending, |one, other| if one.is_ready() { one } else { other })
             })
             .await?;
         }

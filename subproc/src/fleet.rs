@@ -90,6 +90,8 @@ impl Fleet {
                 (Ended::ByItself(status), _) if !status.success() => {
                     Err(Error::Failed { child, status })
                 }
+                // It has ended before it was told, as by SIGTERM, and in order.
+                (Ended::ByItself(_), Err(source)) if is_gone(&source) => Ok(()),
                 (Ended::ByItself(_), told) => {
                     told.map_err(|source| Error::Manager { child, source })
                 }
@@ -97,4 +99,10 @@ impl Fleet {
         }
         result
     }
+}
+
+/// Whether a call failed because its callee is no longer there.
+const fn is_gone(error: &aiomas_core::Error) -> bool {
+    use aiomas_core::Error;
+    matches!(error, Error::Lost(_) | Error::Refused(_) | Error::Connect(_) | Error::Dial { .. })
 }

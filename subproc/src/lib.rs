@@ -15,6 +15,10 @@
 //! the parent dies, even if it is killed, no child is left. If a child's agents do not end in time then, the process
 //! does ([`Child::grace`]).
 //!
+//! Ctrl-C in a terminal reaches the parent only. If the parent handles it, it stops its children, and their agents run
+//! their `#[on_stop]`; if it dies of it, their standard input ends. SIGTERM to a single child ends that child in the
+//! same way.
+//!
 //! A child's standard input and output are used for that, and to say where it listens. What it writes to
 //! standard output appears on its parent's; standard error is its parent's.
 //!
@@ -39,6 +43,7 @@ mod fleet;
 mod launcher;
 mod process;
 mod ready;
+mod signals;
 mod thread;
 
 pub use child::Child;

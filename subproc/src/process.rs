@@ -41,6 +41,7 @@ impl Process {
         command: &mut Command,
         stop_within: Duration,
     ) -> io::Result<(Self, Receiver<String>)> {
+        leave_group(command);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let id = child.id();
@@ -90,6 +91,18 @@ impl Drop for Process {
         let name = format!("aiomas-child-{}", self.id);
         // Without a thread, it still ends with its standard input.
         let _ = thread::Builder::new().name(name).spawn(move || running.end(within));
+    }
+}
+
+/// Keeps what a terminal sends to the foreground group, such as SIGINT by Ctrl-C, from a child in any language. The
+/// parent gets it, and decides when its children end.
+fn leave_group(command: &mut Command) {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    #[cfg(windows)]
+    {
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
+        std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
     }
 }
 

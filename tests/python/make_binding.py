@@ -14,7 +14,7 @@ import msgpack
 assert sys.version_info[:2] == (3, 11), sys.version
 
 DEFAULT = '<default>'
-# Name, required parameters, optional parameters, *args, **kwargs
+# Name, required parameters, optional parameters, *args, **kwargs; keyword-only: required, optional
 FUNCTIONS = [
     ('none', [], [], False, False),
     ('one', ['a'], [], False, False),
@@ -29,6 +29,11 @@ FUNCTIONS = [
     ('a_kwargs', ['a'], ['b'], False, True),
     ('all', ['a'], ['b'], True, True),
     ('many', list('abcdefghij'), ['k'], False, False),
+    ('star', ['a'], [], False, False, ['b'], ['c']),
+    ('named', [], [], False, False, ['a', 'b', 'x'], []),
+    ('maybe', [], ['a'], False, False, [], ['sep']),
+    ('behind', [], ['a'], True, False, ['b'], ['d']),
+    ('whole', ['a', 'b'], [], True, True, ['x'], ['sep', 'd']),
 ]
 CALLS = [
     ([], {}), ([1], {}), ([1, 2], {}), ([1, 2, 3], {}), ([1, 2, 3, 4], {}),
@@ -38,6 +43,8 @@ CALLS = [
     ([1, 2, 3], {'a': 1}), ([1, 2, 3], {'x': 1}), ([1, 2, 3], {'b': 1}),
     ([], {'x': 1}), ([1], {'x': 1}), ([], {'x': 1, 'a': 2}),
     ([1], {'d': 4}), ([1, 2], {'d': 4}), ([1, 2], {'d': 4, 'c': 3}),
+    ([1, 2], {'b': 1, 'c': 3}), ([1, 2, 3], {'b': 1, 'c': 3}), ([], {'c': 3}), ([1, 2], {'c': 3}),
+    ([], {'a': 1, 'b': 2, 'x': 3}), ([1], {'a': 1, 'b': 2, 'x': 3}), ([1, 2, 3], {'x': 1, 'y': 2}),
     ([[1, 2]], {'sep': ', '}), ([[1, 2], ';'], {'sep': ', '}),
     ([], {'sep': ', '}), ([], {'sep': ', ', 'parts': {'x': []}}),
     ([None, 'x'], {'y': {'z': [1.5, 'ä']}, 'x': []}),
@@ -53,9 +60,11 @@ CALLS = [
 ODD_CALLS = [([1], {1: 2}), ([], b'x'), ([1, 2], {'a': 1, None: 2})]
 
 
-def make(name, required, optional, args, kwargs):
+def make(name, required, optional, args, kwargs, keyword=(), optional_keyword=()):
     parameters = [*required, *(f'{o}={DEFAULT!r}' for o in optional)]
-    parameters += ['*args'] * args + ['**kwargs'] * kwargs
+    parameters += ['*args'] if args else ['*'] if keyword or optional_keyword else []
+    parameters += [*keyword, *(f'{o}={DEFAULT!r}' for o in optional_keyword)]
+    parameters += ['**kwargs'] * kwargs
     namespace = {}
     exec(f'def {name}({", ".join(parameters)}): return locals()', namespace)
     # Some messages have the module in them, unless it is this one.
@@ -82,8 +91,9 @@ def call(function, content):
 
 def main():
     functions = []
-    for name, required, optional, args, kwargs in FUNCTIONS:
-        function = make(name, required, optional, args, kwargs)
+    for name, required, optional, args, kwargs, *keywords in FUNCTIONS:
+        function = make(name, required, optional, args, kwargs, *keywords)
+        keyword, optional_keyword = keywords or ([], [])
         cases = []
         for call_args, call_kwargs in CALLS:
             content = [name, call_args, call_kwargs]
@@ -95,7 +105,8 @@ def main():
             cases.append({'msgpack': data.hex(), **call(function, content)})
         functions.append({
             'function': name, 'required': required, 'optional': optional,
-            'args': args, 'kwargs': kwargs, 'cases': cases,
+            'args': args, 'kwargs': kwargs,
+            'keyword': keyword, 'optional_keyword': optional_keyword, 'cases': cases,
         })
     print('[')
     for i, function in enumerate(functions):

@@ -1,6 +1,6 @@
 //! Python peers: the programs of `tests/python`, which run the original aiomas.
 //!
-//! They need Python 3.11 or later with its modules `venv` and `pip`, and a package index (or a
+//! They need Python 3.11 or later (mosaik 3.7: 3.12) with its modules `venv` and `pip`, and a package index (or a
 //! mirror that pip is configured for) once: the packages are installed into a virtual environment
 //! under Cargo's target directory. Nothing is ever skipped: without Python, the tests fail.
 
@@ -22,17 +22,27 @@ use crate::process::{Process, Ready};
 /// aiomas.
 static AIOMAS: Environment = Environment {
     name: "python-venv",
+    minimum: "3.11",
     requirements: include_str!("../python/requirements.txt"),
     interpreter: OnceLock::new(),
 };
-/// mosaik, which is not to be mixed with the other one.
-static MOSAIK: Environment = Environment {
+/// mosaik, which is not to be mixed with aiomas.
+static MOSAIK_3_6: Environment = Environment {
     name: "mosaik-venv",
+    minimum: "3.11",
     requirements: include_str!("../python/mosaik/requirements.txt"),
     interpreter: OnceLock::new(),
 };
-/// Writes the version; the status is 1 if Python is too old.
-const VERSION: &str = "import sys; print(sys.version); sys.exit(sys.version_info < (3, 11))";
+/// It is written in the syntax of Python 3.12.
+static MOSAIK_3_7: Environment = Environment {
+    name: "mosaik-3.7-venv",
+    minimum: "3.12",
+    requirements: include_str!("../python/mosaik/requirements-3.7.txt"),
+    interpreter: OnceLock::new(),
+};
+/// Writes the version; the status is 1 if Python is older than the argument.
+const VERSION: &str = "import sys; print(sys.version); \
+                       sys.exit(sys.version_info < tuple(map(int, sys.argv[1].split('.'))))";
 /// How long all scenarios of one kind may take.
 const SCENARIOS: Duration = Duration::from_secs(300);
 
@@ -104,13 +114,50 @@ pub fn program(name: &str) -> Command {
     run_in(interpreter(), name)
 }
 
-/// A program of `tests/python/mosaik`.
+/// A version of mosaik.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mosaik {
+    /// 3.6.0.
+    V3_6,
+    /// 3.7.1, which needs Python 3.12.
+    V3_7,
+}
+
+impl Mosaik {
+    /// All that the tests run.
+    pub const ALL: [Self; 2] = [Self::V3_6, Self::V3_7];
+
+    /// A program of `tests/python/mosaik`.
+    ///
+    /// # Panics
+    ///
+    /// As [`interpreter`](Self::interpreter).
+    #[must_use]
+    pub fn program(self, name: &str) -> Command {
+        run_in(self.interpreter(), &format!("mosaik/{name}"))
+    }
+
+    /// The Python that has it. The first call installs it.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be had; the message says what to install.
+    #[must_use]
+    pub fn interpreter(self) -> &'static Path {
+        match self {
+            Self::V3_6 => MOSAIK_3_6.interpreter(),
+            Self::V3_7 => MOSAIK_3_7.interpreter(),
+        }
+    }
+}
+
+/// A program of `tests/python/mosaik`, with [`Mosaik::V3_6`].
 ///
 /// # Panics
 ///
-/// As [`mosaik_interpreter`].
+/// As [`Mosaik::interpreter`].
 pub fn mosaik_program(name: &str) -> Command {
-    run_in(mosaik_interpreter(), &format!("mosaik/{name}"))
+    Mosaik::V3_6.program(name)
 }
 
 fn run_in(interpreter: &Path, program: &str) -> Command {
@@ -151,18 +198,11 @@ pub fn try_interpreter() -> Result<&'static Path, String> {
     AIOMAS.try_interpreter()
 }
 
-/// The Python that has mosaik: 3.6.0, and from Python 3.12 on, 3.7.1. The first call installs it.
-///
-/// # Panics
-///
-/// As [`interpreter`].
-pub fn mosaik_interpreter() -> &'static Path {
-    MOSAIK.interpreter()
-}
-
 /// A virtual environment.
 struct Environment {
     name: &'static str,
+    /// The oldest Python that will do.
+    minimum: &'static str,
     requirements: &'static str,
     interpreter: OnceLock<Result<PathBuf, SetupError>>,
 }
@@ -170,7 +210,7 @@ struct Environment {
 /// Why there is no Python with aiomas.
 #[derive(Debug)]
 enum SetupError {
-    NoPython,
+    NoPython { minimum: &'static str },
     Io(io::Error),
     Failed { step: &'static str, hint: &'static str, output: String },
 }
@@ -178,9 +218,10 @@ enum SetupError {
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoPython => f.write_str(
-                "no Python 3.11 or later in PATH, nor named by the variable PYTHON; \
-                 install python3, with the module venv",
+            Self::NoPython { minimum } => write!(
+                f,
+                "no Python {minimum} or later in PATH, among the versions of pyenv, nor named by the \
+                 variable PYTHON; install python{minimum}, with the module venv"
             ),
             Self::Io(error) => write!(f, "cannot set up the virtual environment: {error}"),
             Self::Failed { step, hint, output } => write!(f, "`{step}` failed; {hint}\n{output}"),
@@ -209,7 +250,8 @@ impl Environment {
     /// It is made under a name of our own and then renamed, so that other processes see all of it or
     /// nothing. If two are at it, the first one wins.
     fn create(&self) -> Result<PathBuf, SetupError> {
-        let (python, version) = find_python().ok_or(SetupError::NoPython)?;
+        let (python, version) =
+            find_python(self.minimum).ok_or(SetupError::NoPython { minimum: self.minimum })?;
         let mut hasher = DefaultHasher::new();
         (self.requirements, &python, version).hash(&mut hasher);
         let place = target_directory().join(format!("{}-{:016x}", self.name, hasher.finish()));
@@ -247,15 +289,27 @@ impl Environment {
     }
 }
 
-/// The first suitable Python, and its version.
-fn find_python() -> Option<(PathBuf, String)> {
+/// The first Python that is not older than `minimum`, and its version.
+fn find_python(minimum: &str) -> Option<(PathBuf, String)> {
     let named = env::var_os("PYTHON").map(PathBuf::from);
     let usual = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python"];
-    named.into_iter().chain(usual.map(PathBuf::from)).find_map(|python| {
-        let output = Command::new(&python).args(["-c", VERSION]).output().ok()?;
+    let candidates = named.into_iter().chain(usual.map(PathBuf::from)).chain(pyenv());
+    candidates.into_iter().find_map(|python| {
+        let output = Command::new(&python).args(["-c", VERSION, minimum]).output().ok()?;
         let version = String::from_utf8_lossy(&output.stdout).into_owned();
         output.status.success().then_some((python, version))
     })
+}
+
+/// The versions that pyenv has installed. In PATH, it offers the chosen one only.
+fn pyenv() -> Vec<PathBuf> {
+    let root = env::var_os("PYENV_ROOT").map(PathBuf::from);
+    let root = root.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".pyenv")));
+    let versions = root.and_then(|root| fs::read_dir(root.join("versions")).ok());
+    let versions = versions.into_iter().flatten().flatten();
+    let mut pythons: Vec<_> = versions.map(|entry| entry.path().join("bin/python3")).collect();
+    pythons.sort();
+    pythons
 }
 
 /// Where Cargo keeps what it builds: that is where our program comes from.

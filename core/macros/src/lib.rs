@@ -83,8 +83,13 @@ use crate::model::Kind;
 /// | `#[default] a: i64` | may be left out; the type's `Default` is taken |
 /// | `#[default = 7] a: i64` | may be left out; that value is taken |
 /// | `#[args] more: Vec<i64>` | takes all further positional arguments, as Python's `*more` |
+/// | `#[arg(keyword)] a: i64` | is given by name only, as behind Python's `*`; so is a parameter behind `#[args]`. With `#[default]`, or as an `Option`, it may be left out. |
+/// | `#[arg(name = "type")] kind: i64` | is called `type` by callers |
 /// | `#[kwargs] options: BTreeMap<String, i64>` | takes all further keyword arguments, as Python's `**options` |
 /// | `#[context] ctx: &Context` | is no argument: it tells about the call. It may be anywhere, and a `Context` as well. |
+///
+/// Callers know a parameter by its name, without a leading underscore: `_value`, which a method does not use, is
+/// `value` for them.
 ///
 /// # The proxy
 ///
@@ -154,8 +159,52 @@ pub fn agent(options: TokenStream, item: TokenStream) -> TokenStream {
     block(Kind::Agent, options, item)
 }
 
-/// Marks the methods that are called from outside, in an `impl` block with [`#[service]`](macro@service)
-/// or [`#[agent]`](macro@agent).
+/// Makes methods with `#[expose]` in an `impl Simulator` block the extra methods of a simulator of mosaik.
+///
+/// ```ignore
+/// use aiomas_mosaik::{Mosaik, Result, Simulator, simulator};
+///
+/// #[simulator]
+/// impl Simulator for Batteries {
+///     // init, create, step and get_data, as without the attribute
+///
+///     /// `def charge(self, eid, *more, power=1.0)`
+///     #[expose]
+///     fn charge(
+///         &mut self,
+///         eid: String,
+///         #[args] more: Vec<String>,
+///         #[arg(keyword)]
+///         #[default = 1.0]
+///         power: f64,
+///     ) -> Result<usize> {
+///         // ...
+///     }
+///
+///     #[expose]
+///     async fn progress(&self, #[context] mosaik: &Mosaik) -> Result<f64> {
+///         Ok(mosaik.get_progress().await?)
+///     }
+/// }
+/// ```
+///
+/// Methods, their parameters and what they return are as in [`#[service]`](macro@service), without the proxy; a
+/// `#[context]` is mosaik, which they may call back. The macro writes `extra_method` and `EXTRA_METHODS`, so that
+/// `init` need not name them.
+///
+/// `#[simulator(crate = my_crate::mosaik)]` says where the crate `aiomas_mosaik` is, if it is not among the direct
+/// dependencies.
+#[proc_macro_attribute]
+pub fn simulator(options: TokenStream, item: TokenStream) -> TokenStream {
+    match syn::parse(item.clone()) {
+        Ok(Item::Impl(block)) => expand::simulator(options.into(), block).into(),
+        Ok(_) => misplaced("`#[simulator]` stands above a block `impl Simulator for Type`", item),
+        Err(error) => with_error(error, item),
+    }
+}
+
+/// Marks the methods that are called from outside, in an `impl` block with [`#[service]`](macro@service),
+/// [`#[agent]`](macro@agent) or [`#[simulator]`](macro@simulator).
 ///
 /// ```ignore
 /// #[service]
@@ -177,8 +226,7 @@ pub fn agent(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn expose(_: TokenStream, item: TokenStream) -> TokenStream {
     // Where it may stand, the attribute around it has taken it off.
-    let message =
-        "`#[expose]` stands above a method in an `impl` block with `#[service]` or `#[agent]`";
+    let message = "`#[expose]` stands above a method in an `impl` block with `#[service]`, `#[agent]` or `#[simulator]`";
     misplaced(message, item)
 }
 
@@ -219,10 +267,7 @@ pub fn serializable(options: TokenStream, item: TokenStream) -> TokenStream {
         syn::parse(item.clone()).and_then(|parsed| serializable::expand(options.into(), &parsed));
     match expanded {
         Ok(code) => code.into(),
-        Err(error) => {
-            let error = TokenStream::from(error.into_compile_error());
-            error.into_iter().chain(item).collect()
-        }
+        Err(error) => with_error(error, item),
     }
 }
 
@@ -239,11 +284,14 @@ fn block(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
             },
             item,
         ),
-        Err(error) => {
-            let error = TokenStream::from(error.into_compile_error());
-            error.into_iter().chain(item).collect()
-        }
+        Err(error) => with_error(error, item),
     }
+}
+
+/// An item that cannot be read, and why.
+fn with_error(error: syn::Error, item: TokenStream) -> TokenStream {
+    let error = TokenStream::from(error.into_compile_error());
+    error.into_iter().chain(item).collect()
 }
 
 /// The item as it is, and an error.

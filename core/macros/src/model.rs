@@ -2,7 +2,6 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, Ident, LitStr, Type};
 
@@ -61,8 +60,12 @@ pub(crate) enum Receiver {
 
 pub(crate) struct Parameter {
     pub(crate) ident: Ident,
+    /// What callers know it by.
+    pub(crate) name: LitStr,
     pub(crate) ty: Type,
     pub(crate) role: Role,
+    /// Callers give it by name only.
+    pub(crate) keyword: bool,
 }
 
 pub(crate) enum Role {
@@ -80,17 +83,14 @@ pub(crate) enum Role {
     Context { by_ref: bool },
 }
 
-impl Parameter {
-    /// What callers know it by.
-    pub(crate) fn name(&self) -> LitStr {
-        LitStr::new(&self.ident.unraw().to_string(), self.ident.span())
-    }
-
+impl Role {
     /// Whether it has a place in the signature: a name, and one argument.
     pub(crate) const fn is_bound(&self) -> bool {
-        matches!(self.role, Role::Required | Role::Optional(_) | Role::Default(_))
+        matches!(self, Self::Required | Self::Optional(_) | Self::Default(_))
     }
+}
 
+impl Parameter {
     pub(crate) const fn is_optional(&self) -> bool {
         matches!(self.role, Role::Optional(_) | Role::Default(_))
     }

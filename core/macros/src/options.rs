@@ -61,6 +61,39 @@ pub(crate) fn wire_name(attr: &Attribute) -> Result<Option<LitStr>> {
     Ok(name)
 }
 
+/// `#[arg(name = "name", keyword)]` of a parameter.
+#[derive(Default)]
+pub(crate) struct Argument {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) keyword: bool,
+}
+
+impl Argument {
+    pub(crate) fn parse(attr: &Attribute) -> Result<Self> {
+        const OPTIONS: &str = "the options of a parameter are `name = \"name\"` and `keyword`";
+        let (mut name, mut keyword) = (None, None);
+        if matches!(attr.meta, Meta::List(_)) {
+            attr.parse_nested_meta(|meta| {
+                if meta.path.is_ident("keyword") {
+                    return once(&meta, &mut keyword, ());
+                }
+                if !meta.path.is_ident("name") {
+                    return Err(meta.error(OPTIONS));
+                }
+                let value: LitStr = meta.value()?.parse()?;
+                if value.value().is_empty() {
+                    return Err(syn::Error::new(value.span(), "a name is not empty"));
+                }
+                once(&meta, &mut name, value)
+            })?;
+        }
+        if name.is_none() && keyword.is_none() {
+            return Err(syn::Error::new_spanned(attr, OPTIONS));
+        }
+        Ok(Self { name, keyword: keyword.is_some() })
+    }
+}
+
 fn once<T>(meta: &ParseNestedMeta<'_>, option: &mut Option<T>, value: T) -> Result<()> {
     if option.replace(value).is_some() {
         return Err(meta.error("this option is given twice"));

@@ -11,6 +11,15 @@ const CRATES: [&str; 5] =
 
 /// The path of the module with all that generated code needs.
 pub(crate) fn module(given: Option<&Path>) -> syn::Result<TokenStream> {
+    find(&CRATES, given)
+}
+
+/// The path of the module with all that a simulator of mosaik needs.
+pub(crate) fn module_of_mosaik(given: Option<&Path>) -> syn::Result<TokenStream> {
+    find(&["aiomas-mosaik"], given)
+}
+
+fn find(crates: &[&str], given: Option<&Path>) -> syn::Result<TokenStream> {
     if let Some(path) = given {
         return Ok(quote!(#path::__macro));
     }
@@ -19,11 +28,11 @@ pub(crate) fn module(given: Option<&Path>) -> syn::Result<TokenStream> {
         FoundCrate::Itself => Some(name.replace('-', "_")),
         FoundCrate::Name(name) => Some(name),
     };
-    let Some(name) = CRATES.iter().find_map(find) else {
+    let Some(name) = crates.iter().find_map(find) else {
         let message = format!(
             "none of the crates {} is among the dependencies in Cargo.toml; \
              if another crate re-exports one of them, name it: `crate = path`",
-            CRATES.join(", ")
+            crates.join(", ")
         );
         return Err(syn::Error::new(Span::call_site(), message));
     };

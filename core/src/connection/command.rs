@@ -89,7 +89,9 @@ impl<X> Connection<X> {
             // It was the message that made the output overflow.
             Ok(()) if self.is_closed() => Err(Refused { why: Why::Closed, ctx }),
             Ok(()) => {
-                self.pending.insert(self.now, options.timeout, ctx);
+                // Only a call that can time out is asked whether it was sent.
+                let end = options.timeout.map_or(0, |_| self.outbox.end());
+                self.pending.insert_until(self.now, options.timeout, ctx, end);
                 self.stats.requests_out += 1;
                 Ok(CallId(id))
             }

@@ -163,14 +163,21 @@ pub enum CallError {
     Remote(RemoteError),
     /// No answer came in time. A late one is ignored. The peer may still be working on it, unless it knows of
     /// [deadlines or of cancelling](super::Extensions).
-    #[error("no answer within {after:?} (`CallOptions::timeout`)")]
+    #[error("{} within {after:?} (`CallOptions::timeout`)", unanswered(*sent))]
     TimedOut {
         /// The time that was allowed.
         after: Duration,
+        /// Whether the whole request was written to the stream. If not, the peer has done nothing of it.
+        sent: bool,
     },
     /// The connection ended before the answer came. The peer may or may not have done what was asked.
     #[error("the connection was lost before the answer came: {0}")]
     Lost(CloseReason),
+}
+
+/// What has not happened to a call in time.
+pub(crate) const fn unanswered(sent: bool) -> &'static str {
+    if sent { "no answer" } else { "the request could not be sent" }
 }
 
 /// Why a connection ended.

@@ -35,6 +35,7 @@ pub(crate) use pending::Pending;
 
 use crate::wire::{Codec, Deframer, Scope};
 use event::Due;
+pub(crate) use event::unanswered;
 use outbox::Outbox;
 use requests::Requests;
 
@@ -389,8 +390,9 @@ impl<X> Connection<X> {
     /// Tells that the time is `now`: ends calls and closes the connection where that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
-        while let Some((id, ctx, after)) = self.pending.expire(self.now) {
-            let result = Err(CallError::TimedOut { after });
+        while let Some((id, ctx, after, end)) = self.pending.expire_until(self.now) {
+            let sent = self.outbox.is_written(end);
+            let result = Err(CallError::TimedOut { after, sent });
             self.stats.unanswered += 1;
             self.events.push_back(Event::Answer { id: CallId(id), ctx, result });
             self.last_moved = self.now;

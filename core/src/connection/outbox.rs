@@ -109,6 +109,8 @@ pub(super) struct Outbox {
     /// The bytes in `queue.bodies`.
     bodies: usize,
     in_transit: usize,
+    /// All bytes that have ever been written.
+    written: u64,
 }
 
 /// Bodies from this size on are sent as they are instead of being copied behind the envelope.
@@ -122,6 +124,16 @@ impl Outbox {
     /// All bytes that the peer has not read yet, as far as we know.
     pub(super) fn held(&self) -> usize {
         self.queue.buffer.len() + self.bodies + self.in_transit
+    }
+
+    /// The end of what is queued, as a position in the stream.
+    pub(super) fn end(&self) -> u64 {
+        self.written + self.held() as u64
+    }
+
+    /// Whether everything up to this position has been written.
+    pub(super) const fn is_written(&self, end: u64) -> bool {
+        self.written >= end
     }
 
     /// Whether nothing is queued.
@@ -200,7 +212,9 @@ impl Outbox {
 
     /// Notes that `bytes` have been written. More than were taken count as all.
     pub(super) fn transmitted(&mut self, bytes: usize) {
-        self.in_transit = self.in_transit.saturating_sub(bytes);
+        let bytes = bytes.min(self.in_transit);
+        self.in_transit -= bytes;
+        self.written += bytes as u64;
     }
 
     pub(super) fn clear(&mut self) {

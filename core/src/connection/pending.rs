@@ -27,6 +27,8 @@ struct Slot<X> {
     id: u64,
     ctx: X,
     due: Due,
+    /// Where its request ends in the stream.
+    end: u64,
 }
 
 #[derive(Debug)]
@@ -111,6 +113,17 @@ impl<X> Pending<X> {
 
     /// Adds a call under the id that [`reserve`](Self::reserve) has just returned.
     pub(crate) fn insert(&mut self, now: Instant, timeout: Option<Duration>, ctx: X) {
+        self.insert_until(now, timeout, ctx, 0);
+    }
+
+    /// As [`insert`](Self::insert); the request ends at `end` in the stream.
+    pub(crate) fn insert_until(
+        &mut self,
+        now: Instant,
+        timeout: Option<Duration>,
+        ctx: X,
+        end: u64,
+    ) {
         let id = self.next_id;
         self.next_id += 1;
         let due = match timeout {
@@ -118,7 +131,7 @@ impl<X> Pending<X> {
             None => Due::Never,
         };
         let place = self.place(id);
-        self.slots[place] = Some(Slot { id, ctx, due });
+        self.slots[place] = Some(Slot { id, ctx, due, end });
         self.len += 1;
     }
 
@@ -168,6 +181,11 @@ impl<X> Pending<X> {
 
     /// Removes a call whose deadline has come, and tells its timeout.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<(u64, X, Duration)> {
+        self.expire_until(now).map(|(id, ctx, timeout, _)| (id, ctx, timeout))
+    }
+
+    /// As [`expire`](Self::expire), with the end of its request.
+    pub(crate) fn expire_until(&mut self, now: Instant) -> Option<(u64, X, Duration, u64)> {
         let listed = self.lists.iter().filter_map(|list| list.ends).map(|e| (e.first_at, e.first));
         let (_, id) = listed.chain(self.odd.first().copied()).filter(|(at, _)| *at <= now).min()?;
         let slot = self.take(id)?;
@@ -176,7 +194,7 @@ impl<X> Pending<X> {
             Due::Odd { timeout, .. } => timeout,
             Due::Never => return None,
         };
-        Some((id, slot.ctx, timeout))
+        Some((id, slot.ctx, timeout, slot.end))
     }
 
     fn grow(&mut self) {

@@ -184,7 +184,9 @@ impl State {
                     },
                     Other::Waited { link, key, timeout } => ready!(link.poll_answer(*key, cx))
                         .map_err(|error| match error.into() {
-                            Error::TimedOut { .. } => Error::TimedOut { after: *timeout },
+                            Error::TimedOut { sent, .. } => {
+                                Error::TimedOut { after: *timeout, sent }
+                            }
                             other => other,
                         }),
                     Other::Local(call) => ready!(call.poll(cx)),

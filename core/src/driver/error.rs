@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::agent::{Address, ConnectError, Refusal, UrlError};
 use crate::clock::{ClockError, DateError};
-use crate::connection::{CallError, CloseReason, Exceeded, TlsError, Why};
+use crate::connection::{CallError, CloseReason, Exceeded, TlsError, Why, unanswered};
 use crate::wire::{CodecError, Printable, RemoteError};
 
 /// Why something did not work, split by whose fault it is. Every text says what to do, or which knob
@@ -23,10 +23,13 @@ pub enum Error {
     Remote(RemoteError),
     /// No answer came in time. A late one is ignored. The callee may still be working on it, unless both sides have
     /// agreed on [deadlines or on cancelling](crate::connection::Extensions).
-    #[error("no answer within {after:?} (`with_timeout`)")]
+    #[error("{} within {after:?} (`with_timeout`)", unanswered(*sent))]
     TimedOut {
         /// The time that was allowed.
         after: Duration,
+        /// Whether the request was sent: all of it was written to a stream, or an agent of this container got it. If
+        /// not, the callee has done nothing of it: there was no connection, or the peer did not read.
+        sent: bool,
     },
     /// The connection ended before the answer came. The callee may or may not have done what was asked.
     #[error("the connection was lost before the answer came: {0}")]
@@ -104,7 +107,9 @@ impl fmt::Debug for Error {
         }
         match self {
             Self::Remote(error) => f.debug_tuple("Remote").field(error).finish(),
-            Self::TimedOut { after } => f.debug_struct("TimedOut").field("after", after).finish(),
+            Self::TimedOut { after, sent } => {
+                f.debug_struct("TimedOut").field("after", after).field("sent", sent).finish()
+            }
             Self::Lost(reason) => f.debug_tuple("Lost").field(reason).finish(),
             Self::Refused(why) => f.debug_tuple("Refused").field(why).finish(),
             Self::Answer(error) => f.debug_tuple("Answer").field(error).finish(),
@@ -224,7 +229,7 @@ impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Remote(error) => Self::Remote(error),
-            CallError::TimedOut { after } => Self::TimedOut { after },
+            CallError::TimedOut { after, sent } => Self::TimedOut { after, sent },
             CallError::Lost(reason) => Self::Lost(reason),
         }
     }

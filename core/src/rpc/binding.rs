@@ -49,6 +49,8 @@ impl Parameter {
 pub struct Signature<'a> {
     function: &'a str,
     parameters: &'a [Parameter],
+    /// How many of them can be given by position. The others are keyword-only.
+    positional: usize,
     args: bool,
     kwargs: bool,
 }
@@ -57,7 +59,22 @@ impl<'a> Signature<'a> {
     /// A function that errors call `function`, and its parameters in order.
     #[must_use]
     pub const fn new(function: &'a str, parameters: &'a [Parameter]) -> Self {
-        Self { function, parameters, args: false, kwargs: false }
+        Self { function, parameters, positional: parameters.len(), args: false, kwargs: false }
+    }
+
+    /// Lets the parameters from this index on be given by name only, like those behind Python's `*` or `*args`.
+    ///
+    /// ```
+    /// use aiomas_core::rpc::{Parameter, Signature};
+    ///
+    /// // def move(to, *, speed=1)
+    /// const PARAMETERS: &[Parameter] = &[Parameter::required("to"), Parameter::optional("speed")];
+    /// const MOVE: Signature<'_> = Signature::new("move", PARAMETERS).keyword_only_from(1);
+    /// ```
+    #[must_use]
+    pub const fn keyword_only_from(self, index: usize) -> Self {
+        let count = self.parameters.len();
+        Self { positional: if index < count { index } else { count }, ..self }
     }
 
     /// Takes any further positional arguments, like Python's `*args`.
@@ -122,7 +139,7 @@ impl<'a> Bound<'a> {
         let mut list = Vec::new();
         let mut index = 0;
         each_positional(self.arguments, |span| {
-            if index >= self.signature.parameters.len() {
+            if index >= self.signature.positional {
                 let value = self.decode(span);
                 list.push(value.map_err(|error| self.error(&format!("{index}"), &error))?);
             }
@@ -177,11 +194,11 @@ impl Arguments<'_> {
     #[inline]
     pub fn bind<'b>(&'b self, signature: &Signature<'b>) -> Result<Bound<'b>, RemoteError> {
         match self.exactly(signature.parameters.len()) {
-            Some(values) => {
+            Some(values) if signature.positional == signature.parameters.len() => {
                 let values = Cow::Borrowed(values);
                 Ok(Bound { arguments: self, signature: *signature, values, extra: Vec::new() })
             }
-            None => bind_any(self, *signature),
+            _ => bind_any(self, *signature),
         }
     }
 }
@@ -194,7 +211,7 @@ fn bind_any<'a>(
     check_items(arguments, function)?;
 
     let given = arguments.args.count;
-    let positional = given.min(parameters.len());
+    let positional = given.min(signature.positional);
     let mut values = match arguments.first.get(..positional) {
         Some(values) => Cow::Borrowed(values),
         None => Cow::Owned(first_positional(arguments, positional)?),
@@ -224,16 +241,20 @@ fn bind_any<'a>(
             }
         })?;
     }
-    if given > parameters.len() && !signature.args {
-        return Err(too_many(&signature, given));
+    let is_given = |index: &usize| values.get(*index).is_some_and(|value| !value.is_absent());
+    let keyword_only = signature.positional..parameters.len();
+    if given > signature.positional && !signature.args {
+        return Err(too_many(&signature, given, keyword_only.filter(is_given).count()));
     }
-    let missing: Vec<_> = (parameters.iter().enumerate().skip(positional))
-        .filter(|(_, parameter)| parameter.required)
-        .filter(|(index, _)| values.get(*index).is_none_or(|value| value.is_absent()))
-        .map(|(_, parameter)| format!("'{}'", parameter.name))
-        .collect();
-    if !missing.is_empty() {
-        return Err(missing_arguments(function, &missing));
+    for (kind, range) in
+        [("positional", positional..signature.positional), ("keyword-only", keyword_only)]
+    {
+        let missing = range.filter(|index| parameters[*index].required && !is_given(index));
+        let missing: Vec<_> =
+            missing.map(|index| format!("'{}'", parameters[index].name)).collect();
+        if !missing.is_empty() {
+            return Err(missing_arguments(function, kind, &missing));
+        }
     }
     Ok(Bound { arguments, signature, values, extra })
 }
@@ -280,20 +301,28 @@ const fn python_type(item: Item, notation: Notation) -> &'static str {
     }
 }
 
-fn too_many(signature: &Signature<'_>, given: usize) -> RemoteError {
-    let Signature { function, parameters, .. } = signature;
-    let all = parameters.len();
-    let required = parameters.iter().filter(|parameter| parameter.required).count();
+fn too_many(signature: &Signature<'_>, given: usize, keyword_only: usize) -> RemoteError {
+    let Signature { function, parameters, positional: all, .. } = *signature;
+    let plural = |count| if count == 1 { "" } else { "s" };
+    let required = parameters[..all].iter().filter(|parameter| parameter.required).count();
     let takes = if required == all {
-        format!("{all} positional argument{}", if all == 1 { "" } else { "s" })
+        format!("{all} positional argument{}", plural(all))
     } else {
         format!("from {required} to {all} positional arguments")
     };
-    let were = if given == 1 { "was" } else { "were" };
-    RemoteError::type_error(format_args!("{function}() takes {takes} but {given} {were} given"))
+    let were = match keyword_only {
+        0 if given == 1 => " was".to_owned(),
+        0 => " were".to_owned(),
+        count => format!(
+            " positional argument{} (and {count} keyword-only argument{}) were",
+            plural(given),
+            plural(count)
+        ),
+    };
+    RemoteError::type_error(format_args!("{function}() takes {takes} but {given}{were} given"))
 }
 
-fn missing_arguments(function: &str, names: &[String]) -> RemoteError {
+fn missing_arguments(function: &str, kind: &str, names: &[String]) -> RemoteError {
     let list = match names {
         [one] => one.clone(),
         [one, two] => format!("{one} and {two}"),
@@ -302,7 +331,7 @@ fn missing_arguments(function: &str, names: &[String]) -> RemoteError {
     };
     let (count, s) = (names.len(), if names.len() == 1 { "" } else { "s" });
     RemoteError::type_error(format_args!(
-        "{function}() missing {count} required positional argument{s}: {list}"
+        "{function}() missing {count} required {kind} argument{s}: {list}"
     ))
 }
 

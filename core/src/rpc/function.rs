@@ -1,14 +1,11 @@
 //! Functions with typed parameters, as a [`ServiceDict`](super::ServiceDict) takes them.
 
-use std::fmt::Display;
-
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Bound;
-use super::arguments::encode;
 use super::binding::absent;
-use crate::wire::{Body, Notation, RemoteError, Scope};
+pub use super::returned::{Boxed, Dynamic, Fallible, Plain, Return};
+use crate::wire::RemoteError;
 
 /// A function or closure of up to eight parameters that can be decoded. `P` is the tuple of their
 /// types.
@@ -61,50 +58,3 @@ function!(5: A 0, B 1, C 2, D 3, E 4);
 function!(6: A 0, B 1, C 2, D 3, E 4, F 5);
 function!(7: A 0, B 1, C 2, D 3, E 4, F 5, G 6);
 function!(8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
-
-/// What a function may return: a value that can be encoded ([`Plain`]), or a `Result` of one
-/// ([`Fallible`]).
-///
-/// A `Result` whose error can be encoded, too, would be both, so the compiler refuses it. Make the error
-/// a [`RemoteError`]:
-///
-/// ```compile_fail,E0283
-/// # use aiomas_core::rpc::ServiceDict;
-/// let dict: ServiceDict<()> = ServiceDict::new("Root")
-///     .function("positive", ["a"], |a: u32| a.checked_sub(1).ok_or("zero"));
-/// ```
-///
-/// ```
-/// # use aiomas_core::{rpc::ServiceDict, wire::RemoteError};
-/// let dict: ServiceDict<()> = ServiceDict::new("Root")
-///     .function("positive", ["a"], |a: u32| {
-///         a.checked_sub(1).ok_or_else(|| RemoteError::value_error("zero"))
-///     });
-/// ```
-pub trait Return<Kind> {
-    /// Encodes the answer to a call.
-    ///
-    /// # Errors
-    /// The function's own, or a `SerializationError`.
-    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError>;
-}
-
-/// The return type is a value.
-#[derive(Debug)]
-pub enum Plain {}
-
-/// The return type is a `Result`. Errors become failures by [`RemoteError::from_error`].
-#[derive(Debug)]
-pub enum Fallible {}
-
-impl<T: Serialize> Return<Plain> for T {
-    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError> {
-        encode(notation, scope, &self)
-    }
-}
-
-impl<T: Serialize, E: Display + 'static> Return<Fallible> for Result<T, E> {
-    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError> {
-        self.map_err(RemoteError::from_error).and_then(|value| encode(notation, scope, &value))
-    }
-}

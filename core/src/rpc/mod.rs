@@ -16,6 +16,7 @@ mod keywords;
 mod path;
 mod plain;
 mod reference;
+mod returned;
 mod router;
 mod service;
 mod span;

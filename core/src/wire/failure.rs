@@ -108,10 +108,15 @@ impl RemoteError {
         if let Some(same) = same.and_then(Option::take) {
             return same;
         }
-        let name = std::any::type_name::<E>();
-        let name = name.split('<').next().and_then(|name| name.rsplit("::").next());
-        let kind = name.filter(|name| !matches!(*name, "Box" | "String" | "&str" | "Cow"));
-        Self::new(kind.unwrap_or(Self::UNKNOWN), error.map(|e| e.to_string()).unwrap_or_default())
+        let kind = Self::kind_of(std::any::type_name::<E>());
+        Self::new(kind, error.map(|e| e.to_string()).unwrap_or_default())
+    }
+
+    /// The kind of an error of the type with this path.
+    pub(crate) fn kind_of(type_name: &str) -> &str {
+        let name = type_name.split('<').next().and_then(|name| name.rsplit("::").next());
+        let kind = name.filter(|name| !matches!(*name, "Box" | "String" | "&str" | "str" | "Cow"));
+        kind.unwrap_or(Self::UNKNOWN)
     }
 
     /// Replaces the full text, to send more than the line `Type: message`.

@@ -20,6 +20,7 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn spawn(mut command: Command) -> Result<Self, Error> {
+        leave_group(&mut command);
         let child = command.spawn().map_err(|source| {
             let program = command.get_program().to_string_lossy().into_owned();
             Error::Start { program, source }
@@ -56,5 +57,17 @@ impl Drop for Process {
         // An error means that it has ended.
         let _ended = self.child.kill();
         let _ended = self.child.wait();
+    }
+}
+
+/// Keeps Ctrl-C in a terminal from simulators in any language: the scenario gets it, and stops them, or is gone, which
+/// ends them as well.
+fn leave_group(command: &mut Command) {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    #[cfg(windows)]
+    {
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
+        std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
     }
 }

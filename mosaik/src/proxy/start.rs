@@ -83,7 +83,8 @@ impl<R: Runtime> Starter<R> {
         };
         let channel = within(&runtime, start_within, or(accepted, ended)).await;
         let knob = "Starter::start_within";
-        let channel = channel.ok_or(Error::NobodyConnected { within: start_within, knob })??;
+        let channel =
+            channel.ok_or(Error::NobodyConnected { within: start_within, knob, others: 0 })??;
         Ok(Connected { runtime, channel, process: Some(process) })
     }
 }

@@ -18,6 +18,7 @@ use aiomas_tests::workers::factories;
 use aiomas_tokio::Tokio;
 use clap::Parser;
 use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// How long a child may take to end when its parent is gone.
 const GRACE: Duration = Duration::from_secs(1);
@@ -30,6 +31,9 @@ struct Options {
     /// Lets each child have an agent that does not end.
     #[arg(long)]
     sticky: bool,
+    /// Lets signals not end the parent, as if it handled them.
+    #[arg(long)]
+    patient: bool,
     /// What a child runs on; the parent is on tokio.
     #[arg(long, default_value = "tokio")]
     runtime: RuntimeKind,
@@ -63,6 +67,11 @@ async fn run<R: Runtime>(child: Child, runtime: R) -> Result<(), Box<dyn Error>>
 }
 
 async fn parent(options: &Options) -> Result<(), Box<dyn Error>> {
+    if options.patient {
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, Default::default())?;
+        }
+    }
     let container = aiomas_tokio::container::bind("tcp://127.0.0.1:0").await?;
     let fleet = Launcher::new(options.children).launch(&container).await?;
     if options.sticky {

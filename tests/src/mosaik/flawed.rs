@@ -1,11 +1,12 @@
 //! A simulator that does one thing wrong.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aiomas_mosaik::{
-    ApiVersion, Arguments, Data, Entity, Inputs, Meta, Model, Mosaik, Outputs, RemoteError, Result,
-    Simulator, Stepping, Time, Value,
+    ApiVersion, Arguments, Data, Entity, EntityInfo, Inputs, Meta, Model, Mosaik, Outputs,
+    RemoteError, Result, Simulator, Stepping, Time, Value, simulator,
 };
 
 /// What a simulator does wrong.
@@ -43,8 +44,7 @@ pub enum Flaw {
     Hangs,
 }
 
-/// A simulator of things, whose attribute `x` is the time. Its extra method `version` says which version of the API
-/// it has.
+/// A simulator of things, whose attribute `x` is the time. Its extra methods have parameters of all kinds.
 #[derive(Debug)]
 pub struct Flawed {
     flaw: Flaw,
@@ -94,6 +94,7 @@ impl Flawed {
     }
 }
 
+#[simulator]
 impl Simulator for Flawed {
     async fn init(&mut self, _sid: &str, _: f64, params: Arguments<'_>) -> Result<Meta> {
         params.parse::<()>()?;
@@ -102,7 +103,7 @@ impl Simulator for Flawed {
             thing = thing.trigger(["y"]);
         }
         let meta = Meta::new(self.stepping).api_version(self.version).model("Thing", thing);
-        Ok(meta.extra_methods(["version"]))
+        Ok(meta)
     }
 
     async fn create(
@@ -168,8 +169,39 @@ impl Simulator for Flawed {
         })
     }
 
-    async fn extra_method(&mut self, _: &str, _: Arguments<'_>, _: &Mosaik) -> Result<Value> {
-        Ok(self.version.to_string().into())
+    #[expose(name = "version")]
+    fn api_version(&self) -> String {
+        self.version.to_string()
+    }
+
+    /// `def tag(self, name, *more, sep, count=1, **options)`
+    #[expose]
+    fn tag(
+        &mut self,
+        name: String,
+        #[args] more: Vec<i64>,
+        #[arg(keyword)] sep: String,
+        #[arg(keyword, name = "count")]
+        #[default = 1]
+        _times: usize,
+        #[kwargs] options: BTreeMap<String, Value>,
+    ) -> Result<String> {
+        if options.contains_key("fail") {
+            return Err(RemoteError::new("FlawError", "on purpose"));
+        }
+        let names = options.into_keys().map(|key| key.to_uppercase());
+        let more = more.iter().map(i64::to_string).chain(names);
+        let all: Vec<_> = [name].into_iter().chain(more).collect();
+        Ok(all.join(&sep).repeat(_times))
+    }
+
+    #[expose(name = "type")]
+    async fn type_of(
+        &self,
+        #[context] mosaik: &Mosaik,
+        entity: String,
+    ) -> Result<BTreeMap<String, EntityInfo>> {
+        Ok(mosaik.get_related_entities(&entity).await?)
     }
 
     async fn finalize(&mut self) {

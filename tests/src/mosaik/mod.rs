@@ -10,6 +10,6 @@ mod raw;
 mod world;
 
 pub use flawed::{Flaw, Flawed};
-pub use raw::RawMosaik;
+pub use raw::{RawMosaik, RawPeer};
 #[cfg(feature = "runtimes")]
-pub use world::world;
+pub use world::{world, world_of};

@@ -2,22 +2,33 @@
 
 use std::future::poll_fn;
 use std::io::IoSlice;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use aiomas_core::driver::{Runtime, Transport, channel};
+use aiomas_core::agent::Address;
+use aiomas_core::driver::{Listener, Runtime, Transport, channel};
 use aiomas_core::wire::{Deframer, Notation};
-use aiomas_mosaik::{End, Error, Server, Simulator};
+use aiomas_mosaik::{End, Error, Simulator};
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::message;
 use crate::script::{Pipe, Script};
 
-/// Who speaks to a simulator as mosaik does, or otherwise.
+/// Where a simulator connects to.
+const MOSAIK: &str = "tcp://mosaik:0";
+
+/// A peer of a simulator, byte by byte.
 #[derive(Debug)]
-pub struct RawMosaik {
+pub struct RawPeer {
     runtime: Script,
     wire: Arc<Mutex<Wire>>,
+}
+
+/// A peer that a simulator has connected to: mosaik, or a program that speaks otherwise.
+#[derive(Debug)]
+pub struct RawMosaik {
+    peer: RawPeer,
     outcome: Arc<Mutex<Option<Result<End, Error>>>>,
 }
 
@@ -55,28 +66,22 @@ impl Wire {
     }
 }
 
-impl RawMosaik {
-    /// Connects to a simulator.
+impl RawPeer {
+    /// Connects to a simulator that listens.
     ///
     /// # Panics
-    /// If that does not work.
-    pub fn connect(runtime: Script, simulator: impl Simulator + 'static) -> Self {
+    /// If none does.
+    #[must_use]
+    pub fn dial(runtime: &Script, address: &Address) -> Self {
+        let stream = runtime.block_on(runtime.dial(address.clone()));
+        Self::new(runtime, stream.expect("it listens"))
+    }
+
+    fn new(runtime: &Script, mut stream: Pipe) -> Self {
         let wire = Arc::<Mutex<Wire>>::default();
-        let outcome = Arc::<Mutex<_>>::default();
-        runtime.block_on(async {
-            let server = Server::bind(channel::builder(runtime.clone()), "tcp://here:0").await;
-            let server = server.expect("a free port");
-            let address = server.address().clone();
-            let result = outcome.clone();
-            runtime.spawn(async move {
-                let end = server.run(simulator).await;
-                *lock(&result) = Some(end);
-            });
-            let mut stream = runtime.dial(address).await.expect("it listens");
-            let wire = wire.clone();
-            runtime.spawn(poll_fn(move |cx| lock(&wire).poll(&mut stream, cx)));
-        });
-        Self { runtime, wire, outcome }
+        let task = wire.clone();
+        runtime.spawn(poll_fn(move |cx| lock(&task).poll(&mut stream, cx)));
+        Self { runtime: runtime.clone(), wire }
     }
 
     fn change(&self, change: impl FnOnce(&mut Wire)) {
@@ -116,6 +121,34 @@ impl RawMosaik {
         lock(&self.wire).ended
     }
 
+    /// Closes the connection.
+    pub fn hang_up(self) {
+        self.change(|wire| wire.hung_up = true);
+        self.runtime.run();
+    }
+}
+
+impl RawMosaik {
+    /// Lets a simulator connect.
+    ///
+    /// # Panics
+    /// If that does not work.
+    pub fn connect(runtime: Script, simulator: impl Simulator + 'static) -> Self {
+        let outcome = Arc::<Mutex<_>>::default();
+        let stream = runtime.block_on(async {
+            let mut listener = runtime.listen(MOSAIK.parse().expect("an address")).await;
+            let listener = listener.as_mut().expect("a free port");
+            let address = listener.address().expect("it has one");
+            let (builder, result) = (channel::builder(runtime.clone()), outcome.clone());
+            runtime.spawn(async move {
+                let end = aiomas_mosaik::connect(builder, address, simulator).await;
+                *lock(&result) = Some(end);
+            });
+            poll_fn(|cx| listener.poll_accept(cx)).await.expect("a stream")
+        });
+        Self { peer: RawPeer::new(&runtime, stream), outcome }
+    }
+
     /// Hangs up, and returns what came of the simulation.
     ///
     /// # Errors
@@ -124,11 +157,19 @@ impl RawMosaik {
     /// # Panics
     /// If the simulator goes on, or something is left.
     pub fn end(self) -> Result<End, Error> {
-        self.change(|wire| wire.hung_up = true);
-        self.runtime.run();
-        assert_eq!((self.runtime.tasks(), self.runtime.ends()), (0, 0), "something is left");
-        assert!(self.runtime.spins() < 100, "somebody is busy for nothing");
+        let runtime = self.peer.runtime.clone();
+        self.peer.hang_up();
+        assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "something is left");
+        assert!(runtime.spins() < 100, "somebody is busy for nothing");
         lock(&self.outcome).take().expect("the simulator ends when mosaik does")
+    }
+}
+
+impl Deref for RawMosaik {
+    type Target = RawPeer;
+
+    fn deref(&self) -> &RawPeer {
+        &self.peer
     }
 }
 

@@ -153,7 +153,7 @@ pub async fn without_hello_a_method_runs_to_its_end<R: Runtime>(runtime: R) {
     let (dropped, late, lost) = (proxy.beside(), impatient.beside(), proxy.beside());
     until(&runtime, || patient.fates.count()[0] == 3).await;
     drop(dropped);
-    assert_eq!(soon(&runtime, late).await, Err(Error::TimedOut { after: SHORT }));
+    assert_eq!(soon(&runtime, late).await, Err(Error::TimedOut { after: SHORT, sent: true }));
     assert_eq!(soon(&runtime, proxy.ping()).await, Ok(true));
     client.close_with(Close::Now);
     assert!(soon(&runtime, lost).await.is_err());
@@ -184,13 +184,19 @@ pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
         let [begun, ended, dropped] = fates.count();
         let impatient = PatientProxy::from(proxy.with_timeout(SHORT));
         let running = impatient.alone();
-        assert_eq!(soon(&runtime, running).await, Err(Error::TimedOut { after: SHORT }));
+        assert_eq!(
+            soon(&runtime, running).await,
+            Err(Error::TimedOut { after: SHORT, sent: true })
+        );
         until(&runtime, || fates.count()[2] == dropped + 1).await;
         // It is free for others, and for those behind one who has not begun.
         let running = patient.alone();
         until(&runtime, || fates.count()[0] == begun + 2).await;
         let waiting = impatient.alone();
-        assert_eq!(soon(&runtime, waiting).await, Err(Error::TimedOut { after: SHORT }));
+        assert_eq!(
+            soon(&runtime, waiting).await,
+            Err(Error::TimedOut { after: SHORT, sent: true })
+        );
         let last = start(&runtime, patient.ping());
         // If it has not been told yet, it will be in time.
         pause(&runtime).await;
@@ -266,7 +272,7 @@ pub async fn requests_on_channels_are_cancelled<R: Runtime>(runtime: R) {
     assert!(request.is_cancelled());
     drop(queued);
     let late = client.with_timeout(SHORT).send::<u32>(&4);
-    assert_eq!(soon(&runtime, late).await, Err(Error::TimedOut { after: SHORT }));
+    assert_eq!(soon(&runtime, late).await, Err(Error::TimedOut { after: SHORT, sent: true }));
     let last = client.send::<u32>(&5);
     let mut next = soon(&runtime, peer.recv()).await.expect("a request");
     if next.content::<u32>() == Ok(4) {

@@ -197,7 +197,7 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
     let lost = line.expect("three times");
     let after = Duration::from_millis(20);
     let late = soon(&runtime, lost.with_timeout(after).here()).await;
-    assert_eq!(late, Err(Error::TimedOut { after }));
+    assert_eq!(late, Err(Error::TimedOut { after, sent: false }));
     soon(&runtime, container.shutdown()).await.expect("it ends");
     let refused = soon(&runtime, lost.here()).await;
     assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");

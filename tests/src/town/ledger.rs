@@ -223,7 +223,7 @@ impl Ticket {
                 }
                 tally.failed += 1;
             }
-            Err(Error::TimedOut { after }) => match took {
+            Err(Error::TimedOut { after, .. }) => match took {
                 Some((timeout, took)) if *after == timeout && took >= timeout => {
                     tally.timed_out += 1;
                 }

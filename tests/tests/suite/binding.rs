@@ -17,6 +17,8 @@ struct Function {
     optional: Vec<String>,
     args: bool,
     kwargs: bool,
+    keyword: Vec<String>,
+    optional_keyword: Vec<String>,
     cases: Vec<Case>,
 }
 
@@ -56,13 +58,14 @@ fn bind(function: &Function, payload: &Payload) -> Result<Expected, RemoteError>
         let name: &'static str = name.clone().leak();
         if required { Parameter::required(name) } else { Parameter::optional(name) }
     };
-    let parameters: Vec<_> = function
-        .required
-        .iter()
-        .map(|name| parameter(name, true))
-        .chain(function.optional.iter().map(|name| parameter(name, false)))
-        .collect();
-    let mut signature = Signature::new(&function.function, &parameters);
+    let Function { required, optional, keyword, optional_keyword, .. } = function;
+    let parameters: Vec<_> =
+        [(required, true), (optional, false), (keyword, true), (optional_keyword, false)]
+            .into_iter()
+            .flat_map(|(names, required)| names.iter().map(move |name| parameter(name, required)))
+            .collect();
+    let mut signature = Signature::new(&function.function, &parameters)
+        .keyword_only_from(required.len() + optional.len());
     if function.args {
         signature = signature.with_args();
     }

@@ -58,7 +58,7 @@ async fn converse(host: &Host, clerk: &Proxy) {
         assert!(matches!(failed, Err(Error::Remote(_))), "{failed:?}");
     }
     let impatient = clerk.with_timeout(SECOND).call("sleep").arg(2.0).send::<()>().await;
-    assert_eq!(impatient, Err(Error::TimedOut { after: SECOND }));
+    assert_eq!(impatient, Err(Error::TimedOut { after: SECOND, sent: true }));
     drop(clerk.call("sleep").arg(0.5).send::<()>());
     host.sleep(5 * SECOND).await;
     let () = clerk.call("sleep").arg(0.5).send().await.unwrap();

@@ -27,6 +27,7 @@ mod python_peers;
 mod python_servers;
 mod routing;
 mod runtimes;
+mod signals;
 mod sim;
 mod spans;
 mod subproc;

@@ -56,7 +56,7 @@ fn a_python_peer_sees_no_extension() {
         drop(remote.call("slow").arg(50).arg("dropped").send::<String>());
         let after = Duration::from_millis(20);
         let late = remote.call("slow").arg(200).arg("late").with_timeout(after).send::<String>();
-        assert_eq!(late.await, Err(Error::TimedOut { after }));
+        assert_eq!(late.await, Err(Error::TimedOut { after, sent: true }));
         // Both are answered all the same, and before this one.
         let last = remote.call("slow").arg(400).arg("last").send::<String>();
         assert_eq!(last.await.as_deref(), Ok("last"));

@@ -22,15 +22,15 @@ use aiomas_tokio::Tokio;
 use crate::CODECS;
 
 /// Something that no child should take, on a machine that is busy with others.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// The program that is its own child.
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_launcher"))
 }
 
 /// Starts it as a child: on another runtime each time.
-fn children(count: usize) -> Launcher {
+pub(crate) fn children(count: usize) -> Launcher {
     Launcher::new(count).ready_within(LONG).stop_within(LONG).command(|child| {
         let runtime = [RuntimeKind::Tokio, RuntimeKind::Smol, RuntimeKind::AsyncStd][child % 3];
         let mut command = program();
@@ -53,7 +53,7 @@ async fn make_workers(fleet: &Fleet) -> Vec<(WorkerProxy, String)> {
 }
 
 /// Waits until all writers of a pipe are gone: processes that have it, and this one.
-fn wait_for_end(mut reader: PipeReader) -> String {
+pub(crate) fn wait_for_end(mut reader: PipeReader) -> String {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut text = String::new();

@@ -112,7 +112,7 @@ pub(super) fn agent(interface: &Interface, names: &Names) -> TokenStream {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     /// What the method returns.
     Result,
     /// That it has returned. There are no arguments either.
@@ -171,11 +171,11 @@ fn method(method: &Method, k: &TokenStream, answer: Answer) -> TokenStream {
 }
 
 /// Binds the arguments, and gives each to a variable with the name of the parameter.
-fn bind(method: &Method, k: &TokenStream) -> TokenStream {
+pub(super) fn bind(method: &Method, k: &TokenStream) -> TokenStream {
     let name = &method.name;
-    let bound = method.parameters.iter().filter(|parameter| parameter.is_bound());
-    let parameters = bound.map(|parameter| {
-        let name = parameter.name();
+    let bound = || method.parameters.iter().filter(|parameter| parameter.role.is_bound());
+    let parameters = bound().map(|parameter| {
+        let name = &parameter.name;
         if parameter.is_optional() {
             quote!(#k::Parameter::optional(#name))
         } else {
@@ -185,9 +185,11 @@ fn bind(method: &Method, k: &TokenStream) -> TokenStream {
     let has = |role: fn(&Role) -> bool| method.parameters.iter().any(|p| role(&p.role));
     let args = has(|role| matches!(role, Role::Args(_))).then(|| quote!(.with_args()));
     let kwargs = has(|role| matches!(role, Role::Kwargs(_))).then(|| quote!(.with_kwargs()));
+    let keyword = bound().position(|parameter| parameter.keyword);
+    let keyword = keyword.map(|index| quote!(.keyword_only_from(#index)));
     let signature = quote_spanned! {own()=>
         const SIGNATURE: #k::Signature<'static> =
-            #k::Signature::new(#name, &[#(#parameters),*]) #args #kwargs;
+            #k::Signature::new(#name, &[#(#parameters),*]) #keyword #args #kwargs;
     };
     if method.parameters.iter().all(Parameter::is_context) {
         return quote_spanned!(own()=> #signature invocation.bind(&SIGNATURE)?;);
@@ -195,7 +197,7 @@ fn bind(method: &Method, k: &TokenStream) -> TokenStream {
     let mut index = 0usize;
     let variables = method.parameters.iter().map(|parameter| {
         let variable = variable(parameter, index);
-        index += usize::from(parameter.is_bound());
+        index += usize::from(parameter.role.is_bound());
         variable
     });
     quote_spanned! {own()=>
@@ -207,7 +209,7 @@ fn bind(method: &Method, k: &TokenStream) -> TokenStream {
 
 /// That a type cannot be decoded is said of the type, so all tokens stand there.
 fn variable(parameter: &Parameter, index: usize) -> TokenStream {
-    let Parameter { ident, ty, role } = parameter;
+    let Parameter { ident, ty, role, .. } = parameter;
     let at = site(ty);
     let value = match role {
         Role::Required | Role::Optional(_) => quote_spanned!(at=> bound.required::<#ty>(#index)?),
@@ -232,7 +234,7 @@ fn variable(parameter: &Parameter, index: usize) -> TokenStream {
     quote_spanned!(at=> let #ident: #ty = #value;)
 }
 
-fn argument(parameter: &Parameter) -> TokenStream {
+pub(super) fn argument(parameter: &Parameter) -> TokenStream {
     let ident = &parameter.ident;
     match parameter.role {
         Role::Context { by_ref: true } => quote_spanned!(site(&parameter.ty)=> &context),
@@ -242,7 +244,7 @@ fn argument(parameter: &Parameter) -> TokenStream {
 }
 
 /// That a type cannot be encoded is said of the type, too.
-fn encode(
+pub(super) fn encode(
     method: &Method,
     k: &TokenStream,
     answer: Answer,

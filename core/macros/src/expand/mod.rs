@@ -2,6 +2,7 @@
 
 mod interface;
 mod proxy;
+mod simulator;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
@@ -11,6 +12,8 @@ use syn::{ItemImpl, Visibility, parse_quote};
 use crate::model::{Errors, Interface, Kind};
 use crate::options::Options;
 use crate::{parse, root};
+
+pub(crate) use simulator::expand as simulator;
 
 /// What the options say, or else the type.
 struct Names {

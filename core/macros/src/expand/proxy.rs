@@ -150,7 +150,7 @@ fn method(method: &Method, interface: &Interface, names: &Names) -> TokenStream 
                     Role::Optional(inner) => outside(inner, interface),
                     _ => ty,
                 };
-                let name = parameter.name();
+                let name = &parameter.name;
                 optional.push(quote_spanned! {own()=>
                     #k::Keyword(#name, ::std::convert::Into::into(#input))
                 });
@@ -158,6 +158,12 @@ fn method(method: &Method, interface: &Interface, names: &Names) -> TokenStream 
                     #input: impl ::std::convert::Into<::std::option::Option<#ty>>
                 });
                 continue;
+            }
+            Role::Required if parameter.keyword => {
+                let name = &parameter.name;
+                optional.push(quote_spanned! {own()=>
+                    #k::Keyword(#name, ::std::option::Option::Some(#input))
+                });
             }
             Role::Required => required.push(input.clone()),
             Role::Args(_) => args = Some(input.clone()),

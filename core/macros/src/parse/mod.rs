@@ -10,7 +10,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Type};
 
-use crate::model::{Attributes, Errors, Hidden, Interface, Kind};
+use crate::model::{Attributes, Errors, Hidden, Interface, Kind, Method};
 use crate::options;
 
 /// Reads a block. `None` if nothing in it can be understood.
@@ -90,15 +90,7 @@ fn add(
     names: &mut Names,
     errors: &mut Errors,
 ) {
-    let mut purposes = Vec::new();
-    function.attrs.retain(|attr| match Purpose::of(attr) {
-        Some(purpose) => {
-            purposes.push((purpose, attr.clone()));
-            false
-        }
-        None => true,
-    });
-    let mut purposes = purposes.into_iter();
+    let mut purposes = take_purposes(function).into_iter();
     let Some((purpose, attr)) = purposes.next() else {
         if function.sig.receiver().is_some() {
             let name = wire_name(&function.sig.ident);
@@ -112,10 +104,7 @@ fn add(
 
     match purpose {
         Purpose::Expose | Purpose::Service => {
-            let name = match errors.ok(options::wire_name(&attr)) {
-                Some(name) => name.unwrap_or_else(|| wire_name(&function.sig.ident)),
-                None => wire_name(&function.sig.ident),
-            };
+            let name = name_of(function, &attr, errors);
             names.take(&name, &function.attrs, errors);
             if purpose == Purpose::Expose {
                 interface.methods.extend(method::exposed(function, name, errors));
@@ -142,6 +131,25 @@ fn add(
     }
 }
 
+/// Takes off the attributes that say what a method is for.
+fn take_purposes(function: &mut ImplItemFn) -> Vec<(Purpose, Attribute)> {
+    let mut purposes = Vec::new();
+    function.attrs.retain(|attr| match Purpose::of(attr) {
+        Some(purpose) => {
+            purposes.push((purpose, attr.clone()));
+            false
+        }
+        None => true,
+    });
+    purposes
+}
+
+/// What callers know a method by: its name, unless `attr` gives another one.
+fn name_of(function: &ImplItemFn, attr: &Attribute, errors: &mut Errors) -> LitStr {
+    let given = errors.ok(options::wire_name(attr)).flatten();
+    given.unwrap_or_else(|| wire_name(&function.sig.ident))
+}
+
 fn wire_name(ident: &Ident) -> LitStr {
     LitStr::new(&ident.unraw().to_string(), ident.span())
 }
@@ -160,4 +168,46 @@ impl Names {
             errors.at(name, format_args!("the name `{}` is exposed twice", name.value()));
         }
     }
+}
+
+/// What a simulator of mosaik has anyway.
+const FUNCTIONS: [&str; 6] = ["init", "create", "setup_done", "step", "get_data", "stop"];
+
+/// Takes the methods with `#[expose]` out of an `impl Simulator` block.
+pub(crate) fn extra_methods(
+    item: &mut ItemImpl,
+    errors: &mut Errors,
+) -> (Vec<Method>, Vec<ImplItem>) {
+    let is_simulator =
+        |path: &syn::Path| path.segments.last().is_some_and(|s| s.ident == "Simulator");
+    if !item.trait_.as_ref().is_some_and(|(path, _)| is_simulator(path)) {
+        errors.at(&item.self_ty, "`#[simulator]` stands above a block `impl Simulator for Type`");
+    }
+    let (mut methods, mut functions, mut names) = (Vec::new(), Vec::new(), Names::default());
+    for each in std::mem::take(&mut item.items) {
+        let ImplItem::Fn(mut function) = each else {
+            item.items.push(each);
+            continue;
+        };
+        let mut purposes = take_purposes(&mut function).into_iter();
+        let Some((purpose, attr)) = purposes.next() else {
+            item.items.push(ImplItem::Fn(function));
+            continue;
+        };
+        for (_, second) in purposes {
+            errors.at(second, "a method is for one purpose only");
+        }
+        if purpose != Purpose::Expose {
+            errors.at(attr.path(), "a simulator has methods with `#[expose]` only");
+            continue;
+        }
+        let name = name_of(&function, &attr, errors);
+        if FUNCTIONS.contains(&&*name.value()) {
+            errors.at(&name, "every simulator has a function of this name: mosaik calls that");
+        }
+        names.take(&name, &function.attrs, errors);
+        methods.extend(method::exposed(&mut function, name, errors));
+        functions.push(ImplItem::Fn(function));
+    }
+    (methods, functions)
 }

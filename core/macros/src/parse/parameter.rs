@@ -1,9 +1,13 @@
 //! Parameters, and what they are for.
 
-use syn::{Attribute, FnArg, Ident, Meta, Pat, PatType, Result, Signature, Type};
+use std::collections::HashSet;
+
+use syn::ext::IdentExt;
+use syn::{Attribute, FnArg, Ident, LitStr, Meta, Pat, PatType, Result, Signature, Type};
 
 use super::types;
 use crate::model::{Errors, Parameter, Role};
+use crate::options::Argument;
 
 /// How many there can be of a kind: what the tuples that a proxy sends have room for.
 const MOST: usize = 8;
@@ -22,13 +26,17 @@ pub(super) fn all(sig: &mut Signature, errors: &mut Errors) -> Option<Vec<Parame
 
 fn parameter(typed: &mut PatType, errors: &mut Errors) -> Option<Parameter> {
     let mut ours = Vec::new();
+    let mut arg = Vec::new();
     typed.attrs.retain(|attr| {
-        let keep =
-            !["default", "context", "args", "kwargs"].iter().any(|n| attr.path().is_ident(n));
-        if !keep {
+        let is = |name: &&str| attr.path().is_ident(name);
+        if is(&"arg") {
+            arg.push(attr.clone());
+        } else if ["default", "context", "args", "kwargs"].iter().any(is) {
             ours.push(attr.clone());
+        } else {
+            return true;
         }
-        keep
+        false
     });
     if let Some(cfg) = typed.attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
         errors.at(cfg, "a parameter cannot be conditional: write two methods");
@@ -38,7 +46,19 @@ fn parameter(typed: &mut PatType, errors: &mut Errors) -> Option<Parameter> {
         errors.at(second, "a parameter has one of these attributes only");
         return None;
     }
+    if let Some(second) = arg.get(1) {
+        errors.at(second, "this attribute is given twice: `#[arg(name = \"name\", keyword)]`");
+        return None;
+    }
     let role = errors.ok(role(ours.first(), &typed.ty))?;
+    let Argument { name, keyword } = match arg.first() {
+        None => Argument::default(),
+        Some(attr) if !role.is_bound() => {
+            errors.at(attr, "this parameter has no name that callers know");
+            return None;
+        }
+        Some(attr) => errors.ok(Argument::parse(attr))?,
+    };
     if !matches!(role, Role::Context { .. }) {
         types::owned(
             &typed.ty,
@@ -53,12 +73,29 @@ fn parameter(typed: &mut PatType, errors: &mut Errors) -> Option<Parameter> {
         Pat::Wild(wild) if matches!(role, Role::Context { .. }) => {
             Ident::new("context", wild.underscore_token.span)
         }
+        Pat::Wild(wild) => {
+            errors.at(
+                wild,
+                "a parameter needs a name, as callers may give it as a keyword: `_value` is `value` for them",
+            );
+            return None;
+        }
         pat => {
             errors.at(pat, "a parameter needs a plain name: callers may give it as a keyword");
             return None;
         }
     };
-    Some(Parameter { ident, ty: (*typed.ty).clone(), role })
+    let name = name.unwrap_or_else(|| wire_name(&ident));
+    Some(Parameter { ident, name, ty: (*typed.ty).clone(), role, keyword })
+}
+
+/// What callers know a parameter by. A leading underscore is for the compiler, which asks for it where a parameter is
+/// not used.
+fn wire_name(ident: &Ident) -> LitStr {
+    let text = ident.unraw().to_string();
+    let name =
+        text.strip_prefix('_').filter(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+    LitStr::new(name.unwrap_or(&text), ident.span())
 }
 
 fn role(attr: Option<&Attribute>, ty: &Type) -> Result<Role> {
@@ -103,28 +140,53 @@ fn role(attr: Option<&Attribute>, ty: &Type) -> Result<Role> {
     }
 }
 
-/// Whether it is `&Context`, under whatever path: nothing that could be an argument.
+/// Whether it is `&Context`, or `&Mosaik` in a simulator, under any path: nothing that could be an argument.
 fn is_context(ty: &Type) -> bool {
     let Type::Reference(reference) = types::peel(ty) else { return false };
     let Type::Path(path) = types::peel(&reference.elem) else { return false };
-    path.path.segments.last().is_some_and(|last| last.ident == "Context")
+    let last = path.path.segments.last();
+    last.is_some_and(|last| ["Context", "Mosaik"].iter().any(|name| last.ident == name))
 }
 
-/// As in Python: required ones, optional ones, `#[args]`, `#[kwargs]`. The context may be anywhere.
+/// As in Python: required ones, optional ones, `#[args]`, those with `#[arg(keyword)]`, `#[kwargs]`. The context may be
+/// anywhere.
 fn check_order(parameters: &[Parameter]) -> Result<()> {
-    let error =
-        |parameter: &Parameter, message| Err(syn::Error::new_spanned(&parameter.ident, message));
+    let error = |parameter: &Parameter, message: &str| {
+        Err(syn::Error::new_spanned(&parameter.ident, message))
+    };
     let (mut required, mut optional) = (0, 0);
-    let (mut args, mut kwargs, mut context) = (false, false, false);
+    let (mut args, mut keyword, mut kwargs, mut context) = (false, false, false, false);
+    let mut names = HashSet::new();
     for parameter in parameters {
-        if parameter.is_bound() && (args || kwargs) {
-            return error(parameter, "`#[args]` and `#[kwargs]` come after all other parameters");
+        let is_bound = parameter.role.is_bound();
+        if is_bound && kwargs {
+            return error(parameter, "`#[kwargs]` come after all other parameters");
+        }
+        if is_bound && !parameter.keyword && (args || keyword) {
+            let message = if args {
+                "behind `#[args]`, a parameter can only be given by name: mark it `#[arg(keyword)]`"
+            } else {
+                "parameters with `#[arg(keyword)]` come after those that are given by position"
+            };
+            return error(parameter, message);
+        }
+        if is_bound && !names.insert(parameter.name.value()) {
+            let message = format!(
+                "callers know two parameters as `{name}`: give one another name, `#[arg(name = \"{name}2\")]`",
+                name = parameter.name.value()
+            );
+            return error(parameter, &message);
         }
         match &parameter.role {
+            _ if is_bound && parameter.keyword => {
+                keyword = true;
+                optional += 1;
+            }
             Role::Required if optional > 0 => {
                 return error(
                     parameter,
-                    "this one has to be given, but one before it may be left out",
+                    "this one has to be given, but one before it may be left out: mark it \
+                     `#[arg(keyword)]`, or put it in front",
                 );
             }
             Role::Required => required += 1,
@@ -133,11 +195,15 @@ fn check_order(parameters: &[Parameter]) -> Result<()> {
             Role::Args(_) if kwargs => {
                 return error(parameter, "`#[args]` come before `#[kwargs]`");
             }
+            Role::Args(_) if keyword => {
+                return error(parameter, "`#[args]` come before parameters with `#[arg(keyword)]`");
+            }
             Role::Args(_) if optional > 0 => {
                 return error(
                     parameter,
                     "further positional arguments would take the place of the parameters that may \
-                     be left out: make those required, or these `#[kwargs]`",
+                     be left out: mark those `#[arg(keyword)]` and put them behind these, or make \
+                     them required",
                 );
             }
             Role::Args(_) => args = true,
@@ -151,8 +217,8 @@ fn check_order(parameters: &[Parameter]) -> Result<()> {
         if required > MOST || optional > MOST {
             return error(
                 parameter,
-                "a method has at most eight parameters that have to be given, and eight that may be \
-                 left out: take a struct",
+                "a method has at most eight parameters that have to be given by position, and eight \
+                 others: take a struct",
             );
         }
     }

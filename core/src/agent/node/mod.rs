@@ -374,8 +374,8 @@ impl<X, L> Node<X, L> {
         self.container.handle_timeout(self.now);
         self.connections.handle_timeout(self.now);
         while let Some((_, ctx, after)) = self.local.expire(self.now) {
-            self.events
-                .push_back(NodeEvent::Answer { ctx, result: Err(CallError::TimedOut { after }) });
+            let result = Err(CallError::TimedOut { after, sent: true });
+            self.events.push_back(NodeEvent::Answer { ctx, result });
         }
         self.turn();
     }

@@ -105,7 +105,7 @@ impl Inner {
         let deadline = deadline.map(|(at, after)| {
             let mut timer = self.host.timer();
             timer.set(at);
-            Deadline { timer, error: Error::TimedOut { after } }
+            Deadline { timer, error: Error::TimedOut { after, sent: true } }
         });
         LocalCall::Running { place, deadline }
     }

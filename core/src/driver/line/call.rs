@@ -30,6 +30,8 @@ pub(in crate::driver) struct LineCall {
     /// Set while it waits, if it has a deadline.
     timer: Option<Box<dyn Timer>>,
     repeats: Option<Repeats>,
+    /// It was lost when it had been sent, or may have been.
+    was_sent: bool,
 }
 
 /// It may be made again if it is lost.
@@ -68,7 +70,7 @@ impl LineCall {
         let until = options.timeout.unwrap_or(line.within);
         let repeats = idempotent.then(|| Repeats { until: now.checked_add(until) });
         let order = line.next_order();
-        Self { line: line.clone(), order, body, deadline, timer: None, repeats }
+        Self { line: line.clone(), order, body, deadline, timer: None, repeats, was_sent: false }
     }
 
     /// Sends it, or lets it wait.
@@ -97,11 +99,12 @@ impl LineCall {
         });
         std::task::ready!(timer.poll(cx));
         self.line.forget(self.order);
-        Poll::Ready(Err(Error::TimedOut { after }))
+        Poll::Ready(Err(Error::TimedOut { after, sent: self.was_sent }))
     }
 
     /// It was sent, or almost, and this came of it. Does it again, if it may.
-    pub(in crate::driver) fn go_on(&self, error: Error) -> Result<Option<Started>, Error> {
+    pub(in crate::driver) fn go_on(&mut self, error: Error) -> Result<Option<Started>, Error> {
+        self.was_sent |= matches!(error, Error::Lost(_));
         let again = match (&error, &self.repeats) {
             // It was not sent.
             (Error::Refused(Why::Closed), _) => true,
@@ -115,14 +118,15 @@ impl LineCall {
             return Err(error);
         }
         self.begin().map_err(|new| match new {
-            Error::TimedOut { .. } => new,
+            Error::TimedOut { .. } => self.timed_out(new),
             _ => error,
         })
     }
 
     /// In the whole time that it was given.
     fn timed_out(&self, error: Error) -> Error {
-        self.deadline.map_or(error, |Deadline { after, .. }| Error::TimedOut { after })
+        let sent = self.was_sent || matches!(error, Error::TimedOut { sent: true, .. });
+        self.deadline.map_or(error, |Deadline { after, .. }| Error::TimedOut { after, sent })
     }
 
     /// It is waited for no more.

@@ -172,7 +172,7 @@ impl Shared {
         if let Some(Deadline { at, after }) = deadline {
             let left = at.saturating_duration_since(self.host.now());
             if left.is_zero() {
-                return Err(Error::TimedOut { after });
+                return Err(Error::TimedOut { after, sent: false });
             }
             options.timeout = Some(left);
         }

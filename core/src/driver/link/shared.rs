@@ -348,7 +348,7 @@ impl Link {
         };
         std::task::ready!(timer.poll(cx));
         self.give_up_sending(unsent);
-        Poll::Ready(Err(Error::TimedOut { after }))
+        Poll::Ready(Err(Error::TimedOut { after, sent: false }))
     }
 
     /// The error of a call that was refused. With TLS 1.3, a client hears only after its handshake that the

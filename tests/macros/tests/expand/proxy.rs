@@ -36,6 +36,10 @@ fn types(root: &RootClient) {
     gives::<String>(root.rest(1, vec![2], BTreeMap::new()));
     gives::<String>(root.init("s".to_owned(), 1.0, BTreeMap::new()));
     gives::<bool>(root.conditional());
+    gives::<i64>(root.unused(1, None, None, 5));
+    gives::<i64>(root.renamed(1, None));
+    gives::<String>(root.pay(1.5, "EUR".to_owned(), None, None));
+    gives::<String>(root.log(vec![], None, BTreeMap::new()));
     gives::<Proxy>(root.echo(root.clone().into()));
     gives::<i64>(root.tools().neg(1));
     let _: ToolsProxy = root.with_timeout(Duration::from_secs(1)).more_tools();

@@ -131,6 +131,57 @@ impl Root {
         format!("{sid} {time_resolution} {options:?}")
     }
 
+    /// As the compiler advises where a parameter is not used.
+    #[expose]
+    fn unused(
+        &self,
+        _value: i64,
+        __b: Option<i64>,
+        _1: Option<i64>,
+        #[default = 3] _type: i64,
+    ) -> i64 {
+        _type
+    }
+
+    #[expose]
+    fn renamed(
+        &self,
+        #[arg(name = "card")] number: i64,
+        #[arg(name = "_pin")]
+        #[default = 7]
+        pin: i64,
+    ) -> i64 {
+        number * 10 + pin
+    }
+
+    /// `def pay(amount, *, currency, note=None, rounds=2)`
+    #[expose]
+    fn pay(
+        &self,
+        amount: f64,
+        #[arg(keyword)] currency: String,
+        #[arg(keyword)] note: Option<String>,
+        #[default = 2]
+        #[arg(keyword, name = "rounds")]
+        _digits: usize,
+    ) -> String {
+        format!("{amount:._digits$} {currency} {}", note.unwrap_or_default())
+    }
+
+    /// `def log(self, *parts, sep=" ", **fields)`
+    #[expose]
+    fn log(
+        &self,
+        #[args] parts: Vec<String>,
+        #[context] _context: &Context,
+        #[arg(keyword)]
+        #[default = " ".to_owned()]
+        sep: String,
+        #[kwargs] fields: BTreeMap<String, i64>,
+    ) -> String {
+        format!("{} {fields:?}", parts.join(&sep))
+    }
+
     /// Names that generated code uses itself.
     #[expose]
     fn names(
@@ -222,6 +273,56 @@ fn further_arguments_are_collected() {
         (r#"["rest", [1, 2, 3], {"x": 4}]"#, r#""1 [2, 3] {\"x\": 4}""#),
         (r#"["init", ["s"], {"step": true}]"#, r#""s 1 {\"step\": true}""#),
         (r#"["init", ["s"], {"time_resolution": 0.5}]"#, r#""s 0.5 {}""#),
+    ]);
+}
+
+#[test]
+fn parameters_have_names_of_their_own_on_the_wire() {
+    calls(&[
+        (r#"["unused", [1], {}]"#, "3"),
+        (r#"["unused", [], {"value": 1, "_b": 2, "_1": 4, "type": 5}]"#, "5"),
+        (
+            r#"["unused", [], {"_value": 1}]"#,
+            "TypeError: unused() got an unexpected keyword argument '_value'",
+        ),
+        (
+            r#"["unused", [], {}]"#,
+            "TypeError: unused() missing 1 required positional argument: 'value'",
+        ),
+        (r#"["renamed", [5], {}]"#, "57"),
+        (r#"["renamed", [], {"card": 5, "_pin": 1}]"#, "51"),
+        (
+            r#"["renamed", [5], {"pin": 1}]"#,
+            "TypeError: renamed() got an unexpected keyword argument 'pin'",
+        ),
+    ]);
+    let mismatch = call(&*root(), r#"["renamed", ["x"], {}]"#);
+    assert!(mismatch.starts_with("TypeError: renamed(): argument 'card': "), "{mismatch}");
+}
+
+#[test]
+fn some_parameters_are_given_by_name_only() {
+    calls(&[
+        (r#"["pay", [1.5], {"currency": "EUR"}]"#, r#""1.50 EUR ""#),
+        (
+            r#"["pay", [], {"rounds": 1, "note": "!", "amount": 1, "currency": "EUR"}]"#,
+            r#""1.0 EUR !""#,
+        ),
+        (
+            r#"["pay", [1.5], {}]"#,
+            "TypeError: pay() missing 1 required keyword-only argument: 'currency'",
+        ),
+        (
+            r#"["pay", [1.5, "EUR"], {}]"#,
+            "TypeError: pay() takes 1 positional argument but 2 were given",
+        ),
+        (
+            r#"["pay", [1.5, "EUR"], {"currency": "EUR"}]"#,
+            "TypeError: pay() takes 1 positional argument but 2 positional arguments (and 1 \
+             keyword-only argument) were given",
+        ),
+        (r#"["log", [], {}]"#, r#"" {}""#),
+        (r#"["log", ["a", "b", "c"], {"x": 1, "sep": "-"}]"#, r#""a-b-c {\"x\": 1}""#),
     ]);
 }
 

@@ -30,6 +30,45 @@ impl Root {
     fn hashed(&self, #[kwargs] options: HashMap<String, i64>) {}
 
     #[expose]
+    fn args_behind(&self, #[arg(keyword)] a: i64, #[args] more: Vec<i64>) {}
+
+    #[expose]
+    fn keyword_first(&self, #[arg(keyword)] a: i64, b: i64) {}
+
+    #[expose]
+    fn kwargs_last(&self, #[kwargs] options: BTreeMap<String, i64>, #[arg(keyword)] a: i64) {}
+
+    #[expose]
+    fn same_name(&self, value: i64, _value: i64) {}
+
+    #[expose]
+    fn same_given_name(&self, value: i64, #[arg(name = "value")] other: i64) {}
+
+    #[expose]
+    fn empty_name(&self, #[arg(name = "")] a: i64) {}
+
+    #[expose]
+    fn no_option(&self, #[arg] a: i64) {}
+
+    #[expose]
+    fn no_options(&self, #[arg()] a: i64) {}
+
+    #[expose]
+    fn unknown_option(&self, #[arg(keywords)] a: i64) {}
+
+    #[expose]
+    fn twice_an_option(&self, #[arg(keyword, keyword)] a: i64) {}
+
+    #[expose]
+    fn two_attributes(&self, #[arg(keyword)] #[arg(name = "b")] a: i64) {}
+
+    #[expose]
+    fn nameless(&self, #[arg(name = "more")] #[args] rest: Vec<i64>) {}
+
+    #[expose]
+    fn context_name(&self, #[context] #[arg(keyword)] context: &Context) {}
+
+    #[expose]
     fn listed(&self, #[args] more: [i64; 2]) {}
 
     #[expose]

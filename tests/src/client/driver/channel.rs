@@ -202,7 +202,7 @@ async fn late_answers_are_ignored<R: Runtime>(session: &Session<'_, R>) {
     let content = json!({"cmd": "callback", "value": "late"});
     let call = channel.with_timeout(after).send::<Value>(&content);
     let (request, _) = next_callback(&channel).await;
-    assert_eq!(call.await, Err(Error::TimedOut { after }));
+    assert_eq!(call.await, Err(Error::TimedOut { after, sent: true }));
     // Now the server answers; and then it asks again.
     assert_eq!(request.reply("late"), Ok(()));
     let call = call_back(&channel, "in time");

@@ -184,7 +184,7 @@ async fn late_answers_are_ignored<R: Runtime>(session: &Session<'_, R>) {
     let after = Duration::from_millis(50);
     let call = root.with_timeout(after).call_me(own(""), 1.into());
     let (_, open) = calls_at_gate.recv().await.expect("the server calls back");
-    assert_eq!(call.await, Err(Error::TimedOut { after }));
+    assert_eq!(call.await, Err(Error::TimedOut { after, sent: true }));
     // Only now can the server answer: before it answers the next call.
     assert_eq!(open.send(()), Ok(()));
     let call = root.call_me(own(""), 2.into());

@@ -233,7 +233,7 @@ fn late_answers_are_ignored(server: &Server) {
     let other = client.start_send(conn, json!({"cmd": "delay", "ms": 400, "value": "in time"}));
     let result = client.wait(call);
     assert!(
-        matches!(result, Err(CallFailed::Call(CallError::TimedOut { after })) if after == timeout)
+        matches!(result, Err(CallFailed::Call(CallError::TimedOut { after, sent: true })) if after == timeout)
     );
     assert!(start.elapsed() >= timeout);
     // It comes behind the late one.

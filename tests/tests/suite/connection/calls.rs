@@ -101,6 +101,35 @@ fn mirrored(notation: Notation, ids: &[&[u8]]) {
     }
 }
 
+/// A peer that does not read gets only a part of what is written to it.
+#[test]
+fn a_call_that_timed_out_was_sent_or_not() {
+    for missing in 0..3 {
+        let mut solo = Solo::dialler(json());
+        let options = CallOptions::timeout(SECOND);
+        for ctx in [1, 2] {
+            solo.connection.call(solo.now, "x".repeat(2000).as_str(), options, ctx).unwrap();
+        }
+        let length: usize = solo.take().iter().map(|payload| payload.len() + 4).sum();
+        solo.connection.call(solo.now, "behind them", options, 3).unwrap();
+        solo.connection.handle_transmitted(solo.now, length / 2 - missing % 2);
+        solo.connection.handle_transmitted(solo.now, length / 2 - missing / 2);
+        solo.wait(SECOND);
+        let answers: Vec<_> = solo
+            .events()
+            .into_iter()
+            .map(|event| match event {
+                Event::Answer { ctx, result: Err(CallError::TimedOut { after, sent }), .. } => {
+                    assert_eq!(after, SECOND);
+                    (ctx, sent)
+                }
+                event => panic!("{event:?}"),
+            })
+            .collect();
+        assert_eq!(answers, [(1, true), (2, missing == 0), (3, false)]);
+    }
+}
+
 #[test]
 fn a_late_answer_is_ignored() {
     let mut solo = Solo::dialler(json());
@@ -111,12 +140,13 @@ fn a_late_answer_is_ignored() {
     assert_eq!(solo.connection.abandon(solo.now, abandoned), Some(2));
     assert_eq!(solo.connection.abandon(solo.now, abandoned), None);
     assert_eq!(solo.connection.timeout_reason(), Some(TimeoutReason::Call));
+    assert_eq!(solo.sent().len(), 3);
     solo.wait(SECOND);
     let events = solo.events();
     let [Event::Answer { id, ctx: 1, result: Err(error) }] = &events[..] else {
         panic!("{events:?}");
     };
-    assert_eq!((*id, error), (timed_out, &CallError::TimedOut { after: SECOND }));
+    assert_eq!((*id, error), (timed_out, &CallError::TimedOut { after: SECOND, sent: true }));
     assert_eq!(solo.connection.abandon(solo.now, timed_out), None);
 
     for id in [timed_out, abandoned] {

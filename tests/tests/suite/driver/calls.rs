@@ -88,7 +88,7 @@ fn the_time_of_a_call_runs_while_it_waits_for_room() {
         let _first = one.send::<u32>(&1);
         let after = Duration::from_secs(1);
         let second = one.with_timeout(after).send::<u32>(&2);
-        assert_eq!(second.await, Err(Error::TimedOut { after }));
+        assert_eq!(second.await, Err(Error::TimedOut { after, sent: false }));
     });
 }
 

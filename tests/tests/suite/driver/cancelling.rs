@@ -78,11 +78,11 @@ fn deadlines_pass_on_both_sides_at_their_time() {
         let start = host.now();
         let call = |after| client.remote().call("alone").with_timeout(after).send::<()>();
         let (first, second, third) = (call(5 * SECOND), call(3 * SECOND), call(7 * SECOND));
-        assert_eq!(second.await, Err(Error::TimedOut { after: 3 * SECOND }));
+        assert_eq!(second.await, Err(Error::TimedOut { after: 3 * SECOND, sent: true }));
         assert_eq!(host.now() - start, 3 * SECOND);
-        assert_eq!(first.await, Err(Error::TimedOut { after: 5 * SECOND }));
+        assert_eq!(first.await, Err(Error::TimedOut { after: 5 * SECOND, sent: true }));
         assert_eq!(host.now() - start, 5 * SECOND);
-        assert_eq!(third.await, Err(Error::TimedOut { after: 7 * SECOND }));
+        assert_eq!(third.await, Err(Error::TimedOut { after: 7 * SECOND, sent: true }));
         client.remote().call("ping").send::<()>().await.unwrap();
         let log: Vec<_> =
             log.lock().unwrap().iter().map(|(what, at)| (*what, *at - start)).collect();

@@ -3,6 +3,7 @@
 mod failures;
 mod killed;
 mod meta;
+mod probes;
 mod proxy;
 mod simulated;
 mod transcripts;
@@ -14,7 +15,8 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread;
 
 use aiomas_mosaik::{End, Error, Server, Simulator};
-use aiomas_tests::mosaik::world;
+use aiomas_tests::mosaik::world_of;
+use aiomas_tests::python::Mosaik;
 use aiomas_tokio::channel;
 use serde_json::Value;
 
@@ -29,6 +31,15 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Lets mosaik run a simulation with this simulator, which it connects to. Returns what came of it, at both ends.
 fn run(simulator: impl Simulator + 'static, args: &[&str]) -> (Result<End, Error>, Value) {
+    run_with(Mosaik::V3_6, simulator, args)
+}
+
+/// As [`run`], with a version of mosaik.
+fn run_with(
+    mosaik: Mosaik,
+    simulator: impl Simulator + 'static,
+    args: &[&str],
+) -> (Result<End, Error>, Value) {
     let (ready, address) = std::sync::mpsc::channel();
     let ours = thread::spawn(move || {
         block_on(async {
@@ -39,7 +50,7 @@ fn run(simulator: impl Simulator + 'static, args: &[&str]) -> (Result<End, Error
     });
     let address = address.recv().expect("it listens");
     let address = address.trim_start_matches("tcp://");
-    let outcome = world(&[args, &["--connect", address]].concat());
+    let outcome = world_of(mosaik, &[args, &["--connect", address]].concat());
     (ours.join().expect("no panic"), outcome)
 }
 

@@ -8,7 +8,7 @@ use aiomas_mosaik::proxy::{self, SimulatorProxy, Starter, World};
 use aiomas_mosaik::{
     ApiVersion, Data, EntityGraph, EntityInfo, Error, Inputs, Outputs, Result, SetData, Time, Value,
 };
-use aiomas_tests::python;
+use aiomas_tests::python::{self, Mosaik};
 use aiomas_tokio::{Tokio, channel};
 use serde_json::json;
 
@@ -311,7 +311,7 @@ fn a_simulator_that_dies() {
         let dies = |address: &str| {
             let program = "import socket, sys; host, port = sys.argv[1].split(':'); \
                            socket.create_connection((host, int(port))).recv(20)";
-            let mut command = Command::new(python::mosaik_interpreter());
+            let mut command = Command::new(Mosaik::V3_6.interpreter());
             command.args(["-c", program, address]);
             command
         };

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aiomas_core::wire::Notation;
 use aiomas_mosaik::proxy::{self, World};
 use aiomas_mosaik::{
     ApiVersion, Data, End, EntityInfo, Error, Inputs, Outputs, Result, Server, SetData, Simulator,
@@ -152,7 +153,7 @@ fn requests_before_init() {
 #[test]
 fn failures_are_lists_and_unknown_types_are_ignored() {
     let mosaik = connect(Flawed::new(Flaw::SetupDone));
-    mosaik.send(&message::message(aiomas_core::wire::Notation::Json, 7, 0, "what is that?"));
+    mosaik.send(&message::message(Notation::Json, 7, 0, "what is that?"));
     let said = answers(
         &mosaik,
         &[json!(["init", ["S"], {"time_resolution": 1.0}]), json!(["setup_done", [], {}])],
@@ -173,6 +174,54 @@ fn hello_is_a_function_like_any_other() {
         ],
     );
     assert_eq!(said[1][2][0], "AttributeError");
+    mosaik.end().unwrap_err();
+}
+
+#[test]
+fn extra_methods_are_bound_as_those_of_services() {
+    let mosaik = connect(Flawed::new(Flaw::None));
+    let requests = [
+        (json!(["init", ["S"], {}]), None),
+        (json!(["tag", ["a"], {"sep": "-"}]), Some(Ok("a"))),
+        (json!(["tag", ["a", 1, 2], {"sep": "-", "x": 3, "y": 4}]), Some(Ok("a-1-2-X-Y"))),
+        (json!(["tag", [], {"name": "a", "sep": "-", "count": 2}]), Some(Ok("aa"))),
+        (
+            json!(["tag", ["a"], {}]),
+            Some(Err("tag() missing 1 required keyword-only argument: 'sep'")),
+        ),
+        (json!(["tag", ["a"], {"sep": "-", "fail": true}]), Some(Err("on purpose"))),
+        (
+            json!(["version", [5], {}]),
+            Some(Err("version() takes 0 positional arguments but 1 was given")),
+        ),
+        (
+            json!(["type", [], {}]),
+            Some(Err("type() missing 1 required positional argument: 'entity'")),
+        ),
+        (json!(["type_of", ["a"], {}]), Some(Err("the simulator has no function \"type_of\""))),
+    ];
+    let sent: Vec<_> = requests.iter().map(|(request, _)| request.clone()).collect();
+    let said = answers(&mosaik, &sent);
+    assert_eq!(said[0][2]["extra_methods"], json!(["version", "tag", "type"]));
+    for (said, (request, expected)) in said.iter().zip(&requests) {
+        match expected {
+            None => {}
+            Some(Ok(value)) => assert_eq!((&said[0], &said[2]), (&json!(1), &json!(value))),
+            Some(Err(text)) => {
+                assert_eq!((&said[0], &said[2][1]), (&json!(2), &json!(text)), "{request}");
+            }
+        }
+    }
+    // They may call mosaik back.
+    let said = answers(&mosaik, &[json!(["type", ["No.body"], {}])]);
+    assert_eq!(said, [json!([0, 0, ["get_related_entities", ["No.body"], {}]])]);
+    let result = message::message(Notation::Json, message::RESULT, 0, &json!({"x": {"sid": "S"}}));
+    mosaik.send(&result);
+    let said: serde_json::Value = serde_json::from_slice(&mosaik.receive()[0]).expect("JSON");
+    assert_eq!(said[2]["x"]["sid"], "S");
+    // Those that fail do not count.
+    mosaik.request(99, &json!(["stop", [], {}]));
+    assert_eq!(mosaik.receive().len(), 0);
     mosaik.end().unwrap_err();
 }
 
@@ -210,7 +259,7 @@ fn mosaik_hangs_up_within_a_frame() {
 #[test]
 fn an_answer_that_nobody_waits_for() {
     let mosaik = connect(Counters::default());
-    mosaik.send(&message::message(aiomas_core::wire::Notation::Json, message::RESULT, 5, "x"));
+    mosaik.send(&message::message(Notation::Json, message::RESULT, 5, "x"));
     mosaik.receive();
     assert!(mosaik.is_closed());
     let error = mosaik.end().unwrap_err().to_string();

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use aiomas_core::driver::{Runtime, channel};
 use aiomas_mosaik::{ApiVersion, End, Server, Stepping};
-use aiomas_tests::mosaik::{Flaw, Flawed, world};
+use aiomas_tests::mosaik::{Flaw, Flawed, world, world_of};
+use aiomas_tests::python::Mosaik;
 use serde_json::{Value, json};
 
-use super::{COUNTER, Listening, run};
+use super::{COUNTER, Listening, run_with};
 
 /// What the log has of one attribute, in the order of time.
 fn logged(outcome: &Value, source: &str, attr: &str) -> Vec<Value> {
@@ -55,47 +56,61 @@ fn check_feed(outcome: &Value, asks: bool) {
 
 #[test]
 fn mosaik_starts_a_counter() {
-    check_feed(&world(&["feed", "--cmd", COUNTER]), false);
-    check_feed(&world(&["feed", "--cmd", COUNTER, "--params", r#"{"ask": true}"#]), true);
+    for mosaik in Mosaik::ALL {
+        check_feed(&world_of(mosaik, &["feed", "--cmd", COUNTER]), false);
+        let asks = ["feed", "--cmd", COUNTER, "--params", r#"{"ask": true}"#];
+        check_feed(&world_of(mosaik, &asks), true);
+    }
 }
 
 #[test]
 fn mosaik_connects_to_a_counter() {
-    let counter = Listening::start();
-    check_feed(&world(&["feed", "--connect", &counter.address]), false);
-    let (status, lines) = counter.wait();
-    assert_eq!(status.code(), Some(0));
-    assert!(lines.last().unwrap().ends_with("mosaik has stopped us"), "{lines:?}");
+    for mosaik in Mosaik::ALL {
+        let counter = Listening::start();
+        check_feed(&world_of(mosaik, &["feed", "--connect", &counter.address]), false);
+        let (status, lines) = counter.wait();
+        assert_eq!(status.code(), Some(0));
+        assert!(lines.last().unwrap().ends_with("mosaik has stopped us"), "{lines:?}");
+    }
 }
 
 #[test]
 fn counters_exchange_data_with_others() {
     let params = r#"{"peek": ["Tide.0", "level"], "push": ["Tide.0", "order"]}"#;
-    let outcome = world(&["exchange", "--cmd", COUNTER, "--params", params, "--until", "4"]);
-    assert_eq!(outcome["errors"], json!([]));
-    for eid in ["Sim-0.counter_0", "Sim-0.counter_1"] {
-        assert_eq!(json!(logged(&outcome, eid, "value")), json!([1, 9, 24, 46]));
-        // What mosaik has in its cache is of the step before.
-        assert_eq!(json!(logged(&outcome, eid, "peek")), json!([0, 0, 7, 14]));
+    for mosaik in Mosaik::ALL {
+        let args = ["exchange", "--cmd", COUNTER, "--params", params, "--until", "4"];
+        let outcome = world_of(mosaik, &args);
+        assert_eq!(outcome["errors"], json!([]));
+        for eid in ["Sim-0.counter_0", "Sim-0.counter_1"] {
+            assert_eq!(json!(logged(&outcome, eid, "value")), json!([1, 9, 24, 46]));
+            // What mosaik has in its cache is of the step before.
+            assert_eq!(json!(logged(&outcome, eid, "peek")), json!([0, 0, 7, 14]));
+        }
+        let order = |value: i64| json!({"Sim-0.counter_0": value, "Sim-0.counter_1": value});
+        let orders = [json!([1, order(1)]), json!([2, order(9)]), json!([3, order(24)])];
+        assert_eq!(outcome["orders"], json!(orders), "{mosaik:?}");
     }
-    let order = |value: i64| json!({"Sim-0.counter_0": value, "Sim-0.counter_1": value});
-    let orders = [json!([1, order(1)]), json!([2, order(9)]), json!([3, order(24)])];
-    assert_eq!(outcome["orders"], json!(orders));
 }
 
 #[test]
 fn one_simulator_feeds_another() {
-    let outcome = world(&["chain", "--cmd", COUNTER, "--cmd", COUNTER, "--until", "4"]);
-    // 5 + 1, then one more each time, onto 1000.
-    let values = [1006, 1013, 1021, 1030];
-    assert_eq!(json!(logged(&outcome, "Sim-1.counter_0", "value")), json!(values), "{outcome}");
+    for mosaik in Mosaik::ALL {
+        let args = ["chain", "--cmd", COUNTER, "--cmd", COUNTER, "--until", "4"];
+        let outcome = world_of(mosaik, &args);
+        // 5 + 1, then one more each time, onto 1000.
+        let values = json!([1006, 1013, 1021, 1030]);
+        assert_eq!(json!(logged(&outcome, "Sim-1.counter_0", "value")), values, "{outcome}");
+    }
 }
 
 #[test]
 fn the_older_version_of_the_api() {
-    for version in [ApiVersion::V2_2, ApiVersion::V3_0] {
+    let versions = [ApiVersion::V2_2, ApiVersion::V3_0];
+    for (mosaik, version) in
+        Mosaik::ALL.into_iter().flat_map(|mosaik| versions.map(|version| (mosaik, version)))
+    {
         let simulator = Flawed::new(Flaw::None).version(version);
-        let (end, outcome) = run(simulator, &["single", "--until", "4"]);
+        let (end, outcome) = run_with(mosaik, simulator, &["single", "--until", "4"]);
         assert_eq!(end.unwrap(), End::Stopped);
         assert_eq!(json!(logged(&outcome, "Sim-0.thing_0", "x")), json!([0, 1, 2, 3]), "{outcome}");
     }
@@ -103,17 +118,20 @@ fn the_older_version_of_the_api() {
 
 #[test]
 fn other_kinds_of_stepping() {
-    for (stepping, name) in [(Stepping::Hybrid, "hybrid"), (Stepping::EventBased, "event-based")] {
+    let kinds = [(Stepping::Hybrid, "hybrid"), (Stepping::EventBased, "event-based")];
+    for (mosaik, (stepping, name)) in
+        Mosaik::ALL.into_iter().flat_map(|mosaik| kinds.map(|kind| (mosaik, kind)))
+    {
         // A last step is no flaw here.
         let simulator = Flawed::new(Flaw::NoNextStep).stepping(stepping);
         let finalized = simulator.finalized();
-        let (end, outcome) = run(simulator, &["single", "--until", "5"]);
+        let (end, outcome) = run_with(mosaik, simulator, &["single", "--until", "5"]);
         assert_eq!(end.unwrap(), End::Stopped);
         assert_eq!((&outcome["types"], &outcome["errors"]), (&json!([name]), &json!([])));
         assert!(finalized.load(std::sync::atomic::Ordering::SeqCst));
         if stepping == Stepping::Hybrid {
             let values = logged(&outcome, "Sim-0.thing_0", "x");
-            assert_eq!(json!(values), json!([0, 1, 2, 2, 2]), "{outcome}");
+            assert_eq!(json!(values), json!([0, 1, 2, 2, 2]), "{mosaik:?}: {outcome}");
         }
     }
 }

@@ -73,7 +73,7 @@ fn local_calls_end_in_time() {
     nodes.nodes[0].handle_timeout(nodes.now);
     nodes.run();
     for ctx in [1, 2] {
-        let expected = CallError::TimedOut { after: ms(50) };
+        let expected = CallError::TimedOut { after: ms(50), sent: true };
         let (ended, result) = nodes.answer(0);
         assert_eq!((ended, result.unwrap_err()), (ctx, expected));
     }

@@ -39,7 +39,7 @@ fn who_calls_a_host_without_power_hears_nothing() {
         sim.host("grid").sleep(2 * SECOND).await;
         assert_eq!(
             meter.with_timeout(SECOND).read(1).await,
-            Err(Error::TimedOut { after: SECOND })
+            Err(Error::TimedOut { after: SECOND, sent: true })
         );
         sim.at(SECOND, |sim| sim.restart("house").expect("it is there"));
         assert!(matches!(call.await, Err(Error::Lost(_))));

@@ -84,7 +84,7 @@ fn what_is_sent_during_a_partition_arrives_later() {
         sim.partition("grid", "house").expect("both are there");
         sim.at(5 * SECOND, |sim| sim.heal("house", "grid").expect("both are there"));
         let error = meter.with_timeout(SECOND).read(1).await;
-        assert_eq!(error, Err(Error::TimedOut { after: SECOND }));
+        assert_eq!(error, Err(Error::TimedOut { after: SECOND, sent: true }));
         assert_eq!(meter.read(2).await, Ok(2));
         assert_eq!(sim.elapsed(), 5 * SECOND);
         Ok::<_, Error>(())

@@ -154,12 +154,12 @@ fn idempotent_calls_are_made_again() {
         crash(&sim, SECOND);
         let begun = sim.elapsed();
         let call = bell.idempotent().with_timeout(3 * SECOND).hang(2);
-        assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND }));
+        assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND, sent: true }));
         assert_eq!(sim.elapsed() - begun, 3 * SECOND);
         // A timeout is no reason to do so.
         restart(&sim, Duration::ZERO);
         let call = bell.idempotent().with_timeout(3 * SECOND).hang(3);
-        assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND }));
+        assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND, sent: true }));
     });
     assert_eq!(*log.lock().expect("nobody panics here"), [1, 1, 2, 3]);
 }
@@ -243,13 +243,19 @@ fn a_timeout_includes_the_wait_for_a_connection() {
         sim.host("town").sleep(MS).await;
         let after = 2 * SECOND;
         let begun = sim.elapsed();
-        assert_eq!(bell.with_timeout(after).ring(1).await, Err(Error::TimedOut { after }));
+        assert_eq!(
+            bell.with_timeout(after).ring(1).await,
+            Err(Error::TimedOut { after, sent: false })
+        );
         assert_eq!(sim.elapsed() - begun, after);
         // Some of it is over when it is sent.
         restart(&sim, SECOND);
         let begun = sim.elapsed();
         let after = 5 * SECOND;
-        assert_eq!(bell.with_timeout(after).hang(2).await, Err(Error::TimedOut { after }));
+        assert_eq!(
+            bell.with_timeout(after).hang(2).await,
+            Err(Error::TimedOut { after, sent: true })
+        );
         assert_eq!(sim.elapsed() - begun, after);
         // One that nobody polls is not sent when its time is over.
         crash(&sim, Duration::ZERO);
@@ -257,7 +263,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
         let late = bell.with_timeout(SECOND).ring(3);
         restart(&sim, 2 * SECOND);
         assert_eq!(bell.ring(4).await, Ok(4));
-        assert_eq!(late.await, Err(Error::TimedOut { after: SECOND }));
+        assert_eq!(late.await, Err(Error::TimedOut { after: SECOND, sent: false }));
     });
     assert_eq!(*log.lock().expect("nobody panics here"), [2, 4]);
 }
