@@ -1,14 +1,14 @@
 //! Connections to mosaik.
 
 use std::future::pending;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{Close, CloseReason};
+use aiomas_core::connection::{Close, CloseReason, LogRate};
 use aiomas_core::driver::channel::{self, Channel, Request};
 use aiomas_core::driver::{self, Runtime};
 use aiomas_core::rpc;
-use aiomas_core::wire::RemoteError;
+use aiomas_core::wire::{Printable, RemoteError};
 use futures_lite::future::or;
 
 use crate::profile::{as_mosaik, within};
@@ -122,14 +122,15 @@ impl<R: Runtime> Server<R> {
 pub async fn serve(channel: Channel, simulator: impl Simulator) -> Result<End, Error> {
     log::info!(
         "connected to mosaik at {}",
-        channel.peer().address().unwrap_or("an address without a name")
+        Printable(channel.peer().address().unwrap_or("an address without a name"))
     );
     let mut session = Session::new(simulator, Mosaik::new(channel.clone()));
     let mut failed = None;
+    let mut failures = Failures(LogRate::DEFAULT);
     let mut stopped = false;
     while let Some(request) = channel.recv().await {
         let function = function_of(request.payload());
-        log::debug!("{function}() is called");
+        log::debug!("{}() is called", Printable(&function));
         if function == "stop" {
             request.ignore();
             stopped = true;
@@ -138,7 +139,9 @@ pub async fn serve(channel: Channel, simulator: impl Simulator) -> Result<End, E
         let answer = or(answer(&mut session, &request), gone(&channel)).await;
         let Some(answer) = answer else { break };
         if let Err(error) = respond(request, answer) {
-            log::error!("{function}() has failed: {error}");
+            if let Some(line) = failures.line(Instant::now(), &function, &error) {
+                log::error!("{line}");
+            }
             if failed.is_none() && session.is_vital(&function) {
                 failed = Some(Error::Failed { function, error });
             }
@@ -154,6 +157,21 @@ pub async fn serve(channel: Channel, simulator: impl Simulator) -> Result<End, E
     };
     log::info!("{}", if stopped { "mosaik has stopped us" } else { "mosaik is gone" });
     failed.map_or(Ok(end), Err)
+}
+
+/// The lines of the log that requests cause which fail. Whoever sends nothing else does not fill the disk.
+struct Failures(LogRate);
+
+impl Failures {
+    fn line(&mut self, now: Instant, function: &str, error: &RemoteError) -> Option<String> {
+        let function = Printable(function);
+        Some(match self.0.line(now)? {
+            0 => format!("{function}() has failed: {error}"),
+            more => format!(
+                "{function}() has failed: {error} (and {more} more failures since the last line)"
+            ),
+        })
+    }
 }
 
 type Answer = Result<crate::session::Answer>;
@@ -190,4 +208,22 @@ async fn ignore<T>(channel: &Channel) -> T {
         request.ignore();
     }
     pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_logged_safely_and_not_without_end() {
+        let (mut failures, start) =
+            (Failures(LogRate::new(2, Duration::from_secs(1))), Instant::now());
+        let error = RemoteError::value_error("no\n[ERROR] such");
+        let mut line = |now| failures.line(now, "st\x1b[2Jep", &error);
+        let shown = r"st\u{1b}[2Jep() has failed: ValueError: no\n[ERROR] such";
+        assert_eq!([line(start), line(start)], [(); 2].map(|()| Some(shown.to_owned())));
+        assert_eq!((line(start), line(start)), (None, None));
+        let next = format!("{shown} (and 2 more failures since the last line)");
+        assert_eq!(line(start + Duration::from_secs(1)), Some(next));
+    }
 }
