@@ -146,8 +146,9 @@ pub mod __macro {
     pub use serde;
 
     pub use crate::driver::{
-        Agent, Answer, Call, Context, Exclusive, Identity, Interface, IntoService, Invocation,
-        Later, Method, Proxy, Resident, Shared, SharedService, failure, host_agent,
+        Agent, Answer, Call, Causes, CausesOfAny, CausesOfError, Context, Exclusive, Identity,
+        Interface, IntoService, Invocation, Later, Method, NoCauses, Proxy, Resident, Shared,
+        SharedService, caused, failure, host_agent,
     };
     pub use crate::rpc::{Keyword, Keywords, Parameter, Positional, Signature};
     pub use crate::wire::typed::Serializable;

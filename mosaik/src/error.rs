@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use aiomas_core::connection::CloseReason;
-use aiomas_core::wire::RemoteError;
+use aiomas_core::wire::{Printable, RemoteError};
 
 /// What a simulator's methods return. The error is what mosaik is told: an exception's type and message.
 pub type Result<T, E = RemoteError> = std::result::Result<T, E>;
@@ -34,7 +34,7 @@ pub enum Error {
     #[error("the connection was lost: {0}")]
     Lost(CloseReason),
     /// A request of mosaik's has failed: the first one, as mosaik was told.
-    #[error("{function}() has failed: {error}")]
+    #[error("{}() has failed: {error}", Printable(function))]
     Failed {
         /// Which function.
         function: String,
@@ -42,7 +42,7 @@ pub enum Error {
         error: RemoteError,
     },
     /// A simulator that we drive has failed.
-    #[error("{function}() of \"{simulator}\" has failed: {error}")]
+    #[error("{}() of \"{}\" has failed: {error}", Printable(function), Printable(simulator))]
     Simulator {
         /// Its id.
         simulator: String,
@@ -52,7 +52,12 @@ pub enum Error {
         error: Box<aiomas_core::Error>,
     },
     /// A simulator that we drive answers what no simulator may.
-    #[error("the answer of {function}() of \"{simulator}\" is wrong: {why}")]
+    #[error(
+        "the answer of {}() of \"{}\" is wrong: {}",
+        Printable(function),
+        Printable(simulator),
+        Printable(why)
+    )]
     Answer {
         /// Its id.
         simulator: String,
@@ -62,7 +67,7 @@ pub enum Error {
         why: String,
     },
     /// A simulator cannot be started.
-    #[error("the simulator cannot be started: {program}: {source}")]
+    #[error("the simulator cannot be started: {}: {source}", Printable(program))]
     Start {
         /// The program.
         program: String,

@@ -1,14 +1,14 @@
 //! Connections to mosaik.
 
 use std::future::pending;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{Close, CloseReason};
+use aiomas_core::connection::{Close, CloseReason, LogRate};
 use aiomas_core::driver::channel::{self, Channel, Request};
 use aiomas_core::driver::{self, Runtime};
 use aiomas_core::rpc;
-use aiomas_core::wire::RemoteError;
+use aiomas_core::wire::{Printable, RemoteError};
 use futures_lite::future::or;
 
 use crate::profile::as_mosaik;
@@ -64,10 +64,11 @@ pub(crate) async fn serve_from(
     log::info!("connected to mosaik at {}", address_of(&channel));
     let mut session = Session::new(simulator, Mosaik::new(channel.clone()));
     let mut failed = None;
+    let mut failures = Failures(LogRate::DEFAULT);
     let mut stopped = false;
     while let Some(request) = next(&mut first, &channel).await {
         let function = function_of(request.payload());
-        log::debug!("{function}() is called");
+        log::debug!("{}() is called", Printable(&function));
         if function == "stop" {
             request.ignore();
             stopped = true;
@@ -76,7 +77,9 @@ pub(crate) async fn serve_from(
         let answer = or(answer(&mut session, &request), gone(&channel)).await;
         let Some(answer) = answer else { break };
         if let Err(error) = respond(request, answer) {
-            log::error!("{function}() has failed: {error}");
+            if let Some(line) = failures.line(Instant::now(), &function, &error) {
+                log::error!("{line}");
+            }
             if failed.is_none() && session.is_vital(&function) {
                 failed = Some(Error::Failed { function, error });
             }
@@ -94,11 +97,26 @@ pub(crate) async fn serve_from(
     failed.map_or(Ok(end), Err)
 }
 
+/// The lines of the log that requests cause which fail. Whoever sends nothing else does not fill the disk.
+struct Failures(LogRate);
+
+impl Failures {
+    fn line(&mut self, now: Instant, function: &str, error: &RemoteError) -> Option<String> {
+        let function = Printable(function);
+        Some(match self.0.line(now)? {
+            0 => format!("{function}() has failed: {error}"),
+            more => format!(
+                "{function}() has failed: {error} (and {more} more failures since the last line)"
+            ),
+        })
+    }
+}
+
 type Answer = Result<crate::session::Answer>;
 
 /// The peer's address, for the log.
 pub(crate) fn address_of(channel: &Channel) -> String {
-    channel.peer().address().unwrap_or("an address without a name").to_owned()
+    Printable(channel.peer().address().unwrap_or("an address without a name")).to_string()
 }
 
 async fn next(first: &mut Option<Request>, channel: &Channel) -> Option<Request> {
@@ -140,4 +158,22 @@ async fn ignore<T>(channel: &Channel) -> T {
         request.ignore();
     }
     pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_logged_safely_and_not_without_end() {
+        let (mut failures, start) =
+            (Failures(LogRate::new(2, Duration::from_secs(1))), Instant::now());
+        let error = RemoteError::value_error("no\n[ERROR] such");
+        let mut line = |now| failures.line(now, "st\x1b[2Jep", &error);
+        let shown = r"st\u{1b}[2Jep() has failed: ValueError: no\n[ERROR] such";
+        assert_eq!([line(start), line(start)], [(); 2].map(|()| Some(shown.to_owned())));
+        assert_eq!((line(start), line(start)), (None, None));
+        let next = format!("{shown} (and 2 more failures since the last line)");
+        assert_eq!(line(start + Duration::from_secs(1)), Some(next));
+    }
 }

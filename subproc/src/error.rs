@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use aiomas_core::agent::UrlError;
+use aiomas_core::wire::Printable;
 
 /// Something is wrong with a child process. Children are counted from 0.
 ///
@@ -14,7 +15,7 @@ use aiomas_core::agent::UrlError;
 #[non_exhaustive]
 pub enum Error {
     /// A child cannot be started.
-    #[error("child {child} cannot be started: {program}: {source}")]
+    #[error("child {child} cannot be started: {}: {source}", Printable(program))]
     Start {
         /// Which.
         child: usize,

@@ -13,7 +13,11 @@ use crate::wire::Printable;
 #[non_exhaustive]
 pub enum ConnectError {
     /// The container is there; the agent is not.
-    #[error("no agent \"{}\" in {}", Printable(url.aid()), Printable(&url.address().to_string()))]
+    #[error(
+        "Agent \"{}\" does not exist in Container('{}')",
+        Printable(url.aid()),
+        Printable(url.address())
+    )]
     NoSuchAgent {
         /// The URL that was asked for.
         url: AgentUrl,
@@ -29,7 +33,7 @@ pub enum ConnectError {
         last: DialError,
     },
     /// Patience was over before anything could be said.
-    #[error("{stage} {} took too long; give connect() more patience", Printable(&url.to_string()))]
+    #[error("{stage} {} took too long; give connect() more patience", Printable(url))]
     TimedOut {
         /// The URL that was asked for.
         url: AgentUrl,
@@ -39,7 +43,7 @@ pub enum ConnectError {
     /// The connection was lost while the peer was asked for the agent.
     #[error(
         "lost the connection to {} while asking for an agent: {}",
-        Printable(&address.to_string()),
+        Printable(address),
         Printable(reason)
     )]
     Lost {
@@ -49,7 +53,7 @@ pub enum ConnectError {
         reason: Arc<str>,
     },
     /// The peer did not say whether there is such an agent.
-    #[error("cannot ask for {}: {}", Printable(&url.to_string()), Printable(reason))]
+    #[error("cannot ask for {}: {}", Printable(url), Printable(reason))]
     NotValidated {
         /// The URL that was asked for.
         url: AgentUrl,
@@ -86,8 +90,7 @@ struct Unreachable<'a>(&'a Address, u32, &'a DialError);
 impl fmt::Display for Unreachable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(address, attempts, last) = self;
-        let address = address.to_string();
-        let address = Printable(&address);
+        let address = Printable(address);
         let plural = if *attempts == 1 { "" } else { "s" };
         // A socket's path that does not exist means the same as a port that is closed.
         if matches!(last.kind, io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {
@@ -148,7 +151,7 @@ impl From<io::Error> for DialError {
 impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.message {
-            Some(message) => f.write_str(message),
+            Some(message) => Printable(message).fmt(f),
             None => self.kind.fmt(f),
         }
     }
@@ -163,10 +166,10 @@ pub enum ValidateError {
     /// The connection is lost, and this is why. Taken as
     /// [`Container::handle_closed`](super::Container::handle_closed), which has to be called
     /// nevertheless, before or after.
-    #[error("connection lost: {0}")]
+    #[error("connection lost: {}", Printable(.0))]
     Lost(Arc<str>),
     /// The peer answered with a failure or something else than a name, or the call was refused.
-    #[error("{0}")]
+    #[error("{}", Printable(.0))]
     Failed(Arc<str>),
 }
 
@@ -244,7 +247,7 @@ mod tests {
         let url = AgentUrl::new(address, "9");
         assert_eq!(
             ConnectError::NoSuchAgent { url: url.clone() }.to_string(),
-            "no agent \"9\" in tcp://127.0.0.1:1"
+            "Agent \"9\" does not exist in Container('tcp://127.0.0.1:1')"
         );
         assert_eq!(
             ConnectError::TimedOut { url, stage: Stage::Dialling }.to_string(),

@@ -180,7 +180,7 @@ mod tests {
         let mut clock = clock(5.0);
         for time in [5.0, 4.9, -1.0] {
             let error = clock.set_time(time).unwrap_err();
-            assert_eq!(error.to_string(), format!("time must be > 5 but is {time}"));
+            assert_eq!(error.to_string(), format!("Time must be > 5 but is {time}"));
         }
         for time in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!(matches!(clock.set_time(time), Err(ClockError::NotFinite(_))));
@@ -228,12 +228,12 @@ mod tests {
         let mut sleep = |dt| clock.sleep(dt, "").map_err(|e| e.to_string());
         assert_eq!(sleep(0.0), Err("dt must be > 0 but is 0".into()));
         assert_eq!(sleep(-0.5), Err("dt must be > 0 but is -0.5".into()));
-        assert_eq!(sleep(1e-20), Err("date \"5\" is in the past".into()));
+        assert_eq!(sleep(1e-20), Err("Date \"5\" is in the past".into()));
         assert_eq!(sleep(f64::NAN), Err("time must be finite but is NaN".into()));
 
         let date: Date = "2020-01-01T00:00:05Z".parse().unwrap();
         let now = ClockError::Past { when: date.into() };
-        assert_eq!(now.to_string(), "date \"2020-01-01T00:00:05+00:00\" is in the past");
+        assert_eq!(now.to_string(), "Date \"2020-01-01T00:00:05+00:00\" is in the past");
         assert_eq!(clock.sleep_until(date, ""), Err(now));
         assert_eq!(clock.sleep_until(5.0, ""), Err(ClockError::Past { when: 5.0.into() }));
         assert!(matches!(clock.sleep_until(f64::NAN, ""), Err(ClockError::NotFinite(_))));

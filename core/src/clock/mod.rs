@@ -73,7 +73,7 @@ impl<T> From<ExternalClock<T>> for Clock<T> {
 #[non_exhaustive]
 pub enum ClockError {
     /// The clock was set to a time that is not after its time.
-    #[error("time must be > {time} but is {to}")]
+    #[error("Time must be > {time} but is {to}")]
     NotForward {
         /// The clock's time in seconds.
         time: f64,
@@ -90,7 +90,7 @@ pub enum ClockError {
         dt: f64,
     },
     /// A sleep would end now or earlier.
-    #[error("date \"{when}\" is in the past")]
+    #[error("Date \"{when}\" is in the past")]
     Past {
         /// When the sleep was to end.
         when: When,

@@ -4,7 +4,9 @@
 //! with an ordinary failure. No name that Python can expose has a `$` in it.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Extensions};
@@ -20,6 +22,8 @@ const VERSION: u32 = 1;
 const MAX_NAMES: usize = 256;
 /// A Hello with a type whose name has more bytes is none: names are kept for as long as the connection.
 const MAX_NAME: usize = 256;
+/// A content with more bytes is no Hello, and is not looked at: a Hello comes before anything is known of a peer.
+const MAX_HELLO: usize = 256 * 1024;
 /// A peer that says it reads less than this is not believed: no failure would reach it.
 const LEAST_FRAME: usize = 4096;
 
@@ -29,15 +33,16 @@ const LEAST_FRAME: usize = 4096;
 pub(super) struct Hello {
     version: u32,
     /// In the question: what is offered, best first. In the answer: the one that was chosen.
+    #[serde(deserialize_with = "names")]
     codecs: Vec<String>,
     #[serde(default)]
     max_frame: Option<u32>,
     #[serde(default)]
     max_calls: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "names")]
     extensions: Vec<String>,
     /// The types in the order of their ids, which holds for both sides.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "names")]
     types: Vec<String>,
 }
 
@@ -80,7 +85,7 @@ impl Hello {
     pub(super) fn parse_question(content: &Payload) -> Option<Self> {
         // A look before decoding: other requests should cost next to nothing.
         let mut cursor = Cursor::new(content.notation(), content.bytes(), content.scope().budget());
-        if cursor.peek().ok()? != Item::Array {
+        if content.bytes().len() > MAX_HELLO || cursor.peek().ok()? != Item::Array {
             return None;
         }
         let mut sequence = cursor.begin_array().ok()?;
@@ -88,8 +93,15 @@ impl Hello {
             return None;
         }
         let (_path, (hello,), _kwargs): (Cow<'_, str>, (Self,), Empty) = content.decode().ok()?;
-        let types = hello.types.iter().take(MAX_NAMES);
-        types.map(String::len).all(|length| length <= MAX_NAME).then_some(hello)
+        hello.types.iter().map(String::len).all(|length| length <= MAX_NAME).then_some(hello)
+    }
+
+    /// Reads the peer's answer, if `content` is one.
+    pub(super) fn parse_answer(content: &Payload) -> Option<Self> {
+        if content.bytes().len() > MAX_HELLO {
+            return None;
+        }
+        content.decode().ok()
     }
 
     /// What a listener with `config` makes of the question, and its answer; nothing if there is no
@@ -110,14 +122,14 @@ impl Hello {
 
     fn find_codec(&self, known: &[Codec]) -> Option<Codec> {
         let by_name = |name: &String| known.iter().find(|codec| codec.name() == name);
-        self.codecs.iter().take(MAX_NAMES).find_map(by_name).copied()
+        self.codecs.iter().find_map(by_name).copied()
     }
 
     fn agreed(&self, codec: Codec, known: Extensions) -> Agreed {
-        let names = self.extensions.iter().take(MAX_NAMES).map(String::as_str);
+        let names = self.extensions.iter().map(String::as_str);
         Agreed {
             codec,
-            types: Types::new(self.types.iter().take(MAX_NAMES).map(String::as_str)),
+            types: Types::new(self.types.iter().map(String::as_str)),
             max_frame: self.max_frame.map(|limit| (limit as usize).max(LEAST_FRAME)),
             max_calls: self.max_calls.map(|limit| (limit as usize).max(1)),
             extensions: known.and_named(names),
@@ -128,3 +140,48 @@ impl Hello {
 /// An empty map.
 #[derive(Debug, Serialize, Deserialize)]
 struct Empty {}
+
+/// Reads the first [`MAX_NAMES`] names of a list, and walks over the others.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Names;
+    impl<'de> Visitor<'de> for Names {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of names")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<String>, A::Error> {
+            let mut names = Vec::new();
+            while names.len() < MAX_NAMES
+                && let Some(name) = seq.next_element()?
+            {
+                names.push(name);
+            }
+            while let Some(AnyName) = seq.next_element()? {}
+            Ok(names)
+        }
+    }
+    deserializer.deserialize_seq(Names)
+}
+
+/// A name that is not kept.
+struct AnyName;
+
+impl<'de> Deserialize<'de> for AnyName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyNameVisitor;
+        impl Visitor<'_> for AnyNameVisitor {
+            type Value = AnyName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E>(self, _name: &str) -> Result<AnyName, E> {
+                Ok(AnyName)
+            }
+        }
+        deserializer.deserialize_str(AnyNameVisitor)
+    }
+}

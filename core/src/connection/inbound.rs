@@ -347,8 +347,7 @@ impl<X> Connection<X> {
         };
         let result = answer.map_err(|failure| {
             self.stats.failures_in += 1;
-            let error = RemoteError::from_payload(&failure);
-            CallError::Remote(error.into_truncated(self.config.limits.max_failure))
+            CallError::Remote(RemoteError::read(&failure, self.config.limits.max_failure))
         });
         self.stats.results_in += u64::from(result.is_ok());
         Some(Event::Answer { id: CallId(id), ctx, result })
@@ -393,7 +392,7 @@ impl<X> Connection<X> {
         self.state = State::Open;
         let agreed = answer.and_then(|answer| {
             let Negotiate::Hello { offer, .. } = &self.config.negotiate else { return None };
-            answer.decode::<Hello>().ok()?.accept(offer, &self.config)
+            Hello::parse_answer(answer)?.accept(offer, &self.config)
         });
         // Any other answer, usually a failure: a peer that does not know Hello.
         if let Some(agreed) = agreed {

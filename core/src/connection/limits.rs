@@ -15,7 +15,7 @@ use crate::wire::Budget;
 /// |---|---|--:|--:|--:|---|
 /// | `max_frame` | bytes | 1 GiB | 16 MiB | 1 MiB | in: closes, [`FrameError::TooLong`]; out: refused, [`Why::TooLong`] |
 /// | `budget.depth` | levels | 128 | 128 | 64 | decoding or encoding fails, [`CodecError::TooDeep`] |
-/// | `budget.nodes` | values | 4,294,967,295 | 4,194,304 | 65,536 | decoding fails, [`CodecError::TooManyNodes`] |
+/// | `budget.nodes` | values | 4,294,967,295 | 2,097,152 | 65,536 | decoding fails, [`CodecError::TooManyNodes`] |
 /// | `budget.path` | bytes | 65,536 | 4,096 | 1,024 | the call fails with a `LookupError`; a reference, with [`CodecError::PathTooLong`] |
 /// | `max_calls_out` | calls | 1,048,576 | 65,536 | 4,096 | refused, [`Why::TooManyCalls`]; the driver's calls wait |
 /// | `max_calls_in` | requests | 1,048,576 | 65,536 | 256 | answered with an `OverloadedError` |

@@ -9,6 +9,7 @@ mod extension;
 mod hello;
 mod inbound;
 mod limits;
+mod log_rate;
 mod outbox;
 mod pending;
 mod requests;
@@ -27,10 +28,13 @@ pub use event::{
 };
 pub use exceeded::{Direction, Exceeded};
 pub use limits::{FailureText, Limits, Progress};
+pub use log_rate::LogRate;
 pub use outbox::Transmit;
 pub use stats::Stats;
 pub use tls::TlsError;
 
+#[cfg(feature = "tracing")]
+pub(crate) use log_rate::LogRates;
 pub(crate) use pending::Pending;
 
 use crate::wire::{Codec, Deframer, Scope};
@@ -181,7 +185,7 @@ impl<X> Connection<X> {
             codec: config.negotiate.base(),
             follows: side == Side::Listener,
             eof: false,
-            scope: Scope::new(config.types.clone(), limits.budget),
+            scope: Scope::new(config.types.clone(), limits.budget).guarded(true),
             deframer: Deframer::new(limits.max_frame),
             outbox: Outbox::default(),
             events: VecDeque::new(),

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::wire::Printable;
+
 /// Why a stream is not, or no longer, a secure one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -18,7 +20,11 @@ pub enum TlsError {
     #[error("the peer's certificate is not valid yet; compare the clocks")]
     NotValidYet,
     /// The peer's certificate is that of somebody else.
-    #[error("the peer's certificate is not for {wanted}, but for {}", or_nobody(presented))]
+    #[error(
+        "the peer's certificate is not for {}, but for {}",
+        Printable(wanted),
+        Printable(or_nobody(presented))
+    )]
     WrongName {
         /// Whom we wanted to talk to.
         wanted: Box<str>,
@@ -31,7 +37,7 @@ pub enum TlsError {
     )]
     BadSignature,
     /// The peer's certificate cannot be used, for another reason.
-    #[error("the peer's certificate is not acceptable: {what}")]
+    #[error("the peer's certificate is not acceptable: {}", Printable(what))]
     BadCertificate {
         /// What is wrong with it.
         what: Box<str>,
@@ -49,13 +55,13 @@ pub enum TlsError {
     #[error("the peer does not speak TLS")]
     NotTls,
     /// The peer knows no version or cipher of TLS that we do.
-    #[error("the peer has no version or cipher of TLS in common with us: {what}")]
+    #[error("the peer has no version or cipher of TLS in common with us: {}", Printable(what))]
     NothingInCommon {
         /// What is missing.
         what: Box<str>,
     },
     /// The peer does not keep to the protocol, or somebody has changed what it sent.
-    #[error("what the peer sent is no valid TLS: {what}")]
+    #[error("what the peer sent is no valid TLS: {}", Printable(what))]
     Invalid {
         /// What is wrong.
         what: Box<str>,
@@ -76,7 +82,7 @@ pub enum TlsError {
     #[error("the address has no host that a certificate could be for (`TlsConfig::server_name`)")]
     NoName,
     /// TLS does not work on this side.
-    #[error("TLS failed on this side: {what}")]
+    #[error("TLS failed on this side: {}", Printable(what))]
     Local {
         /// What is wrong.
         what: Box<str>,

@@ -104,7 +104,7 @@ impl<R: Runtime, L: Listener> Incoming for Arrivals<R, L> {
             };
             if let Some((peer, result)) = ended {
                 if let Err(error) = &result {
-                    trace::refused(|| peer.clone(), error);
+                    trace::refused(&self.runtime, || peer.clone(), error);
                     self.listener.refused(peer.as_deref(), error);
                 }
                 return Poll::Ready(result);
@@ -114,7 +114,7 @@ impl<R: Runtime, L: Listener> Incoming for Arrivals<R, L> {
             let place = match Place::take(&self.admission, stream.peer().as_deref()) {
                 Ok(place) => place,
                 Err(refusal) => {
-                    trace::refused(|| stream.peer(), &refusal);
+                    trace::refused(&self.runtime, || stream.peer(), &refusal);
                     continue;
                 }
             };

@@ -47,7 +47,7 @@ pub enum Error {
     #[error(transparent)]
     Connect(ConnectError),
     /// A stream cannot be opened.
-    #[error("cannot connect to {}: {text}", Printable(&address.to_string()))]
+    #[error("cannot connect to {}: {}", Printable(address), Printable(text))]
     Dial {
         /// Where to.
         address: Address,
@@ -57,7 +57,7 @@ pub enum Error {
         text: Box<str>,
     },
     /// A stream is open, and no secure one.
-    #[error("no TLS at {address}: {error}")]
+    #[error("no TLS at {}: {error}", Printable(address))]
     Tls {
         /// Where to; for a stream that has come in, where we listen.
         address: Address,
@@ -69,7 +69,7 @@ pub enum Error {
     #[error(transparent)]
     TlsConfig(super::tls::TlsConfigError),
     /// An address cannot be listened at.
-    #[error("cannot listen at {address}: {text}")]
+    #[error("cannot listen at {}: {}", Printable(address), Printable(text))]
     Bind {
         /// The address.
         address: Address,

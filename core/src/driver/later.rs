@@ -1,7 +1,7 @@
 //! Answers that come later, and user code that panics.
 
 use std::any::Any;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use super::Error;
 use super::trace;
 use crate::rpc::{Outcome, Service};
-use crate::wire::{Body, RemoteError};
+use crate::wire::{Body, RemoteError, causes};
 
 /// What a method answers: the encoded result, or a failure.
 pub type Answer = Result<Body, RemoteError>;
@@ -32,6 +32,57 @@ pub fn failure<E: Display + 'static>(error: E) -> RemoteError {
         (None, Some(error)) => RemoteError::from_error(error),
         (None, None) => RemoteError::new(RemoteError::UNKNOWN, ""),
     }
+}
+
+/// The causes of an error, for [`failure`]. Which of the traits below applies, the macros find out by looking for the
+/// method `causes` behind several references: the first that fits is taken.
+pub struct Causes<'a, E>(pub &'a E);
+
+impl<E> fmt::Debug for Causes<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Causes")
+    }
+}
+
+/// An error has causes.
+pub trait CausesOfError {
+    /// The errors that led to it, the nearest first.
+    fn causes(&self) -> Vec<String>;
+}
+
+impl<E: std::error::Error + 'static> CausesOfError for &&Causes<'_, E> {
+    fn causes(&self) -> Vec<String> {
+        causes(self.0)
+    }
+}
+
+/// What is around an error that can be of any type, as of `anyhow`.
+pub trait CausesOfAny {
+    /// As [`CausesOfError::causes`].
+    fn causes(&self) -> Vec<String>;
+}
+
+impl<E: AsRef<dyn std::error::Error + Send + Sync>> CausesOfAny for &Causes<'_, E> {
+    fn causes(&self) -> Vec<String> {
+        causes(self.0.as_ref())
+    }
+}
+
+/// Other types have none, or [`RemoteError::from_error`] finds them.
+pub trait NoCauses {
+    /// None.
+    fn causes(&self) -> Vec<String>;
+}
+
+impl<E> NoCauses for Causes<'_, E> {
+    fn causes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A failure with these causes in its text, unless they are there already.
+pub fn caused(failure: RemoteError, causes: Vec<String>) -> RemoteError {
+    failure.caused_by(causes)
 }
 
 /// Calls user code. That it panics is a failure of the call, and of nothing else.

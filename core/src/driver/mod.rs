@@ -69,6 +69,8 @@ pub use container::{AgentRef, Connect, Container};
 pub use context::Context;
 pub use error::Error;
 pub use later::{Answer, Later, SharedService, failure};
+#[doc(hidden)]
+pub use later::{Causes, CausesOfAny, CausesOfError, NoCauses, caused};
 pub use line::{Line, LineState, Reconnect};
 pub use local::LocalNames;
 pub use options::{Builder, OrphanedCalls};

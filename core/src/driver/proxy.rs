@@ -234,11 +234,11 @@ impl Proxy {
     /// The formatter's.
     pub fn fmt_as(&self, type_name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(url) = &self.url {
-            return write!(f, "{type_name}('{}')", Printable(&url.to_string()));
+            return write!(f, "{type_name}('{}')", Printable(url));
         }
         let path = Printable(&self.path);
         let over = |link: &Link, f: &mut fmt::Formatter<'_>| {
-            write!(f, "{type_name}('{}/{path}')", link.peer().unwrap_or("?"))
+            write!(f, "{type_name}('{}/{path}')", Printable(link.peer().unwrap_or("?")))
         };
         match &self.target {
             Target::Remote(link) => over(link, f),

@@ -194,7 +194,7 @@ impl Handler for ServiceHandler {
                 trace::request(|| link.host(), &caller, trace::Id::of(&token), path, run)
             }
             Err(error) => {
-                trace::malformed(&caller, &error);
+                trace::malformed(|| link.host(), &caller, &error);
                 Outcome::from(RemoteError::from(error))
             }
         };

@@ -7,7 +7,8 @@ use super::caller::Caller;
 use crate::wire::RemoteError;
 
 /// Decides whether a call goes through: it is told who calls, and the path from the service that it stands before
-/// down to the function (`add`, `math/deep/neg`).
+/// down to the function (`add`, `math/deep/neg`). An empty path is the service itself, which is no function: who is let
+/// through is told its type.
 pub type Check = dyn Fn(&Caller, &str) -> Result<(), RemoteError> + Send + Sync;
 
 /// A service that not everybody may call. See [`authorize`].

@@ -79,9 +79,7 @@ impl<'a> Request<'a> {
         if cursor.peek()? != Item::Str {
             return Err(RequestError::PathNotString);
         }
-        let path = cursor.str()?;
-        budget.check_path(path.len())?;
-        let path = path.into();
+        let path = cursor.path()?.into();
         if !cursor.next(&mut triple)? {
             return Err(RequestError::NotATriple);
         }

@@ -24,7 +24,7 @@ impl PlainCall {
     #[inline]
     pub(super) fn find(notation: Notation, content: &[u8], budget: Budget) -> Option<Self> {
         // Enough for all of these calls.
-        if budget.depth < 2 || budget.nodes < 16 {
+        if budget.depth < 2 || budget.nodes < 32 {
             return None;
         }
         match notation {

@@ -66,7 +66,7 @@ impl<T: Serialize> Return<Plain> for T {
 
 impl<T: Serialize, E: Error + 'static> Return<Fallible> for Result<T, E> {
     fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError> {
-        answer(self, notation, scope)
+        self.map_err(RemoteError::from_source).and_then(|value| encode(notation, scope, &value))
     }
 }
 

@@ -115,7 +115,7 @@ fn call_at<L>(
     let mut outcome = service.call_bytes(name, arguments, caller);
     match outcome {
         Outcome::Done(_) | Outcome::Later(_) => {}
-        Outcome::NotFound => outcome = no_function(service, path, name).into(),
+        Outcome::NotFound => outcome = no_function(service, path, name, caller).into(),
         Outcome::NotExposed => outcome = not_exposed(service.type_name(), name).into(),
     }
     outcome
@@ -146,14 +146,17 @@ fn not_exposed(type_name: &str, name: &[u8]) -> RemoteError {
     RemoteError::lookup(format_args!("\"{type_name}.{name}\" is not exposed"))
 }
 
-/// The last name of `path` is no function in `service`.
+/// The last name of `path` is no function in `service`. If it is a service, only those are told its type who may call it.
 #[cold]
-fn no_function<L>(service: &dyn Service<L>, path: &[u8], name: &[u8]) -> RemoteError {
-    match service.service_bytes(name) {
-        Some(service) => {
-            let type_name = service.type_name();
-            RemoteError::type_error(format_args!("'{type_name}' object is not callable"))
-        }
-        None => not_found(path, name),
-    }
+fn no_function<L>(
+    service: &dyn Service<L>,
+    path: &[u8],
+    name: &[u8],
+    caller: &Caller,
+) -> RemoteError {
+    let Some(inner) = service.service_bytes(name) else { return not_found(path, name) };
+    inner.admit(b"", caller).err().unwrap_or_else(|| {
+        let type_name = inner.type_name();
+        RemoteError::type_error(format_args!("'{type_name}' object is not callable"))
+    })
 }

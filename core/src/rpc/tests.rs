@@ -277,6 +277,43 @@ mod services {
         }
     }
 
+    /// Whether there is such a thing, and what it is, only those learn who may call it.
+    #[test]
+    fn a_guarded_service_does_not_tell_what_it_is() {
+        let check = |caller: &Caller, path: &str| match (caller.connection, path) {
+            (1, _) | (_, "read") => Ok(()),
+            _ => Err(RemoteError::permission("no")),
+        };
+        let deep = ServiceDict::<Infallible>::new("SecretDeep");
+        let vault = ServiceDict::new("SecretVault")
+            .function("read", [], || 1)
+            .hidden("code")
+            .service("deep", deep);
+        let root = ServiceDict::new("Root").service("vault", authorize(vault, check));
+        let call = |path: &str, connection| {
+            let content = json_payload(&format!(r#"["{path}", [], {{}}]"#));
+            let request = Request::parse(&content).expect("a call");
+            match dispatch(&root, &request.path, &request.arguments, &Caller::new(connection)) {
+                Outcome::Done(answer) => answer.map(|_| ()).map_err(|error| error.to_string()),
+                _ => panic!("no answer"),
+            }
+        };
+        assert_eq!(call("vault/read", 0), Ok(()));
+        for path in [
+            "vault",
+            "vault/",
+            "vault/code",
+            "vault/deep",
+            "vault/deep/x",
+            "vault/nope",
+            "vault/nope/x",
+        ] {
+            assert_eq!(call(path, 0), Err("PermissionError: no".into()), "{path}");
+            assert_ne!(call(path, 1), Err("PermissionError: no".into()), "{path}");
+        }
+        assert_eq!(call("vault", 1), Err("TypeError: 'SecretVault' object is not callable".into()));
+    }
+
     #[test]
     fn access_is_known_before_the_call() {
         let root = root();

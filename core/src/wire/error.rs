@@ -1,5 +1,7 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+
+use serde::de::{Expected, Unexpected};
 
 use super::Printable;
 
@@ -21,8 +23,10 @@ pub enum CodecError {
         /// The limit that was hit.
         limit: u32,
     },
-    /// Too many values in one message.
-    #[error("more than {limit} values in one message (`Budget::nodes`)")]
+    /// Too many values in one message. An array counts 3, a map 9.
+    #[error(
+        "more than {limit} values in one message, of which an array counts 3 and a map 9 (`Budget::nodes`)"
+    )]
     TooManyNodes {
         /// The limit that was hit.
         limit: u32,
@@ -92,5 +96,57 @@ impl serde::ser::Error for CodecError {
 impl serde::de::Error for CodecError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::Value(message.to_string())
+    }
+
+    #[cold]
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        if let Unexpected::Str(text) = unexpected
+            && (text.parse::<f64>().is_ok() || matches!(text, "true" | "false"))
+        {
+            Reading { word_keys: true, ..Reading::missing() }.note();
+        }
+        Self::custom(format_args!("invalid type: {unexpected}, expected {expected}"))
+    }
+
+    #[cold]
+    fn duplicate_field(field: &'static str) -> Self {
+        Reading { last_wins: true, ..Reading::missing() }.note();
+        Self::custom(format_args!("duplicate field `{field}`"))
+    }
+}
+
+/// How a value is read. The first time nothing is set; what serde's own code has failed for, the second time may mend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// Of equal keys of a map only the last one is there, as in Python. The structs of serde refuse doubles.
+    pub(crate) last_wins: bool,
+    /// A key of JSON that could be a number or a truth value is one where no field is looked for. What serde buffers
+    /// (`flatten`, `tag`, `untagged`) it asks for as anything, so that a number would stay a text.
+    pub(crate) word_keys: bool,
+}
+
+thread_local! {
+    /// What has been missing since it was asked for last.
+    static MISSING: Cell<Reading> = const { Cell::new(Reading::PLAIN) };
+}
+
+impl Reading {
+    pub(crate) const PLAIN: Self = Self { last_wins: false, word_keys: false };
+
+    fn missing() -> Self {
+        MISSING.get()
+    }
+
+    fn note(self) {
+        MISSING.set(self);
+    }
+
+    /// This, and what has been missing since.
+    pub(crate) fn mended(self) -> Self {
+        let missing = MISSING.take();
+        Self {
+            last_wins: self.last_wins || missing.last_wins,
+            word_keys: self.word_keys || missing.word_keys,
+        }
     }
 }

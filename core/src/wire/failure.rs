@@ -1,11 +1,15 @@
 //! Failures: how the error of a request travels.
 
 use std::any::Any;
+use std::error::Error;
 use std::fmt::{self, Display};
 
 use serde::{Serialize, Serializer};
 
-use super::{Body, Notation, Payload, Printable, Scope};
+use super::codec::excerpt::{head, tail};
+use super::{Body, Notation, Printable, Scope};
+
+mod read;
 
 /// In what form failures are sent. Both are understood when they come in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,12 +39,6 @@ struct Parts {
 }
 
 const PANICKED: &str = "the method panicked";
-const TRACEBACK: &str = "Traceback (most recent call last):";
-/// What Python writes between the tracebacks of an exception and of the one that it led to.
-const CHAINS: [&str; 2] = [
-    "The above exception was the direct cause of the following exception:",
-    "During handling of the above exception, another exception occurred:",
-];
 
 impl RemoteError {
     /// The kind of an error whose type is not known: Python's base class.
@@ -101,15 +99,24 @@ impl RemoteError {
     }
 
     /// Any error of our own. Its kind is the name of its type (`ParseIntError`), or
-    /// [`UNKNOWN`](Self::UNKNOWN) for strings and boxed errors. A `RemoteError` stays what it is.
+    /// [`UNKNOWN`](Self::UNKNOWN) for strings and boxed errors, whose causes are in the text. A `RemoteError` stays what
+    /// it is. Of an error whose type is known, [`from_source`](Self::from_source) keeps the causes as well.
     pub fn from_error<E: Display + 'static>(error: E) -> Self {
         let mut error = Some(error);
-        let same = (&mut error as &mut dyn Any).downcast_mut::<Option<Self>>();
-        if let Some(same) = same.and_then(Option::take) {
+        let any: &mut dyn Any = &mut error;
+        if let Some(same) = any.downcast_mut::<Option<Self>>().and_then(Option::take) {
             return same;
         }
+        let causes = match any.downcast_ref::<Option<Box<dyn Error + Send + Sync>>>() {
+            Some(boxed) => boxed.as_ref().map(|error| causes(&**error)),
+            None => any
+                .downcast_ref::<Option<Box<dyn Error>>>()
+                .and_then(Option::as_ref)
+                .map(|error| causes(&**error)),
+        };
         let kind = Self::kind_of(std::any::type_name::<E>());
-        Self::new(kind, error.map(|e| e.to_string()).unwrap_or_default())
+        let message = error.map(|e| e.to_string()).unwrap_or_default();
+        Self::new(kind, message).caused_by(causes.unwrap_or_default())
     }
 
     /// The kind of an error of the type with this path.
@@ -119,6 +126,26 @@ impl RemoteError {
         kind.unwrap_or(Self::UNKNOWN)
     }
 
+    /// Any error of our own, with its causes in the text: as [`from_error`](Self::from_error), but it knows the
+    /// error's [`source`](Error::source). What a method of `#[service]` and `#[agent]` fails with becomes a failure so.
+    pub fn from_source<E: Error + 'static>(error: E) -> Self {
+        let causes = causes(&error);
+        Self::from_error(error).caused_by(causes)
+    }
+
+    /// Puts causes before the text, the nearest first, as Python's `traceback` does, unless there are such already. The
+    /// message stays what it is: a stranger, who is told no more than that, does not hear of them.
+    pub(crate) fn caused_by(mut self, causes: Vec<String>) -> Self {
+        if self.text().contains(read::CHAINS[0]) {
+            return self;
+        }
+        for cause in causes {
+            let cause = traceback_line(Self::UNKNOWN, &cause);
+            self.0.text = format!("{cause}\n{}\n\n{}", read::CHAINS[0], self.0.text).into();
+        }
+        self
+    }
+
     /// Replaces the full text, to send more than the line `Type: message`.
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>) -> Self {
@@ -126,54 +153,12 @@ impl RemoteError {
         self
     }
 
-    /// Reads the content of a failure: aiomas' text, mosaik's list, or anything else, which then is
-    /// the message as it stands.
-    #[must_use]
-    pub fn from_payload(payload: &Payload) -> Self {
-        if let Ok(text) = payload.decode::<String>() {
-            return Self::from_text(text);
-        }
-        if let Ok(list) = payload.decode::<Vec<String>>()
-            && let [kind, message, lines @ ..] = list.as_slice()
-        {
-            let error = Self::new(kind, message);
-            return if lines.is_empty() { error } else { error.with_text(lines.concat()) };
-        }
-        let text = match payload.notation() {
-            Notation::Json => String::from_utf8_lossy(payload.bytes()).into_owned(),
-            Notation::MsgPack => match payload.decode::<serde_json::Value>() {
-                Ok(value) => value.to_string(),
-                Err(_) => format!("{:?}", payload.clone().into_bytes()),
-            },
-        };
-        Self::of_parts(Self::UNKNOWN.into(), text.as_str().into(), text.into())
-    }
-
-    /// Reads a Python traceback, or its last line.
-    #[must_use]
-    pub fn from_text(text: impl Into<String>) -> Self {
-        let text = text.into();
-        let found = after_traceback(&text).or_else(|| split_line(&text)).or_else(|| {
-            // Text of another make: the last line that has something in it.
-            split_line(text.lines().rfind(|line| !line.trim().is_empty())?)
-        });
-        let (kind, message) = found.unwrap_or_else(|| (Self::UNKNOWN, text.trim_end()));
-        Self::of_parts(kind.into(), message.into(), text.into())
-    }
-
     /// The same error, in which nothing has more than `max` bytes. The end of a text is kept: in a traceback
     /// that is what it is about.
     #[must_use]
     pub fn truncated(&self, max: usize) -> Self {
-        let head = |text: &str| -> Box<str> {
-            let end = (0..=max.min(text.len())).rfind(|at| text.is_char_boundary(*at));
-            text[..end.unwrap_or_default()].into()
-        };
-        let text = self.text();
-        let start = text.len().saturating_sub(max);
-        let start = (start..=text.len()).find(|at| text.is_char_boundary(*at));
-        let text = text[start.unwrap_or_default()..].into();
-        Self::of_parts(head(self.kind()), head(self.message()), text)
+        let cut = |text| head(text, max).into();
+        Self::of_parts(cut(self.kind()), cut(self.message()), tail(self.text(), max).into())
     }
 
     /// As [`truncated`](Self::truncated), if there is anything to cut.
@@ -254,40 +239,23 @@ impl Serialize for Content<'_> {
     }
 }
 
+/// An error that is the source of itself has no end.
+const MAX_CAUSES: usize = 32;
+
+/// The errors that led to this one, the nearest first.
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut next = error.source();
+    let causes = std::iter::from_fn(|| {
+        let cause = next?;
+        next = cause.source();
+        Some(cause.to_string())
+    });
+    causes.take(MAX_CAUSES).collect()
+}
+
 /// What Python's `traceback` prints for an exception that was never raised.
 fn traceback_line(kind: &str, message: &str) -> String {
     if message.is_empty() { format!("{kind}\n") } else { format!("{kind}: {message}\n") }
-}
-
-/// The exception at the end of a traceback, or of the last one in a chain: it begins at the first
-/// line that is not indented.
-fn after_traceback(text: &str) -> Option<(&str, &str)> {
-    let first = text.trim_start().strip_prefix(TRACEBACK)?;
-    let last = CHAINS.iter().filter_map(|chain| {
-        let header = format!("\n\n{chain}\n\n{TRACEBACK}");
-        first.rfind(&header).map(|at| at + header.len())
-    });
-    let frames = &first[last.max().unwrap_or(0)..];
-    let start = frames
-        .match_indices('\n')
-        .map(|(at, _)| at + 1)
-        .find(|at| frames.as_bytes().get(*at).is_some_and(|first| !first.is_ascii_whitespace()))?;
-    split_line(&frames[start..])
-}
-
-/// Splits `Type: message`, or `Type` alone.
-fn split_line(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_end();
-    let (kind, message) = match text.split_once(": ") {
-        Some(split) => split,
-        None => (text.strip_suffix(':').unwrap_or(text), ""),
-    };
-    let segment = |segment: &str| {
-        // A type that was made in a function is `module.function.<locals>.Type`.
-        segment == "<locals>"
-            || (!segment.is_empty() && segment.chars().all(|c| c.is_alphanumeric() || c == '_'))
-    };
-    kind.split('.').all(segment).then_some((kind, message))
 }
 
 impl Display for RemoteError {
@@ -309,10 +277,12 @@ impl fmt::Debug for RemoteError {
     }
 }
 
-impl std::error::Error for RemoteError {}
+impl Error for RemoteError {}
 
 #[cfg(test)]
 mod tests {
+    use super::super::Payload;
+    use super::read::{CHAINS, TRACEBACK};
     use super::*;
 
     fn read(text: &str) -> (String, String) {
@@ -377,6 +347,39 @@ mod tests {
         assert_eq!(msgpack(b"\xc1").to_string(), "Exception: b\"\\xc1\"");
     }
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write the log")]
+    struct NoLog(#[source] NoFile);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open /var/log/x")]
+    struct NoFile(#[source] std::io::Error);
+
+    #[test]
+    fn causes_are_in_the_text_alone() {
+        let no_log = || NoLog(NoFile(std::io::ErrorKind::StorageFull.into()));
+        let text = format!(
+            "Exception: no storage space\n\n{0}\n\nException: cannot open /var/log/x\n\n{0}\n\n\
+             NoLog: cannot write the log\n",
+            CHAINS[0]
+        );
+        let error = RemoteError::from_source(no_log());
+        assert_eq!((error.kind(), error.message()), ("NoLog", "cannot write the log"));
+        assert_eq!(error.text(), text);
+        // The other side reads the same.
+        assert_eq!(RemoteError::from_text(text.clone()), error);
+        assert_eq!(error.without_details().text(), "NoLog: cannot write the log\n");
+
+        let boxed: Box<dyn Error + Send + Sync> = no_log().into();
+        let error = RemoteError::from_error(boxed);
+        assert_eq!(error.text(), text.replace("NoLog", "Exception"));
+        let same = RemoteError::lookup("x");
+        assert_eq!(RemoteError::from_source(same.clone()), same);
+        // Exceptions in Python that were never raised.
+        let (kind, message) = read(&format!("KeyError: 'a'\n\n{}\n\nValueError: no\n", CHAINS[1]));
+        assert_eq!((kind, message), pair("ValueError", "no"));
+    }
+
     #[test]
     fn writes_both_profiles() {
         let error = RemoteError::value_error("ohno");
@@ -438,7 +441,7 @@ mod tests {
         assert_eq!(error.to_string(), "ParseIntError: invalid digit found in string");
         assert_eq!(RemoteError::from_error("ohno").to_string(), "Exception: ohno");
         assert_eq!(RemoteError::from_error(String::from("ohno")).to_string(), "Exception: ohno");
-        let boxed: Box<dyn std::error::Error> = "ohno".into();
+        let boxed: Box<dyn Error> = "ohno".into();
         assert_eq!(RemoteError::from_error(boxed).to_string(), "Exception: ohno");
         let same = RemoteError::lookup("x").with_text("t");
         assert_eq!(RemoteError::from_error(same.clone()), same);

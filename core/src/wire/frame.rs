@@ -1,5 +1,7 @@
 //! Frames: a length in four bytes, big endian, and that many bytes of payload.
 
+use std::fmt;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::spare;
@@ -12,7 +14,7 @@ pub const HEADER: usize = 4;
 #[non_exhaustive]
 pub enum FrameError {
     /// The header announces more than the limit.
-    #[error("the peer announced a frame of {length} bytes; `Limits::max_frame` is {limit}{}", hint(*length))]
+    #[error("the peer announced a frame of {length} bytes; `Limits::max_frame` is {limit}{}", Hint(*length))]
     TooLong {
         /// What the header says, in bytes.
         length: u64,
@@ -21,12 +23,56 @@ pub enum FrameError {
     },
 }
 
-/// TLS begins with the type of a record, 22 for the handshake or 21 for an alert, and the version 3.
-const fn hint(length: u64) -> &'static str {
-    match length >> 16 {
-        0x1603 | 0x1503 => " (it seems to speak TLS)",
-        _ => "",
+/// What the bytes of a length that is none look like.
+struct Hint(u64);
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ok(length) = u32::try_from(self.0) else { return Ok(()) };
+        let bytes = length.to_be_bytes();
+        if is_tls(bytes) {
+            return f.write_str(
+                " (it seems to speak TLS: both sides have to be configured for it, or neither)",
+            );
+        }
+        let Ok(text) = str::from_utf8(&bytes) else { return Ok(()) };
+        if text.chars().any(|c| !matches!(c, ' '..='~' | '\r' | '\n')) {
+            return Ok(());
+        }
+        let text = text.escape_debug();
+        match protocol(bytes) {
+            Some(name) => write!(
+                f,
+                " (it begins with \"{text}\" and seems to speak {name}: check the address and the port on both sides)"
+            ),
+            None => write!(
+                f,
+                " (it begins with the text \"{text}\", and not with the length of a frame: it seems not to speak \
+                 aiomas; check the address and the port on both sides)"
+            ),
+        }
     }
+}
+
+/// A record of TLS begins with its type, from 20 to 23, and the version 3.
+const fn is_tls(bytes: [u8; 4]) -> bool {
+    matches!(bytes, [20..=23, 3, 0..=4, _])
+}
+
+/// The protocol in which a client or a server first says these words.
+const fn protocol(bytes: [u8; 4]) -> Option<&'static str> {
+    Some(match &bytes {
+        b"HTTP" | b"GET " | b"POST" | b"HEAD" | b"PUT " | b"DELE" | b"OPTI" | b"PATC" | b"CONN"
+        | b"TRAC" | b"PRI " => "HTTP",
+        b"SSH-" => "SSH",
+        b"220 " | b"220-" | b"EHLO" | b"HELO" => "SMTP or FTP",
+        b"* OK" => "IMAP",
+        b"+OK " => "POP3 or Redis",
+        b"AMQP" => "AMQP",
+        b"RFB " => "VNC",
+        b"INFO" => "NATS",
+        _ => return None,
+    })
 }
 
 /// Cuts a stream of bytes into frames.
@@ -140,6 +186,31 @@ mod tests {
             }
             assert!(input.is_empty());
             assert!(taken == frames, "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_length_is_told_by_its_bytes() {
+        let text = |bytes: &[u8; 4]| {
+            let length = u32::from_be_bytes(*bytes).into();
+            FrameError::TooLong { length, limit: 1 }.to_string()
+        };
+        for (bytes, protocol) in [
+            (b"HTTP", "\"HTTP\" and seems to speak HTTP"),
+            (b"GET ", "\"GET \" and seems to speak HTTP"),
+            (b"PRI ", "seems to speak HTTP"),
+            (b"SSH-", "seems to speak SSH"),
+            (b"220 ", "seems to speak SMTP or FTP"),
+            (b"\x16\x03\x01\x02", "it seems to speak TLS"),
+            (b"\x15\x03\x03\x00", "it seems to speak TLS"),
+            (b"[0, ", "the text \"[0, \", and not with the length of a frame"),
+            (b"{\"a\"", "the text \"{\\\"a\\\"\""),
+            (b"hi\r\n", "the text \"hi\\r\\n\""),
+        ] {
+            assert!(text(bytes).contains(protocol), "{}", text(bytes));
+        }
+        for bytes in [b"\x01\0\0\0", b"\xff\xff\xff\xff", b"abc\x1b", b"\x16\x04\0\0"] {
+            assert!(text(bytes).ends_with("`Limits::max_frame` is 1"), "{}", text(bytes));
         }
     }
 

@@ -19,17 +19,20 @@ mod value;
 
 pub(crate) use envelope::{Head, envelope_tail, write_head};
 #[cfg(feature = "driver")]
+pub(crate) use failure::causes;
+#[cfg(feature = "driver")]
 pub(crate) use frame::missing;
 pub(crate) use frame::take_frame;
-pub(crate) use printable::Printable;
 
 pub use blob::Blob;
 pub(crate) use blob::Blobs;
 pub use codec::{Codec, CustomCodec, Notation};
 pub use envelope::{Envelope, Kind, MessageId};
 pub use error::CodecError;
+pub(crate) use error::Reading;
 pub use failure::{Profile, RemoteError};
 pub use frame::{Deframer, FrameError, HEADER};
 pub use payload::{Body, Payload};
+pub use printable::Printable;
 pub use types::{Budget, Scope, Types};
 pub use value::{Integer, ParseIntegerError, Value};

@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "driver")]
+use super::Value;
 use super::{Blobs, CodecError, Notation, Scope, blob, codec, spare};
 
 /// The content of a message that came in, not yet decoded.
@@ -128,7 +130,9 @@ impl Payload {
     }
 
     /// The content as it is, to be sent on. Typed values keep their ids, so it must go to a
-    /// connection with the same types.
+    /// connection with the same types. A reference to a service of the peer in it becomes one to a service of *this*
+    /// side, at the path that the peer has chosen: send on what came from a peer as a [`Value`](super::Value), which
+    /// refuses that, unless the connection has no references, as those of channels have none.
     #[must_use]
     pub fn into_body(self) -> Body {
         Body { notation: self.notation, bytes: self.bytes }
@@ -269,6 +273,19 @@ impl Body {
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.bytes.into_bytes()
+    }
+
+    /// Appends the content in another notation, for a connection with the same types. It was encoded on this side: a
+    /// reference in it is one to a service of ours.
+    #[cfg(feature = "driver")]
+    pub(crate) fn translate(
+        &self,
+        notation: Notation,
+        scope: &Scope,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        let value: Value = codec::decode(self.notation, self.bytes(), scope)?;
+        codec::encode(notation, &scope.guarded(false), &value, out)
     }
 
     /// All bytes, if they are few.

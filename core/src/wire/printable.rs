@@ -2,30 +2,72 @@
 
 use std::fmt::{self, Display, Write};
 
-/// Prints a text of a peer as one line, of bounded length: what a terminal would not just print (controls,
-/// escapes, marks that turn the direction of text) is escaped, and what is too long is cut.
+/// Prints words of a peer, or anything that has such in it, as one line of bounded length: what a terminal would not
+/// just print (controls, escapes, marks that turn the direction of text) is escaped, and what is beyond 1,024 bytes is
+/// cut.
 ///
 /// Printing what was printed so changes nothing.
+///
+/// ```
+/// use aiomas_core::wire::Printable;
+///
+/// assert_eq!(Printable("\x1b[2Jno\n[ERROR] such").to_string(), r"\u{1b}[2Jno\n[ERROR] such");
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Printable<'a>(pub(crate) &'a str);
+pub struct Printable<T>(pub T);
 
 /// So much of a text is printed, in bytes of it.
 const SHOWN: usize = 1024;
+/// So much more is, rather than being cut: the note of an earlier cut.
+const NOTE: usize = 32;
 
-impl Display for Printable<'_> {
+impl<T: Display> Display for Printable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = self.0.char_indices().map(|(at, _)| at).find(|at| *at >= SHOWN);
-        let shown = &self.0[..cut.unwrap_or(self.0.len())];
-        for c in shown.chars() {
-            match c {
-                '"' | '\'' | '\\' => f.write_char(c)?,
-                _ => write!(f, "{}", c.escape_debug())?,
-            }
+        let mut escaped = Escaped { out: f, seen: 0, rest: String::new() };
+        write!(escaped, "{}", self.0)?;
+        escaped.finish()
+    }
+}
+
+/// Escapes what is written to it, and counts what it leaves out.
+struct Escaped<'a, 'b> {
+    out: &'a mut fmt::Formatter<'b>,
+    seen: usize,
+    /// What may be the end, or be left out.
+    rest: String,
+}
+
+impl Escaped<'_, '_> {
+    fn escape(&mut self, c: char) -> fmt::Result {
+        match c {
+            '"' | '\'' | '\\' => self.out.write_char(c),
+            _ => write!(self.out, "{}", c.escape_debug()),
         }
-        match self.0.len() - shown.len() {
+    }
+
+    fn finish(mut self) -> fmt::Result {
+        match self.seen.saturating_sub(SHOWN) {
             0 => Ok(()),
-            left => write!(f, "... ({left} more bytes)"),
+            more if more > NOTE => write!(self.out, "... ({more} more bytes)"),
+            _ => std::mem::take(&mut self.rest).chars().try_for_each(|c| self.escape(c)),
         }
+    }
+}
+
+impl Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (at, c) in text.char_indices() {
+            if self.seen < SHOWN {
+                self.escape(c)?;
+            } else if self.rest.len() < NOTE {
+                self.rest.push(c);
+            } else {
+                self.seen += text.len() - at;
+                break;
+            }
+            self.seen += c.len_utf8();
+        }
+        Ok(())
     }
 }
 
@@ -43,6 +85,11 @@ mod tests {
         let long = "é".repeat(600);
         let shown = format!("{}... (176 more bytes)", "é".repeat(512));
         assert_eq!(Printable(&long).to_string(), shown);
+        assert_eq!(Printable(&shown).to_string(), shown);
+        assert_eq!(
+            Printable(&"x".repeat(1 << 20)).to_string().len(),
+            1024 + "... (1047552 more bytes)".len()
+        );
     }
 
     proptest! {

@@ -12,6 +12,17 @@ use super::{CodecError, Scope, Types};
 /// The key that makes a map a typed value.
 pub const KEY: &str = "__type__";
 
+/// The name of a newtype struct around [`KEY`], by which our serializers know that the value's own type writes it.
+pub(super) const OWN_KEY: &str = "_aiomas::__type__";
+
+struct OwnKey;
+
+impl Serialize for OwnKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(OWN_KEY, KEY)
+    }
+}
+
 /// A type whose values travel so. Implemented by `#[serializable]`; types that do it by hand need it for
 /// [`Types::with`](super::Types::with) only.
 pub trait Serializable {
@@ -41,7 +52,9 @@ pub fn serialize<T: Serialize + ?Sized, S: Serializer>(
     let id = Scope::with_current(|scope| scope.types().id(name)).ok_or_else(|| {
         S::Error::custom(CodecError::UnregisteredType { name: name.into() }.raise())
     })?;
-    serialize_pair(id, data, serializer)
+    let mut map = serializer.serialize_map(Some(1))?;
+    map.serialize_entry(&OwnKey, &(id, data))?;
+    map.end()
 }
 
 /// Writes `data` as a value of the type that is registered as `id`.
@@ -53,14 +66,6 @@ pub(super) fn serialize_id<T: Serialize + ?Sized, S: Serializer>(
     if Scope::with_current(|scope| scope.types().name(id).map(drop)).is_none() {
         return Err(S::Error::custom(CodecError::UnknownTypeId { id }.raise()));
     }
-    serialize_pair(id, data, serializer)
-}
-
-fn serialize_pair<T: Serialize + ?Sized, S: Serializer>(
-    id: u64,
-    data: &T,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(1))?;
     map.serialize_entry(KEY, &(id, data))?;
     map.end()

@@ -77,14 +77,15 @@ impl fmt::Debug for Types {
 pub struct Budget {
     /// How deep arrays and maps may be nested in each other.
     pub depth: u32,
-    /// How many values, keys included, a message may have.
+    /// How many values, keys included, a message may have. An array counts 3, a map 9, beside what is in it: so weighed,
+    /// each counts for up to 64 bytes of a decoded [`Value`](super::Value) or `serde_json::Value`.
     pub nodes: u32,
     /// How long the path of a function that is called, or of a service that is referred to, may be, in bytes.
     pub path: u32,
 }
 
 impl Budget {
-    pub(crate) const DEFAULT: Self = Self::new(128, 1 << 22);
+    pub(crate) const DEFAULT: Self = Self::new(128, 1 << 21);
 
     /// A budget of `depth` levels and `nodes` values, with paths of up to 4,096 bytes.
     #[must_use]
@@ -106,7 +107,7 @@ impl Budget {
 }
 
 impl Default for Budget {
-    /// 128 levels, 4,194,304 values, paths of 4,096 bytes.
+    /// 128 levels, 2,097,152 values, paths of 4,096 bytes.
     fn default() -> Self {
         Self::DEFAULT
     }
@@ -124,6 +125,8 @@ struct ScopeInner {
     types: Types,
     budget: Budget,
     origin: Option<Arc<dyn Any + Send + Sync>>,
+    /// Whether references to services are written by their own types alone.
+    guarded: bool,
 }
 
 scoped_thread_local! {
@@ -134,22 +137,41 @@ impl Scope {
     /// A scope of `types`, with limits to what is decoded.
     #[must_use]
     pub fn new(types: Types, budget: Budget) -> Self {
-        Self(Arc::new(ScopeInner { types, budget, origin: None }))
+        Self(Arc::new(ScopeInner { types, budget, origin: None, guarded: false }))
+    }
+
+    fn inner(&self) -> ScopeInner {
+        let ScopeInner { types, budget, origin, guarded } = &*self.0;
+        ScopeInner {
+            types: types.clone(),
+            budget: *budget,
+            origin: origin.clone(),
+            guarded: *guarded,
+        }
     }
 
     /// The same scope, with a handle of the connection's owner: what a value that is decoded in it
     /// came from. Drivers put the connection here so that proxies know where to call.
     #[must_use]
     pub fn with_origin(&self, origin: Arc<dyn Any + Send + Sync>) -> Self {
-        let ScopeInner { types, budget, .. } = &*self.0;
-        Self(Arc::new(ScopeInner { types: types.clone(), budget: *budget, origin: Some(origin) }))
+        Self(Arc::new(ScopeInner { origin: Some(origin), ..self.inner() }))
     }
 
     /// The same scope with other types.
     #[must_use]
     pub fn with_types(&self, types: Types) -> Self {
-        let ScopeInner { budget, origin, .. } = &*self.0;
-        Self(Arc::new(ScopeInner { types, budget: *budget, origin: origin.clone() }))
+        Self(Arc::new(ScopeInner { types, ..self.inner() }))
+    }
+
+    /// The scope of a connection: a reference to a service is written by its own type, and not by a
+    /// [`Value`](super::Value) or a map that has kept one of a peer, for which it would become one to a service of ours.
+    #[must_use]
+    pub(crate) fn guarded(&self, guarded: bool) -> Self {
+        Self(Arc::new(ScopeInner { guarded, ..self.inner() }))
+    }
+
+    pub(super) fn is_guarded(&self) -> bool {
+        self.0.guarded
     }
 
     /// The registered types.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aiomas_core::connection::Close;
 use aiomas_core::driver::channel::Channel;
 use aiomas_core::driver::{self, Runtime};
-use aiomas_core::wire::Value;
+use aiomas_core::wire::{Printable, Value};
 use futures_lite::future::or;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -118,15 +118,20 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
             return Err(self.wrong("create", why));
         }
         if let Some(entity) = entities.iter().find(|entity| entity.model != model) {
-            let why = format!("{:?} is of {:?}, and not of {model:?}", entity.eid, entity.model);
+            let why = format!(
+                "\"{}\" is of \"{}\", and not of \"{model}\"",
+                Printable(&entity.eid),
+                Printable(&entity.model)
+            );
             return Err(self.wrong("create", why));
         }
         let mut rest: Vec<&Entity> = entities.iter().collect();
         while let Some(entity) = rest.pop() {
             if !self.entities.insert(entity.eid.clone()) {
-                return Err(
-                    self.wrong("create", format!("there are two entities {:?}", entity.eid))
-                );
+                return Err(self.wrong(
+                    "create",
+                    format!("there are two entities \"{}\"", Printable(&entity.eid)),
+                ));
             }
             rest.extend(&entity.children);
         }
@@ -174,7 +179,10 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
         match next.as_i64() {
             Some(next) if next > time => Ok(Some(next)),
             Some(next) => Err(self.wrong("step", format!("{next} is not later than {time}"))),
-            None => Err(self.wrong("step", format!("the next time is no integer, but {next:?}"))),
+            None => Err(self.wrong(
+                "step",
+                format!("the next time is no integer, but {}", Printable(format_args!("{next:?}"))),
+            )),
         }
     }
 
@@ -186,7 +194,9 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
     pub async fn get_data(&mut self, outputs: &Outputs) -> Result<Data, Error> {
         let data: Data = self.request("get_data", [outputs], BTreeMap::new()).await?;
         if let Some(eid) = data.values.keys().find(|eid| !self.entities.contains(*eid)) {
-            return Err(self.wrong("get_data", format!("there is no entity {eid:?}")));
+            return Err(
+                self.wrong("get_data", format!("there is no entity \"{}\"", Printable(eid)))
+            );
         }
         match (data.time, self.time) {
             (Some(output), Some(step)) if output < step => {

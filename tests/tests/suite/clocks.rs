@@ -147,7 +147,7 @@ fn times_of_calls_are_those_of_sleeps() {
         for container in [&external, &simulated] {
             let clock = container.clock();
             let (now, nothing) = (clock.utc_now(), || ());
-            let past = |when: String| format!("date \"{when}\" is in the past");
+            let past = |when: String| format!("Date \"{when}\" is in the past");
             assert_eq!(text(clock.call_at(0.0, nothing)), past("0".into()));
             assert_eq!(text(clock.call_at(-1.0, nothing)), past("-1".into()));
             assert_eq!(text(clock.call_at(now, nothing)), past(now.to_string()));

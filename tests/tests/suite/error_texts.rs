@@ -101,8 +101,10 @@ fn of_the_way() {
         let address = home.address().clone();
         let container = container::bind("tcp://127.0.0.1:0").await.unwrap();
         let connect = |url: String| container.connect::<Proxy>(url);
-        let error =
-            says(connect(format!("{address}/7")).await, &format!("no agent \"7\" in {address}"));
+        let error = says(
+            connect(format!("{address}/7")).await,
+            &format!("Agent \"7\" does not exist in Container('{address}')"),
+        );
         assert!(matches!(error, Error::Connect(ConnectError::NoSuchAgent { .. })));
         says(
             container::bind(&address).await.map(drop),
@@ -282,7 +284,7 @@ fn of_peers_that_play_tricks() {
         (Error::Content(CodecError::Value(trick.into())), shown.to_owned()),
         (
             ConnectError::NoSuchAgent { url: url.clone() }.into(),
-            format!("no agent \"{shown}\" in ipc://[{shown}]"),
+            format!("Agent \"{shown}\" does not exist in Container('ipc://[{shown}]')"),
         ),
         (
             ConnectError::NotValidated { url, reason: reason.clone() }.into(),

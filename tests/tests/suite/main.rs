@@ -2,6 +2,7 @@
 
 mod attacks;
 mod binding;
+mod buffered;
 mod clocks;
 mod connection;
 mod contract;
@@ -25,6 +26,7 @@ mod python_clients;
 mod python_hello;
 mod python_peers;
 mod python_servers;
+mod references;
 mod routing;
 mod runtimes;
 mod signals;

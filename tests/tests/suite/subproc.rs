@@ -89,7 +89,7 @@ async fn drives<R: Runtime>(runtime: R) {
         assert_eq!(sleep.await, Ok(5.5));
     }
     let error = fleet.set_time(5.5).await.unwrap_err();
-    assert_eq!(error.to_string(), "ValueError: time must be > 5.5 but is 5.5");
+    assert_eq!(error.to_string(), "ValueError: Time must be > 5.5 but is 5.5");
 
     fleet.stop().await.unwrap();
     assert!(workers[0].0.time().await.is_err());
@@ -120,7 +120,7 @@ fn clocks_are_set_though_one_cannot_be() {
         let workers = make_workers(&fleet).await;
         fleet.members()[1].manager().set_time(10.0).await.unwrap();
         let error = fleet.set_time(5.0).await.unwrap_err();
-        assert_eq!(error.to_string(), "ValueError: time must be > 10 but is 5");
+        assert_eq!(error.to_string(), "ValueError: Time must be > 10 but is 5");
         let mut times = Vec::new();
         for (worker, _) in &workers {
             times.push(worker.time().await.unwrap());

@@ -267,7 +267,12 @@ pub(super) fn encode(
     quote_spanned! {span=>
         match #call {
             ::std::result::Result::Ok(#value) => #encoded,
-            ::std::result::Result::Err(error) => ::std::result::Result::Err(#k::failure(error)),
+            ::std::result::Result::Err(error) => {
+                #[allow(unused_imports)]
+                use #k::{CausesOfAny as _, CausesOfError as _, NoCauses as _};
+                let causes = (&&&#k::Causes(&error)).causes();
+                ::std::result::Result::Err(#k::caused(#k::failure(error), causes))
+            }
         }
     }
 }

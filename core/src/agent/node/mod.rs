@@ -180,7 +180,7 @@ impl<X, L> Node<X, L> {
         let NodeConfig { connection, container } = config;
         let limits = &connection.limits;
         let types = serve.types(&connection.types);
-        let local_scope = Scope::new(types.clone(), limits.budget);
+        let local_scope = Scope::new(types.clone(), limits.budget).guarded(true);
         Self {
             serve,
             container: Container::new(container, base, seed),

@@ -159,7 +159,8 @@ impl<R: Runtime> Builder<R> {
             Inner {
                 this: this.clone(),
                 local_scope: Scope::new(config.types.clone(), config.limits.budget)
-                    .with_origin(origin),
+                    .with_origin(origin)
+                    .guarded(true),
                 host: host.clone(),
                 address,
                 max_local_calls: config.limits.max_calls_in,

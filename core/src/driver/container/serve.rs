@@ -73,7 +73,7 @@ impl Inner {
                 },
             ),
             Err(error) => {
-                trace::malformed(caller, error);
+                trace::malformed(|| self.host.clone(), caller, error);
                 RemoteError::from(error.clone()).into()
             }
         }

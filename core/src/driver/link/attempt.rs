@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::slots::SlotKey;
 use crate::connection::CallOptions;
 use crate::driver::transport::Timer;
-use crate::wire::{Body, CodecError, Notation, Scope, Value, blob, codec};
+use crate::wire::{Body, CodecError, Notation, Scope, blob};
 
 /// A call that has been made.
 pub(in crate::driver) enum Attempt {
@@ -51,6 +51,5 @@ pub(in crate::driver) fn append(
         });
         return Ok(());
     }
-    let value: Value = codec::decode(body.notation(), body.bytes(), scope)?;
-    codec::encode(notation, scope, &value, out)
+    body.translate(notation, scope, out)
 }

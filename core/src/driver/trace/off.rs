@@ -55,7 +55,7 @@ impl<'a> Id<'a> {
 
 #[inline(always)]
 pub(in crate::driver) fn request(
-    _: impl FnOnce() -> Arc<dyn Host>,
+    _: impl Fn() -> Arc<dyn Host>,
     _: &Caller,
     _: Id<'_>,
     _: &Path<'_>,
@@ -86,7 +86,12 @@ pub(in crate::driver) fn carry(later: Later) -> Later {
 }
 
 #[inline(always)]
-pub(in crate::driver) fn malformed(_: &Caller, _: &RequestError) {}
+pub(in crate::driver) fn malformed(
+    _: impl FnOnce() -> Arc<dyn Host>,
+    _: &Caller,
+    _: &RequestError,
+) {
+}
 
 #[inline(always)]
 pub(in crate::driver) fn panicked(_: &RemoteError) {}
@@ -143,7 +148,12 @@ impl Dial {
 }
 
 #[inline(always)]
-pub(in crate::driver) fn refused(_: impl FnOnce() -> Option<String>, _: &dyn Display) {}
+pub(in crate::driver) fn refused(
+    _: &dyn Host,
+    _: impl FnOnce() -> Option<String>,
+    _: &dyn Display,
+) {
+}
 
 /// The one event that a program without `tracing` has to see, for all seems to be well there.
 #[cfg(feature = "sockets")]

@@ -5,16 +5,19 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, CodecError, Scope};
+use super::{Budget, CodecError, Reading, Scope};
 
 #[cfg(feature = "blosc")]
 pub mod blosc;
 mod compound;
 mod cursor;
+mod entries;
+pub(crate) mod excerpt;
 mod item;
 pub(super) mod json;
 mod meter;
 pub(super) mod msgpack;
+mod reserved;
 
 pub use cursor::{Cursor, Sequence};
 pub use item::Item;
@@ -283,11 +286,45 @@ pub fn decode<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
     scope: &Scope,
 ) -> Result<T, CodecError> {
-    let result = scope.enter(|| match notation {
-        Notation::Json => json::decode(bytes, scope.budget()),
-        Notation::MsgPack => msgpack::decode(bytes, scope.budget()),
-    });
-    result.map_err(CodecError::settle)
+    match read(notation, bytes, scope, Reading::PLAIN) {
+        Ok(value) => Ok(value),
+        Err(error) => read_again(notation, bytes, scope, error),
+    }
+}
+
+#[inline]
+fn read<'de, T: Deserialize<'de>>(
+    notation: Notation,
+    bytes: &'de [u8],
+    scope: &Scope,
+    reading: Reading,
+) -> Result<T, CodecError> {
+    scope.enter(|| match notation {
+        Notation::Json => json::decode(bytes, scope.budget(), reading),
+        Notation::MsgPack => msgpack::decode(bytes, scope.budget(), reading),
+    })
+}
+
+/// Reads a value that could not be read, if there is another way to do so. If that is in vain, the first error says more.
+#[cold]
+fn read_again<'de, T: Deserialize<'de>>(
+    notation: Notation,
+    bytes: &'de [u8],
+    scope: &Scope,
+    error: CodecError,
+) -> Result<T, CodecError> {
+    let error = error.settle();
+    let mut reading = Reading::PLAIN;
+    loop {
+        let mended = reading.mended();
+        if mended == reading {
+            return Err(error);
+        }
+        reading = mended;
+        if let Ok(value) = read(notation, bytes, scope, reading) {
+            return Ok(value);
+        }
+    }
 }
 
 /// Says in an error that serde or the type made in front of which byte it arose.

@@ -4,11 +4,48 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::super::typed::{self, Pair};
-use super::Value;
+use super::{Integer, Value};
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+/// Of any size, also where serde buffers what it reads (`untagged` and the like): there it has no room for more than 64
+/// bits.
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(IntegerVisitor)
+    }
+}
+
+struct IntegerVisitor;
+
+macro_rules! into_integer {
+    ($($method:ident($type:ty))*) => {
+        $(
+            fn $method<E>(self, number: $type) -> Result<Integer, E> {
+                Ok(number.into())
+            }
+        )*
+    };
+}
+
+impl<'de> Visitor<'de> for IntegerVisitor {
+    type Value = Integer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an integer")
+    }
+
+    into_integer! { visit_i64(i64) visit_i128(i128) visit_u64(u64) visit_u128(u128) }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, special: D) -> Result<Integer, D::Error> {
+        match special.deserialize_any(SpecialVisitor)? {
+            Value::Int(ref number) => Ok(number.clone()),
+            _ => Err(D::Error::custom("not an integer")),
+        }
     }
 }
 
@@ -54,15 +91,17 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(1024));
+        let mut items = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(AT_ONCE));
         while let Some(item) = seq.next_element()? {
+            make_room(&mut items, seq.size_hint());
             items.push(item);
         }
+        items.shrink_to_fit();
         Ok(Value::List(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(1024));
+        let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(AT_ONCE));
         let mut typed = None;
         while let Some(key) = map.next_key::<Value>()? {
             if key.as_str() == Some(typed::KEY) {
@@ -70,13 +109,28 @@ impl<'de> Visitor<'de> for ValueVisitor {
             } else if has_map(&key) {
                 return Err(A::Error::custom("a map cannot be (in) a map's key"));
             } else {
-                entries.push((key, map.next_value()?));
+                let value = map.next_value()?;
+                make_room(&mut entries, map.size_hint());
+                entries.push((key, value));
             }
         }
+        entries.shrink_to_fit();
         Ok(match typed {
             Some((id, data)) => Value::Typed { id, data },
             None => Value::from_entries(entries),
         })
+    }
+}
+
+/// So many elements are believed in before they have been read.
+const AT_ONCE: usize = 1024;
+
+/// Makes room for one element more, of which `left` follow. What is allocated doubles, but never beyond what is needed.
+fn make_room<T>(items: &mut Vec<T>, left: Option<usize>) {
+    if let Some(left) = left
+        && items.len() == items.capacity()
+    {
+        items.reserve_exact(items.len().max(AT_ONCE).min(left + 1));
     }
 }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use tracing::field::{Empty, display};
 use tracing::{Level, Span, debug, debug_span, enabled, trace, warn};
 
+use super::rate;
 use super::timed::{Timed, peer, shown};
 use crate::connection::{CallId, ReplyToken};
 use crate::driver::Error;
@@ -133,13 +134,13 @@ fn request_span(caller: &Caller, path: Option<&Path<'_>>, id: Id<'_>) -> Span {
 /// Runs what a peer has called, within its span.
 #[inline]
 pub(in crate::driver) fn request(
-    host: impl FnOnce() -> Arc<dyn Host>,
+    host: impl Fn() -> Arc<dyn Host>,
     caller: &Caller,
     id: Id<'_>,
     path: &Path<'_>,
     run: impl FnOnce() -> Outcome<Later>,
 ) -> Outcome<Later> {
-    let span = Timed::start(request_span(caller, Some(path), id), host);
+    let span = Timed::start(request_span(caller, Some(path), id), &host);
     let span = RequestSpan(span.map(Box::new));
     let outcome = match &span.0 {
         Some(timed) => timed.span.in_scope(run),
@@ -148,7 +149,7 @@ pub(in crate::driver) fn request(
     match outcome {
         Outcome::Done(answer) => {
             if let Err(error) = &answer {
-                refused_call(caller, path, error);
+                refused_call(host, caller, path, error);
             }
             let mut span = span;
             span.end(&answer);
@@ -163,10 +164,18 @@ pub(in crate::driver) fn request(
 
 /// A call has failed at once: it may not have been let in.
 #[cold]
-fn refused_call(caller: &Caller, path: &Path<'_>, error: &RemoteError) {
-    if matches!(error.kind(), "PermissionError" | "OverloadedError") {
+fn refused_call(
+    host: impl Fn() -> Arc<dyn Host>,
+    caller: &Caller,
+    path: &Path<'_>,
+    error: &RemoteError,
+) {
+    if matches!(error.kind(), "PermissionError" | "OverloadedError")
+        && enabled!(target: REQUEST, Level::WARN)
+        && let Some(left_out) = rate::warning(&*host(), caller.address.as_deref(), "refused")
+    {
         let (peer, path) = (peer(caller), Printable(path));
-        warn!(target: REQUEST, peer, %path, %error, "refused");
+        warn!(target: REQUEST, peer, %path, %error, left_out, "refused");
     }
 }
 
@@ -244,12 +253,21 @@ pub(in crate::driver) fn carry(mut later: Later) -> Later {
 
 /// What a peer asks is no call.
 #[cold]
-pub(in crate::driver) fn malformed(caller: &Caller, error: &RequestError) {
+pub(in crate::driver) fn malformed(
+    host: impl FnOnce() -> Arc<dyn Host>,
+    caller: &Caller,
+    error: &RequestError,
+) {
+    if !enabled!(target: REQUEST, Level::WARN) {
+        return;
+    }
+    let address = caller.address.as_deref();
+    let Some(left_out) = rate::warning(&*host(), address, "no call") else { return };
     let limit = match error {
         RequestError::Codec(error) => CodecError::exceeded(error).map(|exceeded| exceeded.knob),
         _ => None,
     };
-    warn!(target: REQUEST, peer = peer(caller), %error, limit, "no call");
+    warn!(target: REQUEST, peer = peer(caller), %error, limit, left_out, "no call");
 }
 
 /// User code has panicked.

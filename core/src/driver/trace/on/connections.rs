@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{Level, debug, enabled, info, warn};
 
+use super::rate;
 use super::timed::{peer, safe, seconds, shown};
 use crate::agent::Address;
 use crate::connection::{CloseReason, Connection, Stats, TimeoutReason, Why};
@@ -19,9 +20,11 @@ const ADMISSION: &str = "aiomas::admission";
 
 pub(in crate::driver) fn opened(link: &Link) {
     let (peer, connection) = (peer(link.caller()), link.caller().connection);
-    if enabled!(target: CONNECTION, Level::INFO) {
+    if enabled!(target: CONNECTION, Level::INFO)
+        && let Some(left_out) = rate::info(&*link.host(), link.peer(), "opened")
+    {
         let side = link.look(|connection| connection.side());
-        info!(target: CONNECTION, peer, connection, ?side, "opened");
+        info!(target: CONNECTION, peer, connection, ?side, left_out, "opened");
     }
 }
 
@@ -35,9 +38,11 @@ pub(in crate::driver) fn closed(link: &Link, reason: &CloseReason) {
     let elapsed = link.now().saturating_duration_since(opened).as_secs_f64();
     let limit = reason.exceeded().map(|exceeded| exceeded.knob);
     if is_misconduct(reason) {
-        warn!(target: CONNECTION, peer, connection, elapsed, bytes_in, bytes_out, limit, %reason, "closed");
-    } else {
-        info!(target: CONNECTION, peer, connection, elapsed, bytes_in, bytes_out, limit, %reason, "closed");
+        if let Some(left_out) = rate::warning(&*link.host(), link.peer(), "closed") {
+            warn!(target: CONNECTION, peer, connection, elapsed, bytes_in, bytes_out, limit, %reason, left_out, "closed");
+        }
+    } else if let Some(left_out) = rate::info(&*link.host(), link.peer(), "closed") {
+        info!(target: CONNECTION, peer, connection, elapsed, bytes_in, bytes_out, limit, %reason, left_out, "closed");
     }
 }
 
@@ -96,9 +101,11 @@ impl Answers {
         if dropped > 0 {
             debug!(target: CONNECTION, peer = peer(), connection, count = dropped, "answers dropped");
         }
-        if let Some(why) = why {
+        if let Some(why) = why
+            && let Some(left_out) = rate::warning(&*link.host(), link.peer(), "answers not sent")
+        {
             let (count, limit) = (refused, why.exceeded().map(|exceeded| exceeded.knob));
-            warn!(target: CONNECTION, peer = peer(), connection, count, limit, error = %why, "answers not sent");
+            warn!(target: CONNECTION, peer = peer(), connection, count, limit, error = %why, left_out, "answers not sent");
         }
     }
 }
@@ -128,9 +135,11 @@ impl Noticed {
         self.told = self.seen;
         let (peer, connection) = (|| peer(link.caller()), link.caller().connection);
         let count = overloaded - told.overloaded;
-        if count > 0 {
+        if count > 0
+            && let Some(left_out) = rate::warning(&*link.host(), link.peer(), "requests refused")
+        {
             let limit = "Limits::max_calls_in or max_input_bytes";
-            warn!(target: CONNECTION, peer = peer(), connection, count, limit, "requests refused");
+            warn!(target: CONNECTION, peer = peer(), connection, count, limit, left_out, "requests refused");
         }
         let count = late_answers - told.late_answers;
         if count > 0 {
@@ -153,7 +162,7 @@ struct Dialling {
 /// Words of an address, which may come from a peer.
 impl Display for Dialling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Printable(&self.address.to_string()).fmt(f)
+        Printable(&self.address).fmt(f)
     }
 }
 
@@ -208,10 +217,17 @@ impl Drop for Dial {
 
 /// Somebody is not let in.
 #[cold]
-pub(in crate::driver) fn refused(peer: impl FnOnce() -> Option<String>, why: &dyn Display) {
-    if enabled!(target: ADMISSION, Level::WARN) {
-        let (peer, error) = (peer(), safe(why));
-        warn!(target: ADMISSION, peer = shown(peer.as_deref()), %error, "refused");
+pub(in crate::driver) fn refused(
+    host: &dyn Host,
+    peer: impl FnOnce() -> Option<String>,
+    why: &dyn Display,
+) {
+    if !enabled!(target: ADMISSION, Level::WARN) {
+        return;
+    }
+    let (peer, error) = (peer(), safe(why));
+    if let Some(left_out) = rate::warning(host, peer.as_deref(), "not admitted") {
+        warn!(target: ADMISSION, peer = shown(peer.as_deref()), %error, left_out, "refused");
     }
 }
 

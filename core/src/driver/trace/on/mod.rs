@@ -2,6 +2,7 @@
 
 mod calls;
 mod connections;
+mod rate;
 mod timed;
 
 pub(in crate::driver) use calls::*;

@@ -43,7 +43,7 @@ pub(super) fn seconds(host: &dyn Host, since: Instant) -> f64 {
     host.now().saturating_duration_since(since).as_secs_f64()
 }
 
-pub(super) type Shown<'a> = DisplayValue<Printable<'a>>;
+pub(super) type Shown<'a> = DisplayValue<Printable<&'a str>>;
 
 pub(super) fn shown(text: Option<&str>) -> Option<Shown<'_>> {
     text.map(|text| display(Printable(text)))
@@ -57,6 +57,6 @@ pub(super) fn peer(caller: &Caller) -> Option<Shown<'_>> {
 }
 
 /// What the runtime says may have words of a peer in it.
-pub(super) fn safe(error: &dyn Display) -> String {
-    Printable(&error.to_string()).to_string()
+pub(super) fn safe(error: &dyn Display) -> Printable<&dyn Display> {
+    Printable(error)
 }

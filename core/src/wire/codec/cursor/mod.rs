@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use super::super::{Budget, CodecError};
 use super::Notation;
+use super::excerpt::Excerpt;
 use super::item::Item;
-use super::json::lex::{LONE_SURROGATE, Lexer, Number, Text};
+use super::json::lex::{Lexer, Number};
+use super::json::quoted::{LONE_SURROGATE, Quoted, Text};
 use super::json::walk;
 use super::meter::Meter;
 use super::msgpack::read::Reader;
@@ -21,6 +23,16 @@ pub struct Sequence {
     /// How many elements or entries are to come (MsgPack).
     left: usize,
     first: bool,
+}
+
+impl Sequence {
+    /// How many elements or entries are to come, where that is known beforehand (MsgPack).
+    pub(super) const fn announced(&self, notation: Notation) -> Option<usize> {
+        match notation {
+            Notation::Json => None,
+            Notation::MsgPack => Some(self.left),
+        }
+    }
 }
 
 /// Walks over encoded values, to find where the parts of a message lie.
@@ -55,6 +67,21 @@ impl<'a> Cursor<'a> {
     #[must_use]
     pub const fn new(notation: Notation, bytes: &'a [u8], budget: Budget) -> Self {
         Self { notation, bytes, at: 0, meter: Meter::new(budget) }
+    }
+
+    /// Goes on in `bytes` at a value that begins at `at`, with what is left of a budget.
+    pub(super) const fn resume(
+        notation: Notation,
+        bytes: &'a [u8],
+        at: usize,
+        meter: Meter,
+    ) -> Self {
+        Self { notation, bytes, at, meter }
+    }
+
+    /// What is left of the budget.
+    pub(super) const fn into_meter(self) -> Meter {
+        self.meter
     }
 
     /// How many bytes lie behind.
@@ -117,21 +144,64 @@ impl<'a> Cursor<'a> {
     /// Something else comes next, or a string that is not Unicode.
     #[inline]
     pub fn str(&mut self) -> Result<Cow<'a, str>, CodecError> {
+        let at = self.at;
+        self.text(|quoted| unicode(quoted, at), |text| Ok(Cow::Borrowed(text)))?
+    }
+
+    /// Reads the path of a function, whose length is checked before it is unescaped.
+    ///
+    /// # Errors
+    /// Something else comes next, a string that is not Unicode, or a longer one than [`Budget::path`] allows.
+    #[inline]
+    pub(crate) fn path(&mut self) -> Result<Cow<'a, str>, CodecError> {
+        let (at, budget) = (self.at, self.meter.limit());
+        self.text(
+            |quoted| budget.check_path(quoted.length()).and_then(|()| unicode(quoted, at)),
+            |text| budget.check_path(text.len()).map(|()| Cow::Borrowed(text)),
+        )?
+    }
+
+    /// Reads a string, but of a long one with escapes no more than its two ends, of `max` bytes each.
+    ///
+    /// # Errors
+    /// Something else comes next.
+    pub(crate) fn excerpt(&mut self, max: usize) -> Result<Excerpt<'a>, CodecError> {
+        self.text(|quoted| quoted.excerpt(max), |text| Excerpt::Whole(Cow::Borrowed(text)))
+    }
+
+    /// Reads an integer, if it is a natural number of up to 64 bits.
+    ///
+    /// # Errors
+    /// Something else comes next.
+    pub(crate) fn natural(&mut self) -> Result<Option<u64>, CodecError> {
         self.meter.node()?;
         match self.notation {
             Notation::Json => self.lex(|lexer| {
-                let at = lexer.at;
-                match lexer.string()?.text() {
-                    Text::Str(text) => Ok(text),
-                    Text::Surrogates(_) => Err(CodecError::Syntax { at, what: LONE_SURROGATE }),
-                }
+                lexer.expect()?;
+                Ok(match lexer.number()? {
+                    Number::Unsigned(number) => Some(number),
+                    _ => None,
+                })
             }),
+            Notation::MsgPack => self.read(Reader::natural),
+        }
+    }
+
+    #[inline]
+    fn text<R>(
+        &mut self,
+        json: impl FnOnce(Quoted<'a>) -> R,
+        msgpack: impl FnOnce(&'a str) -> R,
+    ) -> Result<R, CodecError> {
+        self.meter.node()?;
+        match self.notation {
+            Notation::Json => self.lex(|lexer| lexer.string().map(json)),
             Notation::MsgPack => self.read(|reader| {
                 let head = reader.head()?;
                 if head.item != Item::Str {
                     return Err(reader.fail("a string is missing"));
                 }
-                reader.text(head).map(Cow::Borrowed)
+                reader.text(head).map(msgpack)
             }),
         }
     }
@@ -168,7 +238,7 @@ impl<'a> Cursor<'a> {
                 Ok(head.len)
             }),
         }?;
-        self.meter.descend()?;
+        self.meter.enter(item)?;
         Ok(Sequence { item, left, first: true })
     }
 
@@ -236,5 +306,12 @@ impl<'a> Cursor<'a> {
         let result = f(&mut reader);
         self.at = reader.at;
         result
+    }
+}
+
+fn unicode(quoted: Quoted<'_>, at: usize) -> Result<Cow<'_, str>, CodecError> {
+    match quoted.text() {
+        Text::Str(text) => Ok(text),
+        Text::Surrogates(_) => Err(CodecError::Syntax { at, what: LONE_SURROGATE }),
     }
 }

@@ -155,22 +155,32 @@ fn budget() {
     assert_eq!(skip(Notation::MsgPack, b"\x91\x91\x91\x91\x90"), Err(deep.clone()));
     assert_eq!(skip(Notation::MsgPack, b"\x92\x91\x91\x91\x90\x91\x91\x91\x91\x01"), Err(deep));
     let many = CodecError::TooManyNodes { limit: 100 };
-    let fits = format!("[{}1]", "1,".repeat(98));
+    // An array counts 3, a map 9.
+    let fits = format!("[{}1]", "1,".repeat(96));
     assert!(skip(Notation::Json, fits.as_bytes()).is_ok());
-    let fits_not = format!("[{}1]", "1,".repeat(99));
+    let fits_not = format!("[{}1]", "1,".repeat(97));
     assert_eq!(skip(Notation::Json, fits_not.as_bytes()), Err(many.clone()));
-    assert!(skip(Notation::MsgPack, &[&b"\xdc\0\x63"[..], &[1; 99]].concat()).is_ok());
-    let fits_not = [&b"\xdc\0\x64"[..], &[1; 100]].concat();
+    assert!(skip(Notation::MsgPack, &[&b"\xdc\0\x61"[..], &[1; 97]].concat()).is_ok());
+    let fits_not = [&b"\xdc\0\x62"[..], &[1; 98]].concat();
     assert_eq!(skip(Notation::MsgPack, &fits_not), Err(many.clone()));
+    for (notation, maps, others) in
+        [(Notation::Json, "[{},{},{},{},{},{},{},{},{},{},", "[],1]"), (Notation::Json, "[{\"\":1},", "[]]")]
+    {
+        let counts = if maps.len() > 20 { 97 } else { 3 + 11 + 3 };
+        let json = [maps, others].concat();
+        let skip = |nodes| Cursor::new(notation, json.as_bytes(), Budget::new(9, nodes)).skip();
+        assert!(skip(counts).is_ok(), "{json}");
+        assert_eq!(skip(counts - 1), Err(CodecError::TooManyNodes { limit: counts - 1 }));
+    }
     // It holds over several steps, too.
-    let mut cursor = Cursor::new(Notation::Json, b"[[1],[1],[1]]", Budget::new(2, 6));
+    let mut cursor = Cursor::new(Notation::Json, b"[[1],[1],[1]]", Budget::new(2, 14));
     let mut array = cursor.begin_array().unwrap();
     for _ in 0..2 {
         assert!(cursor.next(&mut array).unwrap());
         cursor.skip().unwrap();
     }
     assert!(cursor.next(&mut array).unwrap());
-    assert_eq!(cursor.skip(), Err(CodecError::TooManyNodes { limit: 6 }));
+    assert_eq!(cursor.skip(), Err(CodecError::TooManyNodes { limit: 14 }));
 }
 
 #[test]

@@ -2,27 +2,30 @@
 
 use std::borrow::Cow;
 
-use serde::de::value::{BorrowedStrDeserializer, BytesDeserializer, MapAccessDeserializer};
-use serde::de::{
-    self, DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
-};
+use serde::de::value::{BytesDeserializer, MapAccessDeserializer};
+use serde::de::{self, DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::super::super::{Budget, CodecError};
+use super::super::super::{Budget, CodecError, Reading};
+use super::super::Notation;
+use super::super::entries::Entries;
 use super::super::item::Item;
 use super::super::meter::Meter;
-use super::lex::{LONE_SURROGATE, Lexer, Number, Quoted, Text};
+use super::lex::{Lexer, Number, is_word};
+use super::quoted::{LONE_SURROGATE, Quoted, Text};
+use super::visit::{visit_float, visit_i128, visit_integer, visit_number, visit_text, visit_u128};
 use super::walk;
 
 #[derive(Debug)]
 pub(super) struct Deserializer<'de> {
     lexer: Lexer<'de>,
     meter: Meter,
+    reading: Reading,
 }
 
 impl<'de> Deserializer<'de> {
-    pub(super) const fn new(bytes: &'de [u8], budget: Budget) -> Self {
-        Self { lexer: Lexer::new(bytes, 0), meter: Meter::new(budget) }
+    pub(super) const fn new(bytes: &'de [u8], budget: Budget, reading: Reading) -> Self {
+        Self { lexer: Lexer::new(bytes, 0), meter: Meter::new(budget), reading }
     }
 
     /// Checks that nothing follows.
@@ -57,7 +60,48 @@ impl<'de> Deserializer<'de> {
 
     #[inline]
     fn map<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
-        self.inside(Item::Map, |inside| visitor.visit_map(inside))
+        self.entries(visitor, self.reading.word_keys)
+    }
+
+    #[inline]
+    fn fields<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
+        self.entries(visitor, false)
+    }
+
+    #[inline]
+    fn entries<V: Visitor<'de>>(
+        &mut self,
+        visitor: V,
+        words: bool,
+    ) -> Result<V::Value, CodecError> {
+        if self.reading.last_wins {
+            return self.last_entries(visitor, words);
+        }
+        self.inside(Item::Map, |inside| {
+            inside.words = words;
+            visitor.visit_map(inside)
+        })
+    }
+
+    /// Reads a map, of equal keys the last one, standing at its bracket.
+    #[cold]
+    fn last_entries<V: Visitor<'de>>(
+        &mut self,
+        visitor: V,
+        words: bool,
+    ) -> Result<V::Value, CodecError> {
+        let (bytes, at) = (self.lexer.bytes(), self.lexer.at);
+        let entries = Entries::find(Notation::Json, bytes, at, &mut self.meter)?;
+        let end = entries.end;
+        self.meter.descend()?;
+        let mut inside = LastEntries { json: self, entries: entries.entries, value: 0, words };
+        let result = visitor.visit_map(&mut inside)?;
+        if inside.entries.len() > 0 {
+            return Err(CodecError::custom("more elements than expected"));
+        }
+        self.meter.ascend();
+        self.lexer.at = end;
+        Ok(result)
     }
 
     /// Lets `visit` read an array or map, standing at its bracket.
@@ -68,8 +112,8 @@ impl<'de> Deserializer<'de> {
         visit: impl FnOnce(&mut Inside<'_, 'de>) -> Result<R, CodecError>,
     ) -> Result<R, CodecError> {
         self.lexer.at += 1;
-        self.meter.descend()?;
-        let mut inside = Inside { json: self, item, first: true, ended: false };
+        self.meter.enter(item)?;
+        let mut inside = Inside { json: self, item, words: false, first: true, ended: false };
         let result = visit(&mut inside)?;
         if inside.next()? {
             return Err(CodecError::custom("more elements than expected"));
@@ -88,80 +132,6 @@ fn decoded(quoted: Quoted<'_>) -> Result<Cow<'_, str>, CodecError> {
         Text::Str(text) => Ok(text),
         Text::Surrogates(_) => Err(CodecError::custom(LONE_SURROGATE)),
     }
-}
-
-fn visit_text<'de, V: Visitor<'de>>(
-    text: Cow<'de, str>,
-    visitor: V,
-) -> Result<V::Value, CodecError> {
-    match text {
-        Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-        Cow::Owned(text) => visitor.visit_string(text),
-    }
-}
-
-fn visit_number<'de, V: Visitor<'de>>(
-    number: Number<'de>,
-    visitor: V,
-) -> Result<V::Value, CodecError> {
-    match number {
-        Number::Unsigned(number) => visitor.visit_u64(number),
-        Number::Negative(number) => visitor.visit_i64(number),
-        Number::Long(digits) => visitor.visit_newtype_struct(BorrowedStrDeserializer::new(digits)),
-        Number::Decimal(text) => visitor.visit_f64(text.parse().map_err(CodecError::custom)?),
-        Number::Special(number) => visitor.visit_f64(number),
-    }
-}
-
-fn visit_integer<'de, V: Visitor<'de>>(
-    number: Number<'de>,
-    visitor: V,
-) -> Result<V::Value, CodecError> {
-    match number {
-        Number::Long(_) => Err(too_long(&visitor)),
-        number => visit_number(number, visitor),
-    }
-}
-
-fn visit_i128<'de, V: Visitor<'de>>(
-    number: Number<'de>,
-    visitor: V,
-) -> Result<V::Value, CodecError> {
-    match number {
-        Number::Long(digits) => match digits.parse() {
-            Ok(number) => visitor.visit_i128(number),
-            Err(_) => Err(too_long(&visitor)),
-        },
-        number => visit_number(number, visitor),
-    }
-}
-
-fn visit_u128<'de, V: Visitor<'de>>(
-    number: Number<'de>,
-    visitor: V,
-) -> Result<V::Value, CodecError> {
-    match number {
-        Number::Long(digits) => match digits.parse() {
-            Ok(number) => visitor.visit_u128(number),
-            Err(_) => Err(too_long(&visitor)),
-        },
-        number => visit_number(number, visitor),
-    }
-}
-
-fn visit_float<'de, V: Visitor<'de>>(
-    number: Number<'de>,
-    visitor: V,
-) -> Result<V::Value, CodecError> {
-    match number {
-        Number::Long(digits) => visit_number(Number::Decimal(digits), visitor),
-        number => visit_number(number, visitor),
-    }
-}
-
-#[cold]
-fn too_long(expected: &dyn de::Expected) -> CodecError {
-    CodecError::invalid_value(Unexpected::Other("an integer of more digits"), expected)
 }
 
 macro_rules! numbers {
@@ -320,9 +290,8 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         b'[' array:
             deserialize_seq() deserialize_tuple(_len: usize)
             deserialize_tuple_struct(_name: &'static str, _len: usize);
-        b'{' map:
-            deserialize_map()
-            deserialize_struct(_name: &'static str, _fields: &'static [&'static str]);
+        b'{' map: deserialize_map();
+        b'{' fields: deserialize_struct(_name: &'static str, _fields: &'static [&'static str]);
     }
 
     forward_to_deserialize_any! { bool bytes byte_buf unit unit_struct }
@@ -333,6 +302,8 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
 struct Inside<'a, 'de> {
     json: &'a mut Deserializer<'de>,
     item: Item,
+    /// Whether keys that could be numbers are.
+    words: bool,
     first: bool,
     ended: bool,
 }
@@ -370,7 +341,11 @@ impl<'de> MapAccess<'de> for &mut Inside<'_, 'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, CodecError> {
-        if self.next()? { seed.deserialize(Key(self.json)).map(Some) } else { Ok(None) }
+        if self.next()? {
+            seed.deserialize(Key::new(self.json, self.words)).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     #[inline]
@@ -383,26 +358,66 @@ impl<'de> MapAccess<'de> for &mut Inside<'_, 'de> {
     }
 }
 
+/// The inside of a map, of equal keys the last one.
+#[derive(Debug)]
+struct LastEntries<'a, 'de> {
+    json: &'a mut Deserializer<'de>,
+    entries: std::vec::IntoIter<(usize, usize)>,
+    /// Where the value of the last key is.
+    value: usize,
+    words: bool,
+}
+
+impl<'de> MapAccess<'de> for &mut LastEntries<'_, 'de> {
+    type Error = CodecError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, CodecError> {
+        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        self.value = value;
+        self.json.lexer.at = key;
+        seed.deserialize(Key::new(self.json, self.words)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, CodecError> {
+        self.json.lexer.at = self.value;
+        seed.deserialize(&mut *self.json)
+    }
+}
+
 /// A map's key: a string, which [may stand for](super::ser) a number, a truth value or null.
 #[derive(Debug)]
-struct Key<'a, 'de>(&'a mut Deserializer<'de>);
+struct Key<'a, 'de> {
+    json: &'a mut Deserializer<'de>,
+    /// Whether it is what it could stand for, if anything will do.
+    word: bool,
+}
 
-impl<'de> Key<'_, 'de> {
+impl<'a, 'de> Key<'a, 'de> {
+    #[inline]
+    const fn new(json: &'a mut Deserializer<'de>, word: bool) -> Self {
+        Self { json, word }
+    }
+
     /// Reads what is between the quotation marks as a value of its own, if it is one.
     fn unquoted<V: Visitor<'de>>(
         self,
         visitor: V,
         visit: impl FnOnce(&mut Deserializer<'de>, V) -> Result<V::Value, CodecError>,
     ) -> Result<V::Value, CodecError> {
-        let at = self.0.lexer.at;
-        match self.0.text()? {
+        let at = self.json.lexer.at;
+        match self.json.text()? {
             Cow::Borrowed(text) if is_word(text) => {
-                let budget = Budget::new(0, 1);
-                visit(&mut Deserializer::new(text.as_bytes(), budget), visitor).map_err(|error| {
-                    match error {
-                        CodecError::Syntax { what, .. } => CodecError::Syntax { at, what },
-                        error => error,
-                    }
+                let mut word =
+                    Deserializer::new(text.as_bytes(), Budget::new(0, 1), Reading::PLAIN);
+                visit(&mut word, visitor).map_err(|error| match error {
+                    CodecError::Syntax { what, .. } => CodecError::Syntax { at, what },
+                    error => error,
                 })
             }
             text => visit_text(text, visitor),
@@ -410,24 +425,12 @@ impl<'de> Key<'_, 'de> {
     }
 }
 
-/// Whether the text is exactly one number, truth value or null.
-fn is_word(text: &str) -> bool {
-    let mut lexer = Lexer::new(text.as_bytes(), 0);
-    let word = match text.as_bytes().first() {
-        Some(b'n') => lexer.word("null"),
-        Some(b't') => lexer.word("true"),
-        Some(b'f') => lexer.word("false"),
-        _ => lexer.number().map(drop),
-    };
-    word.is_ok() && lexer.at == text.len()
-}
-
 macro_rules! unquoted {
     ($($method:ident)*) => {
         $(
             #[inline]
             fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-                self.0.meter.node()?;
+                self.json.meter.node()?;
                 self.unquoted(visitor, |word, visitor| word.$method(visitor))
             }
         )*
@@ -438,7 +441,11 @@ impl<'de> de::Deserializer<'de> for Key<'_, 'de> {
     type Error = CodecError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-        self.0.deserialize_any(visitor)
+        if self.word {
+            self.json.meter.node()?;
+            return self.unquoted(visitor, |word, visitor| word.deserialize_any(visitor));
+        }
+        self.json.deserialize_any(visitor)
     }
 
     unquoted! {
@@ -465,19 +472,23 @@ impl<'de> de::Deserializer<'de> for Key<'_, 'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, CodecError> {
-        self.0.deserialize_enum(name, variants, visitor)
+        self.json.deserialize_enum(name, variants, visitor)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-        self.0.deserialize_str(visitor)
+        self.json.deserialize_str(visitor)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-        self.0.deserialize_string(visitor)
+        self.json.deserialize_string(visitor)
     }
 
+    /// The fields of a struct with `flatten` are asked for so, as of a map; others are buffered.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-        self.0.deserialize_identifier(visitor)
+        if self.word {
+            return self.deserialize_any(visitor);
+        }
+        self.json.deserialize_identifier(visitor)
     }
 
     forward_to_deserialize_any! {

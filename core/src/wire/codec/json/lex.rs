@@ -1,8 +1,7 @@
 //! The words of JSON, as Python's `json.loads` takes them.
 
-use std::borrow::Cow;
-
 use super::super::super::CodecError;
+use super::quoted::Quoted;
 
 /// Reads words one after the other.
 #[derive(Clone, Debug)]
@@ -26,27 +25,14 @@ pub(in super::super) enum Number<'a> {
     Special(f64),
 }
 
-/// What is between a string's quotation marks. Its escapes are known to be well formed.
-#[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Quoted<'a> {
-    raw: &'a str,
-    escapes: bool,
-}
-
-/// The text of a string.
-#[derive(Debug)]
-pub(in super::super) enum Text<'a> {
-    /// Unicode.
-    Str(Cow<'a, str>),
-    /// With surrogates that are not in pairs, in UTF-16.
-    Surrogates(Vec<u16>),
-}
-
-pub(in super::super) const LONE_SURROGATE: &str = "a lone surrogate in a string";
-
 impl<'a> Lexer<'a> {
     pub(in super::super) const fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at }
+    }
+
+    /// All bytes, those that have been read included.
+    pub(super) const fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     #[cold]
@@ -226,7 +212,7 @@ impl<'a> Lexer<'a> {
     /// Takes a string.
     pub(in super::super) fn string(&mut self) -> Result<Quoted<'a>, CodecError> {
         let (raw, escapes) = self.quoted()?;
-        Ok(Quoted { raw: self.utf8(raw)?, escapes })
+        Ok(Quoted::new(self.utf8(raw)?, escapes))
     }
 
     /// Takes a string, whatever is in it.
@@ -343,72 +329,14 @@ fn plain_words<const ASCII: bool>(bytes: &[u8]) -> usize {
     8 * words.len() + rest.iter().take_while(|byte| !special(**byte)).count()
 }
 
-impl<'a> Quoted<'a> {
-    /// The text, if there are no escapes in it.
-    #[inline]
-    pub(super) fn as_str(self) -> Option<&'a str> {
-        (!self.escapes).then_some(self.raw)
-    }
-
-    /// The text, with escapes replaced.
-    #[inline]
-    pub(in super::super) fn text(self) -> Text<'a> {
-        if self.escapes { self.unescape() } else { Text::Str(Cow::Borrowed(self.raw)) }
-    }
-
-    fn unescape(self) -> Text<'a> {
-        let mut out = String::with_capacity(self.raw.len());
-        let mut rest = self.raw;
-        while let Some((plain, escape)) = rest.split_once('\\') {
-            out.push_str(plain);
-            let (first, after) = unescape(escape);
-            let second = after.strip_prefix("\\u").map(unit);
-            let (units, after) = match (first, second) {
-                (0xd800..=0xdbff, Some((second, after))) => (&[first, second][..], after),
-                _ => (&[first][..], after),
-            };
-            match char::decode_utf16(units.iter().copied()).next() {
-                Some(Ok(char)) => out.push(char),
-                _ => return Text::Surrogates(self.units()),
-            }
-            rest = after;
-        }
-        out.push_str(rest);
-        Text::Str(Cow::Owned(out))
-    }
-
-    fn units(self) -> Vec<u16> {
-        let mut out = Vec::new();
-        let mut rest = self.raw;
-        while let Some((plain, escape)) = rest.split_once('\\') {
-            out.extend(plain.encode_utf16());
-            let (unit, after) = unescape(escape);
-            out.push(unit);
-            rest = after;
-        }
-        out.extend(rest.encode_utf16());
-        out
-    }
-}
-
-/// What the escape stands for that begins in front of `text`, and what follows.
-fn unescape(text: &str) -> (u16, &str) {
-    let mut rest = text.chars();
-    let char = match rest.next() {
-        Some('u') => return unit(rest.as_str()),
-        Some('b') => '\u{8}',
-        Some('f') => '\u{c}',
-        Some('n') => '\n',
-        Some('r') => '\r',
-        Some('t') => '\t',
-        Some(itself) => itself,
-        None => '\\',
+/// Whether the text is exactly one number, truth value or null.
+pub(super) fn is_word(text: &str) -> bool {
+    let mut lexer = Lexer::new(text.as_bytes(), 0);
+    let word = match text.as_bytes().first() {
+        Some(b'n') => lexer.word("null"),
+        Some(b't') => lexer.word("true"),
+        Some(b'f') => lexer.word("false"),
+        _ => lexer.number().map(drop),
     };
-    (char as u16, rest.as_str())
-}
-
-/// The UTF-16 code unit in four hexadecimal digits, and what follows.
-fn unit(text: &str) -> (u16, &str) {
-    let (digits, rest) = text.split_at_checked(4).unwrap_or((text, ""));
-    (u16::from_str_radix(digits, 16).unwrap_or_default(), rest)
+    word.is_ok() && lexer.at == text.len()
 }

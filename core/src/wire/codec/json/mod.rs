@@ -5,15 +5,17 @@ use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Budget, CodecError};
+use super::super::{Budget, CodecError, Reading};
 use super::locate;
 
 mod de;
 pub(super) mod lex;
 mod number;
+pub(super) mod quoted;
 mod ser;
 #[cfg(test)]
 mod tests;
+mod visit;
 pub(super) mod walk;
 
 pub(crate) use lex::plain;
@@ -66,8 +68,9 @@ pub(super) fn encode_path(service: &str, name: &str, out: &mut Vec<u8>) {
 pub(super) fn decode<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
     budget: Budget,
+    reading: Reading,
 ) -> Result<T, CodecError> {
-    let mut deserializer = de::Deserializer::new(bytes, budget);
+    let mut deserializer = de::Deserializer::new(bytes, budget, reading);
     let value = T::deserialize(&mut deserializer)
         .map_err(|error| locate(error, deserializer.position()))?;
     deserializer.end()?;

@@ -7,9 +7,11 @@ use bytes::BufMut;
 use serde::Serialize;
 use serde::ser;
 
+use super::super::super::typed::{KEY, OWN_KEY};
 use super::super::super::{Budget, CodecError, spare};
 use super::super::compound::compound_traits;
 use super::super::meter::Meter;
+use super::super::{Notation, reserved};
 use super::lex::plain;
 use super::number::{write_float, write_u64};
 use super::{INTEGER, SURROGATES, from_hex, text};
@@ -18,11 +20,13 @@ use super::{INTEGER, SURROGATES, from_hex, text};
 pub(super) struct Serializer<'o> {
     out: &'o mut Vec<u8>,
     meter: Meter,
+    /// Whether the type of a typed value has just written the key for it.
+    own_key: bool,
 }
 
 impl<'o> Serializer<'o> {
     pub(super) const fn new(out: &'o mut Vec<u8>, budget: Budget) -> Self {
-        Self { out, meter: Meter::new(budget) }
+        Self { out, meter: Meter::new(budget), own_key: false }
     }
 
     #[inline]
@@ -49,7 +53,7 @@ impl<'o> Serializer<'o> {
     #[inline]
     fn compound(&mut self, open: u8, close: u8) -> Result<Compound<'_, 'o>, CodecError> {
         self.open(open)?;
-        Ok(Compound { json: self, first: true, close, variant: false })
+        Ok(Compound { json: self, first: true, close, variant: false, reserved: false })
     }
 
     #[inline]
@@ -211,7 +215,11 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
     }
 
     fn serialize_bytes(self, _value: &[u8]) -> Result<(), CodecError> {
-        Err(CodecError::Value("bytes cannot be written in JSON".into()))
+        Err(CodecError::Value(
+            "bytes cannot be written in JSON; connect with the codec MsgPack (`Codec::MsgPack`), or send text (Base64) \
+             or a list of numbers (`Vec<u8>` without `serde_bytes`)"
+                .into(),
+        ))
     }
 
     #[inline]
@@ -254,6 +262,10 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
             SURROGATES => {
                 self.write_surrogates(&from_hex(&text(value)?));
                 Ok(())
+            }
+            OWN_KEY => {
+                self.own_key = true;
+                value.serialize(self)
             }
             _ => value.serialize(self),
         }
@@ -336,7 +348,12 @@ pub(super) struct Compound<'a, 'o> {
     close: u8,
     /// Whether there is a brace around it that is to be closed too.
     variant: bool,
+    /// Whether the key was that of a typed value, but not written by its type.
+    reserved: bool,
 }
+
+/// [`KEY`], as it is written.
+const WRITTEN_KEY: &[u8] = b"\"__type__\"";
 
 impl Compound<'_, '_> {
     #[inline]
@@ -358,7 +375,12 @@ impl Compound<'_, '_> {
         let start = self.json.out.len();
         key.serialize(&mut *self.json)?;
         match self.json.out.get(start) {
-            Some(b'"') => Ok(()),
+            Some(b'"') => {
+                if &self.json.out[start..] == WRITTEN_KEY {
+                    self.reserved = !std::mem::take(&mut self.json.own_key);
+                }
+                Ok(())
+            }
             None | Some(b'[' | b'{') => {
                 Err(CodecError::Value("an array or map cannot be a map's key in JSON".into()))
             }
@@ -374,13 +396,24 @@ impl Compound<'_, '_> {
     #[inline]
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
         self.json.out.put_slice(b": ");
+        if std::mem::take(&mut self.reserved) {
+            return self.reserved_value(value);
+        }
         value.serialize(&mut *self.json)
+    }
+
+    #[cold]
+    fn reserved_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
+        let start = self.json.out.len();
+        value.serialize(&mut *self.json)?;
+        reserved::check(Notation::Json, &self.json.out[start..])
     }
 
     #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), CodecError> {
         self.comma();
         self.json.write_str(key);
+        self.reserved = key == KEY;
         self.value(value)
     }
 

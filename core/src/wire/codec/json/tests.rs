@@ -11,7 +11,7 @@ fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, CodecError> {
 }
 
 fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, CodecError> {
-    decode(json.as_bytes(), Budget::new(4, 100))
+    decode(json.as_bytes(), Budget::new(4, 100), Reading::PLAIN)
 }
 
 #[track_caller]
@@ -94,8 +94,8 @@ fn strings() {
     both_ways("größer 😀 \u{ffff}".to_string(), r#""gr\u00f6\u00dfer \ud83d\ude00 \uffff""#);
     both_ways('ä', r#""\u00e4""#);
     assert_eq!(from_json("\"grö\\u00DFer\\/\""), Ok("größer/".to_string()));
-    assert_eq!(decode(b"\"plain\"", Budget::default()), Ok("plain"));
-    assert!(decode::<&str>(br#""\n""#, Budget::default()).is_err());
+    assert_eq!(decode(b"\"plain\"", Budget::default(), Reading::PLAIN), Ok("plain"));
+    assert!(decode::<&str>(br#""\n""#, Budget::default(), Reading::PLAIN).is_err());
     assert_eq!(
         from_json::<(i32, String)>(r#"[1, "\ud800"]"#),
         Err(CodecError::Value("a lone surrogate in a string (before byte 12)".into()))

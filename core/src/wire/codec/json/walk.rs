@@ -49,7 +49,7 @@ pub(in super::super) fn skip(
     let start = lexer.at;
     match first {
         b'[' | b'{' if lexer.take_empty() => {
-            meter.descend()?;
+            meter.enter(if first == b'{' { Item::Map } else { Item::Array })?;
             meter.ascend();
         }
         b'[' => skip_nested(lexer, meter, Item::Array)?,
@@ -76,7 +76,7 @@ fn skip_nested(lexer: &mut Lexer<'_>, meter: &mut Meter, mut item: Item) -> Resu
     let mut open = Brackets::default();
     'enter: loop {
         lexer.at += 1;
-        meter.descend()?;
+        meter.enter(item)?;
         open.open(item == Item::Map);
         let mut first = true;
         loop {

@@ -7,7 +7,9 @@ use serde::de::value::{
 use serde::de::{self, DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::super::super::{Budget, CodecError};
+use super::super::super::{Budget, CodecError, Reading};
+use super::super::Notation;
+use super::super::entries::Entries;
 use super::super::item::Item;
 use super::super::meter::Meter;
 use super::EXTENSION;
@@ -17,12 +19,13 @@ use super::read::{Head, Integer, Reader};
 pub(super) struct Deserializer<'de> {
     reader: Reader<'de>,
     meter: Meter,
+    reading: Reading,
 }
 
 impl<'de> Deserializer<'de> {
     #[inline]
-    pub(super) const fn new(bytes: &'de [u8], budget: Budget) -> Self {
-        Self { reader: Reader::new(bytes, 0), meter: Meter::new(budget) }
+    pub(super) const fn new(bytes: &'de [u8], budget: Budget, reading: Reading) -> Self {
+        Self { reader: Reader::new(bytes, 0), meter: Meter::new(budget), reading }
     }
 
     /// Checks that nothing follows.
@@ -122,7 +125,27 @@ impl<'de> Deserializer<'de> {
 
     #[inline(always)]
     fn map<V: Visitor<'de>>(&mut self, head: Head, visitor: V) -> Result<V::Value, CodecError> {
+        if self.reading.last_wins {
+            return self.last_entries(visitor);
+        }
         self.inside(head, |inside| visitor.visit_map(inside))
+    }
+
+    /// Reads a map, of equal keys the last one.
+    #[cold]
+    fn last_entries<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
+        let (bytes, at) = (self.reader.bytes(), self.reader.at);
+        let entries = Entries::find(Notation::MsgPack, bytes, at, &mut self.meter)?;
+        let end = entries.end;
+        self.meter.descend()?;
+        let mut inside = LastEntries { msgpack: self, entries: entries.entries, value: 0 };
+        let result = visitor.visit_map(&mut inside)?;
+        if inside.entries.len() > 0 {
+            return Err(CodecError::custom("more elements than expected"));
+        }
+        self.meter.ascend();
+        self.reader.at = end;
+        Ok(result)
     }
 
     /// Lets `visit` read the array or map that `head` begins.
@@ -132,7 +155,7 @@ impl<'de> Deserializer<'de> {
         head: Head,
         visit: impl FnOnce(&mut Inside<'_, 'de>) -> Result<R, CodecError>,
     ) -> Result<R, CodecError> {
-        self.meter.descend()?;
+        self.meter.enter(head.item)?;
         self.reader.at = head.body;
         let mut inside = Inside { msgpack: self, left: head.len };
         let result = visit(&mut inside)?;
@@ -314,6 +337,41 @@ impl<'de> MapAccess<'de> for &mut Inside<'_, 'de> {
     #[inline]
     fn size_hint(&self) -> Option<usize> {
         Some(self.left)
+    }
+}
+
+/// The inside of a map, of equal keys the last one.
+#[derive(Debug)]
+struct LastEntries<'a, 'de> {
+    msgpack: &'a mut Deserializer<'de>,
+    entries: std::vec::IntoIter<(usize, usize)>,
+    /// Where the value of the last key is.
+    value: usize,
+}
+
+impl<'de> MapAccess<'de> for &mut LastEntries<'_, 'de> {
+    type Error = CodecError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, CodecError> {
+        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        self.value = value;
+        self.msgpack.reader.at = key;
+        seed.deserialize(&mut *self.msgpack).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, CodecError> {
+        self.msgpack.reader.at = self.value;
+        seed.deserialize(&mut *self.msgpack)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.entries.len())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Budget, CodecError};
+use super::super::{Budget, CodecError, Reading};
 use super::{json, locate};
 
 mod de;
@@ -35,8 +35,9 @@ pub(super) fn encode_path(service: &str, name: &str, out: &mut Vec<u8>) -> Resul
 pub(super) fn decode<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
     budget: Budget,
+    reading: Reading,
 ) -> Result<T, CodecError> {
-    let mut deserializer = de::Deserializer::new(bytes, budget);
+    let mut deserializer = de::Deserializer::new(bytes, budget, reading);
     let value = T::deserialize(&mut deserializer)
         .map_err(|error| locate(error, deserializer.position()))?;
     deserializer.end()?;

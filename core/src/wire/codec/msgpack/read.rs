@@ -84,6 +84,11 @@ impl<'a> Reader<'a> {
         Self { bytes, at }
     }
 
+    /// All bytes, those that have been read included.
+    pub(super) const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     #[cold]
     pub(in super::super) const fn fail(&self, what: &'static str) -> CodecError {
         CodecError::Syntax { at: self.at, what }
@@ -136,6 +141,18 @@ impl<'a> Reader<'a> {
         let left = self.bytes.len() - head.body;
         let most = if head.item == Item::Map { left / 2 } else { left };
         if head.len <= most { Ok(head) } else { Err(self.fail(TOO_LONG)) }
+    }
+
+    /// Takes an integer, and returns it if it is not negative.
+    pub(in super::super) fn natural(&mut self) -> Result<Option<u64>, CodecError> {
+        if let number @ (0..=0x7f | 0xe0..=0xff) = self.marker()? {
+            self.at += 1;
+            return Ok((number <= 0x7f).then_some(number.into()));
+        }
+        Ok(match self.long_integer()? {
+            Integer::Unsigned(number) => Some(number),
+            Integer::Signed(number) => number.try_into().ok(),
+        })
     }
 
     /// Takes an integer that is more than its marker.
@@ -192,8 +209,8 @@ impl<'a> Reader<'a> {
         meter.node()?;
         match self.marker()? {
             0..=0x7f | 0xe0..=0xff => self.at += 1,
-            0x80 | 0x90 => {
-                meter.descend()?;
+            marker @ (0x80 | 0x90) => {
+                meter.enter(if marker == 0x80 { Item::Map } else { Item::Array })?;
                 meter.ascend();
                 self.at += 1;
             }
@@ -216,7 +233,7 @@ impl<'a> Reader<'a> {
                     if left > 0 {
                         outer.push((left, meter.depth()));
                     }
-                    meter.descend()?;
+                    meter.enter(head.item)?;
                     left = if head.item == Item::Map { 2 * head.len } else { head.len };
                     self.at = head.body;
                 }

@@ -5,15 +5,19 @@ use bytes::BufMut;
 use serde::Serialize;
 use serde::ser;
 
-use super::super::super::{Budget, CodecError, blob, spare};
+use super::super::super::typed::{KEY, OWN_KEY};
+use super::super::super::{Budget, CodecError, Reading, blob, spare};
 use super::super::compound::compound_traits;
 use super::super::meter::Meter;
+use super::super::{Notation, reserved};
 use super::{EXTENSION, json};
 
 #[derive(Debug)]
 pub(super) struct Serializer<'o> {
     out: &'o mut Vec<u8>,
     meter: Meter,
+    /// Whether the type of a typed value has just written the key for it.
+    own_key: bool,
 }
 
 /// The markers of a kind of value, by the width of its length.
@@ -32,11 +36,11 @@ const ARRAY: Markers = Markers { fix: (0x90, 16), one: None, two: 0xdc, four: 0x
 const MAP: Markers = Markers { fix: (0x80, 16), one: None, two: 0xde, four: 0xdf };
 
 /// What an extension's tag and data need.
-const PAIR: Budget = Budget::new(1, 3);
+const PAIR: Budget = Budget::new(1, 5);
 
 impl<'o> Serializer<'o> {
     pub(super) const fn new(out: &'o mut Vec<u8>, budget: Budget) -> Self {
-        Self { out, meter: Meter::new(budget) }
+        Self { out, meter: Meter::new(budget), own_key: false }
     }
 
     #[inline]
@@ -113,7 +117,7 @@ impl<'o> Serializer<'o> {
             }
             None => Some((markers, self.out.len())),
         };
-        Ok(Compound { msgpack: self, unknown, count: 0, levels: 1 })
+        Ok(Compound { msgpack: self, unknown, count: 0, levels: 1, reserved: false })
     }
 }
 
@@ -310,11 +314,16 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
                 // Elsewhere, where nothing is left out.
                 let mut pair = Vec::new();
                 let meter = self.meter;
-                value.serialize(&mut Serializer { out: &mut pair, meter })?;
-                let (tag, data): (i8, &[u8]) = super::decode(&pair, PAIR).map_err(|_| {
-                    CodecError::Value("an extension is no pair of an i8 and bytes".into())
-                })?;
+                value.serialize(&mut Serializer { out: &mut pair, meter, own_key: false })?;
+                let (tag, data): (i8, &[u8]) =
+                    super::decode(&pair, PAIR, Reading::PLAIN).map_err(|_| {
+                        CodecError::Value("an extension is no pair of an i8 and bytes".into())
+                    })?;
                 self.write_ext(tag, data)
+            }
+            OWN_KEY => {
+                self.own_key = true;
+                value.serialize(self)
             }
             blob::NAME => match blob::current() {
                 Some(bytes) => {
@@ -407,7 +416,12 @@ pub(super) struct Compound<'a, 'o> {
     /// How many elements or entries have been written.
     count: usize,
     levels: u8,
+    /// Whether the key was that of a typed value, but not written by its type.
+    reserved: bool,
 }
+
+/// [`KEY`], as it is written.
+const WRITTEN_KEY: &[u8] = b"\xa8__type__";
 
 impl Compound<'_, '_> {
     #[inline]
@@ -418,17 +432,33 @@ impl Compound<'_, '_> {
 
     #[inline]
     fn key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), CodecError> {
-        self.element(key)
+        let start = self.msgpack.out.len();
+        self.element(key)?;
+        if &self.msgpack.out[start..] == WRITTEN_KEY {
+            self.reserved = !std::mem::take(&mut self.msgpack.own_key);
+        }
+        Ok(())
     }
 
     #[inline]
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
+        if std::mem::take(&mut self.reserved) {
+            return self.reserved_value(value);
+        }
         value.serialize(&mut *self.msgpack)
+    }
+
+    #[cold]
+    fn reserved_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
+        let start = self.msgpack.out.len();
+        value.serialize(&mut *self.msgpack)?;
+        reserved::check(Notation::MsgPack, &self.msgpack.out[start..])
     }
 
     #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), CodecError> {
         self.element(key)?;
+        self.reserved = key == KEY;
         self.value(value)
     }
 

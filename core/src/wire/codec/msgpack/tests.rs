@@ -7,12 +7,12 @@ use super::*;
 
 fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     let mut out = Vec::new();
-    encode(value, Budget::new(4, 1000), &mut out)?;
+    encode(value, Budget::new(4, 1010), &mut out)?;
     Ok(out)
 }
 
 fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    decode(bytes, Budget::new(4, 1000))
+    decode(bytes, Budget::new(4, 1010), Reading::PLAIN)
 }
 
 #[track_caller]
@@ -179,7 +179,7 @@ fn other_forms_are_taken() {
     assert_eq!(unpack(b"\x81\xa4Unit\xc0"), Ok(Shape::Unit));
     assert_eq!(unpack(b"\xc4\x02ab"), Ok((b'a', b'b')));
     assert_eq!(unpack(b"\xca\x3f\0\0\0"), Ok(0.5_f64));
-    assert_eq!(decode::<&str>(b"\xd9\x01x", Budget::new(0, 1)), Ok("x"));
+    assert_eq!(decode::<&str>(b"\xd9\x01x", Budget::new(0, 1), Reading::PLAIN), Ok("x"));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn what_does_not_fit() {
         assert_eq!(unpack::<super::super::super::Value>(bytes).map(|_| IgnoredAny), error);
     }
     assert_eq!(
-        decode::<u8>(b"\x01", Budget::new(0, 0)),
+        decode::<u8>(b"\x01", Budget::new(0, 0), Reading::PLAIN),
         Err(CodecError::TooManyNodes { limit: 0 })
     );
 }

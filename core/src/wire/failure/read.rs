@@ -1,0 +1,199 @@
+//! Reading what a peer sends as a failure, of which no more is held than what is kept.
+
+use super::{RemoteError, traceback_line};
+use crate::wire::codec::excerpt::{Ends, Excerpt, head, tail};
+use crate::wire::codec::{Cursor, Item};
+use crate::wire::{Notation, Payload};
+
+pub(super) const TRACEBACK: &str = "Traceback (most recent call last):";
+/// What Python writes between the tracebacks of an exception and of the one that it led to.
+pub(super) const CHAINS: [&str; 2] = [
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+];
+
+/// A text up to this length is read as a whole, however little of it is kept.
+const READ: usize = 16 * 1024;
+/// So much is shown of a failure that is neither a text nor a list of texts, in bytes as they came.
+const SHOWN: usize = 1024;
+
+impl RemoteError {
+    /// Reads the content of a failure: aiomas' text, mosaik's list, or anything else, the beginning of which then is
+    /// the message as it stands.
+    #[must_use]
+    pub fn from_payload(payload: &Payload) -> Self {
+        Self::read(payload, usize::MAX)
+    }
+
+    /// As [`from_payload`](Self::from_payload), then [`truncated`](Self::truncated) to `max`: what is cut off is never
+    /// decoded.
+    pub(crate) fn read(payload: &Payload, max: usize) -> Self {
+        let mut cursor = Cursor::new(payload.notation(), payload.bytes(), payload.scope().budget());
+        let read = match cursor.peek() {
+            Ok(Item::Str) => read_text(&mut cursor, max),
+            Ok(Item::Array) => read_list(&mut cursor, max),
+            _ => None,
+        };
+        let read = read.filter(|_| cursor.end().is_ok());
+        let error = read.unwrap_or_else(|| Self::of_text(Self::UNKNOWN, &as_it_stands(payload)));
+        error.into_truncated(max)
+    }
+
+    fn of_text(kind: &str, text: &str) -> Self {
+        Self::of_parts(kind.into(), text.into(), text.into())
+    }
+
+    /// Reads a Python traceback, or its last line.
+    #[must_use]
+    pub fn from_text(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let (kind, message) = parse(&text);
+        Self::of_parts(kind.into(), message.into(), text.into())
+    }
+}
+
+/// aiomas' text.
+fn read_text(cursor: &mut Cursor<'_>, max: usize) -> Option<RemoteError> {
+    Some(match cursor.excerpt(max.max(READ)).ok()? {
+        Excerpt::Whole(text) => {
+            let (kind, message) = parse(&text);
+            RemoteError::of_parts(
+                head(kind, max).into(),
+                head(message, max).into(),
+                tail(&text, max).into(),
+            )
+        }
+        Excerpt::Ends { head: start, tail: end } => {
+            let (kind, message) = parse_ends(&start, &end);
+            RemoteError::of_parts(
+                head(kind, max).into(),
+                head(message, max).into(),
+                tail(&end, max).into(),
+            )
+        }
+    })
+}
+
+/// mosaik's `[type, message, lines...]`.
+fn read_list(cursor: &mut Cursor<'_>, max: usize) -> Option<RemoteError> {
+    let mut list = cursor.begin_array().ok()?;
+    let mut next = |max: usize| match cursor.next(&mut list) {
+        Ok(true) => cursor.excerpt(max).map(Some),
+        Ok(false) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let start = |text: Excerpt<'_>| -> Box<str> {
+        match text {
+            Excerpt::Whole(text) => head(&text, max).into(),
+            Excerpt::Ends { head, .. } => head.into(),
+        }
+    };
+    let kind = start(next(max).ok()??);
+    let message = start(next(max).ok()??);
+    let mut lines = Ends::new(max);
+    let mut any = false;
+    while let Some(line) = next(max).ok()? {
+        any = true;
+        match line {
+            Excerpt::Whole(line) => lines.push(&line),
+            Excerpt::Ends { head, tail } => {
+                lines.push(&head);
+                lines.push(&tail);
+            }
+        }
+    }
+    let text = match lines.finish() {
+        _ if !any => traceback_line(&kind, &message),
+        Excerpt::Whole(text) => text.into_owned(),
+        Excerpt::Ends { tail, .. } => tail,
+    };
+    Some(RemoteError::of_parts(kind, message, text.into()))
+}
+
+/// The beginning of what is neither.
+fn as_it_stands(payload: &Payload) -> String {
+    let bytes = payload.bytes();
+    let shown = &bytes[..bytes.len().min(SHOWN)];
+    let text = match payload.notation() {
+        Notation::Json => String::from_utf8_lossy(shown).into_owned(),
+        // Few bytes are few values.
+        Notation::MsgPack if bytes.len() <= SHOWN => match payload.decode::<serde_json::Value>() {
+            Ok(value) => value.to_string(),
+            Err(_) => format!("{:?}", bytes::Bytes::copy_from_slice(shown)),
+        },
+        Notation::MsgPack => format!("{:?}", bytes::Bytes::copy_from_slice(shown)),
+    };
+    match bytes.len() - shown.len() {
+        0 => text,
+        more => format!("{text}... ({more} more bytes)"),
+    }
+}
+
+/// The kind and the message in a text.
+fn parse(text: &str) -> (&str, &str) {
+    let last = after_chain(text).unwrap_or(text);
+    after_start(last)
+        .and_then(after_frames)
+        .or_else(|| split_line(last))
+        .or_else(|| split_line(last_line(last)?))
+        .unwrap_or_else(|| (RemoteError::UNKNOWN, text.trim_end()))
+}
+
+/// The kind and the message in a text of which only the ends are known.
+fn parse_ends<'a>(start: &'a str, end: &'a str) -> (&'a str, &'a str) {
+    let found = match (after_chain(end), after_start(start)) {
+        (Some(last), _) => match after_start(last) {
+            Some(frames) => after_frames(frames),
+            None => split_line(last),
+        },
+        // Somewhere in the frames of a traceback, or in the message after them.
+        (None, Some(_)) => after_frames(end),
+        (None, None) => split_line(start),
+    };
+    found
+        .or_else(|| split_line(last_line(end)?))
+        .unwrap_or_else(|| (RemoteError::UNKNOWN, start.trim_end()))
+}
+
+/// Text of another make: the last line that has something in it.
+fn last_line(text: &str) -> Option<&str> {
+    text.lines().rfind(|line| !line.trim().is_empty())
+}
+
+/// The last exception of a chain, after those that led to it.
+fn after_chain(text: &str) -> Option<&str> {
+    let ends = CHAINS.iter().filter_map(|chain| {
+        let line = format!("\n\n{chain}\n\n");
+        text.rfind(&line).map(|at| at + line.len())
+    });
+    ends.max().map(|end| &text[end..])
+}
+
+/// The frames of a traceback, and what follows them.
+fn after_start(text: &str) -> Option<&str> {
+    text.trim_start().strip_prefix(TRACEBACK)
+}
+
+/// The exception after the frames: it begins at the first line that is not indented.
+fn after_frames(frames: &str) -> Option<(&str, &str)> {
+    let start = frames
+        .match_indices('\n')
+        .map(|(at, _)| at + 1)
+        .find(|at| frames.as_bytes().get(*at).is_some_and(|first| !first.is_ascii_whitespace()))?;
+    split_line(&frames[start..])
+}
+
+/// Splits `Type: message`, or `Type` alone.
+fn split_line(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_end();
+    let (kind, message) = match text.split_once(": ") {
+        Some(split) => split,
+        None => (text.strip_suffix(':').unwrap_or(text), ""),
+    };
+    let segment = |segment: &str| {
+        // A type that was made in a function is `module.function.<locals>.Type`.
+        segment == "<locals>"
+            || (!segment.is_empty() && segment.chars().all(|c| c.is_alphanumeric() || c == '_'))
+    };
+    kind.split('.').all(segment).then_some((kind, message))
+}

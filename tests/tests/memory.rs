@@ -1,0 +1,212 @@
+//! How much memory a message takes that a peer has made as costly as it can, counted by the allocator.
+//!
+//! One test, because the allocator counts for the whole process.
+
+use std::alloc::System;
+use std::sync::Arc;
+use std::time::Instant;
+
+use aiomas_core::connection::{CallOptions, Config, Connection, Event, Limits, Negotiate, Side};
+use aiomas_core::wire::{Codec, Notation, Payload, Scope, Value};
+use aiomas_tests::message::{FAILURE, REQUEST, RESULT, encoded, raw};
+use bytes::BytesMut;
+use cap::Cap;
+use serde::de::DeserializeOwned;
+
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+const JSON: Notation = Notation::Json;
+const MSGPACK: Notation = Notation::MsgPack;
+const MIB: usize = 1 << 20;
+/// A frame of the default limits holds so much.
+const LONG: usize = 15 * MIB;
+
+/// How many bytes more than before were allocated at a time while `run` ran. Only what exceeds all that was allocated
+/// before in this process is seen, so the cheapest come first.
+fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    let before = ALLOCATOR.allocated();
+    let value = run();
+    (value, ALLOCATOR.max_allocated().saturating_sub(before))
+}
+
+/// `begin`, then `item` until there are about `length` bytes, then `end`.
+fn repeated(begin: &[u8], item: &[u8], end: &[u8], length: usize) -> (Vec<u8>, u32) {
+    let count = length / item.len();
+    ([begin, &item.repeat(count), end].concat(), count as u32)
+}
+
+/// A list of as many `item`s as fit `length`.
+fn list(notation: Notation, item: &[u8], length: usize) -> Vec<u8> {
+    match notation {
+        JSON => {
+            let (mut json, _) = repeated(b"[", &[item, b","].concat(), item, length);
+            json.push(b']');
+            json
+        }
+        MSGPACK => {
+            let (mut list, count) = repeated(&[0xdd, 0, 0, 0, 0], item, b"", length);
+            list[1..5].copy_from_slice(&count.to_be_bytes());
+            list
+        }
+    }
+}
+
+fn text(item: &[u8], length: usize) -> Vec<u8> {
+    repeated(b"\"", item, b"\"", length).0
+}
+
+fn connection(side: Side, config: Config) -> (Connection<()>, Instant) {
+    let now = Instant::now();
+    let mut connection = Connection::new(Arc::new(config), side, now);
+    while connection.poll_event().is_some() {}
+    (connection, now)
+}
+
+/// Takes in a frame of the peer.
+fn input(connection: &mut Connection<()>, now: Instant, frame: &[u8]) -> (Vec<Event<()>>, usize) {
+    let mut input = BytesMut::from(frame);
+    peak(|| {
+        let events = std::iter::from_fn(|| connection.poll_input(now, &mut input));
+        events.collect()
+    })
+}
+
+/// Failures are kept as three texts of `max_failure` bytes; whatever comes, not much more is ever held.
+fn failures() {
+    let hostile = [
+        (MSGPACK, list(MSGPACK, b"\x81\xa0\xc0", LONG)),
+        (MSGPACK, list(MSGPACK, b"\x91\xc0", LONG)),
+        (MSGPACK, list(MSGPACK, b"\xa1a", LONG)),
+        (MSGPACK, list(MSGPACK, b"\xcb\x7f\xef\xff\xff\xff\xff\xff\xff", LONG)),
+        (MSGPACK, [b"\xc6\0\xf0\0\0", &vec![0; LONG][..]].concat()),
+        (MSGPACK, [b"\xdb\0\xf0\0\0", &vec![b'\n'; LONG][..]].concat()),
+        (JSON, list(JSON, b"{\"\":0}", LONG)),
+        (JSON, list(JSON, b"[0]", LONG)),
+        (JSON, list(JSON, b"\"a\"", LONG)),
+        (JSON, text(b"\\n", LONG)),
+        (JSON, text(b"\\ud800", LONG)),
+        (JSON, text("\u{e9}".as_bytes(), LONG)),
+        (
+            JSON,
+            [b"[", &text(b"\\u0041", LONG / 2)[..], b",", &text(b"\\t", LONG / 3), b",\"x\"]"]
+                .concat(),
+        ),
+    ];
+    for limits in [Limits::exposed(), Limits::default()] {
+        let bound = 8 * limits.max_failure + MIB / 2;
+        for (notation, content) in &hostile {
+            let mut config = Config::new(Codec::Json);
+            config.limits = Limits { max_frame: 16 * MIB, ..limits.clone() };
+            let (mut connection, now) = connection(Side::Dialler, config);
+            connection.call(now, &0, CallOptions::default(), ()).expect("room for a call");
+            let frame = raw(*notation, FAILURE, &encoded(*notation, &0), content);
+            let (events, peak) = input(&mut connection, now, &frame);
+            let shown = String::from_utf8_lossy(&content[..20]);
+            assert!(matches!(&events[..], [Event::Answer { result: Err(_), .. }]), "{events:?}");
+            assert!(peak <= bound, "{shown:?} takes {peak} bytes, more than {bound}");
+        }
+    }
+}
+
+fn hello(notation: Notation, field: &str, names: &[u8]) -> Vec<u8> {
+    match notation {
+        JSON => {
+            let codecs = if field == "codecs" { "" } else { "\"codecs\": [\"json\"], " };
+            let head = format!("{{\"version\": 1, {codecs}\"{field}\": ");
+            [head.as_bytes(), names, b"}"].concat()
+        }
+        MSGPACK => {
+            let head = encoded(MSGPACK, field);
+            let version = b"\x83\xa7version\x01\xa6codecs\x91\xa7msgpack";
+            [version, &head[..], names].concat()
+        }
+    }
+}
+
+/// A Hello comes before a peer has been let in, so that it may cost next to nothing beyond its bytes.
+fn hellos() {
+    let bound = MIB;
+    for notation in [JSON, MSGPACK] {
+        let name: &[u8] = if notation == JSON { b"\"a\"" } else { b"\xa1a" };
+        for field in ["extensions", "types", "unknown", "codecs"] {
+            for names in [list(notation, name, LONG), list(notation, name, 200_000)] {
+                let hello = hello(notation, field, &names);
+                let question = match notation {
+                    JSON => [b"[\"$hello\", [", &hello[..], b"], {}]"].concat(),
+                    MSGPACK => [b"\x93\xa6$hello\x91", &hello[..], b"\x80"].concat(),
+                };
+                let (mut listener, now) = connection(Side::Listener, Config::new(Codec::Json));
+                let frame = raw(notation, REQUEST, &encoded(notation, &0), &question);
+                let (_, peak) = input(&mut listener, now, &frame);
+                assert!(peak <= bound, "a Hello with {field} takes {peak} bytes");
+
+                let mut config = Config::new(Codec::Json);
+                let offer = vec![Codec::MsgPack];
+                config.negotiate = Negotiate::Hello { base: Codec::Json, offer };
+                let (mut dialler, now) = connection(Side::Dialler, config);
+                let frame = raw(notation, RESULT, &encoded(notation, &0), &hello);
+                let (_, peak) = input(&mut dialler, now, &frame);
+                assert!(peak <= bound, "an answer to Hello with {field} takes {peak} bytes");
+            }
+        }
+    }
+}
+
+/// An item of a list, and how much it counts in `Budget::nodes`.
+const ITEMS: [(Notation, &[u8], usize); 14] = [
+    (MSGPACK, b"\x81\xa0\xc0", 11),
+    (MSGPACK, b"\x81\xa1a\xa1b", 11),
+    (MSGPACK, b"\x82\xa1a\xc0\xa1b\xc0", 13),
+    (MSGPACK, b"\x91\xc0", 4),
+    (MSGPACK, b"\x91\x91\x91\x91\x91\x91\x91\xc0", 22),
+    (MSGPACK, b"\x90", 3),
+    (MSGPACK, b"\x80", 9),
+    (MSGPACK, b"\xa1a", 1),
+    (MSGPACK, b"\xc0", 1),
+    (JSON, b"{\"\":0}", 11),
+    (JSON, b"[0]", 4),
+    (JSON, b"[[[[[[[0]]]]]]]", 22),
+    (JSON, b"\"a\"", 1),
+    (JSON, b"0", 1),
+];
+
+/// What the limits let through takes no more than 64 bytes for each value that it counts for, and its own bytes.
+fn values() {
+    let scope = Scope::default();
+    let nodes = scope.budget().nodes as usize;
+    for (notation, item, units) in ITEMS {
+        let count = ((nodes - 3) / units).min(LONG / (item.len() + 1));
+        let separator = usize::from(notation == JSON);
+        let content = list(notation, item, count * (item.len() + separator) - separator);
+        let payload = Payload::new(notation, content.into(), scope.clone());
+        // A map as the last of its kind.
+        decoded::<Value>(&payload, item, units, 56);
+        decoded::<serde_json::Value>(&payload, item, units, 256);
+    }
+    let payload = Payload::new(MSGPACK, list(MSGPACK, b"\x81\xa0\xc0", LONG).into(), scope);
+    assert!(payload.decode::<Value>().is_err());
+}
+
+/// Decodes it into a `T` of no more than `factor` times its bytes.
+fn decoded<T: DeserializeOwned>(payload: &Payload, item: &[u8], units: usize, factor: usize) {
+    let length = payload.bytes().len();
+    let (value, peak) = peak(|| payload.decode::<T>().expect("within the budget"));
+    let before = ALLOCATOR.allocated();
+    drop(value);
+    let held = before - ALLOCATOR.allocated();
+    let count = length / (item.len() + usize::from(payload.notation() == JSON));
+    let name = std::any::type_name::<T>();
+    let shown = String::from_utf8_lossy(item);
+    println!("{shown:?} in {name}: {} times its bytes", held as f64 / length as f64);
+    let most = 64 * units * count + length + MIB;
+    assert!(held <= most && peak <= most.max(9 * 16 * MIB), "{shown:?}: {held}, {peak} of {most}");
+    assert!(held <= factor * length, "{shown:?}: {held} is more than {factor} times {length}");
+}
+
+#[test]
+fn what_costly_messages_take() {
+    hellos();
+    failures();
+    values();
+}

@@ -1,0 +1,244 @@
+//! References to services, which nothing but their own types may write.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aiomas_core::agent;
+use aiomas_core::connection::{CallOptions, Config, Connection, Event, Side, Why};
+use aiomas_core::driver::{Context, Error, Proxy, container};
+use aiomas_core::rpc::ServiceRef;
+use aiomas_core::wire::{Body, Codec, CodecError, Notation, Payload, Scope, Types, Value};
+use aiomas_sim::Sim;
+use aiomas_tests::types::Point;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+const REFERENCE: &str = "a reference to a service cannot be sent on in a `Value` or a map";
+const NO_VALUE: &str = "is no value of a registered type, but the receiver would take it for one";
+
+/// The scope of a connection of a container with the type `point`.
+fn scope() -> Scope {
+    let mut config = Config::new(Codec::Json);
+    config.types = Types::new(["point"]).for_container();
+    let connection: Connection<()> =
+        Connection::new(config.into(), Side::Dialler, std::time::Instant::now());
+    connection.scope().clone()
+}
+
+fn encode(value: &impl Serialize) -> [Result<Body, CodecError>; 2] {
+    [Notation::Json, Notation::MsgPack].map(|notation| Body::encode(notation, &scope(), value))
+}
+
+#[track_caller]
+fn refused(value: &impl Serialize, text: &str) {
+    for result in encode(value) {
+        let error = result.expect_err("a refusal").to_string();
+        assert!(error.contains(text), "{error}");
+    }
+}
+
+#[track_caller]
+fn sent(value: &impl Serialize) {
+    for result in encode(value) {
+        result.expect("it may be sent");
+    }
+}
+
+/// Whatever holds them.
+#[derive(Serialize)]
+struct Flat<T> {
+    name: &'static str,
+    #[serde(flatten)]
+    rest: T,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Any<T> {
+    Map(T),
+}
+
+#[derive(Serialize)]
+struct Renamed<T> {
+    #[serde(rename = "__type__")]
+    pair: T,
+}
+
+fn typed(pair: Value) -> Value {
+    Value::Map(vec![("a".into(), 1.into()), ("__type__".into(), pair)])
+}
+
+#[test]
+fn only_their_own_types_write_references() {
+    let path = || Value::from("agents/0");
+    let pair = || Value::List(vec![2.into(), path()]);
+    sent(&(ServiceRef::new("agents/0"), Point::new(1, 2)));
+    sent(&Flat { name: "x", rest: BTreeMap::from([("to", ServiceRef::new("agents/0"))]) });
+
+    let value = Value::Typed { id: 2, data: path().into() };
+    refused(&value, REFERENCE);
+    refused(&[(1, Some(&value))], REFERENCE);
+    refused(&Value::encode(&scope(), &ServiceRef::new("agents/0")).unwrap(), REFERENCE);
+    refused(&typed(pair()), REFERENCE);
+    refused(&json!({"a": [{"__type__": [2, "agents/0"]}]}), REFERENCE);
+    refused(&BTreeMap::from([("__type__", (2, "agents/0"))]), REFERENCE);
+    refused(&Flat { name: "x", rest: BTreeMap::from([("__type__", pair())]) }, REFERENCE);
+    refused(&Any::Map(BTreeMap::from([("__type__", pair())])), REFERENCE);
+    refused(&Renamed { pair: (2, "agents/0") }, REFERENCE);
+    let inner = Value::Typed { id: 1, data: Value::List(vec![value.clone()]).into() };
+    refused(&inner, REFERENCE);
+
+    // Values of other types are as they ever were.
+    sent(&Value::encode(&scope(), &Point::new(1, 2)).unwrap());
+    sent(&json!({"__type__": [0, "2010-03-27"]}));
+    sent(&json!({"__type": [2, "agents/0"], "x": "__type__"}));
+}
+
+/// Python takes any pair of what equals an id, and anything, for a typed value.
+#[test]
+fn what_looks_like_a_typed_value_is_none() {
+    for pair in [
+        Value::Null,
+        "2a".into(),
+        2.into(),
+        Value::List(vec![]),
+        Value::List(vec![2.into()]),
+        Value::List(vec![2.0.into(), "agents/0".into()]),
+        Value::List(vec![true.into(), "2010-03-27".into()]),
+        Value::List(vec!["2".into(), "agents/0".into()]),
+        Value::List(vec![(-2).into(), "agents/0".into()]),
+        Value::Map(vec![(2.into(), 0.into()), ("agents/0".into(), 0.into())]),
+    ] {
+        refused(&typed(pair), NO_VALUE);
+    }
+    for result in encode(&json!({"__type__": [3, "x"]})) {
+        assert_eq!(result.err(), Some(CodecError::UnknownTypeId { id: 3 }));
+    }
+    let bytes = Body::encode(Notation::MsgPack, &scope(), &typed(Value::Bytes(vec![2, 97])));
+    assert!(bytes.is_err());
+}
+
+/// Channels have no references.
+#[test]
+fn where_there_are_no_references_maps_are_maps() {
+    let mut config = Config::new(Codec::Json);
+    config.types = Types::new(["point"]);
+    let connection: Connection<()> =
+        Connection::new(config.into(), Side::Dialler, std::time::Instant::now());
+    for value in [json!({"__type__": [0, "x"]}), json!({"__type__": 5})] {
+        let body = Body::encode(Notation::Json, connection.scope(), &value).expect("a map");
+        let payload = Payload::new(Notation::Json, body.into_bytes(), Scope::default());
+        assert_eq!(payload.decode(), Ok(value));
+    }
+}
+
+#[test]
+fn a_refused_reference_costs_only_its_call() {
+    let mut config = Config::new(Codec::MsgPack);
+    config.types = Types::default().for_rpc();
+    let now = std::time::Instant::now();
+    let mut connection = Connection::new(config.into(), Side::Dialler, now);
+    let value = Value::Typed { id: 0, data: Value::from("x").into() };
+    let refused = connection.call(now, &value, CallOptions::default(), ()).expect_err("refused");
+    assert!(matches!(refused.why, Why::Codec(CodecError::Value(_))), "{refused:?}");
+    connection.call(now, &ServiceRef::new("x"), CallOptions::default(), ()).expect("a call");
+    let events = std::iter::from_fn(|| connection.poll_event());
+    assert!(events.into_iter().all(|event| matches!(event, Event::Open { .. })));
+}
+
+/// Passes on what it does not look into.
+struct Gateway {
+    to: Proxy,
+    last: Option<Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    name: String,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Value>,
+}
+
+#[agent]
+impl Gateway {
+    #[expose]
+    async fn value(&self, value: Value) -> Result<String, Error> {
+        self.to.call("greet").arg(value).send().await
+    }
+
+    #[expose]
+    async fn json(&self, value: serde_json::Value) -> Result<String, Error> {
+        self.to.call("greet").arg(value).send().await
+    }
+
+    #[expose]
+    async fn flat(&self, mut value: Envelope) -> Result<String, Error> {
+        assert_eq!(value.name, "x");
+        self.to.call("greet").arg(value.rest.remove("whom")).send().await
+    }
+
+    #[expose]
+    fn keep(&mut self, value: Value) {
+        self.last = Some(value);
+    }
+
+    #[expose]
+    fn kept(&self) -> Option<Value> {
+        self.last.clone()
+    }
+}
+
+struct Vault;
+
+#[agent]
+impl Vault {
+    #[expose]
+    fn name(&self, #[context] context: &Context) -> String {
+        format!("the vault was called by {:?}", context.caller().address)
+    }
+}
+
+/// Calls back whom it is given.
+struct Trusted;
+
+#[agent]
+impl Trusted {
+    #[expose]
+    async fn greet(&self, whom: Proxy) -> Result<String, Error> {
+        Ok(format!("hello {}", whom.call("name").send::<String>().await?))
+    }
+}
+
+/// A peer hands a gateway a reference to its own agent 0. For others it must not become one to the gateway's.
+#[test]
+fn a_gateway_vouches_for_none_of_its_services() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let host = |name| sim.host(name);
+        let trusted = container::builder(host("c")).bind("tcp://c:1").await.unwrap();
+        let trusted_url = trusted.spawn(Trusted).unwrap().url().clone();
+        let gateway = container::builder(host("b")).bind("tcp://b:1").await.unwrap();
+        gateway.spawn(Vault).unwrap();
+        let to: Proxy = gateway.connect(trusted_url).await.unwrap();
+        let url = gateway.spawn(Gateway { to, last: None }).unwrap().url().clone();
+
+        let peer = container::builder(host("a")).bind("tcp://a:1").await.unwrap();
+        let own = peer.spawn(Vault).unwrap();
+        let remote: Proxy = peer.connect(url).await.unwrap();
+        let remote = remote.with_timeout(Duration::from_secs(60));
+        let flat = BTreeMap::from([("whom", &own)]);
+        let calls = [
+            remote.call("value").arg(&own).send::<String>().await,
+            remote.call("json").arg(&own).send::<String>().await,
+            remote.call("flat").arg(Flat { name: "x", rest: flat }).send::<String>().await,
+        ];
+        for result in calls {
+            let error = result.expect_err("it is not sent on").to_string();
+            assert!(error.contains("Error") && !error.contains("hello"), "{error}");
+        }
+        // Nor does it come back to its owner as one to the gateway's.
+        remote.call("keep").arg(&own).send::<()>().await.unwrap();
+        let error = remote.call("kept").send::<Proxy>().await.expect_err("refused").to_string();
+        assert!(error.contains(REFERENCE), "{error}");
+    });
+}
