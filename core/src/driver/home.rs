@@ -86,6 +86,12 @@ impl Place {
         waiting.waker = Some(cx.waker().clone());
         Poll::Pending
     }
+
+    /// The caller waits no longer: the method is stopped.
+    fn give_up(&self) {
+        let _waker = { lock(&self.waiting).waker.take() };
+        self.stop.stop();
+    }
 }
 
 impl LocalCall {
@@ -98,7 +104,7 @@ impl LocalCall {
                 }
                 let Some(Deadline { timer, error }) = deadline else { return Poll::Pending };
                 ready!(timer.poll(cx));
-                place.stop.stop();
+                place.give_up();
                 Poll::Ready(Err(error.clone()))
             }
         }
@@ -107,7 +113,7 @@ impl LocalCall {
     /// Nobody waits for it any more.
     pub(super) fn give_up(&self) {
         if let Self::Running { place, .. } = self {
-            place.stop.stop();
+            place.give_up();
         }
     }
 }

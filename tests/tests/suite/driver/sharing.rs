@@ -110,7 +110,7 @@ fn a_connection_that_is_alone_has_all_places() {
         let client = sim.host("client").container().bind("tcp://client:0").await.expect("a port");
         let proxy: Proxy = client.connect(worker.url()).await.expect("it is there");
         let mut calls: Vec<_> = (0..9).map(|n| work(&proxy, format!("{n}"))).collect();
-        host.sleep(5 * SECOND).await;
+        host.sleep(5 * SECOND + SECOND / 2).await;
         calls.extend((9..14).map(|n| work(&proxy, format!("{n}"))));
         assert_eq!(refused(calls).await, [""; 0]);
         let expected: Vec<_> = (0..14).map(|n| n.to_string()).collect();
