@@ -1,9 +1,8 @@
 //! How a simulation fails.
 
 use crate::host::Host;
-use crate::panics::{Panic, fail, watch};
+use crate::panics::{Cause, Panic, fail, watch};
 use crate::sim::Sim;
-use crate::tasks::MAIN_HOST;
 
 impl Sim {
     /// The panics so far, in order: all of them [allowed](crate::SimBuilder::allow_panics), or the simulation would have
@@ -46,17 +45,14 @@ impl Sim {
     pub(crate) fn check(&self) {
         let fatal = self.world.lock().panics.fatal.take();
         if let Some(panic) = fatal {
-            fail(panic, self.seed());
+            let text = panic.to_string();
+            fail(Cause { text, place: panic.place }, format_args!(", with seed {}", self.seed()));
         }
     }
 
     /// Fails because the simulation cannot go on.
     #[track_caller]
-    pub(crate) fn give_up(&self, message: String) -> ! {
-        let (host, at) = {
-            let state = self.world.lock();
-            (state.net.name(MAIN_HOST).clone(), state.env.elapsed())
-        };
-        fail(Panic { message, place: None, host, at }, self.seed());
+    pub(crate) fn give_up(&self, text: String) -> ! {
+        fail(Cause { text, place: None }, format_args!("\nwith seed {}", self.seed()));
     }
 }

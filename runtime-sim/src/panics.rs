@@ -36,15 +36,22 @@ impl fmt::Display for Panic {
 pub(crate) struct Seen {
     pub(crate) message: String,
     pub(crate) place: Option<String>,
-    /// The panic in a simulation of which this one tells.
-    pub(crate) cause: Option<Panic>,
+    /// Why a simulation has failed, if it is that which has panicked.
+    pub(crate) cause: Option<Cause>,
+}
+
+/// Why a simulation has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cause {
+    pub(crate) text: String,
+    pub(crate) place: Option<String>,
 }
 
 thread_local! {
     /// The panics since [`watch`] began; `None` outside of it.
     static SEEN: RefCell<Option<Vec<Seen>>> = const { RefCell::new(None) };
     /// The cause of the next panic.
-    static CAUSE: Cell<Option<Panic>> = const { Cell::new(None) };
+    static CAUSE: Cell<Option<Cause>> = const { Cell::new(None) };
 }
 
 /// Runs `code`. Returns its result, unless it panics; and all panics meanwhile, also those that `code` has caught
@@ -71,12 +78,12 @@ pub(crate) fn watch<T>(code: impl FnOnce() -> T) -> (Option<T>, Vec<Seen>) {
     }
 }
 
-/// Fails the test because of `panic`.
+/// Fails a simulation. `seed` is how the message ends.
 #[track_caller]
-pub(crate) fn fail(panic: Panic, seed: u64) -> ! {
-    let text = format!("{panic}, with seed {seed}");
-    CAUSE.set(Some(panic));
-    panic!("{text}")
+pub(crate) fn fail(cause: Cause, seed: fmt::Arguments<'_>) -> ! {
+    let message = format!("{}{seed}", cause.text);
+    CAUSE.set(Some(cause));
+    panic!("{message}");
 }
 
 /// Adds a hook that notes panics, to the one of the process.

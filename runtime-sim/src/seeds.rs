@@ -49,7 +49,7 @@ impl Failure {
     fn kind(&self) -> (Option<String>, String) {
         let Seen { message, place, cause } = &self.0;
         let (message, place) = match cause {
-            Some(cause) => (&cause.message, &cause.place),
+            Some(cause) => (&cause.text, &cause.place),
             None => (message, place),
         };
         let line = message.split(['\n', ';']).next().unwrap_or_default();
@@ -68,7 +68,7 @@ impl Failure {
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Seen { cause: Some(cause), .. } => cause.fmt(f),
+            Seen { cause: Some(cause), .. } => f.write_str(&cause.text),
             Seen { message, place: Some(place), .. } => write!(f, "{message}\nat {place}"),
             Seen { message, .. } => f.write_str(message),
         }

@@ -34,7 +34,7 @@ static MOSAIK: Environment = Environment {
 /// Writes the version; the status is 1 if Python is too old.
 const VERSION: &str = "import sys; print(sys.version); sys.exit(sys.version_info < (3, 11))";
 /// How long all scenarios of one kind may take.
-const SCENARIOS: Duration = Duration::from_secs(300);
+const SCENARIOS: Duration = Duration::from_secs(1800);
 
 /// What a Python peer talks.
 #[derive(Debug, Clone, Copy)]

@@ -20,14 +20,12 @@ use aiomas_smol::Smol;
 use aiomas_tokio::Tokio;
 
 use crate::peer::Kind;
+use crate::process::LIMIT;
 use crate::runtime_suite;
 use crate::runtimes::{RuntimeKind, on_tokio};
 use crate::types::Serializers;
 
 pub use raw::RawStream;
-
-/// How long anything may take. A server that needs longer hangs.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// A server under test.
 #[derive(Clone, Debug)]

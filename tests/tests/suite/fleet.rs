@@ -27,7 +27,7 @@ fn url(ready: &Ready, name: &str) -> AgentUrl {
 }
 
 fn find(client: &mut Client, url: AgentUrl) -> Remote {
-    client.connect(url, Patience::Until(Duration::from_secs(10))).expect("the agent is there")
+    client.connect(url, Patience::Until(Duration::from_secs(300))).expect("the agent is there")
 }
 
 /// One container in Rust, one in Python for each codec. Their agents call each other, and chains of calls

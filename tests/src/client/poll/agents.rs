@@ -9,8 +9,9 @@ use aiomas_core::wire::Value;
 use serde_json::json;
 
 use super::{Client, Scenario, decode, failure};
-use crate::client::{LIMIT, Server, content};
+use crate::client::{Server, content};
 use crate::peer::poll::echo;
+use crate::process::LIMIT;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("connect", connect),
