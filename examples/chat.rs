@@ -23,7 +23,7 @@ use aiomas_tokio::{Context, Error, Proxy, RpcClient, RpcServer, rpc, service};
 use tokio::sync::mpsc;
 
 /// How long the room waits for a guest that does not hear. Then it forgets it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How many lines a guest may leave unread before it does not hear any more.
 const UNREAD: usize = 64;
 

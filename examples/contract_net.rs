@@ -19,7 +19,7 @@ use aiomas_tokio::{Error, agent, container};
 use serde::{Deserialize, Serialize};
 
 /// How long bids are waited for.
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// All places are along one road, by kilometres.
 #[derive(Clone, Serialize, Deserialize)]

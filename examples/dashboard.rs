@@ -33,7 +33,7 @@ const PERIOD: Duration = Duration::from_millis(40);
 /// How many readings a view may be behind. Beyond that it misses the oldest ones.
 const BEHIND: usize = 8;
 /// How long a view may take for a reading, before the feed gives it up.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Reading {
@@ -134,7 +134,7 @@ async fn demo() -> Result<(), Box<dyn std::error::Error>> {
     let (_, wall, phone) = tokio::join!(
         produce(readings, 1..=50),
         view(&address, "wall", Duration::ZERO),
-        view(&address, "phone", Duration::from_millis(200)),
+        view(&address, "phone", Duration::from_secs(1)),
     );
     wall?;
     phone?;

@@ -68,7 +68,7 @@ def main():
         'Agents': command(args.program, 'agents', '--children', str(args.children)),
         'Recorder': {'python': '__main__:Recorder'},
     }
-    with mosaik.World(sim_config, mosaik_config={'start_timeout': 120}, skip_greetings=True) as world:
+    with mosaik.World(sim_config, mosaik_config={'start_timeout': 300}, skip_greetings=True) as world:
         turbine_sim = world.start('Turbines', sim_id='Turbines')
         agent_sim = world.start('Agents', sim_id='Agents', limit=args.limit)
         recorder_sim = world.start('Recorder', sim_id='Recorder')

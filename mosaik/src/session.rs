@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
+use aiomas_core::driver::panics;
 use aiomas_core::rpc::{self, Parameter, Signature};
 use aiomas_core::wire::{Payload, RemoteError};
 use serde::Serialize;
@@ -246,6 +247,6 @@ async fn guarded<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> RemoteError {
-    let text = panic.downcast_ref::<&str>().copied();
-    RemoteError::panic(text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)))
+    panics::contained(panic);
+    RemoteError::panic(panics::text(panic))
 }

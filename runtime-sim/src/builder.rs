@@ -38,6 +38,7 @@ impl SimBuilder {
                 time: Duration::from_secs(24 * 60 * 60),
                 polls: 10_000_000,
                 spurious_wakes: 0.0,
+                allowed: Vec::new(),
             },
         }
     }
@@ -101,6 +102,14 @@ impl SimBuilder {
     /// told otherwise. Somebody polls for nothing, then.
     pub const fn max_polls(mut self, polls: u64) -> Self {
         self.settings.polls = polls;
+        self
+    }
+
+    /// Lets code in the simulation panic with messages that contain `text`. Such a panic does what it does outside of
+    /// simulations: a task ends, the caller of a method gets a failure. [`Sim::panics`] tells of it. All other panics fail the
+    /// test, those of the test's own future in any case. To allow several texts, call this several times.
+    pub fn allow_panics(mut self, text: impl Into<String>) -> Self {
+        self.settings.allowed.push(text.into());
         self
     }
 

@@ -123,19 +123,17 @@ impl Host {
         f()
     }
 
-    /// Ends all programs and tasks at once. What they have sent still arrives, unless it `loses_power`: then others hear
-    /// nothing of it until it is back, and find out by keep-alive.
-    pub(crate) fn stop(&self, loses_power: bool) {
-        let tasks = {
-            let state = &mut *self.world.lock();
-            state.env.note(Step::Stop, self.id as u64, loses_power.into());
-            let host = &mut state.hosts[self.id];
-            host.life += 1;
-            host.down = true;
-            state.net.set_dark(self.id, loses_power);
-            state.tasks.remove_of(self.id)
-        };
-        drop(tasks);
+    /// Ends all programs and tasks at once, and returns what is to be dropped. What they have sent still arrives, unless it
+    /// `loses_power`: then others hear nothing of it until it is back, and find out by keep-alive.
+    #[must_use]
+    pub(crate) fn stop(&self, loses_power: bool) -> Vec<(HostId, BoxFuture)> {
+        let state = &mut *self.world.lock();
+        state.env.note(Step::Stop, self.id as u64, loses_power.into());
+        let host = &mut state.hosts[self.id];
+        host.life += 1;
+        host.down = true;
+        state.net.set_dark(self.id, loses_power);
+        state.tasks.remove_of(self.id)
     }
 
     /// Starts all programs anew.

@@ -1,15 +1,15 @@
 //! One test for many seeds.
 
 use std::env;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::Range;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::builder::SimBuilder;
 use crate::fault::{Fault, List};
+use crate::panics::{Seen, watch};
 
 const SEED: &str = "AIOMAS_SIM_SEED";
 const WITHOUT: &str = "AIOMAS_SIM_WITHOUT";
@@ -39,10 +39,40 @@ pub struct Seeds {
     threads: usize,
 }
 
-/// A run that has failed.
-struct Failure {
-    seed: u64,
-    message: String,
+/// How a run has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Failure(Seen);
+
+impl Failure {
+    /// What two failures have in common that are the same one: the place of the panic, and the first line of its message
+    /// but for the numbers, which differ from run to run.
+    fn kind(&self) -> (Option<String>, String) {
+        let Seen { message, place, cause } = &self.0;
+        let (message, place) = match cause {
+            Some(cause) => (&cause.text, &cause.place),
+            None => (message, place),
+        };
+        let line = message.split(['\n', ';']).next().unwrap_or_default();
+        let mut kind = String::with_capacity(line.len());
+        for c in line.chars() {
+            match c {
+                '0'..='9' | '.' if kind.ends_with('#') => {}
+                '0'..='9' => kind.push('#'),
+                _ => kind.push(c),
+            }
+        }
+        (place.clone(), kind)
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Seen { cause: Some(cause), .. } => f.write_str(&cause.text),
+            Seen { message, place: Some(place), .. } => write!(f, "{message}\nat {place}"),
+            Seen { message, .. } => f.write_str(message),
+        }
+    }
 }
 
 impl Seeds {
@@ -56,32 +86,33 @@ impl Seeds {
     ///
     /// # Panics
     /// The test has, for one seed at least. Then faults are switched off one by one, as long as it fails without
-    /// them; the message says which are left, and by which line the run can be repeated.
+    /// them in the same way; the message says which are left, and by which line the run can be repeated. A run that is
+    /// repeated so is run once.
     pub fn check(self, test: impl Fn(SimBuilder) + Sync) {
         let without = faults_off();
-        let seeds = match variable(SEED) {
-            Some(seed) => {
-                let seed: u64 =
-                    seed.parse().unwrap_or_else(|_| panic!("{SEED} has to be a number"));
-                seed..seed.saturating_add(1)
+        if let Some(seed) = variable(SEED) {
+            let seed = seed.parse().unwrap_or_else(|_| panic!("{SEED} has to be a number"));
+            if let Some(failure) = fails(&test, seed, &without) {
+                panic!("seed {seed} fails: {failure}");
             }
-            None => self.seeds,
-        };
+            return;
+        }
+        let seeds = self.seeds;
         let next = AtomicU64::new(seeds.start);
         let failed = AtomicBool::new(false);
-        let failure = Mutex::new(None);
+        let first = Mutex::new(None);
         let work = || {
             while !failed.load(Ordering::Relaxed) {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= seeds.end {
                     return;
                 }
-                if let Some(message) = fails(&test, seed, &without) {
+                if let Some(found) = fails(&test, seed, &without) {
                     failed.store(true, Ordering::Relaxed);
-                    let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
                     // The first one, if two fail at a time.
-                    if failure.as_ref().is_none_or(|failure: &Failure| seed < failure.seed) {
-                        *failure = Some(Failure { seed, message });
+                    if first.as_ref().is_none_or(|(first, _)| seed < *first) {
+                        *first = Some((seed, found));
                     }
                 }
             }
@@ -95,8 +126,8 @@ impl Seeds {
                 }
             });
         }
-        if let Some(failure) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            report(&test, &failure, without);
+        if let Some((seed, failure)) = first.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            report(&test, seed, failure, without);
         }
     }
 }
@@ -114,40 +145,39 @@ fn faults_off() -> Vec<Fault> {
 }
 
 /// How the test fails, if it does.
-fn fails(test: &impl Fn(SimBuilder), seed: u64, without: &[Fault]) -> Option<String> {
+fn fails(test: &impl Fn(SimBuilder), seed: u64, without: &[Fault]) -> Option<Failure> {
     let builder = SimBuilder::new(seed);
     let builder = without.iter().fold(builder, |builder, fault| builder.without(*fault));
-    let panicked = panic::catch_unwind(AssertUnwindSafe(|| test(builder))).err()?;
-    Some(match panicked.downcast::<String>() {
-        Ok(message) => *message,
-        Err(other) => match other.downcast::<&str>() {
-            Ok(message) => (*message).to_owned(),
-            Err(_) => "a panic without a message".to_owned(),
-        },
-    })
+    let (passed, seen) = watch(|| test(builder));
+    // A test may catch panics of its own before.
+    if passed.is_some() { None } else { seen.into_iter().last().map(Failure) }
 }
 
 /// Finds out which faults it takes, and says so.
-fn report(test: &impl Fn(SimBuilder), failure: &Failure, mut without: Vec<Fault>) -> ! {
-    let seed = failure.seed;
-    let mut message = failure.message.clone();
+fn report(
+    test: &impl Fn(SimBuilder),
+    seed: u64,
+    mut failure: Failure,
+    mut without: Vec<Fault>,
+) -> ! {
     // A run that differs from the first has something in it that no seed decides.
     let Some(again) = fails(test, seed, &without) else {
         panic!(
             "seed {seed} failed, but not when it was repeated: something depends on more than the seed \
-             (a clock, threads, the order of a HashMap). It was: {message}"
+             (a clock, threads, the order of a HashMap). It was: {failure}"
         );
     };
-    let differs = if again == message {
+    let differs = if again == failure {
         ""
     } else {
         "\n(repeated, it fails otherwise: something depends on more than the seed)"
     };
+    let kind = failure.kind();
     for fault in Fault::ALL {
         if !without.contains(&fault) {
             without.push(fault);
-            match fails(test, seed, &without) {
-                Some(fails) => message = fails,
+            match fails(test, seed, &without).filter(|fails| fails.kind() == kind) {
+                Some(fails) => failure = fails,
                 None => _ = without.pop(),
             }
         }
@@ -163,7 +193,7 @@ fn report(test: &impl Fn(SimBuilder), failure: &Failure, mut without: Vec<Fault>
     let off =
         if without.is_empty() { String::new() } else { format!(" {WITHOUT}={}", List(&without)) };
     panic!(
-        "seed {seed} fails: {message}{differs}\n\
+        "seed {seed} fails: {failure}{differs}\n\
          It takes: {takes}. To repeat it:\n    {SEED}={seed}{off} {command}"
     );
 }

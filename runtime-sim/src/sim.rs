@@ -10,12 +10,10 @@ use std::time::{Duration, Instant};
 
 use aiomas_core::driver::waits;
 
-use crate::chaos::{Due, End};
+use crate::chaos::Due;
 use crate::fault::{Counts, Fault};
 use crate::host::Host;
-use crate::link::Link;
-use crate::net::HostId;
-use crate::tasks::{MAIN, Turn};
+use crate::tasks::{MAIN, MAIN_HOST, Turn};
 use crate::trace::Step;
 use crate::waiting::{TaskWaits, Waiting};
 use crate::world::{Event, State, World};
@@ -30,7 +28,7 @@ use crate::world::{Event, State, World};
 pub struct Sim {
     pub(crate) world: Arc<World>,
     seed: u64,
-    settings: Settings,
+    pub(crate) settings: Settings,
     actions: Mutex<BTreeMap<u64, Action>>,
 }
 
@@ -43,15 +41,8 @@ pub(crate) struct Settings {
     pub(crate) spurious_wakes: f64,
     pub(crate) time: Duration,
     pub(crate) polls: u64,
-}
-
-/// There is no such host.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no host called {name:?} in this simulation")]
-#[non_exhaustive]
-pub struct UnknownHost {
-    /// What it was called.
-    pub name: String,
+    /// Parts of the messages of panics that do not fail it.
+    pub(crate) allowed: Vec<String>,
 }
 
 /// Why a run has ended.
@@ -94,8 +85,11 @@ impl Sim {
     /// Runs a future on the host `main`, and everything else meanwhile, until the future ends.
     ///
     /// # Panics
-    /// It cannot end, for nobody can go on: the message says who waits for what. Or a task panics, a program ends with an
-    /// error, or a limit of the simulation is reached.
+    /// Anything panics that runs in the simulation: the future, a program or a task, and also a method, a hook or a callback,
+    /// though its caller gets a failure as outside of simulations; unless that is
+    /// [allowed](crate::SimBuilder::allow_panics). Or a program ends with an error; the future cannot end, for nobody can
+    /// go on: the message says who waits for what; or a limit of the simulation is reached.
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         let mut output = None;
@@ -108,7 +102,8 @@ impl Sim {
         };
         self.world.lock().tasks.queue(MAIN);
         if self.run(None, &mut main) == Ended::Idle {
-            panic!("stuck: nobody can go on; {}", self.explain(&mut main, true));
+            let waiting = self.explain(&mut main, true);
+            self.give_up(format!("stuck: nobody can go on; {waiting}"));
         }
         match output {
             Some(output) => output,
@@ -120,6 +115,7 @@ impl Sim {
     ///
     /// # Panics
     /// As [`block_on`](Self::block_on), but that it does not matter whether anybody can go on.
+    #[track_caller]
     pub fn run_for(&self, time: Duration) {
         let until = self.world.lock().env.now + time;
         self.run(Some(until), &mut |_| false);
@@ -131,6 +127,7 @@ impl Sim {
     ///
     /// # Panics
     /// As [`run_for`](Self::run_for): for one, when there always is a timer.
+    #[track_caller]
     pub fn run_until_idle(&self) {
         self.run(None, &mut |_| false);
     }
@@ -149,97 +146,6 @@ impl Sim {
         let mut state = self.world.lock();
         let at = state.env.now + after;
         state.schedule(at, Event::Act(number));
-    }
-
-    /// Lets nothing through between two hosts, until it is [healed](Self::heal). What is sent meanwhile
-    /// arrives then. Streams do not break, however long it lasts, and nobody is told; for a peer that is gone and
-    /// found out by keep-alive see [`power_off`](Self::power_off).
-    ///
-    /// # Errors
-    /// There is no such host.
-    pub fn partition(&self, one: &str, other: &str) -> Result<(), UnknownHost> {
-        let (one, other) = (self.find(one)?, self.find(other)?);
-        let mut state = self.world.lock();
-        state.env.note(Step::Part, one as u64, other as u64);
-        state.env.chance.counts.add(Fault::Partition);
-        state.net.part(one, other);
-        Ok(())
-    }
-
-    /// Ends a [partition](Self::partition).
-    ///
-    /// # Errors
-    /// There is no such host.
-    pub fn heal(&self, one: &str, other: &str) -> Result<(), UnknownHost> {
-        let (one, other) = (self.find(one)?, self.find(other)?);
-        self.heal_between(one, other);
-        Ok(())
-    }
-
-    /// Ends all programs and tasks of a host at once, as if each process were killed. What they have sent
-    /// still arrives, and after it the end of their streams.
-    ///
-    /// # Errors
-    /// There is no such host.
-    pub fn crash(&self, host: &str) -> Result<(), UnknownHost> {
-        self.stop(self.find(host)?, false);
-        Ok(())
-    }
-
-    /// Ends a host without a trace: others hear nothing of it until it is back, and then only when they
-    /// send it something; or their streams break after twice their
-    /// [`keep_alive`](aiomas_core::connection::Limits::keep_alive).
-    ///
-    /// # Errors
-    /// There is no such host.
-    pub fn power_off(&self, host: &str) -> Result<(), UnknownHost> {
-        self.stop(self.find(host)?, true);
-        Ok(())
-    }
-
-    /// Starts the programs of a host that was stopped.
-    ///
-    /// # Errors
-    /// There is no such host.
-    pub fn restart(&self, host: &str) -> Result<(), UnknownHost> {
-        Host::new(&self.world, self.find(host)?).restart();
-        Ok(())
-    }
-
-    /// Breaks all streams that there are.
-    pub fn reset_streams(&self) {
-        self.world.change(|state| state.net.cut_all(&mut state.env));
-    }
-
-    /// Says how it is from now on between two hosts, in both directions.
-    ///
-    /// # Errors
-    /// There is no such host.
-    pub fn set_link(&self, one: &str, other: &str, link: Link) -> Result<(), UnknownHost> {
-        self.set_link_of(self.find(one)?, self.find(other)?, link);
-        Ok(())
-    }
-
-    pub(crate) fn set_link_of(&self, one: HostId, other: HostId, link: Link) {
-        let links = &mut self.world.lock().net.links;
-        links.set(one, other, link.clone());
-        links.set(other, one, link);
-    }
-
-    /// Ends all faults: partitions are healed, hosts restarted, and nothing goes wrong any more. Bytes still
-    /// take their time.
-    pub fn calm(&self) {
-        let down = self.world.change(|state| {
-            state.env.chance.set_calm(true);
-            state.chaos.stop();
-            state.net.heal_all();
-            state.net.deliver_all(&mut state.env);
-            let down = state.hosts.iter().enumerate().filter(|(_, host)| host.down);
-            down.map(|(id, _)| id).collect::<Vec<_>>()
-        });
-        for host in down {
-            Host::new(&self.world, host).restart();
-        }
     }
 
     /// A hash of all that has happened, to compare runs by: who was polled when, and which bytes moved.
@@ -268,6 +174,7 @@ impl Sim {
 
     /// Who waits for what. Each task is polled once more for that.
     #[must_use]
+    #[track_caller]
     pub fn waiting(&self) -> Waiting {
         self.explain(&mut |_| false, false)
     }
@@ -276,35 +183,23 @@ impl Sim {
         self.actions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, name: &str) -> Result<HostId, UnknownHost> {
-        let id = self.world.lock().net.host_by_name(name);
-        id.ok_or_else(|| UnknownHost { name: name.to_owned() })
+    fn main_host(&self) -> Host {
+        Host::new(&self.world, MAIN_HOST)
     }
 
-    fn stop(&self, host: HostId, loses_power: bool) {
-        self.world.lock().env.chance.counts.add(Fault::Crash);
-        Host::new(&self.world, host).stop(loses_power);
-    }
-
-    fn heal_between(&self, one: HostId, other: HostId) {
-        self.world.change(|state| {
-            state.env.note(Step::Heal, one as u64, other as u64);
-            state.net.heal(one, other);
-            state.net.deliver_all(&mut state.env);
-        });
-    }
-
+    #[track_caller]
     fn run(&self, until: Option<Instant>, main: &mut Main<'_>) -> Ended {
         let mut polls = 0_u64;
+        self.check();
         loop {
             while let Some(turn) = self.begin() {
                 polls += 1;
                 if polls > self.settings.polls {
                     let host = self.world.lock().net.name(turn.host).clone();
                     let at = self.elapsed();
-                    panic!(
+                    self.give_up(format!(
                         "busy: {polls} polls at {at:?}, of which the last is of a task on {host}"
-                    );
+                    ));
                 }
                 let is_main = turn.task == MAIN;
                 if self.poll(turn, main) && is_main {
@@ -324,7 +219,8 @@ impl Sim {
                 let elapsed = self.world.lock().env.since_start(next);
                 if elapsed > self.settings.time {
                     let waiting = self.explain(main, true);
-                    panic!("no end: {:?} have passed, the limit; {waiting}", self.settings.time);
+                    let limit = self.settings.time;
+                    self.give_up(format!("no end: {limit:?} have passed, the limit; {waiting}"));
                 }
                 self.world.lock().env.advance_to(next);
             }
@@ -364,18 +260,29 @@ impl Sim {
     }
 
     /// Says whether the task has ended.
+    #[track_caller]
     fn poll(&self, mut turn: Turn, main: &mut Main<'_>) -> bool {
-        let host = Host::new(&self.world, turn.host);
-        let ended = host.enter(|| match &mut turn.future {
+        let (task, host) = (turn.task, Host::new(&self.world, turn.host));
+        let ended = self.enter(host.clone(), || match &mut turn.future {
             Some(future) => future.as_mut().poll(&mut Context::from_waker(&turn.waker)).is_ready(),
             None => main(&turn.waker),
         });
-        // What is dropped may lock.
-        let _ended = self.world.lock().tasks.end(turn, ended);
+        if ended.is_none() && task == MAIN {
+            self.forbid_last();
+        }
+        // A task ends by a panic, too.
+        let ended = ended.unwrap_or(true);
+        // What is dropped may lock, and panic.
+        let over = self.world.lock().tasks.end(turn, ended);
+        if over.is_some() {
+            self.enter(host, || drop(over));
+        }
+        self.check();
         ended
     }
 
     /// Lets happen what is due.
+    #[track_caller]
     fn happen(&self) {
         loop {
             let due = self.world.lock().due();
@@ -386,8 +293,10 @@ impl Sim {
                 }
                 Some(Event::Act(number)) => {
                     let action = self.actions().remove(&number);
-                    if let Some(action) = action {
-                        action(self);
+                    if let Some(action) = action
+                        && self.enter(self.main_host(), || action(self)).is_none()
+                    {
+                        self.forbid_last();
                     }
                 }
                 None => break,
@@ -404,52 +313,11 @@ impl Sim {
                 None => break,
             }
         }
-    }
-
-    fn begin_fault(&self, fault: Fault, ends: Instant) {
-        let stopped = {
-            let State { env, net, chaos, hosts, .. } = &mut *self.world.lock();
-            let chance = &mut env.chance;
-            match fault {
-                Fault::Partition if hosts.len() > 1 => {
-                    let one = chance.below(fault, hosts.len());
-                    let other = chance.below(fault, hosts.len() - 1);
-                    let other = if other < one { other } else { other + 1 };
-                    chance.counts.add(fault);
-                    env.note(Step::Part, one as u64, other as u64);
-                    net.part(one, other);
-                    chaos.end_at(ends, End::Heal(one, other));
-                    None
-                }
-                Fault::Crash => {
-                    let up = hosts.iter().enumerate();
-                    let up = up.filter(|(_, host)| !host.programs.is_empty() && !host.down);
-                    let up: Vec<HostId> = up.map(|(id, _)| id).collect();
-                    if up.is_empty() {
-                        None
-                    } else {
-                        let host = up[chance.below(fault, up.len())];
-                        let loses_power = chance.below(fault, 2) == 0;
-                        chaos.end_at(ends, End::Restart(host));
-                        Some((host, loses_power))
-                    }
-                }
-                _ => None,
-            }
-        };
-        if let Some((host, loses_power)) = stopped {
-            self.stop(host, loses_power);
-        }
-    }
-
-    fn end(&self, end: End) {
-        match end {
-            End::Heal(one, other) => self.heal_between(one, other),
-            End::Restart(host) => Host::new(&self.world, host).restart(),
-        }
+        self.check();
     }
 
     /// `waits`: so does the main future.
+    #[track_caller]
     fn explain(&self, main: &mut Main<'_>, waits: bool) -> Waiting {
         let at = self.elapsed();
         let ids = self.world.lock().tasks.ids();
@@ -481,13 +349,20 @@ impl Drop for Sim {
             let hosts = &mut self.world.lock().hosts;
             hosts.iter_mut().map(|host| std::mem::take(&mut host.programs)).collect()
         };
-        drop(programs);
+        self.enter(self.main_host(), || drop(programs));
         // What is dropped may spawn.
         loop {
             let tasks = self.world.lock().tasks.clear();
             if tasks.is_empty() {
-                return;
+                break;
             }
+            for (host, task) in tasks {
+                self.enter(Host::new(&self.world, host), || drop(task));
+            }
+        }
+        // Beside another failure, that one is told.
+        if !std::thread::panicking() {
+            self.check();
         }
     }
 }

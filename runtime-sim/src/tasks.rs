@@ -16,6 +16,9 @@ pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The future that [`Sim::block_on`](crate::Sim::block_on) runs, which is no task of a host.
 pub(crate) const MAIN: usize = 0;
 
+/// The host that it runs on.
+pub(crate) const MAIN_HOST: HostId = 0;
+
 /// All tasks.
 pub(crate) struct Tasks {
     tasks: Slab<Task>,
@@ -154,19 +157,20 @@ impl Tasks {
     }
 
     /// Takes all tasks of a host out. They are to be dropped without the lock.
-    pub(crate) fn remove_of(&mut self, host: HostId) -> Vec<BoxFuture> {
+    pub(crate) fn remove_of(&mut self, host: HostId) -> Vec<(HostId, BoxFuture)> {
         self.remove_all(|task| task.host == host)
     }
 
-    /// Takes all tasks out but the main one.
-    pub(crate) fn clear(&mut self) -> Vec<BoxFuture> {
+    /// Takes all tasks out but the main one, with their hosts.
+    pub(crate) fn clear(&mut self) -> Vec<(HostId, BoxFuture)> {
         self.remove_all(|_| true)
     }
 
-    fn remove_all(&mut self, which: impl Fn(&Task) -> bool) -> Vec<BoxFuture> {
+    fn remove_all(&mut self, which: impl Fn(&Task) -> bool) -> Vec<(HostId, BoxFuture)> {
         let ids = self.tasks.iter().filter(|(id, task)| *id != MAIN && which(task));
         let ids: Vec<usize> = ids.map(|(id, _)| id).collect();
-        ids.into_iter().filter_map(|id| self.tasks.remove(id).future).collect()
+        let tasks = ids.into_iter().map(|id| self.tasks.remove(id));
+        tasks.filter_map(|task| Some((task.host, task.future?))).collect()
     }
 
     pub(crate) fn ids(&self) -> Vec<usize> {

@@ -10,6 +10,7 @@ use aiomas_core::driver::LocalNames;
 
 use crate::chaos::Chaos;
 use crate::net::{Env, HostId, Net, WayId};
+use crate::panics::Panic;
 use crate::tasks::{BoxFuture, Tasks, Wakes};
 
 /// What all handles share.
@@ -24,6 +25,7 @@ pub(crate) struct State {
     pub(crate) chaos: Chaos,
     /// The names of this simulation, apart from those of others and of the process.
     pub(crate) local: LocalNames,
+    pub(crate) panics: Panics,
     events: BTreeMap<EventKey, Event>,
     last_event: u64,
 }
@@ -36,6 +38,14 @@ pub(crate) struct Programs {
     /// They have ended, and are not started yet.
     pub(crate) down: bool,
     pub(crate) programs: Vec<Arc<dyn Fn() -> BoxFuture + Send + Sync>>,
+}
+
+/// What has panicked.
+#[derive(Default)]
+pub(crate) struct Panics {
+    pub(crate) all: Vec<Panic>,
+    /// The first one that fails the simulation, until it has.
+    pub(crate) fatal: Option<Panic>,
 }
 
 /// What happens at a time.
@@ -61,6 +71,7 @@ impl World {
                 hosts: Vec::new(),
                 chaos: Chaos::default(),
                 local: LocalNames::default(),
+                panics: Panics::default(),
                 events: BTreeMap::new(),
                 last_event: 0,
             }))

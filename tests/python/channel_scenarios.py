@@ -54,7 +54,7 @@ async def failures(server):
 @scenario('channel')
 async def slow_requests_hold_up_nobody(server):
     async with server.channel() as channel:
-        slow = channel.send({'cmd': 'delay', 'ms': 30_000, 'value': None})
+        slow = channel.send({'cmd': 'delay', 'ms': 600_000, 'value': None})
         expect(await channel.send({'cmd': 'delay', 'ms': 10, 'value': 'fast'}), 'fast')
         expect(await channel.send('faster'), 'faster')
         expect(slow.done(), False)
@@ -149,7 +149,7 @@ async def many_in_one_write(server):
 async def server_closes(server):
     """All that is pending fails, and so does what comes later."""
     async with server.channel() as channel:
-        pending = channel.send({'cmd': 'delay', 'ms': 30_000, 'value': None})
+        pending = channel.send({'cmd': 'delay', 'ms': 600_000, 'value': None})
         await expect_disconnect(channel.send({'cmd': 'close'}))
         await expect_disconnect(pending)
         try:
@@ -164,7 +164,7 @@ async def server_closes(server):
 
 @scenario('channel')
 async def bad_peers_harm_nobody(server):
-    slow = {'cmd': 'delay', 'ms': 30_000, 'value': None}
+    slow = {'cmd': 'delay', 'ms': 600_000, 'value': None}
     bad = [b'\xff', server.frame(0, 0, 'cut')[:-1], b'\x00\x00\x00\x05junk!', bytes(4), b'\xff\xff\xff\xff[0, 0',
            server.frame(1, 99, 'nobody asked'), server.frame(2, 99, 'nobody asked'), server.frame(7, 0, 'type?'),
            server.frame(), server.frame(0, 0), server.frame('0', 0, 0), server.frame(0, 0, slow)]

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long a program may take until it is ready.
-const START: Duration = Duration::from_secs(60);
-/// How long a program may take to end after its standard input has.
-const STOP: Duration = Duration::from_secs(10);
+/// How long a program may take for what it does at once when the machine is not busy: to be ready, to answer, to end.
+pub const LIMIT: Duration = Duration::from_secs(300);
+/// How long the end of standard error is waited for when a program is killed.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// A running program that talks to us in lines of JSON; killed when dropped.
 ///
@@ -63,10 +63,10 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// If there is no such line within a minute.
+    /// If there is no such line within five minutes.
     pub fn serve(command: Command) -> (Self, Ready) {
         let mut server = Self::spawn(command);
-        let line = server.line_before(Instant::now() + START);
+        let line = server.line_before(Instant::now() + LIMIT);
         match line.as_ref().and_then(|line| Ready::parse(line)) {
             Some(ready) => (server, ready),
             None => server.fail(&format!("{line:?} in place of the line that says ready")),
@@ -95,9 +95,9 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// If there is none within a minute.
+    /// If there is none within five minutes.
     pub fn read(&mut self) -> String {
-        match self.line_before(Instant::now() + START) {
+        match self.line_before(Instant::now() + LIMIT) {
             Some(line) => line,
             None => self.fail("has nothing more to say"),
         }
@@ -119,8 +119,8 @@ impl Process {
         lines
     }
 
-    /// Closes the standard input of the program, which has to end it with status 0 within ten
-    /// seconds.
+    /// Closes the standard input of the program, which has to end it with status 0 within five
+    /// minutes.
     ///
     /// # Panics
     ///
@@ -136,7 +136,7 @@ impl Process {
     /// If it does not end.
     pub fn stop_and_read(mut self) -> Vec<String> {
         self.stdin = None;
-        self.finish(STOP)
+        self.finish(LIMIT)
     }
 
     /// The next line of output, or `None` at its end.
@@ -160,7 +160,7 @@ impl Process {
     fn fail(&mut self, what: &str) -> ! {
         self.kill();
         // A child that lives on without reading holds the pipe open.
-        let stderr = self.stderr.recv_timeout(STOP).unwrap_or_else(|error| error.to_string());
+        let stderr = self.stderr.recv_timeout(LAST_WORDS).unwrap_or_else(|error| error.to_string());
         panic!("{}: {what}\nits standard error:\n{stderr}", self.command)
     }
 }
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn the_output_of_a_client() {
         let client = Process::spawn(shell("echo one; echo two"));
-        assert_eq!(client.finish(START), ["one", "two"]);
+        assert_eq!(client.finish(LIMIT), ["one", "two"]);
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(process.read(), "one one");
         process.write("two");
         let id = process.id();
-        assert_eq!(process.finish(START), [format!("two {id}")]);
+        assert_eq!(process.finish(LIMIT), [format!("two {id}")]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ static MOSAIK_3_7: Environment = Environment {
 const VERSION: &str = "import sys; print(sys.version); \
                        sys.exit(sys.version_info < tuple(map(int, sys.argv[1].split('.'))))";
 /// How long all scenarios of one kind may take.
-const SCENARIOS: Duration = Duration::from_secs(300);
+const SCENARIOS: Duration = Duration::from_secs(1800);
 
 /// What a Python peer talks.
 #[derive(Debug, Clone, Copy)]

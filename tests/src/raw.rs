@@ -12,7 +12,7 @@ use aiomas_core::driver::{Listener, Runtime, Timer, Transport};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// What nothing here takes, on a machine that is busy with others.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(300);
 
 /// The longest payload that is waited for.
 const MAX_PAYLOAD: usize = 1 << 24;

@@ -2,13 +2,13 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::arrivals::Incoming;
 use super::cancel::{Canceller, cancellable};
 use super::host::sleep;
+use super::later::undisturbed;
 use super::lock::lock;
 use super::network::Network;
 use super::stream::Stream;
@@ -95,7 +95,7 @@ pub(super) fn accept(
             // Who is refused hears of it himself.
             if let Ok(stream) = entrance.next().await {
                 // What user code does with one must not keep others from coming.
-                drop(catch_unwind(AssertUnwindSafe(|| take(stream))));
+                undisturbed(|| take(stream));
             }
         }
     });

@@ -8,8 +8,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::Error;
-use super::trace;
+use super::{Error, panics, trace};
 use crate::rpc::{Outcome, Service};
 use crate::wire::{Body, RemoteError, causes};
 
@@ -92,7 +91,9 @@ pub(super) fn guarded(call: impl FnOnce() -> Outcome<Later>) -> Outcome<Later> {
 
 /// Calls user code that nobody waits for. That it panics must not end what goes on behind it.
 pub(super) fn undisturbed(call: impl FnOnce()) {
-    let _panic = catch_unwind(AssertUnwindSafe(call));
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+        panics::contained(&*panic);
+    }
 }
 
 /// Polls what comes later for the first time; it need not be told when to go on, for whoever gets it
@@ -120,9 +121,8 @@ pub(super) async fn alone(task: impl Future<Output = ()>) {
 
 #[cold]
 fn panicked(panic: &(dyn Any + Send)) -> RemoteError {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let error = RemoteError::panic(text);
+    panics::contained(panic);
+    let error = RemoteError::panic(panics::text(panic));
     trace::panicked(&error);
     error
 }

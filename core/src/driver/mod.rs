@@ -41,6 +41,7 @@ mod network;
 mod opening;
 mod options;
 mod origin;
+pub mod panics;
 mod peer;
 mod place;
 mod proxy;

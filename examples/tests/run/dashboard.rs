@@ -23,19 +23,17 @@ fn shown(lines: &[String], view: &str) -> (Vec<u64>, u64) {
 #[test]
 fn a_slow_view_misses_what_a_fast_one_shows() {
     let lines = run("dashboard");
-    let (wall, missed) = shown(&lines, "wall");
-    assert_eq!(missed, 0);
-    assert!(wall.windows(2).all(|pair| pair[1] == pair[0] + 1), "{wall:?}");
-
-    // Had the producer, or the wall, been held up by the phone, it would have missed nothing.
-    let (phone, missed) = shown(&lines, "phone");
-    assert!(missed > 0);
-    assert!(phone.is_sorted_by(|earlier, later| earlier < later), "{phone:?}");
-    let first = phone.first().expect("it shows some");
-    assert_eq!(phone.len() as u64 + missed, 50 + 1 - first, "{phone:?}");
-    for view in [wall, phone] {
-        assert_eq!(view.last(), Some(&50));
-    }
+    let [wall, phone] = ["wall", "phone"].map(|view| {
+        let (numbers, missed) = shown(&lines, view);
+        assert!(numbers.is_sorted_by(|earlier, later| earlier < later), "{numbers:?}");
+        let first = numbers.first().expect("it shows some");
+        assert_eq!(numbers.len() as u64 + missed, 50 + 1 - first, "{numbers:?}");
+        assert_eq!(numbers.last(), Some(&50));
+        numbers
+    });
+    // Had the producer, or the wall, been held up by the phone, they would have shown the same. The phone takes 25 times as
+    // long as there is between two readings, and on a busy machine the wall may be late, too.
+    assert!(phone.len() < wall.len(), "{phone:?} {wall:?}");
 }
 
 #[cfg(unix)]

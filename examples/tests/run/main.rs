@@ -16,7 +16,7 @@ mod reconnect;
 mod tls_pair;
 
 /// How long an example may run.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// The program of an example, which cargo puts into a folder beside that of the tests.
 fn example(name: &str) -> Command {

@@ -12,7 +12,7 @@ use aiomas_tests::python;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// A process, by its number and when it was started, for numbers come again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -154,7 +154,7 @@ async def main():
     starters = ([CmdStarter(cmd, auto_terminate=False) for cmd in args.cmd]
                 + [ConnectStarter.from_addr_string(addr) for addr in args.connect])
     outcome = {'error': None}
-    world = AsyncWorld({}, mosaik_config={'start_timeout': 20},
+    world = AsyncWorld({}, mosaik_config={'start_timeout': 300},
                        skip_greetings=True, configure_logging=False)
     try:
         sims = [await world.start(starter, sim_id='Sim-%d' % i, **args.params)

@@ -40,7 +40,9 @@ pub struct Run {
 /// The victim did not do what it should, the neighbour had to wait, or something is left.
 #[must_use]
 pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) -> Run {
-    let sim = builder.link(Link::new().latency(LATENCY).buffer(BUFFER)).build();
+    let builder = builder.link(Link::new().latency(LATENCY).buffer(BUFFER));
+    // Methods of the victim panic when they are told to.
+    let sim = builder.allow_panics("on purpose").build();
     let attack = Attack::<Host>::find(name).unwrap_or_else(|| panic!("no attack is called {name}"));
     let run = sim.block_on(async {
         let host = sim.host("victim");

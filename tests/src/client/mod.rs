@@ -8,6 +8,7 @@ mod driver;
 pub mod poll;
 mod raw;
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,13 +20,12 @@ use aiomas_smol::Smol;
 use aiomas_tokio::Tokio;
 
 use crate::peer::Kind;
+use crate::process::LIMIT;
+use crate::runtime_suite;
 use crate::runtimes::{RuntimeKind, on_tokio};
 use crate::types::Serializers;
 
 pub use raw::RawStream;
-
-/// How long anything may take. A server that needs longer hangs.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// A server under test.
 #[derive(Clone, Debug)]
@@ -74,6 +74,17 @@ impl Server {
                 Address::Ipc(std::env::temp_dir().join(name).to_string_lossy().into())
             }
             _ => Address::Tcp { host: "127.0.0.1".into(), port: 0 },
+        }
+    }
+
+    /// An address of the server's kind that refuses connections as long as the socket beside it lives.
+    fn nowhere(&self) -> (Option<OwnedFd>, Address) {
+        match self.own_address() {
+            address @ Address::Ipc(_) => (None, address),
+            _ => {
+                let (port, address) = runtime_suite::nowhere();
+                (Some(port), address)
+            }
         }
     }
 

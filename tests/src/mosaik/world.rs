@@ -8,7 +8,7 @@ use crate::process::Process;
 use crate::python::Mosaik;
 
 /// How long a simulation may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Lets mosaik 3.6 run a simulation: `tests/python/mosaik/world.py`. Returns what came of it.
 ///

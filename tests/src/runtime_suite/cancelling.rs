@@ -14,7 +14,7 @@ use aiomas_core::{Error, agent};
 use super::door::Gate;
 use super::{TCP, local, pause, soon, start, until, yield_now};
 
-/// Long enough for others to come first, and soon over.
+/// Soon over. On a busy machine, this may be before a method has begun.
 const SHORT: Duration = Duration::from_millis(100);
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(1000);
@@ -148,8 +148,9 @@ pub async fn without_hello_a_method_runs_to_its_end<R: Runtime>(runtime: R) {
     let server = serve(&runtime, &patient, OrphanedCalls::Finish).await;
     let client = connect(&runtime, &server, Negotiate::Fixed(Codec::Json)).await;
     let proxy: PatientProxy = client.remote_as();
+    let unhurried = PatientProxy::from(client.remote().with_timeout(LONG));
+    assert_eq!(soon(&runtime, unhurried.left()).await, Ok(None));
     let impatient = PatientProxy::from(client.remote().with_timeout(SHORT));
-    assert_eq!(soon(&runtime, impatient.left()).await, Ok(None));
     let (dropped, late, lost) = (proxy.beside(), impatient.beside(), proxy.beside());
     until(&runtime, || patient.fates.count()[0] == 3).await;
     drop(dropped);
@@ -182,16 +183,24 @@ pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
         let left = soon(&runtime, patient.left()).await.expect("an answer").expect("a deadline");
         assert!(left > 0.0 && left <= LONG.as_secs_f64(), "{left}");
         let [begun, ended, dropped] = fates.count();
-        let impatient = PatientProxy::from(proxy.with_timeout(SHORT));
-        let running = impatient.alone();
-        assert_eq!(
-            soon(&runtime, running).await,
-            Err(Error::TimedOut { after: SHORT, sent: true })
-        );
-        until(&runtime, || fates.count()[2] == dropped + 1).await;
-        // It is free for others, and for those behind one who has not begun.
+        let all_dropped = || {
+            let [begun_now, _, dropped_now] = fates.count();
+            begun_now - begun == dropped_now - dropped
+        };
+        // Until one has begun when its time is over.
+        let mut time = SHORT;
+        while fates.count()[0] == begun {
+            assert!(time < LONG, "none begins");
+            let running = PatientProxy::from(proxy.with_timeout(time)).alone();
+            assert_eq!(soon(&runtime, running).await, Err(Error::TimedOut { after: time, sent: true }));
+            time *= 2;
+        }
+        until(&runtime, all_dropped).await;
+        // The agent is free for others, and for those behind one who has not begun.
+        let before = fates.count()[0];
         let running = patient.alone();
-        until(&runtime, || fates.count()[0] == begun + 2).await;
+        until(&runtime, || fates.count()[0] > before).await;
+        let impatient = PatientProxy::from(proxy.with_timeout(SHORT));
         let waiting = impatient.alone();
         assert_eq!(
             soon(&runtime, waiting).await,
@@ -202,9 +211,8 @@ pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
         pause(&runtime).await;
         drop(running);
         assert_eq!(soon(&runtime, last).await, Ok(true));
-        let [begun_now, ended_now, _] = fates.count();
-        assert!((begun + 2..=begun + 3).contains(&begun_now) && ended_now == ended);
-        until(&runtime, || fates.count()[2] == dropped + begun_now - begun).await;
+        assert_eq!(fates.count()[1], ended);
+        until(&runtime, all_dropped).await;
     }
 }
 

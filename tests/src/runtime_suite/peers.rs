@@ -327,7 +327,7 @@ pub async fn a_container_for_some<R: Runtime>(runtime: R) {
     assert_eq!(listed, [&free.url(), &guarded.url()].map(|url| ((*url).clone(), "Dict".into())));
     let other = builder.bind(TCP).await.expect("bound");
     let call = |proxy: &driver::Proxy, name: &str| {
-        let call = proxy.call(name).arg(5).arg(3).with_timeout(Duration::from_secs(60));
+        let call = proxy.call(name).arg(5).arg(3).with_timeout(Duration::from_secs(300));
         call.send::<i64>()
     };
     for (url, near, far) in [

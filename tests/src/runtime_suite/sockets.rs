@@ -28,8 +28,8 @@ pub async fn eight_mebibytes_through_tiny_buffers<R: Runtime>(runtime: R) {
     }
 }
 
-/// An address where nobody listens, nor will while the socket lives: it has the port and does not listen.
-fn nowhere() -> (OwnedFd, Address) {
+/// A TCP address that refuses connections while the socket lives: the socket holds the port and does not listen.
+pub(crate) fn nowhere() -> (OwnedFd, Address) {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let name = getsockname(&socket).expect("it is bound");

@@ -125,7 +125,7 @@ fn a_call_may_set_the_clock_and_ask_for_more_calls() {
 
 #[test]
 fn a_call_that_panics_disturbs_nobody() {
-    let sim = Sim::new(1);
+    let sim = Sim::builder(1).allow_panics("on purpose").build();
     sim.block_on(async {
         for container in [external().await, simulated().await] {
             let (clock, log) = (container.clock(), Log::default());

@@ -10,7 +10,7 @@ use aiomas_tests::process::Process;
 /// Those that there are for each runtime.
 const EXAMPLES: [&str; 3] = ["quickstart", "channel", "rpc"];
 /// How long one may run.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 const TOKIO: Adapter = Adapter {
     folder: "runtime-tokio",

@@ -27,7 +27,7 @@ fn url(ready: &Ready, name: &str) -> AgentUrl {
 }
 
 fn find(client: &mut Client, url: AgentUrl) -> Remote {
-    client.connect(url, Patience::Until(Duration::from_secs(10))).expect("the agent is there")
+    client.connect(url, Patience::Until(Duration::from_secs(300))).expect("the agent is there")
 }
 
 /// One container in Rust, one in Python for each codec. Their agents call each other, and chains of calls
@@ -92,7 +92,7 @@ fn late_gone_and_back(runtime: RuntimeKind) {
     let remote = client.wait(connecting).unwrap();
     assert_eq!(&*remote.type_name, "Clock");
 
-    let sleeping = client.start_call(&Target::from(&remote), "sleep", (30,), ());
+    let sleeping = client.start_call(&Target::from(&remote), "sleep", (600,), ());
     assert!(client.call::<f64>(&Target::from(&remote), "time", ()).is_ok());
     process.stop();
     let lost = client.wait(sleeping).unwrap_err();

@@ -14,7 +14,7 @@ use aiomas_tests::python;
 /// Chapters whose pieces of Rust are no programs.
 const WITHOUT_PROGRAMS: [&str; 2] = ["design", "security"];
 /// How long a program in Python may run.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -14,7 +14,7 @@ use crate::{CODECS, peer};
 
 const EXTERNAL: &str = "external:2020-01-01T00:00:00+00:00";
 /// How long a program may take to end when it is told to.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(300);
 
 fn serve(runtime: RuntimeKind, clock: &str) -> (Process, Ready) {
     Process::serve(peer(&["manager", "--runtime", runtime.name(), "--clock", clock]))

@@ -41,7 +41,7 @@ fn table() -> BTreeMap<String, Row> {
 
 #[test]
 fn every_public_name_of_aiomas_has_a_row() {
-    let names = Process::spawn(program("names.py")).finish(std::time::Duration::from_secs(60));
+    let names = Process::spawn(program("names.py")).finish(std::time::Duration::from_secs(300));
     assert!(names.len() > 100, "{names:?}");
     let (names, rows) = (BTreeSet::from_iter(names), table());
     let missing: Vec<_> = names.iter().filter(|name| !rows.contains_key(*name)).collect();

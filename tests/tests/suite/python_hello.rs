@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aiomas_core::connection::Negotiate;
+use aiomas_core::rpc::ServiceRef;
+use aiomas_core::service;
 use aiomas_core::wire::Codec;
 use aiomas_tests::message;
 use aiomas_tests::python::Setup;
@@ -11,6 +13,7 @@ use aiomas_tests::runtimes::on_tokio;
 use aiomas_tokio::{Error, rpc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
 
 /// Passes one stream on to `address`, and records what goes there.
 async fn record(address: String) -> (u16, Arc<Mutex<Vec<u8>>>) {
@@ -38,6 +41,22 @@ async fn record(address: String) -> (u16, Arc<Mutex<Vec<u8>>>) {
     (port, recorded)
 }
 
+/// What the server calls before it answers.
+struct Gate {
+    entered: mpsc::UnboundedSender<oneshot::Sender<()>>,
+}
+
+#[service]
+impl Gate {
+    #[expose]
+    async fn double(&self, value: i64) -> i64 {
+        let (open, opened) = oneshot::channel();
+        self.entered.send(open).expect("the test is there");
+        opened.await.expect("it opens");
+        2 * value
+    }
+}
+
 /// Dropped calls, and such with timeouts, are what they are without Hello.
 #[test]
 fn a_python_peer_sees_no_extension() {
@@ -45,22 +64,29 @@ fn a_python_peer_sees_no_extension() {
     let written = on_tokio(async {
         let (port, recorded) = record(ready.addr.replace("tcp://", "")).await;
         let negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![Codec::MsgPack] };
-        let client = rpc::builder().negotiate(negotiate).connect(format!("tcp://127.0.0.1:{port}"));
+        let (entered, mut calls_at_gate) = mpsc::unbounded_channel();
+        let builder = rpc::builder().negotiate(negotiate).service(Gate { entered });
+        let client = builder.connect(format!("tcp://127.0.0.1:{port}"));
         let client = client.await.expect("it connects");
         let remote = client.remote();
         let add = |a: i64, b: i64| remote.call("add").arg(a).arg(b);
         // Before Hello is answered, and afterwards.
         assert_eq!(add(1, 2).send::<i64>().await, Ok(3));
-        let patient = add(3, 4).with_timeout(Duration::from_secs(100));
+        let patient = add(3, 4).with_timeout(Duration::from_secs(1000));
         assert_eq!(patient.send::<i64>().await, Ok(7));
-        drop(remote.call("slow").arg(50).arg("dropped").send::<String>());
+        let call_me = |value: i64| remote.call("call_me").arg(ServiceRef::new("")).arg(value);
+        let dropped = call_me(5).send::<i64>();
+        let first = calls_at_gate.recv().await.expect("it calls back");
+        drop(dropped);
         let after = Duration::from_millis(20);
-        let late = remote.call("slow").arg(200).arg("late").with_timeout(after).send::<String>();
+        let late = call_me(6).with_timeout(after).send::<i64>();
+        let second = calls_at_gate.recv().await.expect("it calls back");
         assert_eq!(late.await, Err(Error::TimedOut { after, sent: true }));
-        // Both are answered all the same, and before this one.
-        let last = remote.call("slow").arg(400).arg("last").send::<String>();
-        assert_eq!(last.await.as_deref(), Ok("last"));
-        assert_eq!(client.peer().state().stats.late_answers, 2);
+        // Only now can it answer, and does.
+        assert_eq!((first.send(()), second.send(())), (Ok(()), Ok(())));
+        while client.peer().state().stats.late_answers < 2 {
+            assert_eq!(add(7, 8).send::<i64>().await, Ok(15));
+        }
         let recorded = recorded.lock().expect("nobody panics");
         message::payloads(&recorded)
     });
@@ -68,12 +94,15 @@ fn a_python_peer_sees_no_extension() {
     let written: Vec<_> = written.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
     assert!(written[0].starts_with("[0, 0, [\"$hello\", [{\"version\": 1, "), "{}", written[0]);
     assert!(written[0].contains("\"extensions\": [\"cancel\", \"deadline\"]"), "{}", written[0]);
+    let requests: Vec<_> = written[1..].iter().filter(|text| text.starts_with("[0, ")).collect();
     let expected = [
         r#"[0, 1, ["add", [1, 2], {}]]"#,
         r#"[0, 2, ["add", [3, 4], {}]]"#,
-        r#"[0, 3, ["slow", [50, "dropped"], {}]]"#,
-        r#"[0, 4, ["slow", [200, "late"], {}]]"#,
-        r#"[0, 5, ["slow", [400, "last"], {}]]"#,
+        r#"[0, 3, ["call_me", [{"__type__": [0, ""]}, 5], {}]]"#,
+        r#"[0, 4, ["call_me", [{"__type__": [0, ""]}, 6], {}]]"#,
+        r#"[0, 5, ["add", [7, 8], {}]]"#,
     ];
-    assert_eq!(written[1..], expected);
+    assert_eq!(requests[..5], expected);
+    let others = written[1..].iter().filter(|text| !text.starts_with("[0, "));
+    assert_eq!(others.collect::<Vec<_>>(), ["[1, 0, 10]", "[1, 1, 12]"]);
 }

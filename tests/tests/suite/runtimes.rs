@@ -73,7 +73,7 @@ mod sim {
 
     fn run<F: Future<Output = ()>>(case: impl Fn(Host) -> F) {
         for seed in 0..3 {
-            let sim = Sim::new(seed);
+            let sim = Sim::builder(seed).allow_panics("on purpose").build();
             sim.block_on(case(sim.host("main")));
         }
     }
@@ -88,7 +88,8 @@ mod sim_slow {
     fn run<F: Future<Output = ()>>(case: impl Fn(Host) -> F) {
         let link = Link::new().latency(Duration::ZERO..Duration::from_millis(3)).split(0.3);
         let link = link.buffer(30_000).stall(0.01, Duration::ZERO..Duration::from_millis(100));
-        let sim = Sim::builder(1).link(link).spurious_wakes(0.05).build();
+        let sim =
+            Sim::builder(1).link(link).spurious_wakes(0.05).allow_panics("on purpose").build();
         sim.block_on(case(sim.host("main")));
     }
 

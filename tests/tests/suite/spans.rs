@@ -10,7 +10,9 @@ use std::time::Duration;
 use aiomas_core::connection::{Close, Limits};
 use aiomas_core::wire::RemoteError;
 use aiomas_sim::rpc::{Caller, authorize};
-use aiomas_sim::{Container, Context, Delay, Error, Fault, Host, Link, Proxy, Sim, agent};
+use aiomas_sim::{
+    Container, Context, Delay, Error, Fault, Host, Link, Proxy, Sim, SimBuilder, agent,
+};
 use aiomas_tests::message;
 use aiomas_tests::raw::Raw;
 use tracing::field::{Field, Visit};
@@ -214,9 +216,13 @@ impl Clerk {
 }
 
 /// A network without chance: 10 ms each way.
-fn calm() -> Sim {
+fn without_chance() -> SimBuilder {
     let link = Link::new().latency(Delay::fixed(10 * MS));
-    Sim::builder(1).link(link).without(Fault::Order).without(Fault::Wake).build()
+    Sim::builder(1).link(link).without(Fault::Order).without(Fault::Wake)
+}
+
+fn calm() -> Sim {
+    without_chance().build()
 }
 
 async fn bind(host: &Host) -> Container {
@@ -404,7 +410,7 @@ fn attempts_and_waits_are_told() {
 
 #[test]
 fn who_is_refused_is_told_once() {
-    let sim = calm();
+    let sim = without_chance().allow_panics("on purpose").build();
     let (house, grid) = (sim.host("house"), sim.host("grid"));
     let log = Collector::watch(Level::WARN, || {
         sim.block_on(async {

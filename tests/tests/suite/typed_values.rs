@@ -138,7 +138,7 @@ async fn talk<R: Runtime, T>(
     let client = driver::rpc::builder(runtime).types(ours.clone()).negotiate(negotiate);
     let client = client.connect(server.address()).await.expect("it connects");
     let remote: WeatherProxy = client.remote_as();
-    call(remote.with_timeout(Duration::from_secs(60))).await
+    call(remote.with_timeout(Duration::from_secs(300))).await
 }
 
 fn orders() -> (Types, Types) {

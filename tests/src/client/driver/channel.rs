@@ -100,7 +100,7 @@ async fn refused<R: Runtime>(session: &Session<'_, R>) {
 
 async fn slow_requests_hold_up_nobody<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
-    let mut slow = channel.send::<Value>(&json!({"cmd": "delay", "ms": 30_000, "value": null}));
+    let mut slow = channel.send::<Value>(&json!({"cmd": "delay", "ms": 600_000, "value": null}));
     let fast = channel.send(&json!({"cmd": "delay", "ms": 10, "value": "fast"})).await;
     assert_eq!(fast, Ok("fast".to_owned()));
     expect_echo(&channel, "faster".into()).await;
@@ -179,7 +179,7 @@ async fn mebibytes_8<R: Runtime>(session: &Session<'_, R>) {
 /// All that is pending fails, and so does what comes later.
 async fn server_closes<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
-    let pending = channel.send::<Value>(&json!({"cmd": "delay", "ms": 30_000, "value": null}));
+    let pending = channel.send::<Value>(&json!({"cmd": "delay", "ms": 600_000, "value": null}));
     let closing = channel.send::<Value>(&json!({"cmd": "close"})).await;
     assert_eq!(loss(closing), CloseReason::Peer);
     assert_eq!(loss(pending.await), CloseReason::Peer);

@@ -136,7 +136,7 @@ async fn good_and_bad_at_once<R: Runtime>(session: &Session<'_, R>) {
 
 async fn slow_calls_hold_up_nobody<R: Runtime>(session: &Session<'_, R>) {
     let root = session.root().await;
-    let mut slow = root.slow(30_000.0, ().into());
+    let mut slow = root.slow(600_000.0, ().into());
     assert_eq!(root.slow(10.0, "fast".into()).await, Ok("fast".into()));
     assert_eq!(root.add(1.into(), 1.into()).await, Ok(2.into()));
     assert!(is_pending(&mut slow).await);
@@ -268,7 +268,7 @@ async fn mebibytes_8<R: Runtime>(session: &Session<'_, R>) {
 async fn closed<R: Runtime>(session: &Session<'_, R>) {
     let client = session.open_with(Doubler).await;
     let root: RootProxy = client.remote_as();
-    let pending = root.slow(30_000.0, ().into());
+    let pending = root.slow(600_000.0, ().into());
     assert_eq!(root.add(1.into(), 1.into()).await, Ok(2.into()));
     client.close_with(Close::Now);
     assert_eq!(client.closed().await, CloseReason::Local);

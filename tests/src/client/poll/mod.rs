@@ -8,7 +8,7 @@ mod rpc;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aiomas_core::agent::{
     Address, AgentUrl, ConnId, ConnectError, NodeConfig, Patience, Remote, Route, Serve, Target,
@@ -92,6 +92,8 @@ impl Client {
         let mut config = NodeConfig::default();
         config.connection.types = server.serializers.types();
         config.connection.negotiate = Negotiate::Fixed(server.codec);
+        // As short as it may be: tests wait for attempts.
+        config.container.backoff.first = Duration::from_millis(5);
         let host = Host::bind(&address, config, serve);
         Self { host: host.unwrap_or_else(|error| panic!("{address}: {error}")) }
     }

@@ -319,7 +319,7 @@ fn methods_of_callers_that_are_gone_count() {
 /// Strangers hear neither tracebacks nor what a method panics with, and what they say is one harmless line.
 #[test]
 fn failures_under_each_profile() {
-    let sim = Sim::new(1);
+    let sim = Sim::builder(1).allow_panics("the password is 1234").build();
     let (server, client) = (sim.host("server"), sim.host("client"));
     sim.block_on(async {
         for (limits, panic, traceback) in [

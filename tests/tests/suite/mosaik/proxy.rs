@@ -296,7 +296,7 @@ fn simulators_that_do_not_start() {
         assert!(error.to_string().starts_with(text), "{error}");
         let sleeps = |_: &str| {
             let mut command = Command::new("sleep");
-            command.arg("60");
+            command.arg("600");
             command
         };
         let starter = Starter::new(channel::builder()).start_within(Duration::from_millis(100));

@@ -3,6 +3,7 @@
 mod hosts;
 mod line;
 mod network;
+mod panics;
 mod running;
 mod seeds;
 mod town;

@@ -116,7 +116,8 @@ stuck: nobody can go on; after 10s, 9 tasks wait:
   on house: in a method that tcp://grid:49152 has called
   on house: to be dialled at tcp://house:5555
   on house: to read from tcp://grid:49152
-  on main: for the answer of tcp://house:5555";
+  on main: for the answer of tcp://house:5555
+with seed 1";
     assert_eq!(message, expected);
 }
 
@@ -143,7 +144,10 @@ fn a_task_that_polls_for_nothing_is_named() {
         Poll::Pending
     }));
     let message = panic_of(|| sim.run_for(SECOND));
-    assert_eq!(message, "busy: 1001 polls at 0ns, of which the last is of a task on a");
+    assert_eq!(
+        message,
+        "busy: 1001 polls at 0ns, of which the last is of a task on a\nwith seed 1"
+    );
 }
 
 /// A future that could go on and was not woken is a bug of its own.

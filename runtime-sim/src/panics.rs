@@ -1,0 +1,164 @@
+//! Panics, which fail a simulation wherever they happen.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use aiomas_core::driver::panics;
+
+/// A panic in a simulation: see [`SimBuilder::allow_panics`](crate::SimBuilder::allow_panics).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Panic {
+    /// The text of the panic.
+    pub message: String,
+    /// File, line and column, if known: `resume_unwind` does not tell.
+    pub place: Option<String>,
+    /// The host whose code panicked.
+    pub host: Arc<str>,
+    /// The time since the simulation began.
+    pub at: Duration,
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { message, place, host, at } = self;
+        write!(f, "{message}\non {host}, after {at:?}")?;
+        place.iter().try_for_each(|place| write!(f, ", at {place}"))
+    }
+}
+
+/// A panic as this thread has seen it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) message: String,
+    pub(crate) place: Option<String>,
+    /// Why a simulation has failed, if it is that which has panicked.
+    pub(crate) cause: Option<Cause>,
+}
+
+/// Why a simulation has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cause {
+    pub(crate) text: String,
+    pub(crate) place: Option<String>,
+}
+
+thread_local! {
+    /// The panics since [`watch`] began; `None` outside of it.
+    static SEEN: RefCell<Option<Vec<Seen>>> = const { RefCell::new(None) };
+    /// The cause of the next panic.
+    static CAUSE: Cell<Option<Cause>> = const { Cell::new(None) };
+}
+
+/// Runs `code`. Returns its result, unless it panics; and all panics meanwhile, also those that `code` has caught
+/// itself by means of the driver.
+pub(crate) fn watch<T>(code: impl FnOnce() -> T) -> (Option<T>, Vec<Seen>) {
+    install_hook();
+    let outer = SEEN.replace(Some(Vec::new()));
+    let (result, contained) = panics::collect(|| catch_unwind(AssertUnwindSafe(code)));
+    let mut seen = SEEN.replace(outer).unwrap_or_default();
+    // Panics that no hook has seen: resumed ones, and all if a test has a hook of its own.
+    let unseen = |message| Seen { message, place: None, cause: None };
+    if seen.is_empty() {
+        seen.extend(contained.into_iter().map(unseen));
+    }
+    match result {
+        Ok(result) => (Some(result), seen),
+        Err(payload) => {
+            if seen.is_empty() {
+                seen.push(unseen(message(&*payload)));
+            }
+            discard(payload);
+            (None, seen)
+        }
+    }
+}
+
+/// Fails a simulation. `seed` is how the message ends.
+#[track_caller]
+pub(crate) fn fail(cause: Cause, seed: fmt::Arguments<'_>) -> ! {
+    let message = format!("{}{seed}", cause.text);
+    CAUSE.set(Some(cause));
+    panic!("{message}");
+}
+
+/// Adds a hook that notes panics, to the one of the process.
+fn install_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let other = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            note(info);
+            other(info);
+        }));
+    });
+}
+
+/// Must not panic, and must not lock anything that the code that panics may hold.
+fn note(info: &PanicHookInfo<'_>) {
+    let cause = CAUSE.try_with(Cell::take).ok().flatten();
+    let note = |seen: &RefCell<Option<Vec<Seen>>>| {
+        if let Ok(mut seen) = seen.try_borrow_mut()
+            && let Some(seen) = &mut *seen
+        {
+            let place = info.location().map(ToString::to_string);
+            seen.push(Seen { message: message(info.payload()), place, cause });
+        }
+    };
+    // At its end, a thread has no such list any more.
+    let _noted = SEEN.try_with(note);
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    panics::text(payload).unwrap_or("a panic without a message").to_owned()
+}
+
+/// Drops a payload, which may panic once more. What that one carries is kept for ever.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(another);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(seen: &[Seen]) -> Vec<&str> {
+        seen.iter().map(|seen| &*seen.message).collect()
+    }
+
+    #[test]
+    fn panics_are_seen_whoever_catches_them() {
+        let (result, seen) = watch(|| {
+            let caught = catch_unwind(|| panic!("number {}", 1));
+            (caught.is_err(), watch(|| panic!("inner")).0)
+        });
+        assert_eq!(result, Some((true, None::<()>)));
+        assert_eq!(messages(&seen), ["number 1"]);
+        assert!(seen[0].place.as_ref().is_some_and(|place| place.contains("panics.rs:")));
+    }
+
+    #[test]
+    fn a_panic_that_no_hook_sees_counts() {
+        let (result, seen) = watch(|| panic::resume_unwind(Box::new("resumed")));
+        assert_eq!((result, messages(&seen)), (None::<()>, vec!["resumed"]));
+        assert_eq!(seen[0].place, None);
+    }
+
+    #[test]
+    fn a_payload_may_panic() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("in the payload");
+            }
+        }
+        let (result, seen) = watch(|| panic::panic_any(Bomb));
+        assert_eq!((result, messages(&seen)), (None::<()>, vec!["a panic without a message"]));
+    }
+}
