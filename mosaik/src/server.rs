@@ -184,5 +184,5 @@ async fn first(channel: Channel) -> First {
             function => drop(request.fail(not_initialized(function))),
         }
     }
-    Err(format!("it did not call init(), and {}", channel.closed().await))
+    Err(format!("{}, without a call of init()", channel.closed().await))
 }

@@ -207,7 +207,7 @@ fn mosaik_connects_after_a_port_check() {
     let (status, log) = counter.wait();
     assert_eq!(status.code(), Some(0));
     for check in checks {
-        let line = format!("{check} is not mosaik: it did not call init(), and closed by the peer");
+        let line = format!("{check} is not mosaik: closed by the peer, without a call of init()");
         assert!(log.iter().any(|logged| logged.contains(&line)), "{log:?}");
     }
 }
