@@ -44,6 +44,7 @@ mod origin;
 mod peer;
 mod place;
 mod proxy;
+mod reference;
 pub mod rpc;
 mod runtime;
 mod service;

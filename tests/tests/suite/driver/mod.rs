@@ -4,5 +4,6 @@ mod agents;
 mod calls;
 mod cancelling;
 mod limits;
+mod references;
 mod rpc;
 mod script;
