@@ -81,6 +81,7 @@ impl Shared {
         reconnect: &Reconnect,
         limit: usize,
     ) -> Arc<Self> {
+        link.watch_silence();
         let pacing = Pacing::new(reconnect.backoff, host.seed(), host.now());
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -273,6 +274,7 @@ impl Shared {
     /// gone already.
     fn came_back(&self, found: LinkUser) -> bool {
         let link = found.clone_link();
+        link.watch_silence();
         let watching = {
             let mut state = lock(&self.state);
             if state.search.is_none() {

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ pub(in crate::driver) struct Link {
     max_received: usize,
     /// Whether the time of answers matters: the connection closes when it is idle.
     times_idleness: bool,
+    /// Whether a line calls over it.
+    pub(super) redials: AtomicBool,
     /// Whether the task lets others run once before it writes calls.
     pub(super) coalesces: bool,
     /// Whether the connection closes when the last of them goes.
@@ -90,6 +92,12 @@ pub(in crate::driver) trait Handler: Send + Sync {
     /// The link is closed.
     fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
         let _ = (link, reason);
+    }
+
+    /// A call of a line has timed out, and nothing has come since it was made: asks for something that any live peer
+    /// answers, so that the next one is not taken for a sign of death.
+    fn probe(&self, link: &Link) {
+        let _ = link;
     }
 
     /// The last handle is gone.
@@ -167,6 +175,7 @@ impl Link {
                 received: AtomicUsize::new(0),
                 max_received,
                 times_idleness,
+                redials: AtomicBool::new(false),
                 coalesces,
                 closes_unused,
                 drain,
