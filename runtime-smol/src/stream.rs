@@ -10,7 +10,10 @@ aiomas_core::futures_sockets! {
 }
 
 fn keep_alive(socket: &TcpStream, how: KeepAlive) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket.set_tcp_user_timeout(Some(how.unacknowledged))?;
     let how =
         TcpKeepalive::new().with_time(how.after).with_interval(how.every).with_retries(how.times);
-    SockRef::from(socket).set_tcp_keepalive(&how)
+    socket.set_tcp_keepalive(&how)
 }

@@ -40,9 +40,12 @@ fn tcp(socket: TcpStream) -> io::Result<Open<TcpStream>> {
 }
 
 fn keep_alive(socket: &TcpStream, how: KeepAlive) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket.set_tcp_user_timeout(Some(how.unacknowledged))?;
     let how =
         TcpKeepalive::new().with_time(how.after).with_interval(how.every).with_retries(how.times);
-    SockRef::from(socket).set_tcp_keepalive(&how)
+    socket.set_tcp_keepalive(&how)
 }
 
 #[cfg(unix)]

@@ -14,6 +14,8 @@ pub const FAILURE: u64 = 2;
 pub const CANCEL: u64 = 3;
 /// The message type of requests with options, between those who know it.
 pub const DEADLINE: u64 = 4;
+/// The message type that asks whether the peer is alive, and says so, between those who know it.
+pub const HEARTBEAT: u64 = 5;
 
 /// A frame with `payload`.
 #[must_use]

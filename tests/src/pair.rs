@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use aiomas_core::connection::{
     CallError, CallId, CallOptions, CloseReason, Config, Connection, Event, Refused, ReplyToken,
-    Request, Side, Transmit,
+    Request, Side, TimeoutReason, Transmit,
 };
 use aiomas_core::wire::{Payload, RemoteError};
 use bytes::{Buf, Bytes, BytesMut};
@@ -217,6 +217,15 @@ impl End {
         let later = self.later.iter().map(|(at, ..)| *at);
         let timeout = self.connection.poll_timeout();
         self.link.arrival().into_iter().chain(timeout).chain(later).min()
+    }
+
+    /// Whether nothing will happen but heartbeats, which have no end.
+    fn is_quiet(&self) -> bool {
+        let beats = matches!(
+            self.connection.timeout_reason(),
+            None | Some(TimeoutReason::Heartbeat { .. })
+        );
+        beats && self.link.arrival().is_none() && self.later.is_empty()
     }
 
     fn react(&mut self, now: Instant, token: ReplyToken, reaction: Reaction) {
@@ -432,8 +441,8 @@ impl Pair {
         self.end(side).link.send(now, Piece::Eof);
     }
 
-    /// Lets the next thing happen. Time passes if nothing can happen now. Returns whether anything
-    /// happened.
+    /// Lets the next thing happen, unless only heartbeats are left. Time passes if nothing can happen now. Returns whether
+    /// anything happened.
     ///
     /// # Panics
     /// If a connection asked to be woken for nothing.
@@ -441,7 +450,8 @@ impl Pair {
         if self.turn() {
             return true;
         }
-        let Some(next) = self.next_event() else {
+        let quiet = self.dialler.is_quiet() && self.listener.is_quiet();
+        let Some(next) = self.next_event().filter(|_| !quiet) else {
             return false;
         };
         assert!(next > self.now, "something was due and has not happened");

@@ -22,6 +22,23 @@ pub enum ConnectError {
         /// The URL that was asked for.
         url: AgentUrl,
     },
+    /// The agent is of another type than when it was connected to first: most likely its container was restarted, and
+    /// has given its ids in another order.
+    #[error(
+        "{} is a {} now, and was a {} when it was connected to; ids follow the order in which agents are spawned: find \
+         the agent anew, or give its type the old name (`#[agent(name = ..)]`)",
+        Printable(&url.to_string()),
+        Printable(found),
+        Printable(expected)
+    )]
+    WrongType {
+        /// The URL of the agent.
+        url: AgentUrl,
+        /// The name of its type when it was connected to first.
+        expected: Arc<str>,
+        /// The name of its type now.
+        found: Arc<str>,
+    },
     /// No connection could be opened while there was patience.
     #[error("{}", Unreachable(address, *attempts, last))]
     Unreachable {

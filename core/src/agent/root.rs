@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+#[cfg(feature = "driver")]
+use super::address::Address;
 use crate::rpc::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
 
 /// The function by which a peer asks for an agent.
@@ -13,6 +15,13 @@ const AGENTS: &str = "agents";
 #[cfg(feature = "driver")]
 pub(crate) fn agent_path(aid: &str) -> String {
     format!("{AGENTS}/{aid}")
+}
+
+/// The service at `path` of the container at `address`, as a URL.
+#[cfg(feature = "driver")]
+pub(crate) fn url_of_path(address: &Address, path: &str) -> String {
+    let within = path.strip_prefix(AGENTS).and_then(|rest| rest.strip_prefix('/'));
+    format!("{address}/{}", within.unwrap_or(path))
 }
 
 /// The number of the agent whose method this path is of, and where the method begins. Whatever is no

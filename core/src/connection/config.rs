@@ -49,17 +49,25 @@ pub struct Extensions {
     pub cancel: bool,
     /// A call with a timeout tells how long it may take: `[4, id, [{"deadline": microseconds}, content]]`.
     pub deadline: bool,
+    /// A peer that has been silent for [`Limits::keep_alive`] is asked whether it is alive, `[5, 0, null]`, and answers
+    /// at once, `[5, 1, null]`. If nothing has come after as long again, the connection closes with
+    /// [`TimeoutReason::Heartbeat`](super::TimeoutReason::Heartbeat).
+    ///
+    /// That finds a process that stands still, which its system does not tell. A synchronous method that holds its
+    /// connection's task for longer than `keep_alive` looks the same: leave the extension out, or give it more time.
+    pub heartbeat: bool,
 }
 
 impl Extensions {
     /// None: what holds without Hello.
-    pub const NONE: Self = Self { cancel: false, deadline: false };
+    pub const NONE: Self = Self { cancel: false, deadline: false, heartbeat: false };
     /// All that there are.
-    pub const ALL: Self = Self { cancel: true, deadline: true };
+    pub const ALL: Self = Self { cancel: true, deadline: true, heartbeat: true };
 
     /// The names of them.
     pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
-        let named = [(self.cancel, "cancel"), (self.deadline, "deadline")];
+        let named =
+            [(self.cancel, "cancel"), (self.deadline, "deadline"), (self.heartbeat, "heartbeat")];
         named.into_iter().filter_map(|(is, name)| is.then_some(name))
     }
 
@@ -69,6 +77,7 @@ impl Extensions {
         Self {
             cancel: self.cancel && named("cancel"),
             deadline: self.deadline && named("deadline"),
+            heartbeat: self.heartbeat && named("heartbeat"),
         }
     }
 }

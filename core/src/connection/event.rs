@@ -1,5 +1,6 @@
 //! What a connection tells its owner.
 
+use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -197,7 +198,7 @@ pub enum CloseReason {
         unread: usize,
     },
     /// The stream broke.
-    #[error("the stream broke: {0}")]
+    #[error("the stream broke: {}", Broken(*.0))]
     Broken(io::ErrorKind),
     /// The stream is not secure any more.
     #[error("{0}")]
@@ -243,6 +244,21 @@ pub enum CloseReason {
     /// Something did not happen in time.
     #[error("{0}")]
     TimedOut(TimeoutReason),
+}
+
+/// The text of [`CloseReason::Broken`].
+struct Broken(io::ErrorKind);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            // Of keep-alive, or of what was sent again and again.
+            kind @ io::ErrorKind::TimedOut => {
+                write!(f, "{kind}; the peer's machine does not answer (`Limits::keep_alive`)")
+            }
+            kind => kind.fmt(f),
+        }
+    }
 }
 
 impl From<io::ErrorKind> for CloseReason {
@@ -294,6 +310,16 @@ pub enum TimeoutReason {
         /// How many bytes have come, the header included.
         received: usize,
         /// The time that is allowed for these.
+        after: Duration,
+    },
+    /// The peer was silent, was asked whether it is alive, and did not answer: see
+    /// [`Extensions::heartbeat`](super::Extensions). Before that, the time to ask it.
+    #[error(
+        "the peer did not answer a heartbeat within {after:?} (`Limits::keep_alive`): its process stands still, or one \
+         of its methods blocks it"
+    )]
+    Heartbeat {
+        /// The time that is allowed.
         after: Duration,
     },
     /// The deadline of a request of the peer.

@@ -132,6 +132,7 @@ impl TimeoutReason {
             Self::Handshake { after } => Exceeded::time("Limits::handshake", after),
             Self::FirstFrame { after } => Exceeded::time("Limits::first_frame", after),
             Self::Frame { after, .. } => Exceeded::time("Limits::progress", after),
+            Self::Heartbeat { after } => Exceeded::time("Limits::keep_alive", after),
             Self::Call | Self::Deadline | Self::Drain => return None,
         })
     }

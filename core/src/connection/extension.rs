@@ -154,19 +154,28 @@ impl<X> Connection<X> {
 
     #[inline(never)]
     fn send_cancel(&mut self, id: u64, timed_out: bool) {
-        let ends_by_itself = timed_out && self.extensions.deadline && id >= self.extended_from;
-        // It may stay unsaid: never does it make the output overflow.
-        let full = self.outbox.held() + MAX_CANCEL > self.config.limits.output_cap;
-        if ends_by_itself || full || self.is_closed() {
+        if timed_out && self.extensions.deadline && id >= self.extended_from {
             return;
         }
-        let (codec, kind) = (self.codec, Kind::Extension(CANCEL));
+        // It may stay unsaid.
+        let _sent = self.send_aside(CANCEL, id);
+    }
+
+    /// Sends `[code, id, null]`, unless there is no room: it never makes the output overflow. Returns whether it is on
+    /// its way.
+    pub(super) fn send_aside(&mut self, code: u64, id: u64) -> bool {
+        let full = self.outbox.held() + MAX_ASIDE > self.config.limits.output_cap;
+        if full || self.is_closed() {
+            return false;
+        }
+        let (codec, kind) = (self.codec, Kind::Extension(code));
         // A custom codec may fail.
-        let _sent = self.send(codec, kind, &MessageId::Number(id), |notation, scope, out| {
+        let sent = self.send(codec, kind, &MessageId::Number(id), |notation, scope, out| {
             codec::encode(notation, scope, &(), out)
         });
+        sent.is_ok()
     }
 }
 
-/// More bytes than a cancellation takes.
-const MAX_CANCEL: usize = 64;
+/// More bytes than such a message takes.
+const MAX_ASIDE: usize = 64;

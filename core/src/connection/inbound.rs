@@ -7,7 +7,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::event::{CallError, CallId, CloseReason, Coding, Event, ReplyToken, Request};
 use super::extension::{CANCEL, DEADLINE, too_late, unwrap_options};
 use super::hello::{Agreed, Hello};
-use super::{Beginning, Config, Connection, Extensions, Negotiate, Side, State};
+use super::liveness::HEARTBEAT;
+use super::patience::Beginning;
+use super::{Config, Connection, Extensions, Negotiate, Side, State};
 use crate::wire::{
     Codec, CodecError, HEADER, Head, Kind, MessageId, Payload, Profile, RemoteError, codec,
     take_frame,
@@ -89,13 +91,17 @@ impl<X> Connection<X> {
     fn note_beginning(&mut self, received: usize) {
         let (beginning, frame) = (&mut self.beginning, self.stats.frames_in + 1);
         if beginning.frame != frame {
-            *beginning = Beginning { frame, since: self.now, received };
+            *beginning = Beginning { frame, since: self.now, received: 0 };
         }
-        beginning.received = received;
+        if received > beginning.received {
+            beginning.received = received;
+            self.liveness.heard(self.now, self.last_moved);
+        }
     }
 
     #[inline]
     fn note_frame(&mut self, length: usize) {
+        self.liveness.heard(self.now, self.last_moved);
         self.last_moved = self.now;
         self.stats.frames_in += 1;
         self.stats.bytes_in += (length + HEADER) as u64;
@@ -216,6 +222,10 @@ impl<X> Connection<X> {
                     }
                 };
                 self.handle_request(codec, id, content, size, timeout)
+            }
+            HEARTBEAT if self.extensions.heartbeat => {
+                self.handle_heartbeat(&id);
+                None
             }
             // mosaik ignores them, aiomas closes.
             _ if self.config.profile == Profile::Mosaik => None,
@@ -424,6 +434,7 @@ impl<X> Connection<X> {
         self.follows = false;
         self.extensions = agreed.extensions;
         self.extended_from = self.pending.next_id();
+        self.hurries |= self.has_heartbeats();
         self.codec = agreed.codec;
         if agreed.types != *self.scope.types() {
             self.scope = self.scope.with_types(agreed.types);

@@ -97,11 +97,15 @@ pub struct Limits {
     /// How long a connection may be open on which no call is in flight, in either direction, and nothing
     /// moves: no whole frame comes in, and no byte goes out.
     pub idle: Option<Duration>,
-    /// How long nothing may come from a peer over TCP before the system asks whether its machine is still there. One that
-    /// has lost power, or that nothing gets through to, is found out after twice that time at the latest, or if
-    /// something is on its way to it, when the system gives up sending that again.
+    /// How long a peer may be silent before it is asked whether it is alive. A peer that does not answer is given up
+    /// within twice this time:
     ///
-    /// It is up to the driver: a [`Connection`](super::Connection) knows nothing of it.
+    /// - The system asks its machine (TCP keep-alive), for example when that has lost power. While something is on its
+    ///   way to the peer, `TCP_USER_TIMEOUT` takes the place of that; it also ends a stream whose peer reads nothing for
+    ///   as long. Systems other than Linux and Android have no such option, and send again for as long as they do: up to
+    ///   some minutes.
+    /// - Its process is asked where both ends know [`Extensions::heartbeat`](super::Extensions::heartbeat), over any kind
+    ///   of stream: it may stand still while its machine answers. Taken as at least a second.
     pub keep_alive: Option<Duration>,
     /// How fast a frame has to come once it has begun. What comes in one piece is not timed. It does not
     /// apply to [`Connection::handle_frame`](super::Connection::handle_frame), whose caller alone sees

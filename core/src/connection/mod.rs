@@ -9,8 +9,10 @@ mod extension;
 mod hello;
 mod inbound;
 mod limits;
+mod liveness;
 mod log_rate;
 mod outbox;
+mod patience;
 mod pending;
 mod requests;
 mod stats;
@@ -18,7 +20,7 @@ mod tls;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use admission::{Admission, AdmissionStats, Admitted, NotAdmitted};
 pub use config::{CallOptions, Config, Extensions, Negotiate, Side};
@@ -40,7 +42,9 @@ pub(crate) use pending::Pending;
 use crate::wire::{Codec, Deframer, Scope};
 use event::Due;
 pub(crate) use event::unanswered;
+use liveness::Liveness;
 use outbox::Outbox;
+use patience::Beginning;
 use requests::Requests;
 
 /// One end of a byte stream as a state machine: requests and answers in both directions.
@@ -139,21 +143,12 @@ pub struct Connection<X> {
     /// When a whole frame came or a byte went last, or a call ended.
     last_moved: Instant,
     beginning: Beginning,
+    liveness: Liveness,
     /// Whether a peer that says nothing is given up.
     hurries: bool,
     stats: Stats,
     /// For codecs that write a whole message elsewhere first.
     scratch: Vec<u8>,
-}
-
-/// What has come of a frame that is not whole.
-#[derive(Clone, Copy, Debug)]
-struct Beginning {
-    /// How many frames had come, counting this one. When more have, it is history.
-    frame: u64,
-    /// Since when it is known.
-    since: Instant,
-    received: usize,
 }
 
 #[derive(Debug)]
@@ -202,6 +197,7 @@ impl<X> Connection<X> {
             last_moved: now,
             hurries: limits.first_frame.is_some() || limits.idle.is_some(),
             beginning: Beginning { frame: 0, since: now, received: 0 },
+            liveness: Liveness::new(now),
             stats: Stats::default(),
             scratch: Vec::new(),
             config,
@@ -359,7 +355,7 @@ impl<X> Connection<X> {
             State::Draining { until, .. } => until.map(|until| (until, TimeoutReason::Drain)),
             State::Open => None,
         };
-        let patience = if self.is_open() { self.patience() } else { [None; 3] };
+        let patience = if self.is_open() { self.patience() } else { [None; 4] };
         let earliest = |a: Due, b: Due| if b.0 < a.0 { b } else { a };
         state
             .into_iter()
@@ -367,28 +363,6 @@ impl<X> Connection<X> {
             .chain(request)
             .chain(patience.into_iter().flatten())
             .reduce(earliest)
-    }
-
-    /// When we lose patience with the peer.
-    fn patience(&self) -> [Option<Due>; 3] {
-        let limits = &self.config.limits;
-        let due =
-            |since: Instant, after: Duration, reason| Some((since.checked_add(after)?, reason));
-        let frame = limits.progress.filter(|_| self.beginning.frame > self.stats.frames_in);
-        let frame = frame.and_then(|progress| {
-            let Beginning { since, received, .. } = self.beginning;
-            let after = progress.allowed(received);
-            due(since, after, TimeoutReason::Frame { received, after })
-        });
-        let waits_for_first = self.side == Side::Listener && self.stats.frames_in == 0;
-        let first = limits.first_frame.filter(|_| waits_for_first);
-        let first =
-            first.and_then(|after| due(self.opened, after, TimeoutReason::FirstFrame { after }));
-        let is_idle = self.calls_in == 0 && self.pending.len() == 0;
-        let idle = limits.idle.filter(|_| is_idle);
-        let idle =
-            idle.and_then(|after| due(self.last_moved, after, TimeoutReason::Idle { after }));
-        [frame, first, idle]
     }
 
     /// Tells that the time is `now`: ends calls and closes the connection where that is due.
@@ -401,8 +375,10 @@ impl<X> Connection<X> {
             self.events.push_back(Event::Answer { id: CallId(id), ctx, result });
             self.last_moved = self.now;
             self.cancel_call(id, true);
+            self.note_timeout(after);
         }
         self.expire_requests();
+        self.beat();
         match self.next_timeout() {
             Some((at, reason)) if at <= self.now => self.finish(CloseReason::TimedOut(reason)),
             _ => self.finish_if_drained(),
@@ -412,8 +388,9 @@ impl<X> Connection<X> {
     /// Tells that `bytes` of what [`poll_transmit`](Self::poll_transmit) gave have been written.
     pub fn handle_transmitted(&mut self, now: Instant, bytes: usize) {
         self.advance(now);
+        let before = self.outbox.held();
         self.outbox.transmitted(bytes);
-        if bytes > 0 {
+        if self.liveness.written(self.now, before, self.outbox.held()) {
             self.last_moved = self.now;
         }
         if self.blocked

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::wire::Printable;
@@ -11,19 +12,26 @@ use crate::wire::Printable;
 #[non_exhaustive]
 pub enum TlsError {
     /// The peer's certificate is signed by an authority that we do not know.
-    #[error("the peer's certificate is signed by no authority that is trusted here")]
-    UnknownIssuer,
+    #[error(
+        "the peer's certificate is signed by no authority {}; add the one that has signed it, or have it signed by one \
+         of these",
+        Authorities(authorities.as_deref())
+    )]
+    UnknownIssuer {
+        /// The file with those that we know, if they are from one.
+        authorities: Option<Box<str>>,
+    },
     /// The peer's certificate is too old.
-    #[error("the peer's certificate has expired")]
+    #[error("the peer's certificate has expired; renew it there, or compare the clocks")]
     Expired,
     /// The peer's certificate is too new, or our clock is wrong.
     #[error("the peer's certificate is not valid yet; compare the clocks")]
     NotValidYet,
     /// The peer's certificate is that of somebody else.
     #[error(
-        "the peer's certificate is not for {}, but for {}",
+        "the peer's certificate is not for {}{}",
         Printable(wanted),
-        Printable(or_nobody(presented))
+        WrongName(wanted, presented)
     )]
     WrongName {
         /// Whom we wanted to talk to.
@@ -43,16 +51,20 @@ pub enum TlsError {
         what: Box<str>,
     },
     /// The peer has shown no certificate. We want one of clients, too.
-    #[error("the peer has shown no certificate")]
+    #[error(
+        "the peer has shown no certificate; clients need one as well as servers: give it one, signed by our authority"
+    )]
     NoCertificate,
     /// The peer has said that it does not go on.
-    #[error("{}", Alert(*alert))]
+    #[error("{}", Alert(*alert, certificate.as_deref()))]
     Alert {
         /// Its reason, as a number of RFC 8446, 6.
         alert: u8,
+        /// The file with our certificate, if it is from one.
+        certificate: Option<Box<str>>,
     },
     /// What came is not TLS.
-    #[error("the peer does not speak TLS")]
+    #[error("the peer does not speak TLS; both sides have to, or neither")]
     NotTls,
     /// The peer knows no version or cipher of TLS that we do.
     #[error("the peer has no version or cipher of TLS in common with us: {}", Printable(what))]
@@ -114,14 +126,47 @@ impl From<TlsError> for io::Error {
     }
 }
 
-const fn or_nobody(presented: &str) -> &str {
-    if presented.is_empty() { "nobody" } else { presented }
+/// Those that we trust, in words.
+struct Authorities<'a>(Option<&'a str>);
+
+impl fmt::Display for Authorities<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(file) => write!(f, "in {file}"),
+            None => f.write_str("that is trusted here"),
+        }
+    }
+}
+
+/// Whom a certificate is for, and what to do about it.
+struct WrongName<'a>(&'a str, &'a str);
+
+impl fmt::Display for WrongName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(wanted, presented) = self;
+        let is_ip = wanted.parse::<IpAddr>().is_ok();
+        let kind = if is_ip { "IP" } else { "DNS" };
+        let presented = Printable(presented);
+        if presented.0.is_empty() {
+            let names = "it has no subject alternative names, and the common name does not count";
+            return write!(f, ": {names}; sign it with `subjectAltName={kind}:{wanted}`");
+        }
+        if is_ip && presented.0.split(", ").any(|name| name == *wanted) {
+            let as_name = "it has that as a DNS name, and not as an IP address";
+            return write!(f, ": {as_name}; sign it with `subjectAltName=IP:{wanted}`");
+        }
+        write!(
+            f,
+            ", but for {presented}; connect to that, name it (`TlsConfig::server_name`), or sign it with \
+             `subjectAltName={kind}:{wanted}`"
+        )
+    }
 }
 
 /// The text of an alert of the peer.
-struct Alert(u8);
+struct Alert<'a>(u8, Option<&'a str>);
 
-impl Alert {
+impl Alert<'_> {
     const fn name(&self) -> &'static str {
         match self.0 {
             10 => "unexpected message",
@@ -149,13 +194,24 @@ impl Alert {
     }
 }
 
-impl fmt::Display for Alert {
+impl fmt::Display for Alert<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let does = match self.0 {
-            42..=46 | 48 | 49 => "does not accept our certificate",
-            116 => "wants a certificate of us",
-            _ => "has given TLS up",
+        let (does, cure) = match self.0 {
+            42 | 43 | 46 | 49 => ("does not accept our certificate", "its log tells why"),
+            44 => ("does not accept our certificate", "have a new one signed"),
+            45 => ("does not accept our certificate", "renew it, or compare the clocks"),
+            48 => (
+                "does not accept our certificate",
+                "have it signed by an authority that the peer trusts",
+            ),
+            116 => ("wants a certificate of us", "give us one (`TlsConfig::from_pem_files`)"),
+            _ => ("has given TLS up", ""),
         };
-        write!(f, "the peer {does}: {} (alert {})", self.name(), self.0)
+        write!(f, "the peer {does}")?;
+        if let (Some(file), 42..=46 | 48 | 49) = (self.1, self.0) {
+            write!(f, " ({file})")?;
+        }
+        write!(f, ": {} (alert {})", self.name(), self.0)?;
+        if cure.is_empty() { Ok(()) } else { write!(f, "; {cure}") }
     }
 }

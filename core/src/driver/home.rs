@@ -10,6 +10,7 @@ use super::host::Host;
 use super::lock::lock;
 use super::stop::Stop;
 use super::transport::Timer;
+use crate::agent::Address;
 use crate::connection::CallOptions;
 use crate::wire::{CodecError, Notation, Payload, Scope};
 
@@ -20,6 +21,9 @@ pub(super) const LOCAL: Notation = Notation::MsgPack;
 pub(super) trait Home: Send + Sync {
     /// Calls an agent; `encode` appends the content of the request.
     fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall;
+
+    /// What its agents' URLs begin with.
+    fn address(&self) -> &Address;
 
     /// What content is encoded against.
     fn scope(&self) -> &Scope;

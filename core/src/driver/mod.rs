@@ -45,6 +45,7 @@ pub mod panics;
 mod peer;
 mod place;
 mod proxy;
+mod reference;
 pub mod rpc;
 mod runtime;
 mod service;

@@ -15,6 +15,7 @@ use super::host::Callee;
 use super::line::{Line, LineCall, Shared};
 use super::link::{Link, LinkUser, append};
 use super::origin::Origin;
+use super::reference;
 use super::trace::{self, CallSpan};
 use super::{Call, Error};
 use crate::agent::AgentUrl;
@@ -37,8 +38,11 @@ use crate::wire::{CodecError, Notation, Printable, Scope};
 /// ```
 ///
 /// Two proxies are equal if they call the same service over the same connection. One can be kept for as long
-/// as its connection lasts, or longer if it [reconnects](crate::driver::line). As in aiomas, only references to own services can be sent: an agent of this
-/// container, or a [`ServiceRef`].
+/// as its connection lasts, or longer if it [reconnects](crate::driver::line).
+///
+/// As an argument or a result, a proxy of an agent is a reference that the receiver calls back over the same connection.
+/// As in aiomas, only own services can be sent so: an agent of the container that sends it, or a [`ServiceRef`]. For any
+/// other agent, send its URL.
 #[derive(Clone)]
 pub struct Proxy {
     target: Target,
@@ -329,8 +333,11 @@ impl<'de> Deserialize<'de> for Proxy {
 
 impl Serialize for Proxy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.target {
-            Target::Own | Target::Local(_) => ServiceRef::new(&*self.path).serialize(serializer),
+        match &self.target {
+            Target::Own => ServiceRef::new(&*self.path).serialize(serializer),
+            Target::Local(container) => {
+                reference::serialize(container, &self.path, self.url.as_deref(), serializer)
+            }
             Target::Remote(_) | Target::Line { .. } | Target::Nowhere => Err(S::Error::custom(
                 "a reference to a service of a peer cannot be sent on, only own services can; send its URL \
                  (`AgentUrl`), and let the other side connect",

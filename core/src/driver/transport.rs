@@ -24,8 +24,9 @@ pub trait Transport: Send + 'static {
         Poll::Ready(Ok(()))
     }
 
-    /// Lets the system ask whether the peer's machine is still there, and break the stream if it is not. There is
-    /// nothing to be done for streams within one machine.
+    /// Lets the system ask whether the peer's machine is still there, and break the stream if it is not, or if it does not
+    /// acknowledge what it is sent (`TCP_USER_TIMEOUT`, where there is such an option). There is nothing to be done for
+    /// streams within one machine.
     ///
     /// # Errors
     /// The system says so, or the stream is broken.
@@ -77,7 +78,8 @@ pub trait Transport: Send + 'static {
     }
 }
 
-/// How the system asks whether a peer that is silent is still there (RFC 9293, 3.8.4).
+/// When the system takes a peer for dead: how it asks one that is silent whether it is still there (RFC 9293, 3.8.4), and
+/// how long it sends again what is not acknowledged (RFC 5482).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeepAlive {
@@ -87,17 +89,20 @@ pub struct KeepAlive {
     pub every: Duration,
     /// So often; then the stream is broken.
     pub times: u32,
+    /// What was sent may go unacknowledged, or unread by a peer whose window is closed, for so long; then the stream is
+    /// broken. Keep-alive asks only a peer that owes nothing, and a system sends again for a quarter of an hour.
+    pub unacknowledged: Duration,
 }
 
 impl KeepAlive {
-    /// Whoever is gone is found out after twice as long as it may be silent: less than a second counts as one, and more
-    /// than nine hours as these, for systems take no more.
+    /// Finds a dead peer within twice `silence`, which is taken as at least a second and at most nine hours: systems take
+    /// no more.
     #[must_use]
     pub fn new(silence: Duration) -> Self {
         const TIMES: u32 = 6;
         let after = silence.clamp(Duration::from_secs(1), Duration::from_secs(9 * 3600));
         let every = Duration::from_secs((after / TIMES).as_secs().max(1));
-        Self { after, every, times: TIMES }
+        Self { after, every, times: TIMES, unacknowledged: after * 2 }
     }
 }
 

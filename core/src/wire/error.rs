@@ -57,6 +57,19 @@ pub enum CodecError {
         /// The type's name.
         name: String,
     },
+    /// An agent was to be sent by another container than its own, whose agent of the same id the receiver would call.
+    #[error(
+        "{} cannot be sent by {}: a reference means an agent of the container that sends it; send its URL \
+         (`AgentUrl`), and let the other side connect",
+        Printable(agent),
+        Printable(sender.as_deref().unwrap_or("a connection of no container"))
+    )]
+    ForeignAgent {
+        /// The URL of the agent, or of the service within it.
+        agent: String,
+        /// The address of the container that was to send it; `None` on a connection of RPC, which serves no agents.
+        sender: Option<String>,
+    },
     /// The compressed data is damaged, or larger than allowed.
     #[error("compressed payload: {}", Printable(.0))]
     Compression(String),

@@ -83,7 +83,8 @@ impl Machine {
         if setup & 32 != 0 {
             config.limits.progress = Some(Progress::new(Duration::from_millis(100), 100));
         }
-        let extensions: &[_] = if setup & 64 != 0 { &["cancel", "deadline"] } else { &[] };
+        let extensions: &[_] =
+            if setup & 64 != 0 { &["cancel", "deadline", "heartbeat"] } else { &[] };
         config.extensions.deadline = setup & 128 == 0;
         // Compressed messages have tests of their own.
         config.accept = vec![Codec::Json, Codec::MsgPack];
@@ -230,7 +231,12 @@ impl Machine {
                     }
                 }
             }
-            Op::PeerExtension => self.peer(5, 0, "?"),
+            Op::PeerExtension => self.peer(9, 0, "?"),
+            Op::PeerHeartbeat { id } => {
+                if self.connection.extensions().heartbeat {
+                    self.peer(message::HEARTBEAT, id, ());
+                }
+            }
             Op::PeerBytes(bytes) => self.stream.extend_from_slice(bytes),
             Op::Arrive { count } => self.arrive(*count),
             Op::ArriveAll => self.arrive(self.stream.len()),

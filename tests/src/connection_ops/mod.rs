@@ -87,6 +87,8 @@ pub enum Op {
     PeerAnswerUnknown,
     /// The peer answers or asks Hello.
     PeerHello,
+    /// The peer asks whether we are alive, or says so, if both know of that.
+    PeerHeartbeat { id: u64 },
     /// The peer sends a message of another type.
     PeerExtension,
     /// The peer sends bytes.
@@ -114,7 +116,9 @@ pub enum Op {
 impl Op {
     /// The next operation of `script`.
     pub fn read(script: &mut Script<'_>) -> Self {
-        match script.byte() % 32 {
+        let byte = script.byte();
+        match byte % 32 {
+            22 if byte >= 192 => Self::PeerHeartbeat { id: u64::from(byte / 32 % 2) },
             0 | 1 => Self::NextTimeout,
             2..6 => {
                 let timeout = TIMEOUTS.get(script.below(2 * TIMEOUTS.len()));

@@ -70,6 +70,7 @@ impl Said {
         let mut extensions = Extensions::NONE;
         extensions.cancel = named("cancel");
         extensions.deadline = named("deadline");
+        extensions.heartbeat = named("heartbeat");
         extensions
     }
 }

@@ -192,7 +192,10 @@ pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
         while fates.count()[0] == begun {
             assert!(time < LONG, "none begins");
             let running = PatientProxy::from(proxy.with_timeout(time)).alone();
-            assert_eq!(soon(&runtime, running).await, Err(Error::TimedOut { after: time, sent: true }));
+            assert_eq!(
+                soon(&runtime, running).await,
+                Err(Error::TimedOut { after: time, sent: true })
+            );
             time *= 2;
         }
         until(&runtime, all_dropped).await;

@@ -9,15 +9,13 @@ use serde::{Serialize, Serializer};
 
 use super::handle::Container;
 use crate::agent::AgentUrl;
-use crate::agent::root::agent_path;
 use crate::driver::service::Agent;
 use crate::driver::{Connect, Error, Proxy};
-use crate::rpc::ServiceRef;
 
 /// An agent that lives here: its URL, and what it can do in its container.
 ///
 /// As an argument of a call it is what aiomas sends for an agent: a reference that the callee can call
-/// back. It prints as `TestAgent('tcp://127.0.0.1:5555/0')`.
+/// back. Only its own container can send it so; other containers of the process send its [`url`](Self::url). It prints as `TestAgent('tcp://127.0.0.1:5555/0')`.
 pub struct AgentRef<A> {
     container: Container,
     url: AgentUrl,
@@ -43,6 +41,10 @@ impl Container {
 impl<A> AgentRef<A> {
     fn new(container: Container, url: AgentUrl, type_name: Arc<str>) -> Self {
         Self { container, url, type_name, agent: PhantomData }
+    }
+
+    pub(in crate::driver) fn reference(&self) -> Proxy {
+        Proxy::of_local(self.container.0.this.clone(), self.url.clone())
     }
 
     /// Where others find it.
@@ -76,10 +78,6 @@ impl<A: Agent> AgentRef<A> {
     pub fn proxy(&self) -> A::Proxy {
         self.reference().into()
     }
-
-    pub(in crate::driver) fn reference(&self) -> Proxy {
-        Proxy::of_local(self.container.0.this.clone(), self.url.clone())
-    }
 }
 
 impl<A> Clone for AgentRef<A> {
@@ -104,7 +102,7 @@ impl<A> Hash for AgentRef<A> {
 
 impl<A> Serialize for AgentRef<A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        ServiceRef::new(agent_path(self.url.aid())).serialize(serializer)
+        self.reference().serialize(serializer)
     }
 }
 

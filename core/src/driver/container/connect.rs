@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::control::Connecting;
 use super::inner::Inner;
-use crate::agent::{AgentUrl, ConnectId, Patience, Route};
+use crate::agent::{AgentUrl, ConnectId, Patience, Remote, Route};
 use crate::driver::link::Link;
 use crate::driver::lock::lock;
 use crate::driver::waits;
@@ -62,8 +62,11 @@ impl<P> Connect<P> {
     /// Lets the proxy outlive its connection: see [`line`](crate::driver::line). When a call finds that lost, the
     /// agent is looked for again, for as long as `within` and with the waits of
     /// [`ContainerConfig::backoff`](crate::agent::ContainerConfig::backoff), whose jitter is 0 unless told
-    /// otherwise. For how long it is looked for the first time is still for [`patience`](Self::patience) to say. An agent of
+    /// otherwise. [`patience`](Self::patience) still governs the first search. An agent of
     /// the same container is called as ever.
+    ///
+    /// Each time, the agent's container tells the name of its type. If that is another than at first, calls fail with
+    /// [`ConnectError::WrongType`](crate::agent::ConnectError::WrongType), and nothing is sent.
     pub fn reconnect(mut self, within: Duration) -> Self {
         self.reconnects = Some(within);
         self
@@ -100,34 +103,45 @@ impl<P> Connect<P> {
             };
             self.state = State::Ended;
             let remote = result?;
-            let Route::Connection(conn) = remote.route else {
-                return Poll::Ready(Ok((None, remote.url)));
+            let Remote { route, url, type_name, .. } = remote;
+            let Route::Connection(conn) = route else {
+                return Poll::Ready(Ok(Found { link: None, url, type_name }));
             };
             let link = lock(&inner.control).link(conn);
             match link {
-                Some(link) if link.is_open() => return Poll::Ready(Ok((Some(link), remote.url))),
+                Some(link) if link.is_open() => {
+                    return Poll::Ready(Ok(Found { link: Some(link), url, type_name }));
+                }
                 // Its task is about to say so. Those who have heard of it already look for a new one.
                 Some(link) => inner.link_closing(&link),
                 None => {}
             }
-            self.state = State::New(Ok(remote.url));
+            self.state = State::New(Ok(url));
         }
     }
 }
 
-/// An agent, and the connection to it if it is not here.
-type Found = (Option<Arc<Link>>, AgentUrl);
+/// An agent that was found.
+pub(super) struct Found {
+    /// The connection to its container, unless it lives here.
+    pub(super) link: Option<Arc<Link>>,
+    pub(super) url: AgentUrl,
+    /// The name of its type.
+    pub(super) type_name: Arc<str>,
+}
 
 impl<P: From<Proxy>> Future for Connect<P> {
     type Output = Result<P, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<P, Error>> {
-        let (link, url) = ready!(self.poll_found(cx))?;
+        let Found { link, url, type_name } = ready!(self.poll_found(cx))?;
         let inner = &self.container;
         let proxy = match (link, self.reconnects) {
             (None, _) => Proxy::of_local(inner.this.clone(), url),
             (Some(link), None) => Proxy::of_agent(link, url),
-            (Some(link), Some(within)) => Proxy::of_line(inner.line(link, &url, within), Some(url)),
+            (Some(link), Some(within)) => {
+                Proxy::of_line(inner.line(link, &url, type_name, within), Some(url))
+            }
         };
         Poll::Ready(Ok(proxy.into()))
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::hooks::LOCAL_CALLER;
 use super::inner::Inner;
+use crate::agent::Address;
 use crate::connection::{CallOptions, Why};
 use crate::driver::Error;
 use crate::driver::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
@@ -22,6 +23,10 @@ use crate::wire::{Payload, RemoteError, Scope};
 impl Home for Inner {
     fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall {
         self.call_locally(options, encode)
+    }
+
+    fn address(&self) -> &Address {
+        &self.address
     }
 
     fn scope(&self) -> &Scope {

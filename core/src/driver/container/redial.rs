@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::connect::Connect;
+use super::connect::{Connect, Found};
 use super::inner::Inner;
-use crate::agent::{AgentUrl, ContainerConfig, Patience, Refusal};
+use crate::agent::{AgentUrl, ConnectError, ContainerConfig, Patience, Refusal};
 use crate::driver::host::BoxFuture;
 use crate::driver::line::{self, Attempts, Reconnect, Redial};
 use crate::driver::link::{Link, LinkUser};
@@ -17,6 +17,8 @@ use crate::driver::{Error, Proxy};
 struct Finds {
     container: Weak<Inner>,
     url: AgentUrl,
+    /// What it was when it was found first.
+    type_name: Arc<str>,
 }
 
 impl Inner {
@@ -25,9 +27,10 @@ impl Inner {
         &self,
         link: Arc<Link>,
         url: &AgentUrl,
+        type_name: Arc<str>,
         within: Duration,
     ) -> Arc<line::Shared> {
-        let finds = Finds { container: self.this.clone(), url: url.clone() };
+        let finds = Finds { container: self.this.clone(), url: url.clone(), type_name };
         let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.control).container.config();
         let reconnect = Reconnect { within, backoff, dial_timeout };
         let limit = lock(&self.config).limits.max_calls_out;
@@ -37,12 +40,13 @@ impl Inner {
 
 impl Redial for Finds {
     fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<LinkUser, Error>> {
-        let Self { container, url } = self;
+        let Self { container, url, type_name: expected } = self;
         let Some(container) = container.upgrade() else {
             return Box::pin(async { Err(Refusal::ShutDown.into()) });
         };
         let connect = Connect::<Proxy>::new(container, Ok(url.clone()));
         let mut connect = connect.patience(Patience::Until(within));
+        let expected = expected.clone();
         let mut last = 0;
         Box::pin(poll_fn(move |cx| {
             let found = connect.poll_found(cx);
@@ -51,8 +55,17 @@ impl Redial for Finds {
                 last = attempt;
                 attempts(attempt);
             }
-            // An agent here has no connection that could be lost.
-            found.map(|found| found?.0.map(LinkUser::new).ok_or(Error::NoContainer))
+            found.map(|found| {
+                let Found { link, url, type_name: found } = found?;
+                // Ids follow the order in which agents are spawned: after a restart, another agent may have this one.
+                if found != expected {
+                    return Err(
+                        ConnectError::WrongType { url, expected: expected.clone(), found }.into()
+                    );
+                }
+                // An agent here has no connection that could be lost.
+                link.map(LinkUser::new).ok_or(Error::NoContainer)
+            })
         }))
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::inner::Inner;
 pub(super) use crate::agent::root::VALIDATE_AID;
 use crate::agent::root::{ContainerRoot, agent_in_path, split_agent_path};
-use crate::connection::{CloseReason, ReplyToken, Request};
+use crate::connection::{CallOptions, CloseReason, ReplyToken, Request};
 use crate::driver::home::Home;
 use crate::driver::later::{Answer, Later, guarded};
 use crate::driver::link::{Handler, Link};
 use crate::driver::trace;
-use crate::rpc::{self, Caller, Outcome, Service};
+use crate::rpc::{self, Caller, Outcome, Service, encode_call_in};
 use crate::wire::{Payload, RemoteError};
 
 /// Serves the agents to a peer.
@@ -39,6 +39,16 @@ impl Handler for AgentsHandler {
 
     fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
         self.container.link_closed(link, reason);
+    }
+
+    /// As aiomas asks now and again. The answer need not be waited for.
+    fn probe(&self, link: &Link) {
+        let asked = link.call(CallOptions::default(), |notation, scope, out| {
+            encode_call_in(notation, scope, "", VALIDATE_AID, &("0",), &(), out)
+        });
+        if let Ok(attempt) = asked {
+            link.give_up(attempt);
+        }
     }
 
     fn home(&self) -> Option<Arc<dyn Home>> {

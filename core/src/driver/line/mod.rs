@@ -14,7 +14,12 @@
 //! - When no connection could be opened [within](Reconnect::within) the time that was said, all of these fail with
 //!   the last attempt's error ([`Error::Dial`](crate::Error::Dial) or [`Error::Connect`](crate::Error::Connect)),
 //!   and the line has [given up](LineState::GaveUp). The call after that begins anew, so nothing is dead for
-//!   ever. A container that is back but has no such agent is not asked again either.
+//!   ever. A container that is back but has no such agent, or one of another type
+//!   ([`ConnectError::WrongType`](crate::agent::ConnectError::WrongType)), is not asked again either.
+//! - Calls that time out one after another, while nothing comes from the peer, are a sign that nothing gets through: after
+//!   the second, and at least a second of silence, the connection takes no more calls, and the next call dials. Calls that
+//!   are in flight then can still be answered. Where the peer is a container it is asked in between, so a method that is
+//!   merely slow is no sign.
 //! - A timeout counts from when a call was made, whatever it then waits for.
 //! - Calls of an [idempotent](crate::Proxy::idempotent) proxy are made again when they were lost: until their
 //!   timeout, or, if they have none, until the time of the line has passed since they were made. They may

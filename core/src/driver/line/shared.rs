@@ -83,6 +83,7 @@ impl Shared {
         reconnect: &Reconnect,
         limit: usize,
     ) -> Arc<Self> {
+        link.watch_silence();
         let pacing = Pacing::new(reconnect.backoff, host.seed(), host.now());
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -274,6 +275,7 @@ impl Shared {
     /// gone already.
     fn came_back(&self, found: LinkUser) -> bool {
         let link = found.clone_link();
+        link.watch_silence();
         {
             let mut state = lock(&self.state);
             if state.search.is_none() {

@@ -5,6 +5,7 @@ mod attempt;
 mod input;
 mod room;
 mod shared;
+mod silence;
 mod slots;
 mod task;
 mod user;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -47,6 +47,8 @@ pub(in crate::driver) struct Link {
     max_received: usize,
     /// Whether the time of answers matters: the connection closes when it is idle.
     times_idleness: bool,
+    /// Whether a line calls over it.
+    pub(super) redials: AtomicBool,
     /// Whether the task lets others run once before it writes calls.
     pub(super) coalesces: bool,
     /// Whether the connection closes when the last of them goes.
@@ -99,6 +101,12 @@ pub(in crate::driver) trait Handler: Send + Sync {
     /// The link is closed.
     fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
         let _ = (link, reason);
+    }
+
+    /// A call of a line has timed out, and nothing has come since it was made: asks for something that any live peer
+    /// answers, so that the next one is not taken for a sign of death.
+    fn probe(&self, link: &Link) {
+        let _ = link;
     }
 
     /// The last handle is gone.
@@ -175,6 +183,7 @@ impl Link {
                 received: AtomicUsize::new(0),
                 max_received,
                 times_idleness,
+                redials: AtomicBool::new(false),
                 coalesces,
                 closes_unused,
                 drain,

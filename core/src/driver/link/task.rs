@@ -88,6 +88,8 @@ struct Work {
     /// Nobody waits for these any more, some of which may be among those above.
     cancelled: Vec<RequestId>,
     wakers: Vec<Waker>,
+    /// How many calls have timed out while nothing came, if one just has.
+    silent: u32,
 }
 
 impl Work {
@@ -322,6 +324,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                     Some(why) => connection.handle_lost(now, why),
                     None if connection.poll_timeout().is_some_and(|at| at <= now) => {
                         connection.handle_timeout(now);
+                        self.work.silent = connection.silent_timeouts();
                     }
                     None => break,
                 },
@@ -390,6 +393,9 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if self.closing && !self.closing_told {
             self.closing_told = true;
             handler.closing(link);
+        }
+        if self.work.silent > 0 {
+            link.silent(std::mem::take(&mut self.work.silent));
         }
         self.noticed.tell(link);
         if let Some(reason) = &self.closed {

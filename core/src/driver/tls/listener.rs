@@ -31,7 +31,7 @@ impl<L: Listener> Listener for TlsListener<L> {
         let stream = ready!(self.listener.poll_accept(cx))?;
         let session = ServerConnection::new(self.config.server.clone())
             .map_err(|error| TlsError::Local { what: error.to_string().into() })?;
-        Poll::Ready(Ok(Tls::new(stream, session)))
+        Poll::Ready(Ok(Tls::new(stream, session, self.config.source.clone())))
     }
 
     fn refused(&self, peer: Option<&str>, error: &io::Error) {

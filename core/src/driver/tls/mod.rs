@@ -46,6 +46,9 @@
 //! over before the server has looked at its certificate: it then connects, and hears with its first call that it is
 //! refused.
 //!
+//! **Certificates that end** are renewed while they are used: [`TlsConfig::reload`] reads the files again, and handshakes
+//! from then on go by them.
+//!
 //! **The end of a stream** is none unless the peer has said so. A stream that just ends was cut, perhaps by
 //! somebody who did not like what came next: [`TlsError::Truncated`].
 //!
@@ -59,13 +62,17 @@
 mod certificate;
 mod config;
 mod error;
+mod kind;
 mod listener;
+mod own;
+mod pem;
 mod reason;
+mod renewable;
 mod runtime;
 mod stream;
 
 pub use config::TlsConfig;
-pub use error::TlsConfigError;
+pub use error::{Flaw, TlsConfigError};
 pub use listener::TlsListener;
 pub use runtime::Secure;
 pub use rustls;

@@ -1,15 +1,19 @@
 //! What rustls says, in our words.
 
-use rustls::{CertificateError, Error, InvalidMessage};
+use rustls::{CertificateError, Error, InvalidMessage, OtherError};
 
+use super::config::Source;
 use crate::connection::TlsError;
 
 /// Why TLS failed. `early`: it was during the handshake.
-pub(super) fn reason(error: &Error, early: bool) -> TlsError {
+pub(super) fn reason(error: &Error, early: bool, source: Option<&Source>) -> TlsError {
     match error {
-        Error::InvalidCertificate(error) => certificate(error),
+        Error::InvalidCertificate(error) => certificate(error, source),
         Error::NoCertificatesPresented => TlsError::NoCertificate,
-        Error::AlertReceived(alert) => TlsError::Alert { alert: u8::from(*alert) },
+        Error::AlertReceived(alert) => TlsError::Alert {
+            alert: u8::from(*alert),
+            certificate: source.and_then(Source::certificate),
+        },
         Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
         ) if early => TlsError::NotTls,
@@ -29,10 +33,13 @@ pub(super) fn reason(error: &Error, early: bool) -> TlsError {
     }
 }
 
-fn certificate(error: &CertificateError) -> TlsError {
+fn certificate(error: &CertificateError, source: Option<&Source>) -> TlsError {
+    let bad = |what: &str| TlsError::BadCertificate { what: what.into() };
     match error {
         CertificateError::BadSignature => TlsError::BadSignature,
-        CertificateError::UnknownIssuer => TlsError::UnknownIssuer,
+        CertificateError::UnknownIssuer => {
+            TlsError::UnknownIssuer { authorities: source.and_then(Source::authorities) }
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsError::Expired,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             TlsError::NotValidYet
@@ -46,7 +53,28 @@ fn certificate(error: &CertificateError) -> TlsError {
                 .join(", ")
                 .into(),
         },
-        other => TlsError::BadCertificate { what: other.to_string().into() },
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => bad(
+            "its extended key usages do not allow this; sign it with `extendedKeyUsage=serverAuth,clientAuth`, or \
+             without any",
+        ),
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => bad(
+            "its key or its signature is of a kind that is not supported here; P-256, P-384, Ed25519 and RSA with 2048 \
+             bits or more are, signed with SHA-256",
+        ),
+        // They have no names but those of the crate that verifies.
+        CertificateError::Other(OtherError(other)) => match &*format!("{other:?}") {
+            "CaUsedAsEndEntity" => bad(
+                "it is that of an authority (CA:TRUE); sign another one with it, or make it with `-addext \
+                 basicConstraints=critical,CA:FALSE`",
+            ),
+            "UnsupportedCertVersion" => bad(
+                "it is of version 1 of X.509; sign it with extensions, such as `subjectAltName` (`openssl x509 -req \
+                 -extfile`)",
+            ),
+            name => bad(&words(name)),
+        },
+        other => bad(&other.to_string()),
     }
 }
 

@@ -102,7 +102,7 @@ impl<R: Runtime> Runtime for Secure<R> {
             let session = ClientConnection::new(config.client.clone(), secure.name(&to)?);
             let session =
                 session.map_err(|error| TlsError::Local { what: error.to_string().into() })?;
-            Ok(Tls::new(runtime.dial(to).await?, session))
+            Ok(Tls::new(runtime.dial(to).await?, session, config.source.clone()))
         }
     }
 

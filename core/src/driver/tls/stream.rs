@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::io::{self, BufRead, ErrorKind, IoSlice, Write};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use rustls::Connection as Session;
 
 use super::certificate;
+use super::config::Source;
 use super::reason::reason;
 use crate::connection::TlsError;
 use crate::driver::transport::{KeepAlive, Transport};
@@ -29,6 +31,8 @@ const MAX_EMPTY: u32 = 16;
 pub struct Tls<T> {
     transport: T,
     session: Session,
+    /// What our certificate and authorities are called in errors.
+    source: Option<Arc<Source>>,
     /// What has come and is still encrypted.
     input: BytesMut,
     /// The peer has said that nothing more will come.
@@ -42,12 +46,17 @@ pub struct Tls<T> {
 }
 
 impl<T: Transport> Tls<T> {
-    pub(super) fn new(transport: T, session: impl Into<Session>) -> Self {
+    pub(super) fn new(
+        transport: T,
+        session: impl Into<Session>,
+        source: Option<Arc<Source>>,
+    ) -> Self {
         let mut session = session.into();
         session.set_buffer_limit(Some(MAX_OUTPUT));
         Self {
             transport,
             session,
+            source,
             input: BytesMut::new(),
             ended: false,
             failed: None,
@@ -157,7 +166,7 @@ impl<T: Transport> Tls<T> {
                 }
                 Err(error) => {
                     let early = self.session.is_handshaking();
-                    return self.fail(reason(&error, early));
+                    return self.fail(reason(&error, early, self.source.as_deref()));
                 }
             }
         }
@@ -255,7 +264,11 @@ impl<T: Transport> Transport for Tls<T> {
         ready!(self.push(cx))?;
         let count = self.session.writer().write_vectored(output).map_err(|error| {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            inner.map_or_else(|| error.kind().into(), |inner| io::Error::from(reason(inner, false)))
+            let source = self.source.as_deref();
+            inner.map_or_else(
+                || io::Error::from(error.kind()),
+                |inner| reason(inner, false, source).into(),
+            )
         })?;
         match self.push(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

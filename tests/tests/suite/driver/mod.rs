@@ -4,6 +4,7 @@ mod agents;
 mod calls;
 mod cancelling;
 mod limits;
+mod references;
 mod rpc;
 mod script;
 mod sharing;

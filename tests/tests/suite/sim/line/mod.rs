@@ -2,6 +2,7 @@
 
 mod agents;
 mod rpc;
+mod types;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,0 +1,330 @@
+//! Heartbeats: how a peer is found that stands still.
+
+use std::time::Duration;
+
+use aiomas_core::connection::{
+    CallError, CallOptions, Close, CloseReason, Config, Event, Extensions, Negotiate, Side,
+    TimeoutReason,
+};
+use aiomas_core::wire::{Codec, Notation};
+use aiomas_tests::message::{HEARTBEAT, REQUEST, RESULT, message};
+use aiomas_tests::pair::Pair;
+use bytes::Buf;
+use serde_json::json;
+
+use super::{SECOND, Solo, json as json_config, msgpack};
+
+const JSON: Notation = Notation::Json;
+/// After how long a silent peer is asked.
+const SILENCE: Duration = Duration::from_secs(60);
+const QUESTION: &[u8] = b"[5, 0, null]";
+const ANSWER: &[u8] = b"[5, 1, null]";
+
+fn gone() -> Option<CloseReason> {
+    Some(CloseReason::TimedOut(TimeoutReason::Heartbeat { after: SILENCE }))
+}
+
+/// A listener whose peer knows heartbeats.
+fn agreed(config: Config) -> Solo {
+    let mut solo = Solo::listener(config);
+    let said = json!({"version": 1, "codecs": ["json"], "extensions": ["heartbeat"]});
+    solo.request(0, json!(["$hello", [said], {}]));
+    assert_eq!(solo.sent().len(), 1);
+    assert!(solo.connection.extensions().heartbeat);
+    solo
+}
+
+/// A dialler whose peer knows all extensions.
+fn dialler(codec: Codec) -> Solo {
+    let mut config = json_config();
+    config.negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![codec] };
+    let mut solo = Solo::dialler(config);
+    let known = ["heartbeat", "cancel", "deadline"];
+    let said = json!({"version": 1, "codecs": [codec.name()], "extensions": known});
+    solo.input(message(JSON, RESULT, 0, said));
+    assert_eq!((solo.sent().len(), solo.events().len()), (1, 1));
+    assert_eq!(solo.connection.extensions(), Extensions::ALL);
+    solo
+}
+
+impl Solo {
+    fn beats(&mut self, id: impl serde::Serialize) {
+        self.input(message(JSON, HEARTBEAT, id, ()));
+    }
+
+    /// Waits until the connection has something to do.
+    fn wait_for_timeout(&mut self) -> Duration {
+        let at = self.connection.poll_timeout().expect("there is something to wait for");
+        let waited = at - self.now;
+        self.wait(waited);
+        waited
+    }
+}
+
+#[test]
+fn a_silent_peer_is_asked_and_then_given_up() {
+    for codec in [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc] {
+        let mut solo = dialler(codec);
+        let call = solo.call("x").expect("there is room");
+        assert_eq!(solo.sent().len(), 1);
+        assert_eq!(solo.wait_for_timeout(), SILENCE);
+        let sent = solo.sent();
+        match codec {
+            Codec::Json => assert_eq!(sent, [QUESTION]),
+            Codec::MsgPack => assert_eq!(sent, [&b"\x93\x05\x00\xc0"[..]]),
+            _ => assert_eq!(sent.len(), 1),
+        }
+        let reason = TimeoutReason::Heartbeat { after: SILENCE };
+        assert_eq!(solo.connection.timeout_reason(), Some(reason));
+        assert_eq!(reason.exceeded().expect("a limit").knob, "Limits::keep_alive");
+        solo.wait(SILENCE - Duration::from_nanos(1));
+        assert!(!solo.connection.is_closed());
+        solo.wait(Duration::from_nanos(1));
+        match &solo.events()[..] {
+            [
+                Event::Answer { id, result: Err(CallError::Lost(lost)), .. },
+                Event::Closed { reason },
+            ] => {
+                assert_eq!((*id, lost), (call, reason));
+                assert_eq!(Some(reason.clone()), gone());
+            }
+            events => panic!("{events:?}"),
+        }
+    }
+}
+
+/// A whole frame, or a part of one; an answer to a heartbeat is one as well.
+#[test]
+fn a_peer_that_says_anything_is_alive() {
+    let mut solo = agreed(json_config());
+    for _ in 0..3 {
+        solo.wait(SILENCE - SECOND);
+        solo.request(1, "x");
+        assert_eq!(solo.requests().len(), 1);
+        assert!(solo.sent().is_empty(), "there is traffic");
+    }
+    assert_eq!(solo.wait_for_timeout(), SILENCE);
+    assert_eq!(solo.sent(), [QUESTION]);
+    solo.wait(SILENCE - SECOND);
+    solo.beats(1);
+    assert_eq!(solo.wait_for_timeout(), SILENCE);
+    assert_eq!(solo.sent(), [QUESTION]);
+    // A long answer keeps its place before the one to a heartbeat.
+    let frame = message(JSON, REQUEST, 2, "x".repeat(50));
+    for byte in &frame[..frame.len() - 1] {
+        solo.wait(SECOND / 2);
+        solo.input([*byte]);
+    }
+    assert!(!solo.connection.is_closed() && solo.sent().is_empty());
+    solo.wait(SECOND);
+    solo.input(&frame[frame.len() - 1..]);
+    assert_eq!((solo.requests().len(), solo.wait_for_timeout()), (1, SILENCE));
+    assert_eq!((solo.sent().len(), solo.wait_for_timeout()), (1, SILENCE));
+    assert_eq!(solo.closed(), gone());
+}
+
+/// Whoever was asked answers at once, whether or not anything is under way, and while it is closing.
+#[test]
+fn questions_are_answered() {
+    let mut solo = agreed(json_config());
+    for close in [false, true] {
+        if close {
+            solo.request(1, "x");
+            solo.connection.close(solo.now, Close::AfterAnswers { within: 10 * SECOND });
+        }
+        solo.beats(0);
+        assert_eq!(solo.sent(), [ANSWER]);
+        // An answer is no question, and what no one knows is neither.
+        solo.beats(1);
+        solo.beats(2);
+        solo.beats("x");
+        assert!(solo.sent().is_empty() && !solo.connection.is_closed());
+    }
+}
+
+/// A flood of questions is no flood of answers: they say no more than a few.
+#[test]
+fn few_answers_wait_to_be_written() {
+    let mut solo = agreed(json_config());
+    for _ in 0..1000 {
+        solo.beats(0);
+    }
+    assert!(solo.connection.bytes_queued() < 200);
+    let sent = solo.sent();
+    assert!((1..10).contains(&sent.len()) && sent.iter().all(|sent| *sent == ANSWER));
+    solo.beats(0);
+    assert_eq!(solo.sent(), [ANSWER]);
+}
+
+/// Its time begins when it can have read the question: what waits before that may be long.
+#[test]
+fn a_peer_that_reads_slowly_is_not_given_up() {
+    let mut solo = dialler(Codec::Json);
+    solo.call("x".repeat(1000)).expect("there is room");
+    assert_eq!(solo.take().len(), 1);
+    assert_eq!(solo.wait_for_timeout(), SILENCE);
+    assert_eq!(solo.take(), [QUESTION]);
+    for _ in 0..10 {
+        solo.connection.handle_transmitted(solo.now, 100);
+        solo.wait(SILENCE);
+        assert!(!solo.connection.is_closed());
+    }
+    solo.connection.handle_transmitted(solo.now, 1000);
+    assert_eq!(solo.wait_for_timeout(), SILENCE);
+    assert_eq!(solo.closed(), gone());
+}
+
+/// Neither side's questions and answers count as something that moves.
+#[test]
+fn an_idle_connection_is_closed_nevertheless() {
+    let mut config = json_config();
+    config.limits.idle = Some(5 * SILENCE + SECOND);
+    let mut solo = agreed(config);
+    let start = solo.now;
+    while solo.now < start + 5 * SILENCE {
+        assert_eq!(solo.wait_for_timeout(), SILENCE);
+        assert_eq!(solo.sent(), [QUESTION]);
+        solo.beats(1);
+        solo.beats(0);
+        assert_eq!(solo.sent(), [ANSWER]);
+    }
+    assert_eq!(solo.wait_for_timeout(), SECOND);
+    let after = 5 * SILENCE + SECOND;
+    assert_eq!(solo.closed(), Some(CloseReason::TimedOut(TimeoutReason::Idle { after })));
+}
+
+/// A process that could not run itself has not listened either: it asks first.
+#[test]
+fn after_a_long_sleep_of_our_own_the_peer_is_asked_first() {
+    let mut solo = agreed(json_config());
+    solo.wait(100 * SILENCE);
+    assert_eq!(solo.sent(), [QUESTION]);
+    assert_eq!(solo.wait_for_timeout(), SILENCE);
+    assert_eq!(solo.closed(), gone());
+}
+
+/// Two ends ask each other only as often as either has to.
+#[test]
+fn two_ends_without_traffic() {
+    let mut config = json_config();
+    config.negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![Codec::MsgPack] };
+    let mut other = json_config();
+    other.limits.keep_alive = None;
+    for listener in [json_config(), other] {
+        let mut pair = Pair::new(config.clone(), listener);
+        pair.drive();
+        let before = pair.dialler.connection.stats().frames_in;
+        pair.run_for(10 * SILENCE);
+        assert!(pair.dialler.connection.is_open() && pair.listener.connection.is_open());
+        let beats = pair.dialler.connection.stats().frames_in - before;
+        // Both ask at the same moment, and both answer.
+        assert!((9..=21).contains(&beats), "{beats} in ten minutes");
+        let call = pair.call(Side::Dialler, "x", CallOptions::default()).expect("there is room");
+        pair.drive();
+        assert_eq!(pair.dialler.result(call), "x");
+    }
+}
+
+/// Python's peers never see one, nor do those who have left the extension out, or have no time set.
+#[test]
+fn nothing_is_sent_that_is_not_agreed_on() {
+    let mut off = json_config();
+    off.extensions.heartbeat = false;
+    let mut never = json_config();
+    never.limits.keep_alive = None;
+    let plain = Solo::dialler(msgpack());
+    let mut unasked = Solo::listener(off);
+    let said = json!({"version": 1, "codecs": ["json"], "extensions": ["heartbeat"]});
+    unasked.request(0, json!(["$hello", [said], {}]));
+    assert_eq!(unasked.sent().len(), 1);
+    for mut solo in [plain, unasked, agreed(never)] {
+        solo.call("x").expect("there is room");
+        assert_eq!(solo.sent().len(), 1);
+        assert_eq!(solo.connection.poll_timeout(), None);
+        solo.wait(10 * SILENCE);
+        assert!(solo.sent().is_empty() && solo.connection.is_open());
+        let knows = solo.connection.extensions().heartbeat;
+        solo.beats(0);
+        assert_eq!(solo.connection.is_closed(), !knows, "one that was not agreed on");
+    }
+}
+
+/// Which calls are signs of a peer that is gone.
+#[test]
+fn calls_that_time_out_in_silence_are_counted() {
+    let mut solo = Solo::dialler(json_config());
+    let call = |solo: &mut Solo| {
+        let options = CallOptions::timeout(2 * SECOND);
+        solo.connection.call(solo.now, "x", options, 0).expect("there is room").get()
+    };
+    let counts = |solo: &mut Solo| solo.connection.silent_timeouts();
+    // Those that are made together are one.
+    for _ in 0..3 {
+        call(&mut solo);
+    }
+    solo.wait(2 * SECOND);
+    assert_eq!(counts(&mut solo), 1);
+    call(&mut solo);
+    solo.wait(SECOND);
+    call(&mut solo);
+    solo.wait(SECOND);
+    assert_eq!(counts(&mut solo), 2);
+    solo.wait(SECOND);
+    assert_eq!(counts(&mut solo), 2, "it was made before the last one had timed out");
+    // Something has come: a late answer, or a part of a frame.
+    solo.input(message(JSON, RESULT, 0, "late"));
+    assert_eq!(counts(&mut solo), 0);
+    call(&mut solo);
+    solo.wait(2 * SECOND);
+    assert_eq!(counts(&mut solo), 1);
+    solo.input(b"\0\0");
+    assert_eq!(counts(&mut solo), 0);
+    // Something came meanwhile.
+    call(&mut solo);
+    solo.wait(SECOND);
+    solo.input(b"\0");
+    solo.wait(SECOND);
+    assert_eq!(counts(&mut solo), 0);
+}
+
+/// It need not wait for its time.
+#[test]
+fn a_silent_peer_is_asked_when_a_call_has_timed_out() {
+    let mut solo = dialler(Codec::Json);
+    let options = CallOptions::timeout(2 * SECOND);
+    for _ in 0..3 {
+        solo.connection.call(solo.now, "x", options, 0).expect("there is room");
+    }
+    assert_eq!(solo.sent().len(), 3);
+    assert_eq!(solo.wait_for_timeout(), 2 * SECOND);
+    assert_eq!(solo.sent(), [QUESTION], "once");
+    assert_eq!(solo.connection.silent_timeouts(), 1);
+    solo.wait(SECOND);
+    solo.beats(1);
+    assert_eq!(solo.connection.silent_timeouts(), 0, "the method is slow, and the peer alive");
+    assert_eq!(solo.wait_for_timeout(), SILENCE);
+}
+
+/// What fills the output has its own limit.
+#[test]
+fn a_full_output_takes_no_heartbeats() {
+    let mut config = json_config();
+    config.limits.output_cap = 1000;
+    config.limits.output_high = 900;
+    let mut solo = agreed(config);
+    solo.call("x".repeat(850)).expect("there is room");
+    solo.call("x".repeat(70)).expect("there is room");
+    let held = solo.connection.bytes_queued();
+    for _ in 0..5 {
+        solo.wait(SILENCE);
+        solo.beats(0);
+        assert!(solo.connection.is_open());
+        assert_eq!(solo.connection.bytes_queued(), held);
+    }
+    let mut transmit = solo.connection.poll_transmit().expect("there is some");
+    let bytes = transmit.remaining();
+    transmit.advance(bytes);
+    solo.connection.handle_transmitted(solo.now, bytes);
+    assert_eq!(solo.wait_for_timeout(), SILENCE);
+    assert_eq!(solo.sent(), [QUESTION]);
+}

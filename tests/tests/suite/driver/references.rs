@@ -1,0 +1,208 @@
+//! References to agents, as arguments and results: over whose connections they may be sent.
+
+use aiomas_core::agent;
+use aiomas_core::connection::Why;
+use aiomas_core::driver::container::{self, Container};
+use aiomas_core::driver::{self, AgentRef, Context, Error, Proxy};
+use aiomas_core::rpc::ServiceDict;
+use aiomas_core::wire::{Body, CodecError, Notation, RemoteError, Scope, Types, Value};
+use aiomas_tests::script::Script;
+
+/// Something that has a name.
+struct Device(&'static str);
+
+#[agent]
+impl Device {
+    #[expose]
+    fn name(&self) -> String {
+        self.0.into()
+    }
+}
+
+/// Keeps devices, and hands out one of its own and a foreign one.
+#[derive(Default)]
+struct Registry {
+    kept: Vec<DeviceProxy>,
+    foreign: Option<Proxy>,
+}
+
+#[agent]
+impl Registry {
+    #[expose]
+    fn keep(&mut self, device: DeviceProxy) {
+        self.kept.push(device);
+    }
+
+    #[expose]
+    async fn names(&self) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        for device in &self.kept {
+            names.push(device.name().await?);
+        }
+        Ok(names)
+    }
+
+    #[expose]
+    fn foreign(&self) -> Option<Proxy> {
+        self.foreign.clone()
+    }
+
+    #[expose]
+    fn own(&self, #[context] context: &Context) -> Result<Proxy, Error> {
+        context.agent()
+    }
+}
+
+async fn bind(runtime: &Script, address: &str) -> Container {
+    container::bind(runtime.clone(), address).await.expect("the address is free")
+}
+
+/// Containers of one process: `plant` with a valve, and `office` with a coffee machine of the same number.
+struct Town {
+    plant: Container,
+    valve: AgentRef<Device>,
+    office: Container,
+    coffee: AgentRef<Device>,
+}
+
+async fn town(runtime: &Script) -> Town {
+    let (plant, office) =
+        (bind(runtime, "tcp://plant:1").await, bind(runtime, "tcp://office:1").await);
+    let valve = plant.spawn(Device("the main valve")).expect("there is room");
+    let coffee = office.spawn(Device("the coffee machine")).expect("there is room");
+    Town { plant, valve, office, coffee }
+}
+
+/// Whether a call was refused since `agent` is none of the sender's.
+fn is_foreign<T>(result: &Result<T, Error>, agent: &str, sender: Option<&str>) -> bool {
+    let Err(Error::Refused(Why::Codec(error))) = result else { return false };
+    let text = error.to_string();
+    assert!(text.contains("send its URL") && text.contains(agent), "{text}");
+    assert!(text.contains(sender.unwrap_or("no container")), "{text}");
+    matches!(error, CodecError::ForeignAgent { .. })
+}
+
+/// A path means an agent of the container that sends it.
+#[test]
+fn an_agent_of_another_container_is_not_sent_as_ones_own() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let head = bind(&runtime, "tcp://head:1").await;
+        let registry = head.spawn(Registry::default()).expect("there is room");
+        let Town { plant, valve, coffee, .. } = town(&runtime).await;
+        let remote: RegistryProxy = plant.connect(registry.url()).await.expect("it is there");
+        let line: RegistryProxy = plant
+            .connect(registry.url())
+            .reconnect(std::time::Duration::from_secs(1))
+            .await
+            .expect("it is there");
+        let (url, sender) = ("tcp://office:1/0", Some("tcp://plant:1"));
+        assert!(is_foreign(&remote.keep(coffee.proxy()).await, url, sender));
+        assert!(is_foreign(&line.keep(coffee.proxy()).await, url, sender));
+        let dynamic = Proxy::from(remote.clone());
+        let keep = |argument: &dyn erased::Argument| argument.keep(&dynamic);
+        assert!(is_foreign(&keep(&coffee).await, url, sender), "as an `AgentRef`");
+        assert!(is_foreign(&keep(&vec![coffee.proxy()]).await, url, sender), "within others");
+        assert!(is_foreign(&keep(&Proxy::from(coffee.proxy()).get("part")).await, url, sender));
+        let by_name = dynamic.call("keep").kwarg("device", coffee.proxy()).send::<()>();
+        assert!(is_foreign(&by_name.await, url, sender), "as a keyword argument");
+        // An agent of the sender is its agent on any connection.
+        assert_eq!(remote.keep(valve.proxy()).await, Ok(()));
+        assert_eq!(keep(&valve).await, Ok(()));
+        assert_eq!(remote.names().await, Ok(vec!["the main valve".to_owned(); 2]));
+    });
+}
+
+/// Arguments of different types.
+mod erased {
+    use aiomas_core::driver::{Call, Proxy};
+    use serde::Serialize;
+
+    pub(super) trait Argument {
+        fn keep(&self, registry: &Proxy) -> Call<()>;
+    }
+
+    impl<T: Serialize> Argument for T {
+        fn keep(&self, registry: &Proxy) -> Call<()> {
+            registry.invoke("keep", &(self,), &())
+        }
+    }
+}
+
+/// Also between agents of one container, and in answers.
+#[test]
+fn nor_within_a_container_or_as_a_result() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let Town { plant, office, coffee, valve } = town(&runtime).await;
+        let foreign = Some(Proxy::from(coffee.proxy()));
+        let registry = plant.spawn(Registry { foreign, ..Registry::default() });
+        let registry = registry.expect("there is room");
+        let local: RegistryProxy = registry.proxy();
+        assert!(is_foreign(
+            &local.keep(coffee.proxy()).await,
+            "tcp://office:1/0",
+            Some("tcp://plant:1")
+        ));
+        assert_eq!(local.keep(valve.proxy()).await, Ok(()));
+        assert_eq!(local.names().await, Ok(vec!["the main valve".to_owned()]));
+        let remote: RegistryProxy = office.connect(registry.url()).await.expect("it is there");
+        for registry in [local, remote] {
+            match registry.foreign().await {
+                Err(Error::Remote(error)) => {
+                    assert!(error.kind().ends_with("SerializationError"), "{error}");
+                    assert!(error.text().contains("tcp://office:1/0"), "{error}");
+                }
+                other => panic!("{other:?}"),
+            }
+            assert!(registry.own().await.is_ok());
+        }
+    });
+}
+
+/// What is left of a container that has ended is of none that follows at its address.
+#[test]
+fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let head = bind(&runtime, "tcp://head:1").await;
+        let registry = head.spawn(Registry::default()).expect("there is room");
+        let Town { office, coffee, .. } = town(&runtime).await;
+        let earlier: DeviceProxy = coffee.proxy();
+        office.shutdown().await.expect("it ends");
+        let office = bind(&runtime, "tcp://office:1").await;
+        office.spawn(Device("the safe")).expect("there is room");
+        let remote: RegistryProxy = office.connect(registry.url()).await.expect("it is there");
+        let url = "tcp://office:1/0";
+        assert!(is_foreign(&remote.keep(earlier).await, url, Some("tcp://office:1")));
+        // Of an agent that is gone there is no other of its number.
+        let removed = office.spawn(Device("a lamp")).expect("there is room");
+        assert!(removed.remove());
+        office.spawn(Device("a door")).expect("there is room");
+        assert_eq!(remote.keep(removed.proxy()).await, Ok(()));
+        assert!(matches!(remote.names().await, Err(Error::Remote(_))));
+    });
+}
+
+/// An RPC connection serves its root service, which has no agents.
+#[test]
+fn nor_over_a_connection_of_no_container() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let Town { coffee, .. } = town(&runtime).await;
+        let keep = ServiceDict::new("Desk")
+            .async_function("keep", ["device"], |_: Proxy| async { Ok::<_, RemoteError>(()) });
+        let server = driver::rpc::builder(runtime.clone()).service(keep).listen("tcp://desk:1");
+        let server = server.await.expect("it listens");
+        let client = driver::rpc::builder(runtime.clone()).connect(server.address()).await;
+        let client = client.expect("it listens");
+        let sent = client.remote().call("keep").arg(coffee.proxy()).send::<()>();
+        assert!(is_foreign(&sent.await, "tcp://office:1/0", None));
+        // Nor in content that no connection is known of.
+        let scope = Scope::new(Types::default().for_container(), Scope::default().budget());
+        let encoded = Body::encode(Notation::Json, &scope, &coffee);
+        assert!(matches!(encoded, Err(CodecError::ForeignAgent { .. })), "{encoded:?}");
+        let value = Value::encode(&scope, &coffee);
+        assert!(value.is_err(), "{value:?}");
+    });
+}

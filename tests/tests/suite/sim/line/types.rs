@@ -1,0 +1,142 @@
+//! A reconnecting proxy goes on with an agent of the type that it had, and with no other.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use aiomas_core::agent::{AgentUrl, ConnectError};
+use aiomas_sim::{Container, Error, LineState, Sim, agent};
+
+use super::super::SECOND;
+use super::{WITHIN, crash, restart};
+
+/// What has been switched on.
+type Log = Arc<Mutex<Vec<&'static str>>>;
+
+struct Lamp(Log);
+
+#[agent]
+impl Lamp {
+    #[expose]
+    fn switch(&self) -> String {
+        self.0.lock().expect("nobody panics here").push("lamp");
+        "the lamp".into()
+    }
+
+    #[expose]
+    async fn never(&self) {
+        std::future::pending().await
+    }
+}
+
+struct Pump(Log);
+
+#[agent]
+impl Pump {
+    #[expose]
+    fn switch(&self) -> String {
+        self.0.lock().expect("nobody panics here").push("pump");
+        "the PUMP".into()
+    }
+}
+
+/// A new version of the lamp, which is still called so.
+struct DimmedLamp(Log);
+
+#[agent(name = "Lamp")]
+impl DimmedLamp {
+    #[expose]
+    fn switch(&self) -> String {
+        self.0.lock().expect("nobody panics here").push("dimmed lamp");
+        "the dimmed lamp".into()
+    }
+}
+
+/// A host `tower` whose program spawns the agents of `lives` in turn, the last ones again and again.
+fn tower(sim: &Sim, lives: &'static [&'static [&'static str]]) -> Log {
+    let (log, life) = (Log::default(), Arc::new(AtomicUsize::new(0)));
+    let logged = log.clone();
+    sim.host("tower").start(move |host| {
+        let log = logged.clone();
+        let agents = lives[life.fetch_add(1, Ordering::Relaxed).min(lives.len() - 1)];
+        async move {
+            let container = host.container().bind("tcp://tower:1").await?;
+            for agent in agents {
+                match *agent {
+                    "Lamp" => drop(container.spawn(Lamp(log.clone()))?),
+                    "Pump" => drop(container.spawn(Pump(log.clone()))?),
+                    _ => drop(container.spawn(DimmedLamp(log.clone()))?),
+                }
+            }
+            std::future::pending().await
+        }
+    });
+    log
+}
+
+async fn lamp(sim: &Sim) -> (Container, LampProxy) {
+    let container = sim.host("town").container().bind("tcp://town:1").await.expect("bound");
+    let lamp = container.connect("tcp://tower:1/0").within(SECOND).reconnect(WITHIN).await;
+    (container, lamp.expect("it is there"))
+}
+
+fn wrong_type<T>() -> Result<T, Error> {
+    let url: AgentUrl = "tcp://tower:1/0".parse().expect("a URL");
+    let (expected, found) = ("Lamp".into(), "Pump".into());
+    Err(ConnectError::WrongType { url, expected, found }.into())
+}
+
+/// It fails, though it waits, is idempotent, or is called again; and goes on when its own agent is back.
+#[test]
+fn after_a_restart_in_another_order_no_other_agent_is_called() {
+    let sim = Sim::new(1);
+    let log = tower(&sim, &[&["Lamp"], &["Pump", "Lamp"], &["Lamp", "Pump"]]);
+    sim.block_on(async {
+        let (container, lamp) = lamp(&sim).await;
+        let line = aiomas_sim::Proxy::from(lamp.clone()).line().expect("it reconnects");
+        assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
+        crash(&sim, SECOND);
+        restart(&sim, 2 * SECOND);
+        // One that is lost and made again, and those that have waited meanwhile.
+        let again = lamp.idempotent().never();
+        let waits = async {
+            sim.host("town").sleep(SECOND + SECOND / 2).await;
+            let (one, other) = (lamp.switch(), lamp.idempotent().switch());
+            (one.await, other.await)
+        };
+        assert_eq!(
+            futures_lite::future::zip(again, waits).await,
+            (wrong_type(), (wrong_type(), wrong_type()),)
+        );
+        assert_eq!(line.state(), LineState::GaveUp);
+        assert_eq!(lamp.switch().await, wrong_type(), "also when it is asked again");
+        let text = lamp.switch().await.expect_err("it is a pump").to_string();
+        assert!(text.contains("is a Pump now, and was a Lamp"), "{text}");
+        // Another search finds what is there.
+        let pump: PumpProxy = container.connect("tcp://tower:1/0").await.expect("it is there");
+        assert_eq!(pump.switch().await.as_deref(), Ok("the PUMP"));
+        let found: LampProxy = container.connect("tcp://tower:1/1").await.expect("it is there");
+        assert_eq!(found.switch().await.as_deref(), Ok("the lamp"));
+        crash(&sim, SECOND);
+        restart(&sim, 2 * SECOND);
+        sim.host("town").sleep(3 * SECOND).await;
+        assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
+        assert_eq!(line.state(), LineState::Connected);
+    });
+    assert_eq!(*log.lock().expect("nobody panics here"), ["lamp", "pump", "lamp", "lamp"]);
+}
+
+/// The name counts, and not who bears it.
+#[test]
+fn a_type_may_be_replaced_under_its_name() {
+    let sim = Sim::new(1);
+    let log = tower(&sim, &[&["Lamp"], &["DimmedLamp"]]);
+    sim.block_on(async {
+        let (_container, lamp) = lamp(&sim).await;
+        assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
+        crash(&sim, SECOND);
+        restart(&sim, 2 * SECOND);
+        sim.host("town").sleep(2 * SECOND).await;
+        assert_eq!(lamp.switch().await.as_deref(), Ok("the dimmed lamp"));
+    });
+    assert_eq!(*log.lock().expect("nobody panics here"), ["lamp", "dimmed lamp"]);
+}
