@@ -40,7 +40,7 @@ pub(crate) fn expand(options: TokenStream, mut item: ItemImpl) -> TokenStream {
 
 fn module(options: TokenStream) -> syn::Result<TokenStream> {
     let Options { proxy, name, root } = Options::parse(options)?;
-    let other = proxy.map(|(_, proxy)| proxy.span()).or(name.map(|name| name.span()));
+    let other = proxy.map(|(_, proxy)| proxy.span()).or_else(|| name.map(|name| name.span()));
     match other {
         Some(span) => Err(Error::new(span, "the only option of a simulator is `crate = path`")),
         None => root::module_of_mosaik(root.as_ref()),
