@@ -162,7 +162,9 @@ pub fn dial<S: Sockets>(
                 Ok(Socket::Tcp(stream.await?))
             }
             #[cfg(unix)]
-            Address::Ipc(path) => Ok(Socket::Unix(sockets.unix(unix::dial(&sockets, &path).await?)?)),
+            Address::Ipc(path) => {
+                Ok(Socket::Unix(sockets.unix(unix::dial(&sockets, &path).await?)?))
+            }
             other => Err(unsupported(&other)),
         }
     }

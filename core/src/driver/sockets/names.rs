@@ -19,7 +19,8 @@ use crate::driver::lock::lock;
 /// At most so many names are looked up at a time; others wait for their turn.
 const MAX_THREADS: usize = 16;
 
-static SYSTEM: Resolver = Resolver::new(MAX_THREADS, &|host| Ok((host, 0).to_socket_addrs()?.collect()));
+static SYSTEM: Resolver =
+    Resolver::new(MAX_THREADS, &|host| Ok((host, 0).to_socket_addrs()?.collect()));
 
 /// Looks up the addresses of a host. An IP address is one without being looked up.
 pub(super) async fn resolve(host: Arc<str>, port: u16) -> io::Result<Vec<SocketAddr>> {

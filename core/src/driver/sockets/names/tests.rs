@@ -159,8 +159,7 @@ fn ip_addresses_are_not_looked_up() {
 #[test]
 fn names_that_lead_to_this_machine_only() {
     let disguised = |host, ips: &[&str]| {
-        let found: Vec<_> =
-            ips.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 7)).collect();
+        let found: Vec<_> = ips.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 7)).collect();
         is_loopback_in_disguise(host, &found).map(|ip| ip.to_string())
     };
     assert_eq!(disguised("house", &["127.0.1.1"]).as_deref(), Some("127.0.1.1"));

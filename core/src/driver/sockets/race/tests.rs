@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use super::*;
