@@ -256,7 +256,7 @@ impl Dialler {
         {
             let address = address.clone();
             if let Some(Link::Trying(Series { dial: Some(_), .. })) = self.links.get(&address) {
-                return self.broken(address, std::io::ErrorKind::TimedOut.into(), actions);
+                return self.broken(address, DialError::timed_out(self.dial_timeout), actions);
             }
             self.dial(now, &address, actions);
         }

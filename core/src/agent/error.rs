@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::address::{Address, AgentUrl};
 use crate::connection::{Direction, Exceeded, NotAdmitted, TlsError};
@@ -141,6 +142,12 @@ impl DialError {
     #[must_use]
     pub const fn tls(&self) -> Option<&TlsError> {
         self.tls.as_ref()
+    }
+
+    /// An attempt took longer than it may.
+    pub(super) fn timed_out(after: Duration) -> Self {
+        let text = format!("no connection within {after:?}, `ContainerConfig::dial_timeout`");
+        Self { kind: io::ErrorKind::TimedOut, message: Some(text.into()), tls: None }
     }
 
     /// A connection was opened and lost before it was of any use.

@@ -54,6 +54,13 @@ impl<R: Runtime> Builder<R> {
         self.patience(Patience::Until(time))
     }
 
+    /// After which time an attempt of [`connect`](Self::connect) to open a stream has failed, with all addresses of the
+    /// host and TLS: 10 s unless told otherwise; at least 1 ms.
+    pub const fn dial_timeout(mut self, time: Duration) -> Self {
+        self.dial_timeout = time;
+        self
+    }
+
     /// Opens a channel to whoever listens at `address`.
     ///
     /// # Errors
@@ -66,9 +73,9 @@ impl<R: Runtime> Builder<R> {
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<Channel, Error> {
         let address = address.try_into().map_err(Into::into)?;
-        let patience = self.patience;
+        let (patience, dial_timeout) = (self.patience, self.dial_timeout);
         let (settings, _) = self.settle(Types::clone);
-        let stream = settings.dial_with(&address, patience).await?;
+        let stream = settings.dial_with(&address, patience, dial_timeout).await?;
         Ok(Channel::start(&settings, stream, Side::Dialler, 0))
     }
 

@@ -23,25 +23,22 @@ pub(super) struct Rhythm {
     pub(super) dial_timeout: Duration,
 }
 
-impl Rhythm {
-    /// That of aiomas, which has no time for an attempt.
-    fn of_aiomas() -> Self {
-        Self { backoff: Backoff::default(), dial_timeout: Duration::from_secs(10) }
-    }
-}
+/// How long one attempt may take, unless told otherwise.
+pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Settings {
-    /// Opens a stream, the first one of a client.
+    /// Opens a stream, the first one of a client, in the rhythm of aiomas.
     pub(super) async fn dial_with(
         &self,
         address: &Address,
         patience: Patience,
+        dial_timeout: Duration,
     ) -> Result<Stream, Error> {
-        let rhythm = Rhythm::of_aiomas();
+        let rhythm = Rhythm { backoff: Backoff::default(), dial_timeout };
         match patience {
             Patience::Once => {
                 let dial = Dial::start(|| self.host.clone(), address, || 1);
-                let stream = self.dial(address).await;
+                let stream = self.dial_by(address, None, dial_timeout).await;
                 match &stream {
                     Ok(_) => dial.opened(),
                     Err(error) => dial.failed(error, None),
@@ -69,7 +66,8 @@ impl Settings {
             attempt = attempt.saturating_add(1);
             attempts(attempt);
             let dial = Dial::start(|| self.host.clone(), address, || attempt);
-            let error = match self.dial_by(address, until, rhythm.dial_timeout).await {
+            let limit = until.zip(within);
+            let error = match self.dial_by(address, limit, rhythm.dial_timeout).await {
                 Ok(stream) => {
                     dial.opened();
                     return Ok(stream);
@@ -88,25 +86,33 @@ impl Settings {
         }
     }
 
-    /// Dials once.
+    /// Dials once. `limit`: when all attempts end, and how long they may take together.
     async fn dial_by(
         &self,
         address: &Address,
-        until: Option<Instant>,
+        limit: Option<(Instant, Duration)>,
         timeout: Duration,
     ) -> Result<Stream, Error> {
         let host = &*self.host;
         let timeout = timeout.max(Duration::from_millis(1));
+        let alone = host.now().checked_add(timeout);
+        let (at, setting, allowed) = match limit {
+            Some((until, within)) if alone.is_none_or(|at| until < at) => {
+                (Some(until), "within", within)
+            }
+            _ => (alone, "dial_timeout", timeout),
+        };
         let mut timer = host.timer();
-        if let Some(at) = host.now().checked_add(timeout).into_iter().chain(until).min() {
+        if let Some(at) = at {
             timer.set(at);
         }
         let mut dial = pin!(self.dial(address));
         poll_fn(|cx| match dial.as_mut().poll(cx) {
             Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => timer
-                .poll(cx)
-                .map(|()| Err(Error::dial(address, &io::Error::from(io::ErrorKind::TimedOut)))),
+            Poll::Pending => timer.poll(cx).map(|()| {
+                let text = format!("no connection within {allowed:?} (`{setting}`)");
+                Err(Error::dial(address, &io::Error::new(io::ErrorKind::TimedOut, text)))
+            }),
         })
         .await
     }

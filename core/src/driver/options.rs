@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::accept::Entrance;
+use super::dialling::DIAL_TIMEOUT;
 use super::link::{Handler, Link, LinkConfig};
 use super::network::Network;
 use super::origin::Origin;
@@ -42,6 +43,7 @@ pub struct Builder<R, L> {
     pub(super) orphans: OrphanedCalls,
     /// Of those that connect, for the first stream.
     pub(super) patience: Patience,
+    pub(super) dial_timeout: Duration,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
     pub(super) layer: L,
@@ -56,6 +58,7 @@ impl<R: Runtime, L: Default> Builder<R, L> {
             coalesces: true,
             orphans: OrphanedCalls::Finish,
             patience: Patience::Once,
+            dial_timeout: DIAL_TIMEOUT,
             #[cfg(feature = "tls")]
             tls: None,
             layer: L::default(),

@@ -107,6 +107,14 @@ impl<R: Runtime> Builder<R> {
         self.patience(Patience::Until(time))
     }
 
+    /// After which time an attempt of [`connect`](Self::connect) to open a stream has failed, with all addresses of the
+    /// host and TLS: 10 s unless told otherwise; at least 1 ms. A client that comes back has
+    /// [`Reconnect::dial_timeout`] for later attempts.
+    pub const fn dial_timeout(mut self, time: Duration) -> Self {
+        self.dial_timeout = time;
+        self
+    }
+
     /// Connects to whoever listens at `address`. For how long that is tried the first time is for
     /// [`patience`](Self::patience) to say.
     ///
@@ -120,12 +128,12 @@ impl<R: Runtime> Builder<R> {
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<RpcClient, Error> {
         let address = address.try_into().map_err(Into::into)?;
-        let patience = self.patience;
+        let (patience, dial_timeout) = (self.patience, self.dial_timeout);
         let (settings, layer) = self.settle(Types::for_rpc);
         let handler = Arc::new(ServiceHandler::new(layer.root));
         let reconnect = layer.reconnect.clone().unwrap_or_default();
         let dials = Dials { settings, address, handler, reconnect };
-        let link = dials.dial(patience).await?;
+        let link = dials.dial(patience, dial_timeout).await?;
         let Some(reconnect) = layer.reconnect else {
             return Ok(RpcClient(Way::Link(link)));
         };

@@ -19,6 +19,8 @@ mod load;
 mod names;
 mod narrow;
 mod peers;
+mod several;
+mod socket_files;
 mod sockets;
 mod tasks;
 mod tls;
@@ -47,6 +49,8 @@ pub use layers::*;
 pub use load::*;
 pub use names::*;
 pub use peers::*;
+pub use several::*;
+pub use socket_files::*;
 pub use sockets::*;
 pub use tasks::*;
 pub use tls::*;
@@ -138,6 +142,15 @@ macro_rules! for_each_socket_case {
             stale_socket_files
             foreign_files
             socket_paths_that_are_too_long
+            socket_paths_that_are_none
+            a_listener_removes_its_own_file_only
+            a_starter_waits_for_another_one
+            one_of_many_starters_listens
+            a_full_listener_is_waited_for
+            abstract_names
+            all_addresses_of_a_name_are_dialled
+            all_addresses_of_a_name_are_listened_at
+            sockets_know_their_ends
             sockets_are_kept_alive
         }
     };

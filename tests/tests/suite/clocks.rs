@@ -254,6 +254,7 @@ fn waits_for_a_date_follow_its_steps() {
         let error = text(clock.sleep_until(date).await);
         assert_eq!(error, format!("date \"{date}\" is in the past"));
     });
+    sim.run_until_idle();
     assert_eq!(sim.tasks(), 0);
 }
 

@@ -275,7 +275,8 @@ fn mute_peers_are_given_up() {
     container.connect(now, url("0"), Patience::Once, "dialling");
     let first = dial(&mut container);
     container.handle_timeout(now + dialling);
-    let timed_out = io::ErrorKind::TimedOut.into();
+    let text = format!("no connection within {dialling:?}, `ContainerConfig::dial_timeout`");
+    let timed_out = io::Error::new(io::ErrorKind::TimedOut, text).into();
     assert_eq!(failed(&mut container, "dialling"), unreachable(1, timed_out));
     assert_eq!(container.poll_action(), Some(Action::CancelDial { id: first }));
 

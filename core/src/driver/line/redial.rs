@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::agent::{Address, Backoff, Patience};
 use crate::connection::Side;
 use crate::driver::Error;
-use crate::driver::dialling::Rhythm;
+use crate::driver::dialling::{DIAL_TIMEOUT, Rhythm};
 use crate::driver::host::BoxFuture;
 use crate::driver::link::{Handler, LinkUser};
 use crate::driver::options::Settings;
@@ -30,7 +30,7 @@ impl Default for Reconnect {
         Self {
             within: Duration::from_secs(60),
             backoff: Backoff { jitter_percent: 20, ..Backoff::default() },
-            dial_timeout: Duration::from_secs(10),
+            dial_timeout: DIAL_TIMEOUT,
         }
     }
 }
@@ -70,8 +70,13 @@ pub(in crate::driver) struct Dials {
 
 impl Dials {
     /// Opens the first connection.
-    pub(in crate::driver) async fn dial(&self, patience: Patience) -> Result<LinkUser, Error> {
-        Ok(self.open(self.settings.dial_with(&self.address, patience).await?))
+    pub(in crate::driver) async fn dial(
+        &self,
+        patience: Patience,
+        dial_timeout: Duration,
+    ) -> Result<LinkUser, Error> {
+        let dial = self.settings.dial_with(&self.address, patience, dial_timeout);
+        Ok(self.open(dial.await?))
     }
 
     fn open(&self, stream: Stream) -> LinkUser {

@@ -110,7 +110,10 @@ fn a_client_gives_silent_servers_up() {
         let container = client.container().tls(config(&authority)).limits(within(60 * SECOND));
         let container = container.bind("tcp://client:1").await.unwrap();
         let error = container.connect::<Proxy>("tcp://server:1/0").await.unwrap_err();
-        assert_eq!(error.to_string(), "cannot reach tcp://server:1 (timed out, 1 attempt)");
+        assert_eq!(
+            error.to_string(),
+            "cannot reach tcp://server:1 (no connection within 10s, `ContainerConfig::dial_timeout`, 1 attempt)",
+        );
         assert_eq!(sim.elapsed(), 13 * SECOND);
         container.shutdown().await.unwrap();
         drop(silent);

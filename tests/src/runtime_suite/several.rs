@@ -1,0 +1,186 @@
+//! Names that have several addresses.
+
+use std::future::Future;
+use std::io::{self, ErrorKind, Read};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use aiomas_core::agent::Address;
+use aiomas_core::driver::sockets::{self, Sockets};
+use aiomas_core::driver::{self, Runtime};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketType, bind, connect, listen, socket};
+
+use super::{Root, RootProxy, soon};
+
+const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+
+/// A runtime for which `several` is the name of both addresses.
+#[derive(Clone)]
+struct Named<R>(R);
+
+impl<R: Sockets> Runtime for Named<R> {
+    type Stream = sockets::Stream<Self>;
+    type Listener = sockets::Acceptor<Self>;
+    type Timer = R::Timer;
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn timer(&self) -> R::Timer {
+        self.0.timer()
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(task);
+    }
+
+    fn dial(&self, to: Address) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+        sockets::dial(self, to)
+    }
+
+    fn listen(
+        &self,
+        on: Address,
+    ) -> impl Future<Output = io::Result<Self::Listener>> + Send + 'static {
+        sockets::listen(self, on)
+    }
+}
+
+impl<R: Sockets> Sockets for Named<R> {
+    type Tcp = R::Tcp;
+    type TcpListener = R::TcpListener;
+    type Unix = R::Unix;
+    type UnixListener = R::UnixListener;
+
+    fn resolve(
+        &self,
+        host: Arc<str>,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
+        assert_eq!(&*host, "several");
+        // Systems may return an address twice.
+        let found = [ONE, OTHER, ONE].map(|ip| SocketAddr::new(IpAddr::V4(ip), port)).to_vec();
+        async { Ok(found) }
+    }
+
+    fn connect(
+        &self,
+        to: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static {
+        self.0.connect(to)
+    }
+
+    fn ends(stream: &Self::Tcp) -> io::Result<[SocketAddr; 2]> {
+        R::ends(stream)
+    }
+
+    fn reset(stream: &Self::Tcp) -> io::Result<()> {
+        R::reset(stream)
+    }
+
+    fn tcp_listener(&self, listener: TcpListener) -> io::Result<Self::TcpListener> {
+        self.0.tcp_listener(listener)
+    }
+
+    fn poll_accept(
+        listener: &mut Self::TcpListener,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Self::Tcp>> {
+        R::poll_accept(listener, cx)
+    }
+
+    fn unix(&self, stream: UnixStream) -> io::Result<Self::Unix> {
+        self.0.unix(stream)
+    }
+
+    fn unix_listener(&self, listener: UnixListener) -> io::Result<Self::UnixListener> {
+        self.0.unix_listener(listener)
+    }
+
+    fn poll_accept_unix(
+        listener: &mut Self::UnixListener,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Self::Unix>> {
+        R::poll_accept_unix(listener, cx)
+    }
+}
+
+/// Swallows what is sent to `address`: a listener whose queue is full.
+fn black_hole(address: SocketAddrV4) -> Option<Vec<OwnedFd>> {
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    match bind(&listener, &address) {
+        Err(Errno::ADDRINUSE) => return None,
+        bound => bound.expect("an address of this machine"),
+    }
+    listen(&listener, 0).expect("it is bound");
+    let mut sockets = vec![listener];
+    for _ in 0..4 {
+        let client = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        ioctl_fionbio(&client, true).expect("an option");
+        let _under_way = connect(&client, &address);
+        sockets.push(client);
+    }
+    Some(sockets)
+}
+
+/// One of the addresses swallows packets or refuses; the other one is reached.
+pub async fn all_addresses_of_a_name_are_dialled<R: Sockets>(runtime: R) {
+    for is_silent in [true, false] {
+        let (server, port, _hole) = loop {
+            let server = driver::rpc::builder(runtime.clone()).service(Root);
+            let server = server.listen(format!("tcp://{OTHER}:0")).await.expect("it listens");
+            let Address::Tcp { port, .. } = *server.address() else { unreachable!("it is TCP") };
+            if !is_silent {
+                break (server, port, Vec::new());
+            }
+            if let Some(hole) = black_hole(SocketAddrV4::new(ONE, port)) {
+                break (server, port, hole);
+            }
+        };
+        let client = driver::rpc::builder(Named(runtime.clone()));
+        let client = soon(&runtime, client.connect(format!("tcp://several:{port}"))).await;
+        let root: RootProxy = client.expect("one address is fine").remote_as();
+        assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
+        soon(&runtime, server.shutdown()).await;
+    }
+}
+
+/// They have one port, which is free again afterwards.
+pub async fn all_addresses_of_a_name_are_listened_at<R: Sockets>(runtime: R) {
+    let server = driver::rpc::builder(Named(runtime.clone())).service(Root);
+    let server = server.listen("tcp://several:0").await.expect("it listens");
+    let address = server.address().clone();
+    let Address::Tcp { ref host, port } = address else { unreachable!("it is TCP") };
+    assert!(&**host == "several" && port != 0, "{address}");
+    for ip in [ONE, OTHER] {
+        let client = driver::rpc::builder(runtime.clone()).connect(format!("tcp://{ip}:{port}"));
+        let client = soon(&runtime, client).await.expect("it listens there, too");
+        assert_eq!(soon(&runtime, client.remote_as::<RootProxy>().add(1, 2)).await, Ok(3));
+    }
+    let taken = driver::rpc::builder(Named(runtime.clone())).service(Root).listen(&address).await;
+    let error = taken.map(drop).expect_err("both are taken");
+    assert!(error.to_string().contains(&format!("{ONE}:{port}")), "{error}");
+    soon(&runtime, server.shutdown()).await;
+    let again = driver::rpc::builder(Named(runtime.clone())).service(Root).listen(&address).await;
+    soon(&runtime, again.expect("both are free").shutdown()).await;
+}
+
+/// An adapter has the addresses of both ends, and can end a connection without a trace.
+pub async fn sockets_know_their_ends<R: Sockets>(runtime: R) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let stream = soon(&runtime, runtime.connect(address)).await.expect("it listens");
+    let (mut peer, from) = listener.accept().expect("it is connected");
+    assert_eq!(R::ends(&stream).expect("it is open"), [from, address]);
+    R::reset(&stream).expect("an option");
+    drop(stream);
+    let read = peer.read(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(read, Err(ErrorKind::ConnectionReset));
+}

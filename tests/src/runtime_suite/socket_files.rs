@@ -1,0 +1,172 @@
+//! The files of Unix sockets: whose they are.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use aiomas_core::Error;
+use aiomas_core::agent::Address;
+use aiomas_core::driver::{self, Container, Runtime};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, listen, socket};
+
+use super::{file, number, pause, soon, start};
+
+fn at(path: &Path) -> Address {
+    Address::Ipc(path.display().to_string().into())
+}
+
+async fn start_at<R: Runtime>(runtime: R, address: Address) -> Result<Container, Error> {
+    driver::container::builder(runtime).bind(address).await
+}
+
+async fn is_reached<R: Runtime>(runtime: &R, address: Address) {
+    let client = driver::channel::builder(runtime.clone()).connect(address);
+    soon(runtime, client).await.expect("it is reached");
+}
+
+fn is_taken(result: Result<Container, Error>) -> bool {
+    matches!(result, Err(Error::Bind { kind: ErrorKind::AddrInUse, .. }))
+}
+
+/// Not that of a successor, and not what else has its name by then.
+pub async fn a_listener_removes_its_own_file_only<R: Runtime>(runtime: R) {
+    let path = file();
+    let one = start_at(runtime.clone(), at(&path)).await.expect("it is free");
+    std::fs::remove_file(&path).expect("a cleaner of temporary files");
+    let other = start_at(runtime.clone(), at(&path)).await.expect("it is free");
+    soon(&runtime, one.shutdown()).await.expect("it ends");
+    drop(one);
+    is_reached(&runtime, at(&path)).await;
+    std::fs::remove_file(&path).expect("it is there");
+    std::fs::write(&path, "precious").expect("a file");
+    soon(&runtime, other.shutdown()).await.expect("it ends");
+    drop(other);
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "precious");
+    std::fs::remove_file(&path).expect("it is ours");
+    // A file that is gone already, and its directory as well.
+    let directory = file();
+    std::fs::create_dir(&directory).expect("a directory");
+    let path = directory.join("s");
+    let last = start_at(runtime.clone(), at(&path)).await.expect("it is free");
+    std::fs::remove_dir_all(&directory).expect("it is ours");
+    soon(&runtime, last.shutdown()).await.expect("it ends");
+}
+
+/// A starter that has bound its socket and does not listen yet looks as if it were dead. It has the directory's lock.
+pub async fn a_starter_waits_for_another_one<R: Runtime>(runtime: R) {
+    let directory = file();
+    std::fs::create_dir(&directory).expect("a directory");
+    let path = directory.join("s");
+    let lock = File::open(&directory).expect("it is there");
+    flock(&lock, FlockOperation::LockExclusive).expect("it is free");
+    let other = socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
+    bind(&other, &SocketAddrUnix::new(&path).expect("a path")).expect("it is free");
+    let inode = || std::fs::symlink_metadata(&path).expect("it is there").ino();
+    let before = inode();
+    let starter = start(&runtime, start_at(runtime.clone(), at(&path)));
+    for _ in 0..20 {
+        pause(&runtime).await;
+    }
+    listen(&other, 1).expect("it is bound");
+    drop(lock);
+    let refused = soon(&runtime, starter).await;
+    assert!(matches!(refused, Err(Error::Bind { .. })), "{refused:?}");
+    assert_eq!(inode(), before);
+    is_reached(&runtime, at(&path)).await;
+    drop(other);
+    // Now it is a stale one.
+    let heir = start_at(runtime.clone(), at(&path)).await.expect("it is replaced");
+    soon(&runtime, heir.shutdown()).await.expect("it ends");
+    let left = std::fs::read_dir(&directory).expect("a directory").count();
+    assert_eq!(left, 0, "neither a socket nor a lock");
+    std::fs::remove_dir(&directory).expect("it is empty");
+}
+
+/// Exactly one of them, and it is the one that others reach.
+pub async fn one_of_many_starters_listens<R: Runtime>(runtime: R) {
+    for _ in 0..100 {
+        let path = file();
+        drop(UnixListener::bind(&path).expect("a socket"));
+        let starters: Vec<_> =
+            (0..4).map(|_| start(&runtime, start_at(runtime.clone(), at(&path)))).collect();
+        let mut listening = Vec::new();
+        for starter in starters {
+            match soon(&runtime, starter).await {
+                Ok(container) => listening.push(container),
+                error => assert!(is_taken(error)),
+            }
+        }
+        assert_eq!(listening.len(), 1);
+        is_reached(&runtime, at(&path)).await;
+        for container in listening {
+            soon(&runtime, container.shutdown()).await.expect("it ends");
+        }
+        assert!(!path.exists());
+    }
+}
+
+/// A listener whose queue is full is waited for, by the task and not by its thread; its socket is no stale one.
+pub async fn a_full_listener_is_waited_for<R: Runtime>(runtime: R) {
+    let path = file();
+    let address = SocketAddrUnix::new(&path).expect("a path");
+    let listener = UnixListener::bind(&path).expect("it is free");
+    listen(&listener, 0).expect("it is bound");
+    let mut clients = Vec::new();
+    loop {
+        let client = socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
+        ioctl_fionbio(&client, true).expect("an option");
+        match connect(&client, &address) {
+            Err(Errno::AGAIN) => break,
+            connected => connected.expect("there is room"),
+        }
+        clients.push(client);
+    }
+    assert!(is_taken(start_at(runtime.clone(), at(&path)).await));
+    let dial = driver::channel::builder(runtime.clone()).connect(at(&path));
+    let dial = start(&runtime, dial);
+    for _ in 0..5 {
+        pause(&runtime).await;
+    }
+    for _ in &clients {
+        listener.accept().expect("one waits");
+    }
+    soon(&runtime, dial).await.expect("there is room again");
+    std::fs::remove_file(&path).expect("it is ours");
+}
+
+/// Errors say what is wrong with the path, and what to do.
+pub async fn socket_paths_that_are_none<R: Runtime>(runtime: R) {
+    let missing = file();
+    let plain = file();
+    std::fs::write(&plain, "").expect("a file");
+    let at = |path: &Path| Address::Ipc(path.display().to_string().into());
+    for (address, expected) in [
+        (Address::Ipc("".into()), "the path is empty".to_owned()),
+        (Address::Ipc("/tmp/a\0b".into()), "a zero byte in the path".to_owned()),
+        (at(&missing.join("s")), format!("there is no directory {}", missing.display())),
+        (at(&plain.join("s")), format!("{} is no directory", plain.display())),
+        (at(&plain), "a file is there that is no socket".to_owned()),
+        (at(Path::new(&format!("/{:0>200}", 0))), "the path has 201 bytes".to_owned()),
+    ] {
+        let error = start_at(runtime.clone(), address).await.map(drop).expect_err("no path");
+        assert!(matches!(error, Error::Bind { .. }), "{error:?}");
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+    std::fs::remove_file(&plain).expect("it is ours");
+}
+
+/// Names of Linux that have no file.
+pub async fn abstract_names<R: Runtime>(runtime: R) {
+    let name = format!("\0aiomas-suite-{}-{}", std::process::id(), number());
+    let address = Address::Ipc(name.into());
+    let container = start_at(runtime.clone(), address.clone()).await.expect("it is free");
+    assert!(is_taken(start_at(runtime.clone(), address.clone()).await));
+    is_reached(&runtime, address.clone()).await;
+    soon(&runtime, container.shutdown()).await.expect("it ends");
+    let again = start_at(runtime.clone(), address).await.expect("it is free again");
+    soon(&runtime, again.shutdown()).await.expect("it ends");
+}
