@@ -10,7 +10,7 @@ mod raw;
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aiomas_async_std::AsyncStd;
 use aiomas_core::agent::{Address, AgentUrl};
