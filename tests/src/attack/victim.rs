@@ -31,7 +31,7 @@ pub fn limits() -> Limits {
     limits.max_input_bytes = 256 * 1024;
     limits.output_high = 64 * 1024;
     limits.output_cap = 256 * 1024;
-    limits.max_mailbox = 8;
+    limits.max_mailbox = 24;
     limits.max_proxies = 64;
     limits.max_connections_per_peer = 48;
     limits.first_frame = Some(Duration::from_secs(2));
