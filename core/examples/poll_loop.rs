@@ -17,7 +17,8 @@ use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -30,10 +31,10 @@ use aiomas_core::rpc::ServiceDict;
 use bytes::{Buf, BytesMut};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio, read, write, writev};
-use rustix::net::sockopt::{set_tcp_nodelay, socket_error};
+use rustix::net::sockopt::{set_socket_linger, set_tcp_nodelay, socket_error};
 use rustix::net::{
     AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, accept_with, connect,
-    getpeername, socket_with,
+    getpeername, getsockname, socket_with,
 };
 
 /// A [`Node`] on sockets.
@@ -51,8 +52,8 @@ pub struct EventLoop<X, L> {
 #[derive(Debug)]
 struct Listener {
     socket: OwnedFd,
-    /// Of a Unix socket.
-    path: Option<PathBuf>,
+    /// Of a Unix socket: the file, its device and its number there.
+    file: Option<(PathBuf, u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -228,6 +229,12 @@ impl<X, L> EventLoop<X, L> {
     fn dialled(&mut self, now: Instant, id: DialId) {
         let Some(socket) = self.dials.remove(&id) else { return };
         let result = match socket_error(&socket) {
+            // TCP connects a local port without a listener to itself. It is closed without a trace, so that the listener
+            // that is waited for can have the port.
+            Ok(Ok(())) if ends_are_equal(&socket) => {
+                let _set = set_socket_linger(&socket, Some(Duration::ZERO));
+                Err(io::ErrorKind::ConnectionRefused.into())
+            }
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) | Err(error) => Err(io::Error::from(error).into()),
         };
@@ -274,6 +281,10 @@ impl<X, L> EventLoop<X, L> {
     }
 }
 
+fn ends_are_equal(socket: &OwnedFd) -> bool {
+    getsockname(socket).is_ok_and(|ours| getpeername(socket) == Ok(Some(ours)))
+}
+
 fn no_transport() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "there are no local:// addresses here")
 }
@@ -292,19 +303,25 @@ impl Listener {
                 listener.set_nonblocking(true)?;
                 let port = listener.local_addr()?.port();
                 let address = Address::Tcp { host: host.clone(), port };
-                Ok((Self { socket: listener.into(), path: None }, address))
+                Ok((Self { socket: listener.into(), file: None }, address))
             }
             Address::Ipc(path) => {
-                // What a process that was killed has left behind is nobody's.
-                if let Err(error) = UnixStream::connect(&**path)
+                // A process that was killed leaves its socket behind. (If several programs start at the same path
+                // at once, a lock is needed as well: see the driver's.)
+                let is_socket = std::fs::symlink_metadata(&**path)
+                    .is_ok_and(|meta| meta.file_type().is_socket());
+                if is_socket
+                    && let Err(error) = dial(address, false)
                     && error.kind() == io::ErrorKind::ConnectionRefused
                 {
                     std::fs::remove_file(&**path)?;
                 }
                 let listener = UnixListener::bind(&**path)?;
                 listener.set_nonblocking(true)?;
-                let path = Some(PathBuf::from(&**path));
-                Ok((Self { socket: listener.into(), path }, address.clone()))
+                let path = std::path::absolute(&**path)?;
+                let meta = std::fs::symlink_metadata(&path)?;
+                let file = Some((path, meta.dev(), meta.ino()));
+                Ok((Self { socket: listener.into(), file }, address.clone()))
             }
             _ => Err(no_transport()),
         }
@@ -312,7 +329,7 @@ impl Listener {
 
     fn accept(&self) -> io::Result<OwnedFd> {
         let socket = accept_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
-        if self.path.is_none() {
+        if self.file.is_none() {
             set_tcp_nodelay(&socket, true)?;
         }
         Ok(socket)
@@ -321,9 +338,12 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // It may be gone already.
-            let _gone = std::fs::remove_file(path);
+        if let Some((path, device, inode)) = &self.file
+            && let Ok(meta) = std::fs::symlink_metadata(path)
+            // It may be another program's by now.
+            && (meta.dev(), meta.ino()) == (*device, *inode)
+        {
+            let _removed = std::fs::remove_file(path);
         }
     }
 }

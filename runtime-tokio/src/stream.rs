@@ -92,7 +92,8 @@ impl Sockets for Tokio {
         &self,
         to: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static {
-        async move { tcp(TcpStream::connect(to).await?) }
+        let connected = TcpStream::connect(to);
+        async move { tcp(connected.await?) }
     }
 
     fn ends(stream: &Self::Tcp) -> io::Result<[SocketAddr; 2]> {

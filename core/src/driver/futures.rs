@@ -177,7 +177,8 @@ macro_rules! futures_sockets {
                 &self,
                 to: SocketAddr,
             ) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static {
-                async move { tcp(Async::<TcpStream>::connect(to).await?) }
+                let connected = Async::<TcpStream>::connect(to);
+                async move { tcp(connected.await?) }
             }
 
             fn ends(stream: &Self::Tcp) -> io::Result<[SocketAddr; 2]> {

@@ -77,7 +77,8 @@ impl Sockets for Resolver {
     }
 
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
-        let host = HOSTS.into_iter().find(|host| to.ip() == IpAddr::from(ip_of(host))).expect("a host");
+        let host =
+            HOSTS.into_iter().find(|host| to.ip() == IpAddr::from(ip_of(host))).expect("a host");
         self.0.dial(Address::Tcp { host: host.into(), port: to.port() })
     }
 
