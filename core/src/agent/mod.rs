@@ -13,7 +13,7 @@ mod mailbox;
 mod node;
 pub(crate) mod registry;
 pub(crate) mod root;
-mod validate;
+pub(crate) mod validate;
 mod waiters;
 
 #[cfg(test)]

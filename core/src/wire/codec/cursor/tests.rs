@@ -163,9 +163,10 @@ fn budget() {
     assert!(skip(Notation::MsgPack, &[&b"\xdc\0\x61"[..], &[1; 97]].concat()).is_ok());
     let fits_not = [&b"\xdc\0\x62"[..], &[1; 98]].concat();
     assert_eq!(skip(Notation::MsgPack, &fits_not), Err(many.clone()));
-    for (notation, maps, others) in
-        [(Notation::Json, "[{},{},{},{},{},{},{},{},{},{},", "[],1]"), (Notation::Json, "[{\"\":1},", "[]]")]
-    {
+    for (notation, maps, others) in [
+        (Notation::Json, "[{},{},{},{},{},{},{},{},{},{},", "[],1]"),
+        (Notation::Json, "[{\"\":1},", "[]]"),
+    ] {
         let counts = if maps.len() > 20 { 97 } else { 3 + 11 + 3 };
         let json = [maps, others].concat();
         let skip = |nodes| Cursor::new(notation, json.as_bytes(), Budget::new(9, nodes)).skip();
