@@ -14,7 +14,7 @@ pub(crate) mod mailbox;
 mod node;
 pub(crate) mod registry;
 pub(crate) mod root;
-mod validate;
+pub(crate) mod validate;
 mod waiters;
 
 #[cfg(test)]

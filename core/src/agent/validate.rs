@@ -1,13 +1,51 @@
 //! Which agents there are behind each connection.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
+
+use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::actions::Actions;
 use super::id::{ConnId, ConnectId, ValidateTicket};
 
 /// The longest type name that is kept, in characters. A peer may send any length.
 const MAX_TYPE_NAME: usize = 256;
+
+/// The answer to a question: the name of the agent's type, no more of it than is kept.
+pub(crate) struct TypeName(pub(crate) Option<String>);
+
+impl<'de> Deserialize<'de> for TypeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_option(TypeNameVisitor)
+    }
+}
+
+struct TypeNameVisitor;
+
+impl<'de> Visitor<'de> for TypeNameVisitor {
+    type Value = TypeName;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a type, or nothing")
+    }
+
+    fn visit_none<E>(self) -> Result<TypeName, E> {
+        Ok(TypeName(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<TypeName, E> {
+        Ok(TypeName(None))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<TypeName, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<TypeName, E> {
+        Ok(TypeName(Some(name.chars().take(MAX_TYPE_NAME).collect())))
+    }
+}
 
 /// What the peers have been asked, and what they have answered.
 ///

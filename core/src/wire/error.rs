@@ -154,12 +154,8 @@ impl Reading {
         MISSING.set(self);
     }
 
-    /// This, and what has been missing since.
-    pub(crate) fn mended(self) -> Self {
-        let missing = MISSING.take();
-        Self {
-            last_wins: self.last_wins || missing.last_wins,
-            word_keys: self.word_keys || missing.word_keys,
-        }
+    /// What has been missing since it was asked for last.
+    pub(crate) fn take_missing() -> Self {
+        MISSING.take()
     }
 }

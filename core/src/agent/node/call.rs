@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::ticket::{ReplyTo, Ticket, Waiting};
 use super::{LOCAL, Node, NodeEvent};
 use crate::agent::root::VALIDATE_AID;
+use crate::agent::validate::TypeName;
 use crate::agent::{ConnId, Remote, Route, ValidateError, ValidateTicket};
 use crate::connection::{CallError, CallId, CallOptions, Connection, Refused, Why};
 use crate::rpc::{RemoteRef, encode_call, encode_call_in};
@@ -240,7 +241,8 @@ impl<X, L> Node<X, L> {
         self.questions.remove(&ticket);
         let result = match result {
             Ok(payload) => payload
-                .decode::<Option<String>>()
+                .decode()
+                .map(|TypeName(name)| name)
                 .map_err(|error| ValidateError::Failed(error.to_string().into())),
             Err(CallError::Lost(reason)) => Err(ValidateError::Lost(reason.to_string().into())),
             Err(error) => Err(ValidateError::Failed(error.to_string().into())),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::control::{Connecting, Control};
 use super::inner::Inner;
 use super::serve::{AgentsHandler, VALIDATE_AID};
+use crate::agent::validate::TypeName;
 use crate::agent::{
     Action, AgentUrl, ConnId, ConnectId, ContainerEvent, DialError, DialId, Patience, Refusal,
     ValidateError, ValidateTicket,
@@ -231,7 +232,8 @@ impl Inner {
         let call = Proxy::of_link(link.clone(), "").invoke(VALIDATE_AID, &(aid,), &());
         let this = self.clone();
         let (canceller, task) = cancellable(async move {
-            let result = call.await.map_err(|error| match error {
+            let result = call.await.map(|TypeName(name)| name);
+            let result = result.map_err(|error| match error {
                 Error::Lost(_) => ValidateError::Lost(link.ending().into()),
                 Error::Refused(why @ Why::Closed) => ValidateError::Lost(why.to_string().into()),
                 error => ValidateError::Failed(error.to_string().into()),

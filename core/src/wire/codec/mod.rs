@@ -305,7 +305,7 @@ fn read<'de, T: Deserialize<'de>>(
     })
 }
 
-/// Reads a value that could not be read, if there is another way to do so. If that is in vain, the first error says more.
+/// Reads a value that did not fit, in other ways. If that is in vain, the first error says more, unless that was doubles.
 #[cold]
 fn read_again<'de, T: Deserialize<'de>>(
     notation: Notation,
@@ -314,17 +314,24 @@ fn read_again<'de, T: Deserialize<'de>>(
     error: CodecError,
 ) -> Result<T, CodecError> {
     let error = error.settle();
-    let mut reading = Reading::PLAIN;
-    loop {
-        let mended = reading.mended();
-        if mended == reading {
-            return Err(error);
-        }
-        reading = mended;
-        if let Ok(value) = read(notation, bytes, scope, reading) {
-            return Ok(value);
+    let missing = Reading::take_missing();
+    if !matches!(error, CodecError::Value(_)) {
+        return Err(error);
+    }
+    let again = |reading| read(notation, bytes, scope, reading);
+    let last_wins = Reading { last_wins: true, ..Reading::PLAIN };
+    let second = match again(last_wins) {
+        Ok(value) => return Ok(value),
+        Err(error) => error.settle(),
+    };
+    if notation == Notation::Json && (missing.word_keys || Reading::take_missing().word_keys) {
+        let all = again(Reading { word_keys: true, ..last_wins });
+        Reading::take_missing();
+        if all.is_ok() {
+            return all;
         }
     }
+    Err(if missing.last_wins { second } else { error })
 }
 
 /// Says in an error that serde or the type made in front of which byte it arose.
