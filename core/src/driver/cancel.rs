@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use super::contain::{Contained, wake, wake_all};
 use super::host::BoxFuture;
 use super::lock::lock;
 
@@ -18,20 +19,21 @@ struct Cancellable(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     /// Taken out while it is polled.
-    future: Option<BoxFuture<()>>,
+    future: Option<Contained<BoxFuture<()>>>,
     cancelled: bool,
     /// What the task held is dropped.
     ended: bool,
     waker: Option<Waker>,
-    /// Who waits for the end.
-    waiting: Option<Waker>,
+    /// Those that wait for the end.
+    waiting: Vec<Waker>,
 }
 
 /// Ends `future` early when the canceller is dropped.
 pub(super) fn cancellable(
     future: impl Future<Output = ()> + Send + 'static,
 ) -> (Canceller, BoxFuture<()>) {
-    let state = State { future: Some(Box::pin(future)), ..State::default() };
+    let future: BoxFuture<()> = Box::pin(future);
+    let state = State { future: Some(Contained::new(future)), ..State::default() };
     let state = Arc::new(Mutex::new(state));
     (Canceller(state.clone()), Box::pin(Cancellable(state)))
 }
@@ -65,11 +67,9 @@ impl State {
         let waiting = {
             let mut state = lock(state);
             state.ended = true;
-            state.waiting.take()
+            std::mem::take(&mut state.waiting)
         };
-        if let Some(waiting) = waiting {
-            waiting.wake();
-        }
+        wake_all(waiting);
     }
 }
 
@@ -86,22 +86,31 @@ impl Canceller {
             State::end(&self.0);
         }
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
+    }
+
+    /// Waits until the task has ended, by itself, by being stopped or with its runtime, and what it held is dropped.
+    pub(super) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.0);
+        if state.ended {
+            return Poll::Ready(());
+        }
+        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// See [`poll_ended`](Self::poll_ended). Dropping the future stops the task.
+    pub(super) async fn join(self) {
+        poll_fn(|cx| self.poll_ended(cx)).await;
     }
 
     /// Stops the task, and waits until what it held is dropped.
     pub(super) async fn stop(self) {
         self.cancel();
-        poll_fn(|cx| {
-            let mut state = lock(&self.0);
-            if state.ended {
-                return Poll::Ready(());
-            }
-            state.waiting = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        self.join().await;
     }
 }
 

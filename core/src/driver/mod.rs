@@ -23,9 +23,11 @@ mod call;
 mod cancel;
 pub mod channel;
 mod clock;
+mod contain;
 pub mod container;
 mod context;
 mod dialling;
+mod endpoint;
 mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures;
@@ -57,6 +59,7 @@ mod stream;
 pub mod tls;
 mod trace;
 mod transport;
+mod unstopped;
 pub mod waits;
 
 pub use call::Call;
@@ -81,3 +84,4 @@ pub use socket::Socket;
 pub use socket_file::SocketFile;
 pub use stats::{Connections, ContainerStats};
 pub use transport::{KeepAlive, Listener, Timer, Transport};
+pub use unstopped::{StopFailure, UnstoppedAgent};

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
+use super::contain::wake_all;
 use super::lock::lock;
 
 /// Whether work goes on for which somebody waits. Whoever does the work polls it, and lets it end when it is
@@ -24,7 +25,7 @@ impl Stop {
             state.stopped = true;
             std::mem::take(&mut state.waiting)
         };
-        waiting.into_iter().for_each(Waker::wake);
+        wake_all(waiting);
     }
 
     pub(super) fn is_stopped(&self) -> bool {

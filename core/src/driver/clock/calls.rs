@@ -10,7 +10,8 @@ use super::{Clock, Inner, Waiter};
 use crate::clock::timer::{TimerKey, TimerQueue};
 use crate::clock::{self, ClockError, ExternalClock, RealClock, SleepKey, When};
 use crate::driver::Error;
-use crate::driver::later::undisturbed;
+use crate::driver::contain::{undisturbed, wake};
+use crate::driver::host::BoxFuture;
 use crate::driver::lock::lock;
 use crate::driver::transport::Timer;
 
@@ -94,15 +95,12 @@ impl Clock {
             }
         };
         if let Some(task) = woken {
-            task.wake();
+            wake(task);
         }
         if starts {
-            let task = Task {
-                clock: Arc::downgrade(&self.0),
-                timer: self.0.host.timer(),
-                waits_for: None,
-            };
-            self.0.host.spawn(Box::pin(task.run()));
+            let task =
+                Task { clock: Arc::downgrade(&self.0), timer: None, waits_for: None, over: false };
+            self.0.host.spawn(task.run());
         }
         Ok(TimerHandle { clock: Arc::downgrade(&self.0), key })
     }
@@ -111,13 +109,16 @@ impl Clock {
 /// What makes the calls. It ends when there are none.
 struct Task {
     clock: Weak<Inner>,
-    timer: Box<dyn Timer>,
+    /// Once it has something to wait for.
+    timer: Option<Box<dyn Timer>>,
     waits_for: Option<Instant>,
+    /// There are no calls left, so that another task may have begun.
+    over: bool,
 }
 
 impl Task {
-    async fn run(mut self) {
-        poll_fn(|cx| self.poll(cx)).await;
+    fn run(mut self) -> BoxFuture<()> {
+        Box::pin(poll_fn(move |cx| self.poll(cx)))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -136,12 +137,16 @@ impl Task {
             };
             match (call, next) {
                 (Some(call), _) => undisturbed(call),
-                (None, None) => return Poll::Ready(()),
+                (None, None) => {
+                    self.over = true;
+                    return Poll::Ready(());
+                }
                 (None, Some(at)) => {
+                    let timer = self.timer.get_or_insert_with(|| clock.host.timer());
                     if self.waits_for.replace(at) != Some(at) {
-                        self.timer.set(at);
+                        timer.set(at);
                     }
-                    if self.timer.poll(cx).is_pending() {
+                    if timer.poll(cx).is_pending() {
                         return Poll::Pending;
                     }
                     self.waits_for = None;
@@ -153,11 +158,23 @@ impl Task {
     }
 }
 
+/// If the runtime drops the task, the next call that is scheduled begins another one.
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(clock) = self.clock.upgrade() {
+            let calls = &mut lock(&clock.state).calls;
+            if !self.over {
+                calls.has_task = false;
+            }
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         let task = lock(&self.state).calls.task.take();
         if let Some(task) = task {
-            task.wake();
+            wake(task);
         }
     }
 }
@@ -188,7 +205,7 @@ impl TimerHandle {
                     (calls.queue.cancel(key), if first { calls.task.take() } else { None })
                 };
                 if let Some(task) = task {
-                    task.wake();
+                    wake(task);
                 }
                 call.is_some()
             }

@@ -13,8 +13,8 @@ use calls::{Call, Calls};
 pub use calls::TimerHandle;
 
 use super::Error;
+use super::contain::undisturbed;
 use super::host::{Host, sleep_until};
-use super::later::undisturbed;
 use super::lock::lock;
 use super::waits;
 use crate::clock::{self, ClockError, Date, ExternalClock, RealClock, SleepKey, When};
@@ -190,7 +190,7 @@ impl Clock {
                 })
                 .await;
             }
-            Err(until) => sleep_until(&*self.0.host, until).await,
+            Err(until) => sleep_until(&*self.0.host, until).await?,
         }
         Ok(())
     }

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::agent::{self, AgentUrl, ConnId, ConnectError, DialId, Refusal, Remote, ValidateTicket};
+use super::ending::Stopping;
+use crate::agent::{self, AgentUrl, ConnId, DialId, Refusal, Remote, ValidateTicket};
 use crate::connection::Close;
-use crate::driver::Connections;
 use crate::driver::cancel::Canceller;
+use crate::driver::contain::wake;
 use crate::driver::link::Link;
 use crate::driver::lock::lock;
+use crate::driver::{Connections, Error, UnstoppedAgent};
 
 /// What the container's lock guards: the state machine, and what its host keeps for it.
 pub(super) struct Control {
@@ -28,8 +30,16 @@ pub(super) struct Control {
     pub(super) task: Option<Waker>,
     /// What the task waits for.
     pub(super) timeout: Option<Instant>,
+    /// All connections are closed; agents come no more.
     pub(super) stopped: bool,
-    pub(super) ended: bool,
+    /// The runtime has ended before the container did.
+    pub(super) orphaned: bool,
+    /// Agents whose `#[on_stop]` is under way, by their numbers.
+    pub(super) stopping: BTreeMap<u64, Stopping>,
+    /// Agents that have not stopped as they should.
+    pub(super) unstopped: Vec<UnstoppedAgent>,
+    /// What `shutdown` returns, from when it does.
+    pub(super) ended: Option<Result<(), Error>>,
     pub(super) waiting: Vec<Waker>,
 }
 
@@ -47,7 +57,10 @@ impl Control {
             task: None,
             timeout: None,
             stopped: false,
-            ended: false,
+            orphaned: false,
+            stopping: BTreeMap::new(),
+            unstopped: Vec::new(),
+            ended: None,
             waiting: Vec::new(),
         }
     }
@@ -60,6 +73,14 @@ impl Control {
         self.container.spawn(type_name, ())
     }
 
+    /// The error of a refusal.
+    pub(super) fn refused(&self, refusal: Refusal) -> Error {
+        if self.orphaned && refusal == Refusal::ShutDown {
+            return Error::runtime_ended(self.container.base());
+        }
+        refusal.into()
+    }
+
     pub(super) fn remove(&mut self, aid: &str) {
         self.container.remove(aid);
     }
@@ -68,11 +89,14 @@ impl Control {
         self.links.get(&conn).cloned()
     }
 
-    pub(super) fn poll_ended(&mut self, cx: &Context<'_>) -> bool {
-        if !self.ended && !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+    pub(super) fn poll_ended(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        if let Some(ended) = &self.ended {
+            return Poll::Ready(ended.clone());
+        }
+        if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
             self.waiting.push(cx.waker().clone());
         }
-        self.ended
+        Poll::Pending
     }
 }
 
@@ -82,7 +106,7 @@ pub(super) struct Connecting(Mutex<Wait>);
 
 #[derive(Default)]
 struct Wait {
-    result: Option<Result<Remote, ConnectError>>,
+    result: Option<Result<Remote, Error>>,
     waker: Option<Waker>,
     /// How many attempts to open a connection there have been.
     attempts: u32,
@@ -97,7 +121,7 @@ impl Connecting {
             wait.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 
@@ -105,18 +129,18 @@ impl Connecting {
         lock(&self.0).attempts
     }
 
-    pub(super) fn end(&self, result: Result<Remote, ConnectError>) {
+    pub(super) fn end(&self, result: Result<Remote, Error>) {
         let waker = {
             let mut wait = lock(&self.0);
             wait.result = Some(result);
             wait.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 
-    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<Remote, ConnectError>> {
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<Remote, Error>> {
         let mut wait = lock(&self.0);
         match wait.result.take() {
             Some(result) => Poll::Ready(result),

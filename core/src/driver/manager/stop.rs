@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use crate::driver::contain::wake_all;
 use crate::driver::lock::lock;
 use crate::driver::waits;
 
@@ -30,7 +31,7 @@ impl Stop {
             state.stopped = true;
             std::mem::take(&mut state.waiting)
         };
-        waiting.into_iter().for_each(Waker::wake);
+        wake_all(waiting);
     }
 }
 

@@ -1,10 +1,11 @@
 //! Waiting for one's turn: a [`Mailbox`] whose calls are tasks.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::agent::Mailbox;
+use crate::driver::contain::{discard, wake};
 use crate::driver::later::{Answer, Later};
 use crate::driver::lock::lock;
 use crate::driver::waits;
@@ -18,10 +19,24 @@ struct Inner<T> {
     mailbox: Mailbox<Arc<Turn>>,
     /// Taken out by whoever has it for himself; others share it.
     value: Option<Arc<T>>,
-    /// A call has been told that its turn has come, and has not started yet. Until then no other one starts.
+    /// A call has been told that its turn has come, and has not started yet. Until then no other one starts; nor
+    /// does any while the value is not [open](Gate::open) yet, or when its [last](Started::last) call has come.
     starting: bool,
     /// The number of the last call that has waited.
     last: u64,
+    /// Why no call waits any more.
+    deserted: Option<RemoteError>,
+    /// The last call has started, or no call ever will.
+    closed: bool,
+}
+
+/// Why a call may not wait.
+#[derive(Debug, PartialEq)]
+pub(super) enum Full {
+    /// So many do already.
+    Waiting(usize),
+    /// The value is gone.
+    Deserted(RemoteError),
 }
 
 /// The turn of a call that waits.
@@ -46,10 +61,19 @@ enum State {
 }
 
 impl<T> Gate<T> {
-    pub(super) fn new(value: T) -> Self {
+    /// If there is a `first` call, it has been let in, and is to [`enter`](Self::enter); others wait until the gate is
+    /// [opened](Self::open).
+    pub(super) fn new(value: T, first: Option<Access>) -> Self {
         // How many may wait depends on who calls.
-        let (mailbox, value) = (Mailbox::new(u32::MAX), Some(Arc::new(value)));
-        Self(Mutex::new(Inner { mailbox, value, starting: false, last: 0 }))
+        let (mut mailbox, value) = (Mailbox::new(u32::MAX), Some(Arc::new(value)));
+        let starting = first.is_some_and(|access| mailbox.begin(access));
+        let inner = Inner { mailbox, value, starting, last: 0, deserted: None, closed: false };
+        Self(Mutex::new(inner))
+    }
+
+    /// From here on calls are let in.
+    pub(super) fn open(&self) {
+        self.started();
     }
 
     /// Lets a call in, if it may start now.
@@ -60,19 +84,41 @@ impl<T> Gate<T> {
     }
 
     /// The value for a call whose turn has come.
-    fn enter(&self, access: Access) -> Option<Arc<T>> {
+    pub(super) fn enter(&self, access: Access) -> Option<Arc<T>> {
         lock(&self.0).take(access)
     }
 
-    /// Lets a call wait. If so many do so already, their number comes back.
-    pub(super) fn wait(self: &Arc<Self>, access: Access, most: u32) -> Result<Pass<T>, usize> {
+    /// Lets a call wait, unless so many do so already.
+    pub(super) fn wait(self: &Arc<Self>, access: Access, most: u32) -> Result<Pass<T>, Full> {
+        self.enqueue(access, |inner| {
+            let waiting = inner.mailbox.waiting();
+            match &inner.deserted {
+                Some(error) => Err(Full::Deserted(error.clone())),
+                None if waiting >= most as usize => Err(Full::Waiting(waiting)),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Lets the last call wait, after all that wait already. There is one, to a value that is
+    /// [deserted](Self::desert). `None`: no call will ever be let in.
+    pub(super) fn wait_last(self: &Arc<Self>, access: Access) -> Option<Pass<T>> {
+        let admit = |inner: &Inner<T>| if inner.closed { Err(Full::Waiting(0)) } else { Ok(()) };
+        self.enqueue(access, admit).ok()
+    }
+
+    fn enqueue(
+        self: &Arc<Self>,
+        access: Access,
+        admit: impl FnOnce(&Inner<T>) -> Result<(), Full>,
+    ) -> Result<Pass<T>, Full> {
         let (turn, next) = {
             let mut inner = lock(&self.0);
-            let waiting = inner.mailbox.waiting();
+            admit(&inner)?;
             inner.last += 1;
             let turn = Arc::new(Turn { number: inner.last, state: Mutex::default() });
-            if waiting >= most as usize || inner.mailbox.wait(access, turn.clone()).is_err() {
-                return Err(waiting);
+            if inner.mailbox.wait(access, turn.clone()).is_err() {
+                return Err(Full::Waiting(inner.mailbox.waiting()));
             }
             // Whoever was in the way may have left since, and then nobody else would see to it.
             (turn, inner.next())
@@ -153,12 +199,30 @@ impl<T> Gate<T> {
         lock(&self.0).mailbox.waiting()
     }
 
-    /// Nobody else will be let in.
-    pub(super) fn desert(&self, error: &RemoteError) {
-        let waiting = lock(&self.0).mailbox.take_queue();
+    /// No call waits any more; those that do, fail. If the gate is not open yet, it never will be when it is `closed`.
+    pub(super) fn desert(&self, error: &RemoteError, closed: bool) {
+        let waiting = {
+            let mut inner = lock(&self.0);
+            inner.deserted = Some(error.clone());
+            inner.closed |= closed;
+            inner.mailbox.take_queue()
+        };
         for (_, turn) in waiting {
             turn.set(State::Failed(error.clone()));
         }
+    }
+
+    /// Whether the last call has started, or no call ever will.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.0).closed
+    }
+}
+
+/// The value is the program's, and goes with its gate: all others that have it return it before.
+impl<T> Drop for Gate<T> {
+    fn drop(&mut self) {
+        let inner = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        discard(inner.value.take());
     }
 }
 
@@ -192,7 +256,7 @@ impl Turn {
             }
         };
         if let State::Waiting(waker) = before {
-            waker.wake();
+            wake(waker);
         }
         true
     }
@@ -225,7 +289,7 @@ impl<T> Pass<T> {
         let value = self.gate.enter(self.access);
         // From here on it is the call's guard that lets the others in.
         *lock(&self.turn.state) = State::GivenUp;
-        Ok((value, Started { gate: self.gate.clone() }))
+        Ok((value, Started { gate: Some(self.gate.clone()) }))
     }
 }
 
@@ -245,10 +309,18 @@ impl<T> Drop for Pass<T> {
 
 /// A call that is about to start after having waited. When this is dropped, it has.
 pub(super) struct Started<T> {
-    gate: Arc<Gate<T>>,
+    /// `None`: no other call may start any more.
+    gate: Option<Arc<Gate<T>>>,
 }
 
 impl<T> Started<T> {
+    /// The call is the last one.
+    pub(super) fn last(mut self) {
+        if let Some(gate) = self.gate.take() {
+            lock(&gate.0).closed = true;
+        }
+    }
+
     /// Goes on with `later`. The next call that may run beside it starts as soon as it has, and not before.
     pub(super) async fn then(self, mut later: Later) -> Answer {
         let mut starting = Some(self);
@@ -263,7 +335,9 @@ impl<T> Started<T> {
 
 impl<T> Drop for Started<T> {
     fn drop(&mut self) {
-        self.gate.started();
+        if let Some(gate) = &self.gate {
+            gate.started();
+        }
     }
 }
 
@@ -281,7 +355,7 @@ mod tests {
     #[test]
     fn a_call_that_waits_for_nobody_is_let_in() {
         for access in [Access::Shared, Access::Exclusive] {
-            let gate = Arc::new(Gate::new(()));
+            let gate = Arc::new(Gate::new((), None));
             let alone = gate.try_enter(Access::Exclusive);
             assert!(alone.is_some() && gate.try_enter(access).is_none());
             gate.leave(Access::Exclusive, alone);
@@ -292,7 +366,7 @@ mod tests {
     /// Also if one that runs ends before the next one has started.
     #[test]
     fn no_call_starts_before_those_in_front_of_it() {
-        let gate = Arc::new(Gate::new(()));
+        let gate = Arc::new(Gate::new((), None));
         let alone = gate.try_enter(Access::Exclusive);
         assert!(alone.is_some());
         let [x, y, z] = [(); 3].map(|()| gate.wait(Access::Shared, 8).unwrap());
@@ -313,11 +387,11 @@ mod tests {
     /// It takes no place, and is in nobody's way.
     #[test]
     fn those_who_give_up_leave_the_queue() {
-        let gate = Arc::new(Gate::new(()));
+        let gate = Arc::new(Gate::new((), None));
         let shared = gate.try_enter(Access::Shared);
         let passes =
             [Access::Exclusive, Access::Shared].map(|access| gate.wait(access, 2).unwrap());
-        assert_eq!(gate.wait(Access::Shared, 2).err(), Some(2), "it is full");
+        assert_eq!(gate.wait(Access::Shared, 2).err(), Some(Full::Waiting(2)), "it is full");
         let [exclusive, waiting] = passes;
         assert!(!come(&exclusive) && !come(&waiting));
         drop(exclusive);
@@ -332,7 +406,7 @@ mod tests {
 
     #[test]
     fn those_who_give_up_are_passed_over() {
-        let gate = Arc::new(Gate::new(()));
+        let gate = Arc::new(Gate::new((), None));
         let alone = gate.try_enter(Access::Exclusive);
         let passes = [(); 4].map(|()| gate.wait(Access::Exclusive, 8).unwrap());
         let [a, b, c, d] = passes;

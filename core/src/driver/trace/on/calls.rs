@@ -11,8 +11,9 @@ use tracing::{Level, Span, debug, debug_span, enabled, trace, warn};
 use super::timed::{Timed, peer, shown};
 use crate::connection::{CallId, ReplyToken};
 use crate::driver::Error;
+use crate::driver::contain::Contained;
 use crate::driver::host::{Callee, Host};
-use crate::driver::later::{Answer, Later, poll_guarded};
+use crate::driver::later::{Answer, Later};
 use crate::rpc::{Caller, Outcome, Path, RequestError};
 use crate::wire::{CodecError, MessageId, Payload, Printable, RemoteError};
 
@@ -155,7 +156,7 @@ pub(in crate::driver) fn request(
             Outcome::Done(answer)
         }
         Outcome::Later(later) if span.0.is_some() => {
-            Outcome::Later(Box::pin(Running { later: Some(later), span }))
+            Outcome::Later(Box::pin(Running { later: Some(Contained::new(later)), span }))
         }
         other => other,
     }
@@ -206,7 +207,7 @@ impl Drop for RequestSpan {
 
 /// A method that runs within its span, also when it is dropped.
 struct Running {
-    later: Option<Later>,
+    later: Option<Contained<Later>>,
     span: RequestSpan,
 }
 
@@ -219,7 +220,7 @@ impl Future for Running {
         // That it panics belongs to the span as well.
         let answer = {
             let _entered = span.0.as_ref().map(|timed| timed.span.enter());
-            std::task::ready!(poll_guarded(running, cx))
+            std::task::ready!(running.poll(cx)).and_then(|answer| answer)
         };
         span.end(&answer);
         Poll::Ready(answer)
@@ -256,4 +257,10 @@ pub(in crate::driver) fn malformed(caller: &Caller, error: &RequestError) {
 #[cold]
 pub(in crate::driver) fn panicked(error: &RemoteError) {
     warn!(target: REQUEST, %error, "panicked");
+}
+
+/// A hook has failed whose error has no addressee.
+#[cold]
+pub(in crate::driver) fn hook_failed(hook: &str, error: &RemoteError) {
+    warn!(target: REQUEST, hook, %error, "failed");
 }
