@@ -3,6 +3,11 @@
 mod agents;
 mod calls;
 mod cancelling;
+mod contained;
+mod ending;
 mod limits;
 mod rpc;
 mod script;
+mod starting;
+mod stopping;
+mod threads;
