@@ -29,20 +29,28 @@
 //! }
 //! ```
 //!
-//! Everything is called from within a tokio runtime, of either flavour. What is here is `aiomas-core` with
-//! the runtime filled in; libraries of agents need only that.
+//! What binds, connects or listens has to be polled within a tokio runtime, of either flavour, with `enable_all`. What
+//! comes of it keeps to that runtime, and can be used on any thread: also on one without a runtime, and on one with
+//! another executor. When the runtime has ended, calls and connects fail with [`Error::Runtime`] or [`Error::Lost`].
+//!
+//! What is here is `aiomas-core` with the runtime filled in; libraries of agents need only that.
 
 #![forbid(unsafe_code)]
 
 mod stream;
 mod timer;
 
-use std::future::Future;
+use std::any::Any;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use aiomas_core::agent::Address;
 use aiomas_core::driver::sockets;
+use tokio::runtime::Handle;
 
 pub use stream::{Acceptor, Open, Stream};
 pub use timer::Alarm;
@@ -53,14 +61,32 @@ aiomas_core::adapter!(Tokio);
 pub use aiomas_core::driver::tls;
 
 /// The tokio runtime that the current task runs on.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Tokio;
+///
+/// The default value finds it when something is [bound or connected](Runtime::attach), and keeps to it from then on.
+#[derive(Clone, Debug, Default)]
+pub struct Tokio {
+    handle: Option<Handle>,
+}
+
+/// What a program has to do that has no runtime.
+const NO_RUNTIME: &str = "there is no tokio runtime on this thread: call this in one, as under #[tokio::main], \
+                          or enter one before (`Handle::enter`)";
 
 impl Runtime for Tokio {
     type Stream = Stream;
     type Listener = Acceptor;
     type Timer = Alarm;
+
+    fn attach(&self) -> io::Result<Self> {
+        if self.handle.is_some() {
+            return Ok(self.clone());
+        }
+        let handle = Handle::try_current().map_err(|_| io::Error::other(NO_RUNTIME))?;
+        // There is no other way to ask.
+        let timers = catch_unwind(|| drop(tokio::time::sleep_until(tokio::time::Instant::now())));
+        timers.map_err(|panic| missing(&*panic))?;
+        Ok(Self { handle: Some(handle) })
+    }
 
     /// Follows tokio's clock, which tests may pause.
     fn now(&self) -> Instant {
@@ -78,18 +104,43 @@ impl Runtime for Tokio {
     }
 
     fn timer(&self) -> Alarm {
-        Alarm::default()
+        Alarm::new(self.handle.clone())
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        tokio::spawn(task);
+        match &self.handle {
+            Some(handle) => drop(handle.spawn(task)),
+            None => drop(tokio::spawn(task)),
+        }
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
-        sockets::dial(self, to)
+        within(self.handle.clone(), sockets::dial(self, to))
     }
 
     fn listen(&self, on: Address) -> impl Future<Output = io::Result<Acceptor>> + Send + 'static {
-        sockets::listen(self, on)
+        within(self.handle.clone(), sockets::listen(self, on))
     }
+}
+
+/// Polls a future in a runtime, on whichever thread. Sockets are made there, and panic where a runtime has none.
+async fn within<T>(
+    handle: Option<Handle>,
+    future: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let _entered = handle.as_ref().map(Handle::enter);
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        polled.unwrap_or_else(|panic| Poll::Ready(Err(missing(&*panic))))
+    })
+    .await
+}
+
+/// What tokio says that a runtime lacks, and how to have it.
+#[cold]
+fn missing(panic: &(dyn Any + Send)) -> io::Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    io::Error::other(text.unwrap_or("the runtime cannot be used").to_owned())
 }

@@ -84,15 +84,17 @@ impl Fleet {
         // Of those that are left when this is dropped, each ends as a dropped process does.
         for (child, Member { manager, process }) in self.members.into_iter().enumerate() {
             let told = manager.with_timeout(self.stop_within).stop().await;
-            let ended = thread::run(move || process.end()).await?;
-            result = result.and(match (ended?, told) {
-                (Ended::Killed, _) => Err(Error::Killed { child, within: self.stop_within }),
-                (Ended::ByItself(status), _) if !status.success() => {
+            let ended = thread::run(move || process.end()).await;
+            // A child that cannot be waited for does not keep the others from being told.
+            result = result.and(match (ended.and_then(|ended| ended), told) {
+                (Err(error), _) => Err(error.into()),
+                (Ok(Ended::Killed), _) => Err(Error::Killed { child, within: self.stop_within }),
+                (Ok(Ended::ByItself(status)), _) if !status.success() => {
                     Err(Error::Failed { child, status })
                 }
                 // It has ended before it was told, as by SIGTERM, and in order.
-                (Ended::ByItself(_), Err(source)) if is_gone(&source) => Ok(()),
-                (Ended::ByItself(_), told) => {
+                (Ok(Ended::ByItself(_)), Err(source)) if is_gone(&source) => Ok(()),
+                (Ok(Ended::ByItself(_)), told) => {
                     told.map_err(|source| Error::Manager { child, source })
                 }
             });

@@ -149,8 +149,8 @@ pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | attribute | the method |
 /// |---|---|
-/// | `#[on_start]` | is called before any other; its error keeps the agent from being started |
-/// | `#[on_stop]` | is called after all others |
+/// | `#[on_start]` | runs before any other; calls wait until it has ended, and fail with its error |
+/// | `#[on_stop]` | runs after all others; if it does not run to its end, `shutdown` says so |
 ///
 /// They take `&self` or `&mut self` and perhaps a `#[context]`, may be `async`, and return nothing or a
 /// `Result<(), E>`.

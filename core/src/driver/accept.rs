@@ -3,12 +3,13 @@
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use super::arrivals::Incoming;
 use super::cancel::{Canceller, cancellable};
-use super::host::sleep;
-use super::later::undisturbed;
+use super::contain::{contain, undisturbed};
+use super::host::{RuntimeEnded, sleep};
 use super::lock::lock;
 use super::network::Network;
 use super::stream::Stream;
@@ -21,7 +22,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// So many streams that are gone again are passed over in a row before that is taken for such an error.
 const MAX_PASSED: u32 = 1000;
 
-/// Where streams come in. No error ends it.
+/// Why there is no stream.
+pub(super) enum NoStream {
+    /// A peer was refused, or has refused us.
+    Tls(TlsError),
+    RuntimeEnded,
+}
+
+impl From<RuntimeEnded> for NoStream {
+    fn from(_: RuntimeEnded) -> Self {
+        Self::RuntimeEnded
+    }
+}
+
+/// Where streams come in. No error of a stream ends it.
 pub(super) struct Entrance {
     host: Arc<dyn Network>,
     incoming: Box<dyn Incoming>,
@@ -54,13 +68,18 @@ impl Entrance {
     /// The next stream that there is a place for, when it is open. Others are closed.
     ///
     /// # Errors
-    /// A stream is not secure. Others may be.
+    /// A stream is not secure, but others may be; or the runtime has ended.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub(super) async fn next(&mut self) -> Result<Stream, TlsError> {
+    pub(super) async fn next(&mut self) -> Result<Stream, NoStream> {
         loop {
-            match poll_fn(|cx| self.incoming.poll_accept(cx)).await {
+            let accept = poll_fn(|cx| {
+                // Code of an adapter. If it panics, others may still come.
+                contain(|| self.incoming.poll_accept(cx))
+                    .unwrap_or_else(|panic| Poll::Ready(Err(io::Error::other(panic.to_string()))))
+            });
+            match accept.await {
                 Ok(stream) => {
                     self.passed = 0;
                     return Ok(stream);
@@ -68,14 +87,14 @@ impl Entrance {
                 Err(error) => {
                     lock(&self.admission).note_failure();
                     if let Some(error) = TlsError::of(&error) {
-                        return Err(error.clone());
+                        return Err(NoStream::Tls(error.clone()));
                     }
                     self.passed += 1;
                     // If it is that stream alone that is gone, others may come.
                     if !is_about_one_stream(error.kind()) || self.passed >= MAX_PASSED {
                         self.passed = 0;
                         trace::no_stream(&error);
-                        sleep(&*self.host, PAUSE).await;
+                        sleep(&*self.host, PAUSE).await?;
                     }
                 }
             }
@@ -92,10 +111,12 @@ pub(super) fn accept(
     let host = entrance.host.clone();
     let (canceller, task) = cancellable(async move {
         loop {
-            // Who is refused hears of it himself.
-            if let Ok(stream) = entrance.next().await {
+            match entrance.next().await {
                 // What user code does with one must not keep others from coming.
-                undisturbed(|| take(stream));
+                Ok(stream) => undisturbed(|| take(stream)),
+                // A peer that is refused hears of it.
+                Err(NoStream::Tls(_)) => {}
+                Err(NoStream::RuntimeEnded) => return,
             }
         }
     });

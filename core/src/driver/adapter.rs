@@ -83,6 +83,21 @@ macro_rules! adapter {
             ) -> Result<RpcServer, Error> {
                 builder().service(root).listen(address).await
             }
+
+            /// Serves `root` to whoever connects at `address`, until one of its methods calls
+            /// [`Context::stop`](super::Context::stop): for programs that do nothing else.
+            ///
+            /// # Errors
+            /// See [`Builder::listen`].
+            ///
+            /// # Cancel safety
+            /// Dropping the future drops the server.
+            pub async fn serve(
+                address: impl TryInto<Address, Error: Into<Error>>,
+                root: impl IntoService,
+            ) -> Result<(), Error> {
+                builder().service(root).serve(address).await
+            }
         }
 
         /// Containers, which agents live in.

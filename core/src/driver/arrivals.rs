@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 
 use super::cancel::{Canceller, cancellable};
+use super::contain::wake_all;
 use super::lock::lock;
 use super::opening::{Terms, open, part};
 use super::place::Place;
@@ -64,7 +65,9 @@ impl<R: Runtime, L: Listener> Arrivals<R, L> {
             opening.last += 1;
             opening.last
         };
+        let under_way = UnderWay { opening: opening.clone(), number };
         let (canceller, task) = cancellable(async move {
+            let _under_way = under_way;
             let peer = stream.peer();
             let end = |result| Opening::change(&opening, |all| all.ended.push_back((peer, result)));
             match open(&runtime, &mut stream, terms).await {
@@ -75,10 +78,21 @@ impl<R: Runtime, L: Listener> Arrivals<R, L> {
                     drop(place);
                 }
             }
-            Opening::change(&opening, |all| all.under_way.remove(&number));
         });
         lock(&self.opening).under_way.insert(number, canceller);
         self.runtime.spawn(task);
+    }
+}
+
+/// A stream that is being opened, also if that panics.
+struct UnderWay {
+    opening: Arc<Mutex<Opening>>,
+    number: u64,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        Opening::change(&self.opening, |all| all.under_way.remove(&self.number));
     }
 }
 
@@ -90,7 +104,7 @@ impl Opening {
             let mut opening = lock(opening);
             (change(&mut opening), opening.waker.take())
         };
-        waker.into_iter().for_each(Waker::wake);
+        wake_all(waker);
     }
 }
 

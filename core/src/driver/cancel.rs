@@ -5,8 +5,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use super::contain::{Contained, wake};
 use super::host::BoxFuture;
 use super::lock::lock;
+use super::wakers::{Registration, WakerSet};
 
 /// Stops a task when it is dropped: what the task holds is dropped at once, or, if it is running at this very
 /// moment, when it waits next.
@@ -18,20 +20,21 @@ struct Cancellable(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     /// Taken out while it is polled.
-    future: Option<BoxFuture<()>>,
+    future: Option<Contained<BoxFuture<()>>>,
     cancelled: bool,
     /// What the task held is dropped.
     ended: bool,
     waker: Option<Waker>,
-    /// Who waits for the end.
-    waiting: Option<Waker>,
+    /// The tasks that wait for the end.
+    waiting: Arc<WakerSet>,
 }
 
 /// Ends `future` early when the canceller is dropped.
 pub(super) fn cancellable(
     future: impl Future<Output = ()> + Send + 'static,
 ) -> (Canceller, BoxFuture<()>) {
-    let state = State { future: Some(Box::pin(future)), ..State::default() };
+    let future: BoxFuture<()> = Box::pin(future);
+    let state = State { future: Some(Contained::new(future)), ..State::default() };
     let state = Arc::new(Mutex::new(state));
     (Canceller(state.clone()), Box::pin(Cancellable(state)))
 }
@@ -65,11 +68,9 @@ impl State {
         let waiting = {
             let mut state = lock(state);
             state.ended = true;
-            state.waiting.take()
+            state.waiting.clone()
         };
-        if let Some(waiting) = waiting {
-            waiting.wake();
-        }
+        waiting.wake();
     }
 }
 
@@ -86,22 +87,24 @@ impl Canceller {
             State::end(&self.0);
         }
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
+    }
+
+    /// Waits until the task has ended, by itself, by being stopped or with its runtime, and what it held is dropped.
+    pub(super) async fn join(&self) {
+        let mut waiting = Registration::new(lock(&self.0).waiting.clone());
+        poll_fn(|cx| {
+            waiting.register(cx);
+            if lock(&self.0).ended { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Stops the task, and waits until what it held is dropped.
     pub(super) async fn stop(self) {
         self.cancel();
-        poll_fn(|cx| {
-            let mut state = lock(&self.0);
-            if state.ended {
-                return Poll::Ready(());
-            }
-            state.waiting = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        self.join().await;
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::accept::Entrance;
+use super::accept::{Entrance, NoStream};
 use super::later::Answer;
 use super::link::{Handler, Link, LinkUser};
 use super::lock::lock;
@@ -74,7 +74,7 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<Channel, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (patience, dial_timeout) = (self.patience, self.dial_timeout);
-        let (settings, _) = self.settle(Types::clone);
+        let (settings, _) = self.settle(Types::clone)?;
         let stream = settings.dial_with(&address, patience, dial_timeout).await?;
         Ok(Channel::start(&settings, stream, Side::Dialler, 0))
     }
@@ -88,7 +88,7 @@ impl<R: Runtime> Builder<R> {
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<Listener, Error> {
         let address = address.try_into().map_err(Into::into)?;
-        let (settings, _) = self.settle(Types::clone);
+        let (settings, _) = self.settle(Types::clone)?;
         let entrance = settings.listen(&address).await?;
         let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
         Ok(Listener { settings, entrance, address, accepted: 0 })
@@ -116,12 +116,16 @@ impl Listener {
     /// # Errors
     /// [`Error::Tls`]: a peer was refused, or has refused us. Go on; others may come. (When the system has no
     /// stream, because the other side is gone again or there are no file descriptors left, it is asked again.)
+    /// [`Error::Runtime`]: no more will come, for the runtime has ended.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn accept(&mut self) -> Result<Channel, Error> {
         let stream = self.entrance.next().await;
-        let stream = stream.map_err(|error| Error::Tls { address: self.address.clone(), error })?;
+        let stream = stream.map_err(|error| match error {
+            NoStream::Tls(error) => Error::Tls { address: self.address.clone(), error },
+            NoStream::RuntimeEnded => Error::runtime_ended(&self.address),
+        })?;
         self.accepted += 1;
         Ok(Channel::start(&self.settings, stream, Side::Listener, self.accepted))
     }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::later::alone;
+use super::contain::alone;
 use super::origin::Origin;
 use super::service::{Identity, Invocation};
 use super::{Clock, Container, Error, Peer, Proxy};
@@ -143,6 +143,21 @@ impl Context {
         self.container().map(|container| container.clock().clone())
     }
 
+    /// Begins to end the container that the method is part of, or the RPC server: no connections and calls are taken
+    /// any more. What has been called is answered first, this call included; then connections are closed, and agents run
+    /// their `#[on_stop]`. [`Container::stopped`] and [`RpcServer::stopped`](super::RpcServer::stopped) wait for that.
+    ///
+    /// # Errors
+    /// [`Error::NoContainer`]: the method is part of neither, as that of a client, or the connection is gone.
+    pub fn stop(&self) -> Result<(), Error> {
+        if let Some(home) = self.me.as_ref().and_then(|me| me.home.upgrade()) {
+            home.stop();
+            return Ok(());
+        }
+        let origin = Origin::of(&self.scope).ok_or(Error::NoContainer)?;
+        origin.stop().ok_or(Error::NoContainer)
+    }
+
     /// Runs a task beside this call, on the runtime that the method runs on, whichever that is: to do something later,
     /// when the call has been answered. In a simulation it goes by the simulation's time.
     ///
@@ -172,7 +187,7 @@ impl Context {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
         let mine = self.me.as_ref().and_then(|me| me.home.upgrade()).map(|home| home.host());
         let host = mine.or_else(|| Origin::of(&self.scope)?.host()).ok_or(Error::NoContainer)?;
-        host.spawn(Box::pin(alone(task)));
+        host.spawn(alone(task));
         Ok(())
     }
 }

@@ -79,7 +79,7 @@ impl Settings {
             dial.failed(&error, Some(pause));
             let next = host.now().checked_add(pause);
             let Some(at) = next.into_iter().chain(until).min() else { return Err(error) };
-            sleep_until(host, at).await;
+            sleep_until(host, at).await?;
             if until.is_some_and(|until| until <= at) {
                 return Err(error);
             }

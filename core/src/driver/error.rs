@@ -3,8 +3,10 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::unstopped::{Unstopped, UnstoppedAgent};
 use crate::agent::{Address, ConnectError, Refusal, UrlError};
 use crate::clock::{ClockError, DateError};
 use crate::connection::{CallError, CloseReason, Exceeded, TlsError, Why, unanswered};
@@ -95,9 +97,21 @@ pub enum Error {
         /// Why not.
         why: &'static str,
     },
-    /// A service is not in a container.
-    #[error("the service is in no container, or that is gone")]
+    /// A service is not in a container, nor in a server where that would do.
+    #[error("the service is in no container and no server, or that is gone")]
     NoContainer,
+    /// A container has ended, and agents in it have not stopped as they should.
+    #[error("{}", Unstopped(agents))]
+    NotStopped {
+        /// Which, and why, in the order of their numbers.
+        agents: Arc<[UnstoppedAgent]>,
+    },
+    /// There is no async runtime here, or the one that was here has ended.
+    #[error("{text}")]
+    Runtime {
+        /// What is missing, and what to do.
+        text: Box<str>,
+    },
 }
 
 impl fmt::Debug for Error {
@@ -139,11 +153,25 @@ impl fmt::Debug for Error {
                 f.debug_struct("NoTarget").field("path", path).field("why", why).finish()
             }
             Self::NoContainer => f.write_str("NoContainer"),
+            Self::NotStopped { agents } => {
+                f.debug_struct("NotStopped").field("agents", agents).finish()
+            }
+            Self::Runtime { text } => f.debug_struct("Runtime").field("text", text).finish(),
         }
     }
 }
 
 impl Error {
+    /// The runtime of what listens at `address` has ended.
+    #[cold]
+    pub(super) fn runtime_ended(address: &Address) -> Self {
+        let address = address.to_string();
+        let address = Printable(&address);
+        let text =
+            format!("the runtime that {address} was bound on has ended; bind it on another one");
+        Self::Runtime { text: text.into() }
+    }
+
     pub(super) fn dial(address: &Address, error: &io::Error) -> Self {
         if let Some(error) = TlsError::of(error) {
             return Self::Tls { address: address.clone(), error: error.clone() };

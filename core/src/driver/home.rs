@@ -6,6 +6,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use super::Error;
+use super::contain::wake;
+use super::endpoint::Endpoint;
 use super::host::Host;
 use super::lock::lock;
 use super::stop::Stop;
@@ -18,7 +20,7 @@ use crate::wire::{CodecError, Notation, Payload, Scope};
 pub(super) const LOCAL: Notation = Notation::MsgPack;
 
 /// What the container is to those within it.
-pub(super) trait Home: Send + Sync {
+pub(super) trait Home: Endpoint {
     /// Calls an agent; `encode` appends the content of the request.
     fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall;
 
@@ -78,7 +80,7 @@ impl Place {
             waiting.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Error;
 use super::runtime::Runtime;
 use super::transport::Timer;
 
@@ -49,16 +50,39 @@ impl<R: Runtime> Host for R {
 /// Whose clock a call goes by, and the callee's address, if it has one.
 pub(super) type Callee = (Arc<dyn Host>, Option<Arc<str>>);
 
+/// A timer cannot wait any more.
+pub(super) struct RuntimeEnded;
+
+impl From<RuntimeEnded> for Error {
+    fn from(_: RuntimeEnded) -> Self {
+        Self::Runtime { text: "the runtime has ended, and with it all timers".into() }
+    }
+}
+
+impl From<RuntimeEnded> for std::io::Error {
+    fn from(_: RuntimeEnded) -> Self {
+        Self::other("the runtime has ended, and with it all timers")
+    }
+}
+
 /// Waits until `at`.
-pub(super) async fn sleep_until(host: &(impl Host + ?Sized), at: Instant) {
+///
+/// # Errors
+/// The runtime has ended, so that nothing waits any more.
+pub(super) async fn sleep_until(
+    host: &(impl Host + ?Sized),
+    at: Instant,
+) -> Result<(), RuntimeEnded> {
     let mut timer = host.timer();
     timer.set(at);
     poll_fn(|cx| timer.poll(cx)).await;
+    if host.now() < at { Err(RuntimeEnded) } else { Ok(()) }
 }
 
-/// Waits.
-pub(super) async fn sleep(host: &(impl Host + ?Sized), time: Duration) {
-    if let Some(at) = host.now().checked_add(time) {
-        sleep_until(host, at).await;
+/// Waits. See [`sleep_until`].
+pub(super) async fn sleep(host: &(impl Host + ?Sized), time: Duration) -> Result<(), RuntimeEnded> {
+    match host.now().checked_add(time) {
+        Some(at) => sleep_until(host, at).await,
+        None => Ok(()),
     }
 }

@@ -1,14 +1,15 @@
-//! Answers that come later, and user code that panics.
+//! Answers that come later.
 
 use std::any::Any;
 use std::fmt::{self, Display};
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::{Error, panics, trace};
+use super::Error;
+use super::contain::{Contained, contain};
+use super::endpoint::EndpointId;
 use crate::rpc::{Outcome, Service};
 use crate::wire::{Body, RemoteError, causes};
 
@@ -84,45 +85,30 @@ pub fn caused(failure: RemoteError, causes: Vec<String>) -> RemoteError {
     failure.caused_by(causes)
 }
 
-/// Calls user code. That it panics is a failure of the call, and of nothing else.
+/// Calls a method. A panic is the failure of the call, and of nothing else.
 pub(super) fn guarded(call: impl FnOnce() -> Outcome<Later>) -> Outcome<Later> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| panicked(&*panic).into())
+    contain(call).unwrap_or_else(Outcome::from)
 }
 
-/// Calls user code that nobody waits for. That it panics must not end what goes on behind it.
-pub(super) fn undisturbed(call: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
-        panics::contained(&*panic);
+/// A method or a hook that is not done at once.
+pub(super) struct Running {
+    later: Contained<Later>,
+    endpoint: EndpointId,
+}
+
+impl Running {
+    /// `endpoint` is what the method is part of.
+    pub(super) const fn new(later: Later, endpoint: EndpointId) -> Self {
+        Self { later: Contained::new(later), endpoint }
     }
-}
 
-/// Polls what comes later for the first time; it need not be told when to go on, for whoever gets it
-/// polls it again.
-pub(super) fn poll_once(later: &mut Later) -> Poll<Answer> {
-    poll_guarded(later, &mut Context::from_waker(Waker::noop()))
-}
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        let _entered = self.endpoint.enter();
+        self.later.poll(cx).map(|answer| answer.and_then(|answer| answer))
+    }
 
-pub(super) fn poll_guarded(later: &mut Later, cx: &mut Context<'_>) -> Poll<Answer> {
-    catch_unwind(AssertUnwindSafe(|| later.as_mut().poll(cx)))
-        .unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
-}
-
-/// A task of user code that nobody waits for. That it panics ends it, and nothing else.
-pub(super) async fn alone(task: impl Future<Output = ()>) {
-    let mut task = pin!(task);
-    poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))).unwrap_or_else(|panic| {
-            let _error = panicked(&*panic);
-            Poll::Ready(())
-        })
-    })
-    .await;
-}
-
-#[cold]
-fn panicked(panic: &(dyn Any + Send)) -> RemoteError {
-    panics::contained(panic);
-    let error = RemoteError::panic(panics::text(panic));
-    trace::panicked(&error);
-    error
+    /// Polls for the first time. No waker is needed: the task that gets the rest polls it again.
+    pub(super) fn poll_once(&mut self) -> Poll<Answer> {
+        self.poll(&mut Context::from_waker(Waker::noop()))
+    }
 }

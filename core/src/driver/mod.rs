@@ -23,9 +23,11 @@ mod call;
 mod cancel;
 pub mod channel;
 mod clock;
+mod contain;
 pub mod container;
 mod context;
 mod dialling;
+mod endpoint;
 mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures;
@@ -61,6 +63,7 @@ mod stream;
 pub mod tls;
 mod trace;
 mod transport;
+mod unstopped;
 pub mod waits;
 mod wakers;
 
@@ -86,3 +89,4 @@ pub use service::{Resident, host_agent};
 pub use socket::Socket;
 pub use stats::{Connections, ContainerStats};
 pub use transport::{KeepAlive, Listener, Timer, Transport};
+pub use unstopped::{StopFailure, UnstoppedAgent};

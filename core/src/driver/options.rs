@@ -132,8 +132,16 @@ impl<R: Runtime, L> Builder<R, L> {
     }
 
     /// What links are made with, once the layer's own types are added.
-    pub(super) fn settle(self, types: impl FnOnce(&Types) -> Types) -> (Settings, L) {
+    ///
+    /// # Errors
+    /// [`Error::Runtime`]: there is none here.
+    pub(super) fn settle(
+        self,
+        types: impl FnOnce(&Types) -> Types,
+    ) -> Result<(Settings, L), Error> {
         let Self { runtime, mut config, drain, coalesces, orphans, layer, .. } = self;
+        let runtime =
+            runtime.attach().map_err(|error| Error::Runtime { text: error.to_string().into() })?;
         config.types = types(&config.types);
         #[cfg(feature = "tls")]
         let host: Arc<dyn Network> = match self.tls {
@@ -142,7 +150,7 @@ impl<R: Runtime, L> Builder<R, L> {
         };
         #[cfg(not(feature = "tls"))]
         let host: Arc<dyn Network> = Arc::new(runtime);
-        (Settings { host, config: Arc::new(config), drain, coalesces, orphans }, layer)
+        Ok((Settings { host, config: Arc::new(config), drain, coalesces, orphans }, layer))
     }
 }
 

@@ -70,6 +70,15 @@ impl Origin {
         })
     }
 
+    /// Begins to end the container or the server there, if it is part of one.
+    pub(super) fn stop(&self) -> Option<()> {
+        match self {
+            Self::Link(link) => link.upgrade()?.endpoint()?.stop(),
+            Self::Home(home) => home.upgrade()?.stop(),
+        }
+        Some(())
+    }
+
     /// The container at which it arrived.
     pub(super) fn home(&self) -> Option<Arc<dyn Home>> {
         match self {

@@ -19,6 +19,16 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// A timer.
     type Timer: Timer;
 
+    /// The runtime as handles keep it, which may be used and dropped on any thread. Whatever is bound, connected or
+    /// listens asks for it once, on the thread on which it is polled first: a runtime that is found by the thread
+    /// returns a value that knows it from then on.
+    ///
+    /// # Errors
+    /// No such runtime runs on this thread.
+    fn attach(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+
     /// What time it is. Simulated runtimes have a time of their own.
     fn now(&self) -> Instant {
         Instant::now()
@@ -51,7 +61,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// A timer that is not set.
     fn timer(&self) -> Self::Timer;
 
-    /// Runs a task to its end. Nobody waits for it.
+    /// Runs a task to its end, or drops it if the runtime has ended.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
     /// Opens a stream to a TCP or Unix socket, without delays for small writes (`TCP_NODELAY`).

@@ -159,7 +159,7 @@ async fn lock<R: Runtime>(runtime: &R, directory: &Path) -> io::Result<File> {
             Ok(()) => return Ok(file),
             Err(Errno::INTR) => {}
             Err(Errno::WOULDBLOCK) if until.is_none_or(|until| runtime.now() < until) => {
-                sleep(runtime, pause).await;
+                sleep(runtime, pause).await?;
                 pause = (pause * 2).min(MAX_PAUSE);
             }
             Err(Errno::WOULDBLOCK) => {

@@ -131,7 +131,7 @@ pub trait Listener: Send + 'static {
     fn address(&self) -> io::Result<Address>;
 }
 
-/// A timer that can be set anew.
+/// A timer that can be set anew. It does not end before its time, unless its runtime has ended: then it always has.
 pub trait Timer: Send + 'static {
     /// Lets it end at `at`.
     fn set(&mut self, at: Instant);

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Mutex;
 use std::task::{Context, Waker};
 
+use super::contain::wake_all;
 use super::lock::lock;
 
 /// The wakers of tasks that wait for one event, in the order in which they have registered.
@@ -41,7 +42,7 @@ impl WakerSet {
     /// Wakes all tasks that have registered. Each has to register again to be woken again.
     pub(super) fn wake(&self) {
         let wakers = std::mem::take(&mut lock(&self.0).registered);
-        wakers.into_values().for_each(Waker::wake);
+        wake_all(wakers.into_values());
     }
 
     /// As [`wake`](Self::wake), but leaves it to the caller to wake them, who may hold a lock now.

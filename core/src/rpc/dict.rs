@@ -1,8 +1,9 @@
 //! Dictionaries of functions and services.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::function::{Function, Return};
+use super::function::{Function, FunctionIn, Return};
 use super::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
 
 /// A service that is put together at run time, of closures and other services.
@@ -82,13 +83,35 @@ impl<L> ServiceDict<L> {
         F: Function<N, P> + Send + Sync + 'static,
     {
         let name = name.into();
-        let optional = F::optional();
-        let parameters: [Parameter; N] =
-            std::array::from_fn(|i| Parameter { name: parameters[i], required: !optional[i] });
+        let parameters = declare(parameters, F::optional());
         self.method(name.clone(), move |arguments, _| {
             let bound = arguments.bind(&Signature::new(&name, &parameters));
             match bound.and_then(|bound| function.invoke(&bound)) {
                 Ok(value) => outcome(value, arguments),
+                Err(error) => error.into(),
+            }
+        })
+    }
+
+    /// Adds a function with typed parameters that takes a context before them. It is not called here: `outcome` gets the
+    /// function and the decoded arguments, and makes of them what becomes of the call.
+    #[must_use]
+    pub fn function_in<C, const N: usize, P, F>(
+        self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        function: Arc<F>,
+        outcome: impl Fn(&Arc<F>, P) -> Outcome<L> + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: FunctionIn<C, N, P> + Send + Sync + 'static,
+    {
+        let name = name.into();
+        let parameters = declare(parameters, F::optional());
+        self.method(name.clone(), move |arguments, _| {
+            let bound = arguments.bind(&Signature::new(&name, &parameters));
+            match bound.and_then(|bound| F::decode(&bound)) {
+                Ok(arguments) => outcome(&function, arguments),
                 Err(error) => error.into(),
             }
         })
@@ -146,6 +169,10 @@ impl<L> ServiceDict<L> {
         };
         at.map(|at| &self.entries[at].1)
     }
+}
+
+fn declare<const N: usize>(names: [&'static str; N], optional: [bool; N]) -> [Parameter; N] {
+    std::array::from_fn(|i| Parameter { name: names[i], required: !optional[i] })
 }
 
 impl<L> Service<L> for ServiceDict<L> {

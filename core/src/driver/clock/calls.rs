@@ -10,6 +10,8 @@ use super::{Clock, Inner, State, Waiter, date};
 use crate::clock::timer::{TimerKey, TimerQueue};
 use crate::clock::{self, ClockError, Date, ExternalClock, RealClock, SleepKey, When};
 use crate::driver::Error;
+use crate::driver::contain::wake;
+use crate::driver::host::BoxFuture;
 use crate::driver::lock::lock;
 use crate::driver::transport::Timer;
 
@@ -156,14 +158,11 @@ impl Clock {
             let starts = !std::mem::replace(&mut queue.has_task, true);
             (key, starts, if is_first { queue.task.take() } else { None })
         };
-        woken.into_iter().for_each(Waker::wake);
+        woken.into_iter().for_each(wake);
         if starts {
-            let task = Task {
-                clock: Arc::downgrade(&self.0),
-                timer: self.0.host.timer(),
-                waits_for: None,
-            };
-            self.0.host.spawn(Box::pin(task.run()));
+            let task =
+                Task { clock: Arc::downgrade(&self.0), timer: None, waits_for: None, over: false };
+            self.0.host.spawn(task.run());
         }
         Ok(key)
     }
@@ -176,13 +175,16 @@ impl Clock {
 /// What ends the waits. It ends when there are none.
 struct Task {
     clock: Weak<Inner>,
-    timer: Box<dyn Timer>,
+    /// Once it has something to wait for.
+    timer: Option<Box<dyn Timer>>,
     waits_for: Option<Instant>,
+    /// There are no calls left, so that another task may have begun.
+    over: bool,
 }
 
 impl Task {
-    async fn run(mut self) {
-        poll_fn(|cx| self.poll(cx)).await;
+    fn run(mut self) -> BoxFuture<()> {
+        Box::pin(poll_fn(move |cx| self.poll(cx)))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -201,12 +203,16 @@ impl Task {
             };
             match (due, next) {
                 (Some(waiter), _) => waiter.expire(),
-                (None, None) => return Poll::Ready(()),
+                (None, None) => {
+                    self.over = true;
+                    return Poll::Ready(());
+                }
                 (None, Some(at)) => {
+                    let timer = self.timer.get_or_insert_with(|| clock.host.timer());
                     if self.waits_for.replace(at) != Some(at) {
-                        self.timer.set(at);
+                        timer.set(at);
                     }
-                    if self.timer.poll(cx).is_pending() {
+                    if timer.poll(cx).is_pending() {
                         return Poll::Pending;
                     }
                     self.waits_for = None;
@@ -218,11 +224,22 @@ impl Task {
     }
 }
 
+/// If the runtime drops the task, the next call that is scheduled begins another one.
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(clock) = self.clock.upgrade() {
+            if !self.over {
+                lock(&clock.state).queue.has_task = false;
+            }
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         let task = lock(&self.state).queue.task.take();
         if let Some(task) = task {
-            task.wake();
+            wake(task);
         }
     }
 }

@@ -13,8 +13,8 @@ use calls::{Call, Key, Queue};
 pub use calls::TimerHandle;
 
 use super::Error;
+use super::contain::undisturbed;
 use super::host::{Host, sleep_until};
-use super::later::undisturbed;
 use super::lock::lock;
 use super::waits;
 use crate::clock::{self, ClockError, Date, ExternalClock, RealClock, When};
@@ -191,7 +191,7 @@ impl Clock {
         };
         match key {
             Ok(key) => self.nap(&sleeper, Key::External(key)).await,
-            Err(until) => sleep_until(&*self.0.host, until).await,
+            Err(until) => sleep_until(&*self.0.host, until).await?,
         }
         Ok(())
     }

@@ -1,8 +1,6 @@
-//! The control plane at work: dialling, validation, accepting, the end.
+//! The control plane at work: dialling, validation, accepting.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use super::control::{Connecting, Control};
@@ -10,20 +8,18 @@ use super::inner::Inner;
 use super::serve::{AgentsHandler, VALIDATE_AID};
 use crate::agent::validate::TypeName;
 use crate::agent::{
-    Action, AgentUrl, ConnId, ConnectId, ContainerEvent, DialError, DialId, Patience, Refusal,
-    ValidateError, ValidateTicket,
+    Action, AgentUrl, ConnId, ConnectError, ConnectId, ContainerEvent, DialError, DialId, Patience,
+    Refusal, ValidateError, ValidateTicket,
 };
-use crate::connection::{Close, CloseReason, Side, Why};
+use crate::connection::{CloseReason, Side, Why};
 use crate::driver::cancel::cancellable;
-use crate::driver::later::{guarded, poll_guarded};
+use crate::driver::contain::{undisturbed, wake_all};
 use crate::driver::link::{Link, LinkConfig};
 use crate::driver::lock::lock;
 use crate::driver::origin::Origin;
 use crate::driver::stream::Stream;
 use crate::driver::trace::Dial;
 use crate::driver::{Error, Proxy};
-use crate::rpc::Outcome;
-use crate::wire::RemoteError;
 
 enum Step {
     Act(Action),
@@ -81,22 +77,31 @@ impl Inner {
                         });
                         let task = (earlier || control.stopped).then(|| control.task.take());
                         drop(control);
-                        task.flatten().into_iter().for_each(Waker::wake);
+                        wake_all(task.flatten());
                         return;
                     }
                 }
             };
-            match step {
+            // The runtime may panic, such as one that cannot be called from this thread. All others that wait still
+            // have their turn; what has panicked is undone by its guard.
+            undisturbed(|| match step {
                 Step::Act(action) => self.carry_out(action),
                 Step::Note(event) => self.note(event),
-            }
+            });
         }
     }
 
     fn note(&self, event: ContainerEvent<Arc<Connecting>>) {
         match event {
             ContainerEvent::Connected { ctx, remote, .. } => ctx.end(Ok(remote)),
-            ContainerEvent::Failed { ctx, error, .. } => ctx.end(Err(error)),
+            ContainerEvent::Failed { ctx, error: ConnectError::Refused(refusal), .. } => {
+                let error = match lock(&self.control).refused(refusal) {
+                    Error::Container(refusal) => ConnectError::Refused(refusal).into(),
+                    error => error,
+                };
+                ctx.end(Err(error));
+            }
+            ContainerEvent::Failed { ctx, error, .. } => ctx.end(Err(error.into())),
             ContainerEvent::Stopped => lock(&self.control).stopped = true,
         }
     }
@@ -104,7 +109,7 @@ impl Inner {
     fn carry_out(self: &Arc<Self>, action: Action) {
         match action {
             Action::Dial { id, address } => {
-                let this = self.clone();
+                let dialling = Dialling { container: Some(self.clone()), id };
                 let searches: Vec<_> = {
                     let control = lock(&self.control);
                     let (attempts, searches) = control.container.dialling(&address);
@@ -118,8 +123,10 @@ impl Inner {
                     || lock(&self.control).container.dialling(&address).0,
                 );
                 let dial = self.host.dial(address, &config.limits);
-                let (canceller, task) =
-                    cancellable(async move { this.dialled(id, dial.await, attempt) });
+                let (canceller, task) = cancellable(async move {
+                    let result = dial.await;
+                    dialling.end(result, attempt);
+                });
                 lock(&self.control).dials.insert(id, canceller);
                 self.host.spawn(task);
             }
@@ -230,7 +237,7 @@ impl Inner {
             return self.validated(conn, ticket, Err(lost));
         };
         let call = Proxy::of_link(link.clone(), "").invoke(VALIDATE_AID, &(aid,), &());
-        let this = self.clone();
+        let asking = Asking { container: Some(self.clone()), conn, ticket };
         let (canceller, task) = cancellable(async move {
             let result = call.await.map(|TypeName(name)| name);
             let result = result.map_err(|error| match error {
@@ -238,7 +245,7 @@ impl Inner {
                 Error::Refused(why @ Why::Closed) => ValidateError::Lost(why.to_string().into()),
                 error => ValidateError::Failed(error.to_string().into()),
             });
-            this.validated(conn, ticket, result);
+            asking.end(result);
         });
         lock(&self.control).questions.insert(ticket, canceller);
         self.host.spawn(task);
@@ -255,89 +262,60 @@ impl Inner {
             control.questions.remove(&ticket)
         });
     }
+}
 
-    pub(super) fn shutdown(self: &Arc<Self>, how: Close) {
-        // No more streams come in.
-        if let Some(listening) = &*lock(&self.listening) {
-            listening.cancel();
-        }
-        self.control(|control, now| {
-            if !control.container.is_shut_down() {
-                control.how = how;
-                control.container.shutdown(now);
-            } else if how == Close::Now && control.how != Close::Now {
-                // Somebody has lost patience with a shutdown that drains.
-                control.how = how;
-                return control.links.values().cloned().collect();
-            }
-            Vec::new()
-        })
-        .into_iter()
-        .for_each(|link: Arc<Link>| link.close(how));
-    }
+/// An attempt to open a connection. However it ends, those who wait for the connection hear so.
+struct Dialling {
+    /// Until it has ended.
+    container: Option<Arc<Inner>>,
+    id: DialId,
+}
 
-    /// Watches the time until the container has stopped; then lets the agents end.
-    pub(super) async fn watch(self: Arc<Self>) {
-        let mut timer = self.host.timer();
-        let mut due = None;
-        poll_fn(|cx| {
-            loop {
-                let timeout = self.control(|control, now| {
-                    if control.container.poll_timeout().is_some_and(|at| at <= now) {
-                        control.container.handle_timeout(now);
-                    }
-                    control.task = Some(cx.waker().clone());
-                    control.timeout = control.container.poll_timeout();
-                    control.timeout
-                });
-                if lock(&self.control).stopped {
-                    return Poll::Ready(());
-                }
-                let Some(at) = timeout else { return Poll::Pending };
-                if due != Some(at) {
-                    timer.set(at);
-                    due = Some(at);
-                }
-                if timer.poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                due = None;
-            }
-        })
-        .await;
-        self.end().await;
-    }
-
-    /// Lets the agents end, in the time that closing may take.
-    async fn end(&self) {
-        let listening = lock(&self.listening).take();
-        if let Some(listening) = listening {
-            listening.stop().await;
+impl Dialling {
+    fn end(mut self, result: std::io::Result<Stream>, attempt: Dial) {
+        if let Some(container) = self.container.take() {
+            container.dialled(self.id, result, attempt);
         }
-        let agents: Vec<_> = self.agents_mut().drain().collect();
-        let mut timer = self.host.timer();
-        if let Some(at) = self.host.now().checked_add(self.drain) {
-            timer.set(at);
-        }
-        let mut late = false;
-        for (aid, resident) in agents {
-            let text = format!("Name \"{aid}\" not found in \"agents\"");
-            resident.desert(&RemoteError::lookup(text));
-            if let Outcome::Later(mut later) = guarded(|| resident.stop()) {
-                poll_fn(|cx| {
-                    // There is nobody to tell of a failure.
-                    let ended = poll_guarded(&mut later, cx).is_ready();
-                    late = late || timer.poll(cx).is_ready();
-                    if ended || late { Poll::Ready(()) } else { Poll::Pending }
-                })
-                .await;
-            }
-        }
-        let waiting = {
-            let mut control = lock(&self.control);
-            control.ended = true;
-            control.waiting.clone()
-        };
-        waiting.wake();
     }
 }
+
+impl Drop for Dialling {
+    /// The runtime has ended, or has panicked. If the attempt was given up, nothing happens.
+    fn drop(&mut self) {
+        let Some(container) = self.container.take() else { return };
+        let error = DialError::from(std::io::Error::other(GONE));
+        let _ended = container.control(|control, now| {
+            control.container.handle_dialled(now, self.id, Err(error));
+            control.dials.remove(&self.id)
+        });
+    }
+}
+
+/// A question to a peer for an agent. However it ends, those who wait for the agent hear so.
+struct Asking {
+    /// Until it has ended.
+    container: Option<Arc<Inner>>,
+    conn: ConnId,
+    ticket: ValidateTicket,
+}
+
+impl Asking {
+    fn end(mut self, result: Result<Option<String>, ValidateError>) {
+        if let Some(container) = self.container.take() {
+            container.validated(self.conn, self.ticket, result);
+        }
+    }
+}
+
+impl Drop for Asking {
+    /// As that of [`Dialling`].
+    fn drop(&mut self) {
+        if let Some(container) = self.container.take() {
+            let failed = Err(ValidateError::Failed(GONE.into()));
+            container.validated(self.conn, self.ticket, failed);
+        }
+    }
+}
+
+/// Why a task of the container has not come to its end.
+const GONE: &str = "the runtime has ended, or cannot run tasks";

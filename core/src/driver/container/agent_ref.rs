@@ -26,14 +26,49 @@ pub struct AgentRef<A> {
 impl Container {
     /// Lets an agent live here. Its id is the next number, as in aiomas.
     ///
-    /// Its `#[on_start]` method runs before anybody can call it; what it waits for, it waits for in a task
-    /// of its own.
+    /// The agent is not called before its `#[on_start]` has ended: calls that come earlier wait. This function returns
+    /// as soon as an async `#[on_start]` waits for something, which then goes on in a task. If it fails there, the agent
+    /// is removed, and the calls that wait fail with its error. [`spawn_started`](Self::spawn_started) waits for it.
     ///
     /// # Errors
-    /// There are too many agents, the container is shut down, or `#[on_start]` has failed.
+    /// There are too many agents, the container is shut down, or `#[on_start]` has failed at once.
     pub fn spawn<A: Agent>(&self, agent: A) -> Result<AgentRef<A>, Error> {
         let type_name = agent.type_name().into();
         let url = self.0.spawn(agent)?;
+        Ok(AgentRef::new(self.clone(), url, type_name))
+    }
+
+    /// As [`spawn`](Self::spawn), and waits until the agent's `#[on_start]` has ended.
+    ///
+    /// ```no_run
+    /// # use aiomas_core::{Container, Error, Proxy, agent};
+    /// struct Meter {
+    ///     grid: Proxy,
+    /// }
+    ///
+    /// #[agent]
+    /// impl Meter {
+    ///     #[on_start]
+    ///     async fn register(&self, #[context] ctx: aiomas_core::Context) -> Result<(), Error> {
+    ///         self.grid.call("register").arg(ctx.agent()?).send().await
+    ///     }
+    /// }
+    ///
+    /// # async fn example(container: Container, grid: Proxy) -> Result<(), Error> {
+    /// // The meter is registered, or there is none.
+    /// let meter = container.spawn_started(Meter { grid }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// There are too many agents, the container is shut down, or `#[on_start]` has failed. Then the agent is gone.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops `#[on_start]` where it waits, and removes the agent.
+    pub async fn spawn_started<A: Agent>(&self, agent: A) -> Result<AgentRef<A>, Error> {
+        let type_name = agent.type_name().into();
+        let url = self.0.spawn_started(agent).await?;
         Ok(AgentRef::new(self.clone(), url, type_name))
     }
 }

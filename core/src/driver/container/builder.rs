@@ -11,6 +11,7 @@ use crate::agent::{self, Address, ContainerConfig};
 use crate::clock::Date;
 use crate::connection::CloseReason;
 use crate::driver::accept::accept;
+use crate::driver::endpoint::EndpointId;
 use crate::driver::lock::lock;
 use crate::driver::options::{self, Settings};
 use crate::driver::origin::Origin;
@@ -137,7 +138,7 @@ impl<R: Runtime> Builder<R> {
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<Container, Error> {
         let address = address.try_into().map_err(Into::into)?;
-        let (settings, layer) = self.settle(Types::for_container);
+        let (settings, layer) = self.settle(Types::for_container)?;
         let advertised = layer.advertised.transpose()?;
         let entrance = settings.listen(&address).await?;
         let bound = entrance.address().map_err(|error| Error::bind(&address, &error))?;
@@ -158,6 +159,7 @@ impl<R: Runtime> Builder<R> {
             let origin = Arc::new(Origin::Home(this.clone()));
             Inner {
                 this: this.clone(),
+                id: EndpointId::new(),
                 local_scope: Scope::new(config.types.clone(), config.limits.budget)
                     .with_origin(origin)
                     .guarded(true),
@@ -180,7 +182,7 @@ impl<R: Runtime> Builder<R> {
             }
         });
         let container = Container::from_inner(inner.clone());
-        host.spawn(Box::pin(inner.clone().watch()));
+        host.spawn(inner.clone().watch());
         let accepting = inner.clone();
         let listening = accept(entrance, move |stream| accepting.accepted(stream));
         *lock(&inner.listening) = Some(listening);

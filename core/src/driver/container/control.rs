@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::agent::{self, AgentUrl, ConnId, ConnectError, DialId, Refusal, Remote, ValidateTicket};
+use super::ending::Stopping;
+use crate::agent::{self, AgentUrl, ConnId, DialId, Refusal, Remote, ValidateTicket};
 use crate::connection::Close;
-use crate::driver::Connections;
 use crate::driver::cancel::Canceller;
+use crate::driver::contain::wake;
 use crate::driver::link::Link;
 use crate::driver::lock::lock;
 use crate::driver::wakers::WakerSet;
+use crate::driver::{Connections, Error, UnstoppedAgent};
 
 /// What the container's lock guards: the state machine, and what its host keeps for it.
 pub(super) struct Control {
@@ -29,8 +31,16 @@ pub(super) struct Control {
     pub(super) task: Option<Waker>,
     /// What the task waits for.
     pub(super) timeout: Option<Instant>,
+    /// All connections are closed; agents come no more.
     pub(super) stopped: bool,
-    pub(super) ended: bool,
+    /// The runtime has ended before the container did.
+    pub(super) orphaned: bool,
+    /// Agents whose `#[on_stop]` is under way, by their numbers.
+    pub(super) stopping: BTreeMap<u64, Stopping>,
+    /// Agents that have not stopped as they should.
+    pub(super) unstopped: Vec<UnstoppedAgent>,
+    /// What `shutdown` returns, from when it does.
+    pub(super) ended: Option<Result<(), Error>>,
     /// The tasks that wait for the container to end.
     pub(super) waiting: Arc<WakerSet>,
 }
@@ -49,7 +59,10 @@ impl Control {
             task: None,
             timeout: None,
             stopped: false,
-            ended: false,
+            orphaned: false,
+            stopping: BTreeMap::new(),
+            unstopped: Vec::new(),
+            ended: None,
             waiting: Arc::default(),
         }
     }
@@ -60,6 +73,14 @@ impl Control {
 
     pub(super) fn spawn(&mut self, type_name: &str) -> Result<AgentUrl, Refusal> {
         self.container.spawn(type_name, ())
+    }
+
+    /// The error of a refusal.
+    pub(super) fn refused(&self, refusal: Refusal) -> Error {
+        if self.orphaned && refusal == Refusal::ShutDown {
+            return Error::runtime_ended(self.container.base());
+        }
+        refusal.into()
     }
 
     pub(super) fn remove(&mut self, aid: &str) {
@@ -77,7 +98,7 @@ pub(super) struct Connecting(Mutex<Wait>);
 
 #[derive(Default)]
 struct Wait {
-    result: Option<Result<Remote, ConnectError>>,
+    result: Option<Result<Remote, Error>>,
     waker: Option<Waker>,
     /// How many attempts to open a connection there have been.
     attempts: u32,
@@ -92,7 +113,7 @@ impl Connecting {
             wait.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 
@@ -100,18 +121,18 @@ impl Connecting {
         lock(&self.0).attempts
     }
 
-    pub(super) fn end(&self, result: Result<Remote, ConnectError>) {
+    pub(super) fn end(&self, result: Result<Remote, Error>) {
         let waker = {
             let mut wait = lock(&self.0);
             wait.result = Some(result);
             wait.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 
-    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<Remote, ConnectError>> {
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<Remote, Error>> {
         let mut wait = lock(&self.0);
         match wait.result.take() {
             Some(result) => Poll::Ready(result),

@@ -10,10 +10,9 @@ use super::connect::Connect;
 use super::inner::Inner;
 use crate::agent::{Address, AgentUrl};
 use crate::connection::{AdmissionStats, Close, Negotiate};
+use crate::driver::contain::alone;
 use crate::driver::home::Home;
-use crate::driver::later::alone;
 use crate::driver::lock::lock;
-use crate::driver::waits;
 use crate::driver::wakers::Registration;
 use crate::driver::{Clock, ContainerStats, Error, Peer, Proxy};
 
@@ -66,7 +65,7 @@ impl Container {
     }
 
     /// Removes an agent; says whether it was there. Calls that wait for it fail, those that have started
-    /// go on.
+    /// go on. Then its `#[on_stop]` runs, for which [`shutdown`](Self::shutdown) waits.
     pub fn remove(&self, aid: &str) -> bool {
         self.0.remove(aid)
     }
@@ -140,7 +139,7 @@ impl Container {
     /// Nobody waits for the task, [`shutdown`](Self::shutdown) included: it ends by itself, or with its runtime. If it
     /// keeps a handle of the container, it keeps that alive. That it panics ends the task alone.
     pub fn spawn_task(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.host.spawn(Box::pin(alone(task)));
+        self.0.host.spawn(alone(task));
     }
 
     /// Finds an agent, here or elsewhere. `P` is what it is called by: a [`Proxy`] or a typed one.
@@ -151,12 +150,19 @@ impl Container {
         Connect::new(self.0.clone(), url.try_into().map_err(Into::into))
     }
 
-    /// Ends the container: no streams and calls are taken any more, what has been called is answered
-    /// within ten seconds (see [`Builder::drain`](crate::driver::Builder::drain)), connections are closed, and then agents run their
-    /// `#[on_stop]`.
+    /// Ends the container.
+    ///
+    /// 1. No connections and calls are taken any more. What has been called is answered, within ten seconds (see
+    ///    [`Builder::drain`](crate::driver::Builder::drain)), and connections are closed.
+    /// 2. All agents run their `#[on_stop]`, side by side. Each waits for the calls to its agent that still run. All of
+    ///    this may take as long again.
+    ///
+    /// Within an async method of one of its agents, the future ends at once, for the end waits for that method. Then it
+    /// is as [`Context::stop`](crate::driver::Context::stop).
     ///
     /// # Errors
-    /// None so far.
+    /// [`Error::NotStopped`]: the container has ended, but some agents have not run their `#[on_stop]`, or not to its
+    /// end. The error names them.
     ///
     /// # Cancel safety
     /// It happens whether or not the future is awaited to its end, once it has been polled.
@@ -167,8 +173,11 @@ impl Container {
 
     /// As [`shutdown`](Self::shutdown), with a choice of what becomes of calls that have not been answered.
     ///
+    /// With [`Close::Now`], connections are closed at once, and each `#[on_stop]` begins, but is not waited for: an
+    /// agent that cannot stop at once is named by the error, and stops in the background, in the time that it has.
+    ///
     /// # Errors
-    /// None so far.
+    /// As [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
     /// As [`shutdown`](Self::shutdown).
@@ -180,13 +189,44 @@ impl Container {
             if !std::mem::replace(&mut begun, true) {
                 inner.shutdown(how);
             }
-            waiting.register(cx);
-            if lock(&inner.control).ended {
+            if inner.id.is_current() {
                 return Poll::Ready(Ok(()));
             }
-            waits::note(|| format!("for the shutdown of {}", inner.address));
-            Poll::Pending
+            inner.poll_ended(&mut waiting, cx)
         })
+    }
+
+    /// Waits until the container has ended: by [`shutdown`](Self::shutdown), by
+    /// [`Context::stop`](crate::driver::Context::stop), or because its runtime has.
+    ///
+    /// ```no_run
+    /// use aiomas_core::{Container, Context, Error, agent};
+    ///
+    /// struct Door;
+    ///
+    /// #[agent]
+    /// impl Door {
+    ///     /// The answer is out before the connection closes.
+    ///     #[expose]
+    ///     fn quit(&self, #[context] ctx: &Context) -> Result<(), Error> {
+    ///         ctx.stop()
+    ///     }
+    /// }
+    ///
+    /// async fn serve(container: Container) -> Result<(), Error> {
+    ///     container.spawn(Door)?;
+    ///     container.stopped().await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`shutdown`](Self::shutdown).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn stopped(&self) -> Result<(), Error> {
+        let mut waiting = Registration::new(lock(&self.0.control).waiting.clone());
+        poll_fn(|cx| self.0.poll_ended(&mut waiting, cx)).await
     }
 }
 
@@ -203,6 +243,15 @@ impl Drop for Container {
         }
     }
 }
+
+/// Handles are equal if they are of the same container.
+impl PartialEq for Container {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Container {}
 
 impl fmt::Debug for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::connection::CloseReason;
 use crate::driver::Peer;
-use crate::driver::later::undisturbed;
+use crate::driver::contain::undisturbed;
 use crate::driver::link::Link;
 use crate::rpc::{Caller, Check, Path};
 use crate::wire::RemoteError;

@@ -2,30 +2,28 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use super::control::Control;
 use super::hooks::Hooks;
+use crate::agent::Address;
 use crate::agent::registry::number as agent_number;
-use crate::agent::{Address, AgentUrl, Refusal};
 use crate::connection::{Admission, Config};
+use crate::driver::Clock;
 use crate::driver::cancel::Canceller;
-use crate::driver::later::{Later, guarded, poll_guarded, poll_once};
+use crate::driver::endpoint::EndpointId;
 use crate::driver::lock::lock;
 use crate::driver::network::Network;
-use crate::driver::service::{Agent, Identity, Resident};
-use crate::driver::{Clock, Error};
-use crate::rpc::Outcome;
-use crate::wire::{RemoteError, Scope};
+use crate::driver::service::Resident;
+use crate::wire::Scope;
 
 /// A container. Its parts are locked one by one, never two at a time.
 pub(super) struct Inner {
     pub(super) this: Weak<Self>,
+    pub(super) id: EndpointId,
     pub(super) host: Arc<dyn Network>,
     pub(super) address: Address,
     /// Of the next connection.
@@ -96,58 +94,15 @@ impl Inner {
         self.numbered(agent_number(aid)?)
     }
 
-    pub(super) fn spawn<A: Agent>(&self, agent: A) -> Result<AgentUrl, Error> {
-        let url = lock(&self.control).spawn(agent.type_name())?;
-        let home = self.this.clone();
-        let identity = Identity { url: url.clone(), home };
-        let resident = agent.into_resident(Arc::new(identity));
-        let start = begin(guarded(|| resident.start())).inspect_err(|_| {
-            lock(&self.control).remove(url.aid());
-        })?;
-        if let Some(number) = agent_number(url.aid()) {
-            self.agents_mut().insert(number, resident);
-        }
-        // From here on it can be called, and removed.
-        if lock(&self.control).ended {
-            self.remove(url.aid());
-            return Err(Refusal::ShutDown.into());
-        }
-        if let Some(mut start) = start {
-            let (this, aid) = (self.this.clone(), Arc::<str>::from(url.aid()));
-            self.host.spawn(Box::pin(async move {
-                let failed = poll_fn(|cx| poll_guarded(&mut start, cx)).await.is_err();
-                if let (true, Some(this)) = (failed, this.upgrade()) {
-                    this.remove(&aid);
-                }
-            }));
-        }
-        Ok(url)
-    }
-
-    pub(super) fn remove(&self, aid: &str) -> bool {
+    /// Removes an agent, which then stops.
+    pub(super) fn remove(self: &Arc<Self>, aid: &str) -> bool {
         lock(&self.control).remove(aid);
-        let resident = agent_number(aid).and_then(|number| self.agents_mut().remove(&number));
-        let Some(resident) = resident else { return false };
-        resident
-            .desert(&RemoteError::lookup(format_args!("Name \"{aid}\" not found in \"agents\"")));
-        // There is nobody to tell of a failure.
-        if let Ok(Some(mut stop)) = begin(guarded(|| resident.stop())) {
-            self.host.spawn(Box::pin(async move {
-                let _ended = poll_fn(|cx| poll_guarded(&mut stop, cx)).await;
-            }));
+        let Some(number) = agent_number(aid) else { return false };
+        let removed = self.agents_mut().remove(&number);
+        match removed {
+            Some(resident) => self.stop_agent(number, resident),
+            None => return false,
         }
         true
-    }
-}
-
-/// Begins with a hook. What comes later, if it does not end at once, is returned.
-fn begin(outcome: Outcome<Later>) -> Result<Option<Later>, RemoteError> {
-    match outcome {
-        Outcome::Done(answer) => answer.map(|_| None),
-        Outcome::Later(mut later) => match poll_once(&mut later) {
-            Poll::Ready(answer) => answer.map(|_| None),
-            Poll::Pending => Ok(Some(later)),
-        },
-        Outcome::NotFound | Outcome::NotExposed => Ok(None),
     }
 }

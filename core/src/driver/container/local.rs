@@ -14,7 +14,7 @@ use crate::connection::{CallOptions, Why};
 use crate::driver::Error;
 use crate::driver::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
 use crate::driver::host::Host;
-use crate::driver::later::{Answer, Later, poll_guarded, poll_once, undisturbed};
+use crate::driver::later::{self, Answer, Later};
 use crate::driver::stop::{Stop, Stopped};
 use crate::driver::trace;
 use crate::rpc::{Caller, Outcome};
@@ -67,22 +67,27 @@ impl Inner {
         let content = Payload::new(LOCAL, content.into(), self.local_scope.clone());
         let deadline = options.timeout.and_then(|after| self.host.now().checked_add(after));
         let caller = LOCAL_CALLER.with_deadline(deadline);
-        let later = Self::nested(|| match self.dispatch(&content, &caller, trace::Id::NONE) {
+        let method = Self::nested(|| match self.dispatch(&content, &caller, trace::Id::NONE) {
             Outcome::Done(answer) => Ok(answer),
             // Polled at once, so that methods start in the order in which they were called.
-            Outcome::Later(mut later) => match poll_once(&mut later) {
-                Poll::Ready(answer) => Ok(answer),
-                Poll::Pending => Err(Some(later)),
-            },
+            Outcome::Later(later) => {
+                let mut method = later::Running::new(later, self.id);
+                match method.poll_once() {
+                    Poll::Ready(answer) => Ok(answer),
+                    Poll::Pending => Err(Some(method)),
+                }
+            }
             Outcome::NotFound | Outcome::NotExposed => Err(None),
         });
-        let later = match later {
+        let method = match method {
             Some(Ok(answer)) => return LocalCall::Ended(Some(self.payload(answer))),
-            Some(Err(Some(later))) => later,
+            Some(Err(Some(method))) => method,
             // Too deep: it begins in a task of its own.
-            Some(Err(None)) | None => self.dispatch_later(content, caller),
+            Some(Err(None)) | None => {
+                later::Running::new(self.dispatch_later(content, caller), self.id)
+            }
         };
-        self.run(later, deadline.zip(options.timeout))
+        self.run(method, deadline.zip(options.timeout))
     }
 
     fn dispatch_later(self: &Arc<Self>, content: Payload, caller: Caller) -> Later {
@@ -97,14 +102,18 @@ impl Inner {
     }
 
     /// Runs a method in a task, until it ends or the call is given up; that is when it has taken too long.
-    fn run(self: &Arc<Self>, later: Later, deadline: Option<(Instant, Duration)>) -> LocalCall {
+    fn run(
+        self: &Arc<Self>,
+        method: later::Running,
+        deadline: Option<(Instant, Duration)>,
+    ) -> LocalCall {
         let place = Arc::<Place>::default();
         self.local_calls.fetch_add(1, Ordering::Relaxed);
         let running = Running {
             container: self.clone(),
             stopped: Stop::stopped(place.stop.clone()),
             place: place.clone(),
-            later: Some(later),
+            method: Some(method),
         };
         self.host.spawn(Box::pin(running));
         let deadline = deadline.map(|(at, after)| {
@@ -127,7 +136,7 @@ struct Running {
     place: Arc<Place>,
     stopped: Stopped,
     /// Until it has ended.
-    later: Option<Later>,
+    method: Option<later::Running>,
 }
 
 impl Future for Running {
@@ -135,12 +144,12 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let Some(later) = &mut this.later else { return Poll::Ready(()) };
+        let Some(method) = &mut this.method else { return Poll::Ready(()) };
         if this.stopped.poll(cx).is_pending() {
-            let answer = ready!(poll_guarded(later, cx));
+            let answer = ready!(method.poll(cx));
             this.place.put(this.container.payload(answer));
         }
-        undisturbed(|| drop(this.later.take()));
+        this.method = None;
         Poll::Ready(())
     }
 }
@@ -148,5 +157,9 @@ impl Future for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.container.local_calls.fetch_sub(1, Ordering::Relaxed);
+        // The runtime may end before the method does. The caller must not wait for it then.
+        if self.method.take().is_some() {
+            self.place.put(Err(Error::runtime_ended(&self.container.address)));
+        }
     }
 }

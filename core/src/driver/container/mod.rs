@@ -5,12 +5,14 @@ mod agent_ref;
 mod builder;
 mod connect;
 mod control;
+mod ending;
 mod handle;
 mod hooks;
 mod inner;
 mod local;
 mod redial;
 mod serve;
+mod starting;
 
 pub use agent_ref::AgentRef;
 pub use builder::{Agents, Builder, bind, builder};

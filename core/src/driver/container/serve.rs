@@ -7,6 +7,7 @@ use super::inner::Inner;
 pub(super) use crate::agent::root::VALIDATE_AID;
 use crate::agent::root::{ContainerRoot, agent_in_path, split_agent_path};
 use crate::connection::{CallOptions, CloseReason, ReplyToken, Request};
+use crate::driver::endpoint::Endpoint;
 use crate::driver::home::Home;
 use crate::driver::later::{Answer, Later, guarded};
 use crate::driver::link::{Handler, Link};
@@ -53,6 +54,10 @@ impl Handler for AgentsHandler {
 
     fn home(&self) -> Option<Arc<dyn Home>> {
         Some(self.container.clone())
+    }
+
+    fn endpoint(&self) -> Option<&dyn Endpoint> {
+        Some(&*self.container)
     }
 }
 

@@ -370,7 +370,9 @@ impl Search {
         loop {
             let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
             let Some(at) = self.next(left) else { return };
-            sleep_until(&*host, at).await;
+            if sleep_until(&*host, at).await.is_err() {
+                return;
+            }
             let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
             let found = redial.search(left, self.attempts()).await;
             let Some(line) = self.line.upgrade() else { return };

@@ -1,16 +1,19 @@
 //! What is done about what the peer calls.
 
 use std::borrow::Cow;
-use std::future::poll_fn;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::shared::Link;
 use crate::connection::{ReplyToken, Why};
-use crate::driver::later::{Answer, Later, poll_guarded, poll_once, undisturbed};
+use crate::driver::endpoint::{Endpoint, EndpointId};
+use crate::driver::later::{Answer, Later, Running};
 use crate::driver::lock::lock;
-use crate::driver::stop::Stop;
+use crate::driver::place::Place;
+use crate::driver::stop::{Stop, Stopped};
 use crate::driver::trace;
 use crate::driver::waits;
 use crate::rpc::{Caller, Outcome};
@@ -78,43 +81,66 @@ impl Link {
     }
 
     /// Lets a service finish what it answers later, in a task of its own, unless that is there at once.
-    fn finish(
-        self: &Arc<Self>,
-        token: ReplyToken,
-        mut later: Later,
-    ) -> Option<(ReplyToken, Answer)> {
+    fn finish(self: &Arc<Self>, token: ReplyToken, later: Later) -> Option<(ReplyToken, Answer)> {
+        let endpoint = self.handler.endpoint().map_or(EndpointId::NONE, Endpoint::id);
+        let mut method = Running::new(later, endpoint);
         // Polled at once, so that methods start in the order in which they were called.
-        if let Poll::Ready(answer) = poll_once(&mut later) {
+        if let Poll::Ready(answer) = method.poll_once() {
             return Some((token, answer));
         }
-        let (link, mut stopped) = (self.clone(), self.stop_of(&token).map(Stop::stopped));
-        // It may go on when the connection is closed, and counts: or peers who call, go and come again would have any
-        // number of methods running.
+        let stopped = self.stop_of(&token).map(Stop::stopped);
+        // The method may go on when the connection is closed, and counts: or peers who call, go and come again would
+        // have any number of methods running.
         let place = self.place.get().and_then(Weak::upgrade);
-        self.host.spawn(Box::pin(async move {
-            let _place = place;
-            let answer = poll_fn(|cx| {
-                if stopped.as_mut().is_some_and(|stopped| stopped.poll(cx).is_ready()) {
-                    return Poll::Ready(None);
-                }
-                let answer = poll_guarded(&mut later, cx);
-                if answer.is_pending() {
-                    let peer = link.peer().unwrap_or("a peer");
-                    waits::note(|| format!("in a method that {peer} has called"));
-                }
-                answer.map(Some)
-            })
-            .await;
-            match answer {
-                // If the connection is gone, so is the one who waits.
-                Some(answer) => drop(link.respond(token, &answer)),
-                None => {
-                    // It counts until it is gone.
-                    undisturbed(|| drop(later));
-                    link.ignore(token);
-                }
-            }
-        }));
+        let link = self.clone();
+        let request = Some((token, method));
+        self.host.spawn(Box::pin(Finishing { request, stopped, link, _place: place }));
         None
+    }
+}
+
+/// The task of a method that was not done at once.
+struct Finishing {
+    /// Until it is answered.
+    request: Option<(ReplyToken, Running)>,
+    stopped: Option<Stopped>,
+    link: Arc<Link>,
+    /// Given back when the method is gone.
+    _place: Option<Arc<Place>>,
+}
+
+impl Future for Finishing {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { request, stopped, link, .. } = &mut *self;
+        let Some((_, method)) = request else { return Poll::Ready(()) };
+        let is_stopped = stopped.as_mut().is_some_and(|stopped| stopped.poll(cx).is_ready());
+        let answer = if is_stopped { None } else { Some(method.poll(cx)) };
+        if let Some(Poll::Pending) = answer {
+            let peer = link.peer().unwrap_or("a peer");
+            waits::note(|| format!("in a method that {peer} has called"));
+            return Poll::Pending;
+        }
+        let Some((token, method)) = request.take() else { return Poll::Ready(()) };
+        // It counts until it is gone.
+        drop(method);
+        match answer {
+            // If the connection is gone, so is the one who waits.
+            Some(Poll::Ready(answer)) => drop(link.respond(token, &answer)),
+            _ => link.ignore(token),
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Finishing {
+    /// The runtime may end before the method does. The caller must not wait for it then.
+    fn drop(&mut self) {
+        if let Some((token, method)) = self.request.take() {
+            drop(method);
+            let ended = RemoteError::new("RuntimeError", "the callee's runtime has ended");
+            drop(self.link.respond(token, &Err(ended)));
+        }
     }
 }

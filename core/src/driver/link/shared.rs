@@ -19,6 +19,7 @@ use crate::connection::{
     Side, Stats, Why,
 };
 use crate::driver::Error;
+use crate::driver::endpoint::Endpoint;
 use crate::driver::home::Home;
 use crate::driver::host::Host;
 use crate::driver::later::Answer;
@@ -116,6 +117,11 @@ pub(in crate::driver) trait Handler: Send + Sync {
     fn home(&self) -> Option<Arc<dyn Home>> {
         None
     }
+
+    /// The container or the server that the link is part of.
+    fn endpoint(&self) -> Option<&dyn Endpoint> {
+        None
+    }
 }
 
 /// What a link is made with.
@@ -204,6 +210,10 @@ impl Link {
 
     pub(in crate::driver) fn home(&self) -> Option<Arc<dyn Home>> {
         self.handler.home()
+    }
+
+    pub(in crate::driver) fn endpoint(&self) -> Option<&dyn Endpoint> {
+        self.handler.endpoint()
     }
 
     /// What content has to be encoded in, unless that changes before it is sent.

@@ -1,8 +1,11 @@
 //! What a manager can make.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::fmt::{self, Display};
-use std::future::{Future, ready};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::agent::AgentUrl;
 use crate::driver::home::LOCAL;
@@ -10,7 +13,7 @@ use crate::driver::host::BoxFuture;
 use crate::driver::later::failure;
 use crate::driver::service::Agent;
 use crate::driver::{AgentRef, Container, Context, Proxy};
-use crate::rpc::function::{Fallible, Function, Plain};
+use crate::rpc::function::{Function, FunctionIn, Plain};
 use crate::rpc::{Outcome, Request, Service, ServiceDict, encode_call};
 use crate::wire::{Codec, Payload, Printable, RemoteError, Value};
 
@@ -44,35 +47,67 @@ pub struct Factories {
     names: BTreeSet<String>,
 }
 
-/// Lets an agent live in a container, which may take some time.
-pub(super) type Birth =
-    Box<dyn FnOnce(Container) -> BoxFuture<Result<(Proxy, AgentUrl), RemoteError>> + Send>;
+/// Calls a factory, and lets live what it makes, which may take some time.
+pub(super) type Birth = Box<dyn FnOnce(Context) -> BoxFuture<Result<Born, RemoteError>> + Send>;
 
-/// What a factory may return: an [`Agent`], or a `Result` of one, whose error the caller gets.
+/// An agent that lives in the manager's container.
+pub(super) type Born = (Proxy, AgentUrl);
+
+/// What a factory may return: an [`Agent`], which is then [spawned](Container::spawn_started); an [`AgentRef`], if the
+/// factory has done so itself; or a `Result` of one of these, whose error the caller gets.
 pub trait IntoAgent<Kind> {
     /// The agent.
     type Agent: Agent;
 
-    /// The agent, or why there is none.
+    /// The agent, once it lives in the container, or why there is none.
     ///
     /// # Errors
-    /// The factory's own.
-    fn into_agent(self) -> Result<Self::Agent, RemoteError>;
+    /// The factory's own, that of `#[on_start]`, or of the container.
+    fn settle(
+        self,
+        container: Container,
+    ) -> impl Future<Output = Result<AgentRef<Self::Agent>, RemoteError>> + Send;
 }
 
-impl<A: Agent> IntoAgent<Plain> for A {
+/// The factory has let its agent live itself.
+#[derive(Debug)]
+pub enum Spawned {}
+
+/// The factory returns a `Result`.
+#[derive(Debug)]
+pub struct Attempted<Kind>(Infallible, PhantomData<Kind>);
+
+impl<A: Agent + Send> IntoAgent<Plain> for A {
     type Agent = A;
 
-    fn into_agent(self) -> Result<A, RemoteError> {
+    async fn settle(self, container: Container) -> Result<AgentRef<A>, RemoteError> {
+        Ok(container.spawn_started(self).await?)
+    }
+}
+
+impl<A: Agent> IntoAgent<Spawned> for AgentRef<A> {
+    type Agent = A;
+
+    async fn settle(self, container: Container) -> Result<Self, RemoteError> {
+        // As a reference it would stand for the agent of its number in this container.
+        if self.container() != &container {
+            let text =
+                format!("the factory has made {self}, which is not in the manager's container");
+            return Err(RemoteError::new("RuntimeError", text));
+        }
         Ok(self)
     }
 }
 
-impl<A: Agent, E: Display + 'static> IntoAgent<Fallible> for Result<A, E> {
-    type Agent = A;
+impl<K, A, E> IntoAgent<Attempted<K>> for Result<A, E>
+where
+    A: IntoAgent<K> + Send,
+    E: Display + Send + 'static,
+{
+    type Agent = A::Agent;
 
-    fn into_agent(self) -> Result<A, RemoteError> {
-        self.map_err(failure)
+    async fn settle(self, container: Container) -> Result<AgentRef<A::Agent>, RemoteError> {
+        self.map_err(failure)?.settle(container).await
     }
 }
 
@@ -86,8 +121,8 @@ impl Factories {
     /// Adds a factory: a function with typed parameters, which callers know by the names `parameters`. Those
     /// that are `Option`s may be left out. What was called `name` before is replaced.
     ///
-    /// The agent gets to know its container when it is called, or in its `#[on_start]`: by its
-    /// [`Context`].
+    /// The manager answers when the agent's `#[on_start]` has ended, or with its error. The agent gets to know its
+    /// container when it is called, or in its `#[on_start]`: by its [`Context`].
     #[must_use]
     pub fn agent<const N: usize, P, K, F>(
         self,
@@ -100,7 +135,7 @@ impl Factories {
         F::Output: IntoAgent<K> + Send + 'static,
     {
         self.add(name, parameters, factory, |made| {
-            Box::new(move |container| Box::pin(ready(bear(made, &container))))
+            Box::new(move |context| Box::pin(async move { bear(made, &context).await }))
         })
     }
 
@@ -115,10 +150,75 @@ impl Factories {
     ) -> Self
     where
         F: Function<N, P> + Send + Sync + 'static,
-        F::Output: Future<Output: IntoAgent<K>> + Send + 'static,
+        F::Output: Future<Output: IntoAgent<K> + Send> + Send + 'static,
     {
         self.add(name, parameters, factory, |making| {
-            Box::new(move |container| Box::pin(async move { bear(making.await, &container) }))
+            Box::new(move |context| Box::pin(async move { bear(making.await, &context).await }))
+        })
+    }
+
+    /// Adds a factory that takes the [`Context`] of the call before its parameters, and so has the container. See
+    /// [`agent`](Self::agent).
+    #[must_use]
+    pub fn agent_in<const N: usize, P, K, F>(
+        self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        factory: F,
+    ) -> Self
+    where
+        P: Send + 'static,
+        F: FunctionIn<Context, N, P> + Send + Sync + 'static,
+        F::Output: IntoAgent<K> + Send + 'static,
+    {
+        self.add_in(name, parameters, factory, |made, context| {
+            Box::pin(async move { bear(made, &context).await })
+        })
+    }
+
+    /// Adds a factory that is async, and takes the [`Context`] of the call before its parameters. It can do whatever the
+    /// agent needs before the manager answers, such as to register it elsewhere:
+    ///
+    /// ```
+    /// use aiomas_core::driver::manager::Factories;
+    /// use aiomas_core::{Context, Error, Proxy, agent};
+    ///
+    /// struct Meter {
+    ///     volts: f64,
+    /// }
+    ///
+    /// #[agent]
+    /// impl Meter {}
+    ///
+    /// let factories = Factories::new().async_agent_in(
+    ///     "Meter",
+    ///     ["volts"],
+    ///     async |context: Context, volts: f64| {
+    ///         let container = context.container()?;
+    ///         let register: Proxy = container.connect("tcp://localhost:5555/0").await?;
+    ///         let meter = container.spawn_started(Meter { volts }).await?;
+    ///         if let Err(error) = register.call("add").arg(&meter).send::<()>().await {
+    ///             meter.remove();
+    ///             return Err(error);
+    ///         }
+    ///         Ok::<_, Error>(meter)
+    ///     },
+    /// );
+    /// ```
+    #[must_use]
+    pub fn async_agent_in<const N: usize, P, K, F>(
+        self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        factory: F,
+    ) -> Self
+    where
+        P: Send + 'static,
+        F: FunctionIn<Context, N, P> + Send + Sync + 'static,
+        F::Output: Future<Output: IntoAgent<K> + Send> + Send + 'static,
+    {
+        self.add_in(name, parameters, factory, |making, context| {
+            Box::pin(async move { bear(making.await, &context).await })
         })
     }
 
@@ -140,7 +240,29 @@ impl Factories {
         Self { dict, ..self }
     }
 
-    /// Calls a factory with the arguments that somebody has sent.
+    fn add_in<const N: usize, P, F>(
+        mut self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        factory: F,
+        bear: fn(F::Output, Context) -> BoxFuture<Result<Born, RemoteError>>,
+    ) -> Self
+    where
+        P: Send + 'static,
+        F: FunctionIn<Context, N, P> + Send + Sync + 'static,
+    {
+        let (name, factory) = (name.into(), Arc::new(factory));
+        self.names.insert(name.clone());
+        let dict = self.dict.function_in(name, parameters, factory, move |factory, arguments| {
+            let factory = factory.clone();
+            let birth: Birth =
+                Box::new(move |context| bear(factory.call(context.clone(), arguments), context));
+            Outcome::Later(birth)
+        });
+        Self { dict, ..self }
+    }
+
+    /// Binds the arguments that somebody has sent to a factory.
     pub(super) fn find(
         &self,
         name: &str,
@@ -173,11 +295,8 @@ impl Factories {
     }
 }
 
-fn bear<K>(
-    made: impl IntoAgent<K>,
-    container: &Container,
-) -> Result<(Proxy, AgentUrl), RemoteError> {
-    let agent: AgentRef<_> = container.spawn(made.into_agent()?)?;
+async fn bear<K>(made: impl IntoAgent<K>, context: &Context) -> Result<Born, RemoteError> {
+    let agent = made.settle(context.container()?).await?;
     Ok((agent.reference(), agent.url().clone()))
 }
 

@@ -52,7 +52,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use factories::{Factories, IntoAgent};
+pub use factories::{Attempted, Factories, IntoAgent, Spawned};
 pub use stop::Stopped;
 
 use self::stop::Stop;
@@ -85,7 +85,8 @@ impl Manager {
         self.stop.stopped()
     }
 
-    /// Lets the factory `qualname` make an agent of the arguments. Returns a reference to it, and its URL.
+    /// Lets the factory `qualname` make an agent of the arguments, and waits until that has started. Returns a reference
+    /// to it, and its URL.
     ///
     /// For arguments that are at hand as values; see [`spawn`](ManagerProxy::spawn).
     #[expose(name = "spawn")]
@@ -96,9 +97,8 @@ impl Manager {
         #[kwargs] kwargs: BTreeMap<String, Value>,
         #[context] context: &Context,
     ) -> Result<(Proxy, String), RemoteError> {
-        let container = context.container().map_err(RemoteError::from)?;
         let birth = self.factories.find(&qualname, &args, &kwargs, context)?;
-        let (proxy, url) = birth(container).await?;
+        let (proxy, url) = birth(context.clone()).await?;
         Ok((proxy, url.to_string()))
     }
 

@@ -48,14 +48,29 @@ pub struct Identity {
 /// An agent in its container.
 #[doc(hidden)]
 pub trait Resident: Service<Later> + Send + Sync {
-    /// What it does before anybody calls it.
+    /// Runs its `#[on_start]`. Calls wait until that has ended well, or the agent is [deserted](Self::desert).
     fn start(&self) -> Outcome<Later> {
         Outcome::NotFound
     }
 
-    /// What it does after its last call. Calls that still wait have failed by then.
+    /// Its `#[on_start]` has failed: calls that wait for it fail with this, and nothing is run any more.
+    fn fail_start(&self, error: &RemoteError) {
+        let _ = error;
+    }
+
+    /// Whether it has an `#[on_stop]`.
+    fn has_stop(&self) -> bool {
+        false
+    }
+
+    /// Runs its `#[on_stop]` after the calls that have begun. If its `#[on_start]` has failed, nothing is run.
     fn stop(&self) -> Outcome<Later> {
         Outcome::NotFound
+    }
+
+    /// Whether its `#[on_stop]` has begun.
+    fn is_stopping(&self) -> bool {
+        false
     }
 
     /// How many calls wait for their turn.

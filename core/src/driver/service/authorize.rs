@@ -33,8 +33,20 @@ impl Resident for Authorized<Arc<dyn Resident>> {
         self.service.start()
     }
 
+    fn fail_start(&self, error: &RemoteError) {
+        self.service.fail_start(error);
+    }
+
+    fn has_stop(&self) -> bool {
+        self.service.has_stop()
+    }
+
     fn stop(&self) -> Outcome<Later> {
         self.service.stop()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.service.is_stopping()
     }
 
     fn waiting(&self) -> usize {

@@ -48,7 +48,8 @@ mod tests {
     use std::task::Poll;
 
     use super::*;
-    use crate::driver::later::poll_once;
+    use crate::driver::endpoint::EndpointId;
+    use crate::driver::later::Running;
     use crate::rpc::{Access, Caller, Request, Service, dispatch};
     use crate::wire::{Notation, Payload, RemoteError, Scope};
 
@@ -58,7 +59,7 @@ mod tests {
         let request = Request::parse(&payload).unwrap();
         let answer = match dispatch(dict, &request.path, &request.arguments, &Caller::default()) {
             Outcome::Done(answer) => answer,
-            Outcome::Later(mut later) => match poll_once(&mut later) {
+            Outcome::Later(later) => match Running::new(later, EndpointId::NONE).poll_once() {
                 Poll::Ready(answer) => answer,
                 Poll::Pending => return None,
             },

@@ -12,7 +12,7 @@ use crate::driver::Proxy;
 use crate::driver::later::{Later, SharedService};
 use crate::driver::origin::Origin;
 use crate::rpc::{Access, Arguments, Caller, Outcome, Request, Service, ServiceDict};
-use crate::wire::{Notation, Payload, RemoteError, Scope};
+use crate::wire::{Body, Notation, Payload, RemoteError, Scope};
 
 /// Serves a value: `&self` methods side by side, `&mut self` ones alone, and all of them starting in the
 /// order in which they were called.
@@ -24,7 +24,9 @@ struct Hosted<T> {
 
 impl<T: Interface> Hosted<T> {
     fn new(value: T, me: Option<Arc<Identity>>) -> Self {
-        Self { services: value.services(), gate: Arc::new(Gate::new(value)), me }
+        // Services are not started.
+        let first = me.as_ref().and_then(|_| T::on_start()?.access());
+        Self { services: value.services(), gate: Arc::new(Gate::new(value, first)), me }
     }
 
     /// Calls a method, now or when its turn has come.
@@ -115,16 +117,15 @@ impl<T: Interface> Hosted<T> {
         )
     }
 
-    /// Runs a method that takes no arguments.
-    fn hook(&self, hook: Option<Method<T>>, name: &str) -> Outcome<Later> {
-        let Some(method) = hook else { return Outcome::NotFound };
+    /// Runs a method that takes no arguments, and has been let in.
+    fn hook(&self, method: Method<T>, guard: Guard<T, &Gate<T>>) -> Outcome<Later> {
         let content = Payload::new(Notation::Json, NO_CALL.into(), self.hook_scope());
         match Request::parse(&content) {
             Ok(request) => {
+                let caller = Caller::default();
+                let invocation = Invocation::new(&request.arguments, &caller, self.me.as_ref());
                 // An agent may remove itself; nobody waits for the hook then.
-                chain::outside(|| {
-                    self.run(method, name.as_bytes(), &request.arguments, &Caller::default())
-                })
+                chain::outside(|| run(guard, &self.gate, method, &invocation))
             }
             Err(error) => RemoteError::from(error).into(),
         }
@@ -135,6 +136,11 @@ impl<T: Interface> Hosted<T> {
         let home = self.me.as_ref().and_then(|me| me.home.upgrade());
         home.map_or_else(Scope::default, |home| home.scope().clone())
     }
+}
+
+/// What a hook returns.
+fn nothing() -> Body {
+    Body::from_encoded(Notation::Json, b"null".as_slice().into())
 }
 
 /// A call without a path and arguments.
@@ -188,11 +194,56 @@ impl<T: Interface> Service<Later> for Hosted<T> {
 
 impl<T: Interface> Resident for Hosted<T> {
     fn start(&self) -> Outcome<Later> {
-        self.hook(T::on_start(), "on_start")
+        let Some(method) = T::on_start() else { return Outcome::NotFound };
+        let Some(access) = method.access() else { return Outcome::NotExposed };
+        let guard = Guard::new(&*self.gate, access, self.gate.enter(access));
+        match self.hook(method, guard) {
+            Outcome::Done(Ok(answer)) => {
+                self.gate.open();
+                Outcome::Done(Ok(answer))
+            }
+            // If it fails, or is dropped, the gate stays as it is.
+            Outcome::Later(later) => {
+                let gate = self.gate.clone();
+                Outcome::Later(Box::pin(async move {
+                    let answer = later.await?;
+                    gate.open();
+                    Ok(answer)
+                }))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn fail_start(&self, error: &RemoteError) {
+        self.gate.desert(error, true);
+    }
+
+    fn has_stop(&self) -> bool {
+        T::on_stop().is_some()
     }
 
     fn stop(&self) -> Outcome<Later> {
-        self.hook(T::on_stop(), "on_stop")
+        let Some(method) = T::on_stop() else { return Outcome::NotFound };
+        let Some(access) = method.access() else { return Outcome::NotExposed };
+        let Some(pass) = self.gate.wait_last(access) else { return Outcome::NotFound };
+        // A hook does not live as long as the agent is called by its name, so it has all that it needs.
+        let this = Self { gate: self.gate.clone(), services: Vec::new(), me: self.me.clone() };
+        Outcome::Later(Box::pin(async move {
+            // An agent that has not started has nothing to stop.
+            let Ok((value, started)) = pass.wait().await else { return Ok(nothing()) };
+            started.last();
+            let outcome = this.hook(method, Guard::new(&*this.gate, access, value));
+            match outcome {
+                Outcome::Done(answer) => answer,
+                Outcome::Later(later) => later.await,
+                Outcome::NotFound | Outcome::NotExposed => Ok(nothing()),
+            }
+        }))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.gate.is_closed()
     }
 
     fn waiting(&self) -> usize {
@@ -200,7 +251,7 @@ impl<T: Interface> Resident for Hosted<T> {
     }
 
     fn desert(&self, error: &RemoteError) {
-        self.gate.desert(error);
+        self.gate.desert(error, false);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Waiting for one's turn: a [`Mailbox`] whose calls are tasks.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::agent::mailbox::overloaded;
 use crate::agent::{Mailbox, QueueKey};
+use crate::driver::contain::{discard, wake};
 use crate::driver::later::{Answer, Later};
 use crate::driver::lock::lock;
 use crate::driver::waits;
@@ -19,8 +20,13 @@ struct Inner<T> {
     mailbox: Mailbox<Arc<Turn>>,
     /// Taken out by whoever has it for himself; others share it.
     value: Option<Arc<T>>,
-    /// A call has been told that its turn has come, and has not started yet. Until then no other one starts.
+    /// A call has been told that its turn has come, and has not started yet. Until then no other one starts; nor
+    /// does any while the value is not [open](Gate::open) yet, or when its [last](Started::last) call has come.
     starting: bool,
+    /// Why no call waits any more.
+    deserted: Option<RemoteError>,
+    /// The last call has started, or no call ever will.
+    closed: bool,
 }
 
 /// The turn of a call that waits.
@@ -41,9 +47,17 @@ enum State {
 }
 
 impl<T> Gate<T> {
-    pub(super) fn new(value: T) -> Self {
-        let (mailbox, value) = (Mailbox::new(), Some(Arc::new(value)));
-        Self(Mutex::new(Inner { mailbox, value, starting: false }))
+    /// If there is a `first` call, it has been let in, and is to [`enter`](Self::enter); others wait until the gate is
+    /// [opened](Self::open).
+    pub(super) fn new(value: T, first: Option<Access>) -> Self {
+        let (mut mailbox, value) = (Mailbox::new(), Some(Arc::new(value)));
+        let starting = first.is_some_and(|access| mailbox.begin(access));
+        Self(Mutex::new(Inner { mailbox, value, starting, deserted: None, closed: false }))
+    }
+
+    /// From here on calls are let in.
+    pub(super) fn open(&self) {
+        self.started();
     }
 
     /// Lets a call in, if it may start now.
@@ -54,7 +68,7 @@ impl<T> Gate<T> {
     }
 
     /// The value for a call whose turn has come.
-    fn enter(&self, access: Access) -> Option<Arc<T>> {
+    pub(super) fn enter(&self, access: Access) -> Option<Arc<T>> {
         lock(&self.0).take(access)
     }
 
@@ -65,11 +79,37 @@ impl<T> Gate<T> {
         source: u64,
         access: Access,
     ) -> Result<Pass<T>, RemoteError> {
+        self.enqueue(access, |inner, turn| match &inner.deserted {
+            Some(error) => Err(error.clone()),
+            None => {
+                let waits = inner.mailbox.wait(most, source, access, turn);
+                waits.map_err(|_| overloaded(inner.mailbox.waiting()))
+            }
+        })
+    }
+
+    /// Lets the last call wait, after all that wait already. There is one, to a value that is
+    /// [deserted](Self::desert). `None`: no call will ever be let in.
+    pub(super) fn wait_last(self: &Arc<Self>, access: Access) -> Option<Pass<T>> {
+        let last = |inner: &mut Inner<T>, turn| {
+            if inner.closed {
+                return Err(());
+            }
+            inner.mailbox.wait(u32::MAX, 0, access, turn).map_err(|_| ())
+        };
+        self.enqueue(access, last).ok()
+    }
+
+    /// `admit` puts the turn of a call into the queue, and returns its place, and the call whose place it takes.
+    fn enqueue<E>(
+        self: &Arc<Self>,
+        access: Access,
+        admit: impl FnOnce(&mut Inner<T>, Arc<Turn>) -> Result<(QueueKey, Option<Arc<Turn>>), E>,
+    ) -> Result<Pass<T>, E> {
         let turn = Arc::<Turn>::default();
         let (key, displaced, next) = {
             let mut inner = lock(&self.0);
-            let waits = inner.mailbox.wait(most, source, access, turn.clone());
-            let (key, displaced) = waits.map_err(|_| overloaded(inner.mailbox.waiting()))?;
+            let (key, displaced) = admit(&mut inner, turn.clone())?;
             let displaced = displaced.map(|turn| (turn, inner.mailbox.waiting()));
             // The call in front may have ended since, and then no other would start this one.
             (key, displaced, inner.next())
@@ -153,12 +193,30 @@ impl<T> Gate<T> {
         lock(&self.0).mailbox.waiting()
     }
 
-    /// Nobody else will be let in.
-    pub(super) fn desert(&self, error: &RemoteError) {
-        let waiting = lock(&self.0).mailbox.take_queue();
+    /// No call waits any more; those that do, fail. If the gate is not open yet, it never will be when it is `closed`.
+    pub(super) fn desert(&self, error: &RemoteError, closed: bool) {
+        let waiting = {
+            let mut inner = lock(&self.0);
+            inner.deserted = Some(error.clone());
+            inner.closed |= closed;
+            inner.mailbox.take_queue()
+        };
         for (_, turn) in waiting {
             turn.set(State::Failed(error.clone()));
         }
+    }
+
+    /// Whether the last call has started, or no call ever will.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.0).closed
+    }
+}
+
+/// The value is the program's, and goes with its gate: all others that have it return it before.
+impl<T> Drop for Gate<T> {
+    fn drop(&mut self) {
+        let inner = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        discard(inner.value.take());
     }
 }
 
@@ -192,7 +250,7 @@ impl Turn {
             }
         };
         if let State::Waiting(waker) = before {
-            waker.wake();
+            wake(waker);
         }
         true
     }
@@ -226,7 +284,7 @@ impl<T> Pass<T> {
         let value = self.gate.enter(self.access);
         // From here on it is the call's guard that lets the others in.
         *lock(&self.turn.0) = State::GivenUp;
-        Ok((value, Started { gate: self.gate.clone() }))
+        Ok((value, Started { gate: Some(self.gate.clone()) }))
     }
 }
 
@@ -246,10 +304,18 @@ impl<T> Drop for Pass<T> {
 
 /// A call that is about to start after having waited. When this is dropped, it has.
 pub(super) struct Started<T> {
-    gate: Arc<Gate<T>>,
+    /// `None`: no other call may start any more.
+    gate: Option<Arc<Gate<T>>>,
 }
 
 impl<T> Started<T> {
+    /// The call is the last one.
+    pub(super) fn last(mut self) {
+        if let Some(gate) = self.gate.take() {
+            lock(&gate.0).closed = true;
+        }
+    }
+
     /// Goes on with `later`. The next call that may run beside it starts as soon as it has, and not before.
     pub(super) async fn then(self, mut later: Later) -> Answer {
         let mut starting = Some(self);
@@ -264,7 +330,9 @@ impl<T> Started<T> {
 
 impl<T> Drop for Started<T> {
     fn drop(&mut self) {
-        self.gate.started();
+        if let Some(gate) = &self.gate {
+            gate.started();
+        }
     }
 }
 
@@ -282,7 +350,7 @@ mod tests {
     #[test]
     fn a_call_that_waits_for_nobody_is_let_in() {
         for access in [Access::Shared, Access::Exclusive] {
-            let gate = Arc::new(Gate::new(()));
+            let gate = Arc::new(Gate::new((), None));
             let alone = gate.try_enter(Access::Exclusive);
             assert!(alone.is_some() && gate.try_enter(access).is_none());
             gate.leave(Access::Exclusive, alone);
@@ -293,7 +361,7 @@ mod tests {
     /// Also if one that runs ends before the next one has started.
     #[test]
     fn no_call_starts_before_those_in_front_of_it() {
-        let gate = Arc::new(Gate::new(()));
+        let gate = Arc::new(Gate::new((), None));
         let alone = gate.try_enter(Access::Exclusive);
         assert!(alone.is_some());
         let [x, y, z] = [(); 3].map(|()| gate.wait(8, 1, Access::Shared).unwrap());
@@ -314,7 +382,7 @@ mod tests {
     /// It takes no place, and is in nobody's way.
     #[test]
     fn those_who_give_up_leave_the_queue() {
-        let gate = Arc::new(Gate::new(()));
+        let gate = Arc::new(Gate::new((), None));
         let shared = gate.try_enter(Access::Shared);
         let passes =
             [Access::Exclusive, Access::Shared].map(|access| gate.wait(2, 1, access).unwrap());
@@ -334,7 +402,7 @@ mod tests {
 
     #[test]
     fn those_who_give_up_are_passed_over() {
-        let gate = Arc::new(Gate::new(()));
+        let gate = Arc::new(Gate::new((), None));
         let alone = gate.try_enter(Access::Exclusive);
         let passes = [(); 4].map(|()| gate.wait(8, 1, Access::Exclusive).unwrap());
         let [a, b, c, d] = passes;
@@ -350,7 +418,7 @@ mod tests {
     /// Its place is another call's; those of its own connection in front of it are still there.
     #[test]
     fn a_call_whose_place_is_taken_fails() {
-        let gate = Arc::new(Gate::new(()));
+        let gate = Arc::new(Gate::new((), None));
         let alone = gate.try_enter(Access::Exclusive);
         let [first, _second, third] = [(); 3].map(|()| gate.wait(3, 1, Access::Exclusive).unwrap());
         assert!(!come(&third));

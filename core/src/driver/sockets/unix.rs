@@ -18,7 +18,7 @@ pub(super) async fn dial<R: Runtime>(runtime: &R, path: &str) -> io::Result<Unix
     loop {
         match connect(path) {
             // The system has no event for room. A blocking `connect` waits for it, and its thread with it.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(runtime, pause).await,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(runtime, pause).await?,
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 let text = format!(
                     "{error}: connecting takes permission to write to the socket's file, and to search its directories"

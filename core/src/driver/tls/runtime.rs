@@ -67,6 +67,10 @@ impl<R: Runtime> Runtime for Secure<R> {
     type Listener = TlsListener<R::Listener>;
     type Timer = R::Timer;
 
+    fn attach(&self) -> io::Result<Self> {
+        Ok(Self { runtime: self.runtime.attach()?, config: self.config.clone() })
+    }
+
     fn now(&self) -> Instant {
         self.runtime.now()
     }

@@ -97,6 +97,9 @@ pub(in crate::driver) fn malformed(
 pub(in crate::driver) fn panicked(_: &RemoteError) {}
 
 #[inline(always)]
+pub(in crate::driver) fn hook_failed(_: &str, _: &RemoteError) {}
+
+#[inline(always)]
 pub(in crate::driver) fn opened(_: &Link) {}
 
 #[inline(always)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aiomas_core::driver::container::{self, Container};
 use aiomas_core::driver::{AgentRef, Call, Context, Proxy, Runtime};
-use aiomas_core::{agent, wire::RemoteError};
+use aiomas_core::{Error, agent, wire::RemoteError};
 use aiomas_tests::script::Script;
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -81,12 +81,12 @@ impl Worker {
 
     /// Waits for itself.
     #[expose]
-    async fn circle(&mut self, me: Proxy) -> Result<(), aiomas_core::Error> {
+    async fn circle(&mut self, me: Proxy) -> Result<(), Error> {
         me.call("alone").arg("never").send().await
     }
 
     #[expose]
-    async fn leave(&mut self, #[context] context: Context) -> Result<bool, aiomas_core::Error> {
+    async fn leave(&mut self, #[context] context: Context) -> Result<bool, Error> {
         let aid = context.url().map(|url| url.aid().to_owned()).unwrap_or_default();
         Ok(context.container()?.remove(&aid))
     }
@@ -270,7 +270,9 @@ fn a_panic_in_a_hook_ends_nothing_else() {
                 let agent = Fragile { start: false, stop: true, later };
                 container.spawn(agent).expect("it starts");
             }
-            container.shutdown().await.expect("never fails");
+            let error = container.shutdown().await.expect_err("they have not stopped").to_string();
+            assert!(error.starts_with("2 agents have not stopped: "), "{error}");
+            assert!(error.contains("its #[on_stop] failed: Panic: no stop"), "{error}");
         });
         runtime.run();
         assert_eq!(runtime.tasks(), 0);
@@ -306,6 +308,7 @@ fn an_agent_that_does_not_stop_delays_the_end_only_so_long() {
         container
     });
     let started = runtime.now();
-    runtime.block_on(container.shutdown()).expect("it ends");
+    let ended = runtime.block_on(container.shutdown());
+    assert!(matches!(ended, Err(Error::NotStopped { agents }) if agents.len() == 1));
     assert_eq!(runtime.now() - started, Duration::from_secs(10));
 }

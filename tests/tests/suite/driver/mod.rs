@@ -3,9 +3,14 @@
 mod agents;
 mod calls;
 mod cancelling;
+mod contained;
+mod ending;
 mod limits;
 mod references;
 mod rpc;
 mod script;
 mod sharing;
+mod starting;
+mod stopping;
+mod threads;
 mod waiting;

@@ -12,8 +12,9 @@ use super::rate;
 use super::timed::{Timed, peer, shown};
 use crate::connection::{CallId, ReplyToken};
 use crate::driver::Error;
+use crate::driver::contain::Contained;
 use crate::driver::host::{Callee, Host};
-use crate::driver::later::{Answer, Later, poll_guarded};
+use crate::driver::later::{Answer, Later};
 use crate::rpc::{Caller, Outcome, Path, RequestError};
 use crate::wire::{CodecError, MessageId, Payload, Printable, RemoteError};
 
@@ -156,7 +157,7 @@ pub(in crate::driver) fn request(
             Outcome::Done(answer)
         }
         Outcome::Later(later) if span.0.is_some() => {
-            Outcome::Later(Box::pin(Running { later: Some(later), span }))
+            Outcome::Later(Box::pin(Running { later: Some(Contained::new(later)), span }))
         }
         other => other,
     }
@@ -215,7 +216,7 @@ impl Drop for RequestSpan {
 
 /// A method that runs within its span, also when it is dropped.
 struct Running {
-    later: Option<Later>,
+    later: Option<Contained<Later>>,
     span: RequestSpan,
 }
 
@@ -228,7 +229,7 @@ impl Future for Running {
         // That it panics belongs to the span as well.
         let answer = {
             let _entered = span.0.as_ref().map(|timed| timed.span.enter());
-            std::task::ready!(poll_guarded(running, cx))
+            std::task::ready!(running.poll(cx)).and_then(|answer| answer)
         };
         span.end(&answer);
         Poll::Ready(answer)
@@ -274,4 +275,10 @@ pub(in crate::driver) fn malformed(
 #[cold]
 pub(in crate::driver) fn panicked(error: &RemoteError) {
     warn!(target: REQUEST, %error, "panicked");
+}
+
+/// A hook has failed whose error has no addressee.
+#[cold]
+pub(in crate::driver) fn hook_failed(hook: &str, error: &RemoteError) {
+    warn!(target: REQUEST, hook, %error, "failed");
 }

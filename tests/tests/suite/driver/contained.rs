@@ -1,0 +1,505 @@
+//! Code of the program that panics where a panic is least expected: everything else goes on, and every waiter is
+//! answered.
+
+#![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
+
+use std::future::{Future, pending};
+use std::io;
+use std::panic::panic_any;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use aiomas_core::agent::{Address, Patience};
+use aiomas_core::clock::Date;
+use aiomas_core::driver::container::{self, Container};
+use aiomas_core::driver::{Proxy, Runtime, rpc};
+use aiomas_core::rpc::ServiceDict;
+use aiomas_core::{Error, agent};
+use aiomas_tests::script::{Acceptor, Alarm, Pipe, Script};
+
+/// Panics as it is dropped, in the way of a payload that does the same.
+struct Bomb(u32);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 > 0 && !std::thread::panicking() {
+            panic_any(Self(self.0 - 1));
+        }
+    }
+}
+
+/// A panic whose payload panics.
+fn explode() -> ! {
+    panic_any(Bomb(3))
+}
+
+/// A future that is there at once, and panics as it is dropped.
+struct Sticky(#[expect(dead_code, reason = "it is dropped")] Bomb);
+
+impl Future for Sticky {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+/// A runtime that panics when it has to run a task, as long as it is told so.
+#[derive(Clone)]
+struct Moody {
+    script: Script,
+    panics: Arc<AtomicBool>,
+}
+
+impl Runtime for Moody {
+    type Stream = Pipe;
+    type Listener = Acceptor;
+    type Timer = Alarm;
+
+    fn now(&self) -> Instant {
+        self.script.now()
+    }
+
+    fn timer(&self) -> Alarm {
+        self.script.timer()
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        assert!(!self.panics.load(Ordering::Relaxed), "no runtime here");
+        self.script.spawn(task);
+    }
+
+    fn dial(&self, to: Address) -> impl Future<Output = io::Result<Pipe>> + Send + 'static {
+        self.script.dial(to)
+    }
+
+    fn listen(&self, on: Address) -> impl Future<Output = io::Result<Acceptor>> + Send + 'static {
+        self.script.listen(on)
+    }
+}
+
+impl Moody {
+    fn on(script: &Script) -> Self {
+        Self { script: script.clone(), panics: Arc::default() }
+    }
+
+    fn panics(&self, panics: bool) {
+        self.panics.store(panics, Ordering::Relaxed);
+    }
+}
+
+#[derive(Default)]
+struct Meter {
+    stopped: Arc<AtomicUsize>,
+}
+
+#[agent]
+impl Meter {
+    #[expose]
+    fn read(&self) -> u32 {
+        230
+    }
+
+    #[expose]
+    async fn wait(&self) {
+        pending().await
+    }
+
+    #[on_stop]
+    fn stop(&mut self) {
+        self.stopped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn bind(runtime: &impl Runtime) -> Container {
+    container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port")
+}
+
+/// Polls once.
+fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn a_runtime_that_panics_leaves_nothing_busy() {
+    let script = Script::default();
+    let runtime = Moody::on(&script);
+    script.block_on(async {
+        let house = bind(&script).await;
+        let url = house.spawn(Meter::default()).expect("room").url().clone();
+        let grid = bind(&runtime).await;
+        runtime.panics(true);
+        let error = grid.connect::<Proxy>(url.clone()).await.expect_err("no task runs");
+        assert!(error.to_string().contains("the runtime"), "{error}");
+        // Another one waits until the runtime is well again.
+        let patient = grid.connect::<Proxy>(url.clone()).within(Duration::from_secs(60));
+        let mut patient = pin!(patient);
+        assert!(poll(&mut patient).is_pending());
+        runtime.panics(false);
+        let meter = patient.await.expect("there");
+        assert_eq!(meter.call("read").send().await, Ok(230));
+        let meter: Proxy = grid.connect(url).await.expect("there");
+        assert_eq!(meter.call("read").send().await, Ok(230));
+        assert_eq!(grid.shutdown().await, Ok(()));
+        assert_eq!(house.shutdown().await, Ok(()));
+    });
+    script.run();
+    assert_eq!(script.tasks(), 0);
+}
+
+/// The task that makes the calls of a clock is begun again.
+#[test]
+fn a_clock_whose_task_could_not_begin_makes_later_calls() {
+    let script = Script::default();
+    let runtime = Moody::on(&script);
+    script.block_on(async {
+        let container = bind(&runtime).await;
+        let made = Arc::<AtomicUsize>::default();
+        let call = || {
+            let made = made.clone();
+            move || {
+                made.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        runtime.panics(true);
+        let schedule = || container.clock().call_in(1.0, call());
+        let scheduled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(schedule));
+        assert!(scheduled.is_err());
+        runtime.panics(false);
+        container.clock().call_in(2.0, call()).expect("a time to come");
+        container.clock().sleep(3.0).await.expect("it passes");
+        assert_eq!(made.load(Ordering::Relaxed), 2);
+    });
+}
+
+/// Whatever is under way when a runtime ends.
+#[test]
+fn nothing_waits_for_a_runtime_that_has_ended() {
+    let runtime = Script::default();
+    let stopped = Arc::<AtomicUsize>::default();
+    let (container, meter, remote) = runtime.block_on(async {
+        let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
+        let meter = grid.spawn(Meter { stopped: stopped.clone() }).expect("room");
+        let there = house.spawn(Meter::default()).expect("room");
+        let remote: MeterProxy = grid.connect(there.url().clone()).await.expect("there");
+        (grid, meter, remote)
+    });
+    let connect = |patience| container.connect::<Proxy>("tcp://nowhere:1/0").patience(patience);
+    let mut searches = [connect(Patience::Once), connect(Patience::Forever)];
+    let (mut local, mut afar) = (meter.proxy().wait(), remote.wait());
+    let (mut one, mut other) = (Box::pin(container.stopped()), Box::pin(container.stopped()));
+    for search in &mut searches {
+        assert!(poll(search).is_pending());
+    }
+    assert!(poll(&mut local).is_pending() && poll(&mut afar).is_pending());
+    assert!(poll(&mut one).is_pending() && poll(&mut other).is_pending());
+    runtime.end();
+    for search in &mut searches {
+        let Poll::Ready(Err(error)) = poll(search) else { panic!("it has ended") };
+        assert!(error.to_string().contains("the runtime"), "{error}");
+    }
+    let Poll::Ready(Err(Error::Runtime { text })) = poll(&mut local) else {
+        panic!("it has ended")
+    };
+    let address = container.address();
+    assert_eq!(
+        &*text,
+        format!("the runtime that {address} was bound on has ended; bind it on another one")
+    );
+    assert!(matches!(poll(&mut afar), Poll::Ready(Err(Error::Lost(_)))));
+    // The agent has not stopped, and that is told each time.
+    for ended in [poll(&mut one), poll(&mut other), poll(&mut container.shutdown_boxed())] {
+        let Poll::Ready(Err(error)) = ended else { panic!("it has ended") };
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "1 agent has not stopped: Meter('{}'): the runtime has ended before its #[on_stop]; \
+                 shut the container down first",
+                meter.url()
+            )
+        );
+    }
+    assert_eq!(stopped.load(Ordering::Relaxed), 0);
+    let error = container.spawn(Meter::default()).expect_err("it has ended");
+    assert!(matches!(error, Error::Runtime { .. }), "{error}");
+    let Poll::Ready(Err(error)) = poll(&mut connect(Patience::Forever)) else { panic!("ended") };
+    assert!(matches!(error, Error::Runtime { .. }), "{error}");
+}
+
+trait Boxed {
+    /// The end, to be polled by hand.
+    fn shutdown_boxed(&self) -> Pin<Box<dyn Future<Output = Result<(), Error>>>>;
+}
+
+impl Boxed for Container {
+    fn shutdown_boxed(&self) -> Pin<Box<dyn Future<Output = Result<(), Error>>>> {
+        let container = self.clone();
+        Box::pin(async move { container.shutdown().await })
+    }
+}
+
+/// What an agent does at its end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Stops,
+    /// What `#[on_stop]` waits for panics as it is dropped.
+    Panics,
+    /// `#[on_stop]` does not end, and panics as it is dropped itself.
+    Stays,
+}
+
+struct Flawed {
+    /// Panics as the agent is dropped.
+    _bomb: Bomb,
+    end: End,
+}
+
+#[agent]
+impl Flawed {
+    #[expose]
+    fn read(&self) -> u32 {
+        1
+    }
+
+    #[expose]
+    fn explode(&self) {
+        explode()
+    }
+
+    #[expose]
+    async fn explode_later(&mut self) {
+        std::future::ready(()).await;
+        explode()
+    }
+
+    #[expose]
+    async fn stick(&self) {
+        Sticky(Bomb(3)).await;
+    }
+
+    /// Waits, and panics if it is given up.
+    #[expose]
+    async fn hold(&self) {
+        let _bomb = Bomb(3);
+        pending().await
+    }
+
+    #[on_stop]
+    async fn stop(&mut self) {
+        match self.end {
+            End::Stops => {}
+            End::Panics => Sticky(Bomb(3)).await,
+            End::Stays => {
+                let _bomb = Bomb(3);
+                pending().await
+            }
+        }
+    }
+}
+
+#[test]
+fn agents_that_panic_as_they_are_dropped_delay_nobody() {
+    for end in [End::Stops, End::Panics, End::Stays] {
+        let runtime = Script::default();
+        let stopped = Arc::<AtomicUsize>::default();
+        runtime.block_on(async {
+            let container = bind(&runtime).await;
+            let flawed = || Flawed { _bomb: Bomb(3), end };
+            let removed = container.spawn(flawed()).expect("room");
+            for _ in 0..3 {
+                container.spawn(flawed()).expect("room");
+                container.spawn(Meter { stopped: stopped.clone() }).expect("room");
+            }
+            assert!(removed.remove());
+            assert!(!removed.remove());
+            let ended = container.shutdown().await;
+            assert_eq!(container.shutdown().await, ended, "the same each time");
+            let text = ended.err().map(|error| error.to_string()).unwrap_or_default();
+            match end {
+                End::Stops => assert_eq!(text, ""),
+                End::Panics => assert!(text.contains("its #[on_stop] failed: Panic"), "{text}"),
+                End::Stays => assert!(text.contains("its #[on_stop] took longer than"), "{text}"),
+            }
+        });
+        assert_eq!(stopped.load(Ordering::Relaxed), 3);
+        runtime.run();
+        assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
+    }
+}
+
+/// It is the call's failure, whatever its payload does as it is dropped; the next call runs.
+#[test]
+fn payloads_and_futures_that_panic_are_failures_of_their_call() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
+        let flawed = house.spawn(Flawed { _bomb: Bomb(0), end: End::Stops }).expect("room");
+        let afar: FlawedProxy = grid.connect(flawed.url().clone()).await.expect("there");
+        for remote in [flawed.proxy(), afar] {
+            for call in [remote.explode(), remote.explode_later(), remote.stick()] {
+                let error = call.await.expect_err("it panics");
+                assert_eq!(
+                    error.remote().map(|error| error.kind().to_owned()),
+                    Some("Panic".into())
+                );
+            }
+            assert_eq!(remote.read().await, Ok(1));
+        }
+        // Within a container, a method whose caller gives up is dropped.
+        let mut held = flawed.proxy().hold();
+        assert!(poll(&mut held).is_pending());
+        drop(held);
+        assert_eq!(flawed.proxy().read().await, Ok(1));
+        assert_eq!(grid.shutdown().await, Ok(()));
+        assert_eq!(house.shutdown().await, Ok(()));
+    });
+    runtime.run();
+    assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
+}
+
+/// Callbacks, tasks and calls of clocks.
+#[test]
+fn payloads_that_panic_end_nothing_else() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let server = rpc::builder(runtime.clone())
+            .service(ServiceDict::new("Root").function("half", ["a"], |a: u32| a / 2))
+            .on_connect(|_| explode())
+            .on_disconnect(|_, _| explode())
+            .listen("tcp://here:0")
+            .await
+            .expect("a free port");
+        for i in 0..3 {
+            let client = rpc::builder(runtime.clone()).connect(server.address()).await;
+            let client = client.expect("it listens");
+            assert_eq!(client.remote().call("half").arg(2 * i).send().await, Ok(i));
+        }
+        server.shutdown().await;
+
+        let container = container::builder(runtime.clone())
+            .on_connect(|_| explode())
+            .on_disconnect(|_, _| explode())
+            .authorize(|_, path| if path == "explode" { explode() } else { Ok(()) })
+            .external_clock(Date::MIN, 0.0)
+            .bind("tcp://here:0")
+            .await
+            .expect("a free port");
+        let meter = container.spawn(Meter::default()).expect("room");
+        container.spawn_task(async { explode() });
+        container.spawn_task(Sticky(Bomb(3)));
+        let made = Arc::<AtomicUsize>::default();
+        let also = made.clone();
+        container.clock().call_in(1.0, || explode()).expect("a time to come");
+        container
+            .clock()
+            .call_in(1.0, move || {
+                also.fetch_add(1, Ordering::Relaxed);
+            })
+            .expect("to come");
+        container.clock().set_time(1.0).expect("it goes on");
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        container.clock().set_time(2.0).expect("it goes on");
+
+        let client = rpc::builder(runtime.clone()).connect(container.address()).await.expect("up");
+        let error = client.remote().call("explode").send::<()>().await.expect_err("it panics");
+        assert!(error.to_string().contains("Panic"), "{error}");
+        let path = format!("agents/{}", meter.url().aid());
+        assert_eq!(client.remote().get(&path).call("read").send().await, Ok(230));
+        drop(client);
+        assert_eq!(container.shutdown().await, Ok(()));
+    });
+    runtime.run();
+    assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
+}
+
+/// A waker of an executor that panics.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker");
+    }
+}
+
+fn poll_badly<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(&Arc::new(Panics).into()))
+}
+
+struct Queue(Arc<Mutex<Vec<Waker>>>);
+
+#[agent]
+impl Queue {
+    /// Waits until it is told to go on.
+    #[expose]
+    async fn alone(&mut self) {
+        let mut waits = true;
+        std::future::poll_fn(|cx| {
+            if !std::mem::take(&mut waits) {
+                return Poll::Ready(());
+            }
+            self.0.lock().expect("nobody panics with it").push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// Others that wait for the same are woken nevertheless.
+#[test]
+fn wakers_that_panic_are_alone_in_that() {
+    let runtime = Script::default();
+    runtime.block_on(async {
+        let wakers = Arc::<Mutex<Vec<Waker>>>::default();
+        let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
+        let queue = house.spawn(Queue(wakers.clone())).expect("room");
+        // Searches that end together.
+        let mut searches: Vec<_> =
+            (0..4).map(|_| grid.connect::<QueueProxy>(queue.url().clone())).collect();
+        for (number, search) in searches.iter_mut().enumerate() {
+            let polled = if number % 2 == 0 { poll_badly(search) } else { poll(search) };
+            assert!(polled.is_pending());
+        }
+        let last: QueueProxy = grid.connect(queue.url().clone()).await.expect("there");
+        for search in &mut searches {
+            assert!(matches!(poll(search), Poll::Ready(Ok(_))));
+        }
+        // Calls that wait for their turn, here and over a connection.
+        let local = queue.proxy();
+        let (mut first, mut second) = (local.alone(), last.alone());
+        assert!(poll_badly(&mut first).is_pending() && poll(&mut second).is_pending());
+        let third = local.alone();
+        let go_on = move || {
+            let wakers = std::mem::take(&mut *wakers.lock().expect("nobody panics with it"));
+            wakers.into_iter().for_each(Waker::wake);
+        };
+        house.spawn_task({
+            let runtime = runtime.clone();
+            async move {
+                for _ in 0..10 {
+                    let mut timer = runtime.timer();
+                    aiomas_core::driver::Timer::set(
+                        &mut timer,
+                        runtime.now() + Duration::from_secs(1),
+                    );
+                    std::future::poll_fn(|cx| aiomas_core::driver::Timer::poll(&mut timer, cx))
+                        .await;
+                    go_on();
+                }
+            }
+        });
+        assert_eq!(third.await, Ok(()));
+        assert_eq!((first.await, second.await), (Ok(()), Ok(())));
+        // Those that wait for the end.
+        let mut ends: Vec<_> = (0..4).map(|_| house.shutdown_boxed()).collect();
+        for (number, end) in ends.iter_mut().enumerate() {
+            let polled = if number % 2 == 0 { poll_badly(end) } else { poll(end) };
+            assert!(polled.is_pending());
+        }
+        assert_eq!(house.shutdown().await, Ok(()));
+        assert!(ends.iter_mut().all(|end| poll(end) == Poll::Ready(Ok(()))));
+        assert_eq!(grid.shutdown().await, Ok(()));
+    });
+}
