@@ -211,7 +211,7 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
     );
     assert!(matches!(poll(&mut afar), Poll::Ready(Err(Error::Lost(_)))));
     // The agent has not stopped, and that is told each time.
-    for ended in [poll(&mut one), poll(&mut other), poll(&mut container.shutdown_boxed())] {
+    for ended in [poll(&mut one), poll(&mut other), poll(&mut shutdown_boxed(&container))] {
         let Poll::Ready(Err(error)) = ended else { panic!("it has ended") };
         assert_eq!(
             error.to_string(),
@@ -229,16 +229,10 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
     assert!(matches!(error, Error::Runtime { .. }), "{error}");
 }
 
-trait Boxed {
-    /// The end, to be polled by hand.
-    fn shutdown_boxed(&self) -> Pin<Box<dyn Future<Output = Result<(), Error>>>>;
-}
-
-impl Boxed for Container {
-    fn shutdown_boxed(&self) -> Pin<Box<dyn Future<Output = Result<(), Error>>>> {
-        let container = self.clone();
-        Box::pin(async move { container.shutdown().await })
-    }
+/// The end, to be polled by hand.
+fn shutdown_boxed(container: &Container) -> Pin<Box<dyn Future<Output = Result<(), Error>>>> {
+    let container = container.clone();
+    Box::pin(async move { container.shutdown().await })
 }
 
 /// What an agent does at its end.
@@ -493,7 +487,7 @@ fn wakers_that_panic_are_alone_in_that() {
         assert_eq!(third.await, Ok(()));
         assert_eq!((first.await, second.await), (Ok(()), Ok(())));
         // Those that wait for the end.
-        let mut ends: Vec<_> = (0..4).map(|_| house.shutdown_boxed()).collect();
+        let mut ends: Vec<_> = (0..4).map(|_| shutdown_boxed(&house)).collect();
         for (number, end) in ends.iter_mut().enumerate() {
             let polled = if number % 2 == 0 { poll_badly(end) } else { poll(end) };
             assert!(polled.is_pending());
