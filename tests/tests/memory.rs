@@ -22,12 +22,15 @@ const MIB: usize = 1 << 20;
 /// A frame of the default limits holds so much.
 const LONG: usize = 15 * MIB;
 
-/// How many bytes more than before were allocated at a time while `run` ran. Only what exceeds all that was allocated
-/// before in this process is seen, so the cheapest come first.
-fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
-    let before = ALLOCATOR.allocated();
+/// Runs it with no more than `bound` bytes beyond what is allocated already. If it wants more, the process is aborted:
+/// the last line says by what.
+fn within<T>(what: &str, bound: usize, run: impl FnOnce() -> T) -> T {
+    println!("{what}: within {bound} bytes");
+    let limit = ALLOCATOR.allocated() + bound;
+    ALLOCATOR.set_limit(limit).expect("more than is allocated");
     let value = run();
-    (value, ALLOCATOR.max_allocated().saturating_sub(before))
+    ALLOCATOR.set_limit(usize::MAX).expect("no limit");
+    value
 }
 
 /// `begin`, then `item` until there are about `length` bytes, then `end`.
@@ -63,13 +66,15 @@ fn connection(side: Side, config: Config) -> (Connection<()>, Instant) {
     (connection, now)
 }
 
-/// Takes in a frame of the peer.
-fn input(connection: &mut Connection<()>, now: Instant, frame: &[u8]) -> (Vec<Event<()>>, usize) {
+/// Takes in a frame of the peer, with no more memory than that.
+fn input(
+    what: &str,
+    bound: usize,
+    (connection, now): &mut (Connection<()>, Instant),
+    frame: &[u8],
+) -> Vec<Event<()>> {
     let mut input = BytesMut::from(frame);
-    peak(|| {
-        let events = std::iter::from_fn(|| connection.poll_input(now, &mut input));
-        events.collect()
-    })
+    within(what, bound, || std::iter::from_fn(|| connection.poll_input(*now, &mut input)).collect())
 }
 
 /// Failures are kept as three texts of `max_failure` bytes; whatever comes, not much more is ever held.
@@ -97,14 +102,14 @@ fn failures() {
         let bound = 8 * limits.max_failure + MIB / 2;
         for (notation, content) in &hostile {
             let mut config = Config::new(Codec::Json);
-            config.limits = Limits { max_frame: 16 * MIB, ..limits.clone() };
-            let (mut connection, now) = connection(Side::Dialler, config);
-            connection.call(now, &0, CallOptions::default(), ()).expect("room for a call");
+            config.limits = limits.clone();
+            config.limits.max_frame = 16 * MIB;
+            let mut caller = connection(Side::Dialler, config);
+            caller.0.call(caller.1, &0, CallOptions::default(), ()).expect("room for a call");
             let frame = raw(*notation, FAILURE, &encoded(*notation, &0), content);
-            let (events, peak) = input(&mut connection, now, &frame);
-            let shown = String::from_utf8_lossy(&content[..20]);
+            let shown = format!("a failure of {:?}", String::from_utf8_lossy(&content[..20]));
+            let events = input(&shown, bound, &mut caller, &frame);
             assert!(matches!(&events[..], [Event::Answer { result: Err(_), .. }]), "{events:?}");
-            assert!(peak <= bound, "{shown:?} takes {peak} bytes, more than {bound}");
         }
     }
 }
@@ -136,18 +141,16 @@ fn hellos() {
                     JSON => [b"[\"$hello\", [", &hello[..], b"], {}]"].concat(),
                     MSGPACK => [b"\x93\xa6$hello\x91", &hello[..], b"\x80"].concat(),
                 };
-                let (mut listener, now) = connection(Side::Listener, Config::new(Codec::Json));
+                let mut listener = connection(Side::Listener, Config::new(Codec::Json));
                 let frame = raw(notation, REQUEST, &encoded(notation, &0), &question);
-                let (_, peak) = input(&mut listener, now, &frame);
-                assert!(peak <= bound, "a Hello with {field} takes {peak} bytes");
+                input(&format!("a Hello with {field}"), bound, &mut listener, &frame);
 
                 let mut config = Config::new(Codec::Json);
                 let offer = vec![Codec::MsgPack];
                 config.negotiate = Negotiate::Hello { base: Codec::Json, offer };
-                let (mut dialler, now) = connection(Side::Dialler, config);
+                let mut dialler = connection(Side::Dialler, config);
                 let frame = raw(notation, RESULT, &encoded(notation, &0), &hello);
-                let (_, peak) = input(&mut dialler, now, &frame);
-                assert!(peak <= bound, "an answer to Hello with {field} takes {peak} bytes");
+                input(&format!("an answer to Hello with {field}"), bound, &mut dialler, &frame);
             }
         }
     }
@@ -180,7 +183,6 @@ fn values() {
         let separator = usize::from(notation == JSON);
         let content = list(notation, item, count * (item.len() + separator) - separator);
         let payload = Payload::new(notation, content.into(), scope.clone());
-        // A map as the last of its kind.
         decoded::<Value>(&payload, item, units, 56);
         decoded::<serde_json::Value>(&payload, item, units, 256);
     }
@@ -191,17 +193,16 @@ fn values() {
 /// Decodes it into a `T` of no more than `factor` times its bytes.
 fn decoded<T: DeserializeOwned>(payload: &Payload, item: &[u8], units: usize, factor: usize) {
     let length = payload.bytes().len();
-    let (value, peak) = peak(|| payload.decode::<T>().expect("within the budget"));
-    let before = ALLOCATOR.allocated();
-    drop(value);
-    let held = before - ALLOCATOR.allocated();
     let count = length / (item.len() + usize::from(payload.notation() == JSON));
-    let name = std::any::type_name::<T>();
-    let shown = String::from_utf8_lossy(item);
-    println!("{shown:?} in {name}: {} times its bytes", held as f64 / length as f64);
+    let what = format!("{:?} in {}", String::from_utf8_lossy(item), std::any::type_name::<T>());
     let most = 64 * units * count + length + MIB;
-    assert!(held <= most && peak <= most.max(9 * 16 * MIB), "{shown:?}: {held}, {peak} of {most}");
-    assert!(held <= factor * length, "{shown:?}: {held} is more than {factor} times {length}");
+    let value = within(&what, most, || payload.decode::<T>().expect("within the budget"));
+    let before = ALLOCATOR.allocated();
+    // It takes little to drop it.
+    within(&what, most, || drop(value));
+    let held = before - ALLOCATOR.allocated();
+    println!("{what}: {:.0} times its bytes", held as f64 / length as f64);
+    assert!(held <= factor * length, "{what}: {held} is more than {factor} times {length}");
 }
 
 #[test]
