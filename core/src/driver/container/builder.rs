@@ -131,6 +131,9 @@ impl<R: Runtime> Builder<R> {
     /// Listens at `address`: `tcp://host:port` (0 for a free port), `ipc://[path]` or `local://name`. The URLs of
     /// agents begin with it, so others have to reach it by that name, or by what is [advertised](Self::advertise).
     ///
+    /// It listens at all addresses of a host name, with one port. A host name that leads to the loopback device only, other
+    /// than `localhost`, is warned about: by an event of `tracing`, or on standard error without that feature.
+    ///
     /// # Errors
     /// [`Error::Url`], [`Error::Bind`], or [`Error::Clock`] if there is no such date.
     pub async fn bind(
