@@ -58,6 +58,7 @@ mod delay;
 mod dial;
 mod env;
 mod fault;
+mod freeze;
 mod host;
 mod link;
 mod net;

@@ -15,6 +15,8 @@ pub(crate) enum Step {
     Stop,
     Part,
     Heal,
+    Freeze,
+    Thaw,
 }
 
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,5 +1,6 @@
 //! The simulated runtime, and the driver on it whatever happens.
 
+mod frozen;
 mod hosts;
 mod line;
 mod network;
