@@ -61,6 +61,7 @@ mod disturb;
 mod env;
 mod failing;
 mod fault;
+mod freeze;
 mod host;
 mod link;
 mod net;

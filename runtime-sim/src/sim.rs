@@ -126,7 +126,9 @@ impl Sim {
     /// is set. What is left is in [`waiting`](Self::waiting).
     ///
     /// # Panics
-    /// As [`run_for`](Self::run_for): for one, when there always is a timer.
+    /// As [`run_for`](Self::run_for): for one, when there always is a timer, such as that of heartbeats on an open
+    /// connection of peers that have agreed on these in Hello (see
+    /// [`Limits::keep_alive`](aiomas_core::connection::Limits::keep_alive)).
     #[track_caller]
     pub fn run_until_idle(&self) {
         self.run(None, &mut |_| false);

@@ -1,6 +1,6 @@
 //! Tasks, and which of them can go on.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +23,9 @@ pub(crate) const MAIN_HOST: HostId = 0;
 pub(crate) struct Tasks {
     tasks: Slab<Task>,
     ready: VecDeque<usize>,
+    /// Hosts that stand still, and those of their tasks that could go on.
+    frozen: BTreeSet<HostId>,
+    held: Vec<usize>,
     /// Counts polls and new tasks.
     turns: u64,
     wakes: Weak<dyn Wakes>,
@@ -62,7 +65,8 @@ pub(crate) struct Turn {
 
 impl Tasks {
     pub(crate) fn new(wakes: Weak<dyn Wakes>) -> Self {
-        Self { tasks: Slab::new(), ready: VecDeque::new(), turns: 0, wakes }
+        let (ready, frozen) = (VecDeque::new(), BTreeSet::new());
+        Self { tasks: Slab::new(), ready, frozen, held: Vec::new(), turns: 0, wakes }
     }
 
     /// Starts a task, which can go on at once.
@@ -70,15 +74,45 @@ impl Tasks {
         self.turns += 1;
         let task = Task { host, future, queued: true, turn: self.turns, waker: None };
         let id = self.tasks.insert(task);
-        self.ready.push_back(id);
+        self.line_up(id, host);
         id
+    }
+
+    /// Lets a task wait for its turn.
+    fn line_up(&mut self, id: usize, host: HostId) {
+        if id != MAIN && self.frozen.contains(&host) {
+            self.held.push(id);
+        } else {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Lets no task of a host go on.
+    pub(crate) fn freeze(&mut self, host: HostId) {
+        self.frozen.insert(host);
+        for id in std::mem::take(&mut self.ready) {
+            if let Some(host) = self.tasks.get(id).map(|task| task.host) {
+                self.line_up(id, host);
+            }
+        }
+    }
+
+    /// Lets them go on.
+    pub(crate) fn thaw(&mut self, host: HostId) {
+        self.frozen.remove(&host);
+        for id in std::mem::take(&mut self.held) {
+            if let Some(host) = self.tasks.get(id).map(|task| task.host) {
+                self.line_up(id, host);
+            }
+        }
     }
 
     pub(crate) fn queue(&mut self, id: usize) {
         if let Some(task) = self.tasks.get_mut(id)
             && !std::mem::replace(&mut task.queued, true)
         {
-            self.ready.push_back(id);
+            let host = task.host;
+            self.line_up(id, host);
         }
     }
 
@@ -156,8 +190,9 @@ impl Tasks {
         }
     }
 
-    /// Takes all tasks of a host out. They are to be dropped without the lock.
+    /// Takes all tasks of a host out, which is thawed. They are to be dropped without the lock.
     pub(crate) fn remove_of(&mut self, host: HostId) -> Vec<(HostId, BoxFuture)> {
+        self.thaw(host);
         self.remove_all(|task| task.host == host)
     }
 
@@ -174,7 +209,8 @@ impl Tasks {
     }
 
     pub(crate) fn ids(&self) -> Vec<usize> {
-        self.tasks.iter().map(|(id, _)| id).collect()
+        let all = self.tasks.iter().filter(|(_, task)| !self.frozen.contains(&task.host));
+        all.map(|(id, _)| id).collect()
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum Step {
     Part,
     Heal,
     Date,
+    Freeze,
+    Thaw,
 }
 
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

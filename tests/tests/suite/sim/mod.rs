@@ -1,6 +1,7 @@
 //! The simulated runtime, and the driver on it whatever happens.
 
 mod addresses;
+mod frozen;
 mod hosts;
 mod line;
 mod network;

@@ -1,0 +1,332 @@
+//! Peers that stand still, and networks that let nothing through: who finds out, and when.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aiomas_core::connection::{CloseReason, Negotiate, TimeoutReason};
+use aiomas_core::wire::Codec;
+use aiomas_sim::{Container, Error, Host, LineState, Proxy, Reconnect, Sim, agent, service};
+
+use super::SECOND;
+
+/// After how long a silent peer is asked: what `Limits` say.
+const SILENCE: Duration = Duration::from_secs(60);
+
+struct Boiler;
+
+#[agent]
+impl Boiler {
+    #[expose]
+    fn read(&self) -> f64 {
+        21.5
+    }
+
+    /// Takes its time, and lets others run.
+    #[expose]
+    async fn heat(&self, seconds: u64) -> u64 {
+        Host::default().sleep(SECOND * seconds as u32).await;
+        seconds
+    }
+}
+
+fn hello() -> Negotiate {
+    Negotiate::Hello { base: Codec::Json, offer: vec![Codec::MsgPack] }
+}
+
+/// A host `house` with a boiler. Returns how many have connected.
+fn house(sim: &Sim) -> Arc<AtomicUsize> {
+    let connected = Arc::new(AtomicUsize::new(0));
+    let count = connected.clone();
+    sim.host("house").start(move |host| {
+        let count = count.clone();
+        async move {
+            let container = host.container().on_connect(move |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+            let container = container.bind("tcp://house:1").await?;
+            container.spawn(Boiler)?;
+            std::future::pending().await
+        }
+    });
+    connected
+}
+
+async fn grid(sim: &Sim, negotiate: Negotiate) -> Container {
+    let container = sim.host("grid").container().negotiate(negotiate).bind("tcp://grid:1").await;
+    container.expect("it is free")
+}
+
+async fn boiler(grid: &Container) -> BoilerProxy {
+    grid.connect("tcp://house:1/0").within(SECOND).await.expect("it is there")
+}
+
+fn stands_still() -> CloseReason {
+    CloseReason::TimedOut(TimeoutReason::Heartbeat { after: SILENCE })
+}
+
+/// Its system takes what it is sent, but its process does not answer.
+#[test]
+fn a_process_that_stands_still_is_found() {
+    let sim = Sim::new(1);
+    house(&sim);
+    sim.block_on(async {
+        let grid = grid(&sim, hello()).await;
+        let boiler = boiler(&grid).await;
+        assert_eq!(boiler.read().await, Ok(21.5));
+        let begun = sim.elapsed();
+        sim.host("house").freeze();
+        assert_eq!(boiler.read().await, Err(Error::Lost(stands_still())));
+        assert_eq!(sim.elapsed() - begun, 2 * SILENCE);
+        // Once it goes on, there is a new connection.
+        sim.host("house").thaw();
+        let boiler = self::boiler(&grid).await;
+        assert_eq!(boiler.read().await, Ok(21.5));
+        // Also if nothing is called: who is connected is not only for callers.
+        let peer = grid.peers().pop().expect("there is one");
+        let begun = sim.elapsed();
+        sim.host("house").freeze();
+        assert_eq!(peer.closed().await, stands_still());
+        assert_eq!(sim.elapsed() - begun, 2 * SILENCE);
+    });
+}
+
+/// A server finds clients that stand still, and frees their places.
+#[test]
+fn a_client_that_stands_still_is_found() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let server = sim.host("house").container().bind("tcp://house:1").await.expect("free");
+        server.spawn(Boiler).expect("room");
+        let grid = grid(&sim, hello()).await;
+        assert_eq!(boiler(&grid).await.read().await, Ok(21.5));
+        let begun = sim.elapsed();
+        sim.host("grid").freeze();
+        let peer = server.peers().pop().expect("there is one");
+        assert_eq!(peer.closed().await, stands_still());
+        assert_eq!(sim.elapsed() - begun, 2 * SILENCE);
+        assert_eq!(server.connection_count(), 0);
+    });
+}
+
+/// One that stands still for less than that is as if it had been slow.
+#[test]
+fn a_short_stop_does_no_harm() {
+    let sim = Sim::new(1);
+    let connected = house(&sim);
+    sim.block_on(async {
+        let grid = grid(&sim, hello()).await;
+        let boiler = boiler(&grid).await;
+        sim.host("house").freeze();
+        sim.at(2 * SILENCE - SECOND, |sim| sim.host("house").thaw());
+        assert_eq!(boiler.read().await, Ok(21.5));
+        assert_eq!(sim.elapsed(), 2 * SILENCE - SECOND);
+        // Nor does one of our own, of any length: the peer is asked before it is blamed.
+        let grid_host = sim.host("grid");
+        let call = boiler.heat(1000);
+        sim.host("main").sleep(SECOND).await;
+        grid_host.freeze();
+        sim.host("main").sleep(SILENCE + SILENCE / 2).await;
+        grid_host.thaw();
+        assert_eq!(call.await, Ok(1000));
+    });
+    assert_eq!(connected.load(Ordering::Relaxed), 1);
+}
+
+/// A method that takes long is no peer that stands still: its connection answers.
+#[test]
+fn a_peer_that_is_busy_is_alive() {
+    let sim = Sim::new(1);
+    let connected = house(&sim);
+    sim.block_on(async {
+        let grid = grid(&sim, hello()).await;
+        let boiler = boiler(&grid).await;
+        assert_eq!(boiler.heat(3600).await, Ok(3600));
+        assert_eq!(sim.elapsed(), 3600 * SECOND);
+    });
+    assert_eq!(connected.load(Ordering::Relaxed), 1);
+}
+
+/// Without Hello there is nothing to ask it by, as with peers in Python.
+#[test]
+fn without_hello_nothing_is_asked() {
+    let sim = Sim::new(1);
+    house(&sim);
+    sim.block_on(async {
+        let grid = grid(&sim, Negotiate::Fixed(Codec::Json)).await;
+        let boiler = boiler(&grid).await;
+        sim.host("house").freeze();
+        sim.at(1000 * SECOND, |sim| sim.host("house").thaw());
+        assert_eq!(boiler.read().await, Ok(21.5));
+        assert_eq!(sim.elapsed(), 1000 * SECOND);
+    });
+}
+
+/// Both ends find out when nothing gets through.
+#[test]
+fn a_partition_ends_connections() {
+    let sim = Sim::new(1);
+    house(&sim);
+    sim.block_on(async {
+        let grid = grid(&sim, hello()).await;
+        let boiler: BoilerProxy = grid
+            .connect("tcp://house:1/0")
+            .within(SECOND)
+            .reconnect(30 * SECOND)
+            .await
+            .expect("it is there");
+        let begun = sim.elapsed();
+        sim.partition("grid", "house").expect("they are there");
+        assert_eq!(boiler.read().await, Err(Error::Lost(stands_still())));
+        assert_eq!(sim.elapsed() - begun, 2 * SILENCE);
+        sim.at(10 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
+        assert_eq!(boiler.read().await, Ok(21.5));
+    });
+}
+
+/// Calls with timeouts need not wait for that: two of them are a sign, whatever the peer speaks.
+#[test]
+fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
+    for negotiate in [Negotiate::Fixed(Codec::Json), hello()] {
+        let sim = Sim::new(1);
+        let connected = house(&sim);
+        sim.block_on(async {
+            let grid = grid(&sim, negotiate).await;
+            let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(SECOND);
+            let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
+            let line = Proxy::from(boiler.clone()).line().expect("it reconnects");
+            let hasty = boiler.with_timeout(2 * SECOND);
+            sim.host("main").sleep(SECOND).await;
+            sim.partition("grid", "house").expect("they are there");
+            for state in [LineState::Connected, LineState::Lost] {
+                // Those that are made together are one sign.
+                let calls = [hasty.read(), hasty.read(), hasty.read()];
+                for call in calls {
+                    assert_eq!(call.await, Err(Error::TimedOut { after: 2 * SECOND }));
+                }
+                sim.host("main").sleep(SECOND / 10).await;
+                assert_eq!(line.state(), state);
+            }
+            sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
+            assert_eq!(boiler.read().await, Ok(21.5));
+            assert_eq!(line.state(), LineState::Connected);
+        });
+        assert_eq!(connected.load(Ordering::Relaxed), 2);
+    }
+}
+
+/// The same for clients of RPC, which dial another address in the meantime if there is one.
+#[test]
+fn a_client_leaves_a_connection_on_which_nothing_gets_through() {
+    struct Desk;
+
+    #[service]
+    impl Desk {
+        #[expose]
+        fn add(&self, a: i64, b: i64) -> i64 {
+            a + b
+        }
+    }
+
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        let server = sim.host("house").rpc().service(Desk).listen("tcp://house:1").await;
+        let server = server.expect("it is free");
+        let client = sim.host("grid").rpc().reconnect(Reconnect::within(30 * SECOND));
+        let client = client.connect("tcp://house:1").await.expect("it listens");
+        let desk: DeskProxy = client.remote_as();
+        let hasty = desk.with_timeout(SECOND);
+        assert_eq!(hasty.add(1, 2).await, Ok(3));
+        sim.host("main").sleep(SECOND).await;
+        sim.partition("grid", "house").expect("they are there");
+        for _ in 0..2 {
+            assert_eq!(hasty.add(1, 2).await, Err(Error::TimedOut { after: SECOND }));
+        }
+        sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
+        assert_eq!(desk.add(3, 4).await, Ok(7));
+        sim.host("main").sleep(SECOND).await;
+        assert_eq!(server.stats().closed, 1);
+    });
+}
+
+/// A method that takes longer than it is given is no sign: the container answers when it is asked.
+#[test]
+fn a_slow_method_costs_no_connection() {
+    for negotiate in [Negotiate::Fixed(Codec::Json), hello()] {
+        let sim = Sim::new(1);
+        let connected = house(&sim);
+        sim.block_on(async {
+            let grid = grid(&sim, negotiate).await;
+            let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(SECOND);
+            let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
+            let hasty = boiler.with_timeout(2 * SECOND);
+            for _ in 0..20 {
+                sim.host("main").sleep(SECOND).await;
+                assert_eq!(hasty.heat(100).await, Err(Error::TimedOut { after: 2 * SECOND }));
+            }
+        });
+        assert_eq!(connected.load(Ordering::Relaxed), 1);
+    }
+}
+
+/// Timeouts that are shorter than the way there and back are none either.
+#[test]
+fn short_timeouts_cost_no_connection() {
+    let sim = Sim::builder(1).link(aiomas_sim::Link::new().latency(SECOND / 4)).build();
+    let connected = house(&sim);
+    sim.block_on(async {
+        let grid = grid(&sim, Negotiate::Fixed(Codec::Json)).await;
+        let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(10 * SECOND);
+        let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
+        let hasty = boiler.with_timeout(SECOND / 100);
+        for _ in 0..500 {
+            assert!(hasty.read().await.is_err());
+        }
+        assert_eq!(boiler.read().await, Ok(21.5));
+    });
+    assert_eq!(connected.load(Ordering::Relaxed), 1);
+}
+
+/// A peer may be too busy to answer, and alive: what it has been called can still be answered.
+#[test]
+fn calls_in_flight_survive_the_connection_that_is_left() {
+    let sim = Sim::new(1);
+    let connected = house(&sim);
+    sim.block_on(async {
+        let grid = grid(&sim, Negotiate::Fixed(Codec::Json)).await;
+        let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(SECOND);
+        let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
+        let hasty = boiler.with_timeout(2 * SECOND);
+        let long = boiler.heat(20);
+        sim.host("main").sleep(SECOND).await;
+        sim.host("house").freeze();
+        sim.at(15 * SECOND, |sim| sim.host("house").thaw());
+        for _ in 0..2 {
+            assert_eq!(hasty.read().await, Err(Error::TimedOut { after: 2 * SECOND }));
+        }
+        assert_eq!(boiler.read().await, Ok(21.5), "over a new connection");
+        assert_eq!(long.await, Ok(20));
+    });
+    assert_eq!(connected.load(Ordering::Relaxed), 2);
+}
+
+/// A simulation with frozen hosts is repeated exactly, and a crash thaws.
+#[test]
+fn frozen_hosts_are_stopped_and_restarted() {
+    let run = || {
+        let sim = Sim::new(7);
+        house(&sim);
+        sim.block_on(async {
+            let grid = grid(&sim, Negotiate::Fixed(Codec::Json)).await;
+            let boiler = boiler(&grid).await;
+            sim.host("house").freeze();
+            let call = boiler.read();
+            sim.at(SECOND, |sim| sim.crash("house").expect("it is there"));
+            assert!(matches!(call.await, Err(Error::Lost(_))));
+            sim.restart("house").expect("it is there");
+            assert_eq!(self::boiler(&grid).await.read().await, Ok(21.5));
+        });
+        sim.trace()
+    };
+    assert_eq!(run(), run());
+}
