@@ -86,8 +86,6 @@ impl<X> Connection<X> {
         let id = self.pending.reserve();
         let wrapping = Wrapping::of(self.extensions, options);
         match send(self, &MessageId::Number(id), wrapping) {
-            // It was the message that made the output overflow.
-            Ok(()) if self.is_closed() => Err(Refused { why: Why::Closed, ctx }),
             Ok(()) => {
                 self.pending.insert(self.now, options.timeout, ctx);
                 self.stats.requests_out += 1;
@@ -389,10 +387,7 @@ impl<X> Connection<X> {
     fn sent(&mut self, length: usize) {
         self.stats.frames_out += 1;
         self.stats.bytes_out += (length + HEADER) as u64;
-        let (waiting, limit) = (self.outbox.held(), self.config.limits.output_cap);
-        if waiting > limit {
-            self.finish(CloseReason::Overflow { waiting, limit });
-        }
+        self.note_output();
     }
 }
 
