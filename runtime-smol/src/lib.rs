@@ -68,6 +68,10 @@ impl Runtime for Smol {
         smol::spawn(task).detach();
     }
 
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        smol::unblock(work).detach();
+    }
+
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
         stream::dial(to)
     }

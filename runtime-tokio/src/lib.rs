@@ -39,6 +39,8 @@ mod timer;
 
 use std::future::Future;
 use std::io;
+use std::pin::pin;
+use std::task::{self, Waker};
 use std::time::Instant;
 
 use aiomas_core::agent::Address;
@@ -74,6 +76,17 @@ impl Runtime for Tokio {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(task);
+    }
+
+    /// Tokio wakes tasks that yield after it has looked at its sockets. One that wakes itself is polled up to 61 times
+    /// before.
+    fn defer(&self, waker: &Waker) {
+        let mut cx = task::Context::from_waker(waker);
+        let _yields = pin!(tokio::task::yield_now()).poll(&mut cx);
+    }
+
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        tokio::task::spawn_blocking(work);
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {

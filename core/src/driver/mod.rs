@@ -29,6 +29,7 @@ mod dialling;
 mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures;
+mod heavy;
 mod home;
 mod host;
 mod later;

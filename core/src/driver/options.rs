@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::accept::Entrance;
+use super::heavy::HeavyWork;
 use super::link::{Handler, Link, LinkConfig};
 use super::network::Network;
 use super::origin::Origin;
@@ -139,7 +140,8 @@ impl<R: Runtime, L> Builder<R, L> {
         };
         #[cfg(not(feature = "tls"))]
         let host: Arc<dyn Network> = Arc::new(runtime);
-        (Settings { host, config: Arc::new(config), drain, coalesces, orphans }, layer)
+        let heavy = HeavyWork::new(host.clone());
+        (Settings { host, heavy, config: Arc::new(config), drain, coalesces, orphans }, layer)
     }
 }
 
@@ -147,6 +149,7 @@ impl<R: Runtime, L> Builder<R, L> {
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) host: Arc<dyn Network>,
+    pub(super) heavy: Arc<HeavyWork>,
     pub(super) config: Arc<Config>,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
@@ -184,6 +187,7 @@ impl Settings {
         let caller = stream.caller(id);
         let config = LinkConfig {
             connection,
+            heavy: self.heavy.clone(),
             side,
             caller,
             closes_unused,

@@ -15,6 +15,7 @@ use crate::agent::registry::number as agent_number;
 use crate::agent::{Address, AgentUrl, Refusal};
 use crate::connection::{Admission, Config};
 use crate::driver::cancel::Canceller;
+use crate::driver::heavy::HeavyWork;
 use crate::driver::later::{Later, guarded, poll_guarded, poll_once};
 use crate::driver::lock::lock;
 use crate::driver::network::Network;
@@ -27,6 +28,7 @@ use crate::wire::{RemoteError, Scope};
 pub(super) struct Inner {
     pub(super) this: Weak<Self>,
     pub(super) host: Arc<dyn Network>,
+    pub(super) heavy: Arc<HeavyWork>,
     pub(super) address: Address,
     /// Of the next connection.
     pub(super) config: Mutex<Arc<Config>>,
