@@ -1,8 +1,8 @@
 //! What the driver needs of an async runtime.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::local::LocalNames;
@@ -59,9 +59,20 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Runs work that takes long without keeping tasks waiting: on a thread that may be blocked.
     ///
-    /// By default it is done in a task of its own.
+    /// By default it is done in a task of its own, after others have been run.
     fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
-        self.spawn(async move { work() });
+        let (runtime, mut yielded) = (self.clone(), false);
+        self.spawn(async move {
+            poll_fn(|cx| {
+                if std::mem::replace(&mut yielded, true) {
+                    return Poll::Ready(());
+                }
+                runtime.defer(cx.waker());
+                Poll::Pending
+            })
+            .await;
+            work();
+        });
     }
 
     /// How much [such work](Self::spawn_blocking) is worth doing at a time. It is asked for once by each client, server

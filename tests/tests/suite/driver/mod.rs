@@ -3,6 +3,7 @@
 mod agents;
 mod calls;
 mod cancelling;
+mod flow;
 mod limits;
 mod rpc;
 mod script;
