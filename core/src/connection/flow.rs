@@ -10,7 +10,7 @@ impl<X> Connection<X> {
     /// the input over again when it is.
     #[must_use]
     pub fn wants_read(&self) -> bool {
-        self.has_input() && !(self.stuck && self.is_stuck())
+        self.has_input() && !self.stuck.is_some_and(|size| self.is_stuck(size))
     }
 
     /// Whether anything that the peer sends may still matter.
@@ -47,23 +47,35 @@ impl<X> Connection<X> {
         self.held || self.full_since.is_some()
     }
 
-    /// Whether there is no room for another request among those that wait.
+    /// Tells whether the owner has requests that it has polled and not begun with. As long as it has, others wait
+    /// rather than being refused: those that are answered at once make room for them.
+    #[cfg(feature = "driver")]
     #[inline]
-    pub(super) fn has_no_room_to_wait(&self) -> bool {
-        let limits = &self.config.limits;
+    pub(crate) const fn note_backlog(&mut self, backlog: bool) {
+        self.backlog = backlog;
+    }
+
+    /// Whether a request of `size` bytes would have to wait, and there is no room for it among those that do.
+    #[inline]
+    pub(super) fn has_no_room_to_wait(&self, size: usize) -> bool {
         match self.state {
             // It would be refused, and the refusal be written.
             State::Draining { .. } => self.is_output_full(),
-            _ => {
-                self.keeps_requests()
-                    && (self.calls_in >= limits.max_calls_in
-                        || self.input_bytes >= limits.max_input_bytes)
-            }
+            _ => (self.backlog || self.keeps_requests()) && !self.has_room_for(size),
         }
     }
 
-    fn is_stuck(&self) -> bool {
-        self.has_no_room_to_wait() || self.unpacking.is_busy() || self.unpacking.is_waited_for()
+    /// Whether a request of `size` bytes may be handled beside those that are.
+    #[inline]
+    pub(super) fn has_room_for(&self, size: usize) -> bool {
+        let limits = &self.config.limits;
+        self.calls_in < limits.max_calls_in
+            && size <= limits.max_input_bytes.saturating_sub(self.input_bytes)
+    }
+
+    fn is_stuck(&self, size: usize) -> bool {
+        let unpacking = &self.unpacking;
+        self.has_no_room_to_wait(size) || unpacking.is_busy() || unpacking.is_waited_for()
     }
 
     /// Lets a request wait, if it has to.

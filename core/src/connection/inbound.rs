@@ -131,7 +131,7 @@ impl<X> Connection<X> {
     fn take_next(&mut self, input: &mut BytesMut) -> Step<X> {
         match self.next_frame(input) {
             // Frames are taken in order.
-            Some(_) if self.unpacking.is_busy() => self.stick(),
+            Some(length) if self.unpacking.is_busy() => self.stick(length),
             Some(length) => self.take_frame(input, length),
             None => Step::Empty,
         }
@@ -168,7 +168,7 @@ impl<X> Connection<X> {
 
     #[inline]
     fn note_frame(&mut self, length: usize) {
-        self.stuck = false;
+        self.stuck = None;
         self.last_moved = self.now;
         self.stats.frames_in += 1;
         self.stats.bytes_in += (length + HEADER) as u64;
@@ -192,9 +192,9 @@ impl<X> Connection<X> {
             Err(reason) => return self.close_at(reason, length),
         };
         if !matches!(kind, Kind::Result | Kind::Failure | Kind::Extension(CANCEL))
-            && self.has_no_room_to_wait()
+            && self.has_no_room_to_wait(length)
         {
-            return self.stick();
+            return self.stick(length);
         }
         self.note_frame(length);
         let id = id.of(message);
@@ -217,10 +217,10 @@ impl<X> Connection<X> {
         }
     }
 
-    /// The next frame is there, and has to wait.
+    /// The next frame is there, and has to wait. It holds so many bytes.
     #[inline(never)]
-    fn stick(&mut self) -> Step<X> {
-        self.stuck = true;
+    fn stick(&mut self, size: usize) -> Step<X> {
+        self.stuck = Some(size);
         // Its peer has sent all of it.
         self.beginning.frame = 0;
         Step::Stuck
@@ -230,10 +230,10 @@ impl<X> Connection<X> {
     #[inline(never)]
     fn take_packed(&mut self, codec: Codec, input: &mut BytesMut, length: usize) -> Step<X> {
         let becomes = codec::unwrapped_length(codec, &input[HEADER..HEADER + length]);
-        if self.has_no_room_to_wait()
+        if self.has_no_room_to_wait(becomes)
             || !self.unpacking.may_begin(self.now, becomes, &self.config.limits)
         {
-            return self.stick();
+            return self.stick(becomes);
         }
         self.note_frame(length);
         let mut payload = take_frame(input, HEADER + length);
@@ -402,11 +402,8 @@ impl<X> Connection<X> {
             }
             State::Draining { .. } | State::Closed => return None,
         }
-        let (limits, waits) = (&self.config.limits, self.keeps_requests());
-        let room = limits.max_input_bytes.saturating_sub(self.input_bytes);
-        // One that has to wait is not refused for its size: no more are taken behind it.
-        let needs = if waits { 1 } else { size as usize };
-        if self.calls_in >= limits.max_calls_in || room < needs {
+        let waits = self.keeps_requests();
+        if !self.has_room_for(size as usize) {
             self.refuse_request(&token);
             return None;
         }

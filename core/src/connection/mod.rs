@@ -132,8 +132,10 @@ pub struct Connection<X> {
     waiting: VecDeque<Request>,
     /// See [`hold_requests`](Self::hold_requests).
     held: bool,
-    /// Whether the next frame in the input was seen, and could not be taken.
-    stuck: bool,
+    /// See [`note_backlog`](Self::note_backlog).
+    backlog: bool,
+    /// How many bytes the request has that was seen in the input and could not be taken.
+    stuck: Option<usize>,
     pending: Pending<X>,
     /// Requests of the peer that have not been answered, and their bytes.
     calls_in: usize,
@@ -207,7 +209,8 @@ impl<X> Connection<X> {
             events: VecDeque::new(),
             waiting: VecDeque::new(),
             held: false,
-            stuck: false,
+            backlog: false,
+            stuck: None,
             pending: Pending::new(),
             calls_in: 0,
             input_bytes: 0,

@@ -248,11 +248,9 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             if waiting >= self.quantum.frames() {
                 break true;
             }
-            // Those that are answered at once make room for those behind them.
-            if waiting > 0 && connection.calls_in() >= connection.limits().max_calls_in {
-                break true;
-            }
-            match connection.step(now, &mut self.input.bytes) {
+            connection.note_backlog(waiting > 0);
+            let step = connection.step(now, &mut self.input.bytes);
+            match step {
                 Step::Event(Event::Request(request)) => {
                     if self.orphaned {
                         self.work.cancelled.push(request.token.request());
@@ -287,12 +285,13 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 Step::Empty if std::mem::take(&mut self.ended) => {
                     connection.handle_eof(now, self.input.bytes.len());
                 }
-                Step::Empty | Step::Stuck => match self.lost.take() {
+                ref step @ (Step::Empty | Step::Stuck) => match self.lost.take() {
                     Some(why) => connection.handle_lost(now, why),
                     None if connection.poll_timeout().is_some_and(|at| at <= now) => {
                         connection.handle_timeout(now);
                     }
-                    None => break false,
+                    // Those that are run make room for those behind them.
+                    None => break waiting > 0 && matches!(step, Step::Stuck),
                 },
             }
             self.quantum.spend_frame();
