@@ -22,7 +22,7 @@ use crate::wire::Budget;
 /// | `max_input_bytes` | bytes | 1 GiB | 64 MiB | 4 MiB | answered with an `OverloadedError` |
 /// | `unpacking` | bytes, bytes/s | | 64 MiB, 64 MiB/s | off | messages wait; off: closes, [`CloseReason::CodecNotAccepted`] |
 /// | `output_high` | bytes | 256 MiB | 16 MiB | 1 MiB | calls are refused, [`Why::OutputFull`], until [`Event::Writable`]; the peer's requests wait |
-/// | `output_cap` | bytes | 1 GiB | 64 MiB | 4 MiB | answers that come later wait |
+/// | `output_cap` | bytes | 1 GiB | 64 MiB | 4 MiB | on channels, `send_reply` and `recv` wait |
 /// | `send_timeout` | time | 3600 s | 300 s | 30 s | closes, [`TimeoutReason::Output`] |
 /// | `max_mailbox` | calls | 1,048,576 | 1,024 | 128 | answered with an `OverloadedError` |
 /// | `max_proxies` | proxies | 1,048,576 | 65,536 | 1,024 | decoding fails, [`CodecError::TooManyProxies`] |
@@ -84,9 +84,9 @@ pub struct Limits {
     /// Bytes waiting to be written, from which on we make no more calls and take no more requests of the peer. These wait
     /// until it has read, and so do those who call.
     pub output_high: usize,
-    /// Bytes waiting to be written, from which on answers wait as well that come later: those of async methods, and of
-    /// [`Request::send_reply`](crate::driver::Request::send_reply) on channels. What waits is bounded by
-    /// `max_calls_in`, and for how long by `send_timeout`.
+    /// Bytes waiting to be written, from which on a channel hands out no more requests, and its `Request::send_reply`
+    /// waits. Methods that are running by then still answer: `max_calls_in` bounds how many, and `send_timeout` for how
+    /// long their answers wait.
     pub output_cap: usize,
     /// How long a peer may take nothing of what waits to be written for it while that is `output_high` bytes or more. A
     /// peer that reads, however slowly, is never cut off.

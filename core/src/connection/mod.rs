@@ -76,10 +76,8 @@ use requests::Requests;
 ///
 /// # A full output
 ///
-/// From [`Limits::output_high`] bytes on that wait to be written, our own calls are refused and requests of the peer
-/// wait: [`Event::Request`] comes when there is room again. Answers and cancellations are still read, so two peers
-/// whose outputs are full do not wait for each other. When as many requests wait as
-/// [`Limits::max_calls_in`] and [`Limits::max_input_bytes`] allow, no more frames are taken and
+/// From [`Limits::output_high`] bytes on, our calls are refused, and [`Event::Request`] comes when there is room again.
+/// Answers and cancellations are still read. When as many requests wait as [`Limits`] allow,
 /// [`wants_read`](Self::wants_read) is false. A peer that takes nothing for [`Limits::send_timeout`] is cut off.
 ///
 /// # Example
@@ -128,11 +126,10 @@ pub struct Connection<X> {
     deframer: Deframer,
     outbox: Outbox,
     events: VecDeque<Event<X>>,
-    /// Requests that wait until output is written, or are held. All of them are younger than those that were polled.
+    /// Requests that wait until output is written, or are held: younger than all that were polled.
     waiting: VecDeque<Request>,
     /// See [`hold_requests`](Self::hold_requests).
     held: bool,
-    /// See [`note_backlog`](Self::note_backlog).
     backlog: bool,
     /// How many bytes the request has that was seen in the input and could not be taken.
     stuck: Option<usize>,
@@ -150,7 +147,7 @@ pub struct Connection<X> {
     max_frame_out: usize,
     /// A call was refused because of the output; `Writable` is owed.
     blocked: bool,
-    /// While the output is full: when that began, or when a byte went last.
+    /// Since when the output is full, or when a byte went last.
     full_since: Option<Instant>,
     unpacking: packed::Meter,
     opened: Instant,
