@@ -72,6 +72,10 @@ impl Runtime for AsyncStd {
         async_std::task::spawn(task);
     }
 
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        async_std::task::spawn_blocking(work);
+    }
+
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
         sockets::dial(self, to)
     }

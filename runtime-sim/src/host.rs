@@ -223,6 +223,11 @@ impl Runtime for Host {
         };
     }
 
+    /// The same on any machine.
+    fn parallelism(&self) -> usize {
+        1
+    }
+
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
         let (alive, world, from) = (self.check(), self.world.clone(), self.id);
         async move {

@@ -69,6 +69,10 @@ impl Runtime for Smol {
         smol::spawn(task).detach();
     }
 
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        smol::unblock(work).detach();
+    }
+
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {
         sockets::dial(self, to)
     }

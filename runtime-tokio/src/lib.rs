@@ -45,7 +45,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{self, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use aiomas_core::agent::Address;
@@ -112,6 +112,17 @@ impl Runtime for Tokio {
             Some(handle) => drop(handle.spawn(task)),
             None => drop(tokio::spawn(task)),
         }
+    }
+
+    /// Tokio wakes tasks that yield after it has looked at its sockets. One that wakes itself is polled up to 61 times
+    /// before.
+    fn defer(&self, waker: &Waker) {
+        let mut cx = task::Context::from_waker(waker);
+        let _yields = pin!(tokio::task::yield_now()).poll(&mut cx);
+    }
+
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        tokio::task::spawn_blocking(work);
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Stream>> + Send + 'static {

@@ -156,6 +156,8 @@ pub struct End {
     /// To the other side.
     pub link: Link,
     input: BytesMut,
+    /// The end of the stream has been read.
+    ended: bool,
     later: Vec<(Instant, ReplyToken, Reaction)>,
     next_ctx: u64,
     told: Instant,
@@ -170,6 +172,7 @@ impl End {
             handler: Box::new(Reaction::echo),
             link: Link::new(),
             input: BytesMut::new(),
+            ended: false,
             later: Vec::new(),
             next_ctx: 0,
             told: now,
@@ -213,10 +216,16 @@ impl End {
         }
     }
 
-    fn next_event(&self) -> Option<Instant> {
+    fn next_event(&self, other: &Self) -> Option<Instant> {
         let later = self.later.iter().map(|(at, ..)| *at);
         let timeout = self.connection.poll_timeout();
-        self.link.arrival().into_iter().chain(timeout).chain(later).min()
+        self.arrival(other).into_iter().chain(timeout).chain(later).min()
+    }
+
+    /// When the next piece comes from the other side, if it is to be read now.
+    fn arrival(&self, other: &Self) -> Option<Instant> {
+        let over = self.ended || self.connection.is_closed();
+        other.link.arrival().filter(|_| over || self.connection.wants_read())
     }
 
     /// Whether nothing will happen but heartbeats, which have no end.
@@ -307,7 +316,10 @@ impl End {
                     self.connection.handle_input(self.told, &mut self.input);
                 }
             }
-            Piece::Eof => self.connection.handle_eof(self.told, self.input.len()),
+            Piece::Eof => {
+                self.ended = true;
+                self.connection.handle_eof(self.told, self.input.len());
+            }
             Piece::Reset => self.connection.handle_lost(self.told, ErrorKind::ConnectionReset),
         }
     }
@@ -315,8 +327,11 @@ impl End {
     /// What the connection is told from now on: if `varied`, calls for no reason and then a time that is over.
     fn tell(&mut self, now: Instant, varied: bool) {
         self.told = now;
-        if varied {
+        // What could not be taken before may be now.
+        if varied || self.connection.wants_read() {
             self.connection.handle_input(now, &mut self.input);
+        }
+        if varied {
             self.connection.handle_transmitted(now, 0);
             if self.connection.poll_timeout().is_none_or(|at| at > now) {
                 self.connection.handle_timeout(now);
@@ -489,7 +504,8 @@ impl Pair {
     }
 
     fn next_event(&self) -> Option<Instant> {
-        self.dialler.next_event().into_iter().chain(self.listener.next_event()).min()
+        let dialler = self.dialler.next_event(&self.listener);
+        dialler.into_iter().chain(self.listener.next_event(&self.dialler)).min()
     }
 
     /// One thing on either side, at this time.
@@ -505,7 +521,7 @@ impl Pair {
         if end.poll_event(now) || end.write(now) {
             return true;
         }
-        if other.link.arrival().is_some_and(|at| at <= now)
+        if end.arrival(other).is_some_and(|at| at <= now)
             && let Some((_, piece)) = other.link.travelling.pop_front()
         {
             end.receive(piece, varied);

@@ -86,8 +86,6 @@ impl<X> Connection<X> {
         let id = self.pending.reserve();
         let wrapping = Wrapping::of(self.extensions, options);
         match send(self, &MessageId::Number(id), wrapping) {
-            // It was the message that made the output overflow.
-            Ok(()) if self.is_closed() => Err(Refused { why: Why::Closed, ctx }),
             Ok(()) => {
                 // Only a call that can time out is asked whether it was sent.
                 let end = options.timeout.map_or(0, |_| self.outbox.end());
@@ -391,10 +389,7 @@ impl<X> Connection<X> {
     fn sent(&mut self, length: usize) {
         self.stats.frames_out += 1;
         self.stats.bytes_out += (length + HEADER) as u64;
-        let (waiting, limit) = (self.outbox.held(), self.config.limits.output_cap);
-        if waiting > limit {
-            self.finish(CloseReason::Overflow { waiting, limit });
-        }
+        self.note_output();
     }
 }
 

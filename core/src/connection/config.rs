@@ -140,7 +140,13 @@ impl Config {
 
     pub(super) fn accepts(&self, codec: Codec) -> bool {
         // In the base, calls behind our Hello are answered, whatever is agreed on.
-        codec == self.negotiate.base() || self.accept.contains(&codec)
+        codec == self.negotiate.base() || self.accepted().any(|other| other == codec)
+    }
+
+    /// What peers may choose.
+    pub(super) fn accepted(&self) -> impl Iterator<Item = Codec> {
+        let unpacks = self.limits.unpacking.is_some();
+        self.accept.iter().copied().filter(move |codec| unpacks || !codec.is_compressed())
     }
 }
 

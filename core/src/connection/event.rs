@@ -216,7 +216,8 @@ pub enum CloseReason {
     },
     /// A message of the peer is in no codec that we accept.
     #[error(
-        "the peer sent a message in a codec that is not accepted here (it begins with {first:#04x}; `Config::accept`)"
+        "the peer sent a message in a codec that is not accepted here (it begins with {first:#04x}{}; `Config::accept`)",
+        hint(*first)
     )]
     CodecNotAccepted {
         /// The message's first byte.
@@ -230,16 +231,6 @@ pub enum CloseReason {
     UnknownType {
         /// The message's type.
         code: u64,
-    },
-    /// The peer does not read what we write.
-    #[error(
-        "the peer does not read: {waiting} bytes wait to be written, and {limit} may (`Limits::output_cap`)"
-    )]
-    Overflow {
-        /// How many bytes wait.
-        waiting: usize,
-        /// The limit in bytes.
-        limit: usize,
     },
     /// Something did not happen in time.
     #[error("{0}")]
@@ -274,6 +265,14 @@ impl From<io::Error> for CloseReason {
             Some(error) => Self::Tls(error.clone()),
             None => Self::Broken(error.kind()),
         }
+    }
+}
+
+/// What Blosc begins with, which `Config::accept` alone does not decide about.
+const fn hint(first: u8) -> &'static str {
+    match first {
+        2 => ", as Blosc does; `Limits::unpacking`",
+        _ => "",
     }
 }
 
@@ -321,6 +320,27 @@ pub enum TimeoutReason {
     Heartbeat {
         /// The time that is allowed.
         after: Duration,
+    },
+    /// The peer does not read what we write.
+    #[error(
+        "the peer has taken nothing within {after:?} of {waiting} bytes that wait to be written (`Limits::send_timeout`)"
+    )]
+    Output {
+        /// How many bytes wait.
+        waiting: usize,
+        /// The time that is allowed.
+        after: Duration,
+    },
+    /// The peer's next message is compressed, and is not unpacked before. It closes nothing.
+    #[error(
+        "the peer's messages grow faster than by {rate} bytes per second; the next one, of {length} bytes when \
+         it is unpacked, waits (`Limits::unpacking`)"
+    )]
+    Unpacking {
+        /// How many bytes the message says that it becomes.
+        length: usize,
+        /// How many bytes per second are allowed.
+        rate: usize,
     },
     /// The deadline of a request of the peer.
     #[error("a request was not answered before its deadline")]

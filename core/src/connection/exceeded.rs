@@ -102,9 +102,6 @@ impl CloseReason {
                 ..Exceeded::new("Limits::max_frame", *limit, 0, Direction::In)
             }),
             Self::Malformed { error, .. } => error.exceeded(),
-            Self::Overflow { limit, waiting } => {
-                Some(Exceeded::new("Limits::output_cap", *limit, *waiting, Direction::Out))
-            }
             Self::TimedOut(reason) => reason.exceeded(),
             Self::Tls(error) => error.exceeded(),
             _ => None,
@@ -133,6 +130,13 @@ impl TimeoutReason {
             Self::FirstFrame { after } => Exceeded::time("Limits::first_frame", after),
             Self::Frame { after, .. } => Exceeded::time("Limits::progress", after),
             Self::Heartbeat { after } => Exceeded::time("Limits::keep_alive", after),
+            Self::Output { after, .. } => Exceeded {
+                direction: Direction::Out,
+                ..Exceeded::time("Limits::send_timeout", after)
+            },
+            Self::Unpacking { length, rate } => {
+                Exceeded::new("Limits::unpacking", rate, length, Direction::In)
+            }
             Self::Call | Self::Deadline | Self::Drain => return None,
         })
     }

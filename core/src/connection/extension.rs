@@ -89,9 +89,11 @@ pub(super) fn unwrap_options(
     wrapped: &Payload,
 ) -> Result<(Payload, Option<Duration>), RemoteError> {
     let unwrapped = || {
-        let (notation, scope) = (wrapped.notation(), wrapped.scope());
+        let (notation, scope, bytes) = (wrapped.notation(), wrapped.scope(), wrapped.bytes());
         let not_two = CodecError::Syntax { at: 0, what: "it is no array of options and content" };
-        let mut cursor = Cursor::new(notation, wrapped.bytes(), scope.budget());
+        // As of any request, only what stands before the content is looked at: that may be long.
+        let head = &bytes[..bytes.len().min(MAX_OPTIONS)];
+        let mut cursor = Cursor::new(notation, head, scope.budget());
         let mut pair = cursor.begin_array()?;
         if !cursor.next(&mut pair)? || cursor.peek()? != Item::Map {
             return Err(not_two);
@@ -100,13 +102,17 @@ pub(super) fn unwrap_options(
         if !cursor.next(&mut pair)? {
             return Err(not_two);
         }
-        let content = cursor.skip()?;
-        if cursor.next(&mut pair)? {
-            return Err(not_two);
+        let (start, mut end) = (cursor.position(), bytes.len());
+        match notation {
+            Notation::Json => {
+                let last = bytes.iter().rposition(|byte| !byte.is_ascii_whitespace());
+                end = last.filter(|at| bytes[*at] == b']' && *at > start).ok_or(not_two)?;
+            }
+            Notation::MsgPack if cursor.next(&mut pair)? => return Err(not_two),
+            Notation::MsgPack => {}
         }
-        cursor.end()?;
-        let options: Options = codec::decode(notation, &wrapped.bytes()[options], scope)?;
-        Ok((wrapped.slice(content), options.deadline.map(Duration::from_micros)))
+        let options: Options = codec::decode(notation, &head[options], scope)?;
+        Ok((wrapped.slice(start..end), options.deadline.map(Duration::from_micros)))
     };
     unwrapped().map_err(|error| {
         RemoteError::value_error(format_args!("a request with options cannot be read: {error}"))
@@ -124,6 +130,9 @@ impl<X> Connection<X> {
     pub(super) fn handle_cancel(&mut self, id: &MessageId) -> Option<Event<X>> {
         let number = self.requests.cancel(id)?;
         self.stats.cancelled += 1;
+        if self.is_waiting(number) {
+            return None;
+        }
         Some(Event::Cancelled { request: RequestId(number), cause: CancelCause::Caller })
     }
 
@@ -177,5 +186,7 @@ impl<X> Connection<X> {
     }
 }
 
-/// More bytes than such a message takes.
+/// Options with more bytes are none.
+const MAX_OPTIONS: usize = 1024;
+/// More bytes than a cancellation or a heartbeat takes.
 const MAX_ASIDE: usize = 64;

@@ -9,10 +9,12 @@ use std::fmt;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config, Extensions};
+use super::config::{Config, Extensions, Negotiate, Side};
+use super::event::{Coding, Event, ReplyToken};
 use super::limits::Limits;
+use super::{Connection, State};
 use crate::wire::codec::{Cursor, Item};
-use crate::wire::{Codec, Payload, Types};
+use crate::wire::{Codec, Kind, MessageId, Payload, RemoteError, Types, codec};
 
 /// The reserved path.
 pub(super) const PATH: &str = "$hello";
@@ -107,7 +109,8 @@ impl Hello {
     /// What a listener with `config` makes of the question, and its answer; nothing if there is no
     /// common codec.
     pub(super) fn choose(&self, config: &Config) -> Option<(Agreed, Self)> {
-        let agreed = self.agreed(self.find_codec(&config.accept)?, config.extensions);
+        let accepted: Vec<_> = config.accepted().collect();
+        let agreed = self.agreed(self.find_codec(&accepted)?, config.extensions);
         let Agreed { codec, types, extensions, .. } = &agreed;
         let answer = Self::offer(&[*codec], types, &config.limits, *extensions);
         Some((agreed, answer))
@@ -183,5 +186,80 @@ impl<'de> Deserialize<'de> for AnyName {
             }
         }
         deserializer.deserialize_str(AnyNameVisitor)
+    }
+}
+
+impl<X> Connection<X> {
+    /// Sends Hello, if that is what the configuration says.
+    pub(super) fn say_hello(&mut self) -> bool {
+        let (Negotiate::Hello { offer, .. }, Side::Dialler) = (&self.config.negotiate, self.side)
+        else {
+            return false;
+        };
+        let Config { types, limits, extensions, .. } = &*self.config;
+        let hello = Hello::offer(offer, types, limits, *extensions);
+        let id = self.pending.skip();
+        let sent =
+            self.send(self.codec, Kind::Request, &MessageId::Number(id), |notation, scope, out| {
+                codec::encode(notation, scope, &hello.question(), out)
+            });
+        let until = self.now.checked_add(self.config.limits.handshake);
+        match (sent, until) {
+            (Ok(()), Some(until)) => {
+                self.state = State::Opening { hello: id, until };
+                true
+            }
+            // An offer that cannot even be written: go on without.
+            _ => false,
+        }
+    }
+
+    pub(super) fn handle_hello_answer(&mut self, answer: Option<&Payload>) {
+        self.state = State::Open;
+        let agreed = answer.and_then(|answer| {
+            let Negotiate::Hello { offer, .. } = &self.config.negotiate else { return None };
+            Hello::parse_answer(answer)?.accept(offer, &self.config)
+        });
+        // Any other answer, usually a failure: a peer that does not know Hello.
+        if let Some(agreed) = agreed {
+            self.agree(agreed);
+        }
+        self.events.push_back(Event::Open { codec: self.codec });
+    }
+
+    pub(super) fn answer_hello(&mut self, codec: Codec, id: MessageId, question: &Hello) {
+        let token = ReplyToken { id, coding: Coding::of(codec), size: 0, number: 0, kept: false };
+        match question.choose(&self.config) {
+            Some((agreed, answer)) => {
+                let sent = self.send(codec, Kind::Result, &token.id, |notation, scope, out| {
+                    codec::encode(notation, scope, &answer, out)
+                });
+                if sent.is_ok() {
+                    self.agree(agreed);
+                }
+            }
+            None => {
+                let names: Vec<_> = self.config.accepted().map(Codec::name).collect();
+                let text = format!("no codec in common: {} are accepted here", names.join(", "));
+                self.send_failure(&token, &RemoteError::value_error(text));
+            }
+        }
+    }
+
+    fn agree(&mut self, agreed: Agreed) {
+        self.follows = false;
+        self.extensions = agreed.extensions;
+        self.extended_from = self.pending.next_id();
+        self.hurries |= self.has_heartbeats();
+        self.codec = agreed.codec;
+        if agreed.types != *self.scope.types() {
+            self.scope = self.scope.with_types(agreed.types);
+        }
+        if let Some(limit) = agreed.max_frame {
+            self.max_frame_out = self.max_frame_out.min(limit);
+        }
+        if let Some(limit) = agreed.max_calls {
+            self.max_calls_out = self.max_calls_out.min(limit);
+        }
     }
 }

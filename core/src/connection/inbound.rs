@@ -6,23 +6,46 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::event::{CallError, CallId, CloseReason, Coding, Event, ReplyToken, Request};
 use super::extension::{CANCEL, DEADLINE, too_late, unwrap_options};
-use super::hello::{Agreed, Hello};
+use super::hello::Hello;
 use super::liveness::HEARTBEAT;
+use super::packed::{Packed, Unpacked};
 use super::patience::Beginning;
-use super::{Config, Connection, Extensions, Negotiate, Side, State};
+use super::{Connection, Extensions, Negotiate, Side, State};
 use crate::wire::{
     Codec, CodecError, HEADER, Head, Kind, MessageId, Payload, Profile, RemoteError, codec,
     take_frame,
 };
 
+/// What the next frame has led to.
+#[derive(Debug)]
+pub(crate) enum Step<X> {
+    /// To this.
+    Event(Event<X>),
+    /// A frame was taken, and there is nothing to tell.
+    Taken,
+    /// To this, once it is unpacked: see [`Connection::handle_unpacked`]. No frame is taken before that.
+    Packed(Packed),
+    /// There is a frame that cannot be taken now.
+    Stuck,
+    /// There is no whole frame.
+    Empty,
+}
+
 impl<X> Connection<X> {
     /// Takes all whole frames off `input`, where bytes from the peer are collected. What is left in it is
     /// the beginning of the next frame; keep it, and read on behind it.
+    ///
+    /// Whole frames are left as well while [`wants_read`](Self::wants_read) is false: the output is full, or too much has
+    /// been unpacked. Keep them, and come again when it is true.
     pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
         self.advance(now);
-        while let Some(length) = self.next_frame(input) {
-            let event = self.take_frame(input, length);
-            self.queue(event);
+        loop {
+            match self.take_next(input) {
+                Step::Event(event) => self.queue(Some(event)),
+                Step::Taken => {}
+                Step::Packed(packed) => self.handle_unpacked(now, packed.unpack()),
+                Step::Stuck | Step::Empty => return,
+            }
         }
     }
 
@@ -32,31 +55,70 @@ impl<X> Connection<X> {
     #[must_use = "this event is not returned again"]
     #[inline]
     pub fn poll_input(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event<X>> {
-        self.advance(now);
-        while self.events.is_empty() {
-            let Some(length) = self.next_frame(input) else { break };
-            if matches!(self.state, State::Draining { .. }) {
-                // The last answer ends the connection.
-                let event = self.take_frame(input, length);
-                self.queue(event);
-                continue;
-            }
-            let event = self.take_frame(input, length);
-            if event.is_some() {
-                return event;
+        loop {
+            match self.step(now, input) {
+                Step::Event(event) => return Some(event),
+                Step::Taken => {}
+                Step::Packed(packed) => self.handle_unpacked(now, packed.unpack()),
+                Step::Stuck | Step::Empty => return None,
             }
         }
-        self.poll_event()
+    }
+
+    /// As [`poll_input`](Self::poll_input), of one frame at most, which its owner unpacks.
+    #[inline]
+    pub(crate) fn step(&mut self, now: Instant, input: &mut BytesMut) -> Step<X> {
+        self.advance(now);
+        if let Some(event) = self.poll_event() {
+            return Step::Event(event);
+        }
+        match self.take_next(input) {
+            // The last answer ends the connection.
+            Step::Event(event) if matches!(self.state, State::Draining { .. }) => {
+                self.queue(Some(event));
+                Step::Taken
+            }
+            // A frame may end the connection.
+            Step::Empty if !self.events.is_empty() => Step::Taken,
+            step => step,
+        }
     }
 
     /// Takes the payload of a frame, for owners who cut the stream into frames themselves, with a
     /// [`Deframer`](crate::wire::Deframer) that has this connection's limit.
     pub fn handle_frame(&mut self, now: Instant, payload: Bytes) {
         self.advance(now);
-        if self.wants_read() {
-            self.note_frame(payload.len());
-            let event = self.take_payload(payload);
-            self.queue(event);
+        if !self.has_input() {
+            return;
+        }
+        self.note_frame(payload.len());
+        match self.recognise(&payload) {
+            Ok(codec) if codec.is_plain() => {
+                let event = self.take_whole(codec, payload);
+                self.queue(event);
+            }
+            Ok(codec) => {
+                let packed = self.pack(codec, payload);
+                self.handle_unpacked(now, packed.unpack());
+            }
+            Err(reason) => self.finish(reason),
+        }
+    }
+
+    /// Takes a message that its owner has unpacked.
+    pub(crate) fn handle_unpacked(&mut self, now: Instant, unpacked: Unpacked) {
+        self.advance(now);
+        let Unpacked { codec, message, cost } = unpacked;
+        self.unpacking.end(self.now, cost, &self.config.limits);
+        if self.is_closed() {
+            return;
+        }
+        match message {
+            Ok(message) => {
+                let event = self.take_whole(codec, message);
+                self.queue(event);
+            }
+            Err(error) => self.finish(CloseReason::Malformed { codec, error }),
         }
     }
 
@@ -67,10 +129,20 @@ impl<X> Connection<X> {
         }
     }
 
+    #[inline(always)]
+    fn take_next(&mut self, input: &mut BytesMut) -> Step<X> {
+        match self.next_frame(input) {
+            // Frames are taken in order.
+            Some(length) if self.unpacking.is_busy() => self.stick(length),
+            Some(length) => self.take_frame(input, length),
+            None => Step::Empty,
+        }
+    }
+
     /// How long the payload is of the frame that `input` begins with, if there is a whole one.
     #[inline]
     fn next_frame(&mut self, input: &mut BytesMut) -> Option<usize> {
-        if self.wants_read() {
+        if self.has_input() {
             match self.deframer.next_length(input) {
                 Ok(Some(length)) => return Some(length),
                 Ok(None) => {
@@ -102,29 +174,35 @@ impl<X> Connection<X> {
     #[inline]
     fn note_frame(&mut self, length: usize) {
         self.liveness.heard(self.now, self.last_moved);
+        self.stuck = None;
         self.last_moved = self.now;
         self.stats.frames_in += 1;
         self.stats.bytes_in += (length + HEADER) as u64;
     }
 
-    /// Takes a frame with `length` bytes of payload off `input`, and says what event it is, if any.
+    /// Takes a frame with `length` bytes of payload off `input`, unless it has to wait.
     #[inline(always)]
-    fn take_frame(&mut self, input: &mut BytesMut, length: usize) -> Option<Event<X>> {
-        self.note_frame(length);
+    fn take_frame(&mut self, input: &mut BytesMut, length: usize) -> Step<X> {
         let message = &input[HEADER..HEADER + length];
         let codec = match (message, self.codec) {
             ([b'[', ..], Codec::Json) => Codec::Json,
             ([0x93, ..], Codec::MsgPack) => Codec::MsgPack,
-            _ => {
-                let mut payload = take_frame(input, HEADER + length);
-                payload.advance(HEADER);
-                return self.take_payload(payload);
-            }
+            _ => match self.recognise(message) {
+                Ok(codec) if codec.is_plain() => codec,
+                Ok(codec) => return self.take_packed(codec, input, length),
+                Err(reason) => return self.close_at(reason, length),
+            },
         };
         let Head { kind, id, content } = match self.parse(codec, message) {
             Ok(head) => head,
-            Err(reason) => return self.close_for(reason),
+            Err(reason) => return self.close_at(reason, length),
         };
+        if !matches!(kind, Kind::Result | Kind::Failure | Kind::Extension(CANCEL))
+            && self.has_no_room_to_wait(length)
+        {
+            return self.stick(length);
+        }
+        self.note_frame(length);
         let id = id.of(message);
         let content = match Payload::small(codec.notation(), &message[content.clone()], &self.scope)
         {
@@ -139,22 +217,45 @@ impl<X> Connection<X> {
             }
         };
         // A frame is shorter than 4 GiB.
-        self.take_message(codec, kind, id, content, length as u32)
+        match self.take_message(codec, kind, id, content, length as u32) {
+            Some(event) => Step::Event(event),
+            None => Step::Taken,
+        }
     }
 
-    /// Takes the payload of a frame in any codec.
+    /// The next frame is there, and has to wait. It holds so many bytes.
     #[inline(never)]
-    fn take_payload(&mut self, payload: Bytes) -> Option<Event<X>> {
-        let unwrap = |codec| {
-            codec::unwrap(codec, &payload, self.config.limits.max_frame)
-                .map_err(|error| CloseReason::Malformed { codec, error })
-        };
-        let parts = self.recognise(&payload).and_then(|codec| {
-            let message = unwrap(codec)?;
-            Ok((codec, self.parse(codec, &message)?, message))
-        });
-        match parts {
-            Ok((codec, Head { kind, id, content }, message)) => {
+    fn stick(&mut self, size: usize) -> Step<X> {
+        self.stuck = Some(size);
+        // Its peer has sent all of it.
+        self.beginning.frame = 0;
+        Step::Stuck
+    }
+
+    /// Takes a frame that has to be unpacked, unless it has to wait.
+    #[inline(never)]
+    fn take_packed(&mut self, codec: Codec, input: &mut BytesMut, length: usize) -> Step<X> {
+        let becomes = codec::unwrapped_length(codec, &input[HEADER..HEADER + length]);
+        if self.has_no_room_to_wait(becomes)
+            || !self.unpacking.may_begin(self.now, becomes, &self.config.limits)
+        {
+            return self.stick(becomes);
+        }
+        self.note_frame(length);
+        let mut payload = take_frame(input, HEADER + length);
+        payload.advance(HEADER);
+        Step::Packed(self.pack(codec, payload))
+    }
+
+    fn pack(&mut self, codec: Codec, payload: Bytes) -> Packed {
+        self.unpacking.begin();
+        Packed::new(codec, payload, self.config.limits.max_frame)
+    }
+
+    /// Takes a message in a plain codec, or that was unpacked.
+    fn take_whole(&mut self, codec: Codec, message: Bytes) -> Option<Event<X>> {
+        match self.parse(codec, &message) {
+            Ok(Head { kind, id, content }) => {
                 // What a compressed message holds is more than its frame.
                 let id = id.of(&message);
                 let size = u32::try_from(message.len()).unwrap_or(u32::MAX);
@@ -164,6 +265,14 @@ impl<X> Connection<X> {
             }
             Err(reason) => self.close_for(reason),
         }
+    }
+
+    /// Closes because of a frame that is not taken.
+    #[cold]
+    fn close_at(&mut self, reason: CloseReason, length: usize) -> Step<X> {
+        self.note_frame(length);
+        self.finish(reason);
+        Step::Taken
     }
 
     #[inline(always)]
@@ -208,6 +317,11 @@ impl<X> Connection<X> {
             DEADLINE if self.extensions.deadline => {
                 let (content, timeout) = match unwrap_options(&content) {
                     Ok(unwrapped) => unwrapped,
+                    // There is no room for a refusal.
+                    Err(_) if self.is_output_full() => {
+                        let error = CodecError::Syntax { at: 0, what: "options cannot be read" };
+                        return self.close_for(CloseReason::Malformed { codec, error });
+                    }
                     Err(error) => {
                         self.stats.requests_in += 1;
                         let token = ReplyToken {
@@ -298,15 +412,14 @@ impl<X> Connection<X> {
             }
             State::Draining { .. } | State::Closed => return None,
         }
-        let limits = &self.config.limits;
-        if self.calls_in >= limits.max_calls_in
-            || size as usize > limits.max_input_bytes.saturating_sub(self.input_bytes)
-        {
+        let waits = self.keeps_requests();
+        if !self.has_room_for(size as usize) {
             self.refuse_request(&token);
             return None;
         }
         let deadline = timeout.and_then(|timeout| self.now.checked_add(timeout));
-        if deadline.is_some_and(|at| at <= self.now) {
+        // What is said while the output is full has to wait, too: such a request ends without an answer.
+        if !waits && deadline.is_some_and(|at| at <= self.now) {
             self.refuse(&token, &too_late());
             return None;
         }
@@ -316,7 +429,7 @@ impl<X> Connection<X> {
         if self.extensions != Extensions::NONE {
             self.requests.keep(&mut token, self.now, timeout, self.extensions.cancel);
         }
-        Some(Event::Request(Request { token, content, deadline }))
+        self.give_out(Request { token, content, deadline })
     }
 
     /// Answers with a failure what is not even looked at.
@@ -372,78 +485,5 @@ impl<X> Connection<X> {
         // merely lost patience.
         self.stats.late_answers += 1;
         None
-    }
-
-    /// Sends Hello, if that is what the configuration says.
-    pub(super) fn say_hello(&mut self) -> bool {
-        let (Negotiate::Hello { offer, .. }, Side::Dialler) = (&self.config.negotiate, self.side)
-        else {
-            return false;
-        };
-        let Config { types, limits, extensions, .. } = &*self.config;
-        let hello = Hello::offer(offer, types, limits, *extensions);
-        let id = self.pending.skip();
-        let sent =
-            self.send(self.codec, Kind::Request, &MessageId::Number(id), |notation, scope, out| {
-                codec::encode(notation, scope, &hello.question(), out)
-            });
-        let until = self.now.checked_add(self.config.limits.handshake);
-        match (sent, until) {
-            (Ok(()), Some(until)) => {
-                self.state = State::Opening { hello: id, until };
-                true
-            }
-            // An offer that cannot even be written: go on without.
-            _ => false,
-        }
-    }
-
-    fn handle_hello_answer(&mut self, answer: Option<&Payload>) {
-        self.state = State::Open;
-        let agreed = answer.and_then(|answer| {
-            let Negotiate::Hello { offer, .. } = &self.config.negotiate else { return None };
-            Hello::parse_answer(answer)?.accept(offer, &self.config)
-        });
-        // Any other answer, usually a failure: a peer that does not know Hello.
-        if let Some(agreed) = agreed {
-            self.agree(agreed);
-        }
-        self.events.push_back(Event::Open { codec: self.codec });
-    }
-
-    fn answer_hello(&mut self, codec: Codec, id: MessageId, question: &Hello) {
-        let token = ReplyToken { id, coding: Coding::of(codec), size: 0, number: 0, kept: false };
-        match question.choose(&self.config) {
-            Some((agreed, answer)) => {
-                let sent = self.send(codec, Kind::Result, &token.id, |notation, scope, out| {
-                    codec::encode(notation, scope, &answer, out)
-                });
-                if sent.is_ok() {
-                    self.agree(agreed);
-                }
-            }
-            None => {
-                let names: Vec<_> = self.config.accept.iter().map(|codec| codec.name()).collect();
-                let text = format!("no codec in common: {} are accepted here", names.join(", "));
-                self.send_failure(&token, &RemoteError::value_error(text));
-            }
-        }
-    }
-
-    fn agree(&mut self, agreed: Agreed) {
-        self.follows = false;
-        self.extensions = agreed.extensions;
-        self.extended_from = self.pending.next_id();
-        self.hurries |= self.has_heartbeats();
-        self.codec = agreed.codec;
-        if agreed.types != *self.scope.types() {
-            self.scope = self.scope.with_types(agreed.types);
-        }
-        if let Some(limit) = agreed.max_frame {
-            self.max_frame_out = self.max_frame_out.min(limit);
-        }
-        if let Some(limit) = agreed.max_calls {
-            self.max_calls_out = self.max_calls_out.min(limit);
-        }
     }
 }

@@ -20,8 +20,10 @@ use crate::wire::Budget;
 /// | `max_calls_out` | calls | 1,048,576 | 65,536 | 4,096 | refused, [`Why::TooManyCalls`]; the driver's calls wait |
 /// | `max_calls_in` | requests | 1,048,576 | 65,536 | 256 | answered with an `OverloadedError` |
 /// | `max_input_bytes` | bytes | 1 GiB | 64 MiB | 4 MiB | answered with an `OverloadedError` |
-/// | `output_high` | bytes | 256 MiB | 16 MiB | 1 MiB | calls are refused, [`Why::OutputFull`], until [`Event::Writable`]; answers are still taken |
-/// | `output_cap` | bytes | 1 GiB | 64 MiB | 4 MiB | closes, [`CloseReason::Overflow`] |
+/// | `unpacking` | bytes, bytes/s | | 64 MiB, 64 MiB/s | off | messages wait; off: closes, [`CloseReason::CodecNotAccepted`] |
+/// | `output_high` | bytes | 256 MiB | 16 MiB | 1 MiB | calls are refused, [`Why::OutputFull`], until [`Event::Writable`]; the peer's requests wait |
+/// | `output_cap` | bytes | 1 GiB | 64 MiB | 4 MiB | on channels, `send_reply` and `recv` wait |
+/// | `send_timeout` | time | 3600 s | 300 s | 30 s | closes, [`TimeoutReason::Output`] |
 /// | `max_mailbox` | calls | 1,048,576 | 1,024 | 128 | answered with an `OverloadedError` |
 /// | `max_proxies` | proxies | 1,048,576 | 65,536 | 1,024 | decoding fails, [`CodecError::TooManyProxies`] |
 /// | `max_connections` | connections | 65,536 | 16,384 | 1,024 | the new one is closed, [`NotAdmitted::TooMany`] |
@@ -50,7 +52,7 @@ use crate::wire::Budget;
 /// [`Why::OutputFull`]: super::Why::OutputFull
 /// [`Event::Writable`]: super::Event::Writable
 /// [`CloseReason::Broken`]: super::CloseReason::Broken
-/// [`CloseReason::Overflow`]: super::CloseReason::Overflow
+/// [`CloseReason::CodecNotAccepted`]: super::CloseReason::CodecNotAccepted
 /// [`NotAdmitted::TooMany`]: super::NotAdmitted::TooMany
 /// [`NotAdmitted::TooManyFromPeer`]: super::NotAdmitted::TooManyFromPeer
 /// [`TlsError::TimedOut`]: super::TlsError::TimedOut
@@ -58,6 +60,7 @@ use crate::wire::Budget;
 /// [`TimeoutReason::FirstFrame`]: super::TimeoutReason::FirstFrame
 /// [`TimeoutReason::Idle`]: super::TimeoutReason::Idle
 /// [`TimeoutReason::Frame`]: super::TimeoutReason::Frame
+/// [`TimeoutReason::Output`]: super::TimeoutReason::Output
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -72,10 +75,22 @@ pub struct Limits {
     pub max_calls_in: usize,
     /// The bytes of the peer's requests being handled, decompressed.
     pub max_input_bytes: usize,
-    /// Bytes waiting to be written, above which we make no more calls.
+    /// By how many bytes the peer's compressed messages (Blosc) may grow when they are unpacked, at once and per
+    /// second. Beyond it they wait, and so does what the peer sends behind them.
+    ///
+    /// `None`: peers may not send compressed messages, unless this side writes such itself: its codec is
+    /// [`Codec::MsgPackBlosc`](crate::wire::Codec), or offered in its Hello.
+    pub unpacking: Option<Unpacking>,
+    /// Bytes waiting to be written, from which on we make no more calls and take no more requests of the peer. These wait
+    /// until it has read, and so do those who call.
     pub output_high: usize,
-    /// Bytes waiting to be written that we will hold at all.
+    /// Bytes waiting to be written, from which on a channel hands out no more requests, and its `Request::send_reply`
+    /// waits. Methods that are running by then still answer: `max_calls_in` bounds how many, and `send_timeout` for how
+    /// long their answers wait.
     pub output_cap: usize,
+    /// How long a peer may take nothing of what waits to be written for it while that is `output_high` bytes or more. A
+    /// peer that reads, however slowly, is never cut off.
+    pub send_timeout: Option<Duration>,
     /// The calls that may wait for one agent, or another value that is served, while it is busy with an exclusive one.
     /// Connections share these places: when all are taken, a call of a connection that has fewer waiting takes the place
     /// of the last call of the one that has the most. A service shared by several listeners applies the limit of the
@@ -128,8 +143,10 @@ impl Limits {
         max_calls_out: 1 << 16,
         max_calls_in: 1 << 16,
         max_input_bytes: 64 * MIB,
+        unpacking: Some(Unpacking::new(64 * MIB, 64 * MIB)),
         output_high: 16 * MIB,
         output_cap: 64 * MIB,
+        send_timeout: Some(Duration::from_secs(300)),
         max_mailbox: 1024,
         max_proxies: 1 << 16,
         max_connections: 1 << 14,
@@ -153,8 +170,10 @@ impl Limits {
             max_calls_out: 1 << 20,
             max_calls_in: 1 << 20,
             max_input_bytes: 1024 * MIB,
+            unpacking: Some(Unpacking::UNLIMITED),
             output_high: 256 * MIB,
             output_cap: 1024 * MIB,
+            send_timeout: Some(Duration::from_secs(3600)),
             max_mailbox: 1 << 20,
             max_proxies: 1 << 20,
             max_connections: 1 << 16,
@@ -175,8 +194,10 @@ impl Limits {
             max_calls_out: 4096,
             max_calls_in: 256,
             max_input_bytes: 4 * MIB,
+            unpacking: None,
             output_high: MIB,
             output_cap: 4 * MIB,
+            send_timeout: Some(Duration::from_secs(30)),
             max_mailbox: 128,
             max_proxies: 1024,
             max_connections: 1024,
@@ -195,6 +216,29 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self::DEFAULT
+    }
+}
+
+/// How much may be unpacked of what a peer sends compressed: see [`Limits::unpacking`].
+///
+/// What counts is by how many bytes messages grow, so data that is hardly compressed costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unpacking {
+    /// So many bytes at once. A message that exceeds it is unpacked all the same, and those behind it wait.
+    pub burst: usize,
+    /// So many bytes per second. 0 counts as 1.
+    pub rate: usize,
+}
+
+impl Unpacking {
+    /// As much as is sent.
+    pub const UNLIMITED: Self = Self::new(usize::MAX, usize::MAX);
+
+    /// So many bytes at once, and per second.
+    #[must_use]
+    pub const fn new(burst: usize, rate: usize) -> Self {
+        Self { burst, rate }
     }
 }
 
@@ -279,6 +323,9 @@ mod tests {
             assert!(tight.max_calls_in < wide.max_calls_in);
             assert!(tight.max_input_bytes < wide.max_input_bytes);
             assert!(tight.output_cap < wide.output_cap);
+            assert!(tight.send_timeout < wide.send_timeout);
+            let unpacked = |limits: &Limits| limits.unpacking.map(|unpacking| unpacking.rate);
+            assert!(unpacked(tight) < unpacked(wide));
             assert!(tight.max_mailbox < wide.max_mailbox);
             assert!(tight.max_proxies < wide.max_proxies);
             assert!(tight.max_connections < wide.max_connections);
@@ -288,7 +335,7 @@ mod tests {
         }
         for limits in profiles {
             assert!(limits.max_frame <= limits.max_input_bytes, "a whole frame is a request");
-            assert!(limits.max_frame <= limits.output_cap, "an answer of a whole frame is written");
+            assert!(limits.max_frame <= limits.output_cap, "an answer of a whole frame has room");
             assert!(limits.output_high < limits.output_cap);
         }
     }

@@ -6,12 +6,14 @@ mod config;
 mod event;
 mod exceeded;
 mod extension;
+mod flow;
 mod hello;
 mod inbound;
 mod limits;
 mod liveness;
 mod log_rate;
 mod outbox;
+mod packed;
 mod patience;
 mod pending;
 mod requests;
@@ -29,14 +31,18 @@ pub use event::{
     RequestId, TimeoutReason, Why,
 };
 pub use exceeded::{Direction, Exceeded};
-pub use limits::{FailureText, Limits, Progress};
+pub use limits::{FailureText, Limits, Progress, Unpacking};
 pub use log_rate::LogRate;
 pub use outbox::Transmit;
 pub use stats::Stats;
 pub use tls::TlsError;
 
+#[cfg(feature = "driver")]
+pub(crate) use inbound::Step;
 #[cfg(feature = "tracing")]
 pub(crate) use log_rate::LogRates;
+#[cfg(feature = "driver")]
+pub(crate) use packed::{Packed, Unpacked};
 pub(crate) use pending::Pending;
 
 use crate::wire::{Codec, Deframer, Scope};
@@ -77,7 +83,11 @@ use requests::Requests;
 /// - **T7, determinism.** Same inputs, same outputs, byte for byte.
 /// - **T8, spurious calls are harmless.** `handle_timeout` too early and empty input change nothing.
 ///
-/// Reading never waits for writing: a full output refuses our own calls, but input is always taken.
+/// # A full output
+///
+/// From [`Limits::output_high`] bytes on, our calls are refused, and [`Event::Request`] comes when there is room again.
+/// Answers and cancellations are still read. When as many requests wait as [`Limits`] allow,
+/// [`wants_read`](Self::wants_read) is false. A peer that takes nothing for [`Limits::send_timeout`] is cut off.
 ///
 /// # Example
 ///
@@ -125,6 +135,13 @@ pub struct Connection<X> {
     deframer: Deframer,
     outbox: Outbox,
     events: VecDeque<Event<X>>,
+    /// Requests that wait until output is written, or are held: younger than all that were polled.
+    waiting: VecDeque<Request>,
+    /// See [`hold_requests`](Self::hold_requests).
+    held: bool,
+    backlog: bool,
+    /// How many bytes the request has that was seen in the input and could not be taken.
+    stuck: Option<usize>,
     pending: Pending<X>,
     /// Requests of the peer that have not been answered, and their bytes.
     calls_in: usize,
@@ -139,6 +156,9 @@ pub struct Connection<X> {
     max_frame_out: usize,
     /// A call was refused because of the output; `Writable` is owed.
     blocked: bool,
+    /// Since when the output is full, or when a byte went last.
+    full_since: Option<Instant>,
+    unpacking: packed::Meter,
     opened: Instant,
     /// When a whole frame came or a byte went last, or a call ended.
     last_moved: Instant,
@@ -184,6 +204,10 @@ impl<X> Connection<X> {
             deframer: Deframer::new(limits.max_frame),
             outbox: Outbox::default(),
             events: VecDeque::new(),
+            waiting: VecDeque::new(),
+            held: false,
+            backlog: false,
+            stuck: None,
             pending: Pending::new(),
             calls_in: 0,
             input_bytes: 0,
@@ -193,6 +217,8 @@ impl<X> Connection<X> {
             max_calls_out: limits.max_calls_out,
             max_frame_out: limits.max_frame.min(u32::MAX as usize),
             blocked: false,
+            full_since: None,
+            unpacking: packed::Meter::new(now),
             opened: now,
             last_moved: now,
             hurries: limits.first_frame.is_some() || limits.idle.is_some(),
@@ -236,12 +262,6 @@ impl<X> Connection<X> {
     #[must_use]
     pub const fn side(&self) -> Side {
         self.side
-    }
-
-    /// Whether it is worth reading from the stream.
-    #[must_use]
-    pub const fn wants_read(&self) -> bool {
-        !self.eof && !self.is_closed()
     }
 
     /// Whether there is something for [`poll_transmit`](Self::poll_transmit).
@@ -313,12 +333,6 @@ impl<X> Connection<X> {
         self.outbox.take(transmit)
     }
 
-    /// What happened next.
-    #[must_use = "this event is not returned again"]
-    pub fn poll_event(&mut self) -> Option<Event<X>> {
-        self.events.pop_front()
-    }
-
     /// When [`handle_timeout`](Self::handle_timeout) should be called, if nothing happens before. It
     /// changes with any input or command.
     #[must_use]
@@ -330,6 +344,8 @@ impl<X> Connection<X> {
             && !in_frame
             && !self.hurries
             && !self.extensions.deadline
+            && self.full_since.is_none()
+            && !self.unpacking.is_waited_for()
         {
             return self.pending.next_deadline();
         }
@@ -361,6 +377,7 @@ impl<X> Connection<X> {
             .into_iter()
             .chain(call)
             .chain(request)
+            .chain(self.flow_timeouts().into_iter().flatten())
             .chain(patience.into_iter().flatten())
             .reduce(earliest)
     }
@@ -385,31 +402,13 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Tells that `bytes` of what [`poll_transmit`](Self::poll_transmit) gave have been written.
-    pub fn handle_transmitted(&mut self, now: Instant, bytes: usize) {
-        self.advance(now);
-        let before = self.outbox.held();
-        self.outbox.transmitted(bytes);
-        if self.liveness.written(self.now, before, self.outbox.held()) {
-            self.last_moved = self.now;
-        }
-        if self.blocked
-            && self.is_open()
-            && self.outbox.held() <= self.config.limits.output_high / 2
-        {
-            self.blocked = false;
-            self.events.push_back(Event::Writable);
-        }
-        self.finish_if_drained();
-    }
-
     /// Tells that the peer has closed its side, with `unread` bytes of an unfinished frame left over.
     ///
     /// Our calls are lost. Requests of the peer can still be answered for
     /// [`Config::linger`](Config::linger), in case it has closed only one direction.
     pub fn handle_eof(&mut self, now: Instant, unread: usize) {
         self.advance(now);
-        if !self.wants_read() {
+        if !self.has_input() {
             return;
         }
         self.eof = true;
@@ -445,6 +444,7 @@ impl<X> Connection<X> {
         // Most of the time it is the same: what comes together is handled together.
         if now != self.now && now > self.now {
             self.now = now;
+            self.unpacking.advance(now);
         }
     }
 
@@ -455,7 +455,9 @@ impl<X> Connection<X> {
         }
         self.lose_calls(&reason);
         self.requests.clear();
+        self.drop_waiting();
         self.outbox.clear();
+        self.full_since = None;
         self.events.push_back(Event::Closed { reason });
         self.state = State::Closed;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::accept::{Entrance, NoStream};
 use super::later::Answer;
-use super::link::{Handler, Link, LinkUser};
+use super::link::{Handler, Link, LinkUser, RoomToReply};
 use super::lock::lock;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
@@ -266,13 +266,17 @@ impl Channel {
         Call::remote(link, attempt).traced(span)
     }
 
-    /// The next request of the other side; `None` when there will be no more.
+    /// The next request of the other side; `None` when there will be no more. While the other side does not read what it
+    /// was answered ([`Limits::output_cap`](connection::Limits::output_cap)), it waits.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn recv(&self) -> Option<Request> {
+        // Or a program that answers each at once would hold any number of answers.
+        let mut room = RoomToReply::new(&self.link);
         let mut waiting = Registration::new(&*self.inbox);
         poll_fn(|cx| {
+            ready!(room.poll(cx));
             let mut queue = lock(&self.inbox.queue);
             match queue.requests.pop_first() {
                 Some((_, request)) => Poll::Ready(Some(request)),
@@ -398,6 +402,20 @@ impl Request {
             Some(error) => Err(connection::Why::Codec(error).into()),
             None => Ok(()),
         }
+    }
+
+    /// Waits until the other side has read enough of what it was answered before, and answers. For answers that are long
+    /// and that several tasks give: what [`reply`](Self::reply) leaves to be written has no bound but
+    /// [`Limits::max_calls_in`](connection::Limits::max_calls_in).
+    ///
+    /// # Errors
+    /// As of [`reply`](Self::reply).
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the request, which answers with a failure.
+    pub async fn send_reply(self, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+        RoomToReply::new(&self.link).wait().await;
+        self.reply(value)
     }
 
     /// Answers with a failure.

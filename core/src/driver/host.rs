@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::Error;
@@ -19,6 +20,9 @@ pub(super) trait Host: Send + Sync {
     fn seed(&self) -> u64;
     fn timer(&self) -> Box<dyn Timer>;
     fn spawn(&self, task: BoxFuture<()>);
+    fn defer(&self, waker: &Waker);
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
+    fn parallelism(&self) -> usize;
 }
 
 impl<R: Runtime> Host for R {
@@ -44,6 +48,18 @@ impl<R: Runtime> Host for R {
 
     fn spawn(&self, task: BoxFuture<()>) {
         Runtime::spawn(self, task);
+    }
+
+    fn defer(&self, waker: &Waker) {
+        Runtime::defer(self, waker);
+    }
+
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        Runtime::spawn_blocking(self, work);
+    }
+
+    fn parallelism(&self) -> usize {
+        Runtime::parallelism(self)
     }
 }
 

@@ -31,6 +31,7 @@ mod endpoint;
 mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures;
+mod heavy;
 mod home;
 mod host;
 mod later;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Error;
 use super::accept::Entrance;
 use super::dialling::DIAL_TIMEOUT;
+use super::heavy::HeavyWork;
 use super::link::{Handler, Link, LinkConfig};
 use super::network::Network;
 use super::origin::Origin;
@@ -150,7 +151,10 @@ impl<R: Runtime, L> Builder<R, L> {
         };
         #[cfg(not(feature = "tls"))]
         let host: Arc<dyn Network> = Arc::new(runtime);
-        Ok((Settings { host, config: Arc::new(config), drain, coalesces, orphans }, layer))
+        let heavy = HeavyWork::new(host.clone());
+        let settings =
+            Settings { host, heavy, config: Arc::new(config), drain, coalesces, orphans };
+        Ok((settings, layer))
     }
 }
 
@@ -158,6 +162,7 @@ impl<R: Runtime, L> Builder<R, L> {
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) host: Arc<dyn Network>,
+    pub(super) heavy: Arc<HeavyWork>,
     pub(super) config: Arc<Config>,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
@@ -195,6 +200,7 @@ impl Settings {
         let caller = stream.caller(id);
         let config = LinkConfig {
             connection,
+            heavy: self.heavy.clone(),
             side,
             caller,
             closes_unused,

@@ -1,7 +1,8 @@
 //! What the driver needs of an async runtime.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::local::LocalNames;
@@ -63,6 +64,39 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Runs a task to its end, or drops it if the runtime has ended.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+
+    /// Wakes a task once the runtime has looked at its sockets and timers, and has run what else was ready: how a
+    /// task lets others run that could go on.
+    ///
+    /// By default it is woken at once. That does where a task which wakes itself is put behind the others, and
+    /// sockets are looked at all the while. (Tokio polls up to 61 tasks before it looks at sockets.)
+    fn defer(&self, waker: &Waker) {
+        waker.wake_by_ref();
+    }
+
+    /// Runs work that takes long without keeping tasks waiting: on a thread that may be blocked.
+    ///
+    /// By default it is done in a task of its own, after others have been run.
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        let (runtime, mut yielded) = (self.clone(), false);
+        self.spawn(async move {
+            poll_fn(|cx| {
+                if std::mem::replace(&mut yielded, true) {
+                    return Poll::Ready(());
+                }
+                runtime.defer(cx.waker());
+                Poll::Pending
+            })
+            .await;
+            work();
+        });
+    }
+
+    /// How much [such work](Self::spawn_blocking) is worth doing at a time. It is asked for once by each client, server
+    /// and container: large requests beyond it wait for each other.
+    fn parallelism(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
 
     /// Opens a stream to a TCP or Unix socket, without delays for small writes (`TCP_NODELAY`).
     ///

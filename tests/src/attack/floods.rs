@@ -43,16 +43,16 @@ async fn write_only<R: Runtime>(target: &Target<R>, bytes: &[u8]) {
     }
 }
 
-/// Each request is refused, and the refusals pile up.
+/// Each request is refused, and the refusals pile up until no more are taken.
 pub(super) async fn refusals_that_are_not_read<R: Runtime>(target: Target<R>) -> Ended {
     write_only(&target, &request(1, "$missing", [1]).repeat(BATCH)).await;
-    Some("output_cap")
+    Some("send_timeout")
 }
 
-/// Each request costs little and its answer much.
+/// Each request costs little and its answer much: they wait until the answers before are read.
 pub(super) async fn answers_that_are_not_read<R: Runtime>(target: Target<R>) -> Ended {
     write_only(&target, &request(1, "text", [100_000])).await;
-    Some("output_cap")
+    Some("send_timeout")
 }
 
 /// Requests that are never answered, until there are too many; those beyond are refused at once. Another method

@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use aiomas_core::agent::Address;
 use aiomas_core::clock::Date;
-use aiomas_core::connection::{Close, CloseReason, FailureText, Limits, Progress};
+use aiomas_core::connection::{Close, CloseReason, FailureText, Limits, Progress, Unpacking};
 use aiomas_core::driver::manager::{Factories, Manager};
 use aiomas_core::driver::{
     self, Channel, Container, Context, Proxy, RpcClient, RpcServer, Runtime,
@@ -31,6 +31,8 @@ pub fn limits() -> Limits {
     limits.max_input_bytes = 256 * 1024;
     limits.output_high = 64 * 1024;
     limits.output_cap = 256 * 1024;
+    limits.send_timeout = Some(Duration::from_secs(2));
+    limits.unpacking = Some(Unpacking::new(16 << 20, 16 << 20));
     limits.max_mailbox = 24;
     limits.max_proxies = 64;
     limits.max_connections_per_peer = 48;

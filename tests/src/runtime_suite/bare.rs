@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use aiomas_core::connection::{CloseReason, Limits};
+use aiomas_core::connection::{CloseReason, Limits, TimeoutReason};
 use aiomas_core::driver::{self, Listener, RpcServer, Runtime};
 use aiomas_core::wire::RemoteError;
 use aiomas_core::{Error, service};
@@ -138,32 +139,34 @@ async fn press<R: Runtime>(
 
 /// Its answers wait for it, and others go on; when it reads at last, they are all there.
 pub async fn a_peer_that_does_not_read_delays_nobody_else<R: Runtime>(runtime: R) {
-    let (server, mut peer, _) = press(&runtime, Limits::default()).await;
+    let mut limits = Limits::default();
+    limits.output_high = 2 * PAGE;
+    let (server, mut peer, _) = press(&runtime, limits).await;
     let other = connect(&runtime, &server).await.expect("it connects");
-    loop {
-        let pages = other.remote().call("pages").send::<usize>();
-        if soon(&runtime, pages).await == Ok(PAGES) {
-            break;
-        }
-    }
+    let pages = || soon(&runtime, other.remote().call("pages").send::<usize>());
+    while pages().await.expect("it answers") < 2 {}
     for id in 0..PAGES {
         let answer = read(&mut peer).await.expect("an answer");
         assert_eq!((&answer[0], &answer[1]), (&json!(1), &json!(id)));
         assert_eq!(answer[2].as_str().map(str::len), Some(PAGE));
     }
+    assert_eq!(pages().await, Ok(PAGES));
     peer.end().await.expect("it ends");
     assert_eq!(read(&mut peer).await, None);
     soon(&runtime, server.shutdown()).await;
 }
 
-/// No more than `output_cap` is held for a peer; who does not read that is cut off, and nobody else.
+/// No more is asked of methods than a peer reads; one that takes nothing for `send_timeout` is cut off, and no other.
 pub async fn a_peer_that_never_reads_is_cut_off<R: Runtime>(runtime: R) {
     let mut limits = Limits::default();
-    limits.output_cap = 2 * PAGE;
+    limits.output_high = 2 * PAGE;
+    limits.send_timeout = Some(Duration::from_millis(100));
     let (server, peer, gone) = press(&runtime, limits).await;
     until(&runtime, || !gone.lock().expect("nobody panics").is_empty()).await;
     let reasons = std::mem::take(&mut *gone.lock().expect("nobody panics"));
-    assert!(matches!(reasons[..], [CloseReason::Overflow { .. }]), "{reasons:?}");
+    let timed_out =
+        |reason: &_| matches!(reason, CloseReason::TimedOut(TimeoutReason::Output { .. }));
+    assert!(matches!(&reasons[..], [reason] if timed_out(reason)), "{reasons:?}");
     let other = connect(&runtime, &server).await.expect("it connects");
     let pages = soon(&runtime, other.remote().call("pages").send::<usize>()).await;
     assert!(pages.as_ref().is_ok_and(|pages| (2..=PAGES).contains(pages)), "{pages:?}");

@@ -43,6 +43,9 @@ struct State {
     ready: VecDeque<u64>,
     /// Wake-ups of streams that were ready but said otherwise. They come when nothing else happens.
     withheld: VecDeque<Waker>,
+    /// Tasks that let others run. They have their turn when no other task is ready.
+    deferred: Vec<Waker>,
+    rounds: u64,
     timers: BTreeMap<(Instant, u64), Waker>,
     net: Net,
     polls: u64,
@@ -82,6 +85,8 @@ impl Script {
             tasks: BTreeMap::from([(MAIN, Task::new(None))]),
             ready: VecDeque::new(),
             withheld: VecDeque::new(),
+            deferred: Vec::new(),
+            rounds: 0,
             timers: BTreeMap::new(),
             net: Net::new(script.into_iter().collect()),
             polls: 0,
@@ -171,6 +176,12 @@ impl Script {
         self.lock().polls
     }
 
+    /// How often no task was ready but those that had let others run: a real runtime has looked at its sockets then.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.lock().rounds
+    }
+
     /// How often at most a task was polled in a row though nothing had moved since its last poll.
     #[must_use]
     pub fn spins(&self) -> u32 {
@@ -205,6 +216,16 @@ impl Script {
     }
 
     fn next_ready(&self) -> Option<u64> {
+        let deferred = {
+            let mut state = self.lock();
+            if let Some(id) = state.ready.pop_front() {
+                return Some(id);
+            }
+            state.rounds += 1;
+            state.moves += 1;
+            std::mem::take(&mut state.deferred)
+        };
+        deferred.into_iter().for_each(Waker::wake);
         self.lock().ready.pop_front()
     }
 
@@ -349,6 +370,14 @@ impl Runtime for Script {
         state.tasks.insert(id, Task::new(Some(Box::pin(task))));
         drop(state);
         self.wake(id, None);
+    }
+
+    fn defer(&self, waker: &Waker) {
+        self.lock().deferred.push(waker.clone());
+    }
+
+    fn parallelism(&self) -> usize {
+        1
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Pipe>> + Send + 'static {

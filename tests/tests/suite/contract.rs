@@ -84,11 +84,11 @@ const OUTCOMES: [&str; 32] = [
     "Closed { reason: CodecNotAccepted",
     "Closed { reason: UnknownReply }",
     "Closed { reason: UnknownType",
-    "Closed { reason: Overflow",
     "Closed { reason: TimedOut(Idle {",
     "Closed { reason: TimedOut(Handshake {",
     "Closed { reason: TimedOut(FirstFrame {",
     "Closed { reason: TimedOut(Frame {",
+    "Closed { reason: TimedOut(Output {",
     "Closed { reason: TimedOut(Drain) }",
 ];
 

@@ -231,9 +231,9 @@ fn of_refusals() {
             "Limits::handshake",
         ),
         (
-            Error::Lost(CloseReason::Overflow { waiting: 12, limit: 10 }),
-            "the peer does not read: 12 bytes wait to be written, and 10 may (`Limits::output_cap`)",
-            "Limits::output_cap",
+            timed_out(TimeoutReason::Output { waiting: 12, after }),
+            "the peer has taken nothing within 10s of 12 bytes that wait to be written (`Limits::send_timeout`)",
+            "Limits::send_timeout",
         ),
         (
             Refusal::from(NotAdmitted::TooMany { limit: 10 }).into(),

@@ -185,6 +185,7 @@ impl Inner {
         };
         let config = LinkConfig {
             connection: lock(&self.config).clone(),
+            heavy: self.heavy.clone(),
             side,
             caller: stream.caller(id),
             closes_unused: false,

@@ -152,7 +152,7 @@ impl<R: Runtime> Builder<R> {
             (Some(advertised), _) => advertised,
             (None, _) => bound,
         };
-        let Settings { host, config, drain, coalesces, orphans } = settings;
+        let Settings { host, heavy, config, drain, coalesces, orphans } = settings;
         let clock = match layer.clock {
             None => Clock::real(host.clone()),
             Some((start, init_time)) => Clock::external(host.clone(), start, init_time)?,
@@ -167,6 +167,7 @@ impl<R: Runtime> Builder<R> {
                     .with_origin(origin)
                     .guarded(true),
                 host: host.clone(),
+                heavy,
                 address,
                 max_local_calls: config.limits.max_calls_in,
                 clock,

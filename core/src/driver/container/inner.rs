@@ -15,6 +15,7 @@ use crate::connection::{Admission, Config};
 use crate::driver::Clock;
 use crate::driver::cancel::Canceller;
 use crate::driver::endpoint::EndpointId;
+use crate::driver::heavy::HeavyWork;
 use crate::driver::lock::lock;
 use crate::driver::network::Network;
 use crate::driver::service::Resident;
@@ -25,6 +26,7 @@ pub(super) struct Inner {
     pub(super) this: Weak<Self>,
     pub(super) id: EndpointId,
     pub(super) host: Arc<dyn Network>,
+    pub(super) heavy: Arc<HeavyWork>,
     pub(super) address: Address,
     /// Of the next connection.
     pub(super) config: Mutex<Arc<Config>>,

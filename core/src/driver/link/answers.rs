@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::shared::Link;
+use super::shared::{Link, State};
 use crate::connection::{ReplyToken, Why};
 use crate::driver::endpoint::{Endpoint, EndpointId};
 use crate::driver::later::{Answer, Later, Running};
@@ -55,11 +55,18 @@ impl Link {
         token.is_cancellable() || self.cancels_orphans
     }
 
-    /// What stops work for a request, if anything does. To be asked for in the turn in which the request has come.
+    /// What stops work for a request, if anything does.
     pub(in crate::driver) fn stop_of(&self, token: &ReplyToken) -> Option<Arc<Stop>> {
         self.may_stop(token).then(|| {
             let stop = Arc::<Stop>::default();
-            lock(&self.state).running.insert(token.request(), stop.clone());
+            let State { connection, running, .. } = &mut *lock(&self.state);
+            // A request that is dealt with apart from the link's task may be over by now.
+            let orphaned = self.cancels_orphans && !connection.has_input();
+            if orphaned || connection.is_cancelled(token) {
+                stop.stop();
+            } else {
+                running.insert(token.request(), stop.clone());
+            }
             stop
         })
     }

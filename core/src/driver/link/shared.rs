@@ -20,6 +20,7 @@ use crate::connection::{
 };
 use crate::driver::Error;
 use crate::driver::endpoint::Endpoint;
+use crate::driver::heavy::HeavyWork;
 use crate::driver::home::Home;
 use crate::driver::host::Host;
 use crate::driver::later::Answer;
@@ -35,6 +36,7 @@ pub(in crate::driver) struct Link {
     pub(super) state: Mutex<State>,
     pub(super) host: Arc<dyn Host>,
     pub(super) handler: Arc<dyn Handler>,
+    pub(super) heavy: Arc<HeavyWork>,
     caller: Caller,
     /// What content has to be encoded in, as a `Notation`: it changes when a listener is addressed in
     /// another codec, or with Hello.
@@ -78,6 +80,8 @@ pub(super) struct State {
     /// The task, while it has nothing to do.
     pub(super) task: Option<Waker>,
     pub(super) room: Room,
+    /// Replies on a channel, and those who take requests from it, that wait until output is written.
+    pub(super) replies: Room,
     /// What the peer has called that can be stopped.
     pub(super) running: BTreeMap<RequestId, Arc<Stop>>,
     pub(super) closed: Option<CloseReason>,
@@ -127,6 +131,8 @@ pub(in crate::driver) trait Handler: Send + Sync {
 /// What a link is made with.
 pub(in crate::driver) struct LinkConfig {
     pub(in crate::driver) connection: Arc<Config>,
+    /// Where large requests and messages are dealt with.
+    pub(in crate::driver) heavy: Arc<HeavyWork>,
     pub(in crate::driver) side: Side,
     /// Who is at the other end, as callees are told.
     pub(in crate::driver) caller: Caller,
@@ -155,6 +161,7 @@ impl Link {
     ) -> Arc<Self> {
         let LinkConfig {
             connection: config,
+            heavy,
             side,
             caller,
             closes_unused,
@@ -177,11 +184,13 @@ impl Link {
                     now,
                     task: None,
                     room: Room::default(),
+                    replies: Room::default(),
                     running: BTreeMap::new(),
                     closed: None,
                 }),
                 host,
                 handler,
+                heavy,
                 caller,
                 scope,
                 agreed: OnceLock::new(),

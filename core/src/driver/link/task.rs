@@ -11,18 +11,15 @@ use std::time::{Duration, Instant};
 use bytes::Buf;
 
 use super::input::Input;
+use super::quantum::Quantum;
+use super::serve::Work;
 use super::shared::{Link, State};
-use crate::connection::{CloseReason, Event, ReplyToken, Request, RequestId, Transmit};
-use crate::driver::later::Answer;
+use crate::connection::{CloseReason, Event, Step, Transmit};
 use crate::driver::lock::lock;
 use crate::driver::place::Place;
-use crate::driver::trace::{self, Noticed};
+use crate::driver::trace::Noticed;
 use crate::driver::transport::{Timer, Transport};
 
-/// How many turns the task takes before it lets others run.
-const BUDGET: u32 = 16;
-/// Answers are handed to the connection when there are so many bytes of them, which then knows when it is too much.
-const MAX_ANSWERS: usize = 64 * 1024;
 /// How many pieces of output one system call takes.
 const MAX_SLICES: usize = 32;
 /// How long the end of a stream may take that is closed.
@@ -36,7 +33,10 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 /// 4. takes the lock for the answers that are there at once, which join one write.
 ///
 /// When nothing has moved, it leaves its waker under the very lock under which it saw that. It reads
-/// whether or not it can write: two peers that both wait to write would wait for ever.
+/// whether or not it can write: two peers that both wait to write would wait for ever. What the peer asks is not run
+/// while the output is full, or the request before it has not begun.
+///
+/// After a [`Quantum`] of work, others are let run: in the middle of what has been read, if need be.
 pub(in crate::driver) struct Task<T: Transport, M: Timer> {
     link: Arc<Link>,
     stream: Stream<T, M>,
@@ -45,19 +45,23 @@ pub(in crate::driver) struct Task<T: Transport, M: Timer> {
 }
 
 /// What only the task knows.
-struct Stream<T, M> {
+pub(super) struct Stream<T, M> {
     transport: T,
     input: Input,
-    /// There are frames in it that have not been looked at.
-    behind: bool,
-    transmit: Transmit,
+    /// There may be frames in it that have not been looked at, or events.
+    pub(super) behind: bool,
+    pub(super) transmit: Transmit,
     /// Bytes that have been written, and that the connection has not heard of.
     written: usize,
     flushed: bool,
     /// Nothing can be written any more.
     broken: Option<io::Error>,
-    /// Whether there is anything to come.
+    /// Whether there is anything to come, and whether it is worth reading now.
+    has_input: bool,
     reads: bool,
+    /// All has been read, or the stream is broken, and the connection has not heard of it.
+    ended: bool,
+    lost: Option<io::Error>,
     /// Nothing more had come, so the stream wakes the task: it is not asked again until then.
     dry: bool,
     /// The task has been polled again: callers whose answers have come before have had their turn.
@@ -68,64 +72,18 @@ struct Stream<T, M> {
     /// When the timer ends, if it is set.
     due: Option<Instant>,
     /// The connection takes no calls any more.
-    closing: bool,
-    closing_told: bool,
+    pub(super) closing: bool,
+    pub(super) closing_told: bool,
     /// What the peer has called has been stopped.
     orphaned: bool,
-    closed: Option<CloseReason>,
+    pub(super) closed: Option<CloseReason>,
     /// When we stop waiting for the stream to end.
     ends: Option<Instant>,
-    /// Used again and again.
-    work: Work,
-    answers: Vec<(ReplyToken, Answer)>,
-    noticed: Noticed,
-}
-
-/// What there is to do without the lock.
-#[derive(Default)]
-struct Work {
-    requests: Vec<Request>,
-    /// Nobody waits for these any more, some of which may be among those above.
-    cancelled: Vec<RequestId>,
-    wakers: Vec<Waker>,
-    /// How many calls have timed out while nothing came, if one just has.
-    silent: u32,
-}
-
-impl Work {
-    /// Whether there is nothing but to wake others.
-    fn is_none(&self) -> bool {
-        self.requests.is_empty() && self.cancelled.is_empty()
-    }
-
-    /// Stops what nobody waits for any more, and does not even begin with what has come at the same time.
-    #[cold]
-    fn stop(&mut self, link: &Arc<Link>) {
-        self.cancelled.sort_unstable();
-        let cancelled = &self.cancelled;
-        let is_cancelled =
-            |request: &mut Request| cancelled.binary_search(&request.token.request()).is_ok();
-        let unwanted: Vec<_> = self.requests.extract_if(.., is_cancelled).collect();
-        let running: Vec<_> = {
-            let mut state = lock(&link.state);
-            let State { connection, running, now, .. } = &mut *state;
-            for request in unwanted {
-                connection.ignore(*now, request.token);
-            }
-            cancelled.iter().filter_map(|request| running.remove(request)).collect()
-        };
-        // The youngest first: those that wait for others to end must not have their turn by that.
-        running.into_iter().rev().for_each(|stop| stop.stop());
-        link.handler.cancelled(cancelled);
-        self.cancelled.clear();
-    }
-}
-
-/// What the stream has told.
-#[derive(Default)]
-struct Received {
-    end: bool,
-    lost: Option<io::Error>,
+    pub(super) quantum: Quantum,
+    /// Whether requests may be run now.
+    pub(super) runs: bool,
+    pub(super) work: Work,
+    pub(super) noticed: Noticed,
 }
 
 enum Turn {
@@ -157,7 +115,10 @@ impl<T: Transport, M: Timer> Task<T, M> {
             written: 0,
             flushed: true,
             broken: None,
+            has_input: true,
             reads: true,
+            ended: false,
+            lost: None,
             dry: false,
             polled: false,
             yielded: false,
@@ -168,8 +129,9 @@ impl<T: Transport, M: Timer> Task<T, M> {
             orphaned: false,
             closed: None,
             ends: None,
+            quantum: Quantum::new(link.host.now()),
+            runs: true,
             work: Work::default(),
-            answers: Vec::new(),
             noticed: Noticed::default(),
         };
         Self { link, stream, _place: place }
@@ -181,17 +143,17 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if self.closed.is_some() {
             return self.end(link, cx);
         }
-        let mut received = Received::default();
         self.write(cx);
-        let more = self.read(cx, &mut received);
+        let more = self.read(cx);
         let blocked = self.transmit.has_remaining();
         let now = link.host.now();
+        self.quantum.begin_turn(now);
         let (waits, timeout) = {
             let mut state = lock(&link.state);
-            self.exchange(link, &mut state, now, received);
+            self.exchange(link, &mut state, now);
             let yields = self.take_output(link, &mut state);
-            let idle = !more && (blocked || !self.transmit.has_remaining());
-            let waits = (idle || yields) && self.closed.is_none() && self.work.is_none();
+            let idle = !more && !self.behind && (blocked || !self.transmit.has_remaining());
+            let waits = (idle || yields) && self.closed.is_none() && self.work.is_none(self.runs);
             if yields {
                 cx.waker().wake_by_ref();
             } else if waits {
@@ -238,9 +200,10 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     }
 
     /// Reads until there is no more, or no room for it. Says whether there may be more to look at.
-    fn read(&mut self, cx: &mut Context<'_>, received: &mut Received) -> bool {
-        if !self.reads {
-            received.lost = self.broken.take();
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.has_input || !self.reads || self.ended {
+            // Nothing is to come that could be taken, so it need not be waited for.
+            self.lost = self.lost.take().or_else(|| self.broken.take());
             return false;
         }
         if std::mem::take(&mut self.behind) {
@@ -252,7 +215,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         let mut room = self.input.make_room();
         for last in [false, true] {
             match self.transport.poll_recv(cx, &mut self.input.bytes) {
-                Poll::Ready(Ok(0)) => received.end = true,
+                Poll::Ready(Ok(0)) => self.ended = true,
                 // Then there is no more, most likely; but the stream has to know the waker.
                 Poll::Ready(Ok(count)) if count < room && !last => {
                     room -= count;
@@ -260,11 +223,11 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 }
                 Poll::Ready(Ok(count)) => self.input.grow(count >= room),
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => received.lost = Some(error),
+                Poll::Ready(Err(error)) => self.lost = Some(error),
                 Poll::Pending => {
                     self.dry = true;
                     // Not before: the peer may have answered before it closed its end.
-                    received.lost = self.broken.take();
+                    self.lost = self.broken.take();
                     return false;
                 }
             }
@@ -274,7 +237,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     }
 
     /// Tells the connection what has happened, and takes what follows.
-    fn exchange(&mut self, link: &Link, state: &mut State, now: Instant, mut received: Received) {
+    fn exchange(&mut self, link: &Link, state: &mut State, now: Instant) {
         state.now = state.now.max(now);
         if std::mem::take(&mut self.polled) {
             state.slots.detach_waiting();
@@ -284,57 +247,72 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             connection.handle_transmitted(now, self.written);
             self.written = 0;
         }
+        self.runs = !connection.keeps_requests();
         let mut ended = 0_usize;
-        loop {
-            // Those that are answered at once make room for those behind them.
-            if !self.work.requests.is_empty()
-                && connection.calls_in() >= connection.limits().max_calls_in
-            {
-                self.behind = true;
-                break;
+        self.behind = loop {
+            let waiting = if self.runs { self.work.requests.len() } else { 0 };
+            if waiting >= self.quantum.frames() {
+                break true;
             }
-            match connection.poll_input(now, &mut self.input.bytes) {
-                Some(Event::Answer { ctx, result, .. }) => {
+            connection.note_backlog(waiting > 0);
+            let step = connection.step(now, &mut self.input.bytes);
+            match step {
+                Step::Event(Event::Request(request)) => {
+                    if self.orphaned {
+                        self.work.cancelled.push(request.token.request());
+                    }
+                    self.work.requests.push_back(request);
+                    continue;
+                }
+                Step::Event(Event::Answer { ctx, result, .. }) => {
                     // All may have their turn already.
                     ended = ended.saturating_add(1);
                     if let Some(waker) = state.slots.answer(ctx, result) {
                         self.work.wakers.push(waker);
                     }
                 }
-                Some(Event::Request(request)) => self.work.requests.push(request),
-                Some(Event::Cancelled { request, .. }) => self.work.cancelled.push(request),
-                Some(Event::Open { .. }) => {
+                Step::Event(Event::Cancelled { request, .. }) => self.work.cancelled.push(request),
+                Step::Event(Event::Open { .. }) => {
                     if connection.scope().types() != link.scope.types() {
                         // There is one Hello on a connection, so it is not set yet.
                         let _set = link.agreed.set(connection.scope().clone());
                     }
                 }
-                Some(Event::Writable) => ended = usize::MAX,
-                Some(Event::Closed { reason }) => {
+                Step::Event(Event::Writable) => ended = usize::MAX,
+                Step::Event(Event::Closed { reason }) => {
                     ended = usize::MAX;
                     link.closing.take(&mut self.work.wakers);
                     state.closed = Some(reason.clone());
                     self.closed = Some(reason);
                 }
+                Step::Taken => {}
+                Step::Packed(packed) => self.work.packed = Some(packed),
                 // All frames that had come before are taken.
-                None if std::mem::take(&mut received.end) => {
+                Step::Empty if std::mem::take(&mut self.ended) => {
                     connection.handle_eof(now, self.input.bytes.len());
                 }
-                None => match received.lost.take() {
+                ref step @ (Step::Empty | Step::Stuck) => match self.lost.take() {
                     Some(why) => connection.handle_lost(now, why),
                     None if connection.poll_timeout().is_some_and(|at| at <= now) => {
                         connection.handle_timeout(now);
                         self.work.silent = connection.silent_timeouts();
                     }
-                    None => break,
+                    // Those that are run make room for those behind them.
+                    None => break waiting > 0 && matches!(step, Step::Stuck),
                 },
             }
-        }
+            self.quantum.spend_frame();
+        };
+        self.runs = !connection.keeps_requests();
         self.noticed.look(connection);
         self.work.wakers.extend((0..ended).map_while(|_| state.room.next()));
+        if connection.has_room_for_answers() {
+            // It wakes the next one.
+            self.work.wakers.extend(state.replies.next());
+        }
         link.notation.store(connection.codec().notation() as u8, Ordering::Relaxed);
-        self.reads = connection.wants_read();
-        if !self.reads && link.cancels_orphans && !std::mem::replace(&mut self.orphaned, true) {
+        (self.has_input, self.reads) = (connection.has_input(), connection.wants_read());
+        if !self.has_input && link.cancels_orphans && !std::mem::replace(&mut self.orphaned, true) {
             let read = self.work.requests.iter().map(|request| request.token.request());
             self.work.cancelled.extend(state.running.keys().copied().chain(read));
         }
@@ -357,51 +335,6 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         self.yielded = yields;
         // There is something, as we have just been told.
         yields || !state.connection.refill(&mut self.transmit)
-    }
-
-    /// Runs what the peer calls, and tells who has to know what became of the connection.
-    fn serve(&mut self, link: &Arc<Link>) {
-        let handler = &*link.handler;
-        if !self.work.cancelled.is_empty() {
-            self.work.stop(link);
-        }
-        if !self.work.requests.is_empty() {
-            let mut bytes = 0;
-            for request in self.work.requests.drain(..) {
-                let Some(answer) = handler.handle(link, request) else { continue };
-                bytes += match &answer.1 {
-                    Ok(body) => body.len(),
-                    Err(error) => error.text().len(),
-                };
-                self.answers.push(answer);
-                if bytes > MAX_ANSWERS {
-                    bytes = 0;
-                    let mut state = lock(&link.state);
-                    answer_all(&mut state, &mut self.answers, &mut self.noticed);
-                    if state.connection.is_closed() {
-                        // Nobody waits for the others.
-                        break;
-                    }
-                }
-            }
-            let mut state = lock(&link.state);
-            answer_all(&mut state, &mut self.answers, &mut self.noticed);
-            if !self.transmit.has_remaining() {
-                let _any = state.connection.refill(&mut self.transmit);
-            }
-        }
-        if self.closing && !self.closing_told {
-            self.closing_told = true;
-            handler.closing(link);
-        }
-        if self.work.silent > 0 {
-            link.silent(std::mem::take(&mut self.work.silent));
-        }
-        self.noticed.tell(link);
-        if let Some(reason) = &self.closed {
-            trace::closed(link, reason);
-            handler.closed(link, reason);
-        }
     }
 
     /// Sets the timer. Says whether there is time to wait for.
@@ -436,16 +369,6 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     }
 }
 
-/// Hands over the answers that are there.
-fn answer_all(state: &mut State, answers: &mut Vec<(ReplyToken, Answer)>, noticed: &mut Noticed) {
-    let now = state.now;
-    for (token, answer) in answers.drain(..) {
-        // What cannot be sent is answered with a failure; if the connection is gone, so is the one who
-        // waits.
-        noticed.sent(&state.connection.answer(now, token, &answer));
-    }
-}
-
 impl<T: Transport, M: Timer> Future for Task<T, M> {
     type Output = ();
 
@@ -453,14 +376,19 @@ impl<T: Transport, M: Timer> Future for Task<T, M> {
         let Self { link, stream, .. } = &mut *self;
         stream.dry = false;
         stream.polled = true;
-        for _ in 0..BUDGET {
+        stream.quantum.restart();
+        while !stream.quantum.is_over() {
             match stream.turn(link, cx) {
                 Turn::Again => {}
                 Turn::Wait => return Poll::Pending,
                 Turn::End => return Poll::Ready(()),
             }
         }
-        cx.waker().wake_by_ref();
+        if stream.closed.is_none() {
+            // The peer need not wait for what is there already.
+            stream.write(cx);
+        }
+        link.host.defer(cx.waker());
         Poll::Pending
     }
 }
@@ -472,11 +400,14 @@ impl<T: Transport, M: Timer> Drop for Task<T, M> {
         if stream.closed.is_none() {
             {
                 let mut state = lock(&link.state);
-                let (now, lost) = (state.now, Some(ErrorKind::NotConnected.into()));
-                stream.exchange(link, &mut state, now, Received { lost, ..Received::default() });
+                let now = state.now;
+                stream.quantum.lift();
+                stream.lost = Some(ErrorKind::NotConnected.into());
+                stream.exchange(link, &mut state, now);
             }
             stream.work.wakers.drain(..).for_each(Waker::wake);
             stream.work.requests.clear();
+            stream.work.packed = None;
             stream.serve(link);
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConnection;
@@ -97,6 +98,18 @@ impl<R: Runtime> Runtime for Secure<R> {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(task);
+    }
+
+    fn defer(&self, waker: &Waker) {
+        self.runtime.defer(waker);
+    }
+
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.runtime.spawn_blocking(work);
+    }
+
+    fn parallelism(&self) -> usize {
+        self.runtime.parallelism()
     }
 
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {

@@ -251,8 +251,8 @@ impl<T: Transport> Transport for Tls<T> {
                 _ => {}
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        // There may be more, of as little content. Its reader knows how to let others run before.
+        Poll::Ready(Err(ErrorKind::Interrupted.into()))
     }
 
     fn poll_send(

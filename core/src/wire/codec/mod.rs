@@ -128,6 +128,16 @@ impl Codec {
         matches!(self, Self::Json | Self::MsgPack)
     }
 
+    /// Whether a message of few bytes may become one of many.
+    #[must_use]
+    pub(crate) const fn is_compressed(self) -> bool {
+        match self {
+            #[cfg(feature = "blosc")]
+            Self::MsgPackBlosc => true,
+            _ => false,
+        }
+    }
+
     /// The name, as aiomas' users know it: `json`, `msgpack`, `msgpackblosc`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -191,6 +201,15 @@ pub(crate) fn unwrap(codec: Codec, payload: &Bytes, max: usize) -> Result<Bytes,
             }
             Ok(message)
         }
+    }
+}
+
+/// How long the message says that it is which [`unwrap`] gives; the payload's own length if it does not say.
+pub(crate) fn unwrapped_length(codec: Codec, payload: &[u8]) -> usize {
+    match codec {
+        #[cfg(feature = "blosc")]
+        Codec::MsgPackBlosc => blosc::announced_length(payload),
+        _ => payload.len(),
     }
 }
 

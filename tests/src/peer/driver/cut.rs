@@ -126,6 +126,14 @@ impl<R: Runtime> Runtime for Cuttable<R> {
         self.runtime.spawn(task);
     }
 
+    fn defer(&self, waker: &std::task::Waker) {
+        self.runtime.defer(waker);
+    }
+
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.runtime.spawn_blocking(work);
+    }
+
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
         let dial = self.runtime.dial(to);
         async move { Ok(CutStream { stream: dial.await?, cut: Arc::default(), left: None }) }

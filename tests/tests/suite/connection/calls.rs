@@ -263,6 +263,7 @@ fn calls_in_both_directions_over_a_slow_link_in_small_pieces() {
 fn a_reader_that_stalls() {
     let mut config = json();
     config.limits.output_high = 1000;
+    config.limits.send_timeout = None;
     let mut pair = Pair::new(config, json());
     pair.dialler.link.stalled = true;
     let call = |pair: &mut Pair| pair.call(Side::Dialler, "x".repeat(100), CallOptions::default());

@@ -10,7 +10,7 @@ use aiomas_core::wire::{Codec, Notation, RemoteError};
 use aiomas_tests::message::{CANCEL, DEADLINE, RESULT, message};
 use aiomas_tests::pair::{Pair, Reaction};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{SECOND, Solo, json as json_config};
 
@@ -322,14 +322,12 @@ fn deadlines_of_all_kinds() {
         "null",
         "[]",
         "[{}]",
-        "[{}, 1, 2]",
         "[[5], 1]",
         "{}",
         "[{\"deadline\": NaN}, 1]",
         "[{\"deadline\": 99999999999999999999}, 1]",
         "[{}, 1] 2",
         "[{}, ",
-        "[{}, [1]",
         "?",
     ] {
         raw(&mut solo, content);
@@ -432,12 +430,10 @@ proptest! {
         let mut solo = agreed(json_config());
         solo.input(aiomas_tests::message::raw(JSON, DEADLINE, b"1", content.as_bytes()));
         if !solo.connection.is_closed() {
+            // Whether its content is a value is found out when it is decoded, as of any request.
             let asked = solo.requests();
             let refused = solo.sent();
             prop_assert_eq!(asked.len() + refused.len(), 1);
-            for request in asked {
-                prop_assert!(request.content.decode::<Value>().is_ok());
-            }
         }
     }
 }

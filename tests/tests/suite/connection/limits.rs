@@ -196,18 +196,21 @@ fn output_high_and_writable() {
     let mut config = json();
     config.limits.output_high = 30;
     let mut solo = Solo::dialler(config);
+    solo.request(1, "x");
+    let request = solo.requests().remove(0);
     // 15 bytes each.
     solo.call("a").unwrap();
     solo.call("b").unwrap();
     assert_eq!(solo.take().len(), 2);
     assert_eq!(solo.call("c"), Err(Why::OutputFull { waiting: 30, limit: 30 }));
-    // Answers are still taken.
-    solo.request(1, "x");
-    let request = solo.requests().remove(0);
+    // Answers are still taken, and requests wait.
+    solo.request(2, "x");
     assert_eq!(solo.reply(request, 5), Ok(()));
     // 43 bytes wait. Below half of the limit it is worth coming back.
-    solo.connection.handle_transmitted(solo.now, 27);
+    solo.connection.handle_transmitted(solo.now, 12);
     assert!(solo.events().is_empty());
+    solo.connection.handle_transmitted(solo.now, 15);
+    assert_eq!(solo.requests().len(), 1);
     assert_eq!(solo.take().len(), 1);
     solo.connection.handle_transmitted(solo.now, 1);
     assert!(matches!(solo.events()[..], [Event::Writable]));
@@ -224,59 +227,6 @@ fn output_one_below_the_limit_takes_a_call() {
     solo.call("a").unwrap();
     solo.call("b").unwrap();
     assert_eq!(solo.call("c"), Err(Why::OutputFull { waiting: 30, limit: 16 }));
-}
-
-#[test]
-fn output_cap() {
-    let mut config = json();
-    config.limits.output_cap = 30;
-    let mut solo = Solo::dialler(config.clone());
-    let first = solo.call("a").unwrap();
-    solo.call("b").unwrap();
-    assert!(!solo.connection.is_closed());
-    // The call itself comes back refused, those before are lost.
-    let refused = solo.connection.call(solo.now, &"c", CallOptions::default(), 9).unwrap_err();
-    assert_eq!((refused.why, refused.ctx), (Why::Closed, 9));
-    let overflow = CloseReason::Overflow { waiting: 45, limit: 30 };
-    let events = solo.events();
-    let [Event::Answer { id, result, .. }, Event::Answer { .. }, Event::Closed { reason }] =
-        &events[..]
-    else {
-        panic!("{events:?}");
-    };
-    assert_eq!((*id, reason), (first, &overflow));
-    assert_eq!(result.as_ref().unwrap_err(), &CallError::Lost(overflow.clone()));
-    assert!(solo.take().is_empty());
-
-    // A peer that asks but does not read what it gets: nothing is held for it.
-    let mut solo = Solo::listener(config);
-    for id in 0..5 {
-        solo.request(id, "x");
-        for request in solo.events() {
-            if let Event::Request(request) = request {
-                solo.reply(request, 1).unwrap();
-            }
-        }
-    }
-    assert!(solo.connection.is_closed());
-    solo.input = message::message(Notation::Json, 0, 9, 9)[..].into();
-    solo.connection.handle_input(solo.now, &mut solo.input);
-    assert!(solo.input.is_empty() && solo.take().is_empty());
-}
-
-#[test]
-fn a_peer_that_makes_us_refuse_but_never_reads() {
-    let mut config = json();
-    config.limits.max_calls_in = 0;
-    config.limits.output_cap = 10_000;
-    let mut solo = Solo::listener(config);
-    for id in 0..1000 {
-        solo.request(id, "x");
-        let _unread = solo.take();
-    }
-    let Some(CloseReason::Overflow { waiting, limit: 10_000 }) = solo.closed() else { panic!() };
-    assert!((10_001..10_200).contains(&waiting));
-    assert!(solo.connection.stats().bytes_out < 10_200);
 }
 
 fn failure_sent(limits: Limits, error: &RemoteError) -> String {
@@ -332,7 +282,16 @@ fn every_refusal_names_its_knob() {
     let (ins, outs) = (Direction::In, Direction::Out);
     let closed = [
         (CloseReason::Frame(FrameError::TooLong { length: 12, limit }), "Limits::max_frame", ins),
-        (CloseReason::Overflow { waiting: 12, limit }, "Limits::output_cap", outs),
+        (
+            CloseReason::TimedOut(TimeoutReason::Output { waiting: 12, after }),
+            "Limits::send_timeout",
+            outs,
+        ),
+        (
+            CloseReason::TimedOut(TimeoutReason::Unpacking { length, rate: limit }),
+            "Limits::unpacking",
+            ins,
+        ),
         (codec(CodecError::TooDeep { limit: 10 }), "Budget::depth", ins),
         (codec(CodecError::TooManyNodes { limit: 10 }), "Budget::nodes", ins),
         (codec(CodecError::PathTooLong { length, limit: 10 }), "Budget::path", ins),

@@ -4,6 +4,7 @@ mod calls;
 mod close;
 mod codecs;
 mod extensions;
+mod flow;
 mod heartbeats;
 mod hello;
 mod limits;

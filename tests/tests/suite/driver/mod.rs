@@ -5,6 +5,7 @@ mod calls;
 mod cancelling;
 mod contained;
 mod ending;
+mod flow;
 mod limits;
 mod references;
 mod rpc;

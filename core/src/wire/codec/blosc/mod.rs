@@ -27,6 +27,12 @@ pub use decode::decompress;
 pub use encode::compress;
 pub use error::{BloscError, Fault};
 
+/// How many bytes of data `frame` says to have, unchecked.
+pub(crate) fn announced_length(frame: &[u8]) -> usize {
+    let length = frame.get(WORD..).and_then(<[u8]>::first_chunk);
+    length.map_or(0, |length| u32::from_le_bytes(*length) as usize)
+}
+
 /// How [`compress`] writes a frame.
 ///
 /// The default is what Python's `blosc.compress` does, and therefore aiomas: BloscLZ, level 9, byte

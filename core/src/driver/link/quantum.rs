@@ -1,0 +1,145 @@
+//! How much a link's task does before it lets others run.
+
+use std::time::{Duration, Instant};
+
+/// So many requests, answers and other frames, which many callers at once put into one write.
+const MAX_FRAMES: usize = 128;
+/// So many bytes of requests and their answers, unpacked.
+const MAX_BYTES: usize = 64 * 1024;
+/// So often the stream is written and read.
+const MAX_TURNS: u32 = 16;
+/// And no longer than that, but for the request that it is dealing with.
+const MAX_TIME: Duration = Duration::from_micros(200);
+/// So many requests are run without a look at the clock, if those before took next to no time.
+const MAX_UNTIMED: u32 = 8;
+/// Less than that is next to no time.
+const LITTLE: Duration = Duration::from_micros(25);
+
+/// What is left of a task's share of its thread until it lets others run.
+///
+/// It is measured by cost: a peer that sends cheap requests without end has no larger share than one with few that are
+/// dear. Numbers and bytes bound it where time stands still, in simulations.
+#[derive(Debug)]
+pub(super) struct Quantum {
+    frames: usize,
+    bytes: usize,
+    turns: u32,
+    until: Option<Instant>,
+    /// When the clock was looked at last, how many requests have been run since, and how many may be.
+    looked: Instant,
+    untimed: u32,
+    stride: u32,
+}
+
+impl Quantum {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            frames: MAX_FRAMES,
+            bytes: MAX_BYTES,
+            turns: MAX_TURNS,
+            until: None,
+            looked: now,
+            untimed: 0,
+            stride: 1,
+        }
+    }
+
+    /// The task is polled again, after others have been.
+    pub(super) const fn restart(&mut self) {
+        *self = Self { stride: self.stride, ..Self::new(self.looked) };
+    }
+
+    /// The task does whatever there is: it ends.
+    pub(super) const fn lift(&mut self) {
+        self.frames = usize::MAX;
+    }
+
+    /// A turn begins.
+    pub(super) fn begin_turn(&mut self, now: Instant) {
+        self.turns = self.turns.saturating_sub(1);
+        (self.looked, self.untimed) = (now, 0);
+        self.check(now);
+    }
+
+    /// How many frames may still be dealt with.
+    #[inline]
+    pub(super) const fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// A frame has been dealt with that is no request.
+    #[inline]
+    pub(super) const fn spend_frame(&mut self) {
+        self.frames = self.frames.saturating_sub(1);
+    }
+
+    /// A request has been run that has so many bytes, with its answer.
+    #[inline]
+    pub(super) fn spend_request(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
+        self.frames = self.frames.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.untimed += 1;
+        if self.untimed >= self.stride || bytes >= MAX_BYTES / 64 {
+            self.look(now());
+        }
+    }
+
+    #[inline(never)]
+    fn look(&mut self, now: Instant) {
+        let cheap = now.saturating_duration_since(self.looked) < LITTLE;
+        self.stride = if cheap { (2 * self.stride).min(MAX_UNTIMED) } else { 1 };
+        (self.looked, self.untimed) = (now, 0);
+        self.check(now);
+    }
+
+    fn check(&mut self, now: Instant) {
+        if now >= *self.until.get_or_insert_with(|| now + MAX_TIME) {
+            self.turns = 0;
+        }
+    }
+
+    /// Whether others should be let run.
+    #[inline]
+    pub(super) const fn is_over(&self) -> bool {
+        self.frames == 0 || self.bytes == 0 || self.turns == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs requests that take so long each. Returns how many there were, and how often the clock was looked at.
+    fn run(quantum: &mut Quantum, bytes: usize, time: Duration) -> (usize, usize) {
+        let (start, mut run, mut looks) = (Instant::now(), 0, 0);
+        quantum.restart();
+        quantum.begin_turn(start);
+        while !quantum.is_over() {
+            run += 1;
+            quantum.spend_request(bytes, || {
+                looks += 1;
+                start + time * run as u32
+            });
+        }
+        (run, looks)
+    }
+
+    #[test]
+    fn it_is_over_after_so_many_so_large_or_so_dear_requests() {
+        let mut quantum = Quantum::new(Instant::now());
+        assert_eq!(run(&mut quantum, 10, Duration::ZERO).0, MAX_FRAMES);
+        assert_eq!(run(&mut quantum, MAX_BYTES / 4, Duration::ZERO).0, 4);
+        assert_eq!(run(&mut quantum, MAX_BYTES + 1, Duration::ZERO).0, 1);
+        run(&mut quantum, 10, Duration::from_millis(1));
+        assert_eq!(run(&mut quantum, 10, Duration::from_millis(1)), (1, 1));
+        assert_eq!(run(&mut quantum, 10, Duration::from_micros(60)), (4, 4));
+    }
+
+    #[test]
+    fn the_clock_is_not_looked_at_for_each_cheap_request() {
+        let mut quantum = Quantum::new(Instant::now());
+        run(&mut quantum, 10, Duration::from_nanos(500));
+        let (requests, looks) = run(&mut quantum, 10, Duration::from_nanos(500));
+        assert_eq!((requests, looks), (MAX_FRAMES, MAX_FRAMES / MAX_UNTIMED as usize));
+    }
+}
