@@ -75,7 +75,7 @@ impl Week {
         fs::create_dir_all(&out).expect("a folder can be made");
         let mut command = Command::new(env!("CARGO_BIN_EXE_wind_farm"));
         command.args(["run", "--turbines", "300", "--days", "7", "--out"]).arg(&out);
-        command.arg("--python").arg(python::mosaik_interpreter());
+        command.arg("--python").arg(python::Mosaik::V3_6.interpreter());
         let program = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
         let mut week =
             Self { program: program.expect("it can be started"), all: BTreeSet::new(), out };

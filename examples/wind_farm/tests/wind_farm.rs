@@ -50,7 +50,7 @@ fn wind_farm(args: &[&str], out: &Folder) -> Command {
 
 fn with_mosaik(args: &[&str], out: &Folder) -> Command {
     let mut command = wind_farm(&["run"], out);
-    command.arg("--python").arg(python::mosaik_interpreter()).args(args);
+    command.arg("--python").arg(python::Mosaik::V3_6.interpreter()).args(args);
     command
 }
 
