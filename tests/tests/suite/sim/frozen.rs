@@ -240,7 +240,7 @@ fn a_client_leaves_a_connection_on_which_nothing_gets_through() {
         sim.host("main").sleep(SECOND).await;
         sim.partition("grid", "house").expect("they are there");
         for _ in 0..2 {
-            assert_eq!(hasty.add(1, 2).await, Err(Error::TimedOut { after: SECOND }));
+            assert_eq!(hasty.add(1, 2).await, Err(Error::TimedOut { after: SECOND, sent: true }));
         }
         sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
         assert_eq!(desk.add(3, 4).await, Ok(7));
