@@ -202,7 +202,7 @@ fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
                 // Those that are made together are one sign.
                 let calls = [hasty.read(), hasty.read(), hasty.read()];
                 for call in calls {
-                    assert_eq!(call.await, Err(Error::TimedOut { after: 2 * SECOND }));
+                    assert_eq!(call.await, Err(Error::TimedOut { after: 2 * SECOND, sent: true }));
                 }
                 sim.host("main").sleep(SECOND / 10).await;
                 assert_eq!(line.state(), state);
@@ -262,7 +262,7 @@ fn a_slow_method_costs_no_connection() {
             let hasty = boiler.with_timeout(2 * SECOND);
             for _ in 0..20 {
                 sim.host("main").sleep(SECOND).await;
-                assert_eq!(hasty.heat(100).await, Err(Error::TimedOut { after: 2 * SECOND }));
+                assert_eq!(hasty.heat(100).await, Err(Error::TimedOut { after: 2 * SECOND, sent: true }));
             }
         });
         assert_eq!(connected.load(Ordering::Relaxed), 1);
@@ -302,7 +302,7 @@ fn calls_in_flight_survive_the_connection_that_is_left() {
         sim.host("house").freeze();
         sim.at(15 * SECOND, |sim| sim.host("house").thaw());
         for _ in 0..2 {
-            assert_eq!(hasty.read().await, Err(Error::TimedOut { after: 2 * SECOND }));
+            assert_eq!(hasty.read().await, Err(Error::TimedOut { after: 2 * SECOND, sent: true }));
         }
         assert_eq!(boiler.read().await, Ok(21.5), "over a new connection");
         assert_eq!(long.await, Ok(20));
