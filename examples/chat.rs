@@ -19,7 +19,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use aiomas_tokio::rpc::ServiceRef;
-use aiomas_tokio::{Context, Error, Proxy, RpcClient, RpcServer, rpc, service};
+use aiomas_tokio::{
+    Context, Error, Proxy,
+    rpc::{self, RpcClient, RpcServer},
+    service,
+};
 use tokio::sync::mpsc;
 
 /// How long the room waits for a guest that does not hear. Then it forgets it.

@@ -22,7 +22,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use aiomas_tokio::rpc::ServiceRef;
-use aiomas_tokio::{Error, Proxy, RpcServer, rpc, service};
+use aiomas_tokio::{
+    Error, Proxy,
+    rpc::{self, RpcServer},
+    service,
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;

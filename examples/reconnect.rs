@@ -19,7 +19,10 @@ use std::error::Error;
 use std::process::{self, Stdio};
 use std::time::Duration;
 
-use aiomas_tokio::{LineState, Reconnect, rpc, service};
+use aiomas_tokio::{
+    line::{LineState, Reconnect},
+    rpc, service,
+};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;

@@ -13,7 +13,6 @@
 //! | [`rpc`] | paths, arguments bound as Python binds them, services, references to services |
 //! | [`agent`](mod@agent) | addresses, the container and its way to other containers, and [`Node`](agent::Node): all of it in one |
 //! | [`clock`] | timers, external clocks, dates |
-//! | `driver` | with the feature of that name: all of it on an async runtime |
 //!
 //! A module knows only those above it. Start with [`agent::Node`] to let agents live in an event loop of your
 //! own (`core/examples/poll_loop.rs` is a complete one), or with [`connection::Connection`] for a single
@@ -107,50 +106,22 @@
 //! # Features
 //!
 //! - `blosc` (on by default): the codec MsgPackBlosc, a Blosc-1 codec in safe Rust.
-//! - `driver`: handles for async runtimes, and the macros `#[agent]` and `#[service]`.
-//!   Applications use an adapter such as `aiomas-tokio`, libraries of agents this.
-//! - `futures-io`: what adapters share whose runtimes go by the traits of `futures-io`.
-//! - `tls`: TLS for every runtime, with `rustls` on `ring`, which needs a C compiler; see `driver::tls`.
-//! - `tracing`: spans of calls and events of connections, for subscribers of the crate `tracing`. Its targets are
-//!   `aiomas::call`, `aiomas::request`, `aiomas::connection`, `aiomas::dial` and `aiomas::admission`; the guide has a
-//!   table of levels and fields, which are kept to.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-
-// For the code that the macros write.
-#[cfg(feature = "driver")]
-extern crate self as aiomas_core;
 
 pub mod agent;
 pub mod clock;
 pub mod connection;
-#[cfg(feature = "driver")]
-pub mod driver;
 pub mod rpc;
 pub mod wire;
 
-#[cfg(feature = "driver")]
-pub use aiomas_macros::{agent, expose, serializable, service};
-
-#[cfg(feature = "driver")]
-pub use driver::{
-    Agent, AgentRef, Answer, Builder, Call, CallBuilder, Channel, Clock, Connect, Connections,
-    Container, ContainerStats, Context, Error, Interface, IntoService, Later, Line, LineState,
-    OrphanedCalls, Peer, PeerState, Proxy, Reconnect, RpcClient, RpcServer, Runtime, SharedService,
-    TimerHandle, line, manager,
-};
-
-/// What the code needs that the macros write. Not for use by hand.
-#[cfg(feature = "driver")]
+/// What the crate `aiomas` needs of the state machines. No part of the API: any version may change it.
 #[doc(hidden)]
-pub mod __macro {
-    pub use serde;
-
-    pub use crate::driver::{
-        Agent, Answer, Call, Causes, CausesOfAny, CausesOfError, Context, Exclusive, Identity,
-        Interface, IntoService, Invocation, Later, Method, NoCauses, Proxy, Resident, Shared,
-        SharedService, caused, failure, host_agent,
-    };
-    pub use crate::rpc::{Keyword, Keywords, Parameter, Positional, Signature};
-    pub use crate::wire::typed::Serializable;
-    pub use crate::wire::{RemoteError, typed};
+pub mod internal {
+    pub use crate::agent::backoff::Jitter;
+    pub use crate::agent::mailbox::overloaded;
+    pub use crate::agent::registry::number;
+    pub use crate::agent::root;
+    pub use crate::agent::validate::TypeName;
+    pub use crate::connection::{LogRates, Packed, Step, Unpacked, unanswered};
+    pub use crate::wire::{blob, causes, missing, spare};
 }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use aiomas::{Runtime, channel};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{Runtime, channel};
 use clap::Parser;
 use log::LevelFilter;
 

@@ -19,7 +19,7 @@ pub type Result<T, E = RemoteError> = std::result::Result<T, E>;
 pub enum Error {
     /// There is no connection, or a call over it was not answered.
     #[error(transparent)]
-    Connection(#[from] aiomas_core::Error),
+    Connection(#[from] aiomas::Error),
     /// mosaik, or the simulator, has not connected in time.
     #[error("nobody connected within {within:?} (`{knob}`){}", Others(*others))]
     NobodyConnected {
@@ -49,7 +49,7 @@ pub enum Error {
         /// Which function.
         function: String,
         /// Its own words, or why it could not be called.
-        error: Box<aiomas_core::Error>,
+        error: Box<aiomas::Error>,
     },
     /// A simulator that we drive answers what no simulator may.
     #[error(

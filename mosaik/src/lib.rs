@@ -88,7 +88,7 @@ pub use simulator::Simulator;
 /// What the code that [`#[simulator]`](macro@simulator) writes refers to. Not for use by hand, and not stable.
 #[doc(hidden)]
 pub mod __macro {
-    pub use aiomas_core::driver::{Causes, CausesOfAny, CausesOfError, NoCauses, caused, failure};
+    pub use aiomas::{Causes, CausesOfAny, CausesOfError, NoCauses, caused, failure};
     pub use aiomas_core::rpc::{Parameter, Signature};
 
     pub use crate::arguments::Invocation;

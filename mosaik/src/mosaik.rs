@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aiomas_core::driver::{Call, Channel, Error};
+use aiomas::{Call, Error, channel::Channel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::time::Duration;
 
+use aiomas::channel::Builder;
+use aiomas::{Runtime, Timer};
 use aiomas_core::connection::Config;
-use aiomas_core::driver::channel::Builder;
-use aiomas_core::driver::{Runtime, Timer};
 use aiomas_core::wire::Value;
 use futures_lite::future::or;
 use serde::Serialize;

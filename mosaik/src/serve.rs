@@ -3,10 +3,10 @@
 use std::future::pending;
 use std::time::{Duration, Instant};
 
+use aiomas::Runtime;
+use aiomas::channel::{self, Channel, Request};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{Close, CloseReason, LogRate};
-use aiomas_core::driver::channel::{self, Channel, Request};
-use aiomas_core::driver::{self, Runtime};
 use aiomas_core::rpc;
 use aiomas_core::wire::{Printable, RemoteError};
 use futures_lite::future::or;
@@ -35,7 +35,7 @@ pub enum End {
 /// [`Error::Connection`]; then as [`serve`].
 pub async fn connect<R: Runtime>(
     builder: channel::Builder<R>,
-    address: impl TryInto<Address, Error: Into<driver::Error>>,
+    address: impl TryInto<Address, Error: Into<aiomas::Error>>,
     simulator: impl Simulator,
 ) -> Result<End, Error> {
     let channel = as_mosaik(builder).connect(address).await?;
@@ -137,7 +137,7 @@ async fn answer(session: &mut Session<impl Simulator>, request: &Request) -> Opt
 fn respond(request: Request, answer: Answer) -> Result<()> {
     match answer {
         Ok(answer) => match request.reply(&answer) {
-            Err(driver::Error::Refused(aiomas_core::connection::Why::Codec(why))) => {
+            Err(aiomas::Error::Refused(aiomas_core::connection::Why::Codec(why))) => {
                 Err(RemoteError::serialization(why))
             }
             Ok(()) | Err(_) => Ok(()),

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use aiomas::Runtime;
+use aiomas::channel::{self, Channel, Request};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::channel::{self, Channel, Request};
-use aiomas_core::driver::{self, Runtime};
 use futures_lite::future::or;
 
 use crate::profile::{as_mosaik, within};
@@ -29,7 +29,7 @@ const LOGGED_SINGLY: usize = 10;
 /// As [`Server::bind`] and [`Server::run`].
 pub async fn listen<R: Runtime>(
     builder: channel::Builder<R>,
-    address: impl TryInto<Address, Error: Into<driver::Error>>,
+    address: impl TryInto<Address, Error: Into<aiomas::Error>>,
     simulator: impl Simulator,
 ) -> Result<End, Error> {
     Server::bind(builder, address).await?.run(simulator).await
@@ -51,7 +51,7 @@ impl<R: Runtime> Server<R> {
     /// [`Error::Connection`]: it is no address, or not a free one.
     pub async fn bind(
         builder: channel::Builder<R>,
-        address: impl TryInto<Address, Error: Into<driver::Error>>,
+        address: impl TryInto<Address, Error: Into<aiomas::Error>>,
     ) -> Result<Self, Error> {
         let runtime = builder.runtime().clone();
         let listener = as_mosaik(builder).listen(address).await?;
@@ -171,7 +171,7 @@ impl Candidates {
 
 enum Event {
     First((String, First)),
-    Accepted(Result<Channel, driver::Error>),
+    Accepted(Result<Channel, aiomas::Error>),
 }
 
 /// Waits for a connection's `init`. Other requests fail.

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use aiomas_core::driver::panics;
+use aiomas::panics;
 use aiomas_core::rpc::{self, Parameter, Signature};
 use aiomas_core::wire::{Payload, RemoteError};
 use serde::Serialize;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use aiomas_core::driver::Timer;
+use aiomas::Timer;
 
 /// A timer that can be set anew, which async-std's own cannot.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use aiomas::{Listener, waits};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{Listener, waits};
 
 use crate::fault::Fault;
 use crate::net::{HostId, Knock, Place};

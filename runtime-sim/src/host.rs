@@ -8,8 +8,8 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aiomas::{LocalNames, Runtime};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{self, LocalNames, Runtime};
 
 use crate::dial::{self, Acceptor};
 use crate::net::HostId;
@@ -97,18 +97,18 @@ impl Host {
     }
 
     /// A builder of containers on this host.
-    pub fn container(&self) -> driver::container::Builder<Self> {
-        driver::container::builder(self.clone())
+    pub fn container(&self) -> aiomas::container::Builder<Self> {
+        aiomas::container::builder(self.clone())
     }
 
     /// A builder of RPC clients and servers on this host.
-    pub fn rpc(&self) -> driver::rpc::Builder<Self> {
-        driver::rpc::builder(self.clone())
+    pub fn rpc(&self) -> aiomas::rpc::Builder<Self> {
+        aiomas::rpc::builder(self.clone())
     }
 
     /// A builder of channels on this host.
-    pub fn channel(&self) -> driver::channel::Builder<Self> {
-        driver::channel::builder(self.clone())
+    pub fn channel(&self) -> aiomas::channel::Builder<Self> {
+        aiomas::channel::builder(self.clone())
     }
 
     /// Lets `f` run with this host as the current one.

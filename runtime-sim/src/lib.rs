@@ -89,7 +89,7 @@ pub use stream::Stream;
 pub use timer::Alarm;
 pub use waiting::Waiting;
 
-aiomas_core::adapter!(Host);
+aiomas::adapter!(Host);
 
 #[cfg(feature = "tls")]
-pub use aiomas_core::driver::tls;
+pub use aiomas::tls;

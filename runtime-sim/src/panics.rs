@@ -7,7 +7,7 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use aiomas_core::driver::panics;
+use aiomas::panics;
 
 /// A panic in a simulation: see [`SimBuilder::allow_panics`](crate::SimBuilder::allow_panics).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use aiomas_core::driver::waits;
+use aiomas::waits;
 
 use crate::chaos::Due;
 use crate::fault::{Counts, Fault};

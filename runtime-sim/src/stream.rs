@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use aiomas_core::driver::{KeepAlive, Transport, waits};
+use aiomas::{KeepAlive, Transport, waits};
 use bytes::BytesMut;
 
 use crate::net::WayId;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use aiomas_core::driver::{Timer, waits};
+use aiomas::{Timer, waits};
 
 use crate::world::{Event, EventKey, World};
 

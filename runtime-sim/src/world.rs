@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
-use aiomas_core::driver::LocalNames;
+use aiomas::LocalNames;
 
 use crate::chaos::Chaos;
 use crate::net::{Env, HostId, Net, WayId};

@@ -1,6 +1,9 @@
 //! A request-reply channel: any content there, any content back.
 
-use aiomas_smol::{Channel, Error, channel};
+use aiomas_smol::{
+    Error,
+    channel::{self, Channel},
+};
 use futures_lite::future::try_zip;
 
 /// Handles the connection of a client.

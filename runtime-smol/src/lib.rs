@@ -40,16 +40,16 @@ mod timer;
 use std::future::Future;
 use std::io;
 
+use aiomas::sockets;
 use aiomas_core::agent::Address;
-use aiomas_core::driver::sockets;
 
 pub use stream::{Acceptor, Stream};
 pub use timer::Alarm;
 
-aiomas_core::adapter!(Smol);
+aiomas::adapter!(Smol);
 
 #[cfg(feature = "tls")]
-pub use aiomas_core::driver::tls;
+pub use aiomas::tls;
 
 /// The global executor of smol.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,6 +1,9 @@
 //! A request-reply channel: any content there, any content back.
 
-use aiomas_tokio::{Channel, Error, channel};
+use aiomas_tokio::{
+    Error,
+    channel::{self, Channel},
+};
 use futures_lite::future::try_zip;
 
 /// Handles the connection of a client.

@@ -48,17 +48,17 @@ use std::pin::pin;
 use std::task::{self, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
+use aiomas::sockets;
 use aiomas_core::agent::Address;
-use aiomas_core::driver::sockets;
 use tokio::runtime::Handle;
 
 pub use stream::{Acceptor, Open, Stream};
 pub use timer::Alarm;
 
-aiomas_core::adapter!(Tokio);
+aiomas::adapter!(Tokio);
 
 #[cfg(feature = "tls")]
-pub use aiomas_core::driver::tls;
+pub use aiomas::tls;
 
 /// The tokio runtime that the current task runs on.
 ///

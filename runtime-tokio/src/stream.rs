@@ -8,8 +8,8 @@ use std::os::unix;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use aiomas_core::driver::sockets::{self, Sockets};
-use aiomas_core::driver::{KeepAlive, Transport};
+use aiomas::sockets::{self, Sockets};
+use aiomas::{KeepAlive, Transport};
 use bytes::BytesMut;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -131,5 +131,25 @@ impl Sockets for Tokio {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Self::Unix>> {
         listener.poll_accept(cx).map_ok(|(socket, _)| unix(socket))
+    }
+}
+
+#[cfg(all(test, any(target_os = "android", target_os = "linux")))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Silence, and what is not acknowledged, end a stream after the same time.
+    #[tokio::test]
+    async fn a_dead_peer_is_found_in_both_ways() -> io::Result<()> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let socket = TcpStream::connect(listener.local_addr()?).await?;
+        keep_alive(&socket, KeepAlive::new(Duration::from_secs(60)))?;
+        let socket = SockRef::from(&socket);
+        assert!(socket.keepalive()?);
+        assert_eq!(socket.tcp_keepalive_time()?, Duration::from_secs(60));
+        assert_eq!(socket.tcp_user_timeout()?, Some(Duration::from_secs(120)));
+        Ok(())
     }
 }

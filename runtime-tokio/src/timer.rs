@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use aiomas_core::driver::Timer;
+use aiomas::Timer;
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 

@@ -8,8 +8,8 @@ use std::task::Poll;
 use std::thread::Builder;
 use std::time::Duration;
 
-use aiomas_core::driver::manager::{Factories, Manager};
-use aiomas_core::driver::{Runtime, container};
+use aiomas::manager::{Factories, Manager};
+use aiomas::{Runtime, container};
 
 use crate::{Error, ready, signals, thread};
 
@@ -43,7 +43,7 @@ impl Child {
     }
 
     /// Binds a container with a manager, tells the parent, and lets it live until the manager is
-    /// [stopped](aiomas_core::driver::manager::ManagerProxy::stop), the parent is gone, or this process gets SIGTERM.
+    /// [stopped](aiomas::manager::ManagerProxy::stop), the parent is gone, or this process gets SIGTERM.
     /// Then the container is shut down, and the program should end.
     ///
     /// It takes over standard input, SIGTERM, and SIGINT and SIGHUP, which it leaves to the parent.

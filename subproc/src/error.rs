@@ -54,7 +54,7 @@ pub enum Error {
         /// Of which child.
         child: usize,
         /// Why.
-        source: aiomas_core::Error,
+        source: aiomas::Error,
     },
     /// A child has ended, but not with success.
     #[error("child {child} has failed: {status}")]
@@ -76,7 +76,7 @@ pub enum Error {
     },
     /// The container of this child process.
     #[error(transparent)]
-    Container(#[from] aiomas_core::Error),
+    Container(#[from] aiomas::Error),
     /// The system has no thread, or fails us otherwise.
     #[error("cannot watch processes: {0}")]
     System(#[from] io::Error),

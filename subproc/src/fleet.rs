@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiomas_core::driver::manager::{self, ManagerProxy};
+use aiomas::manager::{self, ManagerProxy};
 
 use crate::process::{Ended, Process};
 use crate::{Error, thread};
@@ -66,7 +66,7 @@ impl Fleet {
     ///
     /// # Cancel safety
     /// Once it has been polled, all of them are told.
-    pub async fn set_time(&self, time: f64) -> Result<(), aiomas_core::Error> {
+    pub async fn set_time(&self, time: f64) -> Result<(), aiomas::Error> {
         manager::set_time(self.managers(), time).await
     }
 
@@ -104,7 +104,7 @@ impl Fleet {
 }
 
 /// Whether a call failed because its callee is no longer there.
-const fn is_gone(error: &aiomas_core::Error) -> bool {
-    use aiomas_core::Error;
+const fn is_gone(error: &aiomas::Error) -> bool {
+    use aiomas::Error;
     matches!(error, Error::Lost(_) | Error::Refused(_) | Error::Connect(_) | Error::Dial { .. })
 }

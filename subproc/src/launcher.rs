@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use aiomas::{Container, manager::ManagerProxy};
 use aiomas_core::agent::{Address, AgentUrl};
-use aiomas_core::{Container, driver::manager::ManagerProxy};
 
 use crate::child::VARIABLE;
 use crate::process::{Ended, Process};
@@ -21,7 +21,7 @@ type MakeCommand = Arc<dyn Fn(usize) -> Command + Send + Sync>;
 pub struct Launcher {
     children: usize,
     command: Option<MakeCommand>,
-    address: Result<Address, aiomas_core::Error>,
+    address: Result<Address, aiomas::Error>,
     ready_within: Duration,
     stop_within: Duration,
 }
@@ -49,10 +49,7 @@ impl Launcher {
     /// Where each child listens: `tcp://127.0.0.1:0` unless told otherwise. With more than one child, the port
     /// has to be 0, which stands for a free one. Other programs may see to that themselves. That a text is no
     /// address, `launch` tells.
-    pub fn address(
-        mut self,
-        address: impl TryInto<Address, Error: Into<aiomas_core::Error>>,
-    ) -> Self {
+    pub fn address(mut self, address: impl TryInto<Address, Error: Into<aiomas::Error>>) -> Self {
         self.address = address.try_into().map_err(Into::into);
         self
     }

@@ -1,7 +1,7 @@
 //! Containers in child processes: aiomas' module `subproc`, on every runtime.
 //!
 //! A program starts itself several times. Each child has a container with a
-//! [`Manager`](aiomas_core::driver::manager::Manager), by which the parent makes agents there and sets their
+//! [`Manager`](aiomas::manager::Manager), by which the parent makes agents there and sets their
 //! clock:
 //!
 //! ```no_run

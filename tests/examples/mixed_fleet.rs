@@ -8,7 +8,10 @@
 use std::collections::BTreeMap;
 
 use aiomas_tests::python::Setup;
-use aiomas_tokio::container::{self, AgentUrl, Container};
+use aiomas_tokio::{
+    Container,
+    container::{self, AgentUrl},
+};
 use aiomas_tokio::{Context, Error, Proxy, agent};
 
 /// A thermometer that counts how often it is read.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aiomas_core::driver::tls::{TlsConfig, rustls};
+use aiomas::tls::{TlsConfig, rustls};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, date_time_ymd,
@@ -95,6 +95,13 @@ impl Authority {
         Self { kind, issuer }
     }
 
+    /// Its own certificate, with its key.
+    #[must_use]
+    pub fn itself(&self) -> Certificate {
+        let ca = self.issuer.pem();
+        Certificate { certificate: ca.clone(), ca, key: self.issuer.key().serialize_pem() }
+    }
+
     /// A certificate of somebody on this machine.
     #[must_use]
     pub fn sign(&self, name: &str) -> Certificate {
@@ -124,6 +131,12 @@ impl Authority {
 pub struct Pem(PathBuf);
 
 impl Pem {
+    /// Those of the authority, the certificate and the key.
+    #[must_use]
+    pub fn paths(&self) -> [PathBuf; 3] {
+        ["ca", "cert", "key"].map(|name| self.0.join(name))
+    }
+
     /// As the programs take them.
     pub fn arguments(&self) -> [OsString; 6] {
         let path = |name| self.0.join(name).into_os_string();

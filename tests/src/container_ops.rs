@@ -399,7 +399,6 @@ impl Model {
                 self.lost.push((calling.site, calling.route));
                 3
             }
-            Err(other) => panic!("an error that is not known: {other}"),
         };
         assert!(deadline.is_none_or(|deadline| at <= deadline), "too late: {calling:?}");
         self.outcome.calls[kind] += 1;

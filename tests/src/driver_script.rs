@@ -7,9 +7,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use aiomas::channel::{Channel, Request};
+use aiomas::{Call, Error};
 use aiomas_core::connection::Close;
-use aiomas_core::driver::channel::{Channel, Request};
-use aiomas_core::driver::{Call, Error};
 use aiomas_core::wire::{Codec, RemoteError};
 
 use crate::connection_ops::Script;

@@ -7,8 +7,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use aiomas::{Listener, Runtime, Timer, Transport};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{Listener, Runtime, Timer, Transport};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// What nothing here takes, on a machine that is busy with others.

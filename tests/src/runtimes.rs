@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use aiomas_core::driver::{Runtime, Timer};
+use aiomas::{Runtime, Timer};
 use aiomas_core::wire::RemoteError;
 
 /// What a program runs on.

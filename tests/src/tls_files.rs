@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiomas_core::driver::tls::{TlsConfig, TlsConfigError};
+use aiomas::tls::{TlsConfig, TlsConfigError};
 
 /// The files that TLS is spoken with, in PEM. Without them there is none.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -1,6 +1,6 @@
 //! The user types of the service contract.
 
-use aiomas_core::serializable;
+use aiomas::serializable;
 use aiomas_core::wire::typed::{self, Serializable};
 use aiomas_core::wire::{Types, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -4,8 +4,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::Duration;
 
-use aiomas_core::driver::manager::Factories;
-use aiomas_core::{Context, Error, Proxy, agent};
+use aiomas::manager::Factories;
+use aiomas::{Context, Error, Proxy, agent};
 
 /// An agent that tells of itself and of its container.
 #[derive(Debug)]

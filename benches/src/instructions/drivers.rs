@@ -1,6 +1,6 @@
 //! Calls between two containers on a runtime.
 
-use aiomas_core::driver::{Error, Runtime, container};
+use aiomas::{Error, Runtime, container};
 use aiomas_core::wire::Codec;
 use tokio::sync::mpsc;
 

@@ -1,6 +1,6 @@
 //! Who is called.
 
-use aiomas_core::agent;
+use aiomas::agent;
 use aiomas_core::wire::Blob;
 
 /// Gives back what it gets.

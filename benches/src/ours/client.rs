@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use aiomas::{
+    Container, Error, Proxy, Runtime, container,
+    rpc::{self, RpcClient},
+};
 use aiomas_bench_contract::{
     Address, Hold, Holding, Laps, Load, Meter, open_many_files, say, wait_for_end_of_input,
 };
-use aiomas_core::driver::{Container, Error, Proxy, RpcClient, Runtime, container, rpc};
 use aiomas_core::wire::{Blob, Codec};
 use tokio::sync::mpsc;
 

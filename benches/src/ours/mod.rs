@@ -4,9 +4,9 @@ mod agent;
 mod client;
 mod server;
 
+use aiomas::tls::TlsConfig;
+use aiomas::{Error, Runtime};
 use aiomas_bench_contract::{Address, Options, Role, Skills};
-use aiomas_core::driver::tls::TlsConfig;
-use aiomas_core::driver::{self, Error, Runtime};
 use aiomas_core::wire::Codec;
 use aiomas_tests::certificates::{Authority, KeyKind};
 
@@ -110,9 +110,9 @@ impl Variant {
     /// Our settings, for any layer.
     fn configured<R: Runtime, L>(
         self,
-        builder: driver::Builder<R, L>,
+        builder: aiomas::Builder<R, L>,
         address: &Address,
-    ) -> driver::Builder<R, L> {
+    ) -> aiomas::Builder<R, L> {
         let builder = builder.codec(self.codec);
         if !matches!(address, Address::Tls(_)) {
             return builder;

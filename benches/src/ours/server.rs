@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use aiomas::{Container, Runtime, container};
 use aiomas_bench_contract::{Serve, Serving, Spawned, open_many_files, say, wait_for_end_of_input};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{Container, Runtime, container};
 
 use super::{TestAgent, Variant, address, said, text};
 use crate::machine;

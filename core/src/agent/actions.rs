@@ -8,7 +8,6 @@ use super::id::{ConnId, DialId, ValidateTicket};
 
 /// Something for the host of a container to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Action {
     /// Open a connection, and tell [`Container::handle_dialled`](super::Container::handle_dialled).
     Dial {

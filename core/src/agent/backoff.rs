@@ -8,7 +8,9 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Backoff {
     /// The wait after a failure, given the one before it (zero: there was none), without jitter.
-    pub(crate) fn after(&self, last: Duration) -> Duration {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn after(&self, last: Duration) -> Duration {
         let next = if last.is_zero() { self.first } else { last.saturating_mul(3) / 2 };
         next.min(self.max).max(SHORTEST)
     }
@@ -16,15 +18,16 @@ impl Backoff {
 
 /// Pseudo-random numbers (splitmix64): the same seed, the same waits.
 #[derive(Debug)]
-pub(crate) struct Jitter(u64);
+pub struct Jitter(u64);
 
 impl Jitter {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// Jitter from a seed.
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Shortens `wait` by up to `percent` percent.
-    pub(crate) fn shorten(&mut self, wait: Duration, percent: u8) -> Duration {
+    pub fn shorten(&mut self, wait: Duration, percent: u8) -> Duration {
         if percent == 0 {
             return wait;
         }

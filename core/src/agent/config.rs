@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 /// For how long [`Container::connect`](super::Container::connect) tries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Patience {
     /// One attempt to open a connection, bounded by [`ContainerConfig::dial_timeout`], and one answer,
     /// bounded by [`ContainerConfig::validate_timeout`]. aiomas' `timeout=0`, its default.

@@ -8,7 +8,6 @@ use super::id::{ConnId, ConnectId};
 
 /// Something that the application waits for.
 #[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ContainerEvent<X> {
     /// The agent is there.
     Connected {

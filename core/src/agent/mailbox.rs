@@ -167,7 +167,8 @@ impl<C> Default for Mailbox<C> {
 /// The failure of a call for which there is no place, or whose place was taken, in a mailbox in which so many wait. The
 /// caller may be a stranger: it learns no more than its call has told.
 #[cold]
-pub(crate) fn overloaded(waiting: usize) -> RemoteError {
+#[doc(hidden)]
+pub fn overloaded(waiting: usize) -> RemoteError {
     let text = format!("{waiting} calls wait for their turn already (`Limits::max_mailbox` there)");
     RemoteError::new("OverloadedError", text)
 }

@@ -13,7 +13,8 @@ mod id;
 pub(crate) mod mailbox;
 mod node;
 pub(crate) mod registry;
-pub(crate) mod root;
+#[doc(hidden)]
+pub mod root;
 pub(crate) mod validate;
 mod waiters;
 

@@ -47,7 +47,8 @@ impl<S> Registry<S> {
 }
 
 /// The number that is written so; `None` for `01`, `+1` and whatever else is no agent's id.
-pub(crate) fn number(aid: &str) -> Option<u64> {
+#[doc(hidden)]
+pub fn number(aid: &str) -> Option<u64> {
     let canonical = matches!(aid.as_bytes(), [b'0'] | [b'1'..=b'9', ..]);
     aid.parse().ok().filter(|_| canonical)
 }

@@ -2,24 +2,21 @@
 
 use std::borrow::Cow;
 
-#[cfg(feature = "driver")]
 use super::address::Address;
 use crate::rpc::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
 
 /// The function by which a peer asks for an agent.
-pub(crate) const VALIDATE_AID: &str = "validate_aid";
+pub const VALIDATE_AID: &str = "validate_aid";
 
 const AGENTS: &str = "agents";
 
 /// The path of an agent.
-#[cfg(feature = "driver")]
-pub(crate) fn agent_path(aid: &str) -> String {
+pub fn agent_path(aid: &str) -> String {
     format!("{AGENTS}/{aid}")
 }
 
 /// The service at `path` of the container at `address`, as a URL.
-#[cfg(feature = "driver")]
-pub(crate) fn url_of_path(address: &Address, path: &str) -> String {
+pub fn url_of_path(address: &Address, path: &str) -> String {
     let within = path.strip_prefix(AGENTS).and_then(|rest| rest.strip_prefix('/'));
     format!("{address}/{}", within.unwrap_or(path))
 }
@@ -27,7 +24,7 @@ pub(crate) fn url_of_path(address: &Address, path: &str) -> String {
 /// The number of the agent whose method this path is of, and where the method begins. Whatever is no
 /// agent's number as we write them is left to [`agent_in_path`].
 #[inline]
-pub(crate) fn split_agent_path(path: &[u8]) -> Option<(u64, usize)> {
+pub fn split_agent_path(path: &[u8]) -> Option<(u64, usize)> {
     let start = AGENTS.len() + 1;
     let rest = path.strip_prefix(AGENTS.as_bytes())?.strip_prefix(b"/")?;
     let mut number = 0;
@@ -45,13 +42,14 @@ pub(crate) fn split_agent_path(path: &[u8]) -> Option<(u64, usize)> {
 }
 
 /// The id of the agent that a path leads to or through.
-pub(crate) fn agent_in_path(path: &str) -> Option<&str> {
+pub fn agent_in_path(path: &str) -> Option<&str> {
     let rest = path.strip_prefix(AGENTS)?.strip_prefix('/')?;
     Some(rest.split_once('/').map_or(rest, |(aid, _)| aid))
 }
 
 /// The root service, as far as one call needs it.
-pub(crate) struct ContainerRoot<'a, L> {
+#[allow(missing_debug_implementations, reason = "not of the API")]
+pub struct ContainerRoot<'a, L> {
     type_name_of: &'a dyn Fn(&str) -> Option<String>,
     agents: Agents<'a, L>,
 }
@@ -61,7 +59,7 @@ struct Agents<'a, L>(Option<(&'a str, &'a dyn Service<L>)>);
 
 impl<'a, L> ContainerRoot<'a, L> {
     /// `type_name_of` is what `validate_aid` answers; `agent` is the one in the path of the call.
-    pub(crate) fn new(
+    pub fn new(
         type_name_of: &'a dyn Fn(&str) -> Option<String>,
         agent: Option<(&'a str, &'a dyn Service<L>)>,
     ) -> Self {

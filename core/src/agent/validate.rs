@@ -13,7 +13,9 @@ use super::id::{ConnId, ConnectId, ValidateTicket};
 const MAX_TYPE_NAME: usize = 256;
 
 /// The answer to a question: the name of the agent's type, no more of it than is kept.
-pub(crate) struct TypeName(pub(crate) Option<String>);
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct TypeName(#[doc(hidden)] pub Option<String>);
 
 impl<'de> Deserialize<'de> for TypeName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

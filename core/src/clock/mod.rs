@@ -18,7 +18,6 @@ pub use when::When;
 
 /// The clock of a container and its agents. `T` is what waits on an external clock.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Clock<T> {
     /// It follows the system's time and date.
     Real(RealClock),

@@ -217,7 +217,8 @@ impl<X> Connection<X> {
     }
 
     /// Why it takes no calls any more, in words, until it is closed.
-    pub(crate) fn ending(&self) -> Option<String> {
+    #[doc(hidden)]
+    pub fn ending(&self) -> Option<String> {
         match &self.state {
             State::Draining { reason, .. } => Some(self.explain(reason)),
             _ => None,
@@ -226,7 +227,8 @@ impl<X> Connection<X> {
 
     /// `reason` in words, for those who were to be connected. aiomas closes a stream that it cannot read without a
     /// word, so this is where a wrong codec shows.
-    pub(crate) fn explain(&self, reason: &CloseReason) -> String {
+    #[doc(hidden)]
+    pub fn explain(&self, reason: &CloseReason) -> String {
         let by_peer = matches!(
             reason,
             CloseReason::Peer | CloseReason::Broken(io::ErrorKind::ConnectionReset)

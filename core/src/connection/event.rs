@@ -9,7 +9,7 @@ use crate::wire::{Codec, CodecError, FrameError, MessageId, Notation, Payload, R
 
 /// A call of ours. Unique on its connection, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(pub(crate) u64);
+pub struct CallId(#[doc(hidden)] pub u64);
 
 impl CallId {
     /// The id on the wire.
@@ -21,7 +21,6 @@ impl CallId {
 
 /// Something that happened on a connection.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Event<X> {
     /// The codec is settled. Calls may be made before.
     Open {
@@ -157,7 +156,6 @@ impl Coding {
 
 /// Why a call of ours has no result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CallError {
     /// The peer's method failed.
     #[error(transparent)]
@@ -177,7 +175,8 @@ pub enum CallError {
 }
 
 /// What has not happened to a call in time.
-pub(crate) const fn unanswered(sent: bool) -> &'static str {
+#[doc(hidden)]
+pub const fn unanswered(sent: bool) -> &'static str {
     if sent { "no answer" } else { "the request could not be sent" }
 }
 

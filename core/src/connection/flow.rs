@@ -15,7 +15,8 @@ impl<X> Connection<X> {
 
     /// Whether anything that the peer sends may still matter.
     #[must_use]
-    pub(crate) const fn has_input(&self) -> bool {
+    #[doc(hidden)]
+    pub const fn has_input(&self) -> bool {
         !self.eof && !self.is_closed()
     }
 
@@ -49,9 +50,9 @@ impl<X> Connection<X> {
 
     /// Tells whether the owner has requests that it has polled and not begun with. As long as it has, others wait
     /// rather than being refused: those that are answered at once make room for them.
-    #[cfg(feature = "driver")]
     #[inline]
-    pub(crate) const fn note_backlog(&mut self, backlog: bool) {
+    #[doc(hidden)]
+    pub const fn note_backlog(&mut self, backlog: bool) {
         self.backlog = backlog;
     }
 

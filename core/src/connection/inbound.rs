@@ -18,7 +18,8 @@ use crate::wire::{
 
 /// What the next frame has led to.
 #[derive(Debug)]
-pub(crate) enum Step<X> {
+#[doc(hidden)]
+pub enum Step<X> {
     /// To this.
     Event(Event<X>),
     /// A frame was taken, and there is nothing to tell.
@@ -67,7 +68,8 @@ impl<X> Connection<X> {
 
     /// As [`poll_input`](Self::poll_input), of one frame at most, which its owner unpacks.
     #[inline]
-    pub(crate) fn step(&mut self, now: Instant, input: &mut BytesMut) -> Step<X> {
+    #[doc(hidden)]
+    pub fn step(&mut self, now: Instant, input: &mut BytesMut) -> Step<X> {
         self.advance(now);
         if let Some(event) = self.poll_event() {
             return Step::Event(event);
@@ -106,7 +108,8 @@ impl<X> Connection<X> {
     }
 
     /// Takes a message that its owner has unpacked.
-    pub(crate) fn handle_unpacked(&mut self, now: Instant, unpacked: Unpacked) {
+    #[doc(hidden)]
+    pub fn handle_unpacked(&mut self, now: Instant, unpacked: Unpacked) {
         self.advance(now);
         let Unpacked { codec, message, cost } = unpacked;
         self.unpacking.end(self.now, cost, &self.config.limits);

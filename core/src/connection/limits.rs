@@ -31,7 +31,7 @@ use crate::wire::Budget;
 /// | `handshake` | time | 60 s | 10 s | 5 s | closes, [`TlsError::TimedOut`] or [`TimeoutReason::Handshake`] |
 /// | `first_frame` | time | | | 10 s | closes, [`TimeoutReason::FirstFrame`] |
 /// | `idle` | time | | | 300 s | closes, [`TimeoutReason::Idle`] |
-/// | `keep_alive` | time | 60 s | 60 s | 60 s | the system breaks the stream, [`CloseReason::Broken`] |
+/// | `keep_alive` | time | 60 s | 60 s | 60 s | the system breaks the stream, [`CloseReason::Broken`], or [`TimeoutReason::Heartbeat`] |
 /// | `progress` | time, bytes/s | | 60 s, 1 KiB/s | 10 s, 4 KiB/s | closes, [`TimeoutReason::Frame`] |
 /// | `max_failure` | bytes | 16 MiB | 1 MiB | 1 KiB | the text is cut |
 /// | `failure_text` | | full | full | message | |
@@ -59,6 +59,7 @@ use crate::wire::Budget;
 /// [`TimeoutReason::Handshake`]: super::TimeoutReason::Handshake
 /// [`TimeoutReason::FirstFrame`]: super::TimeoutReason::FirstFrame
 /// [`TimeoutReason::Idle`]: super::TimeoutReason::Idle
+/// [`TimeoutReason::Heartbeat`]: super::TimeoutReason::Heartbeat
 /// [`TimeoutReason::Frame`]: super::TimeoutReason::Frame
 /// [`TimeoutReason::Output`]: super::TimeoutReason::Output
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +138,8 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 impl Limits {
-    pub(crate) const DEFAULT: Self = Self {
+    #[doc(hidden)]
+    pub const DEFAULT: Self = Self {
         max_frame: 16 * MIB,
         budget: Budget::DEFAULT,
         max_calls_out: 1 << 16,

@@ -1,6 +1,5 @@
 //! How many lines of a log a peer can cause.
 
-#[cfg(any(test, feature = "tracing"))]
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -59,26 +58,26 @@ impl LogRate {
 }
 
 /// A [`LogRate`] for each of some peers. Those beyond have one together.
-#[cfg(any(test, feature = "tracing"))]
 #[derive(Debug)]
-pub(crate) struct LogRates<K> {
+#[doc(hidden)]
+pub struct LogRates<K> {
     each: LogRate,
     rates: BTreeMap<K, LogRate>,
     others: LogRate,
 }
 
 /// So many peers are told apart at a time.
-#[cfg(any(test, feature = "tracing"))]
 const MAX_PEERS: usize = 256;
 
-#[cfg(any(test, feature = "tracing"))]
 impl<K: Ord> LogRates<K> {
-    pub(crate) const fn new(each: LogRate) -> Self {
+    #[doc(hidden)]
+    pub const fn new(each: LogRate) -> Self {
         Self { each, rates: BTreeMap::new(), others: each }
     }
 
     /// As [`LogRate::line`], for the peer `key`.
-    pub(crate) fn line(&mut self, key: K, now: Instant) -> Option<u64> {
+    #[doc(hidden)]
+    pub fn line(&mut self, key: K, now: Instant) -> Option<u64> {
         if self.rates.len() >= MAX_PEERS && !self.rates.contains_key(&key) {
             // Who was silent for so long is forgotten, and with it what was left out.
             self.rates.retain(|_, rate| !rate.is_over(now));

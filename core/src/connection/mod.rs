@@ -37,17 +37,18 @@ pub use outbox::Transmit;
 pub use stats::Stats;
 pub use tls::TlsError;
 
-#[cfg(feature = "driver")]
-pub(crate) use inbound::Step;
-#[cfg(feature = "tracing")]
-pub(crate) use log_rate::LogRates;
-#[cfg(feature = "driver")]
-pub(crate) use packed::{Packed, Unpacked};
+#[doc(hidden)]
+pub use event::unanswered;
+#[doc(hidden)]
+pub use inbound::Step;
+#[doc(hidden)]
+pub use log_rate::LogRates;
+#[doc(hidden)]
+pub use packed::{Packed, Unpacked};
 pub(crate) use pending::Pending;
 
 use crate::wire::{Codec, Deframer, Scope};
 use event::Due;
-pub(crate) use event::unanswered;
 use liveness::Liveness;
 use outbox::Outbox;
 use patience::Beginning;

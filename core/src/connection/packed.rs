@@ -10,7 +10,8 @@ use crate::wire::{Codec, CodecError, codec};
 
 /// A message to be unpacked, which takes time and needs nothing of the connection.
 #[derive(Debug)]
-pub(crate) struct Packed {
+#[doc(hidden)]
+pub struct Packed {
     codec: Codec,
     payload: Bytes,
     /// How many bytes it may become.
@@ -19,7 +20,8 @@ pub(crate) struct Packed {
 
 /// A message that was unpacked.
 #[derive(Debug)]
-pub(crate) struct Unpacked {
+#[doc(hidden)]
+pub struct Unpacked {
     pub(super) codec: Codec,
     pub(super) message: Result<Bytes, CodecError>,
     /// By how many bytes it has grown.
@@ -32,17 +34,18 @@ impl Packed {
     }
 
     /// How many bytes it says that it becomes.
-    #[cfg(feature = "driver")]
-    pub(crate) fn length(&self) -> usize {
+    #[doc(hidden)]
+    pub fn length(&self) -> usize {
         codec::unwrapped_length(self.codec, &self.payload).min(self.max)
     }
 
-    #[cfg(feature = "driver")]
-    pub(crate) const fn codec(&self) -> Codec {
+    #[doc(hidden)]
+    pub const fn codec(&self) -> Codec {
         self.codec
     }
 
-    pub(crate) fn unpack(self) -> Unpacked {
+    #[doc(hidden)]
+    pub fn unpack(self) -> Unpacked {
         let Self { codec, payload, max } = self;
         let message = codec::unwrap(codec, &payload, max);
         let length = message.as_ref().map_or(0, Bytes::len);
@@ -50,10 +53,10 @@ impl Packed {
     }
 }
 
-#[cfg(feature = "driver")]
 impl Unpacked {
     /// A message whose codec has panicked.
-    pub(crate) fn failed(codec: Codec) -> Self {
+    #[doc(hidden)]
+    pub fn failed(codec: Codec) -> Self {
         let error = CodecError::Compression("the codec has panicked".to_owned());
         Self { codec, message: Err(error), cost: 0 }
     }

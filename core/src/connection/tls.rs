@@ -197,7 +197,11 @@ impl Alert<'_> {
 impl fmt::Display for Alert<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (does, cure) = match self.0 {
-            42 | 43 | 46 | 49 => ("does not accept our certificate", "its log tells why"),
+            42 | 46 | 49 => ("does not accept our certificate", "its log tells why"),
+            43 => (
+                "does not accept our certificate",
+                "its extended key usages have to allow servers and clients; the log of the peer tells more",
+            ),
             44 => ("does not accept our certificate", "have a new one signed"),
             45 => ("does not accept our certificate", "renew it, or compare the clocks"),
             48 => (

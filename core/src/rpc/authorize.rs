@@ -14,7 +14,8 @@ pub type Check = dyn Fn(&Caller, &str) -> Result<(), RemoteError> + Send + Sync;
 /// A service that not everybody may call. See [`authorize`].
 #[derive(Clone)]
 pub struct Authorized<S> {
-    pub(crate) service: S,
+    #[doc(hidden)]
+    pub service: S,
     check: Arc<Check>,
 }
 
@@ -24,8 +25,8 @@ impl<S> Authorized<S> {
     }
 
     /// The same rule before something that `service` becomes.
-    #[cfg(feature = "driver")]
-    pub(crate) fn map<T>(self, change: impl FnOnce(S) -> T) -> Authorized<T> {
+    #[doc(hidden)]
+    pub fn map<T>(self, change: impl FnOnce(S) -> T) -> Authorized<T> {
         Authorized { service: change(self.service), check: self.check }
     }
 }

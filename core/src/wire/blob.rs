@@ -61,7 +61,7 @@ struct LeftOut {
 
 /// Lets blobs in what `decode` decodes be parts of `source`.
 #[inline]
-pub(crate) fn shared_with<R>(source: &Bytes, decode: impl FnOnce() -> R) -> R {
+pub fn shared_with<R>(source: &Bytes, decode: impl FnOnce() -> R) -> R {
     let _outer = Outer(SOURCE.replace(Some(source.clone())));
     decode()
 }
@@ -96,11 +96,11 @@ fn part(bytes: &[u8]) -> Option<Bytes> {
 }
 
 /// Blobs that were left out of a buffer: where they belong, in order.
-pub(crate) type Blobs = Box<[(usize, Bytes)]>;
+pub type Blobs = Box<[(usize, Bytes)]>;
 
 /// Runs `encode`, which may leave blobs out of `out`.
 #[inline]
-pub(crate) fn left_out<R>(
+pub fn left_out<R>(
     out: &mut Vec<u8>,
     encode: impl FnOnce(&mut Vec<u8>) -> R,
 ) -> (R, Option<Blobs>) {
@@ -142,7 +142,7 @@ fn address(out: &Vec<u8>) -> usize {
 }
 
 /// Leaves `bytes` out of the end of `out`, if that may be.
-pub(crate) fn leave_out(out: &Vec<u8>, bytes: &Bytes) -> bool {
+pub fn leave_out(out: &Vec<u8>, bytes: &Bytes) -> bool {
     let target = address(out);
     let leaves = bytes.len() >= SHARED && TARGET.get() == target;
     if leaves {

@@ -86,7 +86,8 @@ thread_local! {
 impl CodecError {
     /// Notes this error, which is going to be the text of another one: that is all a type's own
     /// `Serialize` and `Deserialize` can make of it.
-    pub(crate) fn raise(self) -> Self {
+    #[doc(hidden)]
+    pub fn raise(self) -> Self {
         RAISED.set(Some(self.clone()));
         self
     }

@@ -135,7 +135,8 @@ impl RemoteError {
 
     /// Puts causes before the text, the nearest first, as Python's `traceback` does, unless there are such already. The
     /// message stays what it is: a stranger, who is told no more than that, does not hear of them.
-    pub(crate) fn caused_by(mut self, causes: Vec<String>) -> Self {
+    #[doc(hidden)]
+    pub fn caused_by(mut self, causes: Vec<String>) -> Self {
         if self.text().contains(read::CHAINS[0]) {
             return self;
         }
@@ -243,7 +244,8 @@ impl Serialize for Content<'_> {
 const MAX_CAUSES: usize = 32;
 
 /// The errors that led to this one, the nearest first.
-pub(crate) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
+#[doc(hidden)]
+pub fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut next = error.source();
     let causes = std::iter::from_fn(|| {
         let cause = next?;

@@ -130,8 +130,7 @@ impl Deframer {
 }
 
 /// How many bytes are missing of the frame that `input` begins with, if its header is there.
-#[cfg(any(test, feature = "driver"))]
-pub(crate) fn missing(input: &[u8]) -> usize {
+pub fn missing(input: &[u8]) -> usize {
     let announced = input.first_chunk::<HEADER>().map_or(0, |header| u32::from_be_bytes(*header));
     (announced as usize).saturating_add(HEADER).saturating_sub(input.len())
 }

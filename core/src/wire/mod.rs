@@ -4,7 +4,8 @@
 //! `[type, id, content]`, written in a [`Codec`]; the first byte tells which, so that every frame
 //! can be read on its own. The content stays undecoded in a [`Payload`] until somebody asks for it.
 
-pub(crate) mod blob;
+#[doc(hidden)]
+pub mod blob;
 pub mod codec;
 mod envelope;
 mod error;
@@ -12,16 +13,17 @@ mod failure;
 mod frame;
 mod payload;
 mod printable;
-pub(crate) mod spare;
+#[doc(hidden)]
+pub mod spare;
 pub mod typed;
 mod types;
 mod value;
 
 pub(crate) use envelope::{Head, envelope_tail, write_head};
-#[cfg(feature = "driver")]
-pub(crate) use failure::causes;
-#[cfg(feature = "driver")]
-pub(crate) use frame::missing;
+#[doc(hidden)]
+pub use failure::causes;
+#[doc(hidden)]
+pub use frame::missing;
 pub(crate) use frame::take_frame;
 
 pub use blob::Blob;

@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "driver")]
 use super::Value;
 use super::{Blobs, CodecError, Notation, Scope, blob, codec, spare};
 
@@ -109,13 +108,15 @@ impl Payload {
 
     /// Whether there may be other messages in the buffer that it was read into: large ones have theirs for themselves.
     #[inline]
-    pub(crate) fn shares_buffer(&self) -> bool {
+    #[doc(hidden)]
+    pub fn shares_buffer(&self) -> bool {
         matches!(&self.bytes, Encoded::Large(bytes) if bytes.len() < spare::LARGE)
     }
 
     /// [Detaches](Self::detach) content that waits, unless it has its buffer for itself: so it keeps its own bytes only.
     #[must_use]
-    pub(crate) fn unpinned(self) -> Self {
+    #[doc(hidden)]
+    pub fn unpinned(self) -> Self {
         if self.shares_buffer() { self.detach() } else { self }
     }
 
@@ -233,7 +234,8 @@ impl Body {
 
     /// The body of what is in `out`, which it takes if it is large, and of `blobs`.
     #[inline(always)]
-    pub(crate) fn from_parts(notation: Notation, out: &mut Vec<u8>, blobs: Option<Blobs>) -> Self {
+    #[doc(hidden)]
+    pub fn from_parts(notation: Notation, out: &mut Vec<u8>, blobs: Option<Blobs>) -> Self {
         let bytes = match blobs {
             None => Encoded::small(out).unwrap_or_else(|| Encoded::taken(out)),
             Some(blobs) => Encoded::mixed(out, blobs),
@@ -255,7 +257,8 @@ impl Body {
 
     /// How many bytes it has.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
+    #[doc(hidden)]
+    pub fn len(&self) -> usize {
         match &self.bytes {
             Encoded::Small { length, .. } => usize::from(*length),
             Encoded::Large(bytes) => bytes.len(),
@@ -277,8 +280,8 @@ impl Body {
 
     /// Appends the content in another notation, for a connection with the same types. It was encoded on this side: a
     /// reference in it is one to a service of ours.
-    #[cfg(feature = "driver")]
-    pub(crate) fn translate(
+    #[doc(hidden)]
+    pub fn translate(
         &self,
         notation: Notation,
         scope: &Scope,
@@ -299,7 +302,8 @@ impl Body {
 
     /// Calls `put` with all bytes in order, and with them as shared bytes if they are.
     #[inline]
-    pub(crate) fn for_each_part(&self, mut put: impl FnMut(&[u8], Option<&Bytes>)) {
+    #[doc(hidden)]
+    pub fn for_each_part(&self, mut put: impl FnMut(&[u8], Option<&Bytes>)) {
         match &self.bytes {
             Encoded::Small { length, bytes } => put(&bytes[..usize::from(*length)], None),
             Encoded::Large(bytes) => put(bytes, Some(bytes)),

@@ -3,14 +3,12 @@
 //! Memory of their size comes from the system page by page, and goes back to it as soon as it is free; with each message,
 //! that costs several times as much as to copy what is in it. So each thread keeps a few of them.
 
-#![cfg_attr(not(feature = "driver"), allow(dead_code, reason = "only the driver reads streams"))]
-
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
 
 /// From this size on a frame has a buffer for itself.
-pub(crate) const LARGE: usize = 256 * 1024;
+pub const LARGE: usize = 256 * 1024;
 /// From this size on a buffer is used again.
 const WORTH: usize = 32 * 1024;
 /// A thread keeps so many bytes at most.
@@ -88,7 +86,7 @@ fn put(buffer: Vec<u8>) {
 
 /// Makes room for `additional` bytes in `buffer`, and for a few more; only if they are many.
 #[inline]
-pub(crate) fn reserve(buffer: &mut Vec<u8>, additional: usize) {
+pub fn reserve(buffer: &mut Vec<u8>, additional: usize) {
     if additional >= WORTH {
         reserve_many(buffer, additional + FEW);
     }
@@ -109,34 +107,34 @@ fn reserve_many(buffer: &mut Vec<u8>, additional: usize) {
 }
 
 /// An empty buffer for a frame of `length` bytes.
-pub(crate) fn frame(length: usize) -> BytesMut {
+pub fn frame(length: usize) -> BytesMut {
     // This copies nothing: nobody else has them.
     Bytes::from(take(length)).into()
 }
 
 /// An empty buffer of at least [`LARGE`] bytes, and of at least `room`, to read a stream into.
-pub(crate) fn input(room: usize) -> BytesMut {
+pub fn input(room: usize) -> BytesMut {
     let room = room.max(LARGE);
     let spare = SPARE.try_with(|spare| spare.borrow_mut().take_input(room)).ok().flatten();
     spare.unwrap_or_else(|| BytesMut::with_capacity(room))
 }
 
 /// Keeps what [`input`] has given, until the frames in it are gone and it is needed again.
-pub(crate) fn retire(mut input: BytesMut) {
+pub fn retire(mut input: BytesMut) {
     input.clear();
     // A thread that ends keeps nothing.
     let _kept = SPARE.try_with(|spare| spare.borrow_mut().put_input(input));
 }
 
 /// The content of `buffer`, which is used again when nobody has it any more.
-pub(crate) fn lend(buffer: impl Into<Bytes>) -> Bytes {
+pub fn lend(buffer: impl Into<Bytes>) -> Bytes {
     let buffer = BytesMut::from(buffer.into());
     if buffer.capacity() < WORTH { buffer.freeze() } else { Bytes::from_owner(Lent(buffer)) }
 }
 
 /// What a thread keeps of a buffer that it encodes into before it knows how much that is.
 #[inline]
-pub(crate) fn scratch(buffer: Vec<u8>) -> Vec<u8> {
+pub fn scratch(buffer: Vec<u8>) -> Vec<u8> {
     if buffer.capacity() <= WORTH { buffer } else { Vec::new() }
 }
 

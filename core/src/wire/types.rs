@@ -85,7 +85,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    pub(crate) const DEFAULT: Self = Self::new(128, 1 << 21);
+    #[doc(hidden)]
+    pub const DEFAULT: Self = Self::new(128, 1 << 21);
 
     /// A budget of `depth` levels and `nodes` values, with paths of up to 4,096 bytes.
     #[must_use]
@@ -166,7 +167,8 @@ impl Scope {
     /// The scope of a connection: a reference to a service is written by its own type, and not by a
     /// [`Value`](super::Value) or a map that has kept one of a peer, for which it would become one to a service of ours.
     #[must_use]
-    pub(crate) fn guarded(&self, guarded: bool) -> Self {
+    #[doc(hidden)]
+    pub fn guarded(&self, guarded: bool) -> Self {
         Self(Arc::new(ScopeInner { guarded, ..self.inner() }))
     }
 
@@ -205,7 +207,8 @@ impl Scope {
     }
 
     /// What `f` finds in the current scope.
-    pub(crate) fn with_current<R>(f: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
+    #[doc(hidden)]
+    pub fn with_current<R>(f: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
         if CURRENT.is_set() { CURRENT.with(f) } else { None }
     }
 }

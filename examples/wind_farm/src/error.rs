@@ -33,7 +33,7 @@ pub(crate) enum Error {
     #[error("the clock: {0}")]
     Clock(#[from] aiomas_core::clock::DateError),
     #[error(transparent)]
-    Aiomas(#[from] aiomas_core::Error),
+    Aiomas(#[from] aiomas::Error),
     #[error(transparent)]
     Mosaik(#[from] aiomas_mosaik::Error),
     #[error(transparent)]

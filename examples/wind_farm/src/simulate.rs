@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aiomas_core::driver::manager::{Manager, ManagerProxy};
+use aiomas::manager::{Manager, ManagerProxy};
 use aiomas_core::wire::{Codec, Scope, Value};
 use aiomas_mosaik::{Data, Entity, Outputs, Server, Time, proxy};
 use aiomas_sim::{Host, Link, Runtime, Sim};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aiomas_core::driver::channel::Request;
+use aiomas::channel::Request;
 use aiomas_core::rpc::{self, Parameter, Signature};
 use aiomas_core::wire::RemoteError;
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@ use std::io;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use aiomas_core::driver::Runtime;
+use aiomas::Runtime;
 
 use crate::Error;
 use crate::profile::{sleep, within};

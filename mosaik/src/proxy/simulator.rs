@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use aiomas::Runtime;
+use aiomas::channel::Channel;
 use aiomas_core::connection::Close;
-use aiomas_core::driver::channel::Channel;
-use aiomas_core::driver::{self, Runtime};
 use aiomas_core::wire::{Printable, Value};
 use futures_lite::future::or;
 use serde::Serialize;
@@ -258,7 +258,7 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
         };
         let answer = or(call, callbacks).await;
         answer.map_err(|error| match error {
-            driver::Error::Answer(why) => self.wrong(function, why.to_string()),
+            aiomas::Error::Answer(why) => self.wrong(function, why.to_string()),
             error => {
                 let (simulator, function) = (self.sid.clone(), function.to_owned());
                 Error::Simulator { simulator, function, error: Box::new(error) }

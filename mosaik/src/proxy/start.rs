@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
+use aiomas::Runtime;
+use aiomas::channel::{Builder, Channel};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::channel::{Builder, Channel};
-use aiomas_core::driver::{self, Runtime};
 use futures_lite::future::or;
 
 use super::process::Process;
@@ -18,7 +18,7 @@ use crate::profile::{as_mosaik, within};
 /// [`Error::Connection`].
 pub async fn connect<R: Runtime>(
     builder: Builder<R>,
-    address: impl TryInto<Address, Error: Into<driver::Error>>,
+    address: impl TryInto<Address, Error: Into<aiomas::Error>>,
 ) -> Result<Connected<R>, Error> {
     let runtime = builder.runtime().clone();
     let channel = as_mosaik(builder).connect(address).await?;
@@ -41,7 +41,7 @@ pub async fn start<R: Runtime>(
 #[must_use = "nothing is started until `start`"]
 pub struct Starter<R: Runtime> {
     builder: Builder<R>,
-    address: Result<Address, driver::Error>,
+    address: Result<Address, aiomas::Error>,
     start_within: Duration,
 }
 
@@ -53,7 +53,7 @@ impl<R: Runtime> Starter<R> {
     }
 
     /// Where the simulator has to connect. That a text is no address, `start` tells.
-    pub fn address(mut self, address: impl TryInto<Address, Error: Into<driver::Error>>) -> Self {
+    pub fn address(mut self, address: impl TryInto<Address, Error: Into<aiomas::Error>>) -> Self {
         self.address = address.try_into().map_err(Into::into);
         self
     }

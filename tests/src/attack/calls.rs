@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiomas_core::driver::Runtime;
+use aiomas::Runtime;
 use aiomas_core::wire::Notation;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Attacks by what is in a frame.
 
-use aiomas_core::driver::Runtime;
+use aiomas::Runtime;
 use aiomas_core::wire::Notation::{self, Json, MsgPack};
 use aiomas_core::wire::codec::blosc;
 

@@ -1,6 +1,6 @@
 //! Attacks by number.
 
-use aiomas_core::driver::Runtime;
+use aiomas::Runtime;
 use aiomas_core::wire::Notation;
 use aiomas_core::wire::codec::blosc;
 

@@ -1,6 +1,6 @@
 //! Attacks on managers, and on the clocks that they set.
 
-use aiomas_core::driver::Runtime;
+use aiomas::Runtime;
 use aiomas_core::wire::Notation;
 use serde_json::{Value, json};
 

@@ -20,7 +20,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use aiomas_core::driver::Runtime;
+use aiomas::Runtime;
 use aiomas_core::wire::Notation;
 use serde::Serialize;
 

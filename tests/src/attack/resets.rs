@@ -1,6 +1,6 @@
 //! Attacks by those who give up what they have asked for: "rapid reset".
 
-use aiomas_core::driver::Runtime;
+use aiomas::Runtime;
 use aiomas_core::wire::Notation;
 use serde_json::json;
 

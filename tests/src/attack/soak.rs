@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aiomas_core::Error;
+use aiomas::Error;
+use aiomas::{Container, Runtime};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{self, Container, Runtime};
 use aiomas_core::wire::Codec;
 use futures_lite::FutureExt;
 use futures_lite::future::zip;
@@ -111,7 +111,7 @@ impl<R: Runtime> Soak<R> {
         let file = std::env::temp_dir().join(format!("aiomas-soak-{}", std::process::id()));
         let ipc = format!("ipc://[{}]", file.display());
         for address in ["tcp://127.0.0.1:0", ipc.as_str(), "local://soak"] {
-            let home = driver::container::builder(runtime.clone()).bind(address).await?;
+            let home = aiomas::container::builder(runtime.clone()).bind(address).await?;
             home.spawn(super::Clerk::on(runtime))?;
             soak.homes.push(home);
         }
@@ -274,7 +274,7 @@ async fn visit_agent<R: Runtime>(
     stop: Arc<AtomicBool>,
 ) {
     let calls = async {
-        let container = driver::container::builder(runtime.clone()).codec(codec);
+        let container = aiomas::container::builder(runtime.clone()).codec(codec);
         let container = container.bind(super::victim::local().as_str()).await?;
         let clerk: ClerkProxy = container.connect(format!("{to}/0").as_str()).await?;
         for number in 0..VISIT {

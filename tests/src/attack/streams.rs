@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiomas_core::driver::Runtime;
+use aiomas::Runtime;
 
 use super::{Ended, LONG, Target, parse, request};
 use crate::raw::{pause, within};

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
 
+use aiomas::manager::{Factories, Manager};
+use aiomas::{
+    Container, Context, Proxy, Runtime,
+    channel::Channel,
+    rpc::{RpcClient, RpcServer},
+};
+use aiomas::{Error, agent, service};
 use aiomas_core::agent::Address;
 use aiomas_core::clock::Date;
 use aiomas_core::connection::{Close, CloseReason, FailureText, Limits, Progress, Unpacking};
-use aiomas_core::driver::manager::{Factories, Manager};
-use aiomas_core::driver::{
-    self, Channel, Container, Context, Proxy, RpcClient, RpcServer, Runtime,
-};
 use aiomas_core::wire::{Codec, RemoteError, Value};
-use aiomas_core::{Error, agent, service};
 
 use crate::raw::Raw;
 use crate::runtimes::Sleep;
@@ -272,7 +274,7 @@ impl<R: Runtime> Victim<R> {
     pub async fn start(runtime: &R, host: &str) -> Result<Self, Error> {
         let address = format!("tcp://{host}:0");
         let closed = Arc::<Mutex<Vec<_>>>::default();
-        let server = driver::rpc::builder(runtime.clone()).limits(limits());
+        let server = aiomas::rpc::builder(runtime.clone()).limits(limits());
         let server = server.service(Root { sleep: Sleep::on(runtime) }).on_disconnect({
             let closed = closed.clone();
             move |_, reason| {
@@ -283,7 +285,7 @@ impl<R: Runtime> Victim<R> {
             }
         });
         let server = server.listen(address.as_str()).await?;
-        let container = driver::container::builder(runtime.clone()).limits(limits());
+        let container = aiomas::container::builder(runtime.clone()).limits(limits());
         let container = container.container_config(|config| config.max_agents = MAX_AGENTS);
         let container = container.external_clock(Date::MIN, 0.0);
         let container = container.bind(address.as_str()).await?;
@@ -295,7 +297,7 @@ impl<R: Runtime> Victim<R> {
             Clerk { sleep: sleep.clone(), times: times.unwrap_or_default() }
         });
         container.spawn(Manager::new(factories))?;
-        let listener = driver::channel::builder(runtime.clone()).limits(limits());
+        let listener = aiomas::channel::builder(runtime.clone()).limits(limits());
         let mut listener = listener.listen(address.as_str()).await?;
         let channel = listener.address().clone();
         let target = Target {
@@ -400,11 +402,11 @@ impl<R: Runtime> Neighbour<R> {
     /// As [`connect`](Self::connect).
     pub async fn connect_in(target: &Target<R>, codec: Codec) -> Result<Self, Error> {
         let Target { runtime, rpc, agents, channel, .. } = target;
-        let client = driver::rpc::builder(runtime.clone()).codec(codec).connect(rpc).await?;
-        let container = driver::container::builder(runtime.clone()).codec(codec);
+        let client = aiomas::rpc::builder(runtime.clone()).codec(codec).connect(rpc).await?;
+        let container = aiomas::container::builder(runtime.clone()).codec(codec);
         let container = container.bind(local().as_str()).await?;
         let clerk = container.connect(format!("{agents}/1").as_str()).await?;
-        let channel = driver::channel::builder(runtime.clone()).codec(codec).connect(channel);
+        let channel = aiomas::channel::builder(runtime.clone()).codec(codec).connect(channel);
         let channel = channel.await?;
         Ok(Self { runtime: runtime.clone(), client, container, clerk, channel })
     }

@@ -7,10 +7,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use aiomas::Proxy;
+use aiomas::{Runtime, container};
 use aiomas_async_std::AsyncStd;
-use aiomas_core::Proxy;
 use aiomas_core::clock::Date;
-use aiomas_core::driver::{Runtime, container};
 use aiomas_smol::Smol;
 use aiomas_subproc::{Child, Launcher};
 use aiomas_tests::runtimes::{RuntimeKind, on_tokio};

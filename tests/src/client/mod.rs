@@ -12,9 +12,9 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use aiomas::tls::TlsConfig;
 use aiomas_async_std::AsyncStd;
 use aiomas_core::agent::{Address, AgentUrl};
-use aiomas_core::driver::tls::TlsConfig;
 use aiomas_core::wire::Codec;
 use aiomas_smol::Smol;
 use aiomas_tokio::Tokio;

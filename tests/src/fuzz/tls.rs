@@ -4,13 +4,13 @@ use std::future::poll_fn;
 use std::io::IoSlice;
 use std::sync::OnceLock;
 
+use aiomas::channel::{self, Channel};
+use aiomas::tls::TlsConfig;
+use aiomas::tls::rustls::pki_types::ServerName;
+use aiomas::tls::rustls::{ClientConnection, Connection, Error};
+use aiomas::{Listener, Runtime, Transport};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::CloseReason;
-use aiomas_core::driver::channel::{self, Channel};
-use aiomas_core::driver::tls::TlsConfig;
-use aiomas_core::driver::tls::rustls::pki_types::ServerName;
-use aiomas_core::driver::tls::rustls::{ClientConnection, Connection, Error};
-use aiomas_core::driver::{Listener, Runtime, Transport};
 use bytes::BytesMut;
 use futures_lite::future;
 

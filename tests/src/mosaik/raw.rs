@@ -6,8 +6,8 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use aiomas::{Listener, Runtime, Transport, channel};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{Listener, Runtime, Transport, channel};
 use aiomas_core::wire::{Deframer, Notation};
 use aiomas_mosaik::{End, Error, Simulator};
 use bytes::{Buf, Bytes, BytesMut};

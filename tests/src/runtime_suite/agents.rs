@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use aiomas_core::driver::{self, Runtime};
+use aiomas::Runtime;
+use aiomas::{Context, Error, agent};
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Context, Error, agent};
 
 use super::{TCP, addresses, soon, until, yield_now};
 
@@ -53,9 +53,9 @@ impl Clerk {
 /// In that of their arrival, whatever they are; and those that are alone are alone.
 pub async fn calls_start_in_order<R: Runtime>(runtime: R) {
     let entries = Log::default();
-    let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let clerk = container.spawn(Clerk { log: entries.clone(), busy: false }).expect("room");
-    let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let remote: ClerkProxy = other.connect(clerk.url()).await.expect("it is there");
     for clerk in [remote, clerk.proxy()] {
         let calls: Vec<_> = (0..500)
@@ -120,10 +120,10 @@ impl Asker {
 /// More calls than may wait are answered at once; when the agent goes, so are those that wait.
 pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
     let container =
-        driver::container::builder(runtime.clone()).config(|config| config.limits.max_mailbox = 2);
+        aiomas::container::builder(runtime.clone()).config(|config| config.limits.max_mailbox = 2);
     let container = container.bind(TCP).await.expect("bound");
     let thinker = container.spawn(Thinker::default()).expect("room");
-    let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let remote: ThinkerProxy = other.connect(thinker.url()).await.expect("it is there");
     let thinking = remote.think();
     let waiting = [remote.ask(), remote.ask()];
@@ -144,7 +144,7 @@ pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
 /// It is told at once, whether it calls itself or is called by whom it calls; and calls of methods that
 /// are not alone are fine.
 pub async fn an_agent_that_would_wait_for_itself<R: Runtime>(runtime: R) {
-    let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let thinker = container.spawn(Thinker::default()).expect("room").proxy();
     let asker = container.spawn(Asker).expect("room").proxy();
     for call in [thinker.ask_yourself(), thinker.ask_over(asker)] {
@@ -176,8 +176,8 @@ impl Circle {
 
 /// Over a connection.
 pub async fn agents_call_in_circles<R: Runtime>(runtime: R) {
-    let one = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
-    let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let one = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let a = one.spawn(Circle).expect("room");
     let b = other.spawn(Circle).expect("room");
     let remote: CircleProxy = a.connect(b.url()).await.expect("it is there");
@@ -206,7 +206,7 @@ impl Link {
 pub async fn a_ring_of_containers<R: Runtime>(runtime: R) {
     let mut ring = Vec::new();
     for address in addresses().into_iter().chain(addresses()) {
-        let container = driver::container::builder(runtime.clone()).bind(address).await;
+        let container = aiomas::container::builder(runtime.clone()).bind(address).await;
         let link = Link::default();
         let agent = container.expect("bound").spawn(link.clone()).expect("room");
         ring.push((agent, link));
@@ -224,7 +224,7 @@ pub async fn a_ring_of_containers<R: Runtime>(runtime: R) {
 
 /// Within a container, each call is within the one before.
 pub async fn deep_calls_need_no_deep_stack<R: Runtime>(runtime: R) {
-    let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let a = container.spawn(Circle).expect("room").proxy();
     let b = container.spawn(Circle).expect("room").proxy();
     assert_eq!(soon(&runtime, a.around(b, 10_000)).await, Ok(10_000));
@@ -262,7 +262,7 @@ impl Mortal {
 
 /// Before the first call and after the last; who cannot start is not there.
 pub async fn agents_start_and_stop<R: Runtime>(runtime: R) {
-    let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let entries = Log::default();
     let mortal =
         container.spawn(Mortal { log: entries.clone(), fails: false, alive: false }).expect("room");

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aiomas::{Error, service};
+use aiomas::{Listener, Runtime, rpc::RpcServer};
 use aiomas_core::connection::{CloseReason, Limits, TimeoutReason};
-use aiomas_core::driver::{self, Listener, RpcServer, Runtime};
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Error, service};
 use serde_json::{Value, json};
 
 use super::door::Gate;
@@ -40,7 +40,7 @@ pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
         let gate = Gate::default();
         let (connected, client) = oneshot();
         let connected = std::sync::Mutex::new(Some(connected));
-        let builder = driver::rpc::builder(runtime.clone()).service(gate.clone());
+        let builder = aiomas::rpc::builder(runtime.clone()).service(gate.clone());
         let builder = builder.on_connect(move |client| {
             let connected = connected.lock().expect("nobody panics").take();
             connected.expect("one client")(client);
@@ -54,7 +54,7 @@ pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
 
         let gate = Gate::default();
         let mut listener = Runtime::listen(&runtime, address).await.expect("it listens");
-        let client = driver::rpc::builder(runtime.clone()).service(gate.clone());
+        let client = aiomas::rpc::builder(runtime.clone()).service(gate.clone());
         let client = client.connect(listener.address().expect("it has one"));
         let client = soon(&runtime, client).await.expect("it connects");
         let peer = Raw::accept(&runtime, &mut listener).await.expect("a stream");
@@ -63,7 +63,7 @@ pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
     }
 }
 
-async fn half_close<R: Runtime>(runtime: &R, mut peer: Raw<R>, gate: &Gate, ours: driver::Proxy) {
+async fn half_close<R: Runtime>(runtime: &R, mut peer: Raw<R>, gate: &Gate, ours: aiomas::Proxy) {
     send(&mut peer, [request(7, "pass")]).await;
     soon(runtime, gate.entered.pass()).await;
     let lost = ours.call("anything").send::<()>();
@@ -82,7 +82,7 @@ pub async fn we_end_our_side_after_the_answers<R: Runtime>(runtime: R) {
     let [tcp, ipc, _] = addresses();
     for address in [tcp, ipc] {
         let mut listener = Runtime::listen(&runtime, address).await.expect("it listens");
-        let client = driver::rpc::builder(runtime.clone());
+        let client = aiomas::rpc::builder(runtime.clone());
         let client = client.connect(listener.address().expect("it has one"));
         let client = soon(&runtime, client).await.expect("it connects");
         let mut peer = Raw::accept(&runtime, &mut listener).await.expect("a stream");
@@ -126,7 +126,7 @@ async fn press<R: Runtime>(
     limits: Limits,
 ) -> (RpcServer, Raw<R>, Arc<std::sync::Mutex<Vec<CloseReason>>>) {
     let gone = Arc::<std::sync::Mutex<Vec<_>>>::default();
-    let builder = driver::rpc::builder(runtime.clone()).limits(limits).service(Press::default());
+    let builder = aiomas::rpc::builder(runtime.clone()).limits(limits).service(Press::default());
     let server = builder.on_disconnect({
         let gone = gone.clone();
         move |_, reason| gone.lock().expect("nobody panics").push(reason.clone())

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aiomas::{
+    Container, Context, OrphanedCalls, Runtime,
+    rpc::{RpcClient, RpcServer},
+};
+use aiomas::{Error, agent};
 use aiomas_core::connection::{Close, Negotiate};
-use aiomas_core::driver::{self, Container, Context, OrphanedCalls, RpcClient, RpcServer, Runtime};
 use aiomas_core::wire::Codec;
-use aiomas_core::{Error, agent};
 
 use super::door::Gate;
 use super::{TCP, local, pause, soon, start, until, yield_now};
@@ -94,13 +97,13 @@ fn hello() -> Negotiate {
 }
 
 async fn serve<R: Runtime>(runtime: &R, patient: &Patient, orphans: OrphanedCalls) -> RpcServer {
-    let builder = driver::rpc::builder(runtime.clone()).service(patient.clone());
+    let builder = aiomas::rpc::builder(runtime.clone()).service(patient.clone());
     builder.orphaned_calls(orphans).listen(TCP).await.expect("a free port")
 }
 
 /// Connects, and waits until Hello is answered.
 async fn connect<R: Runtime>(runtime: &R, server: &RpcServer, negotiate: Negotiate) -> RpcClient {
-    let builder = driver::rpc::builder(runtime.clone()).negotiate(negotiate);
+    let builder = aiomas::rpc::builder(runtime.clone()).negotiate(negotiate);
     let client = builder.connect(server.address()).await.expect("it listens");
     let ping = client.remote_as::<PatientProxy>().ping();
     assert_eq!(soon(runtime, ping).await, Ok(true));
@@ -110,7 +113,7 @@ async fn connect<R: Runtime>(runtime: &R, server: &RpcServer, negotiate: Negotia
 /// Containers that have agreed on everything, or on nothing.
 async fn containers<R: Runtime>(runtime: &R, negotiate: Negotiate) -> [Container; 2] {
     let bind =
-        || driver::container::builder(runtime.clone()).negotiate(negotiate.clone()).bind(TCP);
+        || aiomas::container::builder(runtime.clone()).negotiate(negotiate.clone()).bind(TCP);
     [bind().await.expect("a free port"), bind().await.expect("a free port")]
 }
 
@@ -231,7 +234,7 @@ pub async fn orphaned_calls_end_or_not<R: Runtime>(runtime: R) {
         let server = serve(&runtime, &patient, orphans).await;
         let client = connect(&runtime, &server, negotiate.clone()).await;
         let builder = || {
-            let builder = driver::container::builder(runtime.clone()).orphaned_calls(orphans);
+            let builder = aiomas::container::builder(runtime.clone()).orphaned_calls(orphans);
             builder.negotiate(negotiate.clone())
         };
         let home = builder().bind(TCP).await.expect("a free port");
@@ -264,9 +267,9 @@ pub async fn orphaned_calls_end_or_not<R: Runtime>(runtime: R) {
 
 /// One that nobody has taken leaves the queue; whoever has taken one is told.
 pub async fn requests_on_channels_are_cancelled<R: Runtime>(runtime: R) {
-    let builder = driver::channel::builder(runtime.clone());
+    let builder = aiomas::channel::builder(runtime.clone());
     let mut listener = builder.listen(local()).await.expect("a free name");
-    let builder = driver::channel::builder(runtime.clone()).negotiate(hello());
+    let builder = aiomas::channel::builder(runtime.clone()).negotiate(hello());
     let client = builder.connect(listener.address()).await.expect("it listens");
     let peer = soon(&runtime, listener.accept()).await.expect("a channel");
     let first = client.send::<u32>(&1);

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use aiomas::manager::{self, Factories, Manager, ManagerProxy};
+use aiomas::{Container, Runtime, container};
+use aiomas::{Context, Error, agent};
 use aiomas_core::clock::Date;
-use aiomas_core::driver::manager::{self, Factories, Manager, ManagerProxy};
-use aiomas_core::driver::{Container, Runtime, container};
-use aiomas_core::{Context, Error, agent};
 
 use super::{TCP, oneshot, soon};
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aiomas::Runtime;
+use aiomas::{Error, agent};
 use aiomas_core::agent::Refusal;
 use aiomas_core::connection::{Close, CloseReason};
-use aiomas_core::driver::{self, Runtime};
-use aiomas_core::{Error, agent};
 
 use super::door::{Door, Gate};
 use super::{Root, RootProxy, TCP, connect, serve, soon, start};
@@ -40,8 +40,8 @@ impl Gatekeeper {
 /// Its calls are lost, with the reason; the next one is refused.
 pub async fn the_peer_closes_its_side<R: Runtime>(runtime: R) {
     let mut listener =
-        driver::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
-    let client = driver::channel::builder(runtime.clone()).connect(listener.address()).await;
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+    let client = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
     let client = client.expect("it connects");
     let peer = listener.accept().await.expect("a channel");
     let call = client.send::<()>("hello");
@@ -58,9 +58,9 @@ pub async fn the_peer_closes_its_side<R: Runtime>(runtime: R) {
 /// What has been called is answered before the connection goes; what is called then is refused.
 pub async fn shutdown_answers_what_was_called<R: Runtime>(runtime: R) {
     let (keeper, entered, door, finished) = Gatekeeper::new();
-    let server = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let server = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
     let agent = server.spawn(keeper).expect("room");
-    let client = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let client = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
     let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("it is there");
     let call = remote.pass();
     soon(&runtime, entered.pass()).await;
@@ -83,10 +83,10 @@ pub async fn shutdown_answers_what_was_called<R: Runtime>(runtime: R) {
 /// Methods that take longer than `drain` do not keep it.
 pub async fn shutdown_waits_no_longer_than_it_should<R: Runtime>(runtime: R) {
     let (keeper, entered, _door, finished) = Gatekeeper::new();
-    let server = driver::container::builder(runtime.clone()).drain(Duration::from_millis(20));
+    let server = aiomas::container::builder(runtime.clone()).drain(Duration::from_millis(20));
     let server = server.bind(TCP).await.expect("it listens");
     let agent = server.spawn(keeper).expect("room");
-    let client = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let client = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
     let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("it is there");
     let call = remote.pass();
     soon(&runtime, entered.pass()).await;
@@ -100,9 +100,9 @@ pub async fn shutdown_waits_no_longer_than_it_should<R: Runtime>(runtime: R) {
 /// Without draining, callers are told at once; the method goes on.
 pub async fn shutdown_at_once_loses_what_was_called<R: Runtime>(runtime: R) {
     let (keeper, entered, door, finished) = Gatekeeper::new();
-    let server = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let server = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
     let agent = server.spawn(keeper).expect("room");
-    let client = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let client = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
     let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("it is there");
     let call = remote.pass();
     soon(&runtime, entered.pass()).await;
@@ -130,7 +130,7 @@ pub async fn a_server_is_shut_down<R: Runtime>(runtime: R) {
 /// With draining, what its clients have called is answered first.
 pub async fn a_server_answers_what_was_called<R: Runtime>(runtime: R) {
     let gate = Gate::default();
-    let server = driver::rpc::builder(runtime.clone()).service(gate.clone());
+    let server = aiomas::rpc::builder(runtime.clone()).service(gate.clone());
     let server = server.listen(TCP).await.expect("it listens");
     let client = connect(&runtime, &server).await.expect("it connects");
     let call = client.remote().call("pass").send::<u32>();
@@ -155,11 +155,11 @@ pub async fn an_address_is_free_after_shutdown<R: Runtime>(runtime: R) {
     for address in super::addresses() {
         let mut address = address;
         for _ in 0..3 {
-            let container = driver::container::builder(runtime.clone()).bind(&address).await;
+            let container = aiomas::container::builder(runtime.clone()).bind(&address).await;
             let container = container.expect("the address is free");
             address = container.address().clone();
             soon(&runtime, container.shutdown()).await.expect("it ends");
-            let server = driver::rpc::builder(runtime.clone()).service(Root).listen(&address).await;
+            let server = aiomas::rpc::builder(runtime.clone()).service(Root).listen(&address).await;
             soon(&runtime, server.expect("the address is free").shutdown()).await;
         }
     }

@@ -2,9 +2,9 @@
 
 use super::{Root, RootProxy, addresses, ipc, soon, start};
 use crate::codecs::BACKWARDS;
+use aiomas::Runtime;
+use aiomas::{Error, agent};
 use aiomas_core::connection::CloseReason;
-use aiomas_core::driver::{self, Runtime};
-use aiomas_core::{Error, agent};
 
 struct Parrot;
 
@@ -19,7 +19,7 @@ impl Parrot {
 /// In all layers, both ways; a peer that speaks something else is not understood, and told nothing.
 pub async fn a_custom_codec<R: Runtime>(runtime: R) {
     for address in addresses() {
-        let builder = driver::rpc::builder(runtime.clone()).codec(BACKWARDS);
+        let builder = aiomas::rpc::builder(runtime.clone()).codec(BACKWARDS);
         let server = builder.clone().service(Root).listen(&address).await.expect("it listens");
         let client = builder.connect(server.address()).await.expect("it connects");
         let remote: RootProxy = client.remote_as();
@@ -28,20 +28,20 @@ pub async fn a_custom_codec<R: Runtime>(runtime: R) {
         assert!(soon(&runtime, remote.echo(long.clone())).await == Ok(long));
         assert_eq!(server.peers()[0].state().codec, BACKWARDS);
         assert!(soon(&runtime, remote.fail("no".into())).await.is_err());
-        let plain = driver::rpc::builder(runtime.clone());
+        let plain = aiomas::rpc::builder(runtime.clone());
         let plain = plain.connect(server.address()).await.expect("it connects");
         let lost = soon(&runtime, plain.remote_as::<RootProxy>().add(3, 4)).await;
         assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
         soon(&runtime, server.shutdown()).await;
     }
-    let builder = driver::container::builder(runtime.clone()).codec(BACKWARDS);
+    let builder = aiomas::container::builder(runtime.clone()).codec(BACKWARDS);
     let (one, other) = (builder.clone().bind(ipc()).await, builder.bind(ipc()).await);
     let (one, other) = (one.expect("bound"), other.expect("bound"));
     let agent = one.spawn(Parrot).expect("room");
     let remote: ParrotProxy = soon(&runtime, other.connect(agent.url())).await.expect("there");
     assert_eq!(soon(&runtime, remote.echo(vec![1, 2])).await, Ok(vec![1, 2]));
 
-    let builder = driver::channel::builder(runtime.clone());
+    let builder = aiomas::channel::builder(runtime.clone());
     let mut listener = builder.clone().codec(BACKWARDS).listen(ipc()).await.expect("it listens");
     let address = listener.address().clone();
     let accepted = start(&runtime, async move {

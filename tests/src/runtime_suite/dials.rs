@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aiomas::{
+    Container, Runtime,
+    line::{LineState, Reconnect},
+};
+use aiomas::{Error, Proxy, agent};
 use aiomas_core::agent::{Address, ConnectError, Patience};
 use aiomas_core::connection::{Close, Why};
-use aiomas_core::driver::{self, Container, LineState, Reconnect, Runtime};
-use aiomas_core::{Error, Proxy, agent};
 
 use super::{Root, RootProxy, TCP, ipc, local, serve, soon, start};
 
@@ -22,7 +25,7 @@ impl Late {
 
 /// A container that tries again quickly.
 async fn hasty<R: Runtime>(runtime: &R) -> Container {
-    let builder = driver::container::builder(runtime.clone()).container_config(|config| {
+    let builder = aiomas::container::builder(runtime.clone()).container_config(|config| {
         config.backoff.first = Duration::from_millis(5);
         config.backoff.max = Duration::from_millis(20);
     });
@@ -46,11 +49,11 @@ pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) 
         let text = error.to_string();
         assert!(text.contains(&address.to_string()) && text.contains("nobody listens"), "{text}");
     };
-    let channel = driver::channel::builder(runtime.clone()).connect(address);
+    let channel = aiomas::channel::builder(runtime.clone()).connect(address);
     let error = soon(runtime, channel).await.expect_err("nobody is there");
     assert!(matches!(error, Error::Dial { .. }), "{error:?}");
     says(&error);
-    let client = driver::rpc::builder(runtime.clone()).connect(address);
+    let client = aiomas::rpc::builder(runtime.clone()).connect(address);
     let error = soon(runtime, client).await.expect_err("nobody is there");
     assert!(matches!(error, Error::Dial { .. }), "{error:?}");
     says(&error);
@@ -106,8 +109,8 @@ pub async fn a_listener_starts_late<R: Runtime>(runtime: R) {
 pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
     for patience in PATIENT {
         let address = ipc();
-        let rpc = || driver::rpc::builder(runtime.clone());
-        let channel = || driver::channel::builder(runtime.clone());
+        let rpc = || aiomas::rpc::builder(runtime.clone());
+        let channel = || aiomas::channel::builder(runtime.clone());
         let client = start(&runtime, rpc().patience(patience).connect(address.clone()));
         let end = start(&runtime, channel().patience(patience).connect(address.clone()));
         // Their first attempts have failed by then.
@@ -151,7 +154,7 @@ pub(super) async fn found_late<R: Runtime>(
     // At least one attempt has failed by then.
     soon(runtime, container.connect::<LateProxy>(&url)).await.expect_err("nobody is there");
     make_way();
-    let late = driver::container::builder(runtime.clone()).bind(address).await;
+    let late = aiomas::container::builder(runtime.clone()).bind(address).await;
     let late = late.expect("the address is still free");
     late.spawn(Late).expect("room");
     let remote = match soon(runtime, begun).await {
@@ -170,7 +173,7 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
     let mut address = TCP.parse().expect("an address");
     let mut line: Option<LateProxy> = None;
     for _ in 0..3 {
-        let home = driver::container::builder(runtime.clone()).bind(&address).await;
+        let home = aiomas::container::builder(runtime.clone()).bind(&address).await;
         let home = home.expect("the address is free");
         address = home.address().clone();
         let agent = home.spawn(Late).expect("room");
@@ -211,7 +214,7 @@ pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
         let mut reconnect = Reconnect::within(super::LONG);
         (reconnect.backoff.first, reconnect.backoff.max) =
             (Duration::from_millis(5), Duration::from_millis(20));
-        let builder = driver::rpc::builder(runtime.clone());
+        let builder = aiomas::rpc::builder(runtime.clone());
         let client = soon(&runtime, builder.reconnect(reconnect).connect(&address)).await;
         let client = client.expect("it listens");
         let root: RootProxy = client.remote_as();

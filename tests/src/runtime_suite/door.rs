@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use aiomas_core::service;
+use aiomas::service;
 
 /// A door that is closed until it is opened.
 #[derive(Clone, Default)]

@@ -4,9 +4,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aiomas::Runtime;
+use aiomas::{Error, agent, service};
 use aiomas_core::agent::Patience;
-use aiomas_core::driver::{self, Runtime};
-use aiomas_core::{Error, agent, service};
 
 use super::door::Gate;
 use super::{RootProxy, TCP, local, pause, poll, serve, soon, until, yield_now};
@@ -31,7 +31,7 @@ pub async fn handles_dropped_in_any_order<R: Runtime>(runtime: R) {
     let server = serve(&runtime, TCP).await.expect("it listens");
     for order in 0..6 {
         let dropped = Arc::<AtomicUsize>::default();
-        let client = driver::rpc::builder(runtime.clone()).service(Guest(dropped.clone()));
+        let client = aiomas::rpc::builder(runtime.clone()).service(Guest(dropped.clone()));
         let client = client.connect(server.address()).await.expect("it connects");
         let mut handles: Vec<Option<Box<dyn std::any::Any + Send>>> = vec![
             Some(Box::new(client.clone())),
@@ -90,7 +90,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 /// have begun are answered before.
 pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
     for (number, order) in orders(5).into_iter().enumerate() {
-        let builder = driver::container::builder(runtime.clone());
+        let builder = aiomas::container::builder(runtime.clone());
         let (gate, dropped) = (Gate::default(), Arc::<AtomicUsize>::default());
         let home = builder.clone().bind(TCP).await.expect("it listens");
         let visitor = builder.bind(TCP).await.expect("it listens");
@@ -124,7 +124,7 @@ pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
         }
         until(&runtime, || dropped.load(Ordering::SeqCst) == 1).await;
         // Then its address is free.
-        let listens = || driver::channel::builder(runtime.clone()).listen(&address);
+        let listens = || aiomas::channel::builder(runtime.clone()).listen(&address);
         soon(&runtime, async {
             while let Err(error) = listens().await {
                 assert!(matches!(error, Error::Bind { .. }), "{error}");
@@ -140,7 +140,7 @@ pub async fn a_call_dropped_at_any_point<R: Runtime>(runtime: R) {
     let server = serve(&runtime, TCP).await.expect("it listens");
     let mut limits = aiomas_core::connection::Limits::default();
     limits.max_calls_out = 8;
-    let client = driver::rpc::builder(runtime.clone()).limits(limits);
+    let client = aiomas::rpc::builder(runtime.clone()).limits(limits);
     let client = client.connect(server.address()).await.expect("it connects");
     let remote: RootProxy = client.remote_as();
     for polls in 0..200_i64 {
@@ -168,10 +168,10 @@ pub async fn a_call_dropped_at_any_point<R: Runtime>(runtime: R) {
 /// Whoever gives up waiting takes nothing with it.
 pub async fn waits_dropped_at_any_point<R: Runtime>(runtime: R) {
     let mut listener =
-        driver::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
     assert!(poll(&mut pin!(listener.accept())).is_pending());
     let address = listener.address().clone();
-    let client = driver::channel::builder(runtime.clone()).connect(&address).await;
+    let client = aiomas::channel::builder(runtime.clone()).connect(&address).await;
     let client = client.expect("it connects");
     let peer = soon(&runtime, listener.accept()).await.expect("a channel");
     assert!(poll(&mut pin!(peer.recv())).is_pending());
@@ -182,7 +182,7 @@ pub async fn waits_dropped_at_any_point<R: Runtime>(runtime: R) {
     assert_eq!(soon(&runtime, call).await, Ok(22));
 
     // A search that has no end, and a shutdown that goes on by itself.
-    let container = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let url = format!("{}/0", local());
     let mut search = container.connect::<LodgerProxy>(&url).patience(Patience::Forever);
     assert!(poll(&mut search).is_pending());

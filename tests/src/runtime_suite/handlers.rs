@@ -1,8 +1,8 @@
 //! Handlers that fail in ways of their own.
 
-use aiomas_core::driver::{self, Runtime};
+use aiomas::Runtime;
+use aiomas::{Error, agent};
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Error, agent};
 
 use super::{RootProxy, TCP, connect, serve, soon, yield_now};
 
@@ -50,9 +50,9 @@ impl Clumsy {
 
 /// It lives on, as it is then, for those over a connection and those in its container.
 pub async fn an_agent_panics<R: Runtime>(runtime: R) {
-    let home = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let home = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let agent = home.spawn(Clumsy::default()).expect("room");
-    let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
+    let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let remote: ClumsyProxy = soon(&runtime, other.connect(agent.url())).await.expect("there");
     let mut times = 0;
     for proxy in [remote, agent.proxy()] {
@@ -70,8 +70,8 @@ pub async fn an_agent_panics<R: Runtime>(runtime: R) {
 /// Whoever asked hears so.
 pub async fn a_request_is_dropped<R: Runtime>(runtime: R) {
     let mut listener =
-        driver::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
-    let client = driver::channel::builder(runtime.clone()).connect(listener.address()).await;
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+    let client = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
     let client = client.expect("it connects");
     let peer = listener.accept().await.expect("a channel");
     let (taken, not_taken) = (client.send::<()>(&1), client.send::<()>(&2));

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use aiomas::Runtime;
+use aiomas::{Context, Error, agent, service};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{self, Runtime};
 use aiomas_core::wire::{Codec, RemoteError};
-use aiomas_core::{Context, Error, agent, service};
 
 use super::{Root, RootProxy, TCP, addresses, oneshot, soon, start};
 
@@ -19,7 +19,7 @@ fn ways() -> impl Iterator<Item = (Address, Codec)> {
 /// Requests in both directions, with and without success.
 pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
     for (address, codec) in ways() {
-        let listening = driver::channel::builder(runtime.clone()).listen(address).await;
+        let listening = aiomas::channel::builder(runtime.clone()).listen(address).await;
         let mut listener = listening.expect("it listens");
         let address = listener.address().clone();
         let server = start(&runtime, async move {
@@ -34,7 +34,7 @@ pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
             assert!(channel.recv().await.is_none());
             Ok::<_, Error>(())
         });
-        let client = driver::channel::builder(runtime.clone()).codec(codec);
+        let client = aiomas::channel::builder(runtime.clone()).codec(codec);
         let client = client.connect(address).await.expect("it connects");
         let call = client.send::<String>("ohai");
         let request = soon(&runtime, client.recv()).await.expect("a request");
@@ -51,9 +51,9 @@ pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
 /// Typed and dynamic calls.
 pub async fn rpc_over_every_transport<R: Runtime>(runtime: R) {
     for (address, codec) in ways() {
-        let server = driver::rpc::builder(runtime.clone()).service(Root).listen(address).await;
+        let server = aiomas::rpc::builder(runtime.clone()).service(Root).listen(address).await;
         let server = server.expect("it listens");
-        let client = driver::rpc::builder(runtime.clone()).codec(codec);
+        let client = aiomas::rpc::builder(runtime.clone()).codec(codec);
         let client = client.connect(server.address()).await.expect("it connects");
         let remote: RootProxy = client.remote_as();
         assert_eq!(remote.add(3, 4).await, Ok(7));
@@ -92,7 +92,7 @@ impl Echo {
 /// Agents in two containers and in one.
 pub async fn agents_over_every_transport<R: Runtime>(runtime: R) {
     for ((one, codec), (other, _)) in ways().zip(ways()) {
-        let builder = driver::container::builder(runtime.clone()).codec(codec);
+        let builder = aiomas::container::builder(runtime.clone()).codec(codec);
         let one = builder.clone().bind(one).await.expect("it listens");
         let other = builder.bind(other).await.expect("it listens");
         let a = one.spawn(Echo).expect("room");
@@ -168,7 +168,7 @@ pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
     let (connected, client_handle) = oneshot();
     let connected = std::sync::Mutex::new(Some(connected));
     let keeper = Keeper { kept: Vec::new().into() };
-    let server = driver::rpc::builder(runtime.clone())
+    let server = aiomas::rpc::builder(runtime.clone())
         .service(keeper)
         .on_connect(move |client| {
             if let Some(send) = connected.lock().expect("nobody panics").take() {
@@ -178,11 +178,11 @@ pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
         .listen(TCP)
         .await
         .expect("it listens");
-    let client = driver::rpc::builder(runtime.clone()).service(Client);
+    let client = aiomas::rpc::builder(runtime.clone()).service(Client);
     let client = client.connect(server.address()).await.expect("it connects");
     let keeper: KeeperProxy = client.remote_as();
     let own =
-        || ListenerProxy::from(driver::Proxy::from(aiomas_core::rpc::ServiceRef::new("listener")));
+        || ListenerProxy::from(aiomas::Proxy::from(aiomas_core::rpc::ServiceRef::new("listener")));
     assert_eq!(soon(&runtime, keeper.keep(own())).await, Ok(21));
     assert_eq!(soon(&runtime, keeper.keep(own())).await, Ok(21));
     assert_eq!(soon(&runtime, keeper.sum()).await, Ok(42));

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aiomas::Runtime;
+use aiomas::{Error, agent, service};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::Limits;
-use aiomas_core::driver::{self, Runtime};
 use aiomas_core::wire::{Blob, Codec};
-use aiomas_core::{Error, agent, service};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::door::Door;
@@ -36,7 +36,7 @@ impl Meeting {
 pub async fn a_thousand_calls_in_flight<R: Runtime>(runtime: R) {
     for address in addresses() {
         for tasks in [false, true] {
-            let server = driver::rpc::builder(runtime.clone()).service(Meeting::default());
+            let server = aiomas::rpc::builder(runtime.clone()).service(Meeting::default());
             let server = server.listen(address.clone()).await.expect("it listens");
             let client = connect(&runtime, &server).await.expect("it connects");
             let remote: MeetingProxy = client.remote_as();
@@ -72,7 +72,7 @@ pub(super) async fn both_ways_at_once<R: Runtime>(
     address: Address,
     way: impl Fn(&Address) -> Address,
 ) {
-    let builder = driver::rpc::builder(runtime.clone()).codec(Codec::MsgPack).service(Root);
+    let builder = aiomas::rpc::builder(runtime.clone()).codec(Codec::MsgPack).service(Root);
     let server = builder.clone().listen(address).await.expect("it listens");
     let client = builder.connect(way(server.address())).await.expect("it connects");
     let text = "x".repeat(8 << 20);
@@ -109,7 +109,7 @@ pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
     for (address, codec) in
         addresses().into_iter().zip([Codec::MsgPack, Codec::MsgPack, Codec::MsgPackBlosc])
     {
-        let builder = driver::rpc::builder(runtime.clone()).codec(codec).service(Mirror);
+        let builder = aiomas::rpc::builder(runtime.clone()).codec(codec).service(Mirror);
         let server = builder.clone().listen(address).await.expect("it listens");
         let client = builder.connect(server.address()).await.expect("it connects");
         let (typed, dynamic) = (client.remote_as::<MirrorProxy>(), client.remote());
@@ -137,11 +137,11 @@ pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
 /// Who takes no requests off a channel delays those who wait for its answers, and nobody else.
 pub async fn a_slow_reader_delays_nobody_else<R: Runtime>(runtime: R) {
     let mut listener =
-        driver::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
-    let slow = driver::channel::builder(runtime.clone()).connect(listener.address()).await;
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+    let slow = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
     let slow = slow.expect("it connects");
     let slow_end = listener.accept().await.expect("a channel");
-    let quick = driver::channel::builder(runtime.clone()).connect(listener.address()).await;
+    let quick = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
     let quick = quick.expect("it connects");
     let quick_end = listener.accept().await.expect("a channel");
     let waiting: Vec<_> = (0..1000).map(|number| slow.send::<u32>(&number)).collect();
@@ -163,7 +163,7 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
     let server = serve(&runtime, TCP).await.expect("it listens");
     let mut limits = Limits::default();
     limits.max_calls_out = 2;
-    let client = driver::rpc::builder(runtime.clone()).limits(limits);
+    let client = aiomas::rpc::builder(runtime.clone()).limits(limits);
     let client = client.connect(server.address()).await.expect("it connects");
     let remote: RootProxy = client.remote_as();
 
@@ -183,7 +183,7 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
     // The same with bytes that wait to be written.
     let mut limits = Limits::default();
     limits.output_high = 1 << 20;
-    let client = driver::rpc::builder(runtime.clone()).limits(limits);
+    let client = aiomas::rpc::builder(runtime.clone()).limits(limits);
     let client = client.connect(server.address()).await.expect("it connects");
     let remote: RootProxy = client.remote_as();
     let text = "x".repeat(1 << 20);
@@ -200,7 +200,7 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
 pub async fn a_thousand_connections<R: Runtime>(runtime: R) {
     allow_open_files();
     for address in addresses() {
-        let server = driver::rpc::builder(runtime.clone()).service(Root).listen(address).await;
+        let server = aiomas::rpc::builder(runtime.clone()).service(Root).listen(address).await;
         let server = server.expect("it listens");
         let mut clients = Vec::new();
         for number in 0..1000 {
@@ -241,7 +241,7 @@ impl Number {
 
 /// A container of them, called from another one.
 pub async fn a_hundred_thousand_agents<R: Runtime>(runtime: R) {
-    let builder = driver::container::builder(runtime.clone());
+    let builder = aiomas::container::builder(runtime.clone());
     let city = builder.clone().bind(TCP).await.expect("it listens");
     let urls: Vec<_> = (0..100_000)
         .map(|number| Ok(city.spawn(Number(number))?.url().clone()))

@@ -19,6 +19,7 @@ mod load;
 mod names;
 mod narrow;
 mod peers;
+mod renewal;
 mod several;
 mod socket_files;
 mod sockets;
@@ -32,9 +33,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use aiomas::{Error, service};
+use aiomas::{
+    Runtime, Timer,
+    rpc::{RpcClient, RpcServer},
+};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{self, RpcClient, RpcServer, Runtime, Timer};
-use aiomas_core::{Error, service};
 
 pub use agents::*;
 pub use bare::*;
@@ -49,6 +53,7 @@ pub use layers::*;
 pub use load::*;
 pub use names::*;
 pub use peers::*;
+pub use renewal::*;
 pub use several::*;
 pub use socket_files::*;
 pub use sockets::*;
@@ -320,9 +325,9 @@ impl Root {
 }
 
 async fn serve<R: Runtime>(runtime: &R, address: &str) -> Result<RpcServer, Error> {
-    driver::rpc::builder(runtime.clone()).service(Root).listen(address).await
+    aiomas::rpc::builder(runtime.clone()).service(Root).listen(address).await
 }
 
 async fn connect<R: Runtime>(runtime: &R, server: &RpcServer) -> Result<RpcClient, Error> {
-    driver::rpc::builder(runtime.clone()).connect(server.address()).await
+    aiomas::rpc::builder(runtime.clone()).connect(server.address()).await
 }

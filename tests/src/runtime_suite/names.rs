@@ -1,7 +1,7 @@
 //! Addresses of all kinds, and who has them.
 
-use aiomas_core::driver::{self, Runtime};
-use aiomas_core::{Error, agent};
+use aiomas::Runtime;
+use aiomas::{Error, agent};
 
 use super::{TCP, local, soon};
 
@@ -20,7 +20,7 @@ pub async fn many_containers<R: Runtime>(runtime: R) {
     let mut containers = Vec::new();
     let mut urls = Vec::new();
     for address in (0..7).flat_map(|_| super::addresses()) {
-        let container = driver::container::builder(runtime.clone()).bind(address).await;
+        let container = aiomas::container::builder(runtime.clone()).bind(address).await;
         let container = container.expect("it listens");
         urls.push(container.spawn(Neighbour).expect("room").url().clone());
         containers.push(container);
@@ -37,19 +37,19 @@ pub async fn many_containers<R: Runtime>(runtime: R) {
 
 /// Port 0 is any that is free, and agents' URLs have the real one.
 pub async fn free_ports<R: Runtime>(runtime: R) {
-    let one = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
-    let other = driver::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let one = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
     assert_ne!(one.address(), other.address());
     let url = one.spawn(Neighbour).expect("room").url().to_string();
     assert!(!url.contains(":0/"), "{url}");
-    let taken = driver::container::builder(runtime.clone()).bind(one.address()).await;
+    let taken = aiomas::container::builder(runtime.clone()).bind(one.address()).await;
     assert!(matches!(taken, Err(Error::Bind { kind: std::io::ErrorKind::AddrInUse, .. })));
 }
 
 /// Containers that listen everywhere say by which address they are reached.
 pub async fn advertised_addresses<R: Runtime>(runtime: R) {
     let anywhere = |advertised: &'static str| {
-        driver::container::builder(runtime.clone()).advertise(advertised).bind("tcp://0.0.0.0:0")
+        aiomas::container::builder(runtime.clone()).advertise(advertised).bind("tcp://0.0.0.0:0")
     };
     let one = anywhere("tcp://127.0.0.1:0").await.expect("it listens");
     let other = anywhere("tcp://localhost:0").await.expect("it listens");
@@ -74,15 +74,15 @@ pub async fn advertised_addresses<R: Runtime>(runtime: R) {
 /// Names within a process are taken and free like ports.
 pub async fn two_listeners_on_one_name<R: Runtime>(runtime: R) {
     let address = local();
-    let one = driver::container::builder(runtime.clone()).bind(&address).await.expect("bound");
-    let other = driver::container::builder(runtime.clone()).bind(&address).await;
+    let one = aiomas::container::builder(runtime.clone()).bind(&address).await.expect("bound");
+    let other = aiomas::container::builder(runtime.clone()).bind(&address).await;
     let error = other.expect_err("it is taken");
     assert!(matches!(error, Error::Bind { kind: std::io::ErrorKind::AddrInUse, .. }));
     assert!(error.to_string().contains(&address.to_string()), "{error}");
     soon(&runtime, one.shutdown()).await.expect("it ends");
-    let nobody = driver::rpc::builder(runtime.clone()).connect(&address).await;
+    let nobody = aiomas::rpc::builder(runtime.clone()).connect(&address).await;
     let refused = std::io::ErrorKind::ConnectionRefused;
     assert!(matches!(nobody, Err(Error::Dial { kind, .. }) if kind == refused));
-    let again = driver::container::builder(runtime.clone()).bind(&address).await.expect("bound");
+    let again = aiomas::container::builder(runtime.clone()).bind(&address).await.expect("bound");
     soon(&runtime, again.shutdown()).await.expect("it ends");
 }

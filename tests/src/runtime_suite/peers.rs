@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aiomas::{Context, Error, agent, service};
+use aiomas::{Peer, Runtime, rpc::RpcServer};
 use aiomas_core::connection::{Close, CloseReason, Side};
-use aiomas_core::driver::{self, Peer, RpcServer, Runtime};
 use aiomas_core::rpc::{Caller, ServiceDict, authorize};
 use aiomas_core::wire::{Codec, RemoteError};
-use aiomas_core::{Context, Error, agent, service};
 
 use super::door::{Door, Gate, GateProxy};
 use super::{Root, RootProxy, TCP, connect, ipc, serve, soon, until};
@@ -16,9 +16,9 @@ use super::{Root, RootProxy, TCP, connect, ipc, serve, soon, until};
 pub async fn peers_are_listed<R: Runtime>(runtime: R) {
     let gate = Gate::default();
     let begin = runtime.now();
-    let server = driver::rpc::builder(runtime.clone()).service(gate.clone()).listen(TCP).await;
+    let server = aiomas::rpc::builder(runtime.clone()).service(gate.clone()).listen(TCP).await;
     let server = server.expect("it listens");
-    let client = driver::rpc::builder(runtime.clone()).codec(Codec::MsgPack);
+    let client = aiomas::rpc::builder(runtime.clone()).codec(Codec::MsgPack);
     let client = client.connect(server.address()).await.expect("it connects");
     let remote: GateProxy = client.remote_as();
     let calls = [remote.pass(), remote.pass()];
@@ -98,7 +98,7 @@ impl Doorkeeper {
 
 /// Its own answer is still written, and those of others that run.
 pub async fn a_method_closes_its_connection<R: Runtime>(runtime: R) {
-    let bind = || driver::container::builder(runtime.clone()).bind(TCP);
+    let bind = || aiomas::container::builder(runtime.clone()).bind(TCP);
     let (home, other) = (bind().await.expect("bound"), bind().await.expect("bound"));
     let keeper = Doorkeeper::new();
     let (entered, door) = (keeper.entered.clone(), keeper.door.clone());
@@ -128,7 +128,7 @@ pub async fn a_method_closes_its_connection<R: Runtime>(runtime: R) {
 
 /// Nothing is answered any more there; others are not concerned.
 pub async fn a_method_cuts_its_connection<R: Runtime>(runtime: R) {
-    let bind = || driver::container::builder(runtime.clone()).bind(TCP);
+    let bind = || aiomas::container::builder(runtime.clone()).bind(TCP);
     let (home, one, other) =
         (bind().await.expect("bound"), bind().await.expect("bound"), bind().await.expect("bound"));
     let keeper = Doorkeeper::new();
@@ -147,7 +147,7 @@ pub async fn a_method_cuts_its_connection<R: Runtime>(runtime: R) {
 
 /// Whoever has opened it.
 pub async fn peers_are_closed_from_outside<R: Runtime>(runtime: R) {
-    let bind = || driver::container::builder(runtime.clone()).bind(TCP);
+    let bind = || aiomas::container::builder(runtime.clone()).bind(TCP);
     let (home, other) = (bind().await.expect("bound"), bind().await.expect("bound"));
     let agent = home.spawn(Doorkeeper::new()).expect("room");
     for (side, end) in [(Side::Dialler, &other), (Side::Listener, &home)] {
@@ -177,7 +177,7 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let told = |name: &'static str| {
         let (came, went) = (log.clone(), log.clone());
-        driver::container::builder(runtime.clone())
+        aiomas::container::builder(runtime.clone())
             .on_connect(move |peer| {
                 let line = format!("{name} {} {:?}", peer.id(), peer.state().side);
                 came.lock().expect("nobody panics").push(line);
@@ -212,7 +212,7 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
 pub async fn servers_tell_who_goes<R: Runtime>(runtime: R) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let went = log.clone();
-    let server = driver::rpc::builder(runtime.clone())
+    let server = aiomas::rpc::builder(runtime.clone())
         .service(Root)
         .on_disconnect(move |peer: &Peer, reason| {
             let line = (peer.clone(), peer.state().open, reason.clone());
@@ -273,7 +273,7 @@ async fn house<R: Runtime>(runtime: &R) -> RpcServer {
         "closed/echo" | "closed/add" | "open/add" | "panic" | "open/echo" => Ok(()),
         _ => Err(RemoteError::permission("the gate is shut")),
     });
-    let server = driver::rpc::builder(runtime.clone()).service(root).listen(ipc()).await;
+    let server = aiomas::rpc::builder(runtime.clone()).service(root).listen(ipc()).await;
     server.expect("it listens")
 }
 
@@ -311,7 +311,7 @@ pub async fn a_service_for_some<R: Runtime>(runtime: R) {
 /// All that peers call is checked by the container; before an agent, also what its neighbours do.
 pub async fn a_container_for_some<R: Runtime>(runtime: R) {
     let (check, asked) = only(&["validate_aid", "agents/0/add", "agents/1/add", "agents/1/sub"]);
-    let builder = driver::container::builder(runtime.clone());
+    let builder = aiomas::container::builder(runtime.clone());
     let home = builder.clone().authorize(check).bind(TCP).await.expect("bound");
     let dict = || {
         ServiceDict::new("Dict").function("add", ["a", "b"], |a: i64, b: i64| a + b).function(
@@ -326,7 +326,7 @@ pub async fn a_container_for_some<R: Runtime>(runtime: R) {
     let listed: Vec<_> = home.agents();
     assert_eq!(listed, [&free.url(), &guarded.url()].map(|url| ((*url).clone(), "Dict".into())));
     let other = builder.bind(TCP).await.expect("bound");
-    let call = |proxy: &driver::Proxy, name: &str| {
+    let call = |proxy: &aiomas::Proxy, name: &str| {
         let call = proxy.call(name).arg(5).arg(3).with_timeout(Duration::from_secs(300));
         call.send::<i64>()
     };
@@ -335,7 +335,7 @@ pub async fn a_container_for_some<R: Runtime>(runtime: R) {
         (guarded.url(), [None, Some("no sub for you")], [None, Some("no sub for you")]),
     ] {
         for (container, why) in [(&home, near), (&other, far)] {
-            let proxy: driver::Proxy = soon(&runtime, container.connect(url)).await.expect("there");
+            let proxy: aiomas::Proxy = soon(&runtime, container.connect(url)).await.expect("there");
             for ((name, result), why) in [("add", 8), ("sub", 2)].into_iter().zip(why) {
                 let refused = |why| Err(Error::Remote(RemoteError::permission(why)));
                 let expected = why.map_or(Ok(result), refused);

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use aiomas::Runtime;
+use aiomas::sockets::{self, Sockets};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::sockets::{self, Sockets};
-use aiomas_core::driver::{self, Runtime};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketType, bind, connect, listen, socket};
 
@@ -134,7 +134,7 @@ fn black_hole(address: SocketAddrV4) -> Option<Vec<OwnedFd>> {
 pub async fn all_addresses_of_a_name_are_dialled<R: Sockets>(runtime: R) {
     for is_silent in [true, false] {
         let (server, port, _hole) = loop {
-            let server = driver::rpc::builder(runtime.clone()).service(Root);
+            let server = aiomas::rpc::builder(runtime.clone()).service(Root);
             let server = server.listen(format!("tcp://{OTHER}:0")).await.expect("it listens");
             let Address::Tcp { port, .. } = *server.address() else { unreachable!("it is TCP") };
             if !is_silent {
@@ -144,7 +144,7 @@ pub async fn all_addresses_of_a_name_are_dialled<R: Sockets>(runtime: R) {
                 break (server, port, hole);
             }
         };
-        let client = driver::rpc::builder(Named(runtime.clone()));
+        let client = aiomas::rpc::builder(Named(runtime.clone()));
         let client = soon(&runtime, client.connect(format!("tcp://several:{port}"))).await;
         let root: RootProxy = client.expect("one address is fine").remote_as();
         assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
@@ -154,21 +154,21 @@ pub async fn all_addresses_of_a_name_are_dialled<R: Sockets>(runtime: R) {
 
 /// They have one port, which is free again afterwards.
 pub async fn all_addresses_of_a_name_are_listened_at<R: Sockets>(runtime: R) {
-    let server = driver::rpc::builder(Named(runtime.clone())).service(Root);
+    let server = aiomas::rpc::builder(Named(runtime.clone())).service(Root);
     let server = server.listen("tcp://several:0").await.expect("it listens");
     let address = server.address().clone();
     let Address::Tcp { ref host, port } = address else { unreachable!("it is TCP") };
     assert!(&**host == "several" && port != 0, "{address}");
     for ip in [ONE, OTHER] {
-        let client = driver::rpc::builder(runtime.clone()).connect(format!("tcp://{ip}:{port}"));
+        let client = aiomas::rpc::builder(runtime.clone()).connect(format!("tcp://{ip}:{port}"));
         let client = soon(&runtime, client).await.expect("it listens there, too");
         assert_eq!(soon(&runtime, client.remote_as::<RootProxy>().add(1, 2)).await, Ok(3));
     }
-    let taken = driver::rpc::builder(Named(runtime.clone())).service(Root).listen(&address).await;
+    let taken = aiomas::rpc::builder(Named(runtime.clone())).service(Root).listen(&address).await;
     let error = taken.map(drop).expect_err("both are taken");
     assert!(error.to_string().contains(&format!("{ONE}:{port}")), "{error}");
     soon(&runtime, server.shutdown()).await;
-    let again = driver::rpc::builder(Named(runtime.clone())).service(Root).listen(&address).await;
+    let again = aiomas::rpc::builder(Named(runtime.clone())).service(Root).listen(&address).await;
     soon(&runtime, again.expect("both are free").shutdown()).await;
 }
 

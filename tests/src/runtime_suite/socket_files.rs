@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use aiomas_core::Error;
+use aiomas::Error;
+use aiomas::{Container, Runtime};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{self, Container, Runtime};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, listen, socket};
@@ -20,11 +20,11 @@ fn at(path: &Path) -> Address {
 }
 
 async fn start_at<R: Runtime>(runtime: R, address: Address) -> Result<Container, Error> {
-    driver::container::builder(runtime).bind(address).await
+    aiomas::container::builder(runtime).bind(address).await
 }
 
 async fn is_reached<R: Runtime>(runtime: &R, address: Address) {
-    let client = driver::channel::builder(runtime.clone()).connect(address);
+    let client = aiomas::channel::builder(runtime.clone()).connect(address);
     soon(runtime, client).await.expect("it is reached");
 }
 
@@ -126,7 +126,7 @@ pub async fn a_full_listener_is_waited_for<R: Runtime>(runtime: R) {
         clients.push(client);
     }
     assert!(is_taken(start_at(runtime.clone(), at(&path)).await));
-    let dial = driver::channel::builder(runtime.clone()).connect(at(&path));
+    let dial = aiomas::channel::builder(runtime.clone()).connect(at(&path));
     let dial = start(&runtime, dial);
     for _ in 0..5 {
         pause(&runtime).await;

@@ -7,10 +7,10 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
-use aiomas_core::Error;
+use aiomas::Error;
+use aiomas::{Container, Proxy, Runtime};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::Limits;
-use aiomas_core::driver::{self, Container, Proxy, Runtime};
 use rustix::net::{
     AddressFamily, SocketAddrAny, SocketType, bind, getpeername, getsockname, socket, sockopt,
 };
@@ -52,7 +52,7 @@ pub async fn a_port_is_listened_at_late<R: Runtime>(runtime: R) {
 }
 
 async fn listen<R: Runtime>(runtime: &R, path: &Path) -> Result<Container, Error> {
-    driver::container::builder(runtime.clone()).bind(at(path)).await
+    aiomas::container::builder(runtime.clone()).bind(at(path)).await
 }
 
 fn at(path: &Path) -> Address {
@@ -63,11 +63,11 @@ fn at(path: &Path) -> Address {
 async fn nobody_at<R: Runtime>(runtime: &R, path: &Path) {
     let path_text = path.display().to_string();
     let says = |error: Error| assert!(error.to_string().contains(&path_text), "{error}");
-    let channel = driver::channel::builder(runtime.clone()).connect(at(path));
+    let channel = aiomas::channel::builder(runtime.clone()).connect(at(path));
     let error = soon(runtime, channel).await.expect_err("nobody is there");
     assert!(matches!(error, Error::Dial { .. }), "{error:?}");
     says(error);
-    let container = driver::container::builder(runtime.clone()).bind(TCP).await;
+    let container = aiomas::container::builder(runtime.clone()).bind(TCP).await;
     let container = container.expect("bound");
     let search = container.connect::<Proxy>(format!("{}/0", at(path)));
     let error = soon(runtime, search).await.expect_err("nobody is there");
@@ -108,7 +108,7 @@ pub async fn foreign_files<R: Runtime>(runtime: R) {
     let taken = listen(&runtime, &path).await.expect_err("it is in use");
     assert!(matches!(taken, Error::Bind { kind: ErrorKind::AddrInUse, .. }), "{taken}");
     // Whoever tried has left it in its place.
-    let client = driver::channel::builder(runtime.clone()).connect(at(&path));
+    let client = aiomas::channel::builder(runtime.clone()).connect(at(&path));
     soon(&runtime, client).await.expect("it connects");
     drop(foreign);
     std::fs::remove_file(&path).expect("it was ours");
@@ -167,7 +167,7 @@ pub async fn sockets_are_kept_alive<R: Runtime>(runtime: R) {
     ] {
         let mut limits = Limits::default();
         limits.keep_alive = keep_alive;
-        let builder = || driver::rpc::builder(runtime.clone()).limits(limits.clone());
+        let builder = || aiomas::rpc::builder(runtime.clone()).limits(limits.clone());
         let server = builder().listen(TCP).await.expect("it listens");
         let Address::Tcp { port, .. } = *server.address() else { unreachable!("it is TCP") };
         let client =

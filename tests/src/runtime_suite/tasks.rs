@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use aiomas_core::driver::{self, Runtime};
-use aiomas_core::{Context, Error, Proxy, agent, service};
+use aiomas::Runtime;
+use aiomas::{Context, Error, Proxy, agent, service};
 
 use super::{TCP, oneshot, soon};
 
@@ -69,9 +69,9 @@ impl Counter {
 
 /// Of agents, of services without a container, and of containers.
 pub async fn tasks_go_on_when_the_call_has_ended<R: Runtime>(runtime: R) {
-    let home = driver::container::bind(runtime.clone(), TCP).await.expect("bound");
+    let home = aiomas::container::bind(runtime.clone(), TCP).await.expect("bound");
     let shop = home.spawn(Shop(0)).expect("room");
-    let other = driver::container::bind(runtime.clone(), TCP).await.expect("bound");
+    let other = aiomas::container::bind(runtime.clone(), TCP).await.expect("bound");
     let remote: ShopProxy = soon(&runtime, other.connect(shop.url())).await.expect("there");
     for (container, shop) in [(&other, remote), (&home, shop.proxy())] {
         let (tell, told) = oneshot();
@@ -84,9 +84,9 @@ pub async fn tasks_go_on_when_the_call_has_ended<R: Runtime>(runtime: R) {
 
     let (tell, told) = oneshot();
     let counter = Counter(once(tell));
-    let server = driver::rpc::builder(runtime.clone()).service(counter).listen(TCP).await;
+    let server = aiomas::rpc::builder(runtime.clone()).service(counter).listen(TCP).await;
     let server = server.expect("it listens");
-    let client = driver::rpc::builder(runtime.clone()).connect(server.address()).await;
+    let client = aiomas::rpc::builder(runtime.clone()).connect(server.address()).await;
     let client = client.expect("it connects");
     soon(&runtime, client.remote().call("count").send::<()>()).await.expect("counted");
     assert_eq!(soon(&runtime, told).await, 1);

@@ -4,16 +4,16 @@ use std::fmt::Debug;
 use std::future::poll_fn;
 use std::time::Duration;
 
+use aiomas::channel::{self, Listener};
+use aiomas::tls::rustls::SupportedProtocolVersion;
+use aiomas::tls::rustls::version::{TLS12, TLS13};
+use aiomas::tls::{Secure, TlsConfig};
+use aiomas::{Context, Runtime, Transport, channel::Channel};
+use aiomas::{Error, agent};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{CloseReason, Limits, TlsError};
-use aiomas_core::driver::channel::{self, Listener};
-use aiomas_core::driver::tls::rustls::SupportedProtocolVersion;
-use aiomas_core::driver::tls::rustls::version::{TLS12, TLS13};
-use aiomas_core::driver::tls::{Secure, TlsConfig};
-use aiomas_core::driver::{self, Channel, Context, Runtime, Transport};
 use aiomas_core::rpc::{Caller, authorize};
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Error, agent};
 use bytes::BytesMut;
 
 use super::{Root, TCP, addresses, soon, start, until};
@@ -38,9 +38,19 @@ macro_rules! for_each_tls_case {
             tls_cut_off
             tls_nobody_waits_for_the_slow
             tls_places_are_taken_before_the_handshake
+            tls_certificates_are_renewed
+            tls_files_are_read_again
+            tls_authorities_are_renewed
         }
     };
 }
+
+const UNKNOWN: &str = "the peer's certificate is signed by no authority that is trusted here; add the one that has \
+                       signed it, or have it signed by one of these";
+const UNKNOWN_THERE: &str = "the peer does not accept our certificate: unknown CA (alert 48); have it signed by an \
+                             authority that the peer trusts";
+const OUT_OF_TIME_THERE: &str = "the peer does not accept our certificate: certificate expired (alert 45); renew it, or \
+                                 compare the clocks";
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
@@ -122,9 +132,9 @@ pub async fn tls_channels<R: Runtime>(runtime: R) {
 pub async fn tls_rpc<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let (house, grid) = (authority.sign("house").config(), authority.sign("grid").config());
-    let server = driver::rpc::builder(runtime.clone()).tls(house).service(Root).listen(TCP).await;
+    let server = aiomas::rpc::builder(runtime.clone()).tls(house).service(Root).listen(TCP).await;
     let server = server.expect("it listens");
-    let client = driver::rpc::builder(runtime.clone()).tls(grid).connect(server.address());
+    let client = aiomas::rpc::builder(runtime.clone()).tls(grid).connect(server.address());
     let client = soon(&runtime, client).await.expect("secure");
     let sum = client.remote().call("add").arg(3).arg(4).send::<i64>();
     assert_eq!(soon(&runtime, sum).await, Ok(7));
@@ -143,7 +153,7 @@ pub async fn tls_rpc<R: Runtime>(runtime: R) {
 pub async fn tls_agents<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let bind = |certificate: Certificate| {
-        driver::container::builder(runtime.clone()).tls(certificate.config()).bind(TCP)
+        aiomas::container::builder(runtime.clone()).tls(certificate.config()).bind(TCP)
     };
     let house = bind(authority.sign("house")).await.expect("it listens");
     let grid = bind(authority.sign("grid")).await.expect("it listens");
@@ -156,11 +166,7 @@ pub async fn tls_agents<R: Runtime>(runtime: R) {
     let stranger = bind(stranger).await.expect("it listens");
     says(
         soon(&runtime, stranger.connect::<PorterProxy>(porter.url())).await.map(drop),
-        &format!(
-            "cannot reach {} (the peer's certificate is signed by no authority that is trusted here, \
-             1 attempt)",
-            house.address()
-        ),
+        &format!("cannot reach {} ({UNKNOWN}, 1 attempt)", house.address()),
     );
     for container in [grid, house, stranger] {
         soon(&runtime, container.shutdown()).await.expect("it ends");
@@ -178,7 +184,7 @@ pub async fn tls_authorised<R: Runtime>(runtime: R) {
         }
     };
     let bind =
-        |name: &str| driver::container::builder(runtime.clone()).tls(authority.sign(name).config());
+        |name: &str| aiomas::container::builder(runtime.clone()).tls(authority.sign(name).config());
     let house = bind("house").bind(TCP).await.expect("it listens");
     let closed = bind("closed").authorize(is_grid).bind(TCP).await.expect("it listens");
     let porter = house.spawn(authorize(Porter, is_grid)).expect("room");
@@ -278,30 +284,28 @@ pub async fn tls_refused_servers<R: Runtime>(runtime: R) {
              or the peer has not its key",
             "the peer has given TLS up: decrypt error (alert 51)",
         ),
-        (
-            other,
-            "the peer's certificate is signed by no authority that is trusted here",
-            "the peer does not accept our certificate: unknown CA (alert 48)",
-        ),
+        (other, UNKNOWN, UNKNOWN_THERE),
         (
             authority.sign_for("old", &local, EXPIRED),
-            "the peer's certificate has expired",
-            "the peer does not accept our certificate: certificate expired (alert 45)",
+            "the peer's certificate has expired; renew it there, or compare the clocks",
+            OUT_OF_TIME_THERE,
         ),
         (
             authority.sign_for("new", &local, NOT_YET),
             "the peer's certificate is not valid yet; compare the clocks",
-            "the peer does not accept our certificate: certificate expired (alert 45)",
+            OUT_OF_TIME_THERE,
         ),
         (
             authority.sign_for("wrong", &["example.invalid", "10.0.0.1"], VALID),
-            "the peer's certificate is not for 127.0.0.1, but for example.invalid, 10.0.0.1",
-            "the peer does not accept our certificate: bad certificate (alert 42)",
+            "the peer's certificate is not for 127.0.0.1, but for example.invalid, 10.0.0.1; connect to that, name it \
+             (`TlsConfig::server_name`), or sign it with `subjectAltName=IP:127.0.0.1`",
+            "the peer does not accept our certificate: bad certificate (alert 42); its log tells why",
         ),
         (
             authority.sign_for("nobody", &[], VALID),
-            "the peer's certificate is not for 127.0.0.1, but for nobody",
-            "the peer does not accept our certificate: bad certificate (alert 42)",
+            "the peer's certificate is not for 127.0.0.1: it has no subject alternative names, and the common name does not \
+             count; sign it with `subjectAltName=IP:127.0.0.1`",
+            "the peer does not accept our certificate: bad certificate (alert 42); its log tells why",
         ),
     ] {
         for version in VERSIONS {
@@ -330,25 +334,23 @@ pub async fn tls_refused_clients<R: Runtime>(runtime: R) {
         (authority.sign_for("old", &[], EXPIRED), authority.sign_for("new", &[], NOT_YET));
     for version in VERSIONS {
         for (client, why, heard) in [
-            (
-                other.config_of(version),
-                "the peer's certificate is signed by no authority that is trusted here",
-                "the peer does not accept our certificate: unknown CA (alert 48)",
-            ),
+            (other.config_of(version), UNKNOWN, UNKNOWN_THERE),
             (
                 old.config_of(version),
-                "the peer's certificate has expired",
-                "the peer does not accept our certificate: certificate expired (alert 45)",
+                "the peer's certificate has expired; renew it there, or compare the clocks",
+                OUT_OF_TIME_THERE,
             ),
             (
                 new.config_of(version),
                 "the peer's certificate is not valid yet; compare the clocks",
-                "the peer does not accept our certificate: certificate expired (alert 45)",
+                OUT_OF_TIME_THERE,
             ),
             (
                 house.anonymous(version),
-                "the peer has shown no certificate",
-                "the peer wants a certificate of us: certificate required (alert 116)",
+                "the peer has shown no certificate; clients need one as well as servers: give it one, signed by our \
+                 authority",
+                "the peer wants a certificate of us: certificate required (alert 116); give us one \
+                 (`TlsConfig::from_pem_files`)",
             ),
         ] {
             let (server, client) = pair(&runtime, house.config(), client).await;
@@ -373,7 +375,9 @@ pub async fn tls_and_plain_text<R: Runtime>(runtime: R) {
     let call = plain.send::<()>("hello");
     says(
         soon(&runtime, listener.accept()).await,
-        &format!("no TLS at {address}: the peer does not speak TLS"),
+        &format!(
+            "no TLS at {address}: the peer does not speak TLS; both sides have to, or neither"
+        ),
     );
     says(
         soon(&runtime, call).await,
@@ -430,14 +434,14 @@ pub async fn tls_places_are_taken_before_the_handshake<R: Runtime>(runtime: R) {
     let mut limits = Limits::default();
     limits.max_connections_per_peer = 2;
     limits.handshake = Duration::from_secs(3600);
-    let server = driver::rpc::builder(runtime.clone()).tls(house.config()).limits(limits);
+    let server = aiomas::rpc::builder(runtime.clone()).tls(house.config()).limits(limits);
     let server = server.listen(TCP).await.expect("it listens");
     let address = server.address().clone();
     let mut silent = Vec::new();
     for _ in 0..2 {
         silent.push(runtime.dial(address.clone()).await.expect("it is open"));
     }
-    let connect = || driver::rpc::builder(runtime.clone()).tls(house.config()).connect(&address);
+    let connect = || aiomas::rpc::builder(runtime.clone()).tls(house.config()).connect(&address);
     let error = soon(&runtime, connect()).await.expect_err("there is no room");
     assert!(matches!(error, Error::Tls { error: TlsError::Closed, .. }), "{error}");
     assert_eq!(server.admission().refused, 1);

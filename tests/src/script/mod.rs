@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use aiomas::Runtime;
+use aiomas::channel::{self, Builder, Channel};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::Runtime;
-use aiomas_core::driver::channel::{self, Builder, Channel};
 
 use net::Net;
 pub use net::{Acceptor, Pipe};

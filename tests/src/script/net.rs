@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
+use aiomas::{Listener, Transport};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{Listener, Transport};
 use bytes::{Buf, BytesMut};
 
 use super::Script;

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use aiomas_core::driver::Timer;
+use aiomas::Timer;
 
 use super::Script;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aiomas_core::driver::Clock;
-use aiomas_core::{Error, agent};
+use aiomas::clock::Clock;
+use aiomas::{Error, agent};
 
 use super::ledger::{Kind, Ledger, answer, failure};
 

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use aiomas_core::Error;
+use aiomas::Error;
+use aiomas::{AgentRef, Call, Container, Runtime, Timer};
 use aiomas_core::agent::{Address, AgentUrl, ConnectError, Patience};
-use aiomas_core::driver::{self, AgentRef, Call, Container, Runtime, Timer};
 use aiomas_core::wire::Codec;
 
 use super::clerk::{Clerk, ClerkProxy};
@@ -132,7 +132,7 @@ impl<R: Runtime> House<R> {
     ) -> Result<Self, Error> {
         let codec = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc][number % 3];
         let max_calls = town.0.plan.max_calls;
-        let container = driver::container::builder(runtime.clone())
+        let container = aiomas::container::builder(runtime.clone())
             .codec(codec)
             .config(|config| config.limits.max_calls_out = max_calls);
         let container = container.bind(address).await?;

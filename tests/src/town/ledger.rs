@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiomas_core::Error;
+use aiomas::Error;
 
 /// The reference model: it knows what each call may return.
 ///

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aiomas::service;
 use aiomas_core::connection::{Config, Connection, Limits, Side};
-use aiomas_core::service;
 use aiomas_core::wire::{Codec, Notation};
 
 use aiomas_tests::attack::{Attack, Neighbour, Victim};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
-use aiomas_core::serializable;
+use aiomas::serializable;
 use aiomas_core::wire::{Body, CodecError, Integer, Notation, Payload, Scope, Types, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use aiomas::Runtime;
+use aiomas::{Container, Context, agent, clock::Clock};
 use aiomas_core::agent::Address;
 use aiomas_core::clock::{Date, When};
-use aiomas_core::driver::{self, Runtime};
-use aiomas_core::{Clock, Container, Context, agent};
-use aiomas_sim::{Error, Host, Sim, TimerHandle, container};
+use aiomas_sim::{Error, Host, Sim, clock::TimerHandle, container};
 use serde_json::json;
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
@@ -264,7 +264,7 @@ fn steps_that_are_not_told_are_noticed_within_a_second() {
     let sim = Sim::new(1);
     sim.block_on(async {
         let unannounced = Unannounced { host: sim.host("main"), by: Arc::default() };
-        let builder = driver::container::builder(unannounced.clone());
+        let builder = aiomas::container::builder(unannounced.clone());
         let container = builder.bind("tcp://main:0").await.unwrap();
         let (clock, log) = (container.clock(), Log::default());
         let date = shifted(clock, 3600.0);

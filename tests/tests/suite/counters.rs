@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aiomas_core::connection::{Close, CloseReason, Limits, Stats};
 use aiomas_core::wire::RemoteError;
-use aiomas_sim::{Connections, Container, Context, Error, Host, Proxy, RpcServer, Sim, agent};
+use aiomas_sim::{Connections, Container, Context, Error, Host, Proxy, Sim, agent, rpc::RpcServer};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use aiomas::Proxy;
+use aiomas::{Error, agent};
 use aiomas_core::agent::{AgentUrl, ConnectError, Refusal};
 use aiomas_core::connection::{
     Close, CloseReason, Limits, NotAdmitted, TimeoutReason, TlsError, Why,
 };
-use aiomas_core::driver::Proxy;
 use aiomas_core::wire::{CodecError, RemoteError};
-use aiomas_core::{Error, agent};
 use aiomas_tests::runtimes::on_tokio;
 use aiomas_tokio::{channel, container, rpc};
 
@@ -224,6 +224,12 @@ fn of_refusals() {
             timed_out(TimeoutReason::Handshake { after }),
             "the peer did not answer Hello within 10s (`Limits::handshake`)",
             "Limits::handshake",
+        ),
+        (
+            timed_out(TimeoutReason::Heartbeat { after }),
+            "the peer did not answer a heartbeat within 10s (`Limits::keep_alive`): its process stands still, or one of its \
+             methods blocks it",
+            "Limits::keep_alive",
         ),
         (
             Error::Lost(CloseReason::Tls(TlsError::TimedOut { after })),

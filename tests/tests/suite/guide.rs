@@ -265,7 +265,7 @@ fn every_knob_is_named() {
         ("core/src/connection/limits.rs", &["Limits"][..]),
         ("core/src/connection/config.rs", &["Config"]),
         ("core/src/agent/config.rs", &["ContainerConfig", "Backoff"]),
-        ("core/src/driver/line/redial.rs", &["Reconnect"]),
+        ("driver/src/line/redial.rs", &["Reconnect"]),
     ] {
         let source = read(&root().join(file));
         let structs = bodies(&source, "pub struct ");

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aiomas::service;
 use aiomas_core::connection::Negotiate;
 use aiomas_core::rpc::ServiceRef;
-use aiomas_core::service;
 use aiomas_core::wire::Codec;
 use aiomas_tests::message;
 use aiomas_tests::python::Setup;

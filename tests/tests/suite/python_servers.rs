@@ -1,13 +1,58 @@
 //! The Rust client, on each runtime, against the Python servers.
 
+use std::time::Duration;
+
+use aiomas::Error;
+use aiomas::{Proxy, line::LineState};
+use aiomas_core::agent::ConnectError;
 use aiomas_core::wire::Codec;
 use aiomas_tests::client::Server;
 use aiomas_tests::peer::Kind;
-use aiomas_tests::python::Setup;
-use aiomas_tests::runtimes::RuntimeKind;
+use aiomas_tests::process::Process;
+use aiomas_tests::python::{self, Setup};
+use aiomas_tests::runtimes::{RuntimeKind, on_tokio};
 use aiomas_tests::types::Serializers;
 
 use crate::ipc_address;
+
+/// A Python container that is restarted with its agents in another order: its `validate_aid` tells their classes.
+#[test]
+fn a_restart_in_another_order() {
+    let serve = |address: &str, classes: &[&str]| {
+        let mut command = python::program("restarting.py");
+        command.arg(address).args(classes);
+        Process::serve(command)
+    };
+    let (process, ready) = serve("tcp://127.0.0.1:0", &["Lamp", "Pump"]);
+    on_tokio(async {
+        let container = aiomas_tokio::container::bind("tcp://127.0.0.1:0").await.expect("bound");
+        let lamp = container.connect::<Proxy>(format!("{}/0", ready.addr));
+        let lamp = lamp.reconnect(Duration::from_secs(120)).await.expect("it is there");
+        let line = lamp.line().expect("it reconnects");
+        assert_eq!(lamp.call("switch").send().await, Ok("Lamp".to_owned()));
+        // It is told that the connection is gone, not how fast.
+        let restart = |process: Process, classes: &[&str]| {
+            process.stop();
+            serve(&ready.addr, classes).0
+        };
+        let process = restart(process, &["Pump", "Lamp"]);
+        while line.state() == LineState::Connected {
+            line.changed(LineState::Connected).await;
+        }
+        let refused = lamp.call("switch").send::<String>().await;
+        let Err(Error::Connect(ConnectError::WrongType { expected, found, .. })) = &refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((&**expected, &**found), ("Lamp", "Pump"));
+        let process = restart(process, &["Lamp"]);
+        // The connection that found the pump is closed, which has to be seen first.
+        for peer in container.peers() {
+            peer.closed().await;
+        }
+        assert_eq!(lamp.call("switch").send().await, Ok("Lamp".to_owned()));
+        process.stop();
+    });
+}
 
 /// Over TCP and a Unix socket, with and without user types, in both orders of these.
 fn talk(kind: Kind, codec: Codec) {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aiomas_core::agent;
+use aiomas::agent;
+use aiomas::{Context, Error, Proxy, container};
 use aiomas_core::connection::{CallOptions, Config, Connection, Event, Side, Why};
-use aiomas_core::driver::{Context, Error, Proxy, container};
 use aiomas_core::rpc::ServiceRef;
 use aiomas_core::wire::{Body, Codec, CodecError, Notation, Payload, Scope, Types, Value};
 use aiomas_sim::Sim;

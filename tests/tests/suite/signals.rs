@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use aiomas_core::driver::manager::ManagerProxy;
+use aiomas::manager::ManagerProxy;
 use aiomas_mosaik::{Inputs, Time, proxy};
 use aiomas_subproc::Launcher;
 use aiomas_tests::python::{self, Setup};

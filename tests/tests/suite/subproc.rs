@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use aiomas::manager::ManagerProxy;
+use aiomas::{Container, Proxy};
+use aiomas::{Runtime, container};
 use aiomas_async_std::AsyncStd;
 use aiomas_core::agent::Address;
-use aiomas_core::driver::manager::ManagerProxy;
-use aiomas_core::driver::{Runtime, container};
 use aiomas_core::wire::Codec;
-use aiomas_core::{Container, Proxy};
 use aiomas_smol::Smol;
 use aiomas_subproc::{Error, Fleet, Launcher};
 use aiomas_tests::process::{Process, Ready};

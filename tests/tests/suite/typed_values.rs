@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use aiomas::{Error, Runtime};
+use aiomas::{serializable, service};
 use aiomas_core::connection::Negotiate;
-use aiomas_core::driver::{self, Error, Runtime};
 use aiomas_core::wire::typed::Serializable;
 use aiomas_core::wire::{Codec, RemoteError, Types};
-use aiomas_core::{serializable, service};
 use aiomas_sim::Sim;
 use aiomas_tests::client::Server;
 use aiomas_tests::peer::Kind;
@@ -133,9 +133,9 @@ async fn talk<R: Runtime, T>(
     negotiate: Negotiate,
     call: &impl AsyncFn(WeatherProxy) -> T,
 ) -> T {
-    let server = driver::rpc::builder(runtime.clone()).types(theirs.clone()).service(Weather);
+    let server = aiomas::rpc::builder(runtime.clone()).types(theirs.clone()).service(Weather);
     let server = server.listen("local://weather").await.expect("it listens");
-    let client = driver::rpc::builder(runtime).types(ours.clone()).negotiate(negotiate);
+    let client = aiomas::rpc::builder(runtime).types(ours.clone()).negotiate(negotiate);
     let client = client.connect(server.address()).await.expect("it connects");
     let remote: WeatherProxy = client.remote_as();
     call(remote.with_timeout(Duration::from_secs(300))).await

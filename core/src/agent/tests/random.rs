@@ -301,6 +301,7 @@ impl Host {
             ConnectError::NoSuchAgent { url } | ConnectError::NotValidated { url, .. } => {
                 assert_eq!(url, &waiting.url);
             }
+            ConnectError::WrongType { .. } => panic!("only a reconnecting proxy compares types"),
             ConnectError::Refused(_) => {}
         }
     }

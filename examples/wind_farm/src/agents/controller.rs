@@ -1,7 +1,7 @@
 //! The agent that keeps the farm below its limit.
 
+use aiomas::{Context, agent};
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Context, agent};
 
 use super::error::AgentError;
 use super::turbine::TurbineAgentProxy;

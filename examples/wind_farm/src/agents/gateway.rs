@@ -1,8 +1,8 @@
 //! The agent that stands between mosaik and the others.
 
-use aiomas_core::driver::manager::{self, ManagerProxy};
+use aiomas::manager::{self, ManagerProxy};
+use aiomas::{Context, agent};
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Context, agent};
 
 use super::controller::ControllerProxy;
 use super::error::AgentError;

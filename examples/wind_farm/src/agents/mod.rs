@@ -9,8 +9,8 @@ pub(crate) use controller::Controller;
 pub(crate) use gateway::{Gateway, GatewayProxy};
 pub(crate) use turbine::{Reading, TurbineAgent, TurbineAgentProxy};
 
+use aiomas::manager::Factories;
 use aiomas_core::clock::{Date, DateError};
-use aiomas_core::driver::manager::Factories;
 
 /// The date at time 0, in all containers.
 pub(crate) fn start() -> Result<Date, DateError> {

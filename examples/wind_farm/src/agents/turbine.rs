@@ -1,7 +1,7 @@
 //! The agent of a turbine.
 
+use aiomas::{Context, agent};
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Context, agent};
 use serde::{Deserialize, Serialize};
 
 use super::error::AgentError;

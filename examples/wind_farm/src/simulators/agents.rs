@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use aiomas_core::Container;
-use aiomas_core::driver::manager::ManagerProxy;
+use aiomas::Container;
+use aiomas::manager::ManagerProxy;
 use aiomas_mosaik::{
     Arguments, Data, Entity, Inputs, Meta, Model, Mosaik, Outputs, RemoteError, Result, Simulator,
     Time, Value, value,

@@ -1,8 +1,8 @@
 //! Agents: their hooks.
 
-use aiomas_core::__macro::{Agent, Interface, IntoService, Method};
+use aiomas::__macro::{Agent, Interface, IntoService, Method};
+use aiomas::{Context, agent};
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Context, agent};
 
 use crate::{call, yield_once};
 

@@ -7,7 +7,7 @@ mod service;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use aiomas_core::__macro::{Answer, Later};
+use aiomas::__macro::{Answer, Later};
 use aiomas_core::rpc::{Caller, Outcome, Request, Service, dispatch};
 use aiomas_core::wire::{Notation, Payload, Scope};
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use aiomas::{Call, Proxy};
 use aiomas_core::rpc::ServiceRef;
 use aiomas_core::wire::{Body, Budget, Notation, Scope, Types};
-use aiomas_core::{Call, Proxy};
 
 use crate::service::{RootClient, ToolsProxy};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use aiomas_core::__macro::{Interface, IntoService, SharedService};
+use aiomas::__macro::{Interface, IntoService, SharedService};
+use aiomas::{Context, Proxy, service};
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Context, Proxy, service};
 
 use crate::{call, yield_once};
 

@@ -1,6 +1,6 @@
 #![allow(unused)]
 
-use aiomas_core::{Context, service};
+use aiomas::{Context, service};
 
 struct Root;
 
@@ -10,7 +10,7 @@ impl Root {
     fn who(&self, ctx: &Context) {}
 
     #[expose]
-    fn where_from(&self, number: i64, ctx: &aiomas_core::Context) {}
+    fn where_from(&self, number: i64, ctx: &aiomas::Context) {}
 }
 
 fn main() {}

@@ -1,6 +1,6 @@
 #![allow(unused)]
 
-use aiomas_core::service;
+use aiomas::service;
 
 struct Mute;
 

@@ -1,6 +1,6 @@
 #![allow(unused)]
 
-use aiomas_core::{agent, service};
+use aiomas::{agent, service};
 
 struct Root;
 

@@ -1,6 +1,6 @@
 #![allow(unused)]
 
-use aiomas_core::{agent, expose, service};
+use aiomas::{agent, expose, service};
 
 struct Root;
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use aiomas_core::service;
+use aiomas::service;
 
 struct Local(Rc<i64>);
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aiomas_core::{Context, service};
+use aiomas::{Context, service};
 
 struct Root;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiomas_core::service;
+use aiomas::service;
 
 struct Root;
 

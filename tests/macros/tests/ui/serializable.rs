@@ -1,4 +1,4 @@
-use aiomas_core::serializable;
+use aiomas::serializable;
 
 /// Which of these would it be?
 #[serializable]

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use aiomas::container::builder;
+use aiomas::{AgentRef, Container, Error, Proxy, Runtime, rpc};
 use aiomas_core::agent::{AgentUrl, ConnectError};
 use aiomas_core::clock::{Date, When};
-use aiomas_core::driver::container::builder;
-use aiomas_core::driver::{AgentRef, Container, Error, Proxy, Runtime, rpc};
 use aiomas_core::wire::Value;
 use serde_json::json;
 

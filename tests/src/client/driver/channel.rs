@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aiomas::channel::builder;
+use aiomas::{
+    Call, Error, Runtime,
+    channel::{Channel, Request},
+};
 use aiomas_core::connection::{CloseReason, Why};
-use aiomas_core::driver::channel::builder;
-use aiomas_core::driver::{Call, Channel, Error, Request, Runtime};
 use aiomas_core::wire::{RemoteError, Value};
 use serde::Serialize;
 use serde_json::json;

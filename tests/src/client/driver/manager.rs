@@ -1,7 +1,7 @@
 //! The server's manager.
 
-use aiomas_core::driver::Runtime;
-use aiomas_core::driver::manager::ManagerProxy;
+use aiomas::Runtime;
+use aiomas::manager::ManagerProxy;
 
 use super::{Session, failure, put_to};
 use crate::client::content;

@@ -8,8 +8,8 @@ mod rpc;
 use std::fmt::Debug;
 use std::time::Instant;
 
+use aiomas::{Builder, Error, Runtime};
 use aiomas_core::connection::CloseReason;
-use aiomas_core::driver::{Builder, Error, Runtime};
 use aiomas_core::wire::RemoteError;
 
 use super::{LIMIT, Server};

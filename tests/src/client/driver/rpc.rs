@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aiomas::rpc::builder;
+use aiomas::{Error, IntoService, Later, Proxy, Runtime, rpc::RpcClient};
 use aiomas_core::connection::{Close, CloseReason, Why};
-use aiomas_core::driver::rpc::builder;
-use aiomas_core::driver::{Error, IntoService, Later, Proxy, RpcClient, Runtime};
 use aiomas_core::rpc::{ServiceDict, ServiceRef};
 use aiomas_core::wire::{RemoteError, Value};
 use serde_json::json;

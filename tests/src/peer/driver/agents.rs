@@ -1,10 +1,10 @@
 //! The agents of the container.
 
+use aiomas::{Context, Error, Proxy, agent};
 use aiomas_core::agent::AgentUrl;
 use aiomas_core::clock::{Date, When};
 use aiomas_core::connection::Negotiate;
 use aiomas_core::wire::{RemoteError, Value};
-use aiomas_core::{Context, Error, Proxy, agent};
 use serde::{Deserialize, Serialize};
 
 use crate::peer::fail;

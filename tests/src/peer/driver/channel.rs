@@ -3,10 +3,13 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use aiomas::channel::{self, Listener};
+use aiomas::{
+    Error, Runtime,
+    channel::{Channel, Request},
+};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::Close;
-use aiomas_core::driver::channel::{self, Listener};
-use aiomas_core::driver::{Channel, Error, Request, Runtime};
 use aiomas_core::wire::{RemoteError, Value};
 use serde_json::json;
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use aiomas::{Listener, Runtime, Transport};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{Listener, Runtime, Transport};
 use bytes::BytesMut;
 
 /// A runtime whose incoming streams can be cut.

@@ -1,6 +1,6 @@
 //! What clients offer, to be called back.
 
-use aiomas_core::service;
+use aiomas::service;
 use aiomas_core::wire::{RemoteError, Value};
 
 use crate::peer::number::multiply;

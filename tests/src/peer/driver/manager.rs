@@ -1,7 +1,7 @@
 //! What a manager makes.
 
-use aiomas_core::agent;
-use aiomas_core::driver::manager::Factories;
+use aiomas::agent;
+use aiomas::manager::Factories;
 
 use crate::peer::manager::{CREATE, SPAWNED, label};
 

@@ -9,9 +9,9 @@ pub(crate) mod rpc;
 
 use std::error::Error;
 
+use aiomas::manager::Manager;
+use aiomas::{Builder, Container, Runtime, container};
 use aiomas_core::connection::Close;
-use aiomas_core::driver::manager::Manager;
-use aiomas_core::driver::{self, Builder, Container, Runtime, container};
 
 use super::end::End;
 use super::{Agents, ClockKind, Kind, LINGER, Options, say_ready};
@@ -31,7 +31,7 @@ pub(super) async fn run<R: Runtime>(runtime: R, options: &Options) -> Result<(),
         }
         Kind::Rpc => {
             let root = rpc::Root::new(Sleep::on(&runtime));
-            let builder = configured(driver::rpc::builder(runtime), options)?.service(root);
+            let builder = configured(aiomas::rpc::builder(runtime), options)?.service(root);
             let server = builder.listen(options.addr.clone()).await?;
             say_ready(server.address(), &Agents::new())?;
             end.await??;
@@ -62,7 +62,7 @@ pub(super) async fn run<R: Runtime>(runtime: R, options: &Options) -> Result<(),
 fn configured<R: Runtime, L>(
     builder: Builder<R, L>,
     options: &Options,
-) -> Result<Builder<R, L>, driver::Error> {
+) -> Result<Builder<R, L>, aiomas::Error> {
     let mut builder =
         builder.types(options.serializers.types()).config(|config| config.linger = LINGER);
     if let Some(codec) = options.codec {
@@ -74,7 +74,7 @@ fn configured<R: Runtime, L>(
     })
 }
 
-async fn bind<R: Runtime>(runtime: R, options: &Options) -> Result<Container, driver::Error> {
+async fn bind<R: Runtime>(runtime: R, options: &Options) -> Result<Container, aiomas::Error> {
     let mut builder = configured(container::builder(runtime), options)?.drain(LINGER);
     if let ClockKind::External(start) = options.clock {
         builder = builder.external_clock(start, 0.0);
@@ -82,7 +82,7 @@ async fn bind<R: Runtime>(runtime: R, options: &Options) -> Result<Container, dr
     builder.bind(options.addr.clone()).await
 }
 
-fn spawn_all(container: &Container) -> Result<Agents, driver::Error> {
+fn spawn_all(container: &Container) -> Result<Agents, aiomas::Error> {
     Ok(Agents::from([
         ("Echo", container.spawn(agents::Echo)?.url().to_string()),
         ("Caller", container.spawn(agents::Caller)?.url().to_string()),

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use aiomas::{Context, Error, Later, Proxy, service};
 use aiomas_core::rpc::{ServiceDict, ServiceRef};
 use aiomas_core::wire::{RemoteError, Value};
-use aiomas_core::{Context, Error, Later, Proxy, service};
 use serde::{Deserialize, Serialize};
 
 use super::doubler::DoublerProxy;

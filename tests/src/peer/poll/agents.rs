@@ -76,7 +76,6 @@ fn sleep(host: &mut Host, ticket: Ticket, sleep: Sleep) {
         }
         (Clock::External(clock), Sleep::For(dt)) => clock.sleep(dt, waiting).map(drop),
         (Clock::External(clock), Sleep::Until(when)) => clock.sleep_until(when, waiting).map(drop),
-        _ => unreachable!("there are no other clocks here"),
     };
     if let Err(error) = begun
         && let Some(ticket) = sleeper.take()

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use aiomas_core::driver::container::{self, Container};
-use aiomas_core::driver::{AgentRef, Call, Context, Proxy, Runtime};
-use aiomas_core::{Error, agent, wire::RemoteError};
+use aiomas::{AgentRef, Call, Context, Proxy, Runtime};
+use aiomas::{Container, container};
+use aiomas::{Error, agent};
+use aiomas_core::wire::RemoteError;
 use aiomas_tests::script::Script;
 
 type Log = Arc<Mutex<Vec<String>>>;

@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use aiomas::Error;
+use aiomas::channel::Channel;
 use aiomas_core::connection::{Close, Config, Negotiate};
-use aiomas_core::driver::Error;
-use aiomas_core::driver::channel::Channel;
 use aiomas_core::wire::Codec;
 use aiomas_tests::script::{Script, pair};
 

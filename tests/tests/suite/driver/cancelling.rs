@@ -5,10 +5,10 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use aiomas::{Context, OrphanedCalls, Runtime};
+use aiomas::{Error, service};
 use aiomas_core::connection::{Close, Negotiate};
-use aiomas_core::driver::{Context, OrphanedCalls, Runtime};
 use aiomas_core::wire::Codec;
-use aiomas_core::{Error, service};
 use aiomas_sim::{Host, Link, Sim};
 use aiomas_tokio::rpc;
 

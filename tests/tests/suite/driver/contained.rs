@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use aiomas::{Container, container};
+use aiomas::{Error, agent};
+use aiomas::{Proxy, Runtime, rpc};
 use aiomas_core::agent::{Address, Patience};
 use aiomas_core::clock::Date;
-use aiomas_core::driver::container::{self, Container};
-use aiomas_core::driver::{Proxy, Runtime, rpc};
 use aiomas_core::rpc::ServiceDict;
-use aiomas_core::{Error, agent};
 use aiomas_tests::script::{Acceptor, Alarm, Pipe, Script};
 
 /// Panics as it is dropped, in the way of a payload that does the same.
@@ -474,12 +474,8 @@ fn wakers_that_panic_are_alone_in_that() {
             async move {
                 for _ in 0..10 {
                     let mut timer = runtime.timer();
-                    aiomas_core::driver::Timer::set(
-                        &mut timer,
-                        runtime.now() + Duration::from_secs(1),
-                    );
-                    std::future::poll_fn(|cx| aiomas_core::driver::Timer::poll(&mut timer, cx))
-                        .await;
+                    aiomas::Timer::set(&mut timer, runtime.now() + Duration::from_secs(1));
+                    std::future::poll_fn(|cx| aiomas::Timer::poll(&mut timer, cx)).await;
                     go_on();
                 }
             }

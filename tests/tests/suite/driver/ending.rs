@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as Cx, Poll, Waker};
 use std::time::Duration;
 
-use aiomas_core::driver::{Context, RpcClient, Runtime, container, rpc};
-use aiomas_core::{Error, agent, service};
+use aiomas::{
+    Context, Runtime, container,
+    rpc::{self, RpcClient},
+};
+use aiomas::{Error, agent, service};
 use aiomas_tests::script::Script;
 
 #[derive(Clone, Default)]
@@ -80,7 +83,7 @@ fn a_container_ends_by_a_call() {
             let proxy: DoorProxy = grid.connect(door.url().clone()).await.expect("there");
             let mut stopped = pin!(house.stopped());
             assert!(poll(&mut stopped).is_pending());
-            let answer = aiomas_core::Proxy::from(proxy).call(method).send::<String>().await;
+            let answer = aiomas::Proxy::from(proxy).call(method).send::<String>().await;
             assert_eq!(answer, Ok("bye".to_owned()));
             assert_eq!(stopped.await, Ok(()));
             assert_eq!(house.stopped().await, Ok(()), "it still has");

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aiomas::service;
+use aiomas::{Runtime, Timer};
 use aiomas_core::connection::Limits;
-use aiomas_core::driver::{self, Runtime, Timer};
-use aiomas_core::service;
 use aiomas_core::wire::Codec;
 use aiomas_core::wire::codec::blosc;
 use aiomas_tests::message::{self, REQUEST};
@@ -47,10 +47,10 @@ fn flood(count: usize, size: usize, codec: Codec) -> (usize, usize) {
     let counter =
         Counter { runtime: runtime.clone(), rounds: rounds.clone(), last: Arc::default() };
     let seen = runtime.block_on(async {
-        let server = driver::rpc::builder(runtime.clone()).service(counter);
+        let server = aiomas::rpc::builder(runtime.clone()).service(counter);
         let server = server.listen("tcp://here:0").await.unwrap();
         let neighbour =
-            driver::rpc::builder(runtime.clone()).connect(server.address()).await.unwrap();
+            aiomas::rpc::builder(runtime.clone()).connect(server.address()).await.unwrap();
         assert_eq!(neighbour.remote().call("ping").send::<usize>().await, Ok(0));
         let mut raw = Raw::dial(&runtime, server.address()).await.unwrap();
         let text = "x".repeat(size);
@@ -138,10 +138,10 @@ fn every_answer_arrives_at_a_client_that_reads() {
         for method in ["series", "series_later"] {
             let runtime = Script::default();
             runtime.block_on(async {
-                let server = driver::rpc::builder(runtime.clone()).limits(limits.clone());
+                let server = aiomas::rpc::builder(runtime.clone()).limits(limits.clone());
                 let server = server.service(Store(runtime.clone()));
                 let server = server.listen("tcp://here:0").await.unwrap();
-                let client = driver::rpc::builder(runtime.clone()).codec(Codec::MsgPack);
+                let client = aiomas::rpc::builder(runtime.clone()).codec(Codec::MsgPack);
                 let client = client.connect(server.address()).await.unwrap();
                 let remote = client.remote();
                 let calls: Vec<_> =

@@ -4,12 +4,15 @@ use std::io::{self, ErrorKind};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use aiomas::{Error, agent, service};
+use aiomas::{
+    Proxy, Runtime,
+    rpc::{RpcClient, RpcServer},
+};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{CloseReason, Config, Limits, NotAdmitted, TimeoutReason};
-use aiomas_core::driver::{Proxy, RpcClient, RpcServer, Runtime};
 use aiomas_core::rpc::ServiceRef;
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Error, agent, service};
 use aiomas_sim::{Host, Sim};
 use aiomas_tests::message;
 use aiomas_tests::raw::Raw;
@@ -158,11 +161,11 @@ fn errors_of_accepting() {
     // EMFILE and ENFILE, on Linux.
     let full = |count| (0..count).map(|i| io::Error::from_raw_os_error(23 + i % 2));
     runtime.block_on(async {
-        let server = aiomas_core::driver::rpc::builder(runtime.clone()).service(Keeper::default());
+        let server = aiomas::rpc::builder(runtime.clone()).service(Keeper::default());
         let server = server.listen("tcp://here:0").await.expect("a free port");
         runtime.fail_accepts(gone(100).chain(full(50)));
         let start = (runtime.now(), runtime.polls());
-        let client = aiomas_core::driver::rpc::builder(runtime.clone());
+        let client = aiomas::rpc::builder(runtime.clone());
         let client = client.connect(server.address()).await.expect("it listens");
         assert_eq!(client.remote().call("forget").send::<()>().await, Ok(()));
         assert_eq!(server.admission().failed, 150);
@@ -171,7 +174,7 @@ fn errors_of_accepting() {
         assert!(runtime.polls() - start.1 < 200);
         // Even if each one is gone, forever, it does not keep others from running.
         runtime.fail_accepts(gone(100_000));
-        let again = aiomas_core::driver::rpc::builder(runtime.clone());
+        let again = aiomas::rpc::builder(runtime.clone());
         let again = again.connect(server.address()).await.expect("it listens");
         assert_eq!(again.remote().call("forget").send::<()>().await, Ok(()));
         assert_eq!(runtime.now() - start.0, Duration::from_secs(15));
@@ -184,7 +187,7 @@ fn errors_of_accepting() {
 fn errors_of_accepting_channels() {
     let runtime = Script::default();
     runtime.block_on(async {
-        let builder = || aiomas_core::driver::channel::builder(runtime.clone());
+        let builder = || aiomas::channel::builder(runtime.clone());
         let mut listener = builder().listen("tcp://here:0").await.expect("a free port");
         let kinds = [ErrorKind::ConnectionAborted, ErrorKind::Other, ErrorKind::PermissionDenied];
         runtime.fail_accepts(kinds.map(io::Error::from));

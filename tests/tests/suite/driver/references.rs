@@ -1,9 +1,9 @@
 //! References to agents, as arguments and results: over whose connections they may be sent.
 
-use aiomas_core::agent;
+use aiomas::agent;
+use aiomas::{AgentRef, Context, Error, Proxy};
+use aiomas::{Container, container};
 use aiomas_core::connection::Why;
-use aiomas_core::driver::container::{self, Container};
-use aiomas_core::driver::{self, AgentRef, Context, Error, Proxy};
 use aiomas_core::rpc::ServiceDict;
 use aiomas_core::wire::{Body, CodecError, Notation, RemoteError, Scope, Types, Value};
 use aiomas_tests::script::Script;
@@ -115,7 +115,7 @@ fn an_agent_of_another_container_is_not_sent_as_ones_own() {
 
 /// Arguments of different types.
 mod erased {
-    use aiomas_core::driver::{Call, Proxy};
+    use aiomas::{Call, Proxy};
     use serde::Serialize;
 
     pub(super) trait Argument {
@@ -192,9 +192,9 @@ fn nor_over_a_connection_of_no_container() {
         let Town { coffee, .. } = town(&runtime).await;
         let keep = ServiceDict::new("Desk")
             .async_function("keep", ["device"], |_: Proxy| async { Ok::<_, RemoteError>(()) });
-        let server = driver::rpc::builder(runtime.clone()).service(keep).listen("tcp://desk:1");
+        let server = aiomas::rpc::builder(runtime.clone()).service(keep).listen("tcp://desk:1");
         let server = server.await.expect("it listens");
-        let client = driver::rpc::builder(runtime.clone()).connect(server.address()).await;
+        let client = aiomas::rpc::builder(runtime.clone()).connect(server.address()).await;
         let client = client.expect("it listens");
         let sent = client.remote().call("keep").arg(coffee.proxy()).send::<()>();
         assert!(is_foreign(&sent.await, "tcp://office:1/0", None));

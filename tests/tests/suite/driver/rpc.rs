@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aiomas_core::driver::rpc;
+use aiomas::rpc;
 use aiomas_core::rpc::ServiceDict;
 use aiomas_tests::script::Script;
 

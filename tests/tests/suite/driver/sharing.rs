@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiomas_core::{Call, Error, Proxy, agent, service};
+use aiomas::{Call, Error, Proxy, agent, service};
 use aiomas_sim::{Host, Link, Sim};
 
 const SECOND: Duration = Duration::from_secs(1);

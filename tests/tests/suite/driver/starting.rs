@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as Cx, Poll, Waker};
 use std::time::Duration;
 
-use aiomas_core::driver::container::{self, Container};
-use aiomas_core::driver::manager::{Factories, Manager, ManagerProxy};
-use aiomas_core::driver::{Context, Proxy, Runtime, Timer};
+use aiomas::manager::{Factories, Manager, ManagerProxy};
+use aiomas::{AgentRef, Error, agent};
+use aiomas::{Container, container};
+use aiomas::{Context, Proxy, Runtime, Timer};
 use aiomas_core::rpc::authorize;
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{AgentRef, Error, agent};
 use aiomas_tests::script::Script;
 
 type Log = Arc<Mutex<Vec<&'static str>>>;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aiomas::{Container, container};
+use aiomas::{Context, Proxy, Runtime, StopFailure, Timer};
+use aiomas::{Error, agent};
 use aiomas_core::connection::Close;
-use aiomas_core::driver::container::{self, Container};
-use aiomas_core::driver::{Context, Proxy, Runtime, StopFailure, Timer};
 use aiomas_core::wire::RemoteError;
-use aiomas_core::{Error, agent};
 use aiomas_tests::script::Script;
 
 const DRAIN: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use aiomas_core::Error;
+use aiomas::Error;
 use aiomas_core::connection::Close;
 use aiomas_tests::runtimes::on_tokio;
 use aiomas_tokio::container::Patience;

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use aiomas::manager::{Factories, Manager};
+use aiomas::{Proxy, agent, service};
+use aiomas::{
+    Runtime,
+    channel::{Channel, Request},
+    line::LineState,
+};
 use aiomas_core::clock::Date;
 use aiomas_core::connection::Negotiate;
-use aiomas_core::driver::manager::{Factories, Manager};
-use aiomas_core::driver::{Channel, LineState, Request, Runtime};
 use aiomas_core::wire::Codec;
-use aiomas_core::{Proxy, agent, service};
 use aiomas_sim::{Host, Link, Sim};
 
 const LONG: Duration = Duration::from_secs(10_000);

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aiomas::{Runtime, channel};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::{Runtime, channel};
 use aiomas_mosaik::{End, Error, Server};
 use aiomas_tests::mosaik::counter::Counters;
 use aiomas_tests::mosaik::{RawPeer, world};

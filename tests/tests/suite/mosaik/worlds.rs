@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use aiomas_core::driver::{Runtime, channel};
+use aiomas::{Runtime, channel};
 use aiomas_mosaik::{ApiVersion, End, Server, Stepping};
 use aiomas_tests::mosaik::{Flaw, Flawed, world, world_of};
 use aiomas_tests::python::Mosaik;

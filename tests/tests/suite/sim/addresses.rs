@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use aiomas::Transport;
+use aiomas::sockets::{self, Sockets};
 use aiomas_core::agent::{Address, ConnectError};
-use aiomas_core::driver::sockets::{self, Sockets};
-use aiomas_core::driver::{self, Transport};
 use aiomas_sim::{Container, Error, Host, Runtime, Sim, Stream};
 
 use super::{MS, MeterProxy, SECOND, house};
@@ -135,7 +135,7 @@ fn sim() -> Sim {
 }
 
 async fn meter(sim: &Sim, name: &str) -> Result<(Container, MeterProxy), Error> {
-    let builder = driver::container::builder(Resolver(sim.host("main")));
+    let builder = aiomas::container::builder(Resolver(sim.host("main")));
     let container = builder.bind(format!("local://{name}")).await?;
     let meter = container.connect(format!("tcp://{name}:5555/0")).await?;
     Ok((container, meter))
@@ -165,8 +165,8 @@ fn a_silent_address_costs_a_quarter_of_a_second() {
 fn an_attempt_has_a_time_limit() {
     let sim = sim();
     sim.block_on(async {
-        let client = || driver::rpc::builder(sim.host("main"));
-        let channel = || driver::channel::builder(sim.host("main"));
+        let client = || aiomas::rpc::builder(sim.host("main"));
+        let channel = || aiomas::channel::builder(sim.host("main"));
         let text = |result: Result<(), Error>| {
             let error = result.expect_err("it is silent");
             assert!(matches!(error, Error::Dial { kind: ErrorKind::TimedOut, .. }), "{error:?}");
@@ -194,7 +194,7 @@ fn an_attempt_has_a_time_limit() {
         after(3 * SECOND);
 
         // Of several addresses, too.
-        let several = driver::rpc::builder(Resolver(sim.host("main")));
+        let several = aiomas::rpc::builder(Resolver(sim.host("main")));
         let error = several.connect("tcp://silent+deaf:5555").await.map(drop);
         assert!(text(error).ends_with("no connection within 10s (`dial_timeout`)"));
         after(10 * SECOND);
@@ -218,7 +218,7 @@ fn a_port_that_finds_itself_is_refused() {
         // Another address of the name may be that of a listener.
         let (_container, meter) = meter(&sim, "mirror+house").await.expect("it is there");
         assert_eq!((meter.read(1).await, RESET.get()), (Ok(1), 2));
-        let client = driver::channel::builder(Resolver(sim.host("main")));
+        let client = aiomas::channel::builder(Resolver(sim.host("main")));
         let error = client.connect("tcp://mirror:5555").await.map(drop).expect_err("it is itself");
         assert!(matches!(error, Error::Dial { kind: ErrorKind::ConnectionRefused, .. }));
     });

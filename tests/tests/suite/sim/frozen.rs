@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use aiomas_core::connection::{CloseReason, Negotiate, TimeoutReason};
 use aiomas_core::wire::Codec;
-use aiomas_sim::{Container, Error, Host, LineState, Proxy, Reconnect, Sim, agent, service};
+use aiomas_sim::{
+    Container, Error, Host, Proxy, Sim, agent,
+    line::{LineState, Reconnect},
+    service,
+};
 
 use super::SECOND;
 
@@ -262,7 +266,10 @@ fn a_slow_method_costs_no_connection() {
             let hasty = boiler.with_timeout(2 * SECOND);
             for _ in 0..20 {
                 sim.host("main").sleep(SECOND).await;
-                assert_eq!(hasty.heat(100).await, Err(Error::TimedOut { after: 2 * SECOND, sent: true }));
+                assert_eq!(
+                    hasty.heat(100).await,
+                    Err(Error::TimedOut { after: 2 * SECOND, sent: true })
+                );
             }
         });
         assert_eq!(connected.load(Ordering::Relaxed), 1);

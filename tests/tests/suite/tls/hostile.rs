@@ -4,11 +4,11 @@ use std::future::poll_fn;
 use std::io::IoSlice;
 use std::task::{Context, Poll, Waker};
 
+use aiomas::channel::{self, Channel};
+use aiomas::tls::rustls::version::{TLS12, TLS13};
+use aiomas::tls::{Secure, TlsConfig};
+use aiomas::{Error, Listener, Runtime, Transport};
 use aiomas_core::agent::Address;
-use aiomas_core::driver::channel::{self, Channel};
-use aiomas_core::driver::tls::rustls::version::{TLS12, TLS13};
-use aiomas_core::driver::tls::{Secure, TlsConfig};
-use aiomas_core::driver::{Error, Listener, Runtime, Transport};
 use aiomas_tests::certificates::{Authority, KeyKind};
 use aiomas_tests::fuzz;
 use aiomas_tests::script::Script;

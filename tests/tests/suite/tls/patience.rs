@@ -5,12 +5,12 @@ use std::io::IoSlice;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiomas_core::Error;
+use aiomas::Error;
+use aiomas::tls::TlsConfig;
+use aiomas::tls::rustls::ClientConnection;
+use aiomas::tls::rustls::version::TLS13;
+use aiomas::{Listener, Proxy, Runtime, Transport};
 use aiomas_core::connection::{Limits, NotAdmitted, TlsError};
-use aiomas_core::driver::tls::TlsConfig;
-use aiomas_core::driver::tls::rustls::ClientConnection;
-use aiomas_core::driver::tls::rustls::version::TLS13;
-use aiomas_core::driver::{Listener, Proxy, Runtime, Transport};
 use aiomas_sim::{Delay, Link, Sim, agent};
 use aiomas_tests::certificates::{Authority, KeyKind, VALID};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use aiomas::{Peer, Proxy, Runtime, container};
 use aiomas_async_std::AsyncStd;
-use aiomas_core::driver::{Peer, Proxy, Runtime, container};
 use aiomas_core::wire::{Codec, RemoteError};
 use aiomas_smol::Smol;
 use aiomas_subproc::Launcher;

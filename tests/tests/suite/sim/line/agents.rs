@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aiomas_core::agent::{ConnectError, Refusal};
 use aiomas_core::connection::{Limits, Why};
-use aiomas_sim::{Call, Container, Error, LineState, Link, Proxy, Sim, agent};
+use aiomas_sim::{Call, Container, Error, Link, Proxy, Sim, agent, line::LineState};
 
 use super::super::{MS, SECOND};
 use super::{Log, WITHIN, crash, restart};
@@ -65,7 +65,7 @@ async fn ringer(sim: &Sim) -> (Container, BellProxy) {
     (container, bell.expect("it is there"))
 }
 
-fn line(bell: &BellProxy) -> aiomas_sim::Line {
+fn line(bell: &BellProxy) -> aiomas_sim::line::Line {
     Proxy::from(bell.clone()).line().expect("it reconnects")
 }
 

@@ -4,7 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aiomas_core::connection::{Close, Why};
-use aiomas_sim::{Error, LineState, Link, Proxy, Reconnect, Sim, service};
+use aiomas_sim::{
+    Error, Link, Proxy, Sim,
+    line::{LineState, Reconnect},
+    service,
+};
 
 use super::super::{MS, SECOND};
 use super::{Log, WITHIN, crash, restart};

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aiomas_core::agent::{AgentUrl, ConnectError};
-use aiomas_sim::{Container, Error, LineState, Sim, agent};
+use aiomas_sim::{Container, Error, Sim, agent, line::LineState};
 
 use super::super::SECOND;
 use super::{WITHIN, crash, restart};

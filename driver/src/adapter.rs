@@ -1,0 +1,131 @@
+//! What adapters have in common.
+
+/// Fills a runtime in: all that a program needs, under the names that are the same on each runtime.
+///
+/// For crates that implement [`Runtime`](crate::Runtime) for a type at their root. Its default value
+/// is the runtime to run on. That trait is among the names.
+#[macro_export]
+macro_rules! adapter {
+    ($runtime:ident) => {
+        #[doc(hidden)]
+        pub use $crate::__macro;
+        pub use $crate::{
+            Agent, AgentRef, Answer, Builder, Call, CallBuilder, Connect, Connections, Container,
+            ContainerStats, Context, Error, Interface, IntoService, Later, OrphanedCalls, Peer,
+            PeerState, Proxy, Runtime, SharedService, StopFailure, UnstoppedAgent, agent, clock,
+            connection, expose, line, manager, serializable, service, wire,
+        };
+
+        /// Request-reply channels: any content there, any content back.
+        pub mod channel {
+            pub use $crate::channel::{Builder, Channel, Listener, Messages, Request};
+
+            use $crate::Error;
+            use $crate::container::Address;
+
+            /// A builder of channels, for all settings that there are.
+            pub fn builder() -> Builder<super::$runtime> {
+                $crate::channel::builder(super::$runtime::default())
+            }
+
+            /// Opens a channel, in JSON, to whoever listens at `address`.
+            ///
+            /// # Errors
+            /// See [`Builder::connect`].
+            pub async fn connect(
+                address: impl TryInto<Address, Error: Into<Error>>,
+            ) -> Result<Channel, Error> {
+                builder().connect(address).await
+            }
+
+            /// Listens for channels at `address`.
+            ///
+            /// # Errors
+            /// See [`Builder::listen`].
+            pub async fn listen(
+                address: impl TryInto<Address, Error: Into<Error>>,
+            ) -> Result<Listener, Error> {
+                builder().listen(address).await
+            }
+        }
+
+        /// Remote procedure calls, in both directions.
+        pub mod rpc {
+            pub use $crate::rpc::{
+                Access, Arguments, Authorized, Bound, Builder, Caller, Check, Function, Outcome,
+                Parameter, Path, PeerCertificate, Return, RpcClient, RpcServer, Service,
+                ServiceDict, ServiceRef, Services, Signature, authorize,
+            };
+
+            use $crate::container::Address;
+            use $crate::{Error, IntoService};
+
+            /// A builder of clients and servers, for all settings that there are.
+            pub fn builder() -> Builder<super::$runtime> {
+                $crate::rpc::builder(super::$runtime::default())
+            }
+
+            /// Connects, in JSON, to whoever listens at `address`.
+            ///
+            /// # Errors
+            /// See [`Builder::connect`].
+            pub async fn connect(
+                address: impl TryInto<Address, Error: Into<Error>>,
+            ) -> Result<RpcClient, Error> {
+                builder().connect(address).await
+            }
+
+            /// Serves `root` to whoever connects at `address`.
+            ///
+            /// # Errors
+            /// See [`Builder::listen`].
+            pub async fn listen(
+                address: impl TryInto<Address, Error: Into<Error>>,
+                root: impl IntoService,
+            ) -> Result<RpcServer, Error> {
+                builder().service(root).listen(address).await
+            }
+
+            /// Serves `root` to whoever connects at `address`, until one of its methods calls
+            /// [`Context::stop`](super::Context::stop): for programs that do nothing else.
+            ///
+            /// # Errors
+            /// See [`Builder::listen`].
+            ///
+            /// # Cancel safety
+            /// Dropping the future drops the server.
+            pub async fn serve(
+                address: impl TryInto<Address, Error: Into<Error>>,
+                root: impl IntoService,
+            ) -> Result<(), Error> {
+                builder().service(root).serve(address).await
+            }
+        }
+
+        /// Containers, which agents live in.
+        pub mod container {
+            pub use $crate::container::{
+                Address, AgentUrl, Agents, Backoff, Builder, ConnectError, ContainerConfig,
+                DialError, MAX_URL, Patience, Refusal, Stage, UrlError, UrlReason, ValidateError,
+            };
+
+            use $crate::{Container, Error};
+
+            /// A builder of containers, for all settings that there are.
+            pub fn builder() -> Builder<super::$runtime> {
+                $crate::container::builder(super::$runtime::default())
+            }
+
+            /// A container that speaks JSON and listens at `address`: `tcp://host:port` (0 for a free
+            /// port), `ipc://[path]` or `local://name`.
+            ///
+            /// # Errors
+            /// See [`Builder::bind`].
+            pub async fn bind(
+                address: impl TryInto<Address, Error: Into<Error>>,
+            ) -> Result<Container, Error> {
+                builder().bind(address).await
+            }
+        }
+    };
+}

@@ -1,0 +1,160 @@
+//! Streams that come in: each takes a place, and opens beside the others.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker, ready};
+
+use super::cancel::{Canceller, cancellable};
+use super::contain::wake_all;
+use super::lock::lock;
+use super::opening::{Terms, open, part};
+use super::place::Place;
+use super::runtime::Runtime;
+use super::stream::Stream;
+use super::trace;
+use super::transport::{Listener, Transport};
+use aiomas_core::agent::Address;
+use aiomas_core::connection::Admission;
+
+/// See [`Listener`]. The streams are open, and have their places.
+pub(super) trait Incoming: Send {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>>;
+    fn address(&self) -> io::Result<Address>;
+}
+
+/// What comes to a listener of a runtime.
+///
+/// A stream takes its place before a byte of it is read, and keeps it: so whoever opens streams and does not go on
+/// with the handshake has no more of them than he may have connections. Each has a task of its own until it is open,
+/// so that nobody waits for a peer that is slow.
+pub(super) struct Arrivals<R: Runtime, L: Listener> {
+    runtime: R,
+    listener: L,
+    admission: Arc<Mutex<Admission>>,
+    terms: Terms,
+    opening: Arc<Mutex<Opening>>,
+}
+
+/// The streams that were not open when they came.
+#[derive(Default)]
+struct Opening {
+    /// No more than there are places.
+    ended: VecDeque<(Option<String>, io::Result<Stream>)>,
+    under_way: BTreeMap<u64, Canceller>,
+    last: u64,
+    /// Who waits for the next stream.
+    waker: Option<Waker>,
+}
+
+impl<R: Runtime, L: Listener> Arrivals<R, L> {
+    pub(super) fn new(
+        runtime: R,
+        listener: L,
+        admission: Arc<Mutex<Admission>>,
+        terms: Terms,
+    ) -> Self {
+        Self { runtime, listener, admission, terms, opening: Arc::default() }
+    }
+
+    /// Opens a stream in a task.
+    fn open(&self, mut stream: L::Stream, place: Place) {
+        let (runtime, terms, opening) = (self.runtime.clone(), self.terms, self.opening.clone());
+        let number = {
+            let mut opening = lock(&opening);
+            opening.last += 1;
+            opening.last
+        };
+        let under_way = UnderWay { opening: opening.clone(), number };
+        let (canceller, task) = cancellable(async move {
+            let _under_way = under_way;
+            let peer = stream.peer();
+            let end = |result| Opening::change(&opening, |all| all.ended.push_back((peer, result)));
+            match open(&runtime, &mut stream, terms).await {
+                Ok(()) => end(Ok(Stream::new(&runtime, stream, Some(place)))),
+                Err(error) => {
+                    end(Err(error));
+                    part(&runtime, stream).await;
+                    drop(place);
+                }
+            }
+        });
+        lock(&self.opening).under_way.insert(number, canceller);
+        self.runtime.spawn(task);
+    }
+}
+
+/// A stream that is being opened, also if that panics.
+struct UnderWay {
+    opening: Arc<Mutex<Opening>>,
+    number: u64,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        Opening::change(&self.opening, |all| all.under_way.remove(&self.number));
+    }
+}
+
+impl Opening {
+    /// Changes it, and wakes whoever waits for a stream.
+    fn change<V>(opening: &Mutex<Self>, change: impl FnOnce(&mut Self) -> V) {
+        // What comes out is dropped without the lock.
+        let (_out, waker) = {
+            let mut opening = lock(opening);
+            (change(&mut opening), opening.waker.take())
+        };
+        wake_all(waker);
+    }
+}
+
+impl<R: Runtime, L: Listener> Incoming for Arrivals<R, L> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        loop {
+            let ended = {
+                let mut opening = lock(&self.opening);
+                opening.waker = Some(cx.waker().clone());
+                opening.ended.pop_front()
+            };
+            if let Some((peer, result)) = ended {
+                if let Err(error) = &result {
+                    trace::refused(&self.runtime, || peer.clone(), error);
+                    self.listener.refused(peer.as_deref(), error);
+                }
+                return Poll::Ready(result);
+            }
+            let mut stream = ready!(self.listener.poll_accept(cx))?;
+            // Those that there is no place for are closed.
+            let place = match Place::take(&self.admission, stream.peer().as_deref()) {
+                Ok(place) => place,
+                Err(refusal) => {
+                    trace::refused(&self.runtime, || stream.peer(), &refusal);
+                    continue;
+                }
+            };
+            if let Some(how) = self.terms.keep_alive {
+                // One that is gone already tells so when it is read; it must not look like an error of accepting.
+                let _set = stream.keep_alive(how);
+            }
+            match stream.poll_open(cx) {
+                Poll::Ready(Ok(())) => {
+                    return Poll::Ready(Ok(Stream::new(&self.runtime, stream, Some(place))));
+                }
+                _ => self.open(stream, place),
+            }
+        }
+    }
+
+    fn address(&self) -> io::Result<Address> {
+        self.listener.address()
+    }
+}
+
+impl<R: Runtime, L: Listener> Drop for Arrivals<R, L> {
+    fn drop(&mut self) {
+        let under_way = std::mem::take(&mut lock(&self.opening).under_way);
+        drop(under_way);
+        let ended = std::mem::take(&mut lock(&self.opening).ended);
+        drop(ended);
+    }
+}

@@ -1,0 +1,459 @@
+//! Request-reply channels: any content there, any content back (aiomas' `channel`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, ready};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::accept::{Entrance, NoStream};
+use super::later::Answer;
+use super::link::{Handler, Link, LinkUser, RoomToReply};
+use super::lock::lock;
+use super::options::{self, Settings};
+use super::runtime::Runtime;
+use super::stop::Stop;
+use super::stream::Stream;
+use super::trace;
+use super::waits;
+use super::wakers::{Awaited, Registration, WakerSet};
+use super::{Call, Error, Peer};
+use aiomas_core::agent::{Address, Patience};
+use aiomas_core::connection::{
+    self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, RequestId, Side,
+};
+use aiomas_core::wire::{Body, Payload, RemoteError, Types, codec};
+
+/// Marks builders of channels.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Messages;
+
+/// Makes a [`Channel`], or listens for some.
+pub type Builder<R> = options::Builder<R, Messages>;
+
+/// A builder of channels on `runtime`.
+pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
+    Builder::new(runtime)
+}
+
+impl<R: Runtime> Builder<R> {
+    /// For how long [`connect`](Self::connect) tries to open a stream: [`Patience::Once`] unless told otherwise, as with
+    /// aiomas' `timeout`, and in its rhythm: after half a second, then half as long again each time, up to 30 s.
+    pub const fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Tries until this time has passed: [`Patience::Until`].
+    pub const fn within(self, time: Duration) -> Self {
+        self.patience(Patience::Until(time))
+    }
+
+    /// After which time an attempt of [`connect`](Self::connect) to open a stream has failed, with all addresses of the
+    /// host and TLS: 10 s unless told otherwise; at least 1 ms.
+    pub const fn dial_timeout(mut self, time: Duration) -> Self {
+        self.dial_timeout = time;
+        self
+    }
+
+    /// Opens a channel to whoever listens at `address`.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the attempt up.
+    pub async fn connect(
+        self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<Channel, Error> {
+        let address = address.try_into().map_err(Into::into)?;
+        let (patience, dial_timeout) = (self.patience, self.dial_timeout);
+        let (settings, _) = self.settle(Types::clone)?;
+        let stream = settings.dial_with(&address, patience, dial_timeout).await?;
+        Ok(Channel::start(&settings, stream, Side::Dialler, 0))
+    }
+
+    /// Listens at `address`.
+    ///
+    /// # Errors
+    /// [`Error::Url`] or [`Error::Bind`].
+    pub async fn listen(
+        self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<Listener, Error> {
+        let address = address.try_into().map_err(Into::into)?;
+        let (settings, _) = self.settle(Types::clone)?;
+        let entrance = settings.listen(&address).await?;
+        let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
+        Ok(Listener { settings, entrance, address, accepted: 0 })
+    }
+}
+
+/// Takes the channels that others open.
+#[must_use = "nobody is taken until `accept`, nor when it is dropped"]
+pub struct Listener {
+    settings: Settings,
+    entrance: Entrance,
+    address: Address,
+    accepted: u64,
+}
+
+impl Listener {
+    /// Where it listens, with the real port.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The next channel. Those that there is no [room](connection::Limits::max_connections) for are closed.
+    ///
+    /// # Errors
+    /// [`Error::Tls`]: a peer was refused, or has refused us. Go on; others may come. (When the system has no
+    /// stream, because the other side is gone again or there are no file descriptors left, it is asked again.)
+    /// [`Error::Runtime`]: no more will come, for the runtime has ended.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn accept(&mut self) -> Result<Channel, Error> {
+        let stream = self.entrance.next().await;
+        let stream = stream.map_err(|error| match error {
+            NoStream::Tls(error) => Error::Tls { address: self.address.clone(), error },
+            NoStream::RuntimeEnded => Error::runtime_ended(&self.address),
+        })?;
+        self.accepted += 1;
+        Ok(Channel::start(&self.settings, stream, Side::Listener, self.accepted))
+    }
+
+    /// Counts of the connections that were accepted or refused.
+    #[must_use]
+    pub fn admission(&self) -> AdmissionStats {
+        self.entrance.stats()
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.address).finish()
+    }
+}
+
+/// One end of a channel: it asks, and is asked.
+///
+/// Cloning it is cheap. When the last clone is gone, the channel is closed once what has been asked is
+/// answered; requests that nobody has taken fail.
+#[derive(Clone)]
+pub struct Channel {
+    link: LinkUser,
+    inbox: Arc<Inbox>,
+    options: CallOptions,
+}
+
+/// Requests that nobody has taken yet. [`Limits::max_calls_in`](connection::Limits::max_calls_in) bounds
+/// them.
+#[derive(Default)]
+struct Inbox {
+    queue: Mutex<Queue>,
+    /// The tasks that wait for the next request.
+    wakers: WakerSet,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// In the order in which they came, which is that of their ids. The peer chooses which of them it cancels.
+    requests: BTreeMap<RequestId, Request>,
+    closed: bool,
+    /// Nobody will take a request any more.
+    deserted: bool,
+}
+
+impl Inbox {
+    fn change(&self, change: impl FnOnce(&mut Queue)) {
+        change(&mut lock(&self.queue));
+        self.wakers.wake();
+    }
+}
+
+impl Awaited for Inbox {
+    fn wakers(&self) -> &WakerSet {
+        &self.wakers
+    }
+}
+
+impl Handler for Inbox {
+    fn handle(
+        &self,
+        link: &Arc<Link>,
+        request: connection::Request,
+    ) -> Option<(ReplyToken, Answer)> {
+        let connection::Request { token, content, deadline, .. } = request;
+        // The program may keep it for as long as it likes: not with all that was read together with it.
+        let content = content.unpinned();
+        let stop = link.stop_of(&token);
+        let request = Request {
+            span: trace::received(|| link.host(), link.caller(), &token),
+            link: link.clone(),
+            request: token.request(),
+            token: Some(token),
+            content,
+            deadline,
+            stop,
+        };
+        let mut request = Some(request);
+        self.change(|queue| {
+            if !queue.deserted {
+                queue.requests.extend(request.take().map(|request| (request.request, request)));
+            }
+        });
+        // If nobody takes it, it fails as it is dropped.
+        drop(request);
+        None
+    }
+
+    fn cancelled(&self, requests: &[RequestId]) {
+        let mut given_up = Vec::new();
+        self.change(|queue| {
+            let queue = &mut queue.requests;
+            given_up.extend(requests.iter().filter_map(|id| queue.remove(id)));
+        });
+        // What they would answer is not sent.
+        drop(given_up);
+    }
+
+    fn closed(&self, _: &Arc<Link>, _: &CloseReason) {
+        self.change(|queue| queue.closed = true);
+    }
+
+    fn unused(&self) {
+        let requests = {
+            let mut queue = lock(&self.queue);
+            queue.deserted = true;
+            std::mem::take(&mut queue.requests)
+        };
+        drop(requests);
+    }
+}
+
+impl Channel {
+    fn start(settings: &Settings, stream: Stream, side: Side, id: u64) -> Self {
+        let inbox = Arc::<Inbox>::default();
+        let link = settings.link(&stream, side, id, true, inbox.clone());
+        let options = CallOptions::default();
+        let channel = Self { link: LinkUser::new(link.clone()), inbox, options };
+        stream.start(link);
+        channel
+    }
+
+    /// The same channel, whose calls end with [`Error::TimedOut`] after `timeout`. The other side sees how much of it
+    /// is left ([`Request::time_left`]) if both sides have agreed on that.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { options: CallOptions::timeout(timeout), ..self.clone() }
+    }
+
+    /// Sends a request. The reply is what the call ends in.
+    pub fn send<T: DeserializeOwned>(&self, content: &(impl Serialize + ?Sized)) -> Call<T> {
+        let link = &self.link;
+        let span = trace::call("", "", || Some((link.host(), link.caller().address.clone())));
+        let attempt = link.call(self.options, |notation, scope, out| {
+            codec::encode(notation, scope, content, out)
+        });
+        Call::remote(link, attempt).traced(span)
+    }
+
+    /// The next request of the other side; `None` when there will be no more. While the other side does not read what it
+    /// was answered ([`Limits::output_cap`](connection::Limits::output_cap)), it waits.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn recv(&self) -> Option<Request> {
+        // Or a program that answers each at once would hold any number of answers.
+        let mut room = RoomToReply::new(&self.link);
+        let mut waiting = Registration::new(&*self.inbox);
+        poll_fn(|cx| {
+            ready!(room.poll(cx));
+            let mut queue = lock(&self.inbox.queue);
+            match queue.requests.pop_first() {
+                Some((_, request)) => Poll::Ready(Some(request)),
+                None if queue.closed => Poll::Ready(None),
+                None => {
+                    waiting.register(cx);
+                    let peer = self.link.peer();
+                    waits::note(|| format!("for a request of {}", peer.unwrap_or("a peer")));
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// The other side, and how the connection to it is.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        Peer::of_link(Arc::clone(&self.link))
+    }
+
+    /// Closes the channel once what has been asked is answered, within ten seconds (see [`Builder::drain`]).
+    pub fn close(&self) {
+        self.close_with(Close::AfterAnswers { within: self.link.drain() });
+    }
+
+    /// As [`close`](Self::close), with a choice of what becomes of requests that have not been answered.
+    pub fn close_with(&self, how: Close) {
+        self.link.close(how);
+    }
+
+    /// Waits until the channel is closed, and tells why.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn closed(&self) -> CloseReason {
+        self.link.closed().await
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").field("peer", &self.link.peer()).finish_non_exhaustive()
+    }
+}
+
+/// A request of the other side. Whoever drops it unanswered answers with a failure.
+#[must_use = "the other side waits for an answer"]
+pub struct Request {
+    link: Arc<Link>,
+    request: RequestId,
+    /// Taken when it is answered.
+    token: Option<ReplyToken>,
+    content: Payload,
+    deadline: Option<Instant>,
+    /// What tells that nobody waits any more, if anything may.
+    stop: Option<Arc<Stop>>,
+    span: trace::RequestSpan,
+}
+
+impl Request {
+    /// Decodes what is asked.
+    ///
+    /// # Errors
+    /// [`Error::Content`]: it is no `T`.
+    pub fn content<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        self.content.decode().map_err(Error::Content)
+    }
+
+    /// What is asked, undecoded.
+    #[must_use]
+    pub const fn payload(&self) -> &Payload {
+        &self.content
+    }
+
+    /// When the other side waits no longer, if it has said so: if its call has a timeout, and both sides have
+    /// agreed on that in Hello (see [`Extensions`](connection::Extensions)).
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// How long the other side still waits; `None` if it has not said.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        Some(self.deadline?.saturating_duration_since(self.link.now()))
+    }
+
+    /// Whether nobody waits for the answer any more: see [`cancelled`](Self::cancelled).
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.is_stopped()) || self.link.is_closed()
+    }
+
+    /// Waits until nobody waits for the answer any more: the other side has given the call up (if both have agreed
+    /// on that in Hello), its deadline has passed, or the channel is closed. The request still counts as being
+    /// handled until it is dropped or answered; the answer is not sent.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn cancelled(&self) {
+        let mut stopped = self.stop.clone().map(Stop::stopped);
+        let mut closed = Registration::new(&*self.link);
+        poll_fn(|cx| {
+            let stopped = stopped.as_mut().is_some_and(|stopped| stopped.poll(cx).is_ready());
+            let closed = Link::poll_closed(&mut closed, cx);
+            if stopped { Poll::Ready(()) } else { closed.map(drop) }
+        })
+        .await;
+    }
+
+    /// Answers. If the value cannot be encoded, the other side gets a `SerializationError`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]: the channel is closed, the request [cancelled](Self::cancelled), or the value cannot be
+    /// sent.
+    pub fn reply(mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+        let (notation, scope) = (self.content.notation(), self.content.scope());
+        let body = Body::encode(notation, scope, value);
+        let error = body.as_ref().err().cloned();
+        self.answer(body.map_err(RemoteError::serialization))?;
+        match error {
+            Some(error) => Err(connection::Why::Codec(error).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the other side has read enough of what it was answered before, and answers. For answers that are long
+    /// and that several tasks give: what [`reply`](Self::reply) leaves to be written has no bound but
+    /// [`Limits::max_calls_in`](connection::Limits::max_calls_in).
+    ///
+    /// # Errors
+    /// As of [`reply`](Self::reply).
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the request, which answers with a failure.
+    pub async fn send_reply(self, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+        RoomToReply::new(&self.link).wait().await;
+        self.reply(value)
+    }
+
+    /// Answers with a failure.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]: the channel is closed, or the request [cancelled](Self::cancelled).
+    pub fn fail(mut self, error: impl Into<RemoteError>) -> Result<(), Error> {
+        self.answer(Err(error.into()))
+    }
+
+    /// Leaves it without an answer, for requests that want none, such as mosaik's `stop`. Whoever waits for one
+    /// waits in vain.
+    pub fn ignore(mut self) {
+        if let Some(token) = self.token.take() {
+            self.link.ignore(token);
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) -> Result<(), Error> {
+        match self.token.take() {
+            Some(token) => {
+                self.span.end(&answer);
+                self.link.respond(token, &answer).map_err(Error::from)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        // If the channel is closed, nobody waits.
+        let _sent = self.answer(Err(RemoteError::new("RuntimeError", "the request was dropped")));
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Request").field(&self.content).finish()
+    }
+}

@@ -1,0 +1,275 @@
+//! Calls that a clock makes when their time has come, and what else waits for the system's clock.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::{Clock, Inner, State, Waiter, date};
+use crate::Error;
+use crate::contain::wake;
+use crate::host::BoxFuture;
+use crate::lock::lock;
+use crate::transport::Timer;
+use aiomas_core::clock::timer::{TimerKey, TimerQueue};
+use aiomas_core::clock::{self, ClockError, Date, ExternalClock, RealClock, SleepKey, When};
+
+pub(super) type Call = Box<dyn FnOnce() + Send>;
+
+/// What waits for the system's clock. While anything does, one task waits for all of it, with one timer of the runtime.
+#[derive(Default)]
+pub(super) struct Queue {
+    times: TimerQueue<Instant, Waiter>,
+    /// Apart from the times: when a date will be is not known, for the system's date may step.
+    dates: TimerQueue<Date, Waiter>,
+    has_task: bool,
+    /// Wakes the task when the first in a queue is another one, or the clock is gone.
+    task: Option<Waker>,
+}
+
+/// How many waits end before other tasks have their turn.
+const TURN: usize = 64;
+
+/// The longest wait for a date at a time.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Queue {
+    /// Takes out what waits. Returns the task if it waits for that.
+    pub(super) fn cancel(&mut self, key: Key) -> (Option<Waiter>, Option<Waker>) {
+        let (is_first, waiter) = match key {
+            Key::Time(key) => (self.times.next() == Some(key.at()), self.times.cancel(key)),
+            Key::Date(key) => (self.dates.next() == Some(key.at()), self.dates.cancel(key)),
+            Key::External(_) => return (None, None),
+        };
+        (waiter, if is_first { self.task.take() } else { None })
+    }
+
+    /// Takes the next out that is due.
+    fn expire(&mut self, now: Instant, date: Date) -> Option<Waiter> {
+        let due = self.times.expire(now).map(|(_, waiter)| waiter);
+        due.or_else(|| self.dates.expire(date).map(|(_, waiter)| waiter))
+    }
+
+    /// When to look again. While a date is waited for, that is after `check` at the latest.
+    fn next(&self, now: Instant, date: Date, check: Duration) -> Option<Instant> {
+        let look = self.dates.next().map(|due| {
+            let left = Duration::try_from_secs_f64(due.seconds_since(date).max(0.0));
+            now.checked_add(left.unwrap_or(DAY).min(check).min(DAY)).unwrap_or(now)
+        });
+        self.times.next().into_iter().chain(look).min()
+    }
+}
+
+impl Clock {
+    /// Makes a call in `dt` seconds: aiomas' `call_in`.
+    ///
+    /// It is made by a task of the runtime, or, on an external clock, by the task that sets that. It must not
+    /// block; a panic is contained. On the system's clock `dt` may be zero or less: then it
+    /// is made soon. When all clones of the clock are gone, so are the calls that wait for it.
+    ///
+    /// ```no_run
+    /// # fn example(container: &aiomas::Container) -> Result<(), aiomas::Error> {
+    /// let reminder = container.clock().call_in(5.0, || println!("five seconds later"))?;
+    /// reminder.cancel();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`sleep`](Self::sleep).
+    pub fn call_in(
+        &self,
+        dt: f64,
+        call: impl FnOnce() + Send + 'static,
+    ) -> Result<TimerHandle, Error> {
+        let call = Waiter::Call(Box::new(call));
+        self.schedule(call, |clock, now| clock.sleep(now, dt), |clock| clock.due_in(dt))
+    }
+
+    /// Makes a call at a time in seconds or a [`Date`](aiomas_core::clock::Date): aiomas' `call_at`. See
+    /// [`call_in`](Self::call_in). A call at a date follows the steps of the system's date, as
+    /// [`sleep_until`](Self::sleep_until) does.
+    ///
+    /// # Errors
+    /// As [`sleep_until`](Self::sleep_until).
+    pub fn call_at(
+        &self,
+        when: impl Into<When>,
+        call: impl FnOnce() + Send + 'static,
+    ) -> Result<TimerHandle, Error> {
+        let (when, call) = (when.into(), Waiter::Call(Box::new(call)));
+        if let When::Date(date) = when {
+            return Ok(self.handle(self.enter_date(date, call)?));
+        }
+        self.schedule(call, |clock, now| clock.sleep_until(now, when), |clock| clock.due(when))
+    }
+
+    fn schedule(
+        &self,
+        call: Waiter,
+        real: impl FnOnce(&RealClock, Instant) -> Result<Instant, ClockError>,
+        external: impl FnOnce(&ExternalClock<Waiter>) -> Result<f64, ClockError>,
+    ) -> Result<TimerHandle, Error> {
+        let key = self.enter(|state, now| {
+            Ok(match &mut state.clock {
+                clock::Clock::External(clock) => {
+                    Key::External(clock.sleep_until(external(clock)?, call)?)
+                }
+                clock::Clock::Real(clock) => {
+                    Key::Time(state.queue.times.insert(real(clock, now)?, call))
+                }
+            })
+        })?;
+        Ok(self.handle(key))
+    }
+
+    /// Lets something wait for a date.
+    pub(super) fn enter_date(&self, date: Date, waiter: Waiter) -> Result<Key, Error> {
+        self.enter(|state, now| {
+            Ok(match &mut state.clock {
+                clock::Clock::External(clock) => {
+                    Key::External(clock.sleep_until(clock.due(date)?, waiter)?)
+                }
+                clock::Clock::Real(clock) => {
+                    // Only to refuse what is in the past: the date may step.
+                    clock.sleep_until(now, date)?;
+                    Key::Date(state.queue.dates.insert(date, waiter))
+                }
+            })
+        })
+    }
+
+    /// Changes the queue, and sees to it that a task waits for the first in there.
+    fn enter(
+        &self,
+        insert: impl FnOnce(&mut State, Instant) -> Result<Key, ClockError>,
+    ) -> Result<Key, Error> {
+        let (key, starts, woken) = {
+            let mut state = lock(&self.0.state);
+            let now = self.0.look(&mut state);
+            let key = insert(&mut state, now)?;
+            let queue = &mut state.queue;
+            let is_first = match key {
+                Key::Time(key) => queue.times.next() == Some(key.at()),
+                Key::Date(key) => queue.dates.next() == Some(key.at()),
+                Key::External(_) => return Ok(key),
+            };
+            let starts = !std::mem::replace(&mut queue.has_task, true);
+            (key, starts, if is_first { queue.task.take() } else { None })
+        };
+        woken.into_iter().for_each(wake);
+        if starts {
+            let task =
+                Task { clock: Arc::downgrade(&self.0), timer: None, waits_for: None, over: false };
+            self.0.host.spawn(task.run());
+        }
+        Ok(key)
+    }
+
+    fn handle(&self, key: Key) -> TimerHandle {
+        TimerHandle { clock: Arc::downgrade(&self.0), key }
+    }
+}
+
+/// What ends the waits. It ends when there are none.
+struct Task {
+    clock: Weak<Inner>,
+    /// Once it has something to wait for.
+    timer: Option<Box<dyn Timer>>,
+    waits_for: Option<Instant>,
+    /// There are no calls left, so that another task may have begun.
+    over: bool,
+}
+
+impl Task {
+    fn run(mut self) -> BoxFuture<()> {
+        Box::pin(poll_fn(move |cx| self.poll(cx)))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURN {
+            let Some(clock) = self.clock.upgrade() else { return Poll::Ready(()) };
+            let (now, date) = (clock.host.now(), date(&*clock.host));
+            let (due, next) = {
+                let queue = &mut lock(&clock.state).queue;
+                let due = queue.expire(now, date);
+                let next = queue.next(now, date, clock.host.date_check());
+                if due.is_none() {
+                    queue.has_task = next.is_some();
+                    queue.task = next.map(|_| cx.waker().clone());
+                }
+                (due, next)
+            };
+            match (due, next) {
+                (Some(waiter), _) => waiter.expire(),
+                (None, None) => {
+                    self.over = true;
+                    return Poll::Ready(());
+                }
+                (None, Some(at)) => {
+                    let timer = self.timer.get_or_insert_with(|| clock.host.timer());
+                    if self.waits_for.replace(at) != Some(at) {
+                        timer.set(at);
+                    }
+                    if timer.poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    self.waits_for = None;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// If the runtime drops the task, the next call that is scheduled begins another one.
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(clock) = self.clock.upgrade() {
+            if !self.over {
+                lock(&clock.state).queue.has_task = false;
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let task = lock(&self.state).queue.task.take();
+        if let Some(task) = task {
+            wake(task);
+        }
+    }
+}
+
+/// A call that a clock is to make: aiomas' `TimerHandle`. Dropping it changes nothing.
+#[derive(Clone)]
+pub struct TimerHandle {
+    clock: Weak<Inner>,
+    key: Key,
+}
+
+/// A place in a queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Key {
+    Time(TimerKey<Instant>),
+    Date(TimerKey<Date>),
+    External(SleepKey),
+}
+
+impl TimerHandle {
+    /// Cancels the call. Returns whether it was pending.
+    pub fn cancel(&self) -> bool {
+        let Some(clock) = self.clock.upgrade() else { return false };
+        // The lock is not held while the call is dropped, and what it holds.
+        clock.cancel(self.key).is_some()
+    }
+}
+
+impl fmt::Debug for TimerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TimerHandle").field(&self.key).finish()
+    }
+}

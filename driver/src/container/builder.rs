@@ -1,0 +1,196 @@
+//! How containers are made.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, RwLock, Weak};
+
+use super::control::Control;
+use super::handle::Container;
+use super::hooks::Hooks;
+use super::inner::Inner;
+use crate::accept::accept;
+use crate::clock::Clock;
+use crate::endpoint::EndpointId;
+use crate::lock::lock;
+use crate::options::{self, Settings};
+use crate::origin::Origin;
+use crate::runtime::Runtime;
+use crate::{Error, OrphanedCalls, Peer};
+use aiomas_core::agent::{self, Address, ContainerConfig};
+use aiomas_core::clock::Date;
+use aiomas_core::connection::CloseReason;
+use aiomas_core::rpc::Caller;
+use aiomas_core::wire::{RemoteError, Scope, Types};
+
+/// What a [`Container`] is made with, beside what all layers have.
+#[derive(Clone, Debug, Default)]
+pub struct Agents {
+    config: ContainerConfig,
+    advertised: Option<Result<Address, Error>>,
+    clock: Option<(Date, f64)>,
+    hooks: Hooks,
+}
+
+/// Makes a [`Container`].
+pub type Builder<R> = options::Builder<R, Agents>;
+
+/// A builder of containers on `runtime`.
+pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
+    Builder::new(runtime)
+}
+
+/// Makes a container that listens at `address`, with all settings as they are.
+///
+/// # Errors
+/// See [`Builder::bind`].
+pub async fn bind<R: Runtime>(
+    runtime: R,
+    address: impl TryInto<Address, Error: Into<Error>>,
+) -> Result<Container, Error> {
+    builder(runtime).bind(address).await
+}
+
+impl<R: Runtime> Builder<R> {
+    /// Changes a limit or a time of the container's own doings. What connections are made with, is for
+    /// [`config`](Self::config) and its shorthands.
+    pub fn container_config(mut self, change: impl FnOnce(&mut ContainerConfig)) -> Self {
+        change(&mut self.layer.config);
+        self
+    }
+
+    /// What the URLs of agents begin with, where others do not reach the container by the address that it is
+    /// [bound](Self::bind) to: for one that listens at `0.0.0.0`, or behind a router. Port 0 is the port that is
+    /// bound. An address that is none is an error of `bind`.
+    ///
+    /// aiomas puts the name of the machine in place of `0.0.0.0` (`socket.getfqdn()`); here, nobody guesses.
+    ///
+    /// ```no_run
+    /// # use aiomas::{Container, Runtime};
+    /// # async fn example<R: Runtime>(runtime: R) -> Result<Container, aiomas::Error> {
+    /// // Agents are tcp://house.example:5555/0 and so on.
+    /// aiomas::container::builder(runtime)
+    ///     .advertise("tcp://house.example:5555")
+    ///     .bind("tcp://0.0.0.0:5555")
+    ///     .await
+    /// # }
+    /// ```
+    pub fn advertise(mut self, address: impl TryInto<Address, Error: Into<Error>>) -> Self {
+        self.layer.advertised = Some(address.try_into().map_err(Into::into));
+        self
+    }
+
+    /// Gives the agents a clock that stands still until it is [set](Clock::set_time), in place of that of
+    /// the world. `start` is the date at time 0, `init_time` what it shows at first, in seconds.
+    pub const fn external_clock(mut self, start: Date, init_time: f64) -> Self {
+        self.layer.clock = Some((start, init_time));
+        self
+    }
+
+    /// What is done with each peer that a connection is opened to, or that has connected: before any of its calls
+    /// is run. It must not block.
+    pub fn on_connect(mut self, f: impl Fn(&Peer) + Send + Sync + 'static) -> Self {
+        self.layer.hooks.on_connect = Some(Arc::new(f));
+        self
+    }
+
+    /// What is done when the connection to a peer is gone. It must not block.
+    pub fn on_disconnect(
+        mut self,
+        f: impl Fn(&Peer, &CloseReason) + Send + Sync + 'static,
+    ) -> Self {
+        self.layer.hooks.on_disconnect = Some(Arc::new(f));
+        self
+    }
+
+    /// Lets `check` decide about each call of a peer, as [`authorize`](aiomas_core::rpc::authorize) does before a
+    /// service. It is told the path as it is on the wire: `agents/0/service`, and `validate_aid` when a peer
+    /// looks for an agent. Calls between agents of the container are not checked; before one agent,
+    /// `container.spawn(authorize(agent, check))` checks these as well.
+    ///
+    /// ```no_run
+    /// # use aiomas::{Container, Runtime};
+    /// use aiomas_core::rpc::Caller;
+    /// use aiomas_core::wire::RemoteError;
+    ///
+    /// # async fn example<R: Runtime>(runtime: R) -> Result<Container, aiomas::Error> {
+    /// aiomas::container::builder(runtime)
+    ///     .authorize(|caller: &Caller, path: &str| match &caller.certificate {
+    ///         Some(certificate) if &*certificate.subject == "CN=grid" => Ok(()),
+    ///         _ => Err(RemoteError::permission(format_args!("{path} is for the grid alone"))),
+    ///     })
+    ///     .bind("tcp://0.0.0.0:5555")
+    ///     .await
+    /// # }
+    /// ```
+    pub fn authorize(
+        mut self,
+        check: impl Fn(&Caller, &str) -> Result<(), RemoteError> + Send + Sync + 'static,
+    ) -> Self {
+        self.layer.hooks.check = Some(Arc::new(check));
+        self
+    }
+
+    /// Listens at `address`: `tcp://host:port` (0 for a free port), `ipc://[path]` or `local://name`. The URLs of
+    /// agents begin with it, so others have to reach it by that name, or by what is [advertised](Self::advertise).
+    ///
+    /// It listens at all addresses of a host name, with one port. A host name that leads to the loopback device only, other
+    /// than `localhost`, is warned about: by an event of `tracing`, or on standard error without that feature.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Bind`], or [`Error::Clock`] if there is no such date.
+    pub async fn bind(
+        self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<Container, Error> {
+        let address = address.try_into().map_err(Into::into)?;
+        let (settings, layer) = self.settle(Types::for_container)?;
+        let advertised = layer.advertised.transpose()?;
+        let entrance = settings.listen(&address).await?;
+        let bound = entrance.address().map_err(|error| Error::bind(&address, &error))?;
+        let address = match (advertised, &bound) {
+            (Some(Address::Tcp { host, port: 0 }), &Address::Tcp { port, .. }) => {
+                Address::Tcp { host, port }
+            }
+            (Some(advertised), _) => advertised,
+            (None, _) => bound,
+        };
+        let Settings { host, heavy, config, drain, coalesces, orphans } = settings;
+        let clock = match layer.clock {
+            None => Clock::real(host.clone()),
+            Some((start, init_time)) => Clock::external(host.clone(), start, init_time)?,
+        };
+        let machine = agent::Container::new(layer.config, address.clone(), host.seed());
+        let inner = Arc::new_cyclic(|this: &Weak<Inner>| {
+            let origin = Arc::new(Origin::Home(this.clone()));
+            Inner {
+                this: this.clone(),
+                id: EndpointId::new(),
+                local_scope: Scope::new(config.types.clone(), config.limits.budget)
+                    .with_origin(origin)
+                    .guarded(true),
+                host: host.clone(),
+                heavy,
+                address,
+                max_local_calls: config.limits.max_calls_in,
+                clock,
+                max_mailbox: config.limits.max_mailbox,
+                admission: entrance.admission(),
+                config: Mutex::new(config),
+                coalesces,
+                cancels_orphans: orphans == OrphanedCalls::Cancel,
+                drain,
+                local_calls: AtomicUsize::new(0),
+                users: AtomicUsize::new(0),
+                control: Mutex::new(Control::new(machine)),
+                agents: RwLock::default(),
+                hooks: layer.hooks,
+                listening: Mutex::new(None),
+            }
+        });
+        let container = Container::from_inner(inner.clone());
+        host.spawn(inner.clone().watch());
+        let accepting = inner.clone();
+        let listening = accept(entrance, move |stream| accepting.accepted(stream));
+        *lock(&inner.listening) = Some(listening);
+        Ok(container)
+    }
+}

@@ -1,0 +1,162 @@
+//! Finding agents.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::control::Connecting;
+use super::inner::Inner;
+use crate::link::Link;
+use crate::lock::lock;
+use crate::waits;
+use crate::{Error, Proxy};
+use aiomas_core::agent::{AgentUrl, ConnectId, Patience, Remote, Route};
+
+/// A search for an agent, which ends in something to call it by.
+///
+/// A stream is opened if there is none yet to the agent's container, and that is asked for the agent.
+/// How long that is tried is for [`patience`](Self::patience) to say.
+///
+/// # Cancel safety
+///
+/// It begins when it is polled first, and does not keep its container alive. Dropping it gives it up; a stream that
+/// was opened stays for others.
+#[must_use = "nothing happens until it is awaited"]
+pub struct Connect<P> {
+    container: Arc<Inner>,
+    patience: Patience,
+    /// For how long it is tried again when the connection is lost, if it is.
+    reconnects: Option<Duration>,
+    state: State,
+    proxy: PhantomData<fn() -> P>,
+}
+
+enum State {
+    New(Result<AgentUrl, Error>),
+    Connecting(ConnectId, Arc<Connecting>, AgentUrl),
+    Ended,
+}
+
+impl<P> Connect<P> {
+    pub(super) const fn new(container: Arc<Inner>, url: Result<AgentUrl, Error>) -> Self {
+        let state = State::New(url);
+        let patience = Patience::Once;
+        Self { container, patience, reconnects: None, state, proxy: PhantomData }
+    }
+
+    /// For how long it is tried: [`Patience::Once`] unless told otherwise.
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Tries until this time has passed: [`Patience::Until`].
+    pub fn within(self, time: Duration) -> Self {
+        self.patience(Patience::Until(time))
+    }
+
+    /// Lets the proxy outlive its connection: see [`line`](crate::line). When a call finds that lost, the
+    /// agent is looked for again, for as long as `within` and with the waits of
+    /// [`ContainerConfig::backoff`](aiomas_core::agent::ContainerConfig::backoff), whose jitter is 0 unless told
+    /// otherwise. [`patience`](Self::patience) still governs the first search. An agent of
+    /// the same container is called as ever.
+    ///
+    /// Each time, the agent's container tells the name of its type. If that is another than at first, calls fail with
+    /// [`ConnectError::WrongType`](aiomas_core::agent::ConnectError::WrongType), and nothing is sent.
+    pub fn reconnect(mut self, within: Duration) -> Self {
+        self.reconnects = Some(within);
+        self
+    }
+
+    /// Which attempt to open a connection is under way.
+    pub(super) fn attempts(&self) -> u32 {
+        match &self.state {
+            State::Connecting(_, connecting, _) => connecting.attempts(),
+            State::New(_) | State::Ended => 0,
+        }
+    }
+
+    /// Waits until the agent is found: over a connection, or here.
+    pub(super) fn poll_found(&mut self, cx: &Context<'_>) -> Poll<Result<Found, Error>> {
+        let inner = &self.container;
+        loop {
+            if let State::New(url) = &mut self.state {
+                let url = match std::mem::replace(url, Err(Error::NoContainer)) {
+                    Ok(url) => url,
+                    Err(error) => {
+                        self.state = State::Ended;
+                        return Poll::Ready(Err(error));
+                    }
+                };
+                let connecting = Arc::<Connecting>::default();
+                let id = inner.connect(url.clone(), self.patience, connecting.clone());
+                self.state = State::Connecting(id, connecting, url);
+            }
+            let State::Connecting(_, connecting, url) = &self.state else { return Poll::Pending };
+            let Poll::Ready(result) = connecting.poll(cx) else {
+                waits::note(|| format!("to find {url}"));
+                return Poll::Pending;
+            };
+            self.state = State::Ended;
+            let remote = result?;
+            let Remote { route, url, type_name, .. } = remote;
+            let Route::Connection(conn) = route else {
+                return Poll::Ready(Ok(Found { link: None, url, type_name }));
+            };
+            let link = lock(&inner.control).link(conn);
+            match link {
+                Some(link) if link.is_open() => {
+                    return Poll::Ready(Ok(Found { link: Some(link), url, type_name }));
+                }
+                // Its task is about to say so. Those who have heard of it already look for a new one.
+                Some(link) => inner.link_closing(&link),
+                None => {}
+            }
+            self.state = State::New(Ok(url));
+        }
+    }
+}
+
+/// An agent that was found.
+pub(super) struct Found {
+    /// The connection to its container, unless it lives here.
+    pub(super) link: Option<Arc<Link>>,
+    pub(super) url: AgentUrl,
+    /// The name of its type.
+    pub(super) type_name: Arc<str>,
+}
+
+impl<P: From<Proxy>> Future for Connect<P> {
+    type Output = Result<P, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<P, Error>> {
+        let Found { link, url, type_name } = ready!(self.poll_found(cx))?;
+        let inner = &self.container;
+        let proxy = match (link, self.reconnects) {
+            (None, _) => Proxy::of_local(inner.this.clone(), url),
+            (Some(link), None) => Proxy::of_agent(link, url),
+            (Some(link), Some(within)) => {
+                Proxy::of_line(inner.line(link, &url, type_name, within), Some(url))
+            }
+        };
+        Poll::Ready(Ok(proxy.into()))
+    }
+}
+
+impl<P> Drop for Connect<P> {
+    fn drop(&mut self) {
+        if let State::Connecting(id, ..) = self.state {
+            self.container.abandon_connect(id);
+        }
+    }
+}
+
+impl<P> fmt::Debug for Connect<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect").field("patience", &self.patience).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! What the lock of a container's control plane guards.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use super::ending::Stopping;
+use crate::cancel::Canceller;
+use crate::contain::wake;
+use crate::link::Link;
+use crate::lock::lock;
+use crate::wakers::WakerSet;
+use crate::{Connections, Error, UnstoppedAgent};
+use aiomas_core::agent::{self, AgentUrl, ConnId, DialId, Refusal, Remote, ValidateTicket};
+use aiomas_core::connection::Close;
+
+/// What the container's lock guards: the state machine, and what its host keeps for it.
+pub(super) struct Control {
+    pub(super) container: agent::Container<Arc<Connecting>, ()>,
+    pub(super) links: HashMap<ConnId, Arc<Link>>,
+    /// Counts of those that are gone.
+    pub(super) gone: Connections,
+    pub(super) next_conn: u64,
+    pub(super) dials: BTreeMap<DialId, Canceller>,
+    pub(super) questions: BTreeMap<ValidateTicket, Canceller>,
+    /// How connections are closed in the end.
+    pub(super) how: Close,
+    /// Somebody is carrying out actions: in order, hence one at a time.
+    pub(super) acting: bool,
+    pub(super) task: Option<Waker>,
+    /// What the task waits for.
+    pub(super) timeout: Option<Instant>,
+    /// All connections are closed; agents come no more.
+    pub(super) stopped: bool,
+    /// The runtime has ended before the container did.
+    pub(super) orphaned: bool,
+    /// Agents whose `#[on_stop]` is under way, by their numbers.
+    pub(super) stopping: BTreeMap<u64, Stopping>,
+    /// Agents that have not stopped as they should.
+    pub(super) unstopped: Vec<UnstoppedAgent>,
+    /// What `shutdown` returns, from when it does.
+    pub(super) ended: Option<Result<(), Error>>,
+    /// The tasks that wait for the container to end.
+    pub(super) waiting: Arc<WakerSet>,
+}
+
+impl Control {
+    pub(super) fn new(container: agent::Container<Arc<Connecting>, ()>) -> Self {
+        Self {
+            container,
+            links: HashMap::new(),
+            gone: Connections::default(),
+            next_conn: 0,
+            dials: BTreeMap::new(),
+            questions: BTreeMap::new(),
+            how: Close::Now,
+            acting: false,
+            task: None,
+            timeout: None,
+            stopped: false,
+            orphaned: false,
+            stopping: BTreeMap::new(),
+            unstopped: Vec::new(),
+            ended: None,
+            waiting: Arc::default(),
+        }
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.links.len()
+    }
+
+    pub(super) fn spawn(&mut self, type_name: &str) -> Result<AgentUrl, Refusal> {
+        self.container.spawn(type_name, ())
+    }
+
+    /// The error of a refusal.
+    pub(super) fn refused(&self, refusal: Refusal) -> Error {
+        if self.orphaned && refusal == Refusal::ShutDown {
+            return Error::runtime_ended(self.container.base());
+        }
+        refusal.into()
+    }
+
+    pub(super) fn remove(&mut self, aid: &str) {
+        self.container.remove(aid);
+    }
+
+    pub(super) fn link(&self, conn: ConnId) -> Option<Arc<Link>> {
+        self.links.get(&conn).cloned()
+    }
+}
+
+/// Who waits for a search to end.
+#[derive(Default)]
+pub(super) struct Connecting(Mutex<Wait>);
+
+#[derive(Default)]
+struct Wait {
+    result: Option<Result<Remote, Error>>,
+    waker: Option<Waker>,
+    /// How many attempts to open a connection there have been.
+    attempts: u32,
+}
+
+impl Connecting {
+    /// Attempt number so and so begins.
+    pub(super) fn attempt(&self, attempts: u32) {
+        let waker = {
+            let mut wait = lock(&self.0);
+            wait.attempts = attempts;
+            wait.waker.take()
+        };
+        if let Some(waker) = waker {
+            wake(waker);
+        }
+    }
+
+    pub(super) fn attempts(&self) -> u32 {
+        lock(&self.0).attempts
+    }
+
+    pub(super) fn end(&self, result: Result<Remote, Error>) {
+        let waker = {
+            let mut wait = lock(&self.0);
+            wait.result = Some(result);
+            wait.waker.take()
+        };
+        if let Some(waker) = waker {
+            wake(waker);
+        }
+    }
+
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<Remote, Error>> {
+        let mut wait = lock(&self.0);
+        match wait.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                wait.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}

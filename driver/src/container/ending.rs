@@ -1,0 +1,345 @@
+//! The end of a container: connections are closed, then agents stop side by side.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::control::Control;
+use super::inner::Inner;
+use crate::cancel::{Canceller, cancellable};
+use crate::contain::{contain, discard};
+use crate::endpoint::{Endpoint, EndpointId};
+use crate::host::BoxFuture;
+use crate::later::Running;
+use crate::link::Link;
+use crate::lock::lock;
+use crate::service::Resident;
+use crate::waits;
+use crate::wakers::{Registration, WakerSet};
+use crate::{Error, StopFailure, UnstoppedAgent};
+use aiomas_core::agent::AgentUrl;
+use aiomas_core::connection::Close;
+use aiomas_core::rpc::Outcome;
+use aiomas_core::wire::RemoteError;
+
+/// So many agents begin to stop before other tasks have their turn.
+const TURN: usize = 64;
+
+/// An agent whose `#[on_stop]` is under way.
+pub(super) struct Stopping {
+    url: AgentUrl,
+    resident: Arc<dyn Resident>,
+    /// Ends it early.
+    _canceller: Canceller,
+}
+
+impl Endpoint for Inner {
+    fn id(&self) -> EndpointId {
+        self.id
+    }
+
+    fn stop(&self) {
+        if let Some(this) = self.this.upgrade() {
+            this.shutdown(Close::AfterAnswers { within: self.drain });
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn shutdown(self: &Arc<Self>, how: Close) {
+        // No more streams come in.
+        if let Some(listening) = &*lock(&self.listening) {
+            listening.cancel();
+        }
+        self.control(|control, now| {
+            if !control.container.is_shut_down() {
+                control.how = how;
+                control.container.shutdown(now);
+            } else if how == Close::Now && control.how != Close::Now {
+                // The caller has lost patience with a shutdown that drains.
+                control.how = how;
+                return control.links.values().cloned().collect();
+            }
+            Vec::new()
+        })
+        .into_iter()
+        .for_each(|link: Arc<Link>| link.close(how));
+    }
+
+    /// Waits for the end, and returns what `shutdown` does.
+    pub(super) fn poll_ended(
+        &self,
+        waiting: &mut Registration<Arc<WakerSet>>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        // Before the look: the end may come in between.
+        waiting.register(cx);
+        let ended = lock(&self.control).ended.clone();
+        if ended.is_none() {
+            waits::note(|| format!("for the shutdown of {}", self.address));
+        }
+        ended.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Watches the time until the container has stopped; then lets the agents end.
+    pub(super) fn watch(self: Arc<Self>) -> BoxFuture<()> {
+        // Also if the task is dropped before it is polled.
+        let watch = Watch(self);
+        Box::pin(async move {
+            watch.0.keep_time().await;
+            watch.0.end().await;
+        })
+    }
+
+    async fn keep_time(self: &Arc<Self>) {
+        let mut timer = self.host.timer();
+        let mut due = None;
+        poll_fn(|cx| {
+            loop {
+                let timeout = self.control(|control, now| {
+                    if control.container.poll_timeout().is_some_and(|at| at <= now) {
+                        control.container.handle_timeout(now);
+                    }
+                    control.task = Some(cx.waker().clone());
+                    control.timeout = control.container.poll_timeout();
+                    control.timeout
+                });
+                if lock(&self.control).stopped {
+                    return Poll::Ready(());
+                }
+                let Some(at) = timeout else { return Poll::Pending };
+                if due != Some(at) {
+                    timer.set(at);
+                    due = Some(at);
+                }
+                if timer.poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                due = None;
+            }
+        })
+        .await;
+    }
+
+    /// Lets the agents stop, side by side, in the time that closing may take.
+    async fn end(self: &Arc<Self>) {
+        let listening = lock(&self.listening).take();
+        if let Some(listening) = listening {
+            listening.stop().await;
+        }
+        let mut timer = self.host.timer();
+        if let Some(at) = self.host.now().checked_add(self.drain) {
+            timer.set(at);
+        }
+        let mut agents: Vec<_> = self.agents_mut().drain().collect();
+        agents.sort_unstable_by_key(|(number, _)| *number);
+        let mut agents = agents.into_iter();
+        poll_fn(|cx| {
+            for (number, resident) in agents.by_ref().take(TURN) {
+                self.stop_agent(number, resident);
+            }
+            if agents.len() > 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.poll_stopped(cx, |cx| timer.poll(cx))
+        })
+        .await;
+        // Those that are still stopping have had their time.
+        let late = self.control(|control, _| {
+            let late = std::mem::take(&mut control.stopping);
+            let failures = late.values().map(|stopping| stopping.late(self.drain));
+            control.unstopped.extend(failures);
+            late
+        });
+        discard(late);
+        self.ended();
+    }
+
+    /// Waits until no agent is stopping any more, or the time is over.
+    fn poll_stopped(
+        &self,
+        cx: &mut Context<'_>,
+        time: impl FnOnce(&mut Context<'_>) -> Poll<()>,
+    ) -> Poll<()> {
+        let at_once = {
+            let mut control = lock(&self.control);
+            if control.stopping.is_empty() {
+                return Poll::Ready(());
+            }
+            control.task = Some(cx.waker().clone());
+            control.how == Close::Now
+        };
+        if at_once {
+            self.ended();
+        }
+        time(cx)
+    }
+
+    /// Those that wait for the end have waited enough.
+    fn ended(&self) {
+        let waiting = lock(&self.control).end();
+        waiting.wake();
+    }
+
+    /// Lets an agent stop that lives here no more.
+    pub(super) fn stop_agent(self: &Arc<Self>, number: u64, resident: Arc<dyn Resident>) {
+        let text = format_args!("Name \"{number}\" not found in \"agents\"");
+        resident.desert(&RemoteError::lookup(text));
+        let outcome = contain(|| resident.stop()).unwrap_or_else(Outcome::from);
+        let answer = match outcome {
+            Outcome::Done(answer) => answer.map(drop),
+            Outcome::NotFound | Outcome::NotExposed => Ok(()),
+            Outcome::Later(later) => {
+                let mut hook = Running::new(later, self.id);
+                match hook.poll_once() {
+                    Poll::Ready(answer) => answer.map(drop),
+                    Poll::Pending => return self.goes_on(number, resident, hook),
+                }
+            }
+        };
+        if let Err(error) = answer {
+            let why = StopFailure::Failed(error);
+            lock(&self.control).failed(&self.url(number), &*resident, why);
+        }
+        discard(resident);
+    }
+
+    /// Lets an `#[on_stop]` go on in a task of its own.
+    fn goes_on(self: &Arc<Self>, number: u64, resident: Arc<dyn Resident>, mut hook: Running) {
+        let stop = Stop { container: Some(self.clone()), number };
+        let (canceller, task) = cancellable(async move {
+            let answer = poll_fn(|cx| hook.poll(cx)).await;
+            drop(hook);
+            stop.end(answer.map(drop));
+        });
+        let stopping = Stopping { url: self.url(number), resident, _canceller: canceller };
+        lock(&self.control).stopping.insert(number, stopping);
+        self.host.spawn(task);
+    }
+
+    fn url(&self, number: u64) -> AgentUrl {
+        AgentUrl::new(self.address.clone(), number.to_string())
+    }
+
+    /// The runtime has ended before the container did: nothing waits for ever.
+    fn orphan(self: &Arc<Self>) {
+        if lock(&self.control).ended.is_some() {
+            return;
+        }
+        let listening = lock(&self.listening).take();
+        drop(listening);
+        self.control(|control, now| {
+            control.orphaned = true;
+            control.stopped = true;
+            control.container.shutdown(now);
+        });
+        let agents: Vec<_> = self.agents_mut().drain().collect();
+        for (number, resident) in &agents {
+            resident.desert(&RemoteError::from(Error::runtime_ended(&self.address)));
+            if resident.has_stop() {
+                let why = StopFailure::RuntimeEnded;
+                lock(&self.control).failed(&self.url(*number), &**resident, why);
+            }
+        }
+        let stopping = self.control(|control, _| {
+            let stopping = std::mem::take(&mut control.stopping);
+            let failures = stopping.values().map(|stopping| {
+                UnstoppedAgent::new(
+                    stopping.url.clone(),
+                    &*stopping.resident,
+                    StopFailure::RuntimeEnded,
+                )
+            });
+            control.unstopped.extend(failures);
+            stopping
+        });
+        self.ended();
+        agents.into_iter().for_each(discard);
+        discard(stopping);
+    }
+}
+
+impl Control {
+    /// An agent has not stopped as it should. That is told by `shutdown`, if it has come to the agents; nothing waits
+    /// for an agent that is removed before.
+    fn failed(&mut self, url: &AgentUrl, resident: &dyn Resident, why: StopFailure) {
+        if self.stopped {
+            self.unstopped.push(UnstoppedAgent::new(url.clone(), resident, why));
+        }
+    }
+
+    /// Fixes what `shutdown` returns, and returns those that wait for it.
+    fn end(&mut self) -> Arc<WakerSet> {
+        if self.ended.is_none() {
+            let running = self.stopping.values().map(|stopping| {
+                let (url, resident) = (stopping.url.clone(), &*stopping.resident);
+                UnstoppedAgent::new(url, resident, StopFailure::NotAwaited)
+            });
+            let mut agents: Vec<_> = self.unstopped.drain(..).chain(running).collect();
+            agents.sort_by_cached_key(|agent| agent.url.aid().parse::<u64>().unwrap_or(u64::MAX));
+            let all = agents.is_empty();
+            self.ended =
+                Some(if all { Ok(()) } else { Err(Error::NotStopped { agents: agents.into() }) });
+        }
+        self.waiting.clone()
+    }
+}
+
+impl Stopping {
+    /// The agent's time is over.
+    fn late(&self, after: Duration) -> UnstoppedAgent {
+        let begun = self.resident.is_stopping();
+        let why = if begun { StopFailure::TimedOut { after } } else { StopFailure::Busy { after } };
+        UnstoppedAgent::new(self.url.clone(), &*self.resident, why)
+    }
+}
+
+impl UnstoppedAgent {
+    fn new(url: AgentUrl, resident: &dyn Resident, why: StopFailure) -> Self {
+        Self { url, type_name: resident.type_name().into(), why }
+    }
+}
+
+/// The task that watches a container. If its runtime drops it, the container has ended.
+struct Watch(Arc<Inner>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.orphan();
+    }
+}
+
+/// An `#[on_stop]` that goes on. However it ends, the container's end does not wait for it any more.
+struct Stop {
+    /// Until it has ended.
+    container: Option<Arc<Inner>>,
+    number: u64,
+}
+
+impl Stop {
+    fn end(mut self, result: Result<(), RemoteError>) {
+        self.tell(result.map_err(StopFailure::Failed));
+    }
+
+    fn tell(&mut self, result: Result<(), StopFailure>) {
+        let Some(container) = self.container.take() else { return };
+        let stopping = container.control(|control, _| {
+            // If it is not there any more, its time was over.
+            let stopping = control.stopping.remove(&self.number)?;
+            if let Err(why) = result {
+                control.failed(&stopping.url, &*stopping.resident, why);
+            }
+            Some(stopping)
+        });
+        discard(stopping);
+    }
+}
+
+impl Drop for Stop {
+    /// The runtime has ended. If the time was over, nothing happens.
+    fn drop(&mut self) {
+        self.tell(Err(StopFailure::RuntimeEnded));
+    }
+}

@@ -1,0 +1,58 @@
+//! What a program is told of a container's peers, and asked about their calls.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Peer;
+use crate::contain::undisturbed;
+use crate::link::Link;
+use aiomas_core::connection::CloseReason;
+use aiomas_core::rpc::{Caller, Check, Path};
+use aiomas_core::wire::RemoteError;
+
+/// Who calls an agent of its own container.
+pub(super) const LOCAL_CALLER: Caller = Caller::new(u64::MAX);
+
+/// Functions of the program.
+#[derive(Clone, Default)]
+pub(super) struct Hooks {
+    pub(super) on_connect: Option<OnConnect>,
+    pub(super) on_disconnect: Option<OnDisconnect>,
+    pub(super) check: Option<Arc<Check>>,
+}
+
+type OnConnect = Arc<dyn Fn(&Peer) + Send + Sync>;
+type OnDisconnect = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
+
+impl Hooks {
+    pub(super) fn connected(&self, link: &Arc<Link>) {
+        if let Some(on_connect) = &self.on_connect {
+            undisturbed(|| on_connect(&Peer::of_link(link.clone())));
+        }
+    }
+
+    pub(super) fn disconnected(&self, link: &Arc<Link>, reason: &CloseReason) {
+        if let Some(on_disconnect) = &self.on_disconnect {
+            undisturbed(|| on_disconnect(&Peer::of_link(link.clone()), reason));
+        }
+    }
+
+    /// Whether somebody may call what is at this path. Our own agents may.
+    #[inline]
+    pub(super) fn admit(&self, caller: &Caller, path: &Path<'_>) -> Result<(), RemoteError> {
+        match &self.check {
+            Some(check) if caller.connection != LOCAL_CALLER.connection => check(caller, path),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("on_connect", &self.on_connect.is_some())
+            .field("on_disconnect", &self.on_disconnect.is_some())
+            .field("check", &self.check.is_some())
+            .finish()
+    }
+}

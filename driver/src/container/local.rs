@@ -1,0 +1,165 @@
+//! Calls between agents of one container.
+
+use std::any::Any;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use super::hooks::LOCAL_CALLER;
+use super::inner::Inner;
+use crate::Error;
+use crate::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
+use crate::host::Host;
+use crate::later::{self, Answer, Later};
+use crate::stop::{Stop, Stopped};
+use crate::trace;
+use aiomas_core::agent::Address;
+use aiomas_core::connection::{CallOptions, Why};
+use aiomas_core::rpc::{Caller, Outcome};
+use aiomas_core::wire::{Payload, RemoteError, Scope};
+
+impl Home for Inner {
+    fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall {
+        self.call_locally(options, encode)
+    }
+
+    fn address(&self) -> &Address {
+        &self.address
+    }
+
+    fn scope(&self) -> &Scope {
+        &self.local_scope
+    }
+
+    fn max_mailbox(&self) -> u32 {
+        self.max_mailbox
+    }
+
+    fn host(&self) -> Arc<dyn Host> {
+        self.host.clone()
+    }
+
+    fn now(&self) -> Instant {
+        self.host.now()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl Inner {
+    pub(super) fn call_locally(
+        self: &Arc<Self>,
+        options: CallOptions,
+        encode: &Encode<'_>,
+    ) -> LocalCall {
+        let mut content = Vec::new();
+        if let Err(error) = encode(LOCAL, &self.local_scope, &mut content) {
+            return LocalCall::Ended(Some(Err(Why::Codec(error).into())));
+        }
+        let limit = self.max_local_calls;
+        if self.local_calls.load(Ordering::Relaxed) >= limit {
+            return LocalCall::Ended(Some(Err(Why::TooManyCalls { limit }.into())));
+        }
+        let content = Payload::new(LOCAL, content.into(), self.local_scope.clone());
+        let deadline = options.timeout.and_then(|after| self.host.now().checked_add(after));
+        let caller = LOCAL_CALLER.with_deadline(deadline);
+        let method = Self::nested(|| match self.dispatch(&content, &caller, trace::Id::NONE) {
+            Outcome::Done(answer) => Ok(answer),
+            // Polled at once, so that methods start in the order in which they were called.
+            Outcome::Later(later) => {
+                let mut method = later::Running::new(later, self.id);
+                match method.poll_once() {
+                    Poll::Ready(answer) => Ok(answer),
+                    Poll::Pending => Err(Some(method)),
+                }
+            }
+            Outcome::NotFound | Outcome::NotExposed => Err(None),
+        });
+        let method = match method {
+            Some(Ok(answer)) => return LocalCall::Ended(Some(self.payload(answer))),
+            Some(Err(Some(method))) => method,
+            // Too deep: it begins in a task of its own.
+            Some(Err(None)) | None => {
+                later::Running::new(self.dispatch_later(content, caller), self.id)
+            }
+        };
+        self.run(method, deadline.zip(options.timeout))
+    }
+
+    fn dispatch_later(self: &Arc<Self>, content: Payload, caller: Caller) -> Later {
+        let this = self.clone();
+        trace::carry(Box::pin(async move {
+            match this.dispatch(&content, &caller, trace::Id::NONE) {
+                Outcome::Done(answer) => answer,
+                Outcome::Later(later) => later.await,
+                Outcome::NotFound | Outcome::NotExposed => Err(RemoteError::lookup("no method")),
+            }
+        }))
+    }
+
+    /// Runs a method in a task, until it ends or the call is given up; that is when it has taken too long.
+    fn run(
+        self: &Arc<Self>,
+        method: later::Running,
+        deadline: Option<(Instant, Duration)>,
+    ) -> LocalCall {
+        let place = Arc::<Place>::default();
+        self.local_calls.fetch_add(1, Ordering::Relaxed);
+        let running = Running {
+            container: self.clone(),
+            stopped: Stop::stopped(place.stop.clone()),
+            place: place.clone(),
+            method: Some(method),
+        };
+        self.host.spawn(Box::pin(running));
+        let deadline = deadline.map(|(at, after)| {
+            let mut timer = self.host.timer();
+            timer.set(at);
+            Deadline { timer, error: Error::TimedOut { after, sent: true } }
+        });
+        LocalCall::Running { place, deadline }
+    }
+
+    fn payload(&self, answer: Answer) -> Result<Payload, Error> {
+        let scope = self.local_scope.clone();
+        answer.map(|body| Payload::new(LOCAL, body.into_bytes(), scope)).map_err(Error::Remote)
+    }
+}
+
+/// The task of a method that was not done at once.
+struct Running {
+    container: Arc<Inner>,
+    place: Arc<Place>,
+    stopped: Stopped,
+    /// Until it has ended.
+    method: Option<later::Running>,
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(method) = &mut this.method else { return Poll::Ready(()) };
+        if this.stopped.poll(cx).is_pending() {
+            let answer = ready!(method.poll(cx));
+            this.place.put(this.container.payload(answer));
+        }
+        this.method = None;
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.container.local_calls.fetch_sub(1, Ordering::Relaxed);
+        // The runtime may end before the method does. The caller must not wait for it then.
+        if self.method.take().is_some() {
+            self.place.put(Err(Error::runtime_ended(&self.container.address)));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Finding an agent again whose connection is lost.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::connect::{Connect, Found};
+use super::inner::Inner;
+use crate::host::BoxFuture;
+use crate::line::{self, Attempts, Reconnect, Redial};
+use crate::link::{Link, LinkUser};
+use crate::lock::lock;
+use crate::{Error, Proxy};
+use aiomas_core::agent::{AgentUrl, ConnectError, ContainerConfig, Patience, Refusal};
+
+/// Looks for an agent, as whoever connects to one does.
+struct Finds {
+    container: Weak<Inner>,
+    url: AgentUrl,
+    /// What it was when it was found first.
+    type_name: Arc<str>,
+}
+
+impl Inner {
+    /// A line to an agent that was found.
+    pub(super) fn line(
+        &self,
+        link: Arc<Link>,
+        url: &AgentUrl,
+        type_name: Arc<str>,
+        within: Duration,
+    ) -> Arc<line::Shared> {
+        let finds = Finds { container: self.this.clone(), url: url.clone(), type_name };
+        let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.control).container.config();
+        let reconnect = Reconnect { within, backoff, dial_timeout };
+        let limit = lock(&self.config).limits.max_calls_out;
+        line::Shared::new(self.host.clone(), LinkUser::new(link), finds, &reconnect, limit)
+    }
+}
+
+impl Redial for Finds {
+    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<LinkUser, Error>> {
+        let Self { container, url, type_name: expected } = self;
+        let Some(container) = container.upgrade() else {
+            return Box::pin(async { Err(Refusal::ShutDown.into()) });
+        };
+        let connect = Connect::<Proxy>::new(container, Ok(url.clone()));
+        let mut connect = connect.patience(Patience::Until(within));
+        let expected = expected.clone();
+        let mut last = 0;
+        Box::pin(poll_fn(move |cx| {
+            let found = connect.poll_found(cx);
+            let attempt = connect.attempts();
+            if attempt > last {
+                last = attempt;
+                attempts(attempt);
+            }
+            found.map(|found| {
+                let Found { link, url, type_name: found } = found?;
+                // Ids follow the order in which agents are spawned: after a restart, another agent may have this one.
+                if found != expected {
+                    return Err(
+                        ConnectError::WrongType { url, expected: expected.clone(), found }.into()
+                    );
+                }
+                // An agent here has no connection that could be lost.
+                link.map(LinkUser::new).ok_or(Error::NoContainer)
+            })
+        }))
+    }
+}

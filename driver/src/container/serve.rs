@@ -1,0 +1,131 @@
+//! What a container does with calls of its agents.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::inner::Inner;
+use crate::endpoint::Endpoint;
+use crate::home::Home;
+use crate::later::{Answer, Later, guarded};
+use crate::link::{Handler, Link};
+use crate::trace;
+use aiomas_core::connection::{CallOptions, CloseReason, ReplyToken, Request};
+pub(super) use aiomas_core::internal::root::VALIDATE_AID;
+use aiomas_core::internal::root::{ContainerRoot, agent_in_path, split_agent_path};
+use aiomas_core::rpc::{self, Caller, Outcome, Service, encode_call_in};
+use aiomas_core::wire::{Payload, RemoteError};
+
+/// Serves the agents to a peer.
+pub(super) struct AgentsHandler {
+    container: Arc<Inner>,
+}
+
+impl AgentsHandler {
+    pub(super) const fn new(container: Arc<Inner>) -> Self {
+        Self { container }
+    }
+}
+
+impl Handler for AgentsHandler {
+    fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)> {
+        let Request { token, content, deadline, .. } = request;
+        let (caller, id) = (link.caller_until(deadline), trace::Id::of(&token));
+        let outcome = self.container.dispatch(&content, &caller, id);
+        link.settle(token, outcome)
+    }
+
+    fn closing(&self, link: &Arc<Link>) {
+        self.container.link_closing(link);
+    }
+
+    fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
+        self.container.link_closed(link, reason);
+    }
+
+    /// As aiomas asks now and again. The answer need not be waited for.
+    fn probe(&self, link: &Link) {
+        let asked = link.call(CallOptions::default(), |notation, scope, out| {
+            encode_call_in(notation, scope, "", VALIDATE_AID, &("0",), &(), out)
+        });
+        if let Ok(attempt) = asked {
+            link.give_up(attempt);
+        }
+    }
+
+    fn home(&self) -> Option<Arc<dyn Home>> {
+        Some(self.container.clone())
+    }
+
+    fn endpoint(&self) -> Option<&dyn Endpoint> {
+        Some(&*self.container)
+    }
+}
+
+thread_local! {
+    /// How many calls of this thread are within each other.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+impl Inner {
+    /// Calls an agent, or `validate_aid`.
+    pub(super) fn dispatch(
+        &self,
+        content: &Payload,
+        caller: &Caller,
+        id: trace::Id<'_>,
+    ) -> Outcome<Later> {
+        match &rpc::Request::parse(content) {
+            Ok(request) => trace::request(
+                || self.host.clone(),
+                caller,
+                id,
+                &request.path,
+                || {
+                    guarded(|| match self.hooks.admit(caller, &request.path) {
+                        Ok(()) => self.route(request, caller),
+                        Err(refused) => refused.into(),
+                    })
+                },
+            ),
+            Err(error) => {
+                trace::malformed(|| self.host.clone(), caller, error);
+                RemoteError::from(error.clone()).into()
+            }
+        }
+    }
+
+    fn route(&self, request: &rpc::Request<'_>, caller: &Caller) -> Outcome<Later> {
+        let (path, arguments) = (&request.path, &request.arguments);
+        if let Some((number, start)) = split_agent_path(path.as_bytes())
+            && let Some(agent) = self.numbered(number)
+        {
+            return rpc::dispatch_at(&*agent, path, start, arguments, caller);
+        }
+        let agent = agent_in_path(path).and_then(|aid| Some((aid, self.agent(aid)?)));
+        let agent = agent.as_ref().map(|(aid, agent)| (*aid, &**agent as &dyn Service<Later>));
+        let type_name_of = |aid: &str| Some(self.agent(aid)?.type_name().to_owned());
+        rpc::dispatch(&ContainerRoot::new(&type_name_of, agent), path, arguments, caller)
+    }
+
+    /// Runs something that may call agents, unless too many calls are within each other already on this
+    /// thread's stack.
+    pub(super) fn nested<R>(run: impl FnOnce() -> R) -> Option<R> {
+        /// Counts back, also when user code panics.
+        struct Leave;
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                DEPTH.set(DEPTH.get() - 1);
+            }
+        }
+        if DEPTH.get() >= MAX_DEPTH {
+            return None;
+        }
+        DEPTH.set(DEPTH.get() + 1);
+        let _leave = Leave;
+        Some(run())
+    }
+}
+
+/// Agents of one container that call each other in turn do so on one stack, up to this depth; then in
+/// tasks of their own.
+const MAX_DEPTH: u32 = 16;

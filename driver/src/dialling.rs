@@ -1,0 +1,119 @@
+//! Dialling an address until somebody is there.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::Error;
+use super::host::sleep_until;
+use super::options::Settings;
+use super::stream::Stream;
+use super::trace::Dial;
+use aiomas_core::agent::{Address, Backoff, Patience};
+use aiomas_core::internal::Jitter;
+
+/// How often an address is dialled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rhythm {
+    /// The waits between attempts.
+    pub(super) backoff: Backoff,
+    /// After which time an attempt has failed.
+    pub(super) dial_timeout: Duration,
+}
+
+/// How long one attempt may take, unless told otherwise.
+pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Settings {
+    /// Opens a stream, the first one of a client, in the rhythm of aiomas.
+    pub(super) async fn dial_with(
+        &self,
+        address: &Address,
+        patience: Patience,
+        dial_timeout: Duration,
+    ) -> Result<Stream, Error> {
+        let rhythm = Rhythm { backoff: Backoff::default(), dial_timeout };
+        match patience {
+            Patience::Once => {
+                let dial = Dial::start(|| self.host.clone(), address, || 1);
+                let stream = self.dial_by(address, None, dial_timeout).await;
+                match &stream {
+                    Ok(_) => dial.opened(),
+                    Err(error) => dial.failed(error, None),
+                }
+                stream
+            }
+            Patience::Until(time) => self.dial_for(address, Some(time), rhythm, |_| ()).await,
+            Patience::Forever => self.dial_for(address, None, rhythm, |_| ()).await,
+        }
+    }
+
+    /// Opens a stream: tries for so long, if not for ever. `attempts` is told the number of each attempt.
+    pub(super) async fn dial_for(
+        &self,
+        address: &Address,
+        within: Option<Duration>,
+        rhythm: Rhythm,
+        attempts: impl Fn(u32),
+    ) -> Result<Stream, Error> {
+        let host = &*self.host;
+        let until = within.and_then(|within| host.now().checked_add(within));
+        let (mut jitter, mut wait) = (Jitter::new(host.seed()), Duration::ZERO);
+        let mut attempt = 0_u32;
+        loop {
+            attempt = attempt.saturating_add(1);
+            attempts(attempt);
+            let dial = Dial::start(|| self.host.clone(), address, || attempt);
+            let limit = until.zip(within);
+            let error = match self.dial_by(address, limit, rhythm.dial_timeout).await {
+                Ok(stream) => {
+                    dial.opened();
+                    return Ok(stream);
+                }
+                Err(error) => error,
+            };
+            wait = rhythm.backoff.after(wait);
+            let pause = jitter.shorten(wait, rhythm.backoff.jitter_percent);
+            dial.failed(&error, Some(pause));
+            let next = host.now().checked_add(pause);
+            let Some(at) = next.into_iter().chain(until).min() else { return Err(error) };
+            sleep_until(host, at).await?;
+            if until.is_some_and(|until| until <= at) {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Dials once. `limit`: when all attempts end, and how long they may take together.
+    async fn dial_by(
+        &self,
+        address: &Address,
+        limit: Option<(Instant, Duration)>,
+        timeout: Duration,
+    ) -> Result<Stream, Error> {
+        let host = &*self.host;
+        let timeout = timeout.max(Duration::from_millis(1));
+        let alone = host.now().checked_add(timeout);
+        let (at, setting, allowed) = match limit {
+            Some((until, within)) if alone.is_none_or(|at| until < at) => {
+                (Some(until), "within", within)
+            }
+            _ => (alone, "dial_timeout", timeout),
+        };
+        let mut timer = host.timer();
+        if let Some(at) = at {
+            timer.set(at);
+        }
+        let mut dial = pin!(self.dial(address));
+        poll_fn(|cx| match dial.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => timer.poll(cx).map(|()| {
+                let text = format!("no connection within {allowed:?} (`{setting}`)");
+                Err(Error::dial(address, &io::Error::new(io::ErrorKind::TimedOut, text)))
+            }),
+        })
+        .await
+    }
+}

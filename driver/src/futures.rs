@@ -1,0 +1,224 @@
+//! Sockets of runtimes that go by the traits of `futures-io`, and by the crate `async-io`: smol and async-std.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, TcpStream};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::transport::{KeepAlive, Transport};
+
+/// An open socket.
+#[derive(Debug)]
+pub struct Stream<S> {
+    socket: S,
+    how: How<S>,
+    peer: Option<String>,
+    /// There was less than asked for: before there is more, the runtime says so.
+    drained: bool,
+}
+
+/// What the traits do not have.
+#[derive(Debug)]
+pub struct How<S> {
+    /// Waits until there is something to read.
+    pub readable: fn(&S, &mut Context<'_>) -> Poll<io::Result<()>>,
+    /// Shuts a direction down. The traits have a way to close a socket, which need not do anything.
+    pub shutdown: fn(&S, Shutdown) -> io::Result<()>,
+    /// Lets the system ask for the peer.
+    pub keep_alive: fn(&S, KeepAlive) -> io::Result<()>,
+}
+
+impl<S> Stream<S> {
+    /// A socket, how it does what the traits do not have, and the address at its other end if it has one.
+    pub const fn new(socket: S, how: How<S>, peer: Option<String>) -> Self {
+        Self { socket, how, peer, drained: false }
+    }
+
+    /// The socket.
+    pub const fn socket(&self) -> &S {
+        &self.socket
+    }
+}
+
+/// So much is read at a time at most.
+const MAX_READ: usize = 64 * 1024;
+
+thread_local! {
+    /// What comes is read into this, for the traits read into what is initialised only: to copy what has come is
+    /// cheaper than to initialise room for what might.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S> {
+    fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
+        (self.how.keep_alive)(&self.socket, how)
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
+        // To read only to see that there is nothing would be a system call for each message.
+        if self.drained {
+            ready!((self.how.readable)(&self.socket, cx))?;
+            self.drained = false;
+        }
+        let room = MAX_READ.min(input.capacity() - input.len());
+        let mut scratch = SCRATCH.take();
+        if scratch.len() < room {
+            scratch.resize(room, 0);
+        }
+        let read = Pin::new(&mut self.socket).poll_read(cx, &mut scratch[..room]);
+        if let Poll::Ready(Ok(count)) = read {
+            input.extend_from_slice(&scratch[..count]);
+            // After the end there is nothing to wait for.
+            self.drained = 0 < count && count < room;
+        }
+        SCRATCH.set(scratch);
+        read
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        output: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(cx, output)
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready((self.how.shutdown)(&self.socket, Shutdown::Write))
+    }
+
+    fn peer(&self) -> Option<String> {
+        self.peer.clone()
+    }
+}
+
+/// See [`Sockets::reset`](super::sockets::Sockets::reset).
+///
+/// # Errors
+/// As the system says.
+pub fn reset(socket: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))
+}
+
+/// Implements [`Sockets`](crate::sockets::Sockets) for a runtime whose sockets are those of `async-io`, as those of
+/// smol and async-std are.
+///
+/// `io` is the crate that has `Async`; `keep_alive` sets the options of a TCP socket.
+#[macro_export]
+macro_rules! futures_sockets {
+    (runtime: $runtime:ty; io: $io:ident; keep_alive: $keep_alive:expr) => {
+        use std::future::Future;
+        use std::io;
+        use std::net::{SocketAddr, TcpListener, TcpStream};
+        #[cfg(unix)]
+        use std::os::unix::net::{UnixListener, UnixStream};
+        use std::task::{Context, Poll, ready};
+
+        use $crate::futures::{self, How, Stream as FuturesStream};
+        use $crate::sockets::{self, Sockets};
+        use $io::Async;
+
+        /// An open TCP or Unix socket.
+        pub type Stream = sockets::Stream<$runtime>;
+        /// A listening TCP or Unix socket.
+        pub type Acceptor = sockets::Acceptor<$runtime>;
+
+        fn tcp(stream: Async<TcpStream>) -> io::Result<FuturesStream<Async<TcpStream>>> {
+            // The driver gathers messages before it writes; the kernel need not wait for more.
+            stream.get_ref().set_nodelay(true)?;
+            let peer = stream.get_ref().peer_addr().ok().map(|peer| format!("tcp://{peer}"));
+            let how: How<Async<TcpStream>> = How {
+                readable: |stream, cx| stream.poll_readable(cx),
+                shutdown: |stream, how| stream.get_ref().shutdown(how),
+                keep_alive: |stream, how| $keep_alive(stream.get_ref(), how),
+            };
+            Ok(FuturesStream::new(stream, how, peer))
+        }
+
+        #[cfg(unix)]
+        fn unix(stream: UnixStream) -> io::Result<FuturesStream<Async<UnixStream>>> {
+            let how: How<Async<UnixStream>> = How {
+                readable: |stream, cx| stream.poll_readable(cx),
+                shutdown: |stream, how| stream.get_ref().shutdown(how),
+                keep_alive: |_, _| Ok(()),
+            };
+            Ok(FuturesStream::new(Async::new(stream)?, how, None))
+        }
+
+        /// Accepts at once, or when there is something to accept.
+        fn accept<L, T>(
+            listener: &Async<L>,
+            accept: impl Fn(&L) -> io::Result<T>,
+            cx: &mut Context<'_>,
+        ) -> Poll<io::Result<T>> {
+            loop {
+                match accept(listener.get_ref()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    accepted => return Poll::Ready(accepted),
+                }
+                ready!(listener.poll_readable(cx))?;
+            }
+        }
+
+        impl Sockets for $runtime {
+            type Tcp = FuturesStream<Async<TcpStream>>;
+            type TcpListener = Async<TcpListener>;
+            #[cfg(unix)]
+            type Unix = FuturesStream<Async<UnixStream>>;
+            #[cfg(unix)]
+            type UnixListener = Async<UnixListener>;
+
+            fn connect(
+                &self,
+                to: SocketAddr,
+            ) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static {
+                let connected = Async::<TcpStream>::connect(to);
+                async move { tcp(connected.await?) }
+            }
+
+            fn ends(stream: &Self::Tcp) -> io::Result<[SocketAddr; 2]> {
+                let socket = stream.socket().get_ref();
+                Ok([socket.local_addr()?, socket.peer_addr()?])
+            }
+
+            fn reset(stream: &Self::Tcp) -> io::Result<()> {
+                futures::reset(stream.socket().get_ref())
+            }
+
+            fn tcp_listener(&self, listener: TcpListener) -> io::Result<Self::TcpListener> {
+                Async::new(listener)
+            }
+
+            fn poll_accept(
+                listener: &mut Self::TcpListener,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<Self::Tcp>> {
+                accept(listener, TcpListener::accept, cx)
+                    .map(|accepted| tcp(Async::new(accepted?.0)?))
+            }
+
+            #[cfg(unix)]
+            fn unix(&self, stream: UnixStream) -> io::Result<Self::Unix> {
+                unix(stream)
+            }
+
+            #[cfg(unix)]
+            fn unix_listener(&self, listener: UnixListener) -> io::Result<Self::UnixListener> {
+                Async::new(listener)
+            }
+
+            #[cfg(unix)]
+            fn poll_accept_unix(
+                listener: &mut Self::UnixListener,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<Self::Unix>> {
+                accept(listener, UnixListener::accept, cx).map(|accepted| unix(accepted?.0))
+            }
+        }
+    };
+}

@@ -1,0 +1,125 @@
+//! Calls within a container: no stream in between, but by value as if there were.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
+
+use super::Error;
+use super::contain::wake;
+use super::endpoint::Endpoint;
+use super::host::Host;
+use super::lock::lock;
+use super::stop::Stop;
+use super::transport::Timer;
+use aiomas_core::agent::Address;
+use aiomas_core::connection::CallOptions;
+use aiomas_core::wire::{CodecError, Notation, Payload, Scope};
+
+/// The notation of calls between agents of one container.
+pub(super) const LOCAL: Notation = Notation::MsgPack;
+
+/// What the container is to those within it.
+pub(super) trait Home: Endpoint {
+    /// Calls an agent; `encode` appends the content of the request.
+    fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall;
+
+    /// What its agents' URLs begin with.
+    fn address(&self) -> &Address;
+
+    /// What content is encoded against.
+    fn scope(&self) -> &Scope;
+
+    /// How many of its calls may wait for a value.
+    fn max_mailbox(&self) -> u32;
+
+    /// By whose clock it goes, and what runs its tasks.
+    fn host(&self) -> Arc<dyn Host>;
+
+    /// What time it is.
+    fn now(&self) -> Instant;
+
+    /// To be turned back into a container.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// Appends content to a buffer.
+pub(super) type Encode<'a> = dyn Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError> + 'a;
+
+/// A call between agents of one container.
+pub(super) enum LocalCall {
+    Ended(Option<Result<Payload, Error>>),
+    Running { place: Arc<Place>, deadline: Option<Deadline> },
+}
+
+/// When a call is given up.
+pub(super) struct Deadline {
+    pub(super) timer: Box<dyn Timer>,
+    pub(super) error: Error,
+}
+
+/// Where the answer of a method waits that is not done at once.
+#[derive(Default)]
+pub(super) struct Place {
+    waiting: Mutex<Waiting>,
+    /// Stops the method when nobody waits any more.
+    pub(super) stop: Arc<Stop>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    answer: Option<Result<Payload, Error>>,
+    waker: Option<Waker>,
+}
+
+impl Place {
+    pub(super) fn put(&self, answer: Result<Payload, Error>) {
+        let waker = {
+            let mut waiting = lock(&self.waiting);
+            waiting.answer = Some(answer);
+            waiting.waker.take()
+        };
+        if let Some(waker) = waker {
+            wake(waker);
+        }
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<Result<Payload, Error>> {
+        let mut waiting = lock(&self.waiting);
+        if let Some(answer) = waiting.answer.take() {
+            return Poll::Ready(answer);
+        }
+        waiting.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// The caller waits no longer: the method is stopped.
+    fn give_up(&self) {
+        let _waker = { lock(&self.waiting).waker.take() };
+        self.stop.stop();
+    }
+}
+
+impl LocalCall {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
+        match self {
+            Self::Ended(result) => result.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Running { place, deadline } => {
+                if let Poll::Ready(answer) = place.poll(cx) {
+                    return Poll::Ready(answer);
+                }
+                let Some(Deadline { timer, error }) = deadline else { return Poll::Pending };
+                ready!(timer.poll(cx));
+                place.give_up();
+                Poll::Ready(Err(error.clone()))
+            }
+        }
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn give_up(&self) {
+        if let Self::Running { place, .. } = self {
+            place.give_up();
+        }
+    }
+}

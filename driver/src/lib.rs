@@ -1,0 +1,129 @@
+//! The core on an async runtime: one driver for all of them, and the handles that programs use.
+//!
+//! The protocol is in the state machines of [`connection`](aiomas_core::connection) and
+//! [`agent`](mod@aiomas_core::agent); this module moves their bytes. What it needs of a runtime is in
+//! [`Runtime`], which the adapters implement: `aiomas-tokio` and its siblings. They also fill the runtime
+//! in, so that a program says `rpc::connect(address)`; everything else here knows no runtime, so agents
+//! run on whichever there is.
+//!
+//! Each connection has one task, which does all reading and writing and runs what the peer calls, and one
+//! lock, which is held for moments only: neither over a system call nor over user code. See
+//! `docs/design.md`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the driver is where locks and the time come from; with the feature `sockets`, also sockets and threads"
+)]
+
+// For the code that the macros write.
+extern crate self as aiomas;
+
+mod accept;
+mod adapter;
+mod arrivals;
+mod call;
+mod cancel;
+pub mod channel;
+pub mod clock;
+mod contain;
+pub mod container;
+mod context;
+mod dialling;
+mod endpoint;
+mod error;
+#[cfg(feature = "futures-io")]
+pub mod futures;
+mod heavy;
+mod home;
+mod host;
+mod later;
+pub mod line;
+mod link;
+mod local;
+mod lock;
+pub mod manager;
+mod network;
+mod opening;
+mod options;
+mod origin;
+pub mod panics;
+mod peer;
+mod place;
+mod proxy;
+mod reference;
+pub mod rpc;
+mod runtime;
+mod service;
+mod socket;
+#[cfg(all(unix, feature = "sockets"))]
+mod socket_file;
+#[cfg(feature = "sockets")]
+pub mod sockets;
+mod stats;
+mod stop;
+mod stream;
+#[cfg(feature = "tls")]
+pub mod tls;
+mod trace;
+mod transport;
+mod unstopped;
+pub mod waits;
+mod wakers;
+
+pub use call::Call;
+pub use container::agent_ref::AgentRef;
+pub use container::connect::Connect;
+pub use container::handle::Container;
+pub use context::Context;
+pub use error::Error;
+pub use later::{Answer, Later, SharedService, failure};
+#[doc(hidden)]
+pub use later::{Causes, CausesOfAny, CausesOfError, NoCauses, caused};
+pub use local::LocalNames;
+pub use options::{Builder, OrphanedCalls};
+pub use peer::{Peer, PeerState};
+pub use proxy::{CallBuilder, Proxy};
+pub use runtime::Runtime;
+pub use service::{Agent, Exclusive, Identity, Interface, IntoService, Invocation, Method, Shared};
+#[doc(hidden)]
+pub use service::{Resident, host_agent};
+pub use socket::Socket;
+pub use stats::{Connections, ContainerStats};
+pub use transport::{KeepAlive, Listener, Timer, Transport};
+pub use unstopped::{StopFailure, UnstoppedAgent};
+
+/// Values, codecs, and what can be wrong with them.
+pub mod wire {
+    pub use aiomas_core::wire::{
+        Blob, Budget, Codec, CodecError, CustomCodec, Integer, Notation, ParseIntegerError,
+        Payload, Printable, Profile, RemoteError, Scope, Types, Value, typed,
+    };
+}
+
+/// Limits and settings of connections, and why they end.
+pub mod connection {
+    pub use aiomas_core::connection::{
+        AdmissionStats, CancelCause, Close, CloseReason, Direction, Exceeded, Extensions,
+        FailureText, Limits, LogRate, Negotiate, Progress, Stats, TimeoutReason, TlsError,
+        Unpacking, Why,
+    };
+}
+
+pub use aiomas_macros::{agent, expose, serializable, service};
+
+/// What the code needs that the macros write. Not for use by hand.
+#[doc(hidden)]
+pub mod __macro {
+    pub use serde;
+
+    pub use crate::{
+        Agent, Answer, Call, Causes, CausesOfAny, CausesOfError, Context, Exclusive, Identity,
+        Interface, IntoService, Invocation, Later, Method, NoCauses, Proxy, Resident, Shared,
+        SharedService, caused, failure, host_agent,
+    };
+    pub use aiomas_core::rpc::{Keyword, Keywords, Parameter, Positional, Signature};
+    pub use aiomas_core::wire::typed::Serializable;
+    pub use aiomas_core::wire::{RemoteError, typed};
+}

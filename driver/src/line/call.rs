@@ -1,0 +1,141 @@
+//! A call over a line.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::shared::{Deadline, Shared, Started};
+use crate::Error;
+use crate::home::Encode;
+use crate::link::{Attempt, Link, SlotKey};
+use crate::transport::Timer;
+use aiomas_core::connection::{CallOptions, Why};
+use aiomas_core::wire::Body;
+
+/// A call that has been made on a line.
+pub(crate) enum Made {
+    /// It is on its way, and that is all: as if there were no line.
+    Sent(Arc<Link>, SlotKey),
+    /// It may have to be sent yet, or again.
+    Kept(Box<LineCall>, Option<Started>),
+}
+
+/// A call that may have to be sent yet, or again.
+pub(crate) struct LineCall {
+    line: Arc<Shared>,
+    /// Its place among the calls that wait.
+    order: u64,
+    body: Body,
+    deadline: Option<Deadline>,
+    /// Set while it waits, if it has a deadline.
+    timer: Option<Box<dyn Timer>>,
+    repeats: Option<Repeats>,
+    /// It was lost when it had been sent, or may have been.
+    was_sent: bool,
+}
+
+/// It may be made again if it is lost.
+struct Repeats {
+    until: Option<Instant>,
+}
+
+impl LineCall {
+    /// Makes a call whose content `encode` appends.
+    pub(crate) fn make(
+        line: &Arc<Shared>,
+        options: CallOptions,
+        idempotent: bool,
+        encode: &Encode<'_>,
+    ) -> Result<Made, Error> {
+        if !idempotent && let Some(link) = line.free_link() {
+            match link.call(options, encode) {
+                Ok(Attempt::Sent(key)) => return Ok(Made::Sent(link, key)),
+                Ok(Attempt::Waits(unsent)) => {
+                    let call = Self::new(line, unsent.body().clone(), options, idempotent);
+                    return Ok(Made::Kept(call.into(), Some((link, Attempt::Waits(unsent)))));
+                }
+                Err(Why::Closed) => {}
+                Err(why) => return Err(why.into()),
+            }
+        }
+        let call = Self::new(line, line.encode(encode)?, options, idempotent);
+        let started = call.begin()?;
+        Ok(Made::Kept(call.into(), started))
+    }
+
+    fn new(line: &Arc<Shared>, body: Body, options: CallOptions, idempotent: bool) -> Self {
+        let now = line.host.now();
+        let deadline =
+            options.timeout.and_then(|after| Some(Deadline { at: now.checked_add(after)?, after }));
+        let until = options.timeout.unwrap_or(line.within);
+        let repeats = idempotent.then(|| Repeats { until: now.checked_add(until) });
+        let order = line.next_order();
+        Self { line: line.clone(), order, body, deadline, timer: None, repeats, was_sent: false }
+    }
+
+    /// Sends it, or lets it wait.
+    fn begin(&self) -> Result<Option<Started>, Error> {
+        if let Some(link) = self.line.free_link() {
+            match self.line.send(&link, &self.body, self.deadline) {
+                Err(Error::Refused(Why::Closed)) => {}
+                sent => return sent.map(|attempt| Some((link, attempt))),
+            }
+        }
+        self.line.enqueue(self.order, &self.body, self.deadline)?;
+        Ok(None)
+    }
+
+    /// Waits until it is sent.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Started, Error>> {
+        if let Poll::Ready(result) = self.line.poll(self.order, cx) {
+            self.timer = None;
+            return Poll::Ready(result);
+        }
+        let Some(Deadline { at, after }) = self.deadline else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| {
+            let mut timer = self.line.host.timer();
+            timer.set(at);
+            timer
+        });
+        std::task::ready!(timer.poll(cx));
+        self.line.forget(self.order);
+        Poll::Ready(Err(Error::TimedOut { after, sent: self.was_sent }))
+    }
+
+    /// It was sent, or almost, and this came of it. Does it again, if it may.
+    pub(crate) fn go_on(&mut self, error: Error) -> Result<Option<Started>, Error> {
+        self.was_sent |= matches!(error, Error::Lost(_));
+        let again = match (&error, &self.repeats) {
+            // It was not sent.
+            (Error::Refused(Why::Closed), _) => true,
+            (Error::Lost(_), Some(Repeats { until })) => {
+                until.is_none_or(|until| self.line.host.now() < until)
+            }
+            (Error::TimedOut { .. }, _) => return Err(self.timed_out(error)),
+            _ => false,
+        };
+        if !again {
+            return Err(error);
+        }
+        self.begin().map_err(|new| match new {
+            Error::TimedOut { .. } => self.timed_out(new),
+            _ => error,
+        })
+    }
+
+    /// In the whole time that it was given.
+    fn timed_out(&self, error: Error) -> Error {
+        let sent = self.was_sent || matches!(error, Error::TimedOut { sent: true, .. });
+        self.deadline.map_or(error, |Deadline { after, .. }| Error::TimedOut { after, sent })
+    }
+
+    /// It is waited for no more.
+    pub(crate) fn give_up(&self) {
+        self.line.forget(self.order);
+    }
+
+    /// Whom it calls.
+    pub(crate) fn peer(&self) -> String {
+        self.line.link().peer().unwrap_or("a peer without an address").to_owned()
+    }
+}

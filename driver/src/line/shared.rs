@@ -1,0 +1,421 @@
+//! What the proxies and the calls of a line share with the task that dials.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::pacing::Pacing;
+use super::redial::{Attempts, Reconnect, Redial};
+use super::state::LineState;
+use crate::Error;
+use crate::cancel::{Canceller, cancellable};
+use crate::host::{BoxFuture, Host, sleep_until};
+use crate::link::{Attempt, Link, LinkUser, append};
+use crate::lock::lock;
+use crate::wakers::{Registration, WakerSet};
+use aiomas_core::connection::{CallOptions, Close, Why};
+use aiomas_core::internal::blob;
+use aiomas_core::wire::{Body, CodecError, Notation, Scope};
+
+/// A line. Its lock is held for moments only, and no other one is taken under it but a connection's, to ask whether
+/// that is open.
+pub(crate) struct Shared {
+    this: Weak<Self>,
+    pub(super) host: Arc<dyn Host>,
+    redial: Arc<dyn Redial>,
+    pub(super) within: Duration,
+    /// How many calls may wait.
+    limit: usize,
+    state: Mutex<State>,
+    /// The tasks that wait for it to do something else. They do not keep it alive.
+    watching: Arc<WakerSet>,
+}
+
+struct State {
+    /// The present connection, or the last one.
+    link: LinkUser,
+    phase: Phase,
+    /// Calls that wait for a connection, in the order in which they were made.
+    queue: BTreeMap<u64, Queued>,
+    /// What became of others, until they ask.
+    ended: BTreeMap<u64, Result<Started, Error>>,
+    last: u64,
+    /// Ends the task that dials, and then sends what has waited.
+    search: Option<Canceller>,
+    pacing: Pacing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// As the connection is.
+    Linked,
+    Dialling {
+        attempt: u32,
+    },
+    GaveUp,
+    Closed,
+}
+
+struct Queued {
+    body: Body,
+    deadline: Option<Deadline>,
+    waker: Option<Waker>,
+}
+
+/// When a call has taken too long.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    pub(super) at: Instant,
+    /// How long it may take.
+    pub(super) after: Duration,
+}
+
+/// A call that has been made over a connection.
+pub(crate) type Started = (Arc<Link>, Attempt);
+
+impl Shared {
+    /// A line whose first connection is there.
+    pub(crate) fn new(
+        host: Arc<dyn Host>,
+        link: LinkUser,
+        redial: impl Redial + 'static,
+        reconnect: &Reconnect,
+        limit: usize,
+    ) -> Arc<Self> {
+        link.watch_silence();
+        let pacing = Pacing::new(reconnect.backoff, host.seed(), host.now());
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            host,
+            redial: Arc::new(redial),
+            within: reconnect.within,
+            limit,
+            state: Mutex::new(State {
+                link,
+                phase: Phase::Linked,
+                queue: BTreeMap::new(),
+                ended: BTreeMap::new(),
+                last: 0,
+                search: None,
+                pacing,
+            }),
+            watching: Arc::default(),
+        })
+    }
+
+    /// The present connection, or the last one.
+    pub(crate) fn link(&self) -> Arc<Link> {
+        lock(&self.state).link.clone_link()
+    }
+
+    pub(crate) fn state(&self) -> LineState {
+        let state = lock(&self.state);
+        match state.phase {
+            Phase::Linked if state.link.is_open() => LineState::Connected,
+            Phase::Linked => LineState::Lost,
+            Phase::Dialling { attempt } => LineState::Dialling { attempt },
+            Phase::GaveUp => LineState::GaveUp,
+            Phase::Closed => LineState::Closed,
+        }
+    }
+
+    /// What it is doing; the task is woken when that changes.
+    pub(super) fn poll_state(&self, watch: &mut Watch, cx: &Context<'_>) -> LineState {
+        let link = self.link();
+        let line = watch.line.get_or_insert_with(|| Registration::new(self.watching.clone()));
+        line.register(cx);
+        match &mut watch.link {
+            Some(registration) if Arc::ptr_eq(registration.awaited(), &link) => {
+                registration.register(cx);
+            }
+            other => other.insert(Registration::new(link)).register(cx),
+        }
+        self.state()
+    }
+
+    /// The connection, if calls can be made over it at once.
+    pub(super) fn free_link(&self) -> Option<Arc<Link>> {
+        let state = lock(&self.state);
+        // While there is a search, it still sends what has waited.
+        let free = state.phase == Phase::Linked && state.search.is_none();
+        free.then(|| state.link.clone_link())
+    }
+
+    /// The place of a new call among the others.
+    pub(super) fn next_order(&self) -> u64 {
+        let mut state = lock(&self.state);
+        state.last += 1;
+        state.last
+    }
+
+    /// Encodes content that is sent now or later.
+    pub(super) fn encode(
+        &self,
+        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Result<Body, Error> {
+        let link = self.link();
+        let (notation, mut content) = (link.notation(), Vec::new());
+        let (encoded, blobs) =
+            blob::left_out(&mut content, |out| encode(notation, link.scope(), out));
+        encoded.map_err(Why::Codec)?;
+        Ok(Body::from_parts(notation, &mut content, blobs))
+    }
+
+    /// Makes a call over a connection.
+    pub(super) fn send(
+        &self,
+        link: &Link,
+        body: &Body,
+        deadline: Option<Deadline>,
+    ) -> Result<Attempt, Error> {
+        let mut options = CallOptions::default();
+        if let Some(Deadline { at, after }) = deadline {
+            let left = at.saturating_duration_since(self.host.now());
+            if left.is_zero() {
+                return Err(Error::TimedOut { after, sent: false });
+            }
+            options.timeout = Some(left);
+        }
+        let attempt = link.call(options, |notation, scope, out| append(body, notation, scope, out));
+        attempt.map_err(Error::from)
+    }
+
+    /// Lets a call wait for a connection, and begins to dial.
+    pub(super) fn enqueue(
+        &self,
+        order: u64,
+        body: &Body,
+        deadline: Option<Deadline>,
+    ) -> Result<(), Error> {
+        let search = {
+            let mut state = lock(&self.state);
+            if state.phase == Phase::Closed {
+                return Err(Why::Closed.into());
+            }
+            if state.queue.len() >= self.limit {
+                return Err(Why::TooManyCalls { limit: self.limit }.into());
+            }
+            let queued = Queued { body: body.clone(), deadline, waker: None };
+            state.queue.insert(order, queued);
+            state.search.is_none().then(|| self.begin(&mut state))
+        };
+        if let Some(search) = search {
+            self.host.spawn(search);
+            self.watching.wake();
+        }
+        Ok(())
+    }
+
+    fn begin(&self, state: &mut State) -> BoxFuture<()> {
+        let search = Search { line: self.this.clone(), over: false };
+        let until = self.host.now().checked_add(self.within);
+        let run = search.run(self.host.clone(), self.redial.clone(), until);
+        let (canceller, task) = cancellable(run);
+        state.search = Some(canceller);
+        state.phase = Phase::Dialling { attempt: 1 };
+        task
+    }
+
+    /// What has become of a call that waits, if it waits no more.
+    pub(super) fn poll(&self, order: u64, cx: &Context<'_>) -> Poll<Result<Started, Error>> {
+        let mut state = lock(&self.state);
+        if let Some(queued) = state.queue.get_mut(&order) {
+            queued.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        // It is in one of the two until it has asked.
+        Poll::Ready(state.ended.remove(&order).unwrap_or_else(|| Err(Why::Closed.into())))
+    }
+
+    /// A call waits no more.
+    pub(super) fn forget(&self, order: u64) {
+        let (queued, ended) = {
+            let mut state = lock(&self.state);
+            (state.queue.remove(&order), state.ended.remove(&order))
+        };
+        drop(queued);
+        if let Some(Ok((link, attempt))) = ended {
+            link.give_up(attempt);
+        }
+    }
+
+    /// Puts down what has become of a call that has waited.
+    fn settle(&self, order: u64, result: Result<Started, Error>) {
+        let (waker, given_up) = {
+            let mut state = lock(&self.state);
+            match state.queue.remove(&order) {
+                Some(queued) => {
+                    state.ended.insert(order, result);
+                    (queued.waker, None)
+                }
+                None => (None, result.ok()),
+            }
+        };
+        if let Some((link, attempt)) = given_up {
+            link.give_up(attempt);
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn attempt(&self, attempt: u32) {
+        {
+            let mut state = lock(&self.state);
+            if state.search.is_none() {
+                return;
+            }
+            state.phase = Phase::Dialling { attempt };
+        }
+        self.watching.wake();
+    }
+
+    /// There is a connection again: sends what waits. Says whether it is all sent; otherwise the connection is
+    /// gone already.
+    fn came_back(&self, found: LinkUser) -> bool {
+        let link = found.clone_link();
+        link.watch_silence();
+        {
+            let mut state = lock(&self.state);
+            if state.search.is_none() {
+                // It was closed in the meantime, and so is the connection.
+                drop(state);
+                drop(found);
+                return true;
+            }
+            state.pacing.ended(self.host.now());
+            // From here on it has a connection, as whoever is answered expects.
+            state.phase = Phase::Linked;
+            let old = std::mem::replace(&mut state.link, found);
+            drop(state);
+            drop(old);
+        }
+        self.watching.wake();
+        loop {
+            let (order, body, deadline) = {
+                let mut state = lock(&self.state);
+                let Some((order, queued)) = state.queue.first_key_value() else {
+                    let search = state.search.take();
+                    drop(state);
+                    drop(search);
+                    return true;
+                };
+                (*order, queued.body.clone(), queued.deadline)
+            };
+            match self.send(&link, &body, deadline) {
+                Err(Error::Refused(Why::Closed)) => return false,
+                result => self.settle(order, result.map(|attempt| (link.clone(), attempt))),
+            }
+        }
+    }
+
+    /// Ends the search, if there is one. Those who wait fail.
+    fn fail(&self, phase: Phase, error: &Error) {
+        let (search, wakers) = {
+            let mut state = lock(&self.state);
+            let search = state.search.take();
+            if search.is_none() && phase == Phase::GaveUp {
+                return;
+            }
+            state.phase = phase;
+            state.pacing.ended(self.host.now());
+            let mut wakers = Vec::new();
+            self.watching.take(&mut wakers);
+            for (order, queued) in std::mem::take(&mut state.queue) {
+                state.ended.insert(order, Err(error.clone()));
+                wakers.extend(queued.waker);
+            }
+            (search, wakers)
+        };
+        drop(search);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Closes it for good.
+    pub(crate) fn close(&self, how: Close) {
+        self.fail(Phase::Closed, &Why::Closed.into());
+        self.link().close(how);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.watching.wake();
+    }
+}
+
+/// The registrations of a task that watches a line: at the line, and at its present connection, by whose end the line
+/// is lost.
+#[derive(Default)]
+pub(super) struct Watch {
+    line: Option<Registration<Arc<WakerSet>>>,
+    link: Option<Registration<Arc<Link>>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+/// The task that dials. It does not keep the line alive.
+struct Search {
+    line: Weak<Shared>,
+    over: bool,
+}
+
+impl Search {
+    async fn run(mut self, host: Arc<dyn Host>, redial: Arc<dyn Redial>, until: Option<Instant>) {
+        loop {
+            let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
+            let Some(at) = self.next(left) else { return };
+            if sleep_until(&*host, at).await.is_err() {
+                return;
+            }
+            let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
+            let found = redial.search(left, self.attempts()).await;
+            let Some(line) = self.line.upgrade() else { return };
+            // Another search may begin as soon as this one has ended.
+            match found {
+                Ok(link) => self.over = line.came_back(link),
+                Err(error) => {
+                    self.over = true;
+                    line.fail(Phase::GaveUp, &error);
+                }
+            }
+            if self.over {
+                return;
+            }
+        }
+    }
+
+    fn next(&self, left: Duration) -> Option<Instant> {
+        let line = self.line.upgrade()?;
+        line.attempt(1);
+        let now = line.host.now();
+        let at = lock(&line.state).pacing.next(now, left);
+        Some(at)
+    }
+
+    fn attempts(&self) -> Attempts {
+        let line = self.line.clone();
+        Box::new(move |attempt| {
+            if let Some(line) = line.upgrade() {
+                line.attempt(attempt);
+            }
+        })
+    }
+}
+
+/// The runtime may end before the search does. Nobody must wait for it then.
+impl Drop for Search {
+    fn drop(&mut self) {
+        if !self.over
+            && let Some(line) = self.line.upgrade()
+        {
+            line.fail(Phase::GaveUp, &Why::Closed.into());
+        }
+    }
+}

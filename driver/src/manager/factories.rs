@@ -1,0 +1,315 @@
+//! What a manager can make.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::fmt::{self, Display};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::home::LOCAL;
+use crate::host::BoxFuture;
+use crate::later::failure;
+use crate::service::Agent;
+use crate::{AgentRef, Container, Context, Proxy};
+use aiomas_core::agent::AgentUrl;
+use aiomas_core::rpc::function::{Function, FunctionIn, Plain};
+use aiomas_core::rpc::{Outcome, Request, Service, ServiceDict, encode_call};
+use aiomas_core::wire::Printable;
+use aiomas_core::wire::{Codec, Payload, RemoteError, Value};
+
+/// What makes agents, by names: what a [`Manager`](super::Manager) knows.
+///
+/// Programs in Python ask for `module:Class` or `module:Class.factory`. A factory may be called like that,
+/// or in any other way: the name is looked up, and never taken apart.
+///
+/// ```
+/// use aiomas::manager::Factories;
+/// use aiomas::agent;
+/// use aiomas_core::wire::RemoteError;
+///
+/// struct Meter {
+///     volts: f64,
+/// }
+///
+/// #[agent]
+/// impl Meter {}
+///
+/// let factories = Factories::new()
+///     .agent("grid.meters:Meter", ["volts"], |volts: Option<f64>| Meter {
+///         volts: volts.unwrap_or(230.0),
+///     })
+///     .agent("grid.meters:Meter.parse", ["text"], |text: String| {
+///         let volts = text.parse().map_err(RemoteError::value_error)?;
+///         Ok::<_, RemoteError>(Meter { volts })
+///     });
+/// ```
+pub struct Factories {
+    dict: ServiceDict<Birth>,
+    names: BTreeSet<String>,
+}
+
+/// Calls a factory, and lets live what it makes, which may take some time.
+pub(super) type Birth = Box<dyn FnOnce(Context) -> BoxFuture<Result<Born, RemoteError>> + Send>;
+
+/// An agent that lives in the manager's container.
+pub(super) type Born = (Proxy, AgentUrl);
+
+/// What a factory may return: an [`Agent`], which is then [spawned](Container::spawn_started); an [`AgentRef`], if the
+/// factory has done so itself; or a `Result` of one of these, whose error the caller gets.
+pub trait IntoAgent<Kind> {
+    /// The agent.
+    type Agent: Agent;
+
+    /// The agent, once it lives in the container, or why there is none.
+    ///
+    /// # Errors
+    /// The factory's own, that of `#[on_start]`, or of the container.
+    fn settle(
+        self,
+        container: Container,
+    ) -> impl Future<Output = Result<AgentRef<Self::Agent>, RemoteError>> + Send;
+}
+
+/// The factory has let its agent live itself.
+#[derive(Debug)]
+pub enum Spawned {}
+
+/// The factory returns a `Result`.
+#[derive(Debug)]
+pub struct Attempted<Kind>(Infallible, PhantomData<Kind>);
+
+impl<A: Agent + Send> IntoAgent<Plain> for A {
+    type Agent = A;
+
+    async fn settle(self, container: Container) -> Result<AgentRef<A>, RemoteError> {
+        Ok(container.spawn_started(self).await?)
+    }
+}
+
+impl<A: Agent> IntoAgent<Spawned> for AgentRef<A> {
+    type Agent = A;
+
+    async fn settle(self, container: Container) -> Result<Self, RemoteError> {
+        // As a reference it would stand for the agent of its number in this container.
+        if self.container() != &container {
+            let text =
+                format!("the factory has made {self}, which is not in the manager's container");
+            return Err(RemoteError::new("RuntimeError", text));
+        }
+        Ok(self)
+    }
+}
+
+impl<K, A, E> IntoAgent<Attempted<K>> for Result<A, E>
+where
+    A: IntoAgent<K> + Send,
+    E: Display + Send + 'static,
+{
+    type Agent = A::Agent;
+
+    async fn settle(self, container: Container) -> Result<AgentRef<A::Agent>, RemoteError> {
+        self.map_err(failure)?.settle(container).await
+    }
+}
+
+impl Factories {
+    /// None so far.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { dict: ServiceDict::new("Factories"), names: BTreeSet::new() }
+    }
+
+    /// Adds a factory: a function with typed parameters, which callers know by the names `parameters`. Those
+    /// that are `Option`s may be left out. What was called `name` before is replaced.
+    ///
+    /// The manager answers when the agent's `#[on_start]` has ended, or with its error. The agent gets to know its
+    /// container when it is called, or in its `#[on_start]`: by its [`Context`].
+    #[must_use]
+    pub fn agent<const N: usize, P, K, F>(
+        self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        factory: F,
+    ) -> Self
+    where
+        F: Function<N, P> + Send + Sync + 'static,
+        F::Output: IntoAgent<K> + Send + 'static,
+    {
+        self.add(name, parameters, factory, |made| {
+            Box::new(move |context| Box::pin(async move { bear(made, &context).await }))
+        })
+    }
+
+    /// Adds a factory that is an async function, or a closure that returns a future. See
+    /// [`agent`](Self::agent).
+    #[must_use]
+    pub fn async_agent<const N: usize, P, K, F>(
+        self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        factory: F,
+    ) -> Self
+    where
+        F: Function<N, P> + Send + Sync + 'static,
+        F::Output: Future<Output: IntoAgent<K> + Send> + Send + 'static,
+    {
+        self.add(name, parameters, factory, |making| {
+            Box::new(move |context| Box::pin(async move { bear(making.await, &context).await }))
+        })
+    }
+
+    /// Adds a factory that takes the [`Context`] of the call before its parameters, and so has the container. See
+    /// [`agent`](Self::agent).
+    #[must_use]
+    pub fn agent_in<const N: usize, P, K, F>(
+        self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        factory: F,
+    ) -> Self
+    where
+        P: Send + 'static,
+        F: FunctionIn<Context, N, P> + Send + Sync + 'static,
+        F::Output: IntoAgent<K> + Send + 'static,
+    {
+        self.add_in(name, parameters, factory, |made, context| {
+            Box::pin(async move { bear(made, &context).await })
+        })
+    }
+
+    /// Adds a factory that is async, and takes the [`Context`] of the call before its parameters. It can do whatever the
+    /// agent needs before the manager answers, such as to register it elsewhere:
+    ///
+    /// ```
+    /// use aiomas::manager::Factories;
+    /// use aiomas::{Context, Error, Proxy, agent};
+    ///
+    /// struct Meter {
+    ///     volts: f64,
+    /// }
+    ///
+    /// #[agent]
+    /// impl Meter {}
+    ///
+    /// let factories = Factories::new().async_agent_in(
+    ///     "Meter",
+    ///     ["volts"],
+    ///     async |context: Context, volts: f64| {
+    ///         let container = context.container()?;
+    ///         let register: Proxy = container.connect("tcp://localhost:5555/0").await?;
+    ///         let meter = container.spawn_started(Meter { volts }).await?;
+    ///         if let Err(error) = register.call("add").arg(&meter).send::<()>().await {
+    ///             meter.remove();
+    ///             return Err(error);
+    ///         }
+    ///         Ok::<_, Error>(meter)
+    ///     },
+    /// );
+    /// ```
+    #[must_use]
+    pub fn async_agent_in<const N: usize, P, K, F>(
+        self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        factory: F,
+    ) -> Self
+    where
+        P: Send + 'static,
+        F: FunctionIn<Context, N, P> + Send + Sync + 'static,
+        F::Output: Future<Output: IntoAgent<K> + Send> + Send + 'static,
+    {
+        self.add_in(name, parameters, factory, |making, context| {
+            Box::pin(async move { bear(making.await, &context).await })
+        })
+    }
+
+    fn add<const N: usize, P, F>(
+        mut self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        factory: F,
+        birth: fn(F::Output) -> Birth,
+    ) -> Self
+    where
+        F: Function<N, P, Output: 'static> + Send + Sync + 'static,
+    {
+        let name = name.into();
+        self.names.insert(name.clone());
+        let dict = self
+            .dict
+            .function_with(name, parameters, factory, move |made, _| Outcome::Later(birth(made)));
+        Self { dict, ..self }
+    }
+
+    fn add_in<const N: usize, P, F>(
+        mut self,
+        name: impl Into<String>,
+        parameters: [&'static str; N],
+        factory: F,
+        bear: fn(F::Output, Context) -> BoxFuture<Result<Born, RemoteError>>,
+    ) -> Self
+    where
+        P: Send + 'static,
+        F: FunctionIn<Context, N, P> + Send + Sync + 'static,
+    {
+        let (name, factory) = (name.into(), Arc::new(factory));
+        self.names.insert(name.clone());
+        let dict = self.dict.function_in(name, parameters, factory, move |factory, arguments| {
+            let factory = factory.clone();
+            let birth: Birth =
+                Box::new(move |context| bear(factory.call(context.clone(), arguments), context));
+            Outcome::Later(birth)
+        });
+        Self { dict, ..self }
+    }
+
+    /// Binds the arguments that somebody has sent to a factory.
+    pub(super) fn find(
+        &self,
+        name: &str,
+        args: &[Value],
+        kwargs: &BTreeMap<String, Value>,
+        context: &Context,
+    ) -> Result<Birth, RemoteError> {
+        // As a call of its own, so that arguments are bound as everywhere.
+        let notation = context.codec().map_or(LOCAL, Codec::notation);
+        let (scope, mut content) = (context.scope(), Vec::new());
+        encode_call(notation, scope, "", args, kwargs, &mut content)
+            .map_err(RemoteError::serialization)?;
+        let content = Payload::new(notation, content.into(), scope.clone());
+        let request = Request::parse(&content)?;
+        match self.dict.call(name, &request.arguments, context.caller()) {
+            Outcome::Later(birth) => Ok(birth),
+            Outcome::Done(Err(error)) => Err(error),
+            Outcome::Done(Ok(_)) | Outcome::NotFound | Outcome::NotExposed => {
+                Err(self.unknown(name))
+            }
+        }
+    }
+
+    #[cold]
+    fn unknown(&self, name: &str) -> RemoteError {
+        let known: Vec<_> = self.names.iter().map(|name| format!("\"{name}\"")).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let name = Printable(name);
+        RemoteError::lookup(format_args!("no factory is called \"{name}\"; there are: {known}"))
+    }
+}
+
+async fn bear<K>(made: impl IntoAgent<K>, context: &Context) -> Result<Born, RemoteError> {
+    let agent = made.settle(context.container()?).await?;
+    Ok((agent.reference(), agent.url().clone()))
+}
+
+impl Default for Factories {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Factories {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(&self.names).finish()
+    }
+}

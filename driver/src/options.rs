@@ -1,0 +1,213 @@
+//! What all three layers are configured with.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::Error;
+use super::accept::Entrance;
+use super::dialling::DIAL_TIMEOUT;
+use super::heavy::HeavyWork;
+use super::link::{Handler, Link, LinkConfig};
+use super::network::Network;
+use super::origin::Origin;
+use super::runtime::Runtime;
+use super::stream::Stream;
+#[cfg(feature = "tls")]
+use super::tls::{Secure, TlsConfig};
+use aiomas_core::agent::{Address, Patience};
+use aiomas_core::connection::{Admission, Config, Limits, Negotiate, Side};
+use aiomas_core::wire::{Codec, Types};
+
+/// What becomes of what a peer has called, and has not been answered yet, when its connection is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OrphanedCalls {
+    /// It runs to its end, as in aiomas. Until then it counts against
+    /// [`Limits::max_connections_per_peer`](aiomas_core::connection::Limits::max_connections_per_peer).
+    #[default]
+    Finish,
+    /// A method that runs is dropped where it waits next; a call that waits for its turn is not started. A peer
+    /// that ends its side of the stream counts as gone, although it could still read answers.
+    Cancel,
+}
+
+/// What a channel, an RPC client or server, or a container is made with. Each layer adds what it needs.
+///
+/// `R` is the runtime; adapters fill it in.
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens until it is connected, or listens"]
+pub struct Builder<R, L> {
+    pub(super) runtime: R,
+    pub(super) config: Config,
+    pub(super) drain: Duration,
+    pub(super) coalesces: bool,
+    pub(super) orphans: OrphanedCalls,
+    /// Of those that connect, for the first stream.
+    pub(super) patience: Patience,
+    pub(super) dial_timeout: Duration,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConfig>,
+    pub(super) layer: L,
+}
+
+impl<R: Runtime, L: Default> Builder<R, L> {
+    pub(super) fn new(runtime: R) -> Self {
+        Self {
+            runtime,
+            config: Config::default(),
+            drain: Duration::from_secs(10),
+            coalesces: true,
+            orphans: OrphanedCalls::Finish,
+            patience: Patience::Once,
+            dial_timeout: DIAL_TIMEOUT,
+            #[cfg(feature = "tls")]
+            tls: None,
+            layer: L::default(),
+        }
+    }
+}
+
+impl<R: Runtime, L> Builder<R, L> {
+    /// The runtime that it is for. Layers above need its timers.
+    pub const fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    /// The codec that we write: JSON unless told otherwise, as in aiomas. Whoever listens answers each
+    /// peer in the codec that it is addressed in.
+    pub fn codec(self, codec: Codec) -> Self {
+        self.negotiate(Negotiate::Fixed(codec))
+    }
+
+    /// How to agree on a codec.
+    pub fn negotiate(mut self, negotiate: Negotiate) -> Self {
+        self.config.negotiate = negotiate;
+        self
+    }
+
+    /// The user's types, in the order that both sides have them in. Dates and references to services are
+    /// added where they belong.
+    pub fn types(mut self, types: Types) -> Self {
+        self.config.types = types;
+        self
+    }
+
+    /// What a peer can make us hold or do: [`Limits::exposed`] for whatever strangers can connect to.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// Changes any other setting of the connections.
+    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// How long calls may take to be answered when we close: ten seconds unless told otherwise.
+    pub const fn drain(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Whether calls are gathered before they are written: when two or more are in flight, other tasks are
+    /// let run once, for they may have more. On unless told otherwise; with a single caller it makes no
+    /// difference.
+    pub const fn coalesce(mut self, coalesce: bool) -> Self {
+        self.coalesces = coalesce;
+        self
+    }
+
+    /// What becomes of calls whose callers are gone: [`OrphanedCalls::Finish`] unless told otherwise.
+    pub const fn orphaned_calls(mut self, policy: OrphanedCalls) -> Self {
+        self.orphans = policy;
+        self
+    }
+
+    /// Speaks TLS, and nothing else, at all sockets: those that are connected to, and those that others connect
+    /// to. See [`tls`](super::tls).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// What links are made with, once the layer's own types are added.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`]: there is none here.
+    pub(super) fn settle(
+        self,
+        types: impl FnOnce(&Types) -> Types,
+    ) -> Result<(Settings, L), Error> {
+        let Self { runtime, mut config, drain, coalesces, orphans, layer, .. } = self;
+        let runtime =
+            runtime.attach().map_err(|error| Error::Runtime { text: error.to_string().into() })?;
+        config.types = types(&config.types);
+        #[cfg(feature = "tls")]
+        let host: Arc<dyn Network> = match self.tls {
+            Some(tls) => Arc::new(Secure::new(runtime, tls)),
+            None => Arc::new(runtime),
+        };
+        #[cfg(not(feature = "tls"))]
+        let host: Arc<dyn Network> = Arc::new(runtime);
+        let heavy = HeavyWork::new(host.clone());
+        let settings =
+            Settings { host, heavy, config: Arc::new(config), drain, coalesces, orphans };
+        Ok((settings, layer))
+    }
+}
+
+/// What links of one channel, client or server have in common.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) host: Arc<dyn Network>,
+    pub(super) heavy: Arc<HeavyWork>,
+    pub(super) config: Arc<Config>,
+    pub(super) drain: Duration,
+    pub(super) coalesces: bool,
+    pub(super) orphans: OrphanedCalls,
+}
+
+impl Settings {
+    /// Opens a stream.
+    pub(super) async fn dial(&self, address: &Address) -> Result<Stream, Error> {
+        let dial = self.host.dial(address.clone(), &self.config.limits).await;
+        dial.map_err(|error| Error::dial(address, &error))
+    }
+
+    /// Listens.
+    pub(super) async fn listen(&self, address: &Address) -> Result<Entrance, Error> {
+        let limits = &self.config.limits;
+        let admission = Arc::new(Mutex::new(Admission::new(limits)));
+        let listen = self.host.listen(address.clone(), admission.clone(), limits).await;
+        let incoming = listen.map_err(|error| Error::bind(address, &error))?;
+        Ok(Entrance::new(self.host.clone(), incoming, admission))
+    }
+
+    /// Makes a link of a stream. It does nothing until [`Stream::start`].
+    pub(super) fn link(
+        &self,
+        stream: &Stream,
+        side: Side,
+        id: u64,
+        closes_unused: bool,
+        handler: Arc<dyn Handler>,
+    ) -> Arc<Link> {
+        let connection = self.config.clone();
+        let (coalesces, drain) = (self.coalesces, self.drain);
+        let cancels_orphans = self.orphans == OrphanedCalls::Cancel;
+        let caller = stream.caller(id);
+        let config = LinkConfig {
+            connection,
+            heavy: self.heavy.clone(),
+            side,
+            caller,
+            closes_unused,
+            coalesces,
+            drain,
+            cancels_orphans,
+        };
+        Link::new(self.host.clone(), handler, config, |link| Arc::new(Origin::Link(link)))
+    }
+}

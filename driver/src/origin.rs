@@ -1,0 +1,89 @@
+//! Where a value that was decoded came from: what references to services in it are called over.
+
+use std::any::Any;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use super::home::Home;
+use super::host::Host;
+use super::link::Link;
+use aiomas_core::wire::{Codec, Scope};
+
+/// What a driver puts into the scopes of its connections and containers.
+#[derive(Clone)]
+pub(super) enum Origin {
+    /// A connection.
+    Link(Weak<Link>),
+    /// An agent of the same container.
+    Home(Weak<dyn Home>),
+}
+
+impl Origin {
+    pub(super) fn of(scope: &Scope) -> Option<&Self> {
+        Self::of_any(scope.origin()?)
+    }
+
+    pub(super) fn of_any(origin: &Arc<dyn Any + Send + Sync>) -> Option<&Self> {
+        let origin: &(dyn Any + Send + Sync) = &**origin;
+        origin.downcast_ref()
+    }
+
+    /// A number that no other connection or container of this process has, as long as this value exists.
+    pub(super) fn id(&self) -> u64 {
+        // The memory is not used again while there is a reference to it.
+        let address = match self {
+            Self::Link(link) => link.as_ptr().cast::<()>(),
+            Self::Home(home) => home.as_ptr().cast::<()>(),
+        };
+        address.addr() as u64
+    }
+
+    /// The codec of the connection.
+    pub(super) fn codec(&self) -> Option<Codec> {
+        match self {
+            Self::Link(link) => Some(link.upgrade()?.codec()),
+            Self::Home(_) => None,
+        }
+    }
+
+    /// How many calls may wait for a value that it calls.
+    pub(super) fn max_mailbox(&self) -> Option<u32> {
+        match self {
+            Self::Link(link) => Some(link.upgrade()?.max_mailbox()),
+            Self::Home(home) => Some(home.upgrade()?.max_mailbox()),
+        }
+    }
+
+    /// What time it is there.
+    pub(super) fn now(&self) -> Option<Instant> {
+        Some(match self {
+            Self::Link(link) => link.upgrade()?.now(),
+            Self::Home(home) => home.upgrade()?.now(),
+        })
+    }
+
+    /// What runs tasks there.
+    pub(super) fn host(&self) -> Option<Arc<dyn Host>> {
+        Some(match self {
+            Self::Link(link) => link.upgrade()?.host(),
+            Self::Home(home) => home.upgrade()?.host(),
+        })
+    }
+
+    /// Begins to end the container or the server there, if it is part of one.
+    pub(super) fn stop(&self) -> Option<()> {
+        match self {
+            Self::Link(link) => link.upgrade()?.endpoint()?.stop(),
+            Self::Home(home) => home.upgrade()?.stop(),
+        }
+        Some(())
+    }
+
+    /// The container at which it arrived.
+    pub(super) fn home(&self) -> Option<Arc<dyn Home>> {
+        match self {
+            Self::Link(link) => link.upgrade()?.home(),
+            Self::Home(home) => home.upgrade(),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! A connection's place on its listener.
+
+use std::sync::{Arc, Mutex};
+
+use super::lock::lock;
+use aiomas_core::connection::{Admission, Admitted, NotAdmitted};
+
+/// A connection's place on the listener that it came in by. Another one may have it when it is dropped.
+pub(super) struct Place {
+    admission: Arc<Mutex<Admission>>,
+    admitted: Option<Admitted>,
+}
+
+impl Place {
+    pub(super) fn take(
+        admission: &Arc<Mutex<Admission>>,
+        peer: Option<&str>,
+    ) -> Result<Self, NotAdmitted> {
+        let admitted = Some(lock(admission).admit(peer)?);
+        Ok(Self { admission: admission.clone(), admitted })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(admitted) = self.admitted.take() {
+            lock(&self.admission).leave(admitted);
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! Services elsewhere, as values to call, to keep and to pass on.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::home::{Home, LOCAL};
+use super::host::Callee;
+use super::line::{Line, LineCall, Shared};
+use super::link::{Link, LinkUser, append};
+use super::origin::Origin;
+use super::reference;
+use super::trace::{self, CallSpan};
+use super::{Call, Error};
+use aiomas_core::agent::AgentUrl;
+use aiomas_core::connection::{CallOptions, Why};
+use aiomas_core::internal::root::agent_path;
+use aiomas_core::rpc::{self, RemoteRef, ServiceRef, encode_call_in};
+use aiomas_core::wire::Printable;
+use aiomas_core::wire::{CodecError, Notation, Scope};
+
+/// A service elsewhere: an agent, the root service of a peer, or anything that a peer has sent a
+/// reference to (aiomas' `Proxy`).
+///
+/// It can be called by name, as here, or be put into a typed proxy such as `#[agent]` writes: `connect`
+/// and the like return whatever is made from a `Proxy`.
+///
+/// ```no_run
+/// # async fn example(remote: aiomas::Proxy) -> Result<(), aiomas::Error> {
+/// let sum: i64 = remote.get("math").call("add").arg(3).kwarg("b", 4).send().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Two proxies are equal if they call the same service over the same connection. One can be kept for as long
+/// as its connection lasts, or longer if it [reconnects](crate::line).
+///
+/// As an argument or a result, a proxy of an agent is a reference that the receiver calls back over the same connection.
+/// As in aiomas, only own services can be sent so: an agent of the container that sends it, or a [`ServiceRef`]. For any
+/// other agent, send its URL.
+#[derive(Clone)]
+pub struct Proxy {
+    target: Target,
+    /// From the root service: `agents/0`, or nothing.
+    path: Arc<str>,
+    /// The agent that it was connected to.
+    url: Option<Arc<AgentUrl>>,
+    options: CallOptions,
+}
+
+#[derive(Clone)]
+enum Target {
+    Remote(LinkUser),
+    /// Over whichever connection there is.
+    Line {
+        line: Arc<Shared>,
+        /// Calls may be made again.
+        idempotent: bool,
+    },
+    /// In the same container.
+    Local(Weak<dyn Home>),
+    /// One of our own services: to be sent, not to be called.
+    Own,
+    /// It was decoded from something that no peer sent, or whose connection is gone.
+    Nowhere,
+}
+
+impl Proxy {
+    fn new(target: Target, path: Arc<str>) -> Self {
+        Self { target, path, url: None, options: CallOptions::default() }
+    }
+
+    pub(super) fn of_link(link: Arc<Link>, path: impl Into<Arc<str>>) -> Self {
+        Self::new(Target::Remote(LinkUser::new(link)), path.into())
+    }
+
+    pub(super) fn of_agent(link: Arc<Link>, url: AgentUrl) -> Self {
+        let path = agent_path(url.aid());
+        Self { url: Some(url.into()), ..Self::of_link(link, path) }
+    }
+
+    pub(super) fn of_line(line: Arc<Shared>, url: Option<AgentUrl>) -> Self {
+        let path = url.as_ref().map_or_else(String::new, |url| agent_path(url.aid()));
+        let target = Target::Line { line, idempotent: false };
+        Self { url: url.map(Arc::new), ..Self::new(target, path.into()) }
+    }
+
+    pub(super) fn of_local(container: Weak<dyn Home>, url: AgentUrl) -> Self {
+        let path = agent_path(url.aid());
+        Self { url: Some(url.into()), ..Self::new(Target::Local(container), path.into()) }
+    }
+
+    pub(super) fn from_origin(origin: Option<&Origin>, path: impl Into<Arc<str>>) -> Self {
+        let target = match origin {
+            Some(Origin::Link(link)) => match link.upgrade() {
+                Some(link) => Target::Remote(LinkUser::received(link)),
+                None => Target::Nowhere,
+            },
+            Some(Origin::Home(home)) => Target::Local(home.clone()),
+            None => Target::Nowhere,
+        };
+        Self::new(target, path.into())
+    }
+
+    /// The service `name` in this one; `name` may be a path. Whether it is there, calls will tell.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Self {
+        let path =
+            if self.path.is_empty() { name.into() } else { [&self.path, "/", name].concat() };
+        Self { path: path.into(), url: None, ..self.clone() }
+    }
+
+    /// The same service, whose calls end with [`Error::TimedOut`] after `timeout`. The callee sees how much of it is
+    /// left ([`Context::time_left`](crate::Context::time_left)) if both sides have agreed on that, and ends as well.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { options: CallOptions::timeout(timeout), ..self.clone() }
+    }
+
+    /// The same service, whose calls do no harm if they run more than once: over a
+    /// [line](crate::line), they are made again when they are lost, until their timeout, or, if they
+    /// have none, as long as the line [dials](crate::Reconnect::within). It makes no difference to a proxy that
+    /// does not reconnect.
+    #[must_use]
+    pub fn idempotent(&self) -> Self {
+        let mut proxy = self.clone();
+        if let Target::Line { idempotent, .. } = &mut proxy.target {
+            *idempotent = true;
+        }
+        proxy
+    }
+
+    /// What it is called over, if it reconnects.
+    #[must_use]
+    pub fn line(&self) -> Option<Line> {
+        match &self.target {
+            Target::Line { line, .. } => Some(Line::new(Arc::downgrade(line))),
+            _ => None,
+        }
+    }
+
+    /// Prepares a call of `method`, whose arguments are added one by one.
+    pub fn call(&self, method: &str) -> CallBuilder {
+        let path = self.get(method).path;
+        let call = match &self.target {
+            Target::Remote(link) => rpc::Call::new(link.notation(), link.scope(), &*path),
+            Target::Line { line, .. } => {
+                let link = line.link();
+                rpc::Call::new(link.notation(), link.scope(), &*path)
+            }
+            Target::Local(container) => match container.upgrade() {
+                Some(container) => rpc::Call::new(LOCAL, container.scope(), &*path),
+                None => rpc::Call::new(LOCAL, &Scope::default(), &*path),
+            },
+            Target::Own | Target::Nowhere => rpc::Call::new(LOCAL, &Scope::default(), &*path),
+        };
+        CallBuilder { proxy: self.clone(), call }
+    }
+
+    /// Calls `method`. `args` is a tuple or a sequence, `kwargs` a map or a struct; `()` stands for none.
+    pub fn invoke<A, K, T>(&self, method: &str, args: &A, kwargs: &K) -> Call<T>
+    where
+        A: Serialize + ?Sized,
+        K: Serialize + ?Sized,
+    {
+        let span = trace::call(&self.path, method, || self.target.callee());
+        self.start(span, |notation, scope, out| {
+            encode_call_in(notation, scope, &self.path, method, args, kwargs, out)
+        })
+    }
+
+    #[inline]
+    fn start<T>(
+        &self,
+        span: CallSpan,
+        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Call<T> {
+        span.within(|| self.make(encode)).traced(span)
+    }
+
+    #[inline]
+    fn make<T>(
+        &self,
+        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Call<T> {
+        match &self.target {
+            Target::Remote(link) => Call::remote(link, link.call(self.options, encode)),
+            Target::Line { line, idempotent } => {
+                // As an object, so that ordinary calls are not made larger by it.
+                Call::line(LineCall::make(line, self.options, *idempotent, &encode))
+            }
+            Target::Local(container) => match container.upgrade() {
+                Some(container) => Call::local(container.call(self.options, &encode)),
+                None => self.no_target("its container is gone"),
+            },
+            Target::Own => self.no_target("it is one of our own"),
+            Target::Nowhere => self.no_target("the connection that it came over is gone"),
+        }
+    }
+
+    #[cold]
+    fn no_target<T>(&self, why: &'static str) -> Call<T> {
+        Call::failed(Error::NoTarget { path: (*self.path).into(), why })
+    }
+
+    /// The path of the service, from the root service of its side.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The URL of the agent, if it was connected to.
+    #[must_use]
+    pub fn url(&self) -> Option<&AgentUrl> {
+        self.url.as_deref()
+    }
+
+    /// Whether the connection is there and not being closed. Otherwise, calls have no chance, unless the proxy
+    /// [reconnects](Self::line).
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        match &self.target {
+            Target::Remote(link) => link.is_open(),
+            Target::Line { line, .. } => line.link().is_open(),
+            Target::Local(container) => container.strong_count() > 0,
+            Target::Own | Target::Nowhere => false,
+        }
+    }
+
+    /// Writes `TestAgentProxy('tcp://localhost:5555/1')`.
+    ///
+    /// # Errors
+    /// The formatter's.
+    pub fn fmt_as(&self, type_name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(url) = &self.url {
+            return write!(f, "{type_name}('{}')", Printable(url));
+        }
+        let path = Printable(&self.path);
+        let over = |link: &Link, f: &mut fmt::Formatter<'_>| {
+            write!(f, "{type_name}('{}/{path}')", Printable(link.peer().unwrap_or("?")))
+        };
+        match &self.target {
+            Target::Remote(link) => over(link, f),
+            Target::Line { line, .. } => over(&line.link(), f),
+            Target::Local(_) | Target::Own => write!(f, "{type_name}('local/{path}')"),
+            Target::Nowhere => write!(f, "{type_name}('?/{path}')"),
+        }
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as("Proxy", f)
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as("Proxy", f)
+    }
+}
+
+impl Target {
+    /// Whose clock calls go by, and the callee's address.
+    fn callee(&self) -> Option<Callee> {
+        match self {
+            Self::Remote(link) => Some((link.host(), link.caller().address.clone())),
+            Self::Line { line, .. } => {
+                let link = line.link();
+                Some((link.host(), link.caller().address.clone()))
+            }
+            Self::Local(container) => Some((container.upgrade()?.host(), Some("local".into()))),
+            Self::Own | Self::Nowhere => None,
+        }
+    }
+
+    /// What tells it from others.
+    fn id(&self) -> (u8, usize) {
+        match self {
+            Self::Remote(link) => (0, Arc::as_ptr(link) as usize),
+            Self::Local(container) => (1, container.as_ptr().cast::<()>() as usize),
+            Self::Own => (2, 0),
+            Self::Nowhere => (3, 0),
+            Self::Line { line, .. } => (4, Arc::as_ptr(line) as usize),
+        }
+    }
+}
+
+impl PartialEq for Proxy {
+    fn eq(&self, other: &Self) -> bool {
+        self.target.id() == other.target.id() && self.path == other.path
+    }
+}
+
+impl Eq for Proxy {}
+
+impl Hash for Proxy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.target.id().hash(state);
+        self.path.hash(state);
+    }
+}
+
+/// One of our own services, to be sent to a peer.
+impl From<ServiceRef> for Proxy {
+    fn from(service: ServiceRef) -> Self {
+        Self::new(Target::Own, service.path().into())
+    }
+}
+
+impl From<RemoteRef> for Proxy {
+    fn from(reference: RemoteRef) -> Self {
+        Self::from_origin(reference.origin().and_then(Origin::of_any), reference.path())
+    }
+}
+
+impl<'de> Deserialize<'de> for Proxy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let reference = RemoteRef::deserialize(deserializer)?;
+        if let Some(Origin::Link(link)) = reference.origin().and_then(Origin::of_any)
+            && let Some(link) = link.upgrade()
+        {
+            link.admits_reference().map_err(|error| D::Error::custom(error.raise()))?;
+        }
+        Ok(reference.into())
+    }
+}
+
+impl Serialize for Proxy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.target {
+            Target::Own => ServiceRef::new(&*self.path).serialize(serializer),
+            Target::Local(container) => {
+                reference::serialize(container, &self.path, self.url.as_deref(), serializer)
+            }
+            Target::Remote(_) | Target::Line { .. } | Target::Nowhere => Err(S::Error::custom(
+                "a reference to a service of a peer cannot be sent on, only own services can; send its URL \
+                 (`AgentUrl`), and let the other side connect",
+            )),
+        }
+    }
+}
+
+/// A call that is being put together.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is called until `send`"]
+pub struct CallBuilder {
+    proxy: Proxy,
+    call: rpc::Call,
+}
+
+impl CallBuilder {
+    /// Adds a positional argument.
+    pub fn arg(self, value: impl Serialize) -> Self {
+        Self { call: self.call.arg(value), ..self }
+    }
+
+    /// Adds a keyword argument.
+    pub fn kwarg(self, name: &str, value: impl Serialize) -> Self {
+        Self { call: self.call.kwarg(name, value), ..self }
+    }
+
+    /// Ends the call with [`Error::TimedOut`] after this long.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { proxy: self.proxy.with_timeout(timeout), ..self }
+    }
+
+    /// Makes the call. An argument that cannot be encoded is its outcome.
+    pub fn send<T: DeserializeOwned>(self) -> Call<T> {
+        let span = trace::call("", self.call.path(), || self.proxy.target.callee());
+        let body = match self.call.finish() {
+            Ok(body) => body,
+            Err(error) => return Call::failed(Why::Codec(error).into()).traced(span),
+        };
+        // The codec may have changed since the arguments were encoded.
+        self.proxy.start(span, |notation, scope, out| append(&body, notation, scope, out))
+    }
+}

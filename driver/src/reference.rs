@@ -1,0 +1,38 @@
+//! References to agents as values: over which connections they may be sent.
+
+use std::ptr;
+use std::sync::{Arc, Weak};
+
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+
+use super::home::Home;
+use super::origin::Origin;
+use aiomas_core::agent::AgentUrl;
+use aiomas_core::internal::root::url_of_path;
+use aiomas_core::rpc::ServiceRef;
+use aiomas_core::wire::{CodecError, Scope};
+
+/// Writes a reference to the service at `path` of `container`; `url` is that of the agent, if it is known.
+///
+/// On the wire it is the path alone, which the receiver resolves in the container that the connection belongs to.
+/// Over a connection of another container it would mean that one's agent of the same id, so it is not written.
+pub(super) fn serialize<S: Serializer>(
+    container: &Weak<dyn Home>,
+    path: &str,
+    url: Option<&AgentUrl>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let sender = Scope::with_current(|scope| Origin::of(scope)?.home());
+    // A `Weak` keeps the address from being used again.
+    if sender.as_ref().is_some_and(|it| ptr::addr_eq(Arc::as_ptr(it), container.as_ptr())) {
+        return ServiceRef::new(path).serialize(serializer);
+    }
+    let agent = match (url, container.upgrade()) {
+        (Some(url), _) => url.to_string(),
+        (None, Some(container)) => url_of_path(container.address(), path),
+        (None, None) => format!("\"{path}\" of a container that has ended"),
+    };
+    let sender = sender.map(|sender| sender.address().to_string());
+    Err(S::Error::custom(CodecError::ForeignAgent { agent, sender }.raise()))
+}

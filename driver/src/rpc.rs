@@ -1,0 +1,264 @@
+//! Remote procedure calls, in both directions (aiomas' `rpc`).
+
+mod client;
+mod server;
+
+pub use aiomas_core::rpc::function::{Function, Return};
+pub use aiomas_core::rpc::{
+    Access, Arguments, Authorized, Bound, Caller, Check, Outcome, Parameter, Path, PeerCertificate,
+    Service, ServiceDict, ServiceRef, Signature, authorize,
+};
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::client::RpcClient;
+pub use self::server::RpcServer;
+
+use self::server::{Clients, OnDisconnect};
+use super::accept::accept;
+use super::contain::undisturbed;
+use super::endpoint::Endpoint;
+use super::later::{Answer, Later, SharedService, guarded};
+use super::line::{self, Dials, Reconnect};
+use super::link::{Handler, Link, LinkUser};
+use super::options;
+use super::runtime::Runtime;
+use super::service::IntoService;
+use super::trace;
+use super::{Error, Peer};
+use aiomas_core::agent::{Address, Patience};
+use aiomas_core::connection::{CloseReason, ReplyToken, Request};
+use aiomas_core::rpc;
+use aiomas_core::wire::{RemoteError, Types};
+
+/// What RPC clients and servers are made with, beside what all layers have.
+#[derive(Clone, Default)]
+pub struct Services {
+    root: Option<SharedService>,
+    on_connect: Option<Arc<dyn Fn(RpcClient) + Send + Sync>>,
+    on_disconnect: Option<OnDisconnect>,
+    reconnect: Option<Reconnect>,
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services")
+            .field("root", &self.root.as_ref().map(|root| root.type_name()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes an [`RpcClient`] or an [`RpcServer`].
+pub type Builder<R> = options::Builder<R, Services>;
+
+/// A builder of RPC clients and servers on `runtime`.
+pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
+    Builder::new(runtime)
+}
+
+impl<R: Runtime> Builder<R> {
+    /// The root service, which the other side may call. Clients may well have none.
+    pub fn service(mut self, root: impl IntoService) -> Self {
+        self.layer.root = Some(root.into_service());
+        self
+    }
+
+    /// What a server does with each client that has connected (aiomas' `client_connected_cb`): keep the
+    /// handle, call [`RpcClient::remote`], or start a task. It must not block.
+    pub fn on_connect(mut self, f: impl Fn(RpcClient) + Send + Sync + 'static) -> Self {
+        self.layer.on_connect = Some(Arc::new(f));
+        self
+    }
+
+    /// What a server does when a client's connection is gone. It must not block.
+    pub fn on_disconnect(
+        mut self,
+        f: impl Fn(&Peer, &CloseReason) + Send + Sync + 'static,
+    ) -> Self {
+        self.layer.on_disconnect = Some(Arc::new(f));
+        self
+    }
+
+    /// Lets a client outlive its connection: see [`line`](mod@crate::line). When a call finds that lost,
+    /// `address` is dialled again, and the root service of this side is there again, too. A `Duration` says for how long
+    /// that is tried, a [`Reconnect`] in which rhythm as well.
+    ///
+    /// ```no_run
+    /// # async fn example<R: aiomas::Runtime>(runtime: R) -> Result<(), aiomas::Error> {
+    /// use std::time::Duration;
+
+    ///
+    /// let within = Duration::from_secs(30);
+    /// let client = aiomas::rpc::builder(runtime).reconnect(within).connect("tcp://localhost:5555").await?;
+    /// let sum: i64 = client.remote().idempotent().call("add").arg(3).arg(4).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reconnect(mut self, reconnect: impl Into<Reconnect>) -> Self {
+        self.layer.reconnect = Some(reconnect.into());
+        self
+    }
+
+    /// For how long [`connect`](Self::connect) tries to open a stream: [`Patience::Once`] unless told otherwise, as with
+    /// aiomas' `timeout`, and in its rhythm: after half a second, then half as long again each time, up to 30 s.
+    pub const fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Tries until this time has passed: [`Patience::Until`].
+    pub const fn within(self, time: Duration) -> Self {
+        self.patience(Patience::Until(time))
+    }
+
+    /// After which time an attempt of [`connect`](Self::connect) to open a stream has failed, with all addresses of the
+    /// host and TLS: 10 s unless told otherwise; at least 1 ms. A client that comes back has
+    /// [`Reconnect::dial_timeout`] for later attempts.
+    pub const fn dial_timeout(mut self, time: Duration) -> Self {
+        self.dial_timeout = time;
+        self
+    }
+
+    /// Connects to whoever listens at `address`. For how long that is tried the first time is for
+    /// [`patience`](Self::patience) to say.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the attempt up.
+    pub async fn connect(
+        self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<RpcClient, Error> {
+        let address = address.try_into().map_err(Into::into)?;
+        let (patience, dial_timeout) = (self.patience, self.dial_timeout);
+        let (settings, layer) = self.settle(Types::for_rpc)?;
+        let handler = Arc::new(ServiceHandler::new(layer.root));
+        let reconnect = layer.reconnect.clone().unwrap_or_default();
+        let dials = Dials { settings, address, handler, reconnect };
+        let link = dials.dial(patience, dial_timeout).await?;
+        let Some(reconnect) = layer.reconnect else {
+            return Ok(RpcClient::of_link(link));
+        };
+        let host = dials.settings.host.clone();
+        let limit = dials.settings.config.limits.max_calls_out;
+        Ok(RpcClient::of_line(line::Shared::new(host, link, dials, &reconnect, limit)))
+    }
+
+    /// Listens at `address`, and serves whoever connects.
+    ///
+    /// # Errors
+    /// [`Error::Url`] or [`Error::Bind`].
+    pub async fn listen(
+        self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<RpcServer, Error> {
+        let address = address.try_into().map_err(Into::into)?;
+        let (settings, layer) = self.settle(Types::for_rpc)?;
+        let entrance = settings.listen(&address).await?;
+        let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
+        let Services { root, on_connect, on_disconnect, .. } = layer;
+        let clients = Clients::new(on_disconnect, settings.drain);
+        let handler = Arc::new(ServiceHandler {
+            clients: Some(clients.clone()),
+            ..ServiceHandler::new(root)
+        });
+        let admission = entrance.admission();
+        let listening = accept(entrance, {
+            let clients = clients.clone();
+            move |stream| {
+                if let Some(link) = clients.admit(&settings, &stream, handler.clone()) {
+                    stream.start(link.clone());
+                    if let Some(on_connect) = &on_connect {
+                        let client = RpcClient::of_link(LinkUser::new(link));
+                        undisturbed(|| on_connect(client));
+                    }
+                }
+            }
+        });
+        let server = RpcServer { address, clients, admission };
+        server.clients.listens(listening);
+        Ok(server)
+    }
+
+    /// Listens at `address`, and serves whoever connects, until a method [stops](super::Context::stop) the server. For
+    /// programs that do nothing else; where to find a port that the system has chosen, [`listen`](Self::listen) tells.
+    ///
+    /// ```no_run
+    /// # use aiomas::Runtime;
+    /// use aiomas::{Context, Error, service};
+    ///
+    /// struct Root;
+    ///
+    /// #[service]
+    /// impl Root {
+    ///     #[expose]
+    ///     fn stop(&self, #[context] ctx: &Context) -> Result<(), Error> {
+    ///         ctx.stop()
+    ///     }
+    /// }
+    ///
+    /// # async fn example<R: Runtime>(runtime: R) -> Result<(), Error> {
+    /// aiomas::rpc::builder(runtime).service(Root).serve("tcp://0.0.0.0:5555").await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`listen`](Self::listen).
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the server.
+    pub async fn serve(
+        self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<(), Error> {
+        self.listen(address).await?.stopped().await;
+        Ok(())
+    }
+}
+
+/// Answers calls from a tree of services.
+struct ServiceHandler {
+    root: SharedService,
+    clients: Option<Arc<Clients>>,
+}
+
+impl ServiceHandler {
+    fn new(root: Option<SharedService>) -> Self {
+        // aiomas leaves calls of a client without services unanswered for ever.
+        let root = root.unwrap_or_else(|| Arc::new(ServiceDict::<Later>::new("Client")));
+        Self { root, clients: None }
+    }
+}
+
+impl Handler for ServiceHandler {
+    fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)> {
+        let Request { token, content, deadline, .. } = request;
+        let caller = link.caller_until(deadline);
+        let outcome = match rpc::Request::parse(&content) {
+            Ok(call) => {
+                let (root, rpc::Request { path, arguments, .. }) = (&*self.root, &call);
+                let run = || guarded(|| rpc::dispatch(root, path, arguments, &caller));
+                trace::request(|| link.host(), &caller, trace::Id::of(&token), path, run)
+            }
+            Err(error) => {
+                trace::malformed(|| link.host(), &caller, &error);
+                Outcome::from(RemoteError::from(error))
+            }
+        };
+        link.settle(token, outcome)
+    }
+
+    fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
+        if let Some(clients) = &self.clients {
+            clients.closed(link, reason);
+        }
+    }
+
+    fn endpoint(&self) -> Option<&dyn Endpoint> {
+        self.clients.as_ref().map(|clients| &**clients as &dyn Endpoint)
+    }
+}

@@ -1,0 +1,93 @@
+//! The clients' end of remote procedure calls.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::line;
+use crate::link::{Link, LinkUser};
+use crate::{Peer, Proxy};
+use aiomas_core::connection::{Close, CloseReason};
+
+/// A connection to a peer with services.
+///
+/// Cloning it is cheap. A client that has connected is closed when its last clone and proxy are gone,
+/// once what has been called is answered; a server's connections last until the client or the server ends.
+#[derive(Clone)]
+pub struct RpcClient(Way);
+
+#[derive(Clone)]
+enum Way {
+    Link(LinkUser),
+    /// One connection at a time, to the same peer.
+    Line(Arc<line::Shared>),
+}
+
+impl RpcClient {
+    /// Over one connection.
+    pub(super) const fn of_link(link: LinkUser) -> Self {
+        Self(Way::Link(link))
+    }
+
+    /// Over one connection after the other.
+    pub(super) const fn of_line(line: Arc<line::Shared>) -> Self {
+        Self(Way::Line(line))
+    }
+
+    /// The root service of the other side.
+    #[must_use]
+    pub fn remote(&self) -> Proxy {
+        match &self.0 {
+            Way::Link(link) => Proxy::of_link(Arc::clone(link), ""),
+            Way::Line(line) => Proxy::of_line(line.clone(), None),
+        }
+    }
+
+    /// The root service of the other side, as a typed proxy.
+    #[must_use]
+    pub fn remote_as<P: From<Proxy>>(&self) -> P {
+        self.remote().into()
+    }
+
+    /// The present connection, or the last one.
+    fn link(&self) -> Arc<Link> {
+        match &self.0 {
+            Way::Link(link) => Arc::clone(link),
+            Way::Line(line) => line.link(),
+        }
+    }
+
+    /// The other side, and how the connection to it is; the present one, or the last, if it reconnects.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        Peer::of_link(self.link())
+    }
+
+    /// Closes the connection once what has been called is answered, within ten seconds (see [`Builder::drain`](super::Builder::drain)).
+    /// A client that reconnects does not do so any more; calls that wait for a connection are refused.
+    pub fn close(&self) {
+        self.close_with(Close::AfterAnswers { within: self.link().drain() });
+    }
+
+    /// As [`close`](Self::close), with a choice of what becomes of calls that have not been answered.
+    pub fn close_with(&self, how: Close) {
+        match &self.0 {
+            Way::Link(link) => link.close(how),
+            Way::Line(line) => line.close(how),
+        }
+    }
+
+    /// Waits until the connection, or the present one, is closed, and tells why. What a client that reconnects is
+    /// doing, its [line](Proxy::line) tells.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn closed(&self) -> CloseReason {
+        self.link().closed().await
+    }
+}
+
+impl fmt::Debug for RpcClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RpcClient").field("peer", &self.link().peer()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,262 @@
+//! The servers' end of remote procedure calls.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::client::RpcClient;
+use crate::cancel::Canceller;
+use crate::contain::undisturbed;
+use crate::endpoint::{Endpoint, EndpointId};
+use crate::link::{Handler, Link, LinkUser};
+use crate::lock::lock;
+use crate::options::Settings;
+use crate::stream::Stream;
+use crate::wakers::{Awaited, Registration, WakerSet};
+use crate::{Connections, Peer};
+use aiomas_core::agent::Address;
+use aiomas_core::connection::{Admission, AdmissionStats, Close, CloseReason, Side};
+
+/// What a server does when a client's connection is gone.
+pub(super) type OnDisconnect = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
+
+/// Serves whoever connects, until it is dropped or shut down.
+///
+/// It tells who comes ([`on_connect`](super::Builder::on_connect)) and goes ([`on_disconnect`](super::Builder::on_disconnect)), and
+/// lists who is there: [`clients`](Self::clients) are to be called, [`peers`](Self::peers) to be looked at and closed.
+/// Who may call what is for [`authorize`](aiomas_core::rpc::authorize) to say, around the root service or one within it.
+///
+/// ```no_run
+/// # fn example(server: &aiomas::RpcServer) {
+/// for peer in server.peers() {
+///     let (who, state) = (peer.certificate().map(|certificate| &*certificate.subject), peer.state());
+///     println!("{} {who:?}: {} calls, in {:?}", peer.id(), state.calls_in, state.codec);
+///     if who != Some("CN=house") {
+///         peer.close();
+///     }
+/// }
+/// # }
+/// ```
+#[must_use = "a server that is dropped serves nobody"]
+pub struct RpcServer {
+    pub(super) address: Address,
+    pub(super) clients: Arc<Clients>,
+    pub(super) admission: Arc<Mutex<Admission>>,
+}
+
+impl RpcServer {
+    /// Where it listens, with the real port.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The clients that are connected.
+    #[must_use]
+    pub fn clients(&self) -> Vec<RpcClient> {
+        let list = lock(&self.clients.list);
+        list.links.values().map(|link| RpcClient::of_link(LinkUser::new(link.clone()))).collect()
+    }
+
+    /// Who is connected: the same, to look at and to close without becoming a client of theirs.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        let list = lock(&self.clients.list);
+        list.links.values().cloned().map(Peer::of_link).collect()
+    }
+
+    /// Counts of all connections: calls under way, calls and bytes so far.
+    #[must_use]
+    pub fn stats(&self) -> Connections {
+        let (gone, links) = {
+            let list = lock(&self.clients.list);
+            (list.gone, list.links.values().cloned().collect::<Vec<_>>())
+        };
+        gone.with(&links)
+    }
+
+    /// Counts of the connections that were accepted or refused.
+    #[must_use]
+    pub fn admission(&self) -> AdmissionStats {
+        lock(&self.admission).stats()
+    }
+
+    /// Ends the server: no clients and calls are taken any more, what has been called is answered, within
+    /// ten seconds (see [`Builder::drain`](super::Builder::drain)), and connections are closed.
+    ///
+    /// Within an async method of the server, the future ends at once, for the end waits for that method. Then it is as
+    /// [`Context::stop`](crate::Context::stop).
+    ///
+    /// # Cancel safety
+    /// It happens whether or not the future is awaited to its end, once it has been polled.
+    pub async fn shutdown(self) {
+        let within = self.clients.drain;
+        self.shutdown_with(Close::AfterAnswers { within }).await;
+    }
+
+    /// As [`shutdown`](Self::shutdown), with a choice of what becomes of calls that have not been answered.
+    ///
+    /// # Cancel safety
+    /// As [`shutdown`](Self::shutdown).
+    pub async fn shutdown_with(self, how: Close) {
+        self.clients.close(how);
+        if !self.clients.id.is_current() {
+            self.stopped().await;
+        }
+    }
+
+    /// Waits until the server has ended: by [`shutdown`](Self::shutdown) or
+    /// [`Context::stop`](crate::Context::stop). A program that does nothing else may as well
+    /// [`serve`](super::Builder::serve).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn stopped(&self) {
+        let clients = &*self.clients;
+        let mut waiting = Registration::new(clients);
+        poll_fn(|cx| {
+            waiting.register(cx);
+            if clients.is_over() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        if let Some(listening) = clients.listening.get() {
+            listening.join().await;
+        }
+    }
+}
+
+impl Drop for RpcServer {
+    fn drop(&mut self) {
+        if !lock(&self.clients.list).ended {
+            self.clients.stop();
+        }
+    }
+}
+
+impl fmt::Debug for RpcServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RpcServer").field(&self.address).finish()
+    }
+}
+
+/// A server: its clients, and what accepts them.
+pub(super) struct Clients {
+    id: EndpointId,
+    list: Mutex<List>,
+    /// The tasks that wait for the end.
+    wakers: WakerSet,
+    on_disconnect: Option<OnDisconnect>,
+    /// Accepts clients until it is cancelled.
+    listening: OnceLock<Canceller>,
+    drain: Duration,
+}
+
+impl Awaited for Clients {
+    fn wakers(&self) -> &WakerSet {
+        &self.wakers
+    }
+}
+
+impl Endpoint for Clients {
+    fn id(&self) -> EndpointId {
+        self.id
+    }
+
+    fn stop(&self) {
+        self.close(Close::AfterAnswers { within: self.drain });
+    }
+}
+
+#[derive(Default)]
+struct List {
+    links: BTreeMap<u64, Arc<Link>>,
+    /// Counts of those that are gone.
+    gone: Connections,
+    last: u64,
+    ended: bool,
+}
+
+impl Clients {
+    pub(super) fn new(on_disconnect: Option<OnDisconnect>, drain: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            id: EndpointId::new(),
+            list: Mutex::default(),
+            wakers: WakerSet::default(),
+            on_disconnect,
+            listening: OnceLock::new(),
+            drain,
+        })
+    }
+
+    /// A link of a stream that has come in, unless the server has ended.
+    pub(super) fn admit(
+        &self,
+        settings: &Settings,
+        stream: &Stream,
+        handler: Arc<dyn Handler>,
+    ) -> Option<Arc<Link>> {
+        let id = {
+            let mut list = lock(&self.list);
+            list.last += 1;
+            list.last
+        };
+        let link = settings.link(stream, Side::Listener, id, false, handler);
+        let mut list = lock(&self.list);
+        if list.ended {
+            return None;
+        }
+        list.links.insert(id, link.clone());
+        Some(link)
+    }
+
+    pub(super) fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
+        let stats = link.stats();
+        {
+            let mut list = lock(&self.list);
+            list.gone.end(reason, stats);
+            list.links.remove(&link.caller().connection);
+        }
+        self.wakers.wake();
+        if let Some(on_disconnect) = &self.on_disconnect {
+            undisturbed(|| on_disconnect(&Peer::of_link(link.clone()), reason));
+        }
+    }
+
+    /// Takes what accepts clients. A service may have stopped the server by now.
+    pub(super) fn listens(&self, listening: Canceller) {
+        // A server listens once.
+        let _set = self.listening.set(listening);
+        if lock(&self.list).ended {
+            self.cancel();
+        }
+    }
+
+    fn cancel(&self) {
+        if let Some(listening) = self.listening.get() {
+            listening.cancel();
+        }
+    }
+
+    /// Begins the end.
+    fn close(&self, how: Close) {
+        let links: Vec<_> = {
+            let mut list = lock(&self.list);
+            list.ended = true;
+            list.links.values().cloned().collect()
+        };
+        self.cancel();
+        for link in links {
+            link.close(how);
+        }
+        self.wakers.wake();
+    }
+
+    /// Whether the end has begun, and all connections are closed.
+    fn is_over(&self) -> bool {
+        let list = lock(&self.list);
+        list.ended && list.links.is_empty()
+    }
+}

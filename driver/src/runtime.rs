@@ -1,0 +1,116 @@
+//! What the driver needs of an async runtime.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::local::LocalNames;
+use super::transport::{Listener, Timer, Transport};
+use aiomas_core::agent::Address;
+
+/// An async runtime. An adapter implements it for a small value such as `Tokio`.
+///
+/// Only sockets, timers and tasks are asked for. `local://` addresses never get here.
+pub trait Runtime: Clone + Send + Sync + 'static {
+    /// An open stream.
+    type Stream: Transport;
+    /// A socket that listens.
+    type Listener: Listener<Stream = Self::Stream>;
+    /// A timer.
+    type Timer: Timer;
+
+    /// The runtime as handles keep it, which may be used and dropped on any thread. Whatever is bound, connected or
+    /// listens asks for it once, on the thread on which it is polled first: a runtime that is found by the thread
+    /// returns a value that knows it from then on.
+    ///
+    /// # Errors
+    /// No such runtime runs on this thread.
+    fn attach(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+
+    /// What time it is. Simulated runtimes have a time of their own.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// The date, as time since the start of 1970. It may step, in both directions. Simulated runtimes have dates of
+    /// their own.
+    fn since_epoch(&self) -> Duration {
+        std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+    }
+
+    /// How often a wait for a date looks whether the date has stepped: every second by default. `Duration::MAX` is for a
+    /// runtime that wakes all tasks when it has.
+    fn date_check(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    /// What randomness is made of: the jitter of waits. Simulated runtimes have a seed.
+    fn seed(&self) -> u64 {
+        use std::hash::{BuildHasher, RandomState};
+        // `std` seeds each of these anew.
+        RandomState::new().hash_one(0)
+    }
+
+    /// Who listens at `local://` addresses. Simulated runtimes have a table of their own.
+    fn local(&self) -> LocalNames {
+        LocalNames::process()
+    }
+
+    /// A timer that is not set.
+    fn timer(&self) -> Self::Timer;
+
+    /// Runs a task to its end, or drops it if the runtime has ended.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+
+    /// Wakes a task once the runtime has looked at its sockets and timers, and has run what else was ready: how a
+    /// task lets others run that could go on.
+    ///
+    /// By default it is woken at once. That does where a task which wakes itself is put behind the others, and
+    /// sockets are looked at all the while. (Tokio polls up to 61 tasks before it looks at sockets.)
+    fn defer(&self, waker: &Waker) {
+        waker.wake_by_ref();
+    }
+
+    /// Runs work that takes long without keeping tasks waiting: on a thread that may be blocked.
+    ///
+    /// By default it is done in a task of its own, after others have been run.
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        let (runtime, mut yielded) = (self.clone(), false);
+        self.spawn(async move {
+            poll_fn(|cx| {
+                if std::mem::replace(&mut yielded, true) {
+                    return Poll::Ready(());
+                }
+                runtime.defer(cx.waker());
+                Poll::Pending
+            })
+            .await;
+            work();
+        });
+    }
+
+    /// How much [such work](Self::spawn_blocking) is worth doing at a time. It is asked for once by each client, server
+    /// and container: large requests beyond it wait for each other.
+    fn parallelism(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    /// Opens a stream to a TCP or Unix socket, without delays for small writes (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    /// Nobody listens there, or whatever else the system says. Dropping the future gives the attempt up.
+    fn dial(&self, to: Address) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
+
+    /// Listens on a TCP or Unix socket. The file that a process has left behind that is no more is
+    /// replaced; anything else in the place of a Unix socket is an error.
+    ///
+    /// # Errors
+    /// The address is taken, or whatever else the system says.
+    fn listen(
+        &self,
+        on: Address,
+    ) -> impl Future<Output = io::Result<Self::Listener>> + Send + 'static;
+}

@@ -1,0 +1,100 @@
+//! The right to run one call on a value.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use super::mailbox::Gate;
+use aiomas_core::rpc::Access;
+
+/// The right to run one call, and the value to run it on. Others have their turn when it is dropped.
+pub(super) struct Guard<T, G: Deref<Target = Gate<T>>> {
+    gate: G,
+    access: Access,
+    /// Always there, except while it is being dropped.
+    value: Option<Arc<T>>,
+}
+
+/// A guard that goes with a future.
+pub(super) type OwnGuard<T> = Guard<T, Arc<Gate<T>>>;
+
+impl<T, G: Deref<Target = Gate<T>>> Guard<T, G> {
+    /// The call has been let in, with the value.
+    pub(super) const fn new(gate: G, access: Access, value: Option<Arc<T>>) -> Self {
+        Self { gate, access, value }
+    }
+}
+
+impl<T> Guard<T, &Gate<T>> {
+    /// The same right, to go with a future.
+    pub(super) fn into_own(mut self, gate: Arc<Gate<T>>) -> OwnGuard<T> {
+        let own = Guard { gate, access: self.access, value: self.value.take() };
+        // The call goes on, so nothing is given back. What is forgotten is a reference.
+        std::mem::forget(self);
+        own
+    }
+}
+
+impl<T, G: Deref<Target = Gate<T>>> Guard<T, G> {
+    pub(super) fn get(&self) -> &T {
+        match &self.value {
+            Some(value) => value,
+            // It is put back before the gate lets the next one in.
+            None => unreachable!("the value is there while a call runs"),
+        }
+    }
+
+    pub(super) fn get_mut(&mut self) -> &mut T {
+        match self.value.as_mut().and_then(Arc::get_mut) {
+            Some(value) => value,
+            // The gate lets nobody else in, and whoever was in has given the value back.
+            None => unreachable!("an exclusive call has the value for itself"),
+        }
+    }
+}
+
+impl<T, G: Deref<Target = Gate<T>>> Drop for Guard<T, G> {
+    fn drop(&mut self) {
+        self.gate.leave(self.access, self.value.take());
+    }
+}
+
+/// A value that others call at the same time, for as long as one call lasts.
+pub struct Shared<T>(pub(super) OwnGuard<T>);
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.get()
+    }
+}
+
+/// A value that nobody else calls, for as long as one call lasts.
+pub struct Exclusive<T>(pub(super) OwnGuard<T>);
+
+impl<T> Deref for Exclusive<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.get()
+    }
+}
+
+impl<T> DerefMut for Exclusive<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.get_mut()
+    }
+}
+
+impl<T> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shared").field(&std::any::type_name::<T>()).finish()
+    }
+}
+
+impl<T> fmt::Debug for Exclusive<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Exclusive").field(&std::any::type_name::<T>()).finish()
+    }
+}

@@ -1,0 +1,304 @@
+//! A value with exposed methods as a service.
+
+use std::sync::Arc;
+
+use super::agent::{Identity, Resident};
+use super::chain;
+use super::guard::{Exclusive, Guard, Shared};
+use super::interface::{Interface, IntoService, Invocation, Method};
+use super::mailbox::{Gate, Pass};
+use crate::Proxy;
+use crate::later::{Later, SharedService};
+use crate::origin::Origin;
+use aiomas_core::connection::Limits;
+use aiomas_core::rpc::{Access, Arguments, Caller, Outcome, Request, Service, ServiceDict};
+use aiomas_core::wire::{Body, Notation, Payload, RemoteError, Scope};
+
+/// Serves a value: `&self` methods side by side, `&mut self` ones alone, and all of them starting in the
+/// order in which they were called.
+struct Hosted<T> {
+    gate: Arc<Gate<T>>,
+    services: Vec<(&'static str, SharedService)>,
+    me: Option<Arc<Identity>>,
+}
+
+impl<T: Interface> Hosted<T> {
+    fn new(value: T, me: Option<Arc<Identity>>) -> Self {
+        // Services are not started.
+        let first = me.as_ref().and_then(|_| T::on_start()?.access());
+        Self { services: value.services(), gate: Arc::new(Gate::new(value, first)), me }
+    }
+
+    /// Calls a method, now or when its turn has come.
+    #[inline]
+    fn run(
+        &self,
+        method: Method<T>,
+        name: &[u8],
+        arguments: &Arguments<'_>,
+        caller: &Caller,
+    ) -> Outcome<Later> {
+        let Some(access) = method.access() else { return Outcome::NotExposed };
+        match self.gate.try_enter(access) {
+            Some(value) => {
+                let guard = Guard::new(&*self.gate, access, Some(value));
+                let invocation = Invocation::new(arguments, caller, self.me.as_ref());
+                run(guard, &self.gate, method, &invocation)
+            }
+            None => self.wait(method, access, name, arguments, caller),
+        }
+    }
+
+    /// Lets a call wait for its turn.
+    #[cold]
+    fn wait(
+        &self,
+        method: Method<T>,
+        access: Access,
+        name: &[u8],
+        arguments: &Arguments<'_>,
+        caller: &Caller,
+    ) -> Outcome<Later> {
+        if chain::contains(id(&self.gate)) {
+            let text = self.deadlock(&String::from_utf8_lossy(name));
+            return RemoteError::new("DeadlockError", text).into();
+        }
+        let origin = Origin::of(arguments.scope());
+        let most = origin.and_then(Origin::max_mailbox).unwrap_or(Limits::DEFAULT.max_mailbox);
+        match self.gate.wait(most, origin.map_or(0, Origin::id), access) {
+            Ok(pass) => {
+                let (content, caller) = (arguments.to_payload(), caller.clone());
+                Outcome::Later(self.later(method, access, pass, content, caller))
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Waits for the turn of a call, and then runs it.
+    fn later(
+        &self,
+        method: Method<T>,
+        access: Access,
+        pass: Pass<T>,
+        content: Payload,
+        caller: Caller,
+    ) -> Later {
+        let (gate, me) = (self.gate.clone(), self.me.clone());
+        Box::pin(async move {
+            let (value, started) = pass.wait().await?;
+            let outcome = {
+                let guard = Guard::new(&*gate, access, value);
+                // It was parsed before, so it is a request.
+                let request = Request::parse(&content)?;
+                let invocation = Invocation::new(&request.arguments, &caller, me.as_ref());
+                run(guard, &gate, method, &invocation)
+            };
+            // The method has its arguments by now.
+            drop(content);
+            match outcome {
+                Outcome::Done(answer) => answer,
+                // The next one may start when this one has, and not before.
+                Outcome::Later(later) => started.then(later).await,
+                Outcome::NotFound | Outcome::NotExposed => Err(RemoteError::lookup("no method")),
+            }
+        })
+    }
+
+    /// The caller's caller may see this, too, and be a stranger: the address of the container is not for it.
+    #[cold]
+    fn deadlock(&self, method: &str) -> String {
+        let who = match &self.me {
+            Some(me) => format!("agent \"{}\" ({})", me.url.aid(), T::TYPE_NAME),
+            None => T::TYPE_NAME.to_owned(),
+        };
+        format!(
+            "{method}() would wait for itself: {who} is busy with the call that makes it; \
+             make it in a task of its own, or expose the methods with `&self`"
+        )
+    }
+
+    /// Runs a method that takes no arguments, and has been let in.
+    fn hook(&self, method: Method<T>, guard: Guard<T, &Gate<T>>) -> Outcome<Later> {
+        let content = Payload::new(Notation::Json, NO_CALL.into(), self.hook_scope());
+        match Request::parse(&content) {
+            Ok(request) => {
+                let caller = Caller::default();
+                let invocation = Invocation::new(&request.arguments, &caller, self.me.as_ref());
+                // An agent may remove itself; nobody waits for the hook then.
+                chain::outside(|| run(guard, &self.gate, method, &invocation))
+            }
+            Err(error) => RemoteError::from(error).into(),
+        }
+    }
+
+    /// So that a hook's context leads to the container.
+    fn hook_scope(&self) -> Scope {
+        let home = self.me.as_ref().and_then(|me| me.home.upgrade());
+        home.map_or_else(Scope::default, |home| home.scope().clone())
+    }
+}
+
+/// What a hook returns.
+fn nothing() -> Body {
+    Body::from_encoded(Notation::Json, b"null".as_slice().into())
+}
+
+/// A call without a path and arguments.
+const NO_CALL: &[u8] = b"[\"\", [], {}]";
+
+impl<T: Interface> Method<T> {
+    const fn access(&self) -> Option<Access> {
+        match self {
+            Self::Shared(_) | Self::SharedAsync(_) => Some(Access::Shared),
+            Self::Exclusive(_) | Self::ExclusiveAsync(_) => Some(Access::Exclusive),
+            Self::Hidden => None,
+        }
+    }
+}
+
+impl<T: Interface> Service<Later> for Hosted<T> {
+    fn type_name(&self) -> &str {
+        T::TYPE_NAME
+    }
+
+    fn service(&self, name: &str) -> Option<&dyn Service<Later>> {
+        self.service_bytes(name.as_bytes())
+    }
+
+    fn access(&self, method: &str) -> Option<Access> {
+        T::method(method.as_bytes())?.access()
+    }
+
+    fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<Later> {
+        self.call_bytes(method.as_bytes(), arguments, caller)
+    }
+
+    fn service_bytes(&self, name: &[u8]) -> Option<&dyn Service<Later>> {
+        let found = self.services.iter().find(|(other, _)| other.as_bytes() == name);
+        found.map(|(_, service)| &**service as &dyn Service<Later>)
+    }
+
+    #[inline]
+    fn call_bytes(
+        &self,
+        method: &[u8],
+        arguments: &Arguments<'_>,
+        caller: &Caller,
+    ) -> Outcome<Later> {
+        match T::method(method) {
+            Some(found) => self.run(found, method, arguments, caller),
+            None => Outcome::NotFound,
+        }
+    }
+}
+
+impl<T: Interface> Resident for Hosted<T> {
+    fn start(&self) -> Outcome<Later> {
+        let Some(method) = T::on_start() else { return Outcome::NotFound };
+        let Some(access) = method.access() else { return Outcome::NotExposed };
+        let guard = Guard::new(&*self.gate, access, self.gate.enter(access));
+        match self.hook(method, guard) {
+            Outcome::Done(Ok(answer)) => {
+                self.gate.open();
+                Outcome::Done(Ok(answer))
+            }
+            // If it fails, or is dropped, the gate stays as it is.
+            Outcome::Later(later) => {
+                let gate = self.gate.clone();
+                Outcome::Later(Box::pin(async move {
+                    let answer = later.await?;
+                    gate.open();
+                    Ok(answer)
+                }))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn fail_start(&self, error: &RemoteError) {
+        self.gate.desert(error, true);
+    }
+
+    fn has_stop(&self) -> bool {
+        T::on_stop().is_some()
+    }
+
+    fn stop(&self) -> Outcome<Later> {
+        let Some(method) = T::on_stop() else { return Outcome::NotFound };
+        let Some(access) = method.access() else { return Outcome::NotExposed };
+        let Some(pass) = self.gate.wait_last(access) else { return Outcome::NotFound };
+        // A hook does not live as long as the agent is called by its name, so it has all that it needs.
+        let this = Self { gate: self.gate.clone(), services: Vec::new(), me: self.me.clone() };
+        Outcome::Later(Box::pin(async move {
+            // An agent that has not started has nothing to stop.
+            let Ok((value, started)) = pass.wait().await else { return Ok(nothing()) };
+            started.last();
+            let outcome = this.hook(method, Guard::new(&*this.gate, access, value));
+            match outcome {
+                Outcome::Done(answer) => answer,
+                Outcome::Later(later) => later.await,
+                Outcome::NotFound | Outcome::NotExposed => Ok(nothing()),
+            }
+        }))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.gate.is_closed()
+    }
+
+    fn waiting(&self) -> usize {
+        self.gate.waiting()
+    }
+
+    fn desert(&self, error: &RemoteError) {
+        self.gate.desert(error, false);
+    }
+}
+
+impl<T: Interface> IntoService for T {
+    type Proxy = T::Proxy;
+
+    fn into_service(self) -> SharedService {
+        Arc::new(Hosted::new(self, None))
+    }
+}
+
+impl IntoService for ServiceDict<Later> {
+    type Proxy = Proxy;
+
+    fn into_service(self) -> SharedService {
+        Arc::new(self)
+    }
+}
+
+/// What `#[agent]` calls.
+#[doc(hidden)]
+pub fn host_agent<T: Interface>(agent: T, me: Arc<Identity>) -> Arc<dyn Resident> {
+    Arc::new(Hosted::new(agent, Some(me)))
+}
+
+/// Calls a method. `gate` is what `guard` was let in by.
+#[inline]
+fn run<T: Interface>(
+    mut guard: Guard<T, &Gate<T>>,
+    gate: &Arc<Gate<T>>,
+    method: Method<T>,
+    invocation: &Invocation<'_>,
+) -> Outcome<Later> {
+    let later = match method {
+        Method::Shared(call) => return Outcome::Done(call(guard.get(), invocation)),
+        Method::Exclusive(call) => return Outcome::Done(call(guard.get_mut(), invocation)),
+        Method::SharedAsync(call) => call(Shared(guard.into_own(gate.clone())), invocation),
+        Method::ExclusiveAsync(call) => call(Exclusive(guard.into_own(gate.clone())), invocation),
+        Method::Hidden => return Outcome::NotExposed,
+    };
+    match later {
+        Ok(later) => Outcome::Later(chain::link(id(gate), later)),
+        Err(error) => error.into(),
+    }
+}
+
+/// What tells a value from others, for as long as it lives.
+fn id<T>(gate: &Arc<Gate<T>>) -> usize {
+    Arc::as_ptr(gate) as usize
+}

@@ -1,0 +1,435 @@
+//! Waiting for one's turn: a [`Mailbox`] whose calls are tasks.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::contain::{discard, wake};
+use crate::later::{Answer, Later};
+use crate::lock::lock;
+use crate::waits;
+use aiomas_core::agent::{Mailbox, QueueKey};
+use aiomas_core::internal::overloaded;
+use aiomas_core::rpc::Access;
+use aiomas_core::wire::RemoteError;
+
+/// What calls have to get through, and the value behind it.
+pub(super) struct Gate<T>(Mutex<Inner<T>>);
+
+struct Inner<T> {
+    mailbox: Mailbox<Arc<Turn>>,
+    /// Taken out by whoever has it for himself; others share it.
+    value: Option<Arc<T>>,
+    /// A call has been told that its turn has come, and has not started yet. Until then no other one starts; nor
+    /// does any while the value is not [open](Gate::open) yet, or when its [last](Started::last) call has come.
+    starting: bool,
+    /// Why no call waits any more.
+    deserted: Option<RemoteError>,
+    /// The last call has started, or no call ever will.
+    closed: bool,
+}
+
+/// The turn of a call that waits.
+#[derive(Debug, Default)]
+struct Turn(Mutex<State>);
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    New,
+    Waiting(Waker),
+    /// It has come: the call counts as running.
+    Come,
+    /// It will never come.
+    Failed(RemoteError),
+    /// Nobody waits for it any more.
+    GivenUp,
+}
+
+impl<T> Gate<T> {
+    /// If there is a `first` call, it has been let in, and is to [`enter`](Self::enter); others wait until the gate is
+    /// [opened](Self::open).
+    pub(super) fn new(value: T, first: Option<Access>) -> Self {
+        let (mut mailbox, value) = (Mailbox::new(), Some(Arc::new(value)));
+        let starting = first.is_some_and(|access| mailbox.begin(access));
+        Self(Mutex::new(Inner { mailbox, value, starting, deserted: None, closed: false }))
+    }
+
+    /// From here on calls are let in.
+    pub(super) fn open(&self) {
+        self.started();
+    }
+
+    /// Lets a call in, if it may start now.
+    #[inline]
+    pub(super) fn try_enter(&self, access: Access) -> Option<Arc<T>> {
+        let mut inner = lock(&self.0);
+        if !inner.starting && inner.mailbox.begin(access) { inner.take(access) } else { None }
+    }
+
+    /// The value for a call whose turn has come.
+    pub(super) fn enter(&self, access: Access) -> Option<Arc<T>> {
+        lock(&self.0).take(access)
+    }
+
+    /// Lets a call from `source` wait, of which `most` may do so. A call that has no place, or whose place it takes, fails.
+    pub(super) fn wait(
+        self: &Arc<Self>,
+        most: u32,
+        source: u64,
+        access: Access,
+    ) -> Result<Pass<T>, RemoteError> {
+        self.enqueue(access, |inner, turn| match &inner.deserted {
+            Some(error) => Err(error.clone()),
+            None => {
+                let waits = inner.mailbox.wait(most, source, access, turn);
+                waits.map_err(|_| overloaded(inner.mailbox.waiting()))
+            }
+        })
+    }
+
+    /// Lets the last call wait, after all that wait already. There is one, to a value that is
+    /// [deserted](Self::desert). `None`: no call will ever be let in.
+    pub(super) fn wait_last(self: &Arc<Self>, access: Access) -> Option<Pass<T>> {
+        let last = |inner: &mut Inner<T>, turn| {
+            if inner.closed {
+                return Err(());
+            }
+            inner.mailbox.wait(u32::MAX, 0, access, turn).map_err(|_| ())
+        };
+        self.enqueue(access, last).ok()
+    }
+
+    /// `admit` puts the turn of a call into the queue, and returns its place, and the call whose place it takes.
+    fn enqueue<E>(
+        self: &Arc<Self>,
+        access: Access,
+        admit: impl FnOnce(&mut Inner<T>, Arc<Turn>) -> Result<(QueueKey, Option<Arc<Turn>>), E>,
+    ) -> Result<Pass<T>, E> {
+        let turn = Arc::<Turn>::default();
+        let (key, displaced, next) = {
+            let mut inner = lock(&self.0);
+            let (key, displaced) = admit(&mut inner, turn.clone())?;
+            let displaced = displaced.map(|turn| (turn, inner.mailbox.waiting()));
+            // The call in front may have ended since, and then no other would start this one.
+            (key, displaced, inner.next())
+        };
+        if let Some((displaced, waiting)) = displaced {
+            displaced.set(State::Failed(overloaded(waiting)));
+        }
+        if let Some(next) = next {
+            self.start(next);
+        }
+        Ok(Pass { turn, key, access, gate: self.clone() })
+    }
+
+    /// A call that was let in has ended, and gives the value back.
+    #[inline]
+    pub(super) fn leave(&self, access: Access, value: Option<Arc<T>>) {
+        let value = match access {
+            Access::Shared => {
+                // What was shared is given back before anybody can have it for himself.
+                drop(value);
+                None
+            }
+            Access::Exclusive => value,
+        };
+        let next = {
+            let mut inner = lock(&self.0);
+            if value.is_some() {
+                inner.value = value;
+            }
+            inner.mailbox.end(access);
+            inner.next()
+        };
+        if let Some(next) = next {
+            self.start(next);
+        }
+    }
+
+    /// A call does not wait any more.
+    fn withdraw(&self, key: QueueKey) {
+        let (withdrawn, next) = {
+            let mut inner = lock(&self.0);
+            (inner.mailbox.withdraw(key), inner.next())
+        };
+        drop(withdrawn);
+        if let Some(next) = next {
+            self.start(next);
+        }
+    }
+
+    /// The call whose turn has come has started, or will not: the next one may.
+    fn started(&self) {
+        let next = {
+            let mut inner = lock(&self.0);
+            inner.starting = false;
+            inner.next()
+        };
+        if let Some(next) = next {
+            self.start(next);
+        }
+    }
+
+    /// Tells a call that its turn has come.
+    fn start(&self, mut next: (Access, Arc<Turn>)) {
+        // Nobody may wait for it any more: then it is as if it had come and gone.
+        while !next.1.set(State::Come) {
+            let following = {
+                let mut inner = lock(&self.0);
+                inner.starting = false;
+                inner.mailbox.end(next.0);
+                inner.next()
+            };
+            match following {
+                Some(following) => next = following,
+                None => return,
+            }
+        }
+    }
+
+    /// How many calls wait.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.0).mailbox.waiting()
+    }
+
+    /// No call waits any more; those that do, fail. If the gate is not open yet, it never will be when it is `closed`.
+    pub(super) fn desert(&self, error: &RemoteError, closed: bool) {
+        let waiting = {
+            let mut inner = lock(&self.0);
+            inner.deserted = Some(error.clone());
+            inner.closed |= closed;
+            inner.mailbox.take_queue()
+        };
+        for (_, turn) in waiting {
+            turn.set(State::Failed(error.clone()));
+        }
+    }
+
+    /// Whether the last call has started, or no call ever will.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.0).closed
+    }
+}
+
+/// The value is the program's, and goes with its gate: all others that have it return it before.
+impl<T> Drop for Gate<T> {
+    fn drop(&mut self) {
+        let inner = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        discard(inner.value.take());
+    }
+}
+
+impl<T> Inner<T> {
+    /// The call whose turn has come.
+    fn next(&mut self) -> Option<(Access, Arc<Turn>)> {
+        if self.starting {
+            return None;
+        }
+        let next = self.mailbox.next();
+        self.starting = next.is_some();
+        next
+    }
+
+    fn take(&mut self, access: Access) -> Option<Arc<T>> {
+        match access {
+            Access::Shared => self.value.clone(),
+            Access::Exclusive => self.value.take(),
+        }
+    }
+}
+
+impl Turn {
+    /// Says whether anybody waits.
+    fn set(&self, state: State) -> bool {
+        let before = {
+            let mut current = lock(&self.0);
+            match *current {
+                State::GivenUp => return false,
+                _ => std::mem::replace(&mut *current, state),
+            }
+        };
+        if let State::Waiting(waker) = before {
+            wake(waker);
+        }
+        true
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<Result<(), RemoteError>> {
+        let mut state = lock(&self.0);
+        match &*state {
+            State::Come => Poll::Ready(Ok(())),
+            State::Failed(error) => Poll::Ready(Err(error.clone())),
+            State::New | State::Waiting(_) | State::GivenUp => {
+                *state = State::Waiting(cx.waker().clone());
+                waits::note(|| "for its turn at an agent that is busy".to_owned());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// A call's place in the queue. Whether or not its turn has come when it is dropped, the others go on.
+pub(super) struct Pass<T> {
+    turn: Arc<Turn>,
+    key: QueueKey,
+    access: Access,
+    gate: Arc<Gate<T>>,
+}
+
+impl<T> Pass<T> {
+    /// Waits. The call then has been let in, with the value.
+    pub(super) async fn wait(self) -> Result<(Option<Arc<T>>, Started<T>), RemoteError> {
+        poll_fn(|cx| self.turn.poll(cx)).await?;
+        let value = self.gate.enter(self.access);
+        // From here on it is the call's guard that lets the others in.
+        *lock(&self.turn.0) = State::GivenUp;
+        Ok((value, Started { gate: Some(self.gate.clone()) }))
+    }
+}
+
+impl<T> Drop for Pass<T> {
+    fn drop(&mut self) {
+        let before = std::mem::replace(&mut *lock(&self.turn.0), State::GivenUp);
+        match before {
+            State::Come => {
+                self.gate.leave(self.access, None);
+                self.gate.started();
+            }
+            State::New | State::Waiting(_) => self.gate.withdraw(self.key),
+            State::Failed(_) | State::GivenUp => {}
+        }
+    }
+}
+
+/// A call that is about to start after having waited. When this is dropped, it has.
+pub(super) struct Started<T> {
+    /// `None`: no other call may start any more.
+    gate: Option<Arc<Gate<T>>>,
+}
+
+impl<T> Started<T> {
+    /// The call is the last one.
+    pub(super) fn last(mut self) {
+        if let Some(gate) = self.gate.take() {
+            lock(&gate.0).closed = true;
+        }
+    }
+
+    /// Goes on with `later`. The next call that may run beside it starts as soon as it has, and not before.
+    pub(super) async fn then(self, mut later: Later) -> Answer {
+        let mut starting = Some(self);
+        poll_fn(move |cx| {
+            let polled = later.as_mut().poll(cx);
+            drop(starting.take());
+            polled
+        })
+        .await
+    }
+}
+
+impl<T> Drop for Started<T> {
+    fn drop(&mut self) {
+        if let Some(gate) = &self.gate {
+            gate.started();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+
+    fn come<T>(pass: &Pass<T>) -> bool {
+        pass.turn.poll(&Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// On another thread, whoever was in the way may leave before a call has begun to wait.
+    #[test]
+    fn a_call_that_waits_for_nobody_is_let_in() {
+        for access in [Access::Shared, Access::Exclusive] {
+            let gate = Arc::new(Gate::new((), None));
+            let alone = gate.try_enter(Access::Exclusive);
+            assert!(alone.is_some() && gate.try_enter(access).is_none());
+            gate.leave(Access::Exclusive, alone);
+            assert!(come(&gate.wait(8, 1, access).unwrap()));
+        }
+    }
+
+    /// Also if one that runs ends before the next one has started.
+    #[test]
+    fn no_call_starts_before_those_in_front_of_it() {
+        let gate = Arc::new(Gate::new((), None));
+        let alone = gate.try_enter(Access::Exclusive);
+        assert!(alone.is_some());
+        let [x, y, z] = [(); 3].map(|()| gate.wait(8, 1, Access::Shared).unwrap());
+        gate.leave(Access::Exclusive, alone);
+        assert!(come(&x) && !come(&y));
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(Ok((value, started))) = pin!(x.wait()).poll(&mut cx) else { panic!() };
+        assert!(!come(&y), "x has not started");
+        drop(started);
+        assert!(come(&y) && !come(&z));
+        gate.leave(Access::Shared, value);
+        assert!(!come(&z), "y has not started");
+        assert!(gate.try_enter(Access::Shared).is_none());
+        drop(y);
+        assert!(come(&z), "y never will");
+    }
+
+    /// It takes no place, and is in nobody's way.
+    #[test]
+    fn those_who_give_up_leave_the_queue() {
+        let gate = Arc::new(Gate::new((), None));
+        let shared = gate.try_enter(Access::Shared);
+        let passes =
+            [Access::Exclusive, Access::Shared].map(|access| gate.wait(2, 1, access).unwrap());
+        let error = gate.wait(2, 1, Access::Shared).err().expect("it is full");
+        assert!(error.message().starts_with("2 calls wait"), "{error}");
+        let [exclusive, waiting] = passes;
+        assert!(!come(&exclusive) && !come(&waiting));
+        drop(exclusive);
+        assert!(come(&waiting), "beside the one that runs");
+        drop(waiting);
+        for _ in 0..100 {
+            drop(gate.wait(2, 1, Access::Exclusive).unwrap());
+        }
+        gate.leave(Access::Shared, shared);
+        assert!(gate.try_enter(Access::Exclusive).is_some());
+    }
+
+    #[test]
+    fn those_who_give_up_are_passed_over() {
+        let gate = Arc::new(Gate::new((), None));
+        let alone = gate.try_enter(Access::Exclusive);
+        let passes = [(); 4].map(|()| gate.wait(8, 1, Access::Exclusive).unwrap());
+        let [a, b, c, d] = passes;
+        drop((a, b));
+        gate.leave(Access::Exclusive, alone);
+        assert!(come(&c));
+        drop(c);
+        assert!(come(&d));
+        drop(d);
+        assert!(gate.try_enter(Access::Exclusive).is_some());
+    }
+
+    /// Its place is another call's; those of its own connection in front of it are still there.
+    #[test]
+    fn a_call_whose_place_is_taken_fails() {
+        let gate = Arc::new(Gate::new((), None));
+        let alone = gate.try_enter(Access::Exclusive);
+        let [first, _second, third] = [(); 3].map(|()| gate.wait(3, 1, Access::Exclusive).unwrap());
+        assert!(!come(&third));
+        let other = gate.wait(3, 2, Access::Exclusive).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(Err(error)) = pin!(third.wait()).poll(&mut cx) else { panic!() };
+        assert_eq!(error.kind(), "OverloadedError");
+        assert_eq!(gate.waiting(), 3);
+        gate.leave(Access::Exclusive, alone);
+        assert!(come(&first) && !come(&other));
+        drop(first);
+        assert!(come(&other), "it is the turn of the other connection");
+    }
+}

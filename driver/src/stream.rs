@@ -1,0 +1,48 @@
+//! Open streams without their type.
+
+use std::sync::Arc;
+
+use super::link::{Link, Task};
+use super::place::Place;
+use super::runtime::Runtime;
+use super::trace;
+use super::transport::Transport;
+use aiomas_core::rpc::{Caller, PeerCertificate};
+
+/// A stream that has been opened, and has no task yet.
+pub(super) struct Stream {
+    peer: Option<Arc<str>>,
+    certificate: Option<Arc<PeerCertificate>>,
+    start: Box<dyn FnOnce(Arc<Link>) + Send>,
+}
+
+impl Stream {
+    /// `place` is its place on the listener that it came in by.
+    pub(super) fn new<R: Runtime>(
+        runtime: &R,
+        transport: impl Transport,
+        place: Option<Place>,
+    ) -> Self {
+        let (peer, runtime) = (transport.peer().map(Arc::from), runtime.clone());
+        let certificate = transport.certificate().map(Arc::new);
+        let start = move |link| {
+            let timer = runtime.timer();
+            runtime.spawn(Task::new(link, transport, timer, place));
+        };
+        Self { peer, certificate, start: Box::new(start) }
+    }
+
+    /// Who is at the other end of the connection of this number.
+    pub(super) fn caller(&self, connection: u64) -> Caller {
+        let mut caller = Caller::new(connection);
+        caller.address.clone_from(&self.peer);
+        caller.certificate.clone_from(&self.certificate);
+        caller
+    }
+
+    /// Lets a task of its own move the link's bytes.
+    pub(super) fn start(self, link: Arc<Link>) {
+        trace::opened(&link);
+        (self.start)(link);
+    }
+}

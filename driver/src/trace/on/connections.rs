@@ -1,0 +1,242 @@
+//! Connections, attempts to open them, and those that are not let in: events.
+
+use std::fmt::{self, Display};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{Level, debug, enabled, info, warn};
+
+use super::rate;
+use super::timed::{peer, safe, seconds, shown};
+use crate::host::Host;
+use crate::link::Link;
+use aiomas_core::agent::Address;
+use aiomas_core::connection::{CloseReason, Connection, Stats, TimeoutReason, Why};
+use aiomas_core::wire::Printable;
+
+const CONNECTION: &str = "aiomas::connection";
+const DIAL: &str = "aiomas::dial";
+const ADMISSION: &str = "aiomas::admission";
+
+pub(crate) fn opened(link: &Link) {
+    let (peer, connection) = (peer(link.caller()), link.caller().connection);
+    if enabled!(target: CONNECTION, Level::INFO)
+        && let Some(left_out) = rate::info(&*link.host(), link.peer(), "opened")
+    {
+        let side = link.look(|connection| connection.side());
+        info!(target: CONNECTION, peer, connection, ?side, left_out, "opened");
+    }
+}
+
+pub(crate) fn closed(link: &Link, reason: &CloseReason) {
+    if !enabled!(target: CONNECTION, Level::WARN) {
+        return;
+    }
+    let (peer, connection) = (peer(link.caller()), link.caller().connection);
+    let (opened, Stats { bytes_in, bytes_out, .. }) =
+        link.look(|connection| (connection.opened(), connection.stats()));
+    let elapsed = link.now().saturating_duration_since(opened).as_secs_f64();
+    let limit = reason.exceeded().map(|exceeded| exceeded.knob);
+    if is_misconduct(reason) {
+        if let Some(left_out) = rate::warning(&*link.host(), link.peer(), "closed") {
+            warn!(target: CONNECTION, peer, connection, elapsed, bytes_in, bytes_out, limit, %reason, left_out, "closed");
+        }
+    } else if let Some(left_out) = rate::info(&*link.host(), link.peer(), "closed") {
+        info!(target: CONNECTION, peer, connection, elapsed, bytes_in, bytes_out, limit, %reason, left_out, "closed");
+    }
+}
+
+/// Whether a peer that keeps to the rules does not end like that, be its network as it may.
+fn is_misconduct(reason: &CloseReason) -> bool {
+    match reason {
+        CloseReason::Local
+        | CloseReason::Peer
+        | CloseReason::Truncated { .. }
+        | CloseReason::Broken(_) => false,
+        CloseReason::TimedOut(reason) => {
+            matches!(
+                reason,
+                TimeoutReason::Handshake { .. }
+                    | TimeoutReason::FirstFrame { .. }
+                    | TimeoutReason::Frame { .. }
+            )
+        }
+        _ => true,
+    }
+}
+
+/// What the task of a connection has seen under its lock, to be told when it has left that.
+#[derive(Default)]
+pub(crate) struct Noticed {
+    seen: Stats,
+    told: Stats,
+    answers: Answers,
+}
+
+/// Those that were not sent.
+#[derive(Default)]
+struct Answers {
+    /// Because nobody waits for them.
+    dropped: u64,
+    /// For other reasons, and what the last one was.
+    refused: u64,
+    why: Option<Why>,
+}
+
+impl Answers {
+    fn note(&mut self, sent: &Result<(), Why>) {
+        match sent {
+            Ok(()) => {}
+            Err(Why::Closed | Why::Cancelled) => self.dropped += 1,
+            Err(why) => {
+                self.refused += 1;
+                self.why = Some(why.clone());
+            }
+        }
+    }
+
+    fn tell(&mut self, link: &Link) {
+        let (peer, connection) = (|| peer(link.caller()), link.caller().connection);
+        let Self { dropped, refused, why } = std::mem::take(self);
+        if dropped > 0 {
+            debug!(target: CONNECTION, peer = peer(), connection, count = dropped, "answers dropped");
+        }
+        if let Some(why) = why
+            && let Some(left_out) = rate::warning(&*link.host(), link.peer(), "answers not sent")
+        {
+            let (count, limit) = (refused, why.exceeded().map(|exceeded| exceeded.knob));
+            warn!(target: CONNECTION, peer = peer(), connection, count, limit, error = %why, left_out, "answers not sent");
+        }
+    }
+}
+
+/// An answer was to be sent.
+#[inline]
+pub(crate) fn responded(link: &Link, sent: &Result<(), Why>) {
+    if sent.is_err() {
+        let mut answers = Answers::default();
+        answers.note(sent);
+        answers.tell(link);
+    }
+}
+
+impl Noticed {
+    pub(crate) fn look<X>(&mut self, connection: &Connection<X>) {
+        self.seen = connection.stats();
+    }
+
+    pub(crate) fn sent(&mut self, sent: &Result<(), Why>) {
+        self.answers.note(sent);
+    }
+
+    /// At most one event of each kind, however often it has happened.
+    pub(crate) fn tell(&mut self, link: &Link) {
+        let (Stats { overloaded, late_answers, .. }, told) = (self.seen, self.told);
+        self.told = self.seen;
+        let (peer, connection) = (|| peer(link.caller()), link.caller().connection);
+        let count = overloaded - told.overloaded;
+        if count > 0
+            && let Some(left_out) = rate::warning(&*link.host(), link.peer(), "requests refused")
+        {
+            let limit = "Limits::max_calls_in or max_input_bytes";
+            warn!(target: CONNECTION, peer = peer(), connection, count, limit, left_out, "requests refused");
+        }
+        let count = late_answers - told.late_answers;
+        if count > 0 {
+            debug!(target: CONNECTION, peer = peer(), connection, count, "late answers ignored");
+        }
+        self.answers.tell(link);
+    }
+}
+
+/// An attempt to open a connection.
+pub(crate) struct Dial(Option<Dialling>);
+
+struct Dialling {
+    address: Address,
+    attempt: u32,
+    since: Instant,
+    host: Arc<dyn Host>,
+}
+
+/// Words of an address, which may come from a peer.
+impl Display for Dialling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Printable(&self.address).fmt(f)
+    }
+}
+
+impl Dial {
+    pub(crate) fn start(
+        host: impl FnOnce() -> Arc<dyn Host>,
+        address: &Address,
+        attempt: impl FnOnce() -> u32,
+    ) -> Self {
+        if !enabled!(target: DIAL, Level::INFO) {
+            return Self(None);
+        }
+        let (host, address, attempt) = (host(), address.clone(), attempt());
+        let dial = Dialling { address, attempt, since: host.now(), host };
+        debug!(target: DIAL, peer = %dial, attempt, "dialling");
+        Self(Some(dial))
+    }
+
+    /// How long it is until the next attempt, of whose time `next` knows.
+    pub(crate) fn wait(
+        &self,
+        now: Instant,
+        next: impl FnOnce(&Address) -> Option<Instant>,
+    ) -> Option<Duration> {
+        Some(next(&self.0.as_ref()?.address)?.saturating_duration_since(now))
+    }
+
+    pub(crate) fn opened(mut self) {
+        if let Some(dial) = self.0.take() {
+            let elapsed = seconds(&*dial.host, dial.since);
+            debug!(target: DIAL, peer = %dial, attempt = dial.attempt, elapsed, "opened");
+        }
+    }
+
+    pub(crate) fn failed(mut self, error: &dyn Display, wait: Option<Duration>) {
+        if let Some(dial) = self.0.take() {
+            let elapsed = seconds(&*dial.host, dial.since);
+            let (error, wait) = (safe(error), wait.map(|wait| wait.as_secs_f64()));
+            info!(target: DIAL, peer = %dial, attempt = dial.attempt, elapsed, %error, wait, "failed");
+        }
+    }
+}
+
+impl Drop for Dial {
+    fn drop(&mut self) {
+        if let Some(dial) = self.0.take() {
+            let elapsed = seconds(&*dial.host, dial.since);
+            info!(target: DIAL, peer = %dial, attempt = dial.attempt, elapsed, "given up, or too slow");
+        }
+    }
+}
+
+/// Somebody is not let in.
+#[cold]
+pub(crate) fn refused(host: &dyn Host, peer: impl FnOnce() -> Option<String>, why: &dyn Display) {
+    if !enabled!(target: ADMISSION, Level::WARN) {
+        return;
+    }
+    let (peer, error) = (peer(), safe(why));
+    if let Some(left_out) = rate::warning(host, peer.as_deref(), "not admitted") {
+        warn!(target: ADMISSION, peer = shown(peer.as_deref()), %error, left_out, "refused");
+    }
+}
+
+/// A listener that looks as if it were reached from elsewhere.
+#[cfg(feature = "sockets")]
+#[cold]
+pub(crate) fn loopback_only(address: &Address, ip: std::net::IpAddr, cure: &str) {
+    let address = safe(address);
+    warn!(target: ADMISSION, %address, %ip, cure, "only this machine reaches the listener");
+}
+
+/// The system has no stream for somebody who comes.
+#[cold]
+pub(crate) fn no_stream(error: &std::io::Error) {
+    warn!(target: ADMISSION, %error, "no stream");
+}
