@@ -1,7 +1,7 @@
 //! The attribute macros of aiomas: which methods of a type can be called from outside, and a typed proxy
 //! that calls them.
 //!
-//! They are exported by `aiomas-core` (with its feature `driver`) and by every runtime's crate, together
+//! They are exported by `aiomas` and by every runtime's crate, together
 //! with what the generated code needs; there is no reason to depend on this crate.
 #![forbid(unsafe_code)]
 
