@@ -146,7 +146,7 @@ impl Context {
 
     /// Begins to end the container that the method is part of, or the RPC server: no connections and calls are taken
     /// any more. What has been called is answered first, this call included; then connections are closed, and agents run
-    /// their `#[on_stop]`. [`Container::stopped`] and [`RpcServer::stopped`](super::RpcServer::stopped) wait for that.
+    /// their `#[on_stop]`. [`Container::stopped`] and [`RpcServer::stopped`](crate::rpc::RpcServer::stopped) wait for that.
     ///
     /// # Errors
     /// [`Error::NoContainer`]: the method is part of neither, as that of a client, or the connection is gone.

@@ -11,11 +11,6 @@
 //! `docs/design.md`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "the driver is where locks and the time come from; with the feature `sockets`, also sockets and threads"
-)]
 
 // For the code that the macros write.
 extern crate self as aiomas;

@@ -7,7 +7,7 @@ thread_local! {
     static CONTAINED: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// Runs `code`, and returns the texts of the panics that were [contained](contained) in this thread meanwhile.
+/// Runs `code`, and returns the texts of the panics that were [`contained`] in this thread meanwhile.
 pub fn collect<T>(code: impl FnOnce() -> T) -> (T, Vec<String>) {
     /// Also if `code` panics.
     struct Restore(Option<Vec<String>>);

@@ -125,7 +125,7 @@ impl Proxy {
 
     /// The same service, whose calls do no harm if they run more than once: over a
     /// [line](crate::line), they are made again when they are lost, until their timeout, or, if they
-    /// have none, as long as the line [dials](crate::Reconnect::within). It makes no difference to a proxy that
+    /// have none, as long as the line [dials](crate::line::Reconnect::within). It makes no difference to a proxy that
     /// does not reconnect.
     #[must_use]
     pub fn idempotent(&self) -> Self {

@@ -88,7 +88,6 @@ impl<R: Runtime> Builder<R> {
     /// ```no_run
     /// # async fn example<R: aiomas::Runtime>(runtime: R) -> Result<(), aiomas::Error> {
     /// use std::time::Duration;
-
     ///
     /// let within = Duration::from_secs(30);
     /// let client = aiomas::rpc::builder(runtime).reconnect(within).connect("tcp://localhost:5555").await?;

@@ -45,7 +45,7 @@
 //!
 //! The same seed gives the same run, which [`Sim::trace`] shows; [`seeds`](fn@seeds) runs a test for many, and tells how to
 //! repeat the one that fails. For that, programs must not know of another time or randomness than the simulation's:
-//! [`Clock`] instead of `std::time`, no threads, no order of a `HashMap`.
+//! [`Clock`](clock::Clock) instead of `std::time`, no threads, no order of a `HashMap`.
 //!
 //! What is random, and at which times, is said by a [`SimBuilder`] and its [`Link`]s.
 

@@ -86,7 +86,7 @@ impl Fleet {
             let told = manager.with_timeout(self.stop_within).stop().await;
             let ended = thread::run(move || process.end()).await;
             // A child that cannot be waited for does not keep the others from being told.
-            result = result.and(match (ended.and_then(|ended| ended), told) {
+            let stopped = match (ended.and_then(|ended| ended), told) {
                 (Err(error), _) => Err(error.into()),
                 (Ok(Ended::Killed), _) => Err(Error::Killed { child, within: self.stop_within }),
                 (Ok(Ended::ByItself(status)), _) if !status.success() => {
@@ -97,7 +97,8 @@ impl Fleet {
                 (Ok(Ended::ByItself(_)), told) => {
                     told.map_err(|source| Error::Manager { child, source })
                 }
-            });
+            };
+            result = result.and(stopped);
         }
         result
     }

@@ -212,6 +212,9 @@ impl<X> Connection<X> {
             State::Draining { reason, .. } => reason.clone(),
             _ => CloseReason::Local,
         };
+        if let State::Opening { hello, .. } = self.state {
+            self.late_hello = Some(hello);
+        }
         self.state = State::Draining { until: self.now.checked_add(until), reason, answers };
         self.finish_if_drained();
     }

@@ -216,6 +216,12 @@ impl<X> Connection<X> {
 
     pub(super) fn handle_hello_answer(&mut self, answer: Option<&Payload>) {
         self.state = State::Open;
+        self.agree_on(answer);
+        self.events.push_back(Event::Open { codec: self.codec });
+    }
+
+    /// Applies the answer to our Hello, which the peer has applied when it wrote it.
+    pub(super) fn agree_on(&mut self, answer: Option<&Payload>) {
         let agreed = answer.and_then(|answer| {
             let Negotiate::Hello { offer, .. } = &self.config.negotiate else { return None };
             Hello::parse_answer(answer)?.accept(offer, &self.config)
@@ -224,7 +230,6 @@ impl<X> Connection<X> {
         if let Some(agreed) = agreed {
             self.agree(agreed);
         }
-        self.events.push_back(Event::Open { codec: self.codec });
     }
 
     pub(super) fn answer_hello(&mut self, codec: Codec, id: MessageId, question: &Hello) {

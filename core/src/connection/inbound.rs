@@ -229,7 +229,10 @@ impl<X> Connection<X> {
     /// The next frame is there, and has to wait. It holds so many bytes.
     #[inline(never)]
     fn stick(&mut self, size: usize) -> Step<X> {
-        self.stuck = Some(size);
+        if self.stuck.replace(size).is_none() {
+            // As its parts are, when it comes in several.
+            self.liveness.heard(self.now, self.last_moved);
+        }
         // Its peer has sent all of it.
         self.beginning.frame = 0;
         Step::Stuck
@@ -469,7 +472,7 @@ impl<X> Connection<X> {
             return None;
         }
         let Some(ctx) = self.pending.remove(id) else {
-            return self.handle_late_answer(id);
+            return self.handle_late_answer(id, answer.as_ref().ok());
         };
         let result = answer.map_err(|failure| {
             self.stats.failures_in += 1;
@@ -480,7 +483,12 @@ impl<X> Connection<X> {
     }
 
     #[cold]
-    fn handle_late_answer(&mut self, id: u64) -> Option<Event<X>> {
+    fn handle_late_answer(&mut self, id: u64, answer: Option<&Payload>) -> Option<Event<X>> {
+        if self.late_hello == Some(id) {
+            self.late_hello = None;
+            self.agree_on(answer);
+            return None;
+        }
         if !self.pending.was_used(id) {
             return self.close_for(CloseReason::UnknownReply);
         }

@@ -134,7 +134,8 @@ impl<X> Connection<X> {
     /// Asks the peer if it has been silent for so long.
     pub(super) fn beat(&mut self) {
         let due = self.next_heartbeat().is_some_and(|(at, _)| at <= self.now);
-        if due && !self.liveness.asks && self.is_open() {
+        // While frames are stuck, an answer behind them is not read: the peer is not given up, and hears from us.
+        if due && (!self.liveness.asks || self.stuck.is_some()) && self.is_open() {
             self.ask();
         }
     }
@@ -155,6 +156,7 @@ impl<X> Connection<X> {
             self.liveness.unwritten = self.outbox.held();
         } else {
             // What fills the output comes first. It is asked again after as long.
+            self.liveness.asks = false;
             self.liveness.heard = self.now;
         }
     }

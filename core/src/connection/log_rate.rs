@@ -90,6 +90,7 @@ impl<K: Ord> LogRates<K> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
 mod tests {
     use super::*;
 

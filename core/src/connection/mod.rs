@@ -152,6 +152,8 @@ pub struct Connection<X> {
     /// What Hello has agreed on, and from which of our calls on.
     extensions: Extensions,
     extended_from: u64,
+    /// Our Hello, if it was not answered before the connection began to drain.
+    late_hello: Option<u64>,
     /// The least of our limits and the peer's.
     max_calls_out: usize,
     max_frame_out: usize,
@@ -215,6 +217,7 @@ impl<X> Connection<X> {
             requests: Requests::new(),
             extensions: Extensions::NONE,
             extended_from: 0,
+            late_hello: None,
             max_calls_out: limits.max_calls_out,
             max_frame_out: limits.max_frame.min(u32::MAX as usize),
             blocked: false,

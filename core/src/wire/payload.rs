@@ -258,6 +258,7 @@ impl Body {
     /// How many bytes it has.
     #[inline]
     #[doc(hidden)]
+    #[allow(clippy::len_without_is_empty, reason = "for the driver alone")]
     pub fn len(&self) -> usize {
         match &self.bytes {
             Encoded::Small { length, .. } => usize::from(*length),

@@ -87,7 +87,7 @@ impl Clock {
         self.schedule(call, |clock, now| clock.sleep(now, dt), |clock| clock.due_in(dt))
     }
 
-    /// Makes a call at a time in seconds or a [`Date`](aiomas_core::clock::Date): aiomas' `call_at`. See
+    /// Makes a call at a time in seconds or a [`Date`]: aiomas' `call_at`. See
     /// [`call_in`](Self::call_in). A call at a date follows the steps of the system's date, as
     /// [`sleep_until`](Self::sleep_until) does.
     ///
@@ -227,10 +227,10 @@ impl Task {
 /// If the runtime drops the task, the next call that is scheduled begins another one.
 impl Drop for Task {
     fn drop(&mut self) {
-        if let Some(clock) = self.clock.upgrade() {
-            if !self.over {
-                lock(&clock.state).queue.has_task = false;
-            }
+        if !self.over
+            && let Some(clock) = self.clock.upgrade()
+        {
+            lock(&clock.state).queue.has_task = false;
         }
     }
 }

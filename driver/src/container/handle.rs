@@ -20,7 +20,7 @@ use aiomas_core::connection::{AdmissionStats, Close, Negotiate};
 /// A container: agents that live in this process, and the way to agents elsewhere (aiomas' `Container`).
 ///
 /// Cloning it is cheap. It is shut down by [`shutdown`](Self::shutdown), or when the last of its clones
-/// and [`AgentRef`](super::AgentRef)s is gone; an agent that keeps one of its own container keeps that alive.
+/// and [`AgentRef`](crate::AgentRef)s is gone; an agent that keeps one of its own container keeps that alive.
 ///
 /// It lists who lives in it ([`agents`](Self::agents)) and who is connected ([`peers`](Self::peers), with
 /// certificates and calls under way), tells who comes and goes

@@ -23,7 +23,7 @@ fn calls_go_on_when_the_server_is_back() {
         "that call fails: the connection was lost before the answer came: ",
         "the line is Lost",
         "-- calls while there is no server",
-        "one with a timeout fails: no answer within 100ms",
+        "one with a timeout fails: the request could not be sent within 100ms",
         "one without waits; the line is Dialling { attempt: ",
         &format!("{b} serves at "),
         &format!("230 V in {b}"),

@@ -13,7 +13,7 @@ fn the_server_refuses_who_has_no_certificate_of_its_authority() {
         (&lines[1], "without a certificate: ", ": certificate required (alert 116)"),
         (&lines[3], "with another authority's: ", ": unknown CA (alert 48)"),
     ] {
-        assert!(line.starts_with(who) && line.ends_with(why), "{line}");
+        assert!(line.starts_with(who) && line.contains(why), "{line}");
     }
     for (line, why) in [
         (&lines[2], "the peer has shown no certificate"),

@@ -32,6 +32,8 @@ pub struct Run {
     pub allocated: [usize; 2],
     /// The bytes that were allocated before it began.
     pub before: usize,
+    /// How many panics of methods the simulation has recorded.
+    pub panics: usize,
 }
 
 /// Mounts an attack in a simulation, twice, beside a neighbour. `allocated` tells how many bytes are.
@@ -92,7 +94,8 @@ pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) 
             *after = allocated();
         }
         let took = sim.elapsed() - start;
-        let run = Run { calls, connections, took, allocated: after, before: before.0 };
+        let panics = sim.panics().len();
+        let run = Run { calls, connections, took, allocated: after, before: before.0, panics };
         neighbour.leave().await;
         victim.shutdown().await;
         run

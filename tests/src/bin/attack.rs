@@ -44,12 +44,12 @@ fn main() {
         }
         return;
     };
-    let Run { calls, connections, took, before, allocated: [after, again], .. } =
+    let Run { calls, connections, took, before, panics, allocated: [after, again], .. } =
         simulate(Sim::builder(1), &name, &|| ALLOCATOR.allocated());
     let peak = ALLOCATOR.max_allocated() - before;
     let line = json!({
         "attack": name, "peak": peak, "bound": bound(&name, connections), "left": again.saturating_sub(after),
-        "connections": connections, "calls": calls, "seconds": took.as_secs_f64(),
+        "connections": connections, "calls": calls, "panics": panics, "seconds": took.as_secs_f64(),
     });
     println!("{line}");
 }

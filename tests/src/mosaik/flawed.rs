@@ -177,7 +177,7 @@ impl Simulator for Flawed {
     /// `def tag(self, name, *more, sep, count=1, **options)`
     #[expose]
     fn tag(
-        &mut self,
+        &self,
         name: String,
         #[args] more: Vec<i64>,
         #[arg(keyword)] sep: String,

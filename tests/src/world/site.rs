@@ -241,6 +241,8 @@ impl Site {
         let mut config = NodeConfig::default();
         config.connection.linger = Duration::from_millis(700);
         config.connection.limits.handshake = Duration::from_millis(900);
+        // A world runs until it is quiet. Heartbeats never end.
+        config.connection.limits.keep_alive = None;
         config.container.dial_timeout = Duration::from_millis(800);
         config.container.validate_timeout = Duration::from_millis(1200);
         config.container.backoff.first = Duration::from_millis(100);

@@ -46,8 +46,8 @@ mod simulated {
         let number = |key: &str| run[key].as_u64().unwrap_or_else(|| panic!("no {key}: {line}"));
         assert!(number("calls") > 0 && number("connections") > 0, "{line}");
         assert!(number("peak") > 0 && number("peak") <= number("bound"), "{line}");
-        // The capacity of a list may differ, and what a text of an error is long.
-        assert!(number("left") <= 256, "{line}");
+        // The capacity of a list may differ, and what a text of an error is long. The simulation records panics.
+        assert!(number("left") <= 256 + 512 * number("panics"), "{line}");
     }
 
     for_each_attack!(tests(run));

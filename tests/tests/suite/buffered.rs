@@ -66,6 +66,13 @@ enum Untagged {
     Number(i64),
     Bools(BTreeMap<bool, u8>),
     Hours(BTreeMap<u32, f64>),
+}
+
+/// Beside a variant with texts as keys, all keys of JSON are texts.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum WithNames {
+    Hours(BTreeMap<u32, f64>),
     Named(BTreeMap<String, f64>),
 }
 
@@ -89,7 +96,7 @@ fn keys_that_are_numbers_stay_numbers() {
 fn keys_that_are_texts_stay_texts() {
     let named = || BTreeMap::from([("1".to_owned(), 2.0), ("x".to_owned(), 3.0)]);
     through(Flat { id: 1, rest: named() });
-    through(Untagged::Named(named()));
+    through(WithNames::Named(named()));
     through(Flat { id: 1, rest: BTreeMap::from([("1".to_owned(), plain())]) }.rest);
     let value: Value = decode(Notation::Json, br#"{"1": {"2": 3}}"#).expect("a value");
     assert!(value.get("1").and_then(|value| value.get("2")).is_some());

@@ -252,7 +252,7 @@ fn waits_for_a_date_follow_its_steps() {
         clock.sleep_until(date).await.unwrap();
         assert_eq!((clock.time(), take(&log)), (10_860.0, vec!["call"]));
         let error = text(clock.sleep_until(date).await);
-        assert_eq!(error, format!("date \"{date}\" is in the past"));
+        assert_eq!(error, format!("Date \"{date}\" is in the past"));
     });
     sim.run_until_idle();
     assert_eq!(sim.tasks(), 0);

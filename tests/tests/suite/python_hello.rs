@@ -93,7 +93,11 @@ fn a_python_peer_sees_no_extension() {
     process.stop();
     let written: Vec<_> = written.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
     assert!(written[0].starts_with("[0, 0, [\"$hello\", [{\"version\": 1, "), "{}", written[0]);
-    assert!(written[0].contains("\"extensions\": [\"cancel\", \"deadline\"]"), "{}", written[0]);
+    assert!(
+        written[0].contains("\"extensions\": [\"cancel\", \"deadline\", \"heartbeat\"]"),
+        "{}",
+        written[0]
+    );
     let requests: Vec<_> = written[1..].iter().filter(|text| text.starts_with("[0, ")).collect();
     let expected = [
         r#"[0, 1, ["add", [1, 2], {}]]"#,

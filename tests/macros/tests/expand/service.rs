@@ -133,6 +133,10 @@ impl Root {
 
     /// As the compiler advises where a parameter is not used.
     #[expose]
+    #[allow(
+        clippy::just_underscores_and_digits,
+        reason = "a name that is no other without its underscore"
+    )]
     fn unused(
         &self,
         _value: i64,

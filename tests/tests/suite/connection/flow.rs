@@ -125,12 +125,15 @@ fn as_many_wait_as_there_may_be_and_then_no_more_is_read() {
 
 #[test]
 fn as_many_bytes_wait_as_there_may_be() {
-    let mut solo = full(|config| config.limits.max_input_bytes = 100);
-    for id in 2..7 {
-        solo.request(id, "x".repeat(40));
+    // Each request has 50 bytes.
+    for (limit, waiting) in [(99, 1), (100, 2), (149, 2)] {
+        let mut solo = full(|config| config.limits.max_input_bytes = limit);
+        for id in 2..7 {
+            solo.request(id, "x".repeat(40));
+        }
+        assert_eq!((solo.connection.calls_in(), solo.connection.wants_read()), (waiting, false));
+        assert_eq!(solo.connection.stats().overloaded, 0);
     }
-    assert_eq!((solo.connection.calls_in(), solo.connection.wants_read()), (1, false));
-    assert_eq!(solo.connection.stats().overloaded, 0);
 }
 
 #[test]

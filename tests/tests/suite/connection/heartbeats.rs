@@ -311,6 +311,7 @@ fn a_full_output_takes_no_heartbeats() {
     let mut config = json_config();
     config.limits.output_cap = 1000;
     config.limits.output_high = 900;
+    config.limits.send_timeout = None;
     let mut solo = agreed(config);
     solo.call("x".repeat(850)).expect("there is room");
     solo.call("x".repeat(70)).expect("there is room");
@@ -327,4 +328,60 @@ fn a_full_output_takes_no_heartbeats() {
     solo.connection.handle_transmitted(solo.now, bytes);
     assert_eq!(solo.wait_for_timeout(), SILENCE);
     assert_eq!(solo.sent(), [QUESTION]);
+}
+
+/// A frame counts as a sign of life when it comes, whole or in parts, and not when it is handed over again.
+#[test]
+fn a_frame_that_has_to_wait_is_heard_once() {
+    for size in [1, 1000] {
+        let mut solo = stuck(size);
+        solo.wait(SECOND);
+        solo.input([]);
+        assert_eq!(solo.wait_for_timeout(), SILENCE.checked_sub(SECOND).unwrap(), "{size}");
+    }
+}
+
+/// An answer behind a frame that has to wait is not read. Questions still tell the peer that we are alive.
+#[test]
+fn a_peer_is_not_given_up_while_it_is_not_read() {
+    let mut solo = stuck(1000);
+    for _ in 0..5 {
+        assert_eq!(solo.wait_for_timeout(), SILENCE);
+        assert_eq!(solo.sent(), [QUESTION]);
+    }
+    solo.connection.hold_requests(false);
+    assert_eq!(solo.requests().len(), 1);
+    assert!(solo.connection.is_open());
+}
+
+/// A listener that holds one request, and has no room for the next one, which came in parts of `size` bytes.
+fn stuck(size: usize) -> Solo {
+    let mut config = json_config();
+    config.limits.max_calls_in = 1;
+    let mut solo = agreed(config);
+    let _open = solo.events();
+    solo.connection.hold_requests(true);
+    solo.request(1, "x");
+    solo.wait(SILENCE / 2);
+    for part in message(JSON, REQUEST, 2, "x").chunks(size) {
+        solo.input(part);
+    }
+    assert!(!solo.connection.wants_read());
+    solo
+}
+
+/// The peer has agreed to heartbeats when it writes its answer.
+#[test]
+fn hello_is_agreed_on_while_the_connection_closes() {
+    let mut config = json_config();
+    config.negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![Codec::Json] };
+    let mut solo = Solo::dialler(config);
+    solo.call("x").expect("there is room");
+    solo.connection.close(solo.now, Close::AfterAnswers { within: 1000 * SECOND });
+    assert_eq!(solo.sent().len(), 2);
+    let said = json!({"version": 1, "codecs": ["json"], "extensions": ["heartbeat"]});
+    solo.input(message(JSON, RESULT, 0, said));
+    solo.beats(0);
+    assert_eq!(solo.sent(), [ANSWER]);
+    assert!(solo.events().is_empty());
 }

@@ -232,7 +232,8 @@ fn an_end_that_drains_can_be_cut_short() {
             sleep(&world.runtime, Duration::from_millis(after)).await;
             let (time, ended) = world.shutdown(Close::Now).await;
             assert_eq!(time, Duration::ZERO);
-            assert!(text(ended).contains(&busy));
+            let text = text(ended);
+            assert!(text.contains(&busy), "after {after} ms: {text:?}");
             assert!(matches!(call.await, Err(Error::Lost(_))));
         });
     }

@@ -150,6 +150,15 @@ fn what_is_no_pem() {
     );
 }
 
+/// A whole section for one that only begins.
+fn section(begin: &str) -> String {
+    if begin.starts_with("-----BEGIN") && begin.ends_with("-----") {
+        format!("{begin}\nAAAA\n{}\n", begin.replace("BEGIN", "END"))
+    } else {
+        begin.to_owned()
+    }
+}
+
 #[test]
 fn what_is_something_else() {
     let good = good();
@@ -165,6 +174,7 @@ fn what_is_something_else() {
         ),
         ("hello", "something else", "BEGIN CERTIFICATE"),
     ] {
+        let given = section(given);
         let (which, flaw) = flaw(ca, given.as_bytes(), key);
         assert_eq!((which, &flaw), ("certificate", &Flaw::NoCertificate { found: is.into() }));
         assert!(flaw.to_string().contains(does), "{flaw}");
@@ -176,6 +186,7 @@ fn what_is_something_else() {
         ("-----BEGIN EC PARAMETERS-----", "the parameters of a curve", "BEGIN PRIVATE KEY"),
         ("hello", "something else", "BEGIN PRIVATE KEY"),
     ] {
+        let given = section(given);
         let (which, flaw) = flaw(ca, certificate, given.as_bytes());
         assert_eq!((which, &flaw), ("key", &Flaw::NoKey { found: is.into() }));
         assert!(flaw.to_string().contains(does), "{flaw}");

@@ -227,7 +227,7 @@ fn who_is_refused_hears_why() {
         assert_eq!(
             error.to_string(),
             "the connection was lost before the answer came: \
-             the peer wants a certificate of us: certificate required (alert 116)",
+             the peer wants a certificate of us: certificate required (alert 116); give us one (`TlsConfig::from_pem_files`)",
         );
     });
 }
