@@ -58,7 +58,8 @@ impl Worker {
     fn stop(&self) -> std::io::Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
         let mut log = OpenOptions::new().append(true).create(true).open(log)?;
-        writeln!(log, "{}", self.name)
+        // In one write: several processes append to the file.
+        log.write_all(format!("{}\n", self.name).as_bytes())
     }
 }
 

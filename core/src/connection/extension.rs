@@ -147,6 +147,10 @@ impl<X> Connection<X> {
     pub(super) fn expire_requests(&mut self) {
         while let Some(number) = self.requests.expire(self.now) {
             self.stats.cancelled += 1;
+            if self.is_waiting(number) {
+                // Its owner has never seen it, and may not before the connection closes.
+                continue;
+            }
             let (request, cause) = (RequestId(number), CancelCause::Deadline);
             self.events.push_back(Event::Cancelled { request, cause });
         }

@@ -48,6 +48,12 @@ impl<X> Connection<X> {
         self.held || self.full_since.is_some()
     }
 
+    /// Whether the last message that came is being unpacked.
+    #[doc(hidden)]
+    pub const fn is_unpacking(&self) -> bool {
+        self.unpacking.is_busy()
+    }
+
     /// Tells whether the owner has requests that it has polled and not begun with. As long as it has, others wait
     /// rather than being refused: those that are answered at once make room for them.
     #[inline]

@@ -138,6 +138,8 @@ impl<X> Connection<X> {
             // Frames are taken in order.
             Some(length) if self.unpacking.is_busy() => self.stick(length),
             Some(length) => self.take_frame(input, length),
+            // Until then the end of the stream is not to be told: the message came before.
+            None if self.unpacking.is_busy() => Step::Stuck,
             None => Step::Empty,
         }
     }

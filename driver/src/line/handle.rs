@@ -15,7 +15,7 @@ use crate::waits;
 /// # async fn example(proxy: aiomas::Proxy) {
 /// let line = proxy.line().expect("it reconnects");
 /// let mut state = line.state();
-/// while state != aiomas::LineState::Closed {
+/// while state != aiomas::line::LineState::Closed {
 ///     println!("{state:?}");
 ///     state = line.changed(state).await;
 /// }

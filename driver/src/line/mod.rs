@@ -38,7 +38,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use aiomas::LineState;
+//! use aiomas::line::LineState;
 //! use aiomas::{Container, Error, Proxy};
 //!
 //! # async fn example(container: Container) -> Result<(), Error> {

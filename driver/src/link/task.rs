@@ -287,15 +287,18 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 Step::Empty if std::mem::take(&mut self.ended) => {
                     connection.handle_eof(now, self.input.bytes.len());
                 }
-                ref step @ (Step::Empty | Step::Stuck) => match self.lost.take() {
-                    Some(why) => connection.handle_lost(now, why),
-                    None if connection.poll_timeout().is_some_and(|at| at <= now) => {
-                        connection.handle_timeout(now);
-                        self.work.silent = connection.silent_timeouts();
+                // What has come before the stream broke, and is being unpacked, counts.
+                ref step @ (Step::Empty | Step::Stuck) => {
+                    match self.lost.take_if(|_| !connection.is_unpacking()) {
+                        Some(why) => connection.handle_lost(now, why),
+                        None if connection.poll_timeout().is_some_and(|at| at <= now) => {
+                            connection.handle_timeout(now);
+                            self.work.silent = connection.silent_timeouts();
+                        }
+                        // Those that are run make room for those behind them.
+                        None => break waiting > 0 && matches!(step, Step::Stuck),
                     }
-                    // Those that are run make room for those behind them.
-                    None => break waiting > 0 && matches!(step, Step::Stuck),
-                },
+                }
             }
             self.quantum.spend_frame();
         };

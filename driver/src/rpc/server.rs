@@ -30,7 +30,7 @@ pub(super) type OnDisconnect = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
 /// Who may call what is for [`authorize`](aiomas_core::rpc::authorize) to say, around the root service or one within it.
 ///
 /// ```no_run
-/// # fn example(server: &aiomas::RpcServer) {
+/// # fn example(server: &aiomas::rpc::RpcServer) {
 /// for peer in server.peers() {
 ///     let (who, state) = (peer.certificate().map(|certificate| &*certificate.subject), peer.state());
 ///     println!("{} {who:?}: {} calls, in {:?}", peer.id(), state.calls_in, state.codec);

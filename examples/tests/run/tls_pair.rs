@@ -20,7 +20,8 @@ fn the_server_refuses_who_has_no_certificate_of_its_authority() {
         (&lines[4], "the peer's certificate is signed by no authority that is trusted here"),
     ] {
         let said = line.strip_prefix("  the server: refused tcp://127.0.0.1:").expect(line);
-        assert_eq!(said.split_once(": ").map(|(_port, reason)| reason), Some(why));
+        let reason = said.split_once(": ").map(|(_port, reason)| reason);
+        assert!(reason.is_some_and(|reason| reason.starts_with(why)), "{line}");
     }
     assert_eq!(lines.len(), 5);
 }

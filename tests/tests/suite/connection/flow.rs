@@ -3,9 +3,11 @@
 use aiomas_core::connection::{
     CloseReason, Config, Event, Limits, Request, TimeoutReason, Unpacking,
 };
+use aiomas_core::internal::Step;
 use aiomas_core::wire::codec::blosc;
 use aiomas_core::wire::{Codec, Notation};
 use aiomas_tests::message::{self, frame};
+use bytes::BytesMut;
 use serde_json::json as value;
 
 use super::{SECOND, Solo, json, msgpack};
@@ -253,6 +255,20 @@ fn unpacking(burst: usize, rate: usize) -> Config {
     let mut config = msgpack();
     config.limits.unpacking = Some(Unpacking::new(burst, rate));
     config
+}
+
+/// The end of the stream has to wait for a message that came before it.
+#[test]
+fn the_input_is_not_empty_while_a_message_is_unpacked() {
+    let mut solo = Solo::listener(Config::default());
+    let (now, mut input) = (solo.now, BytesMut::from(&bomb(1, 1000)[..]));
+    let connection = &mut solo.connection;
+    let Step::Packed(packed) = connection.step(now, &mut input) else { panic!("it is compressed") };
+    assert!(input.is_empty() && connection.is_unpacking());
+    assert!(matches!(connection.step(now, &mut input), Step::Stuck));
+    connection.handle_unpacked(now, packed.unpack());
+    assert!(matches!(connection.step(now, &mut input), Step::Event(Event::Request(_))));
+    assert!(matches!(connection.step(now, &mut input), Step::Empty) && !connection.is_unpacking());
 }
 
 #[test]

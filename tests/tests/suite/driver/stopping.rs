@@ -227,6 +227,8 @@ fn an_end_that_drains_can_be_cut_short() {
         on_script(async |world| {
             let (busy, remote) = world.valve(10).await;
             let call = remote.run();
+            // What was called has come.
+            world.runtime.run();
             let plant = world.plant.clone();
             world.plant.spawn_task(async move { drop(plant.shutdown().await) });
             sleep(&world.runtime, Duration::from_millis(after)).await;
