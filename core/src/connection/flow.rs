@@ -114,19 +114,27 @@ impl<X> Connection<X> {
                 if !self.is_cancelled(&request.token) {
                     return Some(Event::Request(request));
                 }
-                // Its owner has never seen it.
+                // Its owner has never seen it, nor may it see its cancellation.
                 let now = self.now;
+                if !self.events.is_empty() {
+                    self.unseen.insert(request.token.number);
+                }
                 self.ignore(now, request.token);
                 continue;
             }
-            match self.events.pop_front()? {
+            let Some(event) = self.events.pop_front() else {
+                self.unseen.clear();
+                return None;
+            };
+            match event {
                 // It was not to wait when it came.
                 Event::Request(request) => {
                     if let Some(event) = self.give_out(request) {
                         return Some(event);
                     }
                 }
-                Event::Cancelled { request, .. } if self.is_waiting(request.0) => {}
+                Event::Cancelled { request, .. }
+                    if self.is_waiting(request.0) || self.unseen.remove(&request.0) => {}
                 event => return Some(event),
             }
         }
@@ -135,6 +143,9 @@ impl<X> Connection<X> {
     /// Lets none of the requests wait any more: their owner never sees them.
     pub(super) fn drop_waiting(&mut self) {
         for Request { token, .. } in self.waiting.drain(..) {
+            if !self.events.is_empty() {
+                self.unseen.insert(token.number);
+            }
             self.calls_in = self.calls_in.saturating_sub(1);
             self.input_bytes = self.input_bytes.saturating_sub(token.size as usize);
         }

@@ -20,7 +20,7 @@ mod requests;
 mod stats;
 mod tls;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -152,6 +152,8 @@ pub struct Connection<X> {
     /// What Hello has agreed on, and from which of our calls on.
     extensions: Extensions,
     extended_from: u64,
+    /// Requests that were dropped while they waited. Their cancellations may still be among the events.
+    unseen: BTreeSet<u64>,
     /// Our Hello, if it was not answered before the connection began to drain.
     late_hello: Option<u64>,
     /// The least of our limits and the peer's.
@@ -217,6 +219,7 @@ impl<X> Connection<X> {
             requests: Requests::new(),
             extensions: Extensions::NONE,
             extended_from: 0,
+            unseen: BTreeSet::new(),
             late_hello: None,
             max_calls_out: limits.max_calls_out,
             max_frame_out: limits.max_frame.min(u32::MAX as usize),

@@ -173,9 +173,13 @@ fn of_the_connection() {
         let client = channel::connect(listener.address()).await.unwrap();
         let peer = listener.accept().await.unwrap();
         let after = Duration::from_millis(1);
-        says(
-            client.with_timeout(after).send::<()>("hello").await,
+        says::<()>(
+            Err(Error::TimedOut { after, sent: true }),
             "no answer within 1ms (`with_timeout`)",
+        );
+        says::<()>(
+            Err(Error::TimedOut { after, sent: false }),
+            "the request could not be sent within 1ms (`with_timeout`)",
         );
         let call = client.send::<()>("hello");
         let request = peer.recv().await.unwrap();
