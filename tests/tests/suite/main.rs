@@ -1,5 +1,10 @@
 //! All integration tests, in one program: linking is what takes time.
 
+#![allow(
+    clippy::needless_pass_by_ref_mut,
+    reason = "`&mut self` makes a method of an agent exclusive"
+)]
+
 mod attacks;
 mod binding;
 mod buffered;

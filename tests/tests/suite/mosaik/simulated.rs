@@ -215,7 +215,7 @@ fn extra_methods_are_bound_as_those_of_services() {
     // They may call mosaik back.
     let said = answers(&mosaik, &[json!(["type", ["No.body"], {}])]);
     assert_eq!(said, [json!([0, 0, ["get_related_entities", ["No.body"], {}]])]);
-    let result = message::message(Notation::Json, message::RESULT, 0, &json!({"x": {"sid": "S"}}));
+    let result = message::message(Notation::Json, message::RESULT, 0, json!({"x": {"sid": "S"}}));
     mosaik.send(&result);
     let said: serde_json::Value = serde_json::from_slice(&mosaik.receive()[0]).expect("JSON");
     assert_eq!(said[2]["x"]["sid"], "S");
