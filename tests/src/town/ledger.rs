@@ -211,6 +211,15 @@ impl Ticket {
                 }
                 tally.answered += 1;
             }
+            // The callee was closing when the call came, and has not begun with it.
+            Err(Error::Remote(error))
+                if lossy
+                    && runs == 0
+                    && error.kind() == "ConnectionError"
+                    && error.message() == "the peer is shutting down" =>
+            {
+                tally.lost += 1;
+            }
             Err(Error::Remote(error)) => {
                 let expected = match kind {
                     Kind::Answers | Kind::Repeats => false,
