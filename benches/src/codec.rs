@@ -12,7 +12,7 @@ use aiomas_blosc_tests::{c, data};
 use aiomas_core::connection::Limits;
 use aiomas_core::wire::codec::blosc::{self, Compressor, Shuffle};
 use aiomas_core::wire::codec::{decode, encode};
-use aiomas_core::wire::{Notation, Scope, Types};
+use aiomas_core::wire::{CodecContext, Format, Types};
 use aiomas_tests::python;
 use clap::Args;
 use serde::Serialize;
@@ -71,22 +71,23 @@ pub(crate) fn codecs(options: &Codecs) -> Result<(), String> {
 
 /// Numbers as bytes, and as lists.
 fn lists(numbers: &[f64], time: Duration) -> Vec<Row> {
-    let scope = Scope::new(Types::default(), Limits::trusted().budget);
+    let codec_context = CodecContext::new(Types::default(), Limits::trusted().budget);
     let bytes = || Bytes::new(bytemuck::cast_slice(numbers));
-    let bin = written(Notation::MsgPack, &scope, bytes());
-    let list = written(Notation::MsgPack, &scope, numbers);
-    let json = written(Notation::Json, &scope, numbers);
-    let read = |payload| decode::<ByteBuf>(Notation::MsgPack, payload, &scope).expect("bytes");
+    let bin = written(Format::MsgPack, &codec_context, bytes());
+    let list = written(Format::MsgPack, &codec_context, numbers);
+    let json = written(Format::Json, &codec_context, numbers);
+    let read =
+        |payload| decode::<ByteBuf>(Format::MsgPack, payload, &codec_context).expect("bytes");
     let borrowed = |payload| -> Vec<f64> {
-        let bytes: &[u8] = decode(Notation::MsgPack, payload, &scope).expect("bytes");
+        let bytes: &[u8] = decode(Format::MsgPack, payload, &codec_context).expect("bytes");
         bytemuck::pod_collect_to_vec(bytes)
     };
     assert_eq!(borrowed(&bin), numbers);
-    assert_eq!(decoded(Notation::MsgPack, &scope, &list), numbers);
-    assert_eq!(decoded(Notation::Json, &scope, &json), numbers);
-    let encoder = |notation, out: &mut Vec<u8>| {
+    assert_eq!(decoded(Format::MsgPack, &codec_context, &list), numbers);
+    assert_eq!(decoded(Format::Json, &codec_context, &json), numbers);
+    let encoder = |format, out: &mut Vec<u8>| {
         out.clear();
-        encode(notation, &scope, numbers, out).expect("numbers can be written");
+        encode(format, &codec_context, numbers, out).expect("numbers can be written");
     };
     let (mut copy, mut out) = (vec![0_f64; numbers.len()], Vec::new());
     vec![
@@ -96,7 +97,7 @@ fn lists(numbers: &[f64], time: Duration) -> Vec<Row> {
             Some("bin-encode"),
             best(time, || {
                 out.clear();
-                encode(Notation::MsgPack, &scope, bytes(), &mut out).expect("bytes");
+                encode(Format::MsgPack, &codec_context, bytes(), &mut out).expect("bytes");
             }),
         ),
         ("MsgPack, bytes: decode to bytes", Some("bin-decode"), best(time, || read(&bin))),
@@ -104,34 +105,34 @@ fn lists(numbers: &[f64], time: Duration) -> Vec<Row> {
         (
             "MsgPack, list: encode",
             Some("list-encode"),
-            best(time, || encoder(Notation::MsgPack, &mut out)),
+            best(time, || encoder(Format::MsgPack, &mut out)),
         ),
         (
             "MsgPack, list: decode",
             Some("list-decode"),
-            best(time, || decoded(Notation::MsgPack, &scope, &list)),
+            best(time, || decoded(Format::MsgPack, &codec_context, &list)),
         ),
-        (
-            "JSON, list: encode",
-            Some("json-encode"),
-            best(time, || encoder(Notation::Json, &mut out)),
-        ),
+        ("JSON, list: encode", Some("json-encode"), best(time, || encoder(Format::Json, &mut out))),
         (
             "JSON, list: decode",
             Some("json-decode"),
-            best(time, || decoded(Notation::Json, &scope, &json)),
+            best(time, || decoded(Format::Json, &codec_context, &json)),
         ),
     ]
 }
 
-fn written<T: Serialize + ?Sized>(notation: Notation, scope: &Scope, value: &T) -> Vec<u8> {
+fn written<T: Serialize + ?Sized>(
+    format: Format,
+    codec_context: &CodecContext,
+    value: &T,
+) -> Vec<u8> {
     let mut out = Vec::new();
-    encode(notation, scope, value, &mut out).expect("it can be written");
+    encode(format, codec_context, value, &mut out).expect("it can be written");
     out
 }
 
-fn decoded(notation: Notation, scope: &Scope, bytes: &[u8]) -> Vec<f64> {
-    decode(notation, bytes, scope).expect("it can be read")
+fn decoded(format: Format, codec_context: &CodecContext, bytes: &[u8]) -> Vec<f64> {
+    decode(format, bytes, codec_context).expect("it can be read")
 }
 
 /// Blosc as aiomas uses it, ours and C's.

@@ -85,8 +85,8 @@
 //!
 //! let mut client = Connection::new(config, Side::Dialler, Instant::now());
 //! client
-//!     .call_with(Instant::now(), CallOptions::default(), "my context", |notation, scope, out| {
-//!         encode_call(notation, scope, "add", &(3, 4), &(), out)
+//!     .call_with(Instant::now(), CallOptions::default(), "my context", |format, codec_context, out| {
+//!         encode_call(format, codec_context, "add", &(3, 4), &(), out)
 //!     })
 //!     .map_err(|refused| refused.why)?;
 //! let mut sum = None;

@@ -260,8 +260,8 @@ impl Channel {
     pub fn send<T: DeserializeOwned>(&self, content: &(impl Serialize + ?Sized)) -> Call<T> {
         let link = &self.link;
         let span = trace::call("", "", || Some((link.host(), link.caller().address.clone())));
-        let attempt = link.call(self.options, |notation, scope, out| {
-            codec::encode(notation, scope, content, out)
+        let attempt = link.call(self.options, |format, codec_context, out| {
+            codec::encode(format, codec_context, content, out)
         });
         Call::remote(link, attempt).traced(span)
     }
@@ -394,8 +394,8 @@ impl Request {
     /// [`Error::Refused`]: the channel is closed, the request [cancelled](Self::cancelled), or the value cannot be
     /// sent.
     pub fn reply(mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
-        let (notation, scope) = (self.content.notation(), self.content.scope());
-        let body = Body::encode(notation, scope, value);
+        let (format, codec_context) = (self.content.format(), self.content.codec_context());
+        let body = Body::encode(format, codec_context, value);
         let error = body.as_ref().err().cloned();
         self.answer(body.map_err(RemoteError::serialization))?;
         match error {

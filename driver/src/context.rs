@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::contain::alone;
-use super::origin::Origin;
+use super::peer_context::PeerContext;
 use super::service::{Identity, Invocation};
 use super::{Container, Error, Peer, Proxy};
 use aiomas_core::agent::AgentUrl;
 use aiomas_core::rpc::{Caller, PeerCertificate};
-use aiomas_core::wire::{Codec, Scope};
+use aiomas_core::wire::{Codec, CodecContext};
 
 /// Who calls a method, and where. A method takes it as a parameter that is marked `#[context]`; callers
 /// see nothing of that.
 #[derive(Clone)]
 pub struct Context {
-    scope: Scope,
+    codec_context: CodecContext,
     caller: Caller,
     me: Option<Arc<Identity>>,
 }
@@ -28,7 +28,7 @@ impl Invocation<'_> {
     #[must_use]
     pub fn context(&self) -> Context {
         Context {
-            scope: self.scope().clone(),
+            codec_context: self.codec_context().clone(),
             caller: self.caller().clone(),
             me: self.me().cloned(),
         }
@@ -69,7 +69,7 @@ impl Context {
     pub fn time_left(&self) -> Option<Duration> {
         let deadline = self.deadline()?;
         // If the connection is gone, nobody waits at all.
-        let now = Origin::of(&self.scope).and_then(Origin::now);
+        let now = PeerContext::of(&self.codec_context).and_then(PeerContext::now);
         Some(now.map_or(Duration::ZERO, |now| deadline.saturating_duration_since(now)))
     }
 
@@ -84,14 +84,14 @@ impl Context {
     /// container.
     #[must_use]
     pub fn peer(&self) -> Option<Peer> {
-        Peer::of_scope(&self.scope)
+        Peer::of_codec_context(&self.codec_context)
     }
 
     /// The root service of the one who calls, to call it back over the same connection (aiomas'
     /// `client.remote`).
     #[must_use]
     pub fn remote(&self) -> Proxy {
-        Proxy::from_origin(Origin::of(&self.scope), "")
+        Proxy::from_peer_context(PeerContext::of(&self.codec_context), "")
     }
 
     /// The root service of the one who calls, as a typed proxy.
@@ -104,11 +104,11 @@ impl Context {
     /// calls are not written.
     #[must_use]
     pub fn codec(&self) -> Option<Codec> {
-        Origin::of(&self.scope)?.codec()
+        PeerContext::of(&self.codec_context)?.codec()
     }
 
-    pub(super) const fn scope(&self) -> &Scope {
-        &self.scope
+    pub(super) const fn codec_context(&self) -> &CodecContext {
+        &self.codec_context
     }
 
     /// The agent whose method this is, as others see it: to be passed on, as `self` is with aiomas.
@@ -132,7 +132,7 @@ impl Context {
     /// [`Error::NoContainer`]: the service is not in a container, or that is gone.
     pub fn container(&self) -> Result<Container, Error> {
         let mine = self.me.as_ref().and_then(|me| me.home.upgrade());
-        let home = mine.or_else(|| Origin::of(&self.scope)?.home());
+        let home = mine.or_else(|| PeerContext::of(&self.codec_context)?.home());
         home.and_then(Container::from_home).ok_or(Error::NoContainer)
     }
 
@@ -155,8 +155,8 @@ impl Context {
             home.stop();
             return Ok(());
         }
-        let origin = Origin::of(&self.scope).ok_or(Error::NoContainer)?;
-        origin.stop().ok_or(Error::NoContainer)
+        let peer_context = PeerContext::of(&self.codec_context).ok_or(Error::NoContainer)?;
+        peer_context.stop().ok_or(Error::NoContainer)
     }
 
     /// Runs a task beside this call, on the runtime that the method runs on, whichever that is: to do something later,
@@ -187,7 +187,9 @@ impl Context {
     /// [`Error::NoContainer`]: the container is gone or, of a service that is in none, the connection.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
         let mine = self.me.as_ref().and_then(|me| me.home.upgrade()).map(|home| home.host());
-        let host = mine.or_else(|| Origin::of(&self.scope)?.host()).ok_or(Error::NoContainer)?;
+        let host = mine
+            .or_else(|| PeerContext::of(&self.codec_context)?.host())
+            .ok_or(Error::NoContainer)?;
         host.spawn(alone(task));
         Ok(())
     }

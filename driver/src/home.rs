@@ -14,10 +14,10 @@ use super::stop::Stop;
 use super::transport::Timer;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::CallOptions;
-use aiomas_core::wire::{CodecError, Notation, Payload, Scope};
+use aiomas_core::wire::{CodecContext, CodecError, Format, Payload};
 
-/// The notation of calls between agents of one container.
-pub(super) const LOCAL: Notation = Notation::MsgPack;
+/// The format of calls between agents of one container.
+pub(super) const LOCAL: Format = Format::MsgPack;
 
 /// What the container is to those within it.
 pub(super) trait Home: Endpoint {
@@ -28,7 +28,7 @@ pub(super) trait Home: Endpoint {
     fn address(&self) -> &Address;
 
     /// What content is encoded against.
-    fn scope(&self) -> &Scope;
+    fn codec_context(&self) -> &CodecContext;
 
     /// How many of its calls may wait for a value.
     fn max_mailbox(&self) -> u32;
@@ -44,7 +44,8 @@ pub(super) trait Home: Endpoint {
 }
 
 /// Appends content to a buffer.
-pub(super) type Encode<'a> = dyn Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError> + 'a;
+pub(super) type Encode<'a> =
+    dyn Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError> + 'a;
 
 /// A call between agents of one container.
 pub(super) enum LocalCall {

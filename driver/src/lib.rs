@@ -42,9 +42,9 @@ pub mod manager;
 mod network;
 mod opening;
 mod options;
-mod origin;
 pub mod panics;
 mod peer;
+mod peer_context;
 mod place;
 mod proxy;
 mod reference;
@@ -92,8 +92,8 @@ pub use unstopped::{StopFailure, UnstoppedAgent};
 /// Values, codecs, and what can be wrong with them.
 pub mod wire {
     pub use aiomas_core::wire::{
-        Blob, Budget, Codec, CodecError, CustomCodec, Integer, Notation, ParseIntegerError,
-        Payload, Printable, Profile, RemoteError, Scope, Types, Value, typed,
+        Blob, Budget, Codec, CodecContext, CodecError, CustomCodec, Format, Integer,
+        ParseIntegerError, Payload, Printable, Profile, RemoteError, Types, Value, typed,
     };
 }
 

@@ -9,7 +9,7 @@ use super::dialling::DIAL_TIMEOUT;
 use super::heavy::HeavyWork;
 use super::link::{Handler, Link, LinkConfig};
 use super::network::Network;
-use super::origin::Origin;
+use super::peer_context::PeerContext;
 use super::runtime::Runtime;
 use super::stream::Stream;
 #[cfg(feature = "tls")]
@@ -208,6 +208,6 @@ impl Settings {
             drain,
             cancels_orphans,
         };
-        Link::new(self.host.clone(), handler, config, |link| Arc::new(Origin::Link(link)))
+        Link::new(self.host.clone(), handler, config, |link| Arc::new(PeerContext::Link(link)))
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::link::Link;
-use super::origin::Origin;
+use super::peer_context::PeerContext;
 use aiomas_core::connection::{Close, CloseReason, Side, Stats};
 use aiomas_core::rpc::{Caller, PeerCertificate};
-use aiomas_core::wire::{Codec, Scope};
+use aiomas_core::wire::{Codec, CodecContext};
 
 /// A peer, and the connection to it: what channels and clients have, what servers and containers list, and what a
 /// method finds in its [`Context`](super::Context).
@@ -25,10 +25,10 @@ impl Peer {
     }
 
     /// The one that a value with this scope came from.
-    pub(super) fn of_scope(scope: &Scope) -> Option<Self> {
-        match Origin::of(scope)? {
-            Origin::Link(link) => link.upgrade().map(Self),
-            Origin::Home(_) => None,
+    pub(super) fn of_codec_context(codec_context: &CodecContext) -> Option<Self> {
+        match PeerContext::of(codec_context)? {
+            PeerContext::Link(link) => link.upgrade().map(Self),
+            PeerContext::Home(_) => None,
         }
     }
 

@@ -14,7 +14,7 @@ use super::home::{Home, LOCAL};
 use super::host::Callee;
 use super::line::{Line, LineCall, Shared};
 use super::link::{Link, LinkUser, append};
-use super::origin::Origin;
+use super::peer_context::PeerContext;
 use super::reference;
 use super::trace::{self, CallSpan};
 use super::{Call, Error};
@@ -23,7 +23,7 @@ use aiomas_core::connection::{CallOptions, Why};
 use aiomas_core::internal::root::agent_path;
 use aiomas_core::rpc::{self, RemoteRef, ServiceRef, encode_call_in};
 use aiomas_core::wire::Printable;
-use aiomas_core::wire::{CodecError, Notation, Scope};
+use aiomas_core::wire::{CodecContext, CodecError, Format};
 
 /// A service elsewhere: an agent, the root service of a peer, or anything that a peer has sent a
 /// reference to (aiomas' `Proxy`).
@@ -96,13 +96,16 @@ impl Proxy {
         Self { url: Some(url.into()), ..Self::new(Target::Local(container), path.into()) }
     }
 
-    pub(super) fn from_origin(origin: Option<&Origin>, path: impl Into<Arc<str>>) -> Self {
-        let target = match origin {
-            Some(Origin::Link(link)) => match link.upgrade() {
+    pub(super) fn from_peer_context(
+        peer_context: Option<&PeerContext>,
+        path: impl Into<Arc<str>>,
+    ) -> Self {
+        let target = match peer_context {
+            Some(PeerContext::Link(link)) => match link.upgrade() {
                 Some(link) => Target::Remote(LinkUser::received(link)),
                 None => Target::Nowhere,
             },
-            Some(Origin::Home(home)) => Target::Local(home.clone()),
+            Some(PeerContext::Home(home)) => Target::Local(home.clone()),
             None => Target::Nowhere,
         };
         Self::new(target, path.into())
@@ -149,16 +152,18 @@ impl Proxy {
     pub fn call(&self, method: &str) -> CallBuilder {
         let path = self.get(method).path;
         let call = match &self.target {
-            Target::Remote(link) => rpc::Call::new(link.notation(), link.scope(), &*path),
+            Target::Remote(link) => rpc::Call::new(link.format(), link.codec_context(), &*path),
             Target::Line { line, .. } => {
                 let link = line.link();
-                rpc::Call::new(link.notation(), link.scope(), &*path)
+                rpc::Call::new(link.format(), link.codec_context(), &*path)
             }
             Target::Local(container) => match container.upgrade() {
-                Some(container) => rpc::Call::new(LOCAL, container.scope(), &*path),
-                None => rpc::Call::new(LOCAL, &Scope::default(), &*path),
+                Some(container) => rpc::Call::new(LOCAL, container.codec_context(), &*path),
+                None => rpc::Call::new(LOCAL, &CodecContext::default(), &*path),
             },
-            Target::Own | Target::Nowhere => rpc::Call::new(LOCAL, &Scope::default(), &*path),
+            Target::Own | Target::Nowhere => {
+                rpc::Call::new(LOCAL, &CodecContext::default(), &*path)
+            }
         };
         CallBuilder { proxy: self.clone(), call }
     }
@@ -170,8 +175,8 @@ impl Proxy {
         K: Serialize + ?Sized,
     {
         let span = trace::call(&self.path, method, || self.target.callee());
-        self.start(span, |notation, scope, out| {
-            encode_call_in(notation, scope, &self.path, method, args, kwargs, out)
+        self.start(span, |format, codec_context, out| {
+            encode_call_in(format, codec_context, &self.path, method, args, kwargs, out)
         })
     }
 
@@ -179,7 +184,7 @@ impl Proxy {
     fn start<T>(
         &self,
         span: CallSpan,
-        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+        encode: impl Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Call<T> {
         span.within(|| self.make(encode)).traced(span)
     }
@@ -187,7 +192,7 @@ impl Proxy {
     #[inline]
     fn make<T>(
         &self,
-        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+        encode: impl Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Call<T> {
         match &self.target {
             Target::Remote(link) => Call::remote(link, link.call(self.options, encode)),
@@ -316,14 +321,18 @@ impl From<ServiceRef> for Proxy {
 
 impl From<RemoteRef> for Proxy {
     fn from(reference: RemoteRef) -> Self {
-        Self::from_origin(reference.origin().and_then(Origin::of_any), reference.path())
+        Self::from_peer_context(
+            reference.peer_context().and_then(PeerContext::of_any),
+            reference.path(),
+        )
     }
 }
 
 impl<'de> Deserialize<'de> for Proxy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let reference = RemoteRef::deserialize(deserializer)?;
-        if let Some(Origin::Link(link)) = reference.origin().and_then(Origin::of_any)
+        if let Some(PeerContext::Link(link)) =
+            reference.peer_context().and_then(PeerContext::of_any)
             && let Some(link) = link.upgrade()
         {
             link.admits_reference().map_err(|error| D::Error::custom(error.raise()))?;
@@ -379,6 +388,7 @@ impl CallBuilder {
             Err(error) => return Call::failed(Why::Codec(error).into()).traced(span),
         };
         // The codec may have changed since the arguments were encoded.
-        self.proxy.start(span, |notation, scope, out| append(&body, notation, scope, out))
+        self.proxy
+            .start(span, |format, codec_context, out| append(&body, format, codec_context, out))
     }
 }

@@ -7,11 +7,11 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
 use super::home::Home;
-use super::origin::Origin;
+use super::peer_context::PeerContext;
 use aiomas_core::agent::AgentUrl;
 use aiomas_core::internal::root::url_of_path;
 use aiomas_core::rpc::ServiceRef;
-use aiomas_core::wire::{CodecError, Scope};
+use aiomas_core::wire::{CodecContext, CodecError};
 
 /// Writes a reference to the service at `path` of `container`; `url` is that of the agent, if it is known.
 ///
@@ -23,7 +23,7 @@ pub(super) fn serialize<S: Serializer>(
     url: Option<&AgentUrl>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let sender = Scope::with_current(|scope| Origin::of(scope)?.home());
+    let sender = CodecContext::with_current(|codec_context| PeerContext::of(codec_context)?.home());
     // A `Weak` keeps the address from being used again.
     if sender.as_ref().is_some_and(|it| ptr::addr_eq(Arc::as_ptr(it), container.as_ptr())) {
         return ServiceRef::new(path).serialize(serializer);

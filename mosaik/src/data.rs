@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aiomas_core::wire::{RemoteError, Scope, Value};
+use aiomas_core::wire::{CodecContext, RemoteError, Value};
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -18,7 +18,7 @@ pub type Time = i64;
 /// # Errors
 /// A `SerializationError`: it cannot be.
 pub fn value<T: Serialize + ?Sized>(source: &T) -> Result<Value> {
-    Value::encode(&Scope::default(), source).map_err(RemoteError::serialization)
+    Value::encode(&CodecContext::default(), source).map_err(RemoteError::serialization)
 }
 
 /// The inputs of a step: for each entity and attribute, values of the entities that are connected to it, by their
@@ -38,10 +38,10 @@ impl Inputs {
         eid: &str,
         attr: &str,
     ) -> Result<BTreeMap<&str, T>> {
-        let scope = Scope::default();
+        let codec_context = CodecContext::default();
         let values = self.0.get(eid).and_then(|attrs| attrs.get(attr)).into_iter().flatten();
         let decode = |(source, value): (&'_ String, &Value)| {
-            value.decode(&scope).map_err(|error| {
+            value.decode(&codec_context).map_err(|error| {
                 RemoteError::type_error(format_args!(
                     "input \"{attr}\" of \"{eid}\" from \"{source}\": {error}"
                 ))

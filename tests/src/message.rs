@@ -1,6 +1,6 @@
 //! Messages as a peer writes them, well-formed or not.
 
-use aiomas_core::wire::{Deframer, Notation, Scope, codec};
+use aiomas_core::wire::{CodecContext, Deframer, Format, codec};
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
@@ -27,31 +27,26 @@ pub fn frame(payload: impl AsRef<[u8]>) -> Vec<u8> {
 
 /// `value`, encoded.
 #[must_use]
-pub fn encoded<T: Serialize + ?Sized>(notation: Notation, value: &T) -> Bytes {
+pub fn encoded<T: Serialize + ?Sized>(format: Format, value: &T) -> Bytes {
     let mut out = Vec::new();
-    codec::encode(notation, &Scope::default(), value, &mut out)
+    codec::encode(format, &CodecContext::default(), value, &mut out)
         .expect("a value that can be encoded");
     out.into()
 }
 
 /// A frame with the message `[kind, id, content]`.
 #[must_use]
-pub fn message(
-    notation: Notation,
-    kind: u64,
-    id: impl Serialize,
-    content: impl Serialize,
-) -> Vec<u8> {
-    raw(notation, kind, &encoded(notation, &id), &encoded(notation, &content))
+pub fn message(format: Format, kind: u64, id: impl Serialize, content: impl Serialize) -> Vec<u8> {
+    raw(format, kind, &encoded(format, &id), &encoded(format, &content))
 }
 
 /// A frame with a message whose `id` and `content` are encoded already.
 #[must_use]
-pub fn raw(notation: Notation, kind: u64, id: &[u8], content: &[u8]) -> Vec<u8> {
-    let kind = encoded(notation, &kind);
-    frame(match notation {
-        Notation::Json => [b"[", &kind[..], b", ", id, b", ", content, b"]"].concat(),
-        Notation::MsgPack => [b"\x93", &kind[..], id, content].concat(),
+pub fn raw(format: Format, kind: u64, id: &[u8], content: &[u8]) -> Vec<u8> {
+    let kind = encoded(format, &kind);
+    frame(match format {
+        Format::Json => [b"[", &kind[..], b", ", id, b", ", content, b"]"].concat(),
+        Format::MsgPack => [b"\x93", &kind[..], id, content].concat(),
     })
 }
 

@@ -200,7 +200,7 @@ fn check_extensions(pair: &mut Pair, side: Side) {
     let deframer = Deframer::new(usize::MAX);
     while let Ok(Some(payload)) = deframer.next_frame(&mut written) {
         let Some(codec) = payload.first().and_then(|first| Codec::recognise(*first)) else { break };
-        let envelope = Envelope::parse(codec.notation(), payload, Budget::default());
+        let envelope = Envelope::parse(codec.format(), payload, Budget::default());
         match envelope.expect("a message").kind {
             Kind::Extension(3) => assert!(agreed.cancel),
             Kind::Extension(4) => assert!(agreed.deadline),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aiomas_core::connection::{CallOptions, Config, Connection, Event, Limits, Negotiate, Side};
-use aiomas_core::wire::{Codec, Notation, Payload, Scope, Value};
+use aiomas_core::wire::{Codec, CodecContext, Format, Payload, Value};
 use aiomas_tests::message::{FAILURE, REQUEST, RESULT, encoded, raw};
 use bytes::BytesMut;
 use cap::Cap;
@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-const JSON: Notation = Notation::Json;
-const MSGPACK: Notation = Notation::MsgPack;
+const JSON: Format = Format::Json;
+const MSGPACK: Format = Format::MsgPack;
 const MIB: usize = 1 << 20;
 /// A frame of the default limits holds so much.
 const LONG: usize = 15 * MIB;
@@ -40,8 +40,8 @@ fn repeated(begin: &[u8], item: &[u8], end: &[u8], length: usize) -> (Vec<u8>, u
 }
 
 /// A list of as many `item`s as fit `length`.
-fn list(notation: Notation, item: &[u8], length: usize) -> Vec<u8> {
-    match notation {
+fn list(format: Format, item: &[u8], length: usize) -> Vec<u8> {
+    match format {
         JSON => {
             let (mut json, _) = repeated(b"[", &[item, b","].concat(), item, length);
             json.push(b']');
@@ -100,13 +100,13 @@ fn failures() {
     ];
     for limits in [Limits::exposed(), Limits::default()] {
         let bound = 8 * limits.max_failure + MIB / 2;
-        for (notation, content) in &hostile {
+        for (format, content) in &hostile {
             let mut config = Config::new(Codec::Json);
             config.limits = limits.clone();
             config.limits.max_frame = 16 * MIB;
             let mut caller = connection(Side::Dialler, config);
             caller.0.call(caller.1, &0, CallOptions::default(), ()).expect("room for a call");
-            let frame = raw(*notation, FAILURE, &encoded(*notation, &0), content);
+            let frame = raw(*format, FAILURE, &encoded(*format, &0), content);
             let shown = format!("a failure of {:?}", String::from_utf8_lossy(&content[..20]));
             let events = input(&shown, bound, &mut caller, &frame);
             assert!(matches!(&events[..], [Event::Answer { result: Err(_), .. }]), "{events:?}");
@@ -114,8 +114,8 @@ fn failures() {
     }
 }
 
-fn hello(notation: Notation, field: &str, names: &[u8]) -> Vec<u8> {
-    match notation {
+fn hello(format: Format, field: &str, names: &[u8]) -> Vec<u8> {
+    match format {
         JSON => {
             let codecs = if field == "codecs" { "" } else { "\"codecs\": [\"json\"], " };
             let head = format!("{{\"version\": 1, {codecs}\"{field}\": ");
@@ -132,24 +132,24 @@ fn hello(notation: Notation, field: &str, names: &[u8]) -> Vec<u8> {
 /// A Hello comes before a peer has been let in, so that it may cost next to nothing beyond its bytes.
 fn hellos() {
     let bound = MIB;
-    for notation in [JSON, MSGPACK] {
-        let name: &[u8] = if notation == JSON { b"\"a\"" } else { b"\xa1a" };
+    for format in [JSON, MSGPACK] {
+        let name: &[u8] = if format == JSON { b"\"a\"" } else { b"\xa1a" };
         for field in ["extensions", "types", "unknown", "codecs"] {
-            for names in [list(notation, name, LONG), list(notation, name, 200_000)] {
-                let hello = hello(notation, field, &names);
-                let question = match notation {
+            for names in [list(format, name, LONG), list(format, name, 200_000)] {
+                let hello = hello(format, field, &names);
+                let question = match format {
                     JSON => [b"[\"$hello\", [", &hello[..], b"], {}]"].concat(),
                     MSGPACK => [b"\x93\xa6$hello\x91", &hello[..], b"\x80"].concat(),
                 };
                 let mut listener = connection(Side::Listener, Config::new(Codec::Json));
-                let frame = raw(notation, REQUEST, &encoded(notation, &0), &question);
+                let frame = raw(format, REQUEST, &encoded(format, &0), &question);
                 input(&format!("a Hello with {field}"), bound, &mut listener, &frame);
 
                 let mut config = Config::new(Codec::Json);
                 let offer = vec![Codec::MsgPack];
                 config.negotiate = Negotiate::Hello { base: Codec::Json, offer };
                 let mut dialler = connection(Side::Dialler, config);
-                let frame = raw(notation, RESULT, &encoded(notation, &0), &hello);
+                let frame = raw(format, RESULT, &encoded(format, &0), &hello);
                 input(&format!("an answer to Hello with {field}"), bound, &mut dialler, &frame);
             }
         }
@@ -157,7 +157,7 @@ fn hellos() {
 }
 
 /// An item of a list, and how much it counts in `Budget::nodes`.
-const ITEMS: [(Notation, &[u8], usize); 14] = [
+const ITEMS: [(Format, &[u8], usize); 14] = [
     (MSGPACK, b"\x81\xa0\xc0", 11),
     (MSGPACK, b"\x81\xa1a\xa1b", 11),
     (MSGPACK, b"\x82\xa1a\xc0\xa1b\xc0", 13),
@@ -176,24 +176,24 @@ const ITEMS: [(Notation, &[u8], usize); 14] = [
 
 /// What the limits let through takes no more than 64 bytes for each value that it counts for, and its own bytes.
 fn values() {
-    let scope = Scope::default();
-    let nodes = scope.budget().nodes as usize;
-    for (notation, item, units) in ITEMS {
+    let codec_context = CodecContext::default();
+    let nodes = codec_context.budget().nodes as usize;
+    for (format, item, units) in ITEMS {
         let count = ((nodes - 3) / units).min(LONG / (item.len() + 1));
-        let separator = usize::from(notation == JSON);
-        let content = list(notation, item, count * (item.len() + separator) - separator);
-        let payload = Payload::new(notation, content.into(), scope.clone());
+        let separator = usize::from(format == JSON);
+        let content = list(format, item, count * (item.len() + separator) - separator);
+        let payload = Payload::new(format, content.into(), codec_context.clone());
         decoded::<Value>(&payload, item, units, 56);
         decoded::<serde_json::Value>(&payload, item, units, 256);
     }
-    let payload = Payload::new(MSGPACK, list(MSGPACK, b"\x81\xa0\xc0", LONG).into(), scope);
+    let payload = Payload::new(MSGPACK, list(MSGPACK, b"\x81\xa0\xc0", LONG).into(), codec_context);
     assert!(payload.decode::<Value>().is_err());
 }
 
 /// Decodes it into a `T` of no more than `factor` times its bytes.
 fn decoded<T: DeserializeOwned>(payload: &Payload, item: &[u8], units: usize, factor: usize) {
     let length = payload.bytes().len();
-    let count = length / (item.len() + usize::from(payload.notation() == JSON));
+    let count = length / (item.len() + usize::from(payload.format() == JSON));
     let what = format!("{:?} in {}", String::from_utf8_lossy(item), std::any::type_name::<T>());
     let most = 64 * units * count + length + MIB;
     let value = within(&what, most, || payload.decode::<T>().expect("within the budget"));

@@ -30,8 +30,8 @@ pub(super) fn core_round_trips(codec: Codec, calls: u32) {
     for number in 0..calls {
         let args = (i64::from(number % 100),);
         client
-            .call_with(now, CallOptions::default(), number, |notation, scope, out| {
-                encode_call(notation, scope, "agents/0/service", &args, &(), out)
+            .call_with(now, CallOptions::default(), number, |format, codec_context, out| {
+                encode_call(format, codec_context, "agents/0/service", &args, &(), out)
             })
             .expect("the call is taken");
         to_server.carry(now, &mut client);

@@ -95,14 +95,14 @@ impl<'de> de::Visitor<'de> for WhenVisitor {
 mod tests {
 
     use super::*;
-    use crate::wire::{Budget, CodecError, Notation, Scope, Types, codec};
+    use crate::wire::{Budget, CodecContext, CodecError, Format, Types, codec};
 
-    fn scope() -> Scope {
-        Scope::new(Types::default().for_container(), Budget::default())
+    fn codec_context() -> CodecContext {
+        CodecContext::new(Types::default().for_container(), Budget::default())
     }
 
     fn decode(json: &str) -> Result<When, CodecError> {
-        codec::decode(Notation::Json, json.as_bytes(), &scope())
+        codec::decode(Format::Json, json.as_bytes(), &codec_context())
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
         for json in [r#"{"__type__": [0, "2010-03-27T00:00:00+01:00"]}"#, "5.5"] {
             let mut written = Vec::new();
             let when = decode(json).unwrap();
-            codec::encode(Notation::Json, &scope(), &when, &mut written).unwrap();
+            codec::encode(Format::Json, &codec_context(), &when, &mut written).unwrap();
             assert_eq!(written, json.as_bytes());
         }
     }

@@ -10,7 +10,7 @@ use super::extension::Wrapping;
 use super::outbox::KEPT;
 use super::{CallOptions, Connection, FailureText, Side, State};
 use crate::wire::{
-    Body, Codec, CodecError, HEADER, Kind, MessageId, Notation, RemoteError, Scope, codec,
+    Body, Codec, CodecContext, CodecError, Format, HEADER, Kind, MessageId, RemoteError, codec,
     write_head,
 };
 
@@ -30,12 +30,12 @@ impl<X> Connection<X> {
         options: CallOptions,
         ctx: X,
     ) -> Result<CallId, Refused<X>> {
-        self.call_with(now, options, ctx, |notation, scope, out| {
-            codec::encode(notation, scope, content, out)
+        self.call_with(now, options, ctx, |format, codec_context, out| {
+            codec::encode(format, codec_context, content, out)
         })
     }
 
-    /// Sends a request whose content `write` appends to the output, as exactly one value in the notation
+    /// Sends a request whose content `write` appends to the output, as exactly one value in the format
     /// and scope that it is told.
     ///
     /// # Errors
@@ -48,18 +48,18 @@ impl<X> Connection<X> {
         write: W,
     ) -> Result<CallId, Refused<X>>
     where
-        W: FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+        W: FnOnce(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     {
         self.start_call(now, options, ctx, |this, id, wrapping| {
             this.send_wrapped(this.codec, wrapping, wrapping.kind(), id, write)
         })
     }
 
-    /// Sends a request with content that is encoded already, in the notation of
+    /// Sends a request with content that is encoded already, in the format of
     /// [`codec`](Self::codec). A large body is not copied.
     ///
     /// # Errors
-    /// As [`call`](Self::call), and [`Why::WrongNotation`].
+    /// As [`call`](Self::call), and [`Why::WrongFormat`].
     pub fn call_body(
         &mut self,
         now: Instant,
@@ -139,10 +139,12 @@ impl<X> Connection<X> {
         value: &T,
     ) -> Result<(), Why> {
         self.finish_request(now, &token)?;
-        let sent =
-            self.send(self.codec_of(&token), Kind::Result, &token.id, |notation, scope, out| {
-                codec::encode(notation, scope, value, out)
-            });
+        let sent = self.send(
+            self.codec_of(&token),
+            Kind::Result,
+            &token.id,
+            |format, codec_context, out| codec::encode(format, codec_context, value, out),
+        );
         self.after_answer(&token, sent)
     }
 
@@ -166,8 +168,8 @@ impl<X> Connection<X> {
     /// Answers a request of the peer with what a service returned. A large body is not copied.
     ///
     /// # Errors
-    /// As [`reply`](Self::reply), and [`Why::WrongNotation`] if the body is not in
-    /// [`ReplyToken::notation`]: in any case the peer is answered.
+    /// As [`reply`](Self::reply), and [`Why::WrongFormat`] if the body is not in
+    /// [`ReplyToken::format`]: in any case the peer is answered.
     pub fn answer(
         &mut self,
         now: Instant,
@@ -280,9 +282,14 @@ impl<X> Connection<X> {
         };
         let error = error.into_truncated(limits.max_failure);
         let send = |this: &mut Self, error: &RemoteError| {
-            this.send(this.codec_of(token), Kind::Failure, &token.id, |notation, scope, out| {
-                codec::encode(notation, scope, &error.content(profile), out)
-            })
+            this.send(
+                this.codec_of(token),
+                Kind::Failure,
+                &token.id,
+                |format, codec_context, out| {
+                    codec::encode(format, codec_context, &error.content(profile), out)
+                },
+            )
         };
         let sent = send(self, &error).is_ok()
             || CUTS.into_iter().any(|most| send(self, &error.truncated(most)).is_ok());
@@ -299,7 +306,7 @@ impl<X> Connection<X> {
         write: W,
     ) -> Result<(), Why>
     where
-        W: FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+        W: FnOnce(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     {
         self.send_wrapped(codec, Wrapping::NONE, kind, id, write)
     }
@@ -314,9 +321,10 @@ impl<X> Connection<X> {
         write: W,
     ) -> Result<(), Why>
     where
-        W: FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+        W: FnOnce(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     {
-        let (notation, limit, scope) = (codec.notation(), self.max_frame_out, &self.scope);
+        let (format, limit, codec_context) =
+            (codec.format(), self.max_frame_out, &self.codec_context);
         let (out, start) = self.outbox.begin();
         let plain = codec.is_plain();
         let message = if plain {
@@ -326,15 +334,16 @@ impl<X> Connection<X> {
             &mut self.scratch
         };
         let head = message.len();
-        write_head(notation, kind, id, message);
-        wrapping.begin(notation, message);
-        let mut written = write(notation, scope, message).map_err(Why::Codec).and_then(|()| {
-            let tail = wrapping.tail(notation);
-            if !tail.is_empty() {
-                message.extend_from_slice(tail);
-            }
-            check_length(message.len() - head, limit)
-        });
+        write_head(format, kind, id, message);
+        wrapping.begin(format, message);
+        let mut written =
+            write(format, codec_context, message).map_err(Why::Codec).and_then(|()| {
+                let tail = wrapping.tail(format);
+                if !tail.is_empty() {
+                    message.extend_from_slice(tail);
+                }
+                check_length(message.len() - head, limit)
+            });
         if written.is_ok() && !plain {
             written = codec::wrap(codec, &self.scratch, out)
                 .map_err(Why::Codec)
@@ -366,9 +375,9 @@ impl<X> Connection<X> {
         id: &MessageId,
         body: &Body,
     ) -> Result<(), Why> {
-        let (given, wanted) = (body.notation(), codec.notation());
+        let (given, wanted) = (body.format(), codec.format());
         if given != wanted {
-            return Err(Why::WrongNotation { given, wanted });
+            return Err(Why::WrongFormat { given, wanted });
         }
         if !codec.is_plain() {
             return self.send_wrapped(codec, wrapping, kind, id, |_, _, out| {

@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::tls::TlsError;
-use crate::wire::{Codec, CodecError, FrameError, MessageId, Notation, Payload, RemoteError};
+use crate::wire::{Codec, CodecError, Format, FrameError, MessageId, Payload, RemoteError};
 
 /// A call of ours. Unique on its connection, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,12 +119,12 @@ impl ReplyToken {
         self.kept
     }
 
-    /// The notation in which the answer must be encoded: that of the request.
+    /// The format in which the answer must be encoded: that of the request.
     #[must_use]
-    pub const fn notation(&self) -> Notation {
+    pub const fn format(&self) -> Format {
         match self.coding {
-            Coding::Json => Notation::Json,
-            _ => Notation::MsgPack,
+            Coding::Json => Format::Json,
+            _ => Format::MsgPack,
         }
     }
 }
@@ -398,13 +398,13 @@ pub enum Why {
     /// The content cannot be written in the connection's codec.
     #[error(transparent)]
     Codec(CodecError),
-    /// The content is encoded in another notation than the connection writes.
+    /// The content is encoded in another format than the connection writes.
     #[error("the content is encoded as {given:?}, but {wanted:?} is needed")]
-    WrongNotation {
+    WrongFormat {
         /// What was given.
-        given: Notation,
+        given: Format,
         /// What is needed.
-        wanted: Notation,
+        wanted: Format,
     },
 }
 

@@ -158,7 +158,7 @@ impl Why {
                 Some(Exceeded::new("Limits::max_frame", *limit, *length, out))
             }
             Self::Codec(error) => Exceeded::of_codec(error, out),
-            Self::Closed | Self::Cancelled | Self::WrongNotation { .. } => None,
+            Self::Closed | Self::Cancelled | Self::WrongFormat { .. } => None,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::config::{CallOptions, Extensions};
 use super::event::{CancelCause, Event, ReplyToken, RequestId};
 use crate::wire::codec::{Cursor, Item, write_u64};
 use crate::wire::{
-    CodecError, Kind, MessageId, Notation, Payload, RemoteError, codec, envelope_tail,
+    CodecError, Format, Kind, MessageId, Payload, RemoteError, codec, envelope_tail,
 };
 
 /// The type of a message that gives up a request.
@@ -52,27 +52,27 @@ impl Wrapping {
     }
 
     #[inline]
-    pub(super) fn begin(self, notation: Notation, out: &mut Vec<u8>) {
+    pub(super) fn begin(self, format: Format, out: &mut Vec<u8>) {
         let Some(deadline) = self.deadline else { return };
-        match notation {
-            Notation::Json => {
+        match format {
+            Format::Json => {
                 out.put_slice(b"[{\"deadline\": ");
-                write_u64(notation, deadline, out);
+                write_u64(format, deadline, out);
                 out.put_slice(b"}, ");
             }
-            Notation::MsgPack => {
+            Format::MsgPack => {
                 out.put_slice(b"\x92\x81\xa8deadline");
-                write_u64(notation, deadline, out);
+                write_u64(format, deadline, out);
             }
         }
     }
 
     /// What comes behind the content.
     #[inline]
-    pub(super) const fn tail(self, notation: Notation) -> &'static [u8] {
-        match (self.deadline, notation) {
-            (Some(_), Notation::Json) => b"]]",
-            _ => envelope_tail(notation),
+    pub(super) const fn tail(self, format: Format) -> &'static [u8] {
+        match (self.deadline, format) {
+            (Some(_), Format::Json) => b"]]",
+            _ => envelope_tail(format),
         }
     }
 }
@@ -89,11 +89,12 @@ pub(super) fn unwrap_options(
     wrapped: &Payload,
 ) -> Result<(Payload, Option<Duration>), RemoteError> {
     let unwrapped = || {
-        let (notation, scope, bytes) = (wrapped.notation(), wrapped.scope(), wrapped.bytes());
+        let (format, codec_context, bytes) =
+            (wrapped.format(), wrapped.codec_context(), wrapped.bytes());
         let not_two = CodecError::Syntax { at: 0, what: "it is no array of options and content" };
         // As of any request, only what stands before the content is looked at: that may be long.
         let head = &bytes[..bytes.len().min(MAX_OPTIONS)];
-        let mut cursor = Cursor::new(notation, head, scope.budget());
+        let mut cursor = Cursor::new(format, head, codec_context.budget());
         let mut pair = cursor.begin_array()?;
         if !cursor.next(&mut pair)? || cursor.peek()? != Item::Map {
             return Err(not_two);
@@ -103,15 +104,15 @@ pub(super) fn unwrap_options(
             return Err(not_two);
         }
         let (start, mut end) = (cursor.position(), bytes.len());
-        match notation {
-            Notation::Json => {
+        match format {
+            Format::Json => {
                 let last = bytes.iter().rposition(|byte| !byte.is_ascii_whitespace());
                 end = last.filter(|at| bytes[*at] == b']' && *at > start).ok_or(not_two)?;
             }
-            Notation::MsgPack if cursor.next(&mut pair)? => return Err(not_two),
-            Notation::MsgPack => {}
+            Format::MsgPack if cursor.next(&mut pair)? => return Err(not_two),
+            Format::MsgPack => {}
         }
-        let options: Options = codec::decode(notation, &head[options], scope)?;
+        let options: Options = codec::decode(format, &head[options], codec_context)?;
         Ok((wrapped.slice(start..end), options.deadline.map(Duration::from_micros)))
     };
     unwrapped().map_err(|error| {
@@ -183,8 +184,8 @@ impl<X> Connection<X> {
         }
         let (codec, kind) = (self.codec, Kind::Extension(code));
         // A custom codec may fail.
-        let sent = self.send(codec, kind, &MessageId::Number(id), |notation, scope, out| {
-            codec::encode(notation, scope, &(), out)
+        let sent = self.send(codec, kind, &MessageId::Number(id), |format, codec_context, out| {
+            codec::encode(format, codec_context, &(), out)
         });
         sent.is_ok()
     }

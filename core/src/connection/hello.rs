@@ -86,7 +86,8 @@ impl Hello {
     /// Reads the peer's question, if `content` is one.
     pub(super) fn parse_question(content: &Payload) -> Option<Self> {
         // A look before decoding: other requests should cost next to nothing.
-        let mut cursor = Cursor::new(content.notation(), content.bytes(), content.scope().budget());
+        let mut cursor =
+            Cursor::new(content.format(), content.bytes(), content.codec_context().budget());
         if content.bytes().len() > MAX_HELLO || cursor.peek().ok()? != Item::Array {
             return None;
         }
@@ -199,10 +200,14 @@ impl<X> Connection<X> {
         let Config { types, limits, extensions, .. } = &*self.config;
         let hello = Hello::offer(offer, types, limits, *extensions);
         let id = self.pending.skip();
-        let sent =
-            self.send(self.codec, Kind::Request, &MessageId::Number(id), |notation, scope, out| {
-                codec::encode(notation, scope, &hello.question(), out)
-            });
+        let sent = self.send(
+            self.codec,
+            Kind::Request,
+            &MessageId::Number(id),
+            |format, codec_context, out| {
+                codec::encode(format, codec_context, &hello.question(), out)
+            },
+        );
         let until = self.now.checked_add(self.config.limits.handshake);
         match (sent, until) {
             (Ok(()), Some(until)) => {
@@ -236,9 +241,10 @@ impl<X> Connection<X> {
         let token = ReplyToken { id, coding: Coding::of(codec), size: 0, number: 0, kept: false };
         match question.choose(&self.config) {
             Some((agreed, answer)) => {
-                let sent = self.send(codec, Kind::Result, &token.id, |notation, scope, out| {
-                    codec::encode(notation, scope, &answer, out)
-                });
+                let sent =
+                    self.send(codec, Kind::Result, &token.id, |format, codec_context, out| {
+                        codec::encode(format, codec_context, &answer, out)
+                    });
                 if sent.is_ok() {
                     self.agree(agreed);
                 }
@@ -257,8 +263,8 @@ impl<X> Connection<X> {
         self.extended_from = self.pending.next_id();
         self.hurries |= self.has_heartbeats();
         self.codec = agreed.codec;
-        if agreed.types != *self.scope.types() {
-            self.scope = self.scope.with_types(agreed.types);
+        if agreed.types != *self.codec_context.types() {
+            self.codec_context = self.codec_context.with_types(agreed.types);
         }
         if let Some(limit) = agreed.max_frame {
             self.max_frame_out = self.max_frame_out.min(limit);

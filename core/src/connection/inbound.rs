@@ -209,18 +209,18 @@ impl<X> Connection<X> {
         }
         self.note_frame(length);
         let id = id.of(message);
-        let content = match Payload::small(codec.notation(), &message[content.clone()], &self.scope)
-        {
-            Some(content) => {
-                input.advance(HEADER + length);
-                content
-            }
-            None => {
-                let bytes = take_frame(input, HEADER + length);
-                let bytes = bytes.slice(HEADER + content.start..HEADER + content.end);
-                Payload::new(codec.notation(), bytes, self.scope.clone())
-            }
-        };
+        let content =
+            match Payload::small(codec.format(), &message[content.clone()], &self.codec_context) {
+                Some(content) => {
+                    input.advance(HEADER + length);
+                    content
+                }
+                None => {
+                    let bytes = take_frame(input, HEADER + length);
+                    let bytes = bytes.slice(HEADER + content.start..HEADER + content.end);
+                    Payload::new(codec.format(), bytes, self.codec_context.clone())
+                }
+            };
         // A frame is shorter than 4 GiB.
         match self.take_message(codec, kind, id, content, length as u32) {
             Some(event) => Step::Event(event),
@@ -267,8 +267,8 @@ impl<X> Connection<X> {
                 // What a compressed message holds is more than its frame.
                 let id = id.of(&message);
                 let size = u32::try_from(message.len()).unwrap_or(u32::MAX);
-                let (notation, content) = (codec.notation(), message.slice(content));
-                let content = Payload::new(notation, content, self.scope.clone());
+                let (format, content) = (codec.format(), message.slice(content));
+                let content = Payload::new(format, content, self.codec_context.clone());
                 self.take_message(codec, kind, id, content, size)
             }
             Err(reason) => self.close_for(reason),
@@ -285,7 +285,7 @@ impl<X> Connection<X> {
 
     #[inline(always)]
     fn parse(&self, codec: Codec, message: &[u8]) -> Result<Head, CloseReason> {
-        Head::parse(codec.notation(), message, self.config.limits.budget)
+        Head::parse(codec.format(), message, self.config.limits.budget)
             .map_err(|error| CloseReason::Malformed { codec, error })
     }
 

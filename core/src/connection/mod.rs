@@ -47,7 +47,7 @@ pub use log_rate::LogRates;
 pub use packed::{Packed, Unpacked};
 pub(crate) use pending::Pending;
 
-use crate::wire::{Codec, Deframer, Scope};
+use crate::wire::{Codec, CodecContext, Deframer};
 use event::Due;
 use liveness::Liveness;
 use outbox::Outbox;
@@ -132,7 +132,7 @@ pub struct Connection<X> {
     follows: bool,
     /// The peer has closed its side.
     eof: bool,
-    scope: Scope,
+    codec_context: CodecContext,
     deframer: Deframer,
     outbox: Outbox,
     events: VecDeque<Event<X>>,
@@ -205,7 +205,7 @@ impl<X> Connection<X> {
             codec: config.negotiate.base(),
             follows: side == Side::Listener,
             eof: false,
-            scope: Scope::new(config.types.clone(), limits.budget).guarded(true),
+            codec_context: CodecContext::new(config.types.clone(), limits.budget).guarded(true),
             deframer: Deframer::new(limits.max_frame),
             outbox: Outbox::default(),
             events: VecDeque::new(),
@@ -243,14 +243,14 @@ impl<X> Connection<X> {
 
     /// The stream's scope, in which content for it is encoded.
     #[must_use]
-    pub const fn scope(&self) -> &Scope {
-        &self.scope
+    pub const fn codec_context(&self) -> &CodecContext {
+        &self.codec_context
     }
 
-    /// Puts `scope` in the place of the connection's own, for what is decoded from now on. For owners
-    /// that give values an [origin](Scope::with_origin).
-    pub fn set_scope(&mut self, scope: Scope) {
-        self.scope = scope;
+    /// Puts `codec_context` in the place of the connection's own, for what is decoded from now on. For owners
+    /// that give values an [origin](CodecContext::with_peer).
+    pub fn set_codec_context(&mut self, codec_context: CodecContext) {
+        self.codec_context = codec_context;
     }
 
     /// What we write at present.

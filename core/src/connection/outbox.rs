@@ -229,8 +229,8 @@ mod tests {
     fn frame(outbox: &mut Outbox, head: &[u8], body: &[u8], tail: &[u8]) -> Vec<u8> {
         let (out, start) = outbox.begin();
         out.extend_from_slice(head);
-        let notation = crate::wire::Notation::MsgPack;
-        outbox.put(&Body::from_encoded(notation, Bytes::copy_from_slice(body)), tail);
+        let format = crate::wire::Format::MsgPack;
+        outbox.put(&Body::from_encoded(format, Bytes::copy_from_slice(body)), tail);
         let payload = [head, body, tail].concat();
         outbox.finish(start, payload.len());
         [&(payload.len() as u32).to_be_bytes(), &payload[..]].concat()

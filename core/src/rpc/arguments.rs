@@ -8,7 +8,7 @@ use super::plain::PlainCall;
 use super::span::{INLINE, Span};
 use super::{Outcome, RequestError};
 use crate::wire::codec::{Cursor, Item};
-use crate::wire::{Body, CodecError, Notation, Payload, RemoteError, Scope};
+use crate::wire::{Body, CodecContext, CodecError, Format, Payload, RemoteError};
 
 /// `args` or `kwargs` as they came.
 #[derive(Clone, Copy)]
@@ -118,20 +118,20 @@ impl<'a> Arguments<'a> {
 
     /// What the arguments are written in, and the answer has to be.
     #[must_use]
-    pub const fn notation(&self) -> Notation {
-        self.payload.notation()
+    pub const fn format(&self) -> Format {
+        self.payload.format()
     }
 
     /// What arguments are decoded, and answers encoded, against.
     #[must_use]
-    pub const fn scope(&self) -> &Scope {
-        self.payload.scope()
+    pub const fn codec_context(&self) -> &CodecContext {
+        self.payload.codec_context()
     }
 
     /// Encodes answers to this request. For those that come later: it does not hold the arguments.
     #[must_use]
     pub fn encoder(&self) -> Encoder {
-        Encoder { notation: self.notation(), scope: self.scope().clone() }
+        Encoder { format: self.format(), codec_context: self.codec_context().clone() }
     }
 
     /// Encodes an answer to this request.
@@ -139,7 +139,7 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// A `SerializationError` if the value cannot be encoded.
     pub fn encode<T: Serialize + ?Sized>(&self, value: &T) -> Result<Body, RemoteError> {
-        encode(self.notation(), self.scope(), value)
+        encode(self.format(), self.codec_context(), value)
     }
 
     /// Answers with `value`; with a `SerializationError` if that cannot be encoded.
@@ -149,7 +149,7 @@ impl<'a> Arguments<'a> {
 
     /// A second walk over `part`. It has been gone once, so it meets nothing unexpected.
     pub(super) fn walk(&self, part: Part) -> Cursor<'_> {
-        Cursor::new(self.notation(), self.slice(part.span), self.scope().budget())
+        Cursor::new(self.format(), self.slice(part.span), self.codec_context().budget())
     }
 
     /// Decodes the value that lies there.
@@ -170,25 +170,25 @@ impl<'a> Arguments<'a> {
 impl fmt::Debug for Arguments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arguments")
-            .field("notation", &self.notation())
+            .field("notation", &self.format())
             .field("args", &self.args().into_bytes())
             .field("kwargs", &self.kwargs().into_bytes())
             .finish()
     }
 }
 
-/// Encodes the answer to a request, in the notation and scope that the request came in.
+/// Encodes the answer to a request, in the format and scope that the request came in.
 #[derive(Clone, Debug)]
 pub struct Encoder {
-    notation: Notation,
-    scope: Scope,
+    format: Format,
+    codec_context: CodecContext,
 }
 
 impl Encoder {
-    /// An encoder for answers in `notation` to a connection with `scope`.
+    /// An encoder for answers in `format` to a connection with `codec_context`.
     #[must_use]
-    pub const fn new(notation: Notation, scope: Scope) -> Self {
-        Self { notation, scope }
+    pub const fn new(format: Format, codec_context: CodecContext) -> Self {
+        Self { format, codec_context }
     }
 
     /// Encodes an answer.
@@ -196,14 +196,14 @@ impl Encoder {
     /// # Errors
     /// A `SerializationError` if the value cannot be encoded.
     pub fn encode<T: Serialize + ?Sized>(&self, value: &T) -> Result<Body, RemoteError> {
-        encode(self.notation, &self.scope, value)
+        encode(self.format, &self.codec_context, value)
     }
 }
 
 pub(super) fn encode<T: Serialize + ?Sized>(
-    notation: Notation,
-    scope: &Scope,
+    format: Format,
+    codec_context: &CodecContext,
     value: &T,
 ) -> Result<Body, RemoteError> {
-    Body::encode(notation, scope, value).map_err(RemoteError::serialization)
+    Body::encode(format, codec_context, value).map_err(RemoteError::serialization)
 }

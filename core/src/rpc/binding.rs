@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error as _, Visitor};
 use super::Arguments;
 use super::span::Span;
 use crate::wire::codec::Item;
-use crate::wire::{CodecError, Notation, Payload, RemoteError};
+use crate::wire::{CodecError, Format, Payload, RemoteError};
 
 /// A parameter of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,11 +261,11 @@ fn bind_any<'a>(
 
 /// That `args` is an array, and `kwargs` a map with strings as keys.
 fn check_items(arguments: &Arguments<'_>, function: &str) -> Result<(), RemoteError> {
-    let notation = arguments.notation();
+    let format = arguments.format();
     if arguments.kwargs.item != Item::Map {
         return Err(RemoteError::type_error(format_args!(
             "{function}() argument after ** must be a mapping, not {}",
-            python_type(arguments.kwargs.item, notation)
+            python_type(arguments.kwargs.item, format)
         )));
     }
     if arguments.args.item != Item::Array {
@@ -276,7 +276,7 @@ fn check_items(arguments: &Arguments<'_>, function: &str) -> Result<(), RemoteEr
         };
         return Err(RemoteError::type_error(format_args!(
             "{function}() argument after * must be {wanted}, not {}",
-            python_type(arguments.args.item, notation)
+            python_type(arguments.args.item, format)
         )));
     }
     if !arguments.string_keys {
@@ -286,16 +286,16 @@ fn check_items(arguments: &Arguments<'_>, function: &str) -> Result<(), RemoteEr
 }
 
 /// How the value would appear to a Python function.
-const fn python_type(item: Item, notation: Notation) -> &'static str {
-    match (item, notation) {
+const fn python_type(item: Item, format: Format) -> &'static str {
+    match (item, format) {
         (Item::Null, _) => "NoneType",
         (Item::Bool, _) => "bool",
         (Item::Int, _) => "int",
         (Item::Float, _) => "float",
         (Item::Str, _) => "str",
         (Item::Bytes, _) => "bytes",
-        (Item::Array, Notation::Json) => "list",
-        (Item::Array, Notation::MsgPack) => "tuple",
+        (Item::Array, Format::Json) => "list",
+        (Item::Array, Format::MsgPack) => "tuple",
         (Item::Map, _) => "dict",
         (Item::Ext, _) => "ExtType",
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::plain::PlainCall;
 use super::{Arguments, Path};
 use crate::wire::codec::{self, Cursor, Item};
-use crate::wire::{Body, Budget, CodecError, Notation, Payload, RemoteError, Scope, blob};
+use crate::wire::{Body, Budget, CodecContext, CodecError, Format, Payload, RemoteError, blob};
 
 /// A request that came in.
 #[derive(Debug)]
@@ -56,9 +56,9 @@ impl<'a> Request<'a> {
     /// The content is not exactly one triple with a path.
     #[inline]
     pub fn parse(payload: &'a Payload) -> Result<Self, RequestError> {
-        let (notation, bytes) = (payload.notation(), payload.bytes());
-        let budget = payload.scope().budget();
-        if let Some(call) = PlainCall::find(notation, bytes, budget) {
+        let (format, bytes) = (payload.format(), payload.bytes());
+        let budget = payload.codec_context().budget();
+        if let Some(call) = PlainCall::find(format, bytes, budget) {
             budget.check_path(call.path.len())?;
             let path = Path::checked(&bytes[call.path.clone()]);
             return Ok(Self { path, arguments: Arguments::of_plain(payload, &call) });
@@ -67,8 +67,8 @@ impl<'a> Request<'a> {
     }
 
     pub(super) fn parse_any(payload: &'a Payload) -> Result<Self, RequestError> {
-        let budget = payload.scope().budget();
-        let mut cursor = Cursor::new(payload.notation(), payload.bytes(), budget);
+        let budget = payload.codec_context().budget();
+        let mut cursor = Cursor::new(payload.format(), payload.bytes(), budget);
         if cursor.peek()? != Item::Array {
             return Err(RequestError::NotATriple);
         }
@@ -104,14 +104,14 @@ impl<'a> Request<'a> {
 /// # Errors
 /// A value cannot be encoded, or `args` and `kwargs` are something else.
 pub fn encode_call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
-    notation: Notation,
-    scope: &Scope,
+    format: Format,
+    codec_context: &CodecContext,
     path: &str,
     args: &A,
     kwargs: &K,
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
-    encode_call_in(notation, scope, "", path, args, kwargs, out)
+    encode_call_in(format, codec_context, "", path, args, kwargs, out)
 }
 
 /// As [`encode_call`], for the function `name` of the service at the path `service`.
@@ -119,22 +119,22 @@ pub fn encode_call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
 /// # Errors
 /// As of [`encode_call`].
 pub fn encode_call_in<A: Serialize + ?Sized, K: Serialize + ?Sized>(
-    notation: Notation,
-    scope: &Scope,
+    format: Format,
+    codec_context: &CodecContext,
     service: &str,
     name: &str,
     args: &A,
     kwargs: &K,
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
-    let budget = scope.budget();
-    codec::encode_with(scope, out, |out| {
+    let budget = codec_context.budget();
+    codec::encode_with(codec_context, out, |out| {
         write_triple(
-            notation,
+            format,
             out,
-            |out| codec::write_path(notation, service, name, out),
-            |out| write_collection(notation, budget, args, ARGS, out),
-            |out| write_collection(notation, budget, kwargs, KWARGS, out),
+            |out| codec::write_path(format, service, name, out),
+            |out| write_collection(format, budget, args, ARGS, out),
+            |out| write_collection(format, budget, kwargs, KWARGS, out),
         )
     })
 }
@@ -143,13 +143,13 @@ type Written = Result<(), CodecError>;
 
 #[inline]
 fn write_triple(
-    notation: Notation,
+    format: Format,
     out: &mut Vec<u8>,
     path: impl FnOnce(&mut Vec<u8>) -> Written,
     args: impl FnOnce(&mut Vec<u8>) -> Written,
     kwargs: impl FnOnce(&mut Vec<u8>) -> Written,
 ) -> Written {
-    let json = notation == Notation::Json;
+    let json = format == Format::Json;
     out.push(if json { b'[' } else { 0x93 });
     path(out)?;
     if json {
@@ -193,27 +193,27 @@ const KWARGS: Collection = Collection {
 
 #[inline(always)]
 fn write_collection<T: Serialize + ?Sized>(
-    notation: Notation,
+    format: Format,
     budget: Budget,
     value: &T,
     collection: Collection,
     out: &mut Vec<u8>,
 ) -> Written {
     let start = out.len();
-    codec::write(notation, budget, value, out)?;
+    codec::write(format, budget, value, out)?;
     let first = out.get(start).copied().unwrap_or_default();
-    match notation {
-        Notation::Json if first == collection.json => Ok(()),
-        Notation::MsgPack if first & 0xf0 == collection.fix || collection.long.contains(&first) => {
+    match format {
+        Format::Json if first == collection.json => Ok(()),
+        Format::MsgPack if first & 0xf0 == collection.fix || collection.long.contains(&first) => {
             Ok(())
         }
         // `()`, which serde calls a unit.
-        Notation::Json if first == b'n' => {
+        Format::Json if first == b'n' => {
             out.truncate(start);
             out.put_slice(collection.empty);
             Ok(())
         }
-        Notation::MsgPack if first == 0xc0 => {
+        Format::MsgPack if first == 0xc0 => {
             out.truncate(start);
             out.put_u8(collection.fix);
             Ok(())
@@ -226,16 +226,16 @@ fn write_collection<T: Serialize + ?Sized>(
 ///
 /// ```
 /// use aiomas_core::rpc::Call;
-/// use aiomas_core::wire::{Notation, Scope};
+/// use aiomas_core::wire::{Format, CodecContext};
 ///
-/// let call = Call::new(Notation::Json, &Scope::default(), "add").arg(3).kwarg("b", 4);
+/// let call = Call::new(Format::Json, &CodecContext::default(), "add").arg(3).kwarg("b", 4);
 /// assert_eq!(call.finish()?.bytes(), br#"["add", [3], {"b": 4}]"#);
 /// # Ok::<(), aiomas_core::wire::CodecError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Call {
-    notation: Notation,
-    scope: Scope,
+    format: Format,
+    codec_context: CodecContext,
     path: String,
     args: Parts,
     kwargs: Parts,
@@ -253,9 +253,16 @@ struct Parts {
 impl Call {
     /// A call to the function at `path`, without arguments yet.
     #[must_use]
-    pub fn new(notation: Notation, scope: &Scope, path: impl Into<String>) -> Self {
+    pub fn new(format: Format, codec_context: &CodecContext, path: impl Into<String>) -> Self {
         let (args, kwargs) = (Parts::default(), Parts::default());
-        Self { notation, scope: scope.clone(), path: path.into(), args, kwargs, error: None }
+        Self {
+            format,
+            codec_context: codec_context.clone(),
+            path: path.into(),
+            args,
+            kwargs,
+            error: None,
+        }
     }
 
     /// Which function is called.
@@ -268,21 +275,22 @@ impl Call {
     #[must_use]
     pub fn arg(mut self, value: impl Serialize) -> Self {
         let separator = self.separator();
-        let result =
-            self.args.add(separator, |out| codec::encode(self.notation, &self.scope, &value, out));
+        let result = self
+            .args
+            .add(separator, |out| codec::encode(self.format, &self.codec_context, &value, out));
         self.note(result)
     }
 
     /// Adds a keyword argument. Of two with the same name the receiver takes the last.
     #[must_use]
     pub fn kwarg(mut self, name: &str, value: impl Serialize) -> Self {
-        let (separator, notation) = (self.separator(), self.notation);
+        let (separator, format) = (self.separator(), self.format);
         let result = self.kwargs.add(separator, |out| {
-            codec::encode(notation, &self.scope, name, out)?;
-            if notation == Notation::Json {
+            codec::encode(format, &self.codec_context, name, out)?;
+            if format == Format::Json {
                 out.put_slice(b": ");
             }
-            codec::encode(notation, &self.scope, &value, out)
+            codec::encode(format, &self.codec_context, &value, out)
         });
         self.note(result)
     }
@@ -295,27 +303,27 @@ impl Call {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let notation = self.notation;
+        let format = self.format;
         let mut out = Vec::with_capacity(
             self.path.len() + self.args.bytes.len() + self.kwargs.bytes.len() + 16,
         );
         let (written, blobs) = blob::left_out(&mut out, |out| {
             write_triple(
-                notation,
+                format,
                 out,
-                |out| codec::encode(notation, &self.scope, &self.path, out),
-                |out| self.args.write(notation, ARGS, out),
-                |out| self.kwargs.write(notation, KWARGS, out),
+                |out| codec::encode(format, &self.codec_context, &self.path, out),
+                |out| self.args.write(format, ARGS, out),
+                |out| self.kwargs.write(format, KWARGS, out),
             )
         });
         written?;
-        Ok(Body::from_parts(notation, &mut out, blobs))
+        Ok(Body::from_parts(format, &mut out, blobs))
     }
 
     const fn separator(&self) -> &'static [u8] {
-        match self.notation {
-            Notation::Json => b", ",
-            Notation::MsgPack => b"",
+        match self.format {
+            Format::Json => b", ",
+            Format::MsgPack => b"",
         }
     }
 
@@ -336,11 +344,11 @@ impl Parts {
         written
     }
 
-    fn write(&self, notation: Notation, collection: Collection, out: &mut Vec<u8>) -> Written {
-        match (notation, self.count) {
-            (Notation::Json, _) => out.put_u8(collection.json),
-            (Notation::MsgPack, count @ 0..=15) => out.put_u8(collection.fix | count as u8),
-            (Notation::MsgPack, count) => match u16::try_from(count) {
+    fn write(&self, format: Format, collection: Collection, out: &mut Vec<u8>) -> Written {
+        match (format, self.count) {
+            (Format::Json, _) => out.put_u8(collection.json),
+            (Format::MsgPack, count @ 0..=15) => out.put_u8(collection.fix | count as u8),
+            (Format::MsgPack, count) => match u16::try_from(count) {
                 Ok(count) => {
                     out.put_u8(collection.long[0]);
                     out.put_u16(count);
@@ -360,7 +368,7 @@ impl Parts {
             done = *at;
         }
         out.put_slice(&self.bytes[done..]);
-        if notation == Notation::Json {
+        if format == Format::Json {
             out.put_slice(&collection.empty[1..]);
         }
         Ok(())

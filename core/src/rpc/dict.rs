@@ -64,7 +64,7 @@ impl<L> ServiceDict<L> {
         F::Output: Return<R>,
     {
         self.function_with(name, parameters, function, |value, arguments| {
-            Outcome::Done(value.answer(arguments.notation(), arguments.scope()))
+            Outcome::Done(value.answer(arguments.format(), arguments.codec_context()))
         })
     }
 

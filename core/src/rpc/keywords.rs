@@ -13,11 +13,11 @@ pub struct Keyword<T>(pub &'static str, pub Option<T>);
 ///
 /// ```
 /// use aiomas_core::rpc::{Keyword, Keywords, encode_call};
-/// use aiomas_core::wire::{Notation, Scope};
+/// use aiomas_core::wire::{Format, CodecContext};
 ///
 /// let kwargs = Keywords((Keyword("sep", Some("-")), Keyword("end", None::<&str>)));
 /// let mut out = Vec::new();
-/// encode_call(Notation::Json, &Scope::default(), "join", &(["a", "b"],), &kwargs, &mut out)?;
+/// encode_call(Format::Json, &CodecContext::default(), "join", &(["a", "b"],), &kwargs, &mut out)?;
 /// assert_eq!(out, br#"["join", [["a", "b"]], {"sep": "-"}]"#);
 /// # Ok::<(), aiomas_core::wire::CodecError>(())
 /// ```
@@ -29,11 +29,11 @@ pub struct Keywords<T>(pub T);
 ///
 /// ```
 /// use aiomas_core::rpc::{Positional, encode_call};
-/// use aiomas_core::wire::{Notation, Scope};
+/// use aiomas_core::wire::{Format, CodecContext};
 ///
 /// let args = Positional((1, "b"), vec![3, 4]);
 /// let mut out = Vec::new();
-/// encode_call(Notation::Json, &Scope::default(), "rest", &args, &(), &mut out)?;
+/// encode_call(Format::Json, &CodecContext::default(), "rest", &args, &(), &mut out)?;
 /// assert_eq!(out, br#"["rest", [1, "b", 3, 4], {}]"#);
 /// # Ok::<(), aiomas_core::wire::CodecError>(())
 /// ```
@@ -130,51 +130,45 @@ tuple!(8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Body, Notation, Scope};
+    use crate::wire::{Body, CodecContext, Format};
 
-    fn encoded(notation: Notation, value: &impl Serialize) -> Vec<u8> {
-        Body::encode(notation, &Scope::default(), value).unwrap().bytes().to_vec()
+    fn encoded(format: Format, value: &impl Serialize) -> Vec<u8> {
+        Body::encode(format, &CodecContext::default(), value).unwrap().bytes().to_vec()
     }
 
     #[test]
     fn only_keywords_with_a_value_are_written_and_counted() {
         let some =
             Keywords((Keyword("a", Some(1)), Keyword("b", None::<i64>), Keyword("c", Some("x"))));
-        assert_eq!(encoded(Notation::Json, &some), br#"{"a": 1, "c": "x"}"#);
-        assert_eq!(encoded(Notation::MsgPack, &some), b"\x82\xa1a\x01\xa1c\xa1x");
+        assert_eq!(encoded(Format::Json, &some), br#"{"a": 1, "c": "x"}"#);
+        assert_eq!(encoded(Format::MsgPack, &some), b"\x82\xa1a\x01\xa1c\xa1x");
 
         let none = Keywords((Keyword("a", None::<i64>),));
-        assert_eq!(encoded(Notation::Json, &none), b"{}");
-        assert_eq!(encoded(Notation::MsgPack, &none), b"\x80");
-        assert_eq!(encoded(Notation::MsgPack, &Keywords(())), b"\x80");
+        assert_eq!(encoded(Format::Json, &none), b"{}");
+        assert_eq!(encoded(Format::MsgPack, &none), b"\x80");
+        assert_eq!(encoded(Format::MsgPack, &Keywords(())), b"\x80");
     }
 
     #[test]
     fn a_keyword_that_is_none_itself_is_null() {
         let null = Keywords((Keyword("a", Some(None::<i64>)),));
-        assert_eq!(encoded(Notation::Json, &null), br#"{"a": null}"#);
+        assert_eq!(encoded(Format::Json, &null), br#"{"a": null}"#);
     }
 
     #[test]
     fn maps_and_keywords_become_one_map() {
         let rest = BTreeMap::from([("x".to_owned(), 1), ("y".to_owned(), 2)]);
         let all = Keywords(((Keyword("a", Some(true)), Keyword("b", None::<i64>)), rest));
-        assert_eq!(encoded(Notation::Json, &all), br#"{"a": true, "x": 1, "y": 2}"#);
-        assert_eq!(encoded(Notation::MsgPack, &all)[0], 0x83);
+        assert_eq!(encoded(Format::Json, &all), br#"{"a": true, "x": 1, "y": 2}"#);
+        assert_eq!(encoded(Format::MsgPack, &all)[0], 0x83);
     }
 
     #[test]
     fn positional_arguments_are_one_sequence() {
         let none = Vec::<i64>::new();
-        assert_eq!(
-            encoded(Notation::Json, &Positional((1, "b"), vec![3, 4])),
-            br#"[1, "b", 3, 4]"#
-        );
-        assert_eq!(
-            encoded(Notation::MsgPack, &Positional((1, "b"), vec![3])),
-            b"\x93\x01\xa1b\x03"
-        );
-        assert_eq!(encoded(Notation::MsgPack, &Positional((), none.clone())), b"\x90");
-        assert_eq!(encoded(Notation::Json, &Positional((1,), none)), b"[1]");
+        assert_eq!(encoded(Format::Json, &Positional((1, "b"), vec![3, 4])), br#"[1, "b", 3, 4]"#);
+        assert_eq!(encoded(Format::MsgPack, &Positional((1, "b"), vec![3])), b"\x93\x01\xa1b\x03");
+        assert_eq!(encoded(Format::MsgPack, &Positional((), none.clone())), b"\x90");
+        assert_eq!(encoded(Format::Json, &Positional((1,), none)), b"[1]");
     }
 }

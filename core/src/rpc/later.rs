@@ -41,8 +41,8 @@ impl ServiceDict<Later> {
         F::Output: Future<Output: Return<R>> + Send + 'static,
     {
         self.function_with(name, parameters, function, |result, arguments| {
-            let (notation, scope) = (arguments.notation(), arguments.scope().clone());
-            Outcome::Later(Box::pin(async move { result.await.answer(notation, &scope) }))
+            let (format, codec_context) = (arguments.format(), arguments.codec_context().clone());
+            Outcome::Later(Box::pin(async move { result.await.answer(format, &codec_context) }))
         })
     }
 }
@@ -54,11 +54,12 @@ mod tests {
 
     use super::*;
     use crate::rpc::{Access, Caller, Request, Service, dispatch};
-    use crate::wire::{Notation, Payload, RemoteError, Scope};
+    use crate::wire::{CodecContext, Format, Payload, RemoteError};
 
     /// Calls; what the function answers when it is polled once is its text, if it answers at all.
     fn call(dict: &ServiceDict<Later>, content: &str) -> Option<String> {
-        let payload = Payload::new(Notation::Json, content.to_owned().into(), Scope::default());
+        let payload =
+            Payload::new(Format::Json, content.to_owned().into(), CodecContext::default());
         let request = Request::parse(&payload).unwrap();
         let answer = match dispatch(dict, &request.path, &request.arguments, &Caller::default()) {
             Outcome::Done(answer) => answer,

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::span::{INLINE, Span};
 use crate::wire::codec::plain;
-use crate::wire::{Budget, Notation};
+use crate::wire::{Budget, Format};
 
 /// Where the parts of a plain call lie.
 #[derive(Debug)]
@@ -22,14 +22,14 @@ pub(super) struct PlainCall {
 
 impl PlainCall {
     #[inline]
-    pub(super) fn find(notation: Notation, content: &[u8], budget: Budget) -> Option<Self> {
+    pub(super) fn find(format: Format, content: &[u8], budget: Budget) -> Option<Self> {
         // Enough for all of these calls.
         if budget.depth < 2 || budget.nodes < 32 {
             return None;
         }
-        match notation {
-            Notation::MsgPack => find_msgpack(content),
-            Notation::Json => find_json(content),
+        match format {
+            Format::MsgPack => find_msgpack(content),
+            Format::Json => find_json(content),
         }
     }
 }
@@ -133,16 +133,16 @@ mod tests {
 
     use super::*;
     use crate::rpc::{Call, Request};
-    use crate::wire::{Payload, Scope};
+    use crate::wire::{CodecContext, Payload};
 
     /// A call with arguments of all kinds, most of them plain, and now and then a byte changed.
-    fn content(notation: Notation) -> impl Strategy<Value = Vec<u8>> {
+    fn content(format: Format) -> impl Strategy<Value = Vec<u8>> {
         let argument = (0..9, any::<i64>(), "[ -~]{0,40}", any::<f64>());
         let arguments = prop::collection::vec(argument, 0..10);
         let change = prop::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>()));
         ("[a-z/ü]{0,40}", arguments, prop::bool::weighted(0.2), change).prop_map(
             move |(path, arguments, keyword, change)| {
-                let mut call = Call::new(notation, &Scope::default(), path);
+                let mut call = Call::new(format, &CodecContext::default(), path);
                 for (kind, number, text, float) in arguments {
                     call = match kind {
                         0..=2 => call.arg(number >> (number & 63)),
@@ -165,11 +165,11 @@ mod tests {
         )
     }
 
-    fn check(notation: Notation, bytes: Vec<u8>) -> bool {
-        let Some(plain) = PlainCall::find(notation, &bytes, Budget::default()) else {
+    fn check(format: Format, bytes: Vec<u8>) -> bool {
+        let Some(plain) = PlainCall::find(format, &bytes, Budget::default()) else {
             return false;
         };
-        let payload = Payload::new(notation, bytes.into(), Scope::default());
+        let payload = Payload::new(format, bytes.into(), CodecContext::default());
         let short = Request::parse(&payload);
         let long = Request::parse_any(&payload);
         match (short, long) {
@@ -187,23 +187,23 @@ mod tests {
     proptest! {
         #[test]
         fn the_short_way_leads_where_the_long_one_does(
-            msgpack in content(Notation::MsgPack), json in content(Notation::Json),
+            msgpack in content(Format::MsgPack), json in content(Format::Json),
         ) {
-            check(Notation::MsgPack, msgpack);
-            check(Notation::Json, json);
+            check(Format::MsgPack, msgpack);
+            check(Format::Json, json);
         }
     }
 
     #[test]
     fn takes_what_it_is_for() {
-        for notation in [Notation::Json, Notation::MsgPack] {
-            let call = |path| Call::new(notation, &Scope::default(), path);
+        for format in [Format::Json, Format::MsgPack] {
+            let call = |path| Call::new(format, &CodecContext::default(), path);
             for call in [
                 call("agents/0/service").arg(42),
                 call("add"),
                 call("add").arg(-1).arg(i64::from(i32::MIN)).arg("text"),
             ] {
-                assert!(check(notation, call.finish().expect("a call").bytes().to_vec()));
+                assert!(check(format, call.finish().expect("a call").bytes().to_vec()));
             }
         }
     }

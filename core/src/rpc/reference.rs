@@ -8,7 +8,7 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::wire::{Scope, Types, typed};
+use crate::wire::{CodecContext, Types, typed};
 
 /// A reference to a service of ours, to be sent. The receiver gets something that it can call.
 ///
@@ -46,13 +46,13 @@ impl Serialize for ServiceRef {
 #[derive(Clone)]
 pub struct RemoteRef {
     path: String,
-    origin: Option<Arc<dyn Any + Send + Sync>>,
+    peer_context: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl RemoteRef {
     #[cfg(test)]
     pub(super) const fn stranger() -> Self {
-        Self { path: String::new(), origin: None }
+        Self { path: String::new(), peer_context: None }
     }
 
     /// The path of the service on its side. Empty: the root service.
@@ -61,20 +61,20 @@ impl RemoteRef {
         &self.path
     }
 
-    /// The handle of the connection that it came over, see [`Scope::with_origin`].
+    /// The handle of the connection that it came over, see [`CodecContext::with_peer`].
     #[must_use]
-    pub fn origin(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.origin.as_ref()
+    pub fn peer_context(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.peer_context.as_ref()
     }
 }
 
 impl<'de> Deserialize<'de> for RemoteRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let path: String = typed::deserialize(Types::PROXY, deserializer)?;
-        let scope = Scope::current().unwrap_or_default();
-        let checked = scope.budget().check_path(path.len());
+        let codec_context = CodecContext::current().unwrap_or_default();
+        let checked = codec_context.budget().check_path(path.len());
         checked.map_err(|error| D::Error::custom(error.raise()))?;
-        Ok(Self { path, origin: scope.origin().cloned() })
+        Ok(Self { path, peer_context: codec_context.peer_context().cloned() })
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::ser::{self, Impossible, Serializer};
 
 use super::arguments::encode;
-use crate::wire::{Body, Notation, Payload, RemoteError, Scope};
+use crate::wire::{Body, CodecContext, Format, Payload, RemoteError};
 
 /// What a function may return: a value that serde can write, or a `Result` of one, whose `Err` is a failure of the
 /// call.
@@ -36,7 +36,7 @@ pub trait Return<Kind> {
     ///
     /// # Errors
     /// The function's own, or a `SerializationError`.
-    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError>;
+    fn answer(self, format: Format, codec_context: &CodecContext) -> Result<Body, RemoteError>;
 }
 
 /// The return type is a value, or a `Result` whose error is one.
@@ -56,23 +56,24 @@ pub enum Boxed {}
 pub enum Dynamic {}
 
 impl<T: Serialize> Return<Plain> for T {
-    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError> {
-        match self.serialize(OfResult { notation, scope }) {
+    fn answer(self, format: Format, codec_context: &CodecContext) -> Result<Body, RemoteError> {
+        match self.serialize(OfResult { format, codec_context }) {
             Ok(answer) => answer,
-            Err(NoResult) => encode(notation, scope, &self),
+            Err(NoResult) => encode(format, codec_context, &self),
         }
     }
 }
 
 impl<T: Serialize, E: Error + 'static> Return<Fallible> for Result<T, E> {
-    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError> {
-        self.map_err(RemoteError::from_source).and_then(|value| encode(notation, scope, &value))
+    fn answer(self, format: Format, codec_context: &CodecContext) -> Result<Body, RemoteError> {
+        self.map_err(RemoteError::from_source)
+            .and_then(|value| encode(format, codec_context, &value))
     }
 }
 
 impl<T: Serialize> Return<Boxed> for Result<T, Box<dyn Error>> {
-    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError> {
-        answer(self, notation, scope)
+    fn answer(self, format: Format, codec_context: &CodecContext) -> Result<Body, RemoteError> {
+        answer(self, format, codec_context)
     }
 }
 
@@ -81,25 +82,25 @@ where
     T: Serialize,
     E: AsRef<dyn Error + Send + Sync> + Display + 'static,
 {
-    fn answer(self, notation: Notation, scope: &Scope) -> Result<Body, RemoteError> {
-        answer(self, notation, scope)
+    fn answer(self, format: Format, codec_context: &CodecContext) -> Result<Body, RemoteError> {
+        answer(self, format, codec_context)
     }
 }
 
 fn answer<E: Display + 'static>(
     result: Result<impl Serialize, E>,
-    notation: Notation,
-    scope: &Scope,
+    format: Format,
+    codec_context: &CodecContext,
 ) -> Result<Body, RemoteError> {
-    result.map_err(RemoteError::from_error).and_then(|value| encode(notation, scope, &value))
+    result.map_err(RemoteError::from_error).and_then(|value| encode(format, codec_context, &value))
 }
 
 /// The failure that serde's form of an error is: its text, or how it is written in JSON.
-fn failure<E: Serialize + ?Sized>(error: &E, scope: &Scope) -> RemoteError {
+fn failure<E: Serialize + ?Sized>(error: &E, codec_context: &CodecContext) -> RemoteError {
     let kind = RemoteError::kind_of(std::any::type_name::<E>());
-    match Body::encode(Notation::Json, scope, error) {
+    match Body::encode(Format::Json, codec_context, error) {
         Ok(body) => {
-            let payload = Payload::new(Notation::Json, body.into_bytes(), scope.clone());
+            let payload = Payload::new(Format::Json, body.into_bytes(), codec_context.clone());
             let text = payload.decode::<String>();
             let text =
                 text.unwrap_or_else(|_| String::from_utf8_lossy(payload.bytes()).into_owned());
@@ -112,8 +113,8 @@ fn failure<E: Serialize + ?Sized>(error: &E, scope: &Scope) -> RemoteError {
 /// Encodes an `Ok`, and makes a failure of an `Err`. The type system cannot tell whether a type that serde can write is
 /// a `Result`, but serde does: it writes one as an enum of that name.
 struct OfResult<'a> {
-    notation: Notation,
-    scope: &'a Scope,
+    format: Format,
+    codec_context: &'a CodecContext,
 }
 
 /// The value is no `Result`. Nothing of it has been written.
@@ -166,8 +167,8 @@ impl Serializer for OfResult<'_> {
         value: &T,
     ) -> Result<Answer, NoResult> {
         match (name, variant) {
-            ("Result", "Ok") => Ok(encode(self.notation, self.scope, value)),
-            ("Result", "Err") => Ok(Err(failure(value, self.scope))),
+            ("Result", "Ok") => Ok(encode(self.format, self.codec_context, value)),
+            ("Result", "Err") => Ok(Err(failure(value, self.codec_context))),
             _ => Err(NoResult),
         }
     }
@@ -229,7 +230,7 @@ mod tests {
     use super::*;
 
     fn say<K, T: Return<K>>(value: T) -> String {
-        match value.answer(Notation::Json, &Scope::default()) {
+        match value.answer(Format::Json, &CodecContext::default()) {
             Ok(body) => String::from_utf8_lossy(&body.into_bytes()).into_owned(),
             Err(error) => error.to_string(),
         }

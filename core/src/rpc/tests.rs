@@ -6,28 +6,28 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::wire::{Body, Budget, CodecError, Notation, Payload, RemoteError, Scope, Types};
+use crate::wire::{Body, Budget, CodecContext, CodecError, Format, Payload, RemoteError, Types};
 
-const NOTATIONS: [Notation; 2] = [Notation::Json, Notation::MsgPack];
+const NOTATIONS: [Format; 2] = [Format::Json, Format::MsgPack];
 
 fn json_payload(content: &str) -> Payload {
-    Payload::new(Notation::Json, Bytes::copy_from_slice(content.as_bytes()), Scope::default())
+    Payload::new(Format::Json, Bytes::copy_from_slice(content.as_bytes()), CodecContext::default())
 }
 
-fn payload(body: &Body, scope: &Scope) -> Payload {
-    Payload::new(body.notation(), body.clone().into_bytes(), scope.clone())
+fn payload(body: &Body, codec_context: &CodecContext) -> Payload {
+    Payload::new(body.format(), body.clone().into_bytes(), codec_context.clone())
 }
 
 mod content {
     use super::*;
 
     fn encode<A: Serialize, K: Serialize>(
-        notation: Notation,
+        format: Format,
         args: &A,
         kwargs: &K,
     ) -> Result<Vec<u8>, CodecError> {
         let mut out = b">".to_vec();
-        let result = encode_call(notation, &Scope::default(), "add", args, kwargs, &mut out);
+        let result = encode_call(format, &CodecContext::default(), "add", args, kwargs, &mut out);
         if result.is_err() {
             assert_eq!(out, b">");
         }
@@ -37,44 +37,44 @@ mod content {
     #[test]
     fn calls_are_written_as_python_does() {
         let b = json!({"b": 4});
-        let json = encode(Notation::Json, &(3,), &b).expect("encodes");
+        let json = encode(Format::Json, &(3,), &b).expect("encodes");
         assert_eq!(json, br#"["add", [3], {"b": 4}]"#);
-        let msgpack = encode(Notation::MsgPack, &(3,), &b).expect("encodes");
+        let msgpack = encode(Format::MsgPack, &(3,), &b).expect("encodes");
         assert_eq!(&msgpack[..], b"\x93\xa3add\x91\x03\x81\xa1b\x04");
         #[derive(Serialize)]
         struct Options {
             b: u8,
         }
-        let json = encode(Notation::Json, &[3], &Options { b: 4 }).expect("encodes");
+        let json = encode(Format::Json, &[3], &Options { b: 4 }).expect("encodes");
         assert_eq!(json, br#"["add", [3], {"b": 4}]"#);
-        let same = encode(Notation::MsgPack, &[3], &Options { b: 4 });
+        let same = encode(Format::MsgPack, &[3], &Options { b: 4 });
         assert_eq!(same.as_ref(), Ok(&msgpack));
 
-        assert_eq!(encode(Notation::Json, &(), &()).expect("encodes"), br#"["add", [], {}]"#);
-        let msgpack = encode(Notation::MsgPack, &(), &()).expect("encodes");
+        assert_eq!(encode(Format::Json, &(), &()).expect("encodes"), br#"["add", [], {}]"#);
+        let msgpack = encode(Format::MsgPack, &(), &()).expect("encodes");
         assert_eq!(&msgpack[..], b"\x93\xa3add\x90\x80");
     }
 
     #[test]
     fn arguments_have_to_be_collections() {
-        for notation in NOTATIONS {
-            assert!(encode(notation, &[0; 20], &()).is_ok());
-            assert!(encode(notation, &[0; 70_000][..].to_vec(), &()).is_ok());
+        for format in NOTATIONS {
+            assert!(encode(format, &[0; 20], &()).is_ok());
+            assert!(encode(format, &[0; 70_000][..].to_vec(), &()).is_ok());
             for wrong in [json!(3), json!("x"), json!({"a": 1}), json!(true)] {
-                assert!(encode(notation, &wrong, &()).is_err(), "{wrong}");
+                assert!(encode(format, &wrong, &()).is_err(), "{wrong}");
             }
             for wrong in [json!(3), json!("x"), json!([1]), json!(false)] {
-                assert!(encode(notation, &(), &wrong).is_err(), "{wrong}");
+                assert!(encode(format, &(), &wrong).is_err(), "{wrong}");
             }
         }
     }
 
     #[test]
     fn builder_writes_the_same() {
-        for notation in NOTATIONS {
+        for format in NOTATIONS {
             for count in [0, 1, 2, 15, 16, 70_000] {
                 let args: Vec<usize> = (0..count).collect();
-                let mut call = Call::new(notation, &Scope::default(), "add");
+                let mut call = Call::new(format, &CodecContext::default(), "add");
                 for arg in &args {
                     call = call.arg(arg);
                 }
@@ -84,8 +84,8 @@ mod content {
                     kwargs.insert(key, "v".into());
                 }
                 let body = call.finish().expect("encodes");
-                let same = encode(notation, &args, &kwargs).expect("encodes");
-                assert!(*body.bytes() == same, "{notation:?} {count}");
+                let same = encode(format, &args, &kwargs).expect("encodes");
+                assert!(*body.bytes() == same, "{format:?} {count}");
             }
         }
     }
@@ -93,7 +93,7 @@ mod content {
     #[test]
     fn builder_keeps_the_first_error() {
         let reference = RemoteRef::stranger();
-        let call = Call::new(Notation::Json, &Scope::default(), "add");
+        let call = Call::new(Format::Json, &CodecContext::default(), "add");
         let error = call.arg(&reference).arg(3).kwarg("x", 4).finish().expect_err("an error");
         assert!(error.to_string().contains("cannot be sent on"), "{error}");
     }
@@ -116,8 +116,8 @@ mod content {
         for text in ["", "[", r#"["a", [}, {}]"#, r#"["a", [], {"x" 1}]"#, r#"["a", [], {}] x"#] {
             assert!(matches!(parse(text), Err(RequestError::Codec(_))), "{text}");
         }
-        let scope = Scope::new(Types::default(), Budget::new(4, 100));
-        let deep = Payload::new(Notation::Json, r#"["a", [[[[[]]]]], {}]"#.into(), scope);
+        let codec_context = CodecContext::new(Types::default(), Budget::new(4, 100));
+        let deep = Payload::new(Format::Json, r#"["a", [[[[[]]]]], {}]"#.into(), codec_context);
         let error = Request::parse(&deep).map(|_| ()).expect_err("too deep");
         assert_eq!(error, RequestError::Codec(CodecError::TooDeep { limit: 4 }));
         assert_eq!(RemoteError::from(error).kind(), "TypeError");
@@ -220,7 +220,7 @@ mod services {
             panic!("{outcome:?}");
         };
         let body = answer.map_err(|error| error.to_string())?;
-        Ok(super::payload(&body, &Scope::default()).decode().expect("a value"))
+        Ok(super::payload(&body, &CodecContext::default()).decode().expect("a value"))
     }
 
     #[test]
@@ -342,25 +342,26 @@ mod references {
     #[test]
     fn own_ones_are_sent_and_received_ones_are_not() {
         let types = Types::new(["point"]).for_rpc();
-        let scope = Scope::new(types, Budget::default());
-        let body = Body::encode(Notation::Json, &scope, &[ServiceRef::new("math/deep")]);
+        let codec_context = CodecContext::new(types, Budget::default());
+        let body = Body::encode(Format::Json, &codec_context, &[ServiceRef::new("math/deep")]);
         let body = body.expect("encodes");
         assert_eq!(body.bytes(), br#"[{"__type__": [1, "math/deep"]}]"#);
 
-        let here = scope.with_origin(Arc::new(42_u32));
+        let here = codec_context.with_peer(Arc::new(42_u32));
         let payload = payload(&body, &here);
         let [reference] = payload.decode::<[RemoteRef; 1]>().expect("decodes");
         assert_eq!(reference.path(), "math/deep");
-        let origin = reference.origin().and_then(|origin| origin.downcast_ref::<u32>());
-        assert_eq!(origin, Some(&42));
+        let peer_context =
+            reference.peer_context().and_then(|peer_context| peer_context.downcast_ref::<u32>());
+        assert_eq!(peer_context, Some(&42));
 
-        let error = Body::encode(Notation::Json, &here, &reference).expect_err("an error");
+        let error = Body::encode(Format::Json, &here, &reference).expect_err("an error");
         assert!(error.to_string().contains("cannot be sent on"), "{error}");
     }
 
     #[test]
     fn connections_without_services_have_no_references() {
-        let error = Body::encode(Notation::MsgPack, &Scope::default(), &ServiceRef::new(""));
+        let error = Body::encode(Format::MsgPack, &CodecContext::default(), &ServiceRef::new(""));
         assert!(matches!(error, Err(CodecError::UnregisteredType { .. })), "{error:?}");
     }
 }

@@ -21,11 +21,11 @@ use super::spare;
 /// 64 KiB, is copied. [`to_vec`](slice::to_vec) copies what is to be kept for long.
 ///
 /// ```
-/// use aiomas_core::wire::{Blob, Body, Notation, Payload, Scope};
+/// use aiomas_core::wire::{Blob, Body, Format, Payload, CodecContext};
 ///
 /// let blob = Blob::from(vec![1; 1 << 20]);
-/// let body = Body::encode(Notation::MsgPack, &Scope::default(), &(3, &blob))?;
-/// let payload = Payload::new(Notation::MsgPack, body.into_bytes(), Scope::default());
+/// let body = Body::encode(Format::MsgPack, &CodecContext::default(), &(3, &blob))?;
+/// let payload = Payload::new(Format::MsgPack, body.into_bytes(), CodecContext::default());
 /// let (_, back): (i64, Blob) = payload.decode()?;
 /// assert_eq!(back, blob);
 /// # Ok::<(), aiomas_core::wire::CodecError>(())
@@ -263,23 +263,24 @@ mod tests {
     use serde::ser::{SerializeSeq, SerializeTuple};
 
     use super::*;
-    use crate::wire::{Body, Notation, Payload, Scope, codec};
+    use crate::wire::{Body, CodecContext, Format, Payload, codec};
 
     fn blob(length: usize) -> Blob {
         (0..length).map(|i| i as u8).collect::<Vec<_>>().into()
     }
 
     fn encode(value: &impl Serialize) -> Body {
-        Body::encode(Notation::MsgPack, &Scope::default(), value).expect("it can be written")
+        Body::encode(Format::MsgPack, &CodecContext::default(), value).expect("it can be written")
     }
 
     fn payload(body: Body) -> Payload {
-        Payload::new(Notation::MsgPack, body.into_bytes(), Scope::default())
+        Payload::new(Format::MsgPack, body.into_bytes(), CodecContext::default())
     }
 
     fn plain(value: &impl Serialize) -> Vec<u8> {
         let mut out = Vec::new();
-        codec::encode(Notation::MsgPack, &Scope::default(), value, &mut out).expect("it is fine");
+        codec::encode(Format::MsgPack, &CodecContext::default(), value, &mut out)
+            .expect("it is fine");
         out
     }
 
@@ -360,15 +361,19 @@ mod tests {
         let blob = blob(SHARED);
         for panics in [false, true] {
             let result = std::panic::catch_unwind(|| {
-                Body::encode(Notation::MsgPack, &Scope::default(), &Fails(blob.clone(), panics))
-                    .is_err()
+                Body::encode(
+                    Format::MsgPack,
+                    &CodecContext::default(),
+                    &Fails(blob.clone(), panics),
+                )
+                .is_err()
             });
             assert_eq!(result.ok(), (!panics).then_some(true));
             assert!(!ANY.get() && TARGET.get() == 0);
             assert!(LEFT_OUT.with_borrow(Vec::is_empty));
             assert_eq!(encode(&(1, 2)).bytes(), [0x92, 1, 2]);
         }
-        let json = Body::encode(Notation::Json, &Scope::default(), &blob);
+        let json = Body::encode(Format::Json, &CodecContext::default(), &blob);
         assert!(json.is_err(), "JSON has no bytes");
         assert!(!ANY.get());
         assert_eq!(serde_json::to_string(&Blob::from(vec![1, 2])).expect("a list"), "[1,2]");
@@ -406,7 +411,7 @@ mod tests {
     fn what_is_elsewhere_is_copied() {
         let (outer, inner) = (payload(encode(&blob(SHARED))), payload(encode(&blob(SHARED))));
         let decoded = shared_with(&outer.clone().into_bytes(), || {
-            codec::decode::<Blob>(Notation::MsgPack, inner.bytes(), &Scope::default())
+            codec::decode::<Blob>(Format::MsgPack, inner.bytes(), &CodecContext::default())
         });
         let decoded = decoded.expect("a blob");
         assert_eq!(decoded, blob(SHARED));

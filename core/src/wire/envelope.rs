@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::codec::{Cursor, json, msgpack};
-use super::{Budget, CodecError, Notation};
+use super::{Budget, CodecError, Format};
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ impl Kind {
 pub enum MessageId {
     /// A number from 0 to 2⁶⁴ − 1.
     Number(u64),
-    /// Anything else, encoded in the message's notation.
+    /// Anything else, encoded in the message's format.
     Other(Box<[u8]>),
 }
 
@@ -72,19 +72,19 @@ impl Envelope {
         Self { kind, id, content }
     }
 
-    /// Appends the message as a payload in `notation`, which the content and the id have to be in.
+    /// Appends the message as a payload in `format`, which the content and the id have to be in.
     ///
     /// ```
-    /// use aiomas_core::wire::{Envelope, Kind, MessageId, Notation};
+    /// use aiomas_core::wire::{Envelope, Kind, MessageId, Format};
     /// let mut out = Vec::new();
     /// let reply = Envelope::new(Kind::Result, MessageId::Number(7), "null".into());
-    /// reply.write(Notation::Json, &mut out);
+    /// reply.write(Format::Json, &mut out);
     /// assert_eq!(out, b"[1, 7, null]");
     /// ```
-    pub fn write(&self, notation: Notation, out: &mut Vec<u8>) {
-        write_head(notation, self.kind, &self.id, out);
+    pub fn write(&self, format: Format, out: &mut Vec<u8>) {
+        write_head(format, self.kind, &self.id, out);
         out.extend_from_slice(&self.content);
-        out.extend_from_slice(envelope_tail(notation));
+        out.extend_from_slice(envelope_tail(format));
     }
 
     /// Parses a frame's payload (for a compressed codec: what was in it).
@@ -95,8 +95,8 @@ impl Envelope {
     /// # Errors
     /// The payload is no array of three that begins with a message type and an id. `budget` limits the
     /// id, which may be any value.
-    pub fn parse(notation: Notation, payload: Bytes, budget: Budget) -> Result<Self, CodecError> {
-        let Head { kind, id, content } = Head::parse(notation, &payload, budget)?;
+    pub fn parse(format: Format, payload: Bytes, budget: Budget) -> Result<Self, CodecError> {
+        let Head { kind, id, content } = Head::parse(format, &payload, budget)?;
         Ok(Self { kind, id: id.of(&payload), content: payload.slice(content) })
     }
 }
@@ -130,13 +130,13 @@ impl Head {
     /// See [`Envelope::parse`].
     #[inline]
     pub(crate) fn parse(
-        notation: Notation,
+        format: Format,
         message: &[u8],
         budget: Budget,
     ) -> Result<Self, CodecError> {
-        match notation {
-            Notation::Json => Self::parse_json(message, budget),
-            Notation::MsgPack => Self::parse_msgpack(message, budget),
+        match format {
+            Format::Json => Self::parse_json(message, budget),
+            Format::MsgPack => Self::parse_msgpack(message, budget),
         }
     }
 
@@ -170,7 +170,7 @@ impl Head {
         let (id, content_at) = match msgpack_number(message, id_at) {
             Some((number, end)) => (Id::Number(number), end),
             None => {
-                let range = skip(Notation::MsgPack, message, id_at, budget)?;
+                let range = skip(Format::MsgPack, message, id_at, budget)?;
                 (Id::Other(range.clone()), range.end)
             }
         };
@@ -231,7 +231,7 @@ impl Head {
         let (id, at) = match json_number(message, at) {
             Some((number, end)) => (Id::Number(number), end),
             None => {
-                let range = skip(Notation::Json, message, at, budget)?;
+                let range = skip(Format::Json, message, at, budget)?;
                 (Id::Other(range.clone()), range.end)
             }
         };
@@ -259,12 +259,12 @@ const fn is_blank(byte: u8) -> bool {
 }
 
 fn skip(
-    notation: Notation,
+    format: Format,
     payload: &[u8],
     at: usize,
     budget: Budget,
 ) -> Result<Range<usize>, CodecError> {
-    let range = Cursor::new(notation, &payload[at..], budget).skip()?;
+    let range = Cursor::new(format, &payload[at..], budget).skip()?;
     Ok(at + range.start..at + range.end)
 }
 
@@ -301,9 +301,9 @@ fn json_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
 
 /// Writes the envelope up to the content, as Python does.
 #[inline(always)]
-pub(crate) fn write_head(notation: Notation, kind: Kind, id: &MessageId, out: &mut Vec<u8>) {
-    match (notation, kind, id) {
-        (Notation::MsgPack, Kind::Request | Kind::Result, MessageId::Number(id)) => {
+pub(crate) fn write_head(format: Format, kind: Kind, id: &MessageId, out: &mut Vec<u8>) {
+    match (format, kind, id) {
+        (Format::MsgPack, Kind::Request | Kind::Result, MessageId::Number(id)) => {
             // Most of what is written. Arrays of a known length are copied at once.
             let code = kind.code() as u8;
             let [.., a, b, c, d] = id.to_be_bytes();
@@ -314,16 +314,16 @@ pub(crate) fn write_head(notation: Notation, kind: Kind, id: &MessageId, out: &m
                 0x1_0000..0x1_0000_0000 => {
                     out.extend_from_slice(&[0x93, code, 0xce, a, b, c, d]);
                 }
-                0x1_0000_0000.. => write_any_head(notation, kind, &MessageId::Number(*id), out),
+                0x1_0000_0000.. => write_any_head(format, kind, &MessageId::Number(*id), out),
             }
         }
-        _ => write_any_head(notation, kind, id, out),
+        _ => write_any_head(format, kind, id, out),
     }
 }
 
-fn write_any_head(notation: Notation, kind: Kind, id: &MessageId, out: &mut Vec<u8>) {
-    match notation {
-        Notation::MsgPack => {
+fn write_any_head(format: Format, kind: Kind, id: &MessageId, out: &mut Vec<u8>) {
+    match format {
+        Format::MsgPack => {
             match kind {
                 Kind::Extension(code) => {
                     out.push(0x93);
@@ -336,7 +336,7 @@ fn write_any_head(notation: Notation, kind: Kind, id: &MessageId, out: &mut Vec<
                 MessageId::Other(bytes) => out.extend_from_slice(bytes),
             }
         }
-        Notation::Json => {
+        Format::Json => {
             match kind {
                 Kind::Request => out.extend_from_slice(b"[0, "),
                 Kind::Result => out.extend_from_slice(b"[1, "),
@@ -357,9 +357,9 @@ fn write_any_head(notation: Notation, kind: Kind, id: &MessageId, out: &mut Vec<
 }
 
 /// The envelope's end, after the content.
-pub(crate) const fn envelope_tail(notation: Notation) -> &'static [u8] {
-    match notation {
-        Notation::Json => b"]",
-        Notation::MsgPack => b"",
+pub(crate) const fn envelope_tail(format: Format) -> &'static [u8] {
+    match format {
+        Format::Json => b"]",
+        Format::MsgPack => b"",
     }
 }

@@ -9,7 +9,7 @@ use super::Printable;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// The bytes are not in the codec's notation.
+    /// The bytes are not in the codec's format.
     #[error("byte {at}: {what}")]
     Syntax {
         /// Where in the value, in bytes from its start.

@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 use serde::{Serialize, Serializer};
 
 use super::codec::excerpt::{head, tail};
-use super::{Body, Notation, Printable, Scope};
+use super::{Body, CodecContext, Format, Printable};
 
 mod read;
 
@@ -209,15 +209,17 @@ impl RemoteError {
 
     /// The encoded content of a failure, for `profile`.
     #[must_use]
-    pub fn to_body(&self, notation: Notation, profile: Profile) -> Body {
-        // Strings can be written in every notation, so this does not fail.
-        Body::encode(notation, &Scope::default(), &self.content(profile)).unwrap_or_else(|_| {
-            let empty: &[u8] = match notation {
-                Notation::Json => b"[\"\", \"\"]",
-                Notation::MsgPack => b"\x92\xa0\xa0",
-            };
-            Body::from_encoded(notation, empty.into())
-        })
+    pub fn to_body(&self, format: Format, profile: Profile) -> Body {
+        // Strings can be written in every format, so this does not fail.
+        Body::encode(format, &CodecContext::default(), &self.content(profile)).unwrap_or_else(
+            |_| {
+                let empty: &[u8] = match format {
+                    Format::Json => b"[\"\", \"\"]",
+                    Format::MsgPack => b"\x92\xa0\xa0",
+                };
+                Body::from_encoded(format, empty.into())
+            },
+        )
     }
 }
 
@@ -325,13 +327,13 @@ mod tests {
         assert_eq!(read(TRACEBACK).0, "Exception");
     }
 
-    fn payload(notation: Notation, bytes: &'static [u8]) -> Payload {
-        Payload::new(notation, bytes.into(), Scope::default())
+    fn payload(format: Format, bytes: &'static [u8]) -> Payload {
+        Payload::new(format, bytes.into(), CodecContext::default())
     }
 
     #[test]
     fn reads_any_content() {
-        let json = |bytes| RemoteError::from_payload(&payload(Notation::Json, bytes));
+        let json = |bytes| RemoteError::from_payload(&payload(Format::Json, bytes));
         let e = json(br#"["ValueError", "ohno", "Traceback:\n", "  f()\n"]"#);
         assert_eq!(
             (e.kind(), e.message(), e.text()),
@@ -342,7 +344,7 @@ mod tests {
         assert_eq!(json(b"null").to_string(), "Exception: null");
         assert_eq!(json(b"{\"a\": ").to_string(), "Exception: {\"a\": ");
         assert_eq!(json(b"\xff").to_string(), "Exception: \u{fffd}");
-        let msgpack = |bytes| RemoteError::from_payload(&payload(Notation::MsgPack, bytes));
+        let msgpack = |bytes| RemoteError::from_payload(&payload(Format::MsgPack, bytes));
         assert_eq!(msgpack(b"\xa4E: x").to_string(), "E: x");
         assert_eq!(msgpack(b"\x92\xa1E\xa1x").to_string(), "E: x");
         assert_eq!(msgpack(b"\x81\xa1a\x01").to_string(), "Exception: {\"a\":1}");
@@ -385,17 +387,17 @@ mod tests {
     #[test]
     fn writes_both_profiles() {
         let error = RemoteError::value_error("ohno");
-        let body = |error: &RemoteError, profile| error.to_body(Notation::Json, profile);
+        let body = |error: &RemoteError, profile| error.to_body(Format::Json, profile);
         assert_eq!(body(&error, Profile::Aiomas).bytes(), br#""ValueError: ohno\n""#);
         let list = body(&error, Profile::Mosaik);
-        let payload = Payload::new(Notation::Json, list.into_bytes(), Scope::default());
+        let payload = Payload::new(Format::Json, list.into_bytes(), CodecContext::default());
         let list: Vec<String> = payload.decode().expect("a list");
         assert_eq!(list, ["ValueError", "ohno", "ValueError: ohno\n"]);
         let error = error.with_text("a\nb");
         let payload = Payload::new(
-            Notation::MsgPack,
-            error.to_body(Notation::MsgPack, Profile::Mosaik).into_bytes(),
-            Scope::default(),
+            Format::MsgPack,
+            error.to_body(Format::MsgPack, Profile::Mosaik).into_bytes(),
+            CodecContext::default(),
         );
         let list: Vec<String> = payload.decode().expect("a list");
         assert_eq!(list, ["ValueError", "ohno", "a\n", "b"]);

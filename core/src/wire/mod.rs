@@ -28,7 +28,7 @@ pub(crate) use frame::take_frame;
 
 pub use blob::Blob;
 pub(crate) use blob::Blobs;
-pub use codec::{Codec, CustomCodec, Notation};
+pub use codec::{Codec, CustomCodec, Format};
 pub use envelope::{Envelope, Kind, MessageId};
 pub use error::CodecError;
 pub(crate) use error::Reading;
@@ -36,5 +36,5 @@ pub use failure::{Profile, RemoteError};
 pub use frame::{Deframer, FrameError, HEADER};
 pub use payload::{Body, Payload};
 pub use printable::Printable;
-pub use types::{Budget, Scope, Types};
+pub use types::{Budget, CodecContext, Types};
 pub use value::{Integer, ParseIntegerError, Value};

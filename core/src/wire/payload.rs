@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::Value;
-use super::{Blobs, CodecError, Notation, Scope, blob, codec, spare};
+use super::{Blobs, CodecContext, CodecError, Format, blob, codec, spare};
 
 /// The content of a message that came in, not yet decoded.
 ///
@@ -18,23 +18,27 @@ use super::{Blobs, CodecError, Notation, Scope, blob, codec, spare};
 /// [`Node`](crate::agent::Node) do so for all that waits.
 #[derive(Clone)]
 pub struct Payload {
-    notation: Notation,
+    format: Format,
     bytes: Encoded,
-    scope: Scope,
+    codec_context: CodecContext,
 }
 
 impl Payload {
-    /// A payload of `bytes` in `notation`, to be decoded in `scope`.
+    /// A payload of `bytes` in `format`, to be decoded in `codec_context`.
     #[must_use]
-    pub const fn new(notation: Notation, bytes: Bytes, scope: Scope) -> Self {
-        Self { notation, bytes: Encoded::Large(bytes), scope }
+    pub const fn new(format: Format, bytes: Bytes, codec_context: CodecContext) -> Self {
+        Self { format, bytes: Encoded::Large(bytes), codec_context }
     }
 
     /// A payload of `bytes`, if they are so few that copying them costs less than sharing.
     #[inline]
-    pub(crate) fn small(notation: Notation, bytes: &[u8], scope: &Scope) -> Option<Self> {
+    pub(crate) fn small(
+        format: Format,
+        bytes: &[u8],
+        codec_context: &CodecContext,
+    ) -> Option<Self> {
         let bytes = Encoded::small(bytes)?;
-        Some(Self { notation, bytes, scope: scope.clone() })
+        Some(Self { format, bytes, codec_context: codec_context.clone() })
     }
 
     /// Decodes the content. Fields may borrow from the payload.
@@ -62,13 +66,13 @@ impl Payload {
         if bytes.len() >= blob::SHARED {
             return self.decode_many(bytes);
         }
-        codec::decode(self.notation, bytes, &self.scope)
+        codec::decode(self.format, bytes, &self.codec_context)
     }
 
     /// Blobs in it may share the content's memory.
     #[inline(never)]
     fn decode_many<'de, T: Deserialize<'de>>(&'de self, bytes: &'de [u8]) -> Result<T, CodecError> {
-        let decode = || codec::decode(self.notation, bytes, &self.scope);
+        let decode = || codec::decode(self.format, bytes, &self.codec_context);
         match &self.bytes {
             Encoded::Large(source) => blob::shared_with(source, decode),
             _ => decode(),
@@ -90,14 +94,14 @@ impl Payload {
 
     /// What the content is written in.
     #[must_use]
-    pub const fn notation(&self) -> Notation {
-        self.notation
+    pub const fn format(&self) -> Format {
+        self.format
     }
 
     /// What the content is decoded against.
     #[must_use]
-    pub const fn scope(&self) -> &Scope {
-        &self.scope
+    pub const fn codec_context(&self) -> &CodecContext {
+        &self.codec_context
     }
 
     /// Copies the bytes out of the buffer that they were read into, which can then be freed.
@@ -127,7 +131,7 @@ impl Payload {
             Encoded::Mixed(mixed) => Encoded::Large(mixed.whole().slice(range)),
             Encoded::Small { bytes, .. } => Encoded::copied(&bytes[range]),
         };
-        Self { bytes, notation: self.notation, scope: self.scope.clone() }
+        Self { bytes, format: self.format, codec_context: self.codec_context.clone() }
     }
 
     /// The content as it is, to be sent on. Typed values keep their ids, so it must go to a
@@ -136,14 +140,14 @@ impl Payload {
     /// refuses that, unless the connection has no references, as those of channels have none.
     #[must_use]
     pub fn into_body(self) -> Body {
-        Body { notation: self.notation, bytes: self.bytes }
+        Body { format: self.format, bytes: self.bytes }
     }
 }
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payload")
-            .field("notation", &self.notation)
+            .field("notation", &self.format)
             .field("bytes", &Bytes::copy_from_slice(self.bytes()))
             .finish_non_exhaustive()
     }
@@ -152,7 +156,7 @@ impl fmt::Debug for Payload {
 /// Encoded content, ready to be put into a message.
 #[derive(Clone)]
 pub struct Body {
-    notation: Notation,
+    format: Format,
     bytes: Encoded,
 }
 
@@ -209,23 +213,23 @@ thread_local! {
 const TAKEN: usize = 1024;
 
 impl Body {
-    /// Encodes `value` for a connection that writes `notation` and has `scope`.
+    /// Encodes `value` for a connection that writes `format` and has `codec_context`.
     ///
     /// # Errors
-    /// The value cannot be written in this notation: bytes in JSON, integers beyond 64 bits in
+    /// The value cannot be written in this format: bytes in JSON, integers beyond 64 bits in
     /// MsgPack, a type that is not registered, or an error of its own `Serialize`.
     pub fn encode<T: Serialize + ?Sized>(
-        notation: Notation,
-        scope: &Scope,
+        format: Format,
+        codec_context: &CodecContext,
         value: &T,
     ) -> Result<Self, CodecError> {
         // Taken out while user code runs: a `Serialize` may well encode another body.
         let mut out = SCRATCH.take();
         out.clear();
         let (result, blobs) =
-            blob::left_out(&mut out, |out| codec::encode(notation, scope, value, out));
+            blob::left_out(&mut out, |out| codec::encode(format, codec_context, value, out));
         let body = match result {
-            Ok(()) => Ok(Self::from_parts(notation, &mut out, blobs)),
+            Ok(()) => Ok(Self::from_parts(format, &mut out, blobs)),
             Err(error) => Err(error),
         };
         SCRATCH.set(spare::scratch(out));
@@ -235,24 +239,24 @@ impl Body {
     /// The body of what is in `out`, which it takes if it is large, and of `blobs`.
     #[inline(always)]
     #[doc(hidden)]
-    pub fn from_parts(notation: Notation, out: &mut Vec<u8>, blobs: Option<Blobs>) -> Self {
+    pub fn from_parts(format: Format, out: &mut Vec<u8>, blobs: Option<Blobs>) -> Self {
         let bytes = match blobs {
             None => Encoded::small(out).unwrap_or_else(|| Encoded::taken(out)),
             Some(blobs) => Encoded::mixed(out, blobs),
         };
-        Self { notation, bytes }
+        Self { format, bytes }
     }
 
-    /// A body of bytes that are already encoded: exactly one value in `notation`.
+    /// A body of bytes that are already encoded: exactly one value in `format`.
     #[must_use]
-    pub const fn from_encoded(notation: Notation, bytes: Bytes) -> Self {
-        Self { notation, bytes: Encoded::Large(bytes) }
+    pub const fn from_encoded(format: Format, bytes: Bytes) -> Self {
+        Self { format, bytes: Encoded::Large(bytes) }
     }
 
     /// What the body is written in.
     #[must_use]
-    pub const fn notation(&self) -> Notation {
-        self.notation
+    pub const fn format(&self) -> Format {
+        self.format
     }
 
     /// How many bytes it has.
@@ -279,17 +283,17 @@ impl Body {
         self.bytes.into_bytes()
     }
 
-    /// Appends the content in another notation, for a connection with the same types. It was encoded on this side: a
+    /// Appends the content in another format, for a connection with the same types. It was encoded on this side: a
     /// reference in it is one to a service of ours.
     #[doc(hidden)]
     pub fn translate(
         &self,
-        notation: Notation,
-        scope: &Scope,
+        format: Format,
+        codec_context: &CodecContext,
         out: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
-        let value: Value = codec::decode(self.notation, self.bytes(), scope)?;
-        codec::encode(notation, &scope.guarded(false), &value, out)
+        let value: Value = codec::decode(self.format, self.bytes(), codec_context)?;
+        codec::encode(format, &codec_context.guarded(false), &value, out)
     }
 
     /// All bytes, if they are few.
@@ -363,7 +367,7 @@ impl Encoded {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body")
-            .field("notation", &self.notation)
+            .field("notation", &self.format)
             .field("bytes", &Bytes::copy_from_slice(self.bytes()))
             .finish()
     }

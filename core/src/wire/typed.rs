@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{CodecError, Scope, Types};
+use super::{CodecContext, CodecError, Types};
 
 /// The key that makes a map a typed value.
 pub const KEY: &str = "__type__";
@@ -42,16 +42,17 @@ impl Types {
 /// Writes `data` as a value of the registered type `name`. To be called by a type's `Serialize`.
 ///
 /// # Errors
-/// `name` is not registered in the [current](Scope::current) scope
+/// `name` is not registered in the [current](CodecContext::current) scope
 /// ([`CodecError::UnregisteredType`]), or `data` cannot be written.
 pub fn serialize<T: Serialize + ?Sized, S: Serializer>(
     name: &str,
     data: &T,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let id = Scope::with_current(|scope| scope.types().id(name)).ok_or_else(|| {
-        S::Error::custom(CodecError::UnregisteredType { name: name.into() }.raise())
-    })?;
+    let id = CodecContext::with_current(|codec_context| codec_context.types().id(name))
+        .ok_or_else(|| {
+            S::Error::custom(CodecError::UnregisteredType { name: name.into() }.raise())
+        })?;
     let mut map = serializer.serialize_map(Some(1))?;
     map.serialize_entry(&OwnKey, &(id, data))?;
     map.end()
@@ -63,7 +64,9 @@ pub(super) fn serialize_id<T: Serialize + ?Sized, S: Serializer>(
     data: &T,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    if Scope::with_current(|scope| scope.types().name(id).map(drop)).is_none() {
+    if CodecContext::with_current(|codec_context| codec_context.types().name(id).map(drop))
+        .is_none()
+    {
         return Err(S::Error::custom(CodecError::UnknownTypeId { id }.raise()));
     }
     let mut map = serializer.serialize_map(Some(1))?;
@@ -77,7 +80,7 @@ pub(super) fn serialize_id<T: Serialize + ?Sized, S: Serializer>(
 ///
 /// # Errors
 /// There is something else: no typed value, one of another type, or of a type that is not registered
-/// in the [current](Scope::current) scope ([`CodecError::UnknownTypeId`]), or data that do not fit `T`.
+/// in the [current](CodecContext::current) scope ([`CodecError::UnknownTypeId`]), or data that do not fit `T`.
 pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     name: &'static str,
     deserializer: D,
@@ -87,8 +90,8 @@ pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 
 /// Checks that a type is registered as `id` in the current scope: if not any, then `wanted`.
 fn check_id<E: serde::de::Error>(id: u64, wanted: Option<&str>) -> Result<(), E> {
-    let checked = Scope::with_current(|scope| {
-        let found = scope.types().name(id)?;
+    let checked = CodecContext::with_current(|codec_context| {
+        let found = codec_context.types().name(id)?;
         Some(match wanted {
             Some(wanted) if wanted != found => Err(E::custom(format_args!(
                 "expected a value of type \"{wanted}\", got type \"{found}\""
@@ -214,7 +217,7 @@ impl<'de> Visitor<'de> for IsKeyVisitor {
 #[cfg(test)]
 mod tests {
 
-    use super::super::{Budget, Notation, codec};
+    use super::super::{Budget, Format, codec};
     use super::*;
 
     #[derive(Debug, PartialEq)]
@@ -232,25 +235,25 @@ mod tests {
         }
     }
 
-    fn scope(names: &[&str]) -> Scope {
-        Scope::new(Types::new(names.iter().copied()), Budget::default())
+    fn codec_context(names: &[&str]) -> CodecContext {
+        CodecContext::new(Types::new(names.iter().copied()), Budget::default())
     }
 
     fn decode(json: &str) -> Result<Point, CodecError> {
-        codec::decode(Notation::Json, json.as_bytes(), &scope(&["date", "point"]))
+        codec::decode(Format::Json, json.as_bytes(), &codec_context(&["date", "point"]))
     }
 
     #[test]
     fn both_ways() {
-        let scope = scope(&["date", "point"]);
-        for (notation, encoded) in [
-            (Notation::Json, &br#"[{"__type__": [1, [2, 3]]}]"#[..]),
-            (Notation::MsgPack, b"\x91\x81\xa8__type__\x92\x01\x92\x02\x03"),
+        let codec_context = codec_context(&["date", "point"]);
+        for (format, encoded) in [
+            (Format::Json, &br#"[{"__type__": [1, [2, 3]]}]"#[..]),
+            (Format::MsgPack, b"\x91\x81\xa8__type__\x92\x01\x92\x02\x03"),
         ] {
             let mut out = Vec::new();
-            codec::encode(notation, &scope, &(Point(2, 3),), &mut out).unwrap();
+            codec::encode(format, &codec_context, &(Point(2, 3),), &mut out).unwrap();
             assert_eq!(out, encoded);
-            assert_eq!(codec::decode(notation, encoded, &scope), Ok((Point(2, 3),)));
+            assert_eq!(codec::decode(format, encoded, &codec_context), Ok((Point(2, 3),)));
         }
     }
 
@@ -263,15 +266,15 @@ mod tests {
         ] {
             assert_eq!(decode(json), Ok(Point(2, 3)), "{json}");
         }
-        let scope = scope(&["point"]);
+        let codec_context = codec_context(&["point"]);
         let msgpack = b"\x85\x01\x02\xc0\x02\x91\x01\x02\xa8__type__\x92\x00\x92\x02\x03\x80\x01";
-        assert_eq!(codec::decode(Notation::MsgPack, msgpack, &scope), Ok(Point(2, 3)));
+        assert_eq!(codec::decode(Format::MsgPack, msgpack, &codec_context), Ok(Point(2, 3)));
     }
 
     #[test]
     fn errors() {
         let unregistered =
-            codec::encode(Notation::Json, &scope(&["date"]), &[Point(1, 2)], &mut Vec::new());
+            codec::encode(Format::Json, &codec_context(&["date"]), &[Point(1, 2)], &mut Vec::new());
         assert_eq!(unregistered, Err(CodecError::UnregisteredType { name: "point".into() }));
         // The id is looked at before the data.
         assert_eq!(
@@ -280,7 +283,7 @@ mod tests {
         );
         let msgpack = b"\x81\xa8__type__\x92\x02\x03";
         assert_eq!(
-            codec::decode::<Point>(Notation::MsgPack, msgpack, &scope(&["point"])),
+            codec::decode::<Point>(Format::MsgPack, msgpack, &codec_context(&["point"])),
             Err(CodecError::UnknownTypeId { id: 2 })
         );
         for (json, text) in [

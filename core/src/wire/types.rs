@@ -120,33 +120,33 @@ impl Default for Budget {
 /// [current](Self::current) one: that is how a date or a reference to a service, being a plain serde
 /// value anywhere inside an argument, finds its id.
 #[derive(Clone)]
-pub struct Scope(Arc<ScopeInner>);
+pub struct CodecContext(Arc<CodecContextInner>);
 
-struct ScopeInner {
+struct CodecContextInner {
     types: Types,
     budget: Budget,
-    origin: Option<Arc<dyn Any + Send + Sync>>,
+    peer_context: Option<Arc<dyn Any + Send + Sync>>,
     /// Whether references to services are written by their own types alone.
     guarded: bool,
 }
 
 scoped_thread_local! {
-    static CURRENT: Scope
+    static CURRENT: CodecContext
 }
 
-impl Scope {
+impl CodecContext {
     /// A scope of `types`, with limits to what is decoded.
     #[must_use]
     pub fn new(types: Types, budget: Budget) -> Self {
-        Self(Arc::new(ScopeInner { types, budget, origin: None, guarded: false }))
+        Self(Arc::new(CodecContextInner { types, budget, peer_context: None, guarded: false }))
     }
 
-    fn inner(&self) -> ScopeInner {
-        let ScopeInner { types, budget, origin, guarded } = &*self.0;
-        ScopeInner {
+    fn inner(&self) -> CodecContextInner {
+        let CodecContextInner { types, budget, peer_context, guarded } = &*self.0;
+        CodecContextInner {
             types: types.clone(),
             budget: *budget,
-            origin: origin.clone(),
+            peer_context: peer_context.clone(),
             guarded: *guarded,
         }
     }
@@ -154,14 +154,14 @@ impl Scope {
     /// The same scope, with a handle of the connection's owner: what a value that is decoded in it
     /// came from. Drivers put the connection here so that proxies know where to call.
     #[must_use]
-    pub fn with_origin(&self, origin: Arc<dyn Any + Send + Sync>) -> Self {
-        Self(Arc::new(ScopeInner { origin: Some(origin), ..self.inner() }))
+    pub fn with_peer(&self, peer_context: Arc<dyn Any + Send + Sync>) -> Self {
+        Self(Arc::new(CodecContextInner { peer_context: Some(peer_context), ..self.inner() }))
     }
 
     /// The same scope with other types.
     #[must_use]
     pub fn with_types(&self, types: Types) -> Self {
-        Self(Arc::new(ScopeInner { types, ..self.inner() }))
+        Self(Arc::new(CodecContextInner { types, ..self.inner() }))
     }
 
     /// The scope of a connection: a reference to a service is written by its own type, and not by a
@@ -169,7 +169,7 @@ impl Scope {
     #[must_use]
     #[doc(hidden)]
     pub fn guarded(&self, guarded: bool) -> Self {
-        Self(Arc::new(ScopeInner { guarded, ..self.inner() }))
+        Self(Arc::new(CodecContextInner { guarded, ..self.inner() }))
     }
 
     pub(super) fn is_guarded(&self) -> bool {
@@ -188,10 +188,10 @@ impl Scope {
         self.0.budget
     }
 
-    /// The handle given to [`with_origin`](Self::with_origin).
+    /// The handle given to [`with_peer`](Self::with_peer).
     #[must_use]
-    pub fn origin(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.0.origin.as_ref()
+    pub fn peer_context(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.0.peer_context.as_ref()
     }
 
     /// Runs `f` with this scope as the thread's current one.
@@ -203,7 +203,7 @@ impl Scope {
     /// The scope in which a value is being encoded or decoded on this thread.
     #[must_use]
     pub fn current() -> Option<Self> {
-        Self::with_current(|scope| Some(scope.clone()))
+        Self::with_current(|codec_context| Some(codec_context.clone()))
     }
 
     /// What `f` finds in the current scope.
@@ -213,14 +213,14 @@ impl Scope {
     }
 }
 
-impl Default for Scope {
+impl Default for CodecContext {
     /// No types, the default budget.
     fn default() -> Self {
         Self::new(Types::default(), Budget::default())
     }
 }
 
-impl fmt::Debug for Scope {
+impl fmt::Debug for CodecContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
             .field("types", self.types())

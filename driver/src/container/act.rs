@@ -10,7 +10,7 @@ use crate::cancel::cancellable;
 use crate::contain::{undisturbed, wake_all};
 use crate::link::{Link, LinkConfig};
 use crate::lock::lock;
-use crate::origin::Origin;
+use crate::peer_context::PeerContext;
 use crate::stream::Stream;
 use crate::trace::Dial;
 use crate::{Error, Proxy};
@@ -194,7 +194,7 @@ impl Inner {
             cancels_orphans: self.cancels_orphans,
         };
         let handler = Arc::new(AgentsHandler::new(self.clone()));
-        Link::new(self.host.clone(), handler, config, |link| Arc::new(Origin::Link(link)))
+        Link::new(self.host.clone(), handler, config, |link| Arc::new(PeerContext::Link(link)))
     }
 
     /// A stream has come in.

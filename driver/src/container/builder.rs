@@ -12,14 +12,14 @@ use crate::clock::Clock;
 use crate::endpoint::EndpointId;
 use crate::lock::lock;
 use crate::options::{self, Settings};
-use crate::origin::Origin;
+use crate::peer_context::PeerContext;
 use crate::runtime::Runtime;
 use crate::{Error, OrphanedCalls, Peer};
 use aiomas_core::agent::{self, Address, ContainerConfig};
 use aiomas_core::clock::Date;
 use aiomas_core::connection::CloseReason;
 use aiomas_core::rpc::Caller;
-use aiomas_core::wire::{RemoteError, Scope, Types};
+use aiomas_core::wire::{CodecContext, RemoteError, Types};
 
 /// What a [`Container`] is made with, beside what all layers have.
 #[derive(Clone, Debug, Default)]
@@ -160,12 +160,12 @@ impl<R: Runtime> Builder<R> {
         };
         let machine = agent::Container::new(layer.config, address.clone(), host.seed());
         let inner = Arc::new_cyclic(|this: &Weak<Inner>| {
-            let origin = Arc::new(Origin::Home(this.clone()));
+            let peer_context = Arc::new(PeerContext::Home(this.clone()));
             Inner {
                 this: this.clone(),
                 id: EndpointId::new(),
-                local_scope: Scope::new(config.types.clone(), config.limits.budget)
-                    .with_origin(origin)
+                local_context: CodecContext::new(config.types.clone(), config.limits.budget)
+                    .with_peer(peer_context)
                     .guarded(true),
                 host: host.clone(),
                 heavy,

@@ -19,7 +19,7 @@ use crate::service::Resident;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{Admission, Config};
 use aiomas_core::internal::number as agent_number;
-use aiomas_core::wire::Scope;
+use aiomas_core::wire::CodecContext;
 
 /// A container. Its parts are locked one by one, never two at a time.
 pub(super) struct Inner {
@@ -31,7 +31,7 @@ pub(super) struct Inner {
     /// Of the next connection.
     pub(super) config: Mutex<Arc<Config>>,
     pub(super) clock: Clock,
-    pub(super) local_scope: Scope,
+    pub(super) local_context: CodecContext,
     pub(super) max_mailbox: u32,
     pub(super) coalesces: bool,
     pub(super) cancels_orphans: bool,

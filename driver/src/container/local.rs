@@ -18,7 +18,7 @@ use crate::trace;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{CallOptions, Why};
 use aiomas_core::rpc::{Caller, Outcome};
-use aiomas_core::wire::{Payload, RemoteError, Scope};
+use aiomas_core::wire::{CodecContext, Payload, RemoteError};
 
 impl Home for Inner {
     fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall {
@@ -29,8 +29,8 @@ impl Home for Inner {
         &self.address
     }
 
-    fn scope(&self) -> &Scope {
-        &self.local_scope
+    fn codec_context(&self) -> &CodecContext {
+        &self.local_context
     }
 
     fn max_mailbox(&self) -> u32 {
@@ -57,14 +57,14 @@ impl Inner {
         encode: &Encode<'_>,
     ) -> LocalCall {
         let mut content = Vec::new();
-        if let Err(error) = encode(LOCAL, &self.local_scope, &mut content) {
+        if let Err(error) = encode(LOCAL, &self.local_context, &mut content) {
             return LocalCall::Ended(Some(Err(Why::Codec(error).into())));
         }
         let limit = self.max_local_calls;
         if self.local_calls.load(Ordering::Relaxed) >= limit {
             return LocalCall::Ended(Some(Err(Why::TooManyCalls { limit }.into())));
         }
-        let content = Payload::new(LOCAL, content.into(), self.local_scope.clone());
+        let content = Payload::new(LOCAL, content.into(), self.local_context.clone());
         let deadline = options.timeout.and_then(|after| self.host.now().checked_add(after));
         let caller = LOCAL_CALLER.with_deadline(deadline);
         let method = Self::nested(|| match self.dispatch(&content, &caller, trace::Id::NONE) {
@@ -125,8 +125,10 @@ impl Inner {
     }
 
     fn payload(&self, answer: Answer) -> Result<Payload, Error> {
-        let scope = self.local_scope.clone();
-        answer.map(|body| Payload::new(LOCAL, body.into_bytes(), scope)).map_err(Error::Remote)
+        let codec_context = self.local_context.clone();
+        answer
+            .map(|body| Payload::new(LOCAL, body.into_bytes(), codec_context))
+            .map_err(Error::Remote)
     }
 }
 

@@ -44,8 +44,8 @@ impl Handler for AgentsHandler {
 
     /// As aiomas asks now and again. The answer need not be waited for.
     fn probe(&self, link: &Link) {
-        let asked = link.call(CallOptions::default(), |notation, scope, out| {
-            encode_call_in(notation, scope, "", VALIDATE_AID, &("0",), &(), out)
+        let asked = link.call(CallOptions::default(), |format, codec_context, out| {
+            encode_call_in(format, codec_context, "", VALIDATE_AID, &("0",), &(), out)
         });
         if let Ok(attempt) = asked {
             link.give_up(attempt);

@@ -17,7 +17,7 @@ use crate::lock::lock;
 use crate::wakers::{Registration, WakerSet};
 use aiomas_core::connection::{CallOptions, Close, Why};
 use aiomas_core::internal::blob;
-use aiomas_core::wire::{Body, CodecError, Notation, Scope};
+use aiomas_core::wire::{Body, CodecContext, CodecError, Format};
 
 /// A line. Its lock is held for moments only, and no other one is taken under it but a connection's, to ask whether
 /// that is open.
@@ -153,14 +153,14 @@ impl Shared {
     /// Encodes content that is sent now or later.
     pub(super) fn encode(
         &self,
-        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+        encode: impl Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Result<Body, Error> {
         let link = self.link();
-        let (notation, mut content) = (link.notation(), Vec::new());
+        let (format, mut content) = (link.format(), Vec::new());
         let (encoded, blobs) =
-            blob::left_out(&mut content, |out| encode(notation, link.scope(), out));
+            blob::left_out(&mut content, |out| encode(format, link.codec_context(), out));
         encoded.map_err(Why::Codec)?;
-        Ok(Body::from_parts(notation, &mut content, blobs))
+        Ok(Body::from_parts(format, &mut content, blobs))
     }
 
     /// Makes a call over a connection.
@@ -178,7 +178,8 @@ impl Shared {
             }
             options.timeout = Some(left);
         }
-        let attempt = link.call(options, |notation, scope, out| append(body, notation, scope, out));
+        let attempt = link
+            .call(options, |format, codec_context, out| append(body, format, codec_context, out));
         attempt.map_err(Error::from)
     }
 

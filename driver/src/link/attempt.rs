@@ -6,7 +6,7 @@ use super::slots::SlotKey;
 use crate::transport::Timer;
 use aiomas_core::connection::CallOptions;
 use aiomas_core::internal::blob;
-use aiomas_core::wire::{Body, CodecError, Notation, Scope};
+use aiomas_core::wire::{Body, CodecContext, CodecError, Format};
 
 /// A call that has been made.
 pub(crate) enum Attempt {
@@ -37,14 +37,14 @@ impl Unsent {
     }
 }
 
-/// Appends content that was encoded before, maybe in another notation.
+/// Appends content that was encoded before, maybe in another format.
 pub(crate) fn append(
     body: &Body,
-    notation: Notation,
-    scope: &Scope,
+    format: Format,
+    codec_context: &CodecContext,
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
-    if notation == body.notation() {
+    if format == body.format() {
         body.for_each_part(|bytes, shared| {
             if !shared.is_some_and(|shared| blob::leave_out(out, shared)) {
                 out.extend_from_slice(bytes);
@@ -52,5 +52,5 @@ pub(crate) fn append(
         });
         return Ok(());
     }
-    body.translate(notation, scope, out)
+    body.translate(format, codec_context, out)
 }

@@ -30,7 +30,7 @@ use aiomas_core::connection::{
 };
 use aiomas_core::internal::{blob, spare};
 use aiomas_core::rpc::Caller;
-use aiomas_core::wire::{Body, Codec, CodecError, Notation, Payload, Scope};
+use aiomas_core::wire::{Body, Codec, CodecContext, CodecError, Format, Payload};
 
 /// A connection. Its lock is held for moments only: neither over a system call nor over user code.
 pub(crate) struct Link {
@@ -39,12 +39,12 @@ pub(crate) struct Link {
     pub(super) handler: Arc<dyn Handler>,
     pub(super) heavy: Arc<HeavyWork>,
     caller: Caller,
-    /// What content has to be encoded in, as a `Notation`: it changes when a listener is addressed in
+    /// What content has to be encoded in, as a `Format`: it changes when a listener is addressed in
     /// another codec, or with Hello.
-    pub(super) notation: AtomicU8,
-    pub(super) scope: Scope,
+    pub(super) format: AtomicU8,
+    pub(super) codec_context: CodecContext,
     /// The scope with the types that Hello has agreed on.
-    pub(super) agreed: OnceLock<Scope>,
+    pub(super) agreed: OnceLock<CodecContext>,
     /// How many handles there are, and how many of them are references that came over the link.
     pub(super) users: AtomicUsize,
     pub(super) received: AtomicUsize,
@@ -153,12 +153,12 @@ thread_local! {
 const LARGE: usize = 1024;
 
 impl Link {
-    /// `origin` makes what references to services are recognised by that come over the link.
+    /// `peer_context` makes what references to services are recognised by that come over the link.
     pub(crate) fn new(
         host: Arc<dyn Host>,
         handler: Arc<dyn Handler>,
         config: LinkConfig,
-        origin: impl FnOnce(Weak<Self>) -> Arc<dyn Any + Send + Sync>,
+        peer_context: impl FnOnce(Weak<Self>) -> Arc<dyn Any + Send + Sync>,
     ) -> Arc<Self> {
         let LinkConfig {
             connection: config,
@@ -175,10 +175,10 @@ impl Link {
             let (max_received, times_idleness) =
                 (config.limits.max_proxies, config.limits.idle.is_some());
             let mut connection = Connection::new(config, side, now);
-            let scope = connection.scope().with_origin(origin(this.clone()));
-            connection.set_scope(scope.clone());
+            let codec_context = connection.codec_context().with_peer(peer_context(this.clone()));
+            connection.set_codec_context(codec_context.clone());
             Self {
-                notation: AtomicU8::new(connection.codec().notation() as u8),
+                format: AtomicU8::new(connection.codec().format() as u8),
                 state: Mutex::new(State {
                     connection,
                     slots: Slots::default(),
@@ -193,7 +193,7 @@ impl Link {
                 handler,
                 heavy,
                 caller,
-                scope,
+                codec_context,
                 agreed: OnceLock::new(),
                 users: AtomicUsize::new(0),
                 received: AtomicUsize::new(0),
@@ -227,11 +227,11 @@ impl Link {
     }
 
     /// What content has to be encoded in, unless that changes before it is sent.
-    pub(crate) fn notation(&self) -> Notation {
-        if self.notation.load(Ordering::Relaxed) == Notation::Json as u8 {
-            Notation::Json
+    pub(crate) fn format(&self) -> Format {
+        if self.format.load(Ordering::Relaxed) == Format::Json as u8 {
+            Format::Json
         } else {
-            Notation::MsgPack
+            Format::MsgPack
         }
     }
 
@@ -248,8 +248,8 @@ impl Link {
     }
 
     /// What content has to be encoded against.
-    pub(crate) fn scope(&self) -> &Scope {
-        self.agreed.get().unwrap_or(&self.scope)
+    pub(crate) fn codec_context(&self) -> &CodecContext {
+        self.agreed.get().unwrap_or(&self.codec_context)
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -273,21 +273,21 @@ impl Link {
     pub(crate) fn call(
         &self,
         options: CallOptions,
-        encode: impl Fn(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+        encode: impl Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Result<Attempt, Why> {
         loop {
             // Taken out while user code runs: that may well make another call.
             let mut content = SCRATCH.take();
             content.clear();
-            let notation = self.notation();
+            let format = self.format();
             let (encoded, blobs) =
-                blob::left_out(&mut content, |out| encode(notation, self.scope(), out));
+                blob::left_out(&mut content, |out| encode(format, self.codec_context(), out));
             if encoded.is_ok() && (content.len() >= LARGE || blobs.is_some()) {
-                let body = Body::from_parts(notation, &mut content, blobs);
+                let body = Body::from_parts(format, &mut content, blobs);
                 SCRATCH.set(spare::scratch(content));
                 match self.command(|state| state.send(self.now_for(state, options), &body, options))
                 {
-                    Err(Why::WrongNotation { .. }) => continue,
+                    Err(Why::WrongFormat { .. }) => continue,
                     Err(why) if why.is_lack_of_room() => return Ok(self.waits(body, options)),
                     sent => return sent.map(Attempt::Sent),
                 }
@@ -295,14 +295,14 @@ impl Link {
             let sent = encoded.map_err(Why::Codec).and_then(|()| {
                 self.command(|state| {
                     let now = self.now_for(state, options);
-                    state.send_small(now, notation, &content, options)
+                    state.send_small(now, format, &content, options)
                 })
             });
             match sent {
                 // The codec has changed in between.
-                Err(Why::WrongNotation { .. }) => SCRATCH.set(spare::scratch(content)),
+                Err(Why::WrongFormat { .. }) => SCRATCH.set(spare::scratch(content)),
                 Err(why) if why.is_lack_of_room() => {
-                    let body = Body::from_parts(notation, &mut content, None);
+                    let body = Body::from_parts(format, &mut content, None);
                     SCRATCH.set(spare::scratch(content));
                     return Ok(self.waits(body, options));
                 }
@@ -350,10 +350,10 @@ impl Link {
             let mut options = unsent.options;
             options.timeout = left;
             let mut sent = state.send(now, &unsent.body, options);
-            if let Err(Why::WrongNotation { wanted, .. }) = sent {
+            if let Err(Why::WrongFormat { wanted, .. }) = sent {
                 // The codec has changed since. No user code is in it any more.
                 let mut content = Vec::new();
-                let appended = append(&unsent.body, wanted, self.scope(), &mut content);
+                let appended = append(&unsent.body, wanted, self.codec_context(), &mut content);
                 sent = appended.map_err(Why::Codec).and_then(|()| {
                     unsent.body = Body::from_encoded(wanted, content.into());
                     state.send(now, &unsent.body, options)
@@ -484,13 +484,13 @@ impl State {
     fn send_small(
         &mut self,
         now: Instant,
-        notation: Notation,
+        format: Format,
         content: &[u8],
         options: CallOptions,
     ) -> Result<SlotKey, Why> {
-        let wanted = self.connection.codec().notation();
-        if notation != wanted {
-            return Err(Why::WrongNotation { given: notation, wanted });
+        let wanted = self.connection.codec().format();
+        if format != wanted {
+            return Err(Why::WrongFormat { given: format, wanted });
         }
         let key = self.slots.next();
         let call = self.connection.call_with(now, options, key, |_, _, out| {

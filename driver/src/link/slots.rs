@@ -122,11 +122,11 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use aiomas_core::wire::{Notation, Scope};
+    use aiomas_core::wire::{CodecContext, Format};
 
     /// An answer that was read into a buffer with other messages.
     fn answer(buffer: &Bytes) -> Answered {
-        Ok(Payload::new(Notation::MsgPack, buffer.slice(1000..1100), Scope::default()))
+        Ok(Payload::new(Format::MsgPack, buffer.slice(1000..1100), CodecContext::default()))
     }
 
     #[test]

@@ -269,9 +269,9 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 }
                 Step::Event(Event::Cancelled { request, .. }) => self.work.cancelled.push(request),
                 Step::Event(Event::Open { .. }) => {
-                    if connection.scope().types() != link.scope.types() {
+                    if connection.codec_context().types() != link.codec_context.types() {
                         // There is one Hello on a connection, so it is not set yet.
-                        let _set = link.agreed.set(connection.scope().clone());
+                        let _set = link.agreed.set(connection.codec_context().clone());
                     }
                 }
                 Step::Event(Event::Writable) => ended = usize::MAX,
@@ -309,7 +309,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             // It wakes the next one.
             self.work.wakers.extend(state.replies.next());
         }
-        link.notation.store(connection.codec().notation() as u8, Ordering::Relaxed);
+        link.format.store(connection.codec().format() as u8, Ordering::Relaxed);
         (self.has_input, self.reads) = (connection.has_input(), connection.wants_read());
         if !self.has_input && link.cancels_orphans && !std::mem::replace(&mut self.orphaned, true) {
             let read = self.work.requests.iter().map(|request| request.token.request());

@@ -273,11 +273,11 @@ impl Factories {
         context: &Context,
     ) -> Result<Birth, RemoteError> {
         // As a call of its own, so that arguments are bound as everywhere.
-        let notation = context.codec().map_or(LOCAL, Codec::notation);
-        let (scope, mut content) = (context.scope(), Vec::new());
-        encode_call(notation, scope, "", args, kwargs, &mut content)
+        let format = context.codec().map_or(LOCAL, Codec::format);
+        let (codec_context, mut content) = (context.codec_context(), Vec::new());
+        encode_call(format, codec_context, "", args, kwargs, &mut content)
             .map_err(RemoteError::serialization)?;
-        let content = Payload::new(notation, content.into(), scope.clone());
+        let content = Payload::new(format, content.into(), codec_context.clone());
         let request = Request::parse(&content)?;
         match self.dict.call(name, &request.arguments, context.caller()) {
             Outcome::Later(birth) => Ok(birth),

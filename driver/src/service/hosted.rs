@@ -9,10 +9,10 @@ use super::interface::{Interface, IntoService, Invocation, Method};
 use super::mailbox::{Gate, Pass};
 use crate::Proxy;
 use crate::later::{Later, SharedService};
-use crate::origin::Origin;
+use crate::peer_context::PeerContext;
 use aiomas_core::connection::Limits;
 use aiomas_core::rpc::{Access, Arguments, Caller, Outcome, Request, Service, ServiceDict};
-use aiomas_core::wire::{Body, Notation, Payload, RemoteError, Scope};
+use aiomas_core::wire::{Body, CodecContext, Format, Payload, RemoteError};
 
 /// Serves a value: `&self` methods side by side, `&mut self` ones alone, and all of them starting in the
 /// order in which they were called.
@@ -63,9 +63,10 @@ impl<T: Interface> Hosted<T> {
             let text = self.deadlock(&String::from_utf8_lossy(name));
             return RemoteError::new("DeadlockError", text).into();
         }
-        let origin = Origin::of(arguments.scope());
-        let most = origin.and_then(Origin::max_mailbox).unwrap_or(Limits::DEFAULT.max_mailbox);
-        match self.gate.wait(most, origin.map_or(0, Origin::id), access) {
+        let peer_context = PeerContext::of(arguments.codec_context());
+        let most =
+            peer_context.and_then(PeerContext::max_mailbox).unwrap_or(Limits::DEFAULT.max_mailbox);
+        match self.gate.wait(most, peer_context.map_or(0, PeerContext::id), access) {
             Ok(pass) => {
                 let (content, caller) = (arguments.to_payload(), caller.clone());
                 Outcome::Later(self.later(method, access, pass, content, caller))
@@ -119,7 +120,7 @@ impl<T: Interface> Hosted<T> {
 
     /// Runs a method that takes no arguments, and has been let in.
     fn hook(&self, method: Method<T>, guard: Guard<T, &Gate<T>>) -> Outcome<Later> {
-        let content = Payload::new(Notation::Json, NO_CALL.into(), self.hook_scope());
+        let content = Payload::new(Format::Json, NO_CALL.into(), self.hook_context());
         match Request::parse(&content) {
             Ok(request) => {
                 let caller = Caller::default();
@@ -132,15 +133,15 @@ impl<T: Interface> Hosted<T> {
     }
 
     /// So that a hook's context leads to the container.
-    fn hook_scope(&self) -> Scope {
+    fn hook_context(&self) -> CodecContext {
         let home = self.me.as_ref().and_then(|me| me.home.upgrade());
-        home.map_or_else(Scope::default, |home| home.scope().clone())
+        home.map_or_else(CodecContext::default, |home| home.codec_context().clone())
     }
 }
 
 /// What a hook returns.
 fn nothing() -> Body {
-    Body::from_encoded(Notation::Json, b"null".as_slice().into())
+    Body::from_encoded(Format::Json, b"null".as_slice().into())
 }
 
 /// A call without a path and arguments.

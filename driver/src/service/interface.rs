@@ -10,7 +10,7 @@ use super::guard::{Exclusive, Shared};
 use crate::Proxy;
 use crate::later::{Answer, Later, SharedService};
 use aiomas_core::rpc::{Arguments, Bound, Caller, Encoder, Signature};
-use aiomas_core::wire::{RemoteError, Scope};
+use aiomas_core::wire::{CodecContext, RemoteError};
 
 /// A type with exposed methods. Implemented by [`#[service]`](macro@crate::service) and
 /// [`#[agent]`](macro@crate::agent).
@@ -120,8 +120,8 @@ impl<'a> Invocation<'a> {
         self.arguments.encoder()
     }
 
-    pub(crate) fn scope(&self) -> &'a Scope {
-        self.arguments.scope()
+    pub(crate) fn codec_context(&self) -> &'a CodecContext {
+        self.arguments.codec_context()
     }
 
     pub(crate) const fn caller(&self) -> &'a Caller {

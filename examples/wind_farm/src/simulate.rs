@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiomas::manager::{Manager, ManagerProxy};
-use aiomas_core::wire::{Codec, Scope, Value};
+use aiomas_core::wire::{Codec, CodecContext, Value};
 use aiomas_mosaik::{Data, Entity, Outputs, Server, Time, proxy};
 use aiomas_sim::{Host, Link, Runtime, Sim};
 use serde::de::DeserializeOwned;
@@ -125,9 +125,9 @@ impl Pair {
         data: &Data,
         attr: &str,
     ) -> Result<Vec<T>, aiomas_mosaik::Error> {
-        let scope = Scope::default();
+        let codec_context = CodecContext::default();
         let decode = |pair: &Self| {
-            get(data, &pair.turbine, attr).decode(&scope).map_err(|error| {
+            get(data, &pair.turbine, attr).decode(&codec_context).map_err(|error| {
                 let why = format!("\"{attr}\" of \"{}\": {error}", pair.turbine);
                 let [simulator, function] = ["Turbines", "get_data"].map(str::to_owned);
                 aiomas_mosaik::Error::Answer { simulator, function, why }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aiomas::Runtime;
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use serde_json::{Value, json};
 
 use super::{Ended, Target, parse, request};
@@ -17,7 +17,7 @@ fn reference(path: &str) -> Value {
 
 /// An answer to a call of the victim.
 fn answer(kind: u64, id: &Value, content: &Value) -> Vec<u8> {
-    message::message(Notation::Json, kind, id, content)
+    message::message(Format::Json, kind, id, content)
 }
 
 /// The next call of the victim: its id. Answers to our own are passed over, up to `most` of them.

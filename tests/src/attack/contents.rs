@@ -1,7 +1,7 @@
 //! Attacks by what is in a frame.
 
 use aiomas::Runtime;
-use aiomas_core::wire::Notation::{self, Json, MsgPack};
+use aiomas_core::wire::Format::{self, Json, MsgPack};
 use aiomas_core::wire::codec::blosc;
 
 use super::{Ended, Target, parse, payload, request};
@@ -22,15 +22,15 @@ const RESULTS: Does = Answers(RESULT as u8);
 const FAILS: Does = Answers(FAILURE as u8);
 
 /// Sends one frame over a stream of its own, and a request behind it, and sees what the victim does.
-async fn send<R: Runtime>(target: &Target<R>, notation: Notation, frame: &[u8]) -> Does {
+async fn send<R: Runtime>(target: &Target<R>, format: Format, frame: &[u8]) -> Does {
     let mut raw = target.dial().await;
     raw.write(frame).await.expect("it is read");
     // Whoever closes may do so before this is written.
-    let next = message::message(notation, REQUEST, "next", ("ping", [1], serde_json::Map::new()));
+    let next = message::message(format, REQUEST, "next", ("ping", [1], serde_json::Map::new()));
     let _written = raw.write(&next).await;
     let mut does = Closes;
     while let Some(answer) = raw.read().await {
-        let (kind, is_next) = match notation {
+        let (kind, is_next) = match format {
             Json => {
                 let (kind, id, _) = parse(&answer);
                 (kind as u8, id == "next")
@@ -51,11 +51,11 @@ async fn send<R: Runtime>(target: &Target<R>, notation: Notation, frame: &[u8]) 
 /// As [`send`], for a whole list.
 async fn check<R: Runtime>(
     target: &Target<R>,
-    notation: Notation,
+    format: Format,
     list: impl IntoIterator<Item = (Vec<u8>, Does)>,
 ) {
     for (frame, expected) in list {
-        let does = send(target, notation, &frame).await;
+        let does = send(target, format, &frame).await;
         let shown = frame[4..].iter().take(100).copied().collect::<Vec<_>>();
         assert_eq!(does, expected, "{}", shown.escape_ascii());
     }
@@ -66,12 +66,12 @@ fn json(message: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// A call of `take` with an argument that is encoded already.
-fn take(notation: Notation, argument: &[u8]) -> Vec<u8> {
-    let content = match notation {
+fn take(format: Format, argument: &[u8]) -> Vec<u8> {
+    let content = match format {
         Json => [b"[\"take\", [", argument, b"], {}]"].concat(),
         MsgPack => [b"\x93\xa4take\x91", argument, b"\x80"].concat(),
     };
-    message::raw(notation, REQUEST, &message::encoded(notation, &1), &content)
+    message::raw(format, REQUEST, &message::encoded(format, &1), &content)
 }
 
 /// Ids are sent back as they came, whatever they are, also when two requests in flight have the same.
@@ -412,8 +412,8 @@ pub(super) async fn hello_that_promises_anything<R: Runtime>(target: Target<R>) 
         raw.write(&hello(codecs)).await.expect("it is read");
         raw.read().await.expect("an answer");
         let content = ("ping", [7], serde_json::Map::new());
-        for notation in [Json, MsgPack] {
-            let frame = message::message(notation, REQUEST, 5, &content);
+        for format in [Json, MsgPack] {
+            let frame = message::message(format, REQUEST, 5, &content);
             raw.write(&frame).await.expect("it is read");
             raw.read().await.expect("an answer");
         }

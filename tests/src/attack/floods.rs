@@ -1,7 +1,7 @@
 //! Attacks by number.
 
 use aiomas::Runtime;
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use aiomas_core::wire::codec::blosc;
 
 use super::{Ended, LONG, Target, parse, payload, request};
@@ -24,7 +24,7 @@ pub(super) async fn empty_frames<R: Runtime>(target: Target<R>) -> Ended {
 /// Each of the smallest messages is answered, with a failure.
 pub(super) async fn tiny_frames<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
-    let tiny = message::raw(Notation::MsgPack, REQUEST, b"\0", b"\xc0").repeat(BATCH);
+    let tiny = message::raw(Format::MsgPack, REQUEST, b"\0", b"\xc0").repeat(BATCH);
     for _ in 0..MANY / BATCH {
         raw.write(&tiny).await.expect("it is read");
         for _ in 0..BATCH {
@@ -116,7 +116,7 @@ pub(super) async fn requests_to_a_busy_agent<R: Runtime>(target: Target<R>) -> E
 pub(super) async fn small_requests_among_large_ones<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.channel).await;
     for id in 0..target.limits.max_calls_in - 1 {
-        raw.write(&message::message(Notation::Json, REQUEST, id, "keep me")).await.expect("read");
+        raw.write(&message::message(Format::Json, REQUEST, id, "keep me")).await.expect("read");
         // A number behind many blanks, which is answered at once.
         raw.write_filled(b"[0, 2, ", b' ', 100_000, b"7]").await.expect("it is read");
         raw.read().await.expect("an answer");
@@ -143,7 +143,7 @@ pub(super) async fn small_calls_to_a_busy_agent<R: Runtime>(target: Target<R>) -
 pub(super) async fn blosc_bombs<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let content = ("stay", ["x".repeat(target.limits.max_frame - 64)], serde_json::Map::new());
-    let bomb = message::message(Notation::MsgPack, REQUEST, 1, content);
+    let bomb = message::message(Format::MsgPack, REQUEST, 1, content);
     let bomb = message::frame(compressed(payload(&bomb)));
     // One that is too long when it is unpacked.
     let long = message::frame(compressed(&vec![0; 2 * target.limits.max_frame]));

@@ -1,7 +1,7 @@
 //! Attacks on managers, and on the clocks that they set.
 
 use aiomas::Runtime;
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use serde_json::{Value, json};
 
 use super::victim::{FACTORY, MAX_AGENTS};
@@ -26,7 +26,7 @@ async fn fails<R: Runtime>(raw: &mut Raw<R>, frame: &[u8], with: &str) {
 
 /// A call with keyword arguments.
 fn call(path: &str, args: &Value, kwargs: &Value) -> Vec<u8> {
-    message::message(Notation::Json, REQUEST, 1, (path, args, kwargs))
+    message::message(Format::Json, REQUEST, 1, (path, args, kwargs))
 }
 
 /// Names of code, of files, of what a shell would run; and a factory that is there, with what it does not take.

@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use aiomas::Runtime;
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use serde::Serialize;
 
 use crate::message::{self, REQUEST};
@@ -133,7 +133,7 @@ impl<R: Runtime> Attack<R> {
 /// A frame with a call.
 fn request(id: impl Serialize, path: &str, args: impl Serialize) -> Vec<u8> {
     let content = (path, args, serde_json::Map::new());
-    message::message(Notation::Json, REQUEST, id, content)
+    message::message(Format::Json, REQUEST, id, content)
 }
 
 /// How many bytes `frame` has as a payload.

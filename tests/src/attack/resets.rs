@@ -1,7 +1,7 @@
 //! Attacks by those who give up what they have asked for: "rapid reset".
 
 use aiomas::Runtime;
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use serde_json::json;
 
 use super::{Ended, Target, parse, request};
@@ -22,13 +22,13 @@ async fn say_hello<R: Runtime>(raw: &mut Raw<R>) {
 }
 
 fn cancel(id: impl serde::Serialize) -> Vec<u8> {
-    message::message(Notation::Json, CANCEL, id, ())
+    message::message(Format::Json, CANCEL, id, ())
 }
 
 /// A call within so many microseconds, or whatever that is.
 fn request_within(id: usize, path: &str, deadline: &serde_json::Value) -> Vec<u8> {
     let content = (json!({"deadline": deadline}), (path, ["x".repeat(100)], json!({})));
-    message::message(Notation::Json, DEADLINE, id, content)
+    message::message(Format::Json, DEADLINE, id, content)
 }
 
 /// Waits until all before has been dealt with.

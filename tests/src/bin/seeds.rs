@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use aiomas_tests::fuzz::TARGETS;
 use aiomas_tests::message;
 use aiomas_tests::transcript::{self, Direction, Transcript, What};
@@ -82,8 +82,8 @@ fn dates() -> Vec<Seed> {
         };
         let value = if kind == 0 { &case["text"] } else { &case["number"] };
         let typed = json!({"__type__": [0, value]});
-        let sent = |notation| message::encoded(notation, &typed).to_vec();
-        let inputs = [(kind, plain), (2, sent(Notation::Json)), (3, sent(Notation::MsgPack))];
+        let sent = |format| message::encoded(format, &typed).to_vec();
+        let inputs = [(kind, plain), (2, sent(Format::Json)), (3, sent(Format::MsgPack))];
         inputs.map(|(kind, input)| {
             (format!("{number:02}-{kind}"), [&[choice | kind], &input[..]].concat())
         })
@@ -116,11 +116,12 @@ fn hellos() -> Vec<Seed> {
         ("none", json!("LookupError: Name \"$hello\" not found")),
     ];
     let seeds = said.iter().flat_map(|(name, said)| {
-        [(4, Notation::Json), (7, Notation::MsgPack), (12, Notation::Json), (15, Notation::MsgPack)]
-            .map(|(setup, notation)| {
-                let said = message::encoded(notation, said);
+        [(4, Format::Json), (7, Format::MsgPack), (12, Format::Json), (15, Format::MsgPack)].map(
+            |(setup, format)| {
+                let said = message::encoded(format, said);
                 (format!("{name}-{setup:02}"), [&[setup], &said[..]].concat())
-            })
+            },
+        )
     });
     seeds.collect()
 }
@@ -160,11 +161,11 @@ fn bindings() -> Vec<Seed> {
         let choice = takes("args") << 1 | takes("kwargs") << 2;
         let shape = required << 4 | (required + optional);
         function["cases"].as_array().unwrap().iter().map(move |case| {
-            let (notation, content) = match case["json"].as_str() {
+            let (format, content) = match case["json"].as_str() {
                 Some(json) => (0, json.as_bytes().to_vec()),
                 None => (1, hex(case["msgpack"].as_str().unwrap())),
             };
-            [&[choice | notation, shape], &content[..]].concat()
+            [&[choice | format, shape], &content[..]].concat()
         })
     });
     seeds.step_by(17).enumerate().map(numbered).collect()

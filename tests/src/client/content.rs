@@ -1,7 +1,7 @@
 //! What servers are sent, and what they have to say to it.
 
 use aiomas_core::clock::Date;
-use aiomas_core::wire::{Notation, Scope, Value};
+use aiomas_core::wire::{CodecContext, Format, Value};
 use serde_json::json;
 
 use crate::types::{Celsius, Point, Serializers};
@@ -66,7 +66,7 @@ pub(super) fn aids() -> [(Value, Option<String>); 8] {
 }
 
 /// All kinds of values.
-pub(super) fn values(notation: Notation) -> Vec<Value> {
+pub(super) fn values(format: Format) -> Vec<Value> {
     let powers = [7, 8, 15, 16, 31, 32, 53, 63].map(|power| 1_i128 << power);
     let near = powers.into_iter().flat_map(|power| [power - 1, power, power + 1]);
     let integers = near.clone().chain(near.map(|number| -number)).chain([0, 1, -32, -33]);
@@ -90,9 +90,9 @@ pub(super) fn values(notation: Notation) -> Vec<Value> {
         ]
         .map(Value::from),
     );
-    match notation {
-        Notation::Json => only_json(&mut values),
-        Notation::MsgPack => only_msgpack(&mut values),
+    match format {
+        Format::Json => only_json(&mut values),
+        Format::MsgPack => only_msgpack(&mut values),
     }
     values
 }
@@ -133,17 +133,18 @@ fn bytes(length: usize) -> Value {
 }
 
 /// A value of so many bytes.
-pub(super) fn large(notation: Notation, size: usize) -> Value {
-    match notation {
-        Notation::Json => "0123456789abcdef".repeat(size / 16).into(),
-        Notation::MsgPack => bytes(size),
+pub(super) fn large(format: Format, size: usize) -> Value {
+    match format {
+        Format::Json => "0123456789abcdef".repeat(size / 16).into(),
+        Format::MsgPack => bytes(size),
     }
 }
 
 /// Values of the user types, in each other.
 pub(super) fn typed(serializers: Serializers) -> (Celsius, Vec<Point>) {
-    let scope = Scope::new(serializers.types(), Default::default());
-    let nested = Value::encode(&scope, &Celsius(1.0)).unwrap_or_else(|error| panic!("{error}"));
+    let codec_context = CodecContext::new(serializers.types(), Default::default());
+    let nested =
+        Value::encode(&codec_context, &Celsius(1.0)).unwrap_or_else(|error| panic!("{error}"));
     let points =
         vec![Point::new(1, 2), Point::new((), json!({"k": ["x"]})), Point::new("x", nested)];
     (Celsius(-40.5), points)

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use aiomas_core::agent::Address;
 use aiomas_core::wire::codec::{blosc, decode, encode};
-use aiomas_core::wire::{Codec, Scope, Value};
+use aiomas_core::wire::{Codec, CodecContext, Value};
 use serde::Serialize;
 
 use super::{LIMIT, Server};
@@ -39,7 +39,7 @@ impl Server {
     /// If it cannot be encoded.
     pub fn frame(&self, message: impl Serialize) -> Vec<u8> {
         let mut plain = Vec::new();
-        let encoded = encode(self.codec.notation(), &Scope::default(), &message, &mut plain);
+        let encoded = encode(self.codec.format(), &CodecContext::default(), &message, &mut plain);
         encoded.unwrap_or_else(|error| panic!("{error}"));
         let mut payload = Vec::new();
         if self.codec == Codec::MsgPackBlosc {
@@ -103,7 +103,7 @@ impl RawStream {
             let message = codec.decode(&payload, 16 << 20);
             payload = message.unwrap_or_else(|error| panic!("{error}")).to_vec();
         }
-        decode(self.codec.notation(), &payload, &Scope::default())
+        decode(self.codec.format(), &payload, &CodecContext::default())
             .unwrap_or_else(|error| panic!("{error}"))
     }
 

@@ -9,7 +9,7 @@ use aiomas_core::connection::{
     CallError, CallId, CallOptions, CancelCause, Close, CloseReason, Config, Connection, Event,
     Limits, Negotiate, Progress, Request, RequestId, Side, TimeoutReason, Why,
 };
-use aiomas_core::wire::{Codec, Notation, RemoteError};
+use aiomas_core::wire::{Codec, Format, RemoteError};
 use bytes::{Buf, BytesMut};
 use serde_json::json;
 
@@ -36,7 +36,7 @@ impl serde::Serialize for Unencodable {
 pub(super) struct Machine {
     connection: Connection<u64>,
     limits: Limits,
-    notation: Notation,
+    format: Format,
     variation: Variation,
     start: Instant,
     /// The time, and the latest that was told.
@@ -104,7 +104,7 @@ impl Machine {
         Self {
             connection,
             limits,
-            notation: codec.notation(),
+            format: codec.format(),
             variation,
             start,
             clock: start,
@@ -332,7 +332,7 @@ impl Machine {
     }
 
     fn peer(&mut self, kind: u64, id: impl serde::Serialize, content: impl serde::Serialize) {
-        let message = message::message(self.notation, kind, id, content);
+        let message = message::message(self.format, kind, id, content);
         self.stream.extend_from_slice(&message);
     }
 

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 
 use aiomas_core::rpc::{Call, Parameter, Request, Signature};
-use aiomas_core::wire::{Budget, Notation, Payload, RemoteError, Scope, Types, Value};
+use aiomas_core::wire::{Budget, CodecContext, Format, Payload, RemoteError, Types, Value};
 use bytes::Bytes;
 
 /// One more than a request remembers the places of, and others.
 const NAMES: [&str; 12] = ["a", "b", "c", "ä", "key", "sep", "f", "g", "h", "i", "j", "k"];
 
-/// Two bytes choose the notation and the parameters, the others are the content of a request.
+/// Two bytes choose the format and the parameters, the others are the content of a request.
 ///
 /// # Panics
 /// If the arguments are not bound as the model says, or not the same way once they are sent on.
 pub fn rpc_arguments(data: &[u8]) {
     let [choice, shape, content @ ..] = data else { return };
-    let notation = if choice & 1 == 0 { Notation::Json } else { Notation::MsgPack };
+    let format = if choice & 1 == 0 { Format::Json } else { Format::MsgPack };
     let takes = Takes::new(*choice, *shape);
-    let scope = |nodes| Scope::new(Types::new(["date", "point"]), Budget::new(32, nodes));
-    let payload = Payload::new(notation, Bytes::copy_from_slice(content), scope(2000));
+    let codec_context =
+        |nodes| CodecContext::new(Types::new(["date", "point"]), Budget::new(32, nodes));
+    let payload = Payload::new(format, Bytes::copy_from_slice(content), codec_context(2000));
     let request = Request::parse(&payload);
     let bound = takes.bind(&payload);
     // A value may be well-formed and still have no meaning, which is found out when it is taken.
@@ -41,9 +42,9 @@ pub fn rpc_arguments(data: &[u8]) {
 
     let Ok(bound) = bound else { return };
     // Keywords are nodes, too.
-    let scope = scope(4000);
-    let on = bound.call(notation, &scope).finish().expect("values that were decoded");
-    let on = takes.bind(&Payload::new(notation, on.into_bytes(), scope.clone()));
+    let codec_context = codec_context(4000);
+    let on = bound.call(format, &codec_context).finish().expect("values that were decoded");
+    let on = takes.bind(&Payload::new(format, on.into_bytes(), codec_context.clone()));
     assert_eq!(format!("{on:?}"), format!("{:?}", Ok::<_, RemoteError>(bound)));
 }
 
@@ -142,8 +143,8 @@ impl Takes {
 
 impl Bound {
     /// A call with these arguments: by name, unless there are some without one.
-    fn call(&self, notation: Notation, scope: &Scope) -> Call {
-        let mut call = Call::new(notation, scope, "f");
+    fn call(&self, format: Format, codec_context: &CodecContext) -> Call {
+        let mut call = Call::new(format, codec_context, "f");
         for (index, value) in &self.values {
             call = if self.args.is_empty() {
                 call.kwarg(NAMES[*index], value)

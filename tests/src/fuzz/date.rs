@@ -2,7 +2,7 @@
 
 use aiomas_core::clock::{Date, ExternalClock, When};
 use aiomas_core::wire::codec::{decode, encode};
-use aiomas_core::wire::{Budget, Notation, Scope, Types};
+use aiomas_core::wire::{Budget, CodecContext, Format, Types};
 
 /// Reads a date as text, a Unix time, or what a peer has sent for one; and goes on from there.
 ///
@@ -11,22 +11,22 @@ use aiomas_core::wire::{Budget, Notation, Scope, Types};
 /// with it does not agree with it.
 pub fn date(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
-    let scope = Scope::new(Types::default().for_container(), Budget::default());
+    let codec_context = CodecContext::new(Types::default().for_container(), Budget::default());
     let date = match choice % 4 {
         0 => str::from_utf8(data).ok().and_then(|text| text.parse().ok()),
         1 => number(data).and_then(|seconds| Date::from_unix(seconds).ok()),
-        2 => decode(Notation::Json, data, &scope).ok(),
-        _ => decode(Notation::MsgPack, data, &scope).ok(),
+        2 => decode(Format::Json, data, &codec_context).ok(),
+        _ => decode(Format::MsgPack, data, &codec_context).ok(),
     };
     let Some(date) = date else { return };
     let same = |other: Date| {
         assert_eq!((other, other.offset(), other.local()), (date, date.offset(), date.local()));
     };
     same(date.to_string().parse().expect("its own text"));
-    for notation in [Notation::Json, Notation::MsgPack] {
+    for format in [Format::Json, Format::MsgPack] {
         let mut bytes = Vec::new();
-        encode(notation, &scope, &date, &mut bytes).expect("a date");
-        same(decode(notation, &bytes, &scope).expect("what we have written"));
+        encode(format, &codec_context, &date, &mut bytes).expect("a date");
+        same(decode(format, &bytes, &codec_context).expect("what we have written"));
     }
     let Ok(utc) = date.to_utc() else { return };
     assert_eq!(utc, date);

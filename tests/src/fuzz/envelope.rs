@@ -1,7 +1,7 @@
 //! Envelopes: the parser that only finds the parts, against one that decodes everything.
 
 use aiomas_core::wire::{
-    Budget, CodecError, Envelope, Kind, MessageId, Notation, Scope, Types, Value, codec,
+    Budget, CodecContext, CodecError, Envelope, Format, Kind, MessageId, Types, Value, codec,
 };
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 /// # Panics
 /// If the two parsers do not agree.
 pub fn envelope_json(data: &[u8]) {
-    compare(Notation::Json, data);
+    compare(Format::Json, data);
 }
 
 /// A MsgPack message.
@@ -18,15 +18,17 @@ pub fn envelope_json(data: &[u8]) {
 /// # Panics
 /// If the two parsers do not agree.
 pub fn envelope_msgpack(data: &[u8]) {
-    compare(Notation::MsgPack, data);
+    compare(Format::MsgPack, data);
 }
 
 /// A message's type, id and content.
 type Parts = (u64, Value, Value);
 
-fn compare(notation: Notation, data: &[u8]) {
-    let scope = Scope::new(Types::new(["date", "point", "proxy"]), Budget::new(16, 1000));
-    let (by_parts, whole) = (by_parts(notation, data, &scope), whole(notation, data, &scope));
+fn compare(format: Format, data: &[u8]) {
+    let codec_context =
+        CodecContext::new(Types::new(["date", "point", "proxy"]), Budget::new(16, 1000));
+    let (by_parts, whole) =
+        (by_parts(format, data, &codec_context), whole(format, data, &codec_context));
     // A message has more levels and more values than its parts.
     let over = |error: &CodecError| {
         matches!(error, CodecError::TooDeep { .. } | CodecError::TooManyNodes { .. })
@@ -34,7 +36,7 @@ fn compare(notation: Notation, data: &[u8]) {
     if by_parts.as_ref().is_err_and(over) || whole.as_ref().is_err_and(over) {
         return;
     }
-    if by_parts.is_err() && is_odd(notation, data) {
+    if by_parts.is_err() && is_odd(format, data) {
         return;
     }
     // As text, for the sake of NaN.
@@ -43,26 +45,27 @@ fn compare(notation: Notation, data: &[u8]) {
 
 /// Whether the message's type is a natural number that is written as a signed one. Nobody does, and it is
 /// refused.
-fn is_odd(notation: Notation, data: &[u8]) -> bool {
-    let first = match notation {
-        Notation::Json => {
+fn is_odd(format: Format, data: &[u8]) -> bool {
+    let first = match format {
+        Format::Json => {
             let mut visible = data.iter().filter(|byte| !byte.is_ascii_whitespace());
             visible.nth(1)
         }
-        Notation::MsgPack => match data {
+        Format::MsgPack => match data {
             [0xdc, _, _, first, ..] | [0xdd, _, _, _, _, first, ..] | [_, first, ..] => Some(first),
             _ => None,
         },
     };
-    matches!(
-        (notation, first),
-        (Notation::Json, Some(b'-')) | (Notation::MsgPack, Some(0xd0..=0xd3))
-    )
+    matches!((format, first), (Format::Json, Some(b'-')) | (Format::MsgPack, Some(0xd0..=0xd3)))
 }
 
-fn by_parts(notation: Notation, data: &[u8], scope: &Scope) -> Result<Parts, CodecError> {
+fn by_parts(
+    format: Format,
+    data: &[u8],
+    codec_context: &CodecContext,
+) -> Result<Parts, CodecError> {
     let payload = Bytes::copy_from_slice(data);
-    let envelope = Envelope::parse(notation, payload, scope.budget())?;
+    let envelope = Envelope::parse(format, payload, codec_context.budget())?;
     let kind = match envelope.kind {
         Kind::Request => 0,
         Kind::Result => 1,
@@ -72,14 +75,18 @@ fn by_parts(notation: Notation, data: &[u8], scope: &Scope) -> Result<Parts, Cod
     };
     let id = match envelope.id {
         MessageId::Number(id) => Value::from(id),
-        MessageId::Other(bytes) => codec::decode(notation, &bytes, scope)?,
+        MessageId::Other(bytes) => codec::decode(format, &bytes, codec_context)?,
     };
-    Ok((kind, id, codec::decode(notation, &envelope.content, scope)?))
+    Ok((kind, id, codec::decode(format, &envelope.content, codec_context)?))
 }
 
 /// `None`: a value, but no message.
-fn whole(notation: Notation, data: &[u8], scope: &Scope) -> Result<Option<Parts>, CodecError> {
-    let value: Value = codec::decode(notation, data, scope)?;
+fn whole(
+    format: Format,
+    data: &[u8],
+    codec_context: &CodecContext,
+) -> Result<Option<Parts>, CodecError> {
+    let value: Value = codec::decode(format, data, codec_context)?;
     let Some([kind, id, content]) = value.as_list() else { return Ok(None) };
     Ok(kind.as_u64().map(|kind| (kind, id.clone(), content.clone())))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aiomas_core::connection::{
     CallOptions, Config, Connection, Event, Extensions, Limits, Negotiate, Side, Why,
 };
-use aiomas_core::wire::{Budget, Codec, Envelope, Kind, Notation, Payload, Scope, Types};
+use aiomas_core::wire::{Budget, Codec, CodecContext, Envelope, Format, Kind, Payload, Types};
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Deserialize;
 
@@ -112,9 +112,9 @@ impl End {
         self.talk_of_deadlines(codec, extensions);
         self.connection.call(self.now, "x", CallOptions::default(), ()).expect("a call");
         let sent = self.sent();
-        let request = parse(codec.notation(), &sent[0]).expect("a request");
+        let request = parse(codec.format(), &sent[0]).expect("a request");
         assert_eq!((sent.len(), request.kind), (1, Kind::Request));
-        self.input(&message::message(codec.notation(), REQUEST, 7, "y"));
+        self.input(&message::message(codec.format(), REQUEST, 7, "y"));
         let Ok([Event::Request(request)]) = <[_; 1]>::try_from(self.events()) else {
             panic!("no request");
         };
@@ -123,20 +123,20 @@ impl End {
     }
 
     fn talk_of_deadlines(&mut self, codec: Codec, extensions: Extensions) {
-        let notation = codec.notation();
+        let format = codec.format();
         let options = CallOptions::timeout(Duration::from_secs(1));
         let call = self.connection.call(self.now, "x", options, ()).expect("a call");
         self.connection.abandon(self.now, call);
         let kinds: Vec<_> =
-            self.sent().iter().map(|sent| parse(notation, sent).unwrap().kind).collect();
+            self.sent().iter().map(|sent| parse(format, sent).unwrap().kind).collect();
         let first = if extensions.deadline { Kind::Extension(4) } else { Kind::Request };
         let second = extensions.cancel.then_some(Kind::Extension(3));
         assert_eq!(kinds, [first].into_iter().chain(second).collect::<Vec<_>>());
         if extensions.deadline {
             let content = (serde_json::json!({"deadline": 3_000_000}), "y");
-            self.input(&message::message(notation, DEADLINE, 7, content));
+            self.input(&message::message(format, DEADLINE, 7, content));
         } else {
-            self.input(&message::message(notation, REQUEST, 7, "y"));
+            self.input(&message::message(format, REQUEST, 7, "y"));
         }
         let Ok([Event::Request(request)]) = <[_; 1]>::try_from(self.events()) else {
             panic!("no request");
@@ -145,7 +145,7 @@ impl End {
         let after = extensions.deadline.then_some(Duration::from_secs(3));
         assert_eq!(request.deadline, after.map(|after| self.now + after));
         if extensions.cancel {
-            self.input(&message::message(notation, CANCEL, 7, ()));
+            self.input(&message::message(format, CANCEL, 7, ()));
             assert!(matches!(self.events()[..], [Event::Cancelled { .. }]));
         }
         let answered = self.connection.reply(self.now, request.token, "z");
@@ -154,20 +154,16 @@ impl End {
     }
 }
 
-fn parse(notation: Notation, payload: &Bytes) -> Option<Envelope> {
-    Envelope::parse(notation, payload.clone(), Budget::default()).ok()
+fn parse(format: Format, payload: &Bytes) -> Option<Envelope> {
+    Envelope::parse(format, payload.clone(), Budget::default()).ok()
 }
 
 /// A message with a content that is encoded already, and its content if it is well-formed.
-fn message_with(
-    notation: Notation,
-    kind: u64,
-    id: u64,
-    content: &[u8],
-) -> (Vec<u8>, Option<Payload>) {
-    let bytes = message::raw(notation, kind, &message::encoded(notation, &id), content);
-    let envelope = parse(notation, &message::payloads(&bytes)[0]);
-    let payload = |envelope: Envelope| Payload::new(notation, envelope.content, Scope::default());
+fn message_with(format: Format, kind: u64, id: u64, content: &[u8]) -> (Vec<u8>, Option<Payload>) {
+    let bytes = message::raw(format, kind, &message::encoded(format, &id), content);
+    let envelope = parse(format, &message::payloads(&bytes)[0]);
+    let payload =
+        |envelope: Envelope| Payload::new(format, envelope.content, CodecContext::default());
     (bytes, envelope.map(payload))
 }
 
@@ -176,12 +172,12 @@ fn ask(base: Codec, known: &[Codec], said: &[u8], extends: bool) {
     #[derive(Deserialize)]
     struct Empty {}
 
-    let notation = base.notation();
-    let content = match notation {
-        Notation::Json => [br#"["$hello", ["#, said, b"], {}]"].concat(),
-        Notation::MsgPack => [b"\x93\xa6$hello\x91", said, b"\x80"].concat(),
+    let format = base.format();
+    let content = match format {
+        Format::Json => [br#"["$hello", ["#, said, b"], {}]"].concat(),
+        Format::MsgPack => [b"\x93\xa6$hello\x91", said, b"\x80"].concat(),
     };
-    let (bytes, content) = message_with(notation, REQUEST, 5, &content);
+    let (bytes, content) = message_with(format, REQUEST, 5, &content);
     let mut config = Config::new(base);
     config.accept = known.to_vec();
     config.extensions = if extends { Extensions::ALL } else { Extensions::NONE };
@@ -200,19 +196,19 @@ fn ask(base: Codec, known: &[Codec], said: &[u8], extends: bool) {
         return end.talk(base, Extensions::NONE);
     };
     assert!(end.events().is_empty());
-    let envelope = parse(notation, &end.sent()[0]).expect("an answer");
+    let envelope = parse(format, &end.sent()[0]).expect("an answer");
     let Some(codec) = said.codec(known) else {
         assert_eq!(envelope.kind, Kind::Failure);
-        assert_eq!(end.connection.scope().types(), &Types::default());
+        assert_eq!(end.connection.codec_context().types(), &Types::default());
         return end.talk(base, Extensions::NONE);
     };
     assert_eq!(envelope.kind, Kind::Result);
     let types = Types::new(said.types.iter().take(256).map(String::as_str));
-    assert_eq!(end.connection.scope().types(), &types);
+    assert_eq!(end.connection.codec_context().types(), &types);
     let extensions = said.extensions(extends);
     end.talk(codec, extensions);
     // One of us would understand the answer.
-    let (bytes, _) = message_with(notation, RESULT, 0, &envelope.content);
+    let (bytes, _) = message_with(format, RESULT, 0, &envelope.content);
     let mut peer = dialler(base, KNOWN[2], true);
     peer.input(&bytes);
     assert!(matches!(peer.events()[..], [Event::Open { .. }]));
@@ -233,8 +229,8 @@ fn dialler(base: Codec, offer: &[Codec], extends: bool) -> End {
 
 /// The peer answers.
 fn answer(base: Codec, known: &[Codec], said: &[u8], failure: bool, extends: bool) {
-    let notation = base.notation();
-    let (bytes, content) = message_with(notation, if failure { FAILURE } else { RESULT }, 0, said);
+    let format = base.format();
+    let (bytes, content) = message_with(format, if failure { FAILURE } else { RESULT }, 0, said);
     let mut end = dialler(base, known, extends);
     end.input(&bytes);
 
@@ -251,7 +247,7 @@ fn answer(base: Codec, known: &[Codec], said: &[u8], failure: bool, extends: boo
         Some((codec, said)) => (*codec, said.max_frame, said.max_calls),
         None => (base, None, None),
     };
-    assert_eq!(end.connection.scope().types(), &Types::new(["date"]));
+    assert_eq!(end.connection.codec_context().types(), &Types::new(["date"]));
     let limit =
         max_frame.map_or(limits.max_frame, |most| limits.max_frame.min(most.max(4096) as usize));
     if limit < 8192 {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aiomas_core::wire::{Budget, Envelope, Kind, Notation, Payload, Scope};
+use aiomas_core::wire::{Budget, CodecContext, Envelope, Format, Kind, Payload};
 use aiomas_mosaik::{
     ApiVersion, Arguments, Data, End, Entity, Error, Inputs, Meta, Model, Mosaik, Outputs,
     RemoteError, Result, Simulator, Stepping, Time, Value, value,
@@ -31,10 +31,10 @@ pub fn mosaik(data: &[u8]) {
     let mut expected = Vec::new();
     let mut said = Vec::new();
     for (id, line) in data.split(|byte| *byte == b'\n').enumerate() {
-        let id = message::encoded(Notation::Json, &id);
+        let id = message::encoded(Format::Json, &id);
         let frame = match line.strip_prefix(b"#") {
             Some(message) => message::frame(message),
-            None => message::raw(Notation::Json, message::REQUEST, &id, line),
+            None => message::raw(Format::Json, message::REQUEST, &id, line),
         };
         mosaik.send(&frame);
         expected.extend(model.take(&message::payloads(&frame)[0]));
@@ -77,12 +77,12 @@ struct Expected {
 }
 
 fn payload(bytes: Bytes) -> Payload {
-    Payload::new(Notation::Json, bytes, Scope::default())
+    Payload::new(Format::Json, bytes, CodecContext::default())
 }
 
 impl Expected {
     fn check(&self, said: &Bytes) {
-        let envelope = Envelope::parse(Notation::Json, said.clone(), Budget::default());
+        let envelope = Envelope::parse(Format::Json, said.clone(), Budget::default());
         let Envelope { kind, content, .. } = envelope.expect("a message");
         let start = said.split(|byte| *byte == b',').nth(1).expect("an id").trim_ascii();
         assert!(self.id.starts_with(start), "{said:?} is no answer to {:?}", self.id);
@@ -136,7 +136,7 @@ impl Simulation {
         if self.broken {
             return None;
         }
-        let envelope = Envelope::parse(Notation::Json, message.clone(), Budget::default());
+        let envelope = Envelope::parse(Format::Json, message.clone(), Budget::default());
         let json = message.first().is_some_and(|first| b"[ \t\r\n".contains(first));
         let envelope = envelope.ok().filter(|_| json);
         let content = match envelope {
@@ -178,7 +178,7 @@ impl Simulation {
                 let bound = bind(&["sid", "time_resolution"], 1)?;
                 bound[0].as_ref()?.as_str()?;
                 if let Some(resolution) = &bound[1] {
-                    resolution.decode::<f64>(&Scope::default()).ok()?;
+                    resolution.decode::<f64>(&CodecContext::default()).ok()?;
                 }
                 self.started = true;
                 Some(None)
@@ -200,7 +200,7 @@ impl Simulation {
                 };
                 let bound = bind(names, names.len())?;
                 let time = bound[0].as_ref()?.as_i64()?;
-                let inputs = bound[1].as_ref()?.decode::<Inputs>(&Scope::default()).ok()?;
+                let inputs = bound[1].as_ref()?.decode::<Inputs>(&CodecContext::default()).ok()?;
                 if self.newer {
                     bound[2].as_ref()?.as_i64()?;
                 }
@@ -213,7 +213,7 @@ impl Simulation {
             "get_data" => {
                 let outputs = bind(&["outputs"], 1)?[0]
                     .as_ref()?
-                    .decode::<Outputs>(&Scope::default())
+                    .decode::<Outputs>(&CodecContext::default())
                     .ok()?;
                 self.knows(outputs.0.keys())?;
                 Some(None)

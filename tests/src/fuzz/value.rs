@@ -1,7 +1,7 @@
 //! Values.
 
 use aiomas_core::wire::codec::{self, Cursor};
-use aiomas_core::wire::{Budget, CodecError, Notation, Scope, Types, Value};
+use aiomas_core::wire::{Budget, CodecContext, CodecError, Format, Types, Value};
 
 /// Decodes a value, encodes it and decodes it again.
 ///
@@ -9,13 +9,14 @@ use aiomas_core::wire::{Budget, CodecError, Notation, Scope, Types, Value};
 /// If it comes back another one, or a small budget changes more than that it is exceeded.
 pub fn value(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
-    let notation = if choice & 1 == 0 { Notation::Json } else { Notation::MsgPack };
-    let scope = |budget| Scope::new(Types::new(["date", "point", "proxy"]), budget);
+    let format = if choice & 1 == 0 { Format::Json } else { Format::MsgPack };
+    let codec_context = |budget| CodecContext::new(Types::new(["date", "point", "proxy"]), budget);
     let budget = Budget::new(64, 10_000);
-    let decode = |bytes: &[u8], budget| codec::decode::<Value>(notation, bytes, &scope(budget));
+    let decode =
+        |bytes: &[u8], budget| codec::decode::<Value>(format, bytes, &codec_context(budget));
 
     let decoded = decode(data, budget);
-    let mut cursor = Cursor::new(notation, data, budget);
+    let mut cursor = Cursor::new(format, data, budget);
     let walked = cursor.skip().and_then(|_| cursor.end());
     assert!(decoded.is_err() || walked.is_ok(), "{decoded:?} {walked:?}");
 
@@ -29,7 +30,7 @@ pub fn value(data: &[u8]) {
 
     let Ok(value) = decoded else { return };
     let mut encoded = Vec::new();
-    let written = codec::encode(notation, &scope(budget), &value, &mut encoded);
+    let written = codec::encode(format, &codec_context(budget), &value, &mut encoded);
     assert_eq!(written, Ok(()), "{value:?}");
     assert_same(Ok(&value), decode(&encoded, budget).as_ref());
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use aiomas::{Listener, Runtime, Transport, channel};
 use aiomas_core::agent::Address;
-use aiomas_core::wire::{Deframer, Notation};
+use aiomas_core::wire::{Deframer, Format};
 use aiomas_mosaik::{End, Error, Simulator};
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -100,7 +100,7 @@ impl RawPeer {
 
     /// Sends a request, `[function, args, kwargs]`.
     pub fn request(&self, id: u64, content: &serde_json::Value) {
-        self.send(&message::message(Notation::Json, message::REQUEST, id, content));
+        self.send(&message::message(Format::Json, message::REQUEST, id, content));
     }
 
     /// Lets the simulator work until it has nothing to do. Returns the payloads of the frames that it has sent.

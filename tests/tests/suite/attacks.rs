@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use aiomas::service;
 use aiomas_core::connection::{Config, Connection, Limits, Side};
-use aiomas_core::wire::{Codec, Notation};
+use aiomas_core::wire::{Codec, Format};
 
 use aiomas_tests::attack::{Attack, Neighbour, Victim};
 use aiomas_tests::for_each_attack;
@@ -106,7 +106,7 @@ mod tokio_sockets {
 #[test]
 fn small_pieces_cost_no_more_than_their_bytes() {
     let processor_time = |length: usize| {
-        let frame = message(Notation::Json, REQUEST, 1, "x".repeat(length));
+        let frame = message(Format::Json, REQUEST, 1, "x".repeat(length));
         let mut config = Config::new(Codec::Json);
         config.limits = Limits::trusted();
         let config = Arc::new(config);

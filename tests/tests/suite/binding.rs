@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aiomas_core::rpc::{Call, Parameter, Request, Signature};
-use aiomas_core::wire::{Notation, Payload, RemoteError, Scope};
+use aiomas_core::wire::{CodecContext, Format, Payload, RemoteError};
 use aiomas_tests::fuzz;
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -39,12 +39,12 @@ enum Expected {
 
 impl Case {
     fn payload(&self) -> Payload {
-        let (notation, bytes) = match (&self.json, &self.msgpack) {
-            (Some(json), _) => (Notation::Json, Bytes::from(json.clone())),
-            (_, Some(hex)) => (Notation::MsgPack, unhex(hex)),
+        let (format, bytes) = match (&self.json, &self.msgpack) {
+            (Some(json), _) => (Format::Json, Bytes::from(json.clone())),
+            (_, Some(hex)) => (Format::MsgPack, unhex(hex)),
             _ => panic!("a case without content"),
         };
-        Payload::new(notation, bytes, Scope::default())
+        Payload::new(format, bytes, CodecContext::default())
     }
 }
 
@@ -129,8 +129,8 @@ proptest! {
         kwargs in prop::collection::vec((prop::sample::select(&["a", "b", "c", "ä", "key", "k", "x"][..]), argument()), 0..5),
         change in prop::option::weighted(0.2, any::<(prop::sample::Index, u8)>()),
     ) {
-        let notation = if choice & 1 == 0 { Notation::Json } else { Notation::MsgPack };
-        let call = Call::new(notation, &Scope::default(), "f");
+        let format = if choice & 1 == 0 { Format::Json } else { Format::MsgPack };
+        let call = Call::new(format, &CodecContext::default(), "f");
         let call = args.iter().fold(call, Call::arg);
         let call = kwargs.iter().fold(call, |call, (name, value)| call.kwarg(name, value));
         let mut data = [&[choice, shape], call.finish().unwrap().bytes()].concat();

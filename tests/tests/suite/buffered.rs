@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
 use aiomas::serializable;
-use aiomas_core::wire::{Body, CodecError, Integer, Notation, Payload, Scope, Types, Value};
+use aiomas_core::wire::{Body, CodecContext, CodecError, Format, Integer, Payload, Types, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-const NOTATIONS: [Notation; 2] = [Notation::Json, Notation::MsgPack];
+const NOTATIONS: [Format; 2] = [Format::Json, Format::MsgPack];
 
-fn decode<T: DeserializeOwned>(notation: Notation, bytes: &[u8]) -> Result<T, CodecError> {
-    let scope = Scope::new(Types::new(["Hours"]), Default::default());
-    Payload::new(notation, bytes.to_vec().into(), scope).decode()
+fn decode<T: DeserializeOwned>(format: Format, bytes: &[u8]) -> Result<T, CodecError> {
+    let codec_context = CodecContext::new(Types::new(["Hours"]), Default::default());
+    Payload::new(format, bytes.to_vec().into(), codec_context).decode()
 }
 
 #[track_caller]
 fn through<T: Serialize + DeserializeOwned + Debug + PartialEq>(value: T) {
-    for notation in NOTATIONS {
-        let scope = Scope::new(Types::new(["Hours"]), Default::default());
-        let body = Body::encode(notation, &scope, &value).expect("encodes");
-        assert_eq!(decode::<T>(notation, body.bytes()).as_ref(), Ok(&value), "{body:?}");
+    for format in NOTATIONS {
+        let codec_context = CodecContext::new(Types::new(["Hours"]), Default::default());
+        let body = Body::encode(format, &codec_context, &value).expect("encodes");
+        assert_eq!(decode::<T>(format, body.bytes()).as_ref(), Ok(&value), "{body:?}");
     }
 }
 
@@ -98,11 +98,11 @@ fn keys_that_are_texts_stay_texts() {
     through(Flat { id: 1, rest: named() });
     through(WithNames::Named(named()));
     through(Flat { id: 1, rest: BTreeMap::from([("1".to_owned(), plain())]) }.rest);
-    let value: Value = decode(Notation::Json, br#"{"1": {"2": 3}}"#).expect("a value");
+    let value: Value = decode(Format::Json, br#"{"1": {"2": 3}}"#).expect("a value");
     assert!(value.get("1").and_then(|value| value.get("2")).is_some());
     // A field is found by its name, and not by a number that stands for its place.
     let flat: Flat<Plain> =
-        decode(Notation::Json, br#"{"id": 1, "by_hour": {"5": 1.5}, "0": "x", "1": []}"#).unwrap();
+        decode(Format::Json, br#"{"id": 1, "by_hour": {"5": 1.5}, "0": "x", "1": []}"#).unwrap();
     assert_eq!(flat.rest.by_hour, BTreeMap::from([(5, 1.5)]));
 }
 
@@ -131,8 +131,8 @@ enum ByTag {
 #[test]
 fn of_equal_keys_the_last_one_counts() {
     fn read<T: DeserializeOwned + Debug + PartialEq>(json: &str, msgpack: &[u8]) -> T {
-        let value = decode::<T>(Notation::Json, json.as_bytes()).expect(json);
-        assert_eq!(decode::<T>(Notation::MsgPack, msgpack).as_ref(), Ok(&value), "{json}");
+        let value = decode::<T>(Format::Json, json.as_bytes()).expect(json);
+        assert_eq!(decode::<T>(Format::MsgPack, msgpack).as_ref(), Ok(&value), "{json}");
         value
     }
     let pair = |a| Pair { a, b: None };
@@ -165,24 +165,24 @@ fn of_equal_keys_the_last_one_counts() {
     assert_eq!(map, BTreeMap::from([("a".to_owned(), 2)]));
     // Doubles and numbers in one.
     let both: Flat<Plain> =
-        decode(Notation::Json, br#"{"id": 1, "id": 2, "by_hour": {"1": 0.5, "1": 1.5}}"#).unwrap();
+        decode(Format::Json, br#"{"id": 1, "id": 2, "by_hour": {"1": 0.5, "1": 1.5}}"#).unwrap();
     assert_eq!(both, Flat { id: 2, rest: Plain { by_hour: BTreeMap::from([(1, 1.5)]) } });
 }
 
 /// What counts has to fit, and a second reading has the limits of the first.
 #[test]
 fn mistakes_stay_mistakes() {
-    let error = decode::<Pair>(Notation::Json, br#"{"a": 1, "a": "x"}"#).expect_err("no number");
+    let error = decode::<Pair>(Format::Json, br#"{"a": 1, "a": "x"}"#).expect_err("no number");
     assert!(error.to_string().starts_with("invalid type: string \"x\""), "{error}");
-    let error = decode::<Flat<Plain>>(Notation::Json, br#"{"id": 1, "by_hour": {"x": 1}}"#);
+    let error = decode::<Flat<Plain>>(Format::Json, br#"{"id": 1, "by_hour": {"x": 1}}"#);
     assert!(error.is_err());
     let deep = format!("{}{}{}", r#"{"a":1,"a":2,"b":"#.repeat(200), "null", "}".repeat(200));
     assert!(matches!(
-        decode::<Pair>(Notation::Json, deep.as_bytes()),
+        decode::<Pair>(Format::Json, deep.as_bytes()),
         Err(CodecError::TooDeep { .. })
     ));
     let deep = format!("{}{}{}", r#"{"a":1,"a":2,"b":"#.repeat(100), "null", "}".repeat(100));
-    let pair = decode::<Pair>(Notation::Json, deep.as_bytes()).expect("deep, but not too deep");
+    let pair = decode::<Pair>(Format::Json, deep.as_bytes()).expect("deep, but not too deep");
     assert_eq!(pair.a, 2);
 }
 
@@ -207,8 +207,8 @@ fn integers_of_any_size_are_buffered() {
         "-9223372036854775809",
         "1000000000000000000000000000000000000000000",
     ] {
-        assert_eq!(decode::<AnyNumber>(Notation::Json, text.as_bytes()), Ok(big(text)));
-        assert_eq!(decode::<Integer>(Notation::Json, text.as_bytes()), Ok(text.parse().unwrap()));
+        assert_eq!(decode::<AnyNumber>(Format::Json, text.as_bytes()), Ok(big(text)));
+        assert_eq!(decode::<Integer>(Format::Json, text.as_bytes()), Ok(text.parse().unwrap()));
     }
-    assert_eq!(decode::<u128>(Notation::Json, b"18446744073709551616"), Ok(1 << 64));
+    assert_eq!(decode::<u128>(Format::Json, b"18446744073709551616"), Ok(1 << 64));
 }

@@ -1,7 +1,7 @@
 //! How Python's arrow reads dates, and how we do.
 
 use aiomas_core::clock::{Date, DateError};
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use aiomas_tests::{fuzz, message};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -57,8 +57,8 @@ proptest! {
         let [plain, json, msgpack] = [0, 2, 3].map(|kind| choice & !3 | kind);
         fuzz::date(&[&[plain], text.as_bytes()].concat());
         let typed = serde_json::json!({"__type__": [0, text]});
-        for (choice, notation) in [(json, Notation::Json), (msgpack, Notation::MsgPack)] {
-            fuzz::date(&[&[choice], &message::encoded(notation, &typed)[..]].concat());
+        for (choice, format) in [(json, Format::Json), (msgpack, Format::MsgPack)] {
+            fuzz::date(&[&[choice], &message::encoded(format, &typed)[..]].concat());
         }
     }
 

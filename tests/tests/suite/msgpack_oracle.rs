@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use aiomas_core::wire::codec;
-use aiomas_core::wire::{CodecError, Notation, Scope};
+use aiomas_core::wire::{CodecContext, CodecError, Format};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
-    codec::encode(Notation::MsgPack, &Scope::default(), value, &mut out).unwrap();
+    codec::encode(Format::MsgPack, &CodecContext::default(), value, &mut out).unwrap();
     out
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    codec::decode(Notation::MsgPack, bytes, &Scope::default())
+    codec::decode(Format::MsgPack, bytes, &CodecContext::default())
 }
 
 /// Structs are maps, as in ours.

@@ -7,7 +7,7 @@ use aiomas::agent;
 use aiomas::{Context, Error, Proxy, container};
 use aiomas_core::connection::{CallOptions, Config, Connection, Event, Side, Why};
 use aiomas_core::rpc::ServiceRef;
-use aiomas_core::wire::{Body, Codec, CodecError, Notation, Payload, Scope, Types, Value};
+use aiomas_core::wire::{Body, Codec, CodecContext, CodecError, Format, Payload, Types, Value};
 use aiomas_sim::Sim;
 use aiomas_tests::types::Point;
 use serde::{Deserialize, Serialize};
@@ -17,16 +17,16 @@ const REFERENCE: &str = "a reference to a service cannot be sent on in a `Value`
 const NO_VALUE: &str = "is no value of a registered type, but the receiver would take it for one";
 
 /// The scope of a connection of a container with the type `point`.
-fn scope() -> Scope {
+fn codec_context() -> CodecContext {
     let mut config = Config::new(Codec::Json);
     config.types = Types::new(["point"]).for_container();
     let connection: Connection<()> =
         Connection::new(config.into(), Side::Dialler, std::time::Instant::now());
-    connection.scope().clone()
+    connection.codec_context().clone()
 }
 
 fn encode(value: &impl Serialize) -> [Result<Body, CodecError>; 2] {
-    [Notation::Json, Notation::MsgPack].map(|notation| Body::encode(notation, &scope(), value))
+    [Format::Json, Format::MsgPack].map(|format| Body::encode(format, &codec_context(), value))
 }
 
 #[track_caller]
@@ -78,7 +78,7 @@ fn only_their_own_types_write_references() {
     let value = Value::Typed { id: 2, data: path().into() };
     refused(&value, REFERENCE);
     refused(&[(1, Some(&value))], REFERENCE);
-    refused(&Value::encode(&scope(), &ServiceRef::new("agents/0")).unwrap(), REFERENCE);
+    refused(&Value::encode(&codec_context(), &ServiceRef::new("agents/0")).unwrap(), REFERENCE);
     refused(&typed(pair()), REFERENCE);
     refused(&json!({"a": [{"__type__": [2, "agents/0"]}]}), REFERENCE);
     refused(&BTreeMap::from([("__type__", (2, "agents/0"))]), REFERENCE);
@@ -89,7 +89,7 @@ fn only_their_own_types_write_references() {
     refused(&inner, REFERENCE);
 
     // Values of other types are as they ever were.
-    sent(&Value::encode(&scope(), &Point::new(1, 2)).unwrap());
+    sent(&Value::encode(&codec_context(), &Point::new(1, 2)).unwrap());
     sent(&json!({"__type__": [0, "2010-03-27"]}));
     sent(&json!({"__type": [2, "agents/0"], "x": "__type__"}));
 }
@@ -114,7 +114,7 @@ fn what_looks_like_a_typed_value_is_none() {
     for result in encode(&json!({"__type__": [3, "x"]})) {
         assert_eq!(result.err(), Some(CodecError::UnknownTypeId { id: 3 }));
     }
-    let bytes = Body::encode(Notation::MsgPack, &scope(), &typed(Value::Bytes(vec![2, 97])));
+    let bytes = Body::encode(Format::MsgPack, &codec_context(), &typed(Value::Bytes(vec![2, 97])));
     assert!(bytes.is_err());
 }
 
@@ -126,8 +126,8 @@ fn where_there_are_no_references_maps_are_maps() {
     let connection: Connection<()> =
         Connection::new(config.into(), Side::Dialler, std::time::Instant::now());
     for value in [json!({"__type__": [0, "x"]}), json!({"__type__": 5})] {
-        let body = Body::encode(Notation::Json, connection.scope(), &value).expect("a map");
-        let payload = Payload::new(Notation::Json, body.into_bytes(), Scope::default());
+        let body = Body::encode(Format::Json, connection.codec_context(), &value).expect("a map");
+        let payload = Payload::new(Format::Json, body.into_bytes(), CodecContext::default());
         assert_eq!(payload.decode(), Ok(value));
     }
 }

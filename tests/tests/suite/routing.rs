@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use aiomas_core::rpc::{
     Access, Caller, Outcome, Request, ServiceDict, dispatch, dispatch_at, resolve,
 };
-use aiomas_core::wire::{Notation, Payload, Scope};
+use aiomas_core::wire::{CodecContext, Format, Payload};
 use proptest::prelude::*;
 
 /// What a name stands for.
@@ -95,13 +95,13 @@ fn model(names: &Names, path: &str) -> Result<u32, String> {
 fn answer(outcome: Outcome<Infallible>) -> Result<u32, String> {
     let Outcome::Done(answer) = outcome else { panic!("{outcome:?}") };
     let body = answer.map_err(|error| format!("{}: {}", error.kind(), error.message()))?;
-    let payload = Payload::new(Notation::Json, body.into_bytes(), Scope::default());
+    let payload = Payload::new(Format::Json, body.into_bytes(), CodecContext::default());
     Ok(payload.decode().expect("a number"))
 }
 
 fn check(names: &Names, path: &str) -> Result<(), TestCaseError> {
     let (root, expected) = (service("Root", names), model(names, path));
-    let payload = Payload::new(Notation::Json, r#"["", [], {}]"#.into(), Scope::default());
+    let payload = Payload::new(Format::Json, r#"["", [], {}]"#.into(), CodecContext::default());
     let arguments = Request::parse(&payload).expect("a request").arguments;
     let caller = Caller::new(0);
     prop_assert_eq!(&answer(dispatch(&root, path, &arguments, &caller)), &expected, "{:?}", path);

@@ -474,7 +474,7 @@ fn a_peer_cannot_write_what_it_likes() {
             server.spawn(Clerk).unwrap();
             let address = server.address().clone();
             let mut raw = Raw::dial(&grid, &address).await.unwrap();
-            let notation = aiomas_core::wire::Notation::Json;
+            let format = aiomas_core::wire::Format::Json;
             // An id, a path and a name of an agent; content that is no call; a type that there is not.
             let huge = format!("agents/0/{}", "x".repeat(1 << 20));
             for content in [
@@ -484,11 +484,11 @@ fn a_peer_cannot_write_what_it_likes() {
                 serde_json::json!({ evil.as_str(): 1 }),
             ] {
                 let id = serde_json::json!(evil);
-                let message = message::message(notation, 0, id, content);
+                let message = message::message(format, 0, id, content);
                 raw.write(&message).await.unwrap();
                 let _answer = raw.read().await;
             }
-            raw.write(&message::message(notation, 99, 1, &evil)).await.unwrap();
+            raw.write(&message::message(format, 99, 1, &evil)).await.unwrap();
             house.sleep(SECOND).await;
             assert_eq!(server.connection_count(), 0);
         });

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use aiomas_core::connection::{CallOptions, CloseReason, Config, Connection, Event, Request, Side};
 use aiomas_core::wire::{
-    Body, Codec, Deframer, Envelope, Kind, MessageId, Notation, Payload, RemoteError, Scope, Types,
-    Value,
+    Body, Codec, CodecContext, Deframer, Envelope, Format, Kind, MessageId, Payload, RemoteError,
+    Types, Value,
 };
 use aiomas_tests::message::{self, encoded};
 use aiomas_tests::transcript::{Direction, Message, NAMES, Transcript, What};
@@ -23,8 +23,8 @@ fn codec(transcript: &Transcript) -> Codec {
 }
 
 /// The types of every conversation: ids are all that matters to values.
-fn scope() -> Scope {
-    Scope::new(Types::new(["a", "b"]), Default::default())
+fn codec_context() -> CodecContext {
+    CodecContext::new(Types::new(["a", "b"]), Default::default())
 }
 
 /// A value as the transcripts describe it.
@@ -48,11 +48,11 @@ fn described(value: &Value) -> serde_json::Value {
     }
 }
 
-fn parse(notation: Notation, payload: Bytes) -> (Kind, u64, Value) {
-    let scope = scope();
-    let envelope = Envelope::parse(notation, payload, scope.budget()).unwrap();
+fn parse(format: Format, payload: Bytes) -> (Kind, u64, Value) {
+    let codec_context = codec_context();
+    let envelope = Envelope::parse(format, payload, codec_context.budget()).unwrap();
     let MessageId::Number(id) = envelope.id else { panic!("{:?}", envelope.id) };
-    let content = Payload::new(notation, envelope.content, scope);
+    let content = Payload::new(format, envelope.content, codec_context);
     (envelope.kind, id, content.decode().unwrap())
 }
 
@@ -62,22 +62,18 @@ const KINDS: [Kind; 3] = [Kind::Request, Kind::Result, Kind::Failure];
 fn every_frame_is_what_it_is_said_to_be() {
     for name in NAMES {
         let transcript = Transcript::load(name);
-        let notation = codec(&transcript).notation();
+        let format = codec(&transcript).format();
         for event in &transcript.events {
             let What::Frame { bytes, message, .. } = &event.what else { continue };
             let payload = message::payloads(bytes).remove(0);
             assert_eq!(Codec::recognise(payload[0]), Some(codec(&transcript)));
-            let (kind, id, content) = parse(notation, payload);
+            let (kind, id, content) = parse(format, payload);
             assert_eq!(kind, KINDS[usize::from(message.kind)]);
             assert_eq!(json!({"int": id.to_string()}), message.id);
             assert_eq!(described(&content), message.content);
-            let content = Body::encode(notation, &scope(), &content).unwrap();
-            let again = message::raw(
-                notation,
-                message.kind.into(),
-                &encoded(notation, &id),
-                content.bytes(),
-            );
+            let content = Body::encode(format, &codec_context(), &content).unwrap();
+            let again =
+                message::raw(format, message.kind.into(), &encoded(format, &id), content.bytes());
             assert_eq!(&again, bytes, "{name}: {message:?}");
         }
     }
@@ -108,7 +104,7 @@ fn frames_come_out_however_they_are_cut() {
 /// One side of a recorded connection, played by ours.
 struct Player {
     connection: Connection<u64>,
-    notation: Notation,
+    format: Format,
     now: Instant,
     requests: Vec<(u64, Request)>,
 }
@@ -122,14 +118,14 @@ impl Player {
             Side::Listener => Config::default(),
         };
         let mut connection = Connection::new(Arc::new(config), side, now);
-        connection.set_scope(scope());
+        connection.set_codec_context(codec_context());
         assert!(matches!(connection.poll_event(), Some(Event::Open { .. })));
-        Self { connection, notation: codec.notation(), now, requests: Vec::new() }
+        Self { connection, format: codec.format(), now, requests: Vec::new() }
     }
 
     /// The other side sends `frame`, which is `message`.
     fn hear(&mut self, frame: &[u8], message: &Message) {
-        let (kind, id, content) = parse(self.notation, Bytes::copy_from_slice(&frame[4..]));
+        let (kind, id, content) = parse(self.format, Bytes::copy_from_slice(&frame[4..]));
         self.connection.handle_input(self.now, &mut BytesMut::from(frame));
         match (kind, self.connection.poll_event().unwrap()) {
             (Kind::Request, Event::Request(request)) => {
@@ -152,7 +148,7 @@ impl Player {
 
     /// We send what `frame` says.
     fn say(&mut self, frame: &[u8]) {
-        let (kind, id, content) = parse(self.notation, Bytes::copy_from_slice(&frame[4..]));
+        let (kind, id, content) = parse(self.format, Bytes::copy_from_slice(&frame[4..]));
         if kind == Kind::Request {
             let options = CallOptions::default();
             let call = self.connection.call(self.now, &content, options, id).unwrap();

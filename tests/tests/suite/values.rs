@@ -3,28 +3,28 @@
 use std::collections::BTreeMap;
 
 use aiomas_core::wire::codec::{self, Cursor};
-use aiomas_core::wire::{Budget, CodecError, Notation, Scope, Types, Value};
+use aiomas_core::wire::{Budget, CodecContext, CodecError, Format, Types, Value};
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 const BUDGET: Budget = Budget::new(16, 1000);
 
-fn scope() -> Scope {
-    Scope::new(Types::new(["a", "b", "c"]), BUDGET)
+fn codec_context() -> CodecContext {
+    CodecContext::new(Types::new(["a", "b", "c"]), BUDGET)
 }
 
-fn encode<T: Serialize + ?Sized>(notation: Notation, value: &T) -> Result<Vec<u8>, CodecError> {
+fn encode<T: Serialize + ?Sized>(format: Format, value: &T) -> Result<Vec<u8>, CodecError> {
     let mut out = Vec::new();
-    codec::encode(notation, &scope(), value, &mut out)?;
+    codec::encode(format, &codec_context(), value, &mut out)?;
     Ok(out)
 }
 
-fn decode<'de, T: Deserialize<'de>>(notation: Notation, bytes: &'de [u8]) -> Result<T, CodecError> {
-    codec::decode(notation, bytes, &scope())
+fn decode<'de, T: Deserialize<'de>>(format: Format, bytes: &'de [u8]) -> Result<T, CodecError> {
+    codec::decode(format, bytes, &codec_context())
 }
 
-/// Numbers and strings that both notations have.
+/// Numbers and strings that both formats have.
 fn leaf() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
@@ -135,11 +135,11 @@ fn mutated(bytes: &[u8], mutations: &[(prop::sample::Index, u8)]) -> Vec<u8> {
 }
 
 /// The cursor has to accept what decoding accepts, and nothing that is malformed.
-fn verdicts_agree(notation: Notation, bytes: &[u8]) -> Result<(), TestCaseError> {
-    let mut cursor = Cursor::new(notation, bytes, BUDGET);
+fn verdicts_agree(format: Format, bytes: &[u8]) -> Result<(), TestCaseError> {
+    let mut cursor = Cursor::new(format, bytes, BUDGET);
     let walked = cursor.skip().and_then(|range| cursor.end().map(|()| range));
-    prop_assert_eq!(decode::<IgnoredAny>(notation, bytes).err(), walked.clone().err());
-    match decode::<Value>(notation, bytes) {
+    prop_assert_eq!(decode::<IgnoredAny>(format, bytes).err(), walked.clone().err());
+    match decode::<Value>(format, bytes) {
         Ok(_) => prop_assert!(walked.is_ok(), "{walked:?}"),
         Err(CodecError::Value(_) | CodecError::UnknownTypeId { .. }) => {}
         Err(error) => prop_assert_eq!(walked.err(), Some(error)),
@@ -155,59 +155,59 @@ fn mutations() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
 proptest! {
     #[test]
     fn json_round_trip(value in json_value()) {
-        let bytes = encode(Notation::Json, &value).unwrap();
+        let bytes = encode(Format::Json, &value).unwrap();
         prop_assert!(bytes.is_ascii());
-        prop_assert_eq!(&decode::<Value>(Notation::Json, &bytes).unwrap(), &value);
-        prop_assert_eq!(&Value::encode(&scope(), &value).unwrap(), &value);
-        prop_assert_eq!(&value.decode::<Value>(&scope()).unwrap(), &value);
+        prop_assert_eq!(&decode::<Value>(Format::Json, &bytes).unwrap(), &value);
+        prop_assert_eq!(&Value::encode(&codec_context(), &value).unwrap(), &value);
+        prop_assert_eq!(&value.decode::<Value>(&codec_context()).unwrap(), &value);
     }
 
     #[test]
     fn msgpack_round_trip(value in msgpack_value()) {
-        let bytes = encode(Notation::MsgPack, &value).unwrap();
-        prop_assert_eq!(&decode::<Value>(Notation::MsgPack, &bytes).unwrap(), &value);
-        prop_assert_eq!(&Value::encode(&scope(), &value).unwrap(), &value);
-        prop_assert_eq!(&value.decode::<Value>(&scope()).unwrap(), &value);
+        let bytes = encode(Format::MsgPack, &value).unwrap();
+        prop_assert_eq!(&decode::<Value>(Format::MsgPack, &bytes).unwrap(), &value);
+        prop_assert_eq!(&Value::encode(&codec_context(), &value).unwrap(), &value);
+        prop_assert_eq!(&value.decode::<Value>(&codec_context()).unwrap(), &value);
     }
 
     #[test]
     fn one_codec_and_the_other(value in json_value()) {
         // Integers beyond 64 bits and halves of surrogates are for JSON alone.
-        if let Ok(msgpack) = encode(Notation::MsgPack, &value) {
-            let through = decode::<Value>(Notation::MsgPack, &msgpack).unwrap();
-            prop_assert_eq!(encode(Notation::Json, &through), encode(Notation::Json, &value));
+        if let Ok(msgpack) = encode(Format::MsgPack, &value) {
+            let through = decode::<Value>(Format::MsgPack, &msgpack).unwrap();
+            prop_assert_eq!(encode(Format::Json, &through), encode(Format::Json, &value));
         }
     }
 
     #[test]
     fn records_round_trip(record in record()) {
-        for notation in [Notation::Json, Notation::MsgPack] {
-            let bytes = encode(notation, &record).unwrap();
-            prop_assert_eq!(&decode::<Record>(notation, &bytes).unwrap(), &record);
+        for format in [Format::Json, Format::MsgPack] {
+            let bytes = encode(format, &record).unwrap();
+            prop_assert_eq!(&decode::<Record>(format, &bytes).unwrap(), &record);
         }
     }
 
     #[test]
     fn cursor_and_json_agree(value in json_value(), mutations in mutations()) {
-        let bytes = encode(Notation::Json, &value).unwrap();
-        verdicts_agree(Notation::Json, &mutated(&bytes, &mutations))?;
+        let bytes = encode(Format::Json, &value).unwrap();
+        verdicts_agree(Format::Json, &mutated(&bytes, &mutations))?;
     }
 
     #[test]
     fn cursor_and_msgpack_agree(value in msgpack_value(), mutations in mutations()) {
-        let bytes = encode(Notation::MsgPack, &value).unwrap();
-        verdicts_agree(Notation::MsgPack, &mutated(&bytes, &mutations))?;
+        let bytes = encode(Format::MsgPack, &value).unwrap();
+        verdicts_agree(Format::MsgPack, &mutated(&bytes, &mutations))?;
     }
 
     #[test]
     fn anything_can_come_in(bytes in any::<Vec<u8>>()) {
-        verdicts_agree(Notation::MsgPack, &bytes)?;
-        verdicts_agree(Notation::Json, &bytes)?;
+        verdicts_agree(Format::MsgPack, &bytes)?;
+        verdicts_agree(Format::Json, &bytes)?;
     }
 
     #[test]
     fn serde_json_agrees(text in any::<String>(), numbers in any::<(u64, i64, i128)>()) {
-        let json = encode(Notation::Json, &(&text, numbers)).unwrap();
+        let json = encode(Format::Json, &(&text, numbers)).unwrap();
         prop_assert_eq!(serde_json::from_slice::<(String, (u64, i64, i128))>(&json).unwrap(), (text, numbers));
     }
 }

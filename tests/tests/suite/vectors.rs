@@ -2,8 +2,8 @@
 
 use aiomas_core::wire::codec::blosc::{self, BloscError};
 use aiomas_core::wire::{
-    Body, Budget, CodecError, Deframer, Envelope, HEADER, Kind, MessageId, Notation, Payload,
-    Scope, Types, Value, typed,
+    Body, Budget, CodecContext, CodecError, Deframer, Envelope, Format, HEADER, Kind, MessageId,
+    Payload, Types, Value, typed,
 };
 use bytes::{Bytes, BytesMut};
 use serde_json::Value as Json;
@@ -27,7 +27,7 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 /// The types of a setup, in registration order.
-fn scope(vector: &Json) -> Scope {
+fn codec_context(vector: &Json) -> CodecContext {
     let names: &[&str] = match text(vector, "setup") {
         "plain" => &[],
         "rpc" => &["proxy"],
@@ -37,14 +37,14 @@ fn scope(vector: &Json) -> Scope {
         "container+point" => &["date", "point", "proxy"],
         other => panic!("unknown setup {other}"),
     };
-    Scope::new(Types::new(names.iter().copied()), BUDGET)
+    CodecContext::new(Types::new(names.iter().copied()), BUDGET)
 }
 
 /// `None` for the compressed codec.
-fn notation(vector: &Json) -> Option<Notation> {
+fn format(vector: &Json) -> Option<Format> {
     match text(vector, "codec") {
-        "json" => Some(Notation::Json),
-        "msgpack" => Some(Notation::MsgPack),
+        "json" => Some(Format::Json),
+        "msgpack" => Some(Format::MsgPack),
         "msgpackblosc" => None,
         other => panic!("unknown codec {other}"),
     }
@@ -117,28 +117,24 @@ fn dict(pairs: &[Json]) -> Value {
     Value::Map(entries)
 }
 
-/// The value as it comes out of `notation`: in JSON all keys are strings.
-fn through(notation: Notation, value: &Value) -> Value {
+/// The value as it comes out of `format`: in JSON all keys are strings.
+fn through(format: Format, value: &Value) -> Value {
     match value {
-        Value::List(items) => {
-            Value::List(items.iter().map(|item| through(notation, item)).collect())
-        }
+        Value::List(items) => Value::List(items.iter().map(|item| through(format, item)).collect()),
         Value::Map(entries) => {
             let entries = entries.iter().map(|(key, value)| {
-                let key = match (notation, key) {
-                    (Notation::MsgPack, _) | (_, Value::Str(_) | Value::Surrogates(_)) => {
-                        key.clone()
-                    }
+                let key = match (format, key) {
+                    (Format::MsgPack, _) | (_, Value::Str(_) | Value::Surrogates(_)) => key.clone(),
                     _ => {
-                        let body = Body::encode(notation, &Scope::default(), key).unwrap();
+                        let body = Body::encode(format, &CodecContext::default(), key).unwrap();
                         str::from_utf8(body.bytes()).unwrap().into()
                     }
                 };
-                (key, through(notation, value))
+                (key, through(format, value))
             });
             Value::Map(entries.collect())
         }
-        Value::Typed { id, data } => Value::Typed { id: *id, data: through(notation, data).into() },
+        Value::Typed { id, data } => Value::Typed { id: *id, data: through(format, data).into() },
         other => other.clone(),
     }
 }
@@ -148,12 +144,12 @@ fn show(value: &Value) -> String {
     format!("{value:?}")
 }
 
-fn id(notation: Notation, described: &Json) -> MessageId {
+fn id(format: Format, described: &Json) -> MessageId {
     let id = value(described);
     match id.as_u64() {
         Some(number) => MessageId::Number(number),
         None => {
-            let body = Body::encode(notation, &Scope::default(), &id).unwrap();
+            let body = Body::encode(format, &CodecContext::default(), &id).unwrap();
             MessageId::Other(body.bytes().into())
         }
     }
@@ -169,12 +165,12 @@ fn kind(message: &Json) -> Kind {
 }
 
 fn decode(
-    notation: Notation,
+    format: Format,
     payload: Bytes,
-    scope: &Scope,
+    codec_context: &CodecContext,
 ) -> Result<(Envelope, Value), CodecError> {
-    let envelope = Envelope::parse(notation, payload, scope.budget())?;
-    let content = Payload::new(notation, envelope.content.clone(), scope.clone()).decode()?;
+    let envelope = Envelope::parse(format, payload, codec_context.budget())?;
+    let content = Payload::new(format, envelope.content.clone(), codec_context.clone()).decode()?;
     Ok((envelope, content))
 }
 
@@ -184,24 +180,24 @@ fn messages() {
     let (mut read, mut written, mut compressed) = (0, 0, 0);
     for vector in vectors["vectors"].as_array().unwrap() {
         let name = text(vector, "name");
-        let (message, scope) = (&vector["message"], scope(vector));
+        let (message, codec_context) = (&vector["message"], codec_context(vector));
         let payload = vector["payload_hex"].as_str().map(hex);
-        let Some(notation) = notation(vector) else {
+        let Some(format) = format(vector) else {
             compressed += 1;
             let payload = payload.unwrap();
             let msgpack = decode_blosc(&payload).unwrap_or_else(|e| panic!("{name}: {e}"));
-            let (_, content) = decode(Notation::MsgPack, msgpack, &scope).unwrap();
+            let (_, content) = decode(Format::MsgPack, msgpack, &codec_context).unwrap();
             assert_eq!(show(&content), show(&value(&message["content"])), "{name}");
             continue;
         };
         let content = value(&message["content"]);
-        let body = Body::encode(notation, &scope, &content);
+        let body = Body::encode(format, &codec_context, &content);
         let mut ours = Vec::new();
         if text(vector, "direction") == "from_python" {
             written += 1;
             let content = body.unwrap_or_else(|e| panic!("{name}: {e}")).into_bytes();
-            let envelope = Envelope::new(kind(message), id(notation, &message["id"]), content);
-            envelope.write(notation, &mut ours);
+            let envelope = Envelope::new(kind(message), id(format, &message["id"]), content);
+            envelope.write(format, &mut ours);
             match &payload {
                 Some(payload) => assert_eq!(&ours, payload, "{name}"),
                 None => {
@@ -219,10 +215,10 @@ fn messages() {
             assert!(frame.is_empty());
         }
         let (envelope, decoded) =
-            decode(notation, payload, &scope).unwrap_or_else(|e| panic!("{name}: {e}"));
+            decode(format, payload, &codec_context).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(envelope.kind, kind(message), "{name}");
-        assert_eq!(envelope.id, id(notation, &message["id"]), "{name}");
-        assert_eq!(show(&decoded), show(&through(notation, &content)), "{name}");
+        assert_eq!(envelope.id, id(format, &message["id"]), "{name}");
+        assert_eq!(show(&decoded), show(&through(format, &content)), "{name}");
     }
     assert_eq!((read, written, compressed), (340, 315, 27));
 }
@@ -230,16 +226,22 @@ fn messages() {
 /// What our types make of the values that Python could not write; `None` if there is no such value in
 /// Rust.
 fn unwritable(vector: &Json) -> Option<Result<Body, CodecError>> {
-    let scope = scope(vector);
-    let notation = notation(vector)?;
+    let codec_context = codec_context(vector);
+    let format = format(vector)?;
     let name = text(vector, "name");
     let key = |key: Value| Value::Map(vec![(key, "a".into())]);
     let value = match name {
         "result_key_tuple" => key(Value::List(vec![1.into(), 2.into()])),
         "result_key_bytes" => key(b"k"[..].into()),
-        "date_on_plain_channel" => return Some(Body::encode(notation, &scope, &Typed("date"))),
+        "date_on_plain_channel" => {
+            return Some(Body::encode(format, &codec_context, &Typed("date")));
+        }
         "celsius_container+point" => {
-            return Some(Body::encode(notation, &scope, &[Typed("celsius"), Typed("celsius")]));
+            return Some(Body::encode(
+                format,
+                &codec_context,
+                &[Typed("celsius"), Typed("celsius")],
+            ));
         }
         _ if name.starts_with("result_bytes") => b"abc"[..].into(),
         _ => match name.strip_prefix("result_int_") {
@@ -247,7 +249,7 @@ fn unwritable(vector: &Json) -> Option<Result<Body, CodecError>> {
             None => return None,
         },
     };
-    Some(Body::encode(notation, &scope, &value))
+    Some(Body::encode(format, &codec_context, &value))
 }
 
 struct Typed(&'static str);
@@ -275,19 +277,19 @@ fn errors() {
             continue;
         }
         let payload = Bytes::from(hex(text(vector, "payload_hex")));
-        match notation(vector) {
+        match format(vector) {
             None => {
                 compressed += 1;
-                let result = decode_blosc(&payload)
-                    .map_err(|_| ())
-                    .and_then(|m| decode(Notation::MsgPack, m, &scope(vector)).map_err(|_| ()));
+                let result = decode_blosc(&payload).map_err(|_| ()).and_then(|m| {
+                    decode(Format::MsgPack, m, &codec_context(vector)).map_err(|_| ())
+                });
                 assert!(result.is_err(), "{name}: {result:?}");
             }
             // What a date is, is for the type to say, not for `Value`.
             Some(_) if name == "rejects_bad_date" => {}
-            Some(notation) => {
+            Some(format) => {
                 rejected += 1;
-                let result = decode(notation, payload, &scope(vector));
+                let result = decode(format, payload, &codec_context(vector));
                 assert!(result.is_err(), "{name}: {result:?}");
             }
         }

@@ -11,7 +11,7 @@ use crate::agent::validate::TypeName;
 use crate::agent::{ConnId, Remote, Route, ValidateError, ValidateTicket};
 use crate::connection::{CallError, CallId, CallOptions, Connection, Refused, Why};
 use crate::rpc::{RemoteRef, encode_call, encode_call_in};
-use crate::wire::{Body, CodecError, Notation, Payload, RemoteError, Scope, codec};
+use crate::wire::{Body, CodecContext, CodecError, Format, Payload, RemoteError, codec};
 
 /// A service to call: an agent, or anything that a peer has sent a reference to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,8 +73,8 @@ impl<X, L> Node<X, L> {
         options: CallOptions,
         ctx: X,
     ) -> Result<NodeCall, Refused<X>> {
-        self.start_call(now, target.route, options, ctx, |notation, scope, out| {
-            encode_call_in(notation, scope, &target.path, method, args, kwargs, out)
+        self.start_call(now, target.route, options, ctx, |format, codec_context, out| {
+            encode_call_in(format, codec_context, &target.path, method, args, kwargs, out)
         })
     }
 
@@ -90,8 +90,8 @@ impl<X, L> Node<X, L> {
         options: CallOptions,
         ctx: X,
     ) -> Result<NodeCall, Refused<X>> {
-        self.start_call(now, Route::Connection(conn), options, ctx, |notation, scope, out| {
-            codec::encode(notation, scope, content, out)
+        self.start_call(now, Route::Connection(conn), options, ctx, |format, codec_context, out| {
+            codec::encode(format, codec_context, content, out)
         })
     }
 
@@ -101,17 +101,17 @@ impl<X, L> Node<X, L> {
         route: Route,
         options: CallOptions,
         ctx: X,
-        write: impl FnOnce(Notation, &Scope, &mut Vec<u8>) -> Result<(), CodecError>,
+        write: impl FnOnce(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Result<NodeCall, Refused<X>> {
         self.advance(now);
         let now = self.now;
         let id = match route {
             Route::Local => {
                 let mut content = Vec::new();
-                if let Err(error) = write(LOCAL, &self.local_scope, &mut content) {
+                if let Err(error) = write(LOCAL, &self.local_context, &mut content) {
                     return Err(Refused { why: Why::Codec(error), ctx });
                 }
-                let content = Payload::new(LOCAL, content.into(), self.local_scope.clone());
+                let content = Payload::new(LOCAL, content.into(), self.local_context.clone());
                 let id = self.local.reserve();
                 self.local.insert(now, options.timeout, ctx);
                 self.serve(ReplyTo::Local { id }, content);
@@ -190,9 +190,9 @@ impl<X, L> Node<X, L> {
             ReplyTo::Local { id } => {
                 // Nobody waits any more for an answer that comes late.
                 if let Some(ctx) = self.local.remove(id) {
-                    let scope = self.local_scope.clone();
+                    let codec_context = self.local_context.clone();
                     let result = result
-                        .map(|body| Payload::new(LOCAL, body.into_bytes(), scope))
+                        .map(|body| Payload::new(LOCAL, body.into_bytes(), codec_context))
                         .map_err(CallError::Remote);
                     self.events.push_back(NodeEvent::Answer { ctx, result });
                 }
@@ -205,9 +205,14 @@ impl<X, L> Node<X, L> {
         let now = self.now;
         let asked = self.connections.with(conn, (), |connection, ()| {
             let waiting = Waiting::Validate(ticket);
-            connection.call_with(now, CallOptions::default(), waiting, |notation, scope, out| {
-                encode_call(notation, scope, VALIDATE_AID, &(aid,), &(), out)
-            })
+            connection.call_with(
+                now,
+                CallOptions::default(),
+                waiting,
+                |format, codec_context, out| {
+                    encode_call(format, codec_context, VALIDATE_AID, &(aid,), &(), out)
+                },
+            )
         });
         let error = match asked {
             Ok(Ok(call)) => {

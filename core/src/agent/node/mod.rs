@@ -26,7 +26,7 @@ use crate::connection::{
     Config, Negotiate, Pending, RequestId, Side, Transmit, Why,
 };
 use crate::rpc::Service;
-use crate::wire::{Notation, Payload, RemoteError, Scope};
+use crate::wire::{CodecContext, Format, Payload, RemoteError};
 use connections::Connections;
 use ticket::{Agent, Waiting};
 
@@ -52,7 +52,7 @@ pub struct Node<X, L> {
     connections: Connections<Waiting<X>>,
     /// Calls between our own agents.
     local: Pending<X>,
-    local_scope: Scope,
+    local_context: CodecContext,
     /// The calls by which peers are asked for agents.
     questions: BTreeMap<ValidateTicket, CallId>,
     mailbox_limit: u32,
@@ -180,12 +180,12 @@ impl<X, L> Node<X, L> {
         let NodeConfig { connection, container } = config;
         let limits = &connection.limits;
         let types = serve.types(&connection.types);
-        let local_scope = Scope::new(types.clone(), limits.budget).guarded(true);
+        let local_context = CodecContext::new(types.clone(), limits.budget).guarded(true);
         Self {
             serve,
             container: Container::new(container, base, seed),
             local: Pending::new(),
-            local_scope,
+            local_context,
             questions: BTreeMap::new(),
             mailbox_limit: limits.max_mailbox,
             admission: Admission::new(limits),
@@ -469,5 +469,5 @@ impl<X, L> Node<X, L> {
     }
 }
 
-/// The notation of calls between agents of one node.
-const LOCAL: Notation = Notation::MsgPack;
+/// The format of calls between agents of one node.
+const LOCAL: Format = Format::MsgPack;

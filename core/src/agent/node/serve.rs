@@ -49,7 +49,7 @@ impl<X, L> Node<X, L> {
         match event {
             Event::Request(Request { token, content, deadline }) => match self.serve {
                 Serve::Content => {
-                    let encoder = Encoder::new(content.notation(), content.scope().clone());
+                    let encoder = Encoder::new(content.format(), content.codec_context().clone());
                     let reply = ReplyTo::Peer { conn, token, deadline };
                     let ticket = Ticket { reply, encoder, busy: None };
                     self.events.push_back(NodeEvent::Request { ticket, content });
@@ -154,7 +154,7 @@ impl<X, L> Node<X, L> {
                 busy
             }
             Outcome::Later(later) => {
-                let encoder = Encoder::new(content.notation(), content.scope().clone());
+                let encoder = Encoder::new(content.format(), content.codec_context().clone());
                 let ticket = Ticket { reply, encoder, busy };
                 self.events.push_back(NodeEvent::Later { ticket, later });
                 None

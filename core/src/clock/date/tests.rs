@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::{Budget, CodecError, Notation, Scope, codec};
+use crate::wire::{Budget, CodecContext, CodecError, Format, codec};
 
 fn date(text: &str) -> Date {
     text.parse().unwrap()
@@ -188,8 +188,8 @@ fn converts_to_and_from_jiff() {
 }
 
 fn decode(json: &str, types: Types) -> Result<Date, CodecError> {
-    let scope = Scope::new(types, Budget::default());
-    codec::decode(Notation::Json, json.as_bytes(), &scope)
+    let codec_context = CodecContext::new(types, Budget::default());
+    codec::decode(Format::Json, json.as_bytes(), &codec_context)
 }
 
 #[test]
@@ -197,8 +197,8 @@ fn travels_as_a_typed_value() {
     let types = Types::new(["point", Types::DATE]);
     let mut json = Vec::new();
     let value = date("2010-03-27T12:00+01:00");
-    let scope = Scope::new(types.clone(), Budget::default());
-    codec::encode(Notation::Json, &scope, &value, &mut json).unwrap();
+    let codec_context = CodecContext::new(types.clone(), Budget::default());
+    codec::encode(Format::Json, &codec_context, &value, &mut json).unwrap();
     assert_eq!(json, br#"{"__type__": [1, "2010-03-27T12:00:00+01:00"]}"#);
 
     let decode = |data: &str| decode(&format!(r#"{{"__type__": [1, {data}]}}"#), types.clone());

@@ -1,4 +1,4 @@
-//! What serde wants of an array or a map that is being written, which is the same in all notations.
+//! What serde wants of an array or a map that is being written, which is the same in all formats.
 
 /// Implements the seven traits of a compound by its methods `element`, `key`, `value`, `field` and `finish`.
 macro_rules! compound_traits {

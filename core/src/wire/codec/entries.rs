@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use super::super::CodecError;
 use super::item::Item;
 use super::meter::Meter;
-use super::{Cursor, Notation};
+use super::{Cursor, Format};
 
 /// Where the entries of a map lie.
 #[derive(Debug)]
@@ -21,12 +21,12 @@ impl Entries {
     /// Walks over the map that begins at `at`. What it walks over is counted, so that maps in maps, which are walked over
     /// again for each level, are not without end.
     pub(super) fn find(
-        notation: Notation,
+        format: Format,
         bytes: &[u8],
         at: usize,
         meter: &mut Meter,
     ) -> Result<Self, CodecError> {
-        let mut cursor = Cursor::resume(notation, bytes, at, *meter);
+        let mut cursor = Cursor::resume(format, bytes, at, *meter);
         let mut entries: Vec<(usize, usize)> = Vec::new();
         let mut names = BTreeMap::new();
         let mut map = cursor.begin_map()?;

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, CodecError, Reading, Scope};
+use super::{Budget, CodecContext, CodecError, Reading};
 
 #[cfg(feature = "blosc")]
 pub mod blosc;
@@ -23,9 +23,9 @@ pub use cursor::{Cursor, Sequence};
 pub use item::Item;
 pub(crate) use json::plain;
 
-/// How values are written. A [`Codec`] is a notation, with or without something around it.
+/// How values are written. A [`Codec`] is a format, with or without something around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Notation {
+pub enum Format {
     /// JSON as Python's `json` module writes and reads it: `NaN`, `Infinity` and integers of any
     /// size are values.
     Json,
@@ -50,12 +50,12 @@ pub enum Codec {
 
 /// A codec of the user's own: it translates whole messages to and from MessagePack.
 ///
-/// A compressor does so in any case; another notation decodes the MessagePack into a
+/// A compressor does so in any case; another format decodes the MessagePack into a
 /// [`Value`](super::Value) and writes that. In aiomas it is a subclass of `Codec`. A frame does not tell that it is in
 /// a custom codec, so both sides have to be configured for it; a listener that is speaks nothing else.
 ///
 /// ```
-/// use aiomas_core::wire::{Codec, CodecError, CustomCodec, Notation, Scope, Value, codec};
+/// use aiomas_core::wire::{Codec, CodecError, CustomCodec, Format, CodecContext, Value, codec};
 /// use bytes::Bytes;
 ///
 /// /// JSON behind a mark.
@@ -68,17 +68,17 @@ pub enum Codec {
 ///     }
 ///
 ///     fn encode(&self, msgpack: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
-///         let message: Value = codec::decode(Notation::MsgPack, msgpack, &Scope::default())?;
+///         let message: Value = codec::decode(Format::MsgPack, msgpack, &CodecContext::default())?;
 ///         out.push(b'#');
-///         codec::encode(Notation::Json, &Scope::default(), &message, out)
+///         codec::encode(Format::Json, &CodecContext::default(), &message, out)
 ///     }
 ///
 ///     fn decode(&self, payload: &[u8], _max: usize) -> Result<Bytes, CodecError> {
 ///         let no_mark = CodecError::Syntax { at: 0, what: "there is no mark" };
 ///         let json = payload.strip_prefix(b"#").ok_or(no_mark)?;
-///         let message: Value = codec::decode(Notation::Json, json, &Scope::default())?;
+///         let message: Value = codec::decode(Format::Json, json, &CodecContext::default())?;
 ///         let mut msgpack = Vec::new();
-///         codec::encode(Notation::MsgPack, &Scope::default(), &message, &mut msgpack)?;
+///         codec::encode(Format::MsgPack, &CodecContext::default(), &message, &mut msgpack)?;
 ///         Ok(msgpack.into())
 ///     }
 /// }
@@ -111,14 +111,14 @@ pub trait CustomCodec: fmt::Debug + Send + Sync + 'static {
 }
 
 impl Codec {
-    /// The notation inside.
+    /// The format inside.
     #[must_use]
-    pub const fn notation(self) -> Notation {
+    pub const fn format(self) -> Format {
         match self {
-            Self::Json => Notation::Json,
+            Self::Json => Format::Json,
             #[cfg(feature = "blosc")]
-            Self::MsgPackBlosc => Notation::MsgPack,
-            Self::MsgPack | Self::Custom(_) => Notation::MsgPack,
+            Self::MsgPackBlosc => Format::MsgPack,
+            Self::MsgPack | Self::Custom(_) => Format::MsgPack,
         }
     }
 
@@ -182,7 +182,7 @@ impl fmt::Debug for Codec {
     }
 }
 
-/// What is inside a frame's payload: a message in the codec's notation, of at most `max` bytes.
+/// What is inside a frame's payload: a message in the codec's format, of at most `max` bytes.
 pub(crate) fn unwrap(codec: Codec, payload: &Bytes, max: usize) -> Result<Bytes, CodecError> {
     match codec {
         Codec::Json | Codec::MsgPack => Ok(payload.clone()),
@@ -228,25 +228,25 @@ pub(crate) fn wrap(codec: Codec, message: &[u8], out: &mut Vec<u8>) -> Result<()
 /// Appends `value` to `out`. On an error `out` is as it was.
 ///
 /// # Errors
-/// The value cannot be written in this notation or scope.
+/// The value cannot be written in this format or scope.
 pub fn encode<T: Serialize + ?Sized>(
-    notation: Notation,
-    scope: &Scope,
+    format: Format,
+    codec_context: &CodecContext,
     value: &T,
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
-    encode_with(scope, out, |out| write(notation, scope.budget(), value, out))
+    encode_with(codec_context, out, |out| write(format, codec_context.budget(), value, out))
 }
 
-/// Runs `encode` in `scope`. If it fails, `out` is as it was.
+/// Runs `encode` in `codec_context`. If it fails, `out` is as it was.
 #[inline]
 pub(crate) fn encode_with(
-    scope: &Scope,
+    codec_context: &CodecContext,
     out: &mut Vec<u8>,
     encode: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
 ) -> Result<(), CodecError> {
     let start = out.len();
-    match scope.enter(|| encode(out)) {
+    match codec_context.enter(|| encode(out)) {
         Ok(()) => Ok(()),
         Err(error) => {
             out.truncate(start);
@@ -256,42 +256,42 @@ pub(crate) fn encode_with(
 }
 
 /// Appends a number.
-pub(crate) fn write_u64(notation: Notation, number: u64, out: &mut Vec<u8>) {
-    match notation {
-        Notation::Json => json::write_u64(number, out),
-        Notation::MsgPack => msgpack::write_u64(number, out),
+pub(crate) fn write_u64(format: Format, number: u64, out: &mut Vec<u8>) {
+    match format {
+        Format::Json => json::write_u64(number, out),
+        Format::MsgPack => msgpack::write_u64(number, out),
     }
 }
 
 /// Appends the path of the function `name` in the service at `service`, of which the root's is empty.
 #[inline]
 pub(crate) fn write_path(
-    notation: Notation,
+    format: Format,
     service: &str,
     name: &str,
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
-    match notation {
-        _ if service.is_empty() => write(notation, Budget::DEFAULT, name, out),
-        Notation::Json => {
+    match format {
+        _ if service.is_empty() => write(format, Budget::DEFAULT, name, out),
+        Format::Json => {
             json::encode_path(service, name, out);
             Ok(())
         }
-        Notation::MsgPack => msgpack::encode_path(service, name, out),
+        Format::MsgPack => msgpack::encode_path(service, name, out),
     }
 }
 
 /// Appends `value`, in the scope that has been entered.
 #[inline]
 pub(crate) fn write<T: Serialize + ?Sized>(
-    notation: Notation,
+    format: Format,
     budget: Budget,
     value: &T,
     out: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
-    match notation {
-        Notation::Json => json::encode(value, budget, out),
-        Notation::MsgPack => msgpack::encode(value, budget, out),
+    match format {
+        Format::Json => json::encode(value, budget, out),
+        Format::MsgPack => msgpack::encode(value, budget, out),
     }
 }
 
@@ -301,35 +301,35 @@ pub(crate) fn write<T: Serialize + ?Sized>(
 /// The bytes are not exactly one value, exceed the scope's budget, or do not fit `T`.
 #[inline]
 pub fn decode<'de, T: Deserialize<'de>>(
-    notation: Notation,
+    format: Format,
     bytes: &'de [u8],
-    scope: &Scope,
+    codec_context: &CodecContext,
 ) -> Result<T, CodecError> {
-    match read(notation, bytes, scope, Reading::PLAIN) {
+    match read(format, bytes, codec_context, Reading::PLAIN) {
         Ok(value) => Ok(value),
-        Err(error) => read_again(notation, bytes, scope, error),
+        Err(error) => read_again(format, bytes, codec_context, error),
     }
 }
 
 #[inline]
 fn read<'de, T: Deserialize<'de>>(
-    notation: Notation,
+    format: Format,
     bytes: &'de [u8],
-    scope: &Scope,
+    codec_context: &CodecContext,
     reading: Reading,
 ) -> Result<T, CodecError> {
-    scope.enter(|| match notation {
-        Notation::Json => json::decode(bytes, scope.budget(), reading),
-        Notation::MsgPack => msgpack::decode(bytes, scope.budget(), reading),
+    codec_context.enter(|| match format {
+        Format::Json => json::decode(bytes, codec_context.budget(), reading),
+        Format::MsgPack => msgpack::decode(bytes, codec_context.budget(), reading),
     })
 }
 
 /// Reads a value that did not fit, in other ways. If that is in vain, the first error says more, unless that was doubles.
 #[cold]
 fn read_again<'de, T: Deserialize<'de>>(
-    notation: Notation,
+    format: Format,
     bytes: &'de [u8],
-    scope: &Scope,
+    codec_context: &CodecContext,
     error: CodecError,
 ) -> Result<T, CodecError> {
     let error = error.settle();
@@ -337,13 +337,13 @@ fn read_again<'de, T: Deserialize<'de>>(
     if !matches!(error, CodecError::Value(_)) {
         return Err(error);
     }
-    let again = |reading| read(notation, bytes, scope, reading);
+    let again = |reading| read(format, bytes, codec_context, reading);
     let last_wins = Reading { last_wins: true, ..Reading::PLAIN };
     let second = match again(last_wins) {
         Ok(value) => return Ok(value),
         Err(error) => error.settle(),
     };
-    if notation == Notation::Json && (missing.word_keys || Reading::take_missing().word_keys) {
+    if format == Format::Json && (missing.word_keys || Reading::take_missing().word_keys) {
         let all = again(Reading { word_keys: true, ..last_wins });
         Reading::take_missing();
         if all.is_ok() {

@@ -3,7 +3,7 @@
 use super::{RemoteError, traceback_line};
 use crate::wire::codec::excerpt::{Ends, Excerpt, head, tail};
 use crate::wire::codec::{Cursor, Item};
-use crate::wire::{Notation, Payload};
+use crate::wire::{Format, Payload};
 
 pub(super) const TRACEBACK: &str = "Traceback (most recent call last):";
 /// What Python writes between the tracebacks of an exception and of the one that it led to.
@@ -28,7 +28,8 @@ impl RemoteError {
     /// As [`from_payload`](Self::from_payload), then [`truncated`](Self::truncated) to `max`: what is cut off is never
     /// decoded.
     pub(crate) fn read(payload: &Payload, max: usize) -> Self {
-        let mut cursor = Cursor::new(payload.notation(), payload.bytes(), payload.scope().budget());
+        let mut cursor =
+            Cursor::new(payload.format(), payload.bytes(), payload.codec_context().budget());
         let read = match cursor.peek() {
             Ok(Item::Str) => read_text(&mut cursor, max),
             Ok(Item::Array) => read_list(&mut cursor, max),
@@ -114,14 +115,14 @@ fn read_list(cursor: &mut Cursor<'_>, max: usize) -> Option<RemoteError> {
 fn as_it_stands(payload: &Payload) -> String {
     let bytes = payload.bytes();
     let shown = &bytes[..bytes.len().min(SHOWN)];
-    let text = match payload.notation() {
-        Notation::Json => String::from_utf8_lossy(shown).into_owned(),
+    let text = match payload.format() {
+        Format::Json => String::from_utf8_lossy(shown).into_owned(),
         // Few bytes are few values.
-        Notation::MsgPack if bytes.len() <= SHOWN => match payload.decode::<serde_json::Value>() {
+        Format::MsgPack if bytes.len() <= SHOWN => match payload.decode::<serde_json::Value>() {
             Ok(value) => value.to_string(),
             Err(_) => format!("{:?}", bytes::Bytes::copy_from_slice(shown)),
         },
-        Notation::MsgPack => format!("{:?}", bytes::Bytes::copy_from_slice(shown)),
+        Format::MsgPack => format!("{:?}", bytes::Bytes::copy_from_slice(shown)),
     };
     match bytes.len() - shown.len() {
         0 => text,

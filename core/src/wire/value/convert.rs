@@ -62,7 +62,7 @@ impl From<serde_json::Value> for Value {
     }
 }
 
-/// Fails for what RFC 8259 has no notation for, or serde_json no room: infinity and `NaN`, integers
+/// Fails for what RFC 8259 has no format for, or serde_json no room: infinity and `NaN`, integers
 /// beyond 64 bits, surrogates, bytes, extensions, and keys other than strings.
 impl TryFrom<&Value> for serde_json::Value {
     type Error = CodecError;

@@ -5,7 +5,7 @@ use std::mem;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CodecError, Scope};
+use super::{CodecContext, CodecError};
 
 mod convert;
 mod de;
@@ -67,8 +67,12 @@ impl Value {
     /// # Errors
     /// `source` nests deeper than the scope's budget, has a type that is not registered in it, or
     /// its own `Serialize` fails.
-    pub fn encode<T: Serialize + ?Sized>(scope: &Scope, source: &T) -> Result<Self, CodecError> {
-        let result = scope.enter(|| source.serialize(encode::Serializer::new(scope.budget())));
+    pub fn encode<T: Serialize + ?Sized>(
+        codec_context: &CodecContext,
+        source: &T,
+    ) -> Result<Self, CodecError> {
+        let result = codec_context
+            .enter(|| source.serialize(encode::Serializer::new(codec_context.budget())));
         result.map_err(CodecError::settle)
     }
 
@@ -76,12 +80,15 @@ impl Value {
     ///
     /// # Errors
     /// The value nests deeper than the scope's budget, or does not fit `T`.
-    pub fn decode<'de, T: Deserialize<'de>>(&'de self, scope: &Scope) -> Result<T, CodecError> {
-        let limit = scope.budget().depth;
+    pub fn decode<'de, T: Deserialize<'de>>(
+        &'de self,
+        codec_context: &CodecContext,
+    ) -> Result<T, CodecError> {
+        let limit = codec_context.budget().depth;
         if !self.is_within(limit) {
             return Err(CodecError::TooDeep { limit });
         }
-        scope.enter(|| T::deserialize(self)).map_err(CodecError::settle)
+        codec_context.enter(|| T::deserialize(self)).map_err(CodecError::settle)
     }
 
     /// Whether it is nested no more than `limit` levels deep.

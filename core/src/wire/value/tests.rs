@@ -1,26 +1,26 @@
 use std::collections::BTreeMap;
 
-use super::super::{Budget, Notation, Types, codec};
+use super::super::{Budget, Format, Types, codec};
 use super::*;
 
-const BOTH: [Notation; 2] = [Notation::Json, Notation::MsgPack];
+const BOTH: [Format; 2] = [Format::Json, Format::MsgPack];
 
-fn scope() -> Scope {
-    Scope::new(Types::new(["date", "point"]), Budget::default())
+fn codec_context() -> CodecContext {
+    CodecContext::new(Types::new(["date", "point"]), Budget::default())
 }
 
-fn encode(notation: Notation, value: &Value) -> Result<Vec<u8>, CodecError> {
+fn encode(format: Format, value: &Value) -> Result<Vec<u8>, CodecError> {
     let mut out = Vec::new();
-    codec::encode(notation, &scope(), value, &mut out)?;
+    codec::encode(format, &codec_context(), value, &mut out)?;
     Ok(out)
 }
 
-fn decode(notation: Notation, bytes: &[u8]) -> Result<Value, CodecError> {
-    codec::decode(notation, bytes, &scope())
+fn decode(format: Format, bytes: &[u8]) -> Result<Value, CodecError> {
+    codec::decode(format, bytes, &codec_context())
 }
 
 fn json(text: &str) -> Result<Value, CodecError> {
-    decode(Notation::Json, text.as_bytes())
+    decode(Format::Json, text.as_bytes())
 }
 
 fn map(entries: impl IntoIterator<Item = (&'static str, i32)>) -> Value {
@@ -44,12 +44,12 @@ fn samples() -> Vec<Value> {
 
 #[test]
 fn both_ways() {
-    for notation in BOTH {
+    for format in BOTH {
         for value in samples().into_iter().chain([Value::List(samples())]) {
-            let bytes = encode(notation, &value).unwrap();
-            assert_eq!(decode(notation, &bytes), Ok(value.clone()));
-            assert_eq!(Value::encode(&scope(), &value), Ok(value.clone()));
-            assert_eq!(value.decode(&scope()), Ok(value));
+            let bytes = encode(format, &value).unwrap();
+            assert_eq!(decode(format, &bytes), Ok(value.clone()));
+            assert_eq!(Value::encode(&codec_context(), &value), Ok(value.clone()));
+            assert_eq!(value.decode(&codec_context()), Ok(value));
         }
     }
 }
@@ -63,20 +63,17 @@ fn only_in_json() {
         "170141183460469231731687303715884105728",
     ] {
         let value = json(text).unwrap();
-        assert_eq!(encode(Notation::Json, &value).unwrap(), text.as_bytes());
-        assert!(encode(Notation::MsgPack, &value).is_err());
-        assert_eq!(Value::encode(&scope(), &value), Ok(value.clone()));
-        assert_eq!(value.decode(&scope()), Ok(value));
+        assert_eq!(encode(Format::Json, &value).unwrap(), text.as_bytes());
+        assert!(encode(Format::MsgPack, &value).is_err());
+        assert_eq!(Value::encode(&codec_context(), &value), Ok(value.clone()));
+        assert_eq!(value.decode(&codec_context()), Ok(value));
     }
     assert_eq!(json(big), Ok(Value::Int(big.parse().unwrap())));
     assert_eq!(json(r#""\ude00x""#), Ok(Value::Surrogates(vec![0xde00, 0x78])));
     let keys = r#"{"\ud800": 1, "": {"": []}}"#;
-    assert_eq!(encode(Notation::Json, &json(keys).unwrap()).unwrap(), keys.as_bytes());
+    assert_eq!(encode(Format::Json, &json(keys).unwrap()).unwrap(), keys.as_bytes());
     let big_key = Value::Map(vec![(Value::Int(big.parse().unwrap()), Value::Null)]);
-    assert_eq!(
-        encode(Notation::Json, &big_key).unwrap(),
-        format!("{{\"{big}\": null}}").as_bytes()
-    );
+    assert_eq!(encode(Format::Json, &big_key).unwrap(), format!("{{\"{big}\": null}}").as_bytes());
 }
 
 #[test]
@@ -91,11 +88,11 @@ fn only_in_msgpack() {
             (Value::Null, 3.into()),
         ]),
     ] {
-        let bytes = encode(Notation::MsgPack, &value).unwrap();
-        assert_eq!(decode(Notation::MsgPack, &bytes), Ok(value.clone()));
-        assert!(encode(Notation::Json, &Value::List(vec![value.clone()])).is_err());
-        assert_eq!(Value::encode(&scope(), &value), Ok(value.clone()));
-        assert_eq!(value.decode(&scope()), Ok(value));
+        let bytes = encode(Format::MsgPack, &value).unwrap();
+        assert_eq!(decode(Format::MsgPack, &bytes), Ok(value.clone()));
+        assert!(encode(Format::Json, &Value::List(vec![value.clone()])).is_err());
+        assert_eq!(Value::encode(&codec_context(), &value), Ok(value.clone()));
+        assert_eq!(value.decode(&codec_context()), Ok(value));
     }
 }
 
@@ -106,7 +103,7 @@ fn the_last_of_equal_keys_counts() {
     let several = b"\x85\x01\x01\xc3\x02\x01\x03\x91\x01\x04\x91\x01\x05";
     let keys =
         [(1.into(), 3.into()), (true.into(), 2.into()), (Value::List(vec![1.into()]), 5.into())];
-    assert_eq!(decode(Notation::MsgPack, several), Ok(Value::Map(keys.into())));
+    assert_eq!(decode(Format::MsgPack, several), Ok(Value::Map(keys.into())));
     let entries: Vec<_> = (0..100_000).map(|i| format!(r#""{}": {i}"#, i % 50_000)).collect();
     let value = json(&format!("{{{}}}", entries.join(","))).unwrap();
     assert_eq!(value.as_map().map(<[_]>::len), Some(50_000));
@@ -119,13 +116,13 @@ fn typed() {
     assert_eq!(json(r#"{"x": [1], "__type__": [1, 7], "y": 2}"#), Ok(typed));
     assert_eq!(json(r#"[{"__type__": [2, {}]}]"#), Err(CodecError::UnknownTypeId { id: 2 }));
     let unknown = Value::Typed { id: 2, data: Box::default() };
-    assert_eq!(encode(Notation::Json, &unknown), Err(CodecError::UnknownTypeId { id: 2 }));
+    assert_eq!(encode(Format::Json, &unknown), Err(CodecError::UnknownTypeId { id: 2 }));
     for wrong in ["1", "[]", "[1]", "[1, 2, 3]", "[\"1\", 2]", "[-1, 2]", "[1.0, 2]", "{}"] {
         assert!(json(&format!(r#"{{"__type__": {wrong}}}"#)).is_err(), "{wrong}");
     }
     // Python cannot have a map in a key either.
     for wrong in [&b"\x81\x80\x01"[..], b"\x81\x91\x80\x01"] {
-        assert!(decode(Notation::MsgPack, wrong).is_err());
+        assert!(decode(Format::MsgPack, wrong).is_err());
     }
 }
 
@@ -141,11 +138,17 @@ fn deep_values_take_no_stack() {
     }
     let clone = value.clone();
     assert!(clone == value);
-    for notation in BOTH {
-        assert_eq!(encode(notation, &value), Err(CodecError::TooDeep { limit: 128 }));
+    for format in BOTH {
+        assert_eq!(encode(format, &value), Err(CodecError::TooDeep { limit: 128 }));
     }
-    assert_eq!(Value::encode(&scope(), &value).err(), Some(CodecError::TooDeep { limit: 128 }));
-    assert_eq!(value.decode::<Value>(&scope()).err(), Some(CodecError::TooDeep { limit: 128 }));
+    assert_eq!(
+        Value::encode(&codec_context(), &value).err(),
+        Some(CodecError::TooDeep { limit: 128 })
+    );
+    assert_eq!(
+        value.decode::<Value>(&codec_context()).err(),
+        Some(CodecError::TooDeep { limit: 128 })
+    );
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -182,14 +185,14 @@ fn to_and_from_types() {
         shapes,
         ids: BTreeMap::from([(-1, (u128::MAX, 2.0))]),
     };
-    let value = Value::encode(&scope(), &outer).unwrap();
-    assert_eq!(value.decode(&scope()), Ok(outer));
-    assert_eq!(Value::from(7).decode(&scope()), Ok(7.0));
-    assert_eq!(Value::from(&b"ab"[..]).decode(&scope()), Ok(b"ab".to_vec()));
-    assert!(Value::from(256).decode::<u8>(&scope()).is_err());
-    assert!(Value::from("Other").decode::<Shape>(&scope()).is_err());
-    assert!(map([("Newtype", 1), ("Unit", 2)]).decode::<Shape>(&scope()).is_err());
-    assert_eq!(map([("Newtype", 1)]).decode(&scope()), Ok(Shape::Newtype(1)));
+    let value = Value::encode(&codec_context(), &outer).unwrap();
+    assert_eq!(value.decode(&codec_context()), Ok(outer));
+    assert_eq!(Value::from(7).decode(&codec_context()), Ok(7.0));
+    assert_eq!(Value::from(&b"ab"[..]).decode(&codec_context()), Ok(b"ab".to_vec()));
+    assert!(Value::from(256).decode::<u8>(&codec_context()).is_err());
+    assert!(Value::from("Other").decode::<Shape>(&codec_context()).is_err());
+    assert!(map([("Newtype", 1), ("Unit", 2)]).decode::<Shape>(&codec_context()).is_err());
+    assert_eq!(map([("Newtype", 1)]).decode(&codec_context()), Ok(Shape::Newtype(1)));
 }
 
 #[test]

@@ -9,12 +9,12 @@ use std::task::{Context, Poll, Waker};
 
 use aiomas::__macro::{Answer, Later};
 use aiomas_core::rpc::{Caller, Outcome, Request, Service, dispatch};
-use aiomas_core::wire::{Notation, Payload, Scope};
+use aiomas_core::wire::{CodecContext, Format, Payload};
 
 /// Makes a call, `["add", [1], {"b": 2}]`, from a caller with the number 7. The answer is the result or
 /// the error, as text.
 fn call(service: &dyn Service<Later>, content: &str) -> String {
-    let payload = Payload::new(Notation::Json, content.to_owned().into(), Scope::default());
+    let payload = Payload::new(Format::Json, content.to_owned().into(), CodecContext::default());
     let request = Request::parse(&payload).expect("a well-formed request");
     match dispatch(service, &request.path, &request.arguments, &Caller::new(7)) {
         Outcome::Done(answer) => text(answer),

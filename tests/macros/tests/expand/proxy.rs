@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aiomas::{Call, Proxy};
 use aiomas_core::rpc::ServiceRef;
-use aiomas_core::wire::{Body, Budget, Notation, Scope, Types};
+use aiomas_core::wire::{Body, Budget, CodecContext, Format, Types};
 
 use crate::service::{RootClient, ToolsProxy};
 
@@ -62,8 +62,8 @@ fn proxies_are_compared_and_printed() {
 
 #[test]
 fn proxies_are_sent_as_references() {
-    let scope = Scope::new(Types::default().for_rpc(), Budget::default());
-    let typed = Body::encode(Notation::Json, &scope, &root("a")).unwrap();
-    let plain = Body::encode(Notation::Json, &scope, &ServiceRef::new("a")).unwrap();
+    let codec_context = CodecContext::new(Types::default().for_rpc(), Budget::default());
+    let typed = Body::encode(Format::Json, &codec_context, &root("a")).unwrap();
+    let plain = Body::encode(Format::Json, &codec_context, &ServiceRef::new("a")).unwrap();
     assert_eq!(typed.bytes(), plain.bytes());
 }

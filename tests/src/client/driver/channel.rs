@@ -59,7 +59,7 @@ fn called_back(value: impl Serialize) -> Result<Value, Error> {
 
 async fn values<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
-    for value in content::values(session.server.codec.notation()) {
+    for value in content::values(session.server.codec.format()) {
         expect_echo(&channel, value).await;
     }
     let minus_zero: Result<f64, _> = channel.send(&-0.0).await;
@@ -174,7 +174,7 @@ async fn channels_10<R: Runtime>(session: &Session<'_, R>) {
 async fn mebibytes_8<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     let size = 8 << 20;
-    expect_echo(&channel, content::large(session.server.codec.notation(), size)).await;
+    expect_echo(&channel, content::large(session.server.codec.format(), size)).await;
     let blob = channel.send::<String>(&json!({"cmd": "blob", "size": size})).await;
     assert!(blob == Ok("x".repeat(size)), "the blob differs");
 }

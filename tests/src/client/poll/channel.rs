@@ -49,7 +49,7 @@ fn expect_echo(client: &mut Client, conn: ConnId, value: Value) {
 /// All kinds of values come back as they were.
 fn values(server: &Server) {
     let (mut client, conn) = open(server);
-    for value in content::values(server.codec.notation()) {
+    for value in content::values(server.codec.format()) {
         expect_echo(&mut client, conn, value);
     }
     let minus_zero = client.send(conn, -0.0);
@@ -174,7 +174,7 @@ fn connections_10(server: &Server) {
 fn mebibytes_8(server: &Server) {
     let (mut client, conn) = open(server);
     let size = 8 << 20;
-    expect_echo(&mut client, conn, content::large(server.codec.notation(), size));
+    expect_echo(&mut client, conn, content::large(server.codec.format(), size));
     let blob = client.send(conn, json!({"cmd": "blob", "size": size}));
     assert!(blob == Ok("x".repeat(size).into()), "the blob differs");
 }

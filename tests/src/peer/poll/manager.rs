@@ -40,10 +40,11 @@ fn spawned(arguments: &Arguments<'_>, caller: &Caller) -> Result<String, RemoteE
     let (name, args) = (bound.required::<String>(0)?, bound.args::<Value>()?);
     let kwargs: BTreeMap<_, Value> = bound.kwargs()?;
 
-    let (notation, scope, mut call) = (arguments.notation(), arguments.scope(), Vec::new());
-    encode_call(notation, scope, "", &args, &kwargs, &mut call)
+    let (format, codec_context, mut call) =
+        (arguments.format(), arguments.codec_context(), Vec::new());
+    encode_call(format, codec_context, "", &args, &kwargs, &mut call)
         .map_err(RemoteError::serialization)?;
-    let call = Payload::new(notation, call.into(), scope.clone());
+    let call = Payload::new(format, call.into(), codec_context.clone());
     let labels = ServiceDict::<Infallible>::new("Labels")
         .function(SPAWNED, ["label", "suffix"], |text: String, suffix: Option<String>| {
             label(&text, suffix.as_deref())
@@ -51,7 +52,7 @@ fn spawned(arguments: &Arguments<'_>, caller: &Caller) -> Result<String, RemoteE
         .function(CREATE, ["label"], |text: String| label(&text, Some("!")));
     match labels.call(&name, &Request::parse(&call)?.arguments, caller) {
         Outcome::Done(label) => {
-            let label = Payload::new(notation, label?.into_bytes(), scope.clone());
+            let label = Payload::new(format, label?.into_bytes(), codec_context.clone());
             label.decode().map_err(RemoteError::type_error)
         }
         _ => Err(RemoteError::lookup(format_args!("no factory is called {name:?}"))),

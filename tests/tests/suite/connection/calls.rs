@@ -3,14 +3,14 @@
 use aiomas_core::connection::{
     CallError, CallOptions, CloseReason, Config, Event, Side, TimeoutReason,
 };
-use aiomas_core::wire::{Notation, Profile, RemoteError};
+use aiomas_core::wire::{Format, Profile, RemoteError};
 use aiomas_tests::message::{FAILURE, REQUEST, RESULT, frame, message, raw};
 use aiomas_tests::pair::{Cuts, Pair, Reaction};
 use bytes::BytesMut;
 
 use super::{SECOND, Solo, json, msgpack};
 
-const JSON: Notation = Notation::Json;
+const JSON: Format = Format::Json;
 
 #[test]
 fn ids_count_up_from_0() {
@@ -78,26 +78,26 @@ fn ids_of_the_peer_are_mirrored() {
         b"\xc4\x03\x00\x01\x02",
         b"\x81\xa1a\xc0",
     ];
-    mirrored(Notation::MsgPack, &ids);
+    mirrored(Format::MsgPack, &ids);
 }
 
-fn mirrored(notation: Notation, ids: &[&[u8]]) {
-    let five: &[u8] = if notation == JSON { b"5" } else { b"\x05" };
+fn mirrored(format: Format, ids: &[&[u8]]) {
+    let five: &[u8] = if format == JSON { b"5" } else { b"\x05" };
     let mut solo = Solo::listener(json());
     for id in ids {
         // Twice at a time: ids need not even be unique.
-        solo.input(raw(notation, REQUEST, id, five));
-        solo.input(raw(notation, REQUEST, id, five));
+        solo.input(raw(format, REQUEST, id, five));
+        solo.input(raw(format, REQUEST, id, five));
         for request in solo.requests() {
             solo.reply(request, 5).unwrap();
         }
-        let answer = &raw(notation, RESULT, id, five)[4..];
+        let answer = &raw(format, RESULT, id, five)[4..];
         assert_eq!(solo.sent(), [answer, answer], "{id:?}");
-        solo.input(raw(notation, REQUEST, id, five));
+        solo.input(raw(format, REQUEST, id, five));
         let request = solo.requests().remove(0);
         solo.connection.fail(solo.now, request.token, &RemoteError::new("E", "x")).unwrap();
-        let text = if notation == JSON { &br#""E: x\n""#[..] } else { b"\xa5E: x\n" };
-        assert_eq!(solo.sent(), [&raw(notation, FAILURE, id, text)[4..]]);
+        let text = if format == JSON { &br#""E: x\n""#[..] } else { b"\xa5E: x\n" };
+        assert_eq!(solo.sent(), [&raw(format, FAILURE, id, text)[4..]]);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aiomas_core::connection::{
     CallError, CallId, CallOptions, Close, CloseReason, Event, Side, TimeoutReason, Why,
 };
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use aiomas_tests::message::{RESULT, message};
 use aiomas_tests::pair::{Cut, Pair, Reaction};
 
@@ -245,7 +245,7 @@ fn the_end_of_an_idle_stream() {
 
 #[test]
 fn the_end_within_a_frame() {
-    let whole = message(Notation::Json, 0, 0, "x").len();
+    let whole = message(Format::Json, 0, 0, "x").len();
     for at in 1..whole {
         for cut in [Cut::Eof, Cut::Reset] {
             let mut pair = Pair::new(json(), json());
@@ -267,7 +267,7 @@ fn the_end_within_a_frame() {
 
 #[test]
 fn the_end_after_the_frame() {
-    let whole = message(Notation::Json, 0, 0, "x").len();
+    let whole = message(Format::Json, 0, 0, "x").len();
     let mut pair = Pair::new(json(), json());
     pair.dialler.link.cut_after = Some((whole, Cut::Eof));
     let call = pair.call(Side::Dialler, "x", CallOptions::default()).unwrap();
@@ -282,7 +282,7 @@ fn answers_that_come_with_the_end_count() {
     solo.call("x").unwrap();
     solo.call("y").unwrap();
     assert_eq!(solo.sent().len(), 2);
-    solo.input(message(Notation::Json, RESULT, 0, "x"));
+    solo.input(message(Format::Json, RESULT, 0, "x"));
     solo.connection.handle_eof(solo.now, solo.input.len());
     let events = solo.events();
     let [

@@ -1,7 +1,7 @@
 //! Which codec is written, and which are read.
 
 use aiomas_core::connection::{CallOptions, CloseReason, Config, Side};
-use aiomas_core::wire::{Codec, CodecError, CustomCodec, Notation};
+use aiomas_core::wire::{Codec, CodecError, CustomCodec, Format};
 use aiomas_tests::message::{REQUEST, frame, message};
 use aiomas_tests::pair::Pair;
 use bytes::Bytes;
@@ -53,10 +53,10 @@ fn a_listener_speaks_as_it_is_spoken_to() {
     assert_eq!(solo.connection.codec(), Codec::Json);
     solo.call("first").unwrap();
     assert_eq!(solo.sent(), [&b"[0, 0, \"first\"]"[..]]);
-    solo.input(message(Notation::MsgPack, REQUEST, 7, "m"));
+    solo.input(message(Format::MsgPack, REQUEST, 7, "m"));
     assert_eq!(solo.connection.codec(), Codec::MsgPack);
     solo.call("x").unwrap();
-    solo.input(message(Notation::Json, REQUEST, 8, "j"));
+    solo.input(message(Format::Json, REQUEST, 8, "j"));
     solo.call("y").unwrap();
     // Each request is answered in its own codec, whenever that is.
     for request in solo.requests() {
@@ -70,7 +70,7 @@ fn a_listener_speaks_as_it_is_spoken_to() {
 #[test]
 fn a_dialler_keeps_to_its_codec() {
     let mut solo = Solo::dialler(json());
-    solo.input(message(Notation::MsgPack, REQUEST, 7, "m"));
+    solo.input(message(Format::MsgPack, REQUEST, 7, "m"));
     let request = solo.requests().remove(0);
     assert_eq!(solo.connection.codec_of(&request.token), Codec::MsgPack);
     solo.reply(request, 5).unwrap();

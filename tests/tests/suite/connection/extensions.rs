@@ -6,7 +6,7 @@ use aiomas_core::connection::{
     CallError, CallOptions, CancelCause, Close, Config, Event, Extensions, Negotiate, Request,
     Side, Why,
 };
-use aiomas_core::wire::{Codec, Notation, RemoteError};
+use aiomas_core::wire::{Codec, Format, RemoteError};
 use aiomas_tests::message::{CANCEL, DEADLINE, RESULT, message};
 use aiomas_tests::pair::{Pair, Reaction};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{SECOND, Solo, json as json_config};
 
-const JSON: Notation = Notation::Json;
+const JSON: Format = Format::Json;
 
 fn hello() -> Config {
     let mut config = json_config();
@@ -36,8 +36,8 @@ fn agreed(config: Config) -> Solo {
 }
 
 /// A dialler whose peer knows both.
-fn dialler(notation: Notation) -> Solo {
-    let codec = if notation == JSON { Codec::Json } else { Codec::MsgPack };
+fn dialler(format: Format) -> Solo {
+    let codec = if format == JSON { Codec::Json } else { Codec::MsgPack };
     let mut config = hello();
     config.negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![codec] };
     let mut solo = Solo::dialler(config);
@@ -77,15 +77,15 @@ fn cancelled(event: Option<&Event<u64>>) -> Option<CancelCause> {
 
 #[test]
 fn what_is_written() {
-    for (notation, request, cancel) in [
+    for (format, request, cancel) in [
         (JSON, &b"[4, 1, [{\"deadline\": 1500000}, \"x\"]]"[..], &b"[3, 1, null]"[..]),
         (
-            Notation::MsgPack,
+            Format::MsgPack,
             b"\x93\x04\x01\x92\x81\xa8deadline\xce\x00\x16\xe3\x60\xa1x",
             b"\x93\x03\x01\xc0",
         ),
     ] {
-        let mut solo = dialler(notation);
+        let mut solo = dialler(format);
         let call = solo.connection.call(solo.now, "x", in_time(1_500_000), 7).unwrap();
         assert_eq!(solo.sent(), [request]);
         assert_eq!(solo.connection.abandon(solo.now, call), Some(7));
@@ -111,8 +111,8 @@ fn content_of_any_size_and_codec() {
         for size in [0, 10, 1023, 1024, 100_000] {
             let text = "x".repeat(size);
             let body = aiomas_core::wire::Body::encode(
-                codec.notation(),
-                pair.dialler.connection.scope(),
+                codec.format(),
+                pair.dialler.connection.codec_context(),
                 &text,
             )
             .unwrap();

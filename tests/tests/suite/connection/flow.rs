@@ -5,7 +5,7 @@ use aiomas_core::connection::{
 };
 use aiomas_core::internal::Step;
 use aiomas_core::wire::codec::blosc;
-use aiomas_core::wire::{Codec, Notation};
+use aiomas_core::wire::{Codec, Format};
 use aiomas_tests::message::{self, frame};
 use bytes::BytesMut;
 use serde_json::json as value;
@@ -70,7 +70,7 @@ fn requests_that_came_before_the_output_was_full_wait_as_well() {
     let mut config = json();
     config.limits.output_high = 30;
     let mut solo = Solo::listener(config);
-    let request = |id: u64| message::message(Notation::Json, message::REQUEST, id, "x");
+    let request = |id: u64| message::message(Format::Json, message::REQUEST, id, "x");
     solo.input((0..100).flat_map(request).collect::<Vec<_>>());
     let mut answered = 0;
     while answered < 100 {
@@ -98,7 +98,7 @@ fn answers_and_cancellations_are_read_all_the_while() {
     assert!(solo.connection.is_output_full());
     solo.request(3, "x");
     solo.request(4, "x");
-    solo.input(message::message(Notation::Json, message::RESULT, call.get(), 7));
+    solo.input(message::message(Format::Json, message::RESULT, call.get(), 7));
     assert!(matches!(&solo.events()[..], [Event::Answer { id, .. }] if *id == call));
 }
 
@@ -153,11 +153,11 @@ fn one_that_waits_may_be_given_up() {
     }
     solo.request(3, "x");
     let until = (value!({"deadline": 1_000_000}), "x");
-    solo.input(message::message(Notation::Json, message::DEADLINE, 4, until));
+    solo.input(message::message(Format::Json, message::DEADLINE, 4, until));
     let over = (value!({"deadline": 0}), "x");
-    solo.input(message::message(Notation::Json, message::DEADLINE, 5, over));
+    solo.input(message::message(Format::Json, message::DEADLINE, 5, over));
     solo.request(6, "x");
-    solo.input(message::message(Notation::Json, message::CANCEL, 3, ()));
+    solo.input(message::message(Format::Json, message::CANCEL, 3, ()));
     solo.wait(SECOND);
     // Its owner has never seen them.
     assert!(solo.events().is_empty());
@@ -245,7 +245,7 @@ fn a_peer_that_makes_us_refuse_but_never_reads() {
 /// A request in Blosc that becomes so many bytes.
 fn bomb(id: u64, length: usize) -> Vec<u8> {
     let content = "x".repeat(length);
-    let message = message::message(Notation::MsgPack, message::REQUEST, id, content);
+    let message = message::message(Format::MsgPack, message::REQUEST, id, content);
     let mut packed = Vec::new();
     blosc::compress(&message[4..], &blosc::Options::default(), &mut packed).unwrap();
     frame(packed)
@@ -303,7 +303,7 @@ fn data_that_is_hardly_compressed_costs_nothing() {
     let mut solo = Solo::listener(unpacking(1000, 1));
     let noise: Vec<u64> = (1..2000_u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
     for id in 0..100 {
-        let message = message::message(Notation::MsgPack, message::REQUEST, id, &noise);
+        let message = message::message(Format::MsgPack, message::REQUEST, id, &noise);
         let mut packed = Vec::new();
         blosc::compress(&message[4..], &blosc::Options::default(), &mut packed).unwrap();
         assert!(packed.len() >= message.len() - 4);

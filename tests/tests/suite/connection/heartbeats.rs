@@ -6,7 +6,7 @@ use aiomas_core::connection::{
     CallError, CallOptions, Close, CloseReason, Config, Event, Extensions, Negotiate, Side,
     TimeoutReason,
 };
-use aiomas_core::wire::{Codec, Notation};
+use aiomas_core::wire::{Codec, Format};
 use aiomas_tests::message::{HEARTBEAT, REQUEST, RESULT, message};
 use aiomas_tests::pair::Pair;
 use bytes::Buf;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{SECOND, Solo, json as json_config, msgpack};
 
-const JSON: Notation = Notation::Json;
+const JSON: Format = Format::Json;
 /// After how long a silent peer is asked.
 const SILENCE: Duration = Duration::from_secs(60);
 const QUESTION: &[u8] = b"[5, 0, null]";

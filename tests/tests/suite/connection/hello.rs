@@ -3,7 +3,7 @@
 use aiomas_core::connection::{
     CallError, CallOptions, CloseReason, Config, Event, Negotiate, Side, TimeoutReason, Why,
 };
-use aiomas_core::wire::{Codec, Notation, RemoteError, Types};
+use aiomas_core::wire::{Codec, Format, RemoteError, Types};
 use aiomas_tests::fuzz;
 use aiomas_tests::message::{self, FAILURE, REQUEST, RESULT, message};
 use aiomas_tests::pair::{Pair, Reaction};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{SECOND, Solo, json as json_config, msgpack};
 
-const JSON: Notation = Notation::Json;
+const JSON: Format = Format::Json;
 
 fn hello(base: Codec, offer: &[Codec]) -> Config {
     let mut config = Config::new(base);
@@ -80,7 +80,7 @@ fn types_are_agreed_on_by_name() {
     let mut pair = Pair::new(dialler, listener);
     pair.drive();
     for side in [Side::Dialler, Side::Listener] {
-        assert_eq!(pair.end(side).connection.scope().types(), &expected, "{side:?}");
+        assert_eq!(pair.end(side).connection.codec_context().types(), &expected, "{side:?}");
     }
 }
 
@@ -91,7 +91,7 @@ fn names_of_types_are_bounded() {
         let mut solo = Solo::listener(json_config());
         let hello = json!({"version": 1, "codecs": ["json"], "types": types});
         solo.input(message(JSON, REQUEST, 0, ("$hello", (hello,), json!({}))));
-        (solo.requests().len(), solo.connection.scope().types().names().count())
+        (solo.requests().len(), solo.connection.codec_context().types().names().count())
     };
     assert_eq!(question(vec!["x".repeat(256)]), (0, 1));
     // It is a request like any other then.
@@ -279,7 +279,7 @@ proptest! {
     /// Whatever a peer says. See `fuzz::hello`.
     #[test]
     fn it_is_agreed_on_what_the_model_says(setup: u8, said in said()) {
-        let notation = if setup & 1 == 0 { Notation::Json } else { Notation::MsgPack };
-        fuzz::hello(&[&[setup], &message::encoded(notation, &said)[..]].concat());
+        let format = if setup & 1 == 0 { Format::Json } else { Format::MsgPack };
+        fuzz::hello(&[&[setup], &message::encoded(format, &said)[..]].concat());
     }
 }

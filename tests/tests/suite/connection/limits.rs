@@ -3,7 +3,7 @@
 use aiomas_core::connection::{
     CallError, CallOptions, CloseReason, Direction, Event, FailureText, Limits, TimeoutReason, Why,
 };
-use aiomas_core::wire::{Body, Budget, CodecError, FrameError, Notation, RemoteError};
+use aiomas_core::wire::{Body, Budget, CodecError, Format, FrameError, RemoteError};
 use aiomas_tests::message::{self, frame};
 
 use super::{SECOND, Solo, Unencodable, json, msgpack};
@@ -41,7 +41,7 @@ fn max_frame_out() {
     assert_eq!(solo.sent(), [&br#"[0, 0, "0123456789"]"#[..]]);
     assert_eq!(solo.call("0123456789a").map(|_| ()), too_long(21));
     let mut call_body = |text: &str| {
-        let body = Body::encode(Notation::Json, solo.connection.scope(), text).unwrap();
+        let body = Body::encode(Format::Json, solo.connection.codec_context(), text).unwrap();
         let options = CallOptions::default();
         solo.connection.call_body(solo.now, &body, options, 0).map(|_| ()).map_err(|r| r.why)
     };
@@ -80,8 +80,8 @@ fn an_answer_that_cannot_be_encoded_becomes_a_failure() {
     assert!(String::from_utf8_lossy(&solo.sent()[0]).contains("SerializationError"));
     solo.request(2, "x");
     let request = solo.requests().remove(0);
-    let body = Body::encode(Notation::MsgPack, solo.connection.scope(), "x").unwrap();
-    let wrong = Why::WrongNotation { given: Notation::MsgPack, wanted: Notation::Json };
+    let body = Body::encode(Format::MsgPack, solo.connection.codec_context(), "x").unwrap();
+    let wrong = Why::WrongFormat { given: Format::MsgPack, wanted: Format::Json };
     assert_eq!(solo.connection.answer(solo.now, request.token, &Ok(body)), Err(wrong));
     assert!(String::from_utf8_lossy(&solo.sent()[0]).contains("SerializationError"));
     solo.request(3, "x");
@@ -265,7 +265,7 @@ fn what_is_kept_of_the_peers_failure() {
     let mut solo = Solo::dialler(config);
     solo.call("x").unwrap();
     let text = format!("E: {}\n", "x".repeat(10_000));
-    solo.input(message::message(Notation::Json, message::FAILURE, 0, text));
+    solo.input(message::message(Format::Json, message::FAILURE, 0, text));
     let mut events = solo.events();
     let Some(Event::Answer { result: Err(CallError::Remote(error)), .. }) = events.pop() else {
         panic!("{events:?}");

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use aiomas_core::connection::{
     CallId, CallOptions, CloseReason, Config, Connection, Event, Request, Side, Why,
 };
-use aiomas_core::wire::{Codec, Notation};
+use aiomas_core::wire::{Codec, Format};
 use aiomas_tests::message;
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Serialize;
@@ -59,7 +59,7 @@ impl Solo {
     }
 
     fn request(&mut self, id: impl Serialize, content: impl Serialize) {
-        self.input(message::message(Notation::Json, message::REQUEST, id, content));
+        self.input(message::message(Format::Json, message::REQUEST, id, content));
     }
 
     fn wait(&mut self, time: Duration) {

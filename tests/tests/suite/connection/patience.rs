@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aiomas_core::connection::{CloseReason, Limits, Progress, TimeoutReason};
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use aiomas_tests::message;
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ use super::{SECOND, Solo, json};
 
 /// A request of 100 bytes of payload.
 fn long_request() -> Vec<u8> {
-    let frame = message::message(Notation::Json, 0, 1, "x".repeat(90));
+    let frame = message::message(Format::Json, 0, 1, "x".repeat(90));
     assert_eq!(frame.len(), 104);
     frame.to_vec()
 }

@@ -56,7 +56,7 @@ fn flood(count: usize, size: usize, codec: Codec) -> (usize, usize) {
         let text = "x".repeat(size);
         let request = |number: usize| {
             let content = ("count", (number, &text), serde_json::Map::new());
-            let message = message::message(codec.notation(), REQUEST, number, content);
+            let message = message::message(codec.format(), REQUEST, number, content);
             if codec == Codec::MsgPackBlosc { packed(&message[4..]) } else { message.to_vec() }
         };
         let all: Vec<u8> = (1..=count).flat_map(request).collect();

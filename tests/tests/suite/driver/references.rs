@@ -5,7 +5,7 @@ use aiomas::{AgentRef, Context, Error, Proxy};
 use aiomas::{Container, container};
 use aiomas_core::connection::Why;
 use aiomas_core::rpc::ServiceDict;
-use aiomas_core::wire::{Body, CodecError, Notation, RemoteError, Scope, Types, Value};
+use aiomas_core::wire::{Body, CodecContext, CodecError, Format, RemoteError, Types, Value};
 use aiomas_tests::script::Script;
 
 /// Something that has a name.
@@ -199,10 +199,11 @@ fn nor_over_a_connection_of_no_container() {
         let sent = client.remote().call("keep").arg(coffee.proxy()).send::<()>();
         assert!(is_foreign(&sent.await, "tcp://office:1/0", None));
         // Nor in content that no connection is known of.
-        let scope = Scope::new(Types::default().for_container(), Scope::default().budget());
-        let encoded = Body::encode(Notation::Json, &scope, &coffee);
+        let codec_context =
+            CodecContext::new(Types::default().for_container(), CodecContext::default().budget());
+        let encoded = Body::encode(Format::Json, &codec_context, &coffee);
         assert!(matches!(encoded, Err(CodecError::ForeignAgent { .. })), "{encoded:?}");
-        let value = Value::encode(&scope, &coffee);
+        let value = Value::encode(&codec_context, &coffee);
         assert!(value.is_err(), "{value:?}");
     });
 }

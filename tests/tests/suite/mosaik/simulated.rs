@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use aiomas_mosaik::proxy::{self, World};
 use aiomas_mosaik::{
     ApiVersion, Data, End, EntityInfo, Error, Inputs, Outputs, Result, Server, SetData, Simulator,
@@ -153,7 +153,7 @@ fn requests_before_init() {
 #[test]
 fn failures_are_lists_and_unknown_types_are_ignored() {
     let mosaik = connect(Flawed::new(Flaw::SetupDone));
-    mosaik.send(&message::message(Notation::Json, 7, 0, "what is that?"));
+    mosaik.send(&message::message(Format::Json, 7, 0, "what is that?"));
     let said = answers(
         &mosaik,
         &[json!(["init", ["S"], {"time_resolution": 1.0}]), json!(["setup_done", [], {}])],
@@ -215,7 +215,7 @@ fn extra_methods_are_bound_as_those_of_services() {
     // They may call mosaik back.
     let said = answers(&mosaik, &[json!(["type", ["No.body"], {}])]);
     assert_eq!(said, [json!([0, 0, ["get_related_entities", ["No.body"], {}]])]);
-    let result = message::message(Notation::Json, message::RESULT, 0, json!({"x": {"sid": "S"}}));
+    let result = message::message(Format::Json, message::RESULT, 0, json!({"x": {"sid": "S"}}));
     mosaik.send(&result);
     let said: serde_json::Value = serde_json::from_slice(&mosaik.receive()[0]).expect("JSON");
     assert_eq!(said[2]["x"]["sid"], "S");
@@ -259,7 +259,7 @@ fn mosaik_hangs_up_within_a_frame() {
 #[test]
 fn an_answer_that_nobody_waits_for() {
     let mosaik = connect(Counters::default());
-    mosaik.send(&message::message(Notation::Json, message::RESULT, 5, "x"));
+    mosaik.send(&message::message(Format::Json, message::RESULT, 5, "x"));
     mosaik.receive();
     assert!(mosaik.is_closed());
     let error = mosaik.end().unwrap_err().to_string();

@@ -2,7 +2,7 @@
 
 use aiomas_core::agent::{NodeConfig, NodeEvent};
 use aiomas_core::connection::{Close, CloseReason};
-use aiomas_core::wire::Notation;
+use aiomas_core::wire::Format;
 use aiomas_tests::message::{REQUEST, message};
 use aiomas_tests::world::Later;
 use bytes::BytesMut;
@@ -90,11 +90,10 @@ fn a_call_that_waits_keeps_its_own_bytes() {
     let conn = node.handle_accepted(now, None).unwrap();
     let call = |path: &str, length: usize| {
         let content = (path, ["x".repeat(length)], serde_json::Map::new());
-        message(Notation::Json, REQUEST, 1, content)
+        message(Format::Json, REQUEST, 1, content)
     };
     let mut busy = BytesMut::from(
-        &message(Notation::Json, REQUEST, 0, ("agents/0/hold_alone", [0], serde_json::Map::new()))
-            [..],
+        &message(Format::Json, REQUEST, 0, ("agents/0/hold_alone", [0], serde_json::Map::new()))[..],
     );
     node.handle_input(now, conn, &mut busy);
     for length in [40, 1000, 100_000] {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::super::{Budget, CodecError};
-use super::Notation;
+use super::Format;
 use super::excerpt::Excerpt;
 use super::item::Item;
 use super::json::lex::{Lexer, Number};
@@ -27,10 +27,10 @@ pub struct Sequence {
 
 impl Sequence {
     /// How many elements or entries are to come, where that is known beforehand (MsgPack).
-    pub(super) const fn announced(&self, notation: Notation) -> Option<usize> {
-        match notation {
-            Notation::Json => None,
-            Notation::MsgPack => Some(self.left),
+    pub(super) const fn announced(&self, format: Format) -> Option<usize> {
+        match format {
+            Format::Json => None,
+            Format::MsgPack => Some(self.left),
         }
     }
 }
@@ -42,9 +42,9 @@ impl Sequence {
 ///
 /// ```
 /// use aiomas_core::wire::codec::Cursor;
-/// use aiomas_core::wire::{Budget, Notation};
+/// use aiomas_core::wire::{Budget, Format};
 ///
-/// let mut cursor = Cursor::new(Notation::Json, br#"["math/add", [1, {"x": 2}]]"#, Budget::default());
+/// let mut cursor = Cursor::new(Format::Json, br#"["math/add", [1, {"x": 2}]]"#, Budget::default());
 /// let mut call = cursor.begin_array()?;
 /// assert!(cursor.next(&mut call)?);
 /// assert_eq!(cursor.str()?, "math/add");
@@ -56,7 +56,7 @@ impl Sequence {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
-    notation: Notation,
+    format: Format,
     bytes: &'a [u8],
     at: usize,
     meter: Meter,
@@ -65,18 +65,13 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// Starts at the first byte of `bytes`.
     #[must_use]
-    pub const fn new(notation: Notation, bytes: &'a [u8], budget: Budget) -> Self {
-        Self { notation, bytes, at: 0, meter: Meter::new(budget) }
+    pub const fn new(format: Format, bytes: &'a [u8], budget: Budget) -> Self {
+        Self { format, bytes, at: 0, meter: Meter::new(budget) }
     }
 
     /// Goes on in `bytes` at a value that begins at `at`, with what is left of a budget.
-    pub(super) const fn resume(
-        notation: Notation,
-        bytes: &'a [u8],
-        at: usize,
-        meter: Meter,
-    ) -> Self {
-        Self { notation, bytes, at, meter }
+    pub(super) const fn resume(format: Format, bytes: &'a [u8], at: usize, meter: Meter) -> Self {
+        Self { format, bytes, at, meter }
     }
 
     /// What is left of the budget.
@@ -96,8 +91,8 @@ impl<'a> Cursor<'a> {
     /// No value can begin so.
     #[inline]
     pub fn peek(&mut self) -> Result<Item, CodecError> {
-        match self.notation {
-            Notation::Json => {
+        match self.format {
+            Format::Json => {
                 let mut ahead = Lexer::new(self.bytes, self.at);
                 Ok(match ahead.expect()? {
                     b'n' => Item::Null,
@@ -111,7 +106,7 @@ impl<'a> Cursor<'a> {
                     },
                 })
             }
-            Notation::MsgPack => Reader::new(self.bytes, self.at).peek(),
+            Format::MsgPack => Reader::new(self.bytes, self.at).peek(),
         }
     }
 
@@ -121,15 +116,15 @@ impl<'a> Cursor<'a> {
     /// The value is malformed or exceeds what is left of the budget.
     #[inline]
     pub fn skip(&mut self) -> Result<Range<usize>, CodecError> {
-        let Self { notation, bytes, at, meter } = self;
-        match notation {
-            Notation::Json => {
+        let Self { format, bytes, at, meter } = self;
+        match format {
+            Format::Json => {
                 let mut lexer = Lexer::new(bytes, *at);
                 let range = walk::skip(&mut lexer, meter);
                 *at = lexer.at;
                 range
             }
-            Notation::MsgPack => {
+            Format::MsgPack => {
                 let mut reader = Reader::new(bytes, *at);
                 let range = reader.skip(meter);
                 *at = reader.at;
@@ -175,15 +170,15 @@ impl<'a> Cursor<'a> {
     /// Something else comes next.
     pub(crate) fn natural(&mut self) -> Result<Option<u64>, CodecError> {
         self.meter.node()?;
-        match self.notation {
-            Notation::Json => self.lex(|lexer| {
+        match self.format {
+            Format::Json => self.lex(|lexer| {
                 lexer.expect()?;
                 Ok(match lexer.number()? {
                     Number::Unsigned(number) => Some(number),
                     _ => None,
                 })
             }),
-            Notation::MsgPack => self.read(Reader::natural),
+            Format::MsgPack => self.read(Reader::natural),
         }
     }
 
@@ -194,9 +189,9 @@ impl<'a> Cursor<'a> {
         msgpack: impl FnOnce(&'a str) -> R,
     ) -> Result<R, CodecError> {
         self.meter.node()?;
-        match self.notation {
-            Notation::Json => self.lex(|lexer| lexer.string().map(json)),
-            Notation::MsgPack => self.read(|reader| {
+        match self.format {
+            Format::Json => self.lex(|lexer| lexer.string().map(json)),
+            Format::MsgPack => self.read(|reader| {
                 let head = reader.head()?;
                 if head.item != Item::Str {
                     return Err(reader.fail("a string is missing"));
@@ -227,9 +222,9 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn begin(&mut self, item: Item, open: u8, what: &'static str) -> Result<Sequence, CodecError> {
         self.meter.node()?;
-        let left = match self.notation {
-            Notation::Json => self.lex(|lexer| lexer.take(open, what)).map(|()| 0),
-            Notation::MsgPack => self.read(|reader| {
+        let left = match self.format {
+            Format::Json => self.lex(|lexer| lexer.take(open, what)).map(|()| 0),
+            Format::MsgPack => self.read(|reader| {
                 let head = reader.head()?;
                 if head.item != item {
                     return Err(reader.fail(what));
@@ -250,9 +245,9 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn next(&mut self, sequence: &mut Sequence) -> Result<bool, CodecError> {
         let first = std::mem::replace(&mut sequence.first, false);
-        let more = match self.notation {
-            Notation::Json => self.lex(|lexer| walk::next(lexer, sequence.item, first))?,
-            Notation::MsgPack => match sequence.left.checked_sub(1) {
+        let more = match self.format {
+            Format::Json => self.lex(|lexer| walk::next(lexer, sequence.item, first))?,
+            Format::MsgPack => match sequence.left.checked_sub(1) {
                 Some(left) => {
                     sequence.left = left;
                     true
@@ -272,9 +267,9 @@ impl<'a> Cursor<'a> {
     /// JSON: the colon is missing.
     #[inline]
     pub fn value(&mut self) -> Result<(), CodecError> {
-        match self.notation {
-            Notation::Json => self.lex(walk::colon),
-            Notation::MsgPack => Ok(()),
+        match self.format {
+            Format::Json => self.lex(walk::colon),
+            Format::MsgPack => Ok(()),
         }
     }
 
@@ -284,9 +279,9 @@ impl<'a> Cursor<'a> {
     /// Something does.
     #[inline]
     pub fn end(&mut self) -> Result<(), CodecError> {
-        match self.notation {
-            Notation::Json => self.lex(Lexer::end),
-            Notation::MsgPack => Reader::new(self.bytes, self.at).end(),
+        match self.format {
+            Format::Json => self.lex(Lexer::end),
+            Format::MsgPack => Reader::new(self.bytes, self.at).end(),
         }
     }
 

@@ -2,8 +2,8 @@ use super::*;
 
 const SMALL: Budget = Budget::new(4, 100);
 
-fn skip(notation: Notation, bytes: &[u8]) -> Result<Range<usize>, CodecError> {
-    let mut cursor = Cursor::new(notation, bytes, SMALL);
+fn skip(format: Format, bytes: &[u8]) -> Result<Range<usize>, CodecError> {
+    let mut cursor = Cursor::new(format, bytes, SMALL);
     let range = cursor.skip()?;
     cursor.end()?;
     assert_eq!(cursor.meter.depth(), SMALL.depth);
@@ -33,9 +33,9 @@ fn json_grammar() {
         "[[[[1]]]]",
         "123456789012345678901234567890",
     ] {
-        assert_eq!(skip(Notation::Json, good.as_bytes()), Ok(0..good.len()), "{good}");
+        assert_eq!(skip(Format::Json, good.as_bytes()), Ok(0..good.len()), "{good}");
         let blanks = format!(" \t\n\r{good} ");
-        assert_eq!(skip(Notation::Json, blanks.as_bytes()), Ok(4..4 + good.len()), "{good}");
+        assert_eq!(skip(Format::Json, blanks.as_bytes()), Ok(4..4 + good.len()), "{good}");
     }
     for bad in [
         "",
@@ -75,10 +75,10 @@ fn json_grammar() {
         "[1],",
         "\u{a0}1",
     ] {
-        assert!(skip(Notation::Json, bad.as_bytes()).is_err(), "{bad}");
+        assert!(skip(Format::Json, bad.as_bytes()).is_err(), "{bad}");
     }
     assert_eq!(
-        skip(Notation::Json, b"[\"ab\xff\"]"),
+        skip(Format::Json, b"[\"ab\xff\"]"),
         Err(CodecError::Syntax { at: 4, what: "a string is not UTF-8" })
     );
 }
@@ -88,7 +88,7 @@ fn long_strings_end_where_they_should() {
     for length in 0..40 {
         for tail in ["\"", "\\n\"", "\u{1f}\""] {
             let text = format!("\"{}{tail}", "ä".repeat(length));
-            assert_eq!(skip(Notation::Json, text.as_bytes()).is_ok(), !tail.starts_with('\u{1f}'));
+            assert_eq!(skip(Format::Json, text.as_bytes()).is_ok(), !tail.starts_with('\u{1f}'));
         }
     }
 }
@@ -127,11 +127,11 @@ fn msgpack_heads() {
         b"\x91\x91\x91\x91\x01",
         b"\x92\x91\x91\x91\x01\x91\x91\x90",
     ] {
-        assert_eq!(skip(Notation::MsgPack, good), Ok(0..good.len()), "{good:x?}");
+        assert_eq!(skip(Format::MsgPack, good), Ok(0..good.len()), "{good:x?}");
         for cut in 0..good.len() {
-            assert!(skip(Notation::MsgPack, &good[..cut]).is_err(), "{good:x?} cut at {cut}");
+            assert!(skip(Format::MsgPack, &good[..cut]).is_err(), "{good:x?} cut at {cut}");
         }
-        assert!(skip(Notation::MsgPack, &[good, b"\0"].concat()).is_err(), "{good:x?}");
+        assert!(skip(Format::MsgPack, &[good, b"\0"].concat()).is_err(), "{good:x?}");
     }
     for bad in [
         &b"\xc1"[..],
@@ -143,38 +143,38 @@ fn msgpack_heads() {
         b"\xc9\xff\xff\xff\xff\x01a",
         b"\xdf\x80\0\0\0\0",
     ] {
-        assert!(skip(Notation::MsgPack, bad).is_err(), "{bad:x?}");
+        assert!(skip(Format::MsgPack, bad).is_err(), "{bad:x?}");
     }
 }
 
 #[test]
 fn budget() {
     let deep = CodecError::TooDeep { limit: 4 };
-    assert_eq!(skip(Notation::Json, b"[[[[[]]]]]"), Err(deep.clone()));
-    assert_eq!(skip(Notation::Json, br#"{"a":{"a":{"a":{"a":{}}}}}"#), Err(deep.clone()));
-    assert_eq!(skip(Notation::MsgPack, b"\x91\x91\x91\x91\x90"), Err(deep.clone()));
-    assert_eq!(skip(Notation::MsgPack, b"\x92\x91\x91\x91\x90\x91\x91\x91\x91\x01"), Err(deep));
+    assert_eq!(skip(Format::Json, b"[[[[[]]]]]"), Err(deep.clone()));
+    assert_eq!(skip(Format::Json, br#"{"a":{"a":{"a":{"a":{}}}}}"#), Err(deep.clone()));
+    assert_eq!(skip(Format::MsgPack, b"\x91\x91\x91\x91\x90"), Err(deep.clone()));
+    assert_eq!(skip(Format::MsgPack, b"\x92\x91\x91\x91\x90\x91\x91\x91\x91\x01"), Err(deep));
     let many = CodecError::TooManyNodes { limit: 100 };
     // An array counts 3, a map 9.
     let fits = format!("[{}1]", "1,".repeat(96));
-    assert!(skip(Notation::Json, fits.as_bytes()).is_ok());
+    assert!(skip(Format::Json, fits.as_bytes()).is_ok());
     let fits_not = format!("[{}1]", "1,".repeat(97));
-    assert_eq!(skip(Notation::Json, fits_not.as_bytes()), Err(many.clone()));
-    assert!(skip(Notation::MsgPack, &[&b"\xdc\0\x61"[..], &[1; 97]].concat()).is_ok());
+    assert_eq!(skip(Format::Json, fits_not.as_bytes()), Err(many.clone()));
+    assert!(skip(Format::MsgPack, &[&b"\xdc\0\x61"[..], &[1; 97]].concat()).is_ok());
     let fits_not = [&b"\xdc\0\x62"[..], &[1; 98]].concat();
-    assert_eq!(skip(Notation::MsgPack, &fits_not), Err(many.clone()));
-    for (notation, maps, others) in [
-        (Notation::Json, "[{},{},{},{},{},{},{},{},{},{},", "[],1]"),
-        (Notation::Json, "[{\"\":1},", "[]]"),
+    assert_eq!(skip(Format::MsgPack, &fits_not), Err(many.clone()));
+    for (format, maps, others) in [
+        (Format::Json, "[{},{},{},{},{},{},{},{},{},{},", "[],1]"),
+        (Format::Json, "[{\"\":1},", "[]]"),
     ] {
         let counts = if maps.len() > 20 { 97 } else { 3 + 11 + 3 };
         let json = [maps, others].concat();
-        let skip = |nodes| Cursor::new(notation, json.as_bytes(), Budget::new(9, nodes)).skip();
+        let skip = |nodes| Cursor::new(format, json.as_bytes(), Budget::new(9, nodes)).skip();
         assert!(skip(counts).is_ok(), "{json}");
         assert_eq!(skip(counts - 1), Err(CodecError::TooManyNodes { limit: counts - 1 }));
     }
     // It holds over several steps, too.
-    let mut cursor = Cursor::new(Notation::Json, b"[[1],[1],[1]]", Budget::new(2, 14));
+    let mut cursor = Cursor::new(Format::Json, b"[[1],[1],[1]]", Budget::new(2, 14));
     let mut array = cursor.begin_array().unwrap();
     for _ in 0..2 {
         assert!(cursor.next(&mut array).unwrap());
@@ -190,22 +190,22 @@ fn deep_without_a_stack() {
     let budget = Budget::new(levels, u32::MAX);
     let count = levels as usize;
     let json = ["[".repeat(count), "]".repeat(count)].concat();
-    assert_eq!(Cursor::new(Notation::Json, json.as_bytes(), budget).skip(), Ok(0..json.len()));
+    assert_eq!(Cursor::new(Format::Json, json.as_bytes(), budget).skip(), Ok(0..json.len()));
     let json = [r#"[{"":"#.repeat(count / 2), "1".into(), "}]".repeat(count / 2)].concat();
-    assert_eq!(Cursor::new(Notation::Json, json.as_bytes(), budget).skip(), Ok(0..json.len()));
+    assert_eq!(Cursor::new(Format::Json, json.as_bytes(), budget).skip(), Ok(0..json.len()));
     let msgpack = [&b"\x92\x01"[..]].repeat(count - 1).concat();
     let msgpack = [&msgpack[..], b"\x90"].concat();
-    let mut cursor = Cursor::new(Notation::MsgPack, &msgpack, budget);
+    let mut cursor = Cursor::new(Format::MsgPack, &msgpack, budget);
     assert_eq!(cursor.skip(), Ok(0..msgpack.len()));
 }
 
 #[test]
 fn walks() {
-    for (notation, bytes) in [
-        (Notation::Json, &br#" {"a" : [1, 2.5], "\u00e4": null } "#[..]),
-        (Notation::MsgPack, b"\x82\xa1a\x92\x01\xcb\0\0\0\0\0\0\0\0\xa2\xc3\xa4\xc0"),
+    for (format, bytes) in [
+        (Format::Json, &br#" {"a" : [1, 2.5], "\u00e4": null } "#[..]),
+        (Format::MsgPack, b"\x82\xa1a\x92\x01\xcb\0\0\0\0\0\0\0\0\xa2\xc3\xa4\xc0"),
     ] {
-        let mut cursor = Cursor::new(notation, bytes, SMALL);
+        let mut cursor = Cursor::new(format, bytes, SMALL);
         assert_eq!(cursor.peek(), Ok(Item::Map));
         let mut map = cursor.begin_map().unwrap();
         assert!(cursor.next(&mut map).unwrap());
@@ -234,7 +234,7 @@ fn walks() {
 #[test]
 fn strings() {
     let str =
-        |json: &str| Cursor::new(Notation::Json, json.as_bytes(), SMALL).str().map(Cow::into_owned);
+        |json: &str| Cursor::new(Format::Json, json.as_bytes(), SMALL).str().map(Cow::into_owned);
     assert_eq!(str(r#""\ud83d\ude00\u00e4\n\/""#), Ok("😀ä\n/".into()));
     for lone in [r#"" \ud83d""#, r#""\ude00\ud83d""#, r#""\ud83d\n\ude00""#, r#""\ud83d\u0020""#] {
         let at = 0;

@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAc
 use serde::forward_to_deserialize_any;
 
 use super::super::super::{Budget, CodecError, Reading};
-use super::super::Notation;
+use super::super::Format;
 use super::super::entries::Entries;
 use super::super::item::Item;
 use super::super::meter::Meter;
@@ -91,7 +91,7 @@ impl<'de> Deserializer<'de> {
         words: bool,
     ) -> Result<V::Value, CodecError> {
         let (bytes, at) = (self.lexer.bytes(), self.lexer.at);
-        let entries = Entries::find(Notation::Json, bytes, at, &mut self.meter)?;
+        let entries = Entries::find(Format::Json, bytes, at, &mut self.meter)?;
         let end = entries.end;
         self.meter.descend()?;
         let mut inside = LastEntries { json: self, entries: entries.entries, value: 0, words };

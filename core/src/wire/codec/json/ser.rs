@@ -11,7 +11,7 @@ use super::super::super::typed::{KEY, OWN_KEY};
 use super::super::super::{Budget, CodecError, spare};
 use super::super::compound::compound_traits;
 use super::super::meter::Meter;
-use super::super::{Notation, reserved};
+use super::super::{Format, reserved};
 use super::lex::plain;
 use super::number::{write_float, write_u64};
 use super::{INTEGER, SURROGATES, from_hex, text};
@@ -406,7 +406,7 @@ impl Compound<'_, '_> {
     fn reserved_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
         let start = self.json.out.len();
         value.serialize(&mut *self.json)?;
-        reserved::check(Notation::Json, &self.json.out[start..])
+        reserved::check(Format::Json, &self.json.out[start..])
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use serde::de::{self, DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAc
 use serde::forward_to_deserialize_any;
 
 use super::super::super::{Budget, CodecError, Reading};
-use super::super::Notation;
+use super::super::Format;
 use super::super::entries::Entries;
 use super::super::item::Item;
 use super::super::meter::Meter;
@@ -135,7 +135,7 @@ impl<'de> Deserializer<'de> {
     #[cold]
     fn last_entries<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
         let (bytes, at) = (self.reader.bytes(), self.reader.at);
-        let entries = Entries::find(Notation::MsgPack, bytes, at, &mut self.meter)?;
+        let entries = Entries::find(Format::MsgPack, bytes, at, &mut self.meter)?;
         let end = entries.end;
         self.meter.descend()?;
         let mut inside = LastEntries { msgpack: self, entries: entries.entries, value: 0 };

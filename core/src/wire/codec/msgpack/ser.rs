@@ -9,7 +9,7 @@ use super::super::super::typed::{KEY, OWN_KEY};
 use super::super::super::{Budget, CodecError, Reading, blob, spare};
 use super::super::compound::compound_traits;
 use super::super::meter::Meter;
-use super::super::{Notation, reserved};
+use super::super::{Format, reserved};
 use super::{EXTENSION, json};
 
 #[derive(Debug)]
@@ -452,7 +452,7 @@ impl Compound<'_, '_> {
     fn reserved_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
         let start = self.msgpack.out.len();
         value.serialize(&mut *self.msgpack)?;
-        reserved::check(Notation::MsgPack, &self.msgpack.out[start..])
+        reserved::check(Format::MsgPack, &self.msgpack.out[start..])
     }
 
     #[inline]

@@ -7,25 +7,25 @@ use std::time::Instant;
 use super::home::Home;
 use super::host::Host;
 use super::link::Link;
-use aiomas_core::wire::{Codec, Scope};
+use aiomas_core::wire::{Codec, CodecContext};
 
 /// What a driver puts into the scopes of its connections and containers.
 #[derive(Clone)]
-pub(super) enum Origin {
+pub(super) enum PeerContext {
     /// A connection.
     Link(Weak<Link>),
     /// An agent of the same container.
     Home(Weak<dyn Home>),
 }
 
-impl Origin {
-    pub(super) fn of(scope: &Scope) -> Option<&Self> {
-        Self::of_any(scope.origin()?)
+impl PeerContext {
+    pub(super) fn of(codec_context: &CodecContext) -> Option<&Self> {
+        Self::of_any(codec_context.peer_context()?)
     }
 
-    pub(super) fn of_any(origin: &Arc<dyn Any + Send + Sync>) -> Option<&Self> {
-        let origin: &(dyn Any + Send + Sync) = &**origin;
-        origin.downcast_ref()
+    pub(super) fn of_any(peer_context: &Arc<dyn Any + Send + Sync>) -> Option<&Self> {
+        let peer_context: &(dyn Any + Send + Sync) = &**peer_context;
+        peer_context.downcast_ref()
     }
 
     /// A number that no other connection or container of this process has, as long as this value exists.
