@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::spare;
+use super::buffer_pool;
 
 /// Bytes that go from the message that they came in to the program, and from there into messages, without being
 /// copied: the fastest way to send large arrays. In Python they are `bytes`.
@@ -84,7 +84,8 @@ fn part(bytes: &[u8]) -> Option<Bytes> {
     let at = (bytes.as_ptr() as usize).checked_sub(source.as_ptr() as usize);
     let end = at.and_then(|at| at.checked_add(bytes.len()));
     // A short message shares its buffer with others.
-    let kept = if source.len() < spare::LARGE { 2 * spare::LARGE } else { source.len() };
+    let kept =
+        if source.len() < buffer_pool::LARGE { 2 * buffer_pool::LARGE } else { source.len() };
     let part = match (at, end) {
         (Some(at), Some(end)) if end <= source.len() && kept / KEPT <= bytes.len() => {
             Some(source.slice(at..end))

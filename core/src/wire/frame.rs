@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::spare;
+use super::buffer_pool;
 
 /// The length of a frame's header in bytes.
 pub const HEADER: usize = 4;
@@ -141,7 +141,11 @@ pub fn missing(input: &[u8]) -> usize {
 /// used again.
 #[inline]
 pub(crate) fn take_frame(input: &mut BytesMut, length: usize) -> Bytes {
-    if length < spare::LARGE { input.split_to(length).freeze() } else { take_large(input, length) }
+    if length < buffer_pool::LARGE {
+        input.split_to(length).freeze()
+    } else {
+        take_large(input, length)
+    }
 }
 
 #[cold]
@@ -151,7 +155,7 @@ fn take_large(input: &mut BytesMut, length: usize) -> Bytes {
     }
     let next = BytesMut::from(&input[length..]);
     input.truncate(length);
-    spare::lend(std::mem::replace(input, next))
+    buffer_pool::pooled(std::mem::replace(input, next))
 }
 
 #[cfg(test)]
@@ -160,7 +164,15 @@ mod tests {
 
     #[test]
     fn large_frames_have_a_buffer_for_themselves() {
-        let lengths = [3, spare::LARGE, 10, 3 * spare::LARGE, 2 * spare::LARGE, 0, spare::LARGE];
+        let lengths = [
+            3,
+            buffer_pool::LARGE,
+            10,
+            3 * buffer_pool::LARGE,
+            2 * buffer_pool::LARGE,
+            0,
+            buffer_pool::LARGE,
+        ];
         let frames = lengths.map(|length| {
             let payload = (0..length).map(|i| (i * i) as u8);
             (length as u32).to_be_bytes().into_iter().chain(payload).collect::<Vec<_>>()
@@ -173,7 +185,7 @@ mod tests {
             while !rest.is_empty() {
                 let room = missing(&input).saturating_add(more).max(100).min(rest.len()).min(step);
                 if input.capacity() - input.len() < room {
-                    let mut next = spare::frame(input.len() + room);
+                    let mut next = buffer_pool::frame(input.len() + room);
                     next.extend_from_slice(&input);
                     input = next;
                 }

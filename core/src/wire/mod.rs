@@ -6,6 +6,8 @@
 
 #[doc(hidden)]
 pub mod blob;
+#[doc(hidden)]
+pub mod buffer_pool;
 pub mod codec;
 mod envelope;
 mod error;
@@ -13,8 +15,6 @@ mod failure;
 mod frame;
 mod payload;
 mod printable;
-#[doc(hidden)]
-pub mod spare;
 pub mod typed;
 mod types;
 mod value;

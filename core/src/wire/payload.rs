@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::Value;
-use super::{Blobs, CodecContext, CodecError, Format, blob, codec, spare};
+use super::{Blobs, CodecContext, CodecError, Format, blob, buffer_pool, codec};
 
 /// The content of a message that came in, not yet decoded.
 ///
@@ -114,7 +114,7 @@ impl Payload {
     #[inline]
     #[doc(hidden)]
     pub fn shares_buffer(&self) -> bool {
-        matches!(&self.bytes, Encoded::Large(bytes) if bytes.len() < spare::LARGE)
+        matches!(&self.bytes, Encoded::Large(bytes) if bytes.len() < buffer_pool::LARGE)
     }
 
     /// [Detaches](Self::detach) content that waits, unless it has its buffer for itself: so it keeps its own bytes only.
@@ -232,7 +232,7 @@ impl Body {
             Ok(()) => Ok(Self::from_parts(format, &mut out, blobs)),
             Err(error) => Err(error),
         };
-        SCRATCH.set(spare::scratch(out));
+        SCRATCH.set(buffer_pool::scratch(out));
         body
     }
 
@@ -336,7 +336,7 @@ impl Encoded {
         Self::Large(if out.len() < TAKEN || out.len() < out.capacity() / 4 {
             Bytes::copy_from_slice(out)
         } else {
-            spare::lend(std::mem::take(out))
+            buffer_pool::pooled(std::mem::take(out))
         })
     }
 

@@ -2,14 +2,14 @@
 
 use bytes::BytesMut;
 
-use aiomas_core::internal::{missing, spare};
+use aiomas_core::internal::{buffer_pool, missing};
 
 /// So much is read at a time at least, and to begin with.
 const MIN_READ: usize = 4 * 1024;
 /// What is read in larger pieces is read into buffers that are used again, as much as they hold.
 const MIDDLE_READ: usize = 32 * 1024;
 /// So much is read at a time at most, but of a large frame, which is read into a buffer for itself.
-const MAX_READ: usize = spare::LARGE;
+const MAX_READ: usize = buffer_pool::LARGE;
 /// So much of a large frame is believed to come when [`MIN_READ`] of it have, ...
 const TRUSTED: usize = 2 * 1024 * 1024;
 /// ... and then so many times as much as has come.
@@ -21,12 +21,12 @@ pub(super) struct Input {
     /// How much to ask for: doubled when it was all there, halved when there was nothing.
     size: usize,
     /// It is of those that are used again.
-    spare: bool,
+    pooled: bool,
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Self { bytes: BytesMut::new(), size: MIN_READ, spare: false }
+        Self { bytes: BytesMut::new(), size: MIN_READ, pooled: false }
     }
 }
 
@@ -36,18 +36,18 @@ impl Input {
     pub(super) fn make_room(&mut self) -> usize {
         let (come, room) = (self.bytes.len(), self.bytes.capacity() - self.bytes.len());
         let little = room < self.size / 4;
-        if come >= MIN_READ && come + missing(&self.bytes) >= spare::LARGE {
+        if come >= MIN_READ && come + missing(&self.bytes) >= buffer_pool::LARGE {
             self.make_room_for_large(little);
         } else if !little {
             return room;
-        } else if self.size <= MIDDLE_READ && !self.spare {
+        } else if self.size <= MIDDLE_READ && !self.pooled {
             // The buffer grows with what comes, and not with what a header announces. (To reserve room would double
             // it, also for the few bytes that are left of what came before.)
             if !self.bytes.try_reclaim(self.size) {
                 self.change(BytesMut::with_capacity(come + self.size), false);
             }
         } else if !self.bytes.try_reclaim(self.size) {
-            self.change(spare::input(come + self.size), true);
+            self.change(buffer_pool::input(come + self.size), true);
         }
         self.bytes.capacity() - self.bytes.len()
     }
@@ -59,16 +59,16 @@ impl Input {
         self.size = MIN_READ;
         let trusted = missing.min(TRUSTED.max(come.saturating_mul(TRUST)));
         if (little || trusted == missing) && self.bytes.capacity() - come < trusted {
-            self.change(spare::frame(come + trusted), false);
+            self.change(buffer_pool::frame(come + trusted), false);
         }
     }
 
     /// Goes on in another buffer.
-    fn change(&mut self, mut next: BytesMut, spare: bool) {
+    fn change(&mut self, mut next: BytesMut, pooled: bool) {
         next.extend_from_slice(&self.bytes);
         let bytes = std::mem::replace(&mut self.bytes, next);
-        if std::mem::replace(&mut self.spare, spare) {
-            spare::retire(bytes);
+        if std::mem::replace(&mut self.pooled, pooled) {
+            buffer_pool::release_input(bytes);
         }
     }
 

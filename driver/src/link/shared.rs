@@ -28,7 +28,7 @@ use aiomas_core::connection::{
     CallError, CallOptions, Close, CloseReason, Config, Connection, ReplyToken, Request, RequestId,
     Side, Stats, Why,
 };
-use aiomas_core::internal::{blob, spare};
+use aiomas_core::internal::{blob, buffer_pool};
 use aiomas_core::rpc::Caller;
 use aiomas_core::wire::{Body, Codec, CodecContext, CodecError, Format, Payload};
 
@@ -284,7 +284,7 @@ impl Link {
                 blob::left_out(&mut content, |out| encode(format, self.codec_context(), out));
             if encoded.is_ok() && (content.len() >= LARGE || blobs.is_some()) {
                 let body = Body::from_parts(format, &mut content, blobs);
-                SCRATCH.set(spare::scratch(content));
+                SCRATCH.set(buffer_pool::scratch(content));
                 match self.command(|state| state.send(self.now_for(state, options), &body, options))
                 {
                     Err(Why::WrongFormat { .. }) => continue,
@@ -300,14 +300,14 @@ impl Link {
             });
             match sent {
                 // The codec has changed in between.
-                Err(Why::WrongFormat { .. }) => SCRATCH.set(spare::scratch(content)),
+                Err(Why::WrongFormat { .. }) => SCRATCH.set(buffer_pool::scratch(content)),
                 Err(why) if why.is_lack_of_room() => {
                     let body = Body::from_parts(format, &mut content, None);
-                    SCRATCH.set(spare::scratch(content));
+                    SCRATCH.set(buffer_pool::scratch(content));
                     return Ok(self.waits(body, options));
                 }
                 sent => {
-                    SCRATCH.set(spare::scratch(content));
+                    SCRATCH.set(buffer_pool::scratch(content));
                     return sent.map(Attempt::Sent);
                 }
             }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::ser;
 
 use super::super::super::typed::{KEY, OWN_KEY};
-use super::super::super::{Budget, CodecError, spare};
+use super::super::super::{Budget, CodecError, buffer_pool};
 use super::super::compound::compound_traits;
 use super::super::meter::Meter;
 use super::super::{Format, reserved};
@@ -58,7 +58,7 @@ impl<'o> Serializer<'o> {
 
     #[inline]
     fn write_str(&mut self, text: &str) {
-        spare::reserve(self.out, text.len());
+        buffer_pool::reserve(self.out, text.len());
         self.out.push(b'"');
         self.write_text(text);
         self.out.push(b'"');

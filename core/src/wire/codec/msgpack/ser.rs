@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser;
 
 use super::super::super::typed::{KEY, OWN_KEY};
-use super::super::super::{Budget, CodecError, Reading, blob, spare};
+use super::super::super::{Budget, CodecError, Reading, blob, buffer_pool};
 use super::super::compound::compound_traits;
 use super::super::meter::Meter;
 use super::super::{Format, reserved};
@@ -72,7 +72,7 @@ impl<'o> Serializer<'o> {
 
     #[inline]
     fn write_bytes(&mut self, bytes: &[u8]) {
-        spare::reserve(self.out, bytes.len());
+        buffer_pool::reserve(self.out, bytes.len());
         self.out.put_slice(bytes);
     }
 

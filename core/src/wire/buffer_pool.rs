@@ -17,18 +17,18 @@ const KEPT: usize = 8 * 1024 * 1024;
 const INPUTS: usize = 8;
 
 thread_local! {
-    static SPARE: RefCell<Spare> = const { RefCell::new(Spare::new()) };
+    static POOL: RefCell<BufferPool> = const { RefCell::new(BufferPool::new()) };
 }
 
 /// What is there to be used again, the oldest first.
-struct Spare {
+struct BufferPool {
     buffers: Vec<Vec<u8>>,
     bytes: usize,
     /// Those that streams are read into. Frames may still be in them.
     inputs: Vec<BytesMut>,
 }
 
-impl Spare {
+impl BufferPool {
     const fn new() -> Self {
         Self { buffers: Vec::new(), bytes: 0, inputs: Vec::new() }
     }
@@ -38,7 +38,7 @@ impl Spare {
         Some(self.inputs.remove(free))
     }
 
-    fn put_input(&mut self, input: BytesMut) {
+    fn release_input(&mut self, input: BytesMut) {
         if self.inputs.len() == INPUTS {
             self.inputs.remove(0);
         }
@@ -54,7 +54,7 @@ impl Spare {
         Some(buffer)
     }
 
-    fn put(&mut self, mut buffer: Vec<u8>) {
+    fn release(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         self.bytes += buffer.capacity();
         self.buffers.push(buffer);
@@ -70,17 +70,17 @@ const STEP: usize = WORTH / 8;
 /// An empty buffer with room for `capacity` bytes, and not much more.
 fn take(capacity: usize) -> Vec<u8> {
     let capacity = capacity.checked_next_multiple_of(STEP).unwrap_or(capacity);
-    let spare = (capacity >= WORTH)
-        .then(|| SPARE.try_with(|spare| spare.borrow_mut().take(capacity)).ok().flatten())
+    let pool = (capacity >= WORTH)
+        .then(|| POOL.try_with(|pool| pool.borrow_mut().take(capacity)).ok().flatten())
         .flatten();
-    spare.unwrap_or_else(|| Vec::with_capacity(capacity))
+    pool.unwrap_or_else(|| Vec::with_capacity(capacity))
 }
 
 /// Keeps a buffer for the next one who needs such.
-fn put(buffer: Vec<u8>) {
+fn release(buffer: Vec<u8>) {
     if (WORTH..=KEPT).contains(&buffer.capacity()) {
         // A thread that ends keeps nothing.
-        let _kept = SPARE.try_with(|spare| spare.borrow_mut().put(buffer));
+        let _kept = POOL.try_with(|pool| pool.borrow_mut().release(buffer));
     }
 }
 
@@ -102,7 +102,7 @@ fn reserve_many(buffer: &mut Vec<u8>, additional: usize) {
         let wanted = buffer.len().saturating_add(additional).max(2 * buffer.len());
         let mut larger = take(wanted);
         larger.extend_from_slice(buffer);
-        put(std::mem::replace(buffer, larger));
+        release(std::mem::replace(buffer, larger));
     }
 }
 
@@ -115,21 +115,21 @@ pub fn frame(length: usize) -> BytesMut {
 /// An empty buffer of at least [`LARGE`] bytes, and of at least `room`, to read a stream into.
 pub fn input(room: usize) -> BytesMut {
     let room = room.max(LARGE);
-    let spare = SPARE.try_with(|spare| spare.borrow_mut().take_input(room)).ok().flatten();
-    spare.unwrap_or_else(|| BytesMut::with_capacity(room))
+    let pool = POOL.try_with(|pool| pool.borrow_mut().take_input(room)).ok().flatten();
+    pool.unwrap_or_else(|| BytesMut::with_capacity(room))
 }
 
 /// Keeps what [`input`] has given, until the frames in it are gone and it is needed again.
-pub fn retire(mut input: BytesMut) {
+pub fn release_input(mut input: BytesMut) {
     input.clear();
     // A thread that ends keeps nothing.
-    let _kept = SPARE.try_with(|spare| spare.borrow_mut().put_input(input));
+    let _kept = POOL.try_with(|pool| pool.borrow_mut().release_input(input));
 }
 
 /// The content of `buffer`, which is used again when nobody has it any more.
-pub fn lend(buffer: impl Into<Bytes>) -> Bytes {
+pub fn pooled(buffer: impl Into<Bytes>) -> Bytes {
     let buffer = BytesMut::from(buffer.into());
-    if buffer.capacity() < WORTH { buffer.freeze() } else { Bytes::from_owner(Lent(buffer)) }
+    if buffer.capacity() < WORTH { buffer.freeze() } else { Bytes::from_owner(Pooled(buffer)) }
 }
 
 /// What a thread keeps of a buffer that it encodes into before it knows how much that is.
@@ -138,19 +138,19 @@ pub fn scratch(buffer: Vec<u8>) -> Vec<u8> {
     if buffer.capacity() <= WORTH { buffer } else { Vec::new() }
 }
 
-struct Lent(BytesMut);
+struct Pooled(BytesMut);
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for Pooled {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl Drop for Lent {
+impl Drop for Pooled {
     fn drop(&mut self) {
         // Nothing is copied that way.
         self.0.clear();
-        put(std::mem::take(&mut self.0).into());
+        release(std::mem::take(&mut self.0).into());
     }
 }
 
@@ -159,9 +159,9 @@ mod tests {
     use super::*;
 
     fn kept() -> usize {
-        SPARE.with_borrow(|spare| {
-            assert_eq!(spare.bytes, spare.buffers.iter().map(Vec::capacity).sum::<usize>());
-            spare.bytes
+        POOL.with_borrow(|pool| {
+            assert_eq!(pool.bytes, pool.buffers.iter().map(Vec::capacity).sum::<usize>());
+            pool.bytes
         })
     }
 
@@ -171,7 +171,7 @@ mod tests {
         reserve(&mut buffer, LARGE);
         buffer.resize(LARGE, b'b');
         let place = buffer.as_ptr();
-        let lent = lend(buffer);
+        let lent = pooled(buffer);
         let part = lent.slice(1..2);
         drop(lent);
         assert_eq!((&part[..], kept()), (&b"b"[..], 0));
@@ -180,7 +180,7 @@ mod tests {
 
         let input = frame(LARGE - 2);
         assert_eq!((input.len(), input.as_ptr(), kept()), (0, place, 0));
-        drop(lend(input));
+        drop(pooled(input));
         assert_eq!(kept(), LARGE + STEP);
     }
 
@@ -189,14 +189,14 @@ mod tests {
         let mut one = input(100);
         one.extend_from_slice(b"frame");
         let (place, frame) = (one.as_ptr(), one.split_to(3).freeze());
-        retire(one);
+        release_input(one);
         assert_ne!(input(100).as_ptr(), place, "there is a frame in it");
         drop(frame);
         let again = input(100);
         assert_eq!((again.as_ptr(), again.len()), (place, 0));
         assert!(again.capacity() >= LARGE);
-        (0..3 * INPUTS).map(|_| BytesMut::new()).for_each(retire);
-        SPARE.with_borrow(|spare| assert_eq!(spare.inputs.len(), INPUTS));
+        (0..3 * INPUTS).map(|_| BytesMut::new()).for_each(release_input);
+        POOL.with_borrow(|pool| assert_eq!(pool.inputs.len(), INPUTS));
     }
 
     #[test]
@@ -215,10 +215,10 @@ mod tests {
     fn what_is_kept_is_bounded_and_fits() {
         for _ in 0..20 {
             let buffers = [WORTH - 1, WORTH, 3 * LARGE, KEPT, KEPT + 1].map(Vec::with_capacity);
-            buffers.into_iter().for_each(put);
+            buffers.into_iter().for_each(release);
             assert!(kept() <= KEPT);
         }
-        put(Vec::with_capacity(2 * LARGE));
+        release(Vec::with_capacity(2 * LARGE));
         let before = kept();
         assert_eq!(take(LARGE).capacity(), LARGE, "not one that is twice as large");
         assert_eq!(take(2 * LARGE - 10).capacity(), 2 * LARGE);
