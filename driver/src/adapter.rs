@@ -106,7 +106,8 @@ macro_rules! adapter {
         pub mod container {
             pub use $crate::container::{
                 Address, AgentUrl, Agents, Backoff, Builder, ConnectError, ContainerConfig,
-                DialError, MAX_URL, Patience, Refusal, Stage, UrlError, UrlReason, ValidateError,
+                ContainerError, DialError, MAX_URL, Patience, Stage, UrlError, UrlReason,
+                ValidateError,
             };
 
             use $crate::{Container, Error};

@@ -16,7 +16,7 @@ use super::line::{LineCall, Made, Started};
 use super::link::{Attempt, Link, SlotKey, Unsent};
 use super::trace::CallSpan;
 use super::waits;
-use aiomas_core::connection::{CallId, Why};
+use aiomas_core::connection::{CallId, CallRejected};
 use aiomas_core::wire::Payload;
 
 /// A call that has been made, and will end in a `T` or an [`Error`].
@@ -84,7 +84,7 @@ impl<T> Call<T> {
     }
 
     #[inline]
-    pub(super) fn remote(link: &Arc<Link>, attempt: Result<Attempt, Why>) -> Self {
+    pub(super) fn remote(link: &Arc<Link>, attempt: Result<Attempt, CallRejected>) -> Self {
         match attempt {
             Ok(attempt) => Self::new(State::over(link, attempt)),
             Err(why) => Self::failed(link.refusal(why)),

@@ -399,7 +399,7 @@ impl Request {
         let error = body.as_ref().err().cloned();
         self.answer(body.map_err(RemoteError::serialization))?;
         match error {
-            Some(error) => Err(connection::Why::Codec(error).into()),
+            Some(error) => Err(connection::CallRejected::Codec(error).into()),
             None => Ok(()),
         }
     }

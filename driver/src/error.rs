@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::unstopped::{Unstopped, UnstoppedAgent};
-use aiomas_core::agent::{Address, ConnectError, Refusal, UrlError};
+use aiomas_core::agent::{Address, ConnectError, ContainerError, UrlError};
 use aiomas_core::clock::{ClockError, DateError};
-use aiomas_core::connection::{CallError, CloseReason, Exceeded, TlsError, Why};
+use aiomas_core::connection::{CallError, CallRejected, CloseReason, LimitExceeded, TlsError};
 use aiomas_core::internal::unanswered;
 use aiomas_core::wire::Printable;
 use aiomas_core::wire::{CodecError, RemoteError};
 
-/// Why something did not work, split by whose fault it is. Every text says what to do, or which knob
+/// Why something did not work, split by whose fault it is. Every text says what to do, or which setting
 /// there is.
 ///
 /// `{:?}` is the text of `Display`, as a `main` that returns `Result<(), Error>` and `unwrap` print it; `{:#?}` shows
@@ -40,7 +40,7 @@ pub enum Error {
     Lost(CloseReason),
     /// The call was not even made: the connection is closed, or the arguments cannot be sent.
     #[error("the call was not made: {0}")]
-    Refused(Why),
+    Refused(CallRejected),
     /// The answer is not of the type that was asked for.
     #[error("the answer is not what was asked for: {0}")]
     Answer(CodecError),
@@ -87,7 +87,7 @@ pub enum Error {
     Url(UrlError),
     /// A limit of the container was hit, or it is shut down.
     #[error(transparent)]
-    Container(Refusal),
+    Container(ContainerError),
     /// A clock cannot be set or slept on like that.
     #[error(transparent)]
     Clock(ClockError),
@@ -208,7 +208,7 @@ impl Error {
 
     /// Which limit of this side was hit, in numbers, if it was one.
     #[must_use]
-    pub fn exceeded(&self) -> Option<Exceeded> {
+    pub fn exceeded(&self) -> Option<LimitExceeded> {
         match self {
             Self::Lost(reason) => reason.exceeded(),
             Self::Refused(why) => why.exceeded(),
@@ -245,10 +245,10 @@ macro_rules! from {
 
 from! {
     RemoteError => Remote
-    Why => Refused
+    CallRejected => Refused
     ConnectError => Connect
     UrlError => Url
-    Refusal => Container
+    ContainerError => Container
     ClockError => Clock
 }
 
@@ -290,7 +290,7 @@ impl From<Error> for RemoteError {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::Remote(error) => return error.clone(),
-            Error::Refused(Why::Codec(error)) => return Self::serialization(error),
+            Error::Refused(CallRejected::Codec(error)) => return Self::serialization(error),
             Error::TimedOut { .. } => "TimeoutError",
             Error::Lost(_)
             | Error::Refused(_)

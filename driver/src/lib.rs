@@ -100,9 +100,9 @@ pub mod wire {
 /// Limits and settings of connections, and why they end.
 pub mod connection {
     pub use aiomas_core::connection::{
-        AdmissionStats, CancelCause, Close, CloseReason, Direction, Exceeded, Extensions,
-        FailureText, Limits, LogRate, Negotiate, Progress, Stats, TimeoutReason, TlsError,
-        Unpacking, Why,
+        AdmissionStats, CallRejected, CancelCause, Close, CloseReason, Direction, Extensions,
+        FailureText, LimitExceeded, Limits, LogRate, Negotiate, Progress, Stats, TimeoutReason,
+        TlsError, Unpacking,
     };
 }
 

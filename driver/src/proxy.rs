@@ -19,7 +19,7 @@ use super::reference;
 use super::trace::{self, CallSpan};
 use super::{Call, Error};
 use aiomas_core::agent::AgentUrl;
-use aiomas_core::connection::{CallOptions, Why};
+use aiomas_core::connection::{CallOptions, CallRejected};
 use aiomas_core::internal::root::agent_path;
 use aiomas_core::rpc::{self, RemoteRef, ServiceRef, encode_call_in};
 use aiomas_core::wire::Printable;
@@ -385,7 +385,7 @@ impl CallBuilder {
         let span = trace::call("", self.call.path(), || self.proxy.target.callee());
         let body = match self.call.finish() {
             Ok(body) => body,
-            Err(error) => return Call::failed(Why::Codec(error).into()).traced(span),
+            Err(error) => return Call::failed(CallRejected::Codec(error).into()).traced(span),
         };
         // The codec may have changed since the arguments were encoded.
         self.proxy

@@ -21,12 +21,12 @@ pub enum Error {
     #[error(transparent)]
     Connection(#[from] aiomas::Error),
     /// mosaik, or the simulator, has not connected in time.
-    #[error("nobody connected within {within:?} (`{knob}`){}", Others(*others))]
+    #[error("nobody connected within {within:?} (`{setting}`){}", Others(*others))]
     NobodyConnected {
         /// How long it might take.
         within: Duration,
         /// What that is said by.
-        knob: &'static str,
+        setting: &'static str,
         /// How many other peers connected, such as port checks.
         others: usize,
     },
@@ -105,10 +105,10 @@ impl fmt::Debug for Error {
         }
         match self {
             Self::Connection(error) => f.debug_tuple("Connection").field(error).finish(),
-            Self::NobodyConnected { within, knob, others } => f
+            Self::NobodyConnected { within, setting, others } => f
                 .debug_struct("NobodyConnected")
                 .field("within", within)
-                .field("knob", knob)
+                .field("knob", setting)
                 .field("others", others)
                 .finish(),
             Self::Lost(reason) => f.debug_tuple("Lost").field(reason).finish(),

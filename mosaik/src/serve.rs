@@ -137,7 +137,7 @@ async fn answer(session: &mut Session<impl Simulator>, request: &Request) -> Opt
 fn respond(request: Request, answer: Answer) -> Result<()> {
     match answer {
         Ok(answer) => match request.reply(&answer) {
-            Err(aiomas::Error::Refused(aiomas_core::connection::Why::Codec(why))) => {
+            Err(aiomas::Error::Refused(aiomas_core::connection::CallRejected::Codec(why))) => {
                 Err(RemoteError::serialization(why))
             }
             Ok(()) | Err(_) => Ok(()),

@@ -86,8 +86,8 @@ impl<R: Runtime> Server<R> {
             Some(time) => match within(&runtime, time, mosaik).await {
                 Some(mosaik) => mosaik,
                 None => {
-                    let (knob, others) = ("Server::accept_within", candidates.count());
-                    return Err(Error::NobodyConnected { within: time, knob, others });
+                    let (setting, others) = ("Server::accept_within", candidates.count());
+                    return Err(Error::NobodyConnected { within: time, setting, others });
                 }
             },
         };

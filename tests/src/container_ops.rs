@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use aiomas_core::agent::{
-    Address, AgentUrl, ConnectError, ConnectId, NodeCall, NodeConfig, NodeEvent, Patience, Refusal,
-    Remote, Route, Target,
+    Address, AgentUrl, ConnectError, ConnectId, ContainerError, NodeCall, NodeConfig, NodeEvent,
+    Patience, Remote, Route, Target,
 };
-use aiomas_core::connection::{CallError, CallOptions, Close, Config, Negotiate, Refused, Why};
+use aiomas_core::connection::{
+    CallError, CallOptions, CallRejected, Close, Config, Negotiate, Refused,
+};
 use aiomas_core::rpc::ServiceRef;
 use aiomas_core::wire::{Codec, Payload};
 
@@ -259,7 +261,7 @@ impl Model {
                 self.calls.insert(ctx, Calling { site, call, method, route, deadline });
             }
             Err(Refused { why, ctx: Context::Test(same), .. }) => {
-                assert_eq!((why, same), (Why::Closed, ctx));
+                assert_eq!((why, same), (CallRejected::Closed, ctx));
                 self.found.remove(nth);
                 self.lost.push((site, remote.route));
             }
@@ -356,7 +358,7 @@ impl Model {
                 assert!(self.closing[to], "{connecting:?}: {error}");
             }
             ConnectError::Refused(refusal) => {
-                assert_eq!(*refusal, Refusal::ShutDown);
+                assert_eq!(*refusal, ContainerError::ShutDown);
                 assert!(self.shut_down[connecting.site]);
             }
             other => panic!("an error that is not known: {other}"),

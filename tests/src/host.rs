@@ -9,12 +9,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use aiomas_core::agent::{
-    self, Address, AgentUrl, ConnectError, NodeConfig, NodeEvent, Patience, Refusal, Remote, Serve,
-    Target,
+    self, Address, AgentUrl, ConnectError, ContainerError, NodeConfig, NodeEvent, Patience, Remote,
+    Serve, Target,
 };
 use aiomas_core::clock::timer::TimerQueue;
 use aiomas_core::clock::{Clock, Date, RealClock};
-use aiomas_core::connection::{CallError, CallOptions, Why};
+use aiomas_core::connection::{CallError, CallOptions, CallRejected};
 use aiomas_core::rpc::function::Function;
 use aiomas_core::rpc::{Outcome, ServiceDict};
 use aiomas_core::wire::{Payload, RemoteError, Value};
@@ -80,14 +80,14 @@ pub enum CallFailed {
     Call(#[from] CallError),
     /// It was not even made.
     #[error(transparent)]
-    Refused(#[from] Why),
+    Refused(#[from] CallRejected),
 }
 
 impl From<CallFailed> for RemoteError {
     fn from(error: CallFailed) -> Self {
         match error {
             CallFailed::Call(CallError::Remote(error)) => error,
-            CallFailed::Refused(Why::Codec(error)) => Self::serialization(error),
+            CallFailed::Refused(CallRejected::Codec(error)) => Self::serialization(error),
             error => Self::new("ConnectionError", error),
         }
     }
@@ -140,7 +140,7 @@ impl Host {
     pub fn spawn(
         &mut self,
         make: impl FnOnce(&Self, &AgentUrl) -> ServiceDict<Later>,
-    ) -> Result<AgentUrl, Refusal> {
+    ) -> Result<AgentUrl, ContainerError> {
         let url = AgentUrl::new(self.address().clone(), self.agents.to_string());
         let agent = make(self, &url);
         self.agents += 1;
@@ -249,7 +249,7 @@ impl Host {
         }
     }
 
-    fn refused(&mut self, why: Why, then: Then) {
+    fn refused(&mut self, why: CallRejected, then: Then) {
         if let Then::Answer(then) = then {
             then(self, Err(why.into()));
         }

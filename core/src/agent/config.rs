@@ -1,4 +1,4 @@
-//! The knobs of a container.
+//! The settings of a container.
 
 use std::time::{Duration, Instant};
 

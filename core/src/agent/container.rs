@@ -9,7 +9,7 @@ use super::actions::{Action, Actions};
 use super::address::{Address, AgentUrl};
 use super::config::{ContainerConfig, Patience};
 use super::dial::{Broken, Dialler};
-use super::error::{ConnectError, DialError, Refusal, Stage, ValidateError};
+use super::error::{ConnectError, ContainerError, DialError, Stage, ValidateError};
 use super::event::{ContainerEvent, Remote, Route};
 use super::id::{ConnId, ConnectId, DialId, ValidateTicket};
 use super::registry::Registry;
@@ -111,7 +111,7 @@ impl<X, S: Clone> Container<X, S> {
         &self.base
     }
 
-    /// The knobs that it was made with.
+    /// The settings that it was made with.
     #[must_use]
     pub const fn config(&self) -> &ContainerConfig {
         &self.config
@@ -147,13 +147,13 @@ impl<X, S: Clone> Container<X, S> {
     ///
     /// # Errors
     /// There are too many agents, or the container is shut down.
-    pub fn spawn(&mut self, type_name: &str, agent: S) -> Result<AgentUrl, Refusal> {
+    pub fn spawn(&mut self, type_name: &str, agent: S) -> Result<AgentUrl, ContainerError> {
         if self.is_shut_down() {
-            return Err(Refusal::ShutDown);
+            return Err(ContainerError::ShutDown);
         }
         let limit = self.config.max_agents;
         if self.agents.len() >= limit {
-            return Err(Refusal::TooManyAgents { limit });
+            return Err(ContainerError::TooManyAgents { limit });
         }
         Ok(AgentUrl::new(self.base.clone(), self.agents.add(type_name, agent)))
     }
@@ -224,13 +224,13 @@ impl<X, S: Clone> Container<X, S> {
         id
     }
 
-    fn may_connect(&self) -> Result<(), Refusal> {
+    fn may_connect(&self) -> Result<(), ContainerError> {
         if self.is_shut_down() {
-            return Err(Refusal::ShutDown);
+            return Err(ContainerError::ShutDown);
         }
         let limit = self.config.max_waiters;
         if self.waiters.len() >= limit {
-            return Err(Refusal::TooManyWaiters { limit });
+            return Err(ContainerError::TooManyWaiters { limit });
         }
         Ok(())
     }
@@ -253,7 +253,7 @@ impl<X, S: Clone> Container<X, S> {
         }
         self.lifecycle = Lifecycle::Stopping;
         for (id, waiter) in self.waiters.take() {
-            let error = Refusal::ShutDown.into();
+            let error = ContainerError::ShutDown.into();
             self.events.push_back(ContainerEvent::Failed { id, ctx: waiter.ctx, error });
         }
         self.dialler.give_up(&mut self.actions);
@@ -311,11 +311,11 @@ impl<X, S: Clone> Container<X, S> {
     ///
     /// # Errors
     /// The container is shut down. The host has to close the connection; the container does not know it.
-    pub fn handle_accepted(&mut self, now: Instant, conn: ConnId) -> Result<(), Refusal> {
+    pub fn handle_accepted(&mut self, now: Instant, conn: ConnId) -> Result<(), ContainerError> {
         let now = self.advance(now);
         self.free_key(now, conn);
         if self.is_shut_down() {
-            return Err(Refusal::ShutDown);
+            return Err(ContainerError::ShutDown);
         }
         self.accepted.insert(conn);
         Ok(())

@@ -7,7 +7,7 @@ use super::actions::Actions;
 use super::address::Address;
 use super::backoff::Jitter;
 use super::config::{Backoff, ContainerConfig};
-use super::error::{DialError, Refusal};
+use super::error::{ContainerError, DialError};
 use super::id::{ConnId, ConnectId, DialId};
 
 /// The address table. Every address in it has a connection, or somebody waits for one.
@@ -93,7 +93,7 @@ impl Dialler {
         waiter: ConnectId,
         gives_up: Option<Instant>,
         actions: &mut Actions,
-    ) -> Result<Option<ConnId>, Refusal> {
+    ) -> Result<Option<ConnId>, ContainerError> {
         let full = self.links.len() >= self.limit;
         match self.links.get_mut(address) {
             Some(Link::Live(conn, _)) => return Ok(Some(*conn)),
@@ -105,7 +105,7 @@ impl Dialler {
                     return Ok(None);
                 }
             }
-            None if full => return Err(Refusal::TooManyDialled { limit: self.limit }),
+            None if full => return Err(ContainerError::TooManyDialled { limit: self.limit }),
             None => {
                 let series = Series {
                     waiters: BTreeSet::from([waiter]),

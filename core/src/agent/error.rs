@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::{Address, AgentUrl};
-use crate::connection::{Direction, Exceeded, NotAdmitted, TlsError};
+use crate::connection::{Direction, LimitExceeded, NotAdmitted, TlsError};
 use crate::wire::Printable;
 
 /// A call of [`Container::connect`](super::Container::connect) failed.
@@ -80,7 +80,7 @@ pub enum ConnectError {
     },
     /// This container refused.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] ContainerError),
 }
 
 /// What a call of `connect` was doing.
@@ -200,7 +200,7 @@ pub enum ValidateError {
 /// A limit of this container was hit, or it is shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum ContainerError {
     /// No more agents.
     #[error("the container has {limit} agents already (`ContainerConfig::max_agents`)")]
     TooManyAgents {
@@ -227,22 +227,22 @@ pub enum Refusal {
     ShutDown,
 }
 
-impl Refusal {
+impl ContainerError {
     /// Which limit it was, in numbers, if it was one.
     #[must_use]
-    pub const fn exceeded(self) -> Option<Exceeded> {
-        let (knob, limit) = match self {
+    pub const fn exceeded(self) -> Option<LimitExceeded> {
+        let (setting, limit) = match self {
             Self::TooManyAgents { limit } => ("ContainerConfig::max_agents", limit),
             Self::TooManyWaiters { limit } => ("ContainerConfig::max_waiters", limit),
             Self::TooManyDialled { limit } => ("ContainerConfig::max_dialled", limit),
             Self::NotAdmitted(why) => return Some(why.exceeded()),
             Self::ShutDown => return None,
         };
-        Some(Exceeded::one_more(knob, limit, Direction::Out))
+        Some(LimitExceeded::one_more(setting, limit, Direction::Out))
     }
 }
 
-impl From<NotAdmitted> for Refusal {
+impl From<NotAdmitted> for ContainerError {
     fn from(why: NotAdmitted) -> Self {
         Self::NotAdmitted(why)
     }

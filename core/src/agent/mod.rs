@@ -25,7 +25,7 @@ pub use actions::Action;
 pub use address::{Address, AgentUrl, MAX_URL, UrlError, UrlReason};
 pub use config::{Backoff, ContainerConfig, Patience};
 pub use container::Container;
-pub use error::{ConnectError, DialError, Refusal, Stage, ValidateError};
+pub use error::{ConnectError, ContainerError, DialError, Stage, ValidateError};
 pub use event::{ContainerEvent, Remote, Route};
 pub use fair::QueueKey;
 pub use id::{ConnId, ConnectId, DialId, ValidateTicket};

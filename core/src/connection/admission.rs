@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::exceeded::{Direction, Exceeded};
+use super::limit_exceeded::{Direction, LimitExceeded};
 use super::limits::Limits;
 
 /// Counts the connections of one listener, all together and for each address that they come from, and refuses
@@ -75,12 +75,12 @@ pub enum NotAdmitted {
 impl NotAdmitted {
     /// Which limit it was, in numbers.
     #[must_use]
-    pub const fn exceeded(self) -> Exceeded {
-        let (knob, limit) = match self {
+    pub const fn exceeded(self) -> LimitExceeded {
+        let (setting, limit) = match self {
             Self::TooMany { limit } => ("Limits::max_connections", limit),
             Self::TooManyFromPeer { limit } => ("Limits::max_connections_per_peer", limit),
         };
-        Exceeded::one_more(knob, limit, Direction::In)
+        LimitExceeded::one_more(setting, limit, Direction::In)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::event::{CallId, Close, CloseReason, Refused, ReplyToken, Why};
+use super::event::{CallId, CallRejected, Close, CloseReason, Refused, ReplyToken};
 use super::extension::Wrapping;
 use super::outbox::KEPT;
 use super::{CallOptions, Connection, FailureText, Side, State};
@@ -22,7 +22,7 @@ impl<X> Connection<X> {
     /// Sends a request with `content`, any serde value. `ctx` comes back with its answer.
     ///
     /// # Errors
-    /// The call is refused, for a reason that [`Why`] tells; nothing has been sent.
+    /// The call is refused, for a reason that [`CallRejected`] tells; nothing has been sent.
     pub fn call<T: Serialize + ?Sized>(
         &mut self,
         now: Instant,
@@ -39,7 +39,7 @@ impl<X> Connection<X> {
     /// and scope that it is told.
     ///
     /// # Errors
-    /// As [`call`](Self::call); an error of `write` is [`Why::Codec`].
+    /// As [`call`](Self::call); an error of `write` is [`CallRejected::Codec`].
     pub fn call_with<W>(
         &mut self,
         now: Instant,
@@ -59,7 +59,7 @@ impl<X> Connection<X> {
     /// [`codec`](Self::codec). A large body is not copied.
     ///
     /// # Errors
-    /// As [`call`](Self::call), and [`Why::WrongFormat`].
+    /// As [`call`](Self::call), and [`CallRejected::WrongFormat`].
     pub fn call_body(
         &mut self,
         now: Instant,
@@ -77,7 +77,7 @@ impl<X> Connection<X> {
         now: Instant,
         options: CallOptions,
         ctx: X,
-        send: impl FnOnce(&mut Self, &MessageId, Wrapping) -> Result<(), Why>,
+        send: impl FnOnce(&mut Self, &MessageId, Wrapping) -> Result<(), CallRejected>,
     ) -> Result<CallId, Refused<X>> {
         self.advance(now);
         if let Err(why) = self.admit_call() {
@@ -97,17 +97,17 @@ impl<X> Connection<X> {
         }
     }
 
-    fn admit_call(&mut self) -> Result<(), Why> {
+    fn admit_call(&mut self) -> Result<(), CallRejected> {
         if !self.is_open() {
-            return Err(Why::Closed);
+            return Err(CallRejected::Closed);
         }
         if self.pending.len() >= self.max_calls_out {
-            return Err(Why::TooManyCalls { limit: self.max_calls_out });
+            return Err(CallRejected::TooManyCalls { limit: self.max_calls_out });
         }
         let (waiting, limit) = (self.outbox.held(), self.config.limits.output_high);
         if waiting >= limit {
             self.blocked = true;
-            return Err(Why::OutputFull { waiting, limit });
+            return Err(CallRejected::OutputFull { waiting, limit });
         }
         Ok(())
     }
@@ -131,13 +131,13 @@ impl<X> Connection<X> {
     /// is too long, the peer is answered with a `SerializationError`.
     ///
     /// # Errors
-    /// [`Why::Closed`] or [`Why::Cancelled`], or why the value could not be sent.
+    /// [`CallRejected::Closed`] or [`CallRejected::Cancelled`], or why the value could not be sent.
     pub fn reply<T: Serialize + ?Sized>(
         &mut self,
         now: Instant,
         token: ReplyToken,
         value: &T,
-    ) -> Result<(), Why> {
+    ) -> Result<(), CallRejected> {
         self.finish_request(now, &token)?;
         let sent = self.send(
             self.codec_of(&token),
@@ -152,13 +152,13 @@ impl<X> Connection<X> {
     /// lets it. Its text is cut if it is longer than `Limits::max_failure`, or than a frame may be.
     ///
     /// # Errors
-    /// [`Why::Closed`] or [`Why::Cancelled`].
+    /// [`CallRejected::Closed`] or [`CallRejected::Cancelled`].
     pub fn fail(
         &mut self,
         now: Instant,
         token: ReplyToken,
         error: &RemoteError,
-    ) -> Result<(), Why> {
+    ) -> Result<(), CallRejected> {
         self.finish_request(now, &token)?;
         self.send_failure(&token, error);
         self.finish_if_drained();
@@ -168,14 +168,14 @@ impl<X> Connection<X> {
     /// Answers a request of the peer with what a service returned. A large body is not copied.
     ///
     /// # Errors
-    /// As [`reply`](Self::reply), and [`Why::WrongFormat`] if the body is not in
+    /// As [`reply`](Self::reply), and [`CallRejected::WrongFormat`] if the body is not in
     /// [`ReplyToken::format`]: in any case the peer is answered.
     pub fn answer(
         &mut self,
         now: Instant,
         token: ReplyToken,
         result: &Result<Body, RemoteError>,
-    ) -> Result<(), Why> {
+    ) -> Result<(), CallRejected> {
         let body = match result {
             Ok(body) => body,
             Err(error) => return self.fail(now, token, error),
@@ -249,22 +249,26 @@ impl<X> Connection<X> {
         }
     }
 
-    fn finish_request(&mut self, now: Instant, token: &ReplyToken) -> Result<(), Why> {
+    fn finish_request(&mut self, now: Instant, token: &ReplyToken) -> Result<(), CallRejected> {
         self.advance(now);
         self.last_moved = self.now;
         self.calls_in = self.calls_in.saturating_sub(1);
         self.input_bytes = self.input_bytes.saturating_sub(token.size as usize);
         if self.is_closed() {
-            return Err(Why::Closed);
+            return Err(CallRejected::Closed);
         }
         if token.kept && !self.requests.end(token.number) {
             self.finish_if_drained();
-            return Err(Why::Cancelled);
+            return Err(CallRejected::Cancelled);
         }
         Ok(())
     }
 
-    fn after_answer(&mut self, token: &ReplyToken, sent: Result<(), Why>) -> Result<(), Why> {
+    fn after_answer(
+        &mut self,
+        token: &ReplyToken,
+        sent: Result<(), CallRejected>,
+    ) -> Result<(), CallRejected> {
         match &sent {
             Ok(()) => self.stats.results_out += 1,
             Err(why) => self.send_failure(token, &RemoteError::serialization(why)),
@@ -304,7 +308,7 @@ impl<X> Connection<X> {
         kind: Kind,
         id: &MessageId,
         write: W,
-    ) -> Result<(), Why>
+    ) -> Result<(), CallRejected>
     where
         W: FnOnce(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     {
@@ -319,7 +323,7 @@ impl<X> Connection<X> {
         kind: Kind,
         id: &MessageId,
         write: W,
-    ) -> Result<(), Why>
+    ) -> Result<(), CallRejected>
     where
         W: FnOnce(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     {
@@ -337,7 +341,7 @@ impl<X> Connection<X> {
         write_head(format, kind, id, message);
         wrapping.begin(format, message);
         let mut written =
-            write(format, codec_context, message).map_err(Why::Codec).and_then(|()| {
+            write(format, codec_context, message).map_err(CallRejected::Codec).and_then(|()| {
                 let tail = wrapping.tail(format);
                 if !tail.is_empty() {
                     message.extend_from_slice(tail);
@@ -346,7 +350,7 @@ impl<X> Connection<X> {
             });
         if written.is_ok() && !plain {
             written = codec::wrap(codec, &self.scratch, out)
-                .map_err(Why::Codec)
+                .map_err(CallRejected::Codec)
                 .and_then(|()| check_length(out.len() - start - HEADER, limit));
         }
         if self.scratch.capacity() > KEPT {
@@ -374,10 +378,10 @@ impl<X> Connection<X> {
         kind: Kind,
         id: &MessageId,
         body: &Body,
-    ) -> Result<(), Why> {
+    ) -> Result<(), CallRejected> {
         let (given, wanted) = (body.format(), codec.format());
         if given != wanted {
-            return Err(Why::WrongFormat { given, wanted });
+            return Err(CallRejected::WrongFormat { given, wanted });
         }
         if !codec.is_plain() {
             return self.send_wrapped(codec, wrapping, kind, id, |_, _, out| {
@@ -407,6 +411,6 @@ impl<X> Connection<X> {
     }
 }
 
-fn check_length(length: usize, limit: usize) -> Result<(), Why> {
-    if length > limit { Err(Why::TooLong { length, limit }) } else { Ok(()) }
+fn check_length(length: usize, limit: usize) -> Result<(), CallRejected> {
+    if length > limit { Err(CallRejected::TooLong { length, limit }) } else { Ok(()) }
 }

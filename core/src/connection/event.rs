@@ -47,7 +47,7 @@ pub enum Event<X> {
         /// Why.
         cause: CancelCause,
     },
-    /// After a call was refused with [`Why::OutputFull`]: calls are taken again.
+    /// After a call was refused with [`CallRejected::OutputFull`]: calls are taken again.
     Writable,
     /// The connection is over. This is the last event.
     Closed {
@@ -354,7 +354,7 @@ pub enum TimeoutReason {
 #[non_exhaustive]
 pub struct Refused<X> {
     /// Why.
-    pub why: Why,
+    pub why: CallRejected,
     /// The context that was given with the call.
     pub ctx: X,
 }
@@ -362,7 +362,7 @@ pub struct Refused<X> {
 /// Why something was refused on this side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Why {
+pub enum CallRejected {
     /// The connection is closed, or about to be.
     #[error("the connection is closed")]
     Closed,
@@ -408,7 +408,7 @@ pub enum Why {
     },
 }
 
-impl Why {
+impl CallRejected {
     /// Whether it will do to try again when others have ended, or output has been written.
     #[must_use]
     pub const fn is_lack_of_room(&self) -> bool {

@@ -13,15 +13,15 @@ use crate::wire::Budget;
 ///
 /// | field | unit | `trusted` | `default` | `exposed` | beyond it |
 /// |---|---|--:|--:|--:|---|
-/// | `max_frame` | bytes | 1 GiB | 16 MiB | 1 MiB | in: closes, [`FrameError::TooLong`]; out: refused, [`Why::TooLong`] |
+/// | `max_frame` | bytes | 1 GiB | 16 MiB | 1 MiB | in: closes, [`FrameError::TooLong`]; out: refused, [`CallRejected::TooLong`] |
 /// | `budget.depth` | levels | 128 | 128 | 64 | decoding or encoding fails, [`CodecError::TooDeep`] |
 /// | `budget.nodes` | values | 4,294,967,295 | 2,097,152 | 65,536 | decoding fails, [`CodecError::TooManyNodes`] |
 /// | `budget.path` | bytes | 65,536 | 4,096 | 1,024 | the call fails with a `LookupError`; a reference, with [`CodecError::PathTooLong`] |
-/// | `max_calls_out` | calls | 1,048,576 | 65,536 | 4,096 | refused, [`Why::TooManyCalls`]; the driver's calls wait |
+/// | `max_calls_out` | calls | 1,048,576 | 65,536 | 4,096 | refused, [`CallRejected::TooManyCalls`]; the driver's calls wait |
 /// | `max_calls_in` | requests | 1,048,576 | 65,536 | 256 | answered with an `OverloadedError` |
 /// | `max_input_bytes` | bytes | 1 GiB | 64 MiB | 4 MiB | answered with an `OverloadedError` |
 /// | `unpacking` | bytes, bytes/s | | 64 MiB, 64 MiB/s | off | messages wait; off: closes, [`CloseReason::CodecNotAccepted`] |
-/// | `output_high` | bytes | 256 MiB | 16 MiB | 1 MiB | calls are refused, [`Why::OutputFull`], until [`Event::Writable`]; the peer's requests wait |
+/// | `output_high` | bytes | 256 MiB | 16 MiB | 1 MiB | calls are refused, [`CallRejected::OutputFull`], until [`Event::Writable`]; the peer's requests wait |
 /// | `output_cap` | bytes | 1 GiB | 64 MiB | 4 MiB | on channels, `send_reply` and `recv` wait |
 /// | `send_timeout` | time | 3600 s | 300 s | 30 s | closes, [`TimeoutReason::Output`] |
 /// | `max_mailbox` | calls | 1,048,576 | 1,024 | 128 | answered with an `OverloadedError` |
@@ -40,16 +40,16 @@ use crate::wire::Budget;
 /// `max_mailbox` for one agent or service. What the program itself does, such as opening connections and living agents,
 /// is bounded by [`ContainerConfig`](crate::agent::ContainerConfig).
 ///
-/// Whichever it was, the error names it; its `exceeded` method has it [in numbers](super::Exceeded).
+/// Whichever it was, the error names it; its `exceeded` method has it [in numbers](super::LimitExceeded).
 ///
 /// [`FrameError::TooLong`]: crate::wire::FrameError::TooLong
 /// [`CodecError::TooDeep`]: crate::wire::CodecError::TooDeep
 /// [`CodecError::TooManyNodes`]: crate::wire::CodecError::TooManyNodes
 /// [`CodecError::TooManyProxies`]: crate::wire::CodecError::TooManyProxies
 /// [`CodecError::PathTooLong`]: crate::wire::CodecError::PathTooLong
-/// [`Why::TooLong`]: super::Why::TooLong
-/// [`Why::TooManyCalls`]: super::Why::TooManyCalls
-/// [`Why::OutputFull`]: super::Why::OutputFull
+/// [`CallRejected::TooLong`]: super::Why::TooLong
+/// [`CallRejected::TooManyCalls`]: super::Why::TooManyCalls
+/// [`CallRejected::OutputFull`]: super::Why::OutputFull
 /// [`Event::Writable`]: super::Event::Writable
 /// [`CloseReason::Broken`]: super::CloseReason::Broken
 /// [`CloseReason::CodecNotAccepted`]: super::CloseReason::CodecNotAccepted

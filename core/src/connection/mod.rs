@@ -4,11 +4,11 @@ mod admission;
 mod command;
 mod config;
 mod event;
-mod exceeded;
 mod extension;
 mod flow;
 mod hello;
 mod inbound;
+mod limit_exceeded;
 mod limits;
 mod liveness;
 mod log_rate;
@@ -27,10 +27,10 @@ use std::time::Instant;
 pub use admission::{Admission, AdmissionStats, Admitted, NotAdmitted};
 pub use config::{CallOptions, Config, Extensions, Negotiate, Side};
 pub use event::{
-    CallError, CallId, CancelCause, Close, CloseReason, Event, Refused, ReplyToken, Request,
-    RequestId, TimeoutReason, Why,
+    CallError, CallId, CallRejected, CancelCause, Close, CloseReason, Event, Refused, ReplyToken,
+    Request, RequestId, TimeoutReason,
 };
-pub use exceeded::{Direction, Exceeded};
+pub use limit_exceeded::{Direction, LimitExceeded};
 pub use limits::{FailureText, Limits, Progress, Unpacking};
 pub use log_rate::LogRate;
 pub use outbox::Transmit;

@@ -15,10 +15,10 @@ use crate::stream::Stream;
 use crate::trace::Dial;
 use crate::{Error, Proxy};
 use aiomas_core::agent::{
-    Action, AgentUrl, ConnId, ConnectError, ConnectId, ContainerEvent, DialError, DialId, Patience,
-    Refusal, ValidateError, ValidateTicket,
+    Action, AgentUrl, ConnId, ConnectError, ConnectId, ContainerError, ContainerEvent, DialError,
+    DialId, Patience, ValidateError, ValidateTicket,
 };
-use aiomas_core::connection::{CloseReason, Side, Why};
+use aiomas_core::connection::{CallRejected, CloseReason, Side};
 use aiomas_core::internal::TypeName;
 
 enum Step {
@@ -204,7 +204,7 @@ impl Inner {
             let conn = ConnId(link.caller().connection);
             control.container.handle_accepted(now, conn)?;
             control.links.insert(conn, link.clone());
-            Ok::<_, Refusal>(())
+            Ok::<_, ContainerError>(())
         });
         // If the container is shut down, the stream is dropped, and thereby closed.
         if accepted.is_ok() {
@@ -243,7 +243,9 @@ impl Inner {
             let result = call.await.map(|TypeName(name)| name);
             let result = result.map_err(|error| match error {
                 Error::Lost(_) => ValidateError::Lost(link.ending().into()),
-                Error::Refused(why @ Why::Closed) => ValidateError::Lost(why.to_string().into()),
+                Error::Refused(why @ CallRejected::Closed) => {
+                    ValidateError::Lost(why.to_string().into())
+                }
                 error => ValidateError::Failed(error.to_string().into()),
             });
             asking.end(result);

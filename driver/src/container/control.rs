@@ -12,7 +12,7 @@ use crate::link::Link;
 use crate::lock::lock;
 use crate::wakers::WakerSet;
 use crate::{Connections, Error, UnstoppedAgent};
-use aiomas_core::agent::{self, AgentUrl, ConnId, DialId, Refusal, Remote, ValidateTicket};
+use aiomas_core::agent::{self, AgentUrl, ConnId, ContainerError, DialId, Remote, ValidateTicket};
 use aiomas_core::connection::Close;
 
 /// What the container's lock guards: the state machine, and what its host keeps for it.
@@ -71,13 +71,13 @@ impl Control {
         self.links.len()
     }
 
-    pub(super) fn spawn(&mut self, type_name: &str) -> Result<AgentUrl, Refusal> {
+    pub(super) fn spawn(&mut self, type_name: &str) -> Result<AgentUrl, ContainerError> {
         self.container.spawn(type_name, ())
     }
 
     /// The error of a refusal.
-    pub(super) fn refused(&self, refusal: Refusal) -> Error {
-        if self.orphaned && refusal == Refusal::ShutDown {
+    pub(super) fn refused(&self, refusal: ContainerError) -> Error {
+        if self.orphaned && refusal == ContainerError::ShutDown {
             return Error::runtime_ended(self.container.base());
         }
         refusal.into()

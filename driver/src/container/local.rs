@@ -16,7 +16,7 @@ use crate::later::{self, Answer, Later};
 use crate::stop::{Stop, Stopped};
 use crate::trace;
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{CallOptions, Why};
+use aiomas_core::connection::{CallOptions, CallRejected};
 use aiomas_core::rpc::{Caller, Outcome};
 use aiomas_core::wire::{CodecContext, Payload, RemoteError};
 
@@ -58,11 +58,11 @@ impl Inner {
     ) -> LocalCall {
         let mut content = Vec::new();
         if let Err(error) = encode(LOCAL, &self.local_context, &mut content) {
-            return LocalCall::Ended(Some(Err(Why::Codec(error).into())));
+            return LocalCall::Ended(Some(Err(CallRejected::Codec(error).into())));
         }
         let limit = self.max_local_calls;
         if self.local_calls.load(Ordering::Relaxed) >= limit {
-            return LocalCall::Ended(Some(Err(Why::TooManyCalls { limit }.into())));
+            return LocalCall::Ended(Some(Err(CallRejected::TooManyCalls { limit }.into())));
         }
         let content = Payload::new(LOCAL, content.into(), self.local_context.clone());
         let deadline = options.timeout.and_then(|after| self.host.now().checked_add(after));

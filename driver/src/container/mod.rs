@@ -15,7 +15,7 @@ mod serve;
 mod starting;
 
 pub use aiomas_core::agent::{
-    Address, AgentUrl, Backoff, ConnectError, ContainerConfig, DialError, MAX_URL, Patience,
-    Refusal, Stage, UrlError, UrlReason, ValidateError,
+    Address, AgentUrl, Backoff, ConnectError, ContainerConfig, ContainerError, DialError, MAX_URL,
+    Patience, Stage, UrlError, UrlReason, ValidateError,
 };
 pub use builder::{Agents, Builder, bind, builder};

@@ -11,7 +11,7 @@ use crate::line::{self, Attempts, Reconnect, Redial};
 use crate::link::{Link, LinkUser};
 use crate::lock::lock;
 use crate::{Error, Proxy};
-use aiomas_core::agent::{AgentUrl, ConnectError, ContainerConfig, Patience, Refusal};
+use aiomas_core::agent::{AgentUrl, ConnectError, ContainerConfig, ContainerError, Patience};
 
 /// Looks for an agent, as whoever connects to one does.
 struct Finds {
@@ -42,7 +42,7 @@ impl Redial for Finds {
     fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<LinkUser, Error>> {
         let Self { container, url, type_name: expected } = self;
         let Some(container) = container.upgrade() else {
-            return Box::pin(async { Err(Refusal::ShutDown.into()) });
+            return Box::pin(async { Err(ContainerError::ShutDown.into()) });
         };
         let connect = Connect::<Proxy>::new(container, Ok(url.clone()));
         let mut connect = connect.patience(Patience::Until(within));

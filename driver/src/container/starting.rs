@@ -11,7 +11,7 @@ use crate::later::Running;
 use crate::lock::lock;
 use crate::service::{Agent, Identity, Resident};
 use crate::trace;
-use aiomas_core::agent::{AgentUrl, Refusal};
+use aiomas_core::agent::{AgentUrl, ContainerError};
 use aiomas_core::internal::number as agent_number;
 use aiomas_core::rpc::Outcome;
 use aiomas_core::wire::RemoteError;
@@ -92,7 +92,7 @@ impl Inner {
         }
         // The container may have come to its end in between, and not have seen the agent.
         if lock(&self.control).stopped {
-            return Err(lock(&self.control).refused(Refusal::ShutDown));
+            return Err(lock(&self.control).refused(ContainerError::ShutDown));
         }
         // From here on the agent can be called, which waits for the hook, and removed.
         let outcome = contain(|| resident.start()).unwrap_or_else(Outcome::from);

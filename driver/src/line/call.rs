@@ -9,7 +9,7 @@ use crate::Error;
 use crate::home::Encode;
 use crate::link::{Attempt, Link, SlotKey};
 use crate::transport::Timer;
-use aiomas_core::connection::{CallOptions, Why};
+use aiomas_core::connection::{CallOptions, CallRejected};
 use aiomas_core::wire::Body;
 
 /// A call that has been made on a line.
@@ -54,7 +54,7 @@ impl LineCall {
                     let call = Self::new(line, unsent.body().clone(), options, idempotent);
                     return Ok(Made::Kept(call.into(), Some((link, Attempt::Waits(unsent)))));
                 }
-                Err(Why::Closed) => {}
+                Err(CallRejected::Closed) => {}
                 Err(why) => return Err(why.into()),
             }
         }
@@ -77,7 +77,7 @@ impl LineCall {
     fn begin(&self) -> Result<Option<Started>, Error> {
         if let Some(link) = self.line.free_link() {
             match self.line.send(&link, &self.body, self.deadline) {
-                Err(Error::Refused(Why::Closed)) => {}
+                Err(Error::Refused(CallRejected::Closed)) => {}
                 sent => return sent.map(|attempt| Some((link, attempt))),
             }
         }
@@ -107,7 +107,7 @@ impl LineCall {
         self.was_sent |= matches!(error, Error::Lost(_));
         let again = match (&error, &self.repeats) {
             // It was not sent.
-            (Error::Refused(Why::Closed), _) => true,
+            (Error::Refused(CallRejected::Closed), _) => true,
             (Error::Lost(_), Some(Repeats { until })) => {
                 until.is_none_or(|until| self.line.host.now() < until)
             }

@@ -10,7 +10,7 @@
 //!   or when the last connection did not last either. All calls that are made meanwhile wait for the same
 //!   attempts, and are then sent in the order in which they were made, whether or not they are awaited.
 //!   At most [`max_calls_out`](aiomas_core::connection::Limits::max_calls_out) may wait; more are
-//!   [refused](aiomas_core::connection::Why::TooManyCalls).
+//!   [refused](aiomas_core::connection::CallRejected::TooManyCalls).
 //! - When no connection could be opened [within](Reconnect::within) the time that was said, all of these fail with
 //!   the last attempt's error ([`Error::Dial`](crate::Error::Dial) or [`Error::Connect`](crate::Error::Connect)),
 //!   and the line has [given up](LineState::GaveUp). The call after that begins anew, so nothing is dead for
@@ -29,7 +29,7 @@
 //!
 //! A connection that is lost without a call in flight is dialled again with the next call, not before. When the last proxy of a
 //! line and its calls are gone, so is whatever is under way for it; it does not keep its container alive, and
-//! fails with [`Refusal::ShutDown`](aiomas_core::agent::Refusal::ShutDown) when that is shut down.
+//! fails with [`ContainerError::ShutDown`](aiomas_core::agent::ContainerError::ShutDown) when that is shut down.
 //!
 //! # Example
 //!

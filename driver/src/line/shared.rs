@@ -15,7 +15,7 @@ use crate::host::{BoxFuture, Host, sleep_until};
 use crate::link::{Attempt, Link, LinkUser, append};
 use crate::lock::lock;
 use crate::wakers::{Registration, WakerSet};
-use aiomas_core::connection::{CallOptions, Close, Why};
+use aiomas_core::connection::{CallOptions, CallRejected, Close};
 use aiomas_core::internal::blob;
 use aiomas_core::wire::{Body, CodecContext, CodecError, Format};
 
@@ -159,7 +159,7 @@ impl Shared {
         let (format, mut content) = (link.format(), Vec::new());
         let (encoded, blobs) =
             blob::left_out(&mut content, |out| encode(format, link.codec_context(), out));
-        encoded.map_err(Why::Codec)?;
+        encoded.map_err(CallRejected::Codec)?;
         Ok(Body::from_parts(format, &mut content, blobs))
     }
 
@@ -193,10 +193,10 @@ impl Shared {
         let search = {
             let mut state = lock(&self.state);
             if state.phase == Phase::Closed {
-                return Err(Why::Closed.into());
+                return Err(CallRejected::Closed.into());
             }
             if state.queue.len() >= self.limit {
-                return Err(Why::TooManyCalls { limit: self.limit }.into());
+                return Err(CallRejected::TooManyCalls { limit: self.limit }.into());
             }
             let queued = Queued { body: body.clone(), deadline, waker: None };
             state.queue.insert(order, queued);
@@ -227,7 +227,7 @@ impl Shared {
             return Poll::Pending;
         }
         // It is in one of the two until it has asked.
-        Poll::Ready(state.ended.remove(&order).unwrap_or_else(|| Err(Why::Closed.into())))
+        Poll::Ready(state.ended.remove(&order).unwrap_or_else(|| Err(CallRejected::Closed.into())))
     }
 
     /// A call waits no more.
@@ -306,7 +306,7 @@ impl Shared {
                 (*order, queued.body.clone(), queued.deadline)
             };
             match self.send(&link, &body, deadline) {
-                Err(Error::Refused(Why::Closed)) => return false,
+                Err(Error::Refused(CallRejected::Closed)) => return false,
                 result => self.settle(order, result.map(|attempt| (link.clone(), attempt))),
             }
         }
@@ -336,7 +336,7 @@ impl Shared {
 
     /// Closes it for good.
     pub(crate) fn close(&self, how: Close) {
-        self.fail(Phase::Closed, &Why::Closed.into());
+        self.fail(Phase::Closed, &CallRejected::Closed.into());
         self.link().close(how);
     }
 }
@@ -416,7 +416,7 @@ impl Drop for Search {
         if !self.over
             && let Some(line) = self.line.upgrade()
         {
-            line.fail(Phase::GaveUp, &Why::Closed.into());
+            line.fail(Phase::GaveUp, &CallRejected::Closed.into());
         }
     }
 }

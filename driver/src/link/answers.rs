@@ -15,7 +15,7 @@ use crate::place::Place;
 use crate::stop::{Stop, Stopped};
 use crate::trace;
 use crate::waits;
-use aiomas_core::connection::{ReplyToken, Why};
+use aiomas_core::connection::{CallRejected, ReplyToken};
 use aiomas_core::rpc::{Caller, Outcome};
 use aiomas_core::wire::RemoteError;
 
@@ -30,7 +30,7 @@ impl Link {
     }
 
     /// Answers a request of the peer. If the connection is gone, so is the one who waits.
-    pub(crate) fn respond(&self, token: ReplyToken, answer: &Answer) -> Result<(), Why> {
+    pub(crate) fn respond(&self, token: ReplyToken, answer: &Answer) -> Result<(), CallRejected> {
         let (_stop, sent) = self.command(|state| {
             let may_stop = self.may_stop(&token);
             let stop = may_stop.then(|| state.running.remove(&token.request()));

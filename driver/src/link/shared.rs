@@ -25,8 +25,8 @@ use crate::place::Place;
 use crate::stop::Stop;
 use crate::wakers::{Awaited, Registration, WakerSet};
 use aiomas_core::connection::{
-    CallError, CallOptions, Close, CloseReason, Config, Connection, ReplyToken, Request, RequestId,
-    Side, Stats, Why,
+    CallError, CallOptions, CallRejected, Close, CloseReason, Config, Connection, ReplyToken,
+    Request, RequestId, Side, Stats,
 };
 use aiomas_core::internal::{blob, buffer_pool};
 use aiomas_core::rpc::Caller;
@@ -274,7 +274,7 @@ impl Link {
         &self,
         options: CallOptions,
         encode: impl Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
-    ) -> Result<Attempt, Why> {
+    ) -> Result<Attempt, CallRejected> {
         loop {
             // Taken out while user code runs: that may well make another call.
             let mut content = SCRATCH.take();
@@ -287,12 +287,12 @@ impl Link {
                 SCRATCH.set(buffer_pool::scratch(content));
                 match self.command(|state| state.send(self.now_for(state, options), &body, options))
                 {
-                    Err(Why::WrongFormat { .. }) => continue,
+                    Err(CallRejected::WrongFormat { .. }) => continue,
                     Err(why) if why.is_lack_of_room() => return Ok(self.waits(body, options)),
                     sent => return sent.map(Attempt::Sent),
                 }
             }
-            let sent = encoded.map_err(Why::Codec).and_then(|()| {
+            let sent = encoded.map_err(CallRejected::Codec).and_then(|()| {
                 self.command(|state| {
                     let now = self.now_for(state, options);
                     state.send_small(now, format, &content, options)
@@ -300,7 +300,7 @@ impl Link {
             });
             match sent {
                 // The codec has changed in between.
-                Err(Why::WrongFormat { .. }) => SCRATCH.set(buffer_pool::scratch(content)),
+                Err(CallRejected::WrongFormat { .. }) => SCRATCH.set(buffer_pool::scratch(content)),
                 Err(why) if why.is_lack_of_room() => {
                     let body = Body::from_parts(format, &mut content, None);
                     SCRATCH.set(buffer_pool::scratch(content));
@@ -350,11 +350,11 @@ impl Link {
             let mut options = unsent.options;
             options.timeout = left;
             let mut sent = state.send(now, &unsent.body, options);
-            if let Err(Why::WrongFormat { wanted, .. }) = sent {
+            if let Err(CallRejected::WrongFormat { wanted, .. }) = sent {
                 // The codec has changed since. No user code is in it any more.
                 let mut content = Vec::new();
                 let appended = append(&unsent.body, wanted, self.codec_context(), &mut content);
-                sent = appended.map_err(Why::Codec).and_then(|()| {
+                sent = appended.map_err(CallRejected::Codec).and_then(|()| {
                     unsent.body = Body::from_encoded(wanted, content.into());
                     state.send(now, &unsent.body, options)
                 });
@@ -384,9 +384,11 @@ impl Link {
     /// The error of a call that was refused. With TLS 1.3, a client hears only after its handshake that the
     /// server refuses it: then that is what callers have to know.
     #[cold]
-    pub(crate) fn refusal(&self, why: Why) -> Error {
+    pub(crate) fn refusal(&self, why: CallRejected) -> Error {
         match &lock(&self.state).closed {
-            Some(reason @ CloseReason::Tls(_)) if why == Why::Closed => Error::Lost(reason.clone()),
+            Some(reason @ CloseReason::Tls(_)) if why == CallRejected::Closed => {
+                Error::Lost(reason.clone())
+            }
             _ => why.into(),
         }
     }
@@ -487,10 +489,10 @@ impl State {
         format: Format,
         content: &[u8],
         options: CallOptions,
-    ) -> Result<SlotKey, Why> {
+    ) -> Result<SlotKey, CallRejected> {
         let wanted = self.connection.codec().format();
         if format != wanted {
-            return Err(Why::WrongFormat { given: format, wanted });
+            return Err(CallRejected::WrongFormat { given: format, wanted });
         }
         let key = self.slots.next();
         let call = self.connection.call_with(now, options, key, |_, _, out| {
@@ -501,7 +503,12 @@ impl State {
         Ok(key)
     }
 
-    fn send(&mut self, now: Instant, body: &Body, options: CallOptions) -> Result<SlotKey, Why> {
+    fn send(
+        &mut self,
+        now: Instant,
+        body: &Body,
+        options: CallOptions,
+    ) -> Result<SlotKey, CallRejected> {
         let key = self.slots.next();
         let call = self.connection.call_body(now, body, options, key);
         self.slots.insert(call.map_err(|refused| refused.why)?);

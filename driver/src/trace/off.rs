@@ -12,7 +12,7 @@ use crate::host::{Callee, Host};
 use crate::later::{Answer, Later};
 use crate::link::Link;
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{CallId, CloseReason, Connection, ReplyToken, Why};
+use aiomas_core::connection::{CallId, CallRejected, CloseReason, Connection, ReplyToken};
 use aiomas_core::rpc::{Caller, Outcome, Path, RequestError};
 use aiomas_core::wire::{Payload, RemoteError};
 
@@ -101,7 +101,7 @@ pub(crate) fn opened(_: &Link) {}
 pub(crate) fn closed(_: &Link, _: &CloseReason) {}
 
 #[inline(always)]
-pub(crate) fn responded(_: &Link, _: &Result<(), Why>) {}
+pub(crate) fn responded(_: &Link, _: &Result<(), CallRejected>) {}
 
 #[derive(Default)]
 pub(crate) struct Noticed(());
@@ -111,7 +111,7 @@ impl Noticed {
     pub(crate) fn look<X>(&mut self, _: &Connection<X>) {}
 
     #[inline(always)]
-    pub(crate) fn sent(&mut self, _: &Result<(), Why>) {}
+    pub(crate) fn sent(&mut self, _: &Result<(), CallRejected>) {}
 
     #[inline(always)]
     pub(crate) fn tell(&mut self, _: &Link) {}

@@ -82,9 +82,12 @@ impl<R: Runtime> Starter<R> {
             Err(Error::NeverConnected { status })
         };
         let channel = within(&runtime, start_within, or(accepted, ended)).await;
-        let knob = "Starter::start_within";
-        let channel =
-            channel.ok_or(Error::NobodyConnected { within: start_within, knob, others: 0 })??;
+        let setting = "Starter::start_within";
+        let channel = channel.ok_or(Error::NobodyConnected {
+            within: start_within,
+            setting,
+            others: 0,
+        })??;
         Ok(Connected { runtime, channel, process: Some(process) })
     }
 }

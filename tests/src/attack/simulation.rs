@@ -87,8 +87,8 @@ pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) 
             }
             let closed = target.take_closed();
             let texts: Vec<_> = closed.iter().map(ToString::to_string).collect();
-            if let Some(knob) = expected {
-                assert!(texts.iter().any(|text| text.contains(knob)), "{texts:?}");
+            if let Some(setting) = expected {
+                assert!(texts.iter().any(|text| text.contains(setting)), "{texts:?}");
             }
             drop((target, closed, texts));
             *after = allocated();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiomas_core::connection::{
-    CallError, CallId, CallOptions, CancelCause, Close, CloseReason, Config, Connection, Event,
-    Limits, Negotiate, Progress, Request, RequestId, Side, TimeoutReason, Why,
+    CallError, CallId, CallOptions, CallRejected, CancelCause, Close, CloseReason, Config,
+    Connection, Event, Limits, Negotiate, Progress, Request, RequestId, Side, TimeoutReason,
 };
 use aiomas_core::wire::{Codec, Format, RemoteError};
 use bytes::{Buf, BytesMut};
@@ -153,7 +153,11 @@ impl Machine {
                 let refused = self.connection.call(now, &Unencodable, CallOptions::default(), 7);
                 let refused = refused.expect_err("this cannot be encoded");
                 assert_eq!(refused.ctx, 7);
-                assert_eq!(matches!(refused.why, Why::Codec(_)), open && room, "{refused:?}");
+                assert_eq!(
+                    matches!(refused.why, CallRejected::Codec(_)),
+                    open && room,
+                    "{refused:?}"
+                );
                 self.blocked |= open && !room;
             }
             Op::Abandon { nth } => {
@@ -315,7 +319,7 @@ impl Machine {
     fn answer(
         &mut self,
         nth: usize,
-        answer: impl FnOnce(&mut Connection<u64>, Instant, Request) -> Result<(), Why>,
+        answer: impl FnOnce(&mut Connection<u64>, Instant, Request) -> Result<(), CallRejected>,
     ) {
         if nth < self.requests.len() {
             let now = self.now();
@@ -324,7 +328,7 @@ impl Machine {
             let before = self.connection.stats().frames_out;
             let result = answer(&mut self.connection, now, request);
             if cancelled && self.closed.is_none() {
-                assert_eq!(result, Err(Why::Cancelled));
+                assert_eq!(result, Err(CallRejected::Cancelled));
                 assert_eq!(self.connection.stats().frames_out, before, "nobody waits for it");
             }
             self.log(result);
@@ -513,10 +517,10 @@ impl Machine {
         assert!(self.closed.is_some(), "T5: never closed");
         let now = self.now();
         let refused = self.connection.call(now, "x", CallOptions::default(), 1);
-        assert_eq!(refused.expect_err("T5: a call after Closed").why, Why::Closed);
+        assert_eq!(refused.expect_err("T5: a call after Closed").why, CallRejected::Closed);
         for request in std::mem::take(&mut self.requests) {
             let refused = self.connection.reply(now, request.token, "x");
-            assert_eq!(refused, Err(Why::Closed), "T5: a reply after Closed");
+            assert_eq!(refused, Err(CallRejected::Closed), "T5: a reply after Closed");
         }
         self.arrive(self.stream.len());
         self.wake();

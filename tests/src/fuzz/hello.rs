@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiomas_core::connection::{
-    CallOptions, Config, Connection, Event, Extensions, Limits, Negotiate, Side, Why,
+    CallOptions, CallRejected, Config, Connection, Event, Extensions, Limits, Negotiate, Side,
 };
 use aiomas_core::wire::{Budget, Codec, CodecContext, Envelope, Format, Kind, Payload, Types};
 use bytes::{Buf, Bytes, BytesMut};
@@ -254,7 +254,10 @@ fn answer(base: Codec, known: &[Codec], said: &[u8], failure: bool, extends: boo
         let long = "x".repeat(8192);
         let refused = end.connection.call(end.now, &long, CallOptions::default(), ());
         let why = refused.expect_err("it is too long").why;
-        assert!(matches!(why, Why::TooLong { limit: same, .. } if same == limit), "{why:?}");
+        assert!(
+            matches!(why, CallRejected::TooLong { limit: same, .. } if same == limit),
+            "{why:?}"
+        );
     }
     let extensions = agreed.map_or(Extensions::NONE, |(_, said)| said.extensions(extends));
     end.talk(codec, extensions);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aiomas::Runtime;
 use aiomas::{Error, agent};
-use aiomas_core::agent::Refusal;
+use aiomas_core::agent::ContainerError;
 use aiomas_core::connection::{Close, CloseReason};
 
 use super::door::{Door, Gate};
@@ -77,7 +77,7 @@ pub async fn shutdown_answers_what_was_called<R: Runtime>(runtime: R) {
     let late = soon(&runtime, remote.pass()).await;
     assert!(matches!(late, Err(Error::Lost(_) | Error::Refused(_))), "{late:?}");
     let spawned = server.spawn(Gatekeeper::new().0).map(drop);
-    assert_eq!(spawned, Err(Error::Container(Refusal::ShutDown)));
+    assert_eq!(spawned, Err(Error::Container(ContainerError::ShutDown)));
 }
 
 /// Methods that take longer than `drain` do not keep it.

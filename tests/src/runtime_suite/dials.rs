@@ -9,7 +9,7 @@ use aiomas::{
 };
 use aiomas::{Error, Proxy, agent};
 use aiomas_core::agent::{Address, ConnectError, Patience};
-use aiomas_core::connection::{Close, Why};
+use aiomas_core::connection::{CallRejected, Close};
 
 use super::{Root, RootProxy, TCP, ipc, local, serve, soon, start};
 
@@ -233,6 +233,6 @@ pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
         soon(&runtime, server.shutdown_with(Close::Now)).await;
         client.close_with(Close::Now);
         let closed = soon(&runtime, root.add(1, 2)).await;
-        assert_eq!(closed, Err(Error::Refused(Why::Closed)));
+        assert_eq!(closed, Err(Error::Refused(CallRejected::Closed)));
     }
 }

@@ -193,7 +193,10 @@ pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
     assert!(matches!(own().number().await, Err(Error::NoTarget { .. })));
     // What a peer has sent a reference to cannot be sent on.
     let error = keeper.keep(ListenerProxy::from(client.remote())).await.expect_err("refused");
-    assert!(matches!(error, Error::Refused(aiomas_core::connection::Why::Codec(_))), "{error}");
+    assert!(
+        matches!(error, Error::Refused(aiomas_core::connection::CallRejected::Codec(_))),
+        "{error}"
+    );
     assert!(error.to_string().contains("send its URL (`AgentUrl`)"), "{error}");
 }
 

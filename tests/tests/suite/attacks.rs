@@ -89,10 +89,10 @@ mod tokio_sockets {
                 neighbour.call(calls).await.expect("an answer");
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            if let Some(knob) = expected {
+            if let Some(setting) = expected {
                 let closed = victim.target().take_closed();
                 let texts: Vec<_> = closed.iter().map(ToString::to_string).collect();
-                assert!(texts.iter().any(|text| text.contains(knob)), "{texts:?}");
+                assert!(texts.iter().any(|text| text.contains(setting)), "{texts:?}");
             }
             neighbour.leave().await;
             victim.shutdown().await;

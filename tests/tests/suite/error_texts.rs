@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aiomas::Proxy;
 use aiomas::{Error, agent};
-use aiomas_core::agent::{AgentUrl, ConnectError, Refusal};
+use aiomas_core::agent::{AgentUrl, ConnectError, ContainerError};
 use aiomas_core::connection::{
-    Close, CloseReason, Limits, NotAdmitted, TimeoutReason, TlsError, Why,
+    CallRejected, Close, CloseReason, Limits, NotAdmitted, TimeoutReason, TlsError,
 };
 use aiomas_core::wire::{CodecError, RemoteError};
 use aiomas_tests::runtimes::on_tokio;
@@ -162,7 +162,7 @@ fn of_the_way() {
         );
         container.shutdown().await.unwrap();
         let error = says(container.spawn(Teller).map(drop), "the container is shut down");
-        assert_eq!(error, Error::Container(Refusal::ShutDown));
+        assert_eq!(error, Error::Container(ContainerError::ShutDown));
     });
 }
 
@@ -198,7 +198,7 @@ fn of_the_connection() {
             client.send::<()>("hello").await,
             "the call was not made: the connection is closed",
         );
-        assert_eq!(error, Error::Refused(Why::Closed));
+        assert_eq!(error, Error::Refused(CallRejected::Closed));
     });
 }
 
@@ -208,7 +208,7 @@ fn of_refusals() {
     let after = Duration::from_secs(10);
     let timed_out = |reason| Error::Lost(CloseReason::TimedOut(reason));
     let lost = "the connection was lost before the answer came: ";
-    for (error, text, knob) in [
+    for (error, text, setting) in [
         (
             timed_out(TimeoutReason::Frame { received: 3, after }),
             "the peer sent 3 bytes of a frame, and not the rest, within 10s (`Limits::progress`)",
@@ -246,37 +246,37 @@ fn of_refusals() {
             "Limits::send_timeout",
         ),
         (
-            Refusal::from(NotAdmitted::TooMany { limit: 10 }).into(),
+            ContainerError::from(NotAdmitted::TooMany { limit: 10 }).into(),
             "10 connections are open on this listener already (`Limits::max_connections`)",
             "Limits::max_connections",
         ),
         (
-            Refusal::from(NotAdmitted::TooManyFromPeer { limit: 10 }).into(),
+            ContainerError::from(NotAdmitted::TooManyFromPeer { limit: 10 }).into(),
             "10 connections from the same address are open already \
              (`Limits::max_connections_per_peer`)",
             "Limits::max_connections_per_peer",
         ),
         (
-            Refusal::TooManyAgents { limit: 10 }.into(),
+            ContainerError::TooManyAgents { limit: 10 }.into(),
             "the container has 10 agents already (`ContainerConfig::max_agents`)",
             "ContainerConfig::max_agents",
         ),
         (
-            Refusal::TooManyDialled { limit: 10 }.into(),
+            ContainerError::TooManyDialled { limit: 10 }.into(),
             "10 connections have been opened already (`ContainerConfig::max_dialled`)",
             "ContainerConfig::max_dialled",
         ),
         (
-            Refusal::TooManyWaiters { limit: 10 }.into(),
+            ContainerError::TooManyWaiters { limit: 10 }.into(),
             "10 calls of connect() are under way already (`ContainerConfig::max_waiters`)",
             "ContainerConfig::max_waiters",
         ),
     ] {
-        assert_eq!(error.exceeded().map(|exceeded| exceeded.knob), Some(knob), "{error}");
+        assert_eq!(error.exceeded().map(|exceeded| exceeded.setting), Some(setting), "{error}");
         let prefix = if matches!(error, Error::Lost(_)) { lost } else { "" };
         says::<()>(Err(error), &format!("{prefix}{text}"));
     }
-    let exceeded = Refusal::TooManyAgents { limit: 10 }.exceeded().expect("a limit");
+    let exceeded = ContainerError::TooManyAgents { limit: 10 }.exceeded().expect("a limit");
     assert_eq!(exceeded.to_string(), "ContainerConfig::max_agents is 10, 11 was to go out");
 }
 
@@ -343,7 +343,7 @@ fn of_limits() {
         says(call.await, "the connection was lost before the answer came: closed by the peer");
         let bytes = serde_json::json!({"a": [1, {"b": null}]});
         let peer_error = peer.send::<()>(&bytes).await.unwrap_err();
-        assert_eq!(peer_error, Error::Refused(Why::Closed));
+        assert_eq!(peer_error, Error::Refused(CallRejected::Closed));
     });
 }
 

@@ -258,7 +258,7 @@ fn every_error_is_explained() {
 #[test]
 fn every_knob_is_named() {
     let chapters = chapters();
-    // The table of the limits is there; what else it says is not for those who look for a knob.
+    // The table of the limits is there; what else it says is not for those who look for a setting.
     let limits = chapters["security"].split("\n## What is cached").next().unwrap();
     let text = [&chapters["operating"], limits].concat();
     for (file, names) in [

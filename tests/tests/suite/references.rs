@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aiomas::agent;
 use aiomas::{Context, Error, Proxy, container};
-use aiomas_core::connection::{CallOptions, Config, Connection, Event, Side, Why};
+use aiomas_core::connection::{CallOptions, CallRejected, Config, Connection, Event, Side};
 use aiomas_core::rpc::ServiceRef;
 use aiomas_core::wire::{Body, Codec, CodecContext, CodecError, Format, Payload, Types, Value};
 use aiomas_sim::Sim;
@@ -140,7 +140,7 @@ fn a_refused_reference_costs_only_its_call() {
     let mut connection = Connection::new(config.into(), Side::Dialler, now);
     let value = Value::Typed { id: 0, data: Value::from("x").into() };
     let refused = connection.call(now, &value, CallOptions::default(), ()).expect_err("refused");
-    assert!(matches!(refused.why, Why::Codec(CodecError::Value(_))), "{refused:?}");
+    assert!(matches!(refused.why, CallRejected::Codec(CodecError::Value(_))), "{refused:?}");
     connection.call(now, &ServiceRef::new("x"), CallOptions::default(), ()).expect("a call");
     let events = std::iter::from_fn(|| connection.poll_event());
     assert!(events.into_iter().all(|event| matches!(event, Event::Open { .. })));

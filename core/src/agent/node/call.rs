@@ -9,7 +9,7 @@ use super::{LOCAL, Node, NodeEvent};
 use crate::agent::root::VALIDATE_AID;
 use crate::agent::validate::TypeName;
 use crate::agent::{ConnId, Remote, Route, ValidateError, ValidateTicket};
-use crate::connection::{CallError, CallId, CallOptions, Connection, Refused, Why};
+use crate::connection::{CallError, CallId, CallOptions, CallRejected, Connection, Refused};
 use crate::rpc::{RemoteRef, encode_call, encode_call_in};
 use crate::wire::{Body, CodecContext, CodecError, Format, Payload, RemoteError, codec};
 
@@ -109,7 +109,7 @@ impl<X, L> Node<X, L> {
             Route::Local => {
                 let mut content = Vec::new();
                 if let Err(error) = write(LOCAL, &self.local_context, &mut content) {
-                    return Err(Refused { why: Why::Codec(error), ctx });
+                    return Err(Refused { why: CallRejected::Codec(error), ctx });
                 }
                 let content = Payload::new(LOCAL, content.into(), self.local_context.clone());
                 let id = self.local.reserve();
@@ -129,7 +129,7 @@ impl<X, L> Node<X, L> {
                     Ok(Err(Refused { ctx: Waiting::Validate(_), .. })) => {
                         unreachable!("the context that was given comes back")
                     }
-                    Err(ctx) => return Err(Refused { why: Why::Closed, ctx }),
+                    Err(ctx) => return Err(Refused { why: CallRejected::Closed, ctx }),
                 }
             }
         };
@@ -219,7 +219,7 @@ impl<X, L> Node<X, L> {
                 self.questions.insert(ticket, call);
                 return;
             }
-            Ok(Err(Refused { why: why @ Why::Closed, .. })) => {
+            Ok(Err(Refused { why: why @ CallRejected::Closed, .. })) => {
                 ValidateError::Lost(why.to_string().into())
             }
             Ok(Err(Refused { why, .. })) => ValidateError::Failed(why.to_string().into()),

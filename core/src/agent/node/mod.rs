@@ -19,11 +19,11 @@ pub use ticket::Ticket;
 
 use super::{
     Action, Address, AgentUrl, ConnId, ConnectError, ConnectId, Container, ContainerConfig,
-    ContainerEvent, DialError, DialId, Patience, Refusal, Remote, ValidateTicket,
+    ContainerError, ContainerEvent, DialError, DialId, Patience, Remote, ValidateTicket,
 };
 use crate::connection::{
-    Admission, AdmissionStats, Admitted, CallError, CallId, CancelCause, Close, CloseReason,
-    Config, Negotiate, Pending, RequestId, Side, Transmit, Why,
+    Admission, AdmissionStats, Admitted, CallError, CallId, CallRejected, CancelCause, Close,
+    CloseReason, Config, Negotiate, Pending, RequestId, Side, Transmit,
 };
 use crate::rpc::Service;
 use crate::wire::{CodecContext, Format, Payload, RemoteError};
@@ -218,7 +218,7 @@ impl<X, L> Node<X, L> {
     ///
     /// # Errors
     /// There are too many agents, or the node is shut down.
-    pub fn spawn(&mut self, agent: impl Service<L> + 'static) -> Result<AgentUrl, Refusal> {
+    pub fn spawn(&mut self, agent: impl Service<L> + 'static) -> Result<AgentUrl, ContainerError> {
         let type_name = agent.type_name().to_owned();
         self.container.spawn(&type_name, Rc::new(Agent::new(agent)))
     }
@@ -283,11 +283,20 @@ impl<X, L> Node<X, L> {
     ///
     /// # Errors
     /// There are too many, or the node is shut down: close the stream.
-    pub fn handle_accepted(&mut self, now: Instant, peer: Option<&str>) -> Result<ConnId, Refusal> {
+    pub fn handle_accepted(
+        &mut self,
+        now: Instant,
+        peer: Option<&str>,
+    ) -> Result<ConnId, ContainerError> {
         self.admit(now, Side::Listener, peer)
     }
 
-    fn admit(&mut self, now: Instant, side: Side, peer: Option<&str>) -> Result<ConnId, Refusal> {
+    fn admit(
+        &mut self,
+        now: Instant,
+        side: Side,
+        peer: Option<&str>,
+    ) -> Result<ConnId, ContainerError> {
         self.advance(now);
         let place = self.admission.admit(peer)?;
         let conn = self.connections.open(side, self.now);
@@ -308,7 +317,7 @@ impl<X, L> Node<X, L> {
     ///
     /// # Errors
     /// There are too many, or the node is shut down: close the stream.
-    pub fn handle_opened(&mut self, now: Instant) -> Result<ConnId, Refusal> {
+    pub fn handle_opened(&mut self, now: Instant) -> Result<ConnId, ContainerError> {
         self.admit(now, Side::Dialler, None)
     }
 
@@ -432,7 +441,7 @@ impl<X, L> Node<X, L> {
         loop {
             if let Some(conn) = self.connections.poll_closing() {
                 let reason = self.connections.ending(conn);
-                let reason = reason.unwrap_or_else(|| Why::Closed.to_string());
+                let reason = reason.unwrap_or_else(|| CallRejected::Closed.to_string());
                 self.container.handle_closing(self.now, conn, reason);
             } else if let Some(action) = self.container.poll_action() {
                 self.act(action);

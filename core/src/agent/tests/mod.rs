@@ -345,18 +345,18 @@ fn limits_are_refusals() {
         ..ContainerConfig::default()
     });
     container.spawn("TestAgent", "service").unwrap();
-    assert_eq!(container.spawn("TestAgent", ""), Err(Refusal::TooManyAgents { limit: 1 }));
+    assert_eq!(container.spawn("TestAgent", ""), Err(ContainerError::TooManyAgents { limit: 1 }));
     assert_eq!(container.handle_accepted(now, A), Ok(()));
     assert_eq!(container.handle_accepted(now, A), Ok(())); // the key is free again
     container.connect(now, url("0"), Patience::Once, "one");
     dial(&mut container);
     container.connect(now, "local://q/0".parse().unwrap(), Patience::Once, "elsewhere");
     let error = failed(&mut container, "elsewhere");
-    assert_eq!(error, Refusal::TooManyDialled { limit: 1 }.into());
+    assert_eq!(error, ContainerError::TooManyDialled { limit: 1 }.into());
     container.connect(now, url("1"), Patience::Once, "two");
     container.connect(now, url("2"), Patience::Once, "three");
     let error = failed(&mut container, "three");
-    assert_eq!(error, Refusal::TooManyWaiters { limit: 2 }.into());
+    assert_eq!(error, ContainerError::TooManyWaiters { limit: 2 }.into());
     quiet(&mut container);
 }
 
@@ -400,7 +400,7 @@ fn shutdown_answers_everyone_and_closes_everything() {
     container.shutdown(now);
     container.shutdown(now);
     for who in ["asking", "dialling"] {
-        assert_eq!(failed(&mut container, who), Refusal::ShutDown.into());
+        assert_eq!(failed(&mut container, who), ContainerError::ShutDown.into());
     }
     // What had not been asked for yet is not asked for any more.
     assert_eq!(container.poll_action(), Some(Action::Close { conn: A }));
@@ -409,9 +409,9 @@ fn shutdown_answers_everyone_and_closes_everything() {
     container.handle_closed(now, A, "closed");
     quiet(&mut container);
     container.connect(now, url("0"), Patience::Forever, "late");
-    assert_eq!(failed(&mut container, "late"), Refusal::ShutDown.into());
-    assert_eq!(container.handle_accepted(now, ConnId(12)), Err(Refusal::ShutDown));
-    assert_eq!(container.spawn("TestAgent", ""), Err(Refusal::ShutDown));
+    assert_eq!(failed(&mut container, "late"), ContainerError::ShutDown.into());
+    assert_eq!(container.handle_accepted(now, ConnId(12)), Err(ContainerError::ShutDown));
+    assert_eq!(container.spawn("TestAgent", ""), Err(ContainerError::ShutDown));
     container.handle_closed(now, B, "closed");
     assert_eq!(container.poll_event(), Some(ContainerEvent::Stopped));
     quiet(&mut container);

@@ -266,7 +266,7 @@ pub(crate) fn malformed(
     let address = caller.address.as_deref();
     let Some(left_out) = rate::warning(&*host(), address, "no call") else { return };
     let limit = match error {
-        RequestError::Codec(error) => CodecError::exceeded(error).map(|exceeded| exceeded.knob),
+        RequestError::Codec(error) => CodecError::exceeded(error).map(|exceeded| exceeded.setting),
         _ => None,
     };
     warn!(target: REQUEST, peer = peer(caller), %error, limit, left_out, "no call");

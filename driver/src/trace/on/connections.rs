@@ -11,7 +11,7 @@ use super::timed::{peer, safe, seconds, shown};
 use crate::host::Host;
 use crate::link::Link;
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{CloseReason, Connection, Stats, TimeoutReason, Why};
+use aiomas_core::connection::{CallRejected, CloseReason, Connection, Stats, TimeoutReason};
 use aiomas_core::wire::Printable;
 
 const CONNECTION: &str = "aiomas::connection";
@@ -36,7 +36,7 @@ pub(crate) fn closed(link: &Link, reason: &CloseReason) {
     let (opened, Stats { bytes_in, bytes_out, .. }) =
         link.look(|connection| (connection.opened(), connection.stats()));
     let elapsed = link.now().saturating_duration_since(opened).as_secs_f64();
-    let limit = reason.exceeded().map(|exceeded| exceeded.knob);
+    let limit = reason.exceeded().map(|exceeded| exceeded.setting);
     if is_misconduct(reason) {
         if let Some(left_out) = rate::warning(&*link.host(), link.peer(), "closed") {
             warn!(target: CONNECTION, peer, connection, elapsed, bytes_in, bytes_out, limit, %reason, left_out, "closed");
@@ -80,14 +80,14 @@ struct Answers {
     dropped: u64,
     /// For other reasons, and what the last one was.
     refused: u64,
-    why: Option<Why>,
+    why: Option<CallRejected>,
 }
 
 impl Answers {
-    fn note(&mut self, sent: &Result<(), Why>) {
+    fn note(&mut self, sent: &Result<(), CallRejected>) {
         match sent {
             Ok(()) => {}
-            Err(Why::Closed | Why::Cancelled) => self.dropped += 1,
+            Err(CallRejected::Closed | CallRejected::Cancelled) => self.dropped += 1,
             Err(why) => {
                 self.refused += 1;
                 self.why = Some(why.clone());
@@ -104,7 +104,7 @@ impl Answers {
         if let Some(why) = why
             && let Some(left_out) = rate::warning(&*link.host(), link.peer(), "answers not sent")
         {
-            let (count, limit) = (refused, why.exceeded().map(|exceeded| exceeded.knob));
+            let (count, limit) = (refused, why.exceeded().map(|exceeded| exceeded.setting));
             warn!(target: CONNECTION, peer = peer(), connection, count, limit, error = %why, left_out, "answers not sent");
         }
     }
@@ -112,7 +112,7 @@ impl Answers {
 
 /// An answer was to be sent.
 #[inline]
-pub(crate) fn responded(link: &Link, sent: &Result<(), Why>) {
+pub(crate) fn responded(link: &Link, sent: &Result<(), CallRejected>) {
     if sent.is_err() {
         let mut answers = Answers::default();
         answers.note(sent);
@@ -125,7 +125,7 @@ impl Noticed {
         self.seen = connection.stats();
     }
 
-    pub(crate) fn sent(&mut self, sent: &Result<(), Why>) {
+    pub(crate) fn sent(&mut self, sent: &Result<(), CallRejected>) {
         self.answers.note(sent);
     }
 

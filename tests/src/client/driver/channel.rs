@@ -8,7 +8,7 @@ use aiomas::{
     Call, Error, Runtime,
     channel::{Channel, Request},
 };
-use aiomas_core::connection::{CloseReason, Why};
+use aiomas_core::connection::{CallRejected, CloseReason};
 use aiomas_core::wire::{RemoteError, Value};
 use serde::Serialize;
 use serde_json::json;
@@ -95,7 +95,7 @@ async fn failures<R: Runtime>(session: &Session<'_, R>) {
 async fn refused<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     let refused = channel.send::<Value>(&Unserializable).await;
-    assert!(matches!(refused, Err(Error::Refused(Why::Codec(_)))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Refused(CallRejected::Codec(_)))), "{refused:?}");
     let no_number = channel.send::<i64>("text").await;
     assert!(matches!(no_number, Err(Error::Answer(_))), "{no_number:?}");
     expect_echo(&channel, "still here".into()).await;
@@ -189,7 +189,7 @@ async fn server_closes<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(channel.closed().await, CloseReason::Peer);
     assert!(channel.recv().await.is_none());
     let late = channel.send::<Value>("too late").await;
-    assert_eq!(late, Err(Error::Refused(Why::Closed)));
+    assert_eq!(late, Err(Error::Refused(CallRejected::Closed)));
 }
 
 async fn half_an_answer<R: Runtime>(session: &Session<'_, R>) {

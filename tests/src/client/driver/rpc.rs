@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aiomas::rpc::builder;
 use aiomas::{Error, IntoService, Later, Proxy, Runtime, rpc::RpcClient};
-use aiomas_core::connection::{Close, CloseReason, Why};
+use aiomas_core::connection::{CallRejected, Close, CloseReason};
 use aiomas_core::rpc::{ServiceDict, ServiceRef};
 use aiomas_core::wire::{RemoteError, Value};
 use serde_json::json;
@@ -113,7 +113,7 @@ async fn errors<R: Runtime>(session: &Session<'_, R>) {
         assert_eq!(failure(wrong.send::<Value>().await).kind(), "TypeError");
     }
     let refused = add.clone().arg(Unserializable).send::<()>().await;
-    assert!(matches!(refused, Err(Error::Refused(Why::Codec(_)))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Refused(CallRejected::Codec(_)))), "{refused:?}");
     let no_text = add.arg(1).send::<String>().await;
     assert!(matches!(no_text, Err(Error::Answer(_))), "{no_text:?}");
     assert_eq!(typed.add(1.into(), 1.into()).await, Ok(2.into()));
@@ -203,7 +203,7 @@ async fn proxies_from_the_server<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(root.get_root().await.as_ref(), Ok(&root));
     // A service of the server cannot be passed on, not even back to it.
     let refused = root.call_me(Proxy::from(tools).into(), 1.into()).await;
-    assert!(matches!(refused, Err(Error::Refused(Why::Codec(_)))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Refused(CallRejected::Codec(_)))), "{refused:?}");
 }
 
 /// The server calls the services that we pass to it.
@@ -273,5 +273,5 @@ async fn closed<R: Runtime>(session: &Session<'_, R>) {
     client.close_with(Close::Now);
     assert_eq!(client.closed().await, CloseReason::Local);
     assert_eq!(loss(pending.await), CloseReason::Local);
-    assert_eq!(root.add(1.into(), 1.into()).await, Err(Error::Refused(Why::Closed)));
+    assert_eq!(root.add(1.into(), 1.into()).await, Err(Error::Refused(CallRejected::Closed)));
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use aiomas_core::agent::{AgentUrl, NodeConfig, Refusal, Serve};
+use aiomas_core::agent::{AgentUrl, ContainerError, NodeConfig, Serve};
 use aiomas_core::clock::ExternalClock;
 use aiomas_core::connection::{Close, Negotiate};
 use aiomas_core::rpc::ServiceDict;
@@ -76,7 +76,7 @@ fn finish(host: &mut Host) -> io::Result<()> {
     Ok(())
 }
 
-fn spawn_all(host: &mut Host) -> Result<Agents, Refusal> {
+fn spawn_all(host: &mut Host) -> Result<Agents, ContainerError> {
     let mut urls = Agents::new();
     for (name, make) in
         [("Echo", echo as MakeAgent), ("Caller", agents::caller), ("Clock", agents::clock)]

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use aiomas_core::connection::{
-    CallError, CallId, CallOptions, Close, CloseReason, Event, Side, TimeoutReason, Why,
+    CallError, CallId, CallOptions, CallRejected, Close, CloseReason, Event, Side, TimeoutReason,
 };
 use aiomas_core::wire::Format;
 use aiomas_tests::message::{RESULT, message};
@@ -79,7 +79,7 @@ fn after_flush() {
     let events = solo.events();
     let [Event::Answer { result, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(result.as_ref().unwrap_err(), &lost(CloseReason::Local));
-    assert_eq!(solo.call("y"), Err(Why::Closed));
+    assert_eq!(solo.call("y"), Err(CallRejected::Closed));
     // Closed when it is written, not when it is taken.
     assert_eq!(solo.take().len(), 1);
     assert!(solo.events().is_empty());
@@ -114,7 +114,10 @@ fn after_answers_that_come() {
         close(&mut pair, side, Close::AfterAnswers { within: SECOND });
         pair.run_for(SECOND / 2);
         assert_eq!(pair.end(side).closed(), None);
-        assert_eq!(pair.call(side, 1, CallOptions::default()).unwrap_err().why, Why::Closed);
+        assert_eq!(
+            pair.call(side, 1, CallOptions::default()).unwrap_err().why,
+            CallRejected::Closed
+        );
         // New requests of the peer are refused, the old ones are answered.
         let other = if side == Side::Dialler { Side::Listener } else { Side::Dialler };
         let refused = pair.call(other, 2, CallOptions::default()).unwrap();
@@ -197,7 +200,10 @@ fn half_close_lets_the_answers_out() {
     pair.half_close(Side::Dialler);
     pair.run_for(SECOND);
     assert_eq!(pair.listener.failure(back), &lost(CloseReason::Peer));
-    assert_eq!(pair.call(Side::Listener, 1, CallOptions::default()).unwrap_err().why, Why::Closed);
+    assert_eq!(
+        pair.call(Side::Listener, 1, CallOptions::default()).unwrap_err().why,
+        CallRejected::Closed
+    );
     pair.answer(Side::Listener, Reaction::Reply("done".into()));
     pair.run_for(SECOND);
     assert_eq!(pair.dialler.result(out), "done");
@@ -217,7 +223,7 @@ fn after_half_close_answers_are_not_waited_for_for_ever() {
     assert!(solo.events().is_empty() && solo.input.is_empty());
     solo.wait(2 * SECOND);
     assert_eq!(solo.closed(), Some(DRAIN));
-    assert_eq!(solo.reply(request, 1), Err(Why::Closed));
+    assert_eq!(solo.reply(request, 1), Err(CallRejected::Closed));
     assert_eq!(solo.connection.calls_in(), 0);
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aiomas_core::connection::{
-    CallError, CallOptions, CancelCause, Close, Config, Event, Extensions, Negotiate, Request,
-    Side, Why,
+    CallError, CallOptions, CallRejected, CancelCause, Close, Config, Event, Extensions, Negotiate,
+    Request, Side,
 };
 use aiomas_core::wire::{Codec, Format, RemoteError};
 use aiomas_tests::message::{CANCEL, DEADLINE, RESULT, message};
@@ -193,7 +193,7 @@ fn a_cancelled_request_is_not_answered_and_counts_until_it_has_ended() {
     assert_eq!(solo.connection.calls_in(), 1);
     solo.request(6, "y");
     assert!(solo.sent()[0].starts_with(b"[2, 6, \"OverloadedError"), "it still counts");
-    assert_eq!(solo.connection.reply(solo.now, request.token, "z"), Err(Why::Cancelled));
+    assert_eq!(solo.connection.reply(solo.now, request.token, "z"), Err(CallRejected::Cancelled));
     assert!(solo.sent().is_empty());
     assert_eq!(solo.connection.calls_in(), 0);
     // There is room again, and the id is free.
@@ -253,7 +253,7 @@ fn a_deadline_ends_a_request() {
     solo.cancel(1);
     assert!(solo.events().is_empty(), "it has ended already");
     let error = RemoteError::value_error("late");
-    assert_eq!(solo.connection.fail(solo.now, request.token, &error), Err(Why::Cancelled));
+    assert_eq!(solo.connection.fail(solo.now, request.token, &error), Err(CallRejected::Cancelled));
     assert!(solo.sent().is_empty());
     assert_eq!(solo.connection.calls_in(), 0);
 }

@@ -284,7 +284,7 @@ fn no_more_is_unpacked_at_a_time_than_is_allowed() {
         let at = solo.connection.poll_timeout().expect("it waits for its time");
         let reason = solo.connection.timeout_reason().expect("a reason");
         let exceeded = reason.exceeded().expect("a limit");
-        assert_eq!((exceeded.knob, exceeded.limit), ("Limits::unpacking", 100_000));
+        assert_eq!((exceeded.setting, exceeded.limit), ("Limits::unpacking", 100_000));
         assert!(exceeded.actual > 100_000);
         assert!(at - solo.now <= SECOND, "{:?}", at - solo.now);
         solo.now = at;

@@ -76,7 +76,7 @@ fn a_silent_peer_is_asked_and_then_given_up() {
         }
         let reason = TimeoutReason::Heartbeat { after: SILENCE };
         assert_eq!(solo.connection.timeout_reason(), Some(reason));
-        assert_eq!(reason.exceeded().expect("a limit").knob, "Limits::keep_alive");
+        assert_eq!(reason.exceeded().expect("a limit").setting, "Limits::keep_alive");
         solo.wait(SILENCE - Duration::from_nanos(1));
         assert!(!solo.connection.is_closed());
         solo.wait(Duration::from_nanos(1));

@@ -1,7 +1,8 @@
 //! Hello: answered, refused, unknown, never answered, and where it is no Hello.
 
 use aiomas_core::connection::{
-    CallError, CallOptions, CloseReason, Config, Event, Negotiate, Side, TimeoutReason, Why,
+    CallError, CallOptions, CallRejected, CloseReason, Config, Event, Negotiate, Side,
+    TimeoutReason,
 };
 use aiomas_core::wire::{Codec, Format, RemoteError, Types};
 use aiomas_tests::fuzz;
@@ -110,10 +111,10 @@ fn limits_are_agreed_on() {
     let mut call = |content: &str| {
         pair.call(Side::Dialler, content, CallOptions::default()).map_err(|refused| refused.why)
     };
-    assert_eq!(call(&"x".repeat(5000)), Err(Why::TooLong { length: 5010, limit: 5000 }));
+    assert_eq!(call(&"x".repeat(5000)), Err(CallRejected::TooLong { length: 5010, limit: 5000 }));
     assert!(call(&"x".repeat(4990)).is_ok());
     assert!(call("").is_ok());
-    assert_eq!(call(""), Err(Why::TooManyCalls { limit: 2 }));
+    assert_eq!(call(""), Err(CallRejected::TooManyCalls { limit: 2 }));
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn a_limit_that_no_failure_would_fit_is_not_believed() {
     let answer = json!({"version": 1, "codecs": ["json"], "max_frame": 0, "max_calls": 0});
     solo.input(message(JSON, RESULT, 0, answer));
     assert!(solo.call("x".repeat(4000)).is_ok());
-    assert_eq!(solo.call("y"), Err(Why::TooManyCalls { limit: 1 }));
+    assert_eq!(solo.call("y"), Err(CallRejected::TooManyCalls { limit: 1 }));
 }
 
 #[test]

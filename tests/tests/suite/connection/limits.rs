@@ -1,7 +1,8 @@
 //! Every row of the table of limits: at the limit, and one beyond.
 
 use aiomas_core::connection::{
-    CallError, CallOptions, CloseReason, Direction, Event, FailureText, Limits, TimeoutReason, Why,
+    CallError, CallOptions, CallRejected, CloseReason, Direction, Event, FailureText, Limits,
+    TimeoutReason,
 };
 use aiomas_core::wire::{Body, Budget, CodecError, Format, FrameError, RemoteError};
 use aiomas_tests::message::{self, frame};
@@ -36,7 +37,7 @@ fn max_frame_out() {
     let mut config = json();
     config.limits.max_frame = 20;
     let mut solo = Solo::dialler(config);
-    let too_long = |length| Err(Why::TooLong { length, limit: 20 });
+    let too_long = |length| Err(CallRejected::TooLong { length, limit: 20 });
     solo.call("0123456789").unwrap();
     assert_eq!(solo.sent(), [&br#"[0, 0, "0123456789"]"#[..]]);
     assert_eq!(solo.call("0123456789a").map(|_| ()), too_long(21));
@@ -59,7 +60,10 @@ fn an_answer_that_is_too_long_becomes_a_failure() {
     let mut solo = Solo::listener(config);
     solo.request(1, "x");
     let request = solo.requests().remove(0);
-    assert_eq!(solo.reply(request, "x".repeat(191)), Err(Why::TooLong { length: 201, limit: 200 }));
+    assert_eq!(
+        solo.reply(request, "x".repeat(191)),
+        Err(CallRejected::TooLong { length: 201, limit: 200 })
+    );
     let sent = solo.sent();
     let failure =
         br#"[2, 1, "aiomas.exceptions.SerializationError: Could not serialize the result: "#;
@@ -76,12 +80,12 @@ fn an_answer_that_cannot_be_encoded_becomes_a_failure() {
     let mut solo = Solo::listener(msgpack());
     solo.request(1, "x");
     let request = solo.requests().remove(0);
-    assert!(matches!(solo.reply(request, Unencodable), Err(Why::Codec(_))));
+    assert!(matches!(solo.reply(request, Unencodable), Err(CallRejected::Codec(_))));
     assert!(String::from_utf8_lossy(&solo.sent()[0]).contains("SerializationError"));
     solo.request(2, "x");
     let request = solo.requests().remove(0);
     let body = Body::encode(Format::MsgPack, solo.connection.codec_context(), "x").unwrap();
-    let wrong = Why::WrongFormat { given: Format::MsgPack, wanted: Format::Json };
+    let wrong = CallRejected::WrongFormat { given: Format::MsgPack, wanted: Format::Json };
     assert_eq!(solo.connection.answer(solo.now, request.token, &Ok(body)), Err(wrong));
     assert!(String::from_utf8_lossy(&solo.sent()[0]).contains("SerializationError"));
     solo.request(3, "x");
@@ -138,7 +142,7 @@ fn max_calls_out() {
     let mut solo = Solo::dialler(config);
     let first = solo.call(0).unwrap();
     solo.call(1).unwrap();
-    assert_eq!(solo.call(2), Err(Why::TooManyCalls { limit: 2 }));
+    assert_eq!(solo.call(2), Err(CallRejected::TooManyCalls { limit: 2 }));
     assert_eq!(solo.connection.abandon(solo.now, first), Some(0));
     solo.call(2).unwrap();
     assert_eq!(solo.connection.calls_out(), 2);
@@ -202,7 +206,7 @@ fn output_high_and_writable() {
     solo.call("a").unwrap();
     solo.call("b").unwrap();
     assert_eq!(solo.take().len(), 2);
-    assert_eq!(solo.call("c"), Err(Why::OutputFull { waiting: 30, limit: 30 }));
+    assert_eq!(solo.call("c"), Err(CallRejected::OutputFull { waiting: 30, limit: 30 }));
     // Answers are still taken, and requests wait.
     solo.request(2, "x");
     assert_eq!(solo.reply(request, 5), Ok(()));
@@ -226,7 +230,7 @@ fn output_one_below_the_limit_takes_a_call() {
     let mut solo = Solo::dialler(config);
     solo.call("a").unwrap();
     solo.call("b").unwrap();
-    assert_eq!(solo.call("c"), Err(Why::OutputFull { waiting: 30, limit: 16 }));
+    assert_eq!(solo.call("c"), Err(CallRejected::OutputFull { waiting: 30, limit: 16 }));
 }
 
 fn failure_sent(limits: Limits, error: &RemoteError) -> String {
@@ -306,24 +310,25 @@ fn every_refusal_names_its_knob() {
         ),
     ];
     let refused = [
-        (Why::TooManyCalls { limit }, "Limits::max_calls_out", outs),
-        (Why::OutputFull { waiting: 12, limit }, "Limits::output_high", outs),
-        (Why::TooLong { length, limit }, "Limits::max_frame", outs),
-        (Why::Codec(CodecError::TooDeep { limit: 10 }), "Budget::depth", outs),
+        (CallRejected::TooManyCalls { limit }, "Limits::max_calls_out", outs),
+        (CallRejected::OutputFull { waiting: 12, limit }, "Limits::output_high", outs),
+        (CallRejected::TooLong { length, limit }, "Limits::max_frame", outs),
+        (CallRejected::Codec(CodecError::TooDeep { limit: 10 }), "Budget::depth", outs),
     ];
     let closed =
-        closed.map(|(reason, knob, way)| (reason.to_string(), reason.exceeded(), knob, way));
-    let refused = refused.map(|(why, knob, way)| (why.to_string(), why.exceeded(), knob, way));
-    for (text, exceeded, knob, direction) in closed.into_iter().chain(refused) {
+        closed.map(|(reason, setting, way)| (reason.to_string(), reason.exceeded(), setting, way));
+    let refused =
+        refused.map(|(why, setting, way)| (why.to_string(), why.exceeded(), setting, way));
+    for (text, exceeded, setting, direction) in closed.into_iter().chain(refused) {
         let exceeded = exceeded.unwrap_or_else(|| panic!("{text}: no limit"));
-        assert_eq!((exceeded.knob, exceeded.direction), (knob, direction), "{text}");
+        assert_eq!((exceeded.setting, exceeded.direction), (setting, direction), "{text}");
         assert!(matches!(exceeded.limit, 10 | 10_000) && exceeded.actual >= exceeded.limit);
-        assert!(text.contains(&format!("`{knob}`")) || text.contains(knob), "{text}");
+        assert!(text.contains(&format!("`{setting}`")) || text.contains(setting), "{text}");
         assert!(text.contains("10") && !text.contains('\n'), "{text}");
         if exceeded.actual == 12 {
             assert!(text.contains("12"), "{text}");
         }
     }
     assert_eq!(CloseReason::Peer.exceeded(), None);
-    assert_eq!(Why::Closed.exceeded(), None);
+    assert_eq!(CallRejected::Closed.exceeded(), None);
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiomas_core::connection::{
-    CallId, CallOptions, CloseReason, Config, Connection, Event, Request, Side, Why,
+    CallId, CallOptions, CallRejected, CloseReason, Config, Connection, Event, Request, Side,
 };
 use aiomas_core::wire::{Codec, Format};
 use aiomas_tests::message;
@@ -48,7 +48,7 @@ impl Solo {
         Self::new(Side::Dialler, config)
     }
 
-    fn call(&mut self, content: impl Serialize) -> Result<CallId, Why> {
+    fn call(&mut self, content: impl Serialize) -> Result<CallId, CallRejected> {
         let options = CallOptions::default();
         self.connection.call(self.now, &content, options, 0).map_err(|refused| refused.why)
     }
@@ -95,7 +95,7 @@ impl Solo {
         sent
     }
 
-    fn reply(&mut self, request: Request, value: impl Serialize) -> Result<(), Why> {
+    fn reply(&mut self, request: Request, value: impl Serialize) -> Result<(), CallRejected> {
         self.connection.reply(self.now, request.token, &value)
     }
 

@@ -43,7 +43,7 @@ fn a_frame_that_drips_in() {
     let reason = solo.closed().expect("it is closed");
     assert_eq!(reason, CloseReason::TimedOut(slow));
     let exceeded = reason.exceeded().unwrap();
-    assert_eq!((exceeded.knob, exceeded.limit), ("Limits::progress", 11_100));
+    assert_eq!((exceeded.setting, exceeded.limit), ("Limits::progress", 11_100));
 }
 
 #[test]

@@ -437,8 +437,8 @@ fn services_have_mailboxes_of_that_size() {
                 refused.extend(call.await.err());
             }
             let texts: Vec<_> = refused.iter().map(ToString::to_string).collect();
-            let knob = "already (`Limits::max_mailbox` there)";
-            let text = format!("OverloadedError: {most} calls wait for their turn {knob}");
+            let setting = "already (`Limits::max_mailbox` there)";
+            let text = format!("OverloadedError: {most} calls wait for their turn {setting}");
             assert_eq!(texts, [text]);
         }
     });

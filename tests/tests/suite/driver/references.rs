@@ -3,7 +3,7 @@
 use aiomas::agent;
 use aiomas::{AgentRef, Context, Error, Proxy};
 use aiomas::{Container, container};
-use aiomas_core::connection::Why;
+use aiomas_core::connection::CallRejected;
 use aiomas_core::rpc::ServiceDict;
 use aiomas_core::wire::{Body, CodecContext, CodecError, Format, RemoteError, Types, Value};
 use aiomas_tests::script::Script;
@@ -75,7 +75,7 @@ async fn town(runtime: &Script) -> Town {
 
 /// Whether a call was refused since `agent` is none of the sender's.
 fn is_foreign<T>(result: &Result<T, Error>, agent: &str, sender: Option<&str>) -> bool {
-    let Err(Error::Refused(Why::Codec(error))) = result else { return false };
+    let Err(Error::Refused(CallRejected::Codec(error))) = result else { return false };
     let text = error.to_string();
     assert!(text.contains("send its URL") && text.contains(agent), "{text}");
     assert!(text.contains(sender.unwrap_or("no container")), "{text}");

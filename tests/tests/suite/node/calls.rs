@@ -4,7 +4,7 @@ use aiomas_core::agent::{
     AgentUrl, ConnectError, Node, NodeConfig, NodeEvent, Patience, Route, Serve, Target,
 };
 use aiomas_core::clock::Date;
-use aiomas_core::connection::{CallError, CallOptions, Close, Why};
+use aiomas_core::connection::{CallError, CallOptions, CallRejected, Close};
 use aiomas_core::rpc::{RemoteRef, ServiceDict, ServiceRef};
 use aiomas_core::wire::RemoteError;
 use aiomas_tests::world::Later;
@@ -53,7 +53,7 @@ fn a_value_that_cannot_be_encoded_is_refused() {
     let refused =
         nodes.nodes[0].call(now, &local("agents/0"), "echo", &(stranger,), &(), options, 2);
     let refused = refused.unwrap_err();
-    assert!(matches!((refused.why, refused.ctx), (Why::Codec(_), 2)));
+    assert!(matches!((refused.why, refused.ctx), (CallRejected::Codec(_), 2)));
     assert_eq!(nodes.nodes[0].calls(), 0);
 }
 
@@ -145,7 +145,7 @@ fn the_id_of_a_closed_connection_is_nobodys() {
     assert_ne!(nodes.conns, conns.map(Some));
     let (now, options) = (nodes.now, CallOptions::default());
     let refused = nodes.nodes[0].call(now, &(&old).into(), "echo", &(2,), &(), options, 2);
-    assert_eq!(refused.unwrap_err().why, Why::Closed);
+    assert_eq!(refused.unwrap_err().why, CallRejected::Closed);
     let call = nodes.nodes[0].call(now, &(&new).into(), "hold", &(3,), &(), options, 3).unwrap();
     nodes.run();
     // Neither an answer to a request of the old one, nor anything that is told of it.

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use aiomas_core::agent::{ConnectError, Refusal};
-use aiomas_core::connection::{Limits, Why};
+use aiomas_core::agent::{ConnectError, ContainerError};
+use aiomas_core::connection::{CallRejected, Limits};
 use aiomas_sim::{Call, Container, Error, Link, Proxy, Sim, agent, line::LineState};
 
 use super::super::{MS, SECOND};
@@ -291,7 +291,7 @@ fn only_so_many_calls_wait() {
         }
         assert!(calls[2..].iter_mut().all(|call| poll(call).is_pending()));
         let refused = bell.ring(5).await;
-        assert_eq!(refused, Err(Error::Refused(Why::TooManyCalls { limit: 2 })));
+        assert_eq!(refused, Err(Error::Refused(CallRejected::TooManyCalls { limit: 2 })));
         calls.pop();
         let call = bell.ring(6);
         restart(&sim, SECOND);
@@ -310,7 +310,7 @@ fn a_shutdown_ends_those_who_wait() {
         let call = bell.ring(1);
         sim.host("town").sleep(MS).await;
         container.shutdown().await.expect("it ends");
-        let shut_down = Err(Error::Connect(ConnectError::Refused(Refusal::ShutDown)));
+        let shut_down = Err(Error::Connect(ConnectError::Refused(ContainerError::ShutDown)));
         assert_eq!(call.await, shut_down);
         assert_eq!(bell.ring(2).await, shut_down);
         assert_eq!(line(&bell).state(), LineState::GaveUp);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiomas_core::connection::{Close, Why};
+use aiomas_core::connection::{CallRejected, Close};
 use aiomas_sim::{
     Error, Link, Proxy, Sim,
     line::{LineState, Reconnect},
@@ -85,7 +85,7 @@ fn an_rpc_client_outlives_its_connection() {
         let waits = desk.note(4);
         town.sleep(MS).await;
         client.close_with(Close::Now);
-        let closed = Err(Error::Refused(Why::Closed));
+        let closed = Err(Error::Refused(CallRejected::Closed));
         assert_eq!((waits.await, desk.note(5).await), (closed.clone(), closed));
         assert_eq!(line.state(), LineState::Closed);
         restart(&sim, Duration::ZERO);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::event::{CallError, CloseReason, TimeoutReason, Why};
+use super::event::{CallError, CallRejected, CloseReason, TimeoutReason};
 use super::tls::TlsError;
 use crate::wire::{CodecError, FrameError};
 
@@ -11,9 +11,9 @@ use crate::wire::{CodecError, FrameError};
 /// words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Exceeded {
+pub struct LimitExceeded {
     /// Where to set it, such as `Limits::max_frame`.
-    pub knob: &'static str,
+    pub setting: &'static str,
     /// What it is set to: a number of bytes or of whatever it counts, or a time in milliseconds. (The peer
     /// may have asked for less, in its Hello.)
     pub limit: u64,
@@ -32,24 +32,28 @@ pub enum Direction {
     Out,
 }
 
-impl Exceeded {
+impl LimitExceeded {
     pub(crate) const fn new(
-        knob: &'static str,
+        setting: &'static str,
         limit: usize,
         actual: usize,
         direction: Direction,
     ) -> Self {
-        Self { knob, limit: limit as u64, actual: actual as u64, direction }
+        Self { setting, limit: limit as u64, actual: actual as u64, direction }
     }
 
     /// One was to be added where there are `limit`.
-    pub(crate) const fn one_more(knob: &'static str, limit: usize, direction: Direction) -> Self {
-        Self::new(knob, limit, limit.saturating_add(1), direction)
+    pub(crate) const fn one_more(
+        setting: &'static str,
+        limit: usize,
+        direction: Direction,
+    ) -> Self {
+        Self::new(setting, limit, limit.saturating_add(1), direction)
     }
 
-    fn time(knob: &'static str, after: Duration) -> Self {
+    fn time(setting: &'static str, after: Duration) -> Self {
         let limit = after.as_millis().try_into().unwrap_or(u64::MAX);
-        Self { knob, limit, actual: limit, direction: Direction::In }
+        Self { setting, limit, actual: limit, direction: Direction::In }
     }
 
     /// Which limit an error of decoding or encoding was, if it was one.
@@ -72,34 +76,34 @@ impl Exceeded {
     }
 }
 
-impl fmt::Display for Exceeded {
+impl fmt::Display for LimitExceeded {
     /// One line, `Limits::max_frame is 100, 210 came in`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { knob, limit, actual, direction } = self;
+        let Self { setting, limit, actual, direction } = self;
         let what = match direction {
             Direction::In => "came in",
             Direction::Out => "was to go out",
         };
-        write!(f, "{knob} is {limit}, {actual} {what}")
+        write!(f, "{setting} is {limit}, {actual} {what}")
     }
 }
 
 impl CodecError {
     /// Which limit of what came in it was, if it was one.
     #[must_use]
-    pub fn exceeded(&self) -> Option<Exceeded> {
-        Exceeded::of_codec(self, Direction::In)
+    pub fn exceeded(&self) -> Option<LimitExceeded> {
+        LimitExceeded::of_codec(self, Direction::In)
     }
 }
 
 impl CloseReason {
     /// Which limit it was, if it was one.
     #[must_use]
-    pub fn exceeded(&self) -> Option<Exceeded> {
+    pub fn exceeded(&self) -> Option<LimitExceeded> {
         match self {
-            Self::Frame(FrameError::TooLong { length, limit }) => Some(Exceeded {
+            Self::Frame(FrameError::TooLong { length, limit }) => Some(LimitExceeded {
                 actual: *length,
-                ..Exceeded::new("Limits::max_frame", *limit, 0, Direction::In)
+                ..LimitExceeded::new("Limits::max_frame", *limit, 0, Direction::In)
             }),
             Self::Malformed { error, .. } => error.exceeded(),
             Self::TimedOut(reason) => reason.exceeded(),
@@ -112,9 +116,9 @@ impl CloseReason {
 impl TlsError {
     /// Which limit it was, if it was one.
     #[must_use]
-    pub fn exceeded(&self) -> Option<Exceeded> {
+    pub fn exceeded(&self) -> Option<LimitExceeded> {
         match self {
-            Self::TimedOut { after } => Some(Exceeded::time("Limits::handshake", *after)),
+            Self::TimedOut { after } => Some(LimitExceeded::time("Limits::handshake", *after)),
             _ => None,
         }
     }
@@ -123,41 +127,41 @@ impl TlsError {
 impl TimeoutReason {
     /// Which limit it was, if it was one.
     #[must_use]
-    pub fn exceeded(self) -> Option<Exceeded> {
+    pub fn exceeded(self) -> Option<LimitExceeded> {
         Some(match self {
-            Self::Idle { after } => Exceeded::time("Limits::idle", after),
-            Self::Handshake { after } => Exceeded::time("Limits::handshake", after),
-            Self::FirstFrame { after } => Exceeded::time("Limits::first_frame", after),
-            Self::Frame { after, .. } => Exceeded::time("Limits::progress", after),
-            Self::Heartbeat { after } => Exceeded::time("Limits::keep_alive", after),
-            Self::Output { after, .. } => Exceeded {
+            Self::Idle { after } => LimitExceeded::time("Limits::idle", after),
+            Self::Handshake { after } => LimitExceeded::time("Limits::handshake", after),
+            Self::FirstFrame { after } => LimitExceeded::time("Limits::first_frame", after),
+            Self::Frame { after, .. } => LimitExceeded::time("Limits::progress", after),
+            Self::Heartbeat { after } => LimitExceeded::time("Limits::keep_alive", after),
+            Self::Output { after, .. } => LimitExceeded {
                 direction: Direction::Out,
-                ..Exceeded::time("Limits::send_timeout", after)
+                ..LimitExceeded::time("Limits::send_timeout", after)
             },
             Self::Unpacking { length, rate } => {
-                Exceeded::new("Limits::unpacking", rate, length, Direction::In)
+                LimitExceeded::new("Limits::unpacking", rate, length, Direction::In)
             }
             Self::Call | Self::Deadline | Self::Drain => return None,
         })
     }
 }
 
-impl Why {
+impl CallRejected {
     /// Which limit it was, if it was one.
     #[must_use]
-    pub fn exceeded(&self) -> Option<Exceeded> {
+    pub fn exceeded(&self) -> Option<LimitExceeded> {
         let out = Direction::Out;
         match self {
             Self::TooManyCalls { limit } => {
-                Some(Exceeded::one_more("Limits::max_calls_out", *limit, out))
+                Some(LimitExceeded::one_more("Limits::max_calls_out", *limit, out))
             }
             Self::OutputFull { waiting, limit } => {
-                Some(Exceeded::new("Limits::output_high", *limit, *waiting, out))
+                Some(LimitExceeded::new("Limits::output_high", *limit, *waiting, out))
             }
             Self::TooLong { length, limit } => {
-                Some(Exceeded::new("Limits::max_frame", *limit, *length, out))
+                Some(LimitExceeded::new("Limits::max_frame", *limit, *length, out))
             }
-            Self::Codec(error) => Exceeded::of_codec(error, out),
+            Self::Codec(error) => LimitExceeded::of_codec(error, out),
             Self::Closed | Self::Cancelled | Self::WrongFormat { .. } => None,
         }
     }
@@ -166,7 +170,7 @@ impl Why {
 impl CallError {
     /// Which limit it was, if it was one of this side.
     #[must_use]
-    pub fn exceeded(&self) -> Option<Exceeded> {
+    pub fn exceeded(&self) -> Option<LimitExceeded> {
         match self {
             Self::Lost(reason) => reason.exceeded(),
             Self::Remote(_) | Self::TimedOut { .. } => None,
