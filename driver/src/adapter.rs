@@ -11,7 +11,7 @@ macro_rules! adapter {
         pub use $crate::__macro;
         pub use $crate::{
             Agent, AgentRef, Answer, Builder, Call, CallBuilder, Connect, Connections, Container,
-            ContainerStats, Context, Error, Interface, IntoService, Later, OrphanedCalls, Peer,
+            ContainerStats, Context, Error, Interface, IntoService, Later, OnDisconnect, Peer,
             PeerState, Proxy, Runtime, SharedService, StopFailure, UnstoppedAgent, agent, clock,
             connection, expose, line, manager, serializable, service, wire,
         };

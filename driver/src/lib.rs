@@ -77,7 +77,7 @@ pub use later::{Answer, Later, SharedService, failure};
 #[doc(hidden)]
 pub use later::{Causes, CausesOfAny, CausesOfError, NoCauses, caused};
 pub use local::LocalNames;
-pub use options::{Builder, OrphanedCalls};
+pub use options::{Builder, OnDisconnect};
 pub use peer::{Peer, PeerState};
 pub use proxy::{CallBuilder, Proxy};
 pub use runtime::Runtime;

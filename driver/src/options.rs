@@ -21,7 +21,7 @@ use aiomas_core::wire::{Codec, Types};
 /// What becomes of what a peer has called, and has not been answered yet, when its connection is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum OrphanedCalls {
+pub enum OnDisconnect {
     /// It runs to its end, as in aiomas. Until then it counts against
     /// [`Limits::max_connections_per_peer`](aiomas_core::connection::Limits::max_connections_per_peer).
     #[default]
@@ -41,7 +41,7 @@ pub struct Builder<R, L> {
     pub(super) config: Config,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
-    pub(super) orphans: OrphanedCalls,
+    pub(super) orphans: OnDisconnect,
     /// Of those that connect, for the first stream.
     pub(super) patience: Patience,
     pub(super) dial_timeout: Duration,
@@ -57,7 +57,7 @@ impl<R: Runtime, L: Default> Builder<R, L> {
             config: Config::default(),
             drain: Duration::from_secs(10),
             coalesces: true,
-            orphans: OrphanedCalls::Finish,
+            orphans: OnDisconnect::Finish,
             patience: Patience::Once,
             dial_timeout: DIAL_TIMEOUT,
             #[cfg(feature = "tls")]
@@ -118,8 +118,8 @@ impl<R: Runtime, L> Builder<R, L> {
         self
     }
 
-    /// What becomes of calls whose callers are gone: [`OrphanedCalls::Finish`] unless told otherwise.
-    pub const fn orphaned_calls(mut self, policy: OrphanedCalls) -> Self {
+    /// What becomes of calls whose callers are gone: [`OnDisconnect::Finish`] unless told otherwise.
+    pub const fn calls_on_disconnect(mut self, policy: OnDisconnect) -> Self {
         self.orphans = policy;
         self
     }
@@ -166,7 +166,7 @@ pub(super) struct Settings {
     pub(super) config: Arc<Config>,
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
-    pub(super) orphans: OrphanedCalls,
+    pub(super) orphans: OnDisconnect,
 }
 
 impl Settings {
@@ -196,7 +196,7 @@ impl Settings {
     ) -> Arc<Link> {
         let connection = self.config.clone();
         let (coalesces, drain) = (self.coalesces, self.drain);
-        let cancels_orphans = self.orphans == OrphanedCalls::Cancel;
+        let cancels_orphans = self.orphans == OnDisconnect::Cancel;
         let caller = stream.caller(id);
         let config = LinkConfig {
             connection,

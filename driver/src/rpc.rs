@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use self::client::RpcClient;
 pub use self::server::RpcServer;
 
-use self::server::{Clients, OnDisconnect};
+use self::server::{Clients, DisconnectHook};
 use super::accept::accept;
 use super::contain::undisturbed;
 use super::endpoint::Endpoint;
@@ -38,7 +38,7 @@ use aiomas_core::wire::{RemoteError, Types};
 pub struct Services {
     root: Option<SharedService>,
     on_connect: Option<Arc<dyn Fn(RpcClient) + Send + Sync>>,
-    on_disconnect: Option<OnDisconnect>,
+    on_disconnect: Option<DisconnectHook>,
     reconnect: Option<Reconnect>,
 }
 

@@ -14,7 +14,7 @@ use crate::lock::lock;
 use crate::options::{self, Settings};
 use crate::peer_context::PeerContext;
 use crate::runtime::Runtime;
-use crate::{Error, OrphanedCalls, Peer};
+use crate::{Error, OnDisconnect, Peer};
 use aiomas_core::agent::{self, Address, ContainerConfig};
 use aiomas_core::clock::Date;
 use aiomas_core::connection::CloseReason;
@@ -176,7 +176,7 @@ impl<R: Runtime> Builder<R> {
                 admission: entrance.admission(),
                 config: Mutex::new(config),
                 coalesces,
-                cancels_orphans: orphans == OrphanedCalls::Cancel,
+                cancels_orphans: orphans == OnDisconnect::Cancel,
                 drain,
                 local_calls: AtomicUsize::new(0),
                 users: AtomicUsize::new(0),

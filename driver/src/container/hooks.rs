@@ -17,12 +17,12 @@ pub(super) const LOCAL_CALLER: Caller = Caller::new(u64::MAX);
 #[derive(Clone, Default)]
 pub(super) struct Hooks {
     pub(super) on_connect: Option<OnConnect>,
-    pub(super) on_disconnect: Option<OnDisconnect>,
+    pub(super) on_disconnect: Option<DisconnectHook>,
     pub(super) check: Option<Arc<Check>>,
 }
 
 type OnConnect = Arc<dyn Fn(&Peer) + Send + Sync>;
-type OnDisconnect = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
+type DisconnectHook = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
 
 impl Hooks {
     pub(super) fn connected(&self, link: &Arc<Link>) {

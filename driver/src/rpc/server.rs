@@ -21,7 +21,7 @@ use aiomas_core::agent::Address;
 use aiomas_core::connection::{Admission, AdmissionStats, Close, CloseReason, Side};
 
 /// What a server does when a client's connection is gone.
-pub(super) type OnDisconnect = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
+pub(super) type DisconnectHook = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
 
 /// Serves whoever connects, until it is dropped or shut down.
 ///
@@ -148,7 +148,7 @@ pub(super) struct Clients {
     list: Mutex<List>,
     /// The tasks that wait for the end.
     wakers: WakerSet,
-    on_disconnect: Option<OnDisconnect>,
+    on_disconnect: Option<DisconnectHook>,
     /// Accepts clients until it is cancelled.
     listening: OnceLock<Canceller>,
     drain: Duration,
@@ -180,7 +180,7 @@ struct List {
 }
 
 impl Clients {
-    pub(super) fn new(on_disconnect: Option<OnDisconnect>, drain: Duration) -> Arc<Self> {
+    pub(super) fn new(on_disconnect: Option<DisconnectHook>, drain: Duration) -> Arc<Self> {
         Arc::new(Self {
             id: EndpointId::new(),
             list: Mutex::default(),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aiomas::{
-    Container, Context, OrphanedCalls, Runtime,
+    Container, Context, OnDisconnect, Runtime,
     rpc::{RpcClient, RpcServer},
 };
 use aiomas::{Error, agent};
@@ -96,9 +96,9 @@ fn hello() -> Negotiate {
     Negotiate::Hello { base: Codec::Json, offer: vec![Codec::MsgPack] }
 }
 
-async fn serve<R: Runtime>(runtime: &R, patient: &Patient, orphans: OrphanedCalls) -> RpcServer {
+async fn serve<R: Runtime>(runtime: &R, patient: &Patient, orphans: OnDisconnect) -> RpcServer {
     let builder = aiomas::rpc::builder(runtime.clone()).service(patient.clone());
-    builder.orphaned_calls(orphans).listen(TCP).await.expect("a free port")
+    builder.calls_on_disconnect(orphans).listen(TCP).await.expect("a free port")
 }
 
 /// Connects, and waits until Hello is answered.
@@ -121,7 +121,7 @@ async fn containers<R: Runtime>(runtime: &R, negotiate: Negotiate) -> [Container
 /// connections as within the container.
 pub async fn a_dropped_call_ends_its_method<R: Runtime>(runtime: R) {
     let server_patient = Patient::default();
-    let server = serve(&runtime, &server_patient, OrphanedCalls::Finish).await;
+    let server = serve(&runtime, &server_patient, OnDisconnect::Finish).await;
     let client = connect(&runtime, &server, hello()).await;
     let agent_patient = Patient::default();
     let [home, other] = containers(&runtime, hello()).await;
@@ -148,7 +148,7 @@ pub async fn a_dropped_call_ends_its_method<R: Runtime>(runtime: R) {
 /// Those who have not agreed on it are not told, whatever becomes of the caller.
 pub async fn without_hello_a_method_runs_to_its_end<R: Runtime>(runtime: R) {
     let patient = Patient::default();
-    let server = serve(&runtime, &patient, OrphanedCalls::Finish).await;
+    let server = serve(&runtime, &patient, OnDisconnect::Finish).await;
     let client = connect(&runtime, &server, Negotiate::Fixed(Codec::Json)).await;
     let proxy: PatientProxy = client.remote_as();
     let unhurried = PatientProxy::from(client.remote().with_timeout(LONG));
@@ -169,7 +169,7 @@ pub async fn without_hello_a_method_runs_to_its_end<R: Runtime>(runtime: R) {
 /// A method sees how much time it has, and is dropped when that is over, whether or not it has begun.
 pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
     let server_patient = Patient::default();
-    let server = serve(&runtime, &server_patient, OrphanedCalls::Finish).await;
+    let server = serve(&runtime, &server_patient, OnDisconnect::Finish).await;
     let client = connect(&runtime, &server, hello()).await;
     let agent_patient = Patient::default();
     let [home, other] = containers(&runtime, hello()).await;
@@ -226,15 +226,15 @@ pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
 /// whichever side is called.
 pub async fn orphaned_calls_end_or_not<R: Runtime>(runtime: R) {
     for (orphans, negotiate) in [
-        (OrphanedCalls::Finish, hello()),
-        (OrphanedCalls::Cancel, hello()),
-        (OrphanedCalls::Cancel, Negotiate::Fixed(Codec::Json)),
+        (OnDisconnect::Finish, hello()),
+        (OnDisconnect::Cancel, hello()),
+        (OnDisconnect::Cancel, Negotiate::Fixed(Codec::Json)),
     ] {
         let patient = Patient::default();
         let server = serve(&runtime, &patient, orphans).await;
         let client = connect(&runtime, &server, negotiate.clone()).await;
         let builder = || {
-            let builder = aiomas::container::builder(runtime.clone()).orphaned_calls(orphans);
+            let builder = aiomas::container::builder(runtime.clone()).calls_on_disconnect(orphans);
             builder.negotiate(negotiate.clone())
         };
         let home = builder().bind(TCP).await.expect("a free port");
@@ -252,7 +252,7 @@ pub async fn orphaned_calls_end_or_not<R: Runtime>(runtime: R) {
         for call in calls.into_iter().flatten() {
             assert!(soon(&runtime, call).await.is_err());
         }
-        if orphans == OrphanedCalls::Cancel {
+        if orphans == OnDisconnect::Cancel {
             until(&runtime, || fates.iter().all(|fates| fates.count() == [1, 0, 1])).await;
             let alive: PatientProxy = agent.proxy();
             assert_eq!(soon(&runtime, alive.ping()).await, Ok(true));

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use aiomas::{Context, OrphanedCalls, Runtime};
+use aiomas::{Context, OnDisconnect, Runtime};
 use aiomas::{Error, service};
 use aiomas_core::connection::{Close, Negotiate};
 use aiomas_core::wire::Codec;
@@ -147,7 +147,7 @@ fn orphaned_calls_are_cancelled_when_the_peer_is_gone() {
     let log = Log::default();
     sim.block_on(async {
         let worker = Worker { host: host.clone(), log: log.clone() };
-        let builder = host.rpc().service(worker).orphaned_calls(OrphanedCalls::Cancel);
+        let builder = host.rpc().service(worker).calls_on_disconnect(OnDisconnect::Cancel);
         let server = builder.listen("tcp://server:0").await.unwrap();
         let connection = client.rpc().connect(server.address()).await.unwrap();
         let calls = [(); 3].map(|()| connection.remote().call("alone").send::<()>());
