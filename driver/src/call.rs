@@ -11,9 +11,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::Error;
+use super::connection::{Attempt, Connection, SlotKey, Unsent};
 use super::home::LocalCall;
 use super::line::{LineCall, Made, Started};
-use super::link::{Attempt, Link, SlotKey, Unsent};
 use super::trace::CallSpan;
 use super::waits;
 use aiomas_core::connection::{CallId, CallRejected};
@@ -45,7 +45,7 @@ pub struct Call<T> {
 
 enum State {
     Sent {
-        link: Arc<Link>,
+        connection: Arc<Connection>,
         key: SlotKey,
     },
     /// Whatever is not so common: kept apart so that calls are small.
@@ -56,12 +56,12 @@ enum State {
 enum Other {
     /// Until there is room.
     Waits {
-        link: Arc<Link>,
+        connection: Arc<Connection>,
         unsent: Unsent,
     },
     /// It has waited for room, which was part of its time.
     Waited {
-        link: Arc<Link>,
+        connection: Arc<Connection>,
         key: SlotKey,
         timeout: Duration,
     },
@@ -84,16 +84,19 @@ impl<T> Call<T> {
     }
 
     #[inline]
-    pub(super) fn remote(link: &Arc<Link>, attempt: Result<Attempt, CallRejected>) -> Self {
+    pub(super) fn remote(
+        connection: &Arc<Connection>,
+        attempt: Result<Attempt, CallRejected>,
+    ) -> Self {
         match attempt {
-            Ok(attempt) => Self::new(State::over(link, attempt)),
-            Err(why) => Self::failed(link.refusal(why)),
+            Ok(attempt) => Self::new(State::over(connection, attempt)),
+            Err(why) => Self::failed(connection.refusal(why)),
         }
     }
 
     pub(super) fn line(made: Result<Made, Error>) -> Self {
         match made {
-            Ok(Made::Sent(link, key)) => Self::new(State::Sent { link, key }),
+            Ok(Made::Sent(connection, key)) => Self::new(State::Sent { connection, key }),
             Ok(Made::Kept(call, started)) => {
                 Self::other(Other::Line { call, made: State::started(started) })
             }
@@ -133,8 +136,8 @@ impl<T> Call<T> {
     #[inline]
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
         // What is common is polled here, where it can be inlined.
-        let State::Sent { link, key } = &self.state else { return self.poll_other(cx) };
-        let answer = ready!(link.poll_answer(*key, cx)).map_err(Error::from);
+        let State::Sent { connection, key } = &self.state else { return self.poll_other(cx) };
+        let answer = ready!(connection.poll_answer(*key, cx)).map_err(Error::from);
         self.state = State::Ended;
         self.span.end(&answer);
         Poll::Ready(answer)
@@ -153,42 +156,51 @@ impl<T> Call<T> {
 
 impl State {
     #[inline]
-    fn over(link: &Arc<Link>, attempt: Attempt) -> Self {
-        let link = link.clone();
+    fn over(connection: &Arc<Connection>, attempt: Attempt) -> Self {
+        let connection = connection.clone();
         match attempt {
-            Attempt::Sent(key) => Self::Sent { link, key },
-            Attempt::Waits(unsent) => Self::Other(Box::new(Other::Waits { link, unsent })),
+            Attempt::Sent(key) => Self::Sent { connection, key },
+            Attempt::Waits(unsent) => Self::Other(Box::new(Other::Waits { connection, unsent })),
         }
     }
 
     fn started(started: Option<Started>) -> Self {
-        started.map_or(Self::Ended, |(link, attempt)| Self::over(&link, attempt))
+        started.map_or(Self::Ended, |(connection, attempt)| Self::over(&connection, attempt))
     }
 
     #[inline(never)]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
         loop {
             let result = match self {
-                Self::Sent { link, key } => ready!(link.poll_answer(*key, cx)).map_err(Error::from),
+                Self::Sent { connection, key } => {
+                    ready!(connection.poll_answer(*key, cx)).map_err(Error::from)
+                }
                 Self::Other(other) => match &mut **other {
-                    Other::Waits { link, unsent } => match ready!(link.poll_send(cx, unsent)) {
-                        Ok(key) => {
-                            let link = link.clone();
-                            match unsent.timeout() {
-                                None => *self = Self::Sent { link, key },
-                                Some(timeout) => **other = Other::Waited { link, key, timeout },
+                    Other::Waits { connection, unsent } => {
+                        match ready!(connection.poll_send(cx, unsent)) {
+                            Ok(key) => {
+                                let connection = connection.clone();
+                                match unsent.timeout() {
+                                    None => *self = Self::Sent { connection, key },
+                                    Some(timeout) => {
+                                        **other = Other::Waited { connection, key, timeout }
+                                    }
+                                }
+                                continue;
                             }
-                            continue;
+                            Err(error) => Err(error),
                         }
-                        Err(error) => Err(error),
-                    },
-                    Other::Waited { link, key, timeout } => ready!(link.poll_answer(*key, cx))
-                        .map_err(|error| match error.into() {
-                            Error::TimedOut { sent, .. } => {
-                                Error::TimedOut { after: *timeout, sent }
+                    }
+                    Other::Waited { connection, key, timeout } => {
+                        ready!(connection.poll_answer(*key, cx)).map_err(|error| {
+                            match error.into() {
+                                Error::TimedOut { sent, .. } => {
+                                    Error::TimedOut { after: *timeout, sent }
+                                }
+                                other => other,
                             }
-                            other => other,
-                        }),
+                        })
+                    }
                     Other::Local(call) => ready!(call.poll(cx)),
                     Other::Line { call, made } => ready!(poll_line(call, made, cx)),
                     Other::Failed(error) => Err(error.clone()),
@@ -204,9 +216,9 @@ impl State {
     /// The call's id on the wire, once it has been sent.
     fn id(&self) -> Option<CallId> {
         match self {
-            Self::Sent { link, key } => link.call_id(*key),
+            Self::Sent { connection, key } => connection.call_id(*key),
             Self::Other(other) => match &**other {
-                Other::Waited { link, key, .. } => link.call_id(*key),
+                Other::Waited { connection, key, .. } => connection.call_id(*key),
                 Other::Line { made, .. } => made.id(),
                 Other::Waits { .. } | Other::Local(_) | Other::Failed(_) => None,
             },
@@ -217,10 +229,10 @@ impl State {
     #[inline(never)]
     fn give_up(&mut self) {
         match self {
-            Self::Sent { link, key } => link.abandon(*key),
+            Self::Sent { connection, key } => connection.abandon(*key),
             Self::Other(other) => match &mut **other {
-                Other::Waits { link, unsent } => link.give_up_sending(unsent),
-                Other::Waited { link, key, .. } => link.abandon(*key),
+                Other::Waits { connection, unsent } => connection.give_up_sending(unsent),
+                Other::Waited { connection, key, .. } => connection.abandon(*key),
                 Other::Line { call, made } => {
                     made.give_up();
                     call.give_up();
@@ -233,12 +245,16 @@ impl State {
     }
 
     fn waits_for(&self) -> String {
-        let peer = |link: &Link| link.peer().unwrap_or("a peer without an address").to_owned();
+        let peer = |connection: &Connection| {
+            connection.peer().unwrap_or("a peer without an address").to_owned()
+        };
         match self {
-            Self::Sent { link, .. } => format!("for the answer of {}", peer(link)),
+            Self::Sent { connection, .. } => format!("for the answer of {}", peer(connection)),
             Self::Other(other) => match &**other {
-                Other::Waits { link, .. } => format!("for room to call {}", peer(link)),
-                Other::Waited { link, .. } => format!("for the answer of {}", peer(link)),
+                Other::Waits { connection, .. } => format!("for room to call {}", peer(connection)),
+                Other::Waited { connection, .. } => {
+                    format!("for the answer of {}", peer(connection))
+                }
                 Other::Local(_) => "for the answer of an agent in the same container".to_owned(),
                 Other::Line { call, made: Self::Ended } => {
                     format!("for a connection to {}", call.peer())

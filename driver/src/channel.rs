@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::accept::{Entrance, NoStream};
+use super::connection::{Connection, ConnectionRef, Handler, RoomToReply};
 use super::later::Answer;
-use super::link::{Handler, Link, LinkUser, RoomToReply};
 use super::lock::lock;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
@@ -149,7 +149,7 @@ impl fmt::Debug for Listener {
 /// answered; requests that nobody has taken fail.
 #[derive(Clone)]
 pub struct Channel {
-    link: LinkUser,
+    connection: ConnectionRef,
     inbox: Arc<Inbox>,
     options: CallOptions,
 }
@@ -188,16 +188,16 @@ impl Awaited for Inbox {
 impl Handler for Inbox {
     fn handle(
         &self,
-        link: &Arc<Link>,
+        connection: &Arc<Connection>,
         request: connection::Request,
     ) -> Option<(ReplyToken, Answer)> {
         let connection::Request { token, content, deadline, .. } = request;
         // The program may keep it for as long as it likes: not with all that was read together with it.
         let content = content.unpinned();
-        let stop = link.stop_of(&token);
+        let stop = connection.stop_of(&token);
         let request = Request {
-            span: trace::received(|| link.host(), link.caller(), &token),
-            link: link.clone(),
+            span: trace::received(|| connection.host(), connection.caller(), &token),
+            connection: connection.clone(),
             request: token.request(),
             token: Some(token),
             content,
@@ -225,7 +225,7 @@ impl Handler for Inbox {
         drop(given_up);
     }
 
-    fn closed(&self, _: &Arc<Link>, _: &CloseReason) {
+    fn closed(&self, _: &Arc<Connection>, _: &CloseReason) {
         self.change(|queue| queue.closed = true);
     }
 
@@ -242,10 +242,10 @@ impl Handler for Inbox {
 impl Channel {
     fn start(settings: &Settings, stream: Stream, side: Side, id: u64) -> Self {
         let inbox = Arc::<Inbox>::default();
-        let link = settings.link(&stream, side, id, true, inbox.clone());
+        let connection = settings.connection(&stream, side, id, true, inbox.clone());
         let options = CallOptions::default();
-        let channel = Self { link: LinkUser::new(link.clone()), inbox, options };
-        stream.start(link);
+        let channel = Self { connection: ConnectionRef::new(connection.clone()), inbox, options };
+        stream.start(connection);
         channel
     }
 
@@ -258,12 +258,13 @@ impl Channel {
 
     /// Sends a request. The reply is what the call ends in.
     pub fn send<T: DeserializeOwned>(&self, content: &(impl Serialize + ?Sized)) -> Call<T> {
-        let link = &self.link;
-        let span = trace::call("", "", || Some((link.host(), link.caller().address.clone())));
-        let attempt = link.call(self.options, |format, codec_context, out| {
+        let connection = &self.connection;
+        let span =
+            trace::call("", "", || Some((connection.host(), connection.caller().address.clone())));
+        let attempt = connection.call(self.options, |format, codec_context, out| {
             codec::encode(format, codec_context, content, out)
         });
-        Call::remote(link, attempt).traced(span)
+        Call::remote(connection, attempt).traced(span)
     }
 
     /// The next request of the other side; `None` when there will be no more. While the other side does not read what it
@@ -273,7 +274,7 @@ impl Channel {
     /// Nothing is lost when the future is dropped.
     pub async fn recv(&self) -> Option<Request> {
         // Or a program that answers each at once would hold any number of answers.
-        let mut room = RoomToReply::new(&self.link);
+        let mut room = RoomToReply::new(&self.connection);
         let mut waiting = Registration::new(&*self.inbox);
         poll_fn(|cx| {
             ready!(room.poll(cx));
@@ -283,7 +284,7 @@ impl Channel {
                 None if queue.closed => Poll::Ready(None),
                 None => {
                     waiting.register(cx);
-                    let peer = self.link.peer();
+                    let peer = self.connection.peer();
                     waits::note(|| format!("for a request of {}", peer.unwrap_or("a peer")));
                     Poll::Pending
                 }
@@ -295,17 +296,17 @@ impl Channel {
     /// The other side, and how the connection to it is.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        Peer::of_link(Arc::clone(&self.link))
+        Peer::of_connection(Arc::clone(&self.connection))
     }
 
     /// Closes the channel once what has been asked is answered, within ten seconds (see [`Builder::drain`]).
     pub fn close(&self) {
-        self.close_with(Close::AfterAnswers { within: self.link.drain() });
+        self.close_with(Close::AfterAnswers { within: self.connection.drain() });
     }
 
     /// As [`close`](Self::close), with a choice of what becomes of requests that have not been answered.
     pub fn close_with(&self, how: Close) {
-        self.link.close(how);
+        self.connection.close(how);
     }
 
     /// Waits until the channel is closed, and tells why.
@@ -313,20 +314,20 @@ impl Channel {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn closed(&self) -> CloseReason {
-        self.link.closed().await
+        self.connection.closed().await
     }
 }
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channel").field("peer", &self.link.peer()).finish_non_exhaustive()
+        f.debug_struct("Channel").field("peer", &self.connection.peer()).finish_non_exhaustive()
     }
 }
 
 /// A request of the other side. Whoever drops it unanswered answers with a failure.
 #[must_use = "the other side waits for an answer"]
 pub struct Request {
-    link: Arc<Link>,
+    connection: Arc<Connection>,
     request: RequestId,
     /// Taken when it is answered.
     token: Option<ReplyToken>,
@@ -362,13 +363,13 @@ impl Request {
     /// How long the other side still waits; `None` if it has not said.
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
-        Some(self.deadline?.saturating_duration_since(self.link.now()))
+        Some(self.deadline?.saturating_duration_since(self.connection.now()))
     }
 
     /// Whether nobody waits for the answer any more: see [`cancelled`](Self::cancelled).
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.stop.as_ref().is_some_and(|stop| stop.is_stopped()) || self.link.is_closed()
+        self.stop.as_ref().is_some_and(|stop| stop.is_stopped()) || self.connection.is_closed()
     }
 
     /// Waits until nobody waits for the answer any more: the other side has given the call up (if both have agreed
@@ -379,10 +380,10 @@ impl Request {
     /// Nothing is lost when the future is dropped.
     pub async fn cancelled(&self) {
         let mut stopped = self.stop.clone().map(Stop::stopped);
-        let mut closed = Registration::new(&*self.link);
+        let mut closed = Registration::new(&*self.connection);
         poll_fn(|cx| {
             let stopped = stopped.as_mut().is_some_and(|stopped| stopped.poll(cx).is_ready());
-            let closed = Link::poll_closed(&mut closed, cx);
+            let closed = Connection::poll_closed(&mut closed, cx);
             if stopped { Poll::Ready(()) } else { closed.map(drop) }
         })
         .await;
@@ -414,7 +415,7 @@ impl Request {
     /// # Cancel safety
     /// Dropping the future drops the request, which answers with a failure.
     pub async fn send_reply(self, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
-        RoomToReply::new(&self.link).wait().await;
+        RoomToReply::new(&self.connection).wait().await;
         self.reply(value)
     }
 
@@ -430,7 +431,7 @@ impl Request {
     /// waits in vain.
     pub fn ignore(mut self) {
         if let Some(token) = self.token.take() {
-            self.link.ignore(token);
+            self.connection.ignore(token);
         }
     }
 
@@ -438,7 +439,7 @@ impl Request {
         match self.token.take() {
             Some(token) => {
                 self.span.end(&answer);
-                self.link.respond(token, &answer).map_err(Error::from)
+                self.connection.respond(token, &answer).map_err(Error::from)
             }
             None => Ok(()),
         }

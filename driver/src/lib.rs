@@ -22,6 +22,7 @@ mod call;
 mod cancel;
 pub mod channel;
 pub mod clock;
+pub mod connection;
 mod contain;
 pub mod container;
 mod context;
@@ -35,7 +36,6 @@ mod home;
 mod host;
 mod later;
 pub mod line;
-mod link;
 mod local;
 mod lock;
 pub mod manager;
@@ -94,15 +94,6 @@ pub mod wire {
     pub use aiomas_core::wire::{
         Blob, Budget, Codec, CodecContext, CodecError, CustomCodec, Format, Integer,
         ParseIntegerError, Payload, Printable, Profile, RemoteError, Types, Value, typed,
-    };
-}
-
-/// Limits and settings of connections, and why they end.
-pub mod connection {
-    pub use aiomas_core::connection::{
-        AdmissionStats, CallRejected, CancelCause, Close, CloseReason, Direction, Extensions,
-        FailureText, LimitExceeded, Limits, LogRate, Negotiate, Progress, Stats, TimeoutReason,
-        TlsError, Unpacking,
     };
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Error;
 use super::accept::Entrance;
+use super::connection::{Connection, ConnectionConfig, Handler};
 use super::dialling::DIAL_TIMEOUT;
 use super::heavy::HeavyWork;
-use super::link::{Handler, Link, LinkConfig};
 use super::network::Network;
 use super::peer_context::PeerContext;
 use super::runtime::Runtime;
@@ -132,7 +132,7 @@ impl<R: Runtime, L> Builder<R, L> {
         self
     }
 
-    /// What links are made with, once the layer's own types are added.
+    /// What connections are made with, once the layer's own types are added.
     ///
     /// # Errors
     /// [`Error::Runtime`]: there is none here.
@@ -158,7 +158,7 @@ impl<R: Runtime, L> Builder<R, L> {
     }
 }
 
-/// What links of one channel, client or server have in common.
+/// What connections of one channel, client or server have in common.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) host: Arc<dyn Network>,
@@ -185,21 +185,21 @@ impl Settings {
         Ok(Entrance::new(self.host.clone(), incoming, admission))
     }
 
-    /// Makes a link of a stream. It does nothing until [`Stream::start`].
-    pub(super) fn link(
+    /// Makes a connection of a stream. It does nothing until [`Stream::start`].
+    pub(super) fn connection(
         &self,
         stream: &Stream,
         side: Side,
         id: u64,
         closes_unused: bool,
         handler: Arc<dyn Handler>,
-    ) -> Arc<Link> {
-        let connection = self.config.clone();
+    ) -> Arc<Connection> {
+        let config = self.config.clone();
         let (coalesces, drain) = (self.coalesces, self.drain);
         let cancels_orphans = self.orphans == OnDisconnect::Cancel;
         let caller = stream.caller(id);
-        let config = LinkConfig {
-            connection,
+        let config = ConnectionConfig {
+            config,
             heavy: self.heavy.clone(),
             side,
             caller,
@@ -208,6 +208,8 @@ impl Settings {
             drain,
             cancels_orphans,
         };
-        Link::new(self.host.clone(), handler, config, |link| Arc::new(PeerContext::Link(link)))
+        Connection::new(self.host.clone(), handler, config, |connection| {
+            Arc::new(PeerContext::Connection(connection))
+        })
     }
 }

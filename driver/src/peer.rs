@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::link::Link;
+use super::connection::Connection;
 use super::peer_context::PeerContext;
 use aiomas_core::connection::{Close, CloseReason, Side, Stats};
 use aiomas_core::rpc::{Caller, PeerCertificate};
@@ -17,17 +17,17 @@ use aiomas_core::wire::{Codec, CodecContext};
 /// It tells who the peer is, and ends the connection. It is no share in it: a connection lives as long as it would
 /// without. Cloning it is cheap.
 #[derive(Clone)]
-pub struct Peer(Arc<Link>);
+pub struct Peer(Arc<Connection>);
 
 impl Peer {
-    pub(super) const fn of_link(link: Arc<Link>) -> Self {
-        Self(link)
+    pub(super) const fn of_connection(connection: Arc<Connection>) -> Self {
+        Self(connection)
     }
 
     /// The one that a value with this scope came from.
     pub(super) fn of_codec_context(codec_context: &CodecContext) -> Option<Self> {
         match PeerContext::of(codec_context)? {
-            PeerContext::Link(link) => link.upgrade().map(Self),
+            PeerContext::Connection(connection) => connection.upgrade().map(Self),
             PeerContext::Home(_) => None,
         }
     }
@@ -60,15 +60,15 @@ impl Peer {
     /// How the connection is at present.
     #[must_use]
     pub fn state(&self) -> PeerState {
-        self.0.look(|connection| PeerState {
-            open: connection.is_open(),
-            side: connection.side(),
-            since: connection.opened(),
-            codec: connection.codec(),
-            calls_in: connection.calls_in(),
-            calls_out: connection.calls_out(),
-            bytes_queued: connection.bytes_queued(),
-            stats: connection.stats(),
+        self.0.look(|machine| PeerState {
+            open: machine.is_open(),
+            side: machine.side(),
+            since: machine.opened(),
+            codec: machine.codec(),
+            calls_in: machine.calls_in(),
+            calls_out: machine.calls_out(),
+            bytes_queued: machine.bytes_queued(),
+            stats: machine.stats(),
         })
     }
 

@@ -4,16 +4,16 @@ use std::any::Any;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use super::connection::Connection;
 use super::home::Home;
 use super::host::Host;
-use super::link::Link;
 use aiomas_core::wire::{Codec, CodecContext};
 
 /// What a driver puts into the scopes of its connections and containers.
 #[derive(Clone)]
 pub(super) enum PeerContext {
     /// A connection.
-    Link(Weak<Link>),
+    Connection(Weak<Connection>),
     /// An agent of the same container.
     Home(Weak<dyn Home>),
 }
@@ -32,7 +32,7 @@ impl PeerContext {
     pub(super) fn id(&self) -> u64 {
         // The memory is not used again while there is a reference to it.
         let address = match self {
-            Self::Link(link) => link.as_ptr().cast::<()>(),
+            Self::Connection(connection) => connection.as_ptr().cast::<()>(),
             Self::Home(home) => home.as_ptr().cast::<()>(),
         };
         address.addr() as u64
@@ -41,7 +41,7 @@ impl PeerContext {
     /// The codec of the connection.
     pub(super) fn codec(&self) -> Option<Codec> {
         match self {
-            Self::Link(link) => Some(link.upgrade()?.codec()),
+            Self::Connection(connection) => Some(connection.upgrade()?.codec()),
             Self::Home(_) => None,
         }
     }
@@ -49,7 +49,7 @@ impl PeerContext {
     /// How many calls may wait for a value that it calls.
     pub(super) fn max_mailbox(&self) -> Option<u32> {
         match self {
-            Self::Link(link) => Some(link.upgrade()?.max_mailbox()),
+            Self::Connection(connection) => Some(connection.upgrade()?.max_mailbox()),
             Self::Home(home) => Some(home.upgrade()?.max_mailbox()),
         }
     }
@@ -57,7 +57,7 @@ impl PeerContext {
     /// What time it is there.
     pub(super) fn now(&self) -> Option<Instant> {
         Some(match self {
-            Self::Link(link) => link.upgrade()?.now(),
+            Self::Connection(connection) => connection.upgrade()?.now(),
             Self::Home(home) => home.upgrade()?.now(),
         })
     }
@@ -65,7 +65,7 @@ impl PeerContext {
     /// What runs tasks there.
     pub(super) fn host(&self) -> Option<Arc<dyn Host>> {
         Some(match self {
-            Self::Link(link) => link.upgrade()?.host(),
+            Self::Connection(connection) => connection.upgrade()?.host(),
             Self::Home(home) => home.upgrade()?.host(),
         })
     }
@@ -73,7 +73,7 @@ impl PeerContext {
     /// Begins to end the container or the server there, if it is part of one.
     pub(super) fn stop(&self) -> Option<()> {
         match self {
-            Self::Link(link) => link.upgrade()?.endpoint()?.stop(),
+            Self::Connection(connection) => connection.upgrade()?.endpoint()?.stop(),
             Self::Home(home) => home.upgrade()?.stop(),
         }
         Some(())
@@ -82,7 +82,7 @@ impl PeerContext {
     /// The container at which it arrived.
     pub(super) fn home(&self) -> Option<Arc<dyn Home>> {
         match self {
-            Self::Link(link) => link.upgrade()?.home(),
+            Self::Connection(connection) => connection.upgrade()?.home(),
             Self::Home(home) => home.upgrade(),
         }
     }

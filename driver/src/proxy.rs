@@ -10,10 +10,10 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::connection::{Connection, ConnectionRef, append};
 use super::home::{Home, LOCAL};
 use super::host::Callee;
 use super::line::{Line, LineCall, Shared};
-use super::link::{Link, LinkUser, append};
 use super::peer_context::PeerContext;
 use super::reference;
 use super::trace::{self, CallSpan};
@@ -56,7 +56,7 @@ pub struct Proxy {
 
 #[derive(Clone)]
 enum Target {
-    Remote(LinkUser),
+    Remote(ConnectionRef),
     /// Over whichever connection there is.
     Line {
         line: Arc<Shared>,
@@ -76,13 +76,13 @@ impl Proxy {
         Self { target, path, url: None, options: CallOptions::default() }
     }
 
-    pub(super) fn of_link(link: Arc<Link>, path: impl Into<Arc<str>>) -> Self {
-        Self::new(Target::Remote(LinkUser::new(link)), path.into())
+    pub(super) fn of_connection(connection: Arc<Connection>, path: impl Into<Arc<str>>) -> Self {
+        Self::new(Target::Remote(ConnectionRef::new(connection)), path.into())
     }
 
-    pub(super) fn of_agent(link: Arc<Link>, url: AgentUrl) -> Self {
+    pub(super) fn of_agent(connection: Arc<Connection>, url: AgentUrl) -> Self {
         let path = agent_path(url.aid());
-        Self { url: Some(url.into()), ..Self::of_link(link, path) }
+        Self { url: Some(url.into()), ..Self::of_connection(connection, path) }
     }
 
     pub(super) fn of_line(line: Arc<Shared>, url: Option<AgentUrl>) -> Self {
@@ -101,8 +101,8 @@ impl Proxy {
         path: impl Into<Arc<str>>,
     ) -> Self {
         let target = match peer_context {
-            Some(PeerContext::Link(link)) => match link.upgrade() {
-                Some(link) => Target::Remote(LinkUser::received(link)),
+            Some(PeerContext::Connection(connection)) => match connection.upgrade() {
+                Some(connection) => Target::Remote(ConnectionRef::received(connection)),
                 None => Target::Nowhere,
             },
             Some(PeerContext::Home(home)) => Target::Local(home.clone()),
@@ -152,10 +152,12 @@ impl Proxy {
     pub fn call(&self, method: &str) -> CallBuilder {
         let path = self.get(method).path;
         let call = match &self.target {
-            Target::Remote(link) => rpc::Call::new(link.format(), link.codec_context(), &*path),
+            Target::Remote(connection) => {
+                rpc::Call::new(connection.format(), connection.codec_context(), &*path)
+            }
             Target::Line { line, .. } => {
-                let link = line.link();
-                rpc::Call::new(link.format(), link.codec_context(), &*path)
+                let connection = line.connection();
+                rpc::Call::new(connection.format(), connection.codec_context(), &*path)
             }
             Target::Local(container) => match container.upgrade() {
                 Some(container) => rpc::Call::new(LOCAL, container.codec_context(), &*path),
@@ -195,7 +197,9 @@ impl Proxy {
         encode: impl Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Call<T> {
         match &self.target {
-            Target::Remote(link) => Call::remote(link, link.call(self.options, encode)),
+            Target::Remote(connection) => {
+                Call::remote(connection, connection.call(self.options, encode))
+            }
             Target::Line { line, idempotent } => {
                 // As an object, so that ordinary calls are not made larger by it.
                 Call::line(LineCall::make(line, self.options, *idempotent, &encode))
@@ -231,8 +235,8 @@ impl Proxy {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         match &self.target {
-            Target::Remote(link) => link.is_open(),
-            Target::Line { line, .. } => line.link().is_open(),
+            Target::Remote(connection) => connection.is_open(),
+            Target::Line { line, .. } => line.connection().is_open(),
             Target::Local(container) => container.strong_count() > 0,
             Target::Own | Target::Nowhere => false,
         }
@@ -247,12 +251,12 @@ impl Proxy {
             return write!(f, "{type_name}('{}')", Printable(url));
         }
         let path = Printable(&self.path);
-        let over = |link: &Link, f: &mut fmt::Formatter<'_>| {
-            write!(f, "{type_name}('{}/{path}')", Printable(link.peer().unwrap_or("?")))
+        let over = |connection: &Connection, f: &mut fmt::Formatter<'_>| {
+            write!(f, "{type_name}('{}/{path}')", Printable(connection.peer().unwrap_or("?")))
         };
         match &self.target {
-            Target::Remote(link) => over(link, f),
-            Target::Line { line, .. } => over(&line.link(), f),
+            Target::Remote(connection) => over(connection, f),
+            Target::Line { line, .. } => over(&line.connection(), f),
             Target::Local(_) | Target::Own => write!(f, "{type_name}('local/{path}')"),
             Target::Nowhere => write!(f, "{type_name}('?/{path}')"),
         }
@@ -275,10 +279,12 @@ impl Target {
     /// Whose clock calls go by, and the callee's address.
     fn callee(&self) -> Option<Callee> {
         match self {
-            Self::Remote(link) => Some((link.host(), link.caller().address.clone())),
+            Self::Remote(connection) => {
+                Some((connection.host(), connection.caller().address.clone()))
+            }
             Self::Line { line, .. } => {
-                let link = line.link();
-                Some((link.host(), link.caller().address.clone()))
+                let connection = line.connection();
+                Some((connection.host(), connection.caller().address.clone()))
             }
             Self::Local(container) => Some((container.upgrade()?.host(), Some("local".into()))),
             Self::Own | Self::Nowhere => None,
@@ -288,7 +294,7 @@ impl Target {
     /// What tells it from others.
     fn id(&self) -> (u8, usize) {
         match self {
-            Self::Remote(link) => (0, Arc::as_ptr(link) as usize),
+            Self::Remote(connection) => (0, Arc::as_ptr(connection) as usize),
             Self::Local(container) => (1, container.as_ptr().cast::<()>() as usize),
             Self::Own => (2, 0),
             Self::Nowhere => (3, 0),
@@ -331,11 +337,11 @@ impl From<RemoteRef> for Proxy {
 impl<'de> Deserialize<'de> for Proxy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let reference = RemoteRef::deserialize(deserializer)?;
-        if let Some(PeerContext::Link(link)) =
+        if let Some(PeerContext::Connection(connection)) =
             reference.peer_context().and_then(PeerContext::of_any)
-            && let Some(link) = link.upgrade()
+            && let Some(connection) = connection.upgrade()
         {
-            link.admits_reference().map_err(|error| D::Error::custom(error.raise()))?;
+            connection.admits_reference().map_err(|error| D::Error::custom(error.raise()))?;
         }
         Ok(reference.into())
     }

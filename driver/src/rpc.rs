@@ -18,11 +18,11 @@ pub use self::server::RpcServer;
 
 use self::server::{Clients, DisconnectHook};
 use super::accept::accept;
+use super::connection::{Connection, ConnectionRef, Handler};
 use super::contain::undisturbed;
 use super::endpoint::Endpoint;
 use super::later::{Answer, Later, SharedService, guarded};
 use super::line::{self, Dials, Reconnect};
-use super::link::{Handler, Link, LinkUser};
 use super::options;
 use super::runtime::Runtime;
 use super::service::IntoService;
@@ -138,13 +138,13 @@ impl<R: Runtime> Builder<R> {
         let handler = Arc::new(ServiceHandler::new(layer.root));
         let reconnect = layer.reconnect.clone().unwrap_or_default();
         let dials = Dials { settings, address, handler, reconnect };
-        let link = dials.dial(patience, dial_timeout).await?;
+        let connection = dials.dial(patience, dial_timeout).await?;
         let Some(reconnect) = layer.reconnect else {
-            return Ok(RpcClient::of_link(link));
+            return Ok(RpcClient::of_connection(connection));
         };
         let host = dials.settings.host.clone();
         let limit = dials.settings.config.limits.max_calls_out;
-        Ok(RpcClient::of_line(line::Shared::new(host, link, dials, &reconnect, limit)))
+        Ok(RpcClient::of_line(line::Shared::new(host, connection, dials, &reconnect, limit)))
     }
 
     /// Listens at `address`, and serves whoever connects.
@@ -169,10 +169,10 @@ impl<R: Runtime> Builder<R> {
         let listening = accept(entrance, {
             let clients = clients.clone();
             move |stream| {
-                if let Some(link) = clients.admit(&settings, &stream, handler.clone()) {
-                    stream.start(link.clone());
+                if let Some(connection) = clients.admit(&settings, &stream, handler.clone()) {
+                    stream.start(connection.clone());
                     if let Some(on_connect) = &on_connect {
-                        let client = RpcClient::of_link(LinkUser::new(link));
+                        let client = RpcClient::of_connection(ConnectionRef::new(connection));
                         undisturbed(|| on_connect(client));
                     }
                 }
@@ -234,26 +234,30 @@ impl ServiceHandler {
 }
 
 impl Handler for ServiceHandler {
-    fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)> {
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Request,
+    ) -> Option<(ReplyToken, Answer)> {
         let Request { token, content, deadline, .. } = request;
-        let caller = link.caller_until(deadline);
+        let caller = connection.caller_until(deadline);
         let outcome = match rpc::Request::parse(&content) {
             Ok(call) => {
                 let (root, rpc::Request { path, arguments, .. }) = (&*self.root, &call);
                 let run = || guarded(|| rpc::dispatch(root, path, arguments, &caller));
-                trace::request(|| link.host(), &caller, trace::Id::of(&token), path, run)
+                trace::request(|| connection.host(), &caller, trace::Id::of(&token), path, run)
             }
             Err(error) => {
-                trace::malformed(|| link.host(), &caller, &error);
+                trace::malformed(|| connection.host(), &caller, &error);
                 Outcome::from(RemoteError::from(error))
             }
         };
-        link.settle(token, outcome)
+        connection.settle(token, outcome)
     }
 
-    fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
+    fn closed(&self, connection: &Arc<Connection>, reason: &CloseReason) {
         if let Some(clients) = &self.clients {
-            clients.closed(link, reason);
+            clients.closed(connection, reason);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::link::Link;
+use super::connection::Connection;
 use aiomas_core::connection::{AdmissionStats, CloseReason, Stats};
 
 /// Counts of all connections of a server or container: those that there are, and, where nothing else is said,
@@ -38,14 +38,14 @@ impl Connections {
     }
 
     /// Adds those that there are.
-    pub(super) fn with(mut self, links: &[Arc<Link>]) -> Self {
-        self.open = links.len();
-        for link in links {
-            link.look(|connection| {
-                self.calls_in += connection.calls_in();
-                self.calls_out += connection.calls_out();
-                self.bytes_queued += connection.bytes_queued();
-                self.stats += connection.stats();
+    pub(super) fn with(mut self, connections: &[Arc<Connection>]) -> Self {
+        self.open = connections.len();
+        for connection in connections {
+            connection.look(|machine| {
+                self.calls_in += machine.calls_in();
+                self.calls_out += machine.calls_out();
+                self.bytes_queued += machine.bytes_queued();
+                self.stats += machine.stats();
             });
         }
         self

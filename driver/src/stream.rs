@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::link::{Link, Task};
+use super::connection::{Connection, ConnectionTask};
 use super::place::Place;
 use super::runtime::Runtime;
 use super::trace;
@@ -13,7 +13,7 @@ use aiomas_core::rpc::{Caller, PeerCertificate};
 pub(super) struct Stream {
     peer: Option<Arc<str>>,
     certificate: Option<Arc<PeerCertificate>>,
-    start: Box<dyn FnOnce(Arc<Link>) + Send>,
+    start: Box<dyn FnOnce(Arc<Connection>) + Send>,
 }
 
 impl Stream {
@@ -25,9 +25,9 @@ impl Stream {
     ) -> Self {
         let (peer, runtime) = (transport.peer().map(Arc::from), runtime.clone());
         let certificate = transport.certificate().map(Arc::new);
-        let start = move |link| {
+        let start = move |connection| {
             let timer = runtime.timer();
-            runtime.spawn(Task::new(link, transport, timer, place));
+            runtime.spawn(ConnectionTask::new(connection, transport, timer, place));
         };
         Self { peer, certificate, start: Box::new(start) }
     }
@@ -40,9 +40,9 @@ impl Stream {
         caller
     }
 
-    /// Lets a task of its own move the link's bytes.
-    pub(super) fn start(self, link: Arc<Link>) {
-        trace::opened(&link);
-        (self.start)(link);
+    /// Lets a task of its own move the connection's bytes.
+    pub(super) fn start(self, connection: Arc<Connection>) {
+        trace::opened(&connection);
+        (self.start)(connection);
     }
 }

@@ -7,8 +7,8 @@ use super::control::{Connecting, Control};
 use super::inner::Inner;
 use super::serve::{AgentsHandler, VALIDATE_AID};
 use crate::cancel::cancellable;
+use crate::connection::{Connection, ConnectionConfig};
 use crate::contain::{undisturbed, wake_all};
-use crate::link::{Link, LinkConfig};
 use crate::lock::lock;
 use crate::peer_context::PeerContext;
 use crate::stream::Stream;
@@ -140,12 +140,12 @@ impl Inner {
                 drop(cancelled);
             }
             Action::Close { conn } => {
-                let (link, how) = {
+                let (connection, how) = {
                     let control = lock(&self.control);
-                    (control.link(conn), control.how)
+                    (control.connection(conn), control.how)
                 };
-                if let Some(link) = link {
-                    link.close(how);
+                if let Some(connection) = connection {
+                    connection.close(how);
                 }
             }
         }
@@ -155,15 +155,15 @@ impl Inner {
         match result {
             Ok(stream) => {
                 attempt.opened();
-                let link = self.link(&stream, Side::Dialler);
+                let connection = self.connection(&stream, Side::Dialler);
                 self.control(|control, now| {
-                    let conn = ConnId(link.caller().connection);
-                    control.links.insert(conn, link.clone());
+                    let conn = ConnId(connection.caller().connection);
+                    control.connections.insert(conn, connection.clone());
                     control.container.handle_dialled(now, id, Ok(conn));
                     control.dials.remove(&id)
                 });
-                self.hooks.connected(&link);
-                stream.start(link);
+                self.hooks.connected(&connection);
+                stream.start(connection);
             }
             Err(error) => {
                 let error = DialError::from(error);
@@ -177,14 +177,14 @@ impl Inner {
         }
     }
 
-    fn link(self: &Arc<Self>, stream: &Stream, side: Side) -> Arc<Link> {
+    fn connection(self: &Arc<Self>, stream: &Stream, side: Side) -> Arc<Connection> {
         let id = {
             let mut control = lock(&self.control);
             control.next_conn += 1;
             control.next_conn
         };
-        let config = LinkConfig {
-            connection: lock(&self.config).clone(),
+        let config = ConnectionConfig {
+            config: lock(&self.config).clone(),
             heavy: self.heavy.clone(),
             side,
             caller: stream.caller(id),
@@ -194,55 +194,61 @@ impl Inner {
             cancels_orphans: self.cancels_orphans,
         };
         let handler = Arc::new(AgentsHandler::new(self.clone()));
-        Link::new(self.host.clone(), handler, config, |link| Arc::new(PeerContext::Link(link)))
+        Connection::new(self.host.clone(), handler, config, |connection| {
+            Arc::new(PeerContext::Connection(connection))
+        })
     }
 
     /// A stream has come in.
     pub(super) fn accepted(self: &Arc<Self>, stream: Stream) {
-        let link = self.link(&stream, Side::Listener);
+        let connection = self.connection(&stream, Side::Listener);
         let accepted = self.control(|control, now| {
-            let conn = ConnId(link.caller().connection);
+            let conn = ConnId(connection.caller().connection);
             control.container.handle_accepted(now, conn)?;
-            control.links.insert(conn, link.clone());
+            control.connections.insert(conn, connection.clone());
             Ok::<_, ContainerError>(())
         });
         // If the container is shut down, the stream is dropped, and thereby closed.
         if accepted.is_ok() {
-            self.hooks.connected(&link);
-            stream.start(link);
+            self.hooks.connected(&connection);
+            stream.start(connection);
         }
     }
 
-    pub(super) fn link_closing(self: &Arc<Self>, link: &Link) {
-        let (conn, reason) = (ConnId(link.caller().connection), link.ending());
+    pub(super) fn connection_closing(self: &Arc<Self>, connection: &Connection) {
+        let (conn, reason) = (ConnId(connection.caller().connection), connection.ending());
         self.control(|control, now| {
             control.container.handle_closing(now, conn, reason);
         });
     }
 
-    pub(super) fn link_closed(self: &Arc<Self>, link: &Arc<Link>, reason: &CloseReason) {
-        let (conn, stats) = (ConnId(link.caller().connection), link.stats());
+    pub(super) fn connection_closed(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        reason: &CloseReason,
+    ) {
+        let (conn, stats) = (ConnId(connection.caller().connection), connection.stats());
         self.control(|control, now| {
-            control.links.remove(&conn);
+            control.connections.remove(&conn);
             control.gone.end(reason, stats);
             control.container.handle_closed(now, conn, reason.to_string());
         });
-        self.hooks.disconnected(link, reason);
+        self.hooks.disconnected(connection, reason);
     }
 
     /// Asks a peer for an agent.
     fn validate(self: &Arc<Self>, conn: ConnId, aid: &str, ticket: ValidateTicket) {
-        let link = lock(&self.control).link(conn);
-        let Some(link) = link else {
+        let connection = lock(&self.control).connection(conn);
+        let Some(connection) = connection else {
             let lost = ValidateError::Lost("it is closed".into());
             return self.validated(conn, ticket, Err(lost));
         };
-        let call = Proxy::of_link(link.clone(), "").invoke(VALIDATE_AID, &(aid,), &());
+        let call = Proxy::of_connection(connection.clone(), "").invoke(VALIDATE_AID, &(aid,), &());
         let asking = Asking { container: Some(self.clone()), conn, ticket };
         let (canceller, task) = cancellable(async move {
             let result = call.await.map(|TypeName(name)| name);
             let result = result.map_err(|error| match error {
-                Error::Lost(_) => ValidateError::Lost(link.ending().into()),
+                Error::Lost(_) => ValidateError::Lost(connection.ending().into()),
                 Error::Refused(why @ CallRejected::Closed) => {
                     ValidateError::Lost(why.to_string().into())
                 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::control::Connecting;
 use super::inner::Inner;
-use crate::link::Link;
+use crate::connection::Connection;
 use crate::lock::lock;
 use crate::waits;
 use crate::{Error, Proxy};
@@ -105,15 +105,15 @@ impl<P> Connect<P> {
             let remote = result?;
             let Remote { route, url, type_name, .. } = remote;
             let Route::Connection(conn) = route else {
-                return Poll::Ready(Ok(Found { link: None, url, type_name }));
+                return Poll::Ready(Ok(Found { connection: None, url, type_name }));
             };
-            let link = lock(&inner.control).link(conn);
-            match link {
-                Some(link) if link.is_open() => {
-                    return Poll::Ready(Ok(Found { link: Some(link), url, type_name }));
+            let connection = lock(&inner.control).connection(conn);
+            match connection {
+                Some(connection) if connection.is_open() => {
+                    return Poll::Ready(Ok(Found { connection: Some(connection), url, type_name }));
                 }
                 // Its task is about to say so. Those who have heard of it already look for a new one.
-                Some(link) => inner.link_closing(&link),
+                Some(connection) => inner.connection_closing(&connection),
                 None => {}
             }
             self.state = State::New(Ok(url));
@@ -124,7 +124,7 @@ impl<P> Connect<P> {
 /// An agent that was found.
 pub(super) struct Found {
     /// The connection to its container, unless it lives here.
-    pub(super) link: Option<Arc<Link>>,
+    pub(super) connection: Option<Arc<Connection>>,
     pub(super) url: AgentUrl,
     /// The name of its type.
     pub(super) type_name: Arc<str>,
@@ -134,13 +134,13 @@ impl<P: From<Proxy>> Future for Connect<P> {
     type Output = Result<P, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<P, Error>> {
-        let Found { link, url, type_name } = ready!(self.poll_found(cx))?;
+        let Found { connection, url, type_name } = ready!(self.poll_found(cx))?;
         let inner = &self.container;
-        let proxy = match (link, self.reconnects) {
+        let proxy = match (connection, self.reconnects) {
             (None, _) => Proxy::of_local(inner.this.clone(), url),
-            (Some(link), None) => Proxy::of_agent(link, url),
-            (Some(link), Some(within)) => {
-                Proxy::of_line(inner.line(link, &url, type_name, within), Some(url))
+            (Some(connection), None) => Proxy::of_agent(connection, url),
+            (Some(connection), Some(within)) => {
+                Proxy::of_line(inner.line(connection, &url, type_name, within), Some(url))
             }
         };
         Poll::Ready(Ok(proxy.into()))

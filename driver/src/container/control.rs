@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::ending::Stopping;
 use crate::cancel::Canceller;
+use crate::connection::Connection;
 use crate::contain::wake;
-use crate::link::Link;
 use crate::lock::lock;
 use crate::wakers::WakerSet;
 use crate::{Connections, Error, UnstoppedAgent};
@@ -18,7 +18,7 @@ use aiomas_core::connection::Close;
 /// What the container's lock guards: the state machine, and what its host keeps for it.
 pub(super) struct Control {
     pub(super) container: agent::Container<Arc<Connecting>, ()>,
-    pub(super) links: HashMap<ConnId, Arc<Link>>,
+    pub(super) connections: HashMap<ConnId, Arc<Connection>>,
     /// Counts of those that are gone.
     pub(super) gone: Connections,
     pub(super) next_conn: u64,
@@ -49,7 +49,7 @@ impl Control {
     pub(super) fn new(container: agent::Container<Arc<Connecting>, ()>) -> Self {
         Self {
             container,
-            links: HashMap::new(),
+            connections: HashMap::new(),
             gone: Connections::default(),
             next_conn: 0,
             dials: BTreeMap::new(),
@@ -68,7 +68,7 @@ impl Control {
     }
 
     pub(super) fn connections(&self) -> usize {
-        self.links.len()
+        self.connections.len()
     }
 
     pub(super) fn spawn(&mut self, type_name: &str) -> Result<AgentUrl, ContainerError> {
@@ -87,8 +87,8 @@ impl Control {
         self.container.remove(aid);
     }
 
-    pub(super) fn link(&self, conn: ConnId) -> Option<Arc<Link>> {
-        self.links.get(&conn).cloned()
+    pub(super) fn connection(&self, conn: ConnId) -> Option<Arc<Connection>> {
+        self.connections.get(&conn).cloned()
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::control::Control;
 use super::inner::Inner;
 use crate::cancel::{Canceller, cancellable};
+use crate::connection::Connection;
 use crate::contain::{contain, discard};
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::host::BoxFuture;
 use crate::later::Running;
-use crate::link::Link;
 use crate::lock::lock;
 use crate::service::Resident;
 use crate::waits;
@@ -59,12 +59,12 @@ impl Inner {
             } else if how == Close::Now && control.how != Close::Now {
                 // The caller has lost patience with a shutdown that drains.
                 control.how = how;
-                return control.links.values().cloned().collect();
+                return control.connections.values().cloned().collect();
             }
             Vec::new()
         })
         .into_iter()
-        .for_each(|link: Arc<Link>| link.close(how));
+        .for_each(|connection: Arc<Connection>| connection.close(how));
     }
 
     /// Waits for the end, and returns what `shutdown` does.

@@ -99,9 +99,9 @@ impl Container {
     /// was.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
-        let mut links: Vec<_> = lock(&self.0.control).links.values().cloned().collect();
-        links.sort_unstable_by_key(|link| link.caller().connection);
-        links.into_iter().map(Peer::of_link).collect()
+        let mut connections: Vec<_> = lock(&self.0.control).connections.values().cloned().collect();
+        connections.sort_unstable_by_key(|connection| connection.caller().connection);
+        connections.into_iter().map(Peer::of_connection).collect()
     }
 
     /// Counts of the connections that were accepted or refused.
@@ -113,10 +113,10 @@ impl Container {
     /// What it does at present, and has done so far. It looks at each agent and connection.
     #[must_use]
     pub fn stats(&self) -> ContainerStats {
-        let (gone, (dials, failed_dials), links) = {
+        let (gone, (dials, failed_dials), connections) = {
             let control = lock(&self.0.control);
-            let links: Vec<_> = control.links.values().cloned().collect();
-            (control.gone, control.container.attempts(), links)
+            let connections: Vec<_> = control.connections.values().cloned().collect();
+            (control.gone, control.container.attempts(), connections)
         };
         let (agents, waiting) = {
             let agents = self.0.agents();
@@ -129,7 +129,7 @@ impl Container {
             dials,
             failed_dials,
             admission: self.admission(),
-            connections: gone.with(&links),
+            connections: gone.with(&connections),
         }
     }
 

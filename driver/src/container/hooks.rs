@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::Peer;
+use crate::connection::Connection;
 use crate::contain::undisturbed;
-use crate::link::Link;
 use aiomas_core::connection::CloseReason;
 use aiomas_core::rpc::{Caller, Check, Path};
 use aiomas_core::wire::RemoteError;
@@ -25,15 +25,15 @@ type OnConnect = Arc<dyn Fn(&Peer) + Send + Sync>;
 type DisconnectHook = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
 
 impl Hooks {
-    pub(super) fn connected(&self, link: &Arc<Link>) {
+    pub(super) fn connected(&self, connection: &Arc<Connection>) {
         if let Some(on_connect) = &self.on_connect {
-            undisturbed(|| on_connect(&Peer::of_link(link.clone())));
+            undisturbed(|| on_connect(&Peer::of_connection(connection.clone())));
         }
     }
 
-    pub(super) fn disconnected(&self, link: &Arc<Link>, reason: &CloseReason) {
+    pub(super) fn disconnected(&self, connection: &Arc<Connection>, reason: &CloseReason) {
         if let Some(on_disconnect) = &self.on_disconnect {
-            undisturbed(|| on_disconnect(&Peer::of_link(link.clone()), reason));
+            undisturbed(|| on_disconnect(&Peer::of_connection(connection.clone()), reason));
         }
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::connect::{Connect, Found};
 use super::inner::Inner;
+use crate::connection::{Connection, ConnectionRef};
 use crate::host::BoxFuture;
 use crate::line::{self, Attempts, Reconnect, Redial};
-use crate::link::{Link, LinkUser};
 use crate::lock::lock;
 use crate::{Error, Proxy};
 use aiomas_core::agent::{AgentUrl, ConnectError, ContainerConfig, ContainerError, Patience};
@@ -25,7 +25,7 @@ impl Inner {
     /// A line to an agent that was found.
     pub(super) fn line(
         &self,
-        link: Arc<Link>,
+        connection: Arc<Connection>,
         url: &AgentUrl,
         type_name: Arc<str>,
         within: Duration,
@@ -34,12 +34,22 @@ impl Inner {
         let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.control).container.config();
         let reconnect = Reconnect { within, backoff, dial_timeout };
         let limit = lock(&self.config).limits.max_calls_out;
-        line::Shared::new(self.host.clone(), LinkUser::new(link), finds, &reconnect, limit)
+        line::Shared::new(
+            self.host.clone(),
+            ConnectionRef::new(connection),
+            finds,
+            &reconnect,
+            limit,
+        )
     }
 }
 
 impl Redial for Finds {
-    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<LinkUser, Error>> {
+    fn search(
+        &self,
+        within: Duration,
+        attempts: Attempts,
+    ) -> BoxFuture<Result<ConnectionRef, Error>> {
         let Self { container, url, type_name: expected } = self;
         let Some(container) = container.upgrade() else {
             return Box::pin(async { Err(ContainerError::ShutDown.into()) });
@@ -56,7 +66,7 @@ impl Redial for Finds {
                 attempts(attempt);
             }
             found.map(|found| {
-                let Found { link, url, type_name: found } = found?;
+                let Found { connection, url, type_name: found } = found?;
                 // Ids follow the order in which agents are spawned: after a restart, another agent may have this one.
                 if found != expected {
                     return Err(
@@ -64,7 +74,7 @@ impl Redial for Finds {
                     );
                 }
                 // An agent here has no connection that could be lost.
-                link.map(LinkUser::new).ok_or(Error::NoContainer)
+                connection.map(ConnectionRef::new).ok_or(Error::NoContainer)
             })
         }))
     }

@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::inner::Inner;
+use crate::connection::{Connection, Handler};
 use crate::endpoint::Endpoint;
 use crate::home::Home;
 use crate::later::{Answer, Later, guarded};
-use crate::link::{Handler, Link};
 use crate::trace;
 use aiomas_core::connection::{CallOptions, CloseReason, ReplyToken, Request};
 pub(super) use aiomas_core::internal::root::VALIDATE_AID;
@@ -27,28 +27,32 @@ impl AgentsHandler {
 }
 
 impl Handler for AgentsHandler {
-    fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)> {
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Request,
+    ) -> Option<(ReplyToken, Answer)> {
         let Request { token, content, deadline, .. } = request;
-        let (caller, id) = (link.caller_until(deadline), trace::Id::of(&token));
+        let (caller, id) = (connection.caller_until(deadline), trace::Id::of(&token));
         let outcome = self.container.dispatch(&content, &caller, id);
-        link.settle(token, outcome)
+        connection.settle(token, outcome)
     }
 
-    fn closing(&self, link: &Arc<Link>) {
-        self.container.link_closing(link);
+    fn closing(&self, connection: &Arc<Connection>) {
+        self.container.connection_closing(connection);
     }
 
-    fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
-        self.container.link_closed(link, reason);
+    fn closed(&self, connection: &Arc<Connection>, reason: &CloseReason) {
+        self.container.connection_closed(connection, reason);
     }
 
     /// As aiomas asks now and again. The answer need not be waited for.
-    fn probe(&self, link: &Link) {
-        let asked = link.call(CallOptions::default(), |format, codec_context, out| {
+    fn probe(&self, connection: &Connection) {
+        let asked = connection.call(CallOptions::default(), |format, codec_context, out| {
             encode_call_in(format, codec_context, "", VALIDATE_AID, &("0",), &(), out)
         });
         if let Ok(attempt) = asked {
-            link.give_up(attempt);
+            connection.give_up(attempt);
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::shared::{Deadline, Shared, Started};
 use crate::Error;
+use crate::connection::{Attempt, Connection, SlotKey};
 use crate::home::Encode;
-use crate::link::{Attempt, Link, SlotKey};
 use crate::transport::Timer;
 use aiomas_core::connection::{CallOptions, CallRejected};
 use aiomas_core::wire::Body;
@@ -15,7 +15,7 @@ use aiomas_core::wire::Body;
 /// A call that has been made on a line.
 pub(crate) enum Made {
     /// It is on its way, and that is all: as if there were no line.
-    Sent(Arc<Link>, SlotKey),
+    Sent(Arc<Connection>, SlotKey),
     /// It may have to be sent yet, or again.
     Kept(Box<LineCall>, Option<Started>),
 }
@@ -47,12 +47,12 @@ impl LineCall {
         idempotent: bool,
         encode: &Encode<'_>,
     ) -> Result<Made, Error> {
-        if !idempotent && let Some(link) = line.free_link() {
-            match link.call(options, encode) {
-                Ok(Attempt::Sent(key)) => return Ok(Made::Sent(link, key)),
+        if !idempotent && let Some(connection) = line.free_connection() {
+            match connection.call(options, encode) {
+                Ok(Attempt::Sent(key)) => return Ok(Made::Sent(connection, key)),
                 Ok(Attempt::Waits(unsent)) => {
                     let call = Self::new(line, unsent.body().clone(), options, idempotent);
-                    return Ok(Made::Kept(call.into(), Some((link, Attempt::Waits(unsent)))));
+                    return Ok(Made::Kept(call.into(), Some((connection, Attempt::Waits(unsent)))));
                 }
                 Err(CallRejected::Closed) => {}
                 Err(why) => return Err(why.into()),
@@ -75,10 +75,10 @@ impl LineCall {
 
     /// Sends it, or lets it wait.
     fn begin(&self) -> Result<Option<Started>, Error> {
-        if let Some(link) = self.line.free_link() {
-            match self.line.send(&link, &self.body, self.deadline) {
+        if let Some(connection) = self.line.free_connection() {
+            match self.line.send(&connection, &self.body, self.deadline) {
                 Err(Error::Refused(CallRejected::Closed)) => {}
-                sent => return sent.map(|attempt| Some((link, attempt))),
+                sent => return sent.map(|attempt| Some((connection, attempt))),
             }
         }
         self.line.enqueue(self.order, &self.body, self.deadline)?;
@@ -136,6 +136,6 @@ impl LineCall {
 
     /// Whom it calls.
     pub(crate) fn peer(&self) -> String {
-        self.line.link().peer().unwrap_or("a peer without an address").to_owned()
+        self.line.connection().peer().unwrap_or("a peer without an address").to_owned()
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Error;
+use crate::connection::{ConnectionRef, Handler};
 use crate::dialling::{DIAL_TIMEOUT, Rhythm};
 use crate::host::BoxFuture;
-use crate::link::{Handler, LinkUser};
 use crate::options::Settings;
 use crate::stream::Stream;
 use aiomas_core::agent::{Address, Backoff, Patience};
@@ -54,7 +54,11 @@ pub(crate) type Attempts = Box<dyn Fn(u32) + Send + Sync>;
 /// Opens connections for a line.
 pub(crate) trait Redial: Send + Sync {
     /// Tries for so long. Dropping the future gives it up.
-    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<LinkUser, Error>>;
+    fn search(
+        &self,
+        within: Duration,
+        attempts: Attempts,
+    ) -> BoxFuture<Result<ConnectionRef, Error>>;
 }
 
 /// Dials an address, with the settings of a client.
@@ -72,20 +76,25 @@ impl Dials {
         &self,
         patience: Patience,
         dial_timeout: Duration,
-    ) -> Result<LinkUser, Error> {
+    ) -> Result<ConnectionRef, Error> {
         let dial = self.settings.dial_with(&self.address, patience, dial_timeout);
         Ok(self.open(dial.await?))
     }
 
-    fn open(&self, stream: Stream) -> LinkUser {
-        let link = self.settings.link(&stream, Side::Dialler, 0, true, self.handler.clone());
+    fn open(&self, stream: Stream) -> ConnectionRef {
+        let connection =
+            self.settings.connection(&stream, Side::Dialler, 0, true, self.handler.clone());
         // The handle is there first: when it goes, the connection is closed.
-        let user = LinkUser::new(link.clone());
-        stream.start(link);
+        let user = ConnectionRef::new(connection.clone());
+        stream.start(connection);
         user
     }
 
-    async fn dial_within(self, within: Duration, attempts: Attempts) -> Result<LinkUser, Error> {
+    async fn dial_within(
+        self,
+        within: Duration,
+        attempts: Attempts,
+    ) -> Result<ConnectionRef, Error> {
         let Reconnect { backoff, dial_timeout, .. } = self.reconnect;
         let rhythm = Rhythm { backoff, dial_timeout };
         let dial = self.settings.dial_for(&self.address, Some(within), rhythm, attempts);
@@ -94,7 +103,11 @@ impl Dials {
 }
 
 impl Redial for Dials {
-    fn search(&self, within: Duration, attempts: Attempts) -> BoxFuture<Result<LinkUser, Error>> {
+    fn search(
+        &self,
+        within: Duration,
+        attempts: Attempts,
+    ) -> BoxFuture<Result<ConnectionRef, Error>> {
         Box::pin(self.clone().dial_within(within, attempts))
     }
 }

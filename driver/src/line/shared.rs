@@ -11,8 +11,8 @@ use super::redial::{Attempts, Reconnect, Redial};
 use super::state::LineState;
 use crate::Error;
 use crate::cancel::{Canceller, cancellable};
+use crate::connection::{Attempt, Connection, ConnectionRef, append};
 use crate::host::{BoxFuture, Host, sleep_until};
-use crate::link::{Attempt, Link, LinkUser, append};
 use crate::lock::lock;
 use crate::wakers::{Registration, WakerSet};
 use aiomas_core::connection::{CallOptions, CallRejected, Close};
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
 
 struct State {
     /// The present connection, or the last one.
-    link: LinkUser,
+    connection: ConnectionRef,
     phase: Phase,
     /// Calls that wait for a connection, in the order in which they were made.
     queue: BTreeMap<u64, Queued>,
@@ -73,18 +73,18 @@ pub(super) struct Deadline {
 }
 
 /// A call that has been made over a connection.
-pub(crate) type Started = (Arc<Link>, Attempt);
+pub(crate) type Started = (Arc<Connection>, Attempt);
 
 impl Shared {
     /// A line whose first connection is there.
     pub(crate) fn new(
         host: Arc<dyn Host>,
-        link: LinkUser,
+        connection: ConnectionRef,
         redial: impl Redial + 'static,
         reconnect: &Reconnect,
         limit: usize,
     ) -> Arc<Self> {
-        link.watch_silence();
+        connection.watch_silence();
         let pacing = Pacing::new(reconnect.backoff, host.seed(), host.now());
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -93,7 +93,7 @@ impl Shared {
             within: reconnect.within,
             limit,
             state: Mutex::new(State {
-                link,
+                connection,
                 phase: Phase::Linked,
                 queue: BTreeMap::new(),
                 ended: BTreeMap::new(),
@@ -106,14 +106,14 @@ impl Shared {
     }
 
     /// The present connection, or the last one.
-    pub(crate) fn link(&self) -> Arc<Link> {
-        lock(&self.state).link.clone_link()
+    pub(crate) fn connection(&self) -> Arc<Connection> {
+        lock(&self.state).connection.clone_connection()
     }
 
     pub(crate) fn state(&self) -> LineState {
         let state = lock(&self.state);
         match state.phase {
-            Phase::Linked if state.link.is_open() => LineState::Connected,
+            Phase::Linked if state.connection.is_open() => LineState::Connected,
             Phase::Linked => LineState::Lost,
             Phase::Dialling { attempt } => LineState::Dialling { attempt },
             Phase::GaveUp => LineState::GaveUp,
@@ -123,24 +123,24 @@ impl Shared {
 
     /// What it is doing; the task is woken when that changes.
     pub(super) fn poll_state(&self, watch: &mut Watch, cx: &Context<'_>) -> LineState {
-        let link = self.link();
+        let connection = self.connection();
         let line = watch.line.get_or_insert_with(|| Registration::new(self.watching.clone()));
         line.register(cx);
-        match &mut watch.link {
-            Some(registration) if Arc::ptr_eq(registration.awaited(), &link) => {
+        match &mut watch.connection {
+            Some(registration) if Arc::ptr_eq(registration.awaited(), &connection) => {
                 registration.register(cx);
             }
-            other => other.insert(Registration::new(link)).register(cx),
+            other => other.insert(Registration::new(connection)).register(cx),
         }
         self.state()
     }
 
     /// The connection, if calls can be made over it at once.
-    pub(super) fn free_link(&self) -> Option<Arc<Link>> {
+    pub(super) fn free_connection(&self) -> Option<Arc<Connection>> {
         let state = lock(&self.state);
         // While there is a search, it still sends what has waited.
         let free = state.phase == Phase::Linked && state.search.is_none();
-        free.then(|| state.link.clone_link())
+        free.then(|| state.connection.clone_connection())
     }
 
     /// The place of a new call among the others.
@@ -155,10 +155,10 @@ impl Shared {
         &self,
         encode: impl Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Result<Body, Error> {
-        let link = self.link();
-        let (format, mut content) = (link.format(), Vec::new());
+        let connection = self.connection();
+        let (format, mut content) = (connection.format(), Vec::new());
         let (encoded, blobs) =
-            blob::left_out(&mut content, |out| encode(format, link.codec_context(), out));
+            blob::left_out(&mut content, |out| encode(format, connection.codec_context(), out));
         encoded.map_err(CallRejected::Codec)?;
         Ok(Body::from_parts(format, &mut content, blobs))
     }
@@ -166,7 +166,7 @@ impl Shared {
     /// Makes a call over a connection.
     pub(super) fn send(
         &self,
-        link: &Link,
+        connection: &Connection,
         body: &Body,
         deadline: Option<Deadline>,
     ) -> Result<Attempt, Error> {
@@ -178,7 +178,7 @@ impl Shared {
             }
             options.timeout = Some(left);
         }
-        let attempt = link
+        let attempt = connection
             .call(options, |format, codec_context, out| append(body, format, codec_context, out));
         attempt.map_err(Error::from)
     }
@@ -237,8 +237,8 @@ impl Shared {
             (state.queue.remove(&order), state.ended.remove(&order))
         };
         drop(queued);
-        if let Some(Ok((link, attempt))) = ended {
-            link.give_up(attempt);
+        if let Some(Ok((connection, attempt))) = ended {
+            connection.give_up(attempt);
         }
     }
 
@@ -254,8 +254,8 @@ impl Shared {
                 None => (None, result.ok()),
             }
         };
-        if let Some((link, attempt)) = given_up {
-            link.give_up(attempt);
+        if let Some((connection, attempt)) = given_up {
+            connection.give_up(attempt);
         }
         if let Some(waker) = waker {
             waker.wake();
@@ -275,9 +275,9 @@ impl Shared {
 
     /// There is a connection again: sends what waits. Says whether it is all sent; otherwise the connection is
     /// gone already.
-    fn came_back(&self, found: LinkUser) -> bool {
-        let link = found.clone_link();
-        link.watch_silence();
+    fn came_back(&self, found: ConnectionRef) -> bool {
+        let connection = found.clone_connection();
+        connection.watch_silence();
         {
             let mut state = lock(&self.state);
             if state.search.is_none() {
@@ -289,7 +289,7 @@ impl Shared {
             state.pacing.ended(self.host.now());
             // From here on it has a connection, as whoever is answered expects.
             state.phase = Phase::Linked;
-            let old = std::mem::replace(&mut state.link, found);
+            let old = std::mem::replace(&mut state.connection, found);
             drop(state);
             drop(old);
         }
@@ -305,9 +305,9 @@ impl Shared {
                 };
                 (*order, queued.body.clone(), queued.deadline)
             };
-            match self.send(&link, &body, deadline) {
+            match self.send(&connection, &body, deadline) {
                 Err(Error::Refused(CallRejected::Closed)) => return false,
-                result => self.settle(order, result.map(|attempt| (link.clone(), attempt))),
+                result => self.settle(order, result.map(|attempt| (connection.clone(), attempt))),
             }
         }
     }
@@ -337,7 +337,7 @@ impl Shared {
     /// Closes it for good.
     pub(crate) fn close(&self, how: Close) {
         self.fail(Phase::Closed, &CallRejected::Closed.into());
-        self.link().close(how);
+        self.connection().close(how);
     }
 }
 
@@ -352,7 +352,7 @@ impl Drop for Shared {
 #[derive(Default)]
 pub(super) struct Watch {
     line: Option<Registration<Arc<WakerSet>>>,
-    link: Option<Registration<Arc<Link>>>,
+    connection: Option<Registration<Arc<Connection>>>,
 }
 
 impl fmt::Debug for Shared {
@@ -380,7 +380,7 @@ impl Search {
             let Some(line) = self.line.upgrade() else { return };
             // Another search may begin as soon as this one has ended.
             match found {
-                Ok(link) => self.over = line.came_back(link),
+                Ok(connection) => self.over = line.came_back(connection),
                 Err(error) => {
                     self.over = true;
                     line.fail(Phase::GaveUp, &error);

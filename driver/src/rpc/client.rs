@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::connection::{Connection, ConnectionRef};
 use crate::line;
-use crate::link::{Link, LinkUser};
 use crate::{Peer, Proxy};
 use aiomas_core::connection::{Close, CloseReason};
 
@@ -17,15 +17,15 @@ pub struct RpcClient(Way);
 
 #[derive(Clone)]
 enum Way {
-    Link(LinkUser),
+    Connection(ConnectionRef),
     /// One connection at a time, to the same peer.
     Line(Arc<line::Shared>),
 }
 
 impl RpcClient {
     /// Over one connection.
-    pub(super) const fn of_link(link: LinkUser) -> Self {
-        Self(Way::Link(link))
+    pub(super) const fn of_connection(connection: ConnectionRef) -> Self {
+        Self(Way::Connection(connection))
     }
 
     /// Over one connection after the other.
@@ -37,7 +37,7 @@ impl RpcClient {
     #[must_use]
     pub fn remote(&self) -> Proxy {
         match &self.0 {
-            Way::Link(link) => Proxy::of_link(Arc::clone(link), ""),
+            Way::Connection(connection) => Proxy::of_connection(Arc::clone(connection), ""),
             Way::Line(line) => Proxy::of_line(line.clone(), None),
         }
     }
@@ -49,29 +49,29 @@ impl RpcClient {
     }
 
     /// The present connection, or the last one.
-    fn link(&self) -> Arc<Link> {
+    fn connection(&self) -> Arc<Connection> {
         match &self.0 {
-            Way::Link(link) => Arc::clone(link),
-            Way::Line(line) => line.link(),
+            Way::Connection(connection) => Arc::clone(connection),
+            Way::Line(line) => line.connection(),
         }
     }
 
     /// The other side, and how the connection to it is; the present one, or the last, if it reconnects.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        Peer::of_link(self.link())
+        Peer::of_connection(self.connection())
     }
 
     /// Closes the connection once what has been called is answered, within ten seconds (see [`Builder::drain`](super::Builder::drain)).
     /// A client that reconnects does not do so any more; calls that wait for a connection are refused.
     pub fn close(&self) {
-        self.close_with(Close::AfterAnswers { within: self.link().drain() });
+        self.close_with(Close::AfterAnswers { within: self.connection().drain() });
     }
 
     /// As [`close`](Self::close), with a choice of what becomes of calls that have not been answered.
     pub fn close_with(&self, how: Close) {
         match &self.0 {
-            Way::Link(link) => link.close(how),
+            Way::Connection(connection) => connection.close(how),
             Way::Line(line) => line.close(how),
         }
     }
@@ -82,12 +82,12 @@ impl RpcClient {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn closed(&self) -> CloseReason {
-        self.link().closed().await
+        self.connection().closed().await
     }
 }
 
 impl fmt::Debug for RpcClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RpcClient").field("peer", &self.link().peer()).finish_non_exhaustive()
+        f.debug_struct("RpcClient").field("peer", &self.connection().peer()).finish_non_exhaustive()
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::client::RpcClient;
 use crate::cancel::Canceller;
+use crate::connection::{Connection, ConnectionRef, Handler};
 use crate::contain::undisturbed;
 use crate::endpoint::{Endpoint, EndpointId};
-use crate::link::{Handler, Link, LinkUser};
 use crate::lock::lock;
 use crate::options::Settings;
 use crate::stream::Stream;
@@ -58,24 +58,27 @@ impl RpcServer {
     #[must_use]
     pub fn clients(&self) -> Vec<RpcClient> {
         let list = lock(&self.clients.list);
-        list.links.values().map(|link| RpcClient::of_link(LinkUser::new(link.clone()))).collect()
+        list.connections
+            .values()
+            .map(|connection| RpcClient::of_connection(ConnectionRef::new(connection.clone())))
+            .collect()
     }
 
     /// Who is connected: the same, to look at and to close without becoming a client of theirs.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
         let list = lock(&self.clients.list);
-        list.links.values().cloned().map(Peer::of_link).collect()
+        list.connections.values().cloned().map(Peer::of_connection).collect()
     }
 
     /// Counts of all connections: calls under way, calls and bytes so far.
     #[must_use]
     pub fn stats(&self) -> Connections {
-        let (gone, links) = {
+        let (gone, connections) = {
             let list = lock(&self.clients.list);
-            (list.gone, list.links.values().cloned().collect::<Vec<_>>())
+            (list.gone, list.connections.values().cloned().collect::<Vec<_>>())
         };
-        gone.with(&links)
+        gone.with(&connections)
     }
 
     /// Counts of the connections that were accepted or refused.
@@ -172,7 +175,7 @@ impl Endpoint for Clients {
 
 #[derive(Default)]
 struct List {
-    links: BTreeMap<u64, Arc<Link>>,
+    connections: BTreeMap<u64, Arc<Connection>>,
     /// Counts of those that are gone.
     gone: Connections,
     last: u64,
@@ -191,37 +194,37 @@ impl Clients {
         })
     }
 
-    /// A link of a stream that has come in, unless the server has ended.
+    /// A connection of a stream that has come in, unless the server has ended.
     pub(super) fn admit(
         &self,
         settings: &Settings,
         stream: &Stream,
         handler: Arc<dyn Handler>,
-    ) -> Option<Arc<Link>> {
+    ) -> Option<Arc<Connection>> {
         let id = {
             let mut list = lock(&self.list);
             list.last += 1;
             list.last
         };
-        let link = settings.link(stream, Side::Listener, id, false, handler);
+        let connection = settings.connection(stream, Side::Listener, id, false, handler);
         let mut list = lock(&self.list);
         if list.ended {
             return None;
         }
-        list.links.insert(id, link.clone());
-        Some(link)
+        list.connections.insert(id, connection.clone());
+        Some(connection)
     }
 
-    pub(super) fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
-        let stats = link.stats();
+    pub(super) fn closed(&self, connection: &Arc<Connection>, reason: &CloseReason) {
+        let stats = connection.stats();
         {
             let mut list = lock(&self.list);
             list.gone.end(reason, stats);
-            list.links.remove(&link.caller().connection);
+            list.connections.remove(&connection.caller().connection);
         }
         self.wakers.wake();
         if let Some(on_disconnect) = &self.on_disconnect {
-            undisturbed(|| on_disconnect(&Peer::of_link(link.clone()), reason));
+            undisturbed(|| on_disconnect(&Peer::of_connection(connection.clone()), reason));
         }
     }
 
@@ -242,14 +245,14 @@ impl Clients {
 
     /// Begins the end.
     fn close(&self, how: Close) {
-        let links: Vec<_> = {
+        let connections: Vec<_> = {
             let mut list = lock(&self.list);
             list.ended = true;
-            list.links.values().cloned().collect()
+            list.connections.values().cloned().collect()
         };
         self.cancel();
-        for link in links {
-            link.close(how);
+        for connection in connections {
+            connection.close(how);
         }
         self.wakers.wake();
     }
@@ -257,6 +260,6 @@ impl Clients {
     /// Whether the end has begun, and all connections are closed.
     fn is_over(&self) -> bool {
         let list = lock(&self.list);
-        list.ended && list.links.is_empty()
+        list.ended && list.connections.is_empty()
     }
 }

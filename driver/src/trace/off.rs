@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::Error;
+use crate::connection::Connection;
 use crate::host::{Callee, Host};
 use crate::later::{Answer, Later};
-use crate::link::Link;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{CallId, CallRejected, CloseReason, Connection, ReplyToken};
 use aiomas_core::rpc::{Caller, Outcome, Path, RequestError};
@@ -95,13 +95,13 @@ pub(crate) fn panicked(_: &RemoteError) {}
 pub(crate) fn hook_failed(_: &str, _: &RemoteError) {}
 
 #[inline(always)]
-pub(crate) fn opened(_: &Link) {}
+pub(crate) fn opened(_: &Connection) {}
 
 #[inline(always)]
-pub(crate) fn closed(_: &Link, _: &CloseReason) {}
+pub(crate) fn closed(_: &Connection, _: &CloseReason) {}
 
 #[inline(always)]
-pub(crate) fn responded(_: &Link, _: &Result<(), CallRejected>) {}
+pub(crate) fn responded(_: &Connection, _: &Result<(), CallRejected>) {}
 
 #[derive(Default)]
 pub(crate) struct Noticed(());
@@ -114,7 +114,7 @@ impl Noticed {
     pub(crate) fn sent(&mut self, _: &Result<(), CallRejected>) {}
 
     #[inline(always)]
-    pub(crate) fn tell(&mut self, _: &Link) {}
+    pub(crate) fn tell(&mut self, _: &Connection) {}
 }
 
 pub(crate) struct Dial;

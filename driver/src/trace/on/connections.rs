@@ -8,41 +8,43 @@ use tracing::{Level, debug, enabled, info, warn};
 
 use super::rate;
 use super::timed::{peer, safe, seconds, shown};
+use crate::connection::Connection;
 use crate::host::Host;
-use crate::link::Link;
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{CallRejected, CloseReason, Connection, Stats, TimeoutReason};
+use aiomas_core::connection::{
+    CallRejected, CloseReason, Connection as Machine, Stats, TimeoutReason,
+};
 use aiomas_core::wire::Printable;
 
 const CONNECTION: &str = "aiomas::connection";
 const DIAL: &str = "aiomas::dial";
 const ADMISSION: &str = "aiomas::admission";
 
-pub(crate) fn opened(link: &Link) {
-    let (peer, connection) = (peer(link.caller()), link.caller().connection);
+pub(crate) fn opened(connection: &Connection) {
+    let (peer, id) = (peer(connection.caller()), connection.caller().connection);
     if enabled!(target: CONNECTION, Level::INFO)
-        && let Some(left_out) = rate::info(&*link.host(), link.peer(), "opened")
+        && let Some(left_out) = rate::info(&*connection.host(), connection.peer(), "opened")
     {
-        let side = link.look(|connection| connection.side());
-        info!(target: CONNECTION, peer, connection, ?side, left_out, "opened");
+        let side = connection.look(|machine| machine.side());
+        info!(target: CONNECTION, peer, connection = id, ?side, left_out, "opened");
     }
 }
 
-pub(crate) fn closed(link: &Link, reason: &CloseReason) {
+pub(crate) fn closed(connection: &Connection, reason: &CloseReason) {
     if !enabled!(target: CONNECTION, Level::WARN) {
         return;
     }
-    let (peer, connection) = (peer(link.caller()), link.caller().connection);
+    let (peer, id) = (peer(connection.caller()), connection.caller().connection);
     let (opened, Stats { bytes_in, bytes_out, .. }) =
-        link.look(|connection| (connection.opened(), connection.stats()));
-    let elapsed = link.now().saturating_duration_since(opened).as_secs_f64();
+        connection.look(|machine| (machine.opened(), machine.stats()));
+    let elapsed = connection.now().saturating_duration_since(opened).as_secs_f64();
     let limit = reason.exceeded().map(|exceeded| exceeded.setting);
     if is_misconduct(reason) {
-        if let Some(left_out) = rate::warning(&*link.host(), link.peer(), "closed") {
-            warn!(target: CONNECTION, peer, connection, elapsed, bytes_in, bytes_out, limit, %reason, left_out, "closed");
+        if let Some(left_out) = rate::warning(&*connection.host(), connection.peer(), "closed") {
+            warn!(target: CONNECTION, peer, connection = id, elapsed, bytes_in, bytes_out, limit, %reason, left_out, "closed");
         }
-    } else if let Some(left_out) = rate::info(&*link.host(), link.peer(), "closed") {
-        info!(target: CONNECTION, peer, connection, elapsed, bytes_in, bytes_out, limit, %reason, left_out, "closed");
+    } else if let Some(left_out) = rate::info(&*connection.host(), connection.peer(), "closed") {
+        info!(target: CONNECTION, peer, connection = id, elapsed, bytes_in, bytes_out, limit, %reason, left_out, "closed");
     }
 }
 
@@ -95,34 +97,35 @@ impl Answers {
         }
     }
 
-    fn tell(&mut self, link: &Link) {
-        let (peer, connection) = (|| peer(link.caller()), link.caller().connection);
+    fn tell(&mut self, connection: &Connection) {
+        let (peer, id) = (|| peer(connection.caller()), connection.caller().connection);
         let Self { dropped, refused, why } = std::mem::take(self);
         if dropped > 0 {
-            debug!(target: CONNECTION, peer = peer(), connection, count = dropped, "answers dropped");
+            debug!(target: CONNECTION, peer = peer(), connection = id, count = dropped, "answers dropped");
         }
         if let Some(why) = why
-            && let Some(left_out) = rate::warning(&*link.host(), link.peer(), "answers not sent")
+            && let Some(left_out) =
+                rate::warning(&*connection.host(), connection.peer(), "answers not sent")
         {
             let (count, limit) = (refused, why.exceeded().map(|exceeded| exceeded.setting));
-            warn!(target: CONNECTION, peer = peer(), connection, count, limit, error = %why, left_out, "answers not sent");
+            warn!(target: CONNECTION, peer = peer(), connection = id, count, limit, error = %why, left_out, "answers not sent");
         }
     }
 }
 
 /// An answer was to be sent.
 #[inline]
-pub(crate) fn responded(link: &Link, sent: &Result<(), CallRejected>) {
+pub(crate) fn responded(connection: &Connection, sent: &Result<(), CallRejected>) {
     if sent.is_err() {
         let mut answers = Answers::default();
         answers.note(sent);
-        answers.tell(link);
+        answers.tell(connection);
     }
 }
 
 impl Noticed {
-    pub(crate) fn look<X>(&mut self, connection: &Connection<X>) {
-        self.seen = connection.stats();
+    pub(crate) fn look<X>(&mut self, machine: &Machine<X>) {
+        self.seen = machine.stats();
     }
 
     pub(crate) fn sent(&mut self, sent: &Result<(), CallRejected>) {
@@ -130,22 +133,23 @@ impl Noticed {
     }
 
     /// At most one event of each kind, however often it has happened.
-    pub(crate) fn tell(&mut self, link: &Link) {
+    pub(crate) fn tell(&mut self, connection: &Connection) {
         let (Stats { overloaded, late_answers, .. }, told) = (self.seen, self.told);
         self.told = self.seen;
-        let (peer, connection) = (|| peer(link.caller()), link.caller().connection);
+        let (peer, id) = (|| peer(connection.caller()), connection.caller().connection);
         let count = overloaded - told.overloaded;
         if count > 0
-            && let Some(left_out) = rate::warning(&*link.host(), link.peer(), "requests refused")
+            && let Some(left_out) =
+                rate::warning(&*connection.host(), connection.peer(), "requests refused")
         {
             let limit = "Limits::max_calls_in or max_input_bytes";
-            warn!(target: CONNECTION, peer = peer(), connection, count, limit, left_out, "requests refused");
+            warn!(target: CONNECTION, peer = peer(), connection = id, count, limit, left_out, "requests refused");
         }
         let count = late_answers - told.late_answers;
         if count > 0 {
-            debug!(target: CONNECTION, peer = peer(), connection, count, "late answers ignored");
+            debug!(target: CONNECTION, peer = peer(), connection = id, count, "late answers ignored");
         }
-        self.answers.tell(link);
+        self.answers.tell(connection);
     }
 }
 

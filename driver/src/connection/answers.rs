@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::shared::{Link, State};
+use super::shared::{Connection, State};
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::later::{Answer, Later, Running};
 use crate::lock::lock;
@@ -19,7 +19,7 @@ use aiomas_core::connection::{CallRejected, ReplyToken};
 use aiomas_core::rpc::{Caller, Outcome};
 use aiomas_core::wire::RemoteError;
 
-impl Link {
+impl Connection {
     /// Who calls, and waits no longer than that.
     #[inline]
     pub(crate) fn caller_until(&self, deadline: Option<Instant>) -> Cow<'_, Caller> {
@@ -34,7 +34,7 @@ impl Link {
         let (_stop, sent) = self.command(|state| {
             let may_stop = self.may_stop(&token);
             let stop = may_stop.then(|| state.running.remove(&token.request()));
-            (stop, state.connection.answer(self.now_for_end(state), token, answer))
+            (stop, state.machine.answer(self.now_for_end(state), token, answer))
         });
         trace::responded(self, &sent);
         sent
@@ -45,7 +45,7 @@ impl Link {
         let _stop = self.command(|state| {
             let stop = state.running.remove(&token.request());
             let now = self.now_for_end(state);
-            state.connection.ignore(now, token);
+            state.machine.ignore(now, token);
             stop
         });
     }
@@ -59,10 +59,10 @@ impl Link {
     pub(crate) fn stop_of(&self, token: &ReplyToken) -> Option<Arc<Stop>> {
         self.may_stop(token).then(|| {
             let stop = Arc::<Stop>::default();
-            let State { connection, running, .. } = &mut *lock(&self.state);
-            // A request that is dealt with apart from the link's task may be over by now.
-            let orphaned = self.cancels_orphans && !connection.has_input();
-            if orphaned || connection.is_cancelled(token) {
+            let State { machine, running, .. } = &mut *lock(&self.state);
+            // A request that is dealt with apart from the connection's task may be over by now.
+            let orphaned = self.cancels_orphans && !machine.has_input();
+            if orphaned || machine.is_cancelled(token) {
                 stop.stop();
             } else {
                 running.insert(token.request(), stop.clone());
@@ -99,9 +99,9 @@ impl Link {
         // The method may go on when the connection is closed, and counts: or peers who call, go and come again would
         // have any number of methods running.
         let place = self.place.get().and_then(Weak::upgrade);
-        let link = self.clone();
+        let connection = self.clone();
         let request = Some((token, method));
-        self.host.spawn(Box::pin(Finishing { request, stopped, link, _place: place }));
+        self.host.spawn(Box::pin(Finishing { request, stopped, connection, _place: place }));
         None
     }
 }
@@ -111,7 +111,7 @@ struct Finishing {
     /// Until it is answered.
     request: Option<(ReplyToken, Running)>,
     stopped: Option<Stopped>,
-    link: Arc<Link>,
+    connection: Arc<Connection>,
     /// Given back when the method is gone.
     _place: Option<Arc<Place>>,
 }
@@ -120,12 +120,12 @@ impl Future for Finishing {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { request, stopped, link, .. } = &mut *self;
+        let Self { request, stopped, connection, .. } = &mut *self;
         let Some((_, method)) = request else { return Poll::Ready(()) };
         let is_stopped = stopped.as_mut().is_some_and(|stopped| stopped.poll(cx).is_ready());
         let answer = if is_stopped { None } else { Some(method.poll(cx)) };
         if let Some(Poll::Pending) = answer {
-            let peer = link.peer().unwrap_or("a peer");
+            let peer = connection.peer().unwrap_or("a peer");
             waits::note(|| format!("in a method that {peer} has called"));
             return Poll::Pending;
         }
@@ -134,8 +134,8 @@ impl Future for Finishing {
         drop(method);
         match answer {
             // If the connection is gone, so is the one who waits.
-            Some(Poll::Ready(answer)) => drop(link.respond(token, &answer)),
-            _ => link.ignore(token),
+            Some(Poll::Ready(answer)) => drop(connection.respond(token, &answer)),
+            _ => connection.ignore(token),
         }
         Poll::Ready(())
     }
@@ -147,7 +147,7 @@ impl Drop for Finishing {
         if let Some((token, method)) = self.request.take() {
             drop(method);
             let ended = RemoteError::new("RuntimeError", "the callee's runtime has ended");
-            drop(self.link.respond(token, &Err(ended)));
+            drop(self.connection.respond(token, &Err(ended)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How much a link's task does before it lets others run.
+//! How much a connection's task does before it lets others run.
 
 use std::time::{Duration, Instant};
 

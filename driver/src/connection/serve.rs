@@ -1,4 +1,4 @@
-//! What a link's task does without the lock: it runs what the peer calls.
+//! What a connection's task does without the lock: it runs what the peer calls.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::task::Waker;
 use bytes::Buf;
 
 use super::apart::{HEAVY, unpack};
-use super::shared::{Link, State};
+use super::shared::{Connection, State};
 use super::task::Stream;
 use crate::later::Answer;
 use crate::lock::lock;
@@ -43,7 +43,7 @@ impl Work {
 
     /// Stops what nobody waits for any more, and does not even begin with what has come at the same time.
     #[cold]
-    fn stop(&mut self, link: &Arc<Link>) {
+    fn stop(&mut self, connection: &Arc<Connection>) {
         self.cancelled.sort_unstable();
         let cancelled = &self.cancelled;
         let is_cancelled =
@@ -52,16 +52,16 @@ impl Work {
             std::mem::take(&mut self.requests).into_iter().partition(is_cancelled);
         self.requests = wanted;
         let running: Vec<_> = {
-            let mut state = lock(&link.state);
-            let State { connection, running, now, .. } = &mut *state;
+            let mut state = lock(&connection.state);
+            let State { machine, running, now, .. } = &mut *state;
             for request in unwanted {
-                connection.ignore(*now, request.token);
+                machine.ignore(*now, request.token);
             }
             cancelled.iter().filter_map(|request| running.remove(request)).collect()
         };
         // The youngest first: those that wait for others to end must not have their turn by that.
         running.into_iter().rev().for_each(|stop| stop.stop());
-        link.handler.cancelled(cancelled);
+        connection.handler.cancelled(cancelled);
         self.cancelled.clear();
     }
 
@@ -71,50 +71,50 @@ impl Work {
         for (token, answer) in self.answers.drain(..) {
             // What cannot be sent is answered with a failure; if the connection is gone, so is the one who
             // waits.
-            noticed.sent(&state.connection.answer(now, token, &answer));
+            noticed.sent(&state.machine.answer(now, token, &answer));
         }
     }
 }
 
 impl<T, M> Stream<T, M> {
     /// Runs what the peer calls, and tells who has to know what became of the connection.
-    pub(super) fn serve(&mut self, link: &Arc<Link>) {
+    pub(super) fn serve(&mut self, connection: &Arc<Connection>) {
         if !self.work.cancelled.is_empty() {
-            self.work.stop(link);
+            self.work.stop(connection);
         }
         if self.runs && !self.work.requests.is_empty() {
-            self.run(link);
+            self.run(connection);
         }
         if let Some(packed) = self.work.packed.take() {
-            self.unpack(link, packed);
+            self.unpack(connection, packed);
         }
         if self.closing && !self.closing_told {
             self.closing_told = true;
-            link.handler.closing(link);
+            connection.handler.closing(connection);
         }
         if self.work.silent > 0 {
-            link.silent(std::mem::take(&mut self.work.silent));
+            connection.silent(std::mem::take(&mut self.work.silent));
         }
-        self.noticed.tell(link);
+        self.noticed.tell(connection);
         if let Some(reason) = &self.closed {
             // Nobody waits for the others.
             self.work.requests.clear();
-            trace::closed(link, reason);
-            link.handler.closed(link, reason);
+            trace::closed(connection, reason);
+            connection.handler.closed(connection, reason);
         }
     }
 
     /// Runs requests, until others should be let run, or there is no room for answers.
-    fn run(&mut self, link: &Arc<Link>) {
-        let (handler, mut bytes) = (&*link.handler, 0);
+    fn run(&mut self, connection: &Arc<Connection>) {
+        let (handler, mut bytes) = (&*connection.handler, 0);
         while let Some(request) = self.work.requests.pop_front() {
             let mut cost = request.content.bytes().len();
             if cost > HEAVY {
-                link.handle_apart(request);
+                connection.handle_apart(request);
                 self.runs = false;
                 break;
             }
-            if let Some(answer) = handler.handle(link, request) {
+            if let Some(answer) = handler.handle(connection, request) {
                 let length = match &answer.1 {
                     Ok(body) => body.len(),
                     Err(error) => error.text().len(),
@@ -123,37 +123,37 @@ impl<T, M> Stream<T, M> {
                 bytes += length;
                 self.work.answers.push(answer);
             }
-            self.quantum.spend_request(cost, || link.host.now());
+            self.quantum.spend_request(cost, || connection.host.now());
             if self.quantum.is_over() {
                 break;
             }
             if bytes > MAX_ANSWERS {
                 bytes = 0;
-                let mut state = lock(&link.state);
+                let mut state = lock(&connection.state);
                 self.work.answer(&mut state, &mut self.noticed);
-                if state.connection.keeps_requests() || state.connection.is_closed() {
+                if state.machine.keeps_requests() || state.machine.is_closed() {
                     break;
                 }
             }
         }
-        let mut state = lock(&link.state);
+        let mut state = lock(&connection.state);
         self.work.answer(&mut state, &mut self.noticed);
         if !self.transmit.has_remaining() {
-            let _any = state.connection.refill(&mut self.transmit);
+            let _any = state.machine.refill(&mut self.transmit);
         }
     }
 
-    fn unpack(&mut self, link: &Arc<Link>, packed: Packed) {
+    fn unpack(&mut self, connection: &Arc<Connection>, packed: Packed) {
         let length = packed.length();
         if length > HEAVY {
-            link.unpack_apart(packed);
+            connection.unpack_apart(packed);
             return;
         }
         let unpacked = unpack(packed);
-        self.quantum.spend_request(length, || link.host.now());
-        let mut state = lock(&link.state);
+        self.quantum.spend_request(length, || connection.host.now());
+        let mut state = lock(&connection.state);
         let now = state.now;
-        state.connection.handle_unpacked(now, unpacked);
+        state.machine.handle_unpacked(now, unpacked);
         // There are events.
         self.behind = true;
     }

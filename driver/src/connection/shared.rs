@@ -25,15 +25,15 @@ use crate::place::Place;
 use crate::stop::Stop;
 use crate::wakers::{Awaited, Registration, WakerSet};
 use aiomas_core::connection::{
-    CallError, CallOptions, CallRejected, Close, CloseReason, Config, Connection, ReplyToken,
-    Request, RequestId, Side, Stats,
+    CallError, CallOptions, CallRejected, Close, CloseReason, Config, Connection as Machine,
+    ReplyToken, Request, RequestId, Side, Stats,
 };
 use aiomas_core::internal::{blob, buffer_pool};
 use aiomas_core::rpc::Caller;
 use aiomas_core::wire::{Body, Codec, CodecContext, CodecError, Format, Payload};
 
 /// A connection. Its lock is held for moments only: neither over a system call nor over user code.
-pub(crate) struct Link {
+pub(crate) struct Connection {
     pub(super) state: Mutex<State>,
     pub(super) host: Arc<dyn Host>,
     pub(super) handler: Arc<dyn Handler>,
@@ -45,7 +45,7 @@ pub(crate) struct Link {
     pub(super) codec_context: CodecContext,
     /// The scope with the types that Hello has agreed on.
     pub(super) agreed: OnceLock<CodecContext>,
-    /// How many handles there are, and how many of them are references that came over the link.
+    /// How many handles there are, and how many of them are references that came over the connection.
     pub(super) users: AtomicUsize,
     pub(super) received: AtomicUsize,
     max_received: usize,
@@ -67,14 +67,14 @@ pub(crate) struct Link {
     pub(super) closing: WakerSet,
 }
 
-impl Awaited for Link {
+impl Awaited for Connection {
     fn wakers(&self) -> &WakerSet {
         &self.closing
     }
 }
 
 pub(super) struct State {
-    pub(super) connection: Connection<SlotKey>,
+    pub(super) machine: Machine<SlotKey>,
     pub(super) slots: Slots,
     /// The latest time that the task knew.
     pub(super) now: Instant,
@@ -88,50 +88,54 @@ pub(super) struct State {
     pub(super) closed: Option<CloseReason>,
 }
 
-/// What is done with what comes over a link.
+/// What is done with what comes over a connection.
 pub(crate) trait Handler: Send + Sync {
     /// Deals with a request. If the answer is there at once, it is returned; it then is written
     /// together with others.
-    fn handle(&self, link: &Arc<Link>, request: Request) -> Option<(ReplyToken, Answer)>;
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Request,
+    ) -> Option<(ReplyToken, Answer)>;
 
     /// Nobody waits any more for these requests, which are in order. Those that are being handled have been told.
     fn cancelled(&self, requests: &[RequestId]) {
         let _ = requests;
     }
 
-    /// The link takes no calls any more; it may still be answering.
-    fn closing(&self, link: &Arc<Link>) {
-        let _ = link;
+    /// The connection takes no calls any more; it may still be answering.
+    fn closing(&self, connection: &Arc<Connection>) {
+        let _ = connection;
     }
 
-    /// The link is closed.
-    fn closed(&self, link: &Arc<Link>, reason: &CloseReason) {
-        let _ = (link, reason);
+    /// The connection is closed.
+    fn closed(&self, connection: &Arc<Connection>, reason: &CloseReason) {
+        let _ = (connection, reason);
     }
 
     /// A call of a line has timed out, and nothing has come since it was made: asks for something that any live peer
     /// answers, so that the next one is not taken for a sign of death.
-    fn probe(&self, link: &Link) {
-        let _ = link;
+    fn probe(&self, connection: &Connection) {
+        let _ = connection;
     }
 
     /// The last handle is gone.
     fn unused(&self) {}
 
-    /// The container that the link is part of.
+    /// The container that the connection is part of.
     fn home(&self) -> Option<Arc<dyn Home>> {
         None
     }
 
-    /// The container or the server that the link is part of.
+    /// The container or the server that the connection is part of.
     fn endpoint(&self) -> Option<&dyn Endpoint> {
         None
     }
 }
 
-/// What a link is made with.
-pub(crate) struct LinkConfig {
-    pub(crate) connection: Arc<Config>,
+/// What a connection is made with.
+pub(crate) struct ConnectionConfig {
+    pub(crate) config: Arc<Config>,
     /// Where large requests and messages are dealt with.
     pub(crate) heavy: Arc<HeavyWork>,
     pub(crate) side: Side,
@@ -152,16 +156,16 @@ thread_local! {
 /// Content from this size on is handed over instead of being copied.
 const LARGE: usize = 1024;
 
-impl Link {
-    /// `peer_context` makes what references to services are recognised by that come over the link.
+impl Connection {
+    /// `peer_context` makes what references to services are recognised by that come over the connection.
     pub(crate) fn new(
         host: Arc<dyn Host>,
         handler: Arc<dyn Handler>,
-        config: LinkConfig,
+        config: ConnectionConfig,
         peer_context: impl FnOnce(Weak<Self>) -> Arc<dyn Any + Send + Sync>,
     ) -> Arc<Self> {
-        let LinkConfig {
-            connection: config,
+        let ConnectionConfig {
+            config,
             heavy,
             side,
             caller,
@@ -174,13 +178,13 @@ impl Link {
             let now = host.now();
             let (max_received, times_idleness) =
                 (config.limits.max_proxies, config.limits.idle.is_some());
-            let mut connection = Connection::new(config, side, now);
-            let codec_context = connection.codec_context().with_peer(peer_context(this.clone()));
-            connection.set_codec_context(codec_context.clone());
+            let mut machine = Machine::new(config, side, now);
+            let codec_context = machine.codec_context().with_peer(peer_context(this.clone()));
+            machine.set_codec_context(codec_context.clone());
             Self {
-                format: AtomicU8::new(connection.codec().format() as u8),
+                format: AtomicU8::new(machine.codec().format() as u8),
                 state: Mutex::new(State {
-                    connection,
+                    machine,
                     slots: Slots::default(),
                     now,
                     task: None,
@@ -240,11 +244,11 @@ impl Link {
     }
 
     pub(crate) fn codec(&self) -> Codec {
-        lock(&self.state).connection.codec()
+        lock(&self.state).machine.codec()
     }
 
     pub(crate) fn max_mailbox(&self) -> u32 {
-        lock(&self.state).connection.limits().max_mailbox
+        lock(&self.state).machine.limits().max_mailbox
     }
 
     /// What content has to be encoded against.
@@ -253,7 +257,7 @@ impl Link {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        lock(&self.state).connection.stats()
+        lock(&self.state).machine.stats()
     }
 
     /// Changes something, and lets the task see to what follows.
@@ -418,7 +422,7 @@ impl Link {
         let room = self.command(|state| {
             let id = state.slots.give_up(key)?;
             let now = self.now_for_end(state);
-            state.connection.abandon(now, id);
+            state.machine.abandon(now, id);
             state.room.next()
         });
         if let Some(room) = room {
@@ -436,7 +440,7 @@ impl Link {
 
     pub(crate) fn close(&self, how: Close) {
         let now = self.host.now();
-        self.command(|state| state.connection.close(now, how));
+        self.command(|state| state.machine.close(now, how));
     }
 
     /// Waits until the connection is closed, and returns why.
@@ -456,7 +460,7 @@ impl Link {
         }
     }
 
-    /// Whether one more reference may be kept that comes over the link.
+    /// Whether one more reference may be kept that comes over the connection.
     pub(crate) fn admits_reference(&self) -> Result<(), CodecError> {
         let limit = self.max_received;
         if self.received.load(Ordering::Relaxed) >= limit {
@@ -470,14 +474,14 @@ impl Link {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        lock(&self.state).connection.is_open()
+        lock(&self.state).machine.is_open()
     }
 
     /// Why it takes no calls any more, in words.
     pub(crate) fn ending(&self) -> String {
-        let State { connection, closed, .. } = &*lock(&self.state);
-        let reason = closed.as_ref().map(|reason| connection.explain(reason));
-        reason.or_else(|| connection.ending()).unwrap_or_else(|| "it is being closed".to_owned())
+        let State { machine, closed, .. } = &*lock(&self.state);
+        let reason = closed.as_ref().map(|reason| machine.explain(reason));
+        reason.or_else(|| machine.ending()).unwrap_or_else(|| "it is being closed".to_owned())
     }
 }
 
@@ -490,12 +494,12 @@ impl State {
         content: &[u8],
         options: CallOptions,
     ) -> Result<SlotKey, CallRejected> {
-        let wanted = self.connection.codec().format();
+        let wanted = self.machine.codec().format();
         if format != wanted {
             return Err(CallRejected::WrongFormat { given: format, wanted });
         }
         let key = self.slots.next();
-        let call = self.connection.call_with(now, options, key, |_, _, out| {
+        let call = self.machine.call_with(now, options, key, |_, _, out| {
             out.extend_from_slice(content);
             Ok(())
         });
@@ -510,14 +514,14 @@ impl State {
         options: CallOptions,
     ) -> Result<SlotKey, CallRejected> {
         let key = self.slots.next();
-        let call = self.connection.call_body(now, body, options, key);
+        let call = self.machine.call_body(now, body, options, key);
         self.slots.insert(call.map_err(|refused| refused.why)?);
         Ok(key)
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("caller", &self.caller).finish_non_exhaustive()
+        f.debug_struct("Connection").field("caller", &self.caller).finish_non_exhaustive()
     }
 }

@@ -2,15 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use super::shared::Link;
+use super::shared::Connection;
 use crate::lock::lock;
 use aiomas_core::connection::Close;
 
 /// So many such calls are the sign of a connection on which nothing gets through.
 const SIGNS: u32 = 2;
 
-impl Link {
-    /// A line calls over the link, and dials anew when that takes no more calls: repeated timeouts end it.
+impl Connection {
+    /// A line calls over the connection, and dials anew when that takes no more calls: repeated timeouts end it.
     pub(crate) fn watch_silence(&self) {
         self.redials.store(true, Ordering::Relaxed);
     }
@@ -22,7 +22,7 @@ impl Link {
             return;
         }
         if timeouts < SIGNS {
-            let asked = lock(&self.state).connection.extensions().heartbeat;
+            let asked = lock(&self.state).machine.extensions().heartbeat;
             if !asked {
                 self.handler.probe(self);
             }
@@ -30,7 +30,7 @@ impl Link {
         }
         // The peer may be alive nevertheless, and busy: what is in flight can still be answered until the system knows
         // better. Only new calls take the next connection.
-        let keep_alive = lock(&self.state).connection.limits().keep_alive.unwrap_or_default();
+        let keep_alive = lock(&self.state).machine.limits().keep_alive.unwrap_or_default();
         self.close(Close::AfterAnswers { within: self.drain.max(keep_alive * 2) });
     }
 }

@@ -1,42 +1,42 @@
-//! Large requests and messages, which are dealt with apart from the link's task; and replies that wait for room.
+//! Large requests and messages, which are dealt with apart from the connection's task; and replies that wait for room.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use super::shared::Link;
+use super::shared::Connection;
 use crate::lock::lock;
 use aiomas_core::connection::Request;
 use aiomas_core::internal::{Packed, Unpacked};
 
-/// A request, or a message that is to be unpacked, of more bytes is dealt with apart from the link's task. To decode so
+/// A request, or a message that is to be unpacked, of more bytes is dealt with apart from the connection's task. To decode so
 /// many takes a millisecond or two at most.
 pub(super) const HEAVY: usize = 32 * 1024;
 
-impl Link {
+impl Connection {
     /// Deals with a request that may take long. Those behind it wait until its method has begun, as always.
     pub(super) fn handle_apart(self: &Arc<Self>, request: Request) {
-        lock(&self.state).connection.hold_requests(true);
+        lock(&self.state).machine.hold_requests(true);
         let held = Held(self.clone());
         // As of a method that goes on: it counts.
         let place = self.place.get().and_then(Weak::upgrade);
         self.heavy.run(move || {
-            let (Held(link), _place) = (&held, place);
-            if let Some((token, answer)) = link.handler.handle(link, request) {
+            let (Held(connection), _place) = (&held, place);
+            if let Some((token, answer)) = connection.handler.handle(connection, request) {
                 // If the connection is gone, so is the one who waits.
-                let _sent = link.respond(token, &answer);
+                let _sent = connection.respond(token, &answer);
             }
         });
     }
 
     /// Unpacks a message that may take long.
     pub(super) fn unpack_apart(self: &Arc<Self>, packed: Packed) {
-        let link = self.clone();
+        let connection = self.clone();
         self.heavy.run(move || {
             let unpacked = unpack(packed);
-            let now = link.host.now();
-            link.command(|state| state.connection.handle_unpacked(now, unpacked));
+            let now = connection.host.now();
+            connection.command(|state| state.machine.handle_unpacked(now, unpacked));
         });
     }
 
@@ -44,7 +44,7 @@ impl Link {
     pub(super) fn pass_room_on(&self) {
         let next = {
             let state = &mut *lock(&self.state);
-            if state.connection.has_room_for_answers() { state.replies.next() } else { None }
+            if state.machine.has_room_for_answers() { state.replies.next() } else { None }
         };
         next.into_iter().for_each(Waker::wake);
     }
@@ -57,29 +57,29 @@ pub(super) fn unpack(packed: Packed) -> Unpacked {
 }
 
 /// A request is being dealt with. Others may be when it is dropped, also by a panic.
-struct Held(Arc<Link>);
+struct Held(Arc<Connection>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.command(|state| state.connection.hold_requests(false));
+        self.0.command(|state| state.machine.hold_requests(false));
     }
 }
 
 /// Waits until there is room to reply, or nobody to reply to.
 pub(crate) struct RoomToReply<'a> {
-    link: &'a Link,
+    connection: &'a Connection,
     place: Option<u64>,
 }
 
 impl<'a> RoomToReply<'a> {
-    pub(crate) const fn new(link: &'a Link) -> Self {
-        Self { link, place: None }
+    pub(crate) const fn new(connection: &'a Connection) -> Self {
+        Self { connection, place: None }
     }
 
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         let waited = {
-            let state = &mut *lock(&self.link.state);
-            if !state.connection.has_room_for_answers() {
+            let state = &mut *lock(&self.connection.state);
+            if !state.machine.has_room_for_answers() {
                 state.replies.wait(&mut self.place, cx.waker());
                 return Poll::Pending;
             }
@@ -88,7 +88,7 @@ impl<'a> RoomToReply<'a> {
             waited
         };
         if waited {
-            self.link.pass_room_on();
+            self.connection.pass_room_on();
         }
         Poll::Ready(())
     }
@@ -101,8 +101,8 @@ impl<'a> RoomToReply<'a> {
 impl Drop for RoomToReply<'_> {
     fn drop(&mut self) {
         // If its turn had come, another one has it.
-        if self.place.is_some() && !lock(&self.link.state).replies.leave(&mut self.place) {
-            self.link.pass_room_on();
+        if self.place.is_some() && !lock(&self.connection.state).replies.leave(&mut self.place) {
+            self.connection.pass_room_on();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The task of a link: it moves bytes, tells the time, and runs what the peer calls.
+//! The task of a connection: it moves bytes, tells the time, and runs what the peer calls.
 
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
@@ -13,7 +13,7 @@ use bytes::Buf;
 use super::input::Input;
 use super::quantum::Quantum;
 use super::serve::Work;
-use super::shared::{Link, State};
+use super::shared::{Connection, State};
 use crate::lock::lock;
 use crate::place::Place;
 use crate::trace::Noticed;
@@ -26,7 +26,7 @@ const MAX_SLICES: usize = 32;
 /// How long the end of a stream may take that is closed.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
-/// Drives a link. In each turn it
+/// Drives a connection. In each turn it
 ///
 /// 1. writes and reads, without the lock;
 /// 2. takes the lock: gives what came to the connection, takes its events and output;
@@ -38,8 +38,8 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 /// while the output is full, or the request before it has not begun.
 ///
 /// After a [`Quantum`] of work, others are let run: in the middle of what has been read, if need be.
-pub(crate) struct Task<T: Transport, M: Timer> {
-    link: Arc<Link>,
+pub(crate) struct ConnectionTask<T: Transport, M: Timer> {
+    connection: Arc<Connection>,
     stream: Stream<T, M>,
     /// Given back when the stream is closed, which is dropped before, and what the peer has called has ended.
     _place: Option<Arc<Place>>,
@@ -94,14 +94,19 @@ enum Turn {
 }
 
 // Nothing is pinned: transports and timers are polled by reference.
-impl<T: Transport, M: Timer> Unpin for Task<T, M> {}
+impl<T: Transport, M: Timer> Unpin for ConnectionTask<T, M> {}
 
-impl<T: Transport, M: Timer> Task<T, M> {
-    pub(crate) fn new(link: Arc<Link>, transport: T, timer: M, place: Option<Place>) -> Self {
+impl<T: Transport, M: Timer> ConnectionTask<T, M> {
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        transport: T,
+        timer: M,
+        place: Option<Place>,
+    ) -> Self {
         let place = place.map(Arc::new);
         if let Some(place) = &place {
-            // There is one task for a link.
-            let _set = link.place.set(Arc::downgrade(place));
+            // There is one task for a connection.
+            let _set = connection.place.set(Arc::downgrade(place));
         }
         let stream = Stream {
             transport,
@@ -125,29 +130,29 @@ impl<T: Transport, M: Timer> Task<T, M> {
             orphaned: false,
             closed: None,
             ends: None,
-            quantum: Quantum::new(link.host.now()),
+            quantum: Quantum::new(connection.host.now()),
             runs: true,
             work: Work::default(),
             noticed: Noticed::default(),
         };
-        Self { link, stream, _place: place }
+        Self { connection, stream, _place: place }
     }
 }
 
 impl<T: Transport, M: Timer> Stream<T, M> {
-    fn turn(&mut self, link: &Arc<Link>, cx: &mut Context<'_>) -> Turn {
+    fn turn(&mut self, connection: &Arc<Connection>, cx: &mut Context<'_>) -> Turn {
         if self.closed.is_some() {
-            return self.end(link, cx);
+            return self.end(connection, cx);
         }
         self.write(cx);
         let more = self.read(cx);
         let blocked = self.transmit.has_remaining();
-        let now = link.host.now();
+        let now = connection.host.now();
         self.quantum.begin_turn(now);
         let (waits, timeout) = {
-            let mut state = lock(&link.state);
-            self.exchange(link, &mut state, now);
-            let yields = self.take_output(link, &mut state);
+            let mut state = lock(&connection.state);
+            self.exchange(connection, &mut state, now);
+            let yields = self.take_output(connection, &mut state);
             let idle = !more && !self.behind && (blocked || !self.transmit.has_remaining());
             let waits = (idle || yields) && self.closed.is_none() && self.work.is_none(self.runs);
             if yields {
@@ -159,10 +164,10 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                     task => *task = Some(cx.waker().clone()),
                 }
             }
-            (waits, state.connection.poll_timeout())
+            (waits, state.machine.poll_timeout())
         };
         self.work.wakers.drain(..).for_each(Waker::wake);
-        self.serve(link);
+        self.serve(connection);
         if waits {
             self.input.shrink();
         }
@@ -233,25 +238,25 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     }
 
     /// Tells the connection what has happened, and takes what follows.
-    fn exchange(&mut self, link: &Link, state: &mut State, now: Instant) {
+    fn exchange(&mut self, connection: &Connection, state: &mut State, now: Instant) {
         state.now = state.now.max(now);
         if std::mem::take(&mut self.polled) {
             state.slots.detach_waiting();
         }
-        let connection = &mut state.connection;
+        let machine = &mut state.machine;
         if self.written > 0 {
-            connection.handle_transmitted(now, self.written);
+            machine.handle_transmitted(now, self.written);
             self.written = 0;
         }
-        self.runs = !connection.keeps_requests();
+        self.runs = !machine.keeps_requests();
         let mut ended = 0_usize;
         self.behind = loop {
             let waiting = if self.runs { self.work.requests.len() } else { 0 };
             if waiting >= self.quantum.frames() {
                 break true;
             }
-            connection.note_backlog(waiting > 0);
-            let step = connection.step(now, &mut self.input.bytes);
+            machine.note_backlog(waiting > 0);
+            let step = machine.step(now, &mut self.input.bytes);
             match step {
                 Step::Event(Event::Request(request)) => {
                     if self.orphaned {
@@ -269,15 +274,15 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 }
                 Step::Event(Event::Cancelled { request, .. }) => self.work.cancelled.push(request),
                 Step::Event(Event::Open { .. }) => {
-                    if connection.codec_context().types() != link.codec_context.types() {
+                    if machine.codec_context().types() != connection.codec_context.types() {
                         // There is one Hello on a connection, so it is not set yet.
-                        let _set = link.agreed.set(connection.codec_context().clone());
+                        let _set = connection.agreed.set(machine.codec_context().clone());
                     }
                 }
                 Step::Event(Event::Writable) => ended = usize::MAX,
                 Step::Event(Event::Closed { reason }) => {
                     ended = usize::MAX;
-                    link.closing.take(&mut self.work.wakers);
+                    connection.closing.take(&mut self.work.wakers);
                     state.closed = Some(reason.clone());
                     self.closed = Some(reason);
                 }
@@ -285,15 +290,15 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 Step::Packed(packed) => self.work.packed = Some(packed),
                 // All frames that had come before are taken.
                 Step::Empty if std::mem::take(&mut self.ended) => {
-                    connection.handle_eof(now, self.input.bytes.len());
+                    machine.handle_eof(now, self.input.bytes.len());
                 }
                 // What has come before the stream broke, and is being unpacked, counts.
                 ref step @ (Step::Empty | Step::Stuck) => {
-                    match self.lost.take_if(|_| !connection.is_unpacking()) {
-                        Some(why) => connection.handle_lost(now, why),
-                        None if connection.poll_timeout().is_some_and(|at| at <= now) => {
-                            connection.handle_timeout(now);
-                            self.work.silent = connection.silent_timeouts();
+                    match self.lost.take_if(|_| !machine.is_unpacking()) {
+                        Some(why) => machine.handle_lost(now, why),
+                        None if machine.poll_timeout().is_some_and(|at| at <= now) => {
+                            machine.handle_timeout(now);
+                            self.work.silent = machine.silent_timeouts();
                         }
                         // Those that are run make room for those behind them.
                         None => break waiting > 0 && matches!(step, Step::Stuck),
@@ -302,38 +307,41 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             }
             self.quantum.spend_frame();
         };
-        self.runs = !connection.keeps_requests();
-        self.noticed.look(connection);
+        self.runs = !machine.keeps_requests();
+        self.noticed.look(machine);
         self.work.wakers.extend((0..ended).map_while(|_| state.room.next()));
-        if connection.has_room_for_answers() {
+        if machine.has_room_for_answers() {
             // It wakes the next one.
             self.work.wakers.extend(state.replies.next());
         }
-        link.format.store(connection.codec().format() as u8, Ordering::Relaxed);
-        (self.has_input, self.reads) = (connection.has_input(), connection.wants_read());
-        if !self.has_input && link.cancels_orphans && !std::mem::replace(&mut self.orphaned, true) {
+        connection.format.store(machine.codec().format() as u8, Ordering::Relaxed);
+        (self.has_input, self.reads) = (machine.has_input(), machine.wants_read());
+        if !self.has_input
+            && connection.cancels_orphans
+            && !std::mem::replace(&mut self.orphaned, true)
+        {
             let read = self.work.requests.iter().map(|request| request.token.request());
             self.work.cancelled.extend(state.running.keys().copied().chain(read));
         }
-        let closing = !connection.is_open();
+        let closing = !machine.is_open();
         if closing && !self.closing {
-            link.closing.take(&mut self.work.wakers);
+            connection.closing.take(&mut self.work.wakers);
         }
         self.closing = closing;
     }
 
     /// Takes what is to be written. Says whether others should be let run before, who may have more.
-    fn take_output(&mut self, link: &Link, state: &mut State) -> bool {
-        if self.transmit.has_remaining() || !state.connection.wants_write() {
+    fn take_output(&mut self, connection: &Connection, state: &mut State) -> bool {
+        if self.transmit.has_remaining() || !state.machine.wants_write() {
             return false;
         }
         let yields = !self.yielded
-            && link.coalesces
-            && state.connection.calls_out() >= 2
+            && connection.coalesces
+            && state.machine.calls_out() >= 2
             && self.work.requests.is_empty();
         self.yielded = yields;
         // There is something, as we have just been told.
-        yields || !state.connection.refill(&mut self.transmit)
+        yields || !state.machine.refill(&mut self.transmit)
     }
 
     /// Sets the timer. Says whether there is time to wait for.
@@ -353,12 +361,12 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     }
 
     /// The connection is closed: ends the stream.
-    fn end(&mut self, link: &Link, cx: &mut Context<'_>) -> Turn {
+    fn end(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Turn {
         if matches!(self.closed, Some(CloseReason::Broken(_))) {
             return Turn::End;
         }
         // Whether that succeeds is of no concern to anyone any more; but it must not take for ever.
-        let now = link.host.now();
+        let now = connection.host.now();
         let until = *self.ends.get_or_insert_with(|| now + SHUTDOWN);
         if now >= until || self.transport.poll_shutdown(cx).is_ready() {
             return Turn::End;
@@ -368,16 +376,16 @@ impl<T: Transport, M: Timer> Stream<T, M> {
     }
 }
 
-impl<T: Transport, M: Timer> Future for Task<T, M> {
+impl<T: Transport, M: Timer> Future for ConnectionTask<T, M> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { link, stream, .. } = &mut *self;
+        let Self { connection, stream, .. } = &mut *self;
         stream.dry = false;
         stream.polled = true;
         stream.quantum.restart();
         while !stream.quantum.is_over() {
-            match stream.turn(link, cx) {
+            match stream.turn(connection, cx) {
                 Turn::Again => {}
                 Turn::Wait => return Poll::Pending,
                 Turn::End => return Poll::Ready(()),
@@ -387,27 +395,27 @@ impl<T: Transport, M: Timer> Future for Task<T, M> {
             // The peer need not wait for what is there already.
             stream.write(cx);
         }
-        link.host.defer(cx.waker());
+        connection.host.defer(cx.waker());
         Poll::Pending
     }
 }
 
-impl<T: Transport, M: Timer> Drop for Task<T, M> {
+impl<T: Transport, M: Timer> Drop for ConnectionTask<T, M> {
     /// The runtime may end before the connection does. Nobody must wait for it then.
     fn drop(&mut self) {
-        let Self { link, stream, .. } = self;
+        let Self { connection, stream, .. } = self;
         if stream.closed.is_none() {
             {
-                let mut state = lock(&link.state);
+                let mut state = lock(&connection.state);
                 let now = state.now;
                 stream.quantum.lift();
                 stream.lost = Some(ErrorKind::NotConnected.into());
-                stream.exchange(link, &mut state, now);
+                stream.exchange(connection, &mut state, now);
             }
             stream.work.wakers.drain(..).for_each(Waker::wake);
             stream.work.requests.clear();
             stream.work.packed = None;
-            stream.serve(link);
+            stream.serve(connection);
         }
     }
 }

@@ -1,0 +1,29 @@
+//! Limits and settings of connections, and why they end.
+//!
+//! Within the crate: a driven connection, shared by the task that moves its bytes and the handles that call over it.
+
+mod answers;
+mod apart;
+mod attempt;
+mod handle;
+mod input;
+mod quantum;
+mod room;
+mod serve;
+mod shared;
+mod silence;
+mod slots;
+mod task;
+
+pub use aiomas_core::connection::{
+    AdmissionStats, CallRejected, CancelCause, Close, CloseReason, Direction, Extensions,
+    FailureText, LimitExceeded, Limits, LogRate, Negotiate, Progress, Stats, TimeoutReason,
+    TlsError, Unpacking,
+};
+
+pub(super) use apart::RoomToReply;
+pub(super) use attempt::{Attempt, Unsent, append};
+pub(super) use handle::ConnectionRef;
+pub(super) use shared::{Connection, ConnectionConfig, Handler};
+pub(super) use slots::SlotKey;
+pub(super) use task::ConnectionTask;
