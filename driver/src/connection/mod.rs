@@ -8,7 +8,7 @@ mod attempt;
 mod handle;
 mod input;
 mod quantum;
-mod room;
+mod send_queue;
 mod serve;
 mod shared;
 mod silence;

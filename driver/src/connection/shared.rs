@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, Unsent, append};
-use super::room::Room;
+use super::send_queue::SendQueue;
 use super::slots::{SlotKey, Slots};
 use crate::Error;
 use crate::endpoint::Endpoint;
@@ -80,9 +80,9 @@ pub(super) struct State {
     pub(super) now: Instant,
     /// The task, while it has nothing to do.
     pub(super) task: Option<Waker>,
-    pub(super) room: Room,
+    pub(super) sends: SendQueue,
     /// Replies on a channel, and those who take requests from it, that wait until output is written.
-    pub(super) replies: Room,
+    pub(super) replies: SendQueue,
     /// What the peer has called that can be stopped.
     pub(super) running: BTreeMap<RequestId, Arc<Stop>>,
     pub(super) closed: Option<CloseReason>,
@@ -188,8 +188,8 @@ impl Connection {
                     slots: Slots::default(),
                     now,
                     task: None,
-                    room: Room::default(),
-                    replies: Room::default(),
+                    sends: SendQueue::default(),
+                    replies: SendQueue::default(),
                     running: BTreeMap::new(),
                     closed: None,
                 }),
@@ -365,11 +365,11 @@ impl Connection {
             }
             match sent {
                 Err(why) if why.is_lack_of_room() => {
-                    state.room.wait(&mut unsent.place, cx.waker());
+                    state.sends.wait(&mut unsent.place, cx.waker());
                     Poll::Pending
                 }
                 sent => {
-                    state.room.leave(&mut unsent.place);
+                    state.sends.leave(&mut unsent.place);
                     Poll::Ready(sent)
                 }
             }
@@ -400,7 +400,7 @@ impl Connection {
     /// A call that waited for room is given up. If its turn had come, another one has it.
     pub(crate) fn give_up_sending(&self, unsent: &mut Unsent) {
         let next = {
-            let room = &mut lock(&self.state).room;
+            let room = &mut lock(&self.state).sends;
             if room.leave(&mut unsent.place) { None } else { room.next() }
         };
         if let Some(next) = next {
@@ -423,7 +423,7 @@ impl Connection {
             let id = state.slots.give_up(key)?;
             let now = self.now_for_end(state);
             state.machine.abandon(now, id);
-            state.room.next()
+            state.sends.next()
         });
         if let Some(room) = room {
             room.wake();

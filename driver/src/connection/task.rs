@@ -309,7 +309,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         };
         self.runs = !machine.keeps_requests();
         self.noticed.look(machine);
-        self.work.wakers.extend((0..ended).map_while(|_| state.room.next()));
+        self.work.wakers.extend((0..ended).map_while(|_| state.sends.next()));
         if machine.has_room_for_answers() {
             // It wakes the next one.
             self.work.wakers.extend(state.replies.next());

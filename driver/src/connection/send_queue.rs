@@ -5,13 +5,13 @@ use std::task::Waker;
 
 /// The calls that wait until others have ended, or output is written, in order.
 #[derive(Default)]
-pub(super) struct Room {
+pub(super) struct SendQueue {
     /// By their places, which count up. Any of them may leave, so that is no list.
     waiting: BTreeMap<u64, Waker>,
     last: u64,
 }
 
-impl Room {
+impl SendQueue {
     /// Lets the call at `place` wait, at the end if it has none.
     pub(super) fn wait(&mut self, place: &mut Option<u64>, waker: &Waker) {
         if let Some(waiting) = place.and_then(|place| self.waiting.get_mut(&place)) {
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn calls_have_their_turn_in_order_and_may_leave() {
-        let (mut room, waker) = (Room::default(), Waker::noop());
+        let (mut room, waker) = (SendQueue::default(), Waker::noop());
         let mut places = [None; 4];
         for place in &mut places {
             room.wait(place, waker);
