@@ -3,10 +3,10 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
-use super::control::Control;
 use super::handle::Container;
 use super::hooks::Hooks;
-use super::inner::Inner;
+use super::shared::ContainerShared;
+use super::state::ContainerState;
 use crate::accept::accept;
 use crate::clock::Clock;
 use crate::endpoint::EndpointId;
@@ -159,9 +159,9 @@ impl<R: Runtime> Builder<R> {
             Some((start, init_time)) => Clock::external(host.clone(), start, init_time)?,
         };
         let machine = agent::Container::new(layer.config, address.clone(), host.seed());
-        let inner = Arc::new_cyclic(|this: &Weak<Inner>| {
+        let inner = Arc::new_cyclic(|this: &Weak<ContainerShared>| {
             let peer_context = Arc::new(PeerContext::Home(this.clone()));
-            Inner {
+            ContainerShared {
                 this: this.clone(),
                 id: EndpointId::new(),
                 local_context: CodecContext::new(config.types.clone(), config.limits.budget)
@@ -180,7 +180,7 @@ impl<R: Runtime> Builder<R> {
                 drain,
                 local_calls: AtomicUsize::new(0),
                 users: AtomicUsize::new(0),
-                control: Mutex::new(Control::new(machine)),
+                state: Mutex::new(ContainerState::new(machine)),
                 agents: RwLock::default(),
                 hooks: layer.hooks,
                 listening: Mutex::new(None),

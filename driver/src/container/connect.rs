@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::control::Connecting;
-use super::inner::Inner;
+use super::shared::ContainerShared;
+use super::state::Connecting;
 use crate::connection::Connection;
 use crate::lock::lock;
 use crate::waits;
@@ -27,7 +27,7 @@ use aiomas_core::agent::{AgentUrl, ConnectId, Patience, Remote, Route};
 /// was opened stays for others.
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect<P> {
-    container: Arc<Inner>,
+    container: Arc<ContainerShared>,
     patience: Patience,
     /// For how long it is tried again when the connection is lost, if it is.
     reconnects: Option<Duration>,
@@ -42,7 +42,7 @@ enum State {
 }
 
 impl<P> Connect<P> {
-    pub(super) const fn new(container: Arc<Inner>, url: Result<AgentUrl, Error>) -> Self {
+    pub(super) const fn new(container: Arc<ContainerShared>, url: Result<AgentUrl, Error>) -> Self {
         let state = State::New(url);
         let patience = Patience::Once;
         Self { container, patience, reconnects: None, state, proxy: PhantomData }
@@ -107,7 +107,7 @@ impl<P> Connect<P> {
             let Route::Connection(conn) = route else {
                 return Poll::Ready(Ok(Found { connection: None, url, type_name }));
             };
-            let connection = lock(&inner.control).connection(conn);
+            let connection = lock(&inner.state).connection(conn);
             match connection {
                 Some(connection) if connection.is_open() => {
                     return Poll::Ready(Ok(Found { connection: Some(connection), url, type_name }));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::control::Control;
-use super::inner::Inner;
+use super::shared::ContainerShared;
+use super::state::ContainerState;
 use crate::cancel::{Canceller, cancellable};
 use crate::connection::Connection;
 use crate::contain::{contain, discard};
@@ -34,7 +34,7 @@ pub(super) struct Stopping {
     _canceller: Canceller,
 }
 
-impl Endpoint for Inner {
+impl Endpoint for ContainerShared {
     fn id(&self) -> EndpointId {
         self.id
     }
@@ -46,20 +46,20 @@ impl Endpoint for Inner {
     }
 }
 
-impl Inner {
+impl ContainerShared {
     pub(super) fn shutdown(self: &Arc<Self>, how: Close) {
         // No more streams come in.
         if let Some(listening) = &*lock(&self.listening) {
             listening.cancel();
         }
-        self.control(|control, now| {
-            if !control.container.is_shut_down() {
-                control.how = how;
-                control.container.shutdown(now);
-            } else if how == Close::Now && control.how != Close::Now {
+        self.update(|state, now| {
+            if !state.container.is_shut_down() {
+                state.how = how;
+                state.container.shutdown(now);
+            } else if how == Close::Now && state.how != Close::Now {
                 // The caller has lost patience with a shutdown that drains.
-                control.how = how;
-                return control.connections.values().cloned().collect();
+                state.how = how;
+                return state.connections.values().cloned().collect();
             }
             Vec::new()
         })
@@ -75,7 +75,7 @@ impl Inner {
     ) -> Poll<Result<(), Error>> {
         // Before the look: the end may come in between.
         waiting.register(cx);
-        let ended = lock(&self.control).ended.clone();
+        let ended = lock(&self.state).ended.clone();
         if ended.is_none() {
             waits::note(|| format!("for the shutdown of {}", self.address));
         }
@@ -97,15 +97,15 @@ impl Inner {
         let mut due = None;
         poll_fn(|cx| {
             loop {
-                let timeout = self.control(|control, now| {
-                    if control.container.poll_timeout().is_some_and(|at| at <= now) {
-                        control.container.handle_timeout(now);
+                let timeout = self.update(|state, now| {
+                    if state.container.poll_timeout().is_some_and(|at| at <= now) {
+                        state.container.handle_timeout(now);
                     }
-                    control.task = Some(cx.waker().clone());
-                    control.timeout = control.container.poll_timeout();
-                    control.timeout
+                    state.task = Some(cx.waker().clone());
+                    state.timeout = state.container.poll_timeout();
+                    state.timeout
                 });
-                if lock(&self.control).stopped {
+                if lock(&self.state).stopped {
                     return Poll::Ready(());
                 }
                 let Some(at) = timeout else { return Poll::Pending };
@@ -147,10 +147,10 @@ impl Inner {
         })
         .await;
         // Those that are still stopping have had their time.
-        let late = self.control(|control, _| {
-            let late = std::mem::take(&mut control.stopping);
+        let late = self.update(|state, _| {
+            let late = std::mem::take(&mut state.stopping);
             let failures = late.values().map(|stopping| stopping.late(self.drain));
-            control.unstopped.extend(failures);
+            state.unstopped.extend(failures);
             late
         });
         discard(late);
@@ -164,12 +164,12 @@ impl Inner {
         time: impl FnOnce(&mut Context<'_>) -> Poll<()>,
     ) -> Poll<()> {
         let at_once = {
-            let mut control = lock(&self.control);
-            if control.stopping.is_empty() {
+            let mut state = lock(&self.state);
+            if state.stopping.is_empty() {
                 return Poll::Ready(());
             }
-            control.task = Some(cx.waker().clone());
-            control.how == Close::Now
+            state.task = Some(cx.waker().clone());
+            state.how == Close::Now
         };
         if at_once {
             self.ended();
@@ -179,7 +179,7 @@ impl Inner {
 
     /// Those that wait for the end have waited enough.
     fn ended(&self) {
-        let waiting = lock(&self.control).end();
+        let waiting = lock(&self.state).end();
         waiting.wake();
     }
 
@@ -201,7 +201,7 @@ impl Inner {
         };
         if let Err(error) = answer {
             let why = StopFailure::Failed(error);
-            lock(&self.control).failed(&self.url(number), &*resident, why);
+            lock(&self.state).failed(&self.url(number), &*resident, why);
         }
         discard(resident);
     }
@@ -215,7 +215,7 @@ impl Inner {
             stop.end(answer.map(drop));
         });
         let stopping = Stopping { url: self.url(number), resident, _canceller: canceller };
-        lock(&self.control).stopping.insert(number, stopping);
+        lock(&self.state).stopping.insert(number, stopping);
         self.host.spawn(task);
     }
 
@@ -225,26 +225,26 @@ impl Inner {
 
     /// The runtime has ended before the container did: nothing waits for ever.
     fn orphan(self: &Arc<Self>) {
-        if lock(&self.control).ended.is_some() {
+        if lock(&self.state).ended.is_some() {
             return;
         }
         let listening = lock(&self.listening).take();
         drop(listening);
-        self.control(|control, now| {
-            control.orphaned = true;
-            control.stopped = true;
-            control.container.shutdown(now);
+        self.update(|state, now| {
+            state.orphaned = true;
+            state.stopped = true;
+            state.container.shutdown(now);
         });
         let agents: Vec<_> = self.agents_mut().drain().collect();
         for (number, resident) in &agents {
             resident.desert(&RemoteError::from(Error::runtime_ended(&self.address)));
             if resident.has_stop() {
                 let why = StopFailure::RuntimeEnded;
-                lock(&self.control).failed(&self.url(*number), &**resident, why);
+                lock(&self.state).failed(&self.url(*number), &**resident, why);
             }
         }
-        let stopping = self.control(|control, _| {
-            let stopping = std::mem::take(&mut control.stopping);
+        let stopping = self.update(|state, _| {
+            let stopping = std::mem::take(&mut state.stopping);
             let failures = stopping.values().map(|stopping| {
                 UnstoppedAgent::new(
                     stopping.url.clone(),
@@ -252,7 +252,7 @@ impl Inner {
                     StopFailure::RuntimeEnded,
                 )
             });
-            control.unstopped.extend(failures);
+            state.unstopped.extend(failures);
             stopping
         });
         self.ended();
@@ -261,7 +261,7 @@ impl Inner {
     }
 }
 
-impl Control {
+impl ContainerState {
     /// An agent has not stopped as it should. That is told by `shutdown`, if it has come to the agents; nothing waits
     /// for an agent that is removed before.
     fn failed(&mut self, url: &AgentUrl, resident: &dyn Resident, why: StopFailure) {
@@ -303,7 +303,7 @@ impl UnstoppedAgent {
 }
 
 /// The task that watches a container. If its runtime drops it, the container has ended.
-struct Watch(Arc<Inner>);
+struct Watch(Arc<ContainerShared>);
 
 impl Drop for Watch {
     fn drop(&mut self) {
@@ -314,7 +314,7 @@ impl Drop for Watch {
 /// An `#[on_stop]` that goes on. However it ends, the container's end does not wait for it any more.
 struct Stop {
     /// Until it has ended.
-    container: Option<Arc<Inner>>,
+    container: Option<Arc<ContainerShared>>,
     number: u64,
 }
 
@@ -325,11 +325,11 @@ impl Stop {
 
     fn tell(&mut self, result: Result<(), StopFailure>) {
         let Some(container) = self.container.take() else { return };
-        let stopping = container.control(|control, _| {
+        let stopping = container.update(|state, _| {
             // If it is not there any more, its time was over.
-            let stopping = control.stopping.remove(&self.number)?;
+            let stopping = state.stopping.remove(&self.number)?;
             if let Err(why) = result {
-                control.failed(&stopping.url, &*stopping.resident, why);
+                state.failed(&stopping.url, &*stopping.resident, why);
             }
             Some(stopping)
         });

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use super::connect::Connect;
-use super::inner::Inner;
+use super::shared::ContainerShared;
 use crate::clock::Clock;
 use crate::contain::alone;
 use crate::home::Home;
@@ -30,10 +30,10 @@ use aiomas_core::connection::{AdmissionStats, Close, Negotiate};
 /// Agents need no runtime: they get their container from their [`Context`](crate::Context), whichever
 /// runtime it is bound on.
 #[must_use = "a container is shut down when nobody has it any more"]
-pub struct Container(pub(super) Arc<Inner>);
+pub struct Container(pub(super) Arc<ContainerShared>);
 
 impl Container {
-    pub(super) fn from_inner(inner: Arc<Inner>) -> Self {
+    pub(super) fn from_inner(inner: Arc<ContainerShared>) -> Self {
         inner.users.fetch_add(1, Ordering::Relaxed);
         Self(inner)
     }
@@ -92,14 +92,14 @@ impl Container {
     /// How many connections there are, opened and accepted.
     #[must_use]
     pub fn connection_count(&self) -> usize {
-        lock(&self.0.control).connections()
+        lock(&self.0.state).connections()
     }
 
     /// Who is connected, by opening the connection or by having it opened from here, in the order in which that
     /// was.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
-        let mut connections: Vec<_> = lock(&self.0.control).connections.values().cloned().collect();
+        let mut connections: Vec<_> = lock(&self.0.state).connections.values().cloned().collect();
         connections.sort_unstable_by_key(|connection| connection.caller().connection);
         connections.into_iter().map(Peer::of_connection).collect()
     }
@@ -114,9 +114,9 @@ impl Container {
     #[must_use]
     pub fn stats(&self) -> ContainerStats {
         let (gone, (dials, failed_dials), connections) = {
-            let control = lock(&self.0.control);
-            let connections: Vec<_> = control.connections.values().cloned().collect();
-            (control.gone, control.container.attempts(), connections)
+            let state = lock(&self.0.state);
+            let connections: Vec<_> = state.connections.values().cloned().collect();
+            (state.gone, state.container.attempts(), connections)
         };
         let (agents, waiting) = {
             let agents = self.0.agents();
@@ -184,7 +184,7 @@ impl Container {
     /// As [`shutdown`](Self::shutdown).
     pub fn shutdown_with(&self, how: Close) -> impl Future<Output = Result<(), Error>> + Send {
         let inner = self.0.clone();
-        let mut waiting = Registration::new(lock(&inner.control).waiting.clone());
+        let mut waiting = Registration::new(lock(&inner.state).waiting.clone());
         let mut begun = false;
         poll_fn(move |cx| {
             if !std::mem::replace(&mut begun, true) {
@@ -226,7 +226,7 @@ impl Container {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn stopped(&self) -> Result<(), Error> {
-        let mut waiting = Registration::new(lock(&self.0.control).waiting.clone());
+        let mut waiting = Registration::new(lock(&self.0.state).waiting.clone());
         poll_fn(|cx| self.0.poll_ended(&mut waiting, cx)).await
     }
 }

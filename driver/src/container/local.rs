@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::hooks::LOCAL_CALLER;
-use super::inner::Inner;
+use super::shared::ContainerShared;
 use crate::Error;
 use crate::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
 use crate::host::Host;
@@ -20,7 +20,7 @@ use aiomas_core::connection::{CallOptions, CallRejected};
 use aiomas_core::rpc::{Caller, Outcome};
 use aiomas_core::wire::{CodecContext, Payload, RemoteError};
 
-impl Home for Inner {
+impl Home for ContainerShared {
     fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall {
         self.call_locally(options, encode)
     }
@@ -50,7 +50,7 @@ impl Home for Inner {
     }
 }
 
-impl Inner {
+impl ContainerShared {
     pub(super) fn call_locally(
         self: &Arc<Self>,
         options: CallOptions,
@@ -134,7 +134,7 @@ impl Inner {
 
 /// The task of a method that was not done at once.
 struct Running {
-    container: Arc<Inner>,
+    container: Arc<ContainerShared>,
     place: Arc<Place>,
     stopped: Stopped,
     /// Until it has ended.

@@ -1,18 +1,18 @@
 //! Containers: agents, and the way to agents elsewhere.
 
-mod act;
 pub(crate) mod agent_ref;
 mod builder;
 pub(crate) mod connect;
-mod control;
 mod ending;
+mod event_loop;
 pub(crate) mod handle;
 mod hooks;
-mod inner;
 mod local;
 mod redial;
 mod serve;
+mod shared;
 mod starting;
+mod state;
 
 pub use aiomas_core::agent::{
     Address, AgentUrl, Backoff, ConnectError, ContainerConfig, ContainerError, DialError, MAX_URL,

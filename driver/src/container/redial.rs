@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::connect::{Connect, Found};
-use super::inner::Inner;
+use super::shared::ContainerShared;
 use crate::connection::{Connection, ConnectionRef};
 use crate::host::BoxFuture;
 use crate::line::{self, Attempts, Reconnect, Redial};
@@ -15,13 +15,13 @@ use aiomas_core::agent::{AgentUrl, ConnectError, ContainerConfig, ContainerError
 
 /// Looks for an agent, as whoever connects to one does.
 struct Finds {
-    container: Weak<Inner>,
+    container: Weak<ContainerShared>,
     url: AgentUrl,
     /// What it was when it was found first.
     type_name: Arc<str>,
 }
 
-impl Inner {
+impl ContainerShared {
     /// A line to an agent that was found.
     pub(super) fn line(
         &self,
@@ -31,7 +31,7 @@ impl Inner {
         within: Duration,
     ) -> Arc<line::Shared> {
         let finds = Finds { container: self.this.clone(), url: url.clone(), type_name };
-        let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.control).container.config();
+        let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.state).container.config();
         let reconnect = Reconnect { within, backoff, dial_timeout };
         let limit = lock(&self.config).limits.max_calls_out;
         line::Shared::new(

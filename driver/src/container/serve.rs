@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::inner::Inner;
+use super::shared::ContainerShared;
 use crate::connection::{Connection, Handler};
 use crate::endpoint::Endpoint;
 use crate::home::Home;
@@ -17,11 +17,11 @@ use aiomas_core::wire::{Payload, RemoteError};
 
 /// Serves the agents to a peer.
 pub(super) struct AgentsHandler {
-    container: Arc<Inner>,
+    container: Arc<ContainerShared>,
 }
 
 impl AgentsHandler {
-    pub(super) const fn new(container: Arc<Inner>) -> Self {
+    pub(super) const fn new(container: Arc<ContainerShared>) -> Self {
         Self { container }
     }
 }
@@ -70,7 +70,7 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-impl Inner {
+impl ContainerShared {
     /// Calls an agent, or `validate_aid`.
     pub(super) fn dispatch(
         &self,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, Weak};
 use std::task::Poll;
 
-use super::inner::Inner;
+use super::shared::ContainerShared;
 use crate::Error;
 use crate::cancel::cancellable;
 use crate::contain::{contain, discard};
@@ -18,7 +18,7 @@ use aiomas_core::wire::RemoteError;
 
 /// An agent that is about to live. Unless its `#[on_start]` ends well, it is removed.
 pub(super) struct Starting {
-    container: Weak<Inner>,
+    container: Weak<ContainerShared>,
     url: AgentUrl,
     resident: Option<Arc<dyn Resident>>,
     /// Why it does not live, unless it does.
@@ -28,7 +28,7 @@ pub(super) struct Starting {
 /// What is left of an `#[on_start]`.
 type Rest = Option<(Starting, Running)>;
 
-impl Inner {
+impl ContainerShared {
     /// Lets an agent live here. What its `#[on_start]` waits for, it waits for in a task.
     pub(super) fn spawn<A: Agent>(self: &Arc<Self>, agent: A) -> Result<AgentUrl, Error> {
         let (url, rest) = self.begin(agent)?;
@@ -72,8 +72,8 @@ impl Inner {
     fn begin<A: Agent>(self: &Arc<Self>, agent: A) -> Result<(AgentUrl, Rest), Error> {
         let type_name = agent.type_name().to_owned();
         let url = {
-            let mut control = lock(&self.control);
-            control.spawn(&type_name).map_err(|refusal| control.refused(refusal))?
+            let mut state = lock(&self.state);
+            state.spawn(&type_name).map_err(|refusal| state.refused(refusal))?
         };
         let mut starting = Starting {
             container: self.this.clone(),
@@ -91,8 +91,8 @@ impl Inner {
             self.agents_mut().insert(number, resident.clone());
         }
         // The container may have come to its end in between, and not have seen the agent.
-        if lock(&self.control).stopped {
-            return Err(lock(&self.control).refused(ContainerError::ShutDown));
+        if lock(&self.state).stopped {
+            return Err(lock(&self.state).refused(ContainerError::ShutDown));
         }
         // From here on the agent can be called, which waits for the hook, and removed.
         let outcome = contain(|| resident.start()).unwrap_or_else(Outcome::from);
@@ -125,7 +125,7 @@ impl Drop for Starting {
         let resident = self.resident.take();
         if let Some(error) = self.error.take() {
             if let Some(container) = self.container.upgrade() {
-                lock(&container.control).remove(self.url.aid());
+                lock(&container.state).remove(self.url.aid());
                 let number = agent_number(self.url.aid());
                 let removed = number.and_then(|number| container.agents_mut().remove(&number));
                 discard(removed);

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 
-use super::control::Control;
 use super::hooks::Hooks;
+use super::state::ContainerState;
 use crate::cancel::Canceller;
 use crate::clock::Clock;
 use crate::endpoint::EndpointId;
@@ -22,7 +22,7 @@ use aiomas_core::internal::number as agent_number;
 use aiomas_core::wire::CodecContext;
 
 /// A container. Its parts are locked one by one, never two at a time.
-pub(super) struct Inner {
+pub(super) struct ContainerShared {
     pub(super) this: Weak<Self>,
     pub(super) id: EndpointId,
     pub(super) host: Arc<dyn Network>,
@@ -41,7 +41,7 @@ pub(super) struct Inner {
     pub(super) max_local_calls: usize,
     /// Handles.
     pub(super) users: AtomicUsize,
-    pub(super) control: Mutex<Control>,
+    pub(super) state: Mutex<ContainerState>,
     pub(super) agents: RwLock<Residents>,
     pub(super) hooks: Hooks,
     pub(super) admission: Arc<Mutex<Admission>>,
@@ -49,7 +49,7 @@ pub(super) struct Inner {
     pub(super) listening: Mutex<Option<Canceller>>,
 }
 
-impl fmt::Debug for Inner {
+impl fmt::Debug for ContainerShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Inner").field(&self.address).finish()
     }
@@ -79,7 +79,7 @@ impl Hasher for Spread {
     }
 }
 
-impl Inner {
+impl ContainerShared {
     pub(super) fn agents(&self) -> RwLockReadGuard<'_, Residents> {
         self.agents.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,7 +98,7 @@ impl Inner {
 
     /// Removes an agent, which then stops.
     pub(super) fn remove(self: &Arc<Self>, aid: &str) -> bool {
-        lock(&self.control).remove(aid);
+        lock(&self.state).remove(aid);
         let Some(number) = agent_number(aid) else { return false };
         let removed = self.agents_mut().remove(&number);
         match removed {

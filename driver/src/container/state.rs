@@ -1,4 +1,4 @@
-//! What the lock of a container's control plane guards.
+//! What the lock of a container's state plane guards.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use aiomas_core::agent::{self, AgentUrl, ConnId, ContainerError, DialId, Remote,
 use aiomas_core::connection::Close;
 
 /// What the container's lock guards: the state machine, and what its host keeps for it.
-pub(super) struct Control {
+pub(super) struct ContainerState {
     pub(super) container: agent::Container<Arc<Connecting>, ()>,
     pub(super) connections: HashMap<ConnId, Arc<Connection>>,
     /// Counts of those that are gone.
@@ -27,7 +27,7 @@ pub(super) struct Control {
     /// How connections are closed in the end.
     pub(super) how: Close,
     /// Somebody is carrying out actions: in order, hence one at a time.
-    pub(super) acting: bool,
+    pub(super) running: bool,
     pub(super) task: Option<Waker>,
     /// What the task waits for.
     pub(super) timeout: Option<Instant>,
@@ -45,7 +45,7 @@ pub(super) struct Control {
     pub(super) waiting: Arc<WakerSet>,
 }
 
-impl Control {
+impl ContainerState {
     pub(super) fn new(container: agent::Container<Arc<Connecting>, ()>) -> Self {
         Self {
             container,
@@ -55,7 +55,7 @@ impl Control {
             dials: BTreeMap::new(),
             questions: BTreeMap::new(),
             how: Close::Now,
-            acting: false,
+            running: false,
             task: None,
             timeout: None,
             stopped: false,

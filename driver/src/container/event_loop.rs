@@ -1,11 +1,11 @@
-//! The control plane at work: dialling, validation, accepting.
+//! The state plane at work: dialling, validation, accepting.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::control::{Connecting, Control};
-use super::inner::Inner;
 use super::serve::{AgentsHandler, VALIDATE_AID};
+use super::shared::ContainerShared;
+use super::state::{Connecting, ContainerState};
 use crate::cancel::cancellable;
 use crate::connection::{Connection, ConnectionConfig};
 use crate::contain::{undisturbed, wake_all};
@@ -22,22 +22,25 @@ use aiomas_core::connection::{CallRejected, CloseReason, Side};
 use aiomas_core::internal::TypeName;
 
 enum Step {
-    Act(Action),
-    Note(ContainerEvent<Arc<Connecting>>),
+    Execute(Action),
+    Event(ContainerEvent<Arc<Connecting>>),
 }
 
-impl Inner {
+impl ContainerShared {
     /// Changes the state machine, and sees to what follows.
-    pub(super) fn control<R>(self: &Arc<Self>, f: impl FnOnce(&mut Control, Instant) -> R) -> R {
+    pub(super) fn update<R>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut ContainerState, Instant) -> R,
+    ) -> R {
         let now = self.host.now();
-        let (result, acts) = {
-            let mut control = lock(&self.control);
-            let result = f(&mut control, now);
+        let (result, runs) = {
+            let mut state = lock(&self.state);
+            let result = f(&mut state, now);
             // Otherwise, whoever is acting finds what this has caused.
-            (result, !std::mem::replace(&mut control.acting, true))
+            (result, !std::mem::replace(&mut state.running, true))
         };
-        if acts {
-            self.act();
+        if runs {
+            self.drive();
         }
         result
     }
@@ -49,34 +52,33 @@ impl Inner {
         connecting: Arc<Connecting>,
     ) -> ConnectId {
         let address = url.address().clone();
-        self.control(|control, now| {
-            let id = control.container.connect(now, url, patience, connecting.clone());
+        self.update(|state, now| {
+            let id = state.container.connect(now, url, patience, connecting.clone());
             // It may have joined a search that is under way.
-            connecting.attempt(control.container.dialling(&address).0);
+            connecting.attempt(state.container.dialling(&address).0);
             id
         })
     }
 
     pub(super) fn abandon_connect(self: &Arc<Self>, id: ConnectId) {
-        self.control(|control, _| control.container.abandon(id));
+        self.update(|state, _| state.container.abandon(id));
     }
 
-    fn act(self: &Arc<Self>) {
+    fn drive(self: &Arc<Self>) {
         loop {
             let step = {
-                let mut control = lock(&self.control);
-                let container = &mut control.container;
-                let action = container.poll_action().map(Step::Act);
-                match action.or_else(|| container.poll_event().map(Step::Note)) {
+                let mut state = lock(&self.state);
+                let container = &mut state.container;
+                let action = container.poll_action().map(Step::Execute);
+                match action.or_else(|| container.poll_event().map(Step::Event)) {
                     Some(step) => step,
                     None => {
-                        control.acting = false;
-                        let timeout = control.container.poll_timeout();
-                        let earlier = timeout.is_some_and(|at| {
-                            control.timeout.is_none_or(|waits_for| at < waits_for)
-                        });
-                        let task = (earlier || control.stopped).then(|| control.task.take());
-                        drop(control);
+                        state.running = false;
+                        let timeout = state.container.poll_timeout();
+                        let earlier = timeout
+                            .is_some_and(|at| state.timeout.is_none_or(|waits_for| at < waits_for));
+                        let task = (earlier || state.stopped).then(|| state.task.take());
+                        drop(state);
                         wake_all(task.flatten());
                         return;
                     }
@@ -85,34 +87,34 @@ impl Inner {
             // The runtime may panic, such as one that cannot be called from this thread. All others that wait still
             // have their turn; what has panicked is undone by its guard.
             undisturbed(|| match step {
-                Step::Act(action) => self.carry_out(action),
-                Step::Note(event) => self.note(event),
+                Step::Execute(action) => self.execute(action),
+                Step::Event(event) => self.on_event(event),
             });
         }
     }
 
-    fn note(&self, event: ContainerEvent<Arc<Connecting>>) {
+    fn on_event(&self, event: ContainerEvent<Arc<Connecting>>) {
         match event {
             ContainerEvent::Connected { ctx, remote, .. } => ctx.end(Ok(remote)),
             ContainerEvent::Failed { ctx, error: ConnectError::Refused(refusal), .. } => {
-                let error = match lock(&self.control).refused(refusal) {
+                let error = match lock(&self.state).refused(refusal) {
                     Error::Container(refusal) => ConnectError::Refused(refusal).into(),
                     error => error,
                 };
                 ctx.end(Err(error));
             }
             ContainerEvent::Failed { ctx, error, .. } => ctx.end(Err(error.into())),
-            ContainerEvent::Stopped => lock(&self.control).stopped = true,
+            ContainerEvent::Stopped => lock(&self.state).stopped = true,
         }
     }
 
-    fn carry_out(self: &Arc<Self>, action: Action) {
+    fn execute(self: &Arc<Self>, action: Action) {
         match action {
             Action::Dial { id, address } => {
-                let dialling = Dialling { container: Some(self.clone()), id };
+                let dialling = DialAttempt { container: Some(self.clone()), id };
                 let searches: Vec<_> = {
-                    let control = lock(&self.control);
-                    let (attempts, searches) = control.container.dialling(&address);
+                    let state = lock(&self.state);
+                    let (attempts, searches) = state.container.dialling(&address);
                     searches.map(|search| (attempts, search.clone())).collect()
                 };
                 searches.iter().for_each(|(attempts, search)| search.attempt(*attempts));
@@ -120,29 +122,29 @@ impl Inner {
                 let attempt = Dial::start(
                     || self.host.clone(),
                     &address,
-                    || lock(&self.control).container.dialling(&address).0,
+                    || lock(&self.state).container.dialling(&address).0,
                 );
                 let dial = self.host.dial(address, &config.limits);
                 let (canceller, task) = cancellable(async move {
                     let result = dial.await;
                     dialling.end(result, attempt);
                 });
-                lock(&self.control).dials.insert(id, canceller);
+                lock(&self.state).dials.insert(id, canceller);
                 self.host.spawn(task);
             }
             Action::CancelDial { id } => {
-                let cancelled = lock(&self.control).dials.remove(&id);
+                let cancelled = lock(&self.state).dials.remove(&id);
                 drop(cancelled);
             }
             Action::Validate { conn, aid, ticket } => self.validate(conn, &aid, ticket),
             Action::CancelValidate { ticket, .. } => {
-                let cancelled = lock(&self.control).questions.remove(&ticket);
+                let cancelled = lock(&self.state).questions.remove(&ticket);
                 drop(cancelled);
             }
             Action::Close { conn } => {
                 let (connection, how) = {
-                    let control = lock(&self.control);
-                    (control.connection(conn), control.how)
+                    let state = lock(&self.state);
+                    (state.connection(conn), state.how)
                 };
                 if let Some(connection) = connection {
                     connection.close(how);
@@ -156,21 +158,21 @@ impl Inner {
             Ok(stream) => {
                 attempt.opened();
                 let connection = self.connection(&stream, Side::Dialler);
-                self.control(|control, now| {
+                self.update(|state, now| {
                     let conn = ConnId(connection.caller().connection);
-                    control.connections.insert(conn, connection.clone());
-                    control.container.handle_dialled(now, id, Ok(conn));
-                    control.dials.remove(&id)
+                    state.connections.insert(conn, connection.clone());
+                    state.container.handle_dialled(now, id, Ok(conn));
+                    state.dials.remove(&id)
                 });
                 self.hooks.connected(&connection);
                 stream.start(connection);
             }
             Err(error) => {
                 let error = DialError::from(error);
-                let (wait, _ended) = self.control(|control, now| {
-                    control.container.handle_dialled(now, id, Err(error.clone()));
-                    let wait = attempt.wait(now, |address| control.container.retry_at(address));
-                    (wait, control.dials.remove(&id))
+                let (wait, _ended) = self.update(|state, now| {
+                    state.container.handle_dialled(now, id, Err(error.clone()));
+                    let wait = attempt.wait(now, |address| state.container.retry_at(address));
+                    (wait, state.dials.remove(&id))
                 });
                 attempt.failed(&error, wait);
             }
@@ -179,9 +181,9 @@ impl Inner {
 
     fn connection(self: &Arc<Self>, stream: &Stream, side: Side) -> Arc<Connection> {
         let id = {
-            let mut control = lock(&self.control);
-            control.next_conn += 1;
-            control.next_conn
+            let mut state = lock(&self.state);
+            state.next_conn += 1;
+            state.next_conn
         };
         let config = ConnectionConfig {
             config: lock(&self.config).clone(),
@@ -202,10 +204,10 @@ impl Inner {
     /// A stream has come in.
     pub(super) fn accepted(self: &Arc<Self>, stream: Stream) {
         let connection = self.connection(&stream, Side::Listener);
-        let accepted = self.control(|control, now| {
+        let accepted = self.update(|state, now| {
             let conn = ConnId(connection.caller().connection);
-            control.container.handle_accepted(now, conn)?;
-            control.connections.insert(conn, connection.clone());
+            state.container.handle_accepted(now, conn)?;
+            state.connections.insert(conn, connection.clone());
             Ok::<_, ContainerError>(())
         });
         // If the container is shut down, the stream is dropped, and thereby closed.
@@ -217,8 +219,8 @@ impl Inner {
 
     pub(super) fn connection_closing(self: &Arc<Self>, connection: &Connection) {
         let (conn, reason) = (ConnId(connection.caller().connection), connection.ending());
-        self.control(|control, now| {
-            control.container.handle_closing(now, conn, reason);
+        self.update(|state, now| {
+            state.container.handle_closing(now, conn, reason);
         });
     }
 
@@ -228,23 +230,23 @@ impl Inner {
         reason: &CloseReason,
     ) {
         let (conn, stats) = (ConnId(connection.caller().connection), connection.stats());
-        self.control(|control, now| {
-            control.connections.remove(&conn);
-            control.gone.end(reason, stats);
-            control.container.handle_closed(now, conn, reason.to_string());
+        self.update(|state, now| {
+            state.connections.remove(&conn);
+            state.gone.end(reason, stats);
+            state.container.handle_closed(now, conn, reason.to_string());
         });
         self.hooks.disconnected(connection, reason);
     }
 
     /// Asks a peer for an agent.
     fn validate(self: &Arc<Self>, conn: ConnId, aid: &str, ticket: ValidateTicket) {
-        let connection = lock(&self.control).connection(conn);
+        let connection = lock(&self.state).connection(conn);
         let Some(connection) = connection else {
             let lost = ValidateError::Lost("it is closed".into());
             return self.validated(conn, ticket, Err(lost));
         };
         let call = Proxy::of_connection(connection.clone(), "").invoke(VALIDATE_AID, &(aid,), &());
-        let asking = Asking { container: Some(self.clone()), conn, ticket };
+        let asking = Validation { container: Some(self.clone()), conn, ticket };
         let (canceller, task) = cancellable(async move {
             let result = call.await.map(|TypeName(name)| name);
             let result = result.map_err(|error| match error {
@@ -256,7 +258,7 @@ impl Inner {
             });
             asking.end(result);
         });
-        lock(&self.control).questions.insert(ticket, canceller);
+        lock(&self.state).questions.insert(ticket, canceller);
         self.host.spawn(task);
     }
 
@@ -266,21 +268,21 @@ impl Inner {
         ticket: ValidateTicket,
         result: Result<Option<String>, ValidateError>,
     ) {
-        self.control(|control, now| {
-            control.container.handle_validated(now, conn, ticket, result);
-            control.questions.remove(&ticket)
+        self.update(|state, now| {
+            state.container.handle_validated(now, conn, ticket, result);
+            state.questions.remove(&ticket)
         });
     }
 }
 
 /// An attempt to open a connection. However it ends, those who wait for the connection hear so.
-struct Dialling {
+struct DialAttempt {
     /// Until it has ended.
-    container: Option<Arc<Inner>>,
+    container: Option<Arc<ContainerShared>>,
     id: DialId,
 }
 
-impl Dialling {
+impl DialAttempt {
     fn end(mut self, result: std::io::Result<Stream>, attempt: Dial) {
         if let Some(container) = self.container.take() {
             container.dialled(self.id, result, attempt);
@@ -288,27 +290,27 @@ impl Dialling {
     }
 }
 
-impl Drop for Dialling {
+impl Drop for DialAttempt {
     /// The runtime has ended, or has panicked. If the attempt was given up, nothing happens.
     fn drop(&mut self) {
         let Some(container) = self.container.take() else { return };
         let error = DialError::from(std::io::Error::other(GONE));
-        let _ended = container.control(|control, now| {
-            control.container.handle_dialled(now, self.id, Err(error));
-            control.dials.remove(&self.id)
+        let _ended = container.update(|state, now| {
+            state.container.handle_dialled(now, self.id, Err(error));
+            state.dials.remove(&self.id)
         });
     }
 }
 
 /// A question to a peer for an agent. However it ends, those who wait for the agent hear so.
-struct Asking {
+struct Validation {
     /// Until it has ended.
-    container: Option<Arc<Inner>>,
+    container: Option<Arc<ContainerShared>>,
     conn: ConnId,
     ticket: ValidateTicket,
 }
 
-impl Asking {
+impl Validation {
     fn end(mut self, result: Result<Option<String>, ValidateError>) {
         if let Some(container) = self.container.take() {
             container.validated(self.conn, self.ticket, result);
@@ -316,8 +318,8 @@ impl Asking {
     }
 }
 
-impl Drop for Asking {
-    /// As that of [`Dialling`].
+impl Drop for Validation {
+    /// As that of [`DialAttempt`].
     fn drop(&mut self) {
         if let Some(container) = self.container.take() {
             let failed = Err(ValidateError::Failed(GONE.into()));
