@@ -169,7 +169,7 @@ struct Queue {
     requests: BTreeMap<RequestId, Request>,
     closed: bool,
     /// Nobody will take a request any more.
-    deserted: bool,
+    closed_with: bool,
 }
 
 impl Inbox {
@@ -206,7 +206,7 @@ impl Handler for Inbox {
         };
         let mut request = Some(request);
         self.change(|queue| {
-            if !queue.deserted {
+            if !queue.closed_with {
                 queue.requests.extend(request.take().map(|request| (request.request, request)));
             }
         });
@@ -232,7 +232,7 @@ impl Handler for Inbox {
     fn unused(&self) {
         let requests = {
             let mut queue = lock(&self.queue);
-            queue.deserted = true;
+            queue.closed_with = true;
             std::mem::take(&mut queue.requests)
         };
         drop(requests);

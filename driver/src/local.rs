@@ -122,7 +122,7 @@ struct Pipe {
     /// No more will be written.
     ended: bool,
     /// Nobody will read what is written.
-    deserted: bool,
+    closed_with: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -175,7 +175,7 @@ impl Transport for LocalStream {
     ) -> Poll<io::Result<usize>> {
         let (count, reader) = {
             let mut pipe = lock(&self.output);
-            if pipe.deserted || pipe.ended {
+            if pipe.closed_with || pipe.ended {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
             let before = pipe.bytes.len();
@@ -204,7 +204,7 @@ impl Transport for LocalStream {
 impl Drop for LocalStream {
     fn drop(&mut self) {
         Self::change(&self.output, |pipe| pipe.ended = true);
-        Self::change(&self.input, |pipe| pipe.deserted = true);
+        Self::change(&self.input, |pipe| pipe.closed_with = true);
     }
 }
 

@@ -186,7 +186,7 @@ impl ContainerShared {
     /// Lets an agent stop that lives here no more.
     pub(super) fn stop_agent(self: &Arc<Self>, number: u64, resident: Arc<dyn Resident>) {
         let text = format_args!("Name \"{number}\" not found in \"agents\"");
-        resident.desert(&RemoteError::lookup(text));
+        resident.close_queue(&RemoteError::lookup(text));
         let outcome = contain(|| resident.stop()).unwrap_or_else(Outcome::from);
         let answer = match outcome {
             Outcome::Done(answer) => answer.map(drop),
@@ -237,7 +237,7 @@ impl ContainerShared {
         });
         let agents: Vec<_> = self.agents_mut().drain().collect();
         for (number, resident) in &agents {
-            resident.desert(&RemoteError::from(Error::runtime_ended(&self.address)));
+            resident.close_queue(&RemoteError::from(Error::runtime_ended(&self.address)));
             if resident.has_stop() {
                 let why = StopFailure::RuntimeEnded;
                 lock(&self.state).failed(&self.url(*number), &**resident, why);

@@ -48,7 +48,7 @@ pub struct Identity {
 /// An agent in its container.
 #[doc(hidden)]
 pub trait Resident: Service<Later> + Send + Sync {
-    /// Runs its `#[on_start]`. Calls wait until that has ended well, or the agent is [deserted](Self::desert).
+    /// Runs its `#[on_start]`. Calls wait until that has ended well, or the agent is [deserted](Self::close_queue).
     fn start(&self) -> Outcome<Later> {
         Outcome::NotFound
     }
@@ -79,7 +79,7 @@ pub trait Resident: Service<Later> + Send + Sync {
     }
 
     /// It is gone: calls that wait for it fail with this.
-    fn desert(&self, error: &RemoteError) {
+    fn close_queue(&self, error: &RemoteError) {
         let _ = error;
     }
 }

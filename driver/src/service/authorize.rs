@@ -53,7 +53,7 @@ impl Resident for Authorized<Arc<dyn Resident>> {
         self.service.waiting()
     }
 
-    fn desert(&self, error: &RemoteError) {
-        self.service.desert(error);
+    fn close_queue(&self, error: &RemoteError) {
+        self.service.close_queue(error);
     }
 }

@@ -4,38 +4,38 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::mailbox::Gate;
+use super::access_queue::AccessQueue;
 use aiomas_core::rpc::Access;
 
 /// The right to run one call, and the value to run it on. Others have their turn when it is dropped.
-pub(super) struct Guard<T, G: Deref<Target = Gate<T>>> {
-    gate: G,
+pub(super) struct Guard<T, G: Deref<Target = AccessQueue<T>>> {
+    queue: G,
     access: Access,
     /// Always there, except while it is being dropped.
     value: Option<Arc<T>>,
 }
 
 /// A guard that goes with a future.
-pub(super) type OwnGuard<T> = Guard<T, Arc<Gate<T>>>;
+pub(super) type OwnGuard<T> = Guard<T, Arc<AccessQueue<T>>>;
 
-impl<T, G: Deref<Target = Gate<T>>> Guard<T, G> {
+impl<T, G: Deref<Target = AccessQueue<T>>> Guard<T, G> {
     /// The call has been let in, with the value.
-    pub(super) const fn new(gate: G, access: Access, value: Option<Arc<T>>) -> Self {
-        Self { gate, access, value }
+    pub(super) const fn new(queue: G, access: Access, value: Option<Arc<T>>) -> Self {
+        Self { queue, access, value }
     }
 }
 
-impl<T> Guard<T, &Gate<T>> {
+impl<T> Guard<T, &AccessQueue<T>> {
     /// The same right, to go with a future.
-    pub(super) fn into_own(mut self, gate: Arc<Gate<T>>) -> OwnGuard<T> {
-        let own = Guard { gate, access: self.access, value: self.value.take() };
+    pub(super) fn into_own(mut self, queue: Arc<AccessQueue<T>>) -> OwnGuard<T> {
+        let own = Guard { queue, access: self.access, value: self.value.take() };
         // The call goes on, so nothing is given back. What is forgotten is a reference.
         std::mem::forget(self);
         own
     }
 }
 
-impl<T, G: Deref<Target = Gate<T>>> Guard<T, G> {
+impl<T, G: Deref<Target = AccessQueue<T>>> Guard<T, G> {
     pub(super) fn get(&self) -> &T {
         match &self.value {
             Some(value) => value,
@@ -53,9 +53,9 @@ impl<T, G: Deref<Target = Gate<T>>> Guard<T, G> {
     }
 }
 
-impl<T, G: Deref<Target = Gate<T>>> Drop for Guard<T, G> {
+impl<T, G: Deref<Target = AccessQueue<T>>> Drop for Guard<T, G> {
     fn drop(&mut self) {
-        self.gate.leave(self.access, self.value.take());
+        self.queue.leave(self.access, self.value.take());
     }
 }
 

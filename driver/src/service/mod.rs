@@ -1,14 +1,14 @@
 //! What answers calls: values with exposed methods, one after the other or side by side.
 
+mod access_queue;
 mod agent;
 mod authorize;
-mod chain;
+mod cell;
+mod deadlock;
 mod guard;
-mod hosted;
 mod interface;
-mod mailbox;
 
 pub use agent::{Agent, Identity, Resident};
+pub use cell::host_agent;
 pub use guard::{Exclusive, Shared};
-pub use hosted::host_agent;
 pub use interface::{Interface, IntoService, Invocation, Method};

@@ -14,45 +14,45 @@ use aiomas_core::rpc::Access;
 use aiomas_core::wire::RemoteError;
 
 /// What calls have to get through, and the value behind it.
-pub(super) struct Gate<T>(Mutex<Inner<T>>);
+pub(super) struct AccessQueue<T>(Mutex<QueueState<T>>);
 
-struct Inner<T> {
-    mailbox: Mailbox<Arc<Turn>>,
+struct QueueState<T> {
+    mailbox: Mailbox<Arc<Waiter>>,
     /// Taken out by whoever has it for himself; others share it.
     value: Option<Arc<T>>,
     /// A call has been told that its turn has come, and has not started yet. Until then no other one starts; nor
-    /// does any while the value is not [open](Gate::open) yet, or when its [last](Started::last) call has come.
+    /// does any while the value is not [open](AccessQueue::open) yet, or when its [last](Started::last) call has come.
     starting: bool,
     /// Why no call waits any more.
-    deserted: Option<RemoteError>,
+    closed_with: Option<RemoteError>,
     /// The last call has started, or no call ever will.
     closed: bool,
 }
 
 /// The turn of a call that waits.
 #[derive(Debug, Default)]
-struct Turn(Mutex<State>);
+struct Waiter(Mutex<WaiterState>);
 
 #[derive(Debug, Default)]
-enum State {
+enum WaiterState {
     #[default]
     New,
     Waiting(Waker),
     /// It has come: the call counts as running.
-    Come,
+    Granted,
     /// It will never come.
     Failed(RemoteError),
     /// Nobody waits for it any more.
-    GivenUp,
+    Cancelled,
 }
 
-impl<T> Gate<T> {
+impl<T> AccessQueue<T> {
     /// If there is a `first` call, it has been let in, and is to [`enter`](Self::enter); others wait until the gate is
     /// [opened](Self::open).
     pub(super) fn new(value: T, first: Option<Access>) -> Self {
         let (mut mailbox, value) = (Mailbox::new(), Some(Arc::new(value)));
         let starting = first.is_some_and(|access| mailbox.begin(access));
-        Self(Mutex::new(Inner { mailbox, value, starting, deserted: None, closed: false }))
+        Self(Mutex::new(QueueState { mailbox, value, starting, closed_with: None, closed: false }))
     }
 
     /// From here on calls are let in.
@@ -78,24 +78,24 @@ impl<T> Gate<T> {
         most: u32,
         source: u64,
         access: Access,
-    ) -> Result<Pass<T>, RemoteError> {
-        self.enqueue(access, |inner, turn| match &inner.deserted {
+    ) -> Result<Acquire<T>, RemoteError> {
+        self.enqueue(access, |inner, waiter| match &inner.closed_with {
             Some(error) => Err(error.clone()),
             None => {
-                let waits = inner.mailbox.wait(most, source, access, turn);
+                let waits = inner.mailbox.wait(most, source, access, waiter);
                 waits.map_err(|_| overloaded(inner.mailbox.waiting()))
             }
         })
     }
 
     /// Lets the last call wait, after all that wait already. There is one, to a value that is
-    /// [deserted](Self::desert). `None`: no call will ever be let in.
-    pub(super) fn wait_last(self: &Arc<Self>, access: Access) -> Option<Pass<T>> {
-        let last = |inner: &mut Inner<T>, turn| {
+    /// [deserted](Self::close_queue). `None`: no call will ever be let in.
+    pub(super) fn wait_last(self: &Arc<Self>, access: Access) -> Option<Acquire<T>> {
+        let last = |inner: &mut QueueState<T>, waiter| {
             if inner.closed {
                 return Err(());
             }
-            inner.mailbox.wait(u32::MAX, 0, access, turn).map_err(|_| ())
+            inner.mailbox.wait(u32::MAX, 0, access, waiter).map_err(|_| ())
         };
         self.enqueue(access, last).ok()
     }
@@ -104,23 +104,26 @@ impl<T> Gate<T> {
     fn enqueue<E>(
         self: &Arc<Self>,
         access: Access,
-        admit: impl FnOnce(&mut Inner<T>, Arc<Turn>) -> Result<(QueueKey, Option<Arc<Turn>>), E>,
-    ) -> Result<Pass<T>, E> {
-        let turn = Arc::<Turn>::default();
+        admit: impl FnOnce(
+            &mut QueueState<T>,
+            Arc<Waiter>,
+        ) -> Result<(QueueKey, Option<Arc<Waiter>>), E>,
+    ) -> Result<Acquire<T>, E> {
+        let waiter = Arc::<Waiter>::default();
         let (key, displaced, next) = {
             let mut inner = lock(&self.0);
-            let (key, displaced) = admit(&mut inner, turn.clone())?;
-            let displaced = displaced.map(|turn| (turn, inner.mailbox.waiting()));
+            let (key, displaced) = admit(&mut inner, waiter.clone())?;
+            let displaced = displaced.map(|waiter| (waiter, inner.mailbox.waiting()));
             // The call in front may have ended since, and then no other would start this one.
             (key, displaced, inner.next())
         };
         if let Some((displaced, waiting)) = displaced {
-            displaced.set(State::Failed(overloaded(waiting)));
+            displaced.set(WaiterState::Failed(overloaded(waiting)));
         }
         if let Some(next) = next {
             self.start(next);
         }
-        Ok(Pass { turn, key, access, gate: self.clone() })
+        Ok(Acquire { waiter, key, access, queue: self.clone() })
     }
 
     /// A call that was let in has ended, and gives the value back.
@@ -172,9 +175,9 @@ impl<T> Gate<T> {
     }
 
     /// Tells a call that its turn has come.
-    fn start(&self, mut next: (Access, Arc<Turn>)) {
+    fn start(&self, mut next: (Access, Arc<Waiter>)) {
         // Nobody may wait for it any more: then it is as if it had come and gone.
-        while !next.1.set(State::Come) {
+        while !next.1.set(WaiterState::Granted) {
             let following = {
                 let mut inner = lock(&self.0);
                 inner.starting = false;
@@ -194,15 +197,15 @@ impl<T> Gate<T> {
     }
 
     /// No call waits any more; those that do, fail. If the gate is not open yet, it never will be when it is `closed`.
-    pub(super) fn desert(&self, error: &RemoteError, closed: bool) {
+    pub(super) fn close_queue(&self, error: &RemoteError, closed: bool) {
         let waiting = {
             let mut inner = lock(&self.0);
-            inner.deserted = Some(error.clone());
+            inner.closed_with = Some(error.clone());
             inner.closed |= closed;
             inner.mailbox.take_queue()
         };
-        for (_, turn) in waiting {
-            turn.set(State::Failed(error.clone()));
+        for (_, waiter) in waiting {
+            waiter.set(WaiterState::Failed(error.clone()));
         }
     }
 
@@ -213,16 +216,16 @@ impl<T> Gate<T> {
 }
 
 /// The value is the program's, and goes with its gate: all others that have it return it before.
-impl<T> Drop for Gate<T> {
+impl<T> Drop for AccessQueue<T> {
     fn drop(&mut self) {
         let inner = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         discard(inner.value.take());
     }
 }
 
-impl<T> Inner<T> {
+impl<T> QueueState<T> {
     /// The call whose turn has come.
-    fn next(&mut self) -> Option<(Access, Arc<Turn>)> {
+    fn next(&mut self) -> Option<(Access, Arc<Waiter>)> {
         if self.starting {
             return None;
         }
@@ -239,17 +242,17 @@ impl<T> Inner<T> {
     }
 }
 
-impl Turn {
+impl Waiter {
     /// Says whether anybody waits.
-    fn set(&self, state: State) -> bool {
+    fn set(&self, state: WaiterState) -> bool {
         let before = {
             let mut current = lock(&self.0);
             match *current {
-                State::GivenUp => return false,
+                WaiterState::Cancelled => return false,
                 _ => std::mem::replace(&mut *current, state),
             }
         };
-        if let State::Waiting(waker) = before {
+        if let WaiterState::Waiting(waker) = before {
             wake(waker);
         }
         true
@@ -258,10 +261,10 @@ impl Turn {
     fn poll(&self, cx: &Context<'_>) -> Poll<Result<(), RemoteError>> {
         let mut state = lock(&self.0);
         match &*state {
-            State::Come => Poll::Ready(Ok(())),
-            State::Failed(error) => Poll::Ready(Err(error.clone())),
-            State::New | State::Waiting(_) | State::GivenUp => {
-                *state = State::Waiting(cx.waker().clone());
+            WaiterState::Granted => Poll::Ready(Ok(())),
+            WaiterState::Failed(error) => Poll::Ready(Err(error.clone())),
+            WaiterState::New | WaiterState::Waiting(_) | WaiterState::Cancelled => {
+                *state = WaiterState::Waiting(cx.waker().clone());
                 waits::note(|| "for its turn at an agent that is busy".to_owned());
                 Poll::Pending
             }
@@ -270,34 +273,34 @@ impl Turn {
 }
 
 /// A call's place in the queue. Whether or not its turn has come when it is dropped, the others go on.
-pub(super) struct Pass<T> {
-    turn: Arc<Turn>,
+pub(super) struct Acquire<T> {
+    waiter: Arc<Waiter>,
     key: QueueKey,
     access: Access,
-    gate: Arc<Gate<T>>,
+    queue: Arc<AccessQueue<T>>,
 }
 
-impl<T> Pass<T> {
+impl<T> Acquire<T> {
     /// Waits. The call then has been let in, with the value.
     pub(super) async fn wait(self) -> Result<(Option<Arc<T>>, Started<T>), RemoteError> {
-        poll_fn(|cx| self.turn.poll(cx)).await?;
-        let value = self.gate.enter(self.access);
+        poll_fn(|cx| self.waiter.poll(cx)).await?;
+        let value = self.queue.enter(self.access);
         // From here on it is the call's guard that lets the others in.
-        *lock(&self.turn.0) = State::GivenUp;
-        Ok((value, Started { gate: Some(self.gate.clone()) }))
+        *lock(&self.waiter.0) = WaiterState::Cancelled;
+        Ok((value, Started { queue: Some(self.queue.clone()) }))
     }
 }
 
-impl<T> Drop for Pass<T> {
+impl<T> Drop for Acquire<T> {
     fn drop(&mut self) {
-        let before = std::mem::replace(&mut *lock(&self.turn.0), State::GivenUp);
+        let before = std::mem::replace(&mut *lock(&self.waiter.0), WaiterState::Cancelled);
         match before {
-            State::Come => {
-                self.gate.leave(self.access, None);
-                self.gate.started();
+            WaiterState::Granted => {
+                self.queue.leave(self.access, None);
+                self.queue.started();
             }
-            State::New | State::Waiting(_) => self.gate.withdraw(self.key),
-            State::Failed(_) | State::GivenUp => {}
+            WaiterState::New | WaiterState::Waiting(_) => self.queue.withdraw(self.key),
+            WaiterState::Failed(_) | WaiterState::Cancelled => {}
         }
     }
 }
@@ -305,14 +308,14 @@ impl<T> Drop for Pass<T> {
 /// A call that is about to start after having waited. When this is dropped, it has.
 pub(super) struct Started<T> {
     /// `None`: no other call may start any more.
-    gate: Option<Arc<Gate<T>>>,
+    queue: Option<Arc<AccessQueue<T>>>,
 }
 
 impl<T> Started<T> {
     /// The call is the last one.
     pub(super) fn last(mut self) {
-        if let Some(gate) = self.gate.take() {
-            lock(&gate.0).closed = true;
+        if let Some(queue) = self.queue.take() {
+            lock(&queue.0).closed = true;
         }
     }
 
@@ -330,8 +333,8 @@ impl<T> Started<T> {
 
 impl<T> Drop for Started<T> {
     fn drop(&mut self) {
-        if let Some(gate) = &self.gate {
-            gate.started();
+        if let Some(queue) = &self.queue {
+            queue.started();
         }
     }
 }
@@ -342,39 +345,39 @@ mod tests {
 
     use super::*;
 
-    fn come<T>(pass: &Pass<T>) -> bool {
-        pass.turn.poll(&Context::from_waker(Waker::noop())).is_ready()
+    fn come<T>(acquire: &Acquire<T>) -> bool {
+        acquire.waiter.poll(&Context::from_waker(Waker::noop())).is_ready()
     }
 
     /// On another thread, whoever was in the way may leave before a call has begun to wait.
     #[test]
     fn a_call_that_waits_for_nobody_is_let_in() {
         for access in [Access::Shared, Access::Exclusive] {
-            let gate = Arc::new(Gate::new((), None));
-            let alone = gate.try_enter(Access::Exclusive);
-            assert!(alone.is_some() && gate.try_enter(access).is_none());
-            gate.leave(Access::Exclusive, alone);
-            assert!(come(&gate.wait(8, 1, access).unwrap()));
+            let queue = Arc::new(AccessQueue::new((), None));
+            let alone = queue.try_enter(Access::Exclusive);
+            assert!(alone.is_some() && queue.try_enter(access).is_none());
+            queue.leave(Access::Exclusive, alone);
+            assert!(come(&queue.wait(8, 1, access).unwrap()));
         }
     }
 
     /// Also if one that runs ends before the next one has started.
     #[test]
     fn no_call_starts_before_those_in_front_of_it() {
-        let gate = Arc::new(Gate::new((), None));
-        let alone = gate.try_enter(Access::Exclusive);
+        let queue = Arc::new(AccessQueue::new((), None));
+        let alone = queue.try_enter(Access::Exclusive);
         assert!(alone.is_some());
-        let [x, y, z] = [(); 3].map(|()| gate.wait(8, 1, Access::Shared).unwrap());
-        gate.leave(Access::Exclusive, alone);
+        let [x, y, z] = [(); 3].map(|()| queue.wait(8, 1, Access::Shared).unwrap());
+        queue.leave(Access::Exclusive, alone);
         assert!(come(&x) && !come(&y));
         let mut cx = Context::from_waker(Waker::noop());
         let Poll::Ready(Ok((value, started))) = pin!(x.wait()).poll(&mut cx) else { panic!() };
         assert!(!come(&y), "x has not started");
         drop(started);
         assert!(come(&y) && !come(&z));
-        gate.leave(Access::Shared, value);
+        queue.leave(Access::Shared, value);
         assert!(!come(&z), "y has not started");
-        assert!(gate.try_enter(Access::Shared).is_none());
+        assert!(queue.try_enter(Access::Shared).is_none());
         drop(y);
         assert!(come(&z), "y never will");
     }
@@ -382,52 +385,53 @@ mod tests {
     /// It takes no place, and is in nobody's way.
     #[test]
     fn those_who_give_up_leave_the_queue() {
-        let gate = Arc::new(Gate::new((), None));
-        let shared = gate.try_enter(Access::Shared);
-        let passes =
-            [Access::Exclusive, Access::Shared].map(|access| gate.wait(2, 1, access).unwrap());
-        let error = gate.wait(2, 1, Access::Shared).err().expect("it is full");
+        let queue = Arc::new(AccessQueue::new((), None));
+        let shared = queue.try_enter(Access::Shared);
+        let acquires =
+            [Access::Exclusive, Access::Shared].map(|access| queue.wait(2, 1, access).unwrap());
+        let error = queue.wait(2, 1, Access::Shared).err().expect("it is full");
         assert!(error.message().starts_with("2 calls wait"), "{error}");
-        let [exclusive, waiting] = passes;
+        let [exclusive, waiting] = acquires;
         assert!(!come(&exclusive) && !come(&waiting));
         drop(exclusive);
         assert!(come(&waiting), "beside the one that runs");
         drop(waiting);
         for _ in 0..100 {
-            drop(gate.wait(2, 1, Access::Exclusive).unwrap());
+            drop(queue.wait(2, 1, Access::Exclusive).unwrap());
         }
-        gate.leave(Access::Shared, shared);
-        assert!(gate.try_enter(Access::Exclusive).is_some());
+        queue.leave(Access::Shared, shared);
+        assert!(queue.try_enter(Access::Exclusive).is_some());
     }
 
     #[test]
     fn those_who_give_up_are_passed_over() {
-        let gate = Arc::new(Gate::new((), None));
-        let alone = gate.try_enter(Access::Exclusive);
-        let passes = [(); 4].map(|()| gate.wait(8, 1, Access::Exclusive).unwrap());
-        let [a, b, c, d] = passes;
+        let queue = Arc::new(AccessQueue::new((), None));
+        let alone = queue.try_enter(Access::Exclusive);
+        let acquires = [(); 4].map(|()| queue.wait(8, 1, Access::Exclusive).unwrap());
+        let [a, b, c, d] = acquires;
         drop((a, b));
-        gate.leave(Access::Exclusive, alone);
+        queue.leave(Access::Exclusive, alone);
         assert!(come(&c));
         drop(c);
         assert!(come(&d));
         drop(d);
-        assert!(gate.try_enter(Access::Exclusive).is_some());
+        assert!(queue.try_enter(Access::Exclusive).is_some());
     }
 
     /// Its place is another call's; those of its own connection in front of it are still there.
     #[test]
     fn a_call_whose_place_is_taken_fails() {
-        let gate = Arc::new(Gate::new((), None));
-        let alone = gate.try_enter(Access::Exclusive);
-        let [first, _second, third] = [(); 3].map(|()| gate.wait(3, 1, Access::Exclusive).unwrap());
+        let queue = Arc::new(AccessQueue::new((), None));
+        let alone = queue.try_enter(Access::Exclusive);
+        let [first, _second, third] =
+            [(); 3].map(|()| queue.wait(3, 1, Access::Exclusive).unwrap());
         assert!(!come(&third));
-        let other = gate.wait(3, 2, Access::Exclusive).unwrap();
+        let other = queue.wait(3, 2, Access::Exclusive).unwrap();
         let mut cx = Context::from_waker(Waker::noop());
         let Poll::Ready(Err(error)) = pin!(third.wait()).poll(&mut cx) else { panic!() };
         assert_eq!(error.kind(), "OverloadedError");
-        assert_eq!(gate.waiting(), 3);
-        gate.leave(Access::Exclusive, alone);
+        assert_eq!(queue.waiting(), 3);
+        queue.leave(Access::Exclusive, alone);
         assert!(come(&first) && !come(&other));
         drop(first);
         assert!(come(&other), "it is the turn of the other connection");

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::access_queue::{AccessQueue, Acquire};
 use super::agent::{Identity, Resident};
-use super::chain;
+use super::deadlock;
 use super::guard::{Exclusive, Guard, Shared};
 use super::interface::{Interface, IntoService, Invocation, Method};
-use super::mailbox::{Gate, Pass};
 use crate::Proxy;
 use crate::later::{Later, SharedService};
 use crate::peer_context::PeerContext;
@@ -16,17 +16,17 @@ use aiomas_core::wire::{Body, CodecContext, Format, Payload, RemoteError};
 
 /// Serves a value: `&self` methods side by side, `&mut self` ones alone, and all of them starting in the
 /// order in which they were called.
-struct Hosted<T> {
-    gate: Arc<Gate<T>>,
+struct ServiceCell<T> {
+    queue: Arc<AccessQueue<T>>,
     services: Vec<(&'static str, SharedService)>,
     me: Option<Arc<Identity>>,
 }
 
-impl<T: Interface> Hosted<T> {
+impl<T: Interface> ServiceCell<T> {
     fn new(value: T, me: Option<Arc<Identity>>) -> Self {
         // Services are not started.
         let first = me.as_ref().and_then(|_| T::on_start()?.access());
-        Self { services: value.services(), gate: Arc::new(Gate::new(value, first)), me }
+        Self { services: value.services(), queue: Arc::new(AccessQueue::new(value, first)), me }
     }
 
     /// Calls a method, now or when its turn has come.
@@ -39,11 +39,11 @@ impl<T: Interface> Hosted<T> {
         caller: &Caller,
     ) -> Outcome<Later> {
         let Some(access) = method.access() else { return Outcome::NotExposed };
-        match self.gate.try_enter(access) {
+        match self.queue.try_enter(access) {
             Some(value) => {
-                let guard = Guard::new(&*self.gate, access, Some(value));
+                let guard = Guard::new(&*self.queue, access, Some(value));
                 let invocation = Invocation::new(arguments, caller, self.me.as_ref());
-                run(guard, &self.gate, method, &invocation)
+                run(guard, &self.queue, method, &invocation)
             }
             None => self.wait(method, access, name, arguments, caller),
         }
@@ -59,17 +59,17 @@ impl<T: Interface> Hosted<T> {
         arguments: &Arguments<'_>,
         caller: &Caller,
     ) -> Outcome<Later> {
-        if chain::contains(id(&self.gate)) {
+        if deadlock::contains(id(&self.queue)) {
             let text = self.deadlock(&String::from_utf8_lossy(name));
             return RemoteError::new("DeadlockError", text).into();
         }
         let peer_context = PeerContext::of(arguments.codec_context());
         let most =
             peer_context.and_then(PeerContext::max_mailbox).unwrap_or(Limits::DEFAULT.max_mailbox);
-        match self.gate.wait(most, peer_context.map_or(0, PeerContext::id), access) {
-            Ok(pass) => {
+        match self.queue.wait(most, peer_context.map_or(0, PeerContext::id), access) {
+            Ok(acquire) => {
                 let (content, caller) = (arguments.to_payload(), caller.clone());
-                Outcome::Later(self.later(method, access, pass, content, caller))
+                Outcome::Later(self.later(method, access, acquire, content, caller))
             }
             Err(error) => error.into(),
         }
@@ -80,19 +80,19 @@ impl<T: Interface> Hosted<T> {
         &self,
         method: Method<T>,
         access: Access,
-        pass: Pass<T>,
+        acquire: Acquire<T>,
         content: Payload,
         caller: Caller,
     ) -> Later {
-        let (gate, me) = (self.gate.clone(), self.me.clone());
+        let (queue, me) = (self.queue.clone(), self.me.clone());
         Box::pin(async move {
-            let (value, started) = pass.wait().await?;
+            let (value, started) = acquire.wait().await?;
             let outcome = {
-                let guard = Guard::new(&*gate, access, value);
+                let guard = Guard::new(&*queue, access, value);
                 // It was parsed before, so it is a request.
                 let request = Request::parse(&content)?;
                 let invocation = Invocation::new(&request.arguments, &caller, me.as_ref());
-                run(guard, &gate, method, &invocation)
+                run(guard, &queue, method, &invocation)
             };
             // The method has its arguments by now.
             drop(content);
@@ -119,14 +119,14 @@ impl<T: Interface> Hosted<T> {
     }
 
     /// Runs a method that takes no arguments, and has been let in.
-    fn hook(&self, method: Method<T>, guard: Guard<T, &Gate<T>>) -> Outcome<Later> {
+    fn hook(&self, method: Method<T>, guard: Guard<T, &AccessQueue<T>>) -> Outcome<Later> {
         let content = Payload::new(Format::Json, NO_CALL.into(), self.hook_context());
         match Request::parse(&content) {
             Ok(request) => {
                 let caller = Caller::default();
                 let invocation = Invocation::new(&request.arguments, &caller, self.me.as_ref());
                 // An agent may remove itself; nobody waits for the hook then.
-                chain::outside(|| run(guard, &self.gate, method, &invocation))
+                deadlock::outside(|| run(guard, &self.queue, method, &invocation))
             }
             Err(error) => RemoteError::from(error).into(),
         }
@@ -157,7 +157,7 @@ impl<T: Interface> Method<T> {
     }
 }
 
-impl<T: Interface> Service<Later> for Hosted<T> {
+impl<T: Interface> Service<Later> for ServiceCell<T> {
     fn type_name(&self) -> &str {
         T::TYPE_NAME
     }
@@ -193,22 +193,22 @@ impl<T: Interface> Service<Later> for Hosted<T> {
     }
 }
 
-impl<T: Interface> Resident for Hosted<T> {
+impl<T: Interface> Resident for ServiceCell<T> {
     fn start(&self) -> Outcome<Later> {
         let Some(method) = T::on_start() else { return Outcome::NotFound };
         let Some(access) = method.access() else { return Outcome::NotExposed };
-        let guard = Guard::new(&*self.gate, access, self.gate.enter(access));
+        let guard = Guard::new(&*self.queue, access, self.queue.enter(access));
         match self.hook(method, guard) {
             Outcome::Done(Ok(answer)) => {
-                self.gate.open();
+                self.queue.open();
                 Outcome::Done(Ok(answer))
             }
             // If it fails, or is dropped, the gate stays as it is.
             Outcome::Later(later) => {
-                let gate = self.gate.clone();
+                let queue = self.queue.clone();
                 Outcome::Later(Box::pin(async move {
                     let answer = later.await?;
-                    gate.open();
+                    queue.open();
                     Ok(answer)
                 }))
             }
@@ -217,7 +217,7 @@ impl<T: Interface> Resident for Hosted<T> {
     }
 
     fn fail_start(&self, error: &RemoteError) {
-        self.gate.desert(error, true);
+        self.queue.close_queue(error, true);
     }
 
     fn has_stop(&self) -> bool {
@@ -227,14 +227,14 @@ impl<T: Interface> Resident for Hosted<T> {
     fn stop(&self) -> Outcome<Later> {
         let Some(method) = T::on_stop() else { return Outcome::NotFound };
         let Some(access) = method.access() else { return Outcome::NotExposed };
-        let Some(pass) = self.gate.wait_last(access) else { return Outcome::NotFound };
+        let Some(acquire) = self.queue.wait_last(access) else { return Outcome::NotFound };
         // A hook does not live as long as the agent is called by its name, so it has all that it needs.
-        let this = Self { gate: self.gate.clone(), services: Vec::new(), me: self.me.clone() };
+        let this = Self { queue: self.queue.clone(), services: Vec::new(), me: self.me.clone() };
         Outcome::Later(Box::pin(async move {
             // An agent that has not started has nothing to stop.
-            let Ok((value, started)) = pass.wait().await else { return Ok(nothing()) };
+            let Ok((value, started)) = acquire.wait().await else { return Ok(nothing()) };
             started.last();
-            let outcome = this.hook(method, Guard::new(&*this.gate, access, value));
+            let outcome = this.hook(method, Guard::new(&*this.queue, access, value));
             match outcome {
                 Outcome::Done(answer) => answer,
                 Outcome::Later(later) => later.await,
@@ -244,15 +244,15 @@ impl<T: Interface> Resident for Hosted<T> {
     }
 
     fn is_stopping(&self) -> bool {
-        self.gate.is_closed()
+        self.queue.is_closed()
     }
 
     fn waiting(&self) -> usize {
-        self.gate.waiting()
+        self.queue.waiting()
     }
 
-    fn desert(&self, error: &RemoteError) {
-        self.gate.desert(error, false);
+    fn close_queue(&self, error: &RemoteError) {
+        self.queue.close_queue(error, false);
     }
 }
 
@@ -260,7 +260,7 @@ impl<T: Interface> IntoService for T {
     type Proxy = T::Proxy;
 
     fn into_service(self) -> SharedService {
-        Arc::new(Hosted::new(self, None))
+        Arc::new(ServiceCell::new(self, None))
     }
 }
 
@@ -275,31 +275,31 @@ impl IntoService for ServiceDict<Later> {
 /// What `#[agent]` calls.
 #[doc(hidden)]
 pub fn host_agent<T: Interface>(agent: T, me: Arc<Identity>) -> Arc<dyn Resident> {
-    Arc::new(Hosted::new(agent, Some(me)))
+    Arc::new(ServiceCell::new(agent, Some(me)))
 }
 
-/// Calls a method. `gate` is what `guard` was let in by.
+/// Calls a method. `queue` is what `guard` was let in by.
 #[inline]
 fn run<T: Interface>(
-    mut guard: Guard<T, &Gate<T>>,
-    gate: &Arc<Gate<T>>,
+    mut guard: Guard<T, &AccessQueue<T>>,
+    queue: &Arc<AccessQueue<T>>,
     method: Method<T>,
     invocation: &Invocation<'_>,
 ) -> Outcome<Later> {
     let later = match method {
         Method::Shared(call) => return Outcome::Done(call(guard.get(), invocation)),
         Method::Exclusive(call) => return Outcome::Done(call(guard.get_mut(), invocation)),
-        Method::SharedAsync(call) => call(Shared(guard.into_own(gate.clone())), invocation),
-        Method::ExclusiveAsync(call) => call(Exclusive(guard.into_own(gate.clone())), invocation),
+        Method::SharedAsync(call) => call(Shared(guard.into_own(queue.clone())), invocation),
+        Method::ExclusiveAsync(call) => call(Exclusive(guard.into_own(queue.clone())), invocation),
         Method::Hidden => return Outcome::NotExposed,
     };
     match later {
-        Ok(later) => Outcome::Later(chain::link(id(gate), later)),
+        Ok(later) => Outcome::Later(deadlock::track(id(queue), later)),
         Err(error) => error.into(),
     }
 }
 
 /// What tells a value from others, for as long as it lives.
-fn id<T>(gate: &Arc<Gate<T>>) -> usize {
-    Arc::as_ptr(gate) as usize
+fn id<T>(queue: &Arc<AccessQueue<T>>) -> usize {
+    Arc::as_ptr(queue) as usize
 }

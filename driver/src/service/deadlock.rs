@@ -32,7 +32,7 @@ pub(super) fn contains(agent: usize) -> bool {
 }
 
 /// A call to `agent` that goes on with `later`.
-pub(super) fn link(agent: usize, mut later: Later) -> Later {
+pub(super) fn track(agent: usize, mut later: Later) -> Later {
     let outer = CURRENT.with_borrow(|current| current.as_ref().map(Arc::downgrade));
     let frame = Arc::new(Frame { agent, outer });
     Box::pin(std::future::poll_fn(move |cx| run(&frame, &mut later, cx)))
