@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 use super::connection::{Attempt, Connection, SlotKey, Unsent};
-use super::home::LocalCall;
 use super::line::{LineCall, Made, Started};
+use super::local_dispatch::LocalCall;
 use super::trace::CallSpan;
 use super::waits;
 use aiomas_core::connection::{CallId, CallRejected};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::clock::Clock;
 use super::contain::alone;
 use super::peer_context::PeerContext;
-use super::service::{Identity, Invocation};
+use super::service::{AgentHandle, Invocation};
 use super::{Container, Error, Peer, Proxy};
 use aiomas_core::agent::AgentUrl;
 use aiomas_core::rpc::{Caller, PeerCertificate};
@@ -20,7 +20,7 @@ use aiomas_core::wire::{Codec, CodecContext};
 pub struct Context {
     codec_context: CodecContext,
     caller: Caller,
-    me: Option<Arc<Identity>>,
+    me: Option<Arc<AgentHandle>>,
 }
 
 impl Invocation<'_> {
@@ -117,7 +117,7 @@ impl Context {
     /// [`Error::NoContainer`]: the service is no agent.
     pub fn agent(&self) -> Result<Proxy, Error> {
         let me = self.me.as_ref().ok_or(Error::NoContainer)?;
-        Ok(Proxy::of_local(me.home.clone(), me.url.clone()))
+        Ok(Proxy::of_local(me.local_dispatch.clone(), me.url.clone()))
     }
 
     /// The URL of the agent whose method this is; `None` in a service that is no agent.
@@ -131,9 +131,10 @@ impl Context {
     /// # Errors
     /// [`Error::NoContainer`]: the service is not in a container, or that is gone.
     pub fn container(&self) -> Result<Container, Error> {
-        let mine = self.me.as_ref().and_then(|me| me.home.upgrade());
-        let home = mine.or_else(|| PeerContext::of(&self.codec_context)?.home());
-        home.and_then(Container::from_home).ok_or(Error::NoContainer)
+        let mine = self.me.as_ref().and_then(|me| me.local_dispatch.upgrade());
+        let local_dispatch =
+            mine.or_else(|| PeerContext::of(&self.codec_context)?.local_dispatch());
+        local_dispatch.and_then(Container::from_home).ok_or(Error::NoContainer)
     }
 
     /// The clock of the container.
@@ -151,8 +152,8 @@ impl Context {
     /// # Errors
     /// [`Error::NoContainer`]: the method is part of neither, as that of a client, or the connection is gone.
     pub fn stop(&self) -> Result<(), Error> {
-        if let Some(home) = self.me.as_ref().and_then(|me| me.home.upgrade()) {
-            home.stop();
+        if let Some(local_dispatch) = self.me.as_ref().and_then(|me| me.local_dispatch.upgrade()) {
+            local_dispatch.stop();
             return Ok(());
         }
         let peer_context = PeerContext::of(&self.codec_context).ok_or(Error::NoContainer)?;
@@ -186,7 +187,11 @@ impl Context {
     /// # Errors
     /// [`Error::NoContainer`]: the container is gone or, of a service that is in none, the connection.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
-        let mine = self.me.as_ref().and_then(|me| me.home.upgrade()).map(|home| home.host());
+        let mine = self
+            .me
+            .as_ref()
+            .and_then(|me| me.local_dispatch.upgrade())
+            .map(|local_dispatch| local_dispatch.host());
         let host = mine
             .or_else(|| PeerContext::of(&self.codec_context)?.host())
             .ok_or(Error::NoContainer)?;

@@ -32,11 +32,11 @@ mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures;
 mod heavy;
-mod home;
 mod host;
 mod later;
 pub mod line;
 mod local;
+mod local_dispatch;
 mod lock;
 pub mod manager;
 mod network;
@@ -81,9 +81,11 @@ pub use options::{Builder, OnDisconnect};
 pub use peer::{Peer, PeerState};
 pub use proxy::{CallBuilder, Proxy};
 pub use runtime::Runtime;
-pub use service::{Agent, Exclusive, Identity, Interface, IntoService, Invocation, Method, Shared};
+pub use service::{
+    Agent, AgentHandle, Exclusive, Interface, IntoService, Invocation, Method, Shared,
+};
 #[doc(hidden)]
-pub use service::{Resident, host_agent};
+pub use service::{HostedAgent, host_agent};
 pub use socket::Socket;
 pub use stats::{Connections, ContainerStats};
 pub use transport::{KeepAlive, Listener, Timer, Transport};
@@ -105,8 +107,8 @@ pub mod __macro {
     pub use serde;
 
     pub use crate::{
-        Agent, Answer, Call, Causes, CausesOfAny, CausesOfError, Context, Exclusive, Identity,
-        Interface, IntoService, Invocation, Later, Method, NoCauses, Proxy, Resident, Shared,
+        Agent, AgentHandle, Answer, Call, Causes, CausesOfAny, CausesOfError, Context, Exclusive,
+        HostedAgent, Interface, IntoService, Invocation, Later, Method, NoCauses, Proxy, Shared,
         SharedService, caused, failure, host_agent,
     };
     pub use aiomas_core::rpc::{Keyword, Keywords, Parameter, Positional, Signature};

@@ -28,7 +28,7 @@ impl Peer {
     pub(super) fn of_codec_context(codec_context: &CodecContext) -> Option<Self> {
         match PeerContext::of(codec_context)? {
             PeerContext::Connection(connection) => connection.upgrade().map(Self),
-            PeerContext::Home(_) => None,
+            PeerContext::LocalDispatch(_) => None,
         }
     }
 

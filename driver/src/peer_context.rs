@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::connection::Connection;
-use super::home::Home;
 use super::host::Host;
+use super::local_dispatch::LocalDispatch;
 use aiomas_core::wire::{Codec, CodecContext};
 
 /// What a driver puts into the scopes of its connections and containers.
@@ -15,7 +15,7 @@ pub(super) enum PeerContext {
     /// A connection.
     Connection(Weak<Connection>),
     /// An agent of the same container.
-    Home(Weak<dyn Home>),
+    LocalDispatch(Weak<dyn LocalDispatch>),
 }
 
 impl PeerContext {
@@ -33,7 +33,7 @@ impl PeerContext {
         // The memory is not used again while there is a reference to it.
         let address = match self {
             Self::Connection(connection) => connection.as_ptr().cast::<()>(),
-            Self::Home(home) => home.as_ptr().cast::<()>(),
+            Self::LocalDispatch(local_dispatch) => local_dispatch.as_ptr().cast::<()>(),
         };
         address.addr() as u64
     }
@@ -42,7 +42,7 @@ impl PeerContext {
     pub(super) fn codec(&self) -> Option<Codec> {
         match self {
             Self::Connection(connection) => Some(connection.upgrade()?.codec()),
-            Self::Home(_) => None,
+            Self::LocalDispatch(_) => None,
         }
     }
 
@@ -50,7 +50,7 @@ impl PeerContext {
     pub(super) fn max_mailbox(&self) -> Option<u32> {
         match self {
             Self::Connection(connection) => Some(connection.upgrade()?.max_mailbox()),
-            Self::Home(home) => Some(home.upgrade()?.max_mailbox()),
+            Self::LocalDispatch(local_dispatch) => Some(local_dispatch.upgrade()?.max_mailbox()),
         }
     }
 
@@ -58,7 +58,7 @@ impl PeerContext {
     pub(super) fn now(&self) -> Option<Instant> {
         Some(match self {
             Self::Connection(connection) => connection.upgrade()?.now(),
-            Self::Home(home) => home.upgrade()?.now(),
+            Self::LocalDispatch(local_dispatch) => local_dispatch.upgrade()?.now(),
         })
     }
 
@@ -66,7 +66,7 @@ impl PeerContext {
     pub(super) fn host(&self) -> Option<Arc<dyn Host>> {
         Some(match self {
             Self::Connection(connection) => connection.upgrade()?.host(),
-            Self::Home(home) => home.upgrade()?.host(),
+            Self::LocalDispatch(local_dispatch) => local_dispatch.upgrade()?.host(),
         })
     }
 
@@ -74,16 +74,16 @@ impl PeerContext {
     pub(super) fn stop(&self) -> Option<()> {
         match self {
             Self::Connection(connection) => connection.upgrade()?.endpoint()?.stop(),
-            Self::Home(home) => home.upgrade()?.stop(),
+            Self::LocalDispatch(local_dispatch) => local_dispatch.upgrade()?.stop(),
         }
         Some(())
     }
 
     /// The container at which it arrived.
-    pub(super) fn home(&self) -> Option<Arc<dyn Home>> {
+    pub(super) fn local_dispatch(&self) -> Option<Arc<dyn LocalDispatch>> {
         match self {
-            Self::Connection(connection) => connection.upgrade()?.home(),
-            Self::Home(home) => home.upgrade(),
+            Self::Connection(connection) => connection.upgrade()?.local_dispatch(),
+            Self::LocalDispatch(local_dispatch) => local_dispatch.upgrade(),
         }
     }
 }

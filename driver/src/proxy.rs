@@ -11,9 +11,9 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::connection::{Connection, ConnectionRef, append};
-use super::home::{Home, LOCAL};
 use super::host::Callee;
 use super::line::{Line, LineCall, Shared};
+use super::local_dispatch::{LOCAL, LocalDispatch};
 use super::peer_context::PeerContext;
 use super::reference;
 use super::trace::{self, CallSpan};
@@ -64,7 +64,7 @@ enum Target {
         idempotent: bool,
     },
     /// In the same container.
-    Local(Weak<dyn Home>),
+    Local(Weak<dyn LocalDispatch>),
     /// One of our own services: to be sent, not to be called.
     Own,
     /// It was decoded from something that no peer sent, or whose connection is gone.
@@ -91,7 +91,7 @@ impl Proxy {
         Self { url: url.map(Arc::new), ..Self::new(target, path.into()) }
     }
 
-    pub(super) fn of_local(container: Weak<dyn Home>, url: AgentUrl) -> Self {
+    pub(super) fn of_local(container: Weak<dyn LocalDispatch>, url: AgentUrl) -> Self {
         let path = agent_path(url.aid());
         Self { url: Some(url.into()), ..Self::new(Target::Local(container), path.into()) }
     }
@@ -105,7 +105,9 @@ impl Proxy {
                 Some(connection) => Target::Remote(ConnectionRef::received(connection)),
                 None => Target::Nowhere,
             },
-            Some(PeerContext::Home(home)) => Target::Local(home.clone()),
+            Some(PeerContext::LocalDispatch(local_dispatch)) => {
+                Target::Local(local_dispatch.clone())
+            }
             None => Target::Nowhere,
         };
         Self::new(target, path.into())

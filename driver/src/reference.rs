@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
-use super::home::Home;
+use super::local_dispatch::LocalDispatch;
 use super::peer_context::PeerContext;
 use aiomas_core::agent::AgentUrl;
 use aiomas_core::internal::root::url_of_path;
@@ -18,12 +18,14 @@ use aiomas_core::wire::{CodecContext, CodecError};
 /// On the wire it is the path alone, which the receiver resolves in the container that the connection belongs to.
 /// Over a connection of another container it would mean that one's agent of the same id, so it is not written.
 pub(super) fn serialize<S: Serializer>(
-    container: &Weak<dyn Home>,
+    container: &Weak<dyn LocalDispatch>,
     path: &str,
     url: Option<&AgentUrl>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let sender = CodecContext::with_current(|codec_context| PeerContext::of(codec_context)?.home());
+    let sender = CodecContext::with_current(|codec_context| {
+        PeerContext::of(codec_context)?.local_dispatch()
+    });
     // A `Weak` keeps the address from being used again.
     if sender.as_ref().is_some_and(|it| ptr::addr_eq(Arc::as_ptr(it), container.as_ptr())) {
         return ServiceRef::new(path).serialize(serializer);

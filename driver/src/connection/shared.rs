@@ -17,9 +17,9 @@ use super::slots::{SlotKey, Slots};
 use crate::Error;
 use crate::endpoint::Endpoint;
 use crate::heavy::HeavyWork;
-use crate::home::Home;
 use crate::host::Host;
 use crate::later::Answer;
+use crate::local_dispatch::LocalDispatch;
 use crate::lock::lock;
 use crate::place::Place;
 use crate::stop::Stop;
@@ -123,7 +123,7 @@ pub(crate) trait Handler: Send + Sync {
     fn unused(&self) {}
 
     /// The container that the connection is part of.
-    fn home(&self) -> Option<Arc<dyn Home>> {
+    fn local_dispatch(&self) -> Option<Arc<dyn LocalDispatch>> {
         None
     }
 
@@ -222,8 +222,8 @@ impl Connection {
         self.caller.address.as_deref()
     }
 
-    pub(crate) fn home(&self) -> Option<Arc<dyn Home>> {
-        self.handler.home()
+    pub(crate) fn local_dispatch(&self) -> Option<Arc<dyn LocalDispatch>> {
+        self.handler.local_dispatch()
     }
 
     pub(crate) fn endpoint(&self) -> Option<&dyn Endpoint> {

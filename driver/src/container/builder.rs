@@ -160,7 +160,7 @@ impl<R: Runtime> Builder<R> {
         };
         let machine = agent::Container::new(layer.config, address.clone(), host.seed());
         let inner = Arc::new_cyclic(|this: &Weak<ContainerShared>| {
-            let peer_context = Arc::new(PeerContext::Home(this.clone()));
+            let peer_context = Arc::new(PeerContext::LocalDispatch(this.clone()));
             ContainerShared {
                 this: this.clone(),
                 id: EndpointId::new(),

@@ -14,7 +14,7 @@ use crate::endpoint::{Endpoint, EndpointId};
 use crate::host::BoxFuture;
 use crate::later::Running;
 use crate::lock::lock;
-use crate::service::Resident;
+use crate::service::HostedAgent;
 use crate::waits;
 use crate::wakers::{Registration, WakerSet};
 use crate::{Error, StopFailure, UnstoppedAgent};
@@ -29,7 +29,7 @@ const TURN: usize = 64;
 /// An agent whose `#[on_stop]` is under way.
 pub(super) struct Stopping {
     url: AgentUrl,
-    resident: Arc<dyn Resident>,
+    resident: Arc<dyn HostedAgent>,
     /// Ends it early.
     _canceller: Canceller,
 }
@@ -184,7 +184,7 @@ impl ContainerShared {
     }
 
     /// Lets an agent stop that lives here no more.
-    pub(super) fn stop_agent(self: &Arc<Self>, number: u64, resident: Arc<dyn Resident>) {
+    pub(super) fn stop_agent(self: &Arc<Self>, number: u64, resident: Arc<dyn HostedAgent>) {
         let text = format_args!("Name \"{number}\" not found in \"agents\"");
         resident.close_queue(&RemoteError::lookup(text));
         let outcome = contain(|| resident.stop()).unwrap_or_else(Outcome::from);
@@ -207,7 +207,7 @@ impl ContainerShared {
     }
 
     /// Lets an `#[on_stop]` go on in a task of its own.
-    fn goes_on(self: &Arc<Self>, number: u64, resident: Arc<dyn Resident>, mut hook: Running) {
+    fn goes_on(self: &Arc<Self>, number: u64, resident: Arc<dyn HostedAgent>, mut hook: Running) {
         let stop = Stop { container: Some(self.clone()), number };
         let (canceller, task) = cancellable(async move {
             let answer = poll_fn(|cx| hook.poll(cx)).await;
@@ -264,7 +264,7 @@ impl ContainerShared {
 impl ContainerState {
     /// An agent has not stopped as it should. That is told by `shutdown`, if it has come to the agents; nothing waits
     /// for an agent that is removed before.
-    fn failed(&mut self, url: &AgentUrl, resident: &dyn Resident, why: StopFailure) {
+    fn failed(&mut self, url: &AgentUrl, resident: &dyn HostedAgent, why: StopFailure) {
         if self.stopped {
             self.unstopped.push(UnstoppedAgent::new(url.clone(), resident, why));
         }
@@ -297,7 +297,7 @@ impl Stopping {
 }
 
 impl UnstoppedAgent {
-    fn new(url: AgentUrl, resident: &dyn Resident, why: StopFailure) -> Self {
+    fn new(url: AgentUrl, resident: &dyn HostedAgent, why: StopFailure) -> Self {
         Self { url, type_name: resident.type_name().into(), why }
     }
 }

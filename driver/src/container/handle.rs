@@ -10,7 +10,7 @@ use super::connect::Connect;
 use super::shared::ContainerShared;
 use crate::clock::Clock;
 use crate::contain::alone;
-use crate::home::Home;
+use crate::local_dispatch::LocalDispatch;
 use crate::lock::lock;
 use crate::wakers::Registration;
 use crate::{ContainerStats, Error, Peer, Proxy};
@@ -39,8 +39,8 @@ impl Container {
     }
 
     /// The container that is somebody's home.
-    pub(crate) fn from_home(home: Arc<dyn Home>) -> Option<Self> {
-        home.into_any().downcast().ok().map(Self::from_inner)
+    pub(crate) fn from_home(local_dispatch: Arc<dyn LocalDispatch>) -> Option<Self> {
+        local_dispatch.into_any().downcast().ok().map(Self::from_inner)
     }
 
     /// What its agents' URLs begin with: where it listens, with the real port, or what is

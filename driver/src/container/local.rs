@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use super::hooks::LOCAL_CALLER;
 use super::shared::ContainerShared;
 use crate::Error;
-use crate::home::{Deadline, Encode, Home, LOCAL, LocalCall, Place};
 use crate::host::Host;
 use crate::later::{self, Answer, Later};
+use crate::local_dispatch::{Deadline, Encode, LOCAL, LocalAnswer, LocalCall, LocalDispatch};
 use crate::stop::{Stop, Stopped};
 use crate::trace;
 use aiomas_core::agent::Address;
@@ -20,7 +20,7 @@ use aiomas_core::connection::{CallOptions, CallRejected};
 use aiomas_core::rpc::{Caller, Outcome};
 use aiomas_core::wire::{CodecContext, Payload, RemoteError};
 
-impl Home for ContainerShared {
+impl LocalDispatch for ContainerShared {
     fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall {
         self.call_locally(options, encode)
     }
@@ -107,12 +107,12 @@ impl ContainerShared {
         method: later::Running,
         deadline: Option<(Instant, Duration)>,
     ) -> LocalCall {
-        let place = Arc::<Place>::default();
+        let answer = Arc::<LocalAnswer>::default();
         self.local_calls.fetch_add(1, Ordering::Relaxed);
         let running = Running {
             container: self.clone(),
-            stopped: Stop::stopped(place.stop.clone()),
-            place: place.clone(),
+            stopped: Stop::stopped(answer.stop.clone()),
+            answer: answer.clone(),
             method: Some(method),
         };
         self.host.spawn(Box::pin(running));
@@ -121,7 +121,7 @@ impl ContainerShared {
             timer.set(at);
             Deadline { timer, error: Error::TimedOut { after, sent: true } }
         });
-        LocalCall::Running { place, deadline }
+        LocalCall::Running { answer, deadline }
     }
 
     fn payload(&self, answer: Answer) -> Result<Payload, Error> {
@@ -135,7 +135,7 @@ impl ContainerShared {
 /// The task of a method that was not done at once.
 struct Running {
     container: Arc<ContainerShared>,
-    place: Arc<Place>,
+    answer: Arc<LocalAnswer>,
     stopped: Stopped,
     /// Until it has ended.
     method: Option<later::Running>,
@@ -149,7 +149,7 @@ impl Future for Running {
         let Some(method) = &mut this.method else { return Poll::Ready(()) };
         if this.stopped.poll(cx).is_pending() {
             let answer = ready!(method.poll(cx));
-            this.place.put(this.container.payload(answer));
+            this.answer.put(this.container.payload(answer));
         }
         this.method = None;
         Poll::Ready(())
@@ -161,7 +161,7 @@ impl Drop for Running {
         self.container.local_calls.fetch_sub(1, Ordering::Relaxed);
         // The runtime may end before the method does. The caller must not wait for it then.
         if self.method.take().is_some() {
-            self.place.put(Err(Error::runtime_ended(&self.container.address)));
+            self.answer.put(Err(Error::runtime_ended(&self.container.address)));
         }
     }
 }

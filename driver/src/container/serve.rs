@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::shared::ContainerShared;
 use crate::connection::{Connection, Handler};
 use crate::endpoint::Endpoint;
-use crate::home::Home;
 use crate::later::{Answer, Later, guarded};
+use crate::local_dispatch::LocalDispatch;
 use crate::trace;
 use aiomas_core::connection::{CallOptions, CloseReason, ReplyToken, Request};
 pub(super) use aiomas_core::internal::root::VALIDATE_AID;
@@ -56,7 +56,7 @@ impl Handler for AgentsHandler {
         }
     }
 
-    fn home(&self) -> Option<Arc<dyn Home>> {
+    fn local_dispatch(&self) -> Option<Arc<dyn LocalDispatch>> {
         Some(self.container.clone())
     }
 

@@ -15,7 +15,7 @@ use crate::endpoint::EndpointId;
 use crate::heavy::HeavyWork;
 use crate::lock::lock;
 use crate::network::Network;
-use crate::service::Resident;
+use crate::service::HostedAgent;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{Admission, Config};
 use aiomas_core::internal::number as agent_number;
@@ -56,7 +56,7 @@ impl fmt::Debug for ContainerShared {
 }
 
 /// The agents by their numbers, which are their ids.
-pub(super) type Residents = HashMap<u64, Arc<dyn Resident>, BuildHasherDefault<Spread>>;
+pub(super) type Residents = HashMap<u64, Arc<dyn HostedAgent>, BuildHasherDefault<Spread>>;
 
 /// Spreads numbers that count up over a table. They are ours: no peer chooses them.
 #[derive(Default)]
@@ -88,11 +88,11 @@ impl ContainerShared {
         self.agents.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn numbered(&self, number: u64) -> Option<Arc<dyn Resident>> {
+    pub(super) fn numbered(&self, number: u64) -> Option<Arc<dyn HostedAgent>> {
         self.agents().get(&number).cloned()
     }
 
-    pub(super) fn agent(&self, aid: &str) -> Option<Arc<dyn Resident>> {
+    pub(super) fn agent(&self, aid: &str) -> Option<Arc<dyn HostedAgent>> {
         self.numbered(agent_number(aid)?)
     }
 

@@ -9,7 +9,7 @@ use crate::cancel::cancellable;
 use crate::contain::{contain, discard};
 use crate::later::Running;
 use crate::lock::lock;
-use crate::service::{Agent, Identity, Resident};
+use crate::service::{Agent, AgentHandle, HostedAgent};
 use crate::trace;
 use aiomas_core::agent::{AgentUrl, ContainerError};
 use aiomas_core::internal::number as agent_number;
@@ -20,7 +20,7 @@ use aiomas_core::wire::RemoteError;
 pub(super) struct Starting {
     container: Weak<ContainerShared>,
     url: AgentUrl,
-    resident: Option<Arc<dyn Resident>>,
+    resident: Option<Arc<dyn HostedAgent>>,
     /// Why it does not live, unless it does.
     error: Option<RemoteError>,
 }
@@ -84,7 +84,8 @@ impl ContainerShared {
                 "the agent was given up before it had started",
             )),
         };
-        let identity = Arc::new(Identity { url: url.clone(), home: self.this.clone() });
+        let identity =
+            Arc::new(AgentHandle { url: url.clone(), local_dispatch: self.this.clone() });
         let resident = contain(|| agent.into_resident(identity))?;
         starting.resident = Some(resident.clone());
         if let Some(number) = agent_number(url.aid()) {

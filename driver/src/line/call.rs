@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::shared::{Deadline, Shared, Started};
 use crate::Error;
 use crate::connection::{Attempt, Connection, SlotKey};
-use crate::home::Encode;
+use crate::local_dispatch::Encode;
 use crate::transport::Timer;
 use aiomas_core::connection::{CallOptions, CallRejected};
 use aiomas_core::wire::Body;

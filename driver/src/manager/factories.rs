@@ -7,9 +7,9 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::home::LOCAL;
 use crate::host::BoxFuture;
 use crate::later::failure;
+use crate::local_dispatch::LOCAL;
 use crate::service::Agent;
 use crate::{AgentRef, Container, Context, Proxy};
 use aiomas_core::agent::AgentUrl;

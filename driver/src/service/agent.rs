@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use crate::home::Home;
+use crate::local_dispatch::LocalDispatch;
 use crate::{Later, Proxy};
 use aiomas_core::agent::AgentUrl;
 use aiomas_core::rpc::{Outcome, Service, ServiceDict};
@@ -24,7 +24,7 @@ pub trait Agent: Sized + 'static {
 
     /// Lets it live in a container.
     #[doc(hidden)]
-    fn into_resident(self, me: Arc<Identity>) -> Arc<dyn Resident>;
+    fn into_resident(self, me: Arc<AgentHandle>) -> Arc<dyn HostedAgent>;
 }
 
 impl Agent for ServiceDict<Later> {
@@ -34,20 +34,20 @@ impl Agent for ServiceDict<Later> {
         Service::type_name(self)
     }
 
-    fn into_resident(self, _: Arc<Identity>) -> Arc<dyn Resident> {
+    fn into_resident(self, _: Arc<AgentHandle>) -> Arc<dyn HostedAgent> {
         Arc::new(self)
     }
 }
 
 /// Where an agent lives, and under what name.
-pub struct Identity {
+pub struct AgentHandle {
     pub(crate) url: AgentUrl,
-    pub(crate) home: Weak<dyn Home>,
+    pub(crate) local_dispatch: Weak<dyn LocalDispatch>,
 }
 
 /// An agent in its container.
 #[doc(hidden)]
-pub trait Resident: Service<Later> + Send + Sync {
+pub trait HostedAgent: Service<Later> + Send + Sync {
     /// Runs its `#[on_start]`. Calls wait until that has ended well, or the agent is [deserted](Self::close_queue).
     fn start(&self) -> Outcome<Later> {
         Outcome::NotFound
@@ -84,9 +84,9 @@ pub trait Resident: Service<Later> + Send + Sync {
     }
 }
 
-impl Resident for ServiceDict<Later> {}
+impl HostedAgent for ServiceDict<Later> {}
 
-impl fmt::Debug for Identity {
+impl fmt::Debug for AgentHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Identity").field(&self.url).finish()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::agent::{Agent, Identity, Resident};
+use super::agent::{Agent, AgentHandle, HostedAgent};
 use super::interface::IntoService;
 use crate::later::{Later, SharedService};
 use aiomas_core::rpc::{Authorized, Outcome};
@@ -23,12 +23,12 @@ impl<A: Agent> Agent for Authorized<A> {
         self.service.type_name()
     }
 
-    fn into_resident(self, me: Arc<Identity>) -> Arc<dyn Resident> {
+    fn into_resident(self, me: Arc<AgentHandle>) -> Arc<dyn HostedAgent> {
         Arc::new(self.map(|agent| agent.into_resident(me)))
     }
 }
 
-impl Resident for Authorized<Arc<dyn Resident>> {
+impl HostedAgent for Authorized<Arc<dyn HostedAgent>> {
     fn start(&self) -> Outcome<Later> {
         self.service.start()
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::access_queue::{AccessQueue, Acquire};
-use super::agent::{Identity, Resident};
+use super::agent::{AgentHandle, HostedAgent};
 use super::deadlock;
 use super::guard::{Exclusive, Guard, Shared};
 use super::interface::{Interface, IntoService, Invocation, Method};
@@ -19,11 +19,11 @@ use aiomas_core::wire::{Body, CodecContext, Format, Payload, RemoteError};
 struct ServiceCell<T> {
     queue: Arc<AccessQueue<T>>,
     services: Vec<(&'static str, SharedService)>,
-    me: Option<Arc<Identity>>,
+    me: Option<Arc<AgentHandle>>,
 }
 
 impl<T: Interface> ServiceCell<T> {
-    fn new(value: T, me: Option<Arc<Identity>>) -> Self {
+    fn new(value: T, me: Option<Arc<AgentHandle>>) -> Self {
         // Services are not started.
         let first = me.as_ref().and_then(|_| T::on_start()?.access());
         Self { services: value.services(), queue: Arc::new(AccessQueue::new(value, first)), me }
@@ -134,8 +134,10 @@ impl<T: Interface> ServiceCell<T> {
 
     /// So that a hook's context leads to the container.
     fn hook_context(&self) -> CodecContext {
-        let home = self.me.as_ref().and_then(|me| me.home.upgrade());
-        home.map_or_else(CodecContext::default, |home| home.codec_context().clone())
+        let local_dispatch = self.me.as_ref().and_then(|me| me.local_dispatch.upgrade());
+        local_dispatch.map_or_else(CodecContext::default, |local_dispatch| {
+            local_dispatch.codec_context().clone()
+        })
     }
 }
 
@@ -193,7 +195,7 @@ impl<T: Interface> Service<Later> for ServiceCell<T> {
     }
 }
 
-impl<T: Interface> Resident for ServiceCell<T> {
+impl<T: Interface> HostedAgent for ServiceCell<T> {
     fn start(&self) -> Outcome<Later> {
         let Some(method) = T::on_start() else { return Outcome::NotFound };
         let Some(access) = method.access() else { return Outcome::NotExposed };
@@ -274,7 +276,7 @@ impl IntoService for ServiceDict<Later> {
 
 /// What `#[agent]` calls.
 #[doc(hidden)]
-pub fn host_agent<T: Interface>(agent: T, me: Arc<Identity>) -> Arc<dyn Resident> {
+pub fn host_agent<T: Interface>(agent: T, me: Arc<AgentHandle>) -> Arc<dyn HostedAgent> {
     Arc::new(ServiceCell::new(agent, Some(me)))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::agent::Identity;
+use super::agent::AgentHandle;
 use super::guard::{Exclusive, Shared};
 use crate::Proxy;
 use crate::later::{Answer, Later, SharedService};
@@ -84,14 +84,14 @@ impl<T: Interface> fmt::Debug for Method<T> {
 pub struct Invocation<'a> {
     arguments: &'a Arguments<'a>,
     caller: &'a Caller,
-    me: Option<&'a Arc<Identity>>,
+    me: Option<&'a Arc<AgentHandle>>,
 }
 
 impl<'a> Invocation<'a> {
     pub(super) const fn new(
         arguments: &'a Arguments<'a>,
         caller: &'a Caller,
-        me: Option<&'a Arc<Identity>>,
+        me: Option<&'a Arc<AgentHandle>>,
     ) -> Self {
         Self { arguments, caller, me }
     }
@@ -128,7 +128,7 @@ impl<'a> Invocation<'a> {
         self.caller
     }
 
-    pub(crate) const fn me(&self) -> Option<&'a Arc<Identity>> {
+    pub(crate) const fn me(&self) -> Option<&'a Arc<AgentHandle>> {
         self.me
     }
 }

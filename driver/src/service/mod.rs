@@ -8,7 +8,7 @@ mod deadlock;
 mod guard;
 mod interface;
 
-pub use agent::{Agent, Identity, Resident};
+pub use agent::{Agent, AgentHandle, HostedAgent};
 pub use cell::host_agent;
 pub use guard::{Exclusive, Shared};
 pub use interface::{Interface, IntoService, Invocation, Method};

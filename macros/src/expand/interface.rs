@@ -103,8 +103,8 @@ pub(super) fn agent(interface: &Interface, names: &Names) -> TokenStream {
             #[doc(hidden)]
             fn into_resident(
                 self,
-                me: ::std::sync::Arc<#k::Identity>,
-            ) -> ::std::sync::Arc<dyn #k::Resident> {
+                me: ::std::sync::Arc<#k::AgentHandle>,
+            ) -> ::std::sync::Arc<dyn #k::HostedAgent> {
                 #k::host_agent(self, me)
             }
         }

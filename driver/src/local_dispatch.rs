@@ -20,7 +20,7 @@ use aiomas_core::wire::{CodecContext, CodecError, Format, Payload};
 pub(super) const LOCAL: Format = Format::MsgPack;
 
 /// What the container is to those within it.
-pub(super) trait Home: Endpoint {
+pub(super) trait LocalDispatch: Endpoint {
     /// Calls an agent; `encode` appends the content of the request.
     fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall;
 
@@ -50,7 +50,7 @@ pub(super) type Encode<'a> =
 /// A call between agents of one container.
 pub(super) enum LocalCall {
     Ended(Option<Result<Payload, Error>>),
-    Running { place: Arc<Place>, deadline: Option<Deadline> },
+    Running { answer: Arc<LocalAnswer>, deadline: Option<Deadline> },
 }
 
 /// When a call is given up.
@@ -61,7 +61,7 @@ pub(super) struct Deadline {
 
 /// Where the answer of a method waits that is not done at once.
 #[derive(Default)]
-pub(super) struct Place {
+pub(super) struct LocalAnswer {
     waiting: Mutex<Waiting>,
     /// Stops the method when nobody waits any more.
     pub(super) stop: Arc<Stop>,
@@ -73,7 +73,7 @@ struct Waiting {
     waker: Option<Waker>,
 }
 
-impl Place {
+impl LocalAnswer {
     pub(super) fn put(&self, answer: Result<Payload, Error>) {
         let waker = {
             let mut waiting = lock(&self.waiting);
@@ -105,13 +105,13 @@ impl LocalCall {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
         match self {
             Self::Ended(result) => result.take().map_or(Poll::Pending, Poll::Ready),
-            Self::Running { place, deadline } => {
-                if let Poll::Ready(answer) = place.poll(cx) {
+            Self::Running { answer, deadline } => {
+                if let Poll::Ready(answer) = answer.poll(cx) {
                     return Poll::Ready(answer);
                 }
                 let Some(Deadline { timer, error }) = deadline else { return Poll::Pending };
                 ready!(timer.poll(cx));
-                place.give_up();
+                answer.give_up();
                 Poll::Ready(Err(error.clone()))
             }
         }
@@ -119,8 +119,8 @@ impl LocalCall {
 
     /// Nobody waits for it any more.
     pub(super) fn give_up(&self) {
-        if let Self::Running { place, .. } = self {
-            place.give_up();
+        if let Self::Running { answer, .. } = self {
+            answer.give_up();
         }
     }
 }
