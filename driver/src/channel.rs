@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::accept::{Entrance, NoStream};
+use super::acceptor::{Acceptor, NoStream};
 use super::connection::{Connection, ConnectionRef, Handler, RoomToReply};
 use super::later::Answer;
 use super::lock::lock;
@@ -89,9 +89,9 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<Listener, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, _) = self.settle(Types::clone)?;
-        let entrance = settings.listen(&address).await?;
-        let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
-        Ok(Listener { settings, entrance, address, accepted: 0 })
+        let acceptor = settings.listen(&address).await?;
+        let address = acceptor.address().map_err(|error| Error::bind(&address, &error))?;
+        Ok(Listener { settings, acceptor, address, accepted: 0 })
     }
 }
 
@@ -99,7 +99,7 @@ impl<R: Runtime> Builder<R> {
 #[must_use = "nobody is taken until `accept`, nor when it is dropped"]
 pub struct Listener {
     settings: Settings,
-    entrance: Entrance,
+    acceptor: Acceptor,
     address: Address,
     accepted: u64,
 }
@@ -121,7 +121,7 @@ impl Listener {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn accept(&mut self) -> Result<Channel, Error> {
-        let stream = self.entrance.next().await;
+        let stream = self.acceptor.next().await;
         let stream = stream.map_err(|error| match error {
             NoStream::Tls(error) => Error::Tls { address: self.address.clone(), error },
             NoStream::RuntimeEnded => Error::runtime_ended(&self.address),
@@ -133,7 +133,7 @@ impl Listener {
     /// Counts of the connections that were accepted or refused.
     #[must_use]
     pub fn admission(&self) -> AdmissionStats {
-        self.entrance.stats()
+        self.acceptor.stats()
     }
 }
 

@@ -15,9 +15,8 @@
 // For the code that the macros write.
 extern crate self as aiomas;
 
-mod accept;
+mod acceptor;
 mod adapter;
-mod arrivals;
 mod call;
 mod cancel;
 pub mod channel;
@@ -40,12 +39,10 @@ mod local_dispatch;
 mod lock;
 pub mod manager;
 mod network;
-mod opening;
 mod options;
 pub mod panics;
 mod peer;
 mod peer_context;
-mod place;
 mod proxy;
 mod reference;
 pub mod rpc;

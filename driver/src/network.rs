@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use super::arrivals::{Arrivals, Incoming};
+use super::acceptor::{Incoming, OpeningListener};
+use super::acceptor::{StreamLimits, open, refuse};
 use super::host::{BoxFuture, Host};
-use super::opening::{Terms, open, part};
 use super::runtime::Runtime;
 use super::stream::Stream;
 use super::transport::Transport;
@@ -27,7 +27,7 @@ pub(super) trait Network: Host {
 
 impl<R: Runtime> Network for R {
     fn dial(&self, to: Address, limits: &Limits) -> BoxFuture<io::Result<Stream>> {
-        let (runtime, terms) = (self.clone(), Terms::new(limits));
+        let (runtime, terms) = (self.clone(), StreamLimits::new(limits));
         Box::pin(async move {
             if let Address::Local(name) = to {
                 return Ok(Stream::new(&runtime, runtime.local().dial(&name)?, None));
@@ -38,7 +38,7 @@ impl<R: Runtime> Network for R {
             }
             if let Err(error) = open(&runtime, &mut stream, terms).await {
                 let parting = runtime.clone();
-                Runtime::spawn(&runtime, async move { part(&parting, stream).await });
+                Runtime::spawn(&runtime, async move { refuse(&parting, stream).await });
                 return Err(error);
             }
             Ok(Stream::new(&runtime, stream, None))
@@ -51,16 +51,16 @@ impl<R: Runtime> Network for R {
         admission: Arc<Mutex<Admission>>,
         limits: &Limits,
     ) -> BoxFuture<io::Result<Box<dyn Incoming>>> {
-        let (runtime, terms) = (self.clone(), Terms::new(limits));
+        let (runtime, terms) = (self.clone(), StreamLimits::new(limits));
         Box::pin(async move {
             let incoming: Box<dyn Incoming> = match on {
                 Address::Local(name) => {
                     let listener = runtime.local().listen(name)?;
-                    Box::new(Arrivals::new(runtime, listener, admission, terms))
+                    Box::new(OpeningListener::new(runtime, listener, admission, terms))
                 }
                 on => {
                     let listener = Runtime::listen(&runtime, on).await?;
-                    Box::new(Arrivals::new(runtime, listener, admission, terms))
+                    Box::new(OpeningListener::new(runtime, listener, admission, terms))
                 }
             };
             Ok(incoming)

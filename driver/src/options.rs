@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Error;
-use super::accept::Entrance;
+use super::acceptor::Acceptor;
 use super::connection::{Connection, ConnectionConfig, Handler};
 use super::dialling::DIAL_TIMEOUT;
 use super::heavy::HeavyWork;
@@ -177,12 +177,12 @@ impl Settings {
     }
 
     /// Listens.
-    pub(super) async fn listen(&self, address: &Address) -> Result<Entrance, Error> {
+    pub(super) async fn listen(&self, address: &Address) -> Result<Acceptor, Error> {
         let limits = &self.config.limits;
         let admission = Arc::new(Mutex::new(Admission::new(limits)));
         let listen = self.host.listen(address.clone(), admission.clone(), limits).await;
         let incoming = listen.map_err(|error| Error::bind(address, &error))?;
-        Ok(Entrance::new(self.host.clone(), incoming, admission))
+        Ok(Acceptor::new(self.host.clone(), incoming, admission))
     }
 
     /// Makes a connection of a stream. It does nothing until [`Stream::start`].

@@ -17,7 +17,7 @@ pub use self::client::RpcClient;
 pub use self::server::RpcServer;
 
 use self::server::{Clients, DisconnectHook};
-use super::accept::accept;
+use super::acceptor::accept;
 use super::connection::{Connection, ConnectionRef, Handler};
 use super::contain::undisturbed;
 use super::endpoint::Endpoint;
@@ -157,16 +157,16 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<RpcServer, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, layer) = self.settle(Types::for_rpc)?;
-        let entrance = settings.listen(&address).await?;
-        let address = entrance.address().map_err(|error| Error::bind(&address, &error))?;
+        let acceptor = settings.listen(&address).await?;
+        let address = acceptor.address().map_err(|error| Error::bind(&address, &error))?;
         let Services { root, on_connect, on_disconnect, .. } = layer;
         let clients = Clients::new(on_disconnect, settings.drain);
         let handler = Arc::new(ServiceHandler {
             clients: Some(clients.clone()),
             ..ServiceHandler::new(root)
         });
-        let admission = entrance.admission();
-        let listening = accept(entrance, {
+        let admission = acceptor.admission();
+        let listening = accept(acceptor, {
             let clients = clients.clone();
             move |stream| {
                 if let Some(connection) = clients.admit(&settings, &stream, handler.clone()) {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::acceptor::AdmissionPermit;
 use super::connection::{Connection, ConnectionTask};
-use super::place::Place;
 use super::runtime::Runtime;
 use super::trace;
 use super::transport::Transport;
@@ -17,17 +17,17 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// `place` is its place on the listener that it came in by.
+    /// `permit` is its place on the listener that it came in by.
     pub(super) fn new<R: Runtime>(
         runtime: &R,
         transport: impl Transport,
-        place: Option<Place>,
+        permit: Option<AdmissionPermit>,
     ) -> Self {
         let (peer, runtime) = (transport.peer().map(Arc::from), runtime.clone());
         let certificate = transport.certificate().map(Arc::new);
         let start = move |connection| {
             let timer = runtime.timer();
-            runtime.spawn(ConnectionTask::new(connection, transport, timer, place));
+            runtime.spawn(ConnectionTask::new(connection, transport, timer, permit));
         };
         Self { peer, certificate, start: Box::new(start) }
     }

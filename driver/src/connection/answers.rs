@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::shared::{Connection, State};
+use crate::acceptor::AdmissionPermit;
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::later::{Answer, Later, Running};
 use crate::lock::lock;
-use crate::place::Place;
 use crate::stop::{Stop, Stopped};
 use crate::trace;
 use crate::waits;
@@ -98,10 +98,10 @@ impl Connection {
         let stopped = self.stop_of(&token).map(Stop::stopped);
         // The method may go on when the connection is closed, and counts: or peers who call, go and come again would
         // have any number of methods running.
-        let place = self.place.get().and_then(Weak::upgrade);
+        let permit = self.permit.get().and_then(Weak::upgrade);
         let connection = self.clone();
         let request = Some((token, method));
-        self.host.spawn(Box::pin(Finishing { request, stopped, connection, _place: place }));
+        self.host.spawn(Box::pin(Finishing { request, stopped, connection, _permit: permit }));
         None
     }
 }
@@ -113,7 +113,7 @@ struct Finishing {
     stopped: Option<Stopped>,
     connection: Arc<Connection>,
     /// Given back when the method is gone.
-    _place: Option<Arc<Place>>,
+    _permit: Option<Arc<AdmissionPermit>>,
 }
 
 impl Future for Finishing {

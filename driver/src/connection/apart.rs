@@ -20,9 +20,9 @@ impl Connection {
         lock(&self.state).machine.hold_requests(true);
         let held = Held(self.clone());
         // As of a method that goes on: it counts.
-        let place = self.place.get().and_then(Weak::upgrade);
+        let permit = self.permit.get().and_then(Weak::upgrade);
         self.heavy.run(move || {
-            let (Held(connection), _place) = (&held, place);
+            let (Held(connection), _permit) = (&held, permit);
             if let Some((token, answer)) = connection.handler.handle(connection, request) {
                 // If the connection is gone, so is the one who waits.
                 let _sent = connection.respond(token, &answer);

@@ -15,13 +15,13 @@ use super::attempt::{Attempt, Unsent, append};
 use super::send_queue::SendQueue;
 use super::slots::{SlotKey, Slots};
 use crate::Error;
+use crate::acceptor::AdmissionPermit;
 use crate::endpoint::Endpoint;
 use crate::heavy::HeavyWork;
 use crate::host::Host;
 use crate::later::Answer;
 use crate::local_dispatch::LocalDispatch;
 use crate::lock::lock;
-use crate::place::Place;
 use crate::stop::Stop;
 use crate::wakers::{Awaited, Registration, WakerSet};
 use aiomas_core::connection::{
@@ -62,7 +62,7 @@ pub(crate) struct Connection {
     /// Whether what the peer has called ends with the connection.
     pub(super) cancels_orphans: bool,
     /// The connection's place on its listener, as long as anything holds that.
-    pub(super) place: OnceLock<Weak<Place>>,
+    pub(super) permit: OnceLock<Weak<AdmissionPermit>>,
     /// The tasks that wait for it to close. They are also woken when it takes no calls any more.
     pub(super) closing: WakerSet,
 }
@@ -208,7 +208,7 @@ impl Connection {
                 closes_unused,
                 drain,
                 cancels_orphans,
-                place: OnceLock::new(),
+                permit: OnceLock::new(),
                 closing: WakerSet::default(),
             }
         })

@@ -14,8 +14,8 @@ use super::input::Input;
 use super::quantum::Quantum;
 use super::serve::Work;
 use super::shared::{Connection, State};
+use crate::acceptor::AdmissionPermit;
 use crate::lock::lock;
-use crate::place::Place;
 use crate::trace::Noticed;
 use crate::transport::{Timer, Transport};
 use aiomas_core::connection::{CloseReason, Event, Transmit};
@@ -42,7 +42,7 @@ pub(crate) struct ConnectionTask<T: Transport, M: Timer> {
     connection: Arc<Connection>,
     stream: Stream<T, M>,
     /// Given back when the stream is closed, which is dropped before, and what the peer has called has ended.
-    _place: Option<Arc<Place>>,
+    _permit: Option<Arc<AdmissionPermit>>,
 }
 
 /// What only the task knows.
@@ -101,12 +101,12 @@ impl<T: Transport, M: Timer> ConnectionTask<T, M> {
         connection: Arc<Connection>,
         transport: T,
         timer: M,
-        place: Option<Place>,
+        permit: Option<AdmissionPermit>,
     ) -> Self {
-        let place = place.map(Arc::new);
-        if let Some(place) = &place {
+        let permit = permit.map(Arc::new);
+        if let Some(permit) = &permit {
             // There is one task for a connection.
-            let _set = connection.place.set(Arc::downgrade(place));
+            let _set = connection.permit.set(Arc::downgrade(permit));
         }
         let stream = Stream {
             transport,
@@ -135,7 +135,7 @@ impl<T: Transport, M: Timer> ConnectionTask<T, M> {
             work: Work::default(),
             noticed: Noticed::default(),
         };
-        Self { connection, stream, _place: place }
+        Self { connection, stream, _permit: permit }
     }
 }
 

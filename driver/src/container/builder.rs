@@ -7,7 +7,7 @@ use super::handle::Container;
 use super::hooks::Hooks;
 use super::shared::ContainerShared;
 use super::state::ContainerState;
-use crate::accept::accept;
+use crate::acceptor::accept;
 use crate::clock::Clock;
 use crate::endpoint::EndpointId;
 use crate::lock::lock;
@@ -144,8 +144,8 @@ impl<R: Runtime> Builder<R> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, layer) = self.settle(Types::for_container)?;
         let advertised = layer.advertised.transpose()?;
-        let entrance = settings.listen(&address).await?;
-        let bound = entrance.address().map_err(|error| Error::bind(&address, &error))?;
+        let acceptor = settings.listen(&address).await?;
+        let bound = acceptor.address().map_err(|error| Error::bind(&address, &error))?;
         let address = match (advertised, &bound) {
             (Some(Address::Tcp { host, port: 0 }), &Address::Tcp { port, .. }) => {
                 Address::Tcp { host, port }
@@ -173,7 +173,7 @@ impl<R: Runtime> Builder<R> {
                 max_local_calls: config.limits.max_calls_in,
                 clock,
                 max_mailbox: config.limits.max_mailbox,
-                admission: entrance.admission(),
+                admission: acceptor.admission(),
                 config: Mutex::new(config),
                 coalesces,
                 cancels_orphans: orphans == OnDisconnect::Cancel,
@@ -189,7 +189,7 @@ impl<R: Runtime> Builder<R> {
         let container = Container::from_inner(inner.clone());
         host.spawn(inner.clone().watch());
         let accepting = inner.clone();
-        let listening = accept(entrance, move |stream| accepting.accepted(stream));
+        let listening = accept(acceptor, move |stream| accepting.accepted(stream));
         *lock(&inner.listening) = Some(listening);
         Ok(container)
     }

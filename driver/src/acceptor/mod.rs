@@ -1,19 +1,26 @@
 //! Letting streams come in.
 
+mod listener;
+mod opening;
+mod permit;
+
+pub(super) use listener::{Incoming, OpeningListener};
+pub(super) use opening::{StreamLimits, open, refuse};
+pub(super) use permit::AdmissionPermit;
+
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::arrivals::Incoming;
-use super::cancel::{Canceller, cancellable};
-use super::contain::{contain, undisturbed};
-use super::host::{RuntimeEnded, sleep};
-use super::lock::lock;
-use super::network::Network;
-use super::stream::Stream;
-use super::trace;
+use crate::cancel::{Canceller, cancellable};
+use crate::contain::{contain, undisturbed};
+use crate::host::{RuntimeEnded, sleep};
+use crate::lock::lock;
+use crate::network::Network;
+use crate::stream::Stream;
+use crate::trace;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{Admission, AdmissionStats, TlsError};
 
@@ -23,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const MAX_PASSED: u32 = 1000;
 
 /// Why there is no stream.
-pub(super) enum NoStream {
+pub(crate) enum NoStream {
     /// A peer was refused, or has refused us.
     Tls(TlsError),
     RuntimeEnded,
@@ -36,7 +43,7 @@ impl From<RuntimeEnded> for NoStream {
 }
 
 /// Where streams come in. No error of a stream ends it.
-pub(super) struct Entrance {
+pub(crate) struct Acceptor {
     host: Arc<dyn Network>,
     incoming: Box<dyn Incoming>,
     admission: Arc<Mutex<Admission>>,
@@ -44,8 +51,8 @@ pub(super) struct Entrance {
     passed: u32,
 }
 
-impl Entrance {
-    pub(super) fn new(
+impl Acceptor {
+    pub(crate) fn new(
         host: Arc<dyn Network>,
         incoming: Box<dyn Incoming>,
         admission: Arc<Mutex<Admission>>,
@@ -53,15 +60,15 @@ impl Entrance {
         Self { host, incoming, admission, passed: 0 }
     }
 
-    pub(super) fn address(&self) -> io::Result<Address> {
+    pub(crate) fn address(&self) -> io::Result<Address> {
         self.incoming.address()
     }
 
-    pub(super) fn admission(&self) -> Arc<Mutex<Admission>> {
+    pub(crate) fn admission(&self) -> Arc<Mutex<Admission>> {
         self.admission.clone()
     }
 
-    pub(super) fn stats(&self) -> AdmissionStats {
+    pub(crate) fn stats(&self) -> AdmissionStats {
         lock(&self.admission).stats()
     }
 
@@ -72,7 +79,7 @@ impl Entrance {
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub(super) async fn next(&mut self) -> Result<Stream, NoStream> {
+    pub(crate) async fn next(&mut self) -> Result<Stream, NoStream> {
         loop {
             let accept = poll_fn(|cx| {
                 // Code of an adapter. If it panics, others may still come.
@@ -104,14 +111,14 @@ impl Entrance {
 
 /// Gives all streams that come in to `take`, in a task that ends, and stops listening, when the canceller is
 /// dropped.
-pub(super) fn accept(
-    mut entrance: Entrance,
+pub(crate) fn accept(
+    mut acceptor: Acceptor,
     mut take: impl FnMut(Stream) + Send + 'static,
 ) -> Canceller {
-    let host = entrance.host.clone();
+    let host = acceptor.host.clone();
     let (canceller, task) = cancellable(async move {
         loop {
-            match entrance.next().await {
+            match acceptor.next().await {
                 // What user code does with one must not keep others from coming.
                 Ok(stream) => undisturbed(|| take(stream)),
                 // A peer that is refused hears of it.

@@ -2,17 +2,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::lock::lock;
+use crate::lock::lock;
 use aiomas_core::connection::{Admission, Admitted, NotAdmitted};
 
 /// A connection's place on the listener that it came in by. Another one may have it when it is dropped.
-pub(super) struct Place {
+pub(crate) struct AdmissionPermit {
     admission: Arc<Mutex<Admission>>,
     admitted: Option<Admitted>,
 }
 
-impl Place {
-    pub(super) fn take(
+impl AdmissionPermit {
+    pub(crate) fn take(
         admission: &Arc<Mutex<Admission>>,
         peer: Option<&str>,
     ) -> Result<Self, NotAdmitted> {
@@ -21,7 +21,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         if let Some(admitted) = self.admitted.take() {
             lock(&self.admission).leave(admitted);

@@ -5,20 +5,20 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 
-use super::cancel::{Canceller, cancellable};
-use super::contain::wake_all;
-use super::lock::lock;
-use super::opening::{Terms, open, part};
-use super::place::Place;
-use super::runtime::Runtime;
-use super::stream::Stream;
-use super::trace;
-use super::transport::{Listener, Transport};
+use crate::acceptor::AdmissionPermit;
+use crate::acceptor::{StreamLimits, open, refuse};
+use crate::cancel::{Canceller, cancellable};
+use crate::contain::wake_all;
+use crate::lock::lock;
+use crate::runtime::Runtime;
+use crate::stream::Stream;
+use crate::trace;
+use crate::transport::{Listener, Transport};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::Admission;
 
 /// See [`Listener`]. The streams are open, and have their places.
-pub(super) trait Incoming: Send {
+pub(crate) trait Incoming: Send {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>>;
     fn address(&self) -> io::Result<Address>;
 }
@@ -28,11 +28,11 @@ pub(super) trait Incoming: Send {
 /// A stream takes its place before a byte of it is read, and keeps it: so whoever opens streams and does not go on
 /// with the handshake has no more of them than he may have connections. Each has a task of its own until it is open,
 /// so that nobody waits for a peer that is slow.
-pub(super) struct Arrivals<R: Runtime, L: Listener> {
+pub(crate) struct OpeningListener<R: Runtime, L: Listener> {
     runtime: R,
     listener: L,
     admission: Arc<Mutex<Admission>>,
-    terms: Terms,
+    terms: StreamLimits,
     opening: Arc<Mutex<Opening>>,
 }
 
@@ -41,58 +41,58 @@ pub(super) struct Arrivals<R: Runtime, L: Listener> {
 struct Opening {
     /// No more than there are places.
     ended: VecDeque<(Option<String>, io::Result<Stream>)>,
-    under_way: BTreeMap<u64, Canceller>,
+    tasks: BTreeMap<u64, Canceller>,
     last: u64,
     /// Who waits for the next stream.
     waker: Option<Waker>,
 }
 
-impl<R: Runtime, L: Listener> Arrivals<R, L> {
-    pub(super) fn new(
+impl<R: Runtime, L: Listener> OpeningListener<R, L> {
+    pub(crate) fn new(
         runtime: R,
         listener: L,
         admission: Arc<Mutex<Admission>>,
-        terms: Terms,
+        terms: StreamLimits,
     ) -> Self {
         Self { runtime, listener, admission, terms, opening: Arc::default() }
     }
 
     /// Opens a stream in a task.
-    fn open(&self, mut stream: L::Stream, place: Place) {
+    fn open(&self, mut stream: L::Stream, permit: AdmissionPermit) {
         let (runtime, terms, opening) = (self.runtime.clone(), self.terms, self.opening.clone());
         let number = {
             let mut opening = lock(&opening);
             opening.last += 1;
             opening.last
         };
-        let under_way = UnderWay { opening: opening.clone(), number };
+        let tasks = OpeningGuard { opening: opening.clone(), number };
         let (canceller, task) = cancellable(async move {
-            let _under_way = under_way;
+            let _under_way = tasks;
             let peer = stream.peer();
             let end = |result| Opening::change(&opening, |all| all.ended.push_back((peer, result)));
             match open(&runtime, &mut stream, terms).await {
-                Ok(()) => end(Ok(Stream::new(&runtime, stream, Some(place)))),
+                Ok(()) => end(Ok(Stream::new(&runtime, stream, Some(permit)))),
                 Err(error) => {
                     end(Err(error));
-                    part(&runtime, stream).await;
-                    drop(place);
+                    refuse(&runtime, stream).await;
+                    drop(permit);
                 }
             }
         });
-        lock(&self.opening).under_way.insert(number, canceller);
+        lock(&self.opening).tasks.insert(number, canceller);
         self.runtime.spawn(task);
     }
 }
 
 /// A stream that is being opened, also if that panics.
-struct UnderWay {
+struct OpeningGuard {
     opening: Arc<Mutex<Opening>>,
     number: u64,
 }
 
-impl Drop for UnderWay {
+impl Drop for OpeningGuard {
     fn drop(&mut self) {
-        Opening::change(&self.opening, |all| all.under_way.remove(&self.number));
+        Opening::change(&self.opening, |all| all.tasks.remove(&self.number));
     }
 }
 
@@ -108,7 +108,7 @@ impl Opening {
     }
 }
 
-impl<R: Runtime, L: Listener> Incoming for Arrivals<R, L> {
+impl<R: Runtime, L: Listener> Incoming for OpeningListener<R, L> {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
         loop {
             let ended = {
@@ -125,8 +125,8 @@ impl<R: Runtime, L: Listener> Incoming for Arrivals<R, L> {
             }
             let mut stream = ready!(self.listener.poll_accept(cx))?;
             // Those that there is no place for are closed.
-            let place = match Place::take(&self.admission, stream.peer().as_deref()) {
-                Ok(place) => place,
+            let permit = match AdmissionPermit::take(&self.admission, stream.peer().as_deref()) {
+                Ok(permit) => permit,
                 Err(refusal) => {
                     trace::refused(&self.runtime, || stream.peer(), &refusal);
                     continue;
@@ -138,9 +138,9 @@ impl<R: Runtime, L: Listener> Incoming for Arrivals<R, L> {
             }
             match stream.poll_open(cx) {
                 Poll::Ready(Ok(())) => {
-                    return Poll::Ready(Ok(Stream::new(&self.runtime, stream, Some(place))));
+                    return Poll::Ready(Ok(Stream::new(&self.runtime, stream, Some(permit))));
                 }
-                _ => self.open(stream, place),
+                _ => self.open(stream, permit),
             }
         }
     }
@@ -150,10 +150,10 @@ impl<R: Runtime, L: Listener> Incoming for Arrivals<R, L> {
     }
 }
 
-impl<R: Runtime, L: Listener> Drop for Arrivals<R, L> {
+impl<R: Runtime, L: Listener> Drop for OpeningListener<R, L> {
     fn drop(&mut self) {
-        let under_way = std::mem::take(&mut lock(&self.opening).under_way);
-        drop(under_way);
+        let tasks = std::mem::take(&mut lock(&self.opening).tasks);
+        drop(tasks);
         let ended = std::mem::take(&mut lock(&self.opening).ended);
         drop(ended);
     }

@@ -5,8 +5,8 @@ use std::io;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::runtime::Runtime;
-use super::transport::{KeepAlive, Timer, Transport};
+use crate::runtime::Runtime;
+use crate::transport::{KeepAlive, Timer, Transport};
 use aiomas_core::connection::{Limits, TlsError};
 
 /// How long a peer may take to hear why it is refused.
@@ -14,24 +14,24 @@ const PARTING: Duration = Duration::from_secs(1);
 
 /// What is asked of streams.
 #[derive(Clone, Copy)]
-pub(super) struct Terms {
-    pub(super) keep_alive: Option<KeepAlive>,
+pub(crate) struct StreamLimits {
+    pub(crate) keep_alive: Option<KeepAlive>,
     /// How long one may take to be open.
     handshake: Duration,
 }
 
-impl Terms {
-    pub(super) fn new(limits: &Limits) -> Self {
+impl StreamLimits {
+    pub(crate) fn new(limits: &Limits) -> Self {
         let keep_alive = limits.keep_alive.map(KeepAlive::new);
         Self { keep_alive, handshake: limits.handshake }
     }
 }
 
 /// Waits until a stream is open, but not for longer than it may take.
-pub(super) async fn open<R: Runtime, T: Transport>(
+pub(crate) async fn open<R: Runtime, T: Transport>(
     runtime: &R,
     stream: &mut T,
-    terms: Terms,
+    terms: StreamLimits,
 ) -> io::Result<()> {
     let after = terms.handshake;
     let mut timer = timer(runtime, after);
@@ -44,7 +44,7 @@ pub(super) async fn open<R: Runtime, T: Transport>(
 }
 
 /// Lets the peer know why.
-pub(super) async fn part<R: Runtime, T: Transport>(runtime: &R, mut stream: T) {
+pub(crate) async fn refuse<R: Runtime, T: Transport>(runtime: &R, mut stream: T) {
     let mut timer = timer(runtime, PARTING);
     poll_fn(|cx| match stream.poll_shutdown(cx) {
         Poll::Pending => timer.poll(cx),
