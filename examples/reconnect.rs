@@ -20,7 +20,7 @@ use std::process::{self, Stdio};
 use std::time::Duration;
 
 use aiomas_tokio::{
-    line::{LineState, Reconnect},
+    reconnect::{ConnectionState, Reconnect},
     rpc, service,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -79,7 +79,7 @@ async fn call() -> Result<(), Box<dyn Error>> {
     let reconnect = Reconnect::within(Duration::from_secs(30));
     let client = rpc::builder().reconnect(reconnect).connect(&*address).await?;
     let meter: MeterProxy = client.remote_as();
-    let line = client.remote().line().ok_or("this client reconnects")?;
+    let line = client.remote().reconnecting().ok_or("this client reconnects")?;
     println!("{}", meter.read().await?);
 
     println!("-- the server is killed while a call is in flight");
@@ -92,7 +92,7 @@ async fn call() -> Result<(), Box<dyn Error>> {
     if let Err(error) = watch.await {
         println!("that call fails: {error}");
     }
-    println!("the line is {:?}", line.changed(LineState::Connected).await);
+    println!("the line is {:?}", line.changed(ConnectionState::Connected).await);
 
     println!("-- calls while there is no server");
     if let Err(error) = meter.with_timeout(Duration::from_millis(100)).read().await {
@@ -116,7 +116,7 @@ async fn call() -> Result<(), Box<dyn Error>> {
 
     println!("-- the server ends");
     server.stop().await?;
-    println!("the line is {:?}", line.changed(LineState::Connected).await);
+    println!("the line is {:?}", line.changed(ConnectionState::Connected).await);
     Ok(())
 }
 

@@ -13,7 +13,7 @@ macro_rules! adapter {
             Agent, AgentRef, Answer, Builder, Call, CallBuilder, Connect, Connections, Container,
             ContainerStats, Context, Error, Interface, IntoService, Later, OnDisconnect, Peer,
             PeerState, Proxy, Runtime, SharedService, StopFailure, UnstoppedAgent, agent, clock,
-            connection, expose, line, manager, serializable, service, wire,
+            connection, expose, manager, reconnect, serializable, service, wire,
         };
 
         /// Request-reply channels: any content there, any content back.

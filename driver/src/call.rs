@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 use super::connection::{Attempt, Connection, SlotKey, Unsent};
-use super::line::{LineCall, Made, Started};
 use super::local_dispatch::LocalCall;
+use super::reconnect::{Made, ReconnectingCall, Started};
 use super::trace::CallSpan;
 use super::waits;
 use aiomas_core::connection::{CallId, CallRejected};
@@ -67,8 +67,8 @@ enum Other {
     },
     Local(LocalCall),
     /// Over a line; `made` has ended while it waits for a connection.
-    Line {
-        call: Box<LineCall>,
+    Reconnecting {
+        call: Box<ReconnectingCall>,
         made: State,
     },
     Failed(Error),
@@ -94,11 +94,11 @@ impl<T> Call<T> {
         }
     }
 
-    pub(super) fn line(made: Result<Made, Error>) -> Self {
+    pub(super) fn reconnecting(made: Result<Made, Error>) -> Self {
         match made {
             Ok(Made::Sent(connection, key)) => Self::new(State::Sent { connection, key }),
             Ok(Made::Kept(call, started)) => {
-                Self::other(Other::Line { call, made: State::started(started) })
+                Self::other(Other::Reconnecting { call, made: State::started(started) })
             }
             Err(error) => Self::failed(error),
         }
@@ -202,7 +202,7 @@ impl State {
                         })
                     }
                     Other::Local(call) => ready!(call.poll(cx)),
-                    Other::Line { call, made } => ready!(poll_line(call, made, cx)),
+                    Other::Reconnecting { call, made } => ready!(poll_line(call, made, cx)),
                     Other::Failed(error) => Err(error.clone()),
                 },
                 // As of any future that is polled after its end, nothing comes.
@@ -219,7 +219,7 @@ impl State {
             Self::Sent { connection, key } => connection.call_id(*key),
             Self::Other(other) => match &**other {
                 Other::Waited { connection, key, .. } => connection.call_id(*key),
-                Other::Line { made, .. } => made.id(),
+                Other::Reconnecting { made, .. } => made.id(),
                 Other::Waits { .. } | Other::Local(_) | Other::Failed(_) => None,
             },
             Self::Ended => None,
@@ -233,7 +233,7 @@ impl State {
             Self::Other(other) => match &mut **other {
                 Other::Waits { connection, unsent } => connection.give_up_sending(unsent),
                 Other::Waited { connection, key, .. } => connection.abandon(*key),
-                Other::Line { call, made } => {
+                Other::Reconnecting { call, made } => {
                     made.give_up();
                     call.give_up();
                 }
@@ -256,10 +256,10 @@ impl State {
                     format!("for the answer of {}", peer(connection))
                 }
                 Other::Local(_) => "for the answer of an agent in the same container".to_owned(),
-                Other::Line { call, made: Self::Ended } => {
+                Other::Reconnecting { call, made: Self::Ended } => {
                     format!("for a connection to {}", call.peer())
                 }
-                Other::Line { made, .. } => made.waits_for(),
+                Other::Reconnecting { made, .. } => made.waits_for(),
                 Other::Failed(_) => "for nothing".to_owned(),
             },
             Self::Ended => "for the answer of a call that has ended".to_owned(),
@@ -269,7 +269,7 @@ impl State {
 
 /// Lets a call over a line be sent, and again if it may be.
 fn poll_line(
-    call: &mut LineCall,
+    call: &mut ReconnectingCall,
     made: &mut State,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Payload, Error>> {
@@ -323,7 +323,7 @@ impl<T> fmt::Debug for Call<T> {
                 Other::Waits { .. } => "Call(waits)",
                 Other::Waited { .. } => "Call(sent)",
                 Other::Local(_) => "Call(local)",
-                Other::Line { .. } => "Call(line)",
+                Other::Reconnecting { .. } => "Call(line)",
                 Other::Failed(_) => "Call(failed)",
             },
             State::Ended => "Call(ended)",

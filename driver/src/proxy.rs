@@ -12,9 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::connection::{Connection, ConnectionRef, append};
 use super::host::Callee;
-use super::line::{Line, LineCall, Shared};
 use super::local_dispatch::{LOCAL, LocalDispatch};
 use super::peer_context::PeerContext;
+use super::reconnect::{ReconnectShared, ReconnectingCall, ReconnectingConnection};
 use super::reference;
 use super::trace::{self, CallSpan};
 use super::{Call, Error};
@@ -39,7 +39,7 @@ use aiomas_core::wire::{CodecContext, CodecError, Format};
 /// ```
 ///
 /// Two proxies are equal if they call the same service over the same connection. One can be kept for as long
-/// as its connection lasts, or longer if it [reconnects](crate::line).
+/// as its connection lasts, or longer if it [reconnects](crate::reconnecting).
 ///
 /// As an argument or a result, a proxy of an agent is a reference that the receiver calls back over the same connection.
 /// As in aiomas, only own services can be sent so: an agent of the container that sends it, or a [`ServiceRef`]. For any
@@ -58,8 +58,8 @@ pub struct Proxy {
 enum Target {
     Remote(ConnectionRef),
     /// Over whichever connection there is.
-    Line {
-        line: Arc<Shared>,
+    Reconnecting {
+        reconnecting: Arc<ReconnectShared>,
         /// Calls may be made again.
         idempotent: bool,
     },
@@ -85,9 +85,12 @@ impl Proxy {
         Self { url: Some(url.into()), ..Self::of_connection(connection, path) }
     }
 
-    pub(super) fn of_line(line: Arc<Shared>, url: Option<AgentUrl>) -> Self {
+    pub(super) fn of_reconnecting(
+        reconnecting: Arc<ReconnectShared>,
+        url: Option<AgentUrl>,
+    ) -> Self {
         let path = url.as_ref().map_or_else(String::new, |url| agent_path(url.aid()));
-        let target = Target::Line { line, idempotent: false };
+        let target = Target::Reconnecting { reconnecting, idempotent: false };
         Self { url: url.map(Arc::new), ..Self::new(target, path.into()) }
     }
 
@@ -129,13 +132,13 @@ impl Proxy {
     }
 
     /// The same service, whose calls do no harm if they run more than once: over a
-    /// [line](crate::line), they are made again when they are lost, until their timeout, or, if they
-    /// have none, as long as the line [dials](crate::line::Reconnect::within). It makes no difference to a proxy that
+    /// [line](crate::reconnecting), they are made again when they are lost, until their timeout, or, if they
+    /// have none, as long as the line [dials](crate::reconnect::Reconnect::within). It makes no difference to a proxy that
     /// does not reconnect.
     #[must_use]
     pub fn idempotent(&self) -> Self {
         let mut proxy = self.clone();
-        if let Target::Line { idempotent, .. } = &mut proxy.target {
+        if let Target::Reconnecting { idempotent, .. } = &mut proxy.target {
             *idempotent = true;
         }
         proxy
@@ -143,9 +146,11 @@ impl Proxy {
 
     /// What it is called over, if it reconnects.
     #[must_use]
-    pub fn line(&self) -> Option<Line> {
+    pub fn reconnecting(&self) -> Option<ReconnectingConnection> {
         match &self.target {
-            Target::Line { line, .. } => Some(Line::new(Arc::downgrade(line))),
+            Target::Reconnecting { reconnecting, .. } => {
+                Some(ReconnectingConnection::new(Arc::downgrade(reconnecting)))
+            }
             _ => None,
         }
     }
@@ -157,8 +162,8 @@ impl Proxy {
             Target::Remote(connection) => {
                 rpc::Call::new(connection.format(), connection.codec_context(), &*path)
             }
-            Target::Line { line, .. } => {
-                let connection = line.connection();
+            Target::Reconnecting { reconnecting, .. } => {
+                let connection = reconnecting.connection();
                 rpc::Call::new(connection.format(), connection.codec_context(), &*path)
             }
             Target::Local(container) => match container.upgrade() {
@@ -202,9 +207,14 @@ impl Proxy {
             Target::Remote(connection) => {
                 Call::remote(connection, connection.call(self.options, encode))
             }
-            Target::Line { line, idempotent } => {
+            Target::Reconnecting { reconnecting, idempotent } => {
                 // As an object, so that ordinary calls are not made larger by it.
-                Call::line(LineCall::make(line, self.options, *idempotent, &encode))
+                Call::reconnecting(ReconnectingCall::make(
+                    reconnecting,
+                    self.options,
+                    *idempotent,
+                    &encode,
+                ))
             }
             Target::Local(container) => match container.upgrade() {
                 Some(container) => Call::local(container.call(self.options, &encode)),
@@ -233,12 +243,12 @@ impl Proxy {
     }
 
     /// Whether the connection is there and not being closed. Otherwise, calls have no chance, unless the proxy
-    /// [reconnects](Self::line).
+    /// [reconnects](Self::reconnecting).
     #[must_use]
     pub fn is_connected(&self) -> bool {
         match &self.target {
             Target::Remote(connection) => connection.is_open(),
-            Target::Line { line, .. } => line.connection().is_open(),
+            Target::Reconnecting { reconnecting, .. } => reconnecting.connection().is_open(),
             Target::Local(container) => container.strong_count() > 0,
             Target::Own | Target::Nowhere => false,
         }
@@ -258,7 +268,7 @@ impl Proxy {
         };
         match &self.target {
             Target::Remote(connection) => over(connection, f),
-            Target::Line { line, .. } => over(&line.connection(), f),
+            Target::Reconnecting { reconnecting, .. } => over(&reconnecting.connection(), f),
             Target::Local(_) | Target::Own => write!(f, "{type_name}('local/{path}')"),
             Target::Nowhere => write!(f, "{type_name}('?/{path}')"),
         }
@@ -284,8 +294,8 @@ impl Target {
             Self::Remote(connection) => {
                 Some((connection.host(), connection.caller().address.clone()))
             }
-            Self::Line { line, .. } => {
-                let connection = line.connection();
+            Self::Reconnecting { reconnecting, .. } => {
+                let connection = reconnecting.connection();
                 Some((connection.host(), connection.caller().address.clone()))
             }
             Self::Local(container) => Some((container.upgrade()?.host(), Some("local".into()))),
@@ -300,7 +310,7 @@ impl Target {
             Self::Local(container) => (1, container.as_ptr().cast::<()>() as usize),
             Self::Own => (2, 0),
             Self::Nowhere => (3, 0),
-            Self::Line { line, .. } => (4, Arc::as_ptr(line) as usize),
+            Self::Reconnecting { reconnecting, .. } => (4, Arc::as_ptr(reconnecting) as usize),
         }
     }
 }
@@ -356,10 +366,12 @@ impl Serialize for Proxy {
             Target::Local(container) => {
                 reference::serialize(container, &self.path, self.url.as_deref(), serializer)
             }
-            Target::Remote(_) | Target::Line { .. } | Target::Nowhere => Err(S::Error::custom(
-                "a reference to a service of a peer cannot be sent on, only own services can; send its URL \
+            Target::Remote(_) | Target::Reconnecting { .. } | Target::Nowhere => {
+                Err(S::Error::custom(
+                    "a reference to a service of a peer cannot be sent on, only own services can; send its URL \
                  (`AgentUrl`), and let the other side connect",
-            )),
+                ))
+            }
         }
     }
 }

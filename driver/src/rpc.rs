@@ -22,8 +22,8 @@ use super::connection::{Connection, ConnectionRef, Handler};
 use super::contain::undisturbed;
 use super::endpoint::Endpoint;
 use super::later::{Answer, Later, SharedService, guarded};
-use super::line::{self, Dials, Reconnect};
 use super::options;
+use super::reconnect::{self, Dials, Reconnect};
 use super::runtime::Runtime;
 use super::service::IntoService;
 use super::trace;
@@ -81,7 +81,7 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Lets a client outlive its connection: see [`line`](mod@crate::line). When a call finds that lost,
+    /// Lets a client outlive its connection: see [`reconnecting`](mod@crate::reconnect). When a call finds that lost,
     /// `address` is dialled again, and the root service of this side is there again, too. A `Duration` says for how long
     /// that is tried, a [`Reconnect`] in which rhythm as well.
     ///
@@ -144,7 +144,9 @@ impl<R: Runtime> Builder<R> {
         };
         let host = dials.settings.host.clone();
         let limit = dials.settings.config.limits.max_calls_out;
-        Ok(RpcClient::of_line(line::Shared::new(host, connection, dials, &reconnect, limit)))
+        Ok(RpcClient::of_reconnecting(reconnect::ReconnectShared::new(
+            host, connection, dials, &reconnect, limit,
+        )))
     }
 
     /// Listens at `address`, and serves whoever connects.

@@ -59,7 +59,7 @@ impl<P> Connect<P> {
         self.patience(Patience::Until(time))
     }
 
-    /// Lets the proxy outlive its connection: see [`line`](crate::line). When a call finds that lost, the
+    /// Lets the proxy outlive its connection: see [`reconnecting`](crate::reconnecting). When a call finds that lost, the
     /// agent is looked for again, for as long as `within` and with the waits of
     /// [`ContainerConfig::backoff`](aiomas_core::agent::ContainerConfig::backoff), whose jitter is 0 unless told
     /// otherwise. [`patience`](Self::patience) still governs the first search. An agent of
@@ -139,9 +139,10 @@ impl<P: From<Proxy>> Future for Connect<P> {
         let proxy = match (connection, self.reconnects) {
             (None, _) => Proxy::of_local(inner.this.clone(), url),
             (Some(connection), None) => Proxy::of_agent(connection, url),
-            (Some(connection), Some(within)) => {
-                Proxy::of_line(inner.line(connection, &url, type_name, within), Some(url))
-            }
+            (Some(connection), Some(within)) => Proxy::of_reconnecting(
+                inner.reconnecting(connection, &url, type_name, within),
+                Some(url),
+            ),
         };
         Poll::Ready(Ok(proxy.into()))
     }

@@ -8,8 +8,8 @@ use super::connect::{Connect, Found};
 use super::shared::ContainerShared;
 use crate::connection::{Connection, ConnectionRef};
 use crate::host::BoxFuture;
-use crate::line::{self, Attempts, Reconnect, Redial};
 use crate::lock::lock;
+use crate::reconnect::{self, Attempts, Reconnect, Redial};
 use crate::{Error, Proxy};
 use aiomas_core::agent::{AgentUrl, ConnectError, ContainerConfig, ContainerError, Patience};
 
@@ -23,18 +23,18 @@ struct Finds {
 
 impl ContainerShared {
     /// A line to an agent that was found.
-    pub(super) fn line(
+    pub(super) fn reconnecting(
         &self,
         connection: Arc<Connection>,
         url: &AgentUrl,
         type_name: Arc<str>,
         within: Duration,
-    ) -> Arc<line::Shared> {
+    ) -> Arc<reconnect::ReconnectShared> {
         let finds = Finds { container: self.this.clone(), url: url.clone(), type_name };
         let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.state).container.config();
         let reconnect = Reconnect { within, backoff, dial_timeout };
         let limit = lock(&self.config).limits.max_calls_out;
-        line::Shared::new(
+        reconnect::ReconnectShared::new(
             self.host.clone(),
             ConnectionRef::new(connection),
             finds,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::connection::{Connection, ConnectionRef};
-use crate::line;
+use crate::reconnect;
 use crate::{Peer, Proxy};
 use aiomas_core::connection::{Close, CloseReason};
 
@@ -19,7 +19,7 @@ pub struct RpcClient(Way);
 enum Way {
     Connection(ConnectionRef),
     /// One connection at a time, to the same peer.
-    Line(Arc<line::Shared>),
+    Reconnecting(Arc<reconnect::ReconnectShared>),
 }
 
 impl RpcClient {
@@ -29,8 +29,8 @@ impl RpcClient {
     }
 
     /// Over one connection after the other.
-    pub(super) const fn of_line(line: Arc<line::Shared>) -> Self {
-        Self(Way::Line(line))
+    pub(super) const fn of_reconnecting(reconnecting: Arc<reconnect::ReconnectShared>) -> Self {
+        Self(Way::Reconnecting(reconnecting))
     }
 
     /// The root service of the other side.
@@ -38,7 +38,7 @@ impl RpcClient {
     pub fn remote(&self) -> Proxy {
         match &self.0 {
             Way::Connection(connection) => Proxy::of_connection(Arc::clone(connection), ""),
-            Way::Line(line) => Proxy::of_line(line.clone(), None),
+            Way::Reconnecting(reconnecting) => Proxy::of_reconnecting(reconnecting.clone(), None),
         }
     }
 
@@ -52,7 +52,7 @@ impl RpcClient {
     fn connection(&self) -> Arc<Connection> {
         match &self.0 {
             Way::Connection(connection) => Arc::clone(connection),
-            Way::Line(line) => line.connection(),
+            Way::Reconnecting(reconnecting) => reconnecting.connection(),
         }
     }
 
@@ -72,12 +72,12 @@ impl RpcClient {
     pub fn close_with(&self, how: Close) {
         match &self.0 {
             Way::Connection(connection) => connection.close(how),
-            Way::Line(line) => line.close(how),
+            Way::Reconnecting(reconnecting) => reconnecting.close(how),
         }
     }
 
     /// Waits until the connection, or the present one, is closed, and tells why. What a client that reconnects is
-    /// doing, its [line](Proxy::line) tells.
+    /// doing, its [line](Proxy::reconnecting) tells.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.

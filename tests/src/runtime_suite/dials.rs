@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aiomas::{
     Container, Runtime,
-    line::{LineState, Reconnect},
+    reconnect::{ConnectionState, Reconnect},
 };
 use aiomas::{Error, Proxy, agent};
 use aiomas_core::agent::{Address, ConnectError, Patience};
@@ -189,11 +189,11 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
         soon(&runtime, home.shutdown()).await.expect("it ends");
         let lost = soon(&runtime, remote.here()).await;
         assert!(matches!(lost, Err(Error::Lost(_) | Error::Refused(_))), "{lost:?}");
-        let watched = Proxy::from(comes_back.clone()).line().expect("it reconnects");
-        if watched.state() == LineState::Connected {
-            soon(&runtime, watched.changed(LineState::Connected)).await;
+        let watched = Proxy::from(comes_back.clone()).reconnecting().expect("it reconnects");
+        if watched.state() == ConnectionState::Connected {
+            soon(&runtime, watched.changed(ConnectionState::Connected)).await;
         }
-        assert_eq!(watched.state(), LineState::Lost);
+        assert_eq!(watched.state(), ConnectionState::Lost);
         line = Some(comes_back);
     }
     // It gives up, and is there again when it is asked again.

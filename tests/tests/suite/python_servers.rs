@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aiomas::Error;
-use aiomas::{Proxy, line::LineState};
+use aiomas::{Proxy, reconnect::ConnectionState};
 use aiomas_core::agent::ConnectError;
 use aiomas_core::wire::Codec;
 use aiomas_tests::client::Server;
@@ -28,7 +28,7 @@ fn a_restart_in_another_order() {
         let container = aiomas_tokio::container::bind("tcp://127.0.0.1:0").await.expect("bound");
         let lamp = container.connect::<Proxy>(format!("{}/0", ready.addr));
         let lamp = lamp.reconnect(Duration::from_secs(120)).await.expect("it is there");
-        let line = lamp.line().expect("it reconnects");
+        let line = lamp.reconnecting().expect("it reconnects");
         assert_eq!(lamp.call("switch").send().await, Ok("Lamp".to_owned()));
         // It is told that the connection is gone, not how fast.
         let restart = |process: Process, classes: &[&str]| {
@@ -36,8 +36,8 @@ fn a_restart_in_another_order() {
             serve(&ready.addr, classes).0
         };
         let process = restart(process, &["Pump", "Lamp"]);
-        while line.state() == LineState::Connected {
-            line.changed(LineState::Connected).await;
+        while line.state() == ConnectionState::Connected {
+            line.changed(ConnectionState::Connected).await;
         }
         let refused = lamp.call("switch").send::<String>().await;
         let Err(Error::Connect(ConnectError::WrongType { expected, found, .. })) = &refused else {

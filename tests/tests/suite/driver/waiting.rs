@@ -11,7 +11,7 @@ use aiomas::{Proxy, agent, service};
 use aiomas::{
     Runtime,
     channel::{Channel, Request},
-    line::LineState,
+    reconnect::ConnectionState,
 };
 use aiomas_core::clock::Date;
 use aiomas_core::connection::Negotiate;
@@ -162,15 +162,15 @@ fn rpc_clients_and_lines() {
 
         let builder = town.rpc().reconnect(LONG);
         let reconnecting = builder.connect(address).await.expect("it listens");
-        let line = reconnecting.remote().line().expect("it reconnects");
-        leaves_nothing(&host, "Line::changed", || line.changed(LineState::Connected)).await;
+        let line = reconnecting.remote().reconnecting().expect("it reconnects");
+        leaves_nothing(&host, "Line::changed", || line.changed(ConnectionState::Connected)).await;
         leaves_nothing(&host, "Call over a line", || stay(&reconnecting.remote())).await;
         server.shutdown().await;
         town.sleep(Duration::from_millis(10)).await;
-        assert_eq!(line.state(), LineState::Lost);
-        leaves_nothing(&host, "Line::changed, lost", || line.changed(LineState::Lost)).await;
+        assert_eq!(line.state(), ConnectionState::Lost);
+        leaves_nothing(&host, "Line::changed, lost", || line.changed(ConnectionState::Lost)).await;
         leaves_nothing(&host, "Call without a connection", || stay(&reconnecting.remote())).await;
-        assert!(matches!(line.state(), LineState::Dialling { .. }));
+        assert!(matches!(line.state(), ConnectionState::Dialling { .. }));
         let state = line.state();
         leaves_nothing(&host, "Line::changed, dialling", || line.changed(state)).await;
     });

@@ -8,7 +8,7 @@ use aiomas_core::connection::{CloseReason, Negotiate, TimeoutReason};
 use aiomas_core::wire::Codec;
 use aiomas_sim::{
     Container, Error, Host, Proxy, Sim, agent,
-    line::{LineState, Reconnect},
+    reconnect::{ConnectionState, Reconnect},
     service,
 };
 
@@ -198,11 +198,11 @@ fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
             let grid = grid(&sim, negotiate).await;
             let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(SECOND);
             let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
-            let line = Proxy::from(boiler.clone()).line().expect("it reconnects");
+            let line = Proxy::from(boiler.clone()).reconnecting().expect("it reconnects");
             let hasty = boiler.with_timeout(2 * SECOND);
             sim.host("main").sleep(SECOND).await;
             sim.partition("grid", "house").expect("they are there");
-            for state in [LineState::Connected, LineState::Lost] {
+            for state in [ConnectionState::Connected, ConnectionState::Lost] {
                 // Those that are made together are one sign.
                 let calls = [hasty.read(), hasty.read(), hasty.read()];
                 for call in calls {
@@ -213,7 +213,7 @@ fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
             }
             sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
             assert_eq!(boiler.read().await, Ok(21.5));
-            assert_eq!(line.state(), LineState::Connected);
+            assert_eq!(line.state(), ConnectionState::Connected);
         });
         assert_eq!(connected.load(Ordering::Relaxed), 2);
     }

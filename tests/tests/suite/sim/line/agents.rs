@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aiomas_core::agent::{ConnectError, ContainerError};
 use aiomas_core::connection::{CallRejected, Limits};
-use aiomas_sim::{Call, Container, Error, Link, Proxy, Sim, agent, line::LineState};
+use aiomas_sim::{Call, Container, Error, Link, Proxy, Sim, agent, reconnect::ConnectionState};
 
 use super::super::{MS, SECOND};
 use super::{Log, WITHIN, crash, restart};
@@ -65,8 +65,8 @@ async fn ringer(sim: &Sim) -> (Container, BellProxy) {
     (container, bell.expect("it is there"))
 }
 
-fn line(bell: &BellProxy) -> aiomas_sim::line::Line {
-    Proxy::from(bell.clone()).line().expect("it reconnects")
+fn line(bell: &BellProxy) -> aiomas_sim::reconnect::ReconnectingConnection {
+    Proxy::from(bell.clone()).reconnecting().expect("it reconnects")
 }
 
 fn poll<T>(call: &mut Call<T>) -> Poll<Result<T, Error>>
@@ -85,17 +85,17 @@ fn a_proxy_outlives_its_connection() {
         let (_container, bell) = ringer(&sim).await;
         let line = line(&bell);
         assert_eq!(bell.ring(1).await, Ok(1));
-        assert_eq!(line.state(), LineState::Connected);
+        assert_eq!(line.state(), ConnectionState::Connected);
         crash(&sim, SECOND);
         let result = bell.hang(2).await;
         assert!(matches!(result, Err(Error::Lost(_))), "{result:?}");
-        assert_eq!(line.state(), LineState::Lost);
+        assert_eq!(line.state(), ConnectionState::Lost);
         restart(&sim, 3 * SECOND);
         let begun = sim.elapsed();
         assert_eq!(bell.ring(3).await, Ok(3));
         let took = sim.elapsed() - begun;
         assert!((3 * SECOND..6 * SECOND).contains(&took), "{took:?}");
-        assert_eq!(line.state(), LineState::Connected);
+        assert_eq!(line.state(), ConnectionState::Connected);
         // Also without anything in flight.
         sim.reset_streams();
         sim.host("town").sleep(MS).await;
@@ -113,29 +113,29 @@ fn the_line_tells_what_it_does() {
         let line = line(&bell);
         crash(&sim, SECOND);
         let mut states = vec![line.state()];
-        states.push(line.changed(LineState::Connected).await);
+        states.push(line.changed(ConnectionState::Connected).await);
         assert_eq!(sim.elapsed(), SECOND);
         let call = bell.ring(1);
         restart(&sim, SECOND);
-        while states.last() != Some(&LineState::Connected) || states.len() == 1 {
+        while states.last() != Some(&ConnectionState::Connected) || states.len() == 1 {
             let last = *states.last().expect("there is one");
             let next = if line.state() == last { line.changed(last).await } else { line.state() };
             states.push(next);
         }
         // Attempts after 0, 0.5 and 1.25 seconds.
-        let dialling = |attempt| LineState::Dialling { attempt };
+        let dialling = |attempt| ConnectionState::Dialling { attempt };
         let expected = [
-            LineState::Connected,
-            LineState::Lost,
+            ConnectionState::Connected,
+            ConnectionState::Lost,
             dialling(1),
             dialling(2),
             dialling(3),
-            LineState::Connected,
+            ConnectionState::Connected,
         ];
         assert_eq!(states, expected);
         assert_eq!(call.await, Ok(1));
         drop(bell);
-        assert_eq!(line.state(), LineState::Closed);
+        assert_eq!(line.state(), ConnectionState::Closed);
     });
 }
 
@@ -199,7 +199,7 @@ fn calls_that_wait_are_sent_in_order() {
             restart(&sim, 2 * SECOND);
             town.sleep(5 * SECOND).await;
             assert_eq!(log.lock().expect("nobody panics here").len(), 99);
-            assert_eq!(line(&bell).state(), LineState::Connected);
+            assert_eq!(line(&bell).state(), ConnectionState::Connected);
             for (call, number) in calls.into_iter().zip((0..50).chain(51..)) {
                 assert_eq!(call.await, Ok(number));
             }
@@ -217,19 +217,19 @@ fn it_gives_up_and_begins_anew() {
         let (_container, bell) = ringer(&sim).await;
         let line = line(&bell);
         crash(&sim, Duration::ZERO);
-        assert_eq!(line.changed(LineState::Connected).await, LineState::Lost);
+        assert_eq!(line.changed(ConnectionState::Connected).await, ConnectionState::Lost);
         let (one, other) = (bell.ring(1), bell.ring(2));
         let failed = one.await;
         let is_unreachable = |result: &Result<u64, Error>| {
             matches!(result, Err(Error::Connect(ConnectError::Unreachable { attempts, .. })) if *attempts > 3)
         };
         assert!(is_unreachable(&failed), "{failed:?}");
-        assert_eq!((sim.elapsed(), line.state()), (WITHIN, LineState::GaveUp));
+        assert_eq!((sim.elapsed(), line.state()), (WITHIN, ConnectionState::GaveUp));
         assert_eq!(other.await, failed);
         assert_eq!(sim.elapsed(), WITHIN, "it has ended, too");
         restart(&sim, 2 * SECOND);
         assert_eq!(bell.ring(3).await, Ok(3));
-        assert_eq!(line.state(), LineState::Connected);
+        assert_eq!(line.state(), ConnectionState::Connected);
     });
 }
 
@@ -313,7 +313,7 @@ fn a_shutdown_ends_those_who_wait() {
         let shut_down = Err(Error::Connect(ConnectError::Refused(ContainerError::ShutDown)));
         assert_eq!(call.await, shut_down);
         assert_eq!(bell.ring(2).await, shut_down);
-        assert_eq!(line(&bell).state(), LineState::GaveUp);
+        assert_eq!(line(&bell).state(), ConnectionState::GaveUp);
     });
     sim.run_until_idle();
     assert_eq!((sim.tasks(), sim.streams()), (0, 0), "{}", sim.waiting());

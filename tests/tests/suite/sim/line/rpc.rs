@@ -6,7 +6,7 @@ use std::time::Duration;
 use aiomas_core::connection::{CallRejected, Close};
 use aiomas_sim::{
     Error, Link, Proxy, Sim,
-    line::{LineState, Reconnect},
+    reconnect::{ConnectionState, Reconnect},
     service,
 };
 
@@ -60,12 +60,12 @@ fn an_rpc_client_outlives_its_connection() {
         let builder = town.rpc().service(Desk(own.clone())).reconnect(Reconnect::within(WITHIN));
         let client = builder.connect("tcp://tower:1").await.expect("it listens");
         let desk: DeskProxy = client.remote_as();
-        let line = client.remote().line().expect("it reconnects");
+        let line = client.remote().reconnecting().expect("it reconnects");
         assert_eq!(desk.note(1).await, Ok(1));
         crash(&sim, SECOND);
         let lost = desk.never().await;
         assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
-        assert_eq!(line.state(), LineState::Lost);
+        assert_eq!(line.state(), ConnectionState::Lost);
         // Its services are there again, too.
         restart(&sim, 2 * SECOND);
         assert_eq!(desk.ask(Proxy::from(aiomas_core::rpc::ServiceRef::new(""))).await, Ok(7));
@@ -76,7 +76,7 @@ fn an_rpc_client_outlives_its_connection() {
         let begun = sim.elapsed();
         let failed = desk.note(2).await;
         assert!(matches!(failed, Err(Error::Dial { .. })), "{failed:?}");
-        assert_eq!((sim.elapsed() - begun, line.state()), (WITHIN, LineState::GaveUp));
+        assert_eq!((sim.elapsed() - begun, line.state()), (WITHIN, ConnectionState::GaveUp));
         restart(&sim, SECOND);
         assert_eq!(desk.note(3).await, Ok(3));
         // It is closed for good.
@@ -87,7 +87,7 @@ fn an_rpc_client_outlives_its_connection() {
         client.close_with(Close::Now);
         let closed = Err(Error::Refused(CallRejected::Closed));
         assert_eq!((waits.await, desk.note(5).await), (closed.clone(), closed));
-        assert_eq!(line.state(), LineState::Closed);
+        assert_eq!(line.state(), ConnectionState::Closed);
         restart(&sim, Duration::ZERO);
     });
     sim.run_until_idle();

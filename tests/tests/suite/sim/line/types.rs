@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aiomas_core::agent::{AgentUrl, ConnectError};
-use aiomas_sim::{Container, Error, Sim, agent, line::LineState};
+use aiomas_sim::{Container, Error, Sim, agent, reconnect::ConnectionState};
 
 use super::super::SECOND;
 use super::{WITHIN, crash, restart};
@@ -92,7 +92,7 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
     let log = tower(&sim, &[&["Lamp"], &["Pump", "Lamp"], &["Lamp", "Pump"]]);
     sim.block_on(async {
         let (container, lamp) = lamp(&sim).await;
-        let line = aiomas_sim::Proxy::from(lamp.clone()).line().expect("it reconnects");
+        let line = aiomas_sim::Proxy::from(lamp.clone()).reconnecting().expect("it reconnects");
         assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
         crash(&sim, SECOND);
         restart(&sim, 2 * SECOND);
@@ -107,7 +107,7 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
             futures_lite::future::zip(again, waits).await,
             (wrong_type(), (wrong_type(), wrong_type()),)
         );
-        assert_eq!(line.state(), LineState::GaveUp);
+        assert_eq!(line.state(), ConnectionState::GaveUp);
         assert_eq!(lamp.switch().await, wrong_type(), "also when it is asked again");
         let text = lamp.switch().await.expect_err("it is a pump").to_string();
         assert!(text.contains("is a Pump now, and was a Lamp"), "{text}");
@@ -120,7 +120,7 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
         restart(&sim, 2 * SECOND);
         sim.host("town").sleep(3 * SECOND).await;
         assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
-        assert_eq!(line.state(), LineState::Connected);
+        assert_eq!(line.state(), ConnectionState::Connected);
     });
     assert_eq!(*log.lock().expect("nobody panics here"), ["lamp", "pump", "lamp", "lamp"]);
 }

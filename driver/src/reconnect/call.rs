@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::shared::{Deadline, Shared, Started};
+use super::shared::{Deadline, ReconnectShared, Started};
 use crate::Error;
 use crate::connection::{Attempt, Connection, SlotKey};
 use crate::local_dispatch::Encode;
@@ -17,12 +17,12 @@ pub(crate) enum Made {
     /// It is on its way, and that is all: as if there were no line.
     Sent(Arc<Connection>, SlotKey),
     /// It may have to be sent yet, or again.
-    Kept(Box<LineCall>, Option<Started>),
+    Kept(Box<ReconnectingCall>, Option<Started>),
 }
 
 /// A call that may have to be sent yet, or again.
-pub(crate) struct LineCall {
-    line: Arc<Shared>,
+pub(crate) struct ReconnectingCall {
+    reconnecting: Arc<ReconnectShared>,
     /// Its place among the calls that wait.
     order: u64,
     body: Body,
@@ -39,66 +39,79 @@ struct Repeats {
     until: Option<Instant>,
 }
 
-impl LineCall {
+impl ReconnectingCall {
     /// Makes a call whose content `encode` appends.
     pub(crate) fn make(
-        line: &Arc<Shared>,
+        reconnecting: &Arc<ReconnectShared>,
         options: CallOptions,
         idempotent: bool,
         encode: &Encode<'_>,
     ) -> Result<Made, Error> {
-        if !idempotent && let Some(connection) = line.free_connection() {
+        if !idempotent && let Some(connection) = reconnecting.free_connection() {
             match connection.call(options, encode) {
                 Ok(Attempt::Sent(key)) => return Ok(Made::Sent(connection, key)),
                 Ok(Attempt::Waits(unsent)) => {
-                    let call = Self::new(line, unsent.body().clone(), options, idempotent);
+                    let call = Self::new(reconnecting, unsent.body().clone(), options, idempotent);
                     return Ok(Made::Kept(call.into(), Some((connection, Attempt::Waits(unsent)))));
                 }
                 Err(CallRejected::Closed) => {}
                 Err(why) => return Err(why.into()),
             }
         }
-        let call = Self::new(line, line.encode(encode)?, options, idempotent);
+        let call = Self::new(reconnecting, reconnecting.encode(encode)?, options, idempotent);
         let started = call.begin()?;
         Ok(Made::Kept(call.into(), started))
     }
 
-    fn new(line: &Arc<Shared>, body: Body, options: CallOptions, idempotent: bool) -> Self {
-        let now = line.host.now();
+    fn new(
+        reconnecting: &Arc<ReconnectShared>,
+        body: Body,
+        options: CallOptions,
+        idempotent: bool,
+    ) -> Self {
+        let now = reconnecting.host.now();
         let deadline =
             options.timeout.and_then(|after| Some(Deadline { at: now.checked_add(after)?, after }));
-        let until = options.timeout.unwrap_or(line.within);
+        let until = options.timeout.unwrap_or(reconnecting.within);
         let repeats = idempotent.then(|| Repeats { until: now.checked_add(until) });
-        let order = line.next_order();
-        Self { line: line.clone(), order, body, deadline, timer: None, repeats, was_sent: false }
+        let order = reconnecting.next_order();
+        Self {
+            reconnecting: reconnecting.clone(),
+            order,
+            body,
+            deadline,
+            timer: None,
+            repeats,
+            was_sent: false,
+        }
     }
 
     /// Sends it, or lets it wait.
     fn begin(&self) -> Result<Option<Started>, Error> {
-        if let Some(connection) = self.line.free_connection() {
-            match self.line.send(&connection, &self.body, self.deadline) {
+        if let Some(connection) = self.reconnecting.free_connection() {
+            match self.reconnecting.send(&connection, &self.body, self.deadline) {
                 Err(Error::Refused(CallRejected::Closed)) => {}
                 sent => return sent.map(|attempt| Some((connection, attempt))),
             }
         }
-        self.line.enqueue(self.order, &self.body, self.deadline)?;
+        self.reconnecting.enqueue(self.order, &self.body, self.deadline)?;
         Ok(None)
     }
 
     /// Waits until it is sent.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Started, Error>> {
-        if let Poll::Ready(result) = self.line.poll(self.order, cx) {
+        if let Poll::Ready(result) = self.reconnecting.poll(self.order, cx) {
             self.timer = None;
             return Poll::Ready(result);
         }
         let Some(Deadline { at, after }) = self.deadline else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| {
-            let mut timer = self.line.host.timer();
+            let mut timer = self.reconnecting.host.timer();
             timer.set(at);
             timer
         });
         std::task::ready!(timer.poll(cx));
-        self.line.forget(self.order);
+        self.reconnecting.forget(self.order);
         Poll::Ready(Err(Error::TimedOut { after, sent: self.was_sent }))
     }
 
@@ -109,7 +122,7 @@ impl LineCall {
             // It was not sent.
             (Error::Refused(CallRejected::Closed), _) => true,
             (Error::Lost(_), Some(Repeats { until })) => {
-                until.is_none_or(|until| self.line.host.now() < until)
+                until.is_none_or(|until| self.reconnecting.host.now() < until)
             }
             (Error::TimedOut { .. }, _) => return Err(self.timed_out(error)),
             _ => false,
@@ -131,11 +144,11 @@ impl LineCall {
 
     /// It is waited for no more.
     pub(crate) fn give_up(&self) {
-        self.line.forget(self.order);
+        self.reconnecting.forget(self.order);
     }
 
     /// Whom it calls.
     pub(crate) fn peer(&self) -> String {
-        self.line.connection().peer().unwrap_or("a peer without an address").to_owned()
+        self.reconnecting.connection().peer().unwrap_or("a peer without an address").to_owned()
     }
 }

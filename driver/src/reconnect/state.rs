@@ -1,9 +1,9 @@
 //! What a line is doing.
 
-/// What a [line](crate::line) is doing.
+/// What a [line](crate::reconnecting) is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum LineState {
+pub enum ConnectionState {
     /// There is a connection.
     Connected,
     /// The connection is lost. The next call dials again.

@@ -13,7 +13,7 @@
 //!   [refused](aiomas_core::connection::CallRejected::TooManyCalls).
 //! - When no connection could be opened [within](Reconnect::within) the time that was said, all of these fail with
 //!   the last attempt's error ([`Error::Dial`](crate::Error::Dial) or [`Error::Connect`](crate::Error::Connect)),
-//!   and the line has [given up](LineState::GaveUp). The call after that begins anew, so nothing is dead for
+//!   and the line has [given up](ConnectionState::GaveUp). The call after that begins anew, so nothing is dead for
 //!   ever. A container that is back but has no such agent, or one of another type
 //!   ([`ConnectError::WrongType`](aiomas_core::agent::ConnectError::WrongType)), is not asked again either.
 //! - Calls that time out one after another, while nothing comes from the peer, are a sign that nothing gets through: after
@@ -25,7 +25,7 @@
 //!   timeout, or, if they have none, until the time of the line has passed since they were made. They may
 //!   run more than once, but they end once.
 //! - References that came over a connection end with it. Our own services are there again on the next one.
-//! - What the line is doing, a [`Line`] tells.
+//! - What the line is doing, a [`ReconnectingConnection`] tells.
 //!
 //! A connection that is lost without a call in flight is dialled again with the next call, not before. When the last proxy of a
 //! line and its calls are gone, so is whatever is under way for it; it does not keep its container alive, and
@@ -38,7 +38,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use aiomas::line::LineState;
+//! use aiomas::reconnect::ConnectionState;
 //! use aiomas::{Container, Error, Proxy};
 //!
 //! # async fn example(container: Container) -> Result<(), Error> {
@@ -47,14 +47,14 @@
 //!     .within(Duration::from_secs(60)) // to find it at first
 //!     .reconnect(Duration::from_secs(30)) // to find it again
 //!     .await?;
-//! let line = thermometer.line().expect("it reconnects");
+//! let reconnecting = thermometer.reconnecting().expect("it reconnects");
 //!
 //! // To read is idempotent: it may be done twice.
 //! let reader = thermometer.idempotent().with_timeout(Duration::from_secs(10));
 //! for _ in 0..60 {
 //!     match reader.call("read").send::<f64>().await {
 //!         Ok(degrees) => println!("{degrees} °C"),
-//!         Err(error) => println!("{error}; {:?}", line.state()),
+//!         Err(error) => println!("{error}; {:?}", reconnecting.state()),
 //!     }
 //!     container.clock().sleep(1.0).await?;
 //! }
@@ -65,7 +65,7 @@
 //!     Err(Error::Lost(why)) => println!("whether it is off is not known: {why}"),
 //!     Err(error) => println!("it is still on: {error}"),
 //! }
-//! if line.state() == LineState::Lost {
+//! if reconnecting.state() == ConnectionState::Lost {
 //!     println!("there is no connection, until the next call");
 //! }
 //! # Ok(())
@@ -79,9 +79,9 @@ mod redial;
 mod shared;
 mod state;
 
-pub(super) use call::{LineCall, Made};
-pub use handle::Line;
+pub(super) use call::{Made, ReconnectingCall};
+pub use handle::ReconnectingConnection;
 pub use redial::Reconnect;
 pub(super) use redial::{Attempts, Dials, Redial};
-pub(super) use shared::{Shared, Started};
-pub use state::LineState;
+pub(super) use shared::{ReconnectShared, Started};
+pub use state::ConnectionState;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::pacing::Pacing;
 use super::redial::{Attempts, Reconnect, Redial};
-use super::state::LineState;
+use super::state::ConnectionState;
 use crate::Error;
 use crate::cancel::{Canceller, cancellable};
 use crate::connection::{Attempt, Connection, ConnectionRef, append};
@@ -21,7 +21,7 @@ use aiomas_core::wire::{Body, CodecContext, CodecError, Format};
 
 /// A line. Its lock is held for moments only, and no other one is taken under it but a connection's, to ask whether
 /// that is open.
-pub(crate) struct Shared {
+pub(crate) struct ReconnectShared {
     this: Weak<Self>,
     pub(super) host: Arc<dyn Host>,
     redial: Arc<dyn Redial>,
@@ -75,7 +75,7 @@ pub(super) struct Deadline {
 /// A call that has been made over a connection.
 pub(crate) type Started = (Arc<Connection>, Attempt);
 
-impl Shared {
+impl ReconnectShared {
     /// A line whose first connection is there.
     pub(crate) fn new(
         host: Arc<dyn Host>,
@@ -110,22 +110,23 @@ impl Shared {
         lock(&self.state).connection.clone_connection()
     }
 
-    pub(crate) fn state(&self) -> LineState {
+    pub(crate) fn state(&self) -> ConnectionState {
         let state = lock(&self.state);
         match state.phase {
-            Phase::Linked if state.connection.is_open() => LineState::Connected,
-            Phase::Linked => LineState::Lost,
-            Phase::Dialling { attempt } => LineState::Dialling { attempt },
-            Phase::GaveUp => LineState::GaveUp,
-            Phase::Closed => LineState::Closed,
+            Phase::Linked if state.connection.is_open() => ConnectionState::Connected,
+            Phase::Linked => ConnectionState::Lost,
+            Phase::Dialling { attempt } => ConnectionState::Dialling { attempt },
+            Phase::GaveUp => ConnectionState::GaveUp,
+            Phase::Closed => ConnectionState::Closed,
         }
     }
 
     /// What it is doing; the task is woken when that changes.
-    pub(super) fn poll_state(&self, watch: &mut Watch, cx: &Context<'_>) -> LineState {
+    pub(super) fn poll_state(&self, watch: &mut Watch, cx: &Context<'_>) -> ConnectionState {
         let connection = self.connection();
-        let line = watch.line.get_or_insert_with(|| Registration::new(self.watching.clone()));
-        line.register(cx);
+        let reconnecting =
+            watch.reconnecting.get_or_insert_with(|| Registration::new(self.watching.clone()));
+        reconnecting.register(cx);
         match &mut watch.connection {
             Some(registration) if Arc::ptr_eq(registration.awaited(), &connection) => {
                 registration.register(cx);
@@ -210,7 +211,7 @@ impl Shared {
     }
 
     fn begin(&self, state: &mut State) -> BoxFuture<()> {
-        let search = Search { line: self.this.clone(), over: false };
+        let search = Search { reconnecting: self.this.clone(), over: false };
         let until = self.host.now().checked_add(self.within);
         let run = search.run(self.host.clone(), self.redial.clone(), until);
         let (canceller, task) = cancellable(run);
@@ -341,7 +342,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for ReconnectShared {
     fn drop(&mut self) {
         self.watching.wake();
     }
@@ -351,11 +352,11 @@ impl Drop for Shared {
 /// is lost.
 #[derive(Default)]
 pub(super) struct Watch {
-    line: Option<Registration<Arc<WakerSet>>>,
+    reconnecting: Option<Registration<Arc<WakerSet>>>,
     connection: Option<Registration<Arc<Connection>>>,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ReconnectShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").field("state", &self.state()).finish_non_exhaustive()
     }
@@ -363,7 +364,7 @@ impl fmt::Debug for Shared {
 
 /// The task that dials. It does not keep the line alive.
 struct Search {
-    line: Weak<Shared>,
+    reconnecting: Weak<ReconnectShared>,
     over: bool,
 }
 
@@ -377,13 +378,13 @@ impl Search {
             }
             let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
             let found = redial.search(left, self.attempts()).await;
-            let Some(line) = self.line.upgrade() else { return };
+            let Some(reconnecting) = self.reconnecting.upgrade() else { return };
             // Another search may begin as soon as this one has ended.
             match found {
-                Ok(connection) => self.over = line.came_back(connection),
+                Ok(connection) => self.over = reconnecting.came_back(connection),
                 Err(error) => {
                     self.over = true;
-                    line.fail(Phase::GaveUp, &error);
+                    reconnecting.fail(Phase::GaveUp, &error);
                 }
             }
             if self.over {
@@ -393,18 +394,18 @@ impl Search {
     }
 
     fn next(&self, left: Duration) -> Option<Instant> {
-        let line = self.line.upgrade()?;
-        line.attempt(1);
-        let now = line.host.now();
-        let at = lock(&line.state).pacing.next(now, left);
+        let reconnecting = self.reconnecting.upgrade()?;
+        reconnecting.attempt(1);
+        let now = reconnecting.host.now();
+        let at = lock(&reconnecting.state).pacing.next(now, left);
         Some(at)
     }
 
     fn attempts(&self) -> Attempts {
-        let line = self.line.clone();
+        let reconnecting = self.reconnecting.clone();
         Box::new(move |attempt| {
-            if let Some(line) = line.upgrade() {
-                line.attempt(attempt);
+            if let Some(reconnecting) = reconnecting.upgrade() {
+                reconnecting.attempt(attempt);
             }
         })
     }
@@ -414,9 +415,9 @@ impl Search {
 impl Drop for Search {
     fn drop(&mut self) {
         if !self.over
-            && let Some(line) = self.line.upgrade()
+            && let Some(reconnecting) = self.reconnecting.upgrade()
         {
-            line.fail(Phase::GaveUp, &CallRejected::Closed.into());
+            reconnecting.fail(Phase::GaveUp, &CallRejected::Closed.into());
         }
     }
 }

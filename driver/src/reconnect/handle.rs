@@ -5,47 +5,47 @@ use std::future::poll_fn;
 use std::sync::Weak;
 use std::task::Poll;
 
-use super::shared::{Shared, Watch};
-use super::state::LineState;
+use super::shared::{ReconnectShared, Watch};
+use super::state::ConnectionState;
 use crate::waits;
 
-/// The [line](crate::line) of a proxy, to be watched. It keeps nothing alive.
+/// The [line](crate::reconnecting) of a proxy, to be watched. It keeps nothing alive.
 ///
 /// ```no_run
 /// # async fn example(proxy: aiomas::Proxy) {
-/// let line = proxy.line().expect("it reconnects");
-/// let mut state = line.state();
-/// while state != aiomas::line::LineState::Closed {
+/// let reconnecting = proxy.reconnecting().expect("it reconnects");
+/// let mut state = reconnecting.state();
+/// while state != aiomas::reconnect::ConnectionState::Closed {
 ///     println!("{state:?}");
-///     state = line.changed(state).await;
+///     state = reconnecting.changed(state).await;
 /// }
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Line(Weak<Shared>);
+pub struct ReconnectingConnection(Weak<ReconnectShared>);
 
-impl Line {
-    pub(crate) const fn new(shared: Weak<Shared>) -> Self {
+impl ReconnectingConnection {
+    pub(crate) const fn new(shared: Weak<ReconnectShared>) -> Self {
         Self(shared)
     }
 
     /// What it is doing.
     #[must_use]
-    pub fn state(&self) -> LineState {
-        self.0.upgrade().map_or(LineState::Closed, |line| line.state())
+    pub fn state(&self) -> ConnectionState {
+        self.0.upgrade().map_or(ConnectionState::Closed, |reconnecting| reconnecting.state())
     }
 
     /// Waits until it is doing something else than `from`, and tells what. States that do not last may be
-    /// missed. Nothing comes after [`LineState::Closed`].
+    /// missed. Nothing comes after [`ConnectionState::Closed`].
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub async fn changed(&self, from: LineState) -> LineState {
+    pub async fn changed(&self, from: ConnectionState) -> ConnectionState {
         let mut watch = Watch::default();
         poll_fn(|cx| {
             let state = match self.0.upgrade() {
-                Some(line) => line.poll_state(&mut watch, cx),
-                None => LineState::Closed,
+                Some(reconnecting) => reconnecting.poll_state(&mut watch, cx),
+                None => ConnectionState::Closed,
             };
             if state == from {
                 waits::note(|| format!("for a line that is {from:?} to change"));
@@ -57,7 +57,7 @@ impl Line {
     }
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for ReconnectingConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Line").field(&self.state()).finish()
     }
