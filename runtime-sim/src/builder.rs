@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::chance::Chance;
-use crate::chaos::Recurring;
 use crate::delay::Delay;
 use crate::fault::Fault;
+use crate::fault_plan::Recurring;
 use crate::link::Link;
 use crate::net::{Env, Net};
+use crate::rng::Rng;
 use crate::sim::{Settings, Sim};
 use crate::trace::Trace;
 use crate::world::World;
@@ -116,12 +116,12 @@ impl SimBuilder {
     /// The simulation.
     #[must_use]
     pub fn build(self) -> Sim {
-        let env = Env::new(Chance::new(self.seed, &self.without), Trace::new(self.seed));
+        let env = Env::new(Rng::new(self.seed, &self.without), Trace::new(self.seed));
         let world = World::new(env, Net::new(self.link));
         {
             let state = &mut *world.lock();
-            let Env { now, chance, .. } = &mut state.env;
-            state.chaos.start(*now, chance, self.partitions, self.crashes);
+            let Env { now, rng, .. } = &mut state.env;
+            state.fault_plan.start(*now, rng, self.partitions, self.crashes);
         }
         let sim = Sim::new_in(world, self.seed, self.settings);
         for (one, other, link) in self.links {

@@ -10,7 +10,7 @@ use aiomas::{Listener, waits};
 use aiomas_core::agent::Address;
 
 use crate::fault::Fault;
-use crate::net::{HostId, Knock, Place};
+use crate::net::{BindAddr, Connecting, HostId};
 use crate::stream::Stream;
 use crate::timer::sleep;
 use crate::world::World;
@@ -25,13 +25,13 @@ pub struct Acceptor {
     world: Arc<World>,
     address: Address,
     /// Where it listens, and as which.
-    key: (HostId, Place),
+    key: (HostId, BindAddr),
     serial: u64,
 }
 
 pub(crate) fn listen(world: &Arc<World>, host: HostId, on: &Address) -> io::Result<Acceptor> {
     let (address, serial) = world.change(|state| state.net.listen(&mut state.env, host, on))?;
-    let key = (host, Place::of(&address)?);
+    let key = (host, BindAddr::of(&address)?);
     Ok(Acceptor { world: world.clone(), address, key, serial })
 }
 
@@ -39,17 +39,17 @@ pub(crate) async fn dial(world: Arc<World>, from: HostId, address: Address) -> i
     let to = world.lock().net.resolve(from, &address)?;
     let latency = |from, to| {
         let state = &mut *world.lock();
-        state.env.chance.time(Fault::Latency, &state.net.links.between(from, to).latency)
+        state.env.rng.time(Fault::Latency, &state.net.links.between(from, to).latency)
     };
     let mut wait = KNOCK_AGAIN;
     for _ in 0..KNOCKS {
         sleep(&world, latency(from, to)).await;
-        let knocked = world.change(|state| state.net.knock(&mut state.env, from, to, &address));
+        let knocked = world.change(|state| state.net.connect(&mut state.env, from, to, &address));
         // The stream is open now on that side, and the way back is still to come.
         let opened = match knocked {
-            Ok(Knock::Opened(way)) => Ok(Stream::new(world.clone(), way)),
+            Ok(Connecting::Opened(half_stream)) => Ok(Stream::new(world.clone(), half_stream)),
             Err(error) => Err(error),
-            Ok(Knock::Unheard) => {
+            Ok(Connecting::Unanswered) => {
                 sleep(&world, wait).await;
                 wait *= 2;
                 continue;
@@ -67,7 +67,7 @@ impl Listener for Acceptor {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
         let accepted = self.world.lock().net.accept(&self.key, self.serial, cx.waker())?;
         match accepted {
-            Some(way) => Poll::Ready(Ok(Stream::new(self.world.clone(), way))),
+            Some(half_stream) => Poll::Ready(Ok(Stream::new(self.world.clone(), half_stream))),
             None => {
                 waits::note(|| format!("to be dialled at {}", self.address));
                 Poll::Pending

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use crate::chaos::End;
 use crate::fault::Fault;
+use crate::fault_plan::End;
 use crate::host::Host;
 use crate::link::Link;
 use crate::net::HostId;
@@ -31,7 +31,7 @@ impl Sim {
         let (one, other) = (self.find(one)?, self.find(other)?);
         let mut state = self.world.lock();
         state.env.note(Step::Part, one as u64, other as u64);
-        state.env.chance.counts.add(Fault::Partition);
+        state.env.rng.counts.add(Fault::Partition);
         state.net.part(one, other);
         Ok(())
     }
@@ -100,8 +100,8 @@ impl Sim {
     /// take their time.
     pub fn calm(&self) {
         let down = self.world.change(|state| {
-            state.env.chance.set_calm(true);
-            state.chaos.stop();
+            state.env.rng.set_calm(true);
+            state.fault_plan.stop();
             state.net.heal_all();
             state.net.deliver_all(&mut state.env);
             let down = state.hosts.iter().enumerate().filter(|(_, host)| host.down);
@@ -113,17 +113,17 @@ impl Sim {
     /// Begins what happens by chance.
     pub(crate) fn begin_fault(&self, fault: Fault, ends: Instant) {
         let stopped = {
-            let State { env, net, chaos, hosts, .. } = &mut *self.world.lock();
-            let chance = &mut env.chance;
+            let State { env, net, fault_plan, hosts, .. } = &mut *self.world.lock();
+            let rng = &mut env.rng;
             match fault {
                 Fault::Partition if hosts.len() > 1 => {
-                    let one = chance.below(fault, hosts.len());
-                    let other = chance.below(fault, hosts.len() - 1);
+                    let one = rng.below(fault, hosts.len());
+                    let other = rng.below(fault, hosts.len() - 1);
                     let other = if other < one { other } else { other + 1 };
-                    chance.counts.add(fault);
+                    rng.counts.add(fault);
                     env.note(Step::Part, one as u64, other as u64);
                     net.part(one, other);
-                    chaos.end_at(ends, End::Heal(one, other));
+                    fault_plan.end_at(ends, End::Heal(one, other));
                     None
                 }
                 Fault::Crash => {
@@ -133,9 +133,9 @@ impl Sim {
                     if up.is_empty() {
                         None
                     } else {
-                        let host = up[chance.below(fault, up.len())];
-                        let loses_power = chance.below(fault, 2) == 0;
-                        chaos.end_at(ends, End::Restart(host));
+                        let host = up[rng.below(fault, up.len())];
+                        let loses_power = rng.below(fault, 2) == 0;
+                        fault_plan.end_at(ends, End::Restart(host));
                         Some((host, loses_power))
                     }
                 }
@@ -161,7 +161,7 @@ impl Sim {
     }
 
     fn stop(&self, host: HostId, loses_power: bool) {
-        self.world.lock().env.chance.counts.add(Fault::Crash);
+        self.world.lock().env.rng.counts.add(Fault::Crash);
         // A handle of the life that ends: what is spawned while its tasks are dropped is dropped, too.
         let host = Host::new(&self.world, host);
         let tasks = host.stop(loses_power);

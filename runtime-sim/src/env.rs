@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::chance::Chance;
+use crate::rng::Rng;
 use crate::trace::{Step, Trace};
 
 /// The time, the dice, the record; and what is to follow.
@@ -13,7 +13,7 @@ pub(crate) struct Env<W> {
     pub(crate) now: Instant,
     /// The date at the start, as time since the start of 1970.
     epoch: Duration,
-    pub(crate) chance: Chance,
+    pub(crate) rng: Rng,
     pub(crate) trace: Trace,
     /// Whoever can go on, to be woken without the lock.
     pub(crate) wakers: Vec<Waker>,
@@ -22,11 +22,11 @@ pub(crate) struct Env<W> {
 }
 
 impl<W> Env<W> {
-    pub(crate) fn new(chance: Chance, trace: Trace) -> Self {
+    pub(crate) fn new(rng: Rng, trace: Trace) -> Self {
         let start = Instant::now();
         let (wakers, arrivals) = (Vec::new(), Vec::new());
         let epoch = Duration::from_secs(946_684_800);
-        Self { start, now: start, epoch, chance, trace, wakers, arrivals }
+        Self { start, now: start, epoch, rng, trace, wakers, arrivals }
     }
 
     /// The date, as time since the start of 1970.

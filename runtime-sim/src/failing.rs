@@ -20,8 +20,8 @@ impl Sim {
             let state = &mut *self.world.lock();
             let (name, at) = (state.net.name(id).clone(), state.env.elapsed());
             for seen in seen {
-                let (message, place) = (seen.message, seen.place);
-                let panic = Panic { message, place, host: name.clone(), at };
+                let (message, location) = (seen.message, seen.location);
+                let panic = Panic { message, location, host: name.clone(), at };
                 let allowed = self.settings.allowed.iter();
                 if !allowed.into_iter().any(|text| panic.message.contains(&**text)) {
                     state.panics.fatal.get_or_insert_with(|| panic.clone());
@@ -46,13 +46,16 @@ impl Sim {
         let fatal = self.world.lock().panics.fatal.take();
         if let Some(panic) = fatal {
             let text = panic.to_string();
-            fail(Cause { text, place: panic.place }, format_args!(", with seed {}", self.seed()));
+            fail(
+                Cause { text, location: panic.location },
+                format_args!(", with seed {}", self.seed()),
+            );
         }
     }
 
     /// Fails because the simulation cannot go on.
     #[track_caller]
     pub(crate) fn give_up(&self, text: String) -> ! {
-        fail(Cause { text, place: None }, format_args!("\nwith seed {}", self.seed()));
+        fail(Cause { text, location: None }, format_args!("\nwith seed {}", self.seed()));
     }
 }

@@ -198,7 +198,7 @@ impl Runtime for Host {
     }
 
     fn seed(&self) -> u64 {
-        self.world.lock().env.chance.seed()
+        self.world.lock().env.rng.seed()
     }
 
     fn local(&self) -> LocalNames {

@@ -52,8 +52,6 @@
 #![forbid(unsafe_code)]
 
 mod builder;
-mod chance;
-mod chaos;
 mod date;
 mod delay;
 mod dial;
@@ -61,18 +59,20 @@ mod disturb;
 mod env;
 mod failing;
 mod fault;
+mod fault_plan;
 mod freeze;
 mod host;
 mod link;
 mod net;
 mod panics;
+mod rng;
 mod seeds;
 mod sim;
+mod stall_report;
 mod stream;
 mod tasks;
 mod timer;
 mod trace;
-mod waiting;
 mod world;
 
 pub use builder::SimBuilder;
@@ -85,9 +85,9 @@ pub use link::Link;
 pub use panics::Panic;
 pub use seeds::{Seeds, seeds};
 pub use sim::Sim;
+pub use stall_report::StallReport;
 pub use stream::Stream;
 pub use timer::Alarm;
-pub use waiting::Waiting;
 
 aiomas::adapter!(Host);
 

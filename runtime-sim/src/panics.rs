@@ -16,7 +16,7 @@ pub struct Panic {
     /// The text of the panic.
     pub message: String,
     /// File, line and column, if known: `resume_unwind` does not tell.
-    pub place: Option<String>,
+    pub location: Option<String>,
     /// The host whose code panicked.
     pub host: Arc<str>,
     /// The time since the simulation began.
@@ -25,9 +25,9 @@ pub struct Panic {
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { message, place, host, at } = self;
+        let Self { message, location, host, at } = self;
         write!(f, "{message}\non {host}, after {at:?}")?;
-        place.iter().try_for_each(|place| write!(f, ", at {place}"))
+        location.iter().try_for_each(|location| write!(f, ", at {location}"))
     }
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for Panic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) message: String,
-    pub(crate) place: Option<String>,
+    pub(crate) location: Option<String>,
     /// Why a simulation has failed, if it is that which has panicked.
     pub(crate) cause: Option<Cause>,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Seen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cause {
     pub(crate) text: String,
-    pub(crate) place: Option<String>,
+    pub(crate) location: Option<String>,
 }
 
 thread_local! {
@@ -62,7 +62,7 @@ pub(crate) fn watch<T>(code: impl FnOnce() -> T) -> (Option<T>, Vec<Seen>) {
     let (result, contained) = panics::collect(|| catch_unwind(AssertUnwindSafe(code)));
     let mut seen = SEEN.replace(outer).unwrap_or_default();
     // Panics that no hook has seen: resumed ones, and all if a test has a hook of its own.
-    let unseen = |message| Seen { message, place: None, cause: None };
+    let unseen = |message| Seen { message, location: None, cause: None };
     if seen.is_empty() {
         seen.extend(contained.into_iter().map(unseen));
     }
@@ -105,8 +105,8 @@ fn note(info: &PanicHookInfo<'_>) {
         if let Ok(mut seen) = seen.try_borrow_mut()
             && let Some(seen) = &mut *seen
         {
-            let place = info.location().map(ToString::to_string);
-            seen.push(Seen { message: message(info.payload()), place, cause });
+            let location = info.location().map(ToString::to_string);
+            seen.push(Seen { message: message(info.payload()), location, cause });
         }
     };
     // At its end, a thread has no such list any more.
@@ -140,14 +140,14 @@ mod tests {
         });
         assert_eq!(result, Some((true, None::<()>)));
         assert_eq!(messages(&seen), ["number 1"]);
-        assert!(seen[0].place.as_ref().is_some_and(|place| place.contains("panics.rs:")));
+        assert!(seen[0].location.as_ref().is_some_and(|location| location.contains("panics.rs:")));
     }
 
     #[test]
     fn a_panic_that_no_hook_sees_counts() {
         let (result, seen) = watch(|| panic::resume_unwind(Box::new("resumed")));
         assert_eq!((result, messages(&seen)), (None::<()>, vec!["resumed"]));
-        assert_eq!(seen[0].place, None);
+        assert_eq!(seen[0].location, None);
     }
 
     #[test]

@@ -47,10 +47,10 @@ impl Failure {
     /// What two failures have in common that are the same one: the place of the panic, and the first line of its message
     /// but for the numbers, which differ from run to run.
     fn kind(&self) -> (Option<String>, String) {
-        let Seen { message, place, cause } = &self.0;
-        let (message, place) = match cause {
-            Some(cause) => (&cause.text, &cause.place),
-            None => (message, place),
+        let Seen { message, location, cause } = &self.0;
+        let (message, location) = match cause {
+            Some(cause) => (&cause.text, &cause.location),
+            None => (message, location),
         };
         let line = message.split(['\n', ';']).next().unwrap_or_default();
         let mut kind = String::with_capacity(line.len());
@@ -61,7 +61,7 @@ impl Failure {
                 _ => kind.push(c),
             }
         }
-        (place.clone(), kind)
+        (location.clone(), kind)
     }
 }
 
@@ -69,7 +69,7 @@ impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Seen { cause: Some(cause), .. } => f.write_str(&cause.text),
-            Seen { message, place: Some(place), .. } => write!(f, "{message}\nat {place}"),
+            Seen { message, location: Some(location), .. } => write!(f, "{message}\nat {location}"),
             Seen { message, .. } => f.write_str(message),
         }
     }

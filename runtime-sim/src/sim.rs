@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use aiomas::waits;
 
-use crate::chaos::Due;
 use crate::fault::{Counts, Fault};
+use crate::fault_plan::Due;
 use crate::host::Host;
+use crate::stall_report::{StallReport, TaskWaits};
 use crate::tasks::{MAIN, MAIN_HOST, Turn};
 use crate::trace::Step;
-use crate::waiting::{TaskWaits, Waiting};
 use crate::world::{Event, State, World};
 
 /// Hosts and a network between them, in one thread and with a time of their own.
@@ -159,7 +159,7 @@ impl Sim {
     /// How often each kind of fault has happened.
     #[must_use]
     pub fn faults(&self) -> Counts {
-        self.world.lock().env.chance.counts.clone()
+        self.world.lock().env.rng.counts.clone()
     }
 
     /// How many tasks there are.
@@ -177,7 +177,7 @@ impl Sim {
     /// Who waits for what. Each task is polled once more for that.
     #[must_use]
     #[track_caller]
-    pub fn waiting(&self) -> Waiting {
+    pub fn waiting(&self) -> StallReport {
         self.explain(&mut |_| false, false)
     }
 
@@ -237,18 +237,18 @@ impl Sim {
         loop {
             if probability > 0.0
                 && tasks.ready() > 0
-                && env.chance.happens(Fault::Wake, probability)
-                && let Some(any) = tasks.any(|end| env.chance.below(Fault::Wake, end))
+                && env.rng.happens(Fault::Wake, probability)
+                && let Some(any) = tasks.any(|end| env.rng.below(Fault::Wake, end))
             {
                 tasks.queue(any);
             }
             let nth = match tasks.ready() {
                 0 => return None,
                 1 => None,
-                ready if env.chance.is_on(Fault::Order) => {
-                    let nth = env.chance.below(Fault::Order, ready);
+                ready if env.rng.is_on(Fault::Order) => {
+                    let nth = env.rng.below(Fault::Order, ready);
                     if nth > 0 {
-                        env.chance.counts.add(Fault::Order);
+                        env.rng.counts.add(Fault::Order);
                     }
                     Some(nth)
                 }
@@ -290,8 +290,8 @@ impl Sim {
             let due = self.world.lock().due();
             match due {
                 Some(Event::Wake(waker)) => waker.wake(),
-                Some(Event::Deliver(way)) => {
-                    self.world.change(|state| state.net.deliver(&mut state.env, way));
+                Some(Event::Deliver(half_stream)) => {
+                    self.world.change(|state| state.net.deliver(&mut state.env, half_stream));
                 }
                 Some(Event::Act(number)) => {
                     let action = self.actions().remove(&number);
@@ -307,7 +307,7 @@ impl Sim {
         loop {
             let due = {
                 let state = &mut *self.world.lock();
-                state.chaos.due(state.env.now, &mut state.env.chance)
+                state.fault_plan.due(state.env.now, &mut state.env.rng)
             };
             match due {
                 Some(Due::Begin(fault, ends)) => self.begin_fault(fault, ends),
@@ -320,7 +320,7 @@ impl Sim {
 
     /// `waits`: so does the main future.
     #[track_caller]
-    fn explain(&self, main: &mut Main<'_>, waits: bool) -> Waiting {
+    fn explain(&self, main: &mut Main<'_>, waits: bool) -> StallReport {
         let at = self.elapsed();
         let ids = self.world.lock().tasks.ids();
         let mut tasks = Vec::new();
@@ -337,7 +337,7 @@ impl Sim {
             tasks.push(TaskWaits { host, what });
         }
         tasks.sort();
-        Waiting { at, tasks }
+        StallReport { at, tasks }
     }
 }
 

@@ -8,23 +8,23 @@ use std::task::{Context, Poll};
 use aiomas::{KeepAlive, Transport, waits};
 use bytes::BytesMut;
 
-use crate::net::WayId;
+use crate::net::HalfStreamId;
 use crate::world::World;
 
 /// One end of a stream between two hosts.
 pub struct Stream {
     world: Arc<World>,
     /// Where it writes to.
-    way: WayId,
+    half_stream: HalfStreamId,
 }
 
 impl Stream {
-    pub(crate) const fn new(world: Arc<World>, way: WayId) -> Self {
-        Self { world, way }
+    pub(crate) const fn new(world: Arc<World>, half_stream: HalfStreamId) -> Self {
+        Self { world, half_stream }
     }
 
     fn peer_name(&self) -> Option<Arc<str>> {
-        self.world.lock().net.peer(self.way)
+        self.world.lock().net.peer(self.half_stream)
     }
 
     #[cold]
@@ -36,16 +36,16 @@ impl Stream {
 impl Transport for Stream {
     fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
         let time = how.after.saturating_add(how.every.saturating_mul(how.times));
-        self.world.lock().net.keep_alive(self.way, time);
+        self.world.lock().net.keep_alive(self.half_stream, time);
         Ok(())
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
         let received = self.world.change(|state| {
-            let way = self.way.back();
-            let received = state.net.receive(&mut state.env, way, input);
+            let half_stream = self.half_stream.back();
+            let received = state.net.receive(&mut state.env, half_stream, input);
             if received.is_none() {
-                state.net.wait_to_read(way, cx.waker());
+                state.net.wait_to_read(half_stream, cx.waker());
             }
             received
         });
@@ -64,9 +64,9 @@ impl Transport for Stream {
         output: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let sent = self.world.change(|state| {
-            let sent = state.net.send(&mut state.env, self.way, output);
+            let sent = state.net.send(&mut state.env, self.half_stream, output);
             if sent.is_none() {
-                state.net.wait_to_write(self.way, cx.waker());
+                state.net.wait_to_write(self.half_stream, cx.waker());
             }
             sent
         });
@@ -80,7 +80,7 @@ impl Transport for Stream {
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.world.change(|state| state.net.end(&mut state.env, self.way));
+        self.world.change(|state| state.net.end(&mut state.env, self.half_stream));
         Poll::Ready(Ok(()))
     }
 
@@ -91,7 +91,7 @@ impl Transport for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.world.change(|state| state.net.desert(&mut state.env, self.way));
+        self.world.change(|state| state.net.desert(&mut state.env, self.half_stream));
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use aiomas::LocalNames;
 
-use crate::chaos::Chaos;
-use crate::net::{Env, HostId, Net, WayId};
+use crate::fault_plan::FaultPlan;
+use crate::net::{Env, HalfStreamId, HostId, Net};
 use crate::panics::Panic;
 use crate::tasks::{BoxFuture, Tasks, Wakes};
 
@@ -22,7 +22,7 @@ pub(crate) struct State {
     pub(crate) tasks: Tasks,
     /// What runs on the hosts of the network.
     pub(crate) hosts: Vec<Programs>,
-    pub(crate) chaos: Chaos,
+    pub(crate) fault_plan: FaultPlan,
     /// The names of this simulation, apart from those of others and of the process.
     pub(crate) local: LocalNames,
     pub(crate) panics: Panics,
@@ -53,7 +53,7 @@ pub(crate) enum Event {
     /// A timer ends.
     Wake(Waker),
     /// Bytes arrive.
-    Deliver(WayId),
+    Deliver(HalfStreamId),
     /// What the test wants to happen, by a number.
     Act(u64),
 }
@@ -69,7 +69,7 @@ impl World {
                 net,
                 tasks: Tasks::new(world.clone()),
                 hosts: Vec::new(),
-                chaos: Chaos::default(),
+                fault_plan: FaultPlan::default(),
                 local: LocalNames::default(),
                 panics: Panics::default(),
                 events: BTreeMap::new(),
@@ -88,8 +88,8 @@ impl World {
         let (result, wakers) = {
             let state = &mut *self.lock();
             let result = change(state);
-            while let Some((at, way)) = state.env.arrivals.pop() {
-                state.schedule(at, Event::Deliver(way));
+            while let Some((at, half_stream)) = state.env.arrivals.pop() {
+                state.schedule(at, Event::Deliver(half_stream));
             }
             (result, std::mem::take(&mut state.env.wakers))
         };
@@ -124,7 +124,7 @@ impl State {
     /// When something happens next. When only new faults are to come, nothing is, unless they `count`.
     pub(crate) fn next_event(&self, count: bool) -> Option<Instant> {
         let event = self.events.first_key_value().map(|((at, _), _)| *at);
-        let fault = self.chaos.next(count || event.is_some());
+        let fault = self.fault_plan.next(count || event.is_some());
         event.into_iter().chain(fault).min()
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::way::Way;
+use super::half_stream::HalfStream;
 
 /// Which host of a simulation.
 pub(crate) type HostId = usize;
@@ -21,7 +21,7 @@ pub(super) struct Connection {
     /// Tells it from those that had its place before.
     serial: u64,
     pub(super) hosts: [HostId; 2],
-    pub(super) ways: [Way; 2],
+    pub(super) half_streams: [HalfStream; 2],
     /// What is at the other end of each end, for people.
     pub(super) peers: [Arc<str>; 2],
     pub(super) is_open: [bool; 2],
@@ -29,7 +29,7 @@ pub(super) struct Connection {
 
 /// One direction of a stream, and with that the end that writes to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WayId {
+pub(crate) struct HalfStreamId {
     connection: usize,
     serial: u64,
     pub(super) from: usize,
@@ -43,42 +43,42 @@ impl Connections {
     }
 
     /// Opens a stream between two hosts. Returns the way from the first to the other.
-    pub(super) fn open(&mut self, hosts: [HostId; 2], peers: [Arc<str>; 2]) -> WayId {
+    pub(super) fn open(&mut self, hosts: [HostId; 2], peers: [Arc<str>; 2]) -> HalfStreamId {
         self.last_serial += 1;
         let serial = self.last_serial;
-        let ways = <[Way; 2]>::default();
-        let connection = Connection { serial, hosts, ways, peers, is_open: [true; 2] };
-        WayId { connection: self.connections.insert(connection), serial, from: 0 }
+        let half_streams = <[HalfStream; 2]>::default();
+        let connection = Connection { serial, hosts, half_streams, peers, is_open: [true; 2] };
+        HalfStreamId { connection: self.connections.insert(connection), serial, from: 0 }
     }
 
-    pub(super) fn get(&mut self, way: WayId) -> Option<&mut Connection> {
-        let connection = self.connections.get_mut(way.connection)?;
-        (connection.serial == way.serial).then_some(connection)
+    pub(super) fn get(&mut self, half_stream: HalfStreamId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(half_stream.connection)?;
+        (connection.serial == half_stream.serial).then_some(connection)
     }
 
-    pub(super) fn remove(&mut self, way: WayId) {
-        if self.get(way).is_some() {
-            self.connections.remove(way.connection);
+    pub(super) fn remove(&mut self, half_stream: HalfStreamId) {
+        if self.get(half_stream).is_some() {
+            self.connections.remove(half_stream.connection);
         }
     }
 
-    pub(super) fn ways(&self) -> Vec<WayId> {
+    pub(super) fn half_streams(&self) -> Vec<HalfStreamId> {
         let connections = self.connections.iter();
-        let ways = connections.flat_map(|(connection, Connection { serial, .. })| {
-            [0, 1].map(|from| WayId { connection, serial: *serial, from })
+        let half_streams = connections.flat_map(|(connection, Connection { serial, .. })| {
+            [0, 1].map(|from| HalfStreamId { connection, serial: *serial, from })
         });
-        ways.collect()
+        half_streams.collect()
     }
 }
 
 impl Connection {
     /// Who writes to a way, and who reads from it.
-    pub(super) const fn hosts(&self, way: WayId) -> (HostId, HostId) {
-        (self.hosts[way.from], self.hosts[1 - way.from])
+    pub(super) const fn hosts(&self, half_stream: HalfStreamId) -> (HostId, HostId) {
+        (self.hosts[half_stream.from], self.hosts[1 - half_stream.from])
     }
 }
 
-impl WayId {
+impl HalfStreamId {
     pub(crate) const fn back(self) -> Self {
         Self { from: 1 - self.from, ..self }
     }

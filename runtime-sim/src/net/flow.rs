@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
-use super::connection::WayId;
+use super::connection::HalfStreamId;
+use super::half_stream::{Piece, What};
 use super::network::{Env, Net};
-use super::way::{Piece, What};
 use crate::fault::Fault;
 use crate::trace::Step;
 
@@ -17,28 +17,28 @@ impl Net {
     pub(crate) fn send(
         &mut self,
         env: &mut Env,
-        id: WayId,
+        id: HalfStreamId,
         output: &[IoSlice<'_>],
     ) -> Option<Result<usize, ErrorKind>> {
         let Some(connection) = self.connections.get(id) else {
             return Some(Err(ErrorKind::NotConnected));
         };
         let (from, to) = connection.hosts(id);
-        let way = &mut connection.ways[id.from];
-        if let Some(error) = way.broken {
+        let half_stream = &mut connection.half_streams[id.from];
+        if let Some(error) = half_stream.broken {
             return Some(Err(error));
         }
-        if way.ended {
+        if half_stream.ended {
             return Some(Err(ErrorKind::BrokenPipe));
         }
         let link = self.links.between(from, to);
         let all: usize = output.iter().map(|slice| slice.len()).sum();
-        let mut count = all.min(link.buffer.saturating_sub(way.bytes.len()));
+        let mut count = all.min(link.buffer.saturating_sub(half_stream.bytes.len()));
         if count == 0 {
             return None;
         }
-        if count > 1 && env.chance.happens(Fault::Split, link.split) {
-            count = 1 + env.chance.below(Fault::Split, count - 1);
+        if count > 1 && env.rng.happens(Fault::Split, link.split) {
+            count = 1 + env.rng.below(Fault::Split, count - 1);
         }
         env.trace.note(Step::Send, id.number(), count as u64);
         let mut left = count;
@@ -46,7 +46,7 @@ impl Net {
             let slice = &slice[..slice.len().min(left)];
             left -= slice.len();
             env.trace.bytes(slice);
-            way.bytes.extend_from_slice(slice);
+            half_stream.bytes.extend_from_slice(slice);
         }
         self.put(env, id, What::Bytes(count));
         Some(Ok(count))
@@ -56,65 +56,65 @@ impl Net {
     pub(crate) fn receive(
         &mut self,
         env: &mut Env,
-        id: WayId,
+        id: HalfStreamId,
         input: &mut BytesMut,
     ) -> Option<Result<usize, ErrorKind>> {
         let Some(connection) = self.connections.get(id) else {
             return Some(Err(ErrorKind::NotConnected));
         };
         let (from, to) = connection.hosts(id);
-        let way = &mut connection.ways[id.from];
-        let mut count = way.arrived.min(input.capacity() - input.len());
+        let half_stream = &mut connection.half_streams[id.from];
+        let mut count = half_stream.arrived.min(input.capacity() - input.len());
         if count == 0 {
-            return match way.broken {
+            return match half_stream.broken {
                 Some(error) => Some(Err(error)),
-                None => way.end_arrived.then_some(Ok(0)),
+                None => half_stream.end_arrived.then_some(Ok(0)),
             };
         }
-        if count > 1 && env.chance.happens(Fault::Split, self.links.between(from, to).split) {
-            count = 1 + env.chance.below(Fault::Split, count - 1);
+        if count > 1 && env.rng.happens(Fault::Split, self.links.between(from, to).split) {
+            count = 1 + env.rng.below(Fault::Split, count - 1);
         }
         env.trace.note(Step::Receive, id.number(), count as u64);
         // Whoever reads keeps the buffer, and what is known of it.
-        input.extend_from_slice(&way.bytes[..count]);
-        way.bytes.advance(count);
-        way.arrived -= count;
-        env.wakers.extend(way.writer.take());
+        input.extend_from_slice(&half_stream.bytes[..count]);
+        half_stream.bytes.advance(count);
+        half_stream.arrived -= count;
+        env.wakers.extend(half_stream.writer.take());
         Some(Ok(count))
     }
 
     /// Lets a waker know when something can be read.
-    pub(crate) fn wait_to_read(&mut self, id: WayId, waker: &Waker) {
+    pub(crate) fn wait_to_read(&mut self, id: HalfStreamId, waker: &Waker) {
         if let Some(connection) = self.connections.get(id) {
-            connection.ways[id.from].reader = Some(waker.clone());
+            connection.half_streams[id.from].reader = Some(waker.clone());
         }
     }
 
     /// Lets a waker know when something can be written.
-    pub(crate) fn wait_to_write(&mut self, id: WayId, waker: &Waker) {
+    pub(crate) fn wait_to_write(&mut self, id: HalfStreamId, waker: &Waker) {
         if let Some(connection) = self.connections.get(id) {
-            connection.ways[id.from].writer = Some(waker.clone());
+            connection.half_streams[id.from].writer = Some(waker.clone());
         }
     }
 
     /// Lets the writer find out after so long that the other end's host is gone.
-    pub(crate) fn keep_alive(&mut self, id: WayId, time: Duration) {
+    pub(crate) fn keep_alive(&mut self, id: HalfStreamId, time: Duration) {
         if let Some(connection) = self.connections.get(id) {
-            connection.ways[id.from].keep_alive = Some(time);
+            connection.half_streams[id.from].keep_alive = Some(time);
         }
     }
 
     /// The writer has written all.
-    pub(crate) fn end(&mut self, env: &mut Env, id: WayId) {
+    pub(crate) fn end(&mut self, env: &mut Env, id: HalfStreamId) {
         let Some(connection) = self.connections.get(id) else { return };
-        let way = &mut connection.ways[id.from];
-        if !std::mem::replace(&mut way.ended, true) && way.broken.is_none() {
+        let half_stream = &mut connection.half_streams[id.from];
+        if !std::mem::replace(&mut half_stream.ended, true) && half_stream.broken.is_none() {
             self.put(env, id, What::End);
         }
     }
 
     /// Nobody holds the end any more that writes to `id`.
-    pub(crate) fn desert(&mut self, env: &mut Env, id: WayId) {
+    pub(crate) fn desert(&mut self, env: &mut Env, id: HalfStreamId) {
         let Some(connection) = self.connections.get(id) else { return };
         connection.is_open[id.from] = false;
         if connection.is_open == [false, false] {
@@ -122,14 +122,14 @@ impl Net {
             return;
         }
         let (host, _) = connection.hosts(id);
-        let keep_alive = connection.ways[id.back().from].keep_alive;
-        let input = &mut connection.ways[id.back().from];
+        let keep_alive = connection.half_streams[id.back().from].keep_alive;
+        let input = &mut connection.half_streams[id.back().from];
         let is_read = input.arrived == 0;
         input.desert();
         if self.hosts[host].dark {
             // Nobody hears of it before something of theirs arrives there, or does not for long.
             if let Some(at) = keep_alive.and_then(|time| env.now.checked_add(time)) {
-                connection.ways[id.from].missed = Some(at);
+                connection.half_streams[id.from].missed = Some(at);
                 env.arrivals.push((at, id));
             }
         } else if is_read {
@@ -141,34 +141,34 @@ impl Net {
     }
 
     /// Puts something on its way.
-    fn put(&mut self, env: &mut Env, id: WayId, what: What) {
+    fn put(&mut self, env: &mut Env, id: HalfStreamId, what: What) {
         let Some(connection) = self.connections.get(id) else { return };
         let (from, to) = connection.hosts(id);
         let link = self.links.between(from, to);
-        let way = &mut connection.ways[id.from];
+        let half_stream = &mut connection.half_streams[id.from];
         let mut arrives = env.now;
         if let (What::Bytes(count), Some(bandwidth)) = (what, link.bandwidth)
-            && env.chance.is_on(Fault::Bandwidth)
+            && env.rng.is_on(Fault::Bandwidth)
         {
-            if let Some(free_at) = way.free_at.filter(|at| *at > arrives) {
-                env.chance.counts.add(Fault::Bandwidth);
+            if let Some(free_at) = half_stream.free_at.filter(|at| *at > arrives) {
+                env.rng.counts.add(Fault::Bandwidth);
                 arrives = free_at;
             }
             arrives += Duration::from_secs_f64(count as f64 / bandwidth as f64);
-            way.free_at = Some(arrives);
+            half_stream.free_at = Some(arrives);
         }
-        let latency = env.chance.time(Fault::Latency, &link.latency);
+        let latency = env.rng.time(Fault::Latency, &link.latency);
         if !latency.is_zero() {
-            env.chance.counts.add(Fault::Latency);
+            env.rng.counts.add(Fault::Latency);
             arrives += latency;
         }
-        if matches!(what, What::Bytes(_)) && env.chance.happens(Fault::Stall, link.stall) {
-            arrives += env.chance.time(Fault::Stall, &link.stall_time);
+        if matches!(what, What::Bytes(_)) && env.rng.happens(Fault::Stall, link.stall) {
+            arrives += env.rng.time(Fault::Stall, &link.stall_time);
         }
-        if let Some(last) = way.pieces.back() {
+        if let Some(last) = half_stream.pieces.back() {
             arrives = arrives.max(last.arrives);
         }
-        way.pieces.push_back(Piece { arrives, what });
+        half_stream.pieces.push_back(Piece { arrives, what });
         if arrives <= env.now {
             self.deliver(env, id);
         } else {
@@ -177,10 +177,10 @@ impl Net {
     }
 
     /// Lets arrive what is due, unless nothing gets through.
-    pub(crate) fn deliver(&mut self, env: &mut Env, id: WayId) {
+    pub(crate) fn deliver(&mut self, env: &mut Env, id: HalfStreamId) {
         let Some(connection) = self.connections.get(id) else { return };
         let (from, to) = connection.hosts(id);
-        if connection.ways[id.from].missed.is_some_and(|at| at <= env.now) {
+        if connection.half_streams[id.from].missed.is_some_and(|at| at <= env.now) {
             self.cut(env, id, ErrorKind::TimedOut);
             return;
         }
@@ -190,27 +190,27 @@ impl Net {
         let reset = self.links.between(from, to).reset;
         loop {
             let Some(connection) = self.connections.get(id) else { return };
-            let way = &mut connection.ways[id.from];
-            let Some(what) = way.next_due(env.now) else { return };
+            let half_stream = &mut connection.half_streams[id.from];
+            let Some(what) = half_stream.next_due(env.now) else { return };
             match what {
-                What::Bytes(count) if way.deserted => {
-                    way.bytes.advance(count);
-                    env.wakers.extend(way.writer.take());
+                What::Bytes(count) if half_stream.deserted => {
+                    half_stream.bytes.advance(count);
+                    env.wakers.extend(half_stream.writer.take());
                     // The writer learns that nobody reads.
                     self.put(env, id.back(), What::Reset);
                 }
                 What::Bytes(count) => {
-                    if env.chance.happens(Fault::Reset, reset) {
-                        way.arrived += env.chance.below(Fault::Reset, count);
+                    if env.rng.happens(Fault::Reset, reset) {
+                        half_stream.arrived += env.rng.below(Fault::Reset, count);
                         self.cut(env, id, ErrorKind::ConnectionReset);
                     } else {
-                        way.arrived += count;
-                        env.wakers.extend(way.reader.take());
+                        half_stream.arrived += count;
+                        env.wakers.extend(half_stream.reader.take());
                     }
                 }
                 What::End => {
-                    way.end_arrived = true;
-                    env.wakers.extend(way.reader.take());
+                    half_stream.end_arrived = true;
+                    env.wakers.extend(half_stream.reader.take());
                 }
                 What::Reset => self.cut(env, id, ErrorKind::ConnectionReset),
             }
@@ -219,23 +219,23 @@ impl Net {
 
     /// Lets arrive what has waited for a partition to end.
     pub(crate) fn deliver_all(&mut self, env: &mut Env) {
-        for id in self.connections.ways() {
+        for id in self.connections.half_streams() {
             self.deliver(env, id);
         }
     }
 
     /// Breaks a stream in both directions.
-    fn cut(&mut self, env: &mut Env, id: WayId, why: ErrorKind) {
+    fn cut(&mut self, env: &mut Env, id: HalfStreamId, why: ErrorKind) {
         if let Some(connection) = self.connections.get(id) {
-            for way in &mut connection.ways {
-                way.cut(why, &mut env.wakers);
+            for half_stream in &mut connection.half_streams {
+                half_stream.cut(why, &mut env.wakers);
             }
         }
     }
 
     /// Breaks all streams.
     pub(crate) fn cut_all(&mut self, env: &mut Env) {
-        for id in self.connections.ways() {
+        for id in self.connections.half_streams() {
             self.cut(env, id, ErrorKind::ConnectionReset);
         }
     }

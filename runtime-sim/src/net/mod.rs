@@ -1,13 +1,13 @@
 //! The network between the hosts.
 
+mod bind_addr;
+mod connect;
 mod connection;
 mod flow;
-mod knock;
+mod half_stream;
 mod network;
-mod place;
-mod way;
 
-pub(crate) use connection::{HostId, WayId};
-pub(crate) use knock::Knock;
+pub(crate) use bind_addr::BindAddr;
+pub(crate) use connect::Connecting;
+pub(crate) use connection::{HalfStreamId, HostId};
 pub(crate) use network::{Env, Net};
-pub(crate) use place::Place;

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::connection::{Connections, HostId, WayId};
-use super::place::{Backlog, Place};
+use super::bind_addr::{Backlog, BindAddr};
+use super::connection::{Connections, HalfStreamId, HostId};
 use crate::link::Link;
 
 /// What the network leaves to be done.
-pub(crate) type Env = crate::env::Env<WayId>;
+pub(crate) type Env = crate::env::Env<HalfStreamId>;
 
 /// The network.
 pub(crate) struct Net {
     pub(super) hosts: Vec<Machine>,
     pub(super) connections: Connections,
     pub(crate) links: Links,
-    pub(super) listeners: BTreeMap<(HostId, Place), Backlog>,
+    pub(super) listeners: BTreeMap<(HostId, BindAddr), Backlog>,
     pub(super) last_listener: u64,
     /// Between whom nothing gets through, and for how many reasons.
     partitions: BTreeMap<(HostId, HostId), u32>,
@@ -66,8 +66,10 @@ impl Net {
     }
 
     /// The name of who is at the other end of a stream.
-    pub(crate) fn peer(&mut self, way: WayId) -> Option<Arc<str>> {
-        self.connections.get(way).map(|connection| connection.peers[way.from].clone())
+    pub(crate) fn peer(&mut self, half_stream: HalfStreamId) -> Option<Arc<str>> {
+        self.connections
+            .get(half_stream)
+            .map(|connection| connection.peers[half_stream.from].clone())
     }
 
     /// Whether nothing gets through from one host to another.

@@ -323,7 +323,7 @@ fn panics_that_are_allowed() {
     let texts: Vec<_> = panics.iter().map(|panic| (&*panic.message, &*panic.host)).collect();
     assert_eq!(texts, [("method falls", "house"), ("spawned falls", "house")]);
     assert_eq!(panics[1].at, panics[0].at + SECOND);
-    assert!(panics.iter().all(|panic| panic.place.is_some()));
+    assert!(panics.iter().all(|panic| panic.location.is_some()));
 
     let text = message(|| {
         let sim = Sim::builder(1).allow_panics("method falls").build();
@@ -340,7 +340,7 @@ fn the_driver_tells_of_panics_too() {
     house(&sim, &Shaky::default(), plain);
     visit(&sim, |shaky| async move { drop(shaky.resumes().await) });
     let [panic] = &sim.panics()[..] else { panic!("{:?}", sim.panics()) };
-    assert_eq!((&*panic.message, &panic.place), ("resumed falls", &None));
+    assert_eq!((&*panic.message, &panic.location), ("resumed falls", &None));
 }
 
 /// Runs a test for a seed; the faults of the builder are of no matter.

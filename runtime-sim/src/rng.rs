@@ -7,7 +7,7 @@ use crate::fault::{Counts, Fault};
 
 /// Random numbers: all from one seed, those of each fault apart from the others.
 #[derive(Debug)]
-pub(crate) struct Chance {
+pub(crate) struct Rng {
     faults: [fastrand::Rng; Fault::ALL.len()],
     /// What the programs themselves are given.
     programs: fastrand::Rng,
@@ -17,7 +17,7 @@ pub(crate) struct Chance {
     pub(crate) counts: Counts,
 }
 
-impl Chance {
+impl Rng {
     pub(crate) fn new(seed: u64, without: &[Fault]) -> Self {
         let mut seeds = fastrand::Rng::with_seed(seed);
         Self {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::chance::Chance;
 use crate::delay::Delay;
 use crate::fault::Fault;
 use crate::net::HostId;
+use crate::rng::Rng;
 
 /// How often something happens, and for how long.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Recurring {
 
 /// What happens next by chance.
 #[derive(Debug, Default)]
-pub(crate) struct Chaos {
+pub(crate) struct FaultPlan {
     partitions: Option<(Recurring, Instant)>,
     crashes: Option<(Recurring, Instant)>,
     /// What ends what has begun.
@@ -40,17 +40,17 @@ pub(crate) enum Due {
     End(End),
 }
 
-impl Chaos {
+impl FaultPlan {
     pub(crate) fn start(
         &mut self,
         now: Instant,
-        chance: &mut Chance,
+        rng: &mut Rng,
         partitions: Option<Recurring>,
         crashes: Option<Recurring>,
     ) {
         let mut start = |fault, recurring: Option<Recurring>| {
-            let recurring = recurring.filter(|_| chance.is_on(fault))?;
-            let at = now.checked_add(chance.time(fault, &recurring.every))?;
+            let recurring = recurring.filter(|_| rng.is_on(fault))?;
+            let at = now.checked_add(rng.time(fault, &recurring.every))?;
             Some((recurring, at))
         };
         self.partitions = start(Fault::Partition, partitions);
@@ -66,7 +66,7 @@ impl Chaos {
     }
 
     /// What is due.
-    pub(crate) fn due(&mut self, now: Instant, chance: &mut Chance) -> Option<Due> {
+    pub(crate) fn due(&mut self, now: Instant, rng: &mut Rng) -> Option<Due> {
         if let Some(first) = self.ends.first_entry()
             && first.key().0 <= now
         {
@@ -78,9 +78,9 @@ impl Chaos {
             if let Some((times, at)) = recurring
                 && *at <= now
             {
-                let ends = *at + chance.time(fault, &times.lasts);
+                let ends = *at + rng.time(fault, &times.lasts);
                 // One after the other, or a host could be down for ever.
-                *at = ends + chance.time(fault, &times.every);
+                *at = ends + rng.time(fault, &times.every);
                 return Some(Due::Begin(fault, ends));
             }
         }

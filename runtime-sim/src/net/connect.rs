@@ -6,9 +6,9 @@ use std::task::Waker;
 
 use aiomas_core::agent::Address;
 
-use super::connection::{HostId, WayId};
+use super::bind_addr::{Backlog, BindAddr};
+use super::connection::{HalfStreamId, HostId};
 use super::network::{Env, Net};
-use super::place::{Backlog, Place};
 use crate::fault::Fault;
 use crate::trace::Step;
 
@@ -16,10 +16,10 @@ use crate::trace::Step;
 const MAX_BACKLOG: usize = 1024;
 
 /// What comes of a knock.
-pub(crate) enum Knock {
-    Opened(WayId),
+pub(crate) enum Connecting {
+    Opened(HalfStreamId),
     /// Nobody has heard it.
-    Unheard,
+    Unanswered,
 }
 
 impl Net {
@@ -50,7 +50,7 @@ impl Net {
         if let Address::Tcp { port: port @ 0, .. } = &mut address {
             *port = self.free_port(host)?;
         }
-        let key = (host, Place::of(&address)?);
+        let key = (host, BindAddr::of(&address)?);
         if self.listeners.contains_key(&key) {
             let message = format!("somebody listens at {address} already");
             return Err(io::Error::new(ErrorKind::AddrInUse, message));
@@ -66,10 +66,10 @@ impl Net {
     /// The next stream that waits to be accepted. `None`: there is none yet.
     pub(crate) fn accept(
         &mut self,
-        key: &(HostId, Place),
+        key: &(HostId, BindAddr),
         serial: u64,
         waker: &Waker,
-    ) -> io::Result<Option<WayId>> {
+    ) -> io::Result<Option<HalfStreamId>> {
         let backlog = self.listeners.get_mut(key).filter(|backlog| backlog.serial == serial);
         let backlog = backlog.ok_or(ErrorKind::NotConnected)?;
         let stream = backlog.streams.pop_front();
@@ -80,13 +80,13 @@ impl Net {
     }
 
     /// Nobody listens there any more.
-    pub(crate) fn close(&mut self, env: &mut Env, key: &(HostId, Place), serial: u64) {
+    pub(crate) fn close(&mut self, env: &mut Env, key: &(HostId, BindAddr), serial: u64) {
         if self.listeners.get(key).is_some_and(|backlog| backlog.serial == serial)
             && let Some(backlog) = self.listeners.remove(key)
         {
             // Those who wait to be accepted see their stream end.
-            for way in backlog.streams {
-                self.desert(env, way);
+            for half_stream in backlog.streams {
+                self.desert(env, half_stream);
             }
         }
     }
@@ -96,7 +96,7 @@ impl Net {
             let last = &mut self.hosts[host].last_port;
             *last = last.checked_add(1).unwrap_or(49_152);
             let port = *last;
-            if !self.listeners.contains_key(&(host, Place::Port(port))) {
+            if !self.listeners.contains_key(&(host, BindAddr::Port(port))) {
                 return Ok(port);
             }
         }
@@ -104,26 +104,26 @@ impl Net {
     }
 
     /// A host asks for a stream to an address, which is one of the host `to`.
-    pub(crate) fn knock(
+    pub(crate) fn connect(
         &mut self,
         env: &mut Env,
         from: HostId,
         to: HostId,
         address: &Address,
-    ) -> io::Result<Knock> {
+    ) -> io::Result<Connecting> {
         env.note(Step::Dial, from as u64, to as u64);
         if self.is_cut(from, to) {
-            return Ok(Knock::Unheard);
+            return Ok(Connecting::Unanswered);
         }
-        let key = (to, Place::of(address)?);
+        let key = (to, BindAddr::of(address)?);
         let Some(backlog) = self.listeners.get(&key) else {
             return Err(ErrorKind::ConnectionRefused.into());
         };
-        if env.chance.happens(Fault::Refuse, self.links.between(from, to).refuse) {
+        if env.rng.happens(Fault::Refuse, self.links.between(from, to).refuse) {
             return Err(ErrorKind::ConnectionRefused.into());
         }
         if backlog.streams.len() >= MAX_BACKLOG {
-            return Ok(Knock::Unheard);
+            return Ok(Connecting::Unanswered);
         }
         let port = self.free_port(from)?;
         let dialler = match address {
@@ -131,11 +131,11 @@ impl Net {
             _ => address.to_string(),
         };
         let peers = [address.to_string(), dialler];
-        let way = self.connections.open([from, to], peers.map(Into::into));
+        let half_stream = self.connections.open([from, to], peers.map(Into::into));
         if let Some(backlog) = self.listeners.get_mut(&key) {
-            backlog.streams.push_back(way.back());
+            backlog.streams.push_back(half_stream.back());
             env.wakers.extend(backlog.waker.take());
         }
-        Ok(Knock::Opened(way))
+        Ok(Connecting::Opened(half_stream))
     }
 }

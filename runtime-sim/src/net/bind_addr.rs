@@ -7,16 +7,16 @@ use std::task::Waker;
 
 use aiomas_core::agent::Address;
 
-use super::connection::WayId;
+use super::connection::HalfStreamId;
 
 /// Where somebody listens on a host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub(crate) enum BindAddr {
     Port(u16),
     Path(Arc<str>),
 }
 
-impl Place {
+impl BindAddr {
     pub(crate) fn of(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp { port, .. } => Ok(Self::Port(*port)),
@@ -30,6 +30,6 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Backlog {
     pub(super) serial: u64,
-    pub(super) streams: VecDeque<WayId>,
+    pub(super) streams: VecDeque<HalfStreamId>,
     pub(super) waker: Option<Waker>,
 }

@@ -9,7 +9,7 @@ const MAX_LINES: usize = 60;
 
 /// Who waits for what, at a moment when nobody can go on.
 #[derive(Clone, Debug)]
-pub struct Waiting {
+pub struct StallReport {
     pub(crate) at: Duration,
     pub(crate) tasks: Vec<TaskWaits>,
 }
@@ -21,7 +21,7 @@ pub(crate) struct TaskWaits {
     pub(crate) what: Vec<String>,
 }
 
-impl Waiting {
+impl StallReport {
     /// How many tasks there are.
     #[must_use]
     pub fn tasks(&self) -> usize {
@@ -29,7 +29,7 @@ impl Waiting {
     }
 }
 
-impl fmt::Display for Waiting {
+impl fmt::Display for StallReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "after {:?}, {} tasks wait:", self.at, self.tasks.len())?;
         for chunk in self.tasks.chunk_by(PartialEq::eq).take(MAX_LINES) {

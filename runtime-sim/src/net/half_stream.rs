@@ -9,7 +9,7 @@ use bytes::{Buf, BytesMut};
 
 /// One direction of a stream.
 #[derive(Debug, Default)]
-pub(super) struct Way {
+pub(super) struct HalfStream {
     /// Written, and not read yet.
     pub(super) bytes: BytesMut,
     /// How many of them have arrived.
@@ -47,7 +47,7 @@ pub(super) enum What {
     Reset,
 }
 
-impl Way {
+impl HalfStream {
     pub(super) fn next_due(&mut self, now: Instant) -> Option<What> {
         let piece = self.pieces.front()?;
         if piece.arrives > now {
