@@ -227,17 +227,17 @@ impl State {
     }
 
     #[inline(never)]
-    fn give_up(&mut self) {
+    fn cancel(&mut self) {
         match self {
-            Self::Sent { connection, key } => connection.abandon(*key),
+            Self::Sent { connection, key } => connection.cancel(*key),
             Self::Other(other) => match &mut **other {
-                Other::Waits { connection, unsent } => connection.give_up_sending(unsent),
-                Other::Waited { connection, key, .. } => connection.abandon(*key),
+                Other::Waits { connection, unsent } => connection.cancel_send(unsent),
+                Other::Waited { connection, key, .. } => connection.cancel(*key),
                 Other::Reconnecting { call, made } => {
-                    made.give_up();
-                    call.give_up();
+                    made.cancel();
+                    call.cancel();
                 }
-                Other::Local(call) => call.give_up(),
+                Other::Local(call) => call.cancel(),
                 Other::Failed(_) => {}
             },
             Self::Ended => {}
@@ -309,7 +309,7 @@ impl<T: DeserializeOwned> Future for Call<T> {
 impl<T> Drop for Call<T> {
     fn drop(&mut self) {
         if !matches!(self.state, State::Ended) {
-            self.state.give_up();
+            self.state.cancel();
             self.span.given_up();
         }
     }

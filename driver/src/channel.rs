@@ -429,9 +429,9 @@ impl Request {
 
     /// Leaves it without an answer, for requests that want none, such as mosaik's `stop`. Whoever waits for one
     /// waits in vain.
-    pub fn ignore(mut self) {
+    pub fn discard(mut self) {
         if let Some(token) = self.token.take() {
-            self.connection.ignore(token);
+            self.connection.discard(token);
         }
     }
 

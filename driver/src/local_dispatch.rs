@@ -95,7 +95,7 @@ impl LocalAnswer {
     }
 
     /// The caller waits no longer: the method is stopped.
-    fn give_up(&self) {
+    fn cancel(&self) {
         let _waker = { lock(&self.waiting).waker.take() };
         self.stop.stop();
     }
@@ -111,16 +111,16 @@ impl LocalCall {
                 }
                 let Some(Deadline { timer, error }) = deadline else { return Poll::Pending };
                 ready!(timer.poll(cx));
-                answer.give_up();
+                answer.cancel();
                 Poll::Ready(Err(error.clone()))
             }
         }
     }
 
     /// Nobody waits for it any more.
-    pub(super) fn give_up(&self) {
+    pub(super) fn cancel(&self) {
         if let Self::Running { answer, .. } = self {
-            answer.give_up();
+            answer.cancel();
         }
     }
 }

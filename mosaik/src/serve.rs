@@ -70,7 +70,7 @@ pub(crate) async fn serve_from(
         let function = function_of(request.payload());
         log::debug!("{}() is called", Printable(&function));
         if function == "stop" {
-            request.ignore();
+            request.discard();
             stopped = true;
             break;
         }
@@ -87,7 +87,7 @@ pub(crate) async fn serve_from(
     }
     session.simulator.finalize().await;
     channel.close_with(Close::AfterAnswers { within: CLOSES_WITHIN });
-    let reason = or(channel.closed(), ignore(&channel)).await;
+    let reason = or(channel.closed(), discard(&channel)).await;
     let end = match reason {
         _ if stopped => End::Stopped,
         CloseReason::Peer | CloseReason::Broken(_) | CloseReason::Local => End::Gone,
@@ -153,9 +153,9 @@ async fn gone(channel: &Channel) -> Option<Answer> {
 }
 
 /// Leaves requests behind `stop` without answers.
-async fn ignore<T>(channel: &Channel) -> T {
+async fn discard<T>(channel: &Channel) -> T {
     while let Some(request) = channel.recv().await {
-        request.ignore();
+        request.discard();
     }
     pending().await
 }

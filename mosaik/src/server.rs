@@ -179,7 +179,7 @@ async fn first(channel: Channel) -> First {
     while let Some(request) = channel.recv().await {
         match &*function_of(request.payload()) {
             "init" => return Ok((channel, request)),
-            "stop" => request.ignore(),
+            "stop" => request.discard(),
             // If the peer is gone, `recv` tells.
             function => drop(request.fail(not_initialized(function))),
         }

@@ -91,7 +91,7 @@ impl Transport for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.world.change(|state| state.net.desert(&mut state.env, self.half_stream));
+        self.world.change(|state| state.net.discard(&mut state.env, self.half_stream));
     }
 }
 

@@ -139,7 +139,7 @@ impl Model {
             7 => {
                 let nth = script.below(4);
                 let Some((&ctx, _)) = self.connects.iter().nth_back(nth) else { return };
-                self.abandon_connect(ctx);
+                self.cancel_connect(ctx);
             }
             8..18 => self.call(script),
             18 => {
@@ -147,14 +147,14 @@ impl Model {
                 let Some((&ctx, _)) = self.calls.iter().nth_back(nth) else { return };
                 let Calling { site, call, .. } = self.calls.remove(&ctx).expect("a call");
                 let now = self.world.now();
-                let context = self.world.sites[site].node.abandon(now, call);
+                let context = self.world.sites[site].node.cancel(now, call);
                 assert!(matches!(context, Some(Context::Test(same)) if same == ctx), "T4");
                 self.over.push((site, call));
             }
             19 => {
                 if let Some((site, call)) = self.over.iter().rev().nth(script.below(8)) {
                     let (now, node) = (self.world.now(), &mut self.world.sites[*site].node);
-                    assert!(node.abandon(now, *call).is_none(), "T4");
+                    assert!(node.cancel(now, *call).is_none(), "T4");
                 }
             }
             20..26 => self.world.run_for(script.millis()),
@@ -203,9 +203,9 @@ impl Model {
         self.connects.insert(ctx, Connecting { site, id, url, patience, deadline });
     }
 
-    fn abandon_connect(&mut self, ctx: u64) {
+    fn cancel_connect(&mut self, ctx: u64) {
         let Connecting { site, id, .. } = self.connects[&ctx];
-        match self.world.sites[site].node.abandon_connect(id) {
+        match self.world.sites[site].node.cancel_connect(id) {
             Some(Context::Test(same)) => {
                 assert_eq!(same, ctx);
                 self.connects.remove(&ctx);
@@ -424,7 +424,7 @@ impl Model {
             let connecting = &self.connects[&ctx];
             let to = self.site_of(&connecting.url);
             assert!(self.shut_down[to], "a connect hangs: {connecting:?}");
-            self.abandon_connect(ctx);
+            self.cancel_connect(ctx);
         }
         self.world.drive();
         self.check();

@@ -247,7 +247,7 @@ impl End {
                 Ok(())
             }
             Reaction::Hold | Reaction::Ignore => {
-                self.connection.ignore(self.told, token);
+                self.connection.discard(self.told, token);
                 Ok(())
             }
         };
@@ -263,7 +263,7 @@ impl End {
                 // Whatever was to be done about it ends.
                 let is_it = |(_, token, _): &mut (_, ReplyToken, _)| token.request() == request;
                 for (_, token, _) in self.later.extract_if(.., is_it) {
-                    self.connection.ignore(self.told, token);
+                    self.connection.discard(self.told, token);
                 }
                 self.events.push(Event::Cancelled { request, cause });
             }
@@ -431,11 +431,11 @@ impl Pair {
     }
 
     /// Lets one side give a call up.
-    pub fn abandon(&mut self, side: Side, id: CallId) -> Option<u64> {
+    pub fn cancel(&mut self, side: Side, id: CallId) -> Option<u64> {
         let (now, varied) = (self.now, self.varied);
         let end = self.end(side);
         end.tell(now, varied);
-        end.connection.abandon(end.told, id)
+        end.connection.cancel(end.told, id)
     }
 
     /// Answers the request that `side` has held for the longest time.

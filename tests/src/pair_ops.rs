@@ -127,7 +127,7 @@ fn operate(pair: &mut Pair, calls: &mut [Calls; 2], script: &mut Script<'_>) {
         }
         8 => {
             let Some(id) = calls[which].keys().nth_back(script.below(4)).copied() else { return };
-            if pair.abandon(side, id).is_some() {
+            if pair.cancel(side, id).is_some() {
                 calls[which].remove(&id);
             }
         }

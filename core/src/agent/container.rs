@@ -36,7 +36,7 @@ use super::waiters::Waiters;
 /// - Without input, polls return `None` after finitely many calls, and then keep to it.
 /// - Time does not go back: a `now` before the last one is taken as that.
 /// - Each `connect` ends once: in a [`Connected`](ContainerEvent::Connected), a
-///   [`Failed`](ContainerEvent::Failed), or an [`abandon`](Self::abandon) that returns its context.
+///   [`Failed`](ContainerEvent::Failed), or an [`cancel`](Self::cancel) that returns its context.
 /// - There is at most one attempt under way to open a connection to an address, and one question for
 ///   an agent under way on a connection.
 /// - [`Stopped`](ContainerEvent::Stopped) comes once; only refusals come after it.
@@ -237,9 +237,9 @@ impl<X, S: Clone> Container<X, S> {
 
     /// Takes back a [`connect`](Self::connect) and returns its context. `None`: it has ended, and its
     /// event has been polled or is there to be. An attempt for which nobody waits any more is given up.
-    pub fn abandon(&mut self, id: ConnectId) -> Option<X> {
+    pub fn cancel(&mut self, id: ConnectId) -> Option<X> {
         let waiter = self.waiters.remove(id)?;
-        self.forget(&waiter.url, id);
+        self.discard(&waiter.url, id);
         Some(waiter.ctx)
     }
 
@@ -256,7 +256,7 @@ impl<X, S: Clone> Container<X, S> {
             let error = ContainerError::ShutDown.into();
             self.events.push_back(ContainerEvent::Failed { id, ctx: waiter.ctx, error });
         }
-        self.dialler.give_up(&mut self.actions);
+        self.dialler.cancel(&mut self.actions);
         for conn in self.dialler.connections() {
             self.validator.closed(conn, &mut self.actions);
             self.actions.close(conn);
@@ -395,7 +395,7 @@ impl<X, S: Clone> Container<X, S> {
         }
         while let Some(id) = self.waiters.overdue(now) {
             let Some(waiter) = self.waiters.remove(id) else { break };
-            let error = self.forget(&waiter.url, id);
+            let error = self.discard(&waiter.url, id);
             self.events.push_back(ContainerEvent::Failed { id, ctx: waiter.ctx, error });
         }
     }
@@ -491,13 +491,13 @@ impl<X, S: Clone> Container<X, S> {
     }
 
     /// A waiter is gone: nothing is done for it any more. Returns why it had to wait.
-    fn forget(&mut self, url: &AgentUrl, id: ConnectId) -> ConnectError {
+    fn discard(&mut self, url: &AgentUrl, id: ConnectId) -> ConnectError {
         let address = url.address();
         if let Some(conn) = self.dialler.connection(address) {
-            self.validator.leave(conn, url.aid(), id, &mut self.actions);
+            self.validator.release(conn, url.aid(), id, &mut self.actions);
             return ConnectError::TimedOut { url: url.clone(), stage: Stage::Validating };
         }
-        match self.dialler.leave(address, id, &mut self.actions) {
+        match self.dialler.release(address, id, &mut self.actions) {
             Some((attempts, last)) => {
                 ConnectError::Unreachable { address: address.clone(), attempts, last }
             }

@@ -160,7 +160,7 @@ impl Dialler {
     }
 
     /// The waiter waits no more; without waiters, the attempts end. Returns what has gone wrong so far.
-    pub(super) fn leave(
+    pub(super) fn release(
         &mut self,
         address: &Address,
         waiter: ConnectId,
@@ -310,7 +310,7 @@ impl Dialler {
     }
 
     /// Gives up all attempts. Connections stay.
-    pub(super) fn give_up(&mut self, actions: &mut Actions) {
+    pub(super) fn cancel(&mut self, actions: &mut Actions) {
         self.links.retain(|_, link| matches!(link, Link::Live(..)));
         self.due.clear();
         while let Some((id, _)) = self.dials.pop_first() {

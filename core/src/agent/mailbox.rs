@@ -57,7 +57,7 @@ impl<C> Mailbox<C> {
     }
 
     /// Lets a call from `source` wait until [`next`](Self::next) returns it, if up to `limit` calls may wait. Returns
-    /// what [`withdraw`](Self::withdraw) finds it by, and the call whose place it has taken, if it has: answer that with
+    /// what [`cancel`](Self::cancel) finds it by, and the call whose place it has taken, if it has: answer that with
     /// a failure.
     ///
     /// # Errors
@@ -109,7 +109,7 @@ impl<C> Mailbox<C> {
 
     /// Takes a call out of the queue that is given up, if it still waits. Now ask [`next`](Self::next), for the calls
     /// behind it.
-    pub fn withdraw(&mut self, key: QueueKey) -> Option<C> {
+    pub fn cancel(&mut self, key: QueueKey) -> Option<C> {
         self.with_queue(|queue| queue.remove(key)).map(|(_, call)| call)
     }
 
@@ -366,8 +366,8 @@ mod tests {
                         let call = model.waiting[which.index(model.waiting.len())];
                         model.remove(call);
                         let key = keys[call.number].expect("it waits");
-                        prop_assert_eq!(mailbox.withdraw(key), Some(call));
-                        prop_assert_eq!(mailbox.withdraw(key), None);
+                        prop_assert_eq!(mailbox.cancel(key), Some(call));
+                        prop_assert_eq!(mailbox.cancel(key), None);
                     }
                     _ => {
                         let access = if shared { Access::Shared } else { Access::Exclusive };

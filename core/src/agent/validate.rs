@@ -103,7 +103,7 @@ impl Validator {
     }
 
     /// The waiter waits no more. A question for which nobody waits is forgotten.
-    pub(super) fn leave(
+    pub(super) fn release(
         &mut self,
         conn: ConnId,
         aid: &str,

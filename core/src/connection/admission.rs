@@ -25,7 +25,7 @@ use super::limits::Limits;
 /// let second = admission.admit(Some("tcp://192.0.2.1:50002"));
 /// assert_eq!(second.unwrap_err(), NotAdmitted::TooManyFromPeer { limit: 1 });
 /// admission.admit(Some("tcp://192.0.2.2:50001"))?;
-/// admission.leave(first);
+/// admission.release(first);
 /// admission.admit(Some("tcp://192.0.2.1:50003"))?;
 /// # Ok::<(), NotAdmitted>(())
 /// ```
@@ -153,7 +153,7 @@ impl Admission {
     }
 
     /// A connection is closed.
-    pub fn leave(&mut self, admitted: Admitted) {
+    pub fn release(&mut self, admitted: Admitted) {
         self.stats.open = self.stats.open.saturating_sub(1);
         if let Some(peer) = admitted.0
             && let Some(open) = self.peers.get_mut(&peer)
@@ -230,7 +230,7 @@ mod tests {
             let (mut admitted, mut refused) = (0, 0);
             for (step, (peer, index)) in steps.into_iter().enumerate() {
                 if peer.is_none() && step % 2 == 0 && !open.is_empty() {
-                    admission.leave(open.swap_remove(index.index(open.len())).1);
+                    admission.release(open.swap_remove(index.index(open.len())).1);
                 } else {
                     let from_peer = open.iter().filter(|(other, _)| *other == peer).count();
                     let text = peer.map(|peer| format!("tcp://10.0.0.{peer}:{step}"));
@@ -258,7 +258,7 @@ mod tests {
                 prop_assert!(admission.peers.len() <= open.len());
             }
             for (_, place) in open {
-                admission.leave(place);
+                admission.release(place);
             }
             prop_assert!(admission.peers.is_empty());
             prop_assert_eq!(admission.stats().open, 0);

@@ -115,7 +115,7 @@ impl<X> Connection<X> {
     /// Gives a call up. Its context comes back, unless it has ended already; an answer that comes later
     /// is ignored. A peer that knows [`Extensions::cancel`](super::Extensions) is told; any other goes on
     /// working.
-    pub fn abandon(&mut self, now: Instant, id: CallId) -> Option<X> {
+    pub fn cancel(&mut self, now: Instant, id: CallId) -> Option<X> {
         self.advance(now);
         let ctx = self.pending.remove(id.0);
         if ctx.is_some() {
@@ -188,7 +188,7 @@ impl<X> Connection<X> {
 
     /// Gives up the right to answer. The peer waits in vain, unless it has cancelled the request; the request no
     /// longer counts against [`Limits::max_calls_in`](super::Limits::max_calls_in).
-    pub fn ignore(&mut self, now: Instant, token: ReplyToken) {
+    pub fn discard(&mut self, now: Instant, token: ReplyToken) {
         let _closed = self.finish_request(now, &token);
         self.finish_if_drained();
     }

@@ -39,7 +39,7 @@ pub enum Event<X> {
     /// The peer asks for something. Answer it with the token.
     Request(Request),
     /// Nobody waits any more for the answer to a request of the peer. What is done about it is in vain: let
-    /// it end, and hand the token to [`Connection::ignore`](super::Connection::ignore) when it has; until then
+    /// it end, and hand the token to [`Connection::discard`](super::Connection::discard) when it has; until then
     /// it counts against [`Limits::max_calls_in`](super::Limits::max_calls_in).
     Cancelled {
         /// The request, as [`ReplyToken::request`] has told it.
@@ -87,7 +87,7 @@ pub enum CancelCause {
 ///
 /// Requests that are never answered count against
 /// [`Limits::max_calls_in`](super::Limits::max_calls_in): give the tokens of those to
-/// [`Connection::ignore`](super::Connection::ignore).
+/// [`Connection::discard`](super::Connection::discard).
 #[derive(Debug)]
 #[must_use = "the peer waits for an answer"]
 pub struct ReplyToken {

@@ -119,7 +119,7 @@ impl<X> Connection<X> {
                 if !self.events.is_empty() {
                     self.unseen.insert(request.token.number);
                 }
-                self.ignore(now, request.token);
+                self.discard(now, request.token);
                 continue;
             }
             let Some(event) = self.events.pop_front() else {

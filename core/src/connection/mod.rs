@@ -61,7 +61,7 @@ use requests::Requests;
 /// - **inputs**: [`handle_input`](Self::handle_input) (or [`handle_frame`](Self::handle_frame)),
 ///   [`handle_eof`](Self::handle_eof), [`handle_lost`](Self::handle_lost),
 ///   [`handle_transmitted`](Self::handle_transmitted), [`handle_timeout`](Self::handle_timeout);
-/// - **commands**: [`call`](Self::call) and its variants, [`abandon`](Self::abandon),
+/// - **commands**: [`call`](Self::call) and its variants, [`cancel`](Self::cancel),
 ///   [`answer`](Self::answer) and its variants, [`close`](Self::close);
 /// - **outputs**, to be asked for after any of these, in any order, until they have nothing more:
 ///   [`poll_transmit`](Self::poll_transmit), [`poll_event`](Self::poll_event), and then
@@ -77,7 +77,7 @@ use requests::Requests;
 /// - **T2, quiescence.** Without input the polls return `None` after finitely many calls, and stay so.
 /// - **T3, time does not go back.** A `now` before the last one counts as the last one.
 /// - **T4, one end per call.** Each call that is taken ends in exactly one [`Event::Answer`], or in one
-///   [`abandon`](Self::abandon) that returns its context.
+///   [`cancel`](Self::cancel) that returns its context.
 /// - **T5, closed once.** [`Event::Closed`] comes exactly once and last. From then on commands are
 ///   refused and there is nothing to transmit.
 /// - **T6, no matter how it is cut.** Input gives the same events however it is split.

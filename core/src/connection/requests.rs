@@ -57,7 +57,7 @@ impl Requests {
     /// A request has been answered. Says whether it was still waited for.
     pub(super) fn end(&mut self, number: u64) -> bool {
         let id = self.open.remove(number);
-        self.forget(id.flatten());
+        self.discard(id.flatten());
         id.is_some()
     }
 
@@ -71,7 +71,7 @@ impl Requests {
     /// Removes a request whose deadline has come. Returns its number.
     pub(super) fn expire(&mut self, now: Instant) -> Option<u64> {
         let (number, id, _) = self.open.expire(now)?;
-        self.forget(id);
+        self.discard(id);
         Some(number)
     }
 
@@ -86,7 +86,7 @@ impl Requests {
         self.by_id.clear();
     }
 
-    fn forget(&mut self, id: Option<u64>) {
+    fn discard(&mut self, id: Option<u64>) {
         if let Some(id) = id {
             self.by_id.remove(&id);
         }

@@ -24,7 +24,7 @@ impl AdmissionPermit {
 impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         if let Some(admitted) = self.admitted.take() {
-            lock(&self.admission).leave(admitted);
+            lock(&self.admission).release(admitted);
         }
     }
 }

@@ -41,11 +41,11 @@ impl Connection {
     }
 
     /// Leaves a request of the peer without an answer: nobody waits for one.
-    pub(crate) fn ignore(&self, token: ReplyToken) {
+    pub(crate) fn discard(&self, token: ReplyToken) {
         let _stop = self.command(|state| {
             let stop = state.running.remove(&token.request());
             let now = self.now_for_end(state);
-            state.machine.ignore(now, token);
+            state.machine.discard(now, token);
             stop
         });
     }
@@ -135,7 +135,7 @@ impl Future for Finishing {
         match answer {
             // If the connection is gone, so is the one who waits.
             Some(Poll::Ready(answer)) => drop(connection.respond(token, &answer)),
-            _ => connection.ignore(token),
+            _ => connection.discard(token),
         }
         Poll::Ready(())
     }

@@ -84,7 +84,7 @@ impl<'a> RoomToReply<'a> {
                 return Poll::Pending;
             }
             let waited = self.place.is_some();
-            state.replies.leave(&mut self.place);
+            state.replies.release(&mut self.place);
             waited
         };
         if waited {
@@ -101,7 +101,7 @@ impl<'a> RoomToReply<'a> {
 impl Drop for RoomToReply<'_> {
     fn drop(&mut self) {
         // If its turn had come, another one has it.
-        if self.place.is_some() && !lock(&self.connection.state).replies.leave(&mut self.place) {
+        if self.place.is_some() && !lock(&self.connection.state).replies.release(&mut self.place) {
             self.connection.pass_room_on();
         }
     }

@@ -24,7 +24,7 @@ impl SendQueue {
     }
 
     /// The call waits no more. Says whether it still did.
-    pub(super) fn leave(&mut self, place: &mut Option<u64>) -> bool {
+    pub(super) fn release(&mut self, place: &mut Option<u64>) -> bool {
         place.take().is_some_and(|place| self.waiting.remove(&place).is_some())
     }
 
@@ -47,10 +47,10 @@ mod tests {
         }
         room.wait(&mut places[1], waker);
         assert_eq!(room.waiting.len(), 4, "it waited already");
-        assert!(room.leave(&mut places[2]));
-        assert!(!room.leave(&mut places[2]));
+        assert!(room.release(&mut places[2]));
+        assert!(!room.release(&mut places[2]));
         assert!(room.next().is_some());
-        assert!(!room.leave(&mut places[0]), "its turn has come");
+        assert!(!room.release(&mut places[0]), "its turn has come");
         let mut again = places[0];
         room.wait(&mut again, waker);
         let order: Vec<_> = room.waiting.keys().copied().map(Some).collect();

@@ -55,7 +55,7 @@ impl Work {
             let mut state = lock(&connection.state);
             let State { machine, running, now, .. } = &mut *state;
             for request in unwanted {
-                machine.ignore(*now, request.token);
+                machine.discard(*now, request.token);
             }
             cancelled.iter().filter_map(|request| running.remove(request)).collect()
         };

@@ -369,7 +369,7 @@ impl Connection {
                     Poll::Pending
                 }
                 sent => {
-                    state.sends.leave(&mut unsent.place);
+                    state.sends.release(&mut unsent.place);
                     Poll::Ready(sent)
                 }
             }
@@ -381,7 +381,7 @@ impl Connection {
             return Poll::Pending;
         };
         std::task::ready!(timer.poll(cx));
-        self.give_up_sending(unsent);
+        self.cancel_send(unsent);
         Poll::Ready(Err(Error::TimedOut { after, sent: false }))
     }
 
@@ -398,10 +398,10 @@ impl Connection {
     }
 
     /// A call that waited for room is given up. If its turn had come, another one has it.
-    pub(crate) fn give_up_sending(&self, unsent: &mut Unsent) {
+    pub(crate) fn cancel_send(&self, unsent: &mut Unsent) {
         let next = {
             let room = &mut lock(&self.state).sends;
-            if room.leave(&mut unsent.place) { None } else { room.next() }
+            if room.release(&mut unsent.place) { None } else { room.next() }
         };
         if let Some(next) = next {
             next.wake();
@@ -418,11 +418,11 @@ impl Connection {
     }
 
     /// Gives a call up.
-    pub(crate) fn abandon(&self, key: SlotKey) {
+    pub(crate) fn cancel(&self, key: SlotKey) {
         let room = self.command(|state| {
-            let id = state.slots.give_up(key)?;
+            let id = state.slots.cancel(key)?;
             let now = self.now_for_end(state);
-            state.machine.abandon(now, id);
+            state.machine.cancel(now, id);
             state.sends.next()
         });
         if let Some(room) = room {
@@ -431,10 +431,10 @@ impl Connection {
     }
 
     /// Gives up a call that nobody has waited for yet.
-    pub(crate) fn give_up(&self, attempt: Attempt) {
+    pub(crate) fn cancel_attempt(&self, attempt: Attempt) {
         match attempt {
-            Attempt::Sent(key) => self.abandon(key),
-            Attempt::Waits(mut unsent) => self.give_up_sending(&mut unsent),
+            Attempt::Sent(key) => self.cancel(key),
+            Attempt::Waits(mut unsent) => self.cancel_send(&mut unsent),
         }
     }
 

@@ -102,7 +102,7 @@ impl Slots {
     }
 
     /// Gives a place back. If the call has not been answered, its id is returned.
-    pub(super) fn give_up(&mut self, key: SlotKey) -> Option<CallId> {
+    pub(super) fn cancel(&mut self, key: SlotKey) -> Option<CallId> {
         match self.remove(key) {
             Slot::Waiting { id, .. } => Some(id),
             Slot::Free { .. } | Slot::Answered(_) => None,

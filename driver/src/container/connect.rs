@@ -151,7 +151,7 @@ impl<P: From<Proxy>> Future for Connect<P> {
 impl<P> Drop for Connect<P> {
     fn drop(&mut self) {
         if let State::Connecting(id, ..) = self.state {
-            self.container.abandon_connect(id);
+            self.container.cancel_connect(id);
         }
     }
 }

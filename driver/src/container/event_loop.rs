@@ -60,8 +60,8 @@ impl ContainerShared {
         })
     }
 
-    pub(super) fn abandon_connect(self: &Arc<Self>, id: ConnectId) {
-        self.update(|state, _| state.container.abandon(id));
+    pub(super) fn cancel_connect(self: &Arc<Self>, id: ConnectId) {
+        self.update(|state, _| state.container.cancel(id));
     }
 
     fn drive(self: &Arc<Self>) {

@@ -52,7 +52,7 @@ impl Handler for AgentsHandler {
             encode_call_in(format, codec_context, "", VALIDATE_AID, &("0",), &(), out)
         });
         if let Ok(attempt) = asked {
-            connection.give_up(attempt);
+            connection.cancel_attempt(attempt);
         }
     }
 

@@ -111,7 +111,7 @@ impl ReconnectingCall {
             timer
         });
         std::task::ready!(timer.poll(cx));
-        self.reconnecting.forget(self.order);
+        self.reconnecting.cancel(self.order);
         Poll::Ready(Err(Error::TimedOut { after, sent: self.was_sent }))
     }
 
@@ -143,8 +143,8 @@ impl ReconnectingCall {
     }
 
     /// It is waited for no more.
-    pub(crate) fn give_up(&self) {
-        self.reconnecting.forget(self.order);
+    pub(crate) fn cancel(&self) {
+        self.reconnecting.cancel(self.order);
     }
 
     /// Whom it calls.

@@ -232,14 +232,14 @@ impl ReconnectShared {
     }
 
     /// A call waits no more.
-    pub(super) fn forget(&self, order: u64) {
+    pub(super) fn cancel(&self, order: u64) {
         let (queued, ended) = {
             let mut state = lock(&self.state);
             (state.queue.remove(&order), state.ended.remove(&order))
         };
         drop(queued);
         if let Some(Ok((connection, attempt))) = ended {
-            connection.give_up(attempt);
+            connection.cancel_attempt(attempt);
         }
     }
 
@@ -256,7 +256,7 @@ impl ReconnectShared {
             }
         };
         if let Some((connection, attempt)) = given_up {
-            connection.give_up(attempt);
+            connection.cancel_attempt(attempt);
         }
         if let Some(waker) = waker {
             waker.wake();

@@ -128,7 +128,7 @@ impl<T> AccessQueue<T> {
 
     /// A call that was let in has ended, and gives the value back.
     #[inline]
-    pub(super) fn leave(&self, access: Access, value: Option<Arc<T>>) {
+    pub(super) fn release(&self, access: Access, value: Option<Arc<T>>) {
         let value = match access {
             Access::Shared => {
                 // What was shared is given back before anybody can have it for himself.
@@ -151,10 +151,10 @@ impl<T> AccessQueue<T> {
     }
 
     /// A call does not wait any more.
-    fn withdraw(&self, key: QueueKey) {
+    fn cancel(&self, key: QueueKey) {
         let (withdrawn, next) = {
             let mut inner = lock(&self.0);
-            (inner.mailbox.withdraw(key), inner.next())
+            (inner.mailbox.cancel(key), inner.next())
         };
         drop(withdrawn);
         if let Some(next) = next {
@@ -296,10 +296,10 @@ impl<T> Drop for Acquire<T> {
         let before = std::mem::replace(&mut *lock(&self.waiter.0), WaiterState::Cancelled);
         match before {
             WaiterState::Granted => {
-                self.queue.leave(self.access, None);
+                self.queue.release(self.access, None);
                 self.queue.started();
             }
-            WaiterState::New | WaiterState::Waiting(_) => self.queue.withdraw(self.key),
+            WaiterState::New | WaiterState::Waiting(_) => self.queue.cancel(self.key),
             WaiterState::Failed(_) | WaiterState::Cancelled => {}
         }
     }
@@ -356,7 +356,7 @@ mod tests {
             let queue = Arc::new(AccessQueue::new((), None));
             let alone = queue.try_enter(Access::Exclusive);
             assert!(alone.is_some() && queue.try_enter(access).is_none());
-            queue.leave(Access::Exclusive, alone);
+            queue.release(Access::Exclusive, alone);
             assert!(come(&queue.wait(8, 1, access).unwrap()));
         }
     }
@@ -368,14 +368,14 @@ mod tests {
         let alone = queue.try_enter(Access::Exclusive);
         assert!(alone.is_some());
         let [x, y, z] = [(); 3].map(|()| queue.wait(8, 1, Access::Shared).unwrap());
-        queue.leave(Access::Exclusive, alone);
+        queue.release(Access::Exclusive, alone);
         assert!(come(&x) && !come(&y));
         let mut cx = Context::from_waker(Waker::noop());
         let Poll::Ready(Ok((value, started))) = pin!(x.wait()).poll(&mut cx) else { panic!() };
         assert!(!come(&y), "x has not started");
         drop(started);
         assert!(come(&y) && !come(&z));
-        queue.leave(Access::Shared, value);
+        queue.release(Access::Shared, value);
         assert!(!come(&z), "y has not started");
         assert!(queue.try_enter(Access::Shared).is_none());
         drop(y);
@@ -399,7 +399,7 @@ mod tests {
         for _ in 0..100 {
             drop(queue.wait(2, 1, Access::Exclusive).unwrap());
         }
-        queue.leave(Access::Shared, shared);
+        queue.release(Access::Shared, shared);
         assert!(queue.try_enter(Access::Exclusive).is_some());
     }
 
@@ -410,7 +410,7 @@ mod tests {
         let acquires = [(); 4].map(|()| queue.wait(8, 1, Access::Exclusive).unwrap());
         let [a, b, c, d] = acquires;
         drop((a, b));
-        queue.leave(Access::Exclusive, alone);
+        queue.release(Access::Exclusive, alone);
         assert!(come(&c));
         drop(c);
         assert!(come(&d));
@@ -431,7 +431,7 @@ mod tests {
         let Poll::Ready(Err(error)) = pin!(third.wait()).poll(&mut cx) else { panic!() };
         assert_eq!(error.kind(), "OverloadedError");
         assert_eq!(queue.waiting(), 3);
-        queue.leave(Access::Exclusive, alone);
+        queue.release(Access::Exclusive, alone);
         assert!(come(&first) && !come(&other));
         drop(first);
         assert!(come(&other), "it is the turn of the other connection");

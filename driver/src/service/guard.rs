@@ -55,7 +55,7 @@ impl<T, G: Deref<Target = AccessQueue<T>>> Guard<T, G> {
 
 impl<T, G: Deref<Target = AccessQueue<T>>> Drop for Guard<T, G> {
     fn drop(&mut self) {
-        self.queue.leave(self.access, self.value.take());
+        self.queue.release(self.access, self.value.take());
     }
 }
 

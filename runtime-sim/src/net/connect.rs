@@ -86,7 +86,7 @@ impl Net {
         {
             // Those who wait to be accepted see their stream end.
             for half_stream in backlog.streams {
-                self.desert(env, half_stream);
+                self.discard(env, half_stream);
             }
         }
     }

@@ -114,7 +114,7 @@ impl Net {
     }
 
     /// Nobody holds the end any more that writes to `id`.
-    pub(crate) fn desert(&mut self, env: &mut Env, id: HalfStreamId) {
+    pub(crate) fn discard(&mut self, env: &mut Env, id: HalfStreamId) {
         let Some(connection) = self.connections.get(id) else { return };
         connection.is_open[id.from] = false;
         if connection.is_open == [false, false] {
@@ -125,7 +125,7 @@ impl Net {
         let keep_alive = connection.half_streams[id.back().from].keep_alive;
         let input = &mut connection.half_streams[id.back().from];
         let is_read = input.arrived == 0;
-        input.desert();
+        input.discard();
         if self.hosts[host].dark {
             // Nobody hears of it before something of theirs arrives there, or does not for long.
             if let Some(at) = keep_alive.and_then(|time| env.now.checked_add(time)) {

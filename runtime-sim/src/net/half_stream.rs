@@ -57,7 +57,7 @@ impl HalfStream {
     }
 
     /// Nobody will read any more. What is on its way is dropped as it arrives.
-    pub(super) fn desert(&mut self) {
+    pub(super) fn discard(&mut self) {
         self.deserted = true;
         self.bytes.advance(self.arrived);
         self.arrived = 0;

@@ -167,7 +167,7 @@ impl Machine {
                     let room = self.unwritten + 64 <= self.limits.output_cap;
                     let tells = self.connection.extensions().cancel && expected.is_some() && room;
                     let now = self.now();
-                    assert_eq!(self.connection.abandon(now, id), expected, "T4");
+                    assert_eq!(self.connection.cancel(now, id), expected, "T4");
                     let sent = self.connection.stats().frames_out - before;
                     assert_eq!(sent, u64::from(tells), "a cancellation");
                 }
@@ -186,7 +186,7 @@ impl Machine {
                     let request = self.requests.remove(*nth);
                     self.cancelled.remove(&request.token.request());
                     let now = self.now();
-                    self.connection.ignore(now, request.token);
+                    self.connection.discard(now, request.token);
                 }
             }
             Op::Close(how) => {

@@ -126,7 +126,7 @@ impl End {
         let format = codec.format();
         let options = CallOptions::timeout(Duration::from_secs(1));
         let call = self.connection.call(self.now, "x", options, ()).expect("a call");
-        self.connection.abandon(self.now, call);
+        self.connection.cancel(self.now, call);
         let kinds: Vec<_> =
             self.sent().iter().map(|sent| parse(format, sent).unwrap().kind).collect();
         let first = if extensions.deadline { Kind::Extension(4) } else { Kind::Request };

@@ -21,7 +21,7 @@ impl Alarm {
         Self { runtime, at: None, key: None }
     }
 
-    fn leave(&mut self) {
+    fn release(&mut self) {
         if let Some(key) = self.key.take() {
             self.runtime.lock().timers.remove(&key);
         }
@@ -30,13 +30,13 @@ impl Alarm {
 
 impl Timer for Alarm {
     fn set(&mut self, at: Instant) {
-        self.leave();
+        self.release();
         self.at = Some(at);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
-        self.leave();
+        self.release();
         let mut state = self.runtime.lock();
         if state.now >= at {
             return Poll::Ready(());
@@ -51,6 +51,6 @@ impl Timer for Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        self.leave();
+        self.release();
     }
 }

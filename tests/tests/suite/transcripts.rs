@@ -175,7 +175,7 @@ impl Player {
         let open = self.requests.len();
         for (_, request) in self.requests {
             // The server was asked to close.
-            self.connection.ignore(self.now, request.token);
+            self.connection.discard(self.now, request.token);
         }
         assert!(open <= 1 && self.connection.calls_out() <= 1);
         self.connection.handle_eof(self.now, 0);

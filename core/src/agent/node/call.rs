@@ -138,15 +138,15 @@ impl<X, L> Node<X, L> {
     }
 
     /// Gives a call up. Its context comes back, unless it has ended already.
-    pub fn abandon(&mut self, now: Instant, call: NodeCall) -> Option<X> {
+    pub fn cancel(&mut self, now: Instant, call: NodeCall) -> Option<X> {
         self.advance(now);
         let now = self.now;
         match call.route {
             Route::Local => self.local.remove(call.id),
             Route::Connection(conn) => {
-                let abandon =
-                    |connection: &mut Connection<_>, ()| connection.abandon(now, CallId(call.id));
-                let ctx = self.connections.with(conn, (), abandon).ok().flatten();
+                let cancel =
+                    |connection: &mut Connection<_>, ()| connection.cancel(now, CallId(call.id));
+                let ctx = self.connections.with(conn, (), cancel).ok().flatten();
                 self.turn();
                 match ctx? {
                     Waiting::Host(ctx) => Some(ctx),
@@ -172,7 +172,7 @@ impl<X, L> Node<X, L> {
         self.advance(now);
         self.deliver(ticket.reply, result);
         if let Some(busy) = ticket.busy {
-            self.leave(busy);
+            self.release(busy);
         }
         self.turn();
     }
@@ -233,7 +233,7 @@ impl<X, L> Node<X, L> {
         if let Some(call) = self.questions.remove(&ticket) {
             let now = self.now;
             let _gone =
-                self.connections.with(conn, (), |connection, ()| connection.abandon(now, call));
+                self.connections.with(conn, (), |connection, ()| connection.cancel(now, call));
         }
     }
 

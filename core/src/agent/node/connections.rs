@@ -68,7 +68,7 @@ impl<X> Connections<X> {
     }
 
     /// Removes a connection. Nothing is heard of it any more.
-    pub(super) fn forget(&mut self, id: ConnId) {
+    pub(super) fn discard(&mut self, id: ConnId) {
         if let Some(at) = self.slab.remove(id).and_then(|entry| entry.timeout) {
             self.timeouts.remove(&(at, id));
         }

@@ -252,8 +252,8 @@ impl<X, L> Node<X, L> {
     }
 
     /// Gives a [`connect`](Self::connect) up.
-    pub fn abandon_connect(&mut self, id: ConnectId) -> Option<X> {
-        let ctx = self.container.abandon(id);
+    pub fn cancel_connect(&mut self, id: ConnectId) -> Option<X> {
+        let ctx = self.container.cancel(id);
         self.turn();
         ctx
     }
@@ -304,8 +304,8 @@ impl<X, L> Node<X, L> {
         match accepted {
             Ok(()) => drop(self.admitted.insert(conn, place)),
             Err(_) => {
-                self.admission.leave(place);
-                self.connections.forget(conn);
+                self.admission.release(place);
+                self.connections.discard(conn);
             }
         }
         self.turn();

@@ -73,9 +73,9 @@ impl<X, L> Node<X, L> {
     }
 
     fn closed(&mut self, conn: ConnId, reason: CloseReason) {
-        self.connections.forget(conn);
+        self.connections.discard(conn);
         if let Some(place) = self.admitted.remove(&conn) {
-            self.admission.leave(place);
+            self.admission.release(place);
         }
         self.container.handle_closed(self.now, conn, reason.to_string());
         self.connections.push(super::NodeAction::Close { conn });
@@ -103,7 +103,7 @@ impl<X, L> Node<X, L> {
                     let outcome = rpc::dispatch_at(service, &path, start, &arguments, &caller);
                     let busy = Busy { agent, access };
                     if let Some(busy) = self.finish(reply, &content, Some(busy), outcome) {
-                        self.leave(busy);
+                        self.release(busy);
                     }
                     return;
                 }
@@ -183,7 +183,7 @@ impl<X, L> Node<X, L> {
     }
 
     /// Notes that a call to an agent has ended, and starts those that waited for that.
-    pub(super) fn leave(&mut self, Busy { agent, access }: Busy<L>) {
+    pub(super) fn release(&mut self, Busy { agent, access }: Busy<L>) {
         agent.mailbox.borrow_mut().end(access);
         loop {
             let next = agent.mailbox.borrow_mut().next();

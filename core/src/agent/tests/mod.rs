@@ -304,15 +304,15 @@ fn abandoning_the_last_waiter_ends_the_attempt() {
     let now = start();
     let mut container = container(ContainerConfig::default());
     let never = container.connect(now, url("0"), Patience::Forever, "never dialled");
-    assert_eq!(container.abandon(never), Some("never dialled"));
+    assert_eq!(container.cancel(never), Some("never dialled"));
     quiet(&mut container);
     let one = container.connect(now, url("0"), Patience::Forever, "one");
     let two = container.connect(now, url("0"), Patience::Forever, "two");
     let id = dial(&mut container);
-    assert_eq!(container.abandon(one), Some("one"));
-    assert_eq!(container.abandon(one), None);
+    assert_eq!(container.cancel(one), Some("one"));
+    assert_eq!(container.cancel(one), None);
     quiet(&mut container);
-    assert_eq!(container.abandon(two), Some("two"));
+    assert_eq!(container.cancel(two), Some("two"));
     assert_eq!(container.poll_action(), Some(Action::CancelDial { id }));
     assert_eq!(container.poll_timeout(), None);
 }

@@ -125,8 +125,8 @@ impl Host {
             Step::Abandon(which) => {
                 if let Some(id) = pick(&self.waiting, which) {
                     let (ctx, _) = self.waiting.remove(&id).unwrap();
-                    assert_eq!(self.container.abandon(id), Some(ctx));
-                    assert_eq!(self.container.abandon(id), None);
+                    assert_eq!(self.container.cancel(id), Some(ctx));
+                    assert_eq!(self.container.cancel(id), None);
                 }
             }
             Step::DialSucceeds(which) => {
@@ -165,7 +165,7 @@ impl Host {
                     };
                     self.container.handle_validated(now, conn, ticket, result);
                     if answer == Err(false) {
-                        self.forget(conn);
+                        self.discard(conn);
                         self.container.handle_closed(now, conn, "gone");
                     }
                 }
@@ -181,7 +181,7 @@ impl Host {
             }
             Step::Close(which) => {
                 if let Some(conn) = pick(&self.open, which) {
-                    self.forget(conn);
+                    self.discard(conn);
                     self.container.handle_closed(now, conn, "closed");
                 }
             }
@@ -220,7 +220,7 @@ impl Host {
         assert_eq!(self.container.poll_event(), None, "nothing was due");
     }
 
-    fn forget(&mut self, conn: ConnId) {
+    fn discard(&mut self, conn: ConnId) {
         self.open.remove(&conn);
         self.closing.remove(&conn);
         self.questions.retain(|_, question| question.0 != conn);

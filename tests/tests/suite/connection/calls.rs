@@ -29,7 +29,7 @@ fn input_can_be_polled() {
     let [mut queued, mut polled] = [(); 2].map(|()| Solo::dialler(json()));
     for solo in [&mut queued, &mut polled] {
         let calls = [0, 1, 2].map(|n| solo.call(n).unwrap());
-        solo.connection.abandon(solo.now, calls[1]);
+        solo.connection.cancel(solo.now, calls[1]);
         for (kind, id) in [(RESULT, 0), (RESULT, 1), (REQUEST, 7), (FAILURE, 2)] {
             solo.input.extend_from_slice(&message(JSON, kind, id, "x"));
         }
@@ -137,8 +137,8 @@ fn a_late_answer_is_ignored() {
     let timed_out = solo.connection.call(solo.now, "a", options, 1).unwrap();
     let abandoned = solo.connection.call(solo.now, "b", options, 2).unwrap();
     let other = solo.connection.call(solo.now, "c", CallOptions::default(), 3).unwrap();
-    assert_eq!(solo.connection.abandon(solo.now, abandoned), Some(2));
-    assert_eq!(solo.connection.abandon(solo.now, abandoned), None);
+    assert_eq!(solo.connection.cancel(solo.now, abandoned), Some(2));
+    assert_eq!(solo.connection.cancel(solo.now, abandoned), None);
     assert_eq!(solo.connection.timeout_reason(), Some(TimeoutReason::Call));
     assert_eq!(solo.sent().len(), 3);
     solo.wait(SECOND);
@@ -147,7 +147,7 @@ fn a_late_answer_is_ignored() {
         panic!("{events:?}");
     };
     assert_eq!((*id, error), (timed_out, &CallError::TimedOut { after: SECOND, sent: true }));
-    assert_eq!(solo.connection.abandon(solo.now, timed_out), None);
+    assert_eq!(solo.connection.cancel(solo.now, timed_out), None);
 
     for id in [timed_out, abandoned] {
         solo.input(message(JSON, RESULT, id.get(), "late"));

@@ -170,7 +170,7 @@ fn after_answers_ends_with_an_abandoned_call() {
     let call = solo.call("x").unwrap();
     assert_eq!(solo.sent().len(), 1);
     solo.connection.close(solo.now, Close::AfterAnswers { within: SECOND });
-    assert_eq!(solo.connection.abandon(solo.now, call), Some(0));
+    assert_eq!(solo.connection.cancel(solo.now, call), Some(0));
     assert_eq!(solo.closed(), Some(CloseReason::Local));
 }
 
@@ -190,7 +190,7 @@ fn after_answers_ends_with_an_ignored_request() {
     solo.request(0, "x");
     let request = solo.requests().remove(0);
     solo.connection.close(solo.now, Close::AfterAnswers { within: SECOND });
-    solo.connection.ignore(solo.now, request.token);
+    solo.connection.discard(solo.now, request.token);
     assert_eq!(solo.closed(), Some(CloseReason::Local));
 }
 

@@ -88,10 +88,10 @@ fn what_is_written() {
         let mut solo = dialler(format);
         let call = solo.connection.call(solo.now, "x", in_time(1_500_000), 7).unwrap();
         assert_eq!(solo.sent(), [request]);
-        assert_eq!(solo.connection.abandon(solo.now, call), Some(7));
+        assert_eq!(solo.connection.cancel(solo.now, call), Some(7));
         assert_eq!(solo.sent(), [cancel]);
         // Once.
-        assert_eq!(solo.connection.abandon(solo.now, call), None);
+        assert_eq!(solo.connection.cancel(solo.now, call), None);
         assert!(solo.sent().is_empty());
         // Without a timeout, it is a request as any other.
         solo.connection.call(solo.now, "x", CallOptions::default(), 7).unwrap();
@@ -144,7 +144,7 @@ fn without_hello_there_is_neither() {
         pair.drive();
         let call = pair.call(Side::Dialler, "x", in_time(1000)).unwrap();
         let other = pair.call(Side::Dialler, "x", in_time(1_000_000)).unwrap();
-        pair.abandon(Side::Dialler, other);
+        pair.cancel(Side::Dialler, other);
         pair.drive();
         assert!(matches!(pair.dialler.failure(call), CallError::TimedOut { .. }));
         assert_eq!(pair.listener.connection.stats().cancelled, 0);
@@ -167,7 +167,7 @@ fn calls_behind_hello() {
     let dropped = pair.call(Side::Dialler, "x", CallOptions::default()).unwrap();
     let late = pair.call(Side::Dialler, "y", in_time(5_000_000)).unwrap();
     pair.run_for(SECOND);
-    pair.abandon(Side::Dialler, dropped);
+    pair.cancel(Side::Dialler, dropped);
     pair.drive();
     assert!(matches!(pair.dialler.failure(late), CallError::TimedOut { .. }));
     let causes: Vec<_> = pair.listener.events.iter().map(|event| cancelled(Some(event))).collect();
@@ -268,10 +268,10 @@ fn deadlines_are_forgotten_with_their_requests() {
     for (id, request) in solo.requests().into_iter().enumerate() {
         match id % 3 {
             0 => solo.connection.reply(solo.now, request.token, "z").unwrap(),
-            1 => solo.connection.ignore(solo.now, request.token),
+            1 => solo.connection.discard(solo.now, request.token),
             _ => {
                 solo.cancel(id);
-                solo.connection.ignore(solo.now, request.token);
+                solo.connection.discard(solo.now, request.token);
             }
         }
     }
@@ -290,17 +290,17 @@ fn deadlines_of_all_kinds() {
         solo.input(message(JSON, DEADLINE, 1, (options, "y")));
         let request = solo.asked();
         assert_eq!(request.deadline, None);
-        solo.connection.ignore(solo.now, request.token);
+        solo.connection.discard(solo.now, request.token);
     }
     solo.ask_within(1, u64::MAX);
     let request = solo.asked();
-    solo.connection.ignore(solo.now, request.token);
+    solo.connection.discard(solo.now, request.token);
     // Of two the last one counts.
     let content = b"[{\"deadline\": \"x\", \"deadline\": 5}, 1]";
     solo.input(aiomas_tests::message::raw(JSON, DEADLINE, b"1", content));
     let request = solo.asked();
     assert_eq!(request.deadline, Some(solo.now + Duration::from_micros(5)));
-    solo.connection.ignore(solo.now, request.token);
+    solo.connection.discard(solo.now, request.token);
     // It is over before it begins.
     solo.ask_within(1, 0);
     let failure = "[2, 1, \"TimeoutError: the deadline of the request has passed already\\n\"]";
@@ -382,7 +382,7 @@ fn draining_ends_with_deadlines_and_cancellations() {
     assert_eq!(solo.events().len(), 2);
     assert_eq!(solo.sent().len(), 2, "refusals");
     for request in requests {
-        solo.connection.ignore(solo.now, request.token);
+        solo.connection.discard(solo.now, request.token);
     }
     assert!(matches!(solo.events()[..], [Event::Closed { .. }]));
 }
@@ -402,7 +402,7 @@ fn cancellations_are_left_out_when_there_is_no_room() {
     }
     assert!(calls.len() > 50);
     for call in calls {
-        assert!(solo.connection.abandon(solo.now, call).is_some());
+        assert!(solo.connection.cancel(solo.now, call).is_some());
     }
     assert!(!solo.connection.is_closed());
 }
@@ -415,7 +415,7 @@ fn an_answer_on_its_way_is_late() {
     pair.listener.link.latency = SECOND;
     let call = pair.call(Side::Dialler, 1, CallOptions::default()).unwrap();
     pair.run_for(SECOND / 2);
-    assert!(pair.abandon(Side::Dialler, call).is_some());
+    assert!(pair.cancel(Side::Dialler, call).is_some());
     pair.drive();
     assert_eq!(pair.dialler.connection.stats().late_answers, 1);
     assert_eq!(pair.listener.connection.stats().cancelled, 0);

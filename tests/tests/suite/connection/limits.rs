@@ -143,7 +143,7 @@ fn max_calls_out() {
     let first = solo.call(0).unwrap();
     solo.call(1).unwrap();
     assert_eq!(solo.call(2), Err(CallRejected::TooManyCalls { limit: 2 }));
-    assert_eq!(solo.connection.abandon(solo.now, first), Some(0));
+    assert_eq!(solo.connection.cancel(solo.now, first), Some(0));
     solo.call(2).unwrap();
     assert_eq!(solo.connection.calls_out(), 2);
 }
@@ -165,7 +165,7 @@ fn max_calls_in() {
     assert_eq!(sent[1], format!(r#"[2, 3, "OverloadedError: {text}"]"#));
     assert_eq!(solo.connection.stats().overloaded, 2);
     // Either way of being done with a request makes room.
-    solo.connection.ignore(solo.now, requests.remove(0).token);
+    solo.connection.discard(solo.now, requests.remove(0).token);
     solo.reply(requests.remove(0), 1).unwrap();
     assert_eq!(solo.connection.calls_in(), 0);
     solo.request(4, "x");

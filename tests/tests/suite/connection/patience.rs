@@ -191,7 +191,7 @@ fn a_silent_peer() {
     solo.wait(100 * SECOND);
     // It is told of no time in between.
     solo.now += 100 * SECOND;
-    assert_eq!(solo.connection.abandon(solo.now, call), Some(0));
+    assert_eq!(solo.connection.cancel(solo.now, call), Some(0));
     assert_eq!(solo.connection.poll_timeout(), Some(solo.now + 10 * SECOND));
     // What is read is a sign of life.
     solo.wait(9 * SECOND);

@@ -93,8 +93,8 @@ fn calls_can_be_abandoned() {
         let (now, options) = (nodes.now, CallOptions::default());
         let call = nodes.nodes[0].call(now, &target, "hold", &(1,), &(), options, 1).unwrap();
         nodes.run();
-        assert_eq!(nodes.nodes[0].abandon(nodes.now, call), Some(1));
-        assert_eq!(nodes.nodes[0].abandon(nodes.now, call), None);
+        assert_eq!(nodes.nodes[0].cancel(nodes.now, call), Some(1));
+        assert_eq!(nodes.nodes[0].cancel(nodes.now, call), None);
         assert_eq!(nodes.reply_held(side), 1);
         nodes.assert_quiet();
         assert_eq!(nodes.nodes[0].calls(), 0);
@@ -161,7 +161,7 @@ fn the_id_of_a_closed_connection_is_nobodys() {
     nodes.run();
     assert_eq!(nodes.reply_held(1), 3);
     assert_eq!(nodes.result(0), (3, 3));
-    assert_eq!(nodes.nodes[0].abandon(nodes.now, call), None);
+    assert_eq!(nodes.nodes[0].cancel(nodes.now, call), None);
     nodes.assert_quiet();
 }
 
@@ -224,7 +224,7 @@ fn questions_end_with_those_who_asked() {
         nodes.nodes[0].connect(nodes.now, url, Patience::Until(ms(10)), 2);
         nodes.run();
         assert_eq!(nodes.nodes[0].calls(), 1);
-        assert_eq!(nodes.nodes[0].abandon_connect(once), Some(1));
+        assert_eq!(nodes.nodes[0].cancel_connect(once), Some(1));
         assert_eq!(nodes.nodes[0].calls(), 1);
         nodes.now += ms(10);
         nodes.nodes[0].handle_timeout(nodes.now);
