@@ -13,7 +13,7 @@ use aiomas_core::connection::{
 use aiomas_core::rpc::ServiceRef;
 use aiomas_core::wire::{Codec, Payload};
 
-use crate::connection_ops::Script;
+use crate::connection_ops::ScriptedRuntime;
 use crate::pair::{Cut, Cuts};
 use crate::world::{Context, Dials, Site, World};
 
@@ -40,7 +40,7 @@ pub struct Outcome {
 /// If it is not so.
 #[must_use]
 pub fn run(script: &[u8], varied: bool) -> Outcome {
-    let mut script = Script::new(script);
+    let mut script = ScriptedRuntime::new(script);
     let mut model = Model::new(&mut script);
     model.world.varied = varied;
     while !script.is_over() {
@@ -88,7 +88,7 @@ struct Model {
     outcome: Outcome,
 }
 
-fn config(script: &mut Script<'_>) -> NodeConfig {
+fn config(script: &mut ScriptedRuntime<'_>) -> NodeConfig {
     let mut config = Site::short_times();
     let setup = script.byte();
     let connection = Config::new(if setup & 1 == 0 { Codec::Json } else { Codec::MsgPack });
@@ -101,7 +101,7 @@ fn config(script: &mut Script<'_>) -> NodeConfig {
 }
 
 impl Model {
-    fn new(script: &mut Script<'_>) -> Self {
+    fn new(script: &mut ScriptedRuntime<'_>) -> Self {
         let mut world = World::new(SITES, AGENTS, &config(script));
         world.latency = Duration::from_millis(script.below(40) as u64);
         world.late_dials = script.flag();
@@ -124,7 +124,7 @@ impl Model {
         }
     }
 
-    fn operate(&mut self, script: &mut Script<'_>) {
+    fn operate(&mut self, script: &mut ScriptedRuntime<'_>) {
         let (site, now) = (script.below(SITES), self.world.now());
         match script.byte() % 32 {
             0..7 => {
@@ -216,7 +216,7 @@ impl Model {
         }
     }
 
-    fn call(&mut self, script: &mut Script<'_>) {
+    fn call(&mut self, script: &mut ScriptedRuntime<'_>) {
         let Some(nth) = self.found.len().checked_sub(1 + script.below(6)) else { return };
         let (site, remote) = self.found[nth].clone();
         let (ctx, now) = (self.number(), self.world.now());
@@ -453,7 +453,7 @@ impl Model {
         }
     }
 
-    fn shut_down(&mut self, script: &mut Script<'_>) {
+    fn shut_down(&mut self, script: &mut ScriptedRuntime<'_>) {
         for site in 0..SITES {
             self.shut(site, close(script));
         }
@@ -468,7 +468,7 @@ impl Model {
     }
 }
 
-fn close(script: &mut Script<'_>) -> Close {
+fn close(script: &mut ScriptedRuntime<'_>) -> Close {
     match script.byte() % 4 {
         0 => Close::Now,
         1 => Close::AfterFlush,

@@ -12,8 +12,8 @@ use aiomas::{Call, Error};
 use aiomas_core::connection::Close;
 use aiomas_core::wire::{Codec, RemoteError};
 
-use crate::connection_ops::Script;
-use crate::script;
+use crate::connection_ops::ScriptedRuntime;
+use crate::scripted_runtime;
 
 /// What came of the operations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Outcome {
 /// If it is not so.
 #[must_use]
 pub fn run(script: &[u8]) -> Outcome {
-    let mut script = Script::new(script);
+    let mut script = ScriptedRuntime::new(script);
     let mut ends = Ends::new(&mut script);
     while !script.is_over() {
         ends.operate(&mut script);
@@ -58,7 +58,7 @@ struct End {
 }
 
 struct Ends {
-    runtime: script::Script,
+    runtime: scripted_runtime::ScriptedRuntime,
     ends: [End; 2],
     made: u64,
     /// Calls may be lost from now on.
@@ -71,7 +71,7 @@ fn poll_once<T>(future: impl Future<Output = T>) -> Poll<T> {
 }
 
 impl Ends {
-    fn new(script: &mut Script<'_>) -> Self {
+    fn new(script: &mut ScriptedRuntime<'_>) -> Self {
         let setup = script.byte();
         let capacity = match setup & 3 {
             0 => 1 + script.below(100),
@@ -81,8 +81,9 @@ impl Ends {
         let codec = if setup & 4 == 0 { Codec::Json } else { Codec::MsgPack };
         let max_calls = 1 + script.below(20);
         let steps = 2 * usize::from(script.byte());
-        let runtime = script::Script::new(script.take(steps)).with_capacity(capacity);
-        let channels = runtime.block_on(script::pair(&runtime, |builder| {
+        let runtime =
+            scripted_runtime::ScriptedRuntime::new(script.take(steps)).with_capacity(capacity);
+        let channels = runtime.block_on(scripted_runtime::pair(&runtime, |builder| {
             let builder = builder.codec(codec).coalesce(setup & 8 != 0);
             builder.config(|config| config.limits.max_calls_out = max_calls)
         }));
@@ -94,7 +95,7 @@ impl Ends {
         Self { runtime, ends, made: 0, closed: false, outcome: Outcome::default() }
     }
 
-    fn operate(&mut self, script: &mut Script<'_>) {
+    fn operate(&mut self, script: &mut ScriptedRuntime<'_>) {
         let side = usize::from(script.flag());
         let end = &mut self.ends[side];
         match script.byte() % 32 {
@@ -135,7 +136,7 @@ impl Ends {
         }
     }
 
-    fn call(&mut self, side: usize, script: &mut Script<'_>) {
+    fn call(&mut self, side: usize, script: &mut ScriptedRuntime<'_>) {
         let size = match script.byte() {
             // More than a stream holds, or a read takes.
             255 => 70_000,
@@ -226,7 +227,7 @@ impl Ends {
 }
 
 /// The place of one of `all`.
-fn pick<T>(script: &mut Script<'_>, all: &[T]) -> Option<usize> {
+fn pick<T>(script: &mut ScriptedRuntime<'_>, all: &[T]) -> Option<usize> {
     let at = script.byte();
     (!all.is_empty()).then(|| usize::from(at) % all.len())
 }

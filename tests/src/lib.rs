@@ -30,11 +30,11 @@ pub mod raw;
 pub mod runtime_suite;
 #[cfg(feature = "runtimes")]
 pub mod runtimes;
-pub mod script;
+pub mod scripted_runtime;
+#[cfg(feature = "runtimes")]
+pub mod stress;
 #[cfg(feature = "runtimes")]
 pub mod tls_files;
-#[cfg(feature = "runtimes")]
-pub mod town;
 pub mod transcript;
 #[cfg(feature = "runtimes")]
 pub mod types;

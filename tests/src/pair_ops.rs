@@ -10,7 +10,7 @@ use aiomas_core::connection::{
 use aiomas_core::wire::{Budget, Codec, Deframer, Envelope, Kind, RemoteError};
 use bytes::BytesMut;
 
-use crate::connection_ops::Script;
+use crate::connection_ops::ScriptedRuntime;
 use crate::pair::{Cut, Cuts, Pair, Reaction};
 
 /// What came of the operations.
@@ -31,7 +31,7 @@ pub struct Outcome {
 /// If the contract is violated.
 #[must_use]
 pub fn run(script: &[u8], varied: bool) -> Outcome {
-    let mut script = Script::new(script);
+    let mut script = ScriptedRuntime::new(script);
     let mut pair = Pair::new(config(&mut script), config(&mut script));
     pair.varied = varied;
     for side in SIDES {
@@ -73,7 +73,7 @@ const SIDES: [Side; 2] = [Side::Dialler, Side::Listener];
 /// The calls that a side made, and their content.
 type Calls = BTreeMap<CallId, u64>;
 
-fn config(script: &mut Script<'_>) -> Config {
+fn config(script: &mut ScriptedRuntime<'_>) -> Config {
     let setup = script.byte();
     let mut config = Config::new(if setup & 1 == 0 { Codec::Json } else { Codec::MsgPack });
     if setup & 2 != 0 {
@@ -113,7 +113,7 @@ fn react(request: &Request) -> Reaction {
     }
 }
 
-fn operate(pair: &mut Pair, calls: &mut [Calls; 2], script: &mut Script<'_>) {
+fn operate(pair: &mut Pair, calls: &mut [Calls; 2], script: &mut ScriptedRuntime<'_>) {
     let which = usize::from(script.flag());
     let side = SIDES[which];
     let now = pair.now();

@@ -13,7 +13,7 @@ use aiomas_core::wire::{Codec, Format, RemoteError};
 use bytes::{Buf, BytesMut};
 use serde_json::json;
 
-use super::{DEADLINES, IDS, Op, Script, Trace, Variation};
+use super::{DEADLINES, IDS, Op, ScriptedRuntime, Trace, Variation};
 use crate::message;
 
 /// A call in flight.
@@ -66,7 +66,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(script: &mut Script<'_>, variation: Variation) -> Self {
+    pub(super) fn new(script: &mut ScriptedRuntime<'_>, variation: Variation) -> Self {
         let setup = script.byte();
         let codec = if setup & 1 == 0 { Codec::Json } else { Codec::MsgPack };
         let side = if setup & 2 == 0 { Side::Dialler } else { Side::Listener };

@@ -14,9 +14,9 @@ mod machine;
 
 /// Bytes that decide what happens. When they are used up, they are zeros.
 #[derive(Clone, Debug)]
-pub struct Script<'a>(&'a [u8]);
+pub struct ScriptedRuntime<'a>(&'a [u8]);
 
-impl<'a> Script<'a> {
+impl<'a> ScriptedRuntime<'a> {
     /// A script of `bytes`.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
@@ -115,7 +115,7 @@ pub enum Op {
 
 impl Op {
     /// The next operation of `script`.
-    pub fn read(script: &mut Script<'_>) -> Self {
+    pub fn read(script: &mut ScriptedRuntime<'_>) -> Self {
         let byte = script.byte();
         match byte % 32 {
             22 if byte >= 192 => Self::PeerHeartbeat { id: u64::from(byte / 32 % 2) },
@@ -197,7 +197,7 @@ pub struct Trace {
 /// If the contract is violated.
 #[must_use]
 pub fn run(script: &[u8], variation: Variation) -> Trace {
-    let mut script = Script::new(script);
+    let mut script = ScriptedRuntime::new(script);
     let mut machine = Machine::new(&mut script, variation);
     machine.settle();
     while !script.is_over() {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::message;
 use crate::mosaik::RawMosaik;
-use crate::script::Script;
+use crate::scripted_runtime::ScriptedRuntime;
 
 /// So many entities are enough.
 const MOST: usize = 100;
@@ -25,7 +25,7 @@ pub fn mosaik(data: &[u8]) {
     let [setup, pace, data @ ..] = data else { return };
     let version = if setup & 1 == 0 { ApiVersion::V3_0 } else { ApiVersion::V2_2 };
     let stepping = if setup & 2 == 0 { Stepping::TimeBased } else { Stepping::Hybrid };
-    let runtime = Script::new((0..64).map(|step: u8| step.wrapping_mul(*pace)));
+    let runtime = ScriptedRuntime::new((0..64).map(|step: u8| step.wrapping_mul(*pace)));
     let mosaik = RawMosaik::connect(runtime, Things::new(version, stepping));
     let mut model = Simulation::new(version, stepping);
     let mut expected = Vec::new();

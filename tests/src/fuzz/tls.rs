@@ -15,7 +15,7 @@ use bytes::BytesMut;
 use futures_lite::future;
 
 use crate::certificates::{Authority, KeyKind};
-use crate::script::{Pipe, Script};
+use crate::scripted_runtime::{Pipe, ScriptedRuntime};
 
 /// Sends `data` to a server or a client, in the place of TLS or within it. The first byte says how, the second one how the
 /// streams move.
@@ -24,7 +24,7 @@ use crate::script::{Pipe, Script};
 /// Somebody waits for ever, or something is left when the peer is gone.
 pub fn tls_record(data: &[u8]) {
     let [how, pace, data @ ..] = data else { return };
-    let runtime = Script::new((0..64).map(|step: u8| step.wrapping_mul(*pace)));
+    let runtime = ScriptedRuntime::new((0..64).map(|step: u8| step.wrapping_mul(*pace)));
     runtime.block_on(async {
         match how % 6 {
             0 => attack_server(&runtime, data).await,
@@ -47,7 +47,7 @@ fn address() -> Address {
     Address::Tcp { host: "script".into(), port: 1 }
 }
 
-async fn listen(runtime: &Script) -> channel::Listener {
+async fn listen(runtime: &ScriptedRuntime) -> channel::Listener {
     let listener = channel::builder(runtime.clone()).tls(config()).listen(address()).await;
     listener.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -63,7 +63,7 @@ async fn send(stream: &mut Pipe, mut data: &[u8]) {
 }
 
 /// Bytes in place of a handshake.
-async fn attack_server(runtime: &Script, data: &[u8]) {
+async fn attack_server(runtime: &ScriptedRuntime, data: &[u8]) {
     let mut listener = listen(runtime).await;
     let mut stream = runtime.dial(address()).await.expect("somebody listens");
     let attacked = async { listener.accept().await.map(drop) };
@@ -75,7 +75,7 @@ async fn attack_server(runtime: &Script, data: &[u8]) {
     accepted.expect_err("nobody has shown a certificate");
 }
 
-async fn attack_client(runtime: &Script, data: &[u8]) {
+async fn attack_client(runtime: &ScriptedRuntime, data: &[u8]) {
     let mut listener = runtime.listen(address()).await.expect("a free address");
     let attacked = channel::builder(runtime.clone()).tls(config()).connect(address());
     let attack = async {
@@ -87,7 +87,7 @@ async fn attack_client(runtime: &Script, data: &[u8]) {
 }
 
 /// A handshake of which bytes are changed: three bytes say which and how.
-async fn attack_handshake(runtime: &Script, data: &[u8]) {
+async fn attack_handshake(runtime: &ScriptedRuntime, data: &[u8]) {
     let mut listener = listen(runtime).await;
     let mut peer = Peer::dial(runtime).await;
     let attacked = async { listener.accept().await };
@@ -103,7 +103,7 @@ async fn attack_handshake(runtime: &Script, data: &[u8]) {
 }
 
 /// Bytes after a handshake: in place of records (3), in a record of which a bit is wrong (4), or in good ones (5).
-async fn attack_session(runtime: &Script, how: u8, data: &[u8]) {
+async fn attack_session(runtime: &ScriptedRuntime, how: u8, data: &[u8]) {
     let mut listener = listen(runtime).await;
     let mut peer = Peer::dial(runtime).await;
     let attacked = async { listener.accept().await.expect("it is secure") };
@@ -145,7 +145,7 @@ struct Peer {
 }
 
 impl Peer {
-    async fn dial(runtime: &Script) -> Self {
+    async fn dial(runtime: &ScriptedRuntime) -> Self {
         let name = ServerName::try_from("script").expect("a name");
         let session = ClientConnection::new(config().client().clone(), name).expect("a session");
         let stream = runtime.dial(address()).await.expect("somebody listens");

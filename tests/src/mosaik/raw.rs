@@ -13,7 +13,7 @@ use aiomas_mosaik::{End, Error, Simulator};
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::message;
-use crate::script::{Pipe, Script};
+use crate::scripted_runtime::{Pipe, ScriptedRuntime};
 
 /// Where a simulator connects to.
 const MOSAIK: &str = "tcp://mosaik:0";
@@ -21,7 +21,7 @@ const MOSAIK: &str = "tcp://mosaik:0";
 /// A peer of a simulator, byte by byte.
 #[derive(Debug)]
 pub struct RawPeer {
-    runtime: Script,
+    runtime: ScriptedRuntime,
     wire: Arc<Mutex<Wire>>,
 }
 
@@ -72,12 +72,12 @@ impl RawPeer {
     /// # Panics
     /// If none does.
     #[must_use]
-    pub fn dial(runtime: &Script, address: &Address) -> Self {
+    pub fn dial(runtime: &ScriptedRuntime, address: &Address) -> Self {
         let stream = runtime.block_on(runtime.dial(address.clone()));
         Self::new(runtime, stream.expect("it listens"))
     }
 
-    fn new(runtime: &Script, mut stream: Pipe) -> Self {
+    fn new(runtime: &ScriptedRuntime, mut stream: Pipe) -> Self {
         let wire = Arc::<Mutex<Wire>>::default();
         let task = wire.clone();
         runtime.spawn(poll_fn(move |cx| lock(&task).poll(&mut stream, cx)));
@@ -133,7 +133,7 @@ impl RawMosaik {
     ///
     /// # Panics
     /// If that does not work.
-    pub fn connect(runtime: Script, simulator: impl Simulator + 'static) -> Self {
+    pub fn connect(runtime: ScriptedRuntime, simulator: impl Simulator + 'static) -> Self {
         let outcome = Arc::<Mutex<_>>::default();
         let stream = runtime.block_on(async {
             let mut listener = runtime.listen(MOSAIK.parse().expect("an address")).await;

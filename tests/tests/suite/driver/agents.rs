@@ -11,7 +11,7 @@ use aiomas::{AgentRef, Call, Context, Proxy, Runtime};
 use aiomas::{Container, container};
 use aiomas::{Error, agent};
 use aiomas_core::wire::RemoteError;
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -98,7 +98,7 @@ impl Worker {
     }
 }
 
-async fn setup(runtime: &Script) -> (Container, AgentRef<Worker>, Log) {
+async fn setup(runtime: &ScriptedRuntime) -> (Container, AgentRef<Worker>, Log) {
     let container = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
     let log = Log::default();
     let worker = container.spawn(Worker::new(&log)).expect("there is room");
@@ -111,7 +111,7 @@ fn taken(log: &Log) -> Vec<String> {
 
 #[test]
 fn calls_start_in_the_order_in_which_they_come() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (container, worker, log) = setup(&runtime).await;
         let remote: WorkerProxy = worker.proxy();
@@ -142,7 +142,7 @@ fn calls_start_in_the_order_in_which_they_come() {
 /// What was called within a call that has ended waits for nobody but those who are busy now.
 #[test]
 fn waiting_for_another_call_is_no_deadlock() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (container, worker, log) = setup(&runtime).await;
         let other = container.spawn(Worker::new(&log)).expect("there is room");
@@ -158,7 +158,7 @@ fn waiting_for_another_call_is_no_deadlock() {
 
 #[test]
 fn waiting_for_itself_is_a_deadlock() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (container, worker, _) = setup(&runtime).await;
         let me: WorkerProxy = worker.proxy();
@@ -177,7 +177,7 @@ fn waiting_for_itself_is_a_deadlock() {
 
 #[test]
 fn an_agent_that_removes_itself_ends_as_others_do() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (container, worker, log) = setup(&runtime).await;
         let me: WorkerProxy = worker.proxy();
@@ -231,7 +231,7 @@ impl Fragile {
 
 #[test]
 fn a_panic_is_a_failure_of_the_call() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let server = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
         let agent = Fragile { start: false, stop: false, later: false };
@@ -252,7 +252,7 @@ fn a_panic_is_a_failure_of_the_call() {
 #[test]
 fn a_panic_in_a_hook_ends_nothing_else() {
     for later in [false, true] {
-        let runtime = Script::default();
+        let runtime = ScriptedRuntime::default();
         runtime.block_on(async {
             let container =
                 container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
@@ -299,7 +299,7 @@ impl Stuck {
 /// It has as long as everything else that closes.
 #[test]
 fn an_agent_that_does_not_stop_delays_the_end_only_so_long() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     let container = runtime.block_on(async {
         let builder = container::builder(runtime.clone());
         let container = builder.bind("tcp://here:0").await.expect("a free port");

@@ -9,7 +9,7 @@ use aiomas::Error;
 use aiomas::channel::Channel;
 use aiomas_core::connection::{Close, Config, Negotiate};
 use aiomas_core::wire::Codec;
-use aiomas_tests::script::{Script, pair};
+use aiomas_tests::scripted_runtime::{ScriptedRuntime, pair};
 
 /// Answers the next request with what it asks.
 async fn echo(channel: &Channel) {
@@ -25,7 +25,7 @@ const fn one_at_a_time(config: &mut Config) {
 /// The place of an answer that was taken must be given back once.
 #[test]
 fn answers_go_to_those_who_asked() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (one, other) = pair(&runtime, |builder| builder).await;
         for round in 0..3_u32 {
@@ -45,7 +45,7 @@ fn answers_go_to_those_who_asked() {
 fn calls_end_and_all_is_gone_whatever_the_script() {
     for seed in 0..50_u8 {
         let script = (0..2000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 ^ seed);
-        let runtime = Script::new(script).with_capacity(64);
+        let runtime = ScriptedRuntime::new(script).with_capacity(64);
         let (one, other) = runtime.block_on(pair(&runtime, |builder| builder));
         runtime.block_on(async {
             let calls: Vec<_> = (0..20).map(|i| one.send::<u32>(&i)).collect();
@@ -66,7 +66,7 @@ fn calls_end_and_all_is_gone_whatever_the_script() {
 /// Two that both write more than the stream holds must go on reading.
 #[test]
 fn large_messages_in_both_directions() {
-    let runtime = Script::default().with_capacity(4096);
+    let runtime = ScriptedRuntime::default().with_capacity(4096);
     runtime.block_on(async {
         let (one, other) = pair(&runtime, |builder| builder.codec(Codec::MsgPack)).await;
         let large = "x".repeat(8 << 20);
@@ -82,7 +82,7 @@ fn large_messages_in_both_directions() {
 
 #[test]
 fn the_time_of_a_call_runs_while_it_waits_for_room() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (one, _other) = pair(&runtime, |builder| builder.config(one_at_a_time)).await;
         let _first = one.send::<u32>(&1);
@@ -95,7 +95,7 @@ fn the_time_of_a_call_runs_while_it_waits_for_room() {
 /// It was encoded for the old one.
 #[test]
 fn a_call_that_waits_for_room_survives_a_change_of_the_codec() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let offer = vec![Codec::MsgPack];
         let negotiate = Negotiate::Hello { base: Codec::Json, offer };
@@ -117,7 +117,7 @@ fn a_call_that_waits_for_room_survives_a_change_of_the_codec() {
 #[test]
 fn calls_that_wait_for_room_and_are_dropped_lose_no_turn() {
     for dropped in 0..8_u32 {
-        let runtime = Script::default();
+        let runtime = ScriptedRuntime::default();
         let (one, other) =
             runtime.block_on(pair(&runtime, |builder| builder.config(one_at_a_time)));
         runtime.block_on(async {
@@ -159,7 +159,7 @@ fn calls_that_wait_for_room_and_are_dropped_lose_no_turn() {
 #[test]
 fn a_call_is_dropped_at_every_point() {
     for polls in 0..6 {
-        let runtime = Script::new([0, 5, 9, 0, 1, 0, 2, 0]);
+        let runtime = ScriptedRuntime::new([0, 5, 9, 0, 1, 0, 2, 0]);
         let (one, other) = runtime.block_on(pair(&runtime, |builder| builder));
         runtime.block_on(async {
             let mut call = Some(Box::pin(one.send::<u32>(&1)));
@@ -204,7 +204,7 @@ fn a_call_is_dropped_at_every_point() {
 /// A request that comes as the last handle goes is answered, and keeps nothing alive.
 #[test]
 fn requests_that_nobody_will_take_fail() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (one, other) = pair(&runtime, |builder| builder).await;
         let call = one.send::<u32>(&1);
@@ -218,7 +218,7 @@ fn requests_that_nobody_will_take_fail() {
 /// All who wait for room are woken, and one more: that is too many for a count to hold.
 #[test]
 fn room_and_an_answer_come_in_one_turn() {
-    let runtime = Script::default().with_capacity(4096);
+    let runtime = ScriptedRuntime::default().with_capacity(4096);
     let (one, other) = runtime.block_on(pair(&runtime, |builder| {
         builder.coalesce(false).config(|config| config.limits.output_high = 1024)
     }));

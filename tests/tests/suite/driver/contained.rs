@@ -18,7 +18,7 @@ use aiomas::{Proxy, Runtime, rpc};
 use aiomas_core::agent::{Address, Patience};
 use aiomas_core::clock::Date;
 use aiomas_core::rpc::ServiceDict;
-use aiomas_tests::script::{Acceptor, Alarm, Pipe, Script};
+use aiomas_tests::scripted_runtime::{Acceptor, Alarm, Pipe, ScriptedRuntime};
 
 /// Panics as it is dropped, in the way of a payload that does the same.
 struct Bomb(u32);
@@ -50,7 +50,7 @@ impl Future for Sticky {
 /// A runtime that panics when it has to run a task, as long as it is told so.
 #[derive(Clone)]
 struct Moody {
-    script: Script,
+    script: ScriptedRuntime,
     panics: Arc<AtomicBool>,
 }
 
@@ -82,7 +82,7 @@ impl Runtime for Moody {
 }
 
 impl Moody {
-    fn on(script: &Script) -> Self {
+    fn on(script: &ScriptedRuntime) -> Self {
         Self { script: script.clone(), panics: Arc::default() }
     }
 
@@ -125,7 +125,7 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 
 #[test]
 fn a_runtime_that_panics_leaves_nothing_busy() {
-    let script = Script::default();
+    let script = ScriptedRuntime::default();
     let runtime = Moody::on(&script);
     script.block_on(async {
         let house = bind(&script).await;
@@ -153,7 +153,7 @@ fn a_runtime_that_panics_leaves_nothing_busy() {
 /// The task that makes the calls of a clock is begun again.
 #[test]
 fn a_clock_whose_task_could_not_begin_makes_later_calls() {
-    let script = Script::default();
+    let script = ScriptedRuntime::default();
     let runtime = Moody::on(&script);
     script.block_on(async {
         let container = bind(&runtime).await;
@@ -178,7 +178,7 @@ fn a_clock_whose_task_could_not_begin_makes_later_calls() {
 /// Whatever is under way when a runtime ends.
 #[test]
 fn nothing_waits_for_a_runtime_that_has_ended() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     let stopped = Arc::<AtomicUsize>::default();
     let (container, meter, remote) = runtime.block_on(async {
         let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
@@ -297,7 +297,7 @@ impl Flawed {
 #[test]
 fn agents_that_panic_as_they_are_dropped_delay_nobody() {
     for end in [End::Stops, End::Panics, End::Stays] {
-        let runtime = Script::default();
+        let runtime = ScriptedRuntime::default();
         let stopped = Arc::<AtomicUsize>::default();
         runtime.block_on(async {
             let container = bind(&runtime).await;
@@ -327,7 +327,7 @@ fn agents_that_panic_as_they_are_dropped_delay_nobody() {
 /// It is the call's failure, whatever its payload does as it is dropped; the next call runs.
 #[test]
 fn payloads_and_futures_that_panic_are_failures_of_their_call() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
         let flawed = house.spawn(Flawed { _bomb: Bomb(0), end: End::Stops }).expect("room");
@@ -357,7 +357,7 @@ fn payloads_and_futures_that_panic_are_failures_of_their_call() {
 /// Callbacks, tasks and calls of clocks.
 #[test]
 fn payloads_that_panic_end_nothing_else() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let server = rpc::builder(runtime.clone())
             .service(ServiceDict::new("Root").function("half", ["a"], |a: u32| a / 2))
@@ -444,7 +444,7 @@ impl Queue {
 /// Others that wait for the same are woken nevertheless.
 #[test]
 fn wakers_that_panic_are_alone_in_that() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let wakers = Arc::<Mutex<Vec<Waker>>>::default();
         let (house, grid) = (bind(&runtime).await, bind(&runtime).await);

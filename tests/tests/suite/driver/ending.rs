@@ -12,7 +12,7 @@ use aiomas::{
     rpc::{self, RpcClient},
 };
 use aiomas::{Error, agent, service};
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
 #[derive(Clone, Default)]
 struct Root {
@@ -66,8 +66,8 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 }
 
 /// However slowly the bytes move.
-fn scripts() -> impl Iterator<Item = Script> {
-    [vec![], vec![0; 40], vec![1; 400], (0..200).collect()].into_iter().map(Script::new)
+fn scripts() -> impl Iterator<Item = ScriptedRuntime> {
+    [vec![], vec![0; 40], vec![1; 400], (0..200).collect()].into_iter().map(ScriptedRuntime::new)
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_container_ends_by_a_call() {
     }
 }
 
-async fn client(runtime: &Script, address: &str) -> RpcClient {
+async fn client(runtime: &ScriptedRuntime, address: &str) -> RpcClient {
     rpc::builder(runtime.clone()).connect(address).await.expect("it listens")
 }
 
@@ -130,7 +130,7 @@ fn a_server_ends_by_a_call() {
 /// It waits for what was called, as long as closing may take.
 #[test]
 fn serving_lasts_until_it_is_stopped() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let builder = rpc::builder(runtime.clone()).service(Root::default());
         let serving = builder.drain(Duration::from_secs(3)).serve("tcp://here:5");
@@ -156,7 +156,7 @@ fn serving_lasts_until_it_is_stopped() {
 /// Dropping the future ends the server as dropping that does.
 #[test]
 fn serving_ends_with_its_future() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let mut serving = Box::pin(rpc::builder(runtime.clone()).serve("tcp://here:5"));
         while runtime.tasks() == 0 {
@@ -173,7 +173,7 @@ fn serving_ends_with_its_future() {
 /// A server that calls a client's service has no say in its end.
 #[test]
 fn a_client_is_not_stopped_by_its_server() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let server = rpc::builder(runtime.clone()).listen("tcp://here:5").await.expect("free");
         let client = rpc::builder(runtime.clone()).service(Root::default());

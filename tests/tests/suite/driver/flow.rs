@@ -13,12 +13,12 @@ use aiomas_core::wire::Codec;
 use aiomas_core::wire::codec::blosc;
 use aiomas_tests::message::{self, REQUEST};
 use aiomas_tests::raw::Raw;
-use aiomas_tests::script::{Script, pair};
+use aiomas_tests::scripted_runtime::{ScriptedRuntime, pair};
 
 /// Counts requests by the round in which they are run: a real runtime looks at its sockets between two rounds.
 #[derive(Clone)]
 struct Counter {
-    runtime: Script,
+    runtime: ScriptedRuntime,
     rounds: Arc<Mutex<BTreeMap<u64, usize>>>,
     last: Arc<AtomicUsize>,
 }
@@ -42,7 +42,7 @@ impl Counter {
 /// Sends so many requests with texts of so many bytes. Returns how many were run in one round at most, and how many had
 /// been run when another client was answered that had called at the same time.
 fn flood(count: usize, size: usize, codec: Codec) -> (usize, usize) {
-    let runtime = Script::default().with_capacity(64 << 20);
+    let runtime = ScriptedRuntime::default().with_capacity(64 << 20);
     let rounds = Arc::<Mutex<BTreeMap<_, _>>>::default();
     let counter =
         Counter { runtime: runtime.clone(), rounds: rounds.clone(), last: Arc::default() };
@@ -110,7 +110,7 @@ fn small_frames_that_become_large_leave_others_their_turn() {
     }
 }
 
-struct Store(Script);
+struct Store(ScriptedRuntime);
 
 #[service]
 impl Store {
@@ -136,7 +136,7 @@ fn every_answer_arrives_at_a_client_that_reads() {
         (Limits::default(), 200, 1 << 20),
     ] {
         for method in ["series", "series_later"] {
-            let runtime = Script::default();
+            let runtime = ScriptedRuntime::default();
             runtime.block_on(async {
                 let server = aiomas::rpc::builder(runtime.clone()).limits(limits.clone());
                 let server = server.service(Store(runtime.clone()));
@@ -157,7 +157,7 @@ fn every_answer_arrives_at_a_client_that_reads() {
 /// Each of both asks for more than the other's output holds.
 #[test]
 fn two_that_ask_each_other_go_on() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let limits = |config: &mut aiomas_core::connection::Config| {
             config.limits.output_high = 64 << 10;
@@ -187,7 +187,7 @@ fn two_that_ask_each_other_go_on() {
 /// A task for each request, as many programs have.
 #[test]
 fn replies_wait_for_room() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (one, other) = pair(&runtime, |builder| {
             builder.config(|config| {

@@ -16,7 +16,7 @@ use aiomas_core::wire::RemoteError;
 use aiomas_sim::{Host, Sim};
 use aiomas_tests::message;
 use aiomas_tests::raw::Raw;
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
 /// Keeps what it is given.
 #[derive(Default)]
@@ -156,7 +156,7 @@ fn connections_of_containers_and_channels() {
 /// No error of accepting ends a listener, nor lets it spin.
 #[test]
 fn errors_of_accepting() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     let gone = |count| (0..count).map(|_| ErrorKind::ConnectionAborted.into());
     // EMFILE and ENFILE, on Linux.
     let full = |count| (0..count).map(|i| io::Error::from_raw_os_error(23 + i % 2));
@@ -185,7 +185,7 @@ fn errors_of_accepting() {
 /// The same where the program accepts by itself.
 #[test]
 fn errors_of_accepting_channels() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let builder = || aiomas::channel::builder(runtime.clone());
         let mut listener = builder().listen("tcp://here:0").await.expect("a free port");

@@ -6,7 +6,7 @@ use aiomas::{Container, container};
 use aiomas_core::connection::CallRejected;
 use aiomas_core::rpc::ServiceDict;
 use aiomas_core::wire::{Body, CodecContext, CodecError, Format, RemoteError, Types, Value};
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
 /// Something that has a name.
 struct Device(&'static str);
@@ -53,7 +53,7 @@ impl Registry {
     }
 }
 
-async fn bind(runtime: &Script, address: &str) -> Container {
+async fn bind(runtime: &ScriptedRuntime, address: &str) -> Container {
     container::bind(runtime.clone(), address).await.expect("the address is free")
 }
 
@@ -65,7 +65,7 @@ struct Town {
     coffee: AgentRef<Device>,
 }
 
-async fn town(runtime: &Script) -> Town {
+async fn town(runtime: &ScriptedRuntime) -> Town {
     let (plant, office) =
         (bind(runtime, "tcp://plant:1").await, bind(runtime, "tcp://office:1").await);
     let valve = plant.spawn(Device("the main valve")).expect("there is room");
@@ -85,7 +85,7 @@ fn is_foreign<T>(result: &Result<T, Error>, agent: &str, sender: Option<&str>) -
 /// A path means an agent of the container that sends it.
 #[test]
 fn an_agent_of_another_container_is_not_sent_as_ones_own() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let head = bind(&runtime, "tcp://head:1").await;
         let registry = head.spawn(Registry::default()).expect("there is room");
@@ -132,7 +132,7 @@ mod erased {
 /// Also between agents of one container, and in answers.
 #[test]
 fn nor_within_a_container_or_as_a_result() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let Town { plant, office, coffee, valve } = town(&runtime).await;
         let foreign = Some(Proxy::from(coffee.proxy()));
@@ -163,7 +163,7 @@ fn nor_within_a_container_or_as_a_result() {
 /// What is left of a container that has ended is of none that follows at its address.
 #[test]
 fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let head = bind(&runtime, "tcp://head:1").await;
         let registry = head.spawn(Registry::default()).expect("there is room");
@@ -187,7 +187,7 @@ fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
 /// An RPC connection serves its root service, which has no agents.
 #[test]
 fn nor_over_a_connection_of_no_container() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let Town { coffee, .. } = town(&runtime).await;
         let keep = ServiceDict::new("Desk")

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aiomas::rpc;
 use aiomas_core::rpc::ServiceDict;
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
 /// The server goes on, and can be shut down, though its callbacks panic each time.
 #[test]
 fn callbacks_that_panic_end_nothing_else() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     let count = Arc::<AtomicUsize>::default();
     let panics = |count: &Arc<AtomicUsize>| {
         let count = count.clone();

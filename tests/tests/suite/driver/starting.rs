@@ -14,7 +14,7 @@ use aiomas::{Container, container};
 use aiomas::{Context, Proxy, Runtime, Timer};
 use aiomas_core::rpc::authorize;
 use aiomas_core::wire::RemoteError;
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
@@ -22,7 +22,7 @@ fn taken(log: &Log) -> Vec<&'static str> {
     std::mem::take(&mut log.lock().expect("nobody panics with it"))
 }
 
-async fn sleep(runtime: &Script, seconds: u64) {
+async fn sleep(runtime: &ScriptedRuntime, seconds: u64) {
     let mut timer = runtime.timer();
     timer.set(runtime.now() + Duration::from_secs(seconds));
     poll_fn(|cx| timer.poll(cx)).await;
@@ -32,13 +32,13 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Cx::from_waker(Waker::noop()))
 }
 
-async fn bind(runtime: &Script) -> Container {
+async fn bind(runtime: &ScriptedRuntime) -> Container {
     container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port")
 }
 
 /// Needs a second to start.
 struct Slow {
-    runtime: Script,
+    runtime: ScriptedRuntime,
     log: Log,
     fails: bool,
 }
@@ -76,7 +76,7 @@ impl Slow {
     }
 }
 
-fn slow(runtime: &Script, fails: bool) -> (Slow, Log) {
+fn slow(runtime: &ScriptedRuntime, fails: bool) -> (Slow, Log) {
     let log = Log::default();
     (Slow { runtime: runtime.clone(), log: log.clone(), fails }, log)
 }
@@ -85,7 +85,7 @@ fn slow(runtime: &Script, fails: bool) -> (Slow, Log) {
 #[test]
 fn calls_wait_until_the_agent_has_started() {
     for guarded in [false, true] {
-        let runtime = Script::default();
+        let runtime = ScriptedRuntime::default();
         runtime.block_on(async {
             let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
             let (agent, log) = slow(&runtime, false);
@@ -116,7 +116,7 @@ fn calls_wait_until_the_agent_has_started() {
 /// No call runs on an agent that has not started.
 #[test]
 fn a_start_that_fails_fails_the_calls_that_wait() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
         let (agent, log) = slow(&runtime, true);
@@ -140,7 +140,7 @@ fn a_start_that_fails_fails_the_calls_that_wait() {
 
 #[test]
 fn spawning_may_wait_for_the_start() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let house = bind(&runtime).await;
         let (agent, log) = slow(&runtime, false);
@@ -163,7 +163,7 @@ fn spawning_may_wait_for_the_start() {
 /// The agent is gone, and calls that wait for it hear so.
 #[test]
 fn giving_up_removes_the_agent() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let house = bind(&runtime).await;
         let (agent, log) = slow(&runtime, false);
@@ -189,7 +189,7 @@ fn giving_up_removes_the_agent() {
 #[test]
 fn an_agent_that_starts_at_the_end_is_stopped() {
     for removed in [false, true] {
-        let runtime = Script::default();
+        let runtime = ScriptedRuntime::default();
         runtime.block_on(async {
             let house = bind(&runtime).await;
             let (agent, log) = slow(&runtime, false);
@@ -223,7 +223,7 @@ impl Nested {
 
 #[test]
 fn a_start_that_calls_its_own_agent_is_a_deadlock() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let house = bind(&runtime).await;
         let error = house.spawn_started(Nested).await.expect_err("it would wait for ever");
@@ -270,7 +270,7 @@ impl Meter {
 /// A manager answers when the agent has started, or with the error; a factory may register the agent before.
 #[test]
 fn managers_answer_when_the_agent_lives() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
         let registry = grid.spawn(Registry::default()).expect("room");
@@ -338,7 +338,7 @@ fn managers_answer_when_the_agent_lives() {
 /// A factory cannot pass an agent of elsewhere off as one of the manager's container.
 #[test]
 fn a_factory_makes_agents_of_its_container_only() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
         let elsewhere = grid.clone();

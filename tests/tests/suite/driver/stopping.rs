@@ -12,12 +12,12 @@ use aiomas::{Context, Proxy, Runtime, StopFailure, Timer};
 use aiomas::{Error, agent};
 use aiomas_core::connection::Close;
 use aiomas_core::wire::RemoteError;
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
 const DRAIN: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(100);
 
-async fn sleep(runtime: &Script, time: Duration) {
+async fn sleep(runtime: &ScriptedRuntime, time: Duration) {
     let mut timer = runtime.timer();
     timer.set(runtime.now() + time);
     poll_fn(|cx| timer.poll(cx)).await;
@@ -25,7 +25,7 @@ async fn sleep(runtime: &Script, time: Duration) {
 
 /// Takes its time to stop.
 struct Valve {
-    runtime: Script,
+    runtime: ScriptedRuntime,
     takes: Duration,
     /// How many have begun to stop, and have stopped.
     counts: Arc<[AtomicUsize; 2]>,
@@ -71,14 +71,14 @@ impl Valve {
 }
 
 struct World {
-    runtime: Script,
+    runtime: ScriptedRuntime,
     counts: Arc<[AtomicUsize; 2]>,
     plant: Container,
     other: Container,
 }
 
 impl World {
-    async fn new(runtime: &Script) -> Self {
+    async fn new(runtime: &ScriptedRuntime) -> Self {
         let builder = container::builder(runtime.clone()).drain(DRAIN);
         let plant = builder.clone().bind("tcp://plant:0").await.expect("a free port");
         let other = builder.bind("tcp://other:0").await.expect("a free port");
@@ -116,7 +116,7 @@ fn text(result: Result<(), Error>) -> String {
 
 /// Runs a test, after which nothing is left.
 fn on_script(test: impl AsyncFnOnce(&World)) {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let world = World::new(&runtime).await;
         test(&world).await;
@@ -298,7 +298,7 @@ impl Clumsy {
 
 #[test]
 fn a_stop_that_fails_is_told() {
-    let runtime = Script::default();
+    let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let container =
             container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");

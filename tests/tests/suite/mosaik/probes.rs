@@ -8,7 +8,7 @@ use aiomas_core::agent::Address;
 use aiomas_mosaik::{End, Error, Server};
 use aiomas_tests::mosaik::counter::Counters;
 use aiomas_tests::mosaik::{RawPeer, world};
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 use serde_json::{Value, json};
 
 use super::Listening;
@@ -18,14 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A simulator that waits for mosaik.
 struct Waiting {
-    runtime: Script,
+    runtime: ScriptedRuntime,
     address: Address,
     outcome: Arc<Mutex<Option<Result<End, Error>>>>,
 }
 
 impl Waiting {
     fn start() -> Self {
-        let (runtime, outcome) = (Script::default(), Arc::<Mutex<_>>::default());
+        let (runtime, outcome) = (ScriptedRuntime::default(), Arc::<Mutex<_>>::default());
         let server =
             runtime.block_on(Server::bind(channel::builder(runtime.clone()), "tcp://here:0"));
         let server = server.expect("a free port").accept_within(PATIENCE);

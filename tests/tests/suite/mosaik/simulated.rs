@@ -15,7 +15,7 @@ use aiomas_sim::{Link, Runtime, Sim};
 use aiomas_tests::message;
 use aiomas_tests::mosaik::counter::Counters;
 use aiomas_tests::mosaik::{Flaw, Flawed, RawMosaik};
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 use serde_json::json;
 
 /// What is known of everybody, and what was set.
@@ -106,7 +106,7 @@ fn a_scenario_drives_a_simulator() {
 }
 
 fn connect(simulator: impl Simulator + 'static) -> RawMosaik {
-    RawMosaik::connect(Script::default(), simulator)
+    RawMosaik::connect(ScriptedRuntime::default(), simulator)
 }
 
 /// The answers to requests with the ids 0, 1, ...

@@ -8,7 +8,7 @@ use aiomas_mosaik::End;
 use aiomas_tests::message;
 use aiomas_tests::mosaik::RawMosaik;
 use aiomas_tests::mosaik::counter::Counters;
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 use serde_json::{Value, json};
 
 /// By mosaik's own API for Python, and by aiomas.
@@ -56,7 +56,7 @@ fn order_of_keys_matters(name: &str, message: &Value) -> bool {
 #[test]
 fn as_the_simulator_we_say_the_same() {
     for name in NAMES {
-        let mosaik = RawMosaik::connect(Script::default(), Counters::default());
+        let mosaik = RawMosaik::connect(ScriptedRuntime::default(), Counters::default());
         let mut said = VecDeque::new();
         let mut same = 0;
         for (by_mosaik, frame, message) in load(name) {

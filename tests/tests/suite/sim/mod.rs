@@ -8,7 +8,7 @@ mod network;
 mod panics;
 mod running;
 mod seeds;
-mod town;
+mod stress;
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use aiomas::{Error, Listener, Runtime, Transport};
 use aiomas_core::agent::Address;
 use aiomas_tests::certificates::{Authority, KeyKind};
 use aiomas_tests::fuzz;
-use aiomas_tests::script::Script;
+use aiomas_tests::scripted_runtime::ScriptedRuntime;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ fn address() -> Address {
 }
 
 async fn pair(
-    runtime: &Script,
+    runtime: &ScriptedRuntime,
     server: TlsConfig,
     client: TlsConfig,
 ) -> (Result<Channel, Error>, Result<Channel, Error>) {
@@ -44,7 +44,7 @@ fn converse(script: impl IntoIterator<Item = u8>, size: usize) {
     let (house, grid) = (authority.sign("house"), authority.sign("grid"));
     let script: Vec<u8> = script.into_iter().collect();
     for version in [&TLS12, &TLS13] {
-        let runtime = Script::new(script.iter().copied());
+        let runtime = ScriptedRuntime::new(script.iter().copied());
         runtime.block_on(async {
             let (server, client) = pair(&runtime, house.config(), grid.config_of(version)).await;
             let (server, client) = (server.unwrap(), client.unwrap());
@@ -97,7 +97,7 @@ fn a_chain_without_end() {
         let chain = vec![grid.chain().remove(0); certificates];
         let client = grid.client(version).with_client_auth_cert(chain, grid.private_key()).unwrap();
         let client = TlsConfig::from_rustls(grid.config().server().clone(), client);
-        let runtime = Script::default();
+        let runtime = ScriptedRuntime::default();
         let (server, client) = runtime.block_on(pair(&runtime, house.config(), client));
         if goes {
             server.unwrap();
@@ -120,7 +120,7 @@ fn a_chain_without_end() {
 fn a_reader_that_does_not_read() {
     const CAPACITY: usize = 10_000;
     let house = Authority::new(KeyKind::Ec).sign("house");
-    let runtime = Script::default().with_capacity(CAPACITY);
+    let runtime = ScriptedRuntime::default().with_capacity(CAPACITY);
     let secure = Secure::new(runtime.clone(), house.config());
     runtime.block_on(async {
         let mut listener = secure.listen(address()).await.unwrap();

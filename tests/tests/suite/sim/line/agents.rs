@@ -60,7 +60,7 @@ fn tower(sim: &Sim) -> Log {
 
 /// A container elsewhere, and the bell as that sees it, over a line.
 async fn ringer(sim: &Sim) -> (Container, BellProxy) {
-    let container = sim.host("town").container().bind("tcp://town:1").await.expect("bound");
+    let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
     let bell = container.connect("tcp://tower:1/0").within(SECOND).reconnect(WITHIN).await;
     (container, bell.expect("it is there"))
 }
@@ -98,7 +98,7 @@ fn a_proxy_outlives_its_connection() {
         assert_eq!(line.state(), ConnectionState::Connected);
         // Also without anything in flight.
         sim.reset_streams();
-        sim.host("town").sleep(MS).await;
+        sim.host("stress").sleep(MS).await;
         assert_eq!(bell.with_timeout(SECOND).ring(4).await, Ok(4));
     });
     assert_eq!(*log.lock().expect("nobody panics here"), [1, 2, 3, 4]);
@@ -190,7 +190,7 @@ fn calls_that_wait_are_sent_in_order() {
         let log = tower(&sim);
         sim.block_on(async {
             let (_container, bell) = ringer(&sim).await;
-            let town = sim.host("town");
+            let town = sim.host("stress");
             crash(&sim, Duration::ZERO);
             town.sleep(SECOND).await;
             let mut calls: Vec<_> = (0..100).map(|number| bell.ring(number)).collect();
@@ -240,7 +240,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
     sim.block_on(async {
         let (_container, bell) = ringer(&sim).await;
         crash(&sim, Duration::ZERO);
-        sim.host("town").sleep(MS).await;
+        sim.host("stress").sleep(MS).await;
         let after = 2 * SECOND;
         let begun = sim.elapsed();
         assert_eq!(
@@ -259,7 +259,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
         assert_eq!(sim.elapsed() - begun, after);
         // One that nobody polls is not sent when its time is over.
         crash(&sim, Duration::ZERO);
-        sim.host("town").sleep(MS).await;
+        sim.host("stress").sleep(MS).await;
         let late = bell.with_timeout(SECOND).ring(3);
         restart(&sim, 2 * SECOND);
         assert_eq!(bell.ring(4).await, Ok(4));
@@ -275,7 +275,7 @@ fn only_so_many_calls_wait() {
     sim.block_on(async {
         let mut limits = Limits::default();
         limits.max_calls_out = 2;
-        let container = sim.host("town").container().limits(limits).bind("tcp://town:1").await;
+        let container = sim.host("stress").container().limits(limits).bind("tcp://town:1").await;
         let container = container.expect("bound");
         let bell = container.connect::<BellProxy>("tcp://tower:1/0").reconnect(WITHIN).await;
         let bell = bell.expect("it is there");
@@ -285,7 +285,7 @@ fn only_so_many_calls_wait() {
             assert!(poll(call).is_pending());
         }
         crash(&sim, MS);
-        sim.host("town").sleep(2 * MS).await;
+        sim.host("stress").sleep(2 * MS).await;
         for call in &mut calls[..2] {
             assert!(matches!(poll(call), Poll::Ready(Err(Error::Lost(_)))));
         }
@@ -306,9 +306,9 @@ fn a_shutdown_ends_those_who_wait() {
     sim.block_on(async {
         let (container, bell) = ringer(&sim).await;
         crash(&sim, Duration::ZERO);
-        sim.host("town").sleep(MS).await;
+        sim.host("stress").sleep(MS).await;
         let call = bell.ring(1);
-        sim.host("town").sleep(MS).await;
+        sim.host("stress").sleep(MS).await;
         container.shutdown().await.expect("it ends");
         let shut_down = Err(Error::Connect(ConnectError::Refused(ContainerError::ShutDown)));
         assert_eq!(call.await, shut_down);
@@ -327,13 +327,13 @@ fn nothing_is_left_of_a_line_that_nobody_has() {
     sim.block_on(async {
         let (container, bell) = ringer(&sim).await;
         crash(&sim, Duration::ZERO);
-        sim.host("town").sleep(MS).await;
+        sim.host("stress").sleep(MS).await;
         let (call, before) = (bell.ring(1), sim.tasks());
         drop(bell);
-        sim.host("town").sleep(MS).await;
+        sim.host("stress").sleep(MS).await;
         assert!(sim.tasks() >= before, "the call is one that has it");
         drop(call);
-        sim.host("town").sleep(MS).await;
+        sim.host("stress").sleep(MS).await;
         assert_eq!(sim.tasks(), before - 1);
         container.shutdown().await.expect("it ends");
     });
@@ -347,13 +347,13 @@ fn nobody_waits_for_a_runtime_that_has_ended() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
-        let town = sim.host("town");
+        let town = sim.host("stress");
         town.start(|_| std::future::pending());
         let (_container, bell) = ringer(&sim).await;
         crash(&sim, Duration::ZERO);
         town.sleep(MS).await;
         let call = bell.ring(1);
-        sim.at(SECOND, |sim| sim.crash("town").expect("it is there"));
+        sim.at(SECOND, |sim| sim.crash("stress").expect("it is there"));
         let result = call.await;
         assert!(matches!(result, Err(Error::Refused(_) | Error::Connect(_))), "{result:?}");
         assert_eq!(sim.elapsed(), SECOND + MS);
@@ -365,14 +365,14 @@ fn nobody_waits_for_a_runtime_that_has_ended() {
 fn an_agent_that_is_gone_is_not_looked_for() {
     let sim = Sim::new(1);
     sim.block_on(async {
-        let container = sim.host("town").container().bind("tcp://town:1").await.expect("bound");
+        let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
         let other = sim.host("other").container().bind("tcp://other:1").await.expect("bound");
         let agent = other.spawn(Bell(Log::default())).expect("room");
         let bell = container.connect::<BellProxy>(agent.url()).reconnect(WITHIN).await;
         let bell = bell.expect("it is there");
         agent.remove();
         sim.reset_streams();
-        sim.host("town").sleep(MS).await;
+        sim.host("stress").sleep(MS).await;
         let begun = sim.elapsed();
         let result = bell.ring(1).await;
         assert!(

@@ -5,8 +5,8 @@ use std::time::Duration;
 use aiomas_core::agent::Address;
 use aiomas_sim::{Counts, Delay, Link, SimBuilder};
 
-use super::house::{House, Plan, Town};
-use super::ledger::{Ledger, Tally};
+use super::node::{Node, Plan, Stress};
+use super::oracle::{Oracle, Tally};
 
 /// What has come of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub fn simulate_lines(builder: SimBuilder) -> Run {
 fn run(builder: SimBuilder, reconnects: bool) -> Run {
     let mut random = fastrand::Rng::with_seed(builder.seed());
     let mut plan = Plan {
-        houses: random.usize(2..5),
-        clerks: random.usize(1..4),
+        nodes: random.usize(2..5),
+        workers: random.usize(1..4),
         callers: random.usize(1..4),
         rounds: random.usize(2..8),
         max_calls: [1, 4, 1000][random.usize(..3)],
@@ -73,15 +73,15 @@ fn run(builder: SimBuilder, reconnects: bool) -> Run {
         builder = builder.crashes(every, Duration::ZERO..Duration::from_secs(5));
     }
     let sim = builder.build();
-    let town = Town::new(plan.clone(), Ledger::new(plan.lossy, true));
-    for number in 0..plan.houses {
-        let town = town.clone();
+    let stress = Stress::new(plan.clone(), Oracle::new(plan.lossy, true));
+    for number in 0..plan.nodes {
+        let stress = stress.clone();
         let name = format!("house{number}");
         let address: Address = format!("tcp://{name}:5555").parse().expect("an address");
         sim.host(&name).start(move |host| {
-            let (town, address) = (town.clone(), address.clone());
+            let (stress, address) = (stress.clone(), address.clone());
             async move {
-                House::build(&town, number, host, address).await?.open();
+                Node::build(&stress, number, host, address).await?.open();
                 Ok(())
             }
         });
@@ -90,18 +90,18 @@ fn run(builder: SimBuilder, reconnects: bool) -> Run {
     sim.calm();
     sim.run_for(LONG);
     // Whoever waits for a peer that has lost power waits until there is something to tell it.
-    sim.block_on(town.greet_all()).expect("all are well");
+    sim.block_on(stress.greet_all()).expect("all are well");
     sim.run_for(LONG);
-    let open = town.ledger().open();
+    let open = stress.oracle().open();
     assert!(open.is_empty(), "nothing comes of the calls {open:?}; {}", sim.waiting());
-    assert_eq!(town.callers(), 0, "somebody is still at work; {}", sim.waiting());
-    sim.block_on(town.close()).expect("it ends");
+    assert_eq!(stress.callers(), 0, "somebody is still at work; {}", sim.waiting());
+    sim.block_on(stress.close()).expect("it ends");
     sim.run_for(LONG);
     assert_eq!((sim.tasks(), sim.streams()), (0, 0), "somebody is left; {}", sim.waiting());
     Run {
         trace: sim.trace(),
         faults: sim.faults(),
-        tally: town.ledger().tally(),
+        tally: stress.oracle().tally(),
         elapsed: sim.elapsed(),
     }
 }

@@ -1,12 +1,12 @@
 //! Containers whose agents call each other, pass on references, give up, crash and come back, on any runtime;
 //! and a reference model that knows what each call may return.
 
-mod clerk;
-mod house;
-mod ledger;
+mod node;
+mod oracle;
 mod simulation;
+mod worker;
 
-pub use clerk::{Clerk, ClerkProxy};
-pub use house::{House, Plan, Town};
-pub use ledger::{Kind, Ledger, Tally, Ticket};
+pub use node::{Node, Plan, Stress};
+pub use oracle::{Kind, Oracle, Tally, Ticket};
 pub use simulation::{Run, simulate, simulate_lines};
+pub use worker::{Worker, WorkerProxy};

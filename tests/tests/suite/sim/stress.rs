@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aiomas_sim::{Counts, Fault, Sim, SimBuilder, seeds};
 use aiomas_tests::process::{LIMIT, Process};
-use aiomas_tests::town::{self, House, Ledger, Plan, Run, Tally, Town};
+use aiomas_tests::stress::{self, Node, Oracle, Plan, Run, Stress, Tally};
 use aiomas_tokio::Tokio;
 
 /// How many seeds there are; `.ci/run` takes ten thousand.
@@ -24,7 +24,7 @@ fn is_replay() -> bool {
 /// Of each kind of fault so many happen that it is plain that they do.
 #[test]
 fn many_seeds() {
-    let (faults, tally) = sum(town::simulate);
+    let (faults, tally) = sum(stress::simulate);
     println!("calls: {tally}; faults: {faults}");
     if !is_replay() {
         for fault in Fault::ALL {
@@ -39,7 +39,7 @@ fn many_seeds() {
 /// No call over a line is lost silently, none is answered twice, and nobody waits in the end.
 #[test]
 fn many_seeds_of_lines() {
-    let (faults, tally) = sum(town::simulate_lines);
+    let (faults, tally) = sum(stress::simulate_lines);
     println!("calls: {tally}; faults: {faults}");
     if !is_replay() {
         assert!(faults[Fault::Crash] > count(), "{faults}");
@@ -65,11 +65,11 @@ fn sum(simulate: fn(SimBuilder) -> Run) -> (Counts, Tally) {
 #[test]
 fn many_seeds_are_the_same_in_a_fresh_process() {
     let count = count() / 10;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_town"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stress"));
     command.args(["--traces", "--seeds", &format!("0..{count}")]);
     let process = Process::spawn(command);
     let ours = (0..count).map(|seed| {
-        let run = town::simulate(Sim::builder(seed));
+        let run = stress::simulate(Sim::builder(seed));
         format!("{seed} {:016x}", run.trace)
     });
     let ours: Vec<String> = ours.collect();
@@ -80,35 +80,35 @@ fn many_seeds_are_the_same_in_a_fresh_process() {
 #[test]
 fn a_town_on_tokio() {
     let plan = Plan {
-        houses: 4,
-        clerks: 3,
+        nodes: 4,
+        workers: 3,
         callers: 3,
         rounds: 6,
         max_calls: 1000,
         lossy: false,
         reconnects: false,
     };
-    let town = Town::new(plan.clone(), Ledger::new(false, false));
+    let stress = Stress::new(plan.clone(), Oracle::new(false, false));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let mut houses = Vec::new();
-        for number in 0..plan.houses {
+        let mut nodes = Vec::new();
+        for number in 0..plan.nodes {
             let address = "tcp://127.0.0.1:0".parse().expect("an address");
-            let house = House::build(&town, number, Tokio::default(), address).await;
-            houses.push(house.expect("a free port"));
+            let node = Node::build(&stress, number, Tokio::default(), address).await;
+            nodes.push(node.expect("a free port"));
         }
-        houses.into_iter().for_each(House::open);
+        nodes.into_iter().for_each(Node::open);
         let at_work = async {
-            while town.callers() > 0 {
+            while stress.callers() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         let ended = tokio::time::timeout(Duration::from_secs(600), at_work).await;
-        ended.unwrap_or_else(|_| panic!("nothing comes of {:?}", town.ledger().open()));
-        town.greet_all().await.expect("all are there");
-        assert_eq!(town.ledger().open(), [0; 0]);
-        let tally = town.ledger().tally();
+        ended.unwrap_or_else(|_| panic!("nothing comes of {:?}", stress.oracle().open()));
+        stress.greet_all().await.expect("all are there");
+        assert_eq!(stress.oracle().open(), [0; 0]);
+        let tally = stress.oracle().tally();
         assert!(tally.answered > 100 && tally.lost == 0, "{tally}");
-        town.close().await.expect("it ends");
+        stress.close().await.expect("it ends");
     });
 }

@@ -9,7 +9,7 @@ use aiomas::{Listener, Transport};
 use aiomas_core::agent::Address;
 use bytes::{Buf, BytesMut};
 
-use super::Script;
+use super::ScriptedRuntime;
 
 /// All streams of a runtime, and who listens.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ struct Way {
 /// its lowest bits are 3.
 #[derive(Debug)]
 pub struct Pipe {
-    runtime: Script,
+    runtime: ScriptedRuntime,
     input: Arc<Mutex<Way>>,
     output: Arc<Mutex<Way>>,
 }
@@ -97,7 +97,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) fn dial(runtime: &Script, to: &Address) -> io::Result<Pipe> {
+pub(super) fn dial(runtime: &ScriptedRuntime, to: &Address) -> io::Result<Pipe> {
     let (backlog, (here, there)) = {
         let net = &mut runtime.lock().net;
         let backlog = net.listeners.get(to).cloned().ok_or(ErrorKind::ConnectionRefused)?;
@@ -127,7 +127,7 @@ pub(super) fn dial(runtime: &Script, to: &Address) -> io::Result<Pipe> {
     Ok(here)
 }
 
-pub(super) fn listen(runtime: &Script, on: Address) -> io::Result<Acceptor> {
+pub(super) fn listen(runtime: &ScriptedRuntime, on: Address) -> io::Result<Acceptor> {
     let net = &mut runtime.lock().net;
     let address = match on {
         Address::Tcp { host, port: 0 } => {
@@ -260,7 +260,7 @@ impl Drop for Pipe {
 /// Accepts what is dialled.
 #[derive(Debug)]
 pub struct Acceptor {
-    runtime: Script,
+    runtime: ScriptedRuntime,
     address: Address,
     backlog: Arc<Mutex<Backlog>>,
 }

@@ -13,19 +13,19 @@ use aiomas::{AgentRef, Call, Container, Runtime, Timer};
 use aiomas_core::agent::{Address, AgentUrl, ConnectError, Patience};
 use aiomas_core::wire::Codec;
 
-use super::clerk::{Clerk, ClerkProxy};
-use super::ledger::{Kind, Ledger, Ticket};
+use super::oracle::{Kind, Oracle, Ticket};
+use super::worker::{Worker, WorkerProxy};
 
 /// What all houses share.
 #[derive(Clone, Debug)]
-pub struct Town(Arc<Shared>);
+pub struct Stress(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    ledger: Ledger,
+    oracle: Oracle,
     plan: Plan,
     /// The containers, as they are there now.
-    houses: Mutex<Vec<Option<Container>>>,
+    nodes: Mutex<Vec<Option<Container>>>,
     /// How many callers are at work.
     callers: AtomicUsize,
 }
@@ -34,9 +34,9 @@ struct Shared {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Containers.
-    pub houses: usize,
+    pub nodes: usize,
     /// Agents in each.
-    pub clerks: usize,
+    pub workers: usize,
     /// Who call them, in each.
     pub callers: usize,
     /// How many times each of these makes some calls at once.
@@ -51,25 +51,25 @@ pub struct Plan {
 
 /// A container with its agents, on a runtime.
 #[derive(Debug)]
-pub struct House<R> {
-    town: Town,
+pub struct Node<R> {
+    stress: Stress,
     runtime: R,
     container: Container,
-    clerks: Vec<AgentRef<Clerk>>,
+    workers: Vec<AgentRef<Worker>>,
 }
 
-impl Town {
+impl Stress {
     /// A town without houses yet.
     #[must_use]
-    pub fn new(plan: Plan, ledger: Ledger) -> Self {
-        let houses = Mutex::new(vec![None; plan.houses]);
-        Self(Arc::new(Shared { ledger, plan, houses, callers: AtomicUsize::new(0) }))
+    pub fn new(plan: Plan, oracle: Oracle) -> Self {
+        let nodes = Mutex::new(vec![None; plan.nodes]);
+        Self(Arc::new(Shared { oracle, plan, nodes, callers: AtomicUsize::new(0) }))
     }
 
     /// What is known of the calls.
     #[must_use]
-    pub fn ledger(&self) -> &Ledger {
-        &self.0.ledger
+    pub fn oracle(&self) -> &Oracle {
+        &self.0.oracle
     }
 
     /// How many callers are at work.
@@ -78,14 +78,14 @@ impl Town {
         self.0.callers.load(Ordering::Relaxed)
     }
 
-    fn houses(&self) -> MutexGuard<'_, Vec<Option<Container>>> {
-        self.0.houses.lock().unwrap_or_else(PoisonError::into_inner)
+    fn nodes(&self) -> MutexGuard<'_, Vec<Option<Container>>> {
+        self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The containers that are there.
     #[must_use]
     pub fn containers(&self) -> Vec<Container> {
-        self.houses().iter().flatten().cloned().collect()
+        self.nodes().iter().flatten().cloned().collect()
     }
 
     /// Lets each container call each other one, so that whoever has lost a peer without a word learns of it.
@@ -97,9 +97,9 @@ impl Town {
         for one in &containers {
             for other in &containers {
                 let url = AgentUrl::new(other.address().clone(), "0");
-                let clerk: ClerkProxy = one.connect(url).within(Duration::from_secs(60)).await?;
-                let ticket = self.0.ledger.begin(Kind::Answers, None);
-                let result = clerk.stamp(ticket.token()).await;
+                let worker: WorkerProxy = one.connect(url).within(Duration::from_secs(60)).await?;
+                let ticket = self.0.oracle.begin(Kind::Answers, None);
+                let result = worker.stamp(ticket.token()).await;
                 ticket.end(None, &result);
             }
         }
@@ -111,51 +111,51 @@ impl Town {
     /// # Errors
     /// None so far.
     pub async fn close(&self) -> Result<(), Error> {
-        let houses = std::mem::take(&mut *self.houses());
-        for container in houses.iter().flatten() {
+        let nodes = std::mem::take(&mut *self.nodes());
+        for container in nodes.iter().flatten() {
             container.shutdown().await?;
         }
         Ok(())
     }
 }
 
-impl<R: Runtime> House<R> {
+impl<R: Runtime> Node<R> {
     /// Builds the house with this number at an address.
     ///
     /// # Errors
     /// It cannot listen there.
     pub async fn build(
-        town: &Town,
+        stress: &Stress,
         number: usize,
         runtime: R,
         address: Address,
     ) -> Result<Self, Error> {
         let codec = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc][number % 3];
-        let max_calls = town.0.plan.max_calls;
+        let max_calls = stress.0.plan.max_calls;
         let container = aiomas::container::builder(runtime.clone())
             .codec(codec)
             .config(|config| config.limits.max_calls_out = max_calls);
         let container = container.bind(address).await?;
-        let clerk =
-            || container.spawn(Clerk::new(town.ledger().clone(), container.clock().clone()));
-        let clerks = (0..town.0.plan.clerks).map(|_| clerk()).collect::<Result<_, _>>()?;
+        let worker =
+            || container.spawn(Worker::new(stress.oracle().clone(), container.clock().clone()));
+        let workers = (0..stress.0.plan.workers).map(|_| worker()).collect::<Result<_, _>>()?;
         // What was there before a crash goes, which ends what is left of it.
-        let before = town.houses()[number].replace(container.clone());
+        let before = stress.nodes()[number].replace(container.clone());
         drop(before);
-        Ok(Self { town: town.clone(), runtime, container, clerks })
+        Ok(Self { stress: stress.clone(), runtime, container, workers })
     }
 
     /// Lets the callers go to work.
     pub fn open(self) {
-        let Self { town, runtime, container, clerks } = self;
-        for _ in 0..town.0.plan.callers {
-            town.0.callers.fetch_add(1, Ordering::Relaxed);
+        let Self { stress, runtime, container, workers } = self;
+        for _ in 0..stress.0.plan.callers {
+            stress.0.callers.fetch_add(1, Ordering::Relaxed);
             let caller = Caller {
-                at_work: AtWork(town.clone()),
+                at_work: AtWork(stress.clone()),
                 random: fastrand::Rng::with_seed(runtime.seed()),
                 runtime: runtime.clone(),
                 container: container.clone(),
-                own: clerks[0].clone(),
+                own: workers[0].clone(),
                 lines: BTreeMap::new(),
             };
             runtime.spawn(caller.work());
@@ -164,7 +164,7 @@ impl<R: Runtime> House<R> {
 }
 
 /// Is counted.
-struct AtWork(Town);
+struct AtWork(Stress);
 
 impl Drop for AtWork {
     fn drop(&mut self) {
@@ -178,9 +178,9 @@ struct Caller<R> {
     runtime: R,
     container: Container,
     /// Who is passed on to others.
-    own: AgentRef<Clerk>,
+    own: AgentRef<Worker>,
     /// Whom it has found, by house and id.
-    lines: BTreeMap<(usize, usize), ClerkProxy>,
+    lines: BTreeMap<(usize, usize), WorkerProxy>,
 }
 
 /// A call that has been made.
@@ -223,9 +223,9 @@ impl<R: Runtime> Caller<R> {
 
     /// Makes some calls at once, and sees what comes of them.
     async fn round(&mut self) {
-        let Some(clerk) = self.find().await else { return };
+        let Some(worker) = self.find().await else { return };
         let count = self.random.usize(1..8);
-        let mut made: Vec<Made<R>> = (0..count).map(|_| self.call(&clerk)).collect();
+        let mut made: Vec<Made<R>> = (0..count).map(|_| self.call(&worker)).collect();
         self.random.shuffle(&mut made);
         poll_fn(|cx| {
             made.retain_mut(|made| made.poll(&self.runtime, cx).is_pending());
@@ -235,15 +235,15 @@ impl<R: Runtime> Caller<R> {
     }
 
     /// Somebody to call.
-    async fn find(&mut self) -> Option<ClerkProxy> {
-        let town = &self.at_work.0;
-        let plan = &town.0.plan;
-        let (house, aid) = (self.random.usize(..plan.houses), self.random.usize(..plan.clerks));
-        if let Some(line) = self.lines.get(&(house, aid)) {
+    async fn find(&mut self) -> Option<WorkerProxy> {
+        let stress = &self.at_work.0;
+        let plan = &stress.0.plan;
+        let (node, aid) = (self.random.usize(..plan.nodes), self.random.usize(..plan.workers));
+        if let Some(line) = self.lines.get(&(node, aid)) {
             return Some(line.clone());
         }
         // A house that has not been built yet has no address.
-        let address = town.houses()[house].as_ref()?.address().clone();
+        let address = stress.nodes()[node].as_ref()?.address().clone();
         let patience = match self.random.u8(..3) {
             0 => Patience::Once,
             _ => Patience::Until(Duration::from_millis(self.random.u64(100..20_000))),
@@ -254,11 +254,11 @@ impl<R: Runtime> Caller<R> {
             connect = connect.reconnect(Duration::from_millis(self.random.u64(100..20_000)));
         }
         match connect.await {
-            Ok(clerk) => {
+            Ok(worker) => {
                 if plan.reconnects {
-                    self.lines.insert((house, aid), ClerkProxy::clone(&clerk));
+                    self.lines.insert((node, aid), WorkerProxy::clone(&worker));
                 }
-                Some(clerk)
+                Some(worker)
             }
             // It may have to wait for room behind calls that take their time.
             Err(Error::Connect(ConnectError::TimedOut { .. })) => None,
@@ -267,7 +267,7 @@ impl<R: Runtime> Caller<R> {
         }
     }
 
-    fn call(&mut self, clerk: &ClerkProxy) -> Made<R> {
+    fn call(&mut self, worker: &WorkerProxy) -> Made<R> {
         let kind = self.random.u8(..12);
         let seconds = self.random.f64() * 2.0;
         let timeout = match self.random.u8(..4) {
@@ -279,22 +279,22 @@ impl<R: Runtime> Caller<R> {
         if self.random.u8(..8) == 0 {
             gives_up.set(self.runtime.now() + Duration::from_millis(self.random.u64(..1000)));
         }
-        let clerk = timeout.map_or_else(|| clerk.clone(), |timeout| clerk.with_timeout(timeout));
-        let ledger = self.at_work.0.ledger();
-        let begin = |kind| ledger.begin(kind, timeout.map(|timeout| (self.runtime.now(), timeout)));
+        let worker = timeout.map_or_else(|| worker.clone(), |timeout| worker.with_timeout(timeout));
+        let oracle = self.at_work.0.oracle();
+        let begin = |kind| oracle.begin(kind, timeout.map(|timeout| (self.runtime.now(), timeout)));
         let repeats = self.at_work.0.0.plan.reconnects && self.random.bool();
         let (ticket, call) = match kind {
-            0..=3 if repeats => begin(Kind::Repeats).with(|token| clerk.idempotent().stamp(token)),
+            0..=3 if repeats => begin(Kind::Repeats).with(|token| worker.idempotent().stamp(token)),
             4 if repeats => {
-                begin(Kind::Repeats).with(|token| clerk.idempotent().later(token, seconds))
+                begin(Kind::Repeats).with(|token| worker.idempotent().later(token, seconds))
             }
-            0..=3 => begin(Kind::Answers).with(|token| clerk.stamp(token)),
-            4 => begin(Kind::Answers).with(|token| clerk.later(token, seconds)),
-            5 => begin(Kind::Answers).with(|token| clerk.alone(token, seconds / 4.0)),
-            6 => begin(Kind::Fails).with(|token| clerk.refuse(token)),
-            7 | 8 => begin(Kind::Relays).with(|token| clerk.relay(token, self.own.proxy())),
-            9 => begin(Kind::Answers).with(|token| clerk.keep(token, self.own.proxy())),
-            _ => begin(Kind::Answers).with(|token| clerk.ask_kept(token)),
+            0..=3 => begin(Kind::Answers).with(|token| worker.stamp(token)),
+            4 => begin(Kind::Answers).with(|token| worker.later(token, seconds)),
+            5 => begin(Kind::Answers).with(|token| worker.alone(token, seconds / 4.0)),
+            6 => begin(Kind::Fails).with(|token| worker.refuse(token)),
+            7 | 8 => begin(Kind::Relays).with(|token| worker.relay(token, self.own.proxy())),
+            9 => begin(Kind::Answers).with(|token| worker.keep(token, self.own.proxy())),
+            _ => begin(Kind::Answers).with(|token| worker.ask_kept(token)),
         };
         Made { ticket: Some(ticket), call, gives_up }
     }

@@ -5,19 +5,19 @@ use std::time::Instant;
 
 use aiomas::Timer;
 
-use super::Script;
+use super::ScriptedRuntime;
 
 /// A timer.
 #[derive(Debug)]
 pub struct Alarm {
-    runtime: Script,
+    runtime: ScriptedRuntime,
     at: Option<Instant>,
     /// Under which it waits.
     key: Option<(Instant, u64)>,
 }
 
 impl Alarm {
-    pub(super) const fn new(runtime: Script) -> Self {
+    pub(super) const fn new(runtime: ScriptedRuntime) -> Self {
         Self { runtime, at: None, key: None }
     }
 

@@ -31,7 +31,7 @@ type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The runtime. Clones are the same one.
 #[derive(Clone)]
-pub struct Script(Arc<Shared>);
+pub struct ScriptedRuntime(Arc<Shared>);
 
 struct Shared(Mutex<State>);
 
@@ -69,13 +69,13 @@ struct Task {
 /// The main future, which is no task.
 const MAIN: u64 = 0;
 
-impl Default for Script {
+impl Default for ScriptedRuntime {
     fn default() -> Self {
         Self::new([])
     }
 }
 
-impl Script {
+impl ScriptedRuntime {
     /// A runtime whose streams go by these bytes, one for each time that they are read or written, and
     /// then move whatever they can. See [`Pipe`].
     pub fn new(script: impl IntoIterator<Item = u8>) -> Self {
@@ -346,7 +346,7 @@ impl Wake for TaskWaker {
     }
 }
 
-impl Runtime for Script {
+impl Runtime for ScriptedRuntime {
     type Stream = Pipe;
     type Listener = Acceptor;
     type Timer = Alarm;
@@ -396,8 +396,8 @@ impl Runtime for Script {
 /// # Panics
 /// If it cannot be had.
 pub async fn pair(
-    runtime: &Script,
-    settings: impl Fn(Builder<Script>) -> Builder<Script>,
+    runtime: &ScriptedRuntime,
+    settings: impl Fn(Builder<ScriptedRuntime>) -> Builder<ScriptedRuntime>,
 ) -> (Channel, Channel) {
     let builder = || settings(channel::builder(runtime.clone()));
     let mut listener = builder().listen("tcp://here:0").await.expect("a free port");
@@ -405,7 +405,7 @@ pub async fn pair(
     (dialled, listener.accept().await.expect("a stream"))
 }
 
-impl fmt::Debug for Script {
+impl fmt::Debug for ScriptedRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Script").field("tasks", &self.tasks()).finish_non_exhaustive()
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use aiomas_sim::{Counts, seeds};
-use aiomas_tests::town::{self, Tally};
+use aiomas_tests::stress::{self, Tally};
 use clap::Parser;
 
 #[derive(Parser)]
@@ -35,7 +35,7 @@ fn main() {
     seeds(options.seeds.clone()).threads(options.threads).check(|builder| {
         let seed = builder.seed();
         let run =
-            if options.lines { town::simulate_lines(builder) } else { town::simulate(builder) };
+            if options.lines { stress::simulate_lines(builder) } else { stress::simulate(builder) };
         if options.traces {
             println!("{seed} {:016x}", run.trace);
         }

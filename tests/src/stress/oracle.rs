@@ -12,7 +12,7 @@ use aiomas::Error;
 /// Each call has a token of its own, and the one right answer derives from that. So an answer that belongs
 /// to another call is seen, a method that runs twice for one call, and a call that nothing comes of.
 #[derive(Clone, Debug)]
-pub struct Ledger(Arc<Mutex<Book>>);
+pub struct Oracle(Arc<Mutex<Book>>);
 
 #[derive(Debug)]
 struct Book {
@@ -115,7 +115,7 @@ pub(super) fn failure(token: u64) -> String {
     format!("no {token}")
 }
 
-impl Ledger {
+impl Oracle {
     /// `lossy`: calls may be lost. `exact`: time passes only where somebody waits for it, so that a timeout is met
     /// to the nanosecond.
     #[must_use]
@@ -135,7 +135,7 @@ impl Ledger {
         let token = book.calls.last_key_value().map_or(1, |(last, _)| last + 1);
         let deadline = timeout.map(|(begun, timeout)| Deadline { begun, timeout });
         book.calls.insert(token, Entry { kind, deadline, runs: 0, ended: false, unmade: false });
-        Ticket { ledger: self.clone(), token, open: true }
+        Ticket { oracle: self.clone(), token, open: true }
     }
 
     /// The method of a call is being run.
@@ -171,7 +171,7 @@ impl Ledger {
 /// A call. Whoever drops it has given it up.
 #[derive(Debug)]
 pub struct Ticket {
-    ledger: Ledger,
+    oracle: Oracle,
     token: u64,
     open: bool,
 }
@@ -189,7 +189,7 @@ impl Ticket {
     /// It may not end like that.
     pub fn end(mut self, now: Option<Instant>, result: &Result<u64, Error>) {
         self.open = false;
-        let (token, mut book) = (self.token, self.ledger.book());
+        let (token, mut book) = (self.token, self.oracle.book());
         let Book { lossy, exact, calls, tally } = &mut *book;
         let (lossy, exact) = (*lossy, *exact);
         let entry = calls.get_mut(&token).expect("a call that has begun");
@@ -257,7 +257,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if self.open {
-            let mut book = self.ledger.book();
+            let mut book = self.oracle.book();
             if let Some(entry) = book.calls.get_mut(&self.token) {
                 entry.ended = true;
             }
