@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use aiomas_tokio::rpc::ServiceRef;
+use aiomas_tokio::rpc::{CallerId, ServiceRef};
 use aiomas_tokio::{
     Context, Error, Proxy,
     rpc::{self, RpcClient, RpcServer},
@@ -31,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How many lines a guest may leave unread before it does not hear any more.
 const UNREAD: usize = 64;
 
-/// Names of guests, and the way to call them, by the numbers of their connections.
-type Guests = BTreeMap<u64, (String, GuestProxy)>;
+/// Names of guests, and the way to call them, by their connections.
+type Guests = BTreeMap<CallerId, (String, GuestProxy)>;
 
 /// The server's side.
 #[derive(Clone, Default)]
@@ -45,14 +45,14 @@ impl Room {
     #[expose]
     async fn enter(&self, #[context] ctx: &Context, name: String, guest: GuestProxy) {
         let guest = guest.with_timeout(PATIENCE);
-        self.guests().insert(ctx.caller().connection, (name.clone(), guest));
+        self.guests().insert(ctx.caller().id, (name.clone(), guest));
         self.tell(format!("* {name} has come")).await;
     }
 
     /// Returns when all have heard it.
     #[expose]
     async fn say(&self, #[context] ctx: &Context, text: String) -> Result<(), String> {
-        let name = self.guests().get(&ctx.caller().connection).map(|(name, _)| name.clone());
+        let name = self.guests().get(&ctx.caller().id).map(|(name, _)| name.clone());
         let name = name.ok_or("enter before you speak")?;
         self.tell(format!("{name}: {text}")).await;
         Ok(())
@@ -60,12 +60,13 @@ impl Room {
 
     async fn tell(&self, text: String) {
         // All are called before the first one is waited for, so all hear everything in the same order.
-        let call =
-            |(number, (_, guest)): (&u64, &(_, GuestProxy))| (*number, guest.hear(text.clone()));
+        let call = |(caller, (_, guest)): (&CallerId, &(_, GuestProxy))| {
+            (*caller, guest.hear(text.clone()))
+        };
         let calls: Vec<_> = self.guests().iter().map(call).collect();
-        for (number, call) in calls {
+        for (caller, call) in calls {
             if call.await.is_err() {
-                self.guests().remove(&number);
+                self.guests().remove(&caller);
             }
         }
     }
@@ -78,7 +79,7 @@ impl Room {
 async fn open(address: &str) -> Result<RpcServer, Error> {
     let room = Room::default();
     let builder = rpc::builder().service(room.clone()).on_disconnect(move |peer, _| {
-        let guest = room.guests().remove(&peer.id());
+        let guest = room.guests().remove(&peer.caller().id);
         if let Some((name, _)) = guest {
             let room = room.clone();
             tokio::spawn(async move { room.tell(format!("* {name} has gone")).await });

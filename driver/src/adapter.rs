@@ -52,8 +52,8 @@ macro_rules! adapter {
         /// Remote procedure calls, in both directions.
         pub mod rpc {
             pub use $crate::rpc::{
-                Access, Arguments, Authorized, Bound, Builder, Caller, Check, Function, Outcome,
-                Parameter, Path, PeerCertificate, Return, RpcClient, RpcServer, Service,
+                Access, Arguments, Authorized, Bound, Builder, Caller, CallerId, Check, Function,
+                Outcome, Parameter, Path, PeerCertificate, Return, RpcClient, RpcServer, Service,
                 ServiceDict, ServiceRef, Services, Signature, authorize,
             };
 

@@ -36,7 +36,7 @@ impl Invocation<'_> {
 }
 
 impl Context {
-    /// Who calls. Agents of the same container have no address, and the number `u64::MAX`.
+    /// Who calls. Agents of the same container have no address, and the id [`CallerId::Local`](aiomas_core::rpc::CallerId::Local).
     #[must_use]
     pub const fn caller(&self) -> &Caller {
         &self.caller

@@ -202,6 +202,7 @@ impl Settings {
             config,
             heavy: self.heavy.clone(),
             side,
+            id,
             caller,
             closes_unused,
             coalesces,

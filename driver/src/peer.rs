@@ -33,10 +33,10 @@ impl Peer {
     }
 
     /// The number of the connection on its server or container, by which services know it
-    /// ([`Caller::connection`]). None is used twice.
+    /// ([`Caller::id`]). None is used twice.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.caller().connection
+        self.0.id()
     }
 
     /// The peer's address, if it has one.

@@ -5,8 +5,8 @@ mod server;
 
 pub use aiomas_core::rpc::function::{Function, Return};
 pub use aiomas_core::rpc::{
-    Access, Arguments, Authorized, Bound, Caller, Check, Outcome, Parameter, Path, PeerCertificate,
-    Service, ServiceDict, ServiceRef, Signature, authorize,
+    Access, Arguments, Authorized, Bound, Caller, CallerId, Check, Outcome, Parameter, Path,
+    PeerCertificate, Service, ServiceDict, ServiceRef, Signature, authorize,
 };
 
 use std::fmt;

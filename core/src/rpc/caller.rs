@@ -5,12 +5,22 @@ use std::time::Instant;
 
 use super::certificate::PeerCertificate;
 
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CallerId {
+    /// The same container: no connection is involved.
+    #[default]
+    Local,
+    /// The peer at the other end of a connection, by the number that the host gave the connection.
+    Peer(u64),
+}
+
 /// What a function may know about who called it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
-    /// The number that the host gave the connection.
-    pub connection: u64,
+    /// Where the call comes from.
+    pub id: CallerId,
     /// The peer's address, if the host knows it.
     pub address: Option<Arc<str>>,
     /// The certificate by which the peer has proven who it is, if the connection is a secure one.
@@ -24,7 +34,22 @@ impl Caller {
     /// The peer at the other end of a connection.
     #[must_use]
     pub const fn new(connection: u64) -> Self {
-        Self { connection, address: None, certificate: None, deadline: None }
+        Self { id: CallerId::Peer(connection), address: None, certificate: None, deadline: None }
+    }
+
+    /// An agent of the same container.
+    #[must_use]
+    pub const fn local() -> Self {
+        Self { id: CallerId::Local, address: None, certificate: None, deadline: None }
+    }
+
+    /// The number of the connection that the call came over. `None` for a local call.
+    #[must_use]
+    pub const fn connection(&self) -> Option<u64> {
+        match self.id {
+            CallerId::Peer(connection) => Some(connection),
+            CallerId::Local => None,
+        }
     }
 
     /// The same caller, with its address.

@@ -27,7 +27,7 @@ mod tests;
 pub use arguments::{Arguments, Encoder};
 pub use authorize::{Authorized, Check, authorize};
 pub use binding::{Bound, Parameter, Signature};
-pub use caller::Caller;
+pub use caller::{Caller, CallerId};
 pub use certificate::PeerCertificate;
 pub use content::{Call, Request, RequestError, encode_call, encode_call_in};
 pub use dict::ServiceDict;

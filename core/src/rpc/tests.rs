@@ -206,7 +206,11 @@ mod services {
                 let (Ok(args), Ok(kwargs)) = echo else {
                     return RemoteError::type_error("undecodable").into();
                 };
-                arguments.answer::<_, (Value, Value, u64)>(&(args, kwargs, caller.connection))
+                arguments.answer::<_, (Value, Value, u64)>(&(
+                    args,
+                    kwargs,
+                    caller.connection().unwrap_or_default(),
+                ))
             })
             .service("math", math)
             .hidden("hidden")
@@ -280,8 +284,8 @@ mod services {
     /// Whether there is such a thing, and what it is, only those learn who may call it.
     #[test]
     fn a_guarded_service_does_not_tell_what_it_is() {
-        let check = |caller: &Caller, path: &str| match (caller.connection, path) {
-            (1, _) | (_, "read") => Ok(()),
+        let check = |caller: &Caller, path: &str| match (caller.connection(), path) {
+            (Some(1), _) | (_, "read") => Ok(()),
             _ => Err(RemoteError::permission("no")),
         };
         let deep = ServiceDict::<Infallible>::new("SecretDeep");

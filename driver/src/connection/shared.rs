@@ -38,6 +38,7 @@ pub(crate) struct Connection {
     pub(super) host: Arc<dyn Host>,
     pub(super) handler: Arc<dyn Handler>,
     pub(super) heavy: Arc<HeavyWork>,
+    id: u64,
     caller: Caller,
     /// What content has to be encoded in, as a `Format`: it changes when a listener is addressed in
     /// another codec, or with Hello.
@@ -139,6 +140,8 @@ pub(crate) struct ConnectionConfig {
     /// Where large requests and messages are dealt with.
     pub(crate) heavy: Arc<HeavyWork>,
     pub(crate) side: Side,
+    /// The number of the connection on its server or container. None is used twice.
+    pub(crate) id: u64,
     /// Who is at the other end, as callees are told.
     pub(crate) caller: Caller,
     pub(crate) closes_unused: bool,
@@ -168,6 +171,7 @@ impl Connection {
             config,
             heavy,
             side,
+            id,
             caller,
             closes_unused,
             coalesces,
@@ -196,6 +200,7 @@ impl Connection {
                 host,
                 handler,
                 heavy,
+                id,
                 caller,
                 codec_context,
                 agreed: OnceLock::new(),
@@ -212,6 +217,11 @@ impl Connection {
                 closing: WakerSet::default(),
             }
         })
+    }
+
+    /// The number of the connection on its server or container.
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) const fn caller(&self) -> &Caller {

@@ -159,7 +159,7 @@ impl ContainerShared {
                 attempt.opened();
                 let connection = self.connection(&stream, Side::Dialler);
                 self.update(|state, now| {
-                    let conn = ConnId(connection.caller().connection);
+                    let conn = ConnId(connection.id());
                     state.connections.insert(conn, connection.clone());
                     state.container.handle_dialled(now, id, Ok(conn));
                     state.dials.remove(&id)
@@ -189,6 +189,7 @@ impl ContainerShared {
             config: lock(&self.config).clone(),
             heavy: self.heavy.clone(),
             side,
+            id,
             caller: stream.caller(id),
             closes_unused: false,
             coalesces: self.coalesces,
@@ -205,7 +206,7 @@ impl ContainerShared {
     pub(super) fn accepted(self: &Arc<Self>, stream: Stream) {
         let connection = self.connection(&stream, Side::Listener);
         let accepted = self.update(|state, now| {
-            let conn = ConnId(connection.caller().connection);
+            let conn = ConnId(connection.id());
             state.container.handle_accepted(now, conn)?;
             state.connections.insert(conn, connection.clone());
             Ok::<_, ContainerError>(())
@@ -218,7 +219,7 @@ impl ContainerShared {
     }
 
     pub(super) fn connection_closing(self: &Arc<Self>, connection: &Connection) {
-        let (conn, reason) = (ConnId(connection.caller().connection), connection.ending());
+        let (conn, reason) = (ConnId(connection.id()), connection.ending());
         self.update(|state, now| {
             state.container.handle_closing(now, conn, reason);
         });
@@ -229,7 +230,7 @@ impl ContainerShared {
         connection: &Arc<Connection>,
         reason: &CloseReason,
     ) {
-        let (conn, stats) = (ConnId(connection.caller().connection), connection.stats());
+        let (conn, stats) = (ConnId(connection.id()), connection.stats());
         self.update(|state, now| {
             state.connections.remove(&conn);
             state.gone.end(reason, stats);

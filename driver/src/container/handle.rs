@@ -100,7 +100,7 @@ impl Container {
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
         let mut connections: Vec<_> = lock(&self.0.state).connections.values().cloned().collect();
-        connections.sort_unstable_by_key(|connection| connection.caller().connection);
+        connections.sort_unstable_by_key(|connection| connection.id());
         connections.into_iter().map(Peer::of_connection).collect()
     }
 

@@ -7,11 +7,8 @@ use crate::Peer;
 use crate::connection::Connection;
 use crate::contain::undisturbed;
 use aiomas_core::connection::CloseReason;
-use aiomas_core::rpc::{Caller, Check, Path};
+use aiomas_core::rpc::{Caller, CallerId, Check, Path};
 use aiomas_core::wire::RemoteError;
-
-/// Who calls an agent of its own container.
-pub(super) const LOCAL_CALLER: Caller = Caller::new(u64::MAX);
 
 /// Functions of the program.
 #[derive(Clone, Default)]
@@ -41,7 +38,7 @@ impl Hooks {
     #[inline]
     pub(super) fn admit(&self, caller: &Caller, path: &Path<'_>) -> Result<(), RemoteError> {
         match &self.check {
-            Some(check) if caller.connection != LOCAL_CALLER.connection => check(caller, path),
+            Some(check) if caller.id != CallerId::Local => check(caller, path),
             _ => Ok(()),
         }
     }

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::hooks::LOCAL_CALLER;
 use super::shared::ContainerShared;
 use crate::Error;
 use crate::host::Host;
@@ -66,7 +65,7 @@ impl ContainerShared {
         }
         let content = Payload::new(LOCAL, content.into(), self.local_context.clone());
         let deadline = options.timeout.and_then(|after| self.host.now().checked_add(after));
-        let caller = LOCAL_CALLER.with_deadline(deadline);
+        let caller = Caller::local().with_deadline(deadline);
         let method = Self::nested(|| match self.dispatch(&content, &caller, trace::Id::NONE) {
             Outcome::Done(answer) => Ok(answer),
             // Polled at once, so that methods start in the order in which they were called.

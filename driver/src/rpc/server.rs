@@ -220,7 +220,7 @@ impl Clients {
         {
             let mut list = lock(&self.list);
             list.gone.end(reason, stats);
-            list.connections.remove(&connection.caller().connection);
+            list.connections.remove(&connection.id());
         }
         self.wakers.wake();
         if let Some(on_disconnect) = &self.on_disconnect {

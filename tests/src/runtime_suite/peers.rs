@@ -28,7 +28,7 @@ pub async fn peers_are_listed<R: Runtime>(runtime: R) {
     let [again] = &server.clients()[..] else { panic!("{:?}", server.clients()) };
     assert_eq!(*peer, again.peer());
     assert_eq!(peer.address(), again.peer().address());
-    assert_eq!((peer.caller().connection, peer.certificate()), (peer.id(), None));
+    assert_eq!((peer.caller().connection(), peer.certificate()), (Some(peer.id()), None));
     let state = peer.state();
     assert_eq!((state.open, state.side), (true, Side::Listener));
     assert_eq!((state.codec, state.calls_in, state.calls_out), (Codec::MsgPack, 2, 0));

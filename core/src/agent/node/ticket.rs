@@ -17,6 +17,9 @@ pub(super) enum Waiting<X> {
     Validate(ValidateTicket),
 }
 
+/// The source of the calls that the node's own agents make: no connection has this number.
+const LOCAL: u64 = u64::MAX;
+
 /// Where an answer goes.
 #[derive(Debug)]
 pub(super) enum ReplyTo {
@@ -28,7 +31,7 @@ impl ReplyTo {
     pub(super) fn caller(&self) -> Caller {
         match self {
             Self::Peer { conn, deadline, .. } => Caller::new(conn.0).with_deadline(*deadline),
-            Self::Local { .. } => Caller::new(u64::MAX),
+            Self::Local { .. } => Caller::local(),
         }
     }
 
@@ -36,7 +39,7 @@ impl ReplyTo {
     pub(super) const fn source(&self) -> u64 {
         match self {
             Self::Peer { conn, .. } => conn.0,
-            Self::Local { .. } => u64::MAX,
+            Self::Local { .. } => LOCAL,
         }
     }
 }

@@ -123,7 +123,7 @@ fn request_span(caller: &Caller, path: Option<&Path<'_>>, id: Id<'_>) -> Span {
         otel.kind = "server",
         otel.status_code = Empty,
         peer = peer(caller),
-        connection = (caller.connection != u64::MAX).then_some(caller.connection),
+        connection = caller.connection(),
         path = path.map(|path| display(Printable(path))),
         id = Empty,
         elapsed = Empty,

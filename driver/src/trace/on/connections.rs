@@ -21,7 +21,7 @@ const DIAL: &str = "aiomas::dial";
 const ADMISSION: &str = "aiomas::admission";
 
 pub(crate) fn opened(connection: &Connection) {
-    let (peer, id) = (peer(connection.caller()), connection.caller().connection);
+    let (peer, id) = (peer(connection.caller()), connection.id());
     if enabled!(target: CONNECTION, Level::INFO)
         && let Some(left_out) = rate::info(&*connection.host(), connection.peer(), "opened")
     {
@@ -34,7 +34,7 @@ pub(crate) fn closed(connection: &Connection, reason: &CloseReason) {
     if !enabled!(target: CONNECTION, Level::WARN) {
         return;
     }
-    let (peer, id) = (peer(connection.caller()), connection.caller().connection);
+    let (peer, id) = (peer(connection.caller()), connection.id());
     let (opened, Stats { bytes_in, bytes_out, .. }) =
         connection.look(|machine| (machine.opened(), machine.stats()));
     let elapsed = connection.now().saturating_duration_since(opened).as_secs_f64();
@@ -98,7 +98,7 @@ impl Answers {
     }
 
     fn tell(&mut self, connection: &Connection) {
-        let (peer, id) = (|| peer(connection.caller()), connection.caller().connection);
+        let (peer, id) = (|| peer(connection.caller()), connection.id());
         let Self { dropped, refused, why } = std::mem::take(self);
         if dropped > 0 {
             debug!(target: CONNECTION, peer = peer(), connection = id, count = dropped, "answers dropped");
@@ -136,7 +136,7 @@ impl Noticed {
     pub(crate) fn tell(&mut self, connection: &Connection) {
         let (Stats { overloaded, late_answers, .. }, told) = (self.seen, self.told);
         self.told = self.seen;
-        let (peer, id) = (|| peer(connection.caller()), connection.caller().connection);
+        let (peer, id) = (|| peer(connection.caller()), connection.id());
         let count = overloaded - told.overloaded;
         if count > 0
             && let Some(left_out) =

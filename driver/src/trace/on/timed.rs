@@ -8,7 +8,7 @@ use tracing::Span;
 use tracing::field::{DisplayValue, display};
 
 use crate::host::Host;
-use aiomas_core::rpc::Caller;
+use aiomas_core::rpc::{Caller, CallerId};
 use aiomas_core::wire::Printable;
 
 /// A span, and since when it is open.
@@ -52,7 +52,7 @@ pub(super) fn shown(text: Option<&str>) -> Option<Shown<'_>> {
 /// Who calls.
 pub(super) fn peer(caller: &Caller) -> Option<Shown<'_>> {
     // Our own agents have no address, and no connection either.
-    let local = (caller.connection == u64::MAX).then_some("local");
+    let local = (caller.id == CallerId::Local).then_some("local");
     shown(caller.address.as_deref().or(local))
 }
 

@@ -15,8 +15,8 @@ impl Counter {
     #[on_start]
     async fn start(&mut self, #[context] context: &Context) -> Result<(), RemoteError> {
         yield_once().await;
-        self.count =
-            i64::try_from(context.caller().connection).map_err(RemoteError::value_error)?;
+        self.count = i64::try_from(context.caller().connection().unwrap_or_default())
+            .map_err(RemoteError::value_error)?;
         Ok(())
     }
 

@@ -101,13 +101,13 @@ impl Root {
 
     #[expose]
     fn caller(&self, #[context] context: &Context, add: u64) -> u64 {
-        context.caller().connection + add
+        context.caller().connection().unwrap_or_default() + add
     }
 
     #[expose]
     async fn caller_later(&self, #[context] context: Context) -> u64 {
         yield_once().await;
-        context.caller().connection
+        context.caller().connection().unwrap_or_default()
     }
 
     #[expose]
