@@ -256,7 +256,7 @@ fn every_error_is_explained() {
 }
 
 #[test]
-fn every_knob_is_named() {
+fn every_setting_is_named() {
     let chapters = chapters();
     // The table of the limits is there; what else it says is not for those who look for a setting.
     let limits = chapters["security"].split("\n## What is cached").next().unwrap();
@@ -265,7 +265,7 @@ fn every_knob_is_named() {
         ("core/src/connection/limits.rs", &["Limits"][..]),
         ("core/src/connection/config.rs", &["Config"]),
         ("core/src/agent/config.rs", &["ContainerConfig", "Backoff"]),
-        ("driver/src/line/redial.rs", &["Reconnect"]),
+        ("driver/src/reconnect/redial.rs", &["Reconnect"]),
     ] {
         let source = read(&root().join(file));
         let structs = bodies(&source, "pub struct ");
