@@ -70,6 +70,13 @@ impl<T> Contained<T> {
     pub(super) const fn new(value: T) -> Self {
         Self(Some(value))
     }
+
+    pub(super) fn into_inner(mut self) -> T {
+        match self.0.take() {
+            Some(value) => value,
+            None => unreachable!("the value is there until it is dropped"),
+        }
+    }
 }
 
 impl<T> Deref for Contained<T> {

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BytesMut};
 
+use super::contain::wake_all;
 use super::lock::lock;
 use super::transport::{Listener, Transport};
 use aiomas_core::agent::Address;
@@ -75,7 +76,7 @@ impl LocalNames {
             backlog.streams.push_back(there);
             backlog.waker.take()
         };
-        waker.into_iter().for_each(Waker::wake);
+        wake_all(waker);
         Ok(here)
     }
 }
@@ -141,13 +142,13 @@ impl LocalStream {
             change(&mut pipe);
             [pipe.reader.take(), pipe.writer.take()]
         };
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        wake_all(wakers.into_iter().flatten());
     }
 }
 
 impl Transport for LocalStream {
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let writer = {
+        let (count, writer) = {
             let mut pipe = lock(&self.input);
             if pipe.bytes.is_empty() {
                 if pipe.ended {
@@ -162,10 +163,8 @@ impl Transport for LocalStream {
             pipe.bytes.advance(count);
             (count, pipe.writer.take())
         };
-        if let Some(writer) = writer.1 {
-            writer.wake();
-        }
-        Poll::Ready(Ok(writer.0))
+        wake_all(writer);
+        Poll::Ready(Ok(count))
     }
 
     fn poll_send(
@@ -189,9 +188,7 @@ impl Transport for LocalStream {
             }
             (pipe.bytes.len() - before, pipe.reader.take())
         };
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        wake_all(reader);
         Poll::Ready(Ok(count))
     }
 

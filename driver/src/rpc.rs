@@ -19,7 +19,7 @@ pub use self::server::RpcServer;
 use self::server::{Clients, DisconnectHook};
 use super::acceptor::accept;
 use super::connection::{Connection, ConnectionRef, Handler};
-use super::contain::undisturbed;
+use super::contain::{Contained, undisturbed};
 use super::endpoint::Endpoint;
 use super::later::{Answer, Later, SharedService, guarded};
 use super::options;
@@ -223,7 +223,7 @@ impl<R: Runtime> Builder<R> {
 
 /// Answers calls from a tree of services.
 struct ServiceHandler {
-    root: SharedService,
+    root: Contained<SharedService>,
     clients: Option<Arc<Clients>>,
 }
 
@@ -231,7 +231,7 @@ impl ServiceHandler {
     fn new(root: Option<SharedService>) -> Self {
         // aiomas leaves calls of a client without services unanswered for ever.
         let root = root.unwrap_or_else(|| Arc::new(ServiceDict::<Later>::new("Client")));
-        Self { root, clients: None }
+        Self { root: Contained::new(root), clients: None }
     }
 }
 
@@ -245,7 +245,7 @@ impl Handler for ServiceHandler {
         let caller = connection.caller_until(deadline);
         let outcome = match rpc::Request::parse(&content) {
             Ok(call) => {
-                let (root, rpc::Request { path, arguments, .. }) = (&*self.root, &call);
+                let (root, rpc::Request { path, arguments, .. }) = (&**self.root, &call);
                 let run = || guarded(|| rpc::dispatch(root, path, arguments, &caller));
                 trace::request(|| connection.host(), &caller, trace::Id::of(&token), path, run)
             }

@@ -5,9 +5,14 @@ use std::io;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::contain::wake;
+use super::host::sleep;
 use super::local::LocalNames;
 use super::transport::{Listener, Timer, Transport};
 use aiomas_core::agent::Address;
+
+/// The shortest time that a timer has to wait for.
+const MOMENT: Duration = Duration::from_micros(1);
 
 /// An async runtime. An adapter implements it for a small value such as `Tokio`.
 ///
@@ -68,10 +73,15 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Wakes a task once the runtime has looked at its sockets and timers, and has run what else was ready: how a
     /// task lets others run that could go on.
     ///
-    /// By default it is woken at once. That does where a task which wakes itself is put behind the others, and
-    /// sockets are looked at all the while. (Tokio polls up to 61 tasks before it looks at sockets.)
+    /// By default a timer wakes it, which ends at once: a runtime that looks at its timers looks at its sockets, too. To
+    /// wake it here does not do for most, which poll tasks that are ready many times before (smol up to 200 times).
     fn defer(&self, waker: &Waker) {
-        waker.wake_by_ref();
+        let (runtime, waker) = (self.clone(), waker.clone());
+        self.spawn(async move {
+            // Set here, and not before the task is polled: then it would have ended.
+            let _ended = sleep(&runtime, MOMENT).await;
+            wake(waker);
+        });
     }
 
     /// Runs work that takes long without keeping tasks waiting: on a thread that may be blocked.
@@ -93,9 +103,10 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     }
 
     /// How much [such work](Self::spawn_blocking) is worth doing at a time. It is asked for once by each client, server
-    /// and container: large requests beyond it wait for each other.
+    /// and container: large requests beyond it wait for each other. By default one processor is left for all else.
     fn parallelism(&self) -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from)
+        // `HeavyWork` takes 0 as 1.
+        std::thread::available_parallelism().map_or(1, |all| usize::from(all) - 1)
     }
 
     /// Opens a stream to a TCP or Unix socket, without delays for small writes (`TCP_NODELAY`).

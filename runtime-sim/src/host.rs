@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use aiomas::{LocalNames, Runtime};
@@ -221,6 +222,11 @@ impl Runtime for Host {
                 Some(task)
             }
         };
+    }
+
+    /// No time passes while tasks are ready, and each of them is run: no timer is needed.
+    fn defer(&self, waker: &Waker) {
+        waker.wake_by_ref();
     }
 
     /// The same on any machine.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use aiomas::sockets::{self, Sockets};
 use aiomas::{KeepAlive, Transport};
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,6 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::Tokio;
+
+/// So much is read at a time at most: megabytes, into memory that is new, would keep others waiting.
+const MAX_READ: usize = 64 * 1024;
 
 /// An open TCP or Unix socket.
 pub type Stream = sockets::Stream<Tokio>;
@@ -60,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Open<S> {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
         // It is cancel safe, and tokio knows after a short read that there is no more.
-        pin!(self.socket.read_buf(input)).poll(cx)
+        pin!(self.socket.read_buf(&mut input.limit(MAX_READ))).poll(cx)
     }
 
     fn poll_send(
@@ -150,6 +153,25 @@ mod tests {
         assert!(socket.keepalive()?);
         assert_eq!(socket.tcp_keepalive_time()?, Duration::from_secs(60));
         assert_eq!(socket.tcp_user_timeout()?, Some(Duration::from_secs(120)));
+        Ok(())
+    }
+
+    /// However large the frame is that there is room for.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn no_more_is_read_at_a_time_than_others_can_wait_for() -> io::Result<()> {
+        use tokio::io::AsyncWriteExt;
+
+        let (mut there, here) = UnixStream::pair()?;
+        let mut here = unix(here);
+        there.write_all(&[1; MAX_READ + 1]).await?;
+        let mut input = BytesMut::with_capacity(4 * MAX_READ);
+        let mut reads = Vec::new();
+        while reads.iter().sum::<usize>() <= MAX_READ {
+            reads.push(std::future::poll_fn(|cx| here.poll_recv(cx, &mut input)).await?);
+        }
+        assert_eq!(reads, [MAX_READ, 1]);
+        assert_eq!(input.len(), MAX_READ + 1);
         Ok(())
     }
 }

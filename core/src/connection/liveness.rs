@@ -124,9 +124,9 @@ impl<X> Connection<X> {
     pub(super) fn next_heartbeat(&self) -> Option<Due> {
         let after = interval(&self.config.limits).filter(|_| self.extensions.heartbeat)?;
         let Liveness { asks, unwritten, asked, heard, .. } = self.liveness;
-        if asks && unwritten > 0 {
-            return None;
-        }
+        // What is before the question may take its time, as long as any of it is taken: `TCP_USER_TIMEOUT` for streams
+        // that have none.
+        let after = if asks && unwritten > 0 { after.saturating_mul(2) } else { after };
         let since = if asks { asked } else { heard };
         Some((since.checked_add(after)?, TimeoutReason::Heartbeat { after }))
     }

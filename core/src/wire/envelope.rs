@@ -159,6 +159,7 @@ impl Head {
     }
 
     fn parse_any_msgpack(message: &[u8], budget: Budget) -> Result<Self, CodecError> {
+        let (whole, message) = (message.len(), beginning(message));
         let head = match *message {
             [0x93, ..] => 1,
             [0xdc, 0, 3, ..] => 3,
@@ -174,10 +175,10 @@ impl Head {
                 (Id::Other(range.clone()), range.end)
             }
         };
-        if content_at == message.len() {
+        if content_at == whole {
             return Err(not_a_triple(content_at));
         }
-        Ok(Self { kind: Kind::from_code(code), id, content: content_at..message.len() })
+        Ok(Self { kind: Kind::from_code(code), id, content: content_at..whole })
     }
 
     fn parse_json(message: &[u8], budget: Budget) -> Result<Self, CodecError> {
@@ -210,6 +211,7 @@ impl Head {
     }
 
     fn parse_any_json(message: &[u8], budget: Budget) -> Result<Self, CodecError> {
+        let (whole, message) = (message, beginning(message));
         let blanks = |at: usize| match message.get(at) {
             Some(byte) if is_blank(*byte) => {
                 at + message[at..].iter().take_while(|byte| is_blank(**byte)).count()
@@ -236,15 +238,21 @@ impl Head {
             }
         };
         let at = comma(at)?;
-        let mut end = message.len();
-        while message[..end].last().is_some_and(|byte| is_blank(*byte)) {
-            end -= 1;
-        }
-        if end <= at + 1 || message[end - 1] != b']' {
+        let blanks = whole.iter().rev().take(MAX_HEAD).take_while(|byte| is_blank(**byte)).count();
+        let end = whole.len() - blanks;
+        if end <= at + 1 || whole[end - 1] != b']' {
             return Err(CodecError::Syntax { at: end, what: "the message does not end with `]`" });
         }
         Ok(Self { kind: Kind::from_code(code), id, content: at..end - 1 })
     }
+}
+
+/// What comes before the content, and blanks behind it, take so many bytes at most. A message is looked at before other
+/// connections have their turn, and its sender may choose any id.
+const MAX_HEAD: usize = 4 * 1024;
+
+fn beginning(message: &[u8]) -> &[u8] {
+    &message[..message.len().min(MAX_HEAD)]
 }
 
 /// A number of so many decimal digits has less than 64 bits.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use crate::acceptor::AdmissionPermit;
 use crate::acceptor::{StreamLimits, open, refuse};
@@ -16,6 +16,9 @@ use crate::trace;
 use crate::transport::{Listener, Transport};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::Admission;
+
+/// So many streams in a row are accepted before other tasks have their turn. A system may have thousands at once.
+const MAX_ACCEPTED: u32 = 32;
 
 /// See [`Listener`]. The streams are open, and have their places.
 pub(crate) trait Incoming: Send {
@@ -34,6 +37,8 @@ pub(crate) struct OpeningListener<R: Runtime, L: Listener> {
     admission: Arc<Mutex<Admission>>,
     terms: StreamLimits,
     opening: Arc<Mutex<Opening>>,
+    /// How many in a row have been accepted.
+    accepted: u32,
 }
 
 /// The streams that were not open when they came.
@@ -54,7 +59,7 @@ impl<R: Runtime, L: Listener> OpeningListener<R, L> {
         admission: Arc<Mutex<Admission>>,
         terms: StreamLimits,
     ) -> Self {
-        Self { runtime, listener, admission, terms, opening: Arc::default() }
+        Self { runtime, listener, admission, terms, opening: Arc::default(), accepted: 0 }
     }
 
     /// Opens a stream in a task.
@@ -123,7 +128,17 @@ impl<R: Runtime, L: Listener> Incoming for OpeningListener<R, L> {
                 }
                 return Poll::Ready(result);
             }
-            let mut stream = ready!(self.listener.poll_accept(cx))?;
+            if self.accepted == MAX_ACCEPTED {
+                self.accepted = 0;
+                self.runtime.defer(cx.waker());
+                return Poll::Pending;
+            }
+            let Poll::Ready(accepted) = self.listener.poll_accept(cx) else {
+                self.accepted = 0;
+                return Poll::Pending;
+            };
+            self.accepted += 1;
+            let mut stream = accepted?;
             // Those that there is no place for are closed.
             let permit = match AdmissionPermit::take(&self.admission, stream.peer().as_deref()) {
                 Ok(permit) => permit,

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use super::{Clock, Inner, State, Waiter, date};
 use crate::Error;
-use crate::contain::wake;
+use crate::contain::{Contained, wake_all};
 use crate::host::BoxFuture;
 use crate::lock::lock;
 use crate::transport::Timer;
 use aiomas_core::clock::timer::{TimerKey, TimerQueue};
 use aiomas_core::clock::{self, ClockError, Date, ExternalClock, RealClock, SleepKey, When};
 
-pub(super) type Call = Box<dyn FnOnce() + Send>;
+pub(super) type Call = Contained<Box<dyn FnOnce() + Send>>;
 
 /// What waits for the system's clock. While anything does, one task waits for all of it, with one timer of the runtime.
 #[derive(Default)]
@@ -83,7 +83,7 @@ impl Clock {
         dt: f64,
         call: impl FnOnce() + Send + 'static,
     ) -> Result<TimerHandle, Error> {
-        let call = Waiter::Call(Box::new(call));
+        let call = Waiter::Call(Contained::new(Box::new(call)));
         self.schedule(call, |clock, now| clock.sleep(now, dt), |clock| clock.due_in(dt))
     }
 
@@ -98,7 +98,7 @@ impl Clock {
         when: impl Into<When>,
         call: impl FnOnce() + Send + 'static,
     ) -> Result<TimerHandle, Error> {
-        let (when, call) = (when.into(), Waiter::Call(Box::new(call)));
+        let (when, call) = (when.into(), Waiter::Call(Contained::new(Box::new(call))));
         if let When::Date(date) = when {
             return Ok(self.handle(self.enter_date(date, call)?));
         }
@@ -158,7 +158,7 @@ impl Clock {
             let starts = !std::mem::replace(&mut queue.has_task, true);
             (key, starts, if is_first { queue.task.take() } else { None })
         };
-        woken.into_iter().for_each(wake);
+        wake_all(woken);
         if starts {
             let task =
                 Task { clock: Arc::downgrade(&self.0), timer: None, waits_for: None, over: false };
@@ -238,9 +238,7 @@ impl Drop for Task {
 impl Drop for Inner {
     fn drop(&mut self) {
         let task = lock(&self.state).queue.task.take();
-        if let Some(task) = task {
-            wake(task);
-        }
+        wake_all(task);
     }
 }
 

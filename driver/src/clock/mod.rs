@@ -14,7 +14,7 @@ pub use aiomas_core::clock::{ClockError, Date, DateError, ExternalClock, When};
 pub use calls::TimerHandle;
 
 use super::Error;
-use super::contain::undisturbed;
+use super::contain::{undisturbed, wake_all};
 use super::host::{Host, sleep_until};
 use super::lock::lock;
 use super::waits;
@@ -60,9 +60,9 @@ impl Waiter {
                     nap.over = true;
                     nap.waker.take()
                 };
-                undisturbed(|| waker.into_iter().for_each(Waker::wake));
+                wake_all(waker);
             }
-            Self::Call(call) => undisturbed(call),
+            Self::Call(call) => undisturbed(call.into_inner()),
         }
     }
 }
@@ -249,7 +249,7 @@ impl Inner {
                 (clock::Clock::External(_), _) => (None, None),
             }
         };
-        task.into_iter().for_each(Waker::wake);
+        wake_all(task);
         waiter
     }
 }

@@ -3,9 +3,10 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::shared::Connection;
+use crate::contain::wake_all;
 use crate::lock::lock;
 use aiomas_core::connection::Request;
 use aiomas_core::internal::{Packed, Unpacked};
@@ -46,7 +47,7 @@ impl Connection {
             let state = &mut *lock(&self.state);
             if state.machine.has_room_for_answers() { state.replies.next() } else { None }
         };
-        next.into_iter().for_each(Waker::wake);
+        wake_all(next);
     }
 }
 

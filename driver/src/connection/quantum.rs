@@ -73,6 +73,15 @@ impl Quantum {
         self.frames = self.frames.saturating_sub(1);
     }
 
+    /// So many bytes have been read. Half a share at once is a large frame's part, which takes its time: it is all that is
+    /// read in this turn of the task's.
+    #[inline]
+    pub(super) const fn spend_read(&mut self, bytes: usize) {
+        if bytes >= MAX_BYTES / 2 {
+            self.turns = 0;
+        }
+    }
+
     /// A request has been run that has so many bytes, with its answer.
     #[inline]
     pub(super) fn spend_request(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
@@ -133,6 +142,17 @@ mod tests {
         run(&mut quantum, 10, Duration::from_millis(1));
         assert_eq!(run(&mut quantum, 10, Duration::from_millis(1)), (1, 1));
         assert_eq!(run(&mut quantum, 10, Duration::from_micros(60)), (4, 4));
+    }
+
+    #[test]
+    fn it_is_over_after_a_large_read() {
+        let mut quantum = Quantum::new(Instant::now());
+        quantum.spend_read(MAX_BYTES / 2 - 1);
+        assert!(!quantum.is_over());
+        quantum.spend_read(MAX_BYTES / 2);
+        assert!(quantum.is_over());
+        quantum.restart();
+        assert!(!quantum.is_over());
     }
 
     #[test]

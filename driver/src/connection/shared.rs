@@ -16,6 +16,7 @@ use super::send_queue::SendQueue;
 use super::slots::{SlotKey, Slots};
 use crate::Error;
 use crate::acceptor::AdmissionPermit;
+use crate::contain::wake_all;
 use crate::endpoint::Endpoint;
 use crate::heavy::HeavyWork;
 use crate::host::Host;
@@ -277,9 +278,7 @@ impl Connection {
             let mut state = lock(&self.state);
             (f(&mut state), state.task.take())
         };
-        if let Some(task) = task {
-            task.wake();
-        }
+        wake_all(task);
         result
     }
 
@@ -413,9 +412,7 @@ impl Connection {
             let room = &mut lock(&self.state).sends;
             if room.release(&mut unsent.place) { None } else { room.next() }
         };
-        if let Some(next) = next {
-            next.wake();
-        }
+        wake_all(next);
     }
 
     #[inline]
@@ -435,9 +432,7 @@ impl Connection {
             state.machine.cancel(now, id);
             state.sends.next()
         });
-        if let Some(room) = room {
-            room.wake();
-        }
+        wake_all(room);
     }
 
     /// Gives up a call that nobody has waited for yet.

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Buf;
@@ -15,6 +15,7 @@ use super::quantum::Quantum;
 use super::serve::Work;
 use super::shared::{Connection, State};
 use crate::acceptor::AdmissionPermit;
+use crate::contain::wake_all;
 use crate::lock::lock;
 use crate::trace::Noticed;
 use crate::transport::{Timer, Transport};
@@ -166,7 +167,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             }
             (waits, state.machine.poll_timeout())
         };
-        self.work.wakers.drain(..).for_each(Waker::wake);
+        wake_all(self.work.wakers.drain(..));
         self.serve(connection);
         if waits {
             self.input.shrink();
@@ -219,10 +220,14 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 Poll::Ready(Ok(0)) => self.ended = true,
                 // Then there is no more, most likely; but the stream has to know the waker.
                 Poll::Ready(Ok(count)) if count < room && !last => {
+                    self.quantum.spend_read(count);
                     room -= count;
                     continue;
                 }
-                Poll::Ready(Ok(count)) => self.input.grow(count >= room),
+                Poll::Ready(Ok(count)) => {
+                    self.quantum.spend_read(count);
+                    self.input.grow(count >= room);
+                }
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Poll::Ready(Err(error)) => self.lost = Some(error),
                 Poll::Pending => {
@@ -412,7 +417,7 @@ impl<T: Transport, M: Timer> Drop for ConnectionTask<T, M> {
                 stream.lost = Some(ErrorKind::NotConnected.into());
                 stream.exchange(connection, &mut state, now);
             }
-            stream.work.wakers.drain(..).for_each(Waker::wake);
+            wake_all(stream.work.wakers.drain(..));
             stream.work.requests.clear();
             stream.work.packed = None;
             stream.serve(connection);

@@ -12,6 +12,7 @@ use super::state::ConnectionState;
 use crate::Error;
 use crate::cancel::{Canceller, cancellable};
 use crate::connection::{Attempt, Connection, ConnectionRef, append};
+use crate::contain::wake_all;
 use crate::host::{BoxFuture, Host, sleep_until};
 use crate::lock::lock;
 use crate::wakers::{Registration, WakerSet};
@@ -258,9 +259,7 @@ impl ReconnectShared {
         if let Some((connection, attempt)) = given_up {
             connection.cancel_attempt(attempt);
         }
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake_all(waker);
     }
 
     fn attempt(&self, attempt: u32) {
@@ -332,7 +331,7 @@ impl ReconnectShared {
             (search, wakers)
         };
         drop(search);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// Closes it for good.

@@ -174,6 +174,21 @@ fn a_peer_that_reads_slowly_is_not_given_up() {
     assert_eq!(solo.closed(), gone());
 }
 
+/// Not all streams have a time-out of the system's.
+#[test]
+fn a_peer_that_reads_nothing_is_given_up_though_it_cannot_have_read_the_question() {
+    let mut solo = dialler(Codec::Json);
+    solo.call("x".repeat(1000)).expect("there is room");
+    assert_eq!(solo.take().len(), 1);
+    assert_eq!(solo.wait_for_timeout(), SILENCE);
+    assert_eq!(solo.take(), [QUESTION]);
+    solo.wait(SILENCE);
+    solo.connection.handle_transmitted(solo.now, 1);
+    assert_eq!(solo.wait_for_timeout(), 2 * SILENCE);
+    let after = 2 * SILENCE;
+    assert_eq!(solo.closed(), Some(CloseReason::TimedOut(TimeoutReason::Heartbeat { after })));
+}
+
 /// Neither side's questions and answers count as something that moves.
 #[test]
 fn an_idle_connection_is_closed_nevertheless() {

@@ -493,3 +493,57 @@ fn wakers_that_panic_are_alone_in_that() {
         assert_eq!(grid.shutdown().await, Ok(()));
     });
 }
+
+/// The connection goes on, and with it the calls of others.
+#[test]
+fn a_waker_that_panics_does_not_end_its_connection() {
+    let runtime = ScriptedRuntime::default();
+    runtime.block_on(async {
+        let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
+        let meter = house.spawn(Meter::default()).expect("room");
+        let remote: MeterProxy = grid.connect(meter.url().clone()).await.expect("there");
+        // Answers that come together.
+        let mut calls: Vec<_> = (0..4).map(|_| remote.read()).collect();
+        for (number, call) in calls.iter_mut().enumerate() {
+            let polled = if number % 2 == 0 { poll_badly(call) } else { poll(call) };
+            assert!(polled.is_pending());
+        }
+        assert_eq!(remote.read().await, Ok(230));
+        for call in calls {
+            assert_eq!(call.await, Ok(230));
+        }
+        assert_eq!(grid.shutdown().await, Ok(()));
+        assert_eq!(house.shutdown().await, Ok(()));
+    });
+}
+
+/// What a clock has not called, and a service that is gone with its server.
+#[test]
+fn captures_that_panic_as_they_are_dropped_disturb_nobody() {
+    let runtime = ScriptedRuntime::default();
+    runtime.block_on(async {
+        let container = bind(&runtime).await;
+        for _ in 0..2 {
+            let bomb = Bomb(2);
+            let call = container.clock().call_in(1.0, move || drop(bomb)).expect("to come");
+            let bomb = Bomb(2);
+            container.clock().call_in(1.0, move || drop(bomb)).expect("to come");
+            assert!(call.cancel());
+        }
+        assert_eq!(container.shutdown().await, Ok(()));
+        drop(container);
+
+        let bomb = Bomb(2);
+        let root = ServiceDict::new("Root").function("half", ["a"], move |a: u32| {
+            let Bomb(count) = &bomb;
+            a / count
+        });
+        let server = rpc::builder(runtime.clone()).service(root).listen("tcp://here:0").await;
+        let server = server.expect("a free port");
+        let client = rpc::builder(runtime.clone()).connect(server.address()).await.expect("up");
+        assert_eq!(client.remote().call("half").arg(4).send().await, Ok(2));
+        server.shutdown().await;
+    });
+    runtime.run();
+    assert_eq!(runtime.tasks(), 0);
+}

@@ -4,6 +4,7 @@ mod agents;
 mod calls;
 mod cancelling;
 mod contained;
+mod deferring;
 mod ending;
 mod flow;
 mod limits;
