@@ -123,5 +123,5 @@ pub mod internal {
     pub use crate::agent::root;
     pub use crate::agent::validate::TypeName;
     pub use crate::connection::{LogRates, Packed, Step, Unpacked, unanswered};
-    pub use crate::wire::{blob, buffer_pool, causes, missing};
+    pub use crate::wire::{Scratch, blob, buffer_pool, causes, missing};
 }

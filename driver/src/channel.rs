@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::acceptor::{Acceptor, NoStream};
 use super::connection::{Connection, ConnectionRef, Handler, RoomToReply};
-use super::later::Answer;
+use super::later::{Answer, Later};
 use super::lock::lock;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
@@ -26,6 +26,7 @@ use aiomas_core::agent::{Address, Patience};
 use aiomas_core::connection::{
     self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, RequestId, Side,
 };
+use aiomas_core::rpc::Outcome;
 use aiomas_core::wire::{Body, Payload, RemoteError, Types, codec};
 
 /// Marks builders of channels.
@@ -190,7 +191,7 @@ impl Handler for Inbox {
         &self,
         connection: &Arc<Connection>,
         request: connection::Request,
-    ) -> Option<(ReplyToken, Answer)> {
+    ) -> Option<(ReplyToken, Outcome<Later>)> {
         let connection::Request { token, content, deadline, .. } = request;
         // The program may keep it for as long as it likes: not with all that was read together with it.
         let content = content.unpinned();
@@ -261,10 +262,10 @@ impl Channel {
         let connection = &self.connection;
         let span =
             trace::call("", "", || Some((connection.host(), connection.caller().address.clone())));
-        let attempt = connection.call(self.options, |format, codec_context, out| {
+        let call = Call::over(connection, self.options, |format, codec_context, out| {
             codec::encode(format, codec_context, content, out)
         });
-        Call::remote(connection, attempt).traced(span)
+        call.traced(span)
     }
 
     /// The next request of the other side; `None` when there will be no more. While the other side does not read what it

@@ -18,10 +18,11 @@ pub use self::server::RpcServer;
 
 use self::server::{Clients, DisconnectHook};
 use super::acceptor::accept;
+use super::any_connection::AnyConnection;
 use super::connection::{Connection, ConnectionRef, Handler};
 use super::contain::undisturbed;
 use super::endpoint::Endpoint;
-use super::later::{Answer, Later, SharedService, guarded};
+use super::later::{Later, SharedService, guarded};
 use super::options;
 use super::reconnect::{self, Dials, Reconnect};
 use super::runtime::Runtime;
@@ -144,9 +145,9 @@ impl<R: Runtime> Builder<R> {
         };
         let host = dials.settings.host.clone();
         let limit = dials.settings.config.limits.max_calls_out;
-        Ok(RpcClient::of_reconnecting(reconnect::ReconnectShared::new(
-            host, connection, dials, &reconnect, limit,
-        )))
+        let reconnecting =
+            reconnect::ReconnectShared::new(host, connection, dials, &reconnect, limit);
+        Ok(RpcClient::new(AnyConnection::Reconnecting(reconnecting)))
     }
 
     /// Listens at `address`, and serves whoever connects.
@@ -240,7 +241,7 @@ impl Handler for ServiceHandler {
         &self,
         connection: &Arc<Connection>,
         request: Request,
-    ) -> Option<(ReplyToken, Answer)> {
+    ) -> Option<(ReplyToken, Outcome<Later>)> {
         let Request { token, content, deadline, .. } = request;
         let caller = connection.caller_until(deadline);
         let outcome = match rpc::Request::parse(&content) {
@@ -254,7 +255,7 @@ impl Handler for ServiceHandler {
                 Outcome::from(RemoteError::from(error))
             }
         };
-        connection.settle(token, outcome)
+        Some((token, outcome))
     }
 
     fn closed(&self, connection: &Arc<Connection>, reason: &CloseReason) {

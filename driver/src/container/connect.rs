@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::shared::ContainerShared;
 use super::state::Connecting;
+use crate::any_connection::AnyConnection;
 use crate::connection::Connection;
 use crate::lock::lock;
 use crate::waits;
@@ -138,11 +139,11 @@ impl<P: From<Proxy>> Future for Connect<P> {
         let inner = &self.container;
         let proxy = match (connection, self.reconnects) {
             (None, _) => Proxy::of_local(inner.this.clone(), url),
-            (Some(connection), None) => Proxy::of_agent(connection, url),
-            (Some(connection), Some(within)) => Proxy::of_reconnecting(
-                inner.reconnecting(connection, &url, type_name, within),
-                Some(url),
-            ),
+            (Some(connection), None) => Proxy::of_agent(AnyConnection::of(connection), url),
+            (Some(connection), Some(within)) => {
+                let reconnecting = inner.reconnecting(connection, &url, type_name, within);
+                Proxy::of_agent(AnyConnection::Reconnecting(reconnecting), url)
+            }
         };
         Poll::Ready(Ok(proxy.into()))
     }

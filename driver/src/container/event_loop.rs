@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::serve::{AgentsHandler, VALIDATE_AID};
 use super::shared::ContainerShared;
 use super::state::{Connecting, ContainerState};
+use crate::any_connection::AnyConnection;
 use crate::cancel::cancellable;
 use crate::connection::{Connection, ConnectionConfig};
 use crate::contain::{undisturbed, wake_all};
@@ -246,7 +247,11 @@ impl ContainerShared {
             let lost = ValidateError::Lost("it is closed".into());
             return self.validated(conn, ticket, Err(lost));
         };
-        let call = Proxy::of_connection(connection.clone(), "").invoke(VALIDATE_AID, &(aid,), &());
+        let call = Proxy::of_root(AnyConnection::of(connection.clone())).invoke(
+            VALIDATE_AID,
+            &(aid,),
+            &(),
+        );
         let asking = Validation { container: Some(self.clone()), conn, ticket };
         let (canceller, task) = cancellable(async move {
             let result = call.await.map(|TypeName(name)| name);

@@ -72,16 +72,15 @@
 //! # }
 //! ```
 
-mod call;
 mod handle;
 mod pacing;
+mod queue;
 mod redial;
 mod shared;
 mod state;
 
-pub(super) use call::{Made, ReconnectingCall};
 pub use handle::ReconnectingConnection;
 pub use redial::Reconnect;
 pub(super) use redial::{Attempts, Dials, Redial};
-pub(super) use shared::{ReconnectShared, Started};
+pub(super) use shared::ReconnectShared;
 pub use state::ConnectionState;

@@ -12,7 +12,9 @@ use crate::connection::Connection;
 use crate::host::{Callee, Host};
 use crate::later::{Answer, Later};
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{CallId, CallRejected, CloseReason, Connection as Machine, ReplyToken};
+use aiomas_core::connection::{
+    CallId, CallRejected, CloseReason, Connection as Machine, ReplyToken,
+};
 use aiomas_core::rpc::{Caller, Outcome, Path, RequestError};
 use aiomas_core::wire::{Payload, RemoteError};
 
