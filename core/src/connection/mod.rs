@@ -136,7 +136,8 @@ pub struct Connection<X> {
     deframer: Deframer,
     outbox: Outbox,
     events: VecDeque<Event<X>>,
-    /// Requests that wait until output is written, or are held: younger than all that were polled.
+    /// Requests that wait until output is written, or are held: younger than all that were polled. They wait apart from
+    /// `events`, since answers and cancellations must overtake them: a peer that does not read must still be able to answer.
     waiting: VecDeque<Request>,
     /// See [`hold_requests`](Self::hold_requests).
     held: bool,

@@ -1,4 +1,4 @@
-//! What is done about what the peer calls.
+//! The answers to what the peer calls: at once, later, or none.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -29,7 +29,7 @@ impl Connection {
         }
     }
 
-    /// Answers a request of the peer. If the connection is gone, so is the one who waits.
+    /// Answers a request of the peer. It fails if the connection is closed or the request cancelled: no peer waits then.
     pub(crate) fn respond(&self, token: ReplyToken, answer: &Answer) -> Result<(), CallRejected> {
         let (_stop, sent) = self.command(|state| {
             let may_stop = self.may_stop(&token);
@@ -40,7 +40,7 @@ impl Connection {
         sent
     }
 
-    /// Leaves a request of the peer without an answer: nobody waits for one.
+    /// Leaves a request of the peer without an answer.
     pub(crate) fn discard(&self, token: ReplyToken) {
         let _stop = self.command(|state| {
             let stop = state.running.remove(&token.request());
@@ -139,7 +139,7 @@ impl Future for Finishing {
         // It counts until it is gone.
         drop(method);
         match answer {
-            // If the connection is gone, so is the one who waits.
+            // If the connection is closed, its peer waits no more.
             Some(Poll::Ready(answer)) => drop(connection.respond(token, &answer)),
             _ => connection.discard(token),
         }

@@ -17,7 +17,7 @@ use crate::trace::Dial;
 use crate::{Error, Proxy};
 use aiomas_core::agent::{
     Action, AgentUrl, ConnId, ConnectError, ConnectId, ContainerError, ContainerEvent, DialError,
-    DialId, Patience, ValidateError, ValidateTicket,
+    DialId, RetryLimit, ValidateError, ValidateTicket,
 };
 use aiomas_core::connection::{CallRejected, CloseReason, Side};
 use aiomas_core::internal::TypeName;
@@ -49,12 +49,12 @@ impl ContainerShared {
     pub(super) fn connect(
         self: &Arc<Self>,
         url: AgentUrl,
-        patience: Patience,
+        limit: RetryLimit,
         connecting: Arc<Connecting>,
     ) -> ConnectId {
         let address = url.address().clone();
         self.update(|state, now| {
-            let id = state.container.connect(now, url, patience, connecting.clone());
+            let id = state.container.connect(now, url, limit, connecting.clone());
             // It may have joined a search that is under way.
             connecting.attempt(state.container.dialling(&address).0);
             id

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::pacing::Pacing;
 use super::queue::{CallQueue, CallTime};
-use super::redial::{Attempts, Reconnect, Redial};
+use super::redial::{Attempts, Redial};
+use super::redial_backoff::RedialBackoff;
 use super::state::ConnectionState;
 use crate::Error;
 use crate::call_state::CallState;
@@ -17,6 +17,7 @@ use crate::host::{BoxFuture, Host, sleep_until};
 use crate::local_dispatch::Encode;
 use crate::lock::lock;
 use crate::wakers::{Registration, WakerSet};
+use aiomas_core::agent::{RetryLimit, RetryPolicy};
 use aiomas_core::connection::{CallOptions, CallRejected, Close};
 use aiomas_core::internal::Scratch;
 use aiomas_core::wire::Body;
@@ -27,7 +28,7 @@ pub(crate) struct ReconnectShared {
     this: Weak<Self>,
     pub(crate) host: Arc<dyn Host>,
     redial: Arc<dyn Redial>,
-    within: Duration,
+    policy: RetryPolicy,
     state: Mutex<State>,
     /// The tasks that wait for it to do something else. They do not keep it alive.
     watching: Arc<WakerSet>,
@@ -40,7 +41,7 @@ struct State {
     calls: CallQueue,
     /// Ends the task that dials, and then sends what has waited.
     search: Option<Canceller>,
-    pacing: Pacing,
+    backoff: RedialBackoff,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,22 +61,22 @@ impl ReconnectShared {
         host: Arc<dyn Host>,
         connection: ConnectionRef,
         redial: impl Redial + 'static,
-        reconnect: &Reconnect,
+        policy: RetryPolicy,
         limit: usize,
     ) -> Arc<Self> {
         connection.watch_silence();
-        let pacing = Pacing::new(reconnect.backoff, host.seed(), host.now());
+        let backoff = RedialBackoff::new(policy.backoff, host.seed(), host.now());
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             host,
             redial: Arc::new(redial),
-            within: reconnect.within,
+            policy,
             state: Mutex::new(State {
                 connection,
                 phase: Phase::Connected,
                 calls: CallQueue::new(limit),
                 search: None,
-                pacing,
+                backoff,
             }),
             watching: Arc::default(),
         })
@@ -122,7 +123,12 @@ impl ReconnectShared {
 
     /// Until when a call may be made again that is made now and is lost.
     pub(crate) fn repeats_until(&self, timeout: Option<Duration>) -> Option<Instant> {
-        self.host.now().checked_add(timeout.unwrap_or(self.within))
+        let time = timeout.or(match self.policy.limit {
+            RetryLimit::Once => Some(self.policy.dial_timeout),
+            RetryLimit::Within(time) => Some(time),
+            RetryLimit::Forever => None,
+        })?;
+        self.host.now().checked_add(time)
     }
 
     /// The place of a new call among the others.
@@ -188,8 +194,7 @@ impl ReconnectShared {
 
     fn begin(&self, state: &mut State) -> BoxFuture<()> {
         let search = Search { reconnecting: self.this.clone(), over: false };
-        let until = self.host.now().checked_add(self.within);
-        let run = search.run(self.host.clone(), self.redial.clone(), until);
+        let run = search.run(self.host.clone(), self.redial.clone(), self.policy.limit);
         let (canceller, task) = cancellable(run);
         state.search = Some(canceller);
         state.phase = Phase::Dialling { attempt: 1 };
@@ -243,7 +248,7 @@ impl ReconnectShared {
                 drop(found);
                 return true;
             }
-            state.pacing.ended(self.host.now());
+            state.backoff.ended(self.host.now());
             // From here on it has a connection, as whoever is answered expects.
             state.phase = Phase::Connected;
             let old = std::mem::replace(&mut state.connection, found);
@@ -278,7 +283,7 @@ impl ReconnectShared {
                 return;
             }
             state.phase = phase;
-            state.pacing.ended(self.host.now());
+            state.backoff.ended(self.host.now());
             let mut wakers = Vec::new();
             self.watching.take(&mut wakers);
             state.calls.fail(error, &mut wakers);
@@ -322,15 +327,23 @@ struct Search {
 }
 
 impl Search {
-    async fn run(mut self, host: Arc<dyn Host>, redial: Arc<dyn Redial>, until: Option<Instant>) {
+    async fn run(mut self, host: Arc<dyn Host>, redial: Arc<dyn Redial>, limit: RetryLimit) {
+        let within = match limit {
+            RetryLimit::Within(time) => time,
+            RetryLimit::Once | RetryLimit::Forever => Duration::MAX,
+        };
+        let until = host.now().checked_add(within);
+        let left = || until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
         loop {
-            let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
-            let Some(at) = self.next(left) else { return };
+            let Some(at) = self.next(left()) else { return };
             if sleep_until(&*host, at).await.is_err() {
                 return;
             }
-            let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
-            let found = redial.search(left, self.attempts()).await;
+            let limit = match limit {
+                RetryLimit::Within(_) => RetryLimit::Within(left()),
+                RetryLimit::Once | RetryLimit::Forever => limit,
+            };
+            let found = redial.search(limit, self.attempts()).await;
             let Some(reconnecting) = self.reconnecting.upgrade() else { return };
             // Another search may begin as soon as this one has ended.
             match found {
@@ -350,7 +363,7 @@ impl Search {
         let reconnecting = self.reconnecting.upgrade()?;
         reconnecting.attempt(1);
         let now = reconnecting.host.now();
-        let at = lock(&reconnecting.state).pacing.next(now, left);
+        let at = lock(&reconnecting.state).backoff.next(now, left);
         Some(at)
     }
 
