@@ -20,7 +20,7 @@ use std::process::{self, Stdio};
 use std::time::Duration;
 
 use aiomas_tokio::{
-    reconnect::{ConnectionState, Reconnect},
+    reconnect::{ConnectionState, RetryPolicy},
     rpc, service,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -76,7 +76,7 @@ async fn call() -> Result<(), Box<dyn Error>> {
     let address = server.address.clone();
 
     // When the connection is lost, the next call dials again, for half a minute at most.
-    let reconnect = Reconnect::within(Duration::from_secs(30));
+    let reconnect = RetryPolicy::from(Duration::from_secs(30));
     let client = rpc::builder().reconnect(reconnect).connect(&*address).await?;
     let meter: MeterProxy = client.remote_as();
     let line = client.remote().reconnecting().ok_or("this client reconnects")?;

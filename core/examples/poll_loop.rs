@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use aiomas_core::agent::{
     Address, AgentUrl, ConnId, DialError, DialId, Node, NodeAction, NodeConfig, NodeEvent,
-    Patience, Serve, Target,
+    RetryLimit, Serve, Target,
 };
 use aiomas_core::connection::{CallOptions, Close, Transmit};
 use aiomas_core::rpc::ServiceDict;
@@ -395,7 +395,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::temp_dir().join(format!("aiomas-poll-loop-{}", std::process::id()));
     let door = events.listen(&Address::Ipc(path.to_string_lossy().into()))?;
     let url = AgentUrl::new(door, b.aid());
-    events.node.connect(Instant::now(), url.clone(), Patience::Once, ());
+    events.node.connect(Instant::now(), url.clone(), RetryLimit::Once, ());
     loop {
         events.turn(&[], None)?;
         while let Some(event) = events.node.poll_event() {

@@ -106,7 +106,7 @@ macro_rules! adapter {
         pub mod container {
             pub use $crate::container::{
                 Address, AgentUrl, Agents, Backoff, Builder, ConnectError, ContainerConfig,
-                ContainerError, DialError, MAX_URL, Patience, Stage, UrlError, UrlReason,
+                ContainerError, DialError, MAX_URL, RetryLimit, Stage, UrlError, UrlReason,
                 ValidateError,
             };
 

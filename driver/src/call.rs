@@ -6,18 +6,20 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 
 use super::Error;
-use super::connection::{Attempt, Connection, SlotKey, Unsent};
-use super::local_dispatch::LocalCall;
-use super::reconnect::{Made, ReconnectingCall, Started};
+use super::call_state::CallState;
+use super::connection::{Connection, NotSent, SlotKey};
+use super::deadline::Deadline;
+use super::local_dispatch::{Called, Encode};
+use super::reconnect::ReconnectShared;
 use super::trace::CallSpan;
 use super::waits;
-use aiomas_core::connection::{CallId, CallRejected};
-use aiomas_core::wire::Payload;
+use aiomas_core::connection::{CallOptions, CallRejected};
+use aiomas_core::wire::{Body, CodecContext, CodecError, Format, Payload};
 
 /// A call that has been made, and will end in a `T` or an [`Error`].
 ///
@@ -26,91 +28,114 @@ use aiomas_core::wire::Payload;
 ///
 /// # Cancel safety
 ///
-/// Dropping a call gives it up: its place is free at once and an answer that still comes is ignored. How far
+/// Dropping a call cancels it: its place is free at once and an answer that still comes is ignored. How far
 /// the method has come cannot be known. A request that still waits for
 /// [room](aiomas_core::connection::Limits::max_calls_out) is not sent; one that has been sent is cancelled if both
 /// sides have agreed on that (see [`Extensions`](aiomas_core::connection::Extensions)), and always within a container:
 /// an async method is dropped where it waits next, and a call that waits for its turn is not started. Any other
 /// callee, such as one in Python, is not told, and goes on.
 ///
-/// The same happens when the call's timeout ends it. To let a method go on that nobody waits for, await the call in
+/// The same happens when the call's timeout ends it. To let a method go on whose result is not needed, await the call in
 /// a task of its own: [`Context::spawn`](super::Context::spawn) and
 /// [`Container::spawn_task`](super::Container::spawn_task) run one, on any runtime.
-#[must_use = "a call that is dropped is given up: .await it"]
+#[must_use = "a call that is dropped is cancelled: .await it"]
 pub struct Call<T> {
-    state: State,
+    state: CallState,
+    /// Of calls that are queued, or may be sent again. Most have none, and take no allocation.
+    unsent: Option<Box<Unsent>>,
     span: CallSpan,
     result: PhantomData<fn() -> T>,
 }
 
-enum State {
-    Sent {
-        connection: Arc<Connection>,
-        key: SlotKey,
-    },
-    /// Whatever is not so common: kept apart so that calls are small.
-    Other(Box<Other>),
-    Ended,
+/// What it takes to send a call, now or again.
+struct Unsent {
+    body: Body,
+    /// Of the whole call. Each time it is sent, it has what is left.
+    deadline: Option<Deadline>,
+    /// Where it is queued to be sent.
+    place: Option<u64>,
+    reconnects: Option<Reconnects>,
 }
 
-enum Other {
-    /// Until there is room.
-    Waits {
-        connection: Arc<Connection>,
-        unsent: Unsent,
-    },
-    /// It has waited for room, which was part of its time.
-    Waited {
-        connection: Arc<Connection>,
-        key: SlotKey,
-        timeout: Duration,
-    },
-    Local(LocalCall),
-    /// Over a line; `made` has ended while it waits for a connection.
-    Reconnecting {
-        call: Box<ReconnectingCall>,
-        made: State,
-    },
-    Failed(Error),
+/// What a call has that is made over one connection after the other.
+struct Reconnects {
+    reconnecting: Arc<ReconnectShared>,
+    /// Its place among the calls that wait for a connection.
+    order: u64,
+    /// It may be sent again when it is lost, until then if that is not `None`.
+    idempotent: bool,
+    until: Option<Instant>,
+    /// It was lost when it had been sent, or may have been.
+    was_sent: bool,
 }
 
 impl<T> Call<T> {
-    const fn new(state: State) -> Self {
-        Self { state, span: CallSpan::NONE, result: PhantomData }
+    const fn new(state: CallState, unsent: Option<Box<Unsent>>) -> Self {
+        Self { state, unsent, span: CallSpan::NONE, result: PhantomData }
     }
 
-    fn other(other: Other) -> Self {
-        Self::new(State::Other(Box::new(other)))
-    }
-
+    /// Makes a call over a connection; `encode` appends its content.
     #[inline]
-    pub(super) fn remote(
+    pub(super) fn over(
         connection: &Arc<Connection>,
-        attempt: Result<Attempt, CallRejected>,
+        options: CallOptions,
+        encode: impl Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Self {
-        match attempt {
-            Ok(attempt) => Self::new(State::over(connection, attempt)),
-            Err(why) => Self::failed(connection.refusal(why)),
-        }
-    }
-
-    pub(super) fn reconnecting(made: Result<Made, Error>) -> Self {
-        match made {
-            Ok(Made::Sent(connection, key)) => Self::new(State::Sent { connection, key }),
-            Ok(Made::Kept(call, started)) => {
-                Self::other(Other::Reconnecting { call, made: State::started(started) })
+        match connection.call(options, encode) {
+            Ok(key) => Self::new(CallState::InFlight(connection.clone(), key), None),
+            Err(NotSent { body: Some(body), .. }) => {
+                let unsent = Unsent::new(body, Deadline::of_call(connection.host(), options));
+                Self::new(CallState::QueuedToSend(connection.clone()), Some(unsent))
             }
-            Err(error) => Self::failed(error),
+            Err(NotSent { why, body: None }) => Self::failed(connection.refusal(why)),
         }
     }
 
-    pub(super) fn local(call: LocalCall) -> Self {
-        Self::other(Other::Local(call))
+    /// Makes a call over the present connection, or the next.
+    pub(super) fn reconnecting(
+        reconnecting: &Arc<ReconnectShared>,
+        options: CallOptions,
+        idempotent: bool,
+        encode: &Encode<'_>,
+    ) -> Self {
+        let mut connected = None;
+        if !idempotent && let Some(connection) = reconnecting.free_connection() {
+            match connection.call(options, encode) {
+                // Such a call is sent once, so it is like any other.
+                Ok(key) => return Self::new(CallState::InFlight(connection, key), None),
+                Err(NotSent { body: Some(body), .. }) => connected = Some((connection, body)),
+                Err(NotSent { why: CallRejected::Closed, .. }) => {}
+                Err(NotSent { why, .. }) => return Self::failed(why.into()),
+            }
+        }
+        let (connection, body) = match connected {
+            Some((connection, body)) => (Some(connection), Ok(body)),
+            None => (None, reconnecting.encode(encode)),
+        };
+        let mut unsent = match body {
+            Ok(body) => Unsent::new(body, Deadline::of_call(reconnecting.host.clone(), options)),
+            Err(error) => return Self::failed(error),
+        };
+        unsent.reconnects = Some(Reconnects::new(reconnecting, options, idempotent));
+        let state = match connection {
+            Some(connection) => CallState::QueuedToSend(connection),
+            None => unsent.send().unwrap_or_else(|error| CallState::done(Err(error))),
+        };
+        Self::new(state, Some(unsent))
+    }
+
+    /// A call in the same container.
+    pub(super) fn local(called: Called) -> Self {
+        let state = match called {
+            Called::Done(result) => CallState::done(result),
+            Called::Running(call) => CallState::InFlightLocally(call),
+        };
+        Self::new(state, None)
     }
 
     #[cold]
     pub(super) fn failed(error: Error) -> Self {
-        Self::other(Other::Failed(error))
+        Self::new(CallState::done(Err(error)), None)
     }
 
     /// The same call, of which `span` tells.
@@ -136,157 +161,196 @@ impl<T> Call<T> {
     #[inline]
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
         // What is common is polled here, where it can be inlined.
-        let State::Sent { connection, key } = &self.state else { return self.poll_other(cx) };
+        let (CallState::InFlight(connection, key), None) = (&self.state, &self.unsent) else {
+            return self.poll_other(cx);
+        };
         let answer = ready!(connection.poll_answer(*key, cx)).map_err(Error::from);
-        self.state = State::Ended;
+        self.state = CallState::TAKEN;
         self.span.end(&answer);
         Poll::Ready(answer)
     }
 
+    #[inline(never)]
     fn poll_other(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
-        let answer = self.state.poll(cx);
+        let answer = poll(&mut self.state, self.unsent.as_deref_mut(), cx);
         match &answer {
-            Poll::Ready(answer) => self.span.end(answer),
+            Poll::Ready(answer) => {
+                self.state = CallState::TAKEN;
+                self.span.end(answer);
+            }
             // It may have been sent by now.
             Poll::Pending => self.span.id(|| self.state.id()),
         }
         answer
     }
-}
-
-impl State {
-    #[inline]
-    fn over(connection: &Arc<Connection>, attempt: Attempt) -> Self {
-        let connection = connection.clone();
-        match attempt {
-            Attempt::Sent(key) => Self::Sent { connection, key },
-            Attempt::Waits(unsent) => Self::Other(Box::new(Other::Waits { connection, unsent })),
-        }
-    }
-
-    fn started(started: Option<Started>) -> Self {
-        started.map_or(Self::Ended, |(connection, attempt)| Self::over(&connection, attempt))
-    }
-
-    #[inline(never)]
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
-        loop {
-            let result = match self {
-                Self::Sent { connection, key } => {
-                    ready!(connection.poll_answer(*key, cx)).map_err(Error::from)
-                }
-                Self::Other(other) => match &mut **other {
-                    Other::Waits { connection, unsent } => {
-                        match ready!(connection.poll_send(cx, unsent)) {
-                            Ok(key) => {
-                                let connection = connection.clone();
-                                match unsent.timeout() {
-                                    None => *self = Self::Sent { connection, key },
-                                    Some(timeout) => {
-                                        **other = Other::Waited { connection, key, timeout }
-                                    }
-                                }
-                                continue;
-                            }
-                            Err(error) => Err(error),
-                        }
-                    }
-                    Other::Waited { connection, key, timeout } => {
-                        ready!(connection.poll_answer(*key, cx)).map_err(|error| {
-                            match error.into() {
-                                Error::TimedOut { sent, .. } => {
-                                    Error::TimedOut { after: *timeout, sent }
-                                }
-                                other => other,
-                            }
-                        })
-                    }
-                    Other::Local(call) => ready!(call.poll(cx)),
-                    Other::Reconnecting { call, made } => ready!(poll_line(call, made, cx)),
-                    Other::Failed(error) => Err(error.clone()),
-                },
-                // As of any future that is polled after its end, nothing comes.
-                Self::Ended => return Poll::Pending,
-            };
-            *self = Self::Ended;
-            return Poll::Ready(result);
-        }
-    }
-
-    /// The call's id on the wire, once it has been sent.
-    fn id(&self) -> Option<CallId> {
-        match self {
-            Self::Sent { connection, key } => connection.call_id(*key),
-            Self::Other(other) => match &**other {
-                Other::Waited { connection, key, .. } => connection.call_id(*key),
-                Other::Reconnecting { made, .. } => made.id(),
-                Other::Waits { .. } | Other::Local(_) | Other::Failed(_) => None,
-            },
-            Self::Ended => None,
-        }
-    }
-
-    #[inline(never)]
-    fn cancel(&mut self) {
-        match self {
-            Self::Sent { connection, key } => connection.cancel(*key),
-            Self::Other(other) => match &mut **other {
-                Other::Waits { connection, unsent } => connection.cancel_send(unsent),
-                Other::Waited { connection, key, .. } => connection.cancel(*key),
-                Other::Reconnecting { call, made } => {
-                    made.cancel();
-                    call.cancel();
-                }
-                Other::Local(call) => call.cancel(),
-                Other::Failed(_) => {}
-            },
-            Self::Ended => {}
-        }
-    }
 
     fn waits_for(&self) -> String {
-        let peer = |connection: &Connection| {
-            connection.peer().unwrap_or("a peer without an address").to_owned()
-        };
-        match self {
-            Self::Sent { connection, .. } => format!("for the answer of {}", peer(connection)),
-            Self::Other(other) => match &**other {
-                Other::Waits { connection, .. } => format!("for room to call {}", peer(connection)),
-                Other::Waited { connection, .. } => {
-                    format!("for the answer of {}", peer(connection))
-                }
-                Other::Local(_) => "for the answer of an agent in the same container".to_owned(),
-                Other::Reconnecting { call, made: Self::Ended } => {
-                    format!("for a connection to {}", call.peer())
-                }
-                Other::Reconnecting { made, .. } => made.waits_for(),
-                Other::Failed(_) => "for nothing".to_owned(),
-            },
-            Self::Ended => "for the answer of a call that has ended".to_owned(),
+        match &self.state {
+            CallState::InFlight(connection, _) => {
+                format!("for the answer of {}", connection.peer_name())
+            }
+            CallState::QueuedToSend(connection) => {
+                format!("for room to call {}", connection.peer_name())
+            }
+            CallState::QueuedToConnect => {
+                let reconnects = self.unsent.as_ref().and_then(|unsent| unsent.reconnects.as_ref());
+                let connection = reconnects.map(|to| to.reconnecting.connection());
+                let peer =
+                    connection.as_ref().map_or("a peer", |connection| connection.peer_name());
+                format!("for a connection to {peer}")
+            }
+            CallState::InFlightLocally(_) => {
+                "for the answer of an agent in the same container".to_owned()
+            }
+            CallState::Done(_) => "for the answer of a call that has ended".to_owned(),
         }
     }
 }
 
-/// Lets a call over a line be sent, and again if it may be.
-fn poll_line(
-    call: &mut ReconnectingCall,
-    made: &mut State,
+/// Polls a call until it is done, through all its states.
+fn poll(
+    state: &mut CallState,
+    mut unsent: Option<&mut Unsent>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Payload, Error>> {
     loop {
-        if matches!(made, State::Ended) {
-            match ready!(call.poll(cx)) {
-                Ok(started) => *made = State::started(Some(started)),
-                Err(error) => return Poll::Ready(Err(error)),
+        let polled = match (&mut *state, unsent.as_deref_mut()) {
+            (CallState::InFlight(connection, key), _) => {
+                ready!(connection.poll_answer(*key, cx)).map_err(Error::from)
             }
-        }
-        match ready!(made.poll(cx)) {
-            Ok(payload) => return Poll::Ready(Ok(payload)),
-            Err(error) => match call.go_on(error) {
-                Ok(started) => *made = State::started(started),
+            (CallState::InFlightLocally(call), _) => return call.poll(cx),
+            (CallState::QueuedToSend(connection), Some(unsent)) => {
+                match ready!(unsent.poll_send(connection, cx)) {
+                    Ok(key) => {
+                        *state = CallState::InFlight(connection.clone(), key);
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            (CallState::QueuedToConnect, Some(unsent)) => {
+                match ready!(unsent.poll_connected(cx)) {
+                    Ok(sent) => {
+                        *state = sent;
+                        continue;
+                    }
+                    // It is final, whether or not the call is idempotent.
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
+            (CallState::Done(result), _) => {
+                // As of any future that is polled after its end, nothing comes.
+                return result.take().map_or(Poll::Pending, |result| Poll::Ready(*result));
+            }
+            (CallState::QueuedToSend(_) | CallState::QueuedToConnect, None) => {
+                return Poll::Pending;
+            }
+        };
+        match (polled, unsent.as_deref_mut()) {
+            (Err(error), Some(unsent)) => match unsent.send_again(error) {
+                Ok(sent) => *state = sent,
                 Err(error) => return Poll::Ready(Err(error)),
             },
+            (result, _) => return Poll::Ready(result),
         }
+    }
+}
+
+impl Unsent {
+    fn new(body: Body, deadline: Option<Deadline>) -> Box<Self> {
+        Box::new(Self { body, deadline, place: None, reconnects: None })
+    }
+
+    /// Waits until it is sent over `connection`.
+    fn poll_send(
+        &mut self,
+        connection: &Connection,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<SlotKey, Error>> {
+        let at = self.deadline.as_ref().map(|deadline| deadline.at);
+        let sent = connection.poll_send(cx, &mut self.body, at, &mut self.place);
+        if sent.is_ready() {
+            return sent;
+        }
+        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+        let error = ready!(deadline.poll(cx, false));
+        connection.cancel_send(&mut self.place);
+        Poll::Ready(Err(error))
+    }
+
+    /// Waits until there is a connection, over which it is sent.
+    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Result<CallState, Error>> {
+        let Some(Reconnects { reconnecting, order, was_sent, .. }) = &self.reconnects else {
+            return Poll::Pending;
+        };
+        let sent = reconnecting.poll(*order, cx);
+        if sent.is_ready() {
+            return sent;
+        }
+        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+        let error = ready!(deadline.poll(cx, *was_sent));
+        reconnecting.cancel(*order);
+        Poll::Ready(Err(error))
+    }
+
+    /// Sends it over the present connection, or lets it wait for the next.
+    fn send(&self) -> Result<CallState, Error> {
+        let Some(Reconnects { reconnecting, order, .. }) = &self.reconnects else {
+            return Err(CallRejected::Closed.into());
+        };
+        let deadline = self.deadline.as_ref().map(Deadline::time);
+        if let Some(connection) = reconnecting.free_connection() {
+            match reconnecting.send(&connection, &self.body, deadline) {
+                Err(Error::Refused(CallRejected::Closed)) => {}
+                sent => return sent,
+            }
+        }
+        reconnecting.enqueue(*order, &self.body, deadline)?;
+        Ok(CallState::QueuedToConnect)
+    }
+
+    /// It was sent, or almost, and ended in `error`. Sends it again, if it may be.
+    fn send_again(&mut self, error: Error) -> Result<CallState, Error> {
+        let was_sent = match &mut self.reconnects {
+            None => false,
+            Some(Reconnects { reconnecting, idempotent, until, was_sent, .. }) => {
+                *was_sent |= matches!(error, Error::Lost(_));
+                let again = match &error {
+                    // It was not sent.
+                    Error::Refused(CallRejected::Closed) => true,
+                    Error::Lost(_) => {
+                        *idempotent && until.is_none_or(|until| reconnecting.host.now() < until)
+                    }
+                    _ => false,
+                };
+                let was_sent = *was_sent;
+                if again {
+                    self.place = None;
+                    return self.send().map_err(|new| match new {
+                        Error::TimedOut { .. } => self.in_all(new, was_sent),
+                        _ => error,
+                    });
+                }
+                was_sent
+            }
+        };
+        Err(self.in_all(error, was_sent))
+    }
+
+    /// A timeout in the whole time that the call was given, and not only what was left when it was sent.
+    fn in_all(&self, error: Error, was_sent: bool) -> Error {
+        match (error, &self.deadline) {
+            (Error::TimedOut { sent, .. }, Some(deadline)) => deadline.error(sent || was_sent),
+            (error, _) => error,
+        }
+    }
+}
+
+impl Reconnects {
+    fn new(reconnecting: &Arc<ReconnectShared>, options: CallOptions, idempotent: bool) -> Self {
+        let until = reconnecting.repeats_until(options.timeout);
+        let order = reconnecting.next_order();
+        Self { reconnecting: reconnecting.clone(), order, idempotent, until, was_sent: false }
     }
 }
 
@@ -298,7 +362,7 @@ impl<T: DeserializeOwned> Future for Call<T> {
             Poll::Ready(Ok(payload)) => payload,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => {
-                waits::note(|| self.state.waits_for());
+                waits::note(|| self.waits_for());
                 return Poll::Pending;
             }
         };
@@ -308,25 +372,30 @@ impl<T: DeserializeOwned> Future for Call<T> {
 
 impl<T> Drop for Call<T> {
     fn drop(&mut self) {
-        if !matches!(self.state, State::Ended) {
-            self.state.cancel();
-            self.span.given_up();
+        let state = std::mem::replace(&mut self.state, CallState::TAKEN);
+        if matches!(state, CallState::Done(None)) {
+            return;
         }
+        let mut place = None;
+        if let Some(unsent) = &mut self.unsent {
+            place = unsent.place;
+            if let Some(Reconnects { reconnecting, order, .. }) = &unsent.reconnects {
+                reconnecting.cancel(*order);
+            }
+        }
+        state.cancel(&mut place);
+        self.span.given_up();
     }
 }
 
 impl<T> fmt::Debug for Call<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.state {
-            State::Sent { .. } => "Call(sent)",
-            State::Other(other) => match **other {
-                Other::Waits { .. } => "Call(waits)",
-                Other::Waited { .. } => "Call(sent)",
-                Other::Local(_) => "Call(local)",
-                Other::Reconnecting { .. } => "Call(line)",
-                Other::Failed(_) => "Call(failed)",
-            },
-            State::Ended => "Call(ended)",
+            CallState::QueuedToConnect => "Call(queued to connect)",
+            CallState::QueuedToSend(_) => "Call(queued to send)",
+            CallState::InFlight(..) => "Call(in flight)",
+            CallState::InFlightLocally(_) => "Call(in flight locally)",
+            CallState::Done(_) => "Call(done)",
         })
     }
 }

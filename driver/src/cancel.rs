@@ -12,6 +12,10 @@ use super::wakers::{Registration, WakerSet};
 
 /// Stops a task when it is dropped: what the task holds is dropped at once, or, if it is running at this very
 /// moment, when it waits next.
+///
+/// Runtimes differ in what dropping their task handles does, so the future lies in a place that both sides reach. While it
+/// is polled it is out of that place, and the lock is free: the task may cancel itself, and its future, when dropped, may own
+/// the canceller of another task.
 pub(super) struct Canceller(Arc<Mutex<State>>);
 
 /// See [`cancellable`].

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::acceptor::{Acceptor, NoStream};
 use super::connection::{Connection, ConnectionRef, Handler, RoomToReply};
-use super::later::Answer;
+use super::later::{Answer, Later};
 use super::lock::lock;
 use super::options::{self, Settings};
 use super::runtime::Runtime;
@@ -22,10 +22,11 @@ use super::trace;
 use super::waits;
 use super::wakers::{Awaited, Registration, WakerSet};
 use super::{Call, Error, Peer};
-use aiomas_core::agent::{Address, Patience};
+use aiomas_core::agent::{Address, RetryLimit, RetryPolicy};
 use aiomas_core::connection::{
     self, AdmissionStats, CallOptions, Close, CloseReason, ReplyToken, RequestId, Side,
 };
+use aiomas_core::rpc::Outcome;
 use aiomas_core::wire::{Body, Payload, RemoteError, Types, codec};
 
 /// Marks builders of channels.
@@ -42,22 +43,23 @@ pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
 }
 
 impl<R: Runtime> Builder<R> {
-    /// For how long [`connect`](Self::connect) tries to open a stream: [`Patience::Once`] unless told otherwise, as with
-    /// aiomas' `timeout`, and in its rhythm: after half a second, then half as long again each time, up to 30 s.
-    pub const fn patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+    /// How [`connect`](Self::connect) tries to open a stream: [once](RetryLimit::Once) unless told otherwise, as with
+    /// aiomas' `timeout`, and with its waits: half a second, then half as long again each time, up to 30 s.
+    pub fn retry(mut self, policy: impl Into<RetryPolicy>) -> Self {
+        self.retry = policy.into();
         self
     }
 
-    /// Tries until this time has passed: [`Patience::Until`].
-    pub const fn within(self, time: Duration) -> Self {
-        self.patience(Patience::Until(time))
+    /// Tries until this time has passed: [`RetryLimit::Within`].
+    pub const fn within(mut self, time: Duration) -> Self {
+        self.retry.limit = RetryLimit::Within(time);
+        self
     }
 
     /// After which time an attempt of [`connect`](Self::connect) to open a stream has failed, with all addresses of the
     /// host and TLS: 10 s unless told otherwise; at least 1 ms.
     pub const fn dial_timeout(mut self, time: Duration) -> Self {
-        self.dial_timeout = time;
+        self.retry.dial_timeout = time;
         self
     }
 
@@ -73,9 +75,9 @@ impl<R: Runtime> Builder<R> {
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<Channel, Error> {
         let address = address.try_into().map_err(Into::into)?;
-        let (patience, dial_timeout) = (self.patience, self.dial_timeout);
+        let retry = self.retry;
         let (settings, _) = self.settle(Types::clone)?;
-        let stream = settings.dial_with(&address, patience, dial_timeout).await?;
+        let stream = settings.dial_with(&address, &retry, |_| ()).await?;
         Ok(Channel::start(&settings, stream, Side::Dialler, 0))
     }
 
@@ -190,7 +192,7 @@ impl Handler for Inbox {
         &self,
         connection: &Arc<Connection>,
         request: connection::Request,
-    ) -> Option<(ReplyToken, Answer)> {
+    ) -> Option<(ReplyToken, Outcome<Later>)> {
         let connection::Request { token, content, deadline, .. } = request;
         // The program may keep it for as long as it likes: not with all that was read together with it.
         let content = content.unpinned();
@@ -261,10 +263,10 @@ impl Channel {
         let connection = &self.connection;
         let span =
             trace::call("", "", || Some((connection.host(), connection.caller().address.clone())));
-        let attempt = connection.call(self.options, |format, codec_context, out| {
+        let call = Call::over(connection, self.options, |format, codec_context, out| {
             codec::encode(format, codec_context, content, out)
         });
-        Call::remote(connection, attempt).traced(span)
+        call.traced(span)
     }
 
     /// The next request of the other side; `None` when there will be no more. While the other side does not read what it

@@ -1,4 +1,4 @@
-//! Dialling an address until somebody is there.
+//! Dialling an address, as often as a policy says.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,54 +11,22 @@ use super::host::sleep_until;
 use super::options::Settings;
 use super::stream::Stream;
 use super::trace::Dial;
-use aiomas_core::agent::{Address, Backoff, Patience};
+use aiomas_core::agent::{Address, RetryLimit, RetryPolicy};
 use aiomas_core::internal::Jitter;
 
-/// How often an address is dialled.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rhythm {
-    /// The waits between attempts.
-    pub(super) backoff: Backoff,
-    /// After which time an attempt has failed.
-    pub(super) dial_timeout: Duration,
-}
-
-/// How long one attempt may take, unless told otherwise.
-pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-
 impl Settings {
-    /// Opens a stream, the first one of a client, in the rhythm of aiomas.
+    /// Opens a stream as `policy` says. `attempts` is told the number of each attempt.
     pub(super) async fn dial_with(
         &self,
         address: &Address,
-        patience: Patience,
-        dial_timeout: Duration,
-    ) -> Result<Stream, Error> {
-        let rhythm = Rhythm { backoff: Backoff::default(), dial_timeout };
-        match patience {
-            Patience::Once => {
-                let dial = Dial::start(|| self.host.clone(), address, || 1);
-                let stream = self.dial_by(address, None, dial_timeout).await;
-                match &stream {
-                    Ok(_) => dial.opened(),
-                    Err(error) => dial.failed(error, None),
-                }
-                stream
-            }
-            Patience::Until(time) => self.dial_for(address, Some(time), rhythm, |_| ()).await,
-            Patience::Forever => self.dial_for(address, None, rhythm, |_| ()).await,
-        }
-    }
-
-    /// Opens a stream: tries for so long, if not for ever. `attempts` is told the number of each attempt.
-    pub(super) async fn dial_for(
-        &self,
-        address: &Address,
-        within: Option<Duration>,
-        rhythm: Rhythm,
+        policy: &RetryPolicy,
         attempts: impl Fn(u32),
     ) -> Result<Stream, Error> {
         let host = &*self.host;
+        let within = match policy.limit {
+            RetryLimit::Within(time) => Some(time),
+            RetryLimit::Once | RetryLimit::Forever => None,
+        };
         let until = within.and_then(|within| host.now().checked_add(within));
         let (mut jitter, mut wait) = (Jitter::new(host.seed()), Duration::ZERO);
         let mut attempt = 0_u32;
@@ -67,15 +35,19 @@ impl Settings {
             attempts(attempt);
             let dial = Dial::start(|| self.host.clone(), address, || attempt);
             let limit = until.zip(within);
-            let error = match self.dial_by(address, limit, rhythm.dial_timeout).await {
+            let error = match self.dial_by(address, limit, policy.dial_timeout).await {
                 Ok(stream) => {
                     dial.opened();
                     return Ok(stream);
                 }
                 Err(error) => error,
             };
-            wait = rhythm.backoff.after(wait);
-            let pause = jitter.shorten(wait, rhythm.backoff.jitter_percent);
+            if policy.limit == RetryLimit::Once {
+                dial.failed(&error, None);
+                return Err(error);
+            }
+            wait = policy.backoff.after(wait);
+            let pause = jitter.shorten(wait, policy.backoff.jitter_percent);
             dial.failed(&error, Some(pause));
             let next = host.now().checked_add(pause);
             let Some(at) = next.into_iter().chain(until).min() else { return Err(error) };

@@ -15,6 +15,7 @@ pub(super) trait Endpoint: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EndpointId(u64);
 
+// The program's own code lies between a method that is polled and one that asks: no argument passes through it.
 thread_local! {
     static CURRENT: Cell<EndpointId> = const { Cell::new(EndpointId::NONE) };
 }

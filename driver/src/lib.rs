@@ -17,7 +17,9 @@ extern crate self as aiomas;
 
 mod acceptor;
 mod adapter;
+mod any_connection;
 mod call;
+mod call_state;
 mod cancel;
 pub mod channel;
 pub mod clock;
@@ -25,6 +27,7 @@ pub mod connection;
 mod contain;
 pub mod container;
 mod context;
+mod deadline;
 mod dialling;
 mod endpoint;
 mod error;

@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use super::Error;
 use super::contain::wake;
+use super::deadline::Deadline;
 use super::endpoint::Endpoint;
 use super::host::Host;
 use super::lock::lock;
 use super::stop::Stop;
-use super::transport::Timer;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::CallOptions;
 use aiomas_core::wire::{CodecContext, CodecError, Format, Payload};
@@ -22,7 +22,7 @@ pub(super) const LOCAL: Format = Format::MsgPack;
 /// What the container is to those within it.
 pub(super) trait LocalDispatch: Endpoint {
     /// Calls an agent; `encode` appends the content of the request.
-    fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall;
+    fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> Called;
 
     /// What its agents' URLs begin with.
     fn address(&self) -> &Address;
@@ -47,23 +47,25 @@ pub(super) trait LocalDispatch: Endpoint {
 pub(super) type Encode<'a> =
     dyn Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError> + 'a;
 
-/// A call between agents of one container.
-pub(super) enum LocalCall {
-    Ended(Option<Result<Payload, Error>>),
-    Running { answer: Arc<LocalAnswer>, deadline: Option<Deadline> },
+/// What a call of an agent has led to at once.
+pub(super) enum Called {
+    /// To its end.
+    Done(Result<Payload, Error>),
+    /// To a method that goes on.
+    Running(Box<LocalCall>),
 }
 
-/// When a call is given up.
-pub(super) struct Deadline {
-    pub(super) timer: Box<dyn Timer>,
-    pub(super) error: Error,
+/// A call between agents of one container whose method goes on.
+pub(super) struct LocalCall {
+    pub(super) answer: Arc<LocalAnswer>,
+    pub(super) deadline: Option<Deadline>,
 }
 
-/// Where the answer of a method waits that is not done at once.
+/// Where the answer of a method that goes on waits for its caller.
 #[derive(Default)]
 pub(super) struct LocalAnswer {
     waiting: Mutex<Waiting>,
-    /// Stops the method when nobody waits any more.
+    /// Stops the method when its caller cancels the call.
     pub(super) stop: Arc<Stop>,
 }
 
@@ -103,24 +105,17 @@ impl LocalAnswer {
 
 impl LocalCall {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
-        match self {
-            Self::Ended(result) => result.take().map_or(Poll::Pending, Poll::Ready),
-            Self::Running { answer, deadline } => {
-                if let Poll::Ready(answer) = answer.poll(cx) {
-                    return Poll::Ready(answer);
-                }
-                let Some(Deadline { timer, error }) = deadline else { return Poll::Pending };
-                ready!(timer.poll(cx));
-                answer.cancel();
-                Poll::Ready(Err(error.clone()))
-            }
+        if let Poll::Ready(answer) = self.answer.poll(cx) {
+            return Poll::Ready(answer);
         }
+        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+        let error = ready!(deadline.poll(cx, true));
+        self.answer.cancel();
+        Poll::Ready(Err(error))
     }
 
-    /// Nobody waits for it any more.
+    /// Cancels the call: its method is stopped.
     pub(super) fn cancel(&self) {
-        if let Self::Running { answer, .. } = self {
-            answer.cancel();
-        }
+        self.answer.cancel();
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::Error;
 use super::acceptor::Acceptor;
 use super::connection::{Connection, ConnectionConfig, Handler};
-use super::dialling::DIAL_TIMEOUT;
 use super::heavy::HeavyWork;
 use super::network::Network;
 use super::peer_context::PeerContext;
@@ -14,7 +13,7 @@ use super::runtime::Runtime;
 use super::stream::Stream;
 #[cfg(feature = "tls")]
 use super::tls::{Secure, TlsConfig};
-use aiomas_core::agent::{Address, Patience};
+use aiomas_core::agent::{Address, RetryPolicy};
 use aiomas_core::connection::{Admission, Config, Limits, Negotiate, Side};
 use aiomas_core::wire::{Codec, Types};
 
@@ -43,8 +42,7 @@ pub struct Builder<R, L> {
     pub(super) coalesces: bool,
     pub(super) orphans: OnDisconnect,
     /// Of those that connect, for the first stream.
-    pub(super) patience: Patience,
-    pub(super) dial_timeout: Duration,
+    pub(super) retry: RetryPolicy,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
     pub(super) layer: L,
@@ -58,8 +56,7 @@ impl<R: Runtime, L: Default> Builder<R, L> {
             drain: Duration::from_secs(10),
             coalesces: true,
             orphans: OnDisconnect::Finish,
-            patience: Patience::Once,
-            dial_timeout: DIAL_TIMEOUT,
+            retry: RetryPolicy::default(),
             #[cfg(feature = "tls")]
             tls: None,
             layer: L::default(),

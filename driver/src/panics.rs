@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 
+// Between the runtime that collects and the code that contains lie futures of the program, which pass no argument on.
 thread_local! {
     static CONTAINED: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }

@@ -10,11 +10,12 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::connection::{Connection, ConnectionRef, append};
+use super::any_connection::AnyConnection;
+use super::connection::{ConnectionRef, append};
 use super::host::Callee;
 use super::local_dispatch::{LOCAL, LocalDispatch};
 use super::peer_context::PeerContext;
-use super::reconnect::{ReconnectShared, ReconnectingCall, ReconnectingConnection};
+use super::reconnect::ReconnectingConnection;
 use super::reference;
 use super::trace::{self, CallSpan};
 use super::{Call, Error};
@@ -22,8 +23,7 @@ use aiomas_core::agent::AgentUrl;
 use aiomas_core::connection::{CallOptions, CallRejected};
 use aiomas_core::internal::root::agent_path;
 use aiomas_core::rpc::{self, RemoteRef, ServiceRef, encode_call_in};
-use aiomas_core::wire::Printable;
-use aiomas_core::wire::{CodecContext, CodecError, Format};
+use aiomas_core::wire::{CodecContext, CodecError, Format, Printable};
 
 /// A service elsewhere: an agent, the root service of a peer, or anything that a peer has sent a
 /// reference to (aiomas' `Proxy`).
@@ -52,17 +52,14 @@ pub struct Proxy {
     /// The agent that it was connected to.
     url: Option<Arc<AgentUrl>>,
     options: CallOptions,
+    /// Calls that are lost may be made again.
+    idempotent: bool,
 }
 
 #[derive(Clone)]
 enum Target {
-    Remote(ConnectionRef),
-    /// Over whichever connection there is.
-    Reconnecting {
-        reconnecting: Arc<ReconnectShared>,
-        /// Calls may be made again.
-        idempotent: bool,
-    },
+    /// A service of the peer at the other end.
+    Remote(AnyConnection),
     /// In the same container.
     Local(Weak<dyn LocalDispatch>),
     /// One of our own services: to be sent, not to be called.
@@ -73,25 +70,18 @@ enum Target {
 
 impl Proxy {
     fn new(target: Target, path: Arc<str>) -> Self {
-        Self { target, path, url: None, options: CallOptions::default() }
+        Self { target, path, url: None, options: CallOptions::default(), idempotent: false }
     }
 
-    pub(super) fn of_connection(connection: Arc<Connection>, path: impl Into<Arc<str>>) -> Self {
-        Self::new(Target::Remote(ConnectionRef::new(connection)), path.into())
+    /// The root service of the peer at the other end of `connection`.
+    pub(super) fn of_root(connection: AnyConnection) -> Self {
+        Self::new(Target::Remote(connection), "".into())
     }
 
-    pub(super) fn of_agent(connection: Arc<Connection>, url: AgentUrl) -> Self {
+    /// An agent of the container at the other end of `connection`.
+    pub(super) fn of_agent(connection: AnyConnection, url: AgentUrl) -> Self {
         let path = agent_path(url.aid());
-        Self { url: Some(url.into()), ..Self::of_connection(connection, path) }
-    }
-
-    pub(super) fn of_reconnecting(
-        reconnecting: Arc<ReconnectShared>,
-        url: Option<AgentUrl>,
-    ) -> Self {
-        let path = url.as_ref().map_or_else(String::new, |url| agent_path(url.aid()));
-        let target = Target::Reconnecting { reconnecting, idempotent: false };
-        Self { url: url.map(Arc::new), ..Self::new(target, path.into()) }
+        Self { url: Some(url.into()), ..Self::new(Target::Remote(connection), path.into()) }
     }
 
     pub(super) fn of_local(container: Weak<dyn LocalDispatch>, url: AgentUrl) -> Self {
@@ -105,7 +95,9 @@ impl Proxy {
     ) -> Self {
         let target = match peer_context {
             Some(PeerContext::Connection(connection)) => match connection.upgrade() {
-                Some(connection) => Target::Remote(ConnectionRef::received(connection)),
+                Some(connection) => {
+                    Target::Remote(AnyConnection::Direct(ConnectionRef::received(connection)))
+                }
                 None => Target::Nowhere,
             },
             Some(PeerContext::LocalDispatch(local_dispatch)) => {
@@ -137,18 +129,14 @@ impl Proxy {
     /// does not reconnect.
     #[must_use]
     pub fn idempotent(&self) -> Self {
-        let mut proxy = self.clone();
-        if let Target::Reconnecting { idempotent, .. } = &mut proxy.target {
-            *idempotent = true;
-        }
-        proxy
+        Self { idempotent: true, ..self.clone() }
     }
 
     /// What it is called over, if it reconnects.
     #[must_use]
     pub fn reconnecting(&self) -> Option<ReconnectingConnection> {
         match &self.target {
-            Target::Reconnecting { reconnecting, .. } => {
+            Target::Remote(AnyConnection::Reconnecting(reconnecting)) => {
                 Some(ReconnectingConnection::new(Arc::downgrade(reconnecting)))
             }
             _ => None,
@@ -160,11 +148,7 @@ impl Proxy {
         let path = self.get(method).path;
         let call = match &self.target {
             Target::Remote(connection) => {
-                rpc::Call::new(connection.format(), connection.codec_context(), &*path)
-            }
-            Target::Reconnecting { reconnecting, .. } => {
-                let connection = reconnecting.connection();
-                rpc::Call::new(connection.format(), connection.codec_context(), &*path)
+                connection.with(|to| rpc::Call::new(to.format(), to.codec_context(), &*path))
             }
             Target::Local(container) => match container.upgrade() {
                 Some(container) => rpc::Call::new(LOCAL, container.codec_context(), &*path),
@@ -204,18 +188,7 @@ impl Proxy {
         encode: impl Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Call<T> {
         match &self.target {
-            Target::Remote(connection) => {
-                Call::remote(connection, connection.call(self.options, encode))
-            }
-            Target::Reconnecting { reconnecting, idempotent } => {
-                // As an object, so that ordinary calls are not made larger by it.
-                Call::reconnecting(ReconnectingCall::make(
-                    reconnecting,
-                    self.options,
-                    *idempotent,
-                    &encode,
-                ))
-            }
+            Target::Remote(connection) => connection.call(self.options, self.idempotent, encode),
             Target::Local(container) => match container.upgrade() {
                 Some(container) => Call::local(container.call(self.options, &encode)),
                 None => self.no_target("its container is gone"),
@@ -247,8 +220,7 @@ impl Proxy {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         match &self.target {
-            Target::Remote(connection) => connection.is_open(),
-            Target::Reconnecting { reconnecting, .. } => reconnecting.connection().is_open(),
+            Target::Remote(connection) => connection.with(|connection| connection.is_open()),
             Target::Local(container) => container.strong_count() > 0,
             Target::Own | Target::Nowhere => false,
         }
@@ -263,12 +235,11 @@ impl Proxy {
             return write!(f, "{type_name}('{}')", Printable(url));
         }
         let path = Printable(&self.path);
-        let over = |connection: &Connection, f: &mut fmt::Formatter<'_>| {
-            write!(f, "{type_name}('{}/{path}')", Printable(connection.peer().unwrap_or("?")))
-        };
         match &self.target {
-            Target::Remote(connection) => over(connection, f),
-            Target::Reconnecting { reconnecting, .. } => over(&reconnecting.connection(), f),
+            Target::Remote(connection) => connection.with(|connection| {
+                let peer = connection.peer().unwrap_or("?");
+                write!(f, "{type_name}('{}/{path}')", Printable(peer))
+            }),
             Target::Local(_) | Target::Own => write!(f, "{type_name}('local/{path}')"),
             Target::Nowhere => write!(f, "{type_name}('?/{path}')"),
         }
@@ -291,13 +262,8 @@ impl Target {
     /// Whose clock calls go by, and the callee's address.
     fn callee(&self) -> Option<Callee> {
         match self {
-            Self::Remote(connection) => {
-                Some((connection.host(), connection.caller().address.clone()))
-            }
-            Self::Reconnecting { reconnecting, .. } => {
-                let connection = reconnecting.connection();
-                Some((connection.host(), connection.caller().address.clone()))
-            }
+            Self::Remote(connection) => connection
+                .with(|connection| Some((connection.host(), connection.caller().address.clone()))),
             Self::Local(container) => Some((container.upgrade()?.host(), Some("local".into()))),
             Self::Own | Self::Nowhere => None,
         }
@@ -306,11 +272,10 @@ impl Target {
     /// What tells it from others.
     fn id(&self) -> (u8, usize) {
         match self {
-            Self::Remote(connection) => (0, Arc::as_ptr(connection) as usize),
+            Self::Remote(connection) => (0, connection.id()),
             Self::Local(container) => (1, container.as_ptr().cast::<()>() as usize),
             Self::Own => (2, 0),
             Self::Nowhere => (3, 0),
-            Self::Reconnecting { reconnecting, .. } => (4, Arc::as_ptr(reconnecting) as usize),
         }
     }
 }
@@ -366,12 +331,10 @@ impl Serialize for Proxy {
             Target::Local(container) => {
                 reference::serialize(container, &self.path, self.url.as_deref(), serializer)
             }
-            Target::Remote(_) | Target::Reconnecting { .. } | Target::Nowhere => {
-                Err(S::Error::custom(
-                    "a reference to a service of a peer cannot be sent on, only own services can; send its URL \
+            Target::Remote(_) | Target::Nowhere => Err(S::Error::custom(
+                "a reference to a service of a peer cannot be sent on, only own services can; send its URL \
                  (`AgentUrl`), and let the other side connect",
-                ))
-            }
+            )),
         }
     }
 }

@@ -18,17 +18,18 @@ pub use self::server::RpcServer;
 
 use self::server::{Clients, DisconnectHook};
 use super::acceptor::accept;
+use super::any_connection::AnyConnection;
 use super::connection::{Connection, ConnectionRef, Handler};
 use super::contain::{Contained, undisturbed};
 use super::endpoint::Endpoint;
-use super::later::{Answer, Later, SharedService, guarded};
+use super::later::{Later, SharedService, guarded};
 use super::options;
-use super::reconnect::{self, Dials, Reconnect};
+use super::reconnect::{self, Dials};
 use super::runtime::Runtime;
 use super::service::IntoService;
 use super::trace;
 use super::{Error, Peer};
-use aiomas_core::agent::{Address, Patience};
+use aiomas_core::agent::{Address, RetryLimit, RetryPolicy};
 use aiomas_core::connection::{CloseReason, ReplyToken, Request};
 use aiomas_core::rpc;
 use aiomas_core::wire::{RemoteError, Types};
@@ -39,7 +40,7 @@ pub struct Services {
     root: Option<SharedService>,
     on_connect: Option<Arc<dyn Fn(RpcClient) + Send + Sync>>,
     on_disconnect: Option<DisconnectHook>,
-    reconnect: Option<Reconnect>,
+    reconnect: Option<RetryPolicy>,
 }
 
 impl fmt::Debug for Services {
@@ -83,7 +84,7 @@ impl<R: Runtime> Builder<R> {
 
     /// Lets a client outlive its connection: see [`reconnecting`](mod@crate::reconnect). When a call finds that lost,
     /// `address` is dialled again, and the root service of this side is there again, too. A `Duration` says for how long
-    /// that is tried, a [`Reconnect`] in which rhythm as well.
+    /// that is tried, a [`RetryPolicy`] with which waits as well. [`retry`](Self::retry) still governs the first connect.
     ///
     /// ```no_run
     /// # async fn example<R: aiomas::Runtime>(runtime: R) -> Result<(), aiomas::Error> {
@@ -95,33 +96,33 @@ impl<R: Runtime> Builder<R> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn reconnect(mut self, reconnect: impl Into<Reconnect>) -> Self {
-        self.layer.reconnect = Some(reconnect.into());
+    pub fn reconnect(mut self, policy: impl Into<RetryPolicy>) -> Self {
+        self.layer.reconnect = Some(policy.into());
         self
     }
 
-    /// For how long [`connect`](Self::connect) tries to open a stream: [`Patience::Once`] unless told otherwise, as with
-    /// aiomas' `timeout`, and in its rhythm: after half a second, then half as long again each time, up to 30 s.
-    pub const fn patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+    /// How [`connect`](Self::connect) tries to open a stream: [once](RetryLimit::Once) unless told otherwise, as with
+    /// aiomas' `timeout`, and with its waits: half a second, then half as long again each time, up to 30 s.
+    pub fn retry(mut self, policy: impl Into<RetryPolicy>) -> Self {
+        self.retry = policy.into();
         self
     }
 
-    /// Tries until this time has passed: [`Patience::Until`].
-    pub const fn within(self, time: Duration) -> Self {
-        self.patience(Patience::Until(time))
+    /// Tries until this time has passed: [`RetryLimit::Within`].
+    pub const fn within(mut self, time: Duration) -> Self {
+        self.retry.limit = RetryLimit::Within(time);
+        self
     }
 
     /// After which time an attempt of [`connect`](Self::connect) to open a stream has failed, with all addresses of the
     /// host and TLS: 10 s unless told otherwise; at least 1 ms. A client that comes back has
-    /// [`Reconnect::dial_timeout`] for later attempts.
+    /// a [policy of its own](Self::reconnect) for later attempts.
     pub const fn dial_timeout(mut self, time: Duration) -> Self {
-        self.dial_timeout = time;
+        self.retry.dial_timeout = time;
         self
     }
 
-    /// Connects to whoever listens at `address`. For how long that is tried the first time is for
-    /// [`patience`](Self::patience) to say.
+    /// Connects to the server at `address`; [`retry`](Self::retry) governs how.
     ///
     /// # Errors
     /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
@@ -133,20 +134,20 @@ impl<R: Runtime> Builder<R> {
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<RpcClient, Error> {
         let address = address.try_into().map_err(Into::into)?;
-        let (patience, dial_timeout) = (self.patience, self.dial_timeout);
+        let retry = self.retry;
         let (settings, layer) = self.settle(Types::for_rpc)?;
         let handler = Arc::new(ServiceHandler::new(layer.root));
-        let reconnect = layer.reconnect.clone().unwrap_or_default();
-        let dials = Dials { settings, address, handler, reconnect };
-        let connection = dials.dial(patience, dial_timeout).await?;
+        let reconnect = layer.reconnect.unwrap_or_default();
+        let dials = Dials { settings, address, handler, retry: reconnect };
+        let connection = dials.dial(&retry, |_| ()).await?;
         let Some(reconnect) = layer.reconnect else {
             return Ok(RpcClient::of_connection(connection));
         };
         let host = dials.settings.host.clone();
         let limit = dials.settings.config.limits.max_calls_out;
-        Ok(RpcClient::of_reconnecting(reconnect::ReconnectShared::new(
-            host, connection, dials, &reconnect, limit,
-        )))
+        let reconnecting =
+            reconnect::ReconnectShared::new(host, connection, dials, reconnect, limit);
+        Ok(RpcClient::new(AnyConnection::Reconnecting(reconnecting)))
     }
 
     /// Listens at `address`, and serves whoever connects.
@@ -240,7 +241,7 @@ impl Handler for ServiceHandler {
         &self,
         connection: &Arc<Connection>,
         request: Request,
-    ) -> Option<(ReplyToken, Answer)> {
+    ) -> Option<(ReplyToken, Outcome<Later>)> {
         let Request { token, content, deadline, .. } = request;
         let caller = connection.caller_until(deadline);
         let outcome = match rpc::Request::parse(&content) {
@@ -254,7 +255,7 @@ impl Handler for ServiceHandler {
                 Outcome::from(RemoteError::from(error))
             }
         };
-        connection.settle(token, outcome)
+        Some((token, outcome))
     }
 
     fn closed(&self, connection: &Arc<Connection>, reason: &CloseReason) {

@@ -1,4 +1,4 @@
-//! Telling work that its caller waits no longer.
+//! Telling a method that its caller waits no longer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::wakers::{Awaited, Registration, WakerSet};
 
-/// A flag that is set once: the caller of some work waits no longer.
+/// A flag that is set once: the caller of a method waits no longer.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     stopped: AtomicBool,
@@ -24,7 +24,7 @@ impl Stop {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// To be polled until it is stopped.
+    /// A future, as it were, that ends when it is stopped.
     pub(super) const fn stopped(this: Arc<Self>) -> Stopped {
         Stopped(Registration::new(this))
     }

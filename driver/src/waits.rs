@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 
+// A runtime that asks polls a task of the program, in whose depth a future of ours notes: no argument passes through it.
 thread_local! {
     static EXPLAINS: Cell<bool> = const { Cell::new(false) };
     static NOTES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aiomas_core::agent::{
     Address, AgentUrl, ConnectError, ConnectId, ContainerError, NodeCall, NodeConfig, NodeEvent,
-    Patience, Remote, Route, Target,
+    Remote, RetryLimit, Route, Target,
 };
 use aiomas_core::connection::{
     CallError, CallOptions, CallRejected, Close, Config, Negotiate, Refused,
@@ -57,7 +57,7 @@ struct Connecting {
     site: usize,
     id: ConnectId,
     url: AgentUrl,
-    patience: Patience,
+    patience: RetryLimit,
     deadline: Option<Instant>,
 }
 
@@ -130,9 +130,9 @@ impl Model {
             0..7 => {
                 let url = self.world.url(script.below(SITES), script.below(AGENTS + 1));
                 let patience = match script.byte() % 4 {
-                    0 | 1 => Patience::Once,
-                    2 => Patience::Until(8 * script.millis()),
-                    _ => Patience::Forever,
+                    0 | 1 => RetryLimit::Once,
+                    2 => RetryLimit::Within(8 * script.millis()),
+                    _ => RetryLimit::Forever,
                 };
                 self.connect(site, url, patience);
             }
@@ -192,10 +192,10 @@ impl Model {
         self.next
     }
 
-    fn connect(&mut self, site: usize, url: AgentUrl, patience: Patience) {
+    fn connect(&mut self, site: usize, url: AgentUrl, patience: RetryLimit) {
         let (ctx, now) = (self.number(), self.world.now());
         let deadline = match patience {
-            Patience::Until(time) => Some(now + time),
+            RetryLimit::Within(time) => Some(now + time),
             _ => None,
         };
         let node = &mut self.world.sites[site].node;
@@ -349,11 +349,11 @@ impl Model {
                 assert!(url.aid().parse::<usize>().is_ok_and(|aid| aid >= AGENTS));
             }
             ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. } => {
-                let over = connecting.patience == Patience::Once
+                let over = connecting.patience == RetryLimit::Once
                     || connecting.deadline.is_some_and(|deadline| deadline == at);
                 assert!(over, "{connecting:?} at {at:?}: {error}");
             }
-            ConnectError::Lost { .. } => assert_eq!(connecting.patience, Patience::Once),
+            ConnectError::Lost { .. } => assert_eq!(connecting.patience, RetryLimit::Once),
             ConnectError::NotValidated { .. } => {
                 assert!(self.closing[to], "{connecting:?}: {error}");
             }

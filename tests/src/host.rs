@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use aiomas_core::agent::{
-    self, Address, AgentUrl, ConnectError, ContainerError, NodeConfig, NodeEvent, Patience, Remote,
-    Serve, Target,
+    self, Address, AgentUrl, ConnectError, ContainerError, NodeConfig, NodeEvent, Remote,
+    RetryLimit, Serve, Target,
 };
 use aiomas_core::clock::timer::TimerQueue;
 use aiomas_core::clock::{Clock, Date, RealClock};
@@ -259,7 +259,7 @@ impl Host {
     pub fn connect(
         &mut self,
         url: AgentUrl,
-        patience: Patience,
+        patience: RetryLimit,
         then: impl FnOnce(&mut Self, Result<Remote, ConnectError>) + 'static,
     ) {
         let then = Then::Connect(Box::new(then));

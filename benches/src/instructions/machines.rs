@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aiomas_core::agent::{Address, AgentUrl, NodeConfig, NodeEvent, Patience, Serve, Target};
+use aiomas_core::agent::{Address, AgentUrl, NodeConfig, NodeEvent, RetryLimit, Serve, Target};
 use aiomas_core::connection::{CallOptions, Config, Connection, Event, Side, Transmit};
 use aiomas_core::rpc::{self, Caller, Outcome, ServiceDict, encode_call};
 use aiomas_core::wire::{Codec, Types};
@@ -100,7 +100,7 @@ pub(super) fn poll_round_trips(codec: Codec, calls: u32) {
     let path = std::env::temp_dir().join(format!("aiomas-instructions-{}", std::process::id()));
     let door = events.listen(&Address::Ipc(path.to_string_lossy().into())).expect("a socket");
     let url = AgentUrl::new(door, agent.aid());
-    events.node.connect(Instant::now(), url, Patience::Once, 0);
+    events.node.connect(Instant::now(), url, RetryLimit::Once, 0);
 
     let (mut target, mut started, mut ended) = (None, 0, 0);
     while ended < calls {

@@ -1,50 +1,8 @@
 //! The settings of a container.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// For how long [`Container::connect`](super::Container::connect) tries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Patience {
-    /// One attempt to open a connection, bounded by [`ContainerConfig::dial_timeout`], and one answer,
-    /// bounded by [`ContainerConfig::validate_timeout`]. aiomas' `timeout=0`, its default.
-    #[default]
-    Once,
-    /// Until this time has passed since the call, whatever is under way then. aiomas' `timeout=n`,
-    /// except that aiomas looks at the time only when an attempt has failed.
-    Until(Duration),
-    /// Until the container is shut down. aiomas' `timeout=None`.
-    Forever,
-}
-
-impl Patience {
-    /// When it is over, if ever. `Once` says: now, for whoever is not being served already.
-    pub(super) fn over(self, now: Instant) -> Option<Instant> {
-        match self {
-            Self::Once => Some(now),
-            Self::Until(time) => now.checked_add(time),
-            Self::Forever => None,
-        }
-    }
-}
-
-/// How long to wait between attempts to open a connection. The wait grows by half each time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Backoff {
-    /// The wait after the first attempt. 0.5 s as in aiomas; taken as 1 ms if it is shorter.
-    pub first: Duration,
-    /// The longest wait. 30 s as in aiomas.
-    pub max: Duration,
-    /// By up to how many percent a wait is shortened at random, so that containers which lost the same
-    /// peer do not come back at the same moment. 0 as in aiomas.
-    pub jitter_percent: u8,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { first: Duration::from_millis(500), max: Duration::from_secs(30), jitter_percent: 0 }
-    }
-}
+use super::retry::Backoff;
 
 /// Limits and times of a container's own doings. What its peers can do is bounded by
 /// [`Limits`](crate::connection::Limits).
@@ -62,7 +20,7 @@ pub struct ContainerConfig {
     pub max_known: usize,
     /// After which time an attempt to open a connection has failed. Default: 10 s; at least 1 ms.
     pub dial_timeout: Duration,
-    /// How long [`Patience::Once`] waits for the peer to say whether there is an agent. Default: 30 s.
+    /// How long [`RetryLimit::Once`](super::RetryLimit::Once) waits for the peer to say whether there is an agent. Default: 30 s.
     pub validate_timeout: Duration,
     /// The waits between attempts to open a connection.
     pub backoff: Backoff,

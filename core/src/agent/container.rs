@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use super::actions::{Action, Actions};
 use super::address::{Address, AgentUrl};
-use super::config::{ContainerConfig, Patience};
+use super::config::ContainerConfig;
 use super::dial::{Broken, Dialler};
 use super::error::{ConnectError, ContainerError, DialError, Stage, ValidateError};
 use super::event::{ContainerEvent, Remote, Route};
 use super::id::{ConnId, ConnectId, DialId, ValidateTicket};
 use super::registry::Registry;
+use super::retry::RetryLimit;
 use super::validate::Validator;
 use super::waiters::Waiters;
 
@@ -47,14 +48,14 @@ use super::waiters::Waiters;
 /// # How connecting goes
 ///
 /// A connection that is there is used; an attempt under way is joined; otherwise one is started. When
-/// it fails, those whose [`Patience`] is over hear so, and another attempt follows for the others after
+/// it fails, those whose [`RetryLimit`] is over hear so, and another attempt follows for the others after
 /// a wait: 0.5 s, then half as much again each time, up to 30 s, as in aiomas. Any failure is tried
 /// again (aiomas: only a refused connection). A newcomer who would give up before the wait is over
 /// gets an attempt at once.
 ///
 /// Then the peer is asked for the agent. "No" is the end for all who asked, however patient, and is
 /// not remembered; "yes" is remembered as long as the connection. If the connection is lost before the
-/// answer, that counts as a failed attempt: [`Patience::Once`] ends with [`ConnectError::Lost`], others
+/// answer, that counts as a failed attempt: [`RetryLimit::Once`] ends with [`ConnectError::Lost`], others
 /// are dialled for again after the wait. A peer that drops each connection at once is hence not
 /// pestered either.
 ///
@@ -181,13 +182,7 @@ impl<X, S: Clone> Container<X, S> {
     }
 
     /// Connects to an agent. The outcome comes as an event, with `ctx`.
-    pub fn connect(
-        &mut self,
-        now: Instant,
-        url: AgentUrl,
-        patience: Patience,
-        ctx: X,
-    ) -> ConnectId {
+    pub fn connect(&mut self, now: Instant, url: AgentUrl, limit: RetryLimit, ctx: X) -> ConnectId {
         let now = self.advance(now);
         let id = ConnectId(self.next_connect);
         self.next_connect += 1;
@@ -205,11 +200,11 @@ impl<X, S: Clone> Container<X, S> {
                 }
             });
         } else {
-            let over = patience.over(now);
+            let over = limit.over(now);
             match self.dialler.join(now, url.address(), id, over, &mut self.actions) {
                 Ok(connection) => {
-                    self.waiters.insert(id, url, patience, ctx);
-                    if patience != Patience::Once {
+                    self.waiters.insert(id, url, limit, ctx);
+                    if limit != RetryLimit::Once {
                         self.waiters.set_deadline(id, over);
                     }
                     if let Some(conn) = connection {
@@ -440,10 +435,10 @@ impl<X, S: Clone> Container<X, S> {
     /// There is a connection: is there the agent?
     fn validate(&mut self, now: Instant, id: ConnectId, conn: ConnId) {
         let Some(waiter) = self.waiters.get(id) else { return };
-        let (aid, patience) = (waiter.url.shared_aid(), waiter.patience);
+        let (aid, limit) = (waiter.url.shared_aid(), waiter.limit);
         match self.validator.ask(conn, &aid, id, &mut self.actions) {
             Some(type_name) => self.connected(id, conn, type_name),
-            None if patience == Patience::Once => {
+            None if limit == RetryLimit::Once => {
                 self.waiters.set_deadline(id, now.checked_add(self.config.validate_timeout));
             }
             None => {}
@@ -474,7 +469,7 @@ impl<X, S: Clone> Container<X, S> {
         });
     }
 
-    /// Fails those whose patience is over, and tries again for the others.
+    /// Fails those whose limit is over, and tries again for the others.
     fn retry(
         &mut self,
         now: Instant,

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::actions::Actions;
 use super::address::Address;
-use super::backoff::Jitter;
-use super::config::{Backoff, ContainerConfig};
+use super::config::ContainerConfig;
 use super::error::{ContainerError, DialError};
 use super::id::{ConnId, ConnectId, DialId};
+use super::retry::{Backoff, Jitter};
 
 /// The address table. Every address in it has a connection, or somebody waits for one.
 #[derive(Debug)]

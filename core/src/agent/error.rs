@@ -50,7 +50,7 @@ pub enum ConnectError {
         /// Why the last one failed.
         last: DialError,
     },
-    /// Patience was over before anything could be said.
+    /// RetryLimit was over before anything could be said.
     #[error("{stage} {} took too long; give connect() more patience", Printable(url))]
     TimedOut {
         /// The URL that was asked for.

@@ -2,7 +2,6 @@
 
 mod actions;
 mod address;
-pub(crate) mod backoff;
 mod config;
 mod container;
 mod dial;
@@ -13,6 +12,7 @@ mod id;
 pub(crate) mod mailbox;
 mod node;
 pub(crate) mod registry;
+pub(crate) mod retry;
 #[doc(hidden)]
 pub mod root;
 pub(crate) mod validate;
@@ -23,7 +23,7 @@ mod tests;
 
 pub use actions::Action;
 pub use address::{Address, AgentUrl, MAX_URL, UrlError, UrlReason};
-pub use config::{Backoff, ContainerConfig, Patience};
+pub use config::ContainerConfig;
 pub use container::Container;
 pub use error::{ConnectError, ContainerError, DialError, Stage, ValidateError};
 pub use event::{ContainerEvent, Remote, Route};
@@ -31,3 +31,4 @@ pub use fair::QueueKey;
 pub use id::{ConnId, ConnectId, DialId, ValidateTicket};
 pub use mailbox::Mailbox;
 pub use node::{Node, NodeAction, NodeCall, NodeConfig, NodeEvent, Serve, Target, Ticket};
+pub use retry::{Backoff, RetryLimit, RetryPolicy};

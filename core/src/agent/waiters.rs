@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::address::AgentUrl;
-use super::config::Patience;
 use super::id::ConnectId;
+use super::retry::RetryLimit;
 
 #[derive(Debug)]
 pub(super) struct Waiter<X> {
     pub(super) url: AgentUrl,
-    pub(super) patience: Patience,
+    pub(super) limit: RetryLimit,
     pub(super) ctx: X,
     deadline: Option<Instant>,
 }
@@ -32,8 +32,8 @@ impl<X> Waiters<X> {
     }
 
     /// Adds a waiter without a deadline.
-    pub(super) fn insert(&mut self, id: ConnectId, url: AgentUrl, patience: Patience, ctx: X) {
-        self.waiters.insert(id, Waiter { url, patience, ctx, deadline: None });
+    pub(super) fn insert(&mut self, id: ConnectId, url: AgentUrl, limit: RetryLimit, ctx: X) {
+        self.waiters.insert(id, Waiter { url, limit, ctx, deadline: None });
     }
 
     pub(super) fn set_deadline(&mut self, id: ConnectId, deadline: Option<Instant>) {
@@ -53,7 +53,7 @@ impl<X> Waiters<X> {
     /// Whether another attempt may follow a failed one.
     pub(super) fn is_patient(&self, id: ConnectId, now: Instant) -> bool {
         self.waiters.get(&id).is_some_and(|waiter| {
-            waiter.patience != Patience::Once
+            waiter.limit != RetryLimit::Once
                 && waiter.deadline.is_none_or(|deadline| deadline > now)
         })
     }

@@ -225,8 +225,8 @@ impl<X> Connection<X> {
     #[doc(hidden)]
     pub fn ending(&self) -> Option<String> {
         match &self.state {
-            State::Draining { reason, .. } => Some(self.explain(reason)),
-            _ => None,
+            State::Draining { reason, .. } | State::Closed(reason) => Some(self.explain(reason)),
+            State::Opening { .. } | State::Open => None,
         }
     }
 

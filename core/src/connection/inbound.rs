@@ -418,7 +418,7 @@ impl<X> Connection<X> {
                 self.send_failure(&token, &closing);
                 return None;
             }
-            State::Draining { .. } | State::Closed => return None,
+            State::Draining { .. } | State::Closed(_) => return None,
         }
         let waits = self.keeps_requests();
         if !self.has_room_for(size as usize) {

@@ -136,7 +136,8 @@ pub struct Connection<X> {
     deframer: Deframer,
     outbox: Outbox,
     events: VecDeque<Event<X>>,
-    /// Requests that wait until output is written, or are held: younger than all that were polled.
+    /// Requests that wait until output is written, or are held: younger than all that were polled. They wait apart from
+    /// `events`, since answers and cancellations must overtake them: a peer that does not read must still be able to answer.
     waiting: VecDeque<Request>,
     /// See [`hold_requests`](Self::hold_requests).
     held: bool,
@@ -190,7 +191,7 @@ enum State {
         reason: CloseReason,
         answers: bool,
     },
-    Closed,
+    Closed(CloseReason),
 }
 
 impl<X> Connection<X> {
@@ -280,7 +281,17 @@ impl<X> Connection<X> {
     /// Whether [`Event::Closed`] has been queued, or polled.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed)
+        matches!(self.state, State::Closed(_))
+    }
+
+    /// Why the connection closed, once [`Event::Closed`] has been polled.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        match &self.state {
+            // It is the last event: while it is queued, answers may still come before it.
+            State::Closed(reason) if self.events.is_empty() => Some(reason),
+            _ => None,
+        }
     }
 
     /// Whether calls are taken.
@@ -370,7 +381,7 @@ impl<X> Connection<X> {
         let call = self.pending.next_deadline().map(|at| (at, TimeoutReason::Call));
         let request = self.requests.next_deadline().map(|at| (at, TimeoutReason::Deadline));
         let state = match &self.state {
-            State::Closed => return None,
+            State::Closed(_) => return None,
             State::Opening { until, .. } => {
                 let after = self.config.limits.handshake;
                 Some((*until, TimeoutReason::Handshake { after }))
@@ -465,8 +476,8 @@ impl<X> Connection<X> {
         self.drop_waiting();
         self.outbox.clear();
         self.full_since = None;
-        self.events.push_back(Event::Closed { reason });
-        self.state = State::Closed;
+        self.events.push_back(Event::Closed { reason: reason.clone() });
+        self.state = State::Closed(reason);
     }
 
     fn finish_if_drained(&mut self) {

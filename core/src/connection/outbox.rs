@@ -103,13 +103,20 @@ impl Buf for Transmit {
 }
 
 /// Frames that have not been taken yet, and a count of the bytes that have been taken but not written.
+///
+/// Frames are written one behind the other into one buffer: the payload in place, behind room for its header, which is filled
+/// in when the length is known. So a frame is never copied from a buffer of its own. Whoever writes to the stream swaps
+/// buffers with it: while the one is written, without a lock, the other fills, and neither is allocated again.
+///
+/// Large bodies stay outside, as shared bytes with their place in the buffer, for vectored writes.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     queue: Transmit,
     /// The bytes in `queue.bodies`.
     bodies: usize,
     in_transit: usize,
-    /// All bytes that have ever been written.
+    /// All bytes that have ever been written. Positions in the stream are counted with it, so that a call that times out
+    /// can be told whether its request was sent.
     written: u64,
 }
 
@@ -190,6 +197,9 @@ impl Outbox {
     }
 
     /// Moves what is queued into `transmit`, if that has been written; its buffer is used again.
+    ///
+    /// One at a time: were more taken before the first is written, `in_transit` could not tell of which of them bytes were
+    /// written, and a slow peer would let any number of buffers wait.
     pub(super) fn take(&mut self, transmit: &mut Transmit) -> bool {
         // A body follows its header, so what is queued begins in the buffer.
         if self.queue.buffer.is_empty() || transmit.has_remaining() {

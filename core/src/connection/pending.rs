@@ -5,13 +5,18 @@ use std::time::{Duration, Instant};
 
 /// The calls in flight.
 ///
+/// A map would hash or compare its way to each call, twice per round trip. Here the id is the place: we choose the ids, so
+/// no peer can make them collide, and an id in an answer that is not in its place was never given out or has ended.
+///
 /// Ids count up from 0 and never come again, as in aiomas (mosaik and users' logs show them). A call's
 /// place is its id modulo the table's size; an id whose place is still taken by an old call is left out,
 /// which the wire allows. The table is never more than half full, so a free place is near: finding,
 /// adding and removing a call is a mask and a compare.
 ///
 /// Calls with the same timeout end in the order in which they were made, so their deadlines are a list
-/// through the table, one per distinct timeout. Adding and removing is a few writes.
+/// through the table, one per distinct timeout. Adding and removing is a few writes, where a heap or an ordered set would
+/// pay a logarithm for deadlines that are almost never met. Programs use few distinct timeouts; what has more than
+/// [`MAX_LISTS`] goes into an ordered set.
 #[derive(Debug)]
 pub(crate) struct Pending<X> {
     slots: Vec<Option<Slot<X>>>,

@@ -6,7 +6,10 @@ use serde::Serialize;
 use super::plain::PlainCall;
 use super::{Arguments, Path};
 use crate::wire::codec::{self, Cursor, Item};
-use crate::wire::{Body, Budget, CodecContext, CodecError, Format, Payload, RemoteError, blob};
+use crate::wire::{
+    Body, Budget, CodecContext, CodecError, Format, Payload, RemoteError, Scratch, blob,
+    buffer_pool,
+};
 
 /// A request that came in.
 #[derive(Debug)]
@@ -304,10 +307,8 @@ impl Call {
             return Err(error);
         }
         let format = self.format;
-        let mut out = Vec::with_capacity(
-            self.path.len() + self.args.bytes.len() + self.kwargs.bytes.len() + 16,
-        );
-        let (written, blobs) = blob::left_out(&mut out, |out| {
+        let encoded = Scratch::encode(format, |out| {
+            buffer_pool::reserve(out, self.args.bytes.len() + self.kwargs.bytes.len());
             write_triple(
                 format,
                 out,
@@ -315,9 +316,8 @@ impl Call {
                 |out| self.args.write(format, ARGS, out),
                 |out| self.kwargs.write(format, KWARGS, out),
             )
-        });
-        written?;
-        Ok(Body::from_parts(format, &mut out, blobs))
+        })?;
+        Ok(encoded.into_body())
     }
 
     const fn separator(&self) -> &'static [u8] {

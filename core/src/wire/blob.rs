@@ -41,6 +41,8 @@ const KEPT: usize = 8;
 /// The name of the newtype as which a blob is serialized: our own serializer takes it by that.
 pub(super) const NAME: &str = "_aiomas::Blob";
 
+// Thread-locals, since the `Serialize` and `Deserialize` of the program's types lie between the codec and a blob, and pass no
+// argument of ours on.
 thread_local! {
     /// The bytes that are being decoded.
     static SOURCE: Cell<Option<Bytes>> = const { Cell::new(None) };

@@ -79,7 +79,7 @@ pub enum CodecError {
 }
 
 thread_local! {
-    /// The error that travels as text, see [`CodecError::raise`].
+    /// The error that travels as text, see [`CodecError::raise`]: serde's errors are made of texts alone.
     static RAISED: RefCell<Option<CodecError>> = const { RefCell::new(None) };
 }
 
@@ -140,7 +140,7 @@ pub(crate) struct Reading {
 }
 
 thread_local! {
-    /// What has been missing since it was asked for last.
+    /// What has been missing since it was asked for last. The code that serde derives makes errors without any context.
     static MISSING: Cell<Reading> = const { Cell::new(Reading::PLAIN) };
 }
 

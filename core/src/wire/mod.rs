@@ -15,6 +15,7 @@ mod failure;
 mod frame;
 mod payload;
 mod printable;
+mod scratch;
 pub mod typed;
 mod types;
 mod value;
@@ -36,5 +37,7 @@ pub use failure::{Profile, RemoteError};
 pub use frame::{Deframer, FrameError, HEADER};
 pub use payload::{Body, Payload};
 pub use printable::Printable;
+#[doc(hidden)]
+pub use scratch::Scratch;
 pub use types::{Budget, CodecContext, Types};
 pub use value::{Integer, ParseIntegerError, Value};

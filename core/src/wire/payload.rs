@@ -1,12 +1,11 @@
 //! Content: undecoded as it came, or encoded and ready to go.
 
-use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::Value;
 use super::{Blobs, CodecContext, CodecError, Format, blob, buffer_pool, codec};
@@ -204,42 +203,13 @@ impl Mixed {
     }
 }
 
-thread_local! {
-    /// Where bodies are encoded, before their size is known.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
 /// A larger body takes the scratch buffer with it instead of being copied out of it.
 const TAKEN: usize = 1024;
 
 impl Body {
-    /// Encodes `value` for a connection that writes `format` and has `codec_context`.
-    ///
-    /// # Errors
-    /// The value cannot be written in this format: bytes in JSON, integers beyond 64 bits in
-    /// MsgPack, a type that is not registered, or an error of its own `Serialize`.
-    pub fn encode<T: Serialize + ?Sized>(
-        format: Format,
-        codec_context: &CodecContext,
-        value: &T,
-    ) -> Result<Self, CodecError> {
-        // Taken out while user code runs: a `Serialize` may well encode another body.
-        let mut out = SCRATCH.take();
-        out.clear();
-        let (result, blobs) =
-            blob::left_out(&mut out, |out| codec::encode(format, codec_context, value, out));
-        let body = match result {
-            Ok(()) => Ok(Self::from_parts(format, &mut out, blobs)),
-            Err(error) => Err(error),
-        };
-        SCRATCH.set(buffer_pool::scratch(out));
-        body
-    }
-
     /// The body of what is in `out`, which it takes if it is large, and of `blobs`.
     #[inline(always)]
-    #[doc(hidden)]
-    pub fn from_parts(format: Format, out: &mut Vec<u8>, blobs: Option<Blobs>) -> Self {
+    pub(super) fn from_parts(format: Format, out: &mut Vec<u8>, blobs: Option<Blobs>) -> Self {
         let bytes = match blobs {
             None => Encoded::small(out).unwrap_or_else(|| Encoded::taken(out)),
             Some(blobs) => Encoded::mixed(out, blobs),

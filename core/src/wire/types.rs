@@ -130,6 +130,7 @@ struct CodecContextInner {
     guarded: bool,
 }
 
+// Between the codec and such a value lies the program's own code, which passes no argument of ours on.
 scoped_thread_local! {
     static CURRENT: CodecContext
 }

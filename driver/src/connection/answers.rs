@@ -1,4 +1,4 @@
-//! What is done about what the peer calls.
+//! The answers to what the peer calls: at once, later, or none.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -29,7 +29,7 @@ impl Connection {
         }
     }
 
-    /// Answers a request of the peer. If the connection is gone, so is the one who waits.
+    /// Answers a request of the peer. It fails if the connection is closed or the request cancelled: no peer waits then.
     pub(crate) fn respond(&self, token: ReplyToken, answer: &Answer) -> Result<(), CallRejected> {
         let (_stop, sent) = self.command(|state| {
             let may_stop = self.may_stop(&token);
@@ -40,7 +40,7 @@ impl Connection {
         sent
     }
 
-    /// Leaves a request of the peer without an answer: nobody waits for one.
+    /// Leaves a request of the peer without an answer.
     pub(crate) fn discard(&self, token: ReplyToken) {
         let _stop = self.command(|state| {
             let stop = state.running.remove(&token.request());
@@ -70,40 +70,46 @@ impl Connection {
             stop
         })
     }
+}
 
-    /// Sends what became of a call, now or later.
-    pub(crate) fn settle(
-        self: &Arc<Self>,
-        token: ReplyToken,
-        outcome: Outcome<Later>,
-    ) -> Option<(ReplyToken, Answer)> {
-        match outcome {
-            Outcome::Done(answer) => Some((token, answer)),
-            Outcome::Later(later) => self.finish(token, later),
-            // `dispatch` turns them into failures.
-            Outcome::NotFound | Outcome::NotExposed => {
-                Some((token, Err(RemoteError::lookup("no method"))))
-            }
+/// Turns the outcome of a request into its answer, or lets a task give that later.
+#[inline]
+pub(super) fn settle(
+    connection: &Arc<Connection>,
+    token: ReplyToken,
+    outcome: Outcome<Later>,
+) -> Option<(ReplyToken, Answer)> {
+    match outcome {
+        Outcome::Done(answer) => Some((token, answer)),
+        Outcome::Later(later) => finish(connection, token, later),
+        // `dispatch` turns them into failures.
+        Outcome::NotFound | Outcome::NotExposed => {
+            Some((token, Err(RemoteError::lookup("no method"))))
         }
     }
+}
 
-    /// Lets a service finish what it answers later, in a task of its own, unless that is there at once.
-    fn finish(self: &Arc<Self>, token: ReplyToken, later: Later) -> Option<(ReplyToken, Answer)> {
-        let endpoint = self.handler.endpoint().map_or(EndpointId::NONE, Endpoint::id);
-        let mut method = Running::new(later, endpoint);
-        // Polled at once, so that methods start in the order in which they were called.
-        if let Poll::Ready(answer) = method.poll_once() {
-            return Some((token, answer));
-        }
-        let stopped = self.stop_of(&token).map(Stop::stopped);
-        // The method may go on when the connection is closed, and counts: or peers who call, go and come again would
-        // have any number of methods running.
-        let permit = self.permit.get().and_then(Weak::upgrade);
-        let connection = self.clone();
-        let request = Some((token, method));
-        self.host.spawn(Box::pin(Finishing { request, stopped, connection, _permit: permit }));
-        None
+/// Lets a method finish in a task of its own, unless it has its answer when it is polled first.
+fn finish(
+    connection: &Arc<Connection>,
+    token: ReplyToken,
+    later: Later,
+) -> Option<(ReplyToken, Answer)> {
+    let endpoint = connection.handler.endpoint().map_or(EndpointId::NONE, Endpoint::id);
+    let mut method = Running::new(later, endpoint);
+    // Polled at once, so that methods start in the order in which they were called.
+    if let Poll::Ready(answer) = method.poll_once() {
+        return Some((token, answer));
     }
+    let stopped = connection.stop_of(&token).map(Stop::stopped);
+    // The method may go on when the connection is closed, and counts: or peers who call, go and come again would
+    // have any number of methods running.
+    let permit = connection.permit.get().and_then(Weak::upgrade);
+    let request = Some((token, method));
+    let connection = connection.clone();
+    let host = connection.host.clone();
+    host.spawn(Box::pin(Finishing { request, stopped, connection, _permit: permit }));
+    None
 }
 
 /// The task of a method that was not done at once.
@@ -133,7 +139,7 @@ impl Future for Finishing {
         // It counts until it is gone.
         drop(method);
         match answer {
-            // If the connection is gone, so is the one who waits.
+            // If the connection is closed, its peer waits no more.
             Some(Poll::Ready(answer)) => drop(connection.respond(token, &answer)),
             _ => connection.discard(token),
         }

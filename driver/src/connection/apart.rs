@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
+use super::answers::settle;
 use super::shared::Connection;
 use crate::contain::wake_all;
 use crate::lock::lock;
@@ -24,8 +25,10 @@ impl Connection {
         let permit = self.permit.get().and_then(Weak::upgrade);
         self.heavy.run(move || {
             let (Held(connection), _permit) = (&held, permit);
-            if let Some((token, answer)) = connection.handler.handle(connection, request) {
-                // If the connection is gone, so is the one who waits.
+            if let Some((token, outcome)) = connection.handler.handle(connection, request)
+                && let Some((token, answer)) = settle(connection, token, outcome)
+            {
+                // If the connection is closed, its peer waits no more.
                 let _sent = connection.respond(token, &answer);
             }
         });

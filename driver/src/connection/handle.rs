@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::shared::Connection;
-use super::slots::SlotKey;
+use super::shared::{Connection, Machine};
 use crate::host::Host;
 use crate::lock::lock;
-use aiomas_core::connection::{CallId, Close, Connection as Machine};
+use aiomas_core::connection::Close;
 
 /// A handle's share in a connection. When the last one of a connection of their own goes, it is closed.
 #[derive(Debug)]
@@ -41,13 +40,8 @@ impl ConnectionRef {
 /// For handles that have no share in it.
 impl Connection {
     /// Looks at the connection as it is.
-    pub(crate) fn look<R>(&self, f: impl FnOnce(&Machine<SlotKey>) -> R) -> R {
+    pub(crate) fn look<R>(&self, f: impl FnOnce(&Machine) -> R) -> R {
         f(&lock(&self.state).machine)
-    }
-
-    /// The id of a call that has not been answered.
-    pub(crate) fn call_id(&self, key: SlotKey) -> Option<CallId> {
-        lock(&self.state).slots.id(key)
     }
 
     /// By whose clock it goes, and what runs its tasks.

@@ -1,4 +1,13 @@
 //! What has been read of a stream and not been taken: how much to read, and into which memory.
+//!
+//! There are three kinds of buffers, by how much comes at a time:
+//!
+//! - up to 32 KiB, one of the connection's own. Messages are sliced out of it without a copy, so it is used again only when
+//!   all of them are gone (`try_reclaim`), and given back when the connection is idle: an idle one costs no buffer.
+//! - more, one of a few of 256 KiB that the thread's connections share. Memory of that size comes from the system page by
+//!   page; to fault it in for each read costs more than to copy what is in it.
+//! - for a frame of 256 KiB or more, a buffer for itself that fits: it becomes the message without a copy. It grows with what
+//!   has come (`TRUST`), since a header is only a promise: four bytes must not make us reserve a gigabyte.
 
 use bytes::BytesMut;
 

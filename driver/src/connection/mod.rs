@@ -2,18 +2,22 @@
 //!
 //! Within the crate: a driven connection, shared by the task that moves its bytes and the handles that call over it.
 
+mod alarm;
 mod answers;
 mod apart;
-mod attempt;
+mod calls;
 mod handle;
+mod handler;
 mod input;
 mod quantum;
+mod read_half;
 mod send_queue;
 mod serve;
 mod shared;
 mod silence;
 mod slots;
 mod task;
+mod write_half;
 
 pub use aiomas_core::connection::{
     AdmissionStats, CallRejected, CancelCause, Close, CloseReason, Direction, Extensions,
@@ -22,8 +26,9 @@ pub use aiomas_core::connection::{
 };
 
 pub(super) use apart::RoomToReply;
-pub(super) use attempt::{Attempt, Unsent, append};
+pub(super) use calls::{NotSent, append};
 pub(super) use handle::ConnectionRef;
-pub(super) use shared::{Connection, ConnectionConfig, Handler};
+pub(super) use handler::Handler;
+pub(super) use shared::{Connection, ConnectionConfig};
 pub(super) use slots::SlotKey;
 pub(super) use task::ConnectionTask;

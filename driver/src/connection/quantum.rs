@@ -18,7 +18,8 @@ const LITTLE: Duration = Duration::from_micros(25);
 /// What is left of a task's share of its thread until it lets others run.
 ///
 /// It is measured by cost: a peer that sends cheap requests without end has no larger share than one with few that are
-/// dear. Numbers and bytes bound it where time stands still, in simulations.
+/// dear. Numbers and bytes bound it where time stands still, in simulations. The clock is read once for several cheap
+/// requests, since reading it costs as much as a small one.
 #[derive(Debug)]
 pub(super) struct Quantum {
     frames: usize,

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 
 /// The calls that wait until others have ended, or output is written, in order.
+///
+/// Whoever makes room wakes as many as there may be room for. A task that was woken and finds no room waits again at its old
+/// place, and one that is dropped after its turn has come passes the turn on: so no room stays unused while a call waits.
 #[derive(Default)]
 pub(super) struct SendQueue {
-    /// By their places, which count up. Any of them may leave, so that is no list.
+    /// By their places, which count up. Any of them may leave, in the middle as well, so this is no list.
     waiting: BTreeMap<u64, Waker>,
     last: u64,
 }
 
 impl SendQueue {
-    /// Lets the call at `place` wait, at the end if it has none.
+    /// Lets the call wait at `place`, or at the end if it has none or its turn had come.
     pub(super) fn wait(&mut self, place: &mut Option<u64>, waker: &Waker) {
         if let Some(waiting) = place.and_then(|place| self.waiting.get_mut(&place)) {
             waiting.clone_from(waker);
@@ -23,12 +26,12 @@ impl SendQueue {
         }
     }
 
-    /// The call waits no more. Says whether it still did.
+    /// Takes the call out of the queue. Returns whether its turn had not come yet.
     pub(super) fn release(&mut self, place: &mut Option<u64>) -> bool {
         place.take().is_some_and(|place| self.waiting.remove(&place).is_some())
     }
 
-    /// Who has its turn.
+    /// The waker of the call whose turn comes now.
     pub(super) fn next(&mut self) -> Option<Waker> {
         self.waiting.pop_first().map(|(_, waker)| waker)
     }

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 
-use bytes::Buf;
-
+use super::answers::settle;
 use super::apart::{HEAVY, unpack};
 use super::shared::{Connection, State};
-use super::task::Stream;
+use super::task::{Asked, Stream, Told};
 use crate::later::Answer;
 use crate::lock::lock;
 use crate::trace::{self, Noticed};
+use crate::transport::{Timer, Transport};
 use aiomas_core::connection::{ReplyToken, Request, RequestId};
 use aiomas_core::internal::Packed;
 
@@ -25,23 +25,23 @@ pub(super) struct Work {
     pub(super) requests: VecDeque<Request>,
     /// A message to be unpacked.
     pub(super) packed: Option<Packed>,
-    /// Nobody waits for these any more, some of which may be among those above.
+    /// Cancelled requests; may overlap `requests`.
     pub(super) cancelled: Vec<RequestId>,
     pub(super) wakers: Vec<Waker>,
     /// How many calls have timed out while nothing came, if one just has.
     pub(super) silent: u32,
-    /// Used again and again.
+    /// Kept empty between turns, for its memory.
     answers: Vec<(ReplyToken, Answer)>,
 }
 
 impl Work {
-    /// Whether there is nothing but to wake others; `runs` says whether requests may be run.
+    /// Whether there is nothing to do but to wake callers. `runs` is whether requests may be run.
     #[inline]
     pub(super) fn is_none(&self, runs: bool) -> bool {
         (self.requests.is_empty() || !runs) && self.cancelled.is_empty() && self.packed.is_none()
     }
 
-    /// Stops what nobody waits for any more, and does not even begin with what has come at the same time.
+    /// Stops the methods of cancelled requests, and discards those that have not begun.
     #[cold]
     fn stop(&mut self, connection: &Arc<Connection>) {
         self.cancelled.sort_unstable();
@@ -59,7 +59,7 @@ impl Work {
             }
             cancelled.iter().filter_map(|request| running.remove(request)).collect()
         };
-        // The youngest first: those that wait for others to end must not have their turn by that.
+        // The youngest first: if the oldest stopped first, a call that waits for it would begin just to be stopped.
         running.into_iter().rev().for_each(|stop| stop.stop());
         connection.handler.cancelled(cancelled);
         self.cancelled.clear();
@@ -69,52 +69,56 @@ impl Work {
     fn answer(&mut self, state: &mut State, noticed: &mut Noticed) {
         let now = state.now;
         for (token, answer) in self.answers.drain(..) {
-            // What cannot be sent is answered with a failure; if the connection is gone, so is the one who
-            // waits.
+            // What cannot be sent is answered with a failure; if the connection is closed, its peer waits no more.
             noticed.sent(&state.machine.answer(now, token, &answer));
         }
     }
 }
 
-impl<T, M> Stream<T, M> {
-    /// Runs what the peer calls, and tells who has to know what became of the connection.
-    pub(super) fn serve(&mut self, connection: &Arc<Connection>) {
+impl<T: Transport, M: Timer> Stream<T, M> {
+    /// Runs what the peer calls, and tells the handler what became of the connection.
+    pub(super) fn serve(&mut self, connection: &Arc<Connection>, asked: Asked) {
         if !self.work.cancelled.is_empty() {
             self.work.stop(connection);
         }
-        if self.runs && !self.work.requests.is_empty() {
+        if asked.runs && !self.work.requests.is_empty() {
             self.run(connection);
         }
         if let Some(packed) = self.work.packed.take() {
             self.unpack(connection, packed);
         }
-        if self.closing && !self.closing_told {
-            self.closing_told = true;
+        if asked.closing && matches!(self.told, Told::Nothing) {
+            self.told = Told::Closing;
             connection.handler.closing(connection);
         }
         if self.work.silent > 0 {
             connection.silent(std::mem::take(&mut self.work.silent));
         }
         self.noticed.tell(connection);
-        if let Some(reason) = &self.closed {
-            // Nobody waits for the others.
+        if let Some(reason) = &asked.closed {
+            // No peer waits for the others.
             self.work.requests.clear();
+            self.begin_shutdown(connection.host.now(), reason);
             trace::closed(connection, reason);
             connection.handler.closed(connection, reason);
         }
     }
 
     /// Runs requests, until others should be let run, or there is no room for answers.
+    ///
+    /// Answers are gathered and handed over under one lock, not one each.
     fn run(&mut self, connection: &Arc<Connection>) {
         let (handler, mut bytes) = (&*connection.handler, 0);
         while let Some(request) = self.work.requests.pop_front() {
             let mut cost = request.content.bytes().len();
             if cost > HEAVY {
+                // The connection holds the requests behind it back, until its method has begun.
                 connection.handle_apart(request);
-                self.runs = false;
                 break;
             }
-            if let Some(answer) = handler.handle(connection, request) {
+            if let Some((token, outcome)) = handler.handle(connection, request)
+                && let Some(answer) = settle(connection, token, outcome)
+            {
                 let length = match &answer.1 {
                     Ok(body) => body.len(),
                     Err(error) => error.text().len(),
@@ -138,9 +142,7 @@ impl<T, M> Stream<T, M> {
         }
         let mut state = lock(&connection.state);
         self.work.answer(&mut state, &mut self.noticed);
-        if !self.transmit.has_remaining() {
-            let _any = state.machine.refill(&mut self.transmit);
-        }
+        self.write.take_answers(&mut state.machine);
     }
 
     fn unpack(&mut self, connection: &Arc<Connection>, packed: Packed) {
@@ -155,6 +157,6 @@ impl<T, M> Stream<T, M> {
         let now = state.now;
         state.machine.handle_unpacked(now, unpacked);
         // There are events.
-        self.behind = true;
+        self.read.behind = true;
     }
 }

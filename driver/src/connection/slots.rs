@@ -5,18 +5,23 @@ use std::task::{Context, Poll, Waker};
 use aiomas_core::connection::{CallError, CallId};
 use aiomas_core::wire::Payload;
 
-/// The place of a call's answer. It is its caller's until that [`remove`](Slots::remove)s it.
+/// The place of a call's answer. It belongs to the caller until the answer is taken or the call cancelled.
 pub(crate) type SlotKey = u32;
 
 type Answered = Result<Payload, CallError>;
 
-/// A slab, so that a call takes no allocation.
+/// The answers to calls, or the wakers of their callers, by key.
+///
+/// It is a slab: free slots are a list through the table, so a call takes no allocation, and what the caller keeps is an
+/// index and a connection. The connection's own table of calls has the key as its context. So an answer finds its slot
+/// without a search; and a key needs no generation against reuse, since the slot stays taken until its caller gives it back.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
-    /// The first of those that are free.
+    /// The first of the free slots. The last one that became free is used first: its memory is most likely in the cache.
     free: Option<SlotKey>,
-    /// Those with answers that share the buffer they were read into, and may have been taken since.
+    /// Slots with answers that share the buffer they were read into, and may have been taken since. An answer of ten bytes
+    /// would otherwise keep half a megabyte for as long as its caller does something else.
     fresh: Vec<SlotKey>,
 }
 
@@ -68,7 +73,7 @@ impl Slots {
     #[inline]
     pub(super) fn detach_waiting(&mut self) {
         for key in self.fresh.drain(..) {
-            // The place may be another call's by now. That does no harm.
+            // The slot may be another call's by now: detaching its answer early costs one copy.
             if let Some(Slot::Answered(Ok(answer))) = self.slots.get_mut(key as usize)
                 && answer.shares_buffer()
             {

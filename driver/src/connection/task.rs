@@ -1,29 +1,27 @@
 //! The task of a connection: it moves bytes, tells the time, and runs what the peer calls.
 
 use std::future::Future;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Buf;
-
-use super::input::Input;
+use super::alarm::Alarm;
 use super::quantum::Quantum;
+use super::read_half::ReadHalf;
 use super::serve::Work;
 use super::shared::{Connection, State};
+use super::write_half::WriteHalf;
 use crate::acceptor::AdmissionPermit;
 use crate::contain::wake_all;
 use crate::lock::lock;
 use crate::trace::Noticed;
 use crate::transport::{Timer, Transport};
-use aiomas_core::connection::{CloseReason, Event, Transmit};
+use aiomas_core::connection::{CloseReason, Event};
 use aiomas_core::internal::Step;
 
-/// How many pieces of output one system call takes.
-const MAX_SLICES: usize = 32;
 /// How long the end of a stream may take that is closed.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
@@ -34,11 +32,23 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 /// 3. wakes callers and runs handlers, without the lock;
 /// 4. takes the lock for the answers that are there at once, which join one write.
 ///
-/// When nothing has moved, it leaves its waker under the very lock under which it saw that. It reads
-/// whether or not it can write: two peers that both wait to write would wait for ever. What the peer asks is not run
-/// while the output is full, or the request before it has not begun.
+/// # Wakers
 ///
-/// After a [`Quantum`] of work, others are let run: in the middle of what has been read, if need be.
+/// A command, such as a call, takes the waker out of [`State::task`] and wakes the task. When nothing has moved, the task
+/// leaves its waker there under the very lock under which it saw that, so no command slips in between. It leaves none
+/// while it goes on by itself: then commands need not wake it, and a burst of calls costs one wake-up.
+///
+/// The transport holds a waker when a read or a write returned `Pending`. The task reads whether or not it can write: two
+/// peers that both wait to write would wait for ever.
+///
+/// # Back pressure
+///
+/// A request of the peer is not run while the output is full, or the request before it has not begun.
+///
+/// # Yields
+///
+/// The task lets others run after a [`Quantum`] of work, in the middle of what has been read if need be; and once before it
+/// writes, see [`WriteHalf::take_output`].
 pub(crate) struct ConnectionTask<T: Transport, M: Timer> {
     connection: Arc<Connection>,
     stream: Stream<T, M>,
@@ -49,49 +59,40 @@ pub(crate) struct ConnectionTask<T: Transport, M: Timer> {
 /// What only the task knows.
 pub(super) struct Stream<T, M> {
     transport: T,
-    input: Input,
-    /// There may be frames in it that have not been looked at, or events.
-    pub(super) behind: bool,
-    pub(super) transmit: Transmit,
-    /// Bytes that have been written, and that the connection has not heard of.
-    written: usize,
-    flushed: bool,
-    /// Nothing can be written any more.
-    broken: Option<io::Error>,
-    /// Whether there is anything to come, and whether it is worth reading now.
-    has_input: bool,
-    reads: bool,
-    /// All has been read, or the stream is broken, and the connection has not heard of it.
-    ended: bool,
-    lost: Option<io::Error>,
-    /// Nothing more had come, so the stream wakes the task: it is not asked again until then.
-    dry: bool,
-    /// The task has been polled again: callers whose answers have come before have had their turn.
-    polled: bool,
-    /// Output was seen, and others were let run first.
-    yielded: bool,
-    timer: M,
-    /// When the timer ends, if it is set.
-    due: Option<Instant>,
-    /// The connection takes no calls any more.
-    pub(super) closing: bool,
-    pub(super) closing_told: bool,
-    /// What the peer has called has been stopped.
-    orphaned: bool,
-    pub(super) closed: Option<CloseReason>,
-    /// When we stop waiting for the stream to end.
-    ends: Option<Instant>,
+    pub(super) read: ReadHalf,
+    pub(super) write: WriteHalf,
+    alarm: Alarm<M>,
+    /// How much of the connection's end the handler knows.
+    pub(super) told: Told,
     pub(super) quantum: Quantum,
-    /// Whether requests may be run now.
-    pub(super) runs: bool,
     pub(super) work: Work,
     pub(super) noticed: Noticed,
 }
 
+/// How much of the connection's end the handler has been told, and so what is left to do for the task.
+pub(super) enum Told {
+    /// Nothing: all goes on.
+    Nothing,
+    /// That no calls are taken any more.
+    Closing,
+    /// All. The stream is given until then to end.
+    Closed { until: Instant },
+}
+
+/// What one turn leads to.
 enum Turn {
     Again,
     Wait,
     End,
+}
+
+/// What the connection said when it was asked under the lock, for what is done without.
+pub(super) struct Asked {
+    /// Whether requests of the peer may be run.
+    pub(super) runs: bool,
+    /// Whether it takes no calls any more.
+    pub(super) closing: bool,
+    pub(super) closed: Option<CloseReason>,
 }
 
 // Nothing is pinned: transports and timers are polled by reference.
@@ -111,28 +112,11 @@ impl<T: Transport, M: Timer> ConnectionTask<T, M> {
         }
         let stream = Stream {
             transport,
-            input: Input::default(),
-            behind: false,
-            transmit: Transmit::default(),
-            written: 0,
-            flushed: true,
-            broken: None,
-            has_input: true,
-            reads: true,
-            ended: false,
-            lost: None,
-            dry: false,
-            polled: false,
-            yielded: false,
-            timer,
-            due: None,
-            closing: false,
-            closing_told: false,
-            orphaned: false,
-            closed: None,
-            ends: None,
+            read: ReadHalf::default(),
+            write: WriteHalf::default(),
+            alarm: Alarm::new(timer),
+            told: Told::Nothing,
             quantum: Quantum::new(connection.host.now()),
-            runs: true,
             work: Work::default(),
             noticed: Noticed::default(),
         };
@@ -141,22 +125,30 @@ impl<T: Transport, M: Timer> ConnectionTask<T, M> {
 }
 
 impl<T: Transport, M: Timer> Stream<T, M> {
-    fn turn(&mut self, connection: &Arc<Connection>, cx: &mut Context<'_>) -> Turn {
-        if self.closed.is_some() {
-            return self.end(connection, cx);
+    /// `first` is whether the task has just been polled.
+    fn turn(&mut self, connection: &Arc<Connection>, cx: &mut Context<'_>, first: bool) -> Turn {
+        if let Told::Closed { until } = self.told {
+            return self.shut_down(connection, cx, until);
         }
-        self.write(cx);
-        let more = self.read(cx);
-        let blocked = self.transmit.has_remaining();
+        self.write.write(&mut self.transport, cx);
+        let more =
+            self.read.fill(&mut self.transport, cx, &mut self.write.broken, &mut self.quantum);
+        let blocked = self.write.has_output();
         let now = connection.host.now();
         self.quantum.begin_turn(now);
-        let (waits, timeout) = {
+        let (asked, waits, timeout) = {
             let mut state = lock(&connection.state);
-            self.exchange(connection, &mut state, now);
-            let yields = self.take_output(connection, &mut state);
-            let idle = !more && !self.behind && (blocked || !self.transmit.has_remaining());
-            let waits = (idle || yields) && self.closed.is_none() && self.work.is_none(self.runs);
+            if first {
+                // Callers whose answers came before this poll have had their turn, and have taken them or will not soon.
+                state.slots.detach_waiting();
+            }
+            let asked = self.exchange(connection, &mut state, now);
+            let coalesces = connection.coalesces && self.work.requests.is_empty();
+            let yields = self.write.take_output(&mut state.machine, coalesces);
+            let idle = !more && !self.read.behind && (blocked || !self.write.has_output());
+            let waits = (idle || yields) && asked.closed.is_none() && self.work.is_none(asked.runs);
             if yields {
+                // Behind the others in the runtime's queue. Commands need not wake it meanwhile.
                 cx.waker().wake_by_ref();
             } else if waits {
                 // Most of the time it is there already.
@@ -165,108 +157,36 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                     task => *task = Some(cx.waker().clone()),
                 }
             }
-            (waits, state.machine.poll_timeout())
+            (asked, waits, state.machine.poll_timeout())
         };
         wake_all(self.work.wakers.drain(..));
-        self.serve(connection);
+        self.serve(connection, asked);
         if waits {
-            self.input.shrink();
+            self.read.input.shrink();
         }
-        if waits && self.wait_until(cx, timeout) { Turn::Wait } else { Turn::Again }
-    }
-
-    /// Writes what there is.
-    fn write(&mut self, cx: &mut Context<'_>) {
-        while self.broken.is_none() && self.transmit.has_remaining() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let count = self.transmit.chunks_vectored(&mut slices);
-            match self.transport.poll_send(cx, &slices[..count]) {
-                Poll::Ready(Ok(0)) => self.broken = Some(ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => {
-                    self.transmit.advance(count);
-                    self.written += count;
-                    self.flushed = false;
-                }
-                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => self.broken = Some(error),
-                Poll::Pending => break,
-            }
-        }
-        if self.broken.is_none() && !self.flushed && !self.transmit.has_remaining() {
-            match self.transport.poll_flush(cx) {
-                Poll::Ready(Ok(())) => self.flushed = true,
-                Poll::Ready(Err(error)) => self.broken = Some(error),
-                Poll::Pending => {}
-            }
-        }
-    }
-
-    /// Reads until there is no more, or no room for it. Says whether there may be more to look at.
-    fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.has_input || !self.reads || self.ended {
-            // Nothing is to come that could be taken, so it need not be waited for.
-            self.lost = self.lost.take().or_else(|| self.broken.take());
-            return false;
-        }
-        if std::mem::take(&mut self.behind) {
-            return true;
-        }
-        if self.dry && self.broken.is_none() {
-            return false;
-        }
-        let mut room = self.input.make_room();
-        for last in [false, true] {
-            match self.transport.poll_recv(cx, &mut self.input.bytes) {
-                Poll::Ready(Ok(0)) => self.ended = true,
-                // Then there is no more, most likely; but the stream has to know the waker.
-                Poll::Ready(Ok(count)) if count < room && !last => {
-                    self.quantum.spend_read(count);
-                    room -= count;
-                    continue;
-                }
-                Poll::Ready(Ok(count)) => {
-                    self.quantum.spend_read(count);
-                    self.input.grow(count >= room);
-                }
-                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => self.lost = Some(error),
-                Poll::Pending => {
-                    self.dry = true;
-                    // Not before: the peer may have answered before it closed its end.
-                    self.lost = self.broken.take();
-                    return false;
-                }
-            }
-            return true;
-        }
-        true
+        if waits && self.alarm.wait_until(cx, timeout) { Turn::Wait } else { Turn::Again }
     }
 
     /// Tells the connection what has happened, and takes what follows.
-    fn exchange(&mut self, connection: &Connection, state: &mut State, now: Instant) {
+    fn exchange(&mut self, connection: &Connection, state: &mut State, now: Instant) -> Asked {
         state.now = state.now.max(now);
-        if std::mem::take(&mut self.polled) {
-            state.slots.detach_waiting();
-        }
         let machine = &mut state.machine;
-        if self.written > 0 {
-            machine.handle_transmitted(now, self.written);
-            self.written = 0;
+        let written = self.write.take_written();
+        if written > 0 {
+            machine.handle_transmitted(now, written);
         }
-        self.runs = !machine.keeps_requests();
+        let runs = !machine.keeps_requests();
+        // How many calls that wait for room may try again.
         let mut ended = 0_usize;
-        self.behind = loop {
-            let waiting = if self.runs { self.work.requests.len() } else { 0 };
+        self.read.behind = loop {
+            let waiting = if runs { self.work.requests.len() } else { 0 };
             if waiting >= self.quantum.frames() {
                 break true;
             }
             machine.note_backlog(waiting > 0);
-            let step = machine.step(now, &mut self.input.bytes);
+            let step = machine.step(now, &mut self.read.input.bytes);
             match step {
                 Step::Event(Event::Request(request)) => {
-                    if self.orphaned {
-                        self.work.cancelled.push(request.token.request());
-                    }
                     self.work.requests.push_back(request);
                     continue;
                 }
@@ -285,21 +205,18 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                     }
                 }
                 Step::Event(Event::Writable) => ended = usize::MAX,
-                Step::Event(Event::Closed { reason }) => {
+                Step::Event(Event::Closed { .. }) => {
                     ended = usize::MAX;
                     connection.closing.take(&mut self.work.wakers);
-                    state.closed = Some(reason.clone());
-                    self.closed = Some(reason);
                 }
                 Step::Taken => {}
                 Step::Packed(packed) => self.work.packed = Some(packed),
                 // All frames that had come before are taken.
-                Step::Empty if std::mem::take(&mut self.ended) => {
-                    machine.handle_eof(now, self.input.bytes.len());
+                Step::Empty if self.read.take_eof() => {
+                    machine.handle_eof(now, self.read.input.bytes.len());
                 }
-                // What has come before the stream broke, and is being unpacked, counts.
                 ref step @ (Step::Empty | Step::Stuck) => {
-                    match self.lost.take_if(|_| !machine.is_unpacking()) {
+                    match self.read.take_broken(machine.is_unpacking()) {
                         Some(why) => machine.handle_lost(now, why),
                         None if machine.poll_timeout().is_some_and(|at| at <= now) => {
                             machine.handle_timeout(now);
@@ -312,7 +229,6 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             }
             self.quantum.spend_frame();
         };
-        self.runs = !machine.keeps_requests();
         self.noticed.look(machine);
         self.work.wakers.extend((0..ended).map_while(|_| state.sends.next()));
         if machine.has_room_for_answers() {
@@ -320,64 +236,35 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             self.work.wakers.extend(state.replies.next());
         }
         connection.format.store(machine.codec().format() as u8, Ordering::Relaxed);
-        (self.has_input, self.reads) = (machine.has_input(), machine.wants_read());
-        if !self.has_input
-            && connection.cancels_orphans
-            && !std::mem::replace(&mut self.orphaned, true)
-        {
+        self.read.ask(machine);
+        if connection.cancels_orphans && !machine.has_input() {
+            // The peer is gone. What it calls from now on is cancelled as it comes; what runs, only once: it is not
+            // among `running` any more.
             let read = self.work.requests.iter().map(|request| request.token.request());
             self.work.cancelled.extend(state.running.keys().copied().chain(read));
         }
         let closing = !machine.is_open();
-        if closing && !self.closing {
+        if closing && matches!(self.told, Told::Nothing) {
             connection.closing.take(&mut self.work.wakers);
         }
-        self.closing = closing;
+        let closed = machine.close_reason().cloned();
+        Asked { runs: !machine.keeps_requests(), closing, closed }
     }
 
-    /// Takes what is to be written. Says whether others should be let run before, who may have more.
-    fn take_output(&mut self, connection: &Connection, state: &mut State) -> bool {
-        if self.transmit.has_remaining() || !state.machine.wants_write() {
-            return false;
-        }
-        let yields = !self.yielded
-            && connection.coalesces
-            && state.machine.calls_out() >= 2
-            && self.work.requests.is_empty();
-        self.yielded = yields;
-        // There is something, as we have just been told.
-        yields || !state.machine.refill(&mut self.transmit)
+    /// The handler has been told that the connection is closed for `reason`.
+    pub(super) fn begin_shutdown(&mut self, now: Instant, reason: &CloseReason) {
+        let is_broken = matches!(reason, CloseReason::Broken(_));
+        self.told = Told::Closed { until: if is_broken { now } else { now + SHUTDOWN } };
     }
 
-    /// Sets the timer. Says whether there is time to wait for.
-    fn wait_until(&mut self, cx: &mut Context<'_>, at: Option<Instant>) -> bool {
-        let Some(at) = at else { return true };
-        // Most deadlines are never met, so the timer is only ever moved to an earlier time; that it
-        // ends too early now and then costs less than moving it with each call.
-        if self.due.is_none_or(|due| at < due) {
-            self.timer.set(at);
-            self.due = Some(at);
-        }
-        if self.timer.poll(cx).is_ready() {
-            self.due = None;
-            return false;
-        }
-        true
-    }
-
-    /// The connection is closed: ends the stream.
-    fn end(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Turn {
-        if matches!(self.closed, Some(CloseReason::Broken(_))) {
+    /// Ends the stream of a closed connection. Whether that succeeds is of no concern any more; but it must not take for
+    /// ever.
+    fn shut_down(&mut self, connection: &Connection, cx: &mut Context<'_>, until: Instant) -> Turn {
+        if connection.host.now() >= until || self.transport.poll_shutdown(cx).is_ready() {
             return Turn::End;
         }
-        // Whether that succeeds is of no concern to anyone any more; but it must not take for ever.
-        let now = connection.host.now();
-        let until = *self.ends.get_or_insert_with(|| now + SHUTDOWN);
-        if now >= until || self.transport.poll_shutdown(cx).is_ready() {
-            return Turn::End;
-        }
-        self.due = None;
-        if self.wait_until(cx, Some(until)) { Turn::Wait } else { Turn::Again }
+        self.alarm.reset();
+        if self.alarm.wait_until(cx, Some(until)) { Turn::Wait } else { Turn::Again }
     }
 }
 
@@ -386,19 +273,19 @@ impl<T: Transport, M: Timer> Future for ConnectionTask<T, M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { connection, stream, .. } = &mut *self;
-        stream.dry = false;
-        stream.polled = true;
+        stream.read.restart();
         stream.quantum.restart();
+        let mut first = true;
         while !stream.quantum.is_over() {
-            match stream.turn(connection, cx) {
+            match stream.turn(connection, cx, std::mem::take(&mut first)) {
                 Turn::Again => {}
                 Turn::Wait => return Poll::Pending,
                 Turn::End => return Poll::Ready(()),
             }
         }
-        if stream.closed.is_none() {
+        if !matches!(stream.told, Told::Closed { .. }) {
             // The peer need not wait for what is there already.
-            stream.write(cx);
+            stream.write.write(&mut stream.transport, cx);
         }
         connection.host.defer(cx.waker());
         Poll::Pending
@@ -406,21 +293,24 @@ impl<T: Transport, M: Timer> Future for ConnectionTask<T, M> {
 }
 
 impl<T: Transport, M: Timer> Drop for ConnectionTask<T, M> {
-    /// The runtime may end before the connection does. Nobody must wait for it then.
+    /// The runtime may end before the connection does. No caller must wait for it then.
     fn drop(&mut self) {
         let Self { connection, stream, .. } = self;
-        if stream.closed.is_none() {
-            {
-                let mut state = lock(&connection.state);
-                let now = state.now;
-                stream.quantum.lift();
-                stream.lost = Some(ErrorKind::NotConnected.into());
-                stream.exchange(connection, &mut state, now);
-            }
-            wake_all(stream.work.wakers.drain(..));
-            stream.work.requests.clear();
-            stream.work.packed = None;
-            stream.serve(connection);
+        if matches!(stream.told, Told::Closed { .. }) {
+            return;
         }
+        let asked = {
+            let mut state = lock(&connection.state);
+            let now = state.now;
+            stream.quantum.lift();
+            // What has been read comes first, also the end of the stream.
+            stream.exchange(connection, &mut state, now);
+            stream.read.end_broken(&mut Some(ErrorKind::NotConnected.into()));
+            stream.exchange(connection, &mut state, now)
+        };
+        wake_all(stream.work.wakers.drain(..));
+        stream.work.requests.clear();
+        stream.work.packed = None;
+        stream.serve(connection, asked);
     }
 }

@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use super::shared::ContainerShared;
 use super::state::Connecting;
+use crate::any_connection::AnyConnection;
 use crate::connection::Connection;
 use crate::lock::lock;
 use crate::waits;
 use crate::{Error, Proxy};
-use aiomas_core::agent::{AgentUrl, ConnectId, Patience, Remote, Route};
+use aiomas_core::agent::{AgentUrl, ConnectId, Remote, RetryLimit, Route};
 
 /// A search for an agent, which ends in something to call it by.
 ///
 /// A stream is opened if there is none yet to the agent's container, and that is asked for the agent.
-/// How long that is tried is for [`patience`](Self::patience) to say.
+/// [`retry`](Self::retry) governs for how long.
 ///
 /// # Cancel safety
 ///
@@ -28,9 +29,9 @@ use aiomas_core::agent::{AgentUrl, ConnectId, Patience, Remote, Route};
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect<P> {
     container: Arc<ContainerShared>,
-    patience: Patience,
+    limit: RetryLimit,
     /// For how long it is tried again when the connection is lost, if it is.
-    reconnects: Option<Duration>,
+    reconnects: Option<RetryLimit>,
     state: State,
     proxy: PhantomData<fn() -> P>,
 }
@@ -44,31 +45,31 @@ enum State {
 impl<P> Connect<P> {
     pub(super) const fn new(container: Arc<ContainerShared>, url: Result<AgentUrl, Error>) -> Self {
         let state = State::New(url);
-        let patience = Patience::Once;
-        Self { container, patience, reconnects: None, state, proxy: PhantomData }
+        let limit = RetryLimit::Once;
+        Self { container, limit, reconnects: None, state, proxy: PhantomData }
     }
 
-    /// For how long it is tried: [`Patience::Once`] unless told otherwise.
-    pub fn patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+    /// For how long it is tried: [`RetryLimit::Once`] unless told otherwise.
+    pub fn retry(mut self, limit: RetryLimit) -> Self {
+        self.limit = limit;
         self
     }
 
-    /// Tries until this time has passed: [`Patience::Until`].
+    /// Tries until this time has passed: [`RetryLimit::Within`].
     pub fn within(self, time: Duration) -> Self {
-        self.patience(Patience::Until(time))
+        self.retry(RetryLimit::Within(time))
     }
 
     /// Lets the proxy outlive its connection: see [`reconnecting`](crate::reconnecting). When a call finds that lost, the
-    /// agent is looked for again, for as long as `within` and with the waits of
+    /// agent is looked for again, until `limit` (a `Duration`, or for ever) and with the waits of
     /// [`ContainerConfig::backoff`](aiomas_core::agent::ContainerConfig::backoff), whose jitter is 0 unless told
-    /// otherwise. [`patience`](Self::patience) still governs the first search. An agent of
+    /// otherwise. [`retry`](Self::retry) still governs the first search. An agent of
     /// the same container is called as ever.
     ///
     /// Each time, the agent's container tells the name of its type. If that is another than at first, calls fail with
     /// [`ConnectError::WrongType`](aiomas_core::agent::ConnectError::WrongType), and nothing is sent.
-    pub fn reconnect(mut self, within: Duration) -> Self {
-        self.reconnects = Some(within);
+    pub fn reconnect(mut self, limit: impl Into<RetryLimit>) -> Self {
+        self.reconnects = Some(limit.into());
         self
     }
 
@@ -93,7 +94,7 @@ impl<P> Connect<P> {
                     }
                 };
                 let connecting = Arc::<Connecting>::default();
-                let id = inner.connect(url.clone(), self.patience, connecting.clone());
+                let id = inner.connect(url.clone(), self.limit, connecting.clone());
                 self.state = State::Connecting(id, connecting, url);
             }
             let State::Connecting(_, connecting, url) = &self.state else { return Poll::Pending };
@@ -138,11 +139,11 @@ impl<P: From<Proxy>> Future for Connect<P> {
         let inner = &self.container;
         let proxy = match (connection, self.reconnects) {
             (None, _) => Proxy::of_local(inner.this.clone(), url),
-            (Some(connection), None) => Proxy::of_agent(connection, url),
-            (Some(connection), Some(within)) => Proxy::of_reconnecting(
-                inner.reconnecting(connection, &url, type_name, within),
-                Some(url),
-            ),
+            (Some(connection), None) => Proxy::of_agent(AnyConnection::of(connection), url),
+            (Some(connection), Some(limit)) => {
+                let reconnecting = inner.reconnecting(connection, &url, type_name, limit);
+                Proxy::of_agent(AnyConnection::Reconnecting(reconnecting), url)
+            }
         };
         Poll::Ready(Ok(proxy.into()))
     }
@@ -158,6 +159,6 @@ impl<P> Drop for Connect<P> {
 
 impl<P> fmt::Debug for Connect<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect").field("patience", &self.patience).finish_non_exhaustive()
+        f.debug_struct("Connect").field("limit", &self.limit).finish_non_exhaustive()
     }
 }

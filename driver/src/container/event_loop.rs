@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::serve::{AgentsHandler, VALIDATE_AID};
 use super::shared::ContainerShared;
 use super::state::{Connecting, ContainerState};
+use crate::any_connection::AnyConnection;
 use crate::cancel::cancellable;
 use crate::connection::{Connection, ConnectionConfig};
 use crate::contain::{undisturbed, wake_all};
@@ -16,7 +17,7 @@ use crate::trace::Dial;
 use crate::{Error, Proxy};
 use aiomas_core::agent::{
     Action, AgentUrl, ConnId, ConnectError, ConnectId, ContainerError, ContainerEvent, DialError,
-    DialId, Patience, ValidateError, ValidateTicket,
+    DialId, RetryLimit, ValidateError, ValidateTicket,
 };
 use aiomas_core::connection::{CallRejected, CloseReason, Side};
 use aiomas_core::internal::TypeName;
@@ -48,12 +49,12 @@ impl ContainerShared {
     pub(super) fn connect(
         self: &Arc<Self>,
         url: AgentUrl,
-        patience: Patience,
+        limit: RetryLimit,
         connecting: Arc<Connecting>,
     ) -> ConnectId {
         let address = url.address().clone();
         self.update(|state, now| {
-            let id = state.container.connect(now, url, patience, connecting.clone());
+            let id = state.container.connect(now, url, limit, connecting.clone());
             // It may have joined a search that is under way.
             connecting.attempt(state.container.dialling(&address).0);
             id
@@ -246,7 +247,11 @@ impl ContainerShared {
             let lost = ValidateError::Lost("it is closed".into());
             return self.validated(conn, ticket, Err(lost));
         };
-        let call = Proxy::of_connection(connection.clone(), "").invoke(VALIDATE_AID, &(aid,), &());
+        let call = Proxy::of_root(AnyConnection::of(connection.clone())).invoke(
+            VALIDATE_AID,
+            &(aid,),
+            &(),
+        );
         let asking = Validation { container: Some(self.clone()), conn, ticket };
         let (canceller, task) = cancellable(async move {
             let result = call.await.map(|TypeName(name)| name);

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::shared::ContainerShared;
 use crate::Error;
+use crate::deadline::Deadline;
 use crate::host::Host;
 use crate::later::{self, Answer, Later};
-use crate::local_dispatch::{Deadline, Encode, LOCAL, LocalAnswer, LocalCall, LocalDispatch};
+use crate::local_dispatch::{Called, Encode, LOCAL, LocalAnswer, LocalCall, LocalDispatch};
 use crate::stop::{Stop, Stopped};
 use crate::trace;
 use aiomas_core::agent::Address;
@@ -20,7 +21,7 @@ use aiomas_core::rpc::{Caller, Outcome};
 use aiomas_core::wire::{CodecContext, Payload, RemoteError};
 
 impl LocalDispatch for ContainerShared {
-    fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> LocalCall {
+    fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> Called {
         self.call_locally(options, encode)
     }
 
@@ -54,14 +55,14 @@ impl ContainerShared {
         self: &Arc<Self>,
         options: CallOptions,
         encode: &Encode<'_>,
-    ) -> LocalCall {
+    ) -> Called {
         let mut content = Vec::new();
         if let Err(error) = encode(LOCAL, &self.local_context, &mut content) {
-            return LocalCall::Ended(Some(Err(CallRejected::Codec(error).into())));
+            return Called::Done(Err(CallRejected::Codec(error).into()));
         }
         let limit = self.max_local_calls;
         if self.local_calls.load(Ordering::Relaxed) >= limit {
-            return LocalCall::Ended(Some(Err(CallRejected::TooManyCalls { limit }.into())));
+            return Called::Done(Err(CallRejected::TooManyCalls { limit }.into()));
         }
         let content = Payload::new(LOCAL, content.into(), self.local_context.clone());
         let deadline = options.timeout.and_then(|after| self.host.now().checked_add(after));
@@ -79,7 +80,7 @@ impl ContainerShared {
             Outcome::NotFound | Outcome::NotExposed => Err(None),
         });
         let method = match method {
-            Some(Ok(answer)) => return LocalCall::Ended(Some(self.payload(answer))),
+            Some(Ok(answer)) => return Called::Done(self.payload(answer)),
             Some(Err(Some(method))) => method,
             // Too deep: it begins in a task of its own.
             Some(Err(None)) | None => {
@@ -105,7 +106,7 @@ impl ContainerShared {
         self: &Arc<Self>,
         method: later::Running,
         deadline: Option<(Instant, Duration)>,
-    ) -> LocalCall {
+    ) -> Called {
         let answer = Arc::<LocalAnswer>::default();
         self.local_calls.fetch_add(1, Ordering::Relaxed);
         let running = Running {
@@ -115,12 +116,8 @@ impl ContainerShared {
             method: Some(method),
         };
         self.host.spawn(Box::pin(running));
-        let deadline = deadline.map(|(at, after)| {
-            let mut timer = self.host.timer();
-            timer.set(at);
-            Deadline { timer, error: Error::TimedOut { after, sent: true } }
-        });
-        LocalCall::Running { answer, deadline }
+        let deadline = deadline.map(|(at, after)| Deadline::new(self.host.clone(), at, after));
+        Called::Running(Box::new(LocalCall { answer, deadline }))
     }
 
     fn payload(&self, answer: Answer) -> Result<Payload, Error> {

@@ -16,6 +16,6 @@ mod state;
 
 pub use aiomas_core::agent::{
     Address, AgentUrl, Backoff, ConnectError, ContainerConfig, ContainerError, DialError, MAX_URL,
-    Patience, Stage, UrlError, UrlReason, ValidateError,
+    RetryLimit, Stage, UrlError, UrlReason, ValidateError,
 };
 pub use builder::{Agents, Builder, bind, builder};

@@ -2,16 +2,17 @@
 
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use super::connect::{Connect, Found};
 use super::shared::ContainerShared;
 use crate::connection::{Connection, ConnectionRef};
 use crate::host::BoxFuture;
 use crate::lock::lock;
-use crate::reconnect::{self, Attempts, Reconnect, Redial};
+use crate::reconnect::{self, Attempts, Redial};
 use crate::{Error, Proxy};
-use aiomas_core::agent::{AgentUrl, ConnectError, ContainerConfig, ContainerError, Patience};
+use aiomas_core::agent::{
+    AgentUrl, ConnectError, ContainerConfig, ContainerError, RetryLimit, RetryPolicy,
+};
 
 /// Looks for an agent, as whoever connects to one does.
 struct Finds {
@@ -28,18 +29,19 @@ impl ContainerShared {
         connection: Arc<Connection>,
         url: &AgentUrl,
         type_name: Arc<str>,
-        within: Duration,
+        limit: RetryLimit,
     ) -> Arc<reconnect::ReconnectShared> {
         let finds = Finds { container: self.this.clone(), url: url.clone(), type_name };
         let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.state).container.config();
-        let reconnect = Reconnect { within, backoff, dial_timeout };
-        let limit = lock(&self.config).limits.max_calls_out;
+        let mut policy = RetryPolicy::from(limit);
+        (policy.backoff, policy.dial_timeout) = (backoff, dial_timeout);
+        let max_calls = lock(&self.config).limits.max_calls_out;
         reconnect::ReconnectShared::new(
             self.host.clone(),
             ConnectionRef::new(connection),
             finds,
-            &reconnect,
-            limit,
+            policy,
+            max_calls,
         )
     }
 }
@@ -47,7 +49,7 @@ impl ContainerShared {
 impl Redial for Finds {
     fn search(
         &self,
-        within: Duration,
+        limit: RetryLimit,
         attempts: Attempts,
     ) -> BoxFuture<Result<ConnectionRef, Error>> {
         let Self { container, url, type_name: expected } = self;
@@ -55,7 +57,7 @@ impl Redial for Finds {
             return Box::pin(async { Err(ContainerError::ShutDown.into()) });
         };
         let connect = Connect::<Proxy>::new(container, Ok(url.clone()));
-        let mut connect = connect.patience(Patience::Until(within));
+        let mut connect = connect.retry(limit);
         let expected = expected.clone();
         let mut last = 0;
         Box::pin(poll_fn(move |cx| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::shared::ContainerShared;
 use crate::connection::{Connection, Handler};
 use crate::endpoint::Endpoint;
-use crate::later::{Answer, Later, guarded};
+use crate::later::{Later, guarded};
 use crate::local_dispatch::LocalDispatch;
 use crate::trace;
 use aiomas_core::connection::{CallOptions, CloseReason, ReplyToken, Request};
@@ -31,11 +31,11 @@ impl Handler for AgentsHandler {
         &self,
         connection: &Arc<Connection>,
         request: Request,
-    ) -> Option<(ReplyToken, Answer)> {
+    ) -> Option<(ReplyToken, Outcome<Later>)> {
         let Request { token, content, deadline, .. } = request;
         let (caller, id) = (connection.caller_until(deadline), trace::Id::of(&token));
         let outcome = self.container.dispatch(&content, &caller, id);
-        connection.settle(token, outcome)
+        Some((token, outcome))
     }
 
     fn closing(&self, connection: &Arc<Connection>) {
@@ -51,8 +51,8 @@ impl Handler for AgentsHandler {
         let asked = connection.call(CallOptions::default(), |format, codec_context, out| {
             encode_call_in(format, codec_context, "", VALIDATE_AID, &("0",), &(), out)
         });
-        if let Ok(attempt) = asked {
-            connection.cancel_attempt(attempt);
+        if let Ok(key) = asked {
+            connection.cancel(key);
         }
     }
 

@@ -11,7 +11,7 @@
 //!   attempts, and are then sent in the order in which they were made, whether or not they are awaited.
 //!   At most [`max_calls_out`](aiomas_core::connection::Limits::max_calls_out) may wait; more are
 //!   [refused](aiomas_core::connection::CallRejected::TooManyCalls).
-//! - When no connection could be opened [within](Reconnect::within) the time that was said, all of these fail with
+//! - When no connection could be opened [within](RetryPolicy::limit) the time that was said, all of these fail with
 //!   the last attempt's error ([`Error::Dial`](crate::Error::Dial) or [`Error::Connect`](crate::Error::Connect)),
 //!   and the line has [given up](ConnectionState::GaveUp). The call after that begins anew, so nothing is dead for
 //!   ever. A container that is back but has no such agent, or one of another type
@@ -72,16 +72,15 @@
 //! # }
 //! ```
 
-mod call;
 mod handle;
-mod pacing;
+mod queue;
 mod redial;
+mod redial_backoff;
 mod shared;
 mod state;
 
-pub(super) use call::{Made, ReconnectingCall};
+pub use aiomas_core::agent::RetryPolicy;
 pub use handle::ReconnectingConnection;
-pub use redial::Reconnect;
 pub(super) use redial::{Attempts, Dials, Redial};
-pub(super) use shared::{ReconnectShared, Started};
+pub(super) use shared::ReconnectShared;
 pub use state::ConnectionState;

@@ -1,34 +1,35 @@
 //! What the proxies and the calls of a line share with the task that dials.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::pacing::Pacing;
-use super::redial::{Attempts, Reconnect, Redial};
+use super::queue::{CallQueue, CallTime};
+use super::redial::{Attempts, Redial};
+use super::redial_backoff::RedialBackoff;
 use super::state::ConnectionState;
 use crate::Error;
+use crate::call_state::CallState;
 use crate::cancel::{Canceller, cancellable};
-use crate::connection::{Attempt, Connection, ConnectionRef, append};
+use crate::connection::{Connection, ConnectionRef, NotSent, append};
 use crate::contain::wake_all;
 use crate::host::{BoxFuture, Host, sleep_until};
+use crate::local_dispatch::Encode;
 use crate::lock::lock;
 use crate::wakers::{Registration, WakerSet};
+use aiomas_core::agent::{RetryLimit, RetryPolicy};
 use aiomas_core::connection::{CallOptions, CallRejected, Close};
-use aiomas_core::internal::blob;
-use aiomas_core::wire::{Body, CodecContext, CodecError, Format};
+use aiomas_core::internal::Scratch;
+use aiomas_core::wire::Body;
 
 /// A line. Its lock is held for moments only, and no other one is taken under it but a connection's, to ask whether
 /// that is open.
 pub(crate) struct ReconnectShared {
     this: Weak<Self>,
-    pub(super) host: Arc<dyn Host>,
+    pub(crate) host: Arc<dyn Host>,
     redial: Arc<dyn Redial>,
-    pub(super) within: Duration,
-    /// How many calls may wait.
-    limit: usize,
+    policy: RetryPolicy,
     state: Mutex<State>,
     /// The tasks that wait for it to do something else. They do not keep it alive.
     watching: Arc<WakerSet>,
@@ -38,20 +39,16 @@ struct State {
     /// The present connection, or the last one.
     connection: ConnectionRef,
     phase: Phase,
-    /// Calls that wait for a connection, in the order in which they were made.
-    queue: BTreeMap<u64, Queued>,
-    /// What became of others, until they ask.
-    ended: BTreeMap<u64, Result<Started, Error>>,
-    last: u64,
+    calls: CallQueue,
     /// Ends the task that dials, and then sends what has waited.
     search: Option<Canceller>,
-    pacing: Pacing,
+    backoff: RedialBackoff,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// As the connection is.
-    Linked,
+    /// A connection was opened. Whether it still takes calls, it is asked.
+    Connected,
     Dialling {
         attempt: u32,
     },
@@ -59,48 +56,28 @@ enum Phase {
     Closed,
 }
 
-struct Queued {
-    body: Body,
-    deadline: Option<Deadline>,
-    waker: Option<Waker>,
-}
-
-/// When a call has taken too long.
-#[derive(Clone, Copy)]
-pub(super) struct Deadline {
-    pub(super) at: Instant,
-    /// How long it may take.
-    pub(super) after: Duration,
-}
-
-/// A call that has been made over a connection.
-pub(crate) type Started = (Arc<Connection>, Attempt);
-
 impl ReconnectShared {
     /// A line whose first connection is there.
     pub(crate) fn new(
         host: Arc<dyn Host>,
         connection: ConnectionRef,
         redial: impl Redial + 'static,
-        reconnect: &Reconnect,
+        policy: RetryPolicy,
         limit: usize,
     ) -> Arc<Self> {
         connection.watch_silence();
-        let pacing = Pacing::new(reconnect.backoff, host.seed(), host.now());
+        let backoff = RedialBackoff::new(policy.backoff, host.seed(), host.now());
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             host,
             redial: Arc::new(redial),
-            within: reconnect.within,
-            limit,
+            policy,
             state: Mutex::new(State {
                 connection,
-                phase: Phase::Linked,
-                queue: BTreeMap::new(),
-                ended: BTreeMap::new(),
-                last: 0,
+                phase: Phase::Connected,
+                calls: CallQueue::new(limit),
                 search: None,
-                pacing,
+                backoff,
             }),
             watching: Arc::default(),
         })
@@ -114,8 +91,8 @@ impl ReconnectShared {
     pub(crate) fn state(&self) -> ConnectionState {
         let state = lock(&self.state);
         match state.phase {
-            Phase::Linked if state.connection.is_open() => ConnectionState::Connected,
-            Phase::Linked => ConnectionState::Lost,
+            Phase::Connected if state.connection.is_open() => ConnectionState::Connected,
+            Phase::Connected => ConnectionState::Lost,
             Phase::Dialling { attempt } => ConnectionState::Dialling { attempt },
             Phase::GaveUp => ConnectionState::GaveUp,
             Phase::Closed => ConnectionState::Closed,
@@ -138,70 +115,75 @@ impl ReconnectShared {
     }
 
     /// The connection, if calls can be made over it at once.
-    pub(super) fn free_connection(&self) -> Option<Arc<Connection>> {
+    pub(crate) fn free_connection(&self) -> Option<Arc<Connection>> {
         let state = lock(&self.state);
         // While there is a search, it still sends what has waited.
-        let free = state.phase == Phase::Linked && state.search.is_none();
+        let free = state.phase == Phase::Connected && state.search.is_none();
         free.then(|| state.connection.clone_connection())
     }
 
+    /// Until when a call may be made again that is made now and is lost.
+    pub(crate) fn repeats_until(&self, timeout: Option<Duration>) -> Option<Instant> {
+        let time = timeout.or(match self.policy.limit {
+            RetryLimit::Once => Some(self.policy.dial_timeout),
+            RetryLimit::Within(time) => Some(time),
+            RetryLimit::Forever => None,
+        })?;
+        self.host.now().checked_add(time)
+    }
+
     /// The place of a new call among the others.
-    pub(super) fn next_order(&self) -> u64 {
-        let mut state = lock(&self.state);
-        state.last += 1;
-        state.last
+    pub(crate) fn next_order(&self) -> u64 {
+        lock(&self.state).calls.next_order()
     }
 
     /// Encodes content that is sent now or later.
-    pub(super) fn encode(
-        &self,
-        encode: impl Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
-    ) -> Result<Body, Error> {
+    pub(crate) fn encode(&self, encode: &Encode<'_>) -> Result<Body, Error> {
         let connection = self.connection();
-        let (format, mut content) = (connection.format(), Vec::new());
-        let (encoded, blobs) =
-            blob::left_out(&mut content, |out| encode(format, connection.codec_context(), out));
-        encoded.map_err(CallRejected::Codec)?;
-        Ok(Body::from_parts(format, &mut content, blobs))
+        let format = connection.format();
+        let encoded =
+            Scratch::encode(format, |out| encode(format, connection.codec_context(), out));
+        Ok(encoded.map_err(CallRejected::Codec)?.into_body())
     }
 
-    /// Makes a call over a connection.
-    pub(super) fn send(
+    /// Sends a call over `connection`, or lets it wait for room there.
+    pub(crate) fn send(
         &self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         body: &Body,
-        deadline: Option<Deadline>,
-    ) -> Result<Attempt, Error> {
+        time: Option<CallTime>,
+    ) -> Result<CallState, Error> {
         let mut options = CallOptions::default();
-        if let Some(Deadline { at, after }) = deadline {
+        if let Some((at, after)) = time {
             let left = at.saturating_duration_since(self.host.now());
             if left.is_zero() {
                 return Err(Error::TimedOut { after, sent: false });
             }
             options.timeout = Some(left);
         }
-        let attempt = connection
+        let sent = connection
             .call(options, |format, codec_context, out| append(body, format, codec_context, out));
-        attempt.map_err(Error::from)
+        match sent {
+            Ok(key) => Ok(CallState::InFlight(connection.clone(), key)),
+            // The call keeps its content.
+            Err(NotSent { body: Some(_), .. }) => Ok(CallState::QueuedToSend(connection.clone())),
+            Err(NotSent { why, body: None }) => Err(why.into()),
+        }
     }
 
     /// Lets a call wait for a connection, and begins to dial.
-    pub(super) fn enqueue(
+    pub(crate) fn enqueue(
         &self,
         order: u64,
         body: &Body,
-        deadline: Option<Deadline>,
+        time: Option<CallTime>,
     ) -> Result<(), Error> {
         let search = {
             let mut state = lock(&self.state);
             if state.phase == Phase::Closed {
                 return Err(CallRejected::Closed.into());
             }
-            if state.queue.len() >= self.limit {
-                return Err(CallRejected::TooManyCalls { limit: self.limit }.into());
-            }
-            let queued = Queued { body: body.clone(), deadline, waker: None };
-            state.queue.insert(order, queued);
+            state.calls.insert(order, body, time)?;
             state.search.is_none().then(|| self.begin(&mut state))
         };
         if let Some(search) = search {
@@ -213,8 +195,7 @@ impl ReconnectShared {
 
     fn begin(&self, state: &mut State) -> BoxFuture<()> {
         let search = Search { reconnecting: self.this.clone(), over: false };
-        let until = self.host.now().checked_add(self.within);
-        let run = search.run(self.host.clone(), self.redial.clone(), until);
+        let run = search.run(self.host.clone(), self.redial.clone(), self.policy.limit);
         let (canceller, task) = cancellable(run);
         state.search = Some(canceller);
         state.phase = Phase::Dialling { attempt: 1 };
@@ -222,44 +203,26 @@ impl ReconnectShared {
     }
 
     /// What has become of a call that waits, if it waits no more.
-    pub(super) fn poll(&self, order: u64, cx: &Context<'_>) -> Poll<Result<Started, Error>> {
-        let mut state = lock(&self.state);
-        if let Some(queued) = state.queue.get_mut(&order) {
-            queued.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        // It is in one of the two until it has asked.
-        Poll::Ready(state.ended.remove(&order).unwrap_or_else(|| Err(CallRejected::Closed.into())))
+    pub(crate) fn poll(&self, order: u64, cx: &Context<'_>) -> Poll<Result<CallState, Error>> {
+        lock(&self.state).calls.poll(order, cx)
     }
 
-    /// A call waits no more.
-    pub(super) fn cancel(&self, order: u64) {
-        let (queued, ended) = {
-            let mut state = lock(&self.state);
-            (state.queue.remove(&order), state.ended.remove(&order))
-        };
-        drop(queued);
-        if let Some(Ok((connection, attempt))) = ended {
-            connection.cancel_attempt(attempt);
+    /// Cancels a call that may wait.
+    pub(crate) fn cancel(&self, order: u64) {
+        let removed = lock(&self.state).calls.remove(order);
+        if let Some(sent) = removed.sent {
+            sent.cancel(&mut None);
         }
     }
 
-    /// Puts down what has become of a call that has waited.
-    fn settle(&self, order: u64, result: Result<Started, Error>) {
-        let (waker, given_up) = {
-            let mut state = lock(&self.state);
-            match state.queue.remove(&order) {
-                Some(queued) => {
-                    state.ended.insert(order, result);
-                    (queued.waker, None)
-                }
-                None => (None, result.ok()),
-            }
-        };
-        if let Some((connection, attempt)) = given_up {
-            connection.cancel_attempt(attempt);
+    /// Notes what has become of a call that has waited.
+    fn settle(&self, order: u64, outcome: Result<CallState, Error>) {
+        let settled = lock(&self.state).calls.settle(order, outcome);
+        match settled {
+            Ok(waker) => wake_all(waker),
+            Err(Ok(cancelled)) => cancelled.cancel(&mut None),
+            Err(Err(_)) => {}
         }
-        wake_all(waker);
     }
 
     fn attempt(&self, attempt: u32) {
@@ -286,28 +249,28 @@ impl ReconnectShared {
                 drop(found);
                 return true;
             }
-            state.pacing.ended(self.host.now());
+            state.backoff.ended(self.host.now());
             // From here on it has a connection, as whoever is answered expects.
-            state.phase = Phase::Linked;
+            state.phase = Phase::Connected;
             let old = std::mem::replace(&mut state.connection, found);
             drop(state);
             drop(old);
         }
         self.watching.wake();
         loop {
-            let (order, body, deadline) = {
+            let (order, body, time) = {
                 let mut state = lock(&self.state);
-                let Some((order, queued)) = state.queue.first_key_value() else {
+                let Some(first) = state.calls.first() else {
                     let search = state.search.take();
                     drop(state);
                     drop(search);
                     return true;
                 };
-                (*order, queued.body.clone(), queued.deadline)
+                first
             };
-            match self.send(&connection, &body, deadline) {
+            match self.send(&connection, &body, time) {
                 Err(Error::Refused(CallRejected::Closed)) => return false,
-                result => self.settle(order, result.map(|attempt| (connection.clone(), attempt))),
+                outcome => self.settle(order, outcome),
             }
         }
     }
@@ -321,13 +284,10 @@ impl ReconnectShared {
                 return;
             }
             state.phase = phase;
-            state.pacing.ended(self.host.now());
+            state.backoff.ended(self.host.now());
             let mut wakers = Vec::new();
             self.watching.take(&mut wakers);
-            for (order, queued) in std::mem::take(&mut state.queue) {
-                state.ended.insert(order, Err(error.clone()));
-                wakers.extend(queued.waker);
-            }
+            state.calls.fail(error, &mut wakers);
             (search, wakers)
         };
         drop(search);
@@ -368,15 +328,23 @@ struct Search {
 }
 
 impl Search {
-    async fn run(mut self, host: Arc<dyn Host>, redial: Arc<dyn Redial>, until: Option<Instant>) {
+    async fn run(mut self, host: Arc<dyn Host>, redial: Arc<dyn Redial>, limit: RetryLimit) {
+        let within = match limit {
+            RetryLimit::Within(time) => time,
+            RetryLimit::Once | RetryLimit::Forever => Duration::MAX,
+        };
+        let until = host.now().checked_add(within);
+        let left = || until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
         loop {
-            let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
-            let Some(at) = self.next(left) else { return };
+            let Some(at) = self.next(left()) else { return };
             if sleep_until(&*host, at).await.is_err() {
                 return;
             }
-            let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(host.now()));
-            let found = redial.search(left, self.attempts()).await;
+            let limit = match limit {
+                RetryLimit::Within(_) => RetryLimit::Within(left()),
+                RetryLimit::Once | RetryLimit::Forever => limit,
+            };
+            let found = redial.search(limit, self.attempts()).await;
             let Some(reconnecting) = self.reconnecting.upgrade() else { return };
             // Another search may begin as soon as this one has ended.
             match found {
@@ -396,7 +364,7 @@ impl Search {
         let reconnecting = self.reconnecting.upgrade()?;
         reconnecting.attempt(1);
         let now = reconnecting.host.now();
-        let at = lock(&reconnecting.state).pacing.next(now, left);
+        let at = lock(&reconnecting.state).backoff.next(now, left);
         Some(at)
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use aiomas::{
     Container, Runtime,
-    reconnect::{ConnectionState, Reconnect},
+    reconnect::{ConnectionState, RetryPolicy},
 };
 use aiomas::{Error, Proxy, agent};
-use aiomas_core::agent::{Address, ConnectError, Patience};
+use aiomas_core::agent::{Address, ConnectError, RetryLimit};
 use aiomas_core::connection::{CallRejected, Close};
 
 use super::{Root, RootProxy, TCP, ipc, local, serve, soon, start};
@@ -68,16 +68,16 @@ pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) 
     };
     let container = hasty(runtime).await;
     let url = format!("{address}/0");
-    let once = container.connect(&url).patience(Patience::Once);
+    let once = container.connect(&url).retry(RetryLimit::Once);
     assert_eq!(attempts(soon(runtime, once).await), 1);
-    let no_time = container.connect(&url).patience(Patience::Until(Duration::ZERO));
+    let no_time = container.connect(&url).retry(RetryLimit::Within(Duration::ZERO));
     let error = soon(runtime, no_time).await.map(|_: LateProxy| ()).expect_err("nobody is there");
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
     // On a machine that is busy, a short time may pass with one attempt, or end while another is under way.
     let mut time = Duration::from_millis(50);
     loop {
         let begun = runtime.now();
-        let until = container.connect::<LateProxy>(&url).patience(Patience::Until(time));
+        let until = container.connect::<LateProxy>(&url).retry(RetryLimit::Within(time));
         let found = soon(runtime, until).await;
         assert!(runtime.now() - begun >= time, "patience was not over");
         let under_way = matches!(found, Err(Error::Connect(ConnectError::TimedOut { .. })));
@@ -87,7 +87,7 @@ pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) 
         time *= 2;
         assert!(time < super::LONG, "it does not try again");
     }
-    let forever = container.connect::<LateProxy>(&url).patience(Patience::Forever);
+    let forever = container.connect::<LateProxy>(&url).retry(RetryLimit::Forever);
     let forever = start(runtime, forever);
     // It waits: its attempts go on while others come and go.
     assert!(attempts(soon(runtime, container.connect(&url)).await) >= 1);
@@ -111,8 +111,8 @@ pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
         let address = ipc();
         let rpc = || aiomas::rpc::builder(runtime.clone());
         let channel = || aiomas::channel::builder(runtime.clone());
-        let client = start(&runtime, rpc().patience(patience).connect(address.clone()));
-        let end = start(&runtime, channel().patience(patience).connect(address.clone()));
+        let client = start(&runtime, rpc().retry(patience).connect(address.clone()));
+        let end = start(&runtime, channel().retry(patience).connect(address.clone()));
         // Their first attempts have failed by then.
         super::pause(&runtime).await;
         for _ in 0..2 {
@@ -121,7 +121,7 @@ pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
         }
         let time = Duration::from_millis(30);
         let begun = runtime.now();
-        let brief = channel().patience(Patience::Until(time)).connect(&address);
+        let brief = channel().retry(RetryLimit::Within(time)).connect(&address);
         let error = soon(&runtime, brief).await.expect_err("nobody is there");
         assert!(matches!(error, Error::Dial { .. }), "{error:?}");
         assert!(runtime.now() - begun >= time, "patience was not over");
@@ -138,18 +138,18 @@ pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
 }
 
 /// Those who wait long enough.
-pub(super) const PATIENT: [Patience; 2] = [Patience::Forever, Patience::Until(super::LONG)];
+pub(super) const PATIENT: [RetryLimit; 2] = [RetryLimit::Forever, RetryLimit::Within(super::LONG)];
 
 /// Looks before there is a listener; `make_way` lets there be one.
 pub(super) async fn found_late<R: Runtime>(
     runtime: &R,
     address: &Address,
-    patience: Patience,
+    patience: RetryLimit,
     make_way: impl FnOnce(),
 ) {
     let container = hasty(runtime).await;
     let url = format!("{address}/0");
-    let search = || container.connect::<LateProxy>(&url).patience(patience);
+    let search = || container.connect::<LateProxy>(&url).retry(patience);
     let begun = start(runtime, search());
     // At least one attempt has failed by then.
     soon(runtime, container.connect::<LateProxy>(&url)).await.expect_err("nobody is there");
@@ -211,7 +211,7 @@ pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
     for address in [TCP.parse().expect("an address"), ipc(), local()] {
         let server = serve(&runtime, &address.to_string()).await.expect("it is free");
         let address = server.address().clone();
-        let mut reconnect = Reconnect::within(super::LONG);
+        let mut reconnect = RetryPolicy::from(super::LONG);
         (reconnect.backoff.first, reconnect.backoff.max) =
             (Duration::from_millis(5), Duration::from_millis(20));
         let builder = aiomas::rpc::builder(runtime.clone());

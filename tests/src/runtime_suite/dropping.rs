@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aiomas::Runtime;
 use aiomas::{Error, agent, service};
-use aiomas_core::agent::Patience;
+use aiomas_core::agent::RetryLimit;
 
 use super::door::Gate;
 use super::{RootProxy, TCP, local, pause, poll, serve, soon, until, yield_now};
@@ -184,7 +184,7 @@ pub async fn waits_dropped_at_any_point<R: Runtime>(runtime: R) {
     // A search that has no end, and a shutdown that goes on by itself.
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let url = format!("{}/0", local());
-    let mut search = container.connect::<LodgerProxy>(&url).patience(Patience::Forever);
+    let mut search = container.connect::<LodgerProxy>(&url).retry(RetryLimit::Forever);
     assert!(poll(&mut search).is_pending());
     drop(search);
     let dropped = Arc::<AtomicUsize>::default();

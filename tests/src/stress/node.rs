@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aiomas::Error;
 use aiomas::{AgentRef, Call, Container, Runtime, Timer};
-use aiomas_core::agent::{Address, AgentUrl, ConnectError, Patience};
+use aiomas_core::agent::{Address, AgentUrl, ConnectError, RetryLimit};
 use aiomas_core::wire::Codec;
 
 use super::oracle::{Kind, Oracle, Ticket};
@@ -245,11 +245,11 @@ impl<R: Runtime> Caller<R> {
         // A house that has not been built yet has no address.
         let address = stress.nodes()[node].as_ref()?.address().clone();
         let patience = match self.random.u8(..3) {
-            0 => Patience::Once,
-            _ => Patience::Until(Duration::from_millis(self.random.u64(100..20_000))),
+            0 => RetryLimit::Once,
+            _ => RetryLimit::Within(Duration::from_millis(self.random.u64(100..20_000))),
         };
         let url = AgentUrl::new(address, aid.to_string());
-        let mut connect = self.container.connect(url).patience(patience);
+        let mut connect = self.container.connect(url).retry(patience);
         if plan.reconnects {
             connect = connect.reconnect(Duration::from_millis(self.random.u64(100..20_000)));
         }

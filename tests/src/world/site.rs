@@ -6,7 +6,7 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use aiomas_core::agent::{
-    Address, ConnId, DialId, Node, NodeConfig, NodeEvent, Patience, Route, Serve, Target, Ticket,
+    Address, ConnId, DialId, Node, NodeConfig, NodeEvent, RetryLimit, Route, Serve, Target, Ticket,
 };
 use aiomas_core::connection::{CallOptions, CloseReason, RequestId};
 use aiomas_core::rpc::RemoteRef;
@@ -205,7 +205,7 @@ impl Site {
             Later::Hold { value } => self.held.push((ticket, value)),
             Later::Relay { url, value } => {
                 let ctx = Context::Relay { ticket, value };
-                self.node.connect(now, url, Patience::Once, ctx);
+                self.node.connect(now, url, RetryLimit::Once, ctx);
             }
             Later::Back { reference, value } => {
                 let target = Self::back(&ticket, &reference);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aiomas_core::agent::{AgentUrl, Patience, Remote, Serve, Target};
+use aiomas_core::agent::{AgentUrl, Remote, RetryLimit, Serve, Target};
 use aiomas_core::connection::{CallError, CloseReason};
 use aiomas_core::wire::Codec;
 use aiomas_tests::client::Server;
@@ -27,7 +27,7 @@ fn url(ready: &Ready, name: &str) -> AgentUrl {
 }
 
 fn find(client: &mut Client, url: AgentUrl) -> Remote {
-    client.connect(url, Patience::Until(Duration::from_secs(300))).expect("the agent is there")
+    client.connect(url, RetryLimit::Within(Duration::from_secs(300))).expect("the agent is there")
 }
 
 /// One container in Rust, one in Python for each codec. Their agents call each other, and chains of calls
@@ -85,7 +85,7 @@ fn late_gone_and_back(runtime: RuntimeKind) {
     let serve =
         || Process::serve(peer(&["agent", "--addr", &address, "--runtime", runtime.name()]));
 
-    let connecting = client.start_connect(clock.clone(), Patience::Forever);
+    let connecting = client.start_connect(clock.clone(), RetryLimit::Forever);
     client.host.turn(&[], Some(Instant::now() + Duration::from_millis(10))).unwrap();
     assert!(!connecting.is_done());
     let (process, _) = serve();
@@ -97,7 +97,7 @@ fn late_gone_and_back(runtime: RuntimeKind) {
     process.stop();
     let lost = client.wait(sleeping).unwrap_err();
     assert_eq!(lost, CallFailed::Call(CallError::Lost(CloseReason::Peer)));
-    assert!(client.connect(clock.clone(), Patience::Once).is_err());
+    assert!(client.connect(clock.clone(), RetryLimit::Once).is_err());
 
     let (process, _) = serve();
     let remote = find(&mut client, clock);

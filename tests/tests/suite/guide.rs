@@ -264,8 +264,8 @@ fn every_setting_is_named() {
     for (file, names) in [
         ("core/src/connection/limits.rs", &["Limits"][..]),
         ("core/src/connection/config.rs", &["Config"]),
-        ("core/src/agent/config.rs", &["ContainerConfig", "Backoff"]),
-        ("driver/src/reconnect/redial.rs", &["Reconnect"]),
+        ("core/src/agent/config.rs", &["ContainerConfig"]),
+        ("core/src/agent/retry.rs", &["RetryPolicy", "Backoff"]),
     ] {
         let source = read(&root().join(file));
         let structs = bodies(&source, "pub struct ");

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use aiomas_core::agent::{
-    AgentUrl, ConnId, Node, NodeAction, NodeConfig, NodeEvent, Patience, Remote, Route, Serve,
+    AgentUrl, ConnId, Node, NodeAction, NodeConfig, NodeEvent, Remote, RetryLimit, Route, Serve,
     Target, Ticket,
 };
 use aiomas_core::connection::{CallError, CallOptions};
@@ -93,7 +93,7 @@ impl Nodes {
     /// Connects from the first node to an agent of the second one.
     fn connect(&mut self, aid: &str) -> Remote {
         let url = AgentUrl::new("local://b".parse().unwrap(), aid);
-        self.nodes[0].connect(self.now, url, Patience::Once, 0);
+        self.nodes[0].connect(self.now, url, RetryLimit::Once, 0);
         self.run();
         match self.events[0].pop_front() {
             Some(Event::Connected { ctx: 0, remote }) => remote,

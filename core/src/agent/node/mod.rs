@@ -19,7 +19,7 @@ pub use ticket::Ticket;
 
 use super::{
     Action, Address, AgentUrl, ConnId, ConnectError, ConnectId, Container, ContainerConfig,
-    ContainerError, ContainerEvent, DialError, DialId, Patience, Remote, ValidateTicket,
+    ContainerError, ContainerEvent, DialError, DialId, Remote, RetryLimit, ValidateTicket,
 };
 use crate::connection::{
     Admission, AdmissionStats, Admitted, CallError, CallId, CallRejected, CancelCause, Close,
@@ -238,15 +238,9 @@ impl<X, L> Node<X, L> {
 
     /// Finds an agent, here or elsewhere; a stream is opened if there is none yet to its container. It
     /// ends in [`NodeEvent::Connected`] or [`NodeEvent::ConnectFailed`] with `ctx`.
-    pub fn connect(
-        &mut self,
-        now: Instant,
-        url: AgentUrl,
-        patience: Patience,
-        ctx: X,
-    ) -> ConnectId {
+    pub fn connect(&mut self, now: Instant, url: AgentUrl, limit: RetryLimit, ctx: X) -> ConnectId {
         self.advance(now);
-        let id = self.container.connect(self.now, url, patience, ctx);
+        let id = self.container.connect(self.now, url, limit, ctx);
         self.turn();
         id
     }

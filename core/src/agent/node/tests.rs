@@ -63,7 +63,7 @@ fn a_stream_of_the_host_is_a_dialled_one_without_an_agent() {
 fn streams_that_are_opened_from_now_on_speak_another_codec() {
     let (mut node, now) = node();
     let before = node.handle_opened(now).unwrap();
-    node.connect(now, url(), Patience::Once, "x");
+    node.connect(now, url(), RetryLimit::Once, "x");
     let dial = dial(&mut node);
     node.set_negotiate(Negotiate::Fixed(Codec::MsgPack));
     node.handle_dialled(now, dial, Ok(()));
@@ -76,7 +76,7 @@ fn streams_that_are_opened_from_now_on_speak_another_codec() {
 #[test]
 fn an_attempt_that_fails_at_once_leaves_an_event() {
     let (mut node, now) = node();
-    node.connect(now, url(), Patience::Once, "x");
+    node.connect(now, url(), RetryLimit::Once, "x");
     let dial = dial(&mut node);
     assert!(!node.has_events());
     node.handle_dialled(now, dial, Err(io::ErrorKind::NotFound.into()));
@@ -109,7 +109,7 @@ fn calls_that_wait_for_an_agent_fail_when_it_is_removed() {
     let base: Address = "tcp://127.0.0.1:1".parse().unwrap();
     let mut node: Node<&str, ()> = Node::new(NodeConfig::default(), base, Serve::Agents, 0, now);
     let url = node.spawn(Slow).unwrap();
-    node.connect(now, url, Patience::Once, "connect");
+    node.connect(now, url, RetryLimit::Once, "connect");
     let Some(NodeEvent::Connected { remote, .. }) = node.poll_event() else { panic!("no agent") };
     let target = Target::from(&remote);
     for ctx in ["started", "waiting"] {

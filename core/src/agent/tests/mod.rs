@@ -89,10 +89,10 @@ fn quiet(container: &mut TestContainer) {
 fn agents_of_one_container_share_its_connections() {
     let now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Once, "one");
+    container.connect(now, url("0"), RetryLimit::Once, "one");
     let id = dial(&mut container);
-    container.connect(now, url("0"), Patience::Forever, "two");
-    container.connect(now, url("0"), Patience::Once, "three");
+    container.connect(now, url("0"), RetryLimit::Forever, "two");
+    container.connect(now, url("0"), RetryLimit::Once, "three");
     quiet(&mut container);
 
     container.handle_dialled(now, id, Ok(A));
@@ -102,9 +102,9 @@ fn agents_of_one_container_share_its_connections() {
         let remote = connected(&mut container, who);
         assert_eq!((remote.route, &*remote.type_name), (Route::Connection(A), "TestAgent"));
     }
-    container.connect(now, url("0"), Patience::Once, "known");
+    container.connect(now, url("0"), RetryLimit::Once, "known");
     assert_eq!(connected(&mut container, "known").url, url("0"));
-    container.connect(now, url("1"), Patience::Once, "other");
+    container.connect(now, url("1"), RetryLimit::Once, "other");
     let ticket = question(&mut container, A, "1");
     container.handle_validated(now, A, ticket, Ok(None));
     assert_eq!(failed(&mut container, "other"), ConnectError::NoSuchAgent { url: url("1") });
@@ -117,20 +117,20 @@ fn failures_are_not_remembered() {
     let now = start();
     let mut container = container(ContainerConfig::default());
     for who in ["first", "second"] {
-        container.connect(now, url("9"), Patience::Once, who);
+        container.connect(now, url("9"), RetryLimit::Once, who);
         let id = dial(&mut container);
         container.handle_dialled(now, id, Err(refused()));
         assert_eq!(failed(&mut container, who), unreachable(1, refused()));
     }
-    container.connect(now, url("9"), Patience::Once, "first");
+    container.connect(now, url("9"), RetryLimit::Once, "first");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Ok(A));
     let ticket = question(&mut container, A, "9");
-    container.connect(now, url("9"), Patience::Forever, "second");
+    container.connect(now, url("9"), RetryLimit::Forever, "second");
     container.handle_validated(now, A, ticket, Ok(None));
     assert_eq!(failed(&mut container, "first"), ConnectError::NoSuchAgent { url: url("9") });
     assert_eq!(failed(&mut container, "second"), ConnectError::NoSuchAgent { url: url("9") });
-    container.connect(now, url("9"), Patience::Once, "third");
+    container.connect(now, url("9"), RetryLimit::Once, "third");
     let ticket = question(&mut container, A, "9");
     container.handle_validated(now, A, ticket, Ok(Some("Late".into())));
     connected(&mut container, "third");
@@ -140,9 +140,9 @@ fn failures_are_not_remembered() {
 fn patience_keeps_the_dial_going_as_in_aiomas() {
     let mut now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Once, "once");
-    container.connect(now, url("0"), Patience::Until(ms(2000)), "until");
-    container.connect(now, url("0"), Patience::Forever, "forever");
+    container.connect(now, url("0"), RetryLimit::Once, "once");
+    container.connect(now, url("0"), RetryLimit::Within(ms(2000)), "until");
+    container.connect(now, url("0"), RetryLimit::Forever, "forever");
     let mut waits = Vec::new();
     for attempt in 1..=3 {
         let id = dial(&mut container);
@@ -175,7 +175,7 @@ fn patience_keeps_the_dial_going_as_in_aiomas() {
 fn a_failure_after_the_deadline_is_the_last() {
     let now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Until(ms(100)), "until");
+    container.connect(now, url("0"), RetryLimit::Within(ms(100)), "until");
     let id = dial(&mut container);
     container.handle_dialled(now + ms(100), id, Err(refused()));
     assert_eq!(failed(&mut container, "until"), unreachable(1, refused()));
@@ -186,15 +186,15 @@ fn a_failure_after_the_deadline_is_the_last() {
 fn a_newcomer_gets_an_attempt() {
     let now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Forever, "forever");
+    container.connect(now, url("0"), RetryLimit::Forever, "forever");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Err(refused()));
-    container.connect(now, url("0"), Patience::Until(ms(500)), "can wait");
-    container.connect(now, url("0"), Patience::Forever, "can wait, too");
+    container.connect(now, url("0"), RetryLimit::Within(ms(500)), "can wait");
+    container.connect(now, url("0"), RetryLimit::Forever, "can wait, too");
     quiet(&mut container);
-    container.connect(now, url("0"), Patience::Until(ms(499)), "cannot wait");
+    container.connect(now, url("0"), RetryLimit::Within(ms(499)), "cannot wait");
     dial(&mut container);
-    container.connect(now, url("0"), Patience::Once, "joins");
+    container.connect(now, url("0"), RetryLimit::Once, "joins");
     quiet(&mut container);
 }
 
@@ -203,7 +203,7 @@ fn a_newcomer_gets_an_attempt() {
 fn a_dead_connection_is_forgotten() {
     let now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Once, "first");
+    container.connect(now, url("0"), RetryLimit::Once, "first");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Ok(A));
     let ticket = question(&mut container, A, "0");
@@ -211,7 +211,7 @@ fn a_dead_connection_is_forgotten() {
     connected(&mut container, "first");
     container.handle_closed(now, A, "reset by peer");
     quiet(&mut container);
-    container.connect(now, url("0"), Patience::Once, "second");
+    container.connect(now, url("0"), RetryLimit::Once, "second");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Ok(B));
     question(&mut container, B, "0");
@@ -222,13 +222,13 @@ fn a_dead_connection_is_forgotten() {
 fn a_connection_that_is_closing_is_not_used_but_waited_for() {
     let now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Once, "first");
+    container.connect(now, url("0"), RetryLimit::Once, "first");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Ok(A));
     question(&mut container, A, "0");
     container.handle_closing(now, A, "closed by the peer");
     assert!(matches!(failed(&mut container, "first"), ConnectError::Lost { .. }));
-    container.connect(now, url("0"), Patience::Once, "second");
+    container.connect(now, url("0"), RetryLimit::Once, "second");
     dial(&mut container);
     container.shutdown(now);
     failed(&mut container, "second");
@@ -243,8 +243,8 @@ fn a_connection_that_is_closing_is_not_used_but_waited_for() {
 fn losing_the_connection_before_the_answer_is_a_failed_attempt() {
     let mut now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Once, "once");
-    container.connect(now, url("0"), Patience::Forever, "forever");
+    container.connect(now, url("0"), RetryLimit::Once, "once");
+    container.connect(now, url("0"), RetryLimit::Forever, "forever");
     for wait in [500, 750, 1125] {
         let id = dial(&mut container);
         container.handle_dialled(now, id, Ok(A));
@@ -272,7 +272,7 @@ fn mute_peers_are_given_up() {
     let config = ContainerConfig { max_known: 0, ..ContainerConfig::default() };
     let (dialling, asking) = (config.dial_timeout, config.validate_timeout);
     let mut container = container(config);
-    container.connect(now, url("0"), Patience::Once, "dialling");
+    container.connect(now, url("0"), RetryLimit::Once, "dialling");
     let first = dial(&mut container);
     container.handle_timeout(now + dialling);
     let text = format!("no connection within {dialling:?}, `ContainerConfig::dial_timeout`");
@@ -281,8 +281,8 @@ fn mute_peers_are_given_up() {
     assert_eq!(container.poll_action(), Some(Action::CancelDial { id: first }));
 
     let now = now + dialling;
-    container.connect(now, url("0"), Patience::Once, "once");
-    container.connect(now, url("0"), Patience::Until(ms(10)), "until");
+    container.connect(now, url("0"), RetryLimit::Once, "once");
+    container.connect(now, url("0"), RetryLimit::Within(ms(10)), "until");
     let second = dial(&mut container);
     container.handle_dialled(now, first, Ok(B)); // too late
     assert_eq!(container.poll_action(), Some(Action::Close { conn: B }));
@@ -303,11 +303,11 @@ fn mute_peers_are_given_up() {
 fn abandoning_the_last_waiter_ends_the_attempt() {
     let now = start();
     let mut container = container(ContainerConfig::default());
-    let never = container.connect(now, url("0"), Patience::Forever, "never dialled");
+    let never = container.connect(now, url("0"), RetryLimit::Forever, "never dialled");
     assert_eq!(container.cancel(never), Some("never dialled"));
     quiet(&mut container);
-    let one = container.connect(now, url("0"), Patience::Forever, "one");
-    let two = container.connect(now, url("0"), Patience::Forever, "two");
+    let one = container.connect(now, url("0"), RetryLimit::Forever, "one");
+    let two = container.connect(now, url("0"), RetryLimit::Forever, "two");
     let id = dial(&mut container);
     assert_eq!(container.cancel(one), Some("one"));
     assert_eq!(container.cancel(one), None);
@@ -326,10 +326,10 @@ fn own_agents_need_no_socket() {
     assert_eq!(agent.to_string(), "tcp://127.0.0.1:5555/0");
     assert_eq!(container.validate_aid("0"), Some("TestAgent"));
     assert_eq!(container.agent("0"), Some(&"service"));
-    container.connect(now, agent, Patience::Once, "local");
+    container.connect(now, agent, RetryLimit::Once, "local");
     assert_eq!(connected(&mut container, "local").route, Route::Local);
     assert_eq!(container.remove("0"), Some("service"));
-    container.connect(now, url("0"), Patience::Forever, "gone");
+    container.connect(now, url("0"), RetryLimit::Forever, "gone");
     assert_eq!(failed(&mut container, "gone"), ConnectError::NoSuchAgent { url: url("0") });
     assert_eq!(container.validate_aid("0"), None);
     quiet(&mut container);
@@ -348,13 +348,13 @@ fn limits_are_refusals() {
     assert_eq!(container.spawn("TestAgent", ""), Err(ContainerError::TooManyAgents { limit: 1 }));
     assert_eq!(container.handle_accepted(now, A), Ok(()));
     assert_eq!(container.handle_accepted(now, A), Ok(())); // the key is free again
-    container.connect(now, url("0"), Patience::Once, "one");
+    container.connect(now, url("0"), RetryLimit::Once, "one");
     dial(&mut container);
-    container.connect(now, "local://q/0".parse().unwrap(), Patience::Once, "elsewhere");
+    container.connect(now, "local://q/0".parse().unwrap(), RetryLimit::Once, "elsewhere");
     let error = failed(&mut container, "elsewhere");
     assert_eq!(error, ContainerError::TooManyDialled { limit: 1 }.into());
-    container.connect(now, url("1"), Patience::Once, "two");
-    container.connect(now, url("2"), Patience::Once, "three");
+    container.connect(now, url("1"), RetryLimit::Once, "two");
+    container.connect(now, url("2"), RetryLimit::Once, "three");
     let error = failed(&mut container, "three");
     assert_eq!(error, ContainerError::TooManyWaiters { limit: 2 }.into());
     quiet(&mut container);
@@ -364,7 +364,7 @@ fn limits_are_refusals() {
 fn a_peer_that_is_no_container_says_so() {
     let now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Forever, "forever");
+    container.connect(now, url("0"), RetryLimit::Forever, "forever");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Ok(A));
     let ticket = question(&mut container, A, "0");
@@ -380,7 +380,7 @@ fn a_peer_that_is_no_container_says_so() {
 fn names_of_types_are_bounded() {
     let now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Once, "one");
+    container.connect(now, url("0"), RetryLimit::Once, "one");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Ok(A));
     let ticket = question(&mut container, A, "0");
@@ -393,10 +393,10 @@ fn shutdown_answers_everyone_and_closes_everything() {
     let now = start();
     let mut container = container(ContainerConfig::default());
     container.handle_accepted(now, A).unwrap();
-    container.connect(now, url("0"), Patience::Forever, "asking");
+    container.connect(now, url("0"), RetryLimit::Forever, "asking");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Ok(B));
-    container.connect(now, "local://q/0".parse().unwrap(), Patience::Forever, "dialling");
+    container.connect(now, "local://q/0".parse().unwrap(), RetryLimit::Forever, "dialling");
     container.shutdown(now);
     container.shutdown(now);
     for who in ["asking", "dialling"] {
@@ -408,7 +408,7 @@ fn shutdown_answers_everyone_and_closes_everything() {
     quiet(&mut container);
     container.handle_closed(now, A, "closed");
     quiet(&mut container);
-    container.connect(now, url("0"), Patience::Forever, "late");
+    container.connect(now, url("0"), RetryLimit::Forever, "late");
     assert_eq!(failed(&mut container, "late"), ContainerError::ShutDown.into());
     assert_eq!(container.handle_accepted(now, ConnId(12)), Err(ContainerError::ShutDown));
     assert_eq!(container.spawn("TestAgent", ""), Err(ContainerError::ShutDown));
@@ -422,7 +422,7 @@ fn shutdown_answers_everyone_and_closes_everything() {
 fn an_answer_ends_the_row_of_failures() {
     let mut now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Forever, "first");
+    container.connect(now, url("0"), RetryLimit::Forever, "first");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Err(refused()));
     now += ms(500);
@@ -432,7 +432,7 @@ fn an_answer_ends_the_row_of_failures() {
     let ticket = question(&mut container, A, "0");
     container.handle_validated(now, A, ticket, Ok(None));
     failed(&mut container, "first");
-    container.connect(now, url("1"), Patience::Forever, "second");
+    container.connect(now, url("1"), RetryLimit::Forever, "second");
     question(&mut container, A, "1");
     container.handle_closed(now, A, "reset by peer");
     assert_eq!(container.poll_timeout(), Some(now + ms(500)), "the first wait");
@@ -443,7 +443,7 @@ fn time_does_not_go_back() {
     let now = start();
     let mut container = container(ContainerConfig::default());
     container.handle_timeout(now + ms(1000));
-    container.connect(now, url("0"), Patience::Until(ms(10)), "late");
+    container.connect(now, url("0"), RetryLimit::Within(ms(10)), "late");
     assert_eq!(container.poll_timeout(), Some(now + ms(1010)));
     container.handle_timeout(now + ms(1010));
     failed(&mut container, "late");
@@ -454,20 +454,20 @@ fn known_agents_are_bounded() {
     let now = start();
     let config = ContainerConfig { max_known: 2, ..ContainerConfig::default() };
     let mut container = container(config);
-    container.connect(now, url("0"), Patience::Once, "0");
+    container.connect(now, url("0"), RetryLimit::Once, "0");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Ok(A));
     for aid in ["0", "1", "2"] {
         if aid != "0" {
-            container.connect(now, url(aid), Patience::Once, aid);
+            container.connect(now, url(aid), RetryLimit::Once, aid);
         }
         let ticket = question(&mut container, A, aid);
         container.handle_validated(now, A, ticket, Ok(Some("TestAgent".into())));
         connected(&mut container, aid);
     }
-    container.connect(now, url("2"), Patience::Once, "known");
+    container.connect(now, url("2"), RetryLimit::Once, "known");
     connected(&mut container, "known");
-    container.connect(now, url("1"), Patience::Once, "forgotten");
+    container.connect(now, url("1"), RetryLimit::Once, "forgotten");
     question(&mut container, A, "1");
 }
 
@@ -476,7 +476,7 @@ fn known_agents_are_bounded() {
 fn nothing_is_asked_for_a_connection_that_is_closed() {
     let now = start();
     let mut container = container(ContainerConfig::default());
-    container.connect(now, url("0"), Patience::Once, "one");
+    container.connect(now, url("0"), RetryLimit::Once, "one");
     let id = dial(&mut container);
     container.handle_dialled(now, id, Ok(A));
     container.handle_accepted(now, B).unwrap();

@@ -8,7 +8,7 @@ use super::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Connect { to: usize, aid: usize, patience: Patience },
+    Connect { to: usize, aid: usize, patience: RetryLimit },
     Abandon(usize),
     DialSucceeds(usize),
     DialFails(usize),
@@ -23,9 +23,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let patience = prop_oneof![
-        Just(Patience::Once),
-        (0_u64..4000).prop_map(|time| Patience::Until(ms(time))),
-        Just(Patience::Forever),
+        Just(RetryLimit::Once),
+        (0_u64..4000).prop_map(|time| RetryLimit::Within(ms(time))),
+        Just(RetryLimit::Forever),
     ];
     let index = any::<usize>;
     let answer = prop_oneof![
@@ -50,7 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct Waiting {
     url: AgentUrl,
-    patience: Patience,
+    patience: RetryLimit,
     deadline: Option<Instant>,
 }
 
@@ -116,7 +116,7 @@ impl Host {
                 let url: AgentUrl = format!("local://{to}/{aid}").parse().unwrap();
                 let ctx = self.number();
                 let deadline = match patience {
-                    Patience::Until(time) => Some(now + time),
+                    RetryLimit::Within(time) => Some(now + time),
                     _ => None,
                 };
                 let id = self.container.connect(now, url.clone(), patience, ctx);
@@ -290,9 +290,9 @@ impl Host {
     /// Only those who are not patient hear of failures, and not before their time.
     fn check(&self, waiting: &Waiting, error: &ConnectError) {
         let over = match waiting.patience {
-            Patience::Once => true,
-            Patience::Until(_) => waiting.deadline.is_some_and(|deadline| deadline <= self.now),
-            Patience::Forever => false,
+            RetryLimit::Once => true,
+            RetryLimit::Within(_) => waiting.deadline.is_some_and(|deadline| deadline <= self.now),
+            RetryLimit::Forever => false,
         };
         match error {
             ConnectError::Unreachable { .. }
@@ -312,7 +312,7 @@ impl Host {
         let timeout = self.container.poll_timeout();
         let dialling = self.dials.values().any(|dial| dial == address);
         let asking = self.questions.values().any(|(_, url)| *url == waiting.url);
-        let pausing = timeout.is_some() && waiting.patience != Patience::Once;
+        let pausing = timeout.is_some() && waiting.patience != RetryLimit::Once;
         assert!(dialling || asking || pausing, "{:?} hangs", waiting.url);
         let deadline = waiting.deadline;
         assert!(deadline.is_none_or(|deadline| timeout.is_some_and(|next| next <= deadline)));

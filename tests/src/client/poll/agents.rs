@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use aiomas_core::agent::{AgentUrl, ConnectError, Patience, Remote, Route, Serve, Target};
+use aiomas_core::agent::{AgentUrl, ConnectError, Remote, RetryLimit, Route, Serve, Target};
 use aiomas_core::clock::{Date, When};
 use aiomas_core::rpc::{RemoteRef, ServiceRef};
 use aiomas_core::wire::Value;
@@ -40,7 +40,7 @@ pub(super) fn container(server: &Server) -> (Client, AgentUrl) {
 impl Client {
     /// An agent of the server, by its id.
     pub(super) fn agent(&mut self, server: &Server, aid: &str) -> (Remote, Target) {
-        let found = self.connect(server.url(aid), Patience::Once);
+        let found = self.connect(server.url(aid), RetryLimit::Once);
         let remote = found.unwrap_or_else(|error| panic!("{error}"));
         let target = Target::from(&remote);
         (remote, target)
@@ -69,7 +69,7 @@ fn missing_agents(server: &Server) {
     let (mut client, _) = container(server);
     for aid in ["99", "no/such"] {
         let url = server.url(aid);
-        let result = client.connect(url.clone(), Patience::Once);
+        let result = client.connect(url.clone(), RetryLimit::Once);
         assert_eq!(result, Err(ConnectError::NoSuchAgent { url }));
     }
     let (_, echo) = client.agent(server, "0");
@@ -82,14 +82,14 @@ fn nobody_listens(server: &Server) {
     let (_reserved, nobody) = server.nowhere();
     assert!(client.open(&nobody).is_err());
     let url = AgentUrl::new(nobody.clone(), "0");
-    let once = client.connect(url.clone(), Patience::Once);
+    let once = client.connect(url.clone(), RetryLimit::Once);
     assert!(matches!(once, Err(ConnectError::Unreachable { attempts: 1, .. })), "{once:?}");
 
     // On a busy machine, a short time passes with one attempt, or ends during another.
     let mut patience = Duration::from_millis(50);
     loop {
         let start = Instant::now();
-        let found = client.connect(url.clone(), Patience::Until(patience));
+        let found = client.connect(url.clone(), RetryLimit::Within(patience));
         assert!(start.elapsed() >= patience, "patience was not over");
         match found {
             Err(ConnectError::Unreachable { address, attempts: 2.., .. }) if address == nobody => {
@@ -172,7 +172,7 @@ fn connect_concurrently(server: &Server) {
     let (mut client, _) = container(server);
     let aids = ["0", "1"].into_iter().cycle().take(50);
     let pending: Vec<_> =
-        aids.map(|aid| client.start_connect(server.url(aid), Patience::Once)).collect();
+        aids.map(|aid| client.start_connect(server.url(aid), RetryLimit::Once)).collect();
     let mut routes = Vec::new();
     for (i, pending) in pending.into_iter().enumerate() {
         let remote = client.wait(pending).unwrap_or_else(|error| panic!("{error}"));

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use aiomas_core::agent::{
-    Address, AgentUrl, ConnId, ConnectError, NodeConfig, Patience, Remote, Route, Serve, Target,
+    Address, AgentUrl, ConnId, ConnectError, NodeConfig, Remote, RetryLimit, Route, Serve, Target,
 };
 use aiomas_core::connection::{CallError, CallOptions, CloseReason, Negotiate};
 use aiomas_core::wire::{Payload, RemoteError, Value};
@@ -186,7 +186,7 @@ impl Client {
     ///
     /// # Errors
     /// There is none.
-    pub fn connect(&mut self, url: AgentUrl, patience: Patience) -> Result<Remote, ConnectError> {
+    pub fn connect(&mut self, url: AgentUrl, patience: RetryLimit) -> Result<Remote, ConnectError> {
         let pending = self.start_connect(url, patience);
         self.wait(pending)
     }
@@ -195,7 +195,7 @@ impl Client {
     pub fn start_connect(
         &mut self,
         url: AgentUrl,
-        patience: Patience,
+        patience: RetryLimit,
     ) -> Pending<Result<Remote, ConnectError>> {
         self.begin(|host, then| host.connect(url, patience, then))
     }

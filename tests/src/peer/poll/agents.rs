@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use aiomas_core::agent::{AgentUrl, ConnectError, Patience, Remote, Target};
+use aiomas_core::agent::{AgentUrl, ConnectError, Remote, RetryLimit, Target};
 use aiomas_core::clock::{Clock, Date, When};
 use aiomas_core::connection::{CallOptions, Negotiate};
 use aiomas_core::rpc::{RemoteRef, ServiceDict, ServiceRef};
@@ -152,14 +152,12 @@ fn connect(url: &str, then: impl FnOnce(&mut Host, Ticket, Target) + 'static) ->
         if let Some(codec) = host.events.node.codec_of(&ticket) {
             host.events.node.set_negotiate(Negotiate::Fixed(codec));
         }
-        host.connect(
-            url,
-            Patience::Once,
-            |host, result: Result<Remote, ConnectError>| match result {
+        host.connect(url, RetryLimit::Once, |host, result: Result<Remote, ConnectError>| {
+            match result {
                 Ok(remote) => then(host, ticket, Target::from(&remote)),
                 Err(error) => host.fail(ticket, RemoteError::new("ConnectionError", error)),
-            },
-        );
+            }
+        });
     })
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use aiomas::{Container, container};
 use aiomas::{Error, agent};
 use aiomas::{Proxy, Runtime, rpc};
-use aiomas_core::agent::{Address, Patience};
+use aiomas_core::agent::{Address, RetryLimit};
 use aiomas_core::clock::Date;
 use aiomas_core::rpc::ServiceDict;
 use aiomas_tests::scripted_runtime::{Acceptor, Alarm, Pipe, ScriptedRuntime};
@@ -187,8 +187,8 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
         let remote: MeterProxy = grid.connect(there.url().clone()).await.expect("there");
         (grid, meter, remote)
     });
-    let connect = |patience| container.connect::<Proxy>("tcp://nowhere:1/0").patience(patience);
-    let mut searches = [connect(Patience::Once), connect(Patience::Forever)];
+    let connect = |patience| container.connect::<Proxy>("tcp://nowhere:1/0").retry(patience);
+    let mut searches = [connect(RetryLimit::Once), connect(RetryLimit::Forever)];
     let (mut local, mut afar) = (meter.proxy().wait(), remote.wait());
     let (mut one, mut other) = (Box::pin(container.stopped()), Box::pin(container.stopped()));
     for search in &mut searches {
@@ -225,7 +225,7 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
     assert_eq!(stopped.load(Ordering::Relaxed), 0);
     let error = container.spawn(Meter::default()).expect_err("it has ended");
     assert!(matches!(error, Error::Runtime { .. }), "{error}");
-    let Poll::Ready(Err(error)) = poll(&mut connect(Patience::Forever)) else { panic!("ended") };
+    let Poll::Ready(Err(error)) = poll(&mut connect(RetryLimit::Forever)) else { panic!("ended") };
     assert!(matches!(error, Error::Runtime { .. }), "{error}");
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aiomas::Error;
 use aiomas_core::connection::Close;
 use aiomas_tests::runtimes::on_tokio;
-use aiomas_tokio::container::Patience;
+use aiomas_tokio::container::RetryLimit;
 use aiomas_tokio::{Proxy, agent, channel, container, rpc};
 use tokio::runtime::{Builder, Runtime};
 
@@ -161,7 +161,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
     let remote: MeterProxy = runtime.block_on(grid.connect(meter.url())).expect("there");
     let (there, local) = (grid.clone(), meter.proxy());
     waits!(async {
-        there.connect::<Proxy>("tcp://127.0.0.1:1/0").patience(Patience::Forever).await.map(drop)
+        there.connect::<Proxy>("tcp://127.0.0.1:1/0").retry(RetryLimit::Forever).await.map(drop)
     });
     waits!(async { remote.wait().await });
     waits!(async { local.wait().await });

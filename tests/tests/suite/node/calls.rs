@@ -1,7 +1,7 @@
 //! The host's own calls: to its own agents and to others, over the same interface.
 
 use aiomas_core::agent::{
-    AgentUrl, ConnectError, Node, NodeConfig, NodeEvent, Patience, Route, Serve, Target,
+    AgentUrl, ConnectError, Node, NodeConfig, NodeEvent, RetryLimit, Route, Serve, Target,
 };
 use aiomas_core::clock::Date;
 use aiomas_core::connection::{CallError, CallOptions, CallRejected, Close};
@@ -198,7 +198,7 @@ fn own_agents_are_connected_to_without_a_stream() {
     let mut nodes = Nodes::new(&NodeConfig::default(), 1);
     for (aid, there) in [("0", true), ("1", false)] {
         let url = AgentUrl::new("local://a".parse().unwrap(), aid);
-        nodes.nodes[0].connect(nodes.now, url.clone(), Patience::Forever, 1);
+        nodes.nodes[0].connect(nodes.now, url.clone(), RetryLimit::Forever, 1);
         match nodes.nodes[0].poll_event() {
             Some(NodeEvent::Connected { ctx: 1, remote }) if there => {
                 assert_eq!((remote.route, remote.url), (Route::Local, url));
@@ -220,8 +220,8 @@ fn questions_end_with_those_who_asked() {
     nodes.nodes[1] = Node::new(NodeConfig::default(), address, Serve::Content, 0, nodes.now);
     for aid in ["0", "1"] {
         let url = AgentUrl::new("local://b".parse().unwrap(), aid);
-        let once = nodes.nodes[0].connect(nodes.now, url.clone(), Patience::Forever, 1);
-        nodes.nodes[0].connect(nodes.now, url, Patience::Until(ms(10)), 2);
+        let once = nodes.nodes[0].connect(nodes.now, url.clone(), RetryLimit::Forever, 1);
+        nodes.nodes[0].connect(nodes.now, url, RetryLimit::Within(ms(10)), 2);
         nodes.run();
         assert_eq!(nodes.nodes[0].calls(), 1);
         assert_eq!(nodes.nodes[0].cancel_connect(once), Some(1));
@@ -241,7 +241,7 @@ fn content_is_left_to_the_host() {
     let address = "local://b".parse().unwrap();
     nodes.nodes[1] = Node::new(NodeConfig::default(), address, Serve::Content, 0, nodes.now);
     let url = AgentUrl::new("local://b".parse().unwrap(), "0");
-    nodes.nodes[0].connect(nodes.now, url, Patience::Once, 1);
+    nodes.nodes[0].connect(nodes.now, url, RetryLimit::Once, 1);
     nodes.run();
     let Some(NodeEvent::Request { ticket, content }) = nodes.events[1].pop_front() else {
         panic!("{:?}", nodes.events)

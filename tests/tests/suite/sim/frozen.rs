@@ -6,11 +6,7 @@ use std::time::Duration;
 
 use aiomas_core::connection::{CloseReason, Negotiate, TimeoutReason};
 use aiomas_core::wire::Codec;
-use aiomas_sim::{
-    Container, Error, Host, Proxy, Sim, agent,
-    reconnect::{ConnectionState, Reconnect},
-    service,
-};
+use aiomas_sim::{Container, Error, Host, Proxy, Sim, agent, reconnect::ConnectionState, service};
 
 use super::SECOND;
 
@@ -236,7 +232,7 @@ fn a_client_leaves_a_connection_on_which_nothing_gets_through() {
     sim.block_on(async {
         let server = sim.host("house").rpc().service(Desk).listen("tcp://house:1").await;
         let server = server.expect("it is free");
-        let client = sim.host("grid").rpc().reconnect(Reconnect::within(30 * SECOND));
+        let client = sim.host("grid").rpc().reconnect(30 * SECOND);
         let client = client.connect("tcp://house:1").await.expect("it listens");
         let desk: DeskProxy = client.remote_as();
         let hasty = desk.with_timeout(SECOND);

@@ -4,11 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aiomas_core::connection::{CallRejected, Close};
-use aiomas_sim::{
-    Error, Link, Proxy, Sim,
-    reconnect::{ConnectionState, Reconnect},
-    service,
-};
+use aiomas_sim::{Error, Link, Proxy, Sim, reconnect::ConnectionState, service};
 
 use super::super::{MS, SECOND};
 use super::{Log, WITHIN, crash, restart};
@@ -57,7 +53,7 @@ fn an_rpc_client_outlives_its_connection() {
     let own = Log::default();
     sim.block_on(async {
         let town = sim.host("stress");
-        let builder = town.rpc().service(Desk(own.clone())).reconnect(Reconnect::within(WITHIN));
+        let builder = town.rpc().service(Desk(own.clone())).reconnect(WITHIN);
         let client = builder.connect("tcp://tower:1").await.expect("it listens");
         let desk: DeskProxy = client.remote_as();
         let line = client.remote().reconnecting().expect("it reconnects");
@@ -101,7 +97,7 @@ fn an_rpc_client_that_is_dropped_is_closed() {
     let sim = Sim::builder(1).link(Link::new().latency(10 * MS)).build();
     desk(&sim);
     sim.block_on(async {
-        let builder = sim.host("stress").rpc().reconnect(Reconnect::default());
+        let builder = sim.host("stress").rpc().reconnect(60 * SECOND);
         let client = builder.connect("tcp://tower:1").await.expect("it listens");
         let call = client.remote().call("note").arg(1).send::<u64>();
         drop(client);
@@ -130,7 +126,7 @@ fn a_peer_that_drops_connections_is_not_pestered() {
     });
     sim.run_until_idle();
     sim.block_on(async {
-        let builder = sim.host("stress").rpc().reconnect(Reconnect::within(60 * SECOND));
+        let builder = sim.host("stress").rpc().reconnect(60 * SECOND);
         let client = builder.connect("tcp://tower:1").await.expect("it listens");
         let call = client.remote().idempotent().call("note").arg(1).send::<u64>();
         let result = call.await;

@@ -1,14 +1,14 @@
-//! How soon a line dials again.
+//! How soon a connection that reconnects dials again.
 
 use std::time::{Duration, Instant};
 
 use aiomas_core::agent::Backoff;
 use aiomas_core::internal::Jitter;
 
-/// Keeps lines from pestering a peer that takes connections and drops them: a connection that is lost soon is no
-/// success.
+/// The backoff of a policy from one search for a connection to the next. A connection that is lost soon is no success:
+/// otherwise a peer that takes connections and drops them would be dialled without a pause.
 #[derive(Debug)]
-pub(super) struct Pacing {
+pub(super) struct RedialBackoff {
     backoff: Backoff,
     jitter: Jitter,
     /// When the last search ended.
@@ -18,7 +18,7 @@ pub(super) struct Pacing {
     wait: Duration,
 }
 
-impl Pacing {
+impl RedialBackoff {
     pub(super) const fn new(backoff: Backoff, seed: u64, now: Instant) -> Self {
         Self { backoff, jitter: Jitter::new(seed), ended: now, last: now, wait: Duration::ZERO }
     }
@@ -50,20 +50,24 @@ mod tests {
     fn connections_that_do_not_last_are_dialled_for_less_and_less_often() {
         let start = Instant::now();
         let (second, long) = (Duration::from_secs(1), Duration::from_secs(3600));
-        let mut pacing = Pacing::new(Backoff::default(), 0, start);
-        assert_eq!(pacing.next(start, long), start, "at once");
-        assert_eq!(pacing.next(start, long), start + second / 2);
-        assert_eq!(pacing.next(start, long), start + second * 3 / 4);
-        pacing.ended(start + second);
-        assert_eq!(pacing.next(start + second, second), start + second * 3 / 2, "half of the time");
-        assert!(pacing.next(start + second * 9, long) < start + second * 9, "at once");
+        let mut backoff = RedialBackoff::new(Backoff::default(), 0, start);
+        assert_eq!(backoff.next(start, long), start, "at once");
+        assert_eq!(backoff.next(start, long), start + second / 2);
+        assert_eq!(backoff.next(start, long), start + second * 3 / 4);
+        backoff.ended(start + second);
+        assert_eq!(
+            backoff.next(start + second, second),
+            start + second * 3 / 2,
+            "half of the time"
+        );
+        assert!(backoff.next(start + second * 9, long) < start + second * 9, "at once");
         for _ in 0..20 {
-            pacing.next(start + second, long);
+            backoff.next(start + second, long);
         }
         let now = start + second;
-        assert_eq!(pacing.next(now, long), now + Backoff::default().max);
+        assert_eq!(backoff.next(now, long), now + Backoff::default().max);
         let later = now + Backoff::default().max;
-        assert!(pacing.next(later, long) <= later, "it has lasted");
-        assert_eq!(pacing.next(later, long), now + second / 2);
+        assert!(backoff.next(later, long) <= later, "it has lasted");
+        assert_eq!(backoff.next(later, long), now + second / 2);
     }
 }
