@@ -37,7 +37,6 @@ mod local;
 mod local_dispatch;
 mod lock;
 pub mod manager;
-mod network;
 mod options;
 pub mod panics;
 mod peer;
@@ -70,6 +69,7 @@ pub use container::connect::Connect;
 pub use container::handle::Container;
 pub use context::Context;
 pub use error::Error;
+pub use host::AnyRuntime;
 pub use later::{Answer, Later, SharedService, failure};
 #[doc(hidden)]
 pub use later::{Causes, CausesOfAny, CausesOfError, NoCauses, caused};

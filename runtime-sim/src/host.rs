@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiomas::{LocalNames, Runtime};
+use aiomas::{AnyRuntime, LocalNames, Runtime};
 use aiomas_core::agent::Address;
 
 use crate::dial::{self, Acceptor};
@@ -182,6 +182,10 @@ impl Runtime for Host {
     type Stream = Stream;
     type Listener = Acceptor;
     type Timer = Alarm;
+
+    fn attach(&self) -> io::Result<AnyRuntime> {
+        Ok(AnyRuntime::new(self.clone()))
+    }
 
     fn now(&self) -> Instant {
         self.world.lock().env.now

@@ -13,6 +13,7 @@ mod serve;
 mod shared;
 mod silence;
 mod slots;
+mod table;
 mod task;
 
 pub use aiomas_core::connection::{
@@ -26,4 +27,5 @@ pub(super) use attempt::{Attempt, Unsent, append};
 pub(super) use handle::ConnectionRef;
 pub(super) use shared::{Connection, ConnectionConfig, Handler};
 pub(super) use slots::SlotKey;
+pub(super) use table::{ConnectionTable, DisconnectHook};
 pub(super) use task::ConnectionTask;

@@ -33,7 +33,7 @@ impl ContainerShared {
         let finds = Finds { container: self.this.clone(), url: url.clone(), type_name };
         let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.state).container.config();
         let reconnect = Reconnect { within, backoff, dial_timeout };
-        let limit = lock(&self.config).limits.max_calls_out;
+        let limit = lock(&self.settings).config.limits.max_calls_out;
         reconnect::ReconnectShared::new(
             self.host.clone(),
             ConnectionRef::new(connection),

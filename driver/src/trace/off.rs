@@ -12,7 +12,9 @@ use crate::connection::Connection;
 use crate::host::{Callee, Host};
 use crate::later::{Answer, Later};
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{CallId, CallRejected, CloseReason, Connection, ReplyToken};
+use aiomas_core::connection::{
+    CallId, CallRejected, CloseReason, Connection as Machine, ReplyToken,
+};
 use aiomas_core::rpc::{Caller, Outcome, Path, RequestError};
 use aiomas_core::wire::{Payload, RemoteError};
 
@@ -108,7 +110,7 @@ pub(crate) struct Noticed(());
 
 impl Noticed {
     #[inline(always)]
-    pub(crate) fn look<X>(&mut self, _: &Connection<X>) {}
+    pub(crate) fn look<X>(&mut self, _: &Machine<X>) {}
 
     #[inline(always)]
     pub(crate) fn sent(&mut self, _: &Result<(), CallRejected>) {}
