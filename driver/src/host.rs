@@ -1,16 +1,26 @@
-//! A [`Runtime`] without its type: what everything goes by that is not called all the time.
+//! A [`Runtime`] without its type: what the driver runs on.
+//!
+//! Everything behind [`Host`] is compiled once, in the crate that calls [`AnyRuntime::new`]. The driver itself is generic
+//! over no runtime, so a program that uses it compiles none of it again.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::Error;
+use super::local::LocalNames;
 use super::runtime::Runtime;
-use super::transport::Timer;
+use super::transport::{Listener, Timer, Transport};
+use aiomas_core::agent::Address;
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A listener without its type.
+pub(super) type BoxListener = Box<dyn Listener<Stream = Box<dyn Transport>>>;
 
 /// See [`Runtime`].
 pub(super) trait Host: Send + Sync {
@@ -18,11 +28,14 @@ pub(super) trait Host: Send + Sync {
     fn since_epoch(&self) -> Duration;
     fn date_check(&self) -> Duration;
     fn seed(&self) -> u64;
+    fn local(&self) -> LocalNames;
     fn timer(&self) -> Box<dyn Timer>;
     fn spawn(&self, task: BoxFuture<()>);
     fn defer(&self, waker: &Waker);
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
     fn parallelism(&self) -> usize;
+    fn dial(&self, to: Address) -> BoxFuture<io::Result<Box<dyn Transport>>>;
+    fn listen(&self, on: Address) -> BoxFuture<io::Result<BoxListener>>;
 }
 
 impl<R: Runtime> Host for R {
@@ -40,6 +53,10 @@ impl<R: Runtime> Host for R {
 
     fn seed(&self) -> u64 {
         Runtime::seed(self)
+    }
+
+    fn local(&self) -> LocalNames {
+        Runtime::local(self)
     }
 
     fn timer(&self) -> Box<dyn Timer> {
@@ -61,6 +78,55 @@ impl<R: Runtime> Host for R {
     fn parallelism(&self) -> usize {
         Runtime::parallelism(self)
     }
+
+    fn dial(&self, to: Address) -> BoxFuture<io::Result<Box<dyn Transport>>> {
+        let dial = Runtime::dial(self, to);
+        Box::pin(async move { Ok(Box::new(dial.await?) as _) })
+    }
+
+    fn listen(&self, on: Address) -> BoxFuture<io::Result<BoxListener>> {
+        let listen = Runtime::listen(self, on);
+        Box::pin(async move { Ok(Box::new(Boxing(listen.await?)) as _) })
+    }
+}
+
+/// A listener whose streams lose their type.
+pub(super) struct Boxing<L>(pub(super) L);
+
+impl<L: Listener> Listener for Boxing<L> {
+    type Stream = Box<dyn Transport>;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Box<dyn Transport>>> {
+        self.0.poll_accept(cx).map_ok(|stream| Box::new(stream) as _)
+    }
+
+    fn refused(&self, peer: Option<&str>, error: &io::Error) {
+        self.0.refused(peer, error);
+    }
+
+    fn address(&self) -> io::Result<Address> {
+        self.0.address()
+    }
+}
+
+/// A [`Runtime`] without its type, as [`Runtime::attach`] returns it.
+#[derive(Clone)]
+pub struct AnyRuntime(pub(super) Arc<dyn Host>);
+
+impl AnyRuntime {
+    /// Erases the type of a runtime.
+    ///
+    /// The code for the runtime (its sockets, its tasks) is compiled in the crate that calls this from a function that
+    /// is not generic.
+    pub fn new<R: Runtime>(runtime: R) -> Self {
+        Self(Arc::new(runtime))
+    }
+}
+
+impl fmt::Debug for AnyRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyRuntime")
+    }
 }
 
 /// Whose clock a call goes by, and the callee's address, if it has one.
@@ -75,7 +141,7 @@ impl From<RuntimeEnded> for Error {
     }
 }
 
-impl From<RuntimeEnded> for std::io::Error {
+impl From<RuntimeEnded> for io::Error {
     fn from(_: RuntimeEnded) -> Self {
         Self::other("the runtime has ended, and with it all timers")
     }

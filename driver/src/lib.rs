@@ -40,7 +40,6 @@ mod local;
 mod local_dispatch;
 mod lock;
 pub mod manager;
-mod network;
 mod options;
 pub mod panics;
 mod peer;
@@ -73,6 +72,7 @@ pub use container::connect::Connect;
 pub use container::handle::Container;
 pub use context::Context;
 pub use error::Error;
+pub use host::AnyRuntime;
 pub use later::{Answer, Later, SharedService, failure};
 #[doc(hidden)]
 pub use later::{Causes, CausesOfAny, CausesOfError, NoCauses, caused};

@@ -1,20 +1,22 @@
 //! What all three layers are configured with.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
 use super::acceptor::Acceptor;
 use super::connection::{Connection, ConnectionConfig, Handler};
 use super::heavy::HeavyWork;
-use super::network::Network;
+#[cfg(feature = "tls")]
+use super::host::AnyRuntime;
+use super::host::Host;
 use super::peer_context::PeerContext;
 use super::runtime::Runtime;
 use super::stream::Stream;
 #[cfg(feature = "tls")]
 use super::tls::{Secure, TlsConfig};
 use aiomas_core::agent::{Address, RetryPolicy};
-use aiomas_core::connection::{Admission, Config, Limits, Negotiate, Side};
+use aiomas_core::connection::{Config, Limits, Negotiate, Side};
 use aiomas_core::wire::{Codec, Types};
 
 /// What becomes of what a peer has called, and has not been answered yet, when its connection is lost.
@@ -142,12 +144,11 @@ impl<R: Runtime, L> Builder<R, L> {
             runtime.attach().map_err(|error| Error::Runtime { text: error.to_string().into() })?;
         config.types = types(&config.types);
         #[cfg(feature = "tls")]
-        let host: Arc<dyn Network> = match self.tls {
-            Some(tls) => Arc::new(Secure::new(runtime, tls)),
-            None => Arc::new(runtime),
+        let runtime = match self.tls {
+            Some(tls) => AnyRuntime::new(Secure::new(runtime, tls)),
+            None => runtime,
         };
-        #[cfg(not(feature = "tls"))]
-        let host: Arc<dyn Network> = Arc::new(runtime);
+        let host = runtime.0;
         let heavy = HeavyWork::new(host.clone());
         let settings =
             Settings { host, heavy, config: Arc::new(config), drain, coalesces, orphans };
@@ -158,7 +159,7 @@ impl<R: Runtime, L> Builder<R, L> {
 /// What connections of one channel, client or server have in common.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) host: Arc<dyn Network>,
+    pub(super) host: Arc<dyn Host>,
     pub(super) heavy: Arc<HeavyWork>,
     pub(super) config: Arc<Config>,
     pub(super) drain: Duration,
@@ -169,17 +170,14 @@ pub(super) struct Settings {
 impl Settings {
     /// Opens a stream.
     pub(super) async fn dial(&self, address: &Address) -> Result<Stream, Error> {
-        let dial = self.host.dial(address.clone(), &self.config.limits).await;
+        let dial = Stream::dial(self.host.clone(), address.clone(), &self.config.limits).await;
         dial.map_err(|error| Error::dial(address, &error))
     }
 
     /// Listens.
     pub(super) async fn listen(&self, address: &Address) -> Result<Acceptor, Error> {
-        let limits = &self.config.limits;
-        let admission = Arc::new(Mutex::new(Admission::new(limits)));
-        let listen = self.host.listen(address.clone(), admission.clone(), limits).await;
-        let incoming = listen.map_err(|error| Error::bind(address, &error))?;
-        Ok(Acceptor::new(self.host.clone(), incoming, admission))
+        let bind = Acceptor::bind(self.host.clone(), address.clone(), &self.config.limits).await;
+        bind.map_err(|error| Error::bind(address, &error))
     }
 
     /// Makes a connection of a stream. It does nothing until [`Stream::start`].

@@ -16,10 +16,10 @@ use std::time::Duration;
 pub use self::client::RpcClient;
 pub use self::server::RpcServer;
 
-use self::server::{Clients, DisconnectHook};
+use self::server::ServerShared;
 use super::acceptor::accept;
 use super::any_connection::AnyConnection;
-use super::connection::{Connection, ConnectionRef, Handler};
+use super::connection::{Connection, ConnectionRef, DisconnectHook, Handler};
 use super::contain::{Contained, undisturbed};
 use super::endpoint::Endpoint;
 use super::later::{Later, SharedService, guarded};
@@ -163,16 +163,14 @@ impl<R: Runtime> Builder<R> {
         let acceptor = settings.listen(&address).await?;
         let address = acceptor.address().map_err(|error| Error::bind(&address, &error))?;
         let Services { root, on_connect, on_disconnect, .. } = layer;
-        let clients = Clients::new(on_disconnect, settings.drain);
-        let handler = Arc::new(ServiceHandler {
-            clients: Some(clients.clone()),
-            ..ServiceHandler::new(root)
-        });
+        let shared = ServerShared::new(on_disconnect, settings.drain);
+        let handler =
+            Arc::new(ServiceHandler { server: Some(shared.clone()), ..ServiceHandler::new(root) });
         let admission = acceptor.admission();
         let listening = accept(acceptor, {
-            let clients = clients.clone();
+            let shared = shared.clone();
             move |stream| {
-                if let Some(connection) = clients.admit(&settings, &stream, handler.clone()) {
+                if let Some(connection) = shared.admit(&settings, &stream, handler.clone()) {
                     stream.start(connection.clone());
                     if let Some(on_connect) = &on_connect {
                         let client = RpcClient::of_connection(ConnectionRef::new(connection));
@@ -181,8 +179,8 @@ impl<R: Runtime> Builder<R> {
                 }
             }
         });
-        let server = RpcServer { address, clients, admission };
-        server.clients.listens(listening);
+        let server = RpcServer { address, shared, admission };
+        server.shared.listens(listening);
         Ok(server)
     }
 
@@ -225,14 +223,14 @@ impl<R: Runtime> Builder<R> {
 /// Answers calls from a tree of services.
 struct ServiceHandler {
     root: Contained<SharedService>,
-    clients: Option<Arc<Clients>>,
+    server: Option<Arc<ServerShared>>,
 }
 
 impl ServiceHandler {
     fn new(root: Option<SharedService>) -> Self {
         // aiomas leaves calls of a client without services unanswered for ever.
         let root = root.unwrap_or_else(|| Arc::new(ServiceDict::<Later>::new("Client")));
-        Self { root: Contained::new(root), clients: None }
+        Self { root: Contained::new(root), server: None }
     }
 }
 
@@ -259,12 +257,12 @@ impl Handler for ServiceHandler {
     }
 
     fn closed(&self, connection: &Arc<Connection>, reason: &CloseReason) {
-        if let Some(clients) = &self.clients {
-            clients.closed(connection, reason);
+        if let Some(server) = &self.server {
+            server.closed(connection, reason);
         }
     }
 
     fn endpoint(&self) -> Option<&dyn Endpoint> {
-        self.clients.as_ref().map(|clients| &**clients as &dyn Endpoint)
+        self.server.as_ref().map(|server| &**server as &dyn Endpoint)
     }
 }

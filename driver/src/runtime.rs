@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::contain::wake;
 use super::host::sleep;
+use super::host::{AnyRuntime, BoxListener};
 use super::local::LocalNames;
 use super::transport::{Listener, Timer, Transport};
 use aiomas_core::agent::Address;
@@ -25,14 +26,16 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// A timer.
     type Timer: Timer;
 
-    /// The runtime as handles keep it, which may be used and dropped on any thread. Whatever is bound, connected or
-    /// listens asks for it once, on the thread on which it is polled first: a runtime that is found by the thread
-    /// returns a value that knows it from then on.
+    /// The runtime as handles keep it, which may be used and dropped on any thread.
+    ///
+    /// Each bind, connect and listen calls this once, on the thread that polls it first: a runtime that is found by the
+    /// thread returns a value that knows it from then on. An adapter writes this method even where the default would do,
+    /// for the code behind [`AnyRuntime::new`] is compiled in the crate that calls it.
     ///
     /// # Errors
     /// No such runtime runs on this thread.
-    fn attach(&self) -> io::Result<Self> {
-        Ok(self.clone())
+    fn attach(&self) -> io::Result<AnyRuntime> {
+        Ok(AnyRuntime::new(self.clone()))
     }
 
     /// What time it is. Simulated runtimes have a time of their own.
@@ -124,4 +127,66 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         &self,
         on: Address,
     ) -> impl Future<Output = io::Result<Self::Listener>> + Send + 'static;
+}
+
+/// Layers around a runtime, such as TLS, take this one too.
+impl Runtime for AnyRuntime {
+    type Stream = Box<dyn Transport>;
+    type Listener = BoxListener;
+    type Timer = Box<dyn Timer>;
+
+    fn attach(&self) -> io::Result<AnyRuntime> {
+        Ok(self.clone())
+    }
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn since_epoch(&self) -> Duration {
+        self.0.since_epoch()
+    }
+
+    fn date_check(&self) -> Duration {
+        self.0.date_check()
+    }
+
+    fn seed(&self) -> u64 {
+        self.0.seed()
+    }
+
+    fn local(&self) -> LocalNames {
+        self.0.local()
+    }
+
+    fn timer(&self) -> Box<dyn Timer> {
+        self.0.timer()
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(Box::pin(task));
+    }
+
+    fn defer(&self, waker: &Waker) {
+        self.0.defer(waker);
+    }
+
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.0.spawn_blocking(Box::new(work));
+    }
+
+    fn parallelism(&self) -> usize {
+        self.0.parallelism()
+    }
+
+    fn dial(&self, to: Address) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+        self.0.dial(to)
+    }
+
+    fn listen(
+        &self,
+        on: Address,
+    ) -> impl Future<Output = io::Result<Self::Listener>> + Send + 'static {
+        self.0.listen(on)
+    }
 }

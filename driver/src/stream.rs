@@ -1,35 +1,67 @@
-//! Open streams without their type.
+//! Open streams, dialled or accepted, that have no connection yet.
 
+use std::future::{Future, poll_fn};
+use std::io;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use super::acceptor::AdmissionPermit;
 use super::connection::{Connection, ConnectionTask};
-use super::runtime::Runtime;
+use super::host::Host;
 use super::trace;
-use super::transport::Transport;
+use super::transport::{KeepAlive, Timer, Transport};
+use aiomas_core::agent::Address;
+use aiomas_core::connection::{Limits, TlsError};
 use aiomas_core::rpc::{Caller, PeerCertificate};
 
-/// A stream that has been opened, and has no task yet.
+/// How long a peer may take to hear why it is refused.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// A stream that is open, and has no task yet.
 pub(super) struct Stream {
+    host: Arc<dyn Host>,
+    transport: Box<dyn Transport>,
+    /// The stream's place on the listener that it came in by.
+    permit: Option<AdmissionPermit>,
     peer: Option<Arc<str>>,
     certificate: Option<Arc<PeerCertificate>>,
-    start: Box<dyn FnOnce(Arc<Connection>) + Send>,
 }
 
 impl Stream {
-    /// `permit` is its place on the listener that it came in by.
-    pub(super) fn new<R: Runtime>(
-        runtime: &R,
-        transport: impl Transport,
+    pub(super) fn new(
+        host: Arc<dyn Host>,
+        transport: Box<dyn Transport>,
         permit: Option<AdmissionPermit>,
     ) -> Self {
-        let (peer, runtime) = (transport.peer().map(Arc::from), runtime.clone());
+        let peer = transport.peer().map(Arc::from);
         let certificate = transport.certificate().map(Arc::new);
-        let start = move |connection| {
-            let timer = runtime.timer();
-            runtime.spawn(ConnectionTask::new(connection, transport, timer, permit));
-        };
-        Self { peer, certificate, start: Box::new(start) }
+        Self { host, transport, permit, peer, certificate }
+    }
+
+    /// Opens a stream to `to`, handshake included.
+    pub(super) fn dial(
+        host: Arc<dyn Host>,
+        to: Address,
+        limits: &Limits,
+    ) -> impl Future<Output = io::Result<Self>> + Send + 'static + use<> {
+        let limits = StreamLimits::new(limits);
+        async move {
+            if let Address::Local(name) = to {
+                let transport = Box::new(host.local().dial(&name)?);
+                return Ok(Self::new(host, transport, None));
+            }
+            let mut transport = host.dial(to).await?;
+            if let Some(how) = limits.keep_alive {
+                transport.keep_alive(how)?;
+            }
+            if let Err(error) = open(&*host, &mut *transport, limits).await {
+                let parting = host.clone();
+                host.spawn(Box::pin(async move { refuse(&*parting, transport).await }));
+                return Err(error);
+            }
+            Ok(Self::new(host, transport, None))
+        }
     }
 
     /// Who is at the other end of the connection of this number.
@@ -40,9 +72,62 @@ impl Stream {
         caller
     }
 
-    /// Lets a task of its own move the connection's bytes.
+    /// Starts the task that moves the connection's bytes.
     pub(super) fn start(self, connection: Arc<Connection>) {
         trace::opened(&connection);
-        (self.start)(connection);
+        let Self { host, transport, permit, .. } = self;
+        let task = ConnectionTask::new(connection, transport, host.timer(), permit);
+        host.spawn(Box::pin(task));
     }
+}
+
+/// What [`Limits`] say of a stream that is being opened.
+#[derive(Clone, Copy)]
+pub(super) struct StreamLimits {
+    pub(super) keep_alive: Option<KeepAlive>,
+    /// How long the handshake may take.
+    handshake: Duration,
+}
+
+impl StreamLimits {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let keep_alive = limits.keep_alive.map(KeepAlive::new);
+        Self { keep_alive, handshake: limits.handshake }
+    }
+}
+
+/// Waits until a stream is open, but not longer than the limit of its handshake.
+pub(super) async fn open(
+    host: &dyn Host,
+    transport: &mut dyn Transport,
+    limits: StreamLimits,
+) -> io::Result<()> {
+    let after = limits.handshake;
+    let mut timer = timer(host, after);
+    poll_fn(|cx| match transport.poll_open(cx) {
+        // Only the handshake of TLS waits here.
+        Poll::Pending => timer.poll(cx).map(|()| Err(TlsError::TimedOut { after }.into())),
+        ended => ended,
+    })
+    .await
+}
+
+/// Tells the peer of a stream that has failed to open why, and drops the stream.
+pub(super) async fn refuse(host: &dyn Host, mut transport: Box<dyn Transport>) {
+    let mut timer = timer(host, PARTING);
+    poll_fn(|cx| match transport.poll_shutdown(cx) {
+        Poll::Pending => timer.poll(cx),
+        // The stream is dropped either way.
+        Poll::Ready(_) => Poll::Ready(()),
+    })
+    .await;
+}
+
+fn timer(host: &dyn Host, limit: Duration) -> Box<dyn Timer> {
+    let mut timer = host.timer();
+    // A time that the clock cannot count never comes.
+    if let Some(at) = host.now().checked_add(limit) {
+        timer.set(at);
+    }
+    timer
 }

@@ -78,6 +78,48 @@ pub trait Transport: Send + 'static {
     }
 }
 
+/// So that the driver is compiled for one type of stream.
+impl Transport for Box<dyn Transport> {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_open(cx)
+    }
+
+    fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
+        (**self).keep_alive(how)
+    }
+
+    #[inline]
+    fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
+        (**self).poll_recv(cx, input)
+    }
+
+    #[inline]
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        output: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        (**self).poll_send(cx, output)
+    }
+
+    #[inline]
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_shutdown(cx)
+    }
+
+    fn peer(&self) -> Option<String> {
+        (**self).peer()
+    }
+
+    fn certificate(&self) -> Option<PeerCertificate> {
+        (**self).certificate()
+    }
+}
+
 /// When the system takes a peer for dead: how it asks one that is silent whether it is still there (RFC 9293, 3.8.4), and
 /// how long it sends again what is not acknowledged (RFC 5482).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +173,22 @@ pub trait Listener: Send + 'static {
     fn address(&self) -> io::Result<Address>;
 }
 
+impl<S: Transport> Listener for Box<dyn Listener<Stream = S>> {
+    type Stream = S;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<S>> {
+        (**self).poll_accept(cx)
+    }
+
+    fn refused(&self, peer: Option<&str>, error: &io::Error) {
+        (**self).refused(peer, error);
+    }
+
+    fn address(&self) -> io::Result<Address> {
+        (**self).address()
+    }
+}
+
 /// A timer that can be set anew. It does not end before its time, unless its runtime has ended: then it always has.
 pub trait Timer: Send + 'static {
     /// Lets it end at `at`.
@@ -138,4 +196,16 @@ pub trait Timer: Send + 'static {
 
     /// Whether the time has come that was [`set`](Self::set) last.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+impl Timer for Box<dyn Timer> {
+    #[inline]
+    fn set(&mut self, at: Instant) {
+        (**self).set(at);
+    }
+
+    #[inline]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        (**self).poll(cx)
+    }
 }

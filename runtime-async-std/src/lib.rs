@@ -43,7 +43,7 @@ mod timer;
 use std::future::Future;
 use std::io;
 
-use aiomas::sockets;
+use aiomas::{AnyRuntime, sockets};
 use aiomas_core::agent::Address;
 
 pub use stream::{Acceptor, Stream};
@@ -63,6 +63,10 @@ impl Runtime for AsyncStd {
     type Stream = Stream;
     type Listener = Acceptor;
     type Timer = Alarm;
+
+    fn attach(&self) -> io::Result<AnyRuntime> {
+        Ok(AnyRuntime::new(*self))
+    }
 
     fn timer(&self) -> Alarm {
         Alarm::new()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use aiomas::{LocalNames, Runtime};
+use aiomas::{AnyRuntime, LocalNames, Runtime};
 use aiomas_core::agent::Address;
 
 use crate::dial::{self, Acceptor};
@@ -183,6 +183,10 @@ impl Runtime for Host {
     type Stream = Stream;
     type Listener = Acceptor;
     type Timer = Alarm;
+
+    fn attach(&self) -> io::Result<AnyRuntime> {
+        Ok(AnyRuntime::new(self.clone()))
+    }
 
     fn now(&self) -> Instant {
         self.world.lock().env.now

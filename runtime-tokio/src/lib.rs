@@ -48,7 +48,7 @@ use std::pin::pin;
 use std::task::{self, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
-use aiomas::sockets;
+use aiomas::{AnyRuntime, sockets};
 use aiomas_core::agent::Address;
 use tokio::runtime::Handle;
 
@@ -77,15 +77,15 @@ impl Runtime for Tokio {
     type Listener = Acceptor;
     type Timer = Alarm;
 
-    fn attach(&self) -> io::Result<Self> {
+    fn attach(&self) -> io::Result<AnyRuntime> {
         if self.handle.is_some() {
-            return Ok(self.clone());
+            return Ok(AnyRuntime::new(self.clone()));
         }
         let handle = Handle::try_current().map_err(|_| io::Error::other(NO_RUNTIME))?;
         // There is no other way to ask.
         let timers = catch_unwind(|| drop(tokio::time::sleep_until(tokio::time::Instant::now())));
         timers.map_err(|panic| missing(&*panic))?;
-        Ok(Self { handle: Some(handle) })
+        Ok(AnyRuntime::new(Self { handle: Some(handle) }))
     }
 
     /// Follows tokio's clock, which tests may pause.

@@ -1,35 +1,35 @@
-//! Letting streams come in.
+//! Accepting streams: each takes a permit, and opens beside the others.
 
-mod listener;
 mod opening;
 mod permit;
 
-pub(super) use listener::{Incoming, OpeningListener};
-pub(super) use opening::{StreamLimits, open, refuse};
 pub(super) use permit::AdmissionPermit;
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use self::opening::Opening;
 use crate::cancel::{Canceller, cancellable};
 use crate::contain::{contain, undisturbed};
-use crate::host::{RuntimeEnded, sleep};
+use crate::host::{BoxListener, Boxing, Host, RuntimeEnded, sleep};
 use crate::lock::lock;
-use crate::network::Network;
-use crate::stream::Stream;
+use crate::stream::{Stream, StreamLimits};
 use crate::trace;
+use crate::transport::Transport;
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{Admission, AdmissionStats, TlsError};
+use aiomas_core::connection::{Admission, AdmissionStats, Limits, TlsError};
 
-/// How long to wait after an error: most likely there are no file descriptors left.
+/// The wait after an error of the listener: most likely no file descriptors are left.
 const PAUSE: Duration = Duration::from_millis(100);
-/// So many streams that are gone again are passed over in a row before that is taken for such an error.
+/// So many errors of single streams in a row count as an error of the listener.
 const MAX_PASSED: u32 = 1000;
+/// So many streams in a row are accepted before other tasks run. Thousands may be waiting at once.
+const MAX_ACCEPTED: u32 = 32;
 
-/// Why there is no stream.
+/// Why no stream comes.
 pub(crate) enum NoStream {
     /// A peer was refused, or has refused us.
     Tls(TlsError),
@@ -42,26 +42,49 @@ impl From<RuntimeEnded> for NoStream {
     }
 }
 
-/// Where streams come in. No error of a stream ends it.
+/// Accepts streams from a listener. No error of a stream ends it.
+///
+/// A stream takes its permit before a byte of it is read, and keeps it: so a peer that opens streams and does not go on
+/// with the handshake gets no more of them than connections. Each opens in a task of its own, so that a slow peer delays
+/// no other.
 pub(crate) struct Acceptor {
-    host: Arc<dyn Network>,
-    incoming: Box<dyn Incoming>,
+    host: Arc<dyn Host>,
+    listener: BoxListener,
     admission: Arc<Mutex<Admission>>,
-    /// How many streams in a row were gone again.
+    limits: StreamLimits,
+    opening: Opening,
+    /// How many streams in a row were gone when they were accepted.
     passed: u32,
+    /// How many streams in a row have been accepted without a wait.
+    accepted: u32,
 }
 
 impl Acceptor {
-    pub(crate) fn new(
-        host: Arc<dyn Network>,
-        incoming: Box<dyn Incoming>,
-        admission: Arc<Mutex<Admission>>,
-    ) -> Self {
-        Self { host, incoming, admission, passed: 0 }
+    /// Listens at `on`.
+    pub(crate) async fn bind(
+        host: Arc<dyn Host>,
+        on: Address,
+        limits: &Limits,
+    ) -> io::Result<Self> {
+        let admission = Arc::new(Mutex::new(Admission::new(limits)));
+        let limits = StreamLimits::new(limits);
+        let listener = match on {
+            Address::Local(name) => Box::new(Boxing(host.local().listen(name)?)),
+            on => host.listen(on).await?,
+        };
+        Ok(Self {
+            host,
+            listener,
+            admission,
+            limits,
+            opening: Opening::default(),
+            passed: 0,
+            accepted: 0,
+        })
     }
 
     pub(crate) fn address(&self) -> io::Result<Address> {
-        self.incoming.address()
+        self.listener.address()
     }
 
     pub(crate) fn admission(&self) -> Arc<Mutex<Admission>> {
@@ -72,7 +95,7 @@ impl Acceptor {
         lock(&self.admission).stats()
     }
 
-    /// The next stream that there is a place for, when it is open. Others are closed.
+    /// The next stream that has a permit, when it is open. Streams without one are closed.
     ///
     /// # Errors
     /// A stream is not secure, but others may be; or the runtime has ended.
@@ -83,7 +106,7 @@ impl Acceptor {
         loop {
             let accept = poll_fn(|cx| {
                 // Code of an adapter. If it panics, others may still come.
-                contain(|| self.incoming.poll_accept(cx))
+                contain(|| self.poll_accept(cx))
                     .unwrap_or_else(|panic| Poll::Ready(Err(io::Error::other(panic.to_string()))))
             });
             match accept.await {
@@ -97,13 +120,57 @@ impl Acceptor {
                         return Err(NoStream::Tls(error.clone()));
                     }
                     self.passed += 1;
-                    // If it is that stream alone that is gone, others may come.
+                    // If that stream alone is gone, others may come at once.
                     if !is_about_one_stream(error.kind()) || self.passed >= MAX_PASSED {
                         self.passed = 0;
                         trace::no_stream(&error);
                         sleep(&*self.host, PAUSE).await?;
                     }
                 }
+            }
+        }
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        loop {
+            if let Some((peer, result)) = self.opening.next(cx) {
+                if let Err(error) = &result {
+                    trace::refused(&*self.host, || peer.clone(), error);
+                    self.listener.refused(peer.as_deref(), error);
+                }
+                return Poll::Ready(result);
+            }
+            if self.accepted == MAX_ACCEPTED {
+                self.accepted = 0;
+                self.host.defer(cx.waker());
+                return Poll::Pending;
+            }
+            let Poll::Ready(accepted) = self.listener.poll_accept(cx) else {
+                self.accepted = 0;
+                return Poll::Pending;
+            };
+            self.accepted += 1;
+            let mut transport = accepted?;
+            let permit = match AdmissionPermit::take(&self.admission, transport.peer().as_deref()) {
+                Ok(permit) => permit,
+                Err(refusal) => {
+                    trace::refused(&*self.host, || transport.peer(), &refusal);
+                    continue;
+                }
+            };
+            if let Some(how) = self.limits.keep_alive {
+                // A stream that is gone says so when it is read. Here its error would pass for one of the listener.
+                let _set = transport.keep_alive(how);
+            }
+            match transport.poll_open(cx) {
+                Poll::Ready(Ok(())) => {
+                    return Poll::Ready(Ok(Stream::new(
+                        self.host.clone(),
+                        transport,
+                        Some(permit),
+                    )));
+                }
+                _ => self.opening.start(&self.host, transport, permit, self.limits),
             }
         }
     }
@@ -119,9 +186,9 @@ pub(crate) fn accept(
     let (canceller, task) = cancellable(async move {
         loop {
             match acceptor.next().await {
-                // What user code does with one must not keep others from coming.
+                // User code must not keep other streams from coming.
                 Ok(stream) => undisturbed(|| take(stream)),
-                // A peer that is refused hears of it.
+                // The opening stream has told its peer.
                 Err(NoStream::Tls(_)) => {}
                 Err(NoStream::RuntimeEnded) => return,
             }

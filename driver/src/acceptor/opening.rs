@@ -1,64 +1,106 @@
-//! Waiting until a stream is open, and parting from one that will never be.
+//! Streams that were accepted, and whose handshakes are under way.
 
-use std::future::poll_fn;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::task::Poll;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 
-use crate::runtime::Runtime;
-use crate::transport::{KeepAlive, Timer, Transport};
-use aiomas_core::connection::{Limits, TlsError};
+use super::permit::AdmissionPermit;
+use crate::cancel::{Canceller, cancellable};
+use crate::contain::wake_all;
+use crate::host::Host;
+use crate::lock::lock;
+use crate::stream::{Stream, StreamLimits, open, refuse};
+use crate::transport::Transport;
 
-/// How long a peer may take to hear why it is refused.
-const PARTING: Duration = Duration::from_secs(1);
+/// The streams that are opening, each in a task. Dropping it drops them.
+#[derive(Default)]
+pub(super) struct Opening(Arc<Mutex<State>>);
 
-/// What is asked of streams.
-#[derive(Clone, Copy)]
-pub(crate) struct StreamLimits {
-    pub(crate) keep_alive: Option<KeepAlive>,
-    /// How long one may take to be open.
-    handshake: Duration,
+#[derive(Default)]
+struct State {
+    /// Bounded by the permits, which each of these holds.
+    ended: VecDeque<(Option<String>, io::Result<Stream>)>,
+    tasks: BTreeMap<u64, Canceller>,
+    /// The number of the last task.
+    last: u64,
+    /// The task that waits for the next stream.
+    waker: Option<Waker>,
 }
 
-impl StreamLimits {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let keep_alive = limits.keep_alive.map(KeepAlive::new);
-        Self { keep_alive, handshake: limits.handshake }
+impl Opening {
+    /// The next stream that is open, or has failed to open, with its peer. If none is, the task is woken when one is.
+    pub(super) fn next(&self, cx: &Context<'_>) -> Option<(Option<String>, io::Result<Stream>)> {
+        let mut state = lock(&self.0);
+        // Before the look: a task that ends now wakes us.
+        state.waker = Some(cx.waker().clone());
+        state.ended.pop_front()
+    }
+
+    /// Opens a stream in a task.
+    pub(super) fn start(
+        &self,
+        host: &Arc<dyn Host>,
+        mut transport: Box<dyn Transport>,
+        permit: AdmissionPermit,
+        limits: StreamLimits,
+    ) {
+        let number = {
+            let mut state = lock(&self.0);
+            state.last += 1;
+            state.last
+        };
+        let (opening, guard) = (self.0.clone(), TaskGuard { state: self.0.clone(), number });
+        let runs_on = host.clone();
+        let (canceller, task) = cancellable(async move {
+            let _under_way = guard;
+            let peer = transport.peer();
+            let end = |result| State::change(&opening, |all| all.ended.push_back((peer, result)));
+            match open(&*runs_on, &mut *transport, limits).await {
+                Ok(()) => end(Ok(Stream::new(runs_on, transport, Some(permit)))),
+                Err(error) => {
+                    end(Err(error));
+                    refuse(&*runs_on, transport).await;
+                    // Not before: a peer that is being refused still counts.
+                    drop(permit);
+                }
+            }
+        });
+        lock(&self.0).tasks.insert(number, canceller);
+        host.spawn(task);
     }
 }
 
-/// Waits until a stream is open, but not for longer than it may take.
-pub(crate) async fn open<R: Runtime, T: Transport>(
-    runtime: &R,
-    stream: &mut T,
-    terms: StreamLimits,
-) -> io::Result<()> {
-    let after = terms.handshake;
-    let mut timer = timer(runtime, after);
-    poll_fn(|cx| match stream.poll_open(cx) {
-        // There is nothing to wait for but the handshake of TLS.
-        Poll::Pending => timer.poll(cx).map(|()| Err(TlsError::TimedOut { after }.into())),
-        ended => ended,
-    })
-    .await
-}
-
-/// Lets the peer know why.
-pub(crate) async fn refuse<R: Runtime, T: Transport>(runtime: &R, mut stream: T) {
-    let mut timer = timer(runtime, PARTING);
-    poll_fn(|cx| match stream.poll_shutdown(cx) {
-        Poll::Pending => timer.poll(cx),
-        // Whether it has heard is of no concern to anyone any more.
-        Poll::Ready(_) => Poll::Ready(()),
-    })
-    .await;
-}
-
-fn timer<R: Runtime>(runtime: &R, limit: Duration) -> R::Timer {
-    let mut timer = runtime.timer();
-    // Longer than clocks can count is for ever.
-    if let Some(at) = runtime.now().checked_add(limit) {
-        timer.set(at);
+impl Drop for Opening {
+    fn drop(&mut self) {
+        // Tasks first, for they add to what has ended. Neither is dropped under the lock, which both take.
+        let tasks = std::mem::take(&mut lock(&self.0).tasks);
+        drop(tasks);
+        let ended = std::mem::take(&mut lock(&self.0).ended);
+        drop(ended);
     }
-    timer
+}
+
+/// A task that opens a stream. It leaves the table also if it panics.
+struct TaskGuard {
+    state: Arc<Mutex<State>>,
+    number: u64,
+}
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        State::change(&self.state, |all| all.tasks.remove(&self.number));
+    }
+}
+
+impl State {
+    /// Changes the state, and wakes the task that waits for a stream.
+    fn change<V>(state: &Mutex<Self>, change: impl FnOnce(&mut Self) -> V) {
+        // What comes out is dropped without the lock.
+        let (_out, waker) = {
+            let mut state = lock(state);
+            (change(&mut state), state.waker.take())
+        };
+        wake_all(waker);
+    }
 }

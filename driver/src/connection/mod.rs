@@ -16,6 +16,7 @@ mod serve;
 mod shared;
 mod silence;
 mod slots;
+mod table;
 mod task;
 mod write_half;
 
@@ -31,4 +32,5 @@ pub(super) use handle::ConnectionRef;
 pub(super) use handler::Handler;
 pub(super) use shared::{Connection, ConnectionConfig};
 pub(super) use slots::SlotKey;
+pub(super) use table::{ConnectionTable, DisconnectHook};
 pub(super) use task::ConnectionTask;

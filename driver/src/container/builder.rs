@@ -11,10 +11,10 @@ use crate::acceptor::accept;
 use crate::clock::Clock;
 use crate::endpoint::EndpointId;
 use crate::lock::lock;
-use crate::options::{self, Settings};
+use crate::options;
 use crate::peer_context::PeerContext;
 use crate::runtime::Runtime;
-use crate::{Error, OnDisconnect, Peer};
+use crate::{Error, Peer};
 use aiomas_core::agent::{self, Address, ContainerConfig};
 use aiomas_core::clock::Date;
 use aiomas_core::connection::CloseReason;
@@ -153,7 +153,8 @@ impl<R: Runtime> Builder<R> {
             (Some(advertised), _) => advertised,
             (None, _) => bound,
         };
-        let Settings { host, heavy, config, drain, coalesces, orphans } = settings;
+        let (host, config, drain) =
+            (settings.host.clone(), settings.config.clone(), settings.drain);
         let clock = match layer.clock {
             None => Clock::real(host.clone()),
             Some((start, init_time)) => Clock::external(host.clone(), start, init_time)?,
@@ -168,15 +169,12 @@ impl<R: Runtime> Builder<R> {
                     .with_peer(peer_context)
                     .guarded(true),
                 host: host.clone(),
-                heavy,
                 address,
                 max_local_calls: config.limits.max_calls_in,
                 clock,
                 max_mailbox: config.limits.max_mailbox,
                 admission: acceptor.admission(),
-                config: Mutex::new(config),
-                coalesces,
-                cancels_orphans: orphans == OnDisconnect::Cancel,
+                settings: Mutex::new(settings),
                 drain,
                 local_calls: AtomicUsize::new(0),
                 users: AtomicUsize::new(0),

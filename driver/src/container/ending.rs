@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::shared::ContainerShared;
 use super::state::ContainerState;
 use crate::cancel::{Canceller, cancellable};
-use crate::connection::Connection;
 use crate::contain::{contain, discard};
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::host::BoxFuture;
@@ -53,18 +52,22 @@ impl ContainerShared {
             listening.cancel();
         }
         self.update(|state, now| {
-            if !state.container.is_shut_down() {
-                state.how = how;
-                state.container.shutdown(now);
-            } else if how == Close::Now && state.how != Close::Now {
+            match state.connections.closing() {
+                // The state machine asks for each connection to be closed.
+                None => {
+                    state.connections.close(how);
+                    state.container.shutdown(now);
+                    Vec::new()
+                }
                 // The caller has lost patience with a shutdown that drains.
-                state.how = how;
-                return state.connections.values().cloned().collect();
+                Some(before) if how == Close::Now && before != Close::Now => {
+                    state.connections.close(how)
+                }
+                Some(_) => Vec::new(),
             }
-            Vec::new()
         })
         .into_iter()
-        .for_each(|connection: Arc<Connection>| connection.close(how));
+        .for_each(|connection| connection.close(how));
     }
 
     /// Waits for the end, and returns what `shutdown` does.
@@ -169,7 +172,7 @@ impl ContainerShared {
                 return Poll::Ready(());
             }
             state.task = Some(cx.waker().clone());
-            state.how == Close::Now
+            state.connections.closing() == Some(Close::Now)
         };
         if at_once {
             self.ended();
@@ -233,6 +236,7 @@ impl ContainerShared {
         self.update(|state, now| {
             state.orphaned = true;
             state.stopped = true;
+            state.connections.close(Close::Now);
             state.container.shutdown(now);
         });
         let agents: Vec<_> = self.agents_mut().drain().collect();

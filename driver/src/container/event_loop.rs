@@ -8,10 +8,9 @@ use super::shared::ContainerShared;
 use super::state::{Connecting, ContainerState};
 use crate::any_connection::AnyConnection;
 use crate::cancel::cancellable;
-use crate::connection::{Connection, ConnectionConfig};
+use crate::connection::Connection;
 use crate::contain::{undisturbed, wake_all};
 use crate::lock::lock;
-use crate::peer_context::PeerContext;
 use crate::stream::Stream;
 use crate::trace::Dial;
 use crate::{Error, Proxy};
@@ -19,7 +18,7 @@ use aiomas_core::agent::{
     Action, AgentUrl, ConnId, ConnectError, ConnectId, ContainerError, ContainerEvent, DialError,
     DialId, RetryLimit, ValidateError, ValidateTicket,
 };
-use aiomas_core::connection::{CallRejected, CloseReason, Side};
+use aiomas_core::connection::{CallRejected, Close, CloseReason, Side};
 use aiomas_core::internal::TypeName;
 
 enum Step {
@@ -119,13 +118,13 @@ impl ContainerShared {
                     searches.map(|search| (attempts, search.clone())).collect()
                 };
                 searches.iter().for_each(|(attempts, search)| search.attempt(*attempts));
-                let config = lock(&self.config).clone();
+                let config = lock(&self.settings).config.clone();
                 let attempt = Dial::start(
                     || self.host.clone(),
                     &address,
                     || lock(&self.state).container.dialling(&address).0,
                 );
-                let dial = self.host.dial(address, &config.limits);
+                let dial = Stream::dial(self.host.clone(), address, &config.limits);
                 let (canceller, task) = cancellable(async move {
                     let result = dial.await;
                     dialling.end(result, attempt);
@@ -145,7 +144,8 @@ impl ContainerShared {
             Action::Close { conn } => {
                 let (connection, how) = {
                     let state = lock(&self.state);
-                    (state.connection(conn), state.how)
+                    // Before the end, only a connection that came too late for its callers is closed.
+                    (state.connection(conn), state.connections.closing().unwrap_or(Close::Now))
                 };
                 if let Some(connection) = connection {
                     connection.close(how);
@@ -160,9 +160,8 @@ impl ContainerShared {
                 attempt.opened();
                 let connection = self.connection(&stream, Side::Dialler);
                 self.update(|state, now| {
-                    let conn = ConnId(connection.id());
-                    state.connections.insert(conn, connection.clone());
-                    state.container.handle_dialled(now, id, Ok(conn));
+                    state.connections.insert(connection.clone());
+                    state.container.handle_dialled(now, id, Ok(ConnId(connection.id())));
                     state.dials.remove(&id)
                 });
                 self.hooks.connected(&connection);
@@ -181,35 +180,17 @@ impl ContainerShared {
     }
 
     fn connection(self: &Arc<Self>, stream: &Stream, side: Side) -> Arc<Connection> {
-        let id = {
-            let mut state = lock(&self.state);
-            state.next_conn += 1;
-            state.next_conn
-        };
-        let config = ConnectionConfig {
-            config: lock(&self.config).clone(),
-            heavy: self.heavy.clone(),
-            side,
-            id,
-            caller: stream.caller(id),
-            closes_unused: false,
-            coalesces: self.coalesces,
-            drain: self.drain,
-            cancels_orphans: self.cancels_orphans,
-        };
-        let handler = Arc::new(AgentsHandler::new(self.clone()));
-        Connection::new(self.host.clone(), handler, config, |connection| {
-            Arc::new(PeerContext::Connection(connection))
-        })
+        let id = lock(&self.state).connections.next_id();
+        let settings = lock(&self.settings).clone();
+        settings.connection(stream, side, id, false, Arc::new(AgentsHandler::new(self.clone())))
     }
 
     /// A stream has come in.
     pub(super) fn accepted(self: &Arc<Self>, stream: Stream) {
         let connection = self.connection(&stream, Side::Listener);
         let accepted = self.update(|state, now| {
-            let conn = ConnId(connection.id());
-            state.container.handle_accepted(now, conn)?;
-            state.connections.insert(conn, connection.clone());
+            state.container.handle_accepted(now, ConnId(connection.id()))?;
+            state.connections.insert(connection.clone());
             Ok::<_, ContainerError>(())
         });
         // If the container is shut down, the stream is dropped, and thereby closed.
@@ -231,11 +212,10 @@ impl ContainerShared {
         connection: &Arc<Connection>,
         reason: &CloseReason,
     ) {
-        let (conn, stats) = (ConnId(connection.id()), connection.stats());
+        let (id, stats) = (connection.id(), connection.stats());
         self.update(|state, now| {
-            state.connections.remove(&conn);
-            state.gone.end(reason, stats);
-            state.container.handle_closed(now, conn, reason.to_string());
+            state.connections.remove(id, reason, stats);
+            state.container.handle_closed(now, ConnId(id), reason.to_string());
         });
         self.hooks.disconnected(connection, reason);
     }

@@ -59,9 +59,9 @@ impl Container {
     /// Tells how connections that are opened from now on agree on a codec. For containers whose peers do not
     /// all speak the same one.
     pub fn set_negotiate(&self, negotiate: Negotiate) {
-        let mut config = lock(&self.0.config);
-        if config.negotiate != negotiate {
-            Arc::make_mut(&mut config).negotiate = negotiate;
+        let mut settings = lock(&self.0.settings);
+        if settings.config.negotiate != negotiate {
+            Arc::make_mut(&mut settings.config).negotiate = negotiate;
         }
     }
 
@@ -92,15 +92,14 @@ impl Container {
     /// How many connections there are, opened and accepted.
     #[must_use]
     pub fn connection_count(&self) -> usize {
-        lock(&self.0.state).connections()
+        lock(&self.0.state).connections.len()
     }
 
     /// Who is connected, by opening the connection or by having it opened from here, in the order in which that
     /// was.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
-        let mut connections: Vec<_> = lock(&self.0.state).connections.values().cloned().collect();
-        connections.sort_unstable_by_key(|connection| connection.id());
+        let connections = lock(&self.0.state).connections.all();
         connections.into_iter().map(Peer::of_connection).collect()
     }
 
@@ -113,10 +112,9 @@ impl Container {
     /// What it does at present, and has done so far. It looks at each agent and connection.
     #[must_use]
     pub fn stats(&self) -> ContainerStats {
-        let (gone, (dials, failed_dials), connections) = {
+        let ((gone, connections), (dials, failed_dials)) = {
             let state = lock(&self.0.state);
-            let connections: Vec<_> = state.connections.values().cloned().collect();
-            (state.gone, state.container.attempts(), connections)
+            (state.connections.counts(), state.container.attempts())
         };
         let (agents, waiting) = {
             let agents = self.0.agents();

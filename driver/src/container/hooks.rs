@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::Peer;
-use crate::connection::Connection;
+use crate::connection::{Connection, DisconnectHook};
 use crate::contain::undisturbed;
 use aiomas_core::connection::CloseReason;
 use aiomas_core::rpc::{Caller, CallerId, Check, Path};
@@ -19,7 +19,6 @@ pub(super) struct Hooks {
 }
 
 type OnConnect = Arc<dyn Fn(&Peer) + Send + Sync>;
-type DisconnectHook = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
 
 impl Hooks {
     pub(super) fn connected(&self, connection: &Arc<Connection>) {

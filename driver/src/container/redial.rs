@@ -35,7 +35,7 @@ impl ContainerShared {
         let ContainerConfig { backoff, dial_timeout, .. } = *lock(&self.state).container.config();
         let mut policy = RetryPolicy::from(limit);
         (policy.backoff, policy.dial_timeout) = (backoff, dial_timeout);
-        let max_calls = lock(&self.config).limits.max_calls_out;
+        let max_calls = lock(&self.settings).config.limits.max_calls_out;
         reconnect::ReconnectShared::new(
             self.host.clone(),
             ConnectionRef::new(connection),

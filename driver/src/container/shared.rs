@@ -12,12 +12,12 @@ use super::state::ContainerState;
 use crate::cancel::Canceller;
 use crate::clock::Clock;
 use crate::endpoint::EndpointId;
-use crate::heavy::HeavyWork;
+use crate::host::Host;
 use crate::lock::lock;
-use crate::network::Network;
+use crate::options::Settings;
 use crate::service::HostedAgent;
 use aiomas_core::agent::Address;
-use aiomas_core::connection::{Admission, Config};
+use aiomas_core::connection::Admission;
 use aiomas_core::internal::number as agent_number;
 use aiomas_core::wire::CodecContext;
 
@@ -25,16 +25,13 @@ use aiomas_core::wire::CodecContext;
 pub(super) struct ContainerShared {
     pub(super) this: Weak<Self>,
     pub(super) id: EndpointId,
-    pub(super) host: Arc<dyn Network>,
-    pub(super) heavy: Arc<HeavyWork>,
+    pub(super) host: Arc<dyn Host>,
     pub(super) address: Address,
     /// Of the next connection.
-    pub(super) config: Mutex<Arc<Config>>,
+    pub(super) settings: Mutex<Settings>,
     pub(super) clock: Clock,
     pub(super) local_context: CodecContext,
     pub(super) max_mailbox: u32,
-    pub(super) coalesces: bool,
-    pub(super) cancels_orphans: bool,
     pub(super) drain: Duration,
     /// Calls between our own agents that have not ended.
     pub(super) local_calls: AtomicUsize,

@@ -1,31 +1,25 @@
 //! What the lock of a container's state plane guards.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::ending::Stopping;
 use crate::cancel::Canceller;
-use crate::connection::Connection;
+use crate::connection::{Connection, ConnectionTable};
 use crate::contain::wake;
 use crate::lock::lock;
 use crate::wakers::WakerSet;
-use crate::{Connections, Error, UnstoppedAgent};
+use crate::{Error, UnstoppedAgent};
 use aiomas_core::agent::{self, AgentUrl, ConnId, ContainerError, DialId, Remote, ValidateTicket};
-use aiomas_core::connection::Close;
 
 /// What the container's lock guards: the state machine, and what its host keeps for it.
 pub(super) struct ContainerState {
     pub(super) container: agent::Container<Arc<Connecting>, ()>,
-    pub(super) connections: HashMap<ConnId, Arc<Connection>>,
-    /// Counts of those that are gone.
-    pub(super) gone: Connections,
-    pub(super) next_conn: u64,
+    pub(super) connections: ConnectionTable,
     pub(super) dials: BTreeMap<DialId, Canceller>,
     pub(super) questions: BTreeMap<ValidateTicket, Canceller>,
-    /// How connections are closed in the end.
-    pub(super) how: Close,
     /// Somebody is carrying out actions: in order, hence one at a time.
     pub(super) running: bool,
     pub(super) task: Option<Waker>,
@@ -49,12 +43,9 @@ impl ContainerState {
     pub(super) fn new(container: agent::Container<Arc<Connecting>, ()>) -> Self {
         Self {
             container,
-            connections: HashMap::new(),
-            gone: Connections::default(),
-            next_conn: 0,
+            connections: ConnectionTable::default(),
             dials: BTreeMap::new(),
             questions: BTreeMap::new(),
-            how: Close::Now,
             running: false,
             task: None,
             timeout: None,
@@ -65,10 +56,6 @@ impl ContainerState {
             ended: None,
             waiting: Arc::default(),
         }
-    }
-
-    pub(super) fn connections(&self) -> usize {
-        self.connections.len()
     }
 
     pub(super) fn spawn(&mut self, type_name: &str) -> Result<AgentUrl, ContainerError> {
@@ -88,7 +75,7 @@ impl ContainerState {
     }
 
     pub(super) fn connection(&self, conn: ConnId) -> Option<Arc<Connection>> {
-        self.connections.get(&conn).cloned()
+        self.connections.get(conn.0)
     }
 }
 

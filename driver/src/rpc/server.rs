@@ -1,6 +1,5 @@
 //! The servers' end of remote procedure calls.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use super::client::RpcClient;
 use crate::cancel::Canceller;
-use crate::connection::{Connection, ConnectionRef, Handler};
+use crate::connection::{Connection, ConnectionRef, ConnectionTable, DisconnectHook, Handler};
 use crate::contain::undisturbed;
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::lock::lock;
@@ -19,9 +18,6 @@ use crate::wakers::{Awaited, Registration, WakerSet};
 use crate::{Connections, Peer};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{Admission, AdmissionStats, Close, CloseReason, Side};
-
-/// What a server does when a client's connection is gone.
-pub(super) type DisconnectHook = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
 
 /// Serves whoever connects, until it is dropped or shut down.
 ///
@@ -43,7 +39,7 @@ pub(super) type DisconnectHook = Arc<dyn Fn(&Peer, &CloseReason) + Send + Sync>;
 #[must_use = "a server that is dropped serves nobody"]
 pub struct RpcServer {
     pub(super) address: Address,
-    pub(super) clients: Arc<Clients>,
+    pub(super) shared: Arc<ServerShared>,
     pub(super) admission: Arc<Mutex<Admission>>,
 }
 
@@ -57,27 +53,22 @@ impl RpcServer {
     /// The clients that are connected.
     #[must_use]
     pub fn clients(&self) -> Vec<RpcClient> {
-        let list = lock(&self.clients.list);
-        list.connections
-            .values()
-            .map(|connection| RpcClient::of_connection(ConnectionRef::new(connection.clone())))
-            .collect()
+        let connections = lock(&self.shared.connections).all();
+        let connections = connections.into_iter().map(ConnectionRef::new);
+        connections.map(RpcClient::of_connection).collect()
     }
 
     /// Who is connected: the same, to look at and to close without becoming a client of theirs.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
-        let list = lock(&self.clients.list);
-        list.connections.values().cloned().map(Peer::of_connection).collect()
+        let connections = lock(&self.shared.connections).all();
+        connections.into_iter().map(Peer::of_connection).collect()
     }
 
     /// Counts of all connections: calls under way, calls and bytes so far.
     #[must_use]
     pub fn stats(&self) -> Connections {
-        let (gone, connections) = {
-            let list = lock(&self.clients.list);
-            (list.gone, list.connections.values().cloned().collect::<Vec<_>>())
-        };
+        let (gone, connections) = lock(&self.shared.connections).counts();
         gone.with(&connections)
     }
 
@@ -96,7 +87,7 @@ impl RpcServer {
     /// # Cancel safety
     /// It happens whether or not the future is awaited to its end, once it has been polled.
     pub async fn shutdown(self) {
-        let within = self.clients.drain;
+        let within = self.shared.drain;
         self.shutdown_with(Close::AfterAnswers { within }).await;
     }
 
@@ -105,8 +96,8 @@ impl RpcServer {
     /// # Cancel safety
     /// As [`shutdown`](Self::shutdown).
     pub async fn shutdown_with(self, how: Close) {
-        self.clients.close(how);
-        if !self.clients.id.is_current() {
+        self.shared.close(how);
+        if !self.shared.id.is_current() {
             self.stopped().await;
         }
     }
@@ -118,14 +109,15 @@ impl RpcServer {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn stopped(&self) {
-        let clients = &*self.clients;
-        let mut waiting = Registration::new(clients);
+        let shared = &*self.shared;
+        let mut waiting = Registration::new(shared);
         poll_fn(|cx| {
+            // Before the look: the last connection may close in between.
             waiting.register(cx);
-            if clients.is_over() { Poll::Ready(()) } else { Poll::Pending }
+            if lock(&shared.connections).is_over() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-        if let Some(listening) = clients.listening.get() {
+        if let Some(listening) = shared.listening.get() {
             listening.join().await;
         }
     }
@@ -133,8 +125,8 @@ impl RpcServer {
 
 impl Drop for RpcServer {
     fn drop(&mut self) {
-        if !lock(&self.clients.list).ended {
-            self.clients.stop();
+        if lock(&self.shared.connections).closing().is_none() {
+            self.shared.stop();
         }
     }
 }
@@ -145,10 +137,10 @@ impl fmt::Debug for RpcServer {
     }
 }
 
-/// A server: its clients, and what accepts them.
-pub(super) struct Clients {
+/// What the handle and the connections of a server share.
+pub(super) struct ServerShared {
     id: EndpointId,
-    list: Mutex<List>,
+    connections: Mutex<ConnectionTable>,
     /// The tasks that wait for the end.
     wakers: WakerSet,
     on_disconnect: Option<DisconnectHook>,
@@ -157,13 +149,13 @@ pub(super) struct Clients {
     drain: Duration,
 }
 
-impl Awaited for Clients {
+impl Awaited for ServerShared {
     fn wakers(&self) -> &WakerSet {
         &self.wakers
     }
 }
 
-impl Endpoint for Clients {
+impl Endpoint for ServerShared {
     fn id(&self) -> EndpointId {
         self.id
     }
@@ -173,20 +165,11 @@ impl Endpoint for Clients {
     }
 }
 
-#[derive(Default)]
-struct List {
-    connections: BTreeMap<u64, Arc<Connection>>,
-    /// Counts of those that are gone.
-    gone: Connections,
-    last: u64,
-    ended: bool,
-}
-
-impl Clients {
+impl ServerShared {
     pub(super) fn new(on_disconnect: Option<DisconnectHook>, drain: Duration) -> Arc<Self> {
         Arc::new(Self {
             id: EndpointId::new(),
-            list: Mutex::default(),
+            connections: Mutex::default(),
             wakers: WakerSet::default(),
             on_disconnect,
             listening: OnceLock::new(),
@@ -201,27 +184,20 @@ impl Clients {
         stream: &Stream,
         handler: Arc<dyn Handler>,
     ) -> Option<Arc<Connection>> {
-        let id = {
-            let mut list = lock(&self.list);
-            list.last += 1;
-            list.last
-        };
+        let id = lock(&self.connections).next_id();
         let connection = settings.connection(stream, Side::Listener, id, false, handler);
-        let mut list = lock(&self.list);
-        if list.ended {
+        let mut connections = lock(&self.connections);
+        // The end has not seen this connection: it must not be added.
+        if connections.closing().is_some() {
             return None;
         }
-        list.connections.insert(id, connection.clone());
+        connections.insert(connection.clone());
         Some(connection)
     }
 
     pub(super) fn closed(&self, connection: &Arc<Connection>, reason: &CloseReason) {
         let stats = connection.stats();
-        {
-            let mut list = lock(&self.list);
-            list.gone.end(reason, stats);
-            list.connections.remove(&connection.id());
-        }
+        lock(&self.connections).remove(connection.id(), reason, stats);
         self.wakers.wake();
         if let Some(on_disconnect) = &self.on_disconnect {
             undisturbed(|| on_disconnect(&Peer::of_connection(connection.clone()), reason));
@@ -232,7 +208,7 @@ impl Clients {
     pub(super) fn listens(&self, listening: Canceller) {
         // A server listens once.
         let _set = self.listening.set(listening);
-        if lock(&self.list).ended {
+        if lock(&self.connections).closing().is_some() {
             self.cancel();
         }
     }
@@ -245,21 +221,11 @@ impl Clients {
 
     /// Begins the end.
     fn close(&self, how: Close) {
-        let connections: Vec<_> = {
-            let mut list = lock(&self.list);
-            list.ended = true;
-            list.connections.values().cloned().collect()
-        };
+        let connections = lock(&self.connections).close(how);
         self.cancel();
         for connection in connections {
             connection.close(how);
         }
         self.wakers.wake();
-    }
-
-    /// Whether the end has begun, and all connections are closed.
-    fn is_over(&self) -> bool {
-        let list = lock(&self.list);
-        list.ended && list.connections.is_empty()
     }
 }

@@ -14,6 +14,7 @@ use rustls::time_provider::TimeProvider;
 use super::config::TlsConfig;
 use super::listener::TlsListener;
 use super::stream::Tls;
+use crate::host::AnyRuntime;
 use crate::local::LocalNames;
 use crate::runtime::Runtime;
 use aiomas_core::agent::Address;
@@ -68,8 +69,9 @@ impl<R: Runtime> Runtime for Secure<R> {
     type Listener = TlsListener<R::Listener>;
     type Timer = R::Timer;
 
-    fn attach(&self) -> io::Result<Self> {
-        Ok(Self { runtime: self.runtime.attach()?, config: self.config.clone() })
+    fn attach(&self) -> io::Result<AnyRuntime> {
+        let runtime = self.runtime.attach()?;
+        Ok(AnyRuntime::new(Secure { runtime, config: self.config.clone() }))
     }
 
     fn now(&self) -> Instant {
