@@ -14,6 +14,13 @@ macro_rules! chapters {
 
 chapters! {
     overview: "overview.md"
+    tutorial_1_agents: "tutorial-1-agents.md"
+    tutorial_2_types: "tutorial-2-types.md"
+    tutorial_3_failures: "tutorial-3-failures.md"
+    tutorial_4_tests: "tutorial-4-tests.md"
+    tutorial_5_python: "tutorial-5-python.md"
+    tutorial_6_tls: "tutorial-6-tls.md"
+    tutorial_7_fleet: "tutorial-7-fleet.md"
     channel: "channel.md"
     rpc: "rpc.md"
     agents: "agents.md"

@@ -79,7 +79,7 @@ def main():
         recorder = recorder_sim.Recorder(sources=[turbine.full_id for turbine in turbines])
         for turbine, agent, power in zip(turbines, agents, rated):
             world.connect(turbine, agent, 'p', 'p_possible')
-            # What the agents decide in one step holds in the next; a turbine's rated power is no maximum.
+            # A decision of the agents takes effect in the next step; a turbine's rated power is not a maximum.
             world.connect(agent, turbine, 'p_max', time_shifted=True, initial_data={'p_max': power})
         mosaik.util.connect_many_to_one(world, turbines, recorder, *ATTRS)
 

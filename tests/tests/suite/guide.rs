@@ -124,7 +124,7 @@ fn programs_of_the_readme_are_tested_elsewhere() {
     let programs = Parts::of(&readme).code;
     let programs: Vec<_> =
         programs.into_iter().filter(|(words, _)| words.starts_with("rust")).collect();
-    assert!(programs.len() > 1, "only {} are found", programs.len());
+    assert!(!programs.is_empty(), "no program is found");
     for program in programs {
         assert!(tested.contains(&program), "no example, and not in the overview:\n{}", program.1);
     }
@@ -230,12 +230,12 @@ fn items(body: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Every variant of every error that programs can get has a line in the chapter on operating.
+/// Checks that the chapter on errors has every variant of every error.
 #[test]
 fn every_error_is_explained() {
-    let text = &chapters()["operating"];
+    let text = &chapters()["errors"];
     let (mut count, mut missing) = (0, Vec::new());
-    for folder in ["core/src", "mosaik/src", "subproc/src"] {
+    for folder in ["core/src", "driver/src", "mosaik/src", "subproc/src"] {
         for path in sources(&root().join(folder)) {
             let source = read(&path);
             for (name, body) in bodies(&source, "pub enum ") {
@@ -251,16 +251,13 @@ fn every_error_is_explained() {
             }
         }
     }
-    assert!(missing.is_empty(), "docs/operating.md lacks:\n{}", missing.join("\n"));
+    assert!(missing.is_empty(), "docs/errors.md lacks:\n{}", missing.join("\n"));
     assert!(count > 100, "only {count} are found: do sources look otherwise now?");
 }
 
 #[test]
 fn every_setting_is_named() {
-    let chapters = chapters();
-    // The table of the limits is there; what else it says is not for those who look for a setting.
-    let limits = chapters["security"].split("\n## What is cached").next().unwrap();
-    let text = [&chapters["operating"], limits].concat();
+    let text = &chapters()["limits"];
     for (file, names) in [
         ("core/src/connection/limits.rs", &["Limits"][..]),
         ("core/src/connection/config.rs", &["Config"]),
