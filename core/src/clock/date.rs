@@ -30,6 +30,15 @@ const DAY: i32 = 24 * 60 * 60;
 /// The text form is Python's: `2010-03-27T00:00:00+01:00`. It has six decimals unless all are zero, and seconds in the
 /// offset unless they are zero (arrow writes such offsets but does not read them).
 ///
+/// ```
+/// use aiomas_core::clock::Date;
+///
+/// let date: Date = "2010-03-27T12:30:15+01:00".parse()?;
+/// assert_eq!(date, "2010-03-27T11:30:15Z".parse::<Date>()?);
+/// assert_eq!(date.shift(0.5)?.to_string(), "2010-03-27T12:30:15.500000+01:00");
+/// # Ok::<(), aiomas_core::clock::DateError>(())
+/// ```
+///
 /// # Reading
 ///
 /// [`FromStr`] reads what `arrow.get(text)` reads (arrow 1.4):

@@ -10,6 +10,19 @@ use super::{ClockError, Date, When, finite};
 /// It is aiomas' `ExternalClock`, and holds the items that wait for a time. After [`set_time`](Self::set_time), call
 /// [`expired`](Self::expired) until it returns `None`. aiomas' `call_in` and `call_at` are [`sleep`](Self::sleep) and
 /// [`sleep_until`](Self::sleep_until) with a call as the item.
+///
+/// ```
+/// use aiomas_core::clock::ExternalClock;
+///
+/// let mut clock = ExternalClock::new("2026-01-01T00:00:00Z".parse()?, 0.0)?;
+/// clock.sleep(1.5, "later")?;
+/// clock.sleep(0.5, "sooner")?;
+/// clock.set_time(1.0)?;
+/// assert_eq!(clock.expired(), Some("sooner"));
+/// assert_eq!(clock.expired(), None);
+/// assert_eq!(clock.next(), Some(1.5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ExternalClock<T> {
     start: Date,

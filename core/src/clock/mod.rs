@@ -81,7 +81,7 @@ pub enum ClockError {
         to: f64,
     },
     /// The clock follows the system's time and cannot be set.
-    #[error("the clock follows the time of the world and cannot be set")]
+    #[error("the clock follows the system's time and cannot be set")]
     NotExternal,
     /// The duration of a sleep on an external clock is not positive.
     #[error("dt must be > 0 but is {dt}")]

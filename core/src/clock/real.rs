@@ -10,6 +10,20 @@ use super::{ClockError, Date, DateError, When, finite};
 /// never goes back. The date follows the system's date, which steps when a time server corrects it, an operator sets
 /// it, or the machine resumes. [`set_date`](Self::set_date) reports the system's date; between two reports, the date
 /// advances as `Instant`s do.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use aiomas_core::clock::RealClock;
+///
+/// let start = Instant::now();
+/// let clock = RealClock::new(start, "2026-01-01T00:00:00Z".parse()?)?;
+/// let later = start + Duration::from_secs(90);
+/// assert_eq!(clock.time(later), 90.0);
+/// assert_eq!(clock.utc_now(later).to_string(), "2026-01-01T00:01:30+00:00");
+/// assert_eq!(clock.sleep(later, 5.0)?, later + Duration::from_secs(5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct RealClock {
     peer_context: Instant,

@@ -7,6 +7,18 @@ use std::collections::BTreeMap;
 /// The queue is a B-tree keyed by time and insertion number. Every operation takes O(log n) steps (some tenths of a
 /// microsecond with a million items), and a cancelled item is freed at once. The queue has no limit: its user must have
 /// one.
+///
+/// ```
+/// use aiomas_core::clock::timer::TimerQueue;
+///
+/// let mut queue = TimerQueue::new();
+/// let first = queue.insert(10, "first");
+/// queue.insert(20, "second");
+/// assert_eq!(queue.next(), Some(10));
+/// assert_eq!(queue.cancel(first), Some("first"));
+/// assert_eq!(queue.expire(20), Some((20, "second")));
+/// assert_eq!(queue.expire(20), None);
+/// ```
 #[derive(Debug, Clone)]
 pub struct TimerQueue<K, T> {
     items: BTreeMap<TimerKey<K>, T>,

@@ -28,10 +28,10 @@ pub enum RequestError {
     #[error("the request's content is malformed: {0}")]
     Codec(#[from] CodecError),
     /// The content is not an array of three.
-    #[error("the content of a request is an array of three: [path, args, kwargs]")]
+    #[error("the content of a request must be an array of three: [path, args, kwargs]")]
     NotATriple,
     /// The path is not a string.
-    #[error("the path of a request is a string")]
+    #[error("the path of a request must be a string")]
     PathNotString,
 }
 
@@ -182,14 +182,14 @@ const ARGS: Collection = Collection {
     fix: 0x90,
     long: [0xdc, 0xdd],
     empty: b"[]",
-    wrong: "positional arguments are a sequence or a tuple",
+    wrong: "positional arguments must be a sequence or a tuple",
 };
 const KWARGS: Collection = Collection {
     json: b'{',
     fix: 0x80,
     long: [0xde, 0xdf],
     empty: b"{}",
-    wrong: "keyword arguments are a map or a struct",
+    wrong: "keyword arguments must be a map or a struct",
 };
 
 #[inline(always)]

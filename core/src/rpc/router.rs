@@ -82,6 +82,23 @@ const fn slash_in(word: u64) -> Option<usize> {
 ///
 /// The outcome is never [`NotFound`](Outcome::NotFound) or [`NotExposed`](Outcome::NotExposed): `dispatch` turns them
 /// into the failures that aiomas answers with.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use aiomas_core::rpc::{Caller, Outcome, Request, ServiceDict, dispatch};
+/// use aiomas_core::wire::{CodecContext, Format, Payload};
+///
+/// let root = ServiceDict::<Infallible>::new("Root").function("add", ["a", "b"], |a: i64, b: i64| a + b);
+/// let content = r#"["add", [3], {"b": 4}]"#.into();
+/// let content = Payload::new(Format::Json, content, CodecContext::default());
+/// let request = Request::parse(&content)?;
+/// let Outcome::Done(answer) = dispatch(&root, &request.path, &request.arguments, &Caller::local()) else {
+///     unreachable!("all functions answer at once")
+/// };
+/// assert_eq!(answer?.bytes(), b"7");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn dispatch<L>(
     root: &dyn Service<L>,
     path: impl AsRef<[u8]>,

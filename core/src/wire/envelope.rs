@@ -168,7 +168,7 @@ impl Head {
             _ => return Err(not_a_triple(0)),
         };
         let (code, id_at) = msgpack_number(message, head)
-            .ok_or(CodecError::Syntax { at: head, what: "the message type is no number" })?;
+            .ok_or(CodecError::Syntax { at: head, what: "the message type is not a number" })?;
         let (id, content_at) = match msgpack_number(message, id_at) {
             Some((number, end)) => (Id::Number(number), end),
             None => {
@@ -228,7 +228,7 @@ impl Head {
         }
         let at = blanks(at + 1);
         let (code, at) = json_number(message, at)
-            .ok_or(CodecError::Syntax { at, what: "the message type is no number" })?;
+            .ok_or(CodecError::Syntax { at, what: "the message type is not a number" })?;
         let at = comma(at)?;
         let (id, at) = match json_number(message, at) {
             Some((number, end)) => (Id::Number(number), end),
@@ -253,7 +253,7 @@ impl Head {
 const MAX_DIGITS: usize = 18;
 
 const fn not_a_triple(at: usize) -> CodecError {
-    CodecError::Syntax { at, what: "a message is an array of three: [type, id, content]" }
+    CodecError::Syntax { at, what: "a message must be an array of three: [type, id, content]" }
 }
 
 const fn is_blank(byte: u8) -> bool {

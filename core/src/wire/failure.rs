@@ -27,6 +27,17 @@ pub enum Profile {
 /// aiomas sends a traceback, whose last line is `Type: message`; mosaik sends a list. Every failure has a
 /// [`kind`](Self::kind), a [`message`](Self::message) and the whole [`text`](Self::text). All three are text of the
 /// peer: only `Display` makes them safe to print.
+///
+/// ```
+/// use aiomas_core::wire::RemoteError;
+///
+/// let error = RemoteError::value_error("the power must be positive");
+/// assert_eq!(error.to_string(), "ValueError: the power must be positive");
+///
+/// let python = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nKeyError: 'x'\n";
+/// let error = RemoteError::from_text(python);
+/// assert_eq!((error.kind(), error.message()), ("KeyError", "'x'"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteError(Box<Parts>);
 

@@ -16,6 +16,15 @@ use super::{Blobs, CodecContext, CodecError, Format, blob, buffer_pool, codec};
 /// The task that needs the value decodes it. Content of 40 bytes or more shares the buffer that it was read into, of up
 /// to 512 KiB: [`detach`](Self::detach) a payload before storing it for long. The driver and
 /// [`Node`](crate::agent::Node) detach all payloads that wait.
+///
+/// ```
+/// use aiomas_core::wire::{CodecContext, Format, Payload};
+///
+/// let payload = Payload::new(Format::Json, r#"["Ada", 36]"#.into(), CodecContext::default());
+/// let (name, age): (&str, u32) = payload.decode()?;
+/// assert_eq!((name, age), ("Ada", 36));
+/// # Ok::<(), aiomas_core::wire::CodecError>(())
+/// ```
 #[derive(Clone)]
 pub struct Payload {
     format: Format,

@@ -13,6 +13,14 @@ use super::CodecError;
 /// Typed values travel as `{"__type__": [id, data]}`; as in aiomas, the id is the position of the type in this list.
 /// Both sides need the same types in the same order. In containers the order is [`DATE`](Self::DATE), the user's types,
 /// [`PROXY`](Self::PROXY); in RPC the user's types, then `PROXY`; on plain channels only the user's types.
+///
+/// ```
+/// use aiomas_core::wire::Types;
+///
+/// let types = Types::new(["point", "mode"]);
+/// assert_eq!(types.for_rpc().id("point"), Some(0));
+/// assert_eq!(types.for_container().id("point"), Some(1)); // after `Types::DATE`
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Types(Arc<[Box<str>]>);
 

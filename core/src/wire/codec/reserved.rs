@@ -19,7 +19,7 @@ pub(super) fn check(format: Format, written: &[u8]) -> Result<(), CodecError> {
     }
     let no_value = || {
         CodecError::Value(format!(
-            "what is under the key \"{KEY}\" is no value of a registered type, but the receiver would take it for one"
+            "the data under the key \"{KEY}\" is no value of a registered type, but the receiver would take it for one"
         ))
     };
     let id = id(format, written).map_err(|_| no_value())?;
@@ -38,7 +38,7 @@ pub(super) fn check(format: Format, written: &[u8]) -> Result<(), CodecError> {
 ///
 /// Only the beginning of the data is checked: parts of the data may not be written yet.
 fn id(format: Format, pair: &[u8]) -> Result<u64, CodecError> {
-    let wrong = CodecError::Syntax { at: 0, what: "no pair of a type and data" };
+    let wrong = CodecError::Syntax { at: 0, what: "not a pair of a type and data" };
     let mut cursor = Cursor::new(format, pair, Default::default());
     let mut array = cursor.begin_array()?;
     if array.announced(format).is_some_and(|count| count != 2) || !cursor.next(&mut array)? {

@@ -108,7 +108,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
             if key.as_str() == Some(typed::KEY) {
                 typed = Some(map.next_value_seed(Pair { name: None, data: PhantomData })?);
             } else if has_map(&key) {
-                return Err(A::Error::custom("a map cannot be (in) a map's key"));
+                return Err(A::Error::custom("a map's key cannot be or contain a map"));
             } else {
                 let value = map.next_value()?;
                 make_room(&mut entries, map.size_hint());

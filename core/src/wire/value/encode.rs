@@ -109,7 +109,7 @@ impl ser::Serializer for Serializer {
                     }
                     _ => None,
                 }
-                .ok_or_else(|| ser::Error::custom("an extension is no pair of an i8 and bytes"))
+                .ok_or_else(|| ser::Error::custom("an extension is not a pair of an i8 and bytes"))
             }
             _ => value.serialize(self),
         }

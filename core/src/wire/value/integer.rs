@@ -19,7 +19,7 @@ pub(super) enum Repr {
 
 /// The error of parsing a text that is not an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no integer: it must be decimal digits, after a minus or not")]
+#[error("not an integer: expected decimal digits, optionally after a minus sign")]
 pub struct ParseIntegerError;
 
 impl Integer {

@@ -25,6 +25,17 @@ pub use integer::{Integer, ParseIntegerError};
 ///
 /// A decoded value is nested at most as deep as the [`Budget`](super::Budget) of its context allows. Dropping, cloning
 /// and comparing values does not recurse, so deep values do not overflow the stack.
+///
+/// ```
+/// use aiomas_core::wire::{CodecContext, Format, Value, codec};
+///
+/// let context = CodecContext::default();
+/// let pump: Value = codec::decode(Format::Json, br#"{"name": "pump", "rpm": [900, 1200]}"#, &context)?;
+/// assert_eq!(pump.get("name").and_then(Value::as_str), Some("pump"));
+/// let speeds: Vec<u32> = pump.get("rpm").expect("an entry").decode(&context)?;
+/// assert_eq!(speeds, [900, 1200]);
+/// # Ok::<(), aiomas_core::wire::CodecError>(())
+/// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub enum Value {

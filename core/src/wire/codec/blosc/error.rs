@@ -9,13 +9,13 @@ pub enum BloscError {
         length: usize,
     },
     /// The frame has an unknown version of the format.
-    #[error("blosc: format version {version}, only 2 is known")]
+    #[error("blosc: format version {version} is not supported; only 2 is")]
     Version {
         /// Byte 0 of the header.
         version: u8,
     },
     /// The length of the frame differs from the length in its header.
-    #[error("blosc: the header announces a frame of {announced} bytes, there are {length}")]
+    #[error("blosc: the header announces a frame of {announced} bytes, but the frame has {length}")]
     FrameLength {
         /// Bytes 12 to 15 of the header.
         announced: u32,
@@ -23,7 +23,7 @@ pub enum BloscError {
         length: usize,
     },
     /// The data exceeds the limit of the caller or of c-blosc.
-    #[error("blosc: {length} bytes of data, the limit is {limit}")]
+    #[error("blosc: {length} bytes of data exceed the limit of {limit}")]
     TooLong {
         /// The length of the data in bytes.
         length: usize,
@@ -37,16 +37,16 @@ pub enum BloscError {
         flags: u8,
     },
     /// The header, or [`Options`](super::Options), give an element size of 0 bytes.
-    #[error("blosc: a type size of 0")]
+    #[error("blosc: the type size is 0")]
     TypeSize,
     /// The level in [`Options`](super::Options) is out of range.
-    #[error("blosc: level {level}, the highest is 9 (`Options::level`)")]
+    #[error("blosc: level {level} exceeds the highest level, 9 (`Options::level`)")]
     Level {
         /// The level.
         level: u8,
     },
     /// The block size is 0, exceeds the data, or does not suit the element size.
-    #[error("blosc: blocks of {block_size} bytes in {data_len} bytes of data")]
+    #[error("blosc: blocks of {block_size} bytes do not suit {data_len} bytes of data")]
     BlockSize {
         /// Bytes 8 to 11 of the header.
         block_size: u32,
@@ -54,7 +54,7 @@ pub enum BloscError {
         data_len: u32,
     },
     /// The header marks the data as stored, but the frame has another length.
-    #[error("blosc: {stored} bytes are stored for {data_len} bytes of data")]
+    #[error("blosc: {stored} bytes are stored instead of {data_len}")]
     Stored {
         /// The length of the frame without the header, in bytes.
         stored: usize,
@@ -65,7 +65,7 @@ pub enum BloscError {
     ///
     /// Unsupported are Snappy (code 2) and codes that c-blosc 1.x does not define.
     #[error(
-        "blosc: compressor {code}{}, version {version}, is not read; blosclz (0), lz4 (1), zlib (3) and zstd (4) are",
+        "blosc: compressor {code}{}, version {version}, is not supported; blosclz (0), lz4 (1), zlib (3) and zstd (4) are",
         if *code == 2 { " (snappy)" } else { "" }
     )]
     Compressor {

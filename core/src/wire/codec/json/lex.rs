@@ -155,7 +155,7 @@ impl<'a> Lexer<'a> {
         let zero = self.rest().first() == Some(&b'0');
         match self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count() {
             0 => return self.special(negative),
-            2.. if zero => return Err(self.fail("a number begins with a zero too many")),
+            2.. if zero => return Err(self.fail("a number with a leading zero")),
             count => self.at += count,
         }
         if let Some(b'.' | b'e' | b'E') = self.rest().first() {
@@ -258,7 +258,7 @@ impl<'a> Lexer<'a> {
                 [b'"', ..] => return Ok(()),
                 [b'\\', ..] => self.escape()?,
                 [_, ..] => return Err(self.fail("a control character in a string")),
-                [] => return Err(self.fail("a string without an end")),
+                [] => return Err(self.fail("an unterminated string")),
             }
             self.at += plain::<false>(self.rest());
         }
@@ -268,7 +268,7 @@ impl<'a> Lexer<'a> {
         self.at += match self.rest() {
             [_, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
             [_, b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|h| h.is_ascii_hexdigit()) => 6,
-            _ => return Err(self.fail("an escape that JSON does not have")),
+            _ => return Err(self.fail("an invalid escape in a string")),
         };
         Ok(())
     }

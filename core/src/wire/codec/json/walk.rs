@@ -131,7 +131,7 @@ pub(in super::super) fn next(
         byte = lexer.expect()?;
     }
     if item == Item::Map && byte != b'"' {
-        return Err(lexer.fail("a map's key is no string"));
+        return Err(lexer.fail("a map's key is not a string"));
     }
     Ok(true)
 }

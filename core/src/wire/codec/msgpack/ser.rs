@@ -319,7 +319,7 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
                 value.serialize(&mut Serializer { out: &mut pair, meter, own_key: false })?;
                 let (tag, data): (i8, &[u8]) =
                     super::decode(&pair, PAIR, Reading::PLAIN).map_err(|_| {
-                        CodecError::Value("an extension is no pair of an i8 and bytes".into())
+                        CodecError::Value("an extension is not a pair of an i8 and bytes".into())
                     })?;
                 self.write_ext(tag, data)
             }
