@@ -40,7 +40,7 @@ fn level(text: &str) -> Result<LevelFilter, String> {
     match text.to_ascii_lowercase().as_str() {
         "critical" => Ok(LevelFilter::Error),
         "warning" => Ok(LevelFilter::Warn),
-        level => level.parse().map_err(|_| "there is no such level".to_owned()),
+        level => level.parse().map_err(|_| "use off, error, warn, info, debug or trace".to_owned()),
     }
 }
 
@@ -49,6 +49,9 @@ impl Args {
     ///
     /// # Errors
     /// As for [`connect`] or [`Server::run`].
+    ///
+    /// # Cancel safety
+    /// As for [`serve`](crate::serve).
     pub async fn run<R: Runtime>(
         self,
         builder: channel::Builder<R>,
@@ -77,6 +80,9 @@ impl Args {
 ///
 /// Reads the command line, logs to standard error, and serves mosaik. The exit status says [how the simulation
 /// ended](crate#how-it-ends).
+///
+/// # Cancel safety
+/// As for [`serve`](crate::serve).
 pub async fn start_simulation<R: Runtime>(
     builder: channel::Builder<R>,
     simulator: impl Simulator,

@@ -24,6 +24,17 @@ pub fn value<T: Serialize + ?Sized>(source: &T) -> Result<Value> {
 /// The inputs of a step: values by entity, attribute and source.
 ///
 /// Sources are the full ids of the connected entities.
+///
+/// ```
+/// use aiomas_mosaik::Inputs;
+///
+/// let inputs = Inputs::from_iter([
+///     ("battery-0", "power", "Grid.node-1", 2.5),
+///     ("battery-0", "power", "Solar.roof-3", 1.5),
+/// ]);
+/// assert_eq!(inputs.sum::<f64>("battery-0", "power")?, Some(4.0));
+/// # Ok::<(), aiomas_mosaik::RemoteError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Inputs(pub BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>);
@@ -121,6 +132,15 @@ fn nested<E: Into<String>, A: Into<String>, F: Into<String>, V: Into<Value>>(
 }
 
 /// The requested data: attributes by entity.
+///
+/// ```
+/// use aiomas_mosaik::Outputs;
+///
+/// let outputs = Outputs::from_iter([("battery-0", "charge")]);
+/// let data = outputs.fill(|_eid, _attr| Ok(7.5.into()))?;
+/// assert_eq!(data.get("battery-0", "charge"), Some(&7.5.into()));
+/// # Ok::<(), aiomas_mosaik::RemoteError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Outputs(pub BTreeMap<String, Vec<String>>);

@@ -11,20 +11,20 @@
 //!
 //! # Order of calls
 //!
-//! mosaik calls `init`, then `create` any number of times, `setup_done`, `step` and `get_data` repeatedly, and `stop`. A
-//! simulator handles one request at a time. Meanwhile, [`setup_done`](Simulator::setup_done), [`step`](Simulator::step)
-//! and [extra methods](Simulator::extra_method) may call mosaik back with the handle [`Mosaik`]. (A `get_data` on behalf
-//! of another simulator that arrives during a step is answered after the step.)
+//! mosaik calls `init`, then `create` any number of times, `setup_done`, `step` and `get_data` repeatedly, and `stop`.
+//! A simulator handles one request at a time. Meanwhile, [`setup_done`](Simulator::setup_done),
+//! [`step`](Simulator::step) and [extra methods](Simulator::extra_method) may call mosaik back with the handle
+//! [`Mosaik`]. (A `get_data` on behalf of another simulator that arrives during a step is answered after the step.)
 //!
 //! Errors that mosaik would report later, without their origin, fail at once, on both sides: a request before `init`,
-//! unknown models, a wrong number of entities, inputs of entities that were never created, a next step that is not later
-//! than this one.
+//! unknown models, a wrong number of entities, inputs of entities that were never created, a next step that is not
+//! later than this one.
 //!
 //! # How it ends
 //!
-//! A simulator ends with `stop` or with the connection: however mosaik dies, its simulators end. A request being handled
-//! is then cancelled, and [`finalize`](Simulator::finalize) runs last. mosaik sends a simulator that it has started a
-//! `SIGTERM` 0.1 s after `stop` (unless `auto_terminate` is off), so write all results by then.
+//! A simulator ends with `stop` or with the connection: however mosaik dies, its simulators end. A request being
+//! handled is then cancelled, and [`finalize`](Simulator::finalize) runs last. mosaik sends a simulator that it has
+//! started a `SIGTERM` 0.1 s after `stop` (unless `auto_terminate` is off), so write all results by then.
 //!
 #![cfg_attr(feature = "cli", doc = "The exit status of [`start_simulation`] reports the outcome:")]
 #![cfg_attr(

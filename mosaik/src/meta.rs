@@ -11,6 +11,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::Result;
 
 /// The description of a simulator: the answer to `init`.
+///
+/// ```
+/// use aiomas_mosaik::{Meta, Model};
+///
+/// let battery = Model::public().params(["capacity"]).attrs(["power", "charge"]);
+/// let meta = Meta::time_based().model("Battery", battery);
+/// meta.check()?;
+/// # Ok::<(), aiomas_mosaik::RemoteError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Meta {

@@ -120,7 +120,7 @@ type Answer = Result<crate::session::Answer>;
 
 /// Returns the address of the peer, for the log.
 pub(crate) fn address_of(channel: &Channel) -> String {
-    Printable(channel.peer().address().unwrap_or("an address without a name")).to_string()
+    Printable(channel.peer().address().unwrap_or("an unknown address")).to_string()
 }
 
 async fn next(first: &mut Option<Request>, channel: &Channel) -> Option<Request> {

@@ -39,6 +39,20 @@ pub async fn listen<R: Runtime>(
 }
 
 /// A listener at the address to which mosaik connects.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use aiomas_mosaik::{Error, Server, Simulator};
+/// use aiomas_tokio::channel;
+///
+/// # async fn example(simulator: impl Simulator) -> Result<(), Error> {
+/// let server = Server::bind(channel::builder(), "tcp://127.0.0.1:0").await?;
+/// println!("waiting for mosaik at {}", server.address());
+/// server.accept_within(Duration::from_secs(60)).run(simulator).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "mosaik is not served until `run`"]
 pub struct Server<R> {
@@ -52,6 +66,9 @@ impl<R: Runtime> Server<R> {
     ///
     /// # Errors
     /// Returns [`Error::Connection`] if the address is invalid or in use.
+    ///
+    /// # Cancel safety
+    /// Dropping the future releases the address.
     pub async fn bind(
         builder: channel::Builder<R>,
         address: impl TryInto<Address, Error: Into<aiomas::Error>>,
@@ -138,7 +155,7 @@ impl Candidates {
         if self.waiting.len() == MAX_CANDIDATES
             && let Some(oldest) = self.waiting.pop_front()
         {
-            self.reject(&oldest.address, &"it was silent while others came");
+            self.reject(&oldest.address, &"it stayed silent while other peers connected");
         }
         let address = address_of(&channel);
         self.waiting.push_back(Candidate { address, first: Box::pin(first(channel)) });

@@ -55,6 +55,9 @@ impl Child {
     /// # Errors
     /// Returns an error if the container cannot bind its address, a thread cannot be started, or a signal cannot be
     /// handled.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not shut the container down in order: agents do not run their `#[on_stop]`.
     pub async fn run<R: Runtime>(
         self,
         builder: container::Builder<R>,

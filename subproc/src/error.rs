@@ -49,7 +49,7 @@ pub enum Error {
         source: UrlError,
     },
     /// The manager of a child cannot be connected, or has failed.
-    #[error("the manager of child {child}: {source}")]
+    #[error("the manager of child {child} has failed: {source}")]
     Manager {
         /// The number of the child.
         child: usize,

@@ -16,6 +16,8 @@ use crate::{Error, Fleet, Member, thread};
 type MakeCommand = Arc<dyn Fn(usize) -> Command + Send + Sync>;
 
 /// A builder that starts child processes, each with a container and a manager.
+///
+/// The [crate's example](crate) launches three children.
 #[derive(Clone)]
 #[must_use = "nothing happens until `launch`"]
 pub struct Launcher {

@@ -52,6 +52,9 @@ impl<R: Runtime> Connected<R> {
     /// # Errors
     /// Returns [`Error::Simulator`] if the simulator fails, and [`Error::Answer`] if its description is inconsistent,
     /// or of an unsupported version.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection, and kills a process that was started.
     pub async fn init<W: World>(
         self,
         sid: &str,
@@ -229,6 +232,9 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
     ///
     /// # Errors
     /// Returns [`Error::Process`] if the state of the process cannot be determined.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection, and kills a process that was started.
     pub async fn stop(mut self) -> Result<Option<ExitStatus>, Error> {
         // The simulator need not answer.
         let unanswered = self.channel.send::<Value>(&Request::new("stop", NONE));

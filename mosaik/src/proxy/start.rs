@@ -16,6 +16,9 @@ use crate::profile::{as_mosaik, within};
 ///
 /// # Errors
 /// Returns [`Error::Connection`] if the connection fails.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
 pub async fn connect<R: Runtime>(
     builder: Builder<R>,
     address: impl TryInto<Address, Error: Into<aiomas::Error>>,
@@ -30,6 +33,9 @@ pub async fn connect<R: Runtime>(
 /// `command` creates the command for an address, `HOST:PORT`, to which the simulator connects.
 ///
 /// # Errors
+/// As for [`Starter::start`].
+///
+/// # Cancel safety
 /// As for [`Starter::start`].
 pub async fn start<R: Runtime>(
     builder: Builder<R>,
@@ -73,6 +79,9 @@ impl<R: Runtime> Starter<R> {
     /// # Errors
     /// Returns [`Error::Start`], [`Error::NeverConnected`] or [`Error::NobodyConnected`], and [`Error::Connection`] if
     /// the address cannot be bound. The process is then killed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills the process.
     pub async fn start(self, command: impl FnOnce(&str) -> Command) -> Result<Connected<R>, Error> {
         let Self { builder, address, start_within } = self;
         let runtime = builder.runtime().clone();

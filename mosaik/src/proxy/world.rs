@@ -11,6 +11,19 @@ use crate::{Data, EntityGraph, EntityInfo, Outputs, Result, SetData, Time};
 ///
 /// Implement the methods as `async fn`. Methods that are not implemented fail with a `ScenarioError`, except for the
 /// progress, which is 0. `()` is a world without any answers.
+///
+/// ```
+/// use aiomas_mosaik::Result;
+/// use aiomas_mosaik::proxy::World;
+///
+/// struct Halfway;
+///
+/// impl World for Halfway {
+///     async fn get_progress(&mut self) -> Result<f64> {
+///         Ok(50.0)
+///     }
+/// }
+/// ```
 pub trait World: Send {
     /// Returns the progress of the simulation in percent.
     fn get_progress(&mut self) -> impl Future<Output = Result<f64>> + Send {
