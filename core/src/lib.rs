@@ -29,7 +29,7 @@
 //! use aiomas_core::rpc::{Caller, Outcome, Request, ServiceDict, dispatch, encode_call};
 //! use bytes::{Buf, BytesMut};
 //!
-//! /// Moves bytes between a blocking stream and a connection until `done` says so.
+//! /// Moves bytes between a blocking stream and a connection until `done` returns `true`.
 //! fn run<X>(
 //!     mut stream: TcpStream,
 //!     mut connection: Connection<X>,

@@ -171,7 +171,7 @@ impl<'a> Arguments<'a> {
 impl fmt::Debug for Arguments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arguments")
-            .field("notation", &self.format())
+            .field("format", &self.format())
             .field("args", &self.args().into_bytes())
             .field("kwargs", &self.kwargs().into_bytes())
             .finish()

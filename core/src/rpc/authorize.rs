@@ -45,7 +45,7 @@ impl<S> Authorized<S> {
 /// use aiomas_core::wire::RemoteError;
 ///
 /// let valve = ServiceDict::<Infallible>::new("Valve").function("read", [], || 0.5).function("open", [], || ());
-/// // Everybody may read; who opens it has to prove that he is the operator.
+/// // Every caller may read; opening requires the certificate of the operator.
 /// let valve = authorize(valve, |caller: &Caller, path: &str| {
 ///     let name = caller.certificate.as_ref().map_or("", |certificate| &certificate.subject);
 ///     if path == "read" || name == "CN=operator" {

@@ -114,7 +114,9 @@ pub fn encode_call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
     encode_call_in(format, codec_context, "", path, args, kwargs, out)
 }
 
-/// Does [`encode_call`] for the function `name` of the service at the path `service`.
+/// Appends a call of the function `name` in the service at the path `service`.
+///
+/// Otherwise like [`encode_call`].
 ///
 /// # Errors
 /// As for [`encode_call`].

@@ -70,14 +70,15 @@ pub trait Service<L> {
         Ok(())
     }
 
-    /// Does [`service`](Self::service) by the bytes of the name.
+    /// Returns the nested service with this name, given as bytes.
     ///
-    /// A service that compares names saves the UTF-8 validation, which takes longer than the comparison.
+    /// Equivalent to [`service`](Self::service). A service that compares names saves the UTF-8 validation, which takes
+    /// longer than the comparison.
     fn service_bytes(&self, name: &[u8]) -> Option<&dyn Service<L>> {
         self.service(str::from_utf8(name).ok()?)
     }
 
-    /// Does [`call`](Self::call) by the bytes of the name.
+    /// Calls the function with this name, given as bytes, like [`call`](Self::call).
     fn call_bytes(&self, method: &[u8], arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
         match str::from_utf8(method) {
             Ok(method) => self.call(method, arguments, caller),

@@ -67,7 +67,7 @@ impl BufferPool {
 /// Capacities are multiples of this, so that buffers of similar size are interchangeable.
 const STEP: usize = WORTH / 8;
 
-/// Returns an empty buffer with a capacity of at least `capacity` bytes, and not much more.
+/// Returns an empty buffer with room for `capacity` bytes, and not much more.
 fn take(capacity: usize) -> Vec<u8> {
     let capacity = capacity.checked_next_multiple_of(STEP).unwrap_or(capacity);
     let pool = (capacity >= WORTH)

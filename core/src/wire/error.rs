@@ -140,7 +140,7 @@ pub(crate) struct Reading {
     /// Reads JSON keys that look like a number or a boolean as one.
     ///
     /// Names of fields stay text. serde reads the data that it buffers (`flatten`, `tag`, `untagged`) with
-    /// `deserialize_any`, so a number in a key would stay text.
+    /// `deserialize_any`, so a number in a key would otherwise stay text.
     pub(crate) word_keys: bool,
 }
 

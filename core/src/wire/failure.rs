@@ -180,7 +180,7 @@ impl RemoteError {
         Self::of_parts(cut(self.kind()), cut(self.message()), tail(self.text(), max).into())
     }
 
-    /// Does [`truncated`](Self::truncated) if a part is too long.
+    /// Truncates like [`truncated`](Self::truncated), without a copy if no part is too long.
     pub(crate) fn into_truncated(self, max: usize) -> Self {
         let Parts { kind, message, text } = &*self.0;
         let longest = kind.len().max(message.len()).max(text.len());

@@ -129,7 +129,7 @@ impl Payload {
         matches!(&self.bytes, Encoded::Large(bytes) if bytes.len() < buffer_pool::LARGE)
     }
 
-    /// [Detaches](Self::detach) content that waits from a shared buffer.
+    /// Copies content that waits out of a shared buffer, like [`detach`](Self::detach).
     ///
     /// The payload then keeps only its own bytes alive.
     #[must_use]
@@ -163,7 +163,7 @@ impl Payload {
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payload")
-            .field("notation", &self.format)
+            .field("format", &self.format)
             .field("bytes", &Bytes::copy_from_slice(self.bytes()))
             .finish_non_exhaustive()
     }
@@ -388,7 +388,7 @@ impl Encoded {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body")
-            .field("notation", &self.format)
+            .field("format", &self.format)
             .field("bytes", &Bytes::copy_from_slice(self.bytes()))
             .finish()
     }

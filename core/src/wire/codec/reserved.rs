@@ -7,9 +7,9 @@ use super::{Cursor, Format};
 /// Checks data written under [`KEY`] by a type other than the value's own.
 ///
 /// Such data comes from a [`Value`](super::super::Value), or from any map that has kept data of a peer. On connections
-/// with references to services, it must not be such a reference: the receiver would look up the service on this side,
-/// although the reference named one elsewhere. It must also be a value of a registered type, because Python unpacks
-/// more than arrays of two as a pair.
+/// with references to services, the data must not be a reference: the receiver would look up the service on this side,
+/// although the reference named one elsewhere. The data must also be a value of a registered type, because Python
+/// unpacks any iterable of two items as a pair, not only an array.
 #[cold]
 pub(super) fn check(format: Format, written: &[u8]) -> Result<(), CodecError> {
     let Some(codec_context) = CodecContext::current() else { return Ok(()) };

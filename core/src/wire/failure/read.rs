@@ -26,7 +26,9 @@ impl RemoteError {
         Self::read(payload, usize::MAX)
     }
 
-    /// Does [`from_payload`](Self::from_payload) and [`truncated`](Self::truncated), without decoding the rest.
+    /// Reads the content of a failure, truncated to `max` bytes, without decoding the rest.
+    ///
+    /// Equivalent to [`from_payload`](Self::from_payload) and [`truncated`](Self::truncated).
     pub(crate) fn read(payload: &Payload, max: usize) -> Self {
         let mut cursor =
             Cursor::new(payload.format(), payload.bytes(), payload.codec_context().budget());

@@ -176,7 +176,7 @@ impl ser::Serializer for Serializer {
 pub(super) struct Compound {
     inner: Serializer,
     variant: Option<&'static str>,
-    /// The elements of a list, or the key of a map that waits for its value.
+    /// The elements of a list, or the key of a map without its value.
     items: Vec<Value>,
     entries: Vec<(Value, Value)>,
 }

@@ -63,7 +63,7 @@ pub(super) fn unshuffle(type_size: usize, src: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(src_rest);
 }
 
-/// Does [`shuffle`] for elements of `N` bytes. The last, partial tile is padded.
+/// Shuffles elements of `N` bytes like [`shuffle`]. The last, partial tile is padded.
 fn shuffle_all<const N: usize>(src: &[u8], dst: &mut [u8]) {
     let elements = src.len() / N;
     let done = shuffle_tiles::<N>(src, dst);
@@ -94,7 +94,7 @@ fn unshuffle_all<const N: usize>(src: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Does [`shuffle`] for all whole tiles, and returns the number of elements done.
+/// Shuffles all whole tiles like [`shuffle`], and returns the number of elements done.
 ///
 /// `N` is a power of two. Compilers have vector code for separating the bytes at even and odd places. Done once for
 /// each binary digit of a byte's place in its element, that leaves the bytes ordered by place.

@@ -296,7 +296,7 @@ impl<'a> Cursor<'a> {
         result
     }
 
-    /// Does [`lex`](Self::lex) for MsgPack.
+    /// Runs `f` with a MsgPack reader at the position of the cursor.
     #[inline]
     fn read<R>(&mut self, f: impl FnOnce(&mut Reader<'a>) -> R) -> R {
         let mut reader = Reader::new(self.bytes, self.at);

@@ -52,7 +52,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Does [`peek`](Self::peek) where the end of the text is an error.
+    /// Returns the next byte like [`peek`](Self::peek), but fails at the end of the text.
     #[inline]
     pub(in super::super) fn expect(&mut self) -> Result<u8, CodecError> {
         self.peek().ok_or_else(|| self.fail("the text ends too early"))
