@@ -17,7 +17,7 @@ use syn::Item;
 
 use crate::model::Kind;
 
-/// Makes a type a service, whose methods marked `#[expose]` peers can call.
+/// Makes a type a service: peers can call its methods marked `#[expose]`.
 ///
 /// The attribute stands above an `impl` block of the type.
 ///
@@ -249,7 +249,7 @@ pub fn expose(_: TokenStream, item: TokenStream) -> TokenStream {
 ///     Level(i64),
 /// }
 ///
-/// // What both sides register, in the same order.
+/// // Both sides register these types, in the same order.
 /// let types = Types::default().with::<Point>().with::<Mode>();
 /// assert_eq!((types.id(Point::TYPE), types.id("mode")), (Some(0), Some(1)));
 /// ```

@@ -108,7 +108,7 @@ impl fmt::Debug for Error {
             Self::NobodyConnected { within, setting, others } => f
                 .debug_struct("NobodyConnected")
                 .field("within", within)
-                .field("knob", setting)
+                .field("setting", setting)
                 .field("others", others)
                 .finish(),
             Self::Lost(reason) => f.debug_tuple("Lost").field(reason).finish(),

@@ -50,7 +50,7 @@ impl Mosaik {
         self.call("get_related_entities", [entity]).await
     }
 
-    /// Does [`get_related_entities`](Self::get_related_entities) for several entities at once.
+    /// Returns the entities related to each of several entities, by full ids.
     ///
     /// # Errors
     /// As for all methods; a `KeyError` if one of the entities does not exist.

@@ -1,4 +1,4 @@
-//! Remote procedure calls: a typed proxy, a call by name, and a call back to the client.
+//! Remote procedure calls: a typed proxy, a call by name, and a callback.
 
 use aiomas_smol::{Context, Error, rpc, service};
 
