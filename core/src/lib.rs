@@ -1,22 +1,23 @@
-//! The aiomas protocol as state machines over byte buffers: request-reply channels, remote procedure calls
-//! with references in both directions, and agents in containers, byte for byte as Python's
-//! [aiomas](https://aiomas.readthedocs.io) 2.0.1 and the co-simulation framework mosaik speak them.
+//! The aiomas protocol as state machines over byte buffers (sans-IO).
 //!
-//! Nothing in this crate opens a socket, reads a clock, spawns, sleeps or locks. Bytes and the time are given
-//! to it, and it says what to write and when to come back. That makes it run on any event loop, and testable
-//! to the last branch.
+//! The crate implements request-reply channels, remote procedure calls with references in both directions, and agents
+//! in containers. On the wire it is compatible, byte for byte, with Python's [aiomas](https://aiomas.readthedocs.io)
+//! 2.0.1 and with the co-simulation framework mosaik.
 //!
-//! | module | what it is |
+//! The crate opens no sockets, reads no clock, and does not spawn, sleep or lock. The caller passes in bytes and the
+//! time; the state machines return bytes to write and the time of the next timeout. Therefore the crate runs on any
+//! event loop, and tests can reach every branch.
+//!
+//! | module | contents |
 //! |---|---|
 //! | [`wire`] | frames, envelopes, codecs, values |
 //! | [`connection`] | one byte stream: requests, answers, deadlines, limits, closing |
 //! | [`rpc`] | paths, arguments bound as Python binds them, services, references to services |
-//! | [`agent`](mod@agent) | addresses, the container and its way to other containers, and [`Node`](agent::Node): all of it in one |
+//! | [`agent`](mod@agent) | addresses, containers, connections to other containers, and [`Node`](agent::Node), which combines all of these |
 //! | [`clock`] | timers, external clocks, dates |
 //!
-//! A module knows only those above it. Start with [`agent::Node`] to let agents live in an event loop of your
-//! own (`core/examples/poll_loop.rs` is a complete one), or with [`connection::Connection`] for a single
-//! stream:
+//! A module depends only on the modules above it. Start with [`agent::Node`] to run agents in your own event loop
+//! (`core/examples/poll_loop.rs` is a complete example), or with [`connection::Connection`] for a single stream:
 //!
 //! ```
 //! use std::io::{self, Read, Write};
@@ -28,7 +29,7 @@
 //! use aiomas_core::rpc::{Caller, Outcome, Request, ServiceDict, dispatch, encode_call};
 //! use bytes::{Buf, BytesMut};
 //!
-//! /// Moves bytes between a blocking stream and a connection until `done` says so.
+//! /// Moves bytes between a blocking stream and a connection until `done` returns `true`.
 //! fn run<X>(
 //!     mut stream: TcpStream,
 //!     mut connection: Connection<X>,
@@ -114,7 +115,7 @@ pub mod connection;
 pub mod rpc;
 pub mod wire;
 
-/// What the crate `aiomas` needs of the state machines. No part of the API: any version may change it.
+/// Items that only the crate `aiomas` needs. They are not part of the API: any version may change them.
 #[doc(hidden)]
 pub mod internal {
     pub use crate::agent::mailbox::overloaded;

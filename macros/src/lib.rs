@@ -1,8 +1,7 @@
-//! The attribute macros of aiomas: which methods of a type can be called from outside, and a typed proxy
-//! that calls them.
+//! The attribute macros of aiomas: they expose methods and generate typed proxies.
 //!
-//! They are exported by `aiomas` and by every runtime's crate, together
-//! with what the generated code needs; there is no reason to depend on this crate.
+//! `aiomas` and the crates of all runtimes re-export the macros, together with the items that the generated code needs.
+//! Do not depend on this crate directly.
 #![forbid(unsafe_code)]
 
 mod expand;
@@ -18,7 +17,9 @@ use syn::Item;
 
 use crate::model::Kind;
 
-/// Makes a type a service: lets others call the methods of an `impl` block that have `#[expose]`.
+/// Makes a type a service: peers can call its methods marked `#[expose]`.
+///
+/// The attribute stands above an `impl` block of the type.
 ///
 /// ```ignore
 /// use aiomas::{Context, Error, service};
@@ -54,67 +55,64 @@ use crate::model::Kind;
 ///
 /// # Methods
 ///
-/// What stands above a method in the block says what it is for. It needs no import.
+/// An attribute above a method in the block sets its purpose. The attribute needs no import.
 ///
 /// | attribute | the method |
 /// |---|---|
-/// | `#[expose]` | is called from outside. `#[expose(name = "type")]` gives it another name there. |
-/// | `#[service]` | returns a service that is found in this one under the method's name, or under that in `#[service(name = "tools")]`. It takes `&self` alone, and is called once: when this service begins to be served. |
-/// | none | cannot be called from outside. If it has a `self`, callers are told so. |
+/// | `#[expose]` | can be called from outside. `#[expose(name = "type")]` gives it another name on the wire. |
+/// | `#[service]` | returns a nested service, under the name of the method or that in `#[service(name = "tools")]`. It takes only `&self`, and is called once: when this service starts to be served. |
+/// | none | cannot be called from outside. If it has a `self`, callers receive the error that it is not exposed. |
 ///
-/// An exposed method takes `&self` or `&mut self`, and that is how it is run: those with `&self` side by
-/// side, one with `&mut self` alone. They may be `async`; then they run until they end, and an async
-/// method with `&mut self` lets all other calls wait that long.
+/// An exposed method takes `&self` or `&mut self`. Methods with `&self` run concurrently; a method with `&mut self`
+/// runs alone. Methods may be `async`; then they run until they end, and all other calls wait until an async method
+/// with `&mut self` has ended.
 ///
-/// The method returns anything that serde can write and read, or a `Result` of it, whose error has to be
-/// `Display`: a caller gets the name of its type and its text. (The macro sees types as they are written.
-/// A `Result` is what is called so and has type arguments, as `io::Result<i64>`; an `Option` is what is
-/// called so.)
+/// The method returns a value that serde can write and read, or a `Result` of one. The error type implements `Display`:
+/// a caller receives the name of the type and the text. (The macro sees types as they are written: a `Result` is a type
+/// of this name with type arguments, such as `io::Result<i64>`, and an `Option` is a type of this name.)
 ///
 /// # Parameters
 ///
-/// Callers give arguments by position or by name, as in Python. Their types are owned, since values are
-/// decoded from the wire: any that serde can write and read, proxies included.
+/// Callers pass arguments by position or by name, as in Python. Parameters have owned types, since values are decoded
+/// from the wire: all types that serde can write and read, including proxies.
 ///
 /// | parameter | meaning |
 /// |---|---|
-/// | `a: i64` | has to be given |
-/// | `a: Option<i64>` | may be left out, and is `None` then |
-/// | `#[default] a: i64` | may be left out; the type's `Default` is taken |
-/// | `#[default = 7] a: i64` | may be left out; that value is taken |
-/// | `#[args] more: Vec<i64>` | takes all further positional arguments, as Python's `*more` |
-/// | `#[arg(keyword)] a: i64` | is given by name only, as behind Python's `*`; so is a parameter behind `#[args]`. With `#[default]`, or as an `Option`, it may be left out. |
-/// | `#[arg(name = "type")] kind: i64` | is called `type` by callers |
-/// | `#[kwargs] options: BTreeMap<String, i64>` | takes all further keyword arguments, as Python's `**options` |
-/// | `#[context] ctx: &Context` | is no argument: it tells about the call. It may be anywhere, and a `Context` as well. |
+/// | `a: i64` | required |
+/// | `a: Option<i64>` | optional; `None` if omitted |
+/// | `#[default] a: i64` | optional; the `Default` of the type if omitted |
+/// | `#[default = 7] a: i64` | optional; the given value if omitted |
+/// | `#[args] more: Vec<i64>` | takes all further positional arguments, like Python's `*more` |
+/// | `#[arg(keyword)] a: i64` | keyword-only, like parameters after Python's `*`; so are all parameters after `#[args]`. With `#[default]`, or as an `Option`, it is optional. |
+/// | `#[arg(name = "type")] kind: i64` | has the name `type` for callers |
+/// | `#[kwargs] options: BTreeMap<String, i64>` | takes all further keyword arguments, like Python's `**options` |
+/// | `#[context] ctx: &Context` | is not an argument: it describes the call. It may stand at any position, and may also be a `Context`. |
 ///
-/// Callers know a parameter by its name, without a leading underscore: `_value`, which a method does not use, is
-/// `value` for them.
+/// Callers know a parameter by its name without a leading underscore: an unused `_value` is `value` for them.
 ///
 /// # The proxy
 ///
-/// The macro writes a type `CalculatorProxy` with the exposed methods, each of which returns a `Call` of
-/// `T`, also for a `Result<T, E>`; for a reference, of the owned type. Parameters that may be left out are
-/// `impl Into<Option<T>>` there, so that `5`, `Some(5)` and `None` can be given. A nested service is a
-/// method that returns its proxy.
+/// The macro generates a type `CalculatorProxy` with the exposed methods. Each returns a `Call<T>`, also for a
+/// `Result<T, E>`; for a reference, `T` is the owned type. Optional parameters are `impl Into<Option<T>>`, so that `5`,
+/// `Some(5)` and `None` are accepted. A nested service is a method that returns its proxy.
 ///
-/// The proxy is made from a `Proxy`, which every function that connects does by itself. It can be cloned,
-/// compared, printed, sent as an argument and received as one, and has methods `with_timeout` and `idempotent`.
+/// The proxy converts from a `Proxy`; all functions that connect do this conversion. A proxy can be cloned, compared,
+/// printed, and sent and received as an argument. It has the methods `with_timeout` and `idempotent`.
 ///
 /// # Options
 ///
-/// - `#[service(proxy = CalculatorClient)]`: the name of the proxy. The proxy and its methods are `pub`,
-///   whether or not the type is; `proxy = pub(crate) CalculatorClient` says otherwise.
-/// - `#[service(name = "Calc")]`: what the type is called in errors that callers get.
-/// - `#[service(crate = my_crate::aiomas)]`: where the crate is, if it is not among the direct
-///   dependencies.
+/// - `#[service(proxy = CalculatorClient)]`: the name of the proxy. The proxy and its methods are `pub`, even if the
+///   type is not; `proxy = pub(crate) CalculatorClient` sets another visibility.
+/// - `#[service(name = "Calc")]`: the name of the type in errors that callers receive.
+/// - `#[service(crate = my_crate::aiomas)]`: the path of the crate, if it is not a direct dependency.
 #[proc_macro_attribute]
 pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
     block(Kind::Service, options, item)
 }
 
-/// Makes a type an agent: something that lives in a container, has a URL, and whose exposed methods
-/// others call.
+/// Makes a type an agent, which lives in a container and has a URL.
+///
+/// Other agents and programs call its exposed methods.
 ///
 /// ```ignore
 /// use aiomas::{Context, Error, agent};
@@ -144,22 +142,22 @@ pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// Everything that [`#[service]`](macro@service) does, it does as well: methods, parameters, the proxy and
-/// the options are described there. Beyond that, one method each may be marked:
+/// An agent has all features of a [`#[service]`](macro@service), where methods, parameters, the proxy and the options
+/// are described. In addition, one method each may be marked:
 ///
 /// | attribute | the method |
 /// |---|---|
-/// | `#[on_start]` | runs before any other; calls wait until it has ended, and fail with its error |
-/// | `#[on_stop]` | runs after all others; if it does not run to its end, `shutdown` says so |
+/// | `#[on_start]` | runs before all others; calls wait until it has ended, and fail with its error |
+/// | `#[on_stop]` | runs after all others; if it does not run to its end, `shutdown` reports that |
 ///
-/// They take `&self` or `&mut self` and perhaps a `#[context]`, may be `async`, and return nothing or a
-/// `Result<(), E>`.
+/// They take `&self` or `&mut self` and optionally a `#[context]`, may be `async`, and return nothing or a `Result<(),
+/// E>`.
 #[proc_macro_attribute]
 pub fn agent(options: TokenStream, item: TokenStream) -> TokenStream {
     block(Kind::Agent, options, item)
 }
 
-/// Makes methods with `#[expose]` in an `impl Simulator` block the extra methods of a simulator of mosaik.
+/// Exposes methods in an `impl Simulator` block as extra methods of a mosaik simulator.
 ///
 /// ```ignore
 /// use aiomas_mosaik::{Mosaik, Result, Simulator, simulator};
@@ -188,12 +186,12 @@ pub fn agent(options: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// Methods, their parameters and what they return are as in [`#[service]`](macro@service), without the proxy; a
-/// `#[context]` is mosaik, which they may call back. The macro writes `extra_method` and `EXTRA_METHODS`, so that
-/// `init` need not name them.
+/// Methods marked `#[expose]`, their parameters and their return values are as in [`#[service]`](macro@service),
+/// without the proxy. A `#[context]` is a handle of mosaik for callbacks. The macro generates `extra_method` and
+/// `EXTRA_METHODS`, so `init` need not list the extra methods.
 ///
-/// `#[simulator(crate = my_crate::mosaik)]` says where the crate `aiomas_mosaik` is, if it is not among the direct
-/// dependencies.
+/// `#[simulator(crate = my_crate::mosaik)]` sets the path of the crate `aiomas_mosaik`, if it is not a direct
+/// dependency.
 #[proc_macro_attribute]
 pub fn simulator(options: TokenStream, item: TokenStream) -> TokenStream {
     match syn::parse(item.clone()) {
@@ -203,8 +201,10 @@ pub fn simulator(options: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// Marks the methods that are called from outside, in an `impl` block with [`#[service]`](macro@service),
-/// [`#[agent]`](macro@agent) or [`#[simulator]`](macro@simulator).
+/// Marks a method that can be called from outside.
+///
+/// The method is in an `impl` block with [`#[service]`](macro@service), [`#[agent]`](macro@agent) or
+/// [`#[simulator]`](macro@simulator).
 ///
 /// ```ignore
 /// #[service]
@@ -221,16 +221,16 @@ pub fn simulator(options: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// There it needs no import: the attribute of the block reads it. It is only an item so that it can say
-/// where it belongs.
+/// The attribute needs no import there: the attribute of the block reads it. It exists as an item only to report where
+/// it belongs.
 #[proc_macro_attribute]
 pub fn expose(_: TokenStream, item: TokenStream) -> TokenStream {
-    // Where it may stand, the attribute around it has taken it off.
+    // In a valid place, the attribute of the block has removed this one.
     let message = "`#[expose]` stands above a method in an `impl` block with `#[service]`, `#[agent]` or `#[simulator]`";
     misplaced(message, item)
 }
 
-/// Lets a struct or an enum travel under a name, as a value of a registered type (aiomas' `@serializable`).
+/// Makes a struct or an enum a typed value with a registered name (aiomas' `@serializable`).
 ///
 /// ```ignore
 /// use aiomas::serializable;
@@ -249,18 +249,18 @@ pub fn expose(_: TokenStream, item: TokenStream) -> TokenStream {
 ///     Level(i64),
 /// }
 ///
-/// // What both sides register, in the same order.
+/// // Both sides register these types, in the same order.
 /// let types = Types::default().with::<Point>().with::<Mode>();
 /// assert_eq!((types.id(Point::TYPE), types.id("mode")), (Some(0), Some(1)));
 /// ```
 ///
-/// Its data are what serde makes of it: the fields by their names, which is what `@serializable` writes in Python, or
-/// as `#[serde(...)]` above them says. The macro derives that; types that write their data otherwise implement
-/// `Serialize` and `Deserialize` by hand, with `wire::typed`.
+/// Its data are serde's form of the type: by default the fields by name, as `@serializable` writes them in Python. The
+/// attributes `#[serde(...)]` change that form. The macro derives `Serialize` and `Deserialize`; types with another
+/// form implement them by hand, with `wire::typed`.
 ///
-/// The name is that of the type unless `name` says otherwise. Python does not see it, only the position in the list:
-/// it tells types apart in one's own program, and in that of a peer that agrees on types by name (Hello). As above an
-/// agent, `crate = path` says where the crate is.
+/// The name is that of the type, unless the option `name` sets another. Python sees only the position in the list, not
+/// the name. The name identifies the type in the program itself, and for a peer that agrees on types by name (Hello).
+/// As for an agent, `crate = path` sets the path of the crate.
 #[proc_macro_attribute]
 pub fn serializable(options: TokenStream, item: TokenStream) -> TokenStream {
     let expanded =
@@ -288,13 +288,13 @@ fn block(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// An item that cannot be read, and why.
+/// Returns the unchanged item of a failed parse, with the error.
 fn with_error(error: syn::Error, item: TokenStream) -> TokenStream {
     let error = TokenStream::from(error.into_compile_error());
     error.into_iter().chain(item).collect()
 }
 
-/// The item as it is, and an error.
+/// Returns the unchanged item with an error.
 fn misplaced(message: &str, item: TokenStream) -> TokenStream {
     let error = syn::Error::new(proc_macro2::Span::call_site(), message).into_compile_error();
     let item = proc_macro2::TokenStream::from(item);

@@ -1,21 +1,21 @@
-//! What an `impl` block says.
+//! The model of an `impl` block: its methods, parameters and errors.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, Ident, LitStr, Type};
 
-/// What a block is written for.
+/// The attribute of a block.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Service,
     Agent,
 }
 
-/// The methods of a type, by what they are for.
+/// The methods of a type by purpose.
 pub(crate) struct Interface {
     pub(crate) ty: Type,
-    /// The last segment of the type.
+    /// The last segment of the type's path.
     pub(crate) ident: Ident,
     pub(crate) methods: Vec<Method>,
     pub(crate) services: Vec<Nested>,
@@ -24,16 +24,16 @@ pub(crate) struct Interface {
     pub(crate) on_stop: Option<Method>,
 }
 
-/// A method that is called from outside.
+/// A method that can be called from outside.
 pub(crate) struct Method {
     pub(crate) ident: Ident,
-    /// What callers know it by.
+    /// The name that callers know.
     pub(crate) name: LitStr,
-    /// Those that the method of the proxy gets as well.
+    /// The attributes that the method of the proxy has too.
     pub(crate) attrs: Attributes,
     pub(crate) receiver: Receiver,
     pub(crate) is_async: bool,
-    /// As many as the method has, in their order.
+    /// All parameters of the method, in order.
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) output: Output,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Nested {
     pub(crate) ty: Type,
 }
 
-/// A method that callers are told not to call.
+/// A method of which callers learn that it is not exposed.
 pub(crate) struct Hidden {
     pub(crate) name: LitStr,
     pub(crate) attrs: Attributes,
@@ -60,31 +60,31 @@ pub(crate) enum Receiver {
 
 pub(crate) struct Parameter {
     pub(crate) ident: Ident,
-    /// What callers know it by.
+    /// The name that callers know.
     pub(crate) name: LitStr,
     pub(crate) ty: Type,
     pub(crate) role: Role,
-    /// Callers give it by name only.
+    /// `true` for a keyword-only parameter.
     pub(crate) keyword: bool,
 }
 
 pub(crate) enum Role {
-    /// Has to be given.
+    /// A required parameter.
     Required,
-    /// May be left out: the type is an `Option` of this one.
+    /// An optional parameter, whose type is an `Option` of this one.
     Optional(Type),
-    /// May be left out, for this value or for the type's own default.
+    /// An optional parameter with this default, or with the default of its type.
     Default(Option<Expr>),
     /// A list of this type, for further positional arguments.
     Args(Type),
     /// A map from names to this type, for further keyword arguments.
     Kwargs(Type),
-    /// What is known about the call; taken by reference or by value.
+    /// The context of the call, by reference or by value.
     Context { by_ref: bool },
 }
 
 impl Role {
-    /// Whether it has a place in the signature: a name, and one argument.
+    /// Returns `true` for a parameter with a name and exactly one argument.
     pub(crate) const fn is_bound(&self) -> bool {
         matches!(self, Self::Required | Self::Optional(_) | Self::Default(_))
     }
@@ -100,16 +100,16 @@ impl Parameter {
     }
 }
 
-/// What a method returns.
+/// The return type of a method.
 pub(crate) struct Output {
-    /// `T`, also of a `Result<T, E>`. `None`: no return type is written.
+    /// The type `T`, also of a `Result<T, E>`; `None` without a return type.
     pub(crate) ty: Option<Type>,
     pub(crate) is_result: bool,
-    /// Where errors about it belong.
+    /// The span for errors about the return type.
     pub(crate) span: Span,
 }
 
-/// The attributes of a method that what is generated for it has to have, too.
+/// The attributes that generated code shares with the method.
 #[derive(Default)]
 pub(crate) struct Attributes {
     pub(crate) cfg: Vec<Attribute>,
@@ -131,12 +131,12 @@ impl Attributes {
     }
 }
 
-/// The errors of a block. They are reported together.
+/// The errors of a block, which are reported together.
 #[derive(Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 
 impl Errors {
-    /// Notes an error about `tokens`.
+    /// Adds an error about `tokens`.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
         self.push(syn::Error::new_spanned(tokens, message));
     }
@@ -148,7 +148,7 @@ impl Errors {
         }
     }
 
-    /// The value; its error, if it has one, is noted.
+    /// Returns the value, or adds the error and returns `None`.
     pub(crate) fn ok<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
@@ -162,8 +162,9 @@ impl Errors {
     }
 }
 
-/// Where the compiler shows its errors about generated code: at the user's `tokens`, though names in
-/// the code are the macro's own.
+/// Returns the span for errors of the compiler about generated code.
+///
+/// It points to the user's `tokens`, but names in the code resolve as the macro's own.
 pub(crate) fn site(tokens: &impl Spanned) -> Span {
     tokens.span().resolved_at(Span::mixed_site())
 }

@@ -1,17 +1,17 @@
-//! What stands in the parentheses of an attribute.
+//! The options in the parentheses of an attribute.
 
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parser;
 use syn::{Attribute, Ident, LitStr, Meta, Path, Result, Visibility, parse_quote};
 
-/// `#[service(proxy = pub(crate) Name, name = "Name", crate = path)]`.
+/// The options `#[service(proxy = pub(crate) Name, name = "Name", crate = path)]`.
 #[derive(Default)]
 pub(crate) struct Options {
     /// The visibility and name of the proxy.
     pub(crate) proxy: Option<(Visibility, Ident)>,
-    /// What the type is called on the wire.
+    /// The name of the type on the wire.
     pub(crate) name: Option<LitStr>,
-    /// Where the crate is.
+    /// The path of the crate.
     pub(crate) root: Option<Path>,
 }
 
@@ -42,7 +42,7 @@ impl Options {
     }
 }
 
-/// The name in `#[expose(name = "type")]` or `#[service(name = "type")]` of a method.
+/// Returns the name in `#[expose(name = "type")]` or `#[service(name = "type")]` of a method.
 pub(crate) fn wire_name(attr: &Attribute) -> Result<Option<LitStr>> {
     let mut name: Option<LitStr> = None;
     if !matches!(attr.meta, Meta::Path(_)) {
@@ -61,7 +61,7 @@ pub(crate) fn wire_name(attr: &Attribute) -> Result<Option<LitStr>> {
     Ok(name)
 }
 
-/// `#[arg(name = "name", keyword)]` of a parameter.
+/// The options `#[arg(name = "name", keyword)]` of a parameter.
 #[derive(Default)]
 pub(crate) struct Argument {
     pub(crate) name: Option<LitStr>,

@@ -1,20 +1,20 @@
-//! Finding the crate that generated code refers to.
+//! Finds the crate that generated code refers to.
 
 use proc_macro_crate::{FoundCrate, crate_name};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{Ident, Path};
 
-/// All of these export the same module `__macro`.
+/// The crates that export the module `__macro`, which is the same in all.
 const CRATES: [&str; 5] =
     ["aiomas", "aiomas-tokio", "aiomas-smol", "aiomas-async-std", "aiomas-sim"];
 
-/// The path of the module with all that generated code needs.
+/// Returns the path of the module with the items that generated code needs.
 pub(crate) fn module(given: Option<&Path>) -> syn::Result<TokenStream> {
     find(&CRATES, given)
 }
 
-/// The path of the module with all that a simulator of mosaik needs.
+/// Returns the path of the module with the items that a mosaik simulator needs.
 pub(crate) fn module_of_mosaik(given: Option<&Path>) -> syn::Result<TokenStream> {
     find(&["aiomas-mosaik"], given)
 }
@@ -24,7 +24,7 @@ fn find(crates: &[&str], given: Option<&Path>) -> syn::Result<TokenStream> {
         return Ok(quote!(#path::__macro));
     }
     let find = |name: &&str| match crate_name(name).ok()? {
-        // The crate's own examples and tests, which know it by its name as others do.
+        // Examples and tests of the crate itself, which use its name as other crates do.
         FoundCrate::Itself => Some(name.replace('-', "_")),
         FoundCrate::Name(name) => Some(name),
     };

@@ -1,4 +1,4 @@
-//! `#[serializable]`: a type that travels under a name.
+//! `#[serializable]`: types that are typed values.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -9,10 +9,10 @@ use syn::{DeriveInput, Error, LitStr, Result};
 use crate::options::Options;
 use crate::root;
 
-/// The type, and what makes it a typed value.
+/// Expands the type, and implements the traits of a typed value for it.
 ///
-/// Serde derives how its data are written, as functions of the type (`remote = "Self"`); the implementations of the
-/// traits put these behind the type's id.
+/// serde derives the form of the data, as functions of the type (`remote = "Self"`); the implementations of the traits
+/// wrap that form with the id of the type.
 pub(crate) fn expand(options: TokenStream, item: &DeriveInput) -> Result<TokenStream> {
     let options = Options::parse(options)?;
     if let Some((_, proxy)) = options.proxy {

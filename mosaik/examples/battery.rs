@@ -1,6 +1,6 @@
-//! A simulator of batteries, which store what they are given.
+//! A simulator of batteries, which store the energy they receive.
 //!
-//!     cargo run -p aiomas-mosaik --example battery -- --help
+//! cargo run -p aiomas-mosaik --example battery -- --help
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 #[derive(Default)]
 struct Batteries {
-    /// What is in them, by their ids, in kWh.
+    /// The stored energy by battery id, in kWh.
     stored: BTreeMap<String, f64>,
     hours: f64,
 }

@@ -1,4 +1,6 @@
-//! Counters that add up what they are given: a simulator that does all that simulators can do.
+//! A simulator of counters, which uses every feature of the API.
+//!
+//! The counters add up their inputs.
 //!
 //! `counter HOST:PORT` connects to mosaik, `counter --remote HOST:PORT` waits for mosaik.
 
@@ -19,11 +21,11 @@ type Attribute = (String, String);
 #[serde(default)]
 struct Params {
     step_size: Option<Time>,
-    /// Whether to ask mosaik for the progress, and for the counters' relations.
+    /// `true` to ask mosaik for the progress, and for the relations of the counters.
     ask: bool,
-    /// What to get from another simulator in each step.
+    /// An attribute of another simulator to get in each step.
     peek: Option<Attribute>,
-    /// What to set at another simulator in each step.
+    /// An attribute of another simulator to set in each step.
     push: Option<Attribute>,
 }
 
@@ -48,7 +50,7 @@ struct Counter {
     peek: Value,
 }
 
-/// The simulator.
+/// A simulator of counters.
 #[derive(Debug, Default)]
 pub struct Counters {
     sid: String,
@@ -150,7 +152,7 @@ impl Simulator for Counters {
         })
     }
 
-    /// The sum of all values. Integers remain integers, as in Python.
+    /// Returns the sum of all values. Integers remain integers, as in Python.
     #[expose]
     fn total(&self, #[default = 1.into()] factor: Value) -> Result<Value> {
         let total: i64 = self.counters.values().map(|counter| counter.value).sum();
@@ -163,7 +165,7 @@ impl Simulator for Counters {
         }
     }
 
-    /// Fails.
+    /// Fails with `message`.
     #[expose]
     fn boom(&self, message: String) -> Result<()> {
         Err(RemoteError::value_error(message))

@@ -1,8 +1,8 @@
-//! Drives a simulator of counters, in whatever language, without mosaik, and says how fast it is:
+//! A driver of counter simulators in any language, without mosaik, which measures their speed.
 //!
-//!     cargo run --release -p aiomas-mosaik --example drive -- 10000 target/release/examples/counter %(addr)s
+//! cargo run --release -p aiomas-mosaik --example drive -- 10000 target/release/examples/counter %(addr)s
 //!
-//! In front of the command is the number of steps.
+//! The number in front of the command is the number of steps.
 
 use std::process::Command;
 use std::time::Instant;
@@ -26,7 +26,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Lets a counter go so many steps, with an input for each. Returns how far it has counted, and in how many seconds.
+/// Runs a counter for `steps` steps, with an input for each.
+///
+/// Returns the value it has reached, and the time in seconds.
 async fn drive(command: impl FnOnce(&str) -> Command, steps: Time) -> Result<(i64, f64), Error> {
     let connected = proxy::start(channel::builder(), command).await?;
     let mut counters = connected.init("Counters", 1.0, &(), ()).await?;

@@ -1,4 +1,4 @@
-//! Parameters, bound as Python binds them.
+//! Arguments of a simulator's own parameters, bound as Python binds them.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use serde::de::{
 
 use crate::{Result, value};
 
-/// Arguments that are a simulator's own: parameters of `init`, of a model, or of an extra method.
+/// The arguments of a simulator's own parameters.
 ///
-/// They are [parsed](Self::parse) into a struct, whose fields are the parameters, in their order. Those with a
-/// default (serde's) may be left out.
+/// These are the parameters of `init`, of a model, or of an extra method. [Parse](Self::parse) the arguments into a
+/// struct, whose fields are the parameters in order. Fields with a serde default are optional.
 #[derive(Clone, Debug)]
 pub struct Arguments<'a> {
     function: &'a str,
@@ -25,12 +25,12 @@ pub struct Arguments<'a> {
     arguments: &'a rpc::Arguments<'a>,
 }
 
-/// A call of an extra method: what `#[simulator]` calls it with.
+/// A call of an extra method, as `#[simulator]` uses it.
 #[derive(Debug)]
 pub struct Invocation<'a>(&'a Arguments<'a>);
 
 impl<'a> Invocation<'a> {
-    /// A call with these arguments.
+    /// Creates a call with these arguments.
     #[must_use]
     pub const fn new(arguments: &'a Arguments<'a>) -> Self {
         Self(arguments)
@@ -39,23 +39,23 @@ impl<'a> Invocation<'a> {
     /// Binds the arguments to the parameters of a method, as Python does.
     ///
     /// # Errors
-    /// A `TypeError` in Python's words.
+    /// Returns a `TypeError` in Python's words.
     pub fn bind(&self, signature: &Signature<'a>) -> Result<Bound<'a>> {
         self.0.arguments.bind(signature)
     }
 
-    /// Makes a value of what the method returned.
+    /// Converts the return value of the method.
     ///
     /// # Errors
-    /// It is none that can be sent.
+    /// Returns a `SerializationError` if the value cannot be encoded.
     pub fn encode(&self, result: &impl Serialize) -> Result<Value> {
         value(result)
     }
 
-    /// The method is none that the simulator has.
+    /// Rejects the call of a method that the simulator does not have.
     ///
     /// # Errors
-    /// Always.
+    /// Always returns an error.
     pub fn unknown(&self) -> Result<Value> {
         Err(RemoteError::new("NotImplementedError", self.0.function))
     }
@@ -70,11 +70,12 @@ impl<'a> Arguments<'a> {
         Self { function, before, arguments }
     }
 
-    /// Binds the arguments to the fields of a struct, as Python binds them to parameters. Where `T` is a map, it
-    /// takes all keyword arguments; where it is `()`, there may be none.
+    /// Binds the arguments to the fields of a struct, as Python binds them to parameters.
+    ///
+    /// If `T` is a map, it takes all keyword arguments; if it is `()`, arguments are an error.
     ///
     /// # Errors
-    /// A `TypeError` in Python's words: an argument is missing, unknown, given twice or of another type.
+    /// Returns a `TypeError` in Python's words if an argument is missing, unknown, duplicated or of another type.
     ///
     /// ```
     /// use aiomas_mosaik::{Arguments, Result};
@@ -98,7 +99,7 @@ impl<'a> Arguments<'a> {
     /// ```
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         let mut wanted = Wanted::Anything;
-        // It says what it wants, and gets nothing yet.
+        // Records the fields of the type; the deserialization itself always fails.
         let _nothing = T::deserialize(Probe(&mut wanted));
         let arguments = self.named(&wanted)?;
         T::deserialize(Given(&arguments)).map_err(|failed| match failed {
@@ -112,7 +113,7 @@ impl<'a> Arguments<'a> {
         })
     }
 
-    /// The arguments by name.
+    /// Returns the arguments by name.
     fn named(&self, wanted: &Wanted) -> Result<Vec<(String, Value)>> {
         let names = match wanted {
             Wanted::Fields(names) => names,
@@ -136,20 +137,20 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// What a type takes for parameters.
+/// The parameters that a type takes.
 enum Wanted {
     Fields(&'static [&'static str]),
     Anything,
     Nothing,
 }
 
-/// Finds out what a type takes.
+/// A deserializer that records the parameters of a type.
 struct Probe<'a>(&'a mut Wanted);
 
-/// Arguments for a type that takes them.
+/// A deserializer of arguments.
 struct Given<'de>(&'de [(String, Value)]);
 
-/// Why arguments cannot be parsed.
+/// The reason why arguments cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error("missing {0}")]

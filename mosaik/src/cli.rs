@@ -1,4 +1,4 @@
-//! The command line of a simulator, as mosaik's users know it.
+//! The command line of a simulator, with the conventions of mosaik.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use log::LevelFilter;
 
 use crate::{End, Error, Server, Simulator, connect};
 
-/// What a simulator is started with: `PROGRAM [--remote] HOST:PORT`.
+/// The command line of a simulator: `PROGRAM [--remote] HOST:PORT`.
 ///
-/// Programs with options of their own flatten it into theirs, with `#[command(flatten)]`.
+/// A program with options of its own includes these with `#[command(flatten)]`.
 #[derive(Clone, Debug, Parser)]
 #[non_exhaustive]
 pub struct Args {
     /// Connect to mosaik at this address
     #[arg(value_name = "HOST:PORT", value_parser = address)]
     pub address: Address,
-    /// Wait for mosaik to connect to this program at the address, instead
+    /// Listen at the address and wait for mosaik, instead of connecting
     #[arg(short, long)]
     pub remote: bool,
-    /// What is logged to standard error: off, error, warn, info, debug or trace
+    /// Log level for standard error: off, error, warn, info, debug or trace
     #[arg(short, long, value_name = "LEVEL", default_value = "warn", value_parser = level)]
     pub log_level: LevelFilter,
-    /// How many seconds mosaik may take to connect, with --remote
+    /// Seconds to wait for mosaik to connect, with --remote
     #[arg(short, long, value_name = "TIME", default_value_t = 60)]
     pub timeout: u64,
 }
@@ -35,20 +35,23 @@ fn address(text: &str) -> Result<Address, String> {
     url.parse().map_err(|error: aiomas_core::agent::UrlError| error.to_string())
 }
 
-/// Also by the names that Python has.
+/// Parses a log level, also by its name in Python.
 fn level(text: &str) -> Result<LevelFilter, String> {
     match text.to_ascii_lowercase().as_str() {
         "critical" => Ok(LevelFilter::Error),
         "warning" => Ok(LevelFilter::Warn),
-        level => level.parse().map_err(|_| "there is no such level".to_owned()),
+        level => level.parse().map_err(|_| "use off, error, warn, info, debug or trace".to_owned()),
     }
 }
 
 impl Args {
-    /// Runs a simulator as the arguments say. If mosaik has started the program, SIGINT is left to mosaik.
+    /// Runs a simulator with these arguments. If mosaik has started the program, SIGINT is left to mosaik.
     ///
     /// # Errors
-    /// As [`connect`] or [`Server::run`].
+    /// As for [`connect`] or [`Server::run`].
+    ///
+    /// # Cancel safety
+    /// As for [`serve`](crate::serve).
     pub async fn run<R: Runtime>(
         self,
         builder: channel::Builder<R>,
@@ -64,7 +67,7 @@ impl Args {
         }
     }
 
-    /// Logs to standard error, as much as the arguments say, unless the program has a logger already.
+    /// Logs to standard error at the given level, unless the program already has a logger.
     pub fn log(&self) {
         let logger = env_logger::Builder::new().filter_level(self.log_level).try_init();
         if logger.is_err() {
@@ -73,8 +76,13 @@ impl Args {
     }
 }
 
-/// The `main` of a simulator (mosaik_api's `start_simulation`): reads the command line, logs to standard error, and
-/// runs the simulator. The exit status says [how it ended](crate#how-it-ends).
+/// Runs a simulator as the `main` of a program (mosaik_api's `start_simulation`).
+///
+/// Reads the command line, logs to standard error, and serves mosaik. The exit status says [how the simulation
+/// ended](crate#how-it-ends).
+///
+/// # Cancel safety
+/// As for [`serve`](crate::serve).
 pub async fn start_simulation<R: Runtime>(
     builder: channel::Builder<R>,
     simulator: impl Simulator,
@@ -90,12 +98,13 @@ pub async fn start_simulation<R: Runtime>(
     }
 }
 
-/// Leaves Ctrl-C to mosaik, which has started this program and gets it as well: it sends `stop`, or closes the
-/// connection.
+/// Leaves Ctrl-C to mosaik, which receives it as well.
+///
+/// mosaik has started this program. It then sends `stop`, or closes the connection.
 fn leave_interrupts() {
     #[cfg(unix)]
     {
-        // A handler that does nothing takes the place of the default, which ends the process.
+        // An empty handler replaces the default, which ends the process.
         let handled = signal_hook::flag::register(signal_hook::consts::SIGINT, Default::default());
         if let Err(error) = handled {
             log::warn!("Ctrl-C will end this simulator before mosaik can: {error}");
@@ -104,7 +113,7 @@ fn leave_interrupts() {
 }
 
 impl Error {
-    /// The exit status of a simulator that ends with this error.
+    /// Returns the exit status of a simulator that ends with this error.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {

@@ -1,4 +1,4 @@
-//! What goes into steps, and what comes out.
+//! The inputs and outputs of steps.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,29 +10,42 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Result;
 
-/// Points in simulated time: steps of `time_resolution` seconds each since the simulation began.
+/// A point in simulated time: the number of steps of `time_resolution` seconds since the start.
 pub type Time = i64;
 
-/// Makes a [`Value`] of anything that can be serialized.
+/// Converts a serializable value to a [`Value`].
 ///
 /// # Errors
-/// A `SerializationError`: it cannot be.
+/// Returns a `SerializationError` if the value cannot be encoded.
 pub fn value<T: Serialize + ?Sized>(source: &T) -> Result<Value> {
     Value::encode(&CodecContext::default(), source).map_err(RemoteError::serialization)
 }
 
-/// The inputs of a step: for each entity and attribute, values of the entities that are connected to it, by their
-/// full ids.
+/// The inputs of a step: values by entity, attribute and source.
+///
+/// Sources are the full ids of the connected entities.
+///
+/// ```
+/// use aiomas_mosaik::Inputs;
+///
+/// let inputs = Inputs::from_iter([
+///     ("battery-0", "power", "Grid.node-1", 2.5),
+///     ("battery-0", "power", "Solar.roof-3", 1.5),
+/// ]);
+/// assert_eq!(inputs.sum::<f64>("battery-0", "power")?, Some(4.0));
+/// # Ok::<(), aiomas_mosaik::RemoteError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Inputs(pub BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>);
 
 impl Inputs {
-    /// The inputs `attr` of the entity `eid`, by the full ids of those that they come from; none, if there are
-    /// none.
+    /// Returns the inputs `attr` of the entity `eid`, by the full ids of their sources.
+    ///
+    /// The map is empty if there are no such inputs.
     ///
     /// # Errors
-    /// A `TypeError` that names entity, attribute and source: a value is no `T`.
+    /// Returns a `TypeError` that names entity, attribute and source if a value does not fit `T`.
     pub fn by_source<T: DeserializeOwned>(
         &self,
         eid: &str,
@@ -50,18 +63,20 @@ impl Inputs {
         values.map(|(source, value)| Ok((source.as_str(), decode((source, value))?))).collect()
     }
 
-    /// The inputs `attr` of the entity `eid`, in the order of their sources' full ids.
+    /// Returns the inputs `attr` of the entity `eid`.
+    ///
+    /// The values are ordered by the full ids of their sources.
     ///
     /// # Errors
-    /// As [`by_source`](Self::by_source).
+    /// As for [`by_source`](Self::by_source).
     pub fn values<T: DeserializeOwned>(&self, eid: &str, attr: &str) -> Result<Vec<T>> {
         Ok(self.by_source(eid, attr)?.into_values().collect())
     }
 
-    /// The sum of the inputs `attr` of the entity `eid`; `None`, if there are none.
+    /// Returns the sum of the inputs `attr` of the entity `eid`; `None` without inputs.
     ///
     /// # Errors
-    /// As [`by_source`](Self::by_source).
+    /// As for [`by_source`](Self::by_source).
     pub fn sum<T: DeserializeOwned + std::iter::Sum>(
         &self,
         eid: &str,
@@ -72,7 +87,7 @@ impl Inputs {
     }
 }
 
-/// Of (entity, attribute, source, value).
+/// Collects tuples of (entity, attribute, source, value).
 impl<E, A, F, V> FromIterator<(E, A, F, V)> for Inputs
 where
     E: Into<String>,
@@ -85,13 +100,14 @@ where
     }
 }
 
-/// Values that a simulator sets at entities of others: for each of its own entities, by full ids, the
-/// entities and their attributes.
+/// Values that a simulator sets at entities of other simulators.
+///
+/// For each of its own entities, by full id, it holds entities and their attributes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SetData(pub BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>);
 
-/// Of (own entity, entity, attribute, value).
+/// Collects tuples of (own entity, entity, attribute, value).
 impl<E, A, F, V> FromIterator<(E, A, F, V)> for SetData
 where
     E: Into<String>,
@@ -115,16 +131,25 @@ fn nested<E: Into<String>, A: Into<String>, F: Into<String>, V: Into<Value>>(
     all
 }
 
-/// Which data are wanted: attributes of entities.
+/// The requested data: attributes by entity.
+///
+/// ```
+/// use aiomas_mosaik::Outputs;
+///
+/// let outputs = Outputs::from_iter([("battery-0", "charge")]);
+/// let data = outputs.fill(|_eid, _attr| Ok(7.5.into()))?;
+/// assert_eq!(data.get("battery-0", "charge"), Some(&7.5.into()));
+/// # Ok::<(), aiomas_mosaik::RemoteError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Outputs(pub BTreeMap<String, Vec<String>>);
 
 impl Outputs {
-    /// Asks `get` for the value of each attribute that is wanted.
+    /// Calls `get` for each requested attribute, and collects the values.
     ///
     /// # Errors
-    /// The first of `get`.
+    /// Returns the first error of `get`.
     pub fn fill(self, mut get: impl FnMut(&str, &str) -> Result<Value>) -> Result<Data> {
         let mut data = Data::default();
         for (eid, attrs) in self.0 {
@@ -137,7 +162,7 @@ impl Outputs {
     }
 }
 
-/// Of (entity, attribute).
+/// Collects tuples of (entity, attribute).
 impl<E: Into<String>, A: Into<String>> FromIterator<(E, A)> for Outputs {
     fn from_iter<I: IntoIterator<Item = (E, A)>>(items: I) -> Self {
         let mut all = BTreeMap::<_, Vec<_>>::new();
@@ -152,18 +177,19 @@ impl<E: Into<String>, A: Into<String>> FromIterator<(E, A)> for Outputs {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Data {
-    /// For when they are, if that is not the time of the step. Only event-based and hybrid simulators have such
-    /// output times; they may not be earlier than the step.
+    /// The time of the values, if it is not that of the step.
+    ///
+    /// Only event-based and hybrid simulators have such output times, which may not be earlier than the step.
     pub time: Option<Time>,
     /// The values, by entity and attribute.
     pub values: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
-/// What the output time is called beside the entities.
+/// The key of the output time, next to the entities.
 const TIME: &str = "time";
 
 impl Data {
-    /// Sets a value. Events that have not happened are left out.
+    /// Sets the value of an attribute. Omit outputs whose event has not happened.
     pub fn set(
         &mut self,
         eid: impl Into<String>,
@@ -173,14 +199,14 @@ impl Data {
         self.values.entry(eid.into()).or_default().insert(attr.into(), value.into());
     }
 
-    /// A value, if it is there.
+    /// Returns the value of an attribute, if present.
     #[must_use]
     pub fn get(&self, eid: &str, attr: &str) -> Option<&Value> {
         self.values.get(eid)?.get(attr)
     }
 }
 
-/// Of (entity, attribute, value).
+/// Collects tuples of (entity, attribute, value).
 impl<E: Into<String>, A: Into<String>, V: Into<Value>> FromIterator<(E, A, V)> for Data {
     fn from_iter<I: IntoIterator<Item = (E, A, V)>>(items: I) -> Self {
         let mut data = Self::default();

@@ -1,4 +1,4 @@
-//! Entities: what simulators consist of.
+//! Entities, the parts of a simulation.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Entity {
-    /// Its id, which no other entity of the simulator has.
+    /// The id, unique within the simulator.
     pub eid: String,
     /// The name of its model.
     #[serde(rename = "type")]
     pub model: String,
-    /// The ids of entities of the same simulator that it is related to.
+    /// The ids of related entities of the same simulator.
     #[serde(default, deserialize_with = "or_null")]
     pub rel: Vec<String>,
-    /// The entities that it consists of.
+    /// The child entities, of which this one consists.
     #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Self>,
-    /// Anything else that the scenario is told.
+    /// Extra information for the scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_info: Option<Value>,
 }
 
-/// mosaik takes `None` for an empty list.
+/// Reads `None` as the default: mosaik accepts it for an empty list.
 fn or_null<'de, T: Deserialize<'de> + Default, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -33,28 +33,28 @@ fn or_null<'de, T: Deserialize<'de> + Default, D: serde::Deserializer<'de>>(
 }
 
 impl Entity {
-    /// An entity of `model`.
+    /// Creates an entity of `model`.
     #[must_use]
     pub fn new(eid: impl Into<String>, model: impl Into<String>) -> Self {
         let (rel, children) = (Vec::new(), Vec::new());
         Self { eid: eid.into(), model: model.into(), rel, children, extra_info: None }
     }
 
-    /// Adds ids of entities that it is related to.
+    /// Adds the ids of related entities.
     #[must_use]
     pub fn rel<T: Into<String>>(mut self, eids: impl IntoIterator<Item = T>) -> Self {
         self.rel.extend(eids.into_iter().map(Into::into));
         self
     }
 
-    /// Adds an entity that it consists of.
+    /// Adds a child entity.
     #[must_use]
     pub fn child(mut self, child: Self) -> Self {
         self.children.push(child);
         self
     }
 
-    /// Tells the scenario something else.
+    /// Sets extra information for the scenario.
     #[must_use]
     pub fn extra_info(mut self, info: impl Into<Value>) -> Self {
         self.extra_info = Some(info.into());
@@ -62,7 +62,7 @@ impl Entity {
     }
 }
 
-/// What mosaik knows of an entity of any simulator.
+/// mosaik's information about an entity of any simulator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EntityInfo {
@@ -75,19 +75,19 @@ pub struct EntityInfo {
 }
 
 impl EntityInfo {
-    /// An entity of `model` in the simulator `sid`.
+    /// Creates the information about an entity of `model` in the simulator `sid`.
     #[must_use]
     pub fn new(sid: impl Into<String>, model: impl Into<String>) -> Self {
         Self { sid: sid.into(), model: model.into() }
     }
 }
 
-/// All entities and how they are related, by full ids: `SIMULATOR.ENTITY`.
+/// All entities and their relations, by full ids: `SIMULATOR.ENTITY`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EntityGraph {
     /// The entities.
     pub nodes: BTreeMap<String, EntityInfo>,
-    /// Pairs of entities that are related, with data of which mosaik has none.
+    /// Pairs of related entities, with data, which is always empty in mosaik.
     pub edges: Vec<(String, String, BTreeMap<String, Value>)>,
 }

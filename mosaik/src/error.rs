@@ -1,4 +1,4 @@
-//! What can go wrong, for programs.
+//! The errors of simulators and of programs that drive them.
 
 use std::fmt;
 use std::io;
@@ -8,50 +8,50 @@ use std::time::Duration;
 use aiomas_core::connection::CloseReason;
 use aiomas_core::wire::{Printable, RemoteError};
 
-/// What a simulator's methods return. The error is what mosaik is told: an exception's type and message.
+/// The result of a simulator's methods. mosaik receives the type and message of the error.
 pub type Result<T, E = RemoteError> = std::result::Result<T, E>;
 
-/// Why a simulation has not gone as it should.
+/// The error of a simulation that has failed.
 ///
-/// `{:?}` is the text of `Display`, as `main` and `unwrap` print it; `{:#?}` shows the variant and its fields.
+/// `{:?}` prints the text of `Display`, as `main` and `unwrap` show it; `{:#?}` shows the variant and its fields.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no connection, or a call over it was not answered.
+    /// The program cannot connect, or a call on the connection was not answered.
     #[error(transparent)]
     Connection(#[from] aiomas::Error),
     /// mosaik, or the simulator, has not connected in time.
     #[error("nobody connected within {within:?} (`{setting}`){}", Others(*others))]
     NobodyConnected {
-        /// How long it might take.
+        /// The time limit.
         within: Duration,
-        /// What that is said by.
+        /// The setting of the limit.
         setting: &'static str,
-        /// How many other peers connected, such as port checks.
+        /// The number of other peers that connected, such as port checks.
         others: usize,
     },
-    /// The connection ended otherwise than by the other side closing it.
+    /// The connection ended without being closed by the other side.
     #[error("the connection was lost: {0}")]
     Lost(CloseReason),
-    /// A request of mosaik's has failed: the first one, as mosaik was told.
+    /// A request of mosaik failed. This is the first such failure, as mosaik received it.
     #[error("{}() has failed: {error}", Printable(function))]
     Failed {
-        /// Which function.
+        /// The called function.
         function: String,
-        /// What mosaik was told.
+        /// The error that mosaik received.
         error: RemoteError,
     },
-    /// A simulator that we drive has failed.
+    /// A simulator driven by this program failed.
     #[error("{}() of \"{}\" has failed: {error}", Printable(function), Printable(simulator))]
     Simulator {
-        /// Its id.
+        /// The id of the simulator.
         simulator: String,
-        /// Which function.
+        /// The called function.
         function: String,
-        /// Its own words, or why it could not be called.
+        /// The simulator's own error, or the reason why the call failed.
         error: Box<aiomas::Error>,
     },
-    /// A simulator that we drive answers what no simulator may.
+    /// The answer of a simulator driven by this program violates the API.
     #[error(
         "the answer of {}() of \"{}\" is wrong: {}",
         Printable(function),
@@ -59,11 +59,11 @@ pub enum Error {
         Printable(why)
     )]
     Answer {
-        /// Its id.
+        /// The id of the simulator.
         simulator: String,
-        /// Which function.
+        /// The called function.
         function: String,
-        /// What is wrong with it.
+        /// The defect of the answer.
         why: String,
     },
     /// A simulator cannot be started.
@@ -74,18 +74,18 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
-    /// A simulator that was started has ended, without connecting to us.
+    /// A simulator that was started has ended without connecting.
     #[error("the simulator has ended without connecting: {status}")]
     NeverConnected {
-        /// How it has ended.
+        /// The exit status of the process.
         status: ExitStatus,
     },
-    /// The system does not tell how a simulator's process is.
+    /// The state of a simulator's process cannot be determined.
     #[error("cannot watch the simulator's process: {0}")]
     Process(#[from] io::Error),
 }
 
-/// The peers that were not the right one, if there were any.
+/// The number of other peers that connected, formatted for an error.
 struct Others(usize);
 
 impl fmt::Display for Others {
@@ -108,7 +108,7 @@ impl fmt::Debug for Error {
             Self::NobodyConnected { within, setting, others } => f
                 .debug_struct("NobodyConnected")
                 .field("within", within)
-                .field("knob", setting)
+                .field("setting", setting)
                 .field("others", others)
                 .finish(),
             Self::Lost(reason) => f.debug_tuple("Lost").field(reason).finish(),

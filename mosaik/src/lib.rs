@@ -1,56 +1,53 @@
-//! Simulators for [mosaik](https://mosaik.offis.de), the co-simulation framework, and scenarios that drive
-//! simulators.
+//! Simulators for the co-simulation framework [mosaik](https://mosaik.offis.de), and scenarios that drive simulators.
 //!
-//! A program is a simulator with an implementation of [`Simulator`], on whichever runtime:
+//! A program with an implementation of [`Simulator`] is a simulator, on any runtime:
 //!
 //! ```no_run
 #![doc = include_str!("../examples/battery.rs")]
 //! ```
 //!
-//! Scenarios name it as they name those in Python: `{"cmd": "battery %(addr)s"}` lets mosaik start it, and
-//! `{"connect": "localhost:5678"}` lets mosaik connect to `battery --remote localhost:5678`.
+//! Scenarios name it like a simulator in Python: with `{"cmd": "battery %(addr)s"}` mosaik starts it, and with
+//! `{"connect": "localhost:5678"}` mosaik connects to `battery --remote localhost:5678`.
 //!
-//! # Who calls whom, and when
+//! # Order of calls
 //!
-//! mosaik calls `init`, then `create` any number of times, `setup_done`, `step` and `get_data` again and again,
-//! and `stop`. One request is worked on at a time. While it is, [`setup_done`](Simulator::setup_done),
-//! [`step`](Simulator::step) and [extra methods](Simulator::extra_method) may call mosaik back by the handle
-//! [`Mosaik`]. (A `get_data` on behalf of another simulator that comes in the middle of a step is answered
-//! after it.)
+//! mosaik calls `init`, then `create` any number of times, `setup_done`, `step` and `get_data` repeatedly, and `stop`.
+//! A simulator handles one request at a time. Meanwhile, [`setup_done`](Simulator::setup_done),
+//! [`step`](Simulator::step) and [extra methods](Simulator::extra_method) may call mosaik back with the handle
+//! [`Mosaik`]. (A `get_data` on behalf of another simulator that arrives during a step is answered after the step.)
 //!
-//! What mosaik would stumble over later, without saying where it came from, fails at once, at both ends: a
-//! request before `init`, models that are not there, a wrong number of entities, inputs of entities that were
-//! never created, a next step that is not later than this one.
+//! Errors that mosaik would report later, without their origin, fail at once, on both sides: a request before `init`,
+//! unknown models, a wrong number of entities, inputs of entities that were never created, a next step that is not
+//! later than this one.
 //!
 //! # How it ends
 //!
-//! With `stop`, or with the connection: however mosaik dies, its simulators end. A request that is being worked
-//! on then is given up, and [`finalize`](Simulator::finalize) has the last word. mosaik sends a simulator that it
-//! has started a `SIGTERM` a tenth of a second after `stop` (unless `auto_terminate` is off), so whatever has to
-//! be written should be by then.
+//! A simulator ends with `stop` or with the connection: however mosaik dies, its simulators end. A request being
+//! handled is then cancelled, and [`finalize`](Simulator::finalize) runs last. mosaik sends a simulator that it has
+//! started a `SIGTERM` 0.1 s after `stop` (unless `auto_terminate` is off), so write all results by then.
 //!
-#![cfg_attr(feature = "cli", doc = "The exit status of [`start_simulation`] says which it was:")]
+#![cfg_attr(feature = "cli", doc = "The exit status of [`start_simulation`] reports the outcome:")]
 #![cfg_attr(
     not(feature = "cli"),
-    doc = "The exit status of a program with the feature `cli` says which it was:"
+    doc = "The exit status of a program with the feature `cli` reports the outcome:"
 )]
 //!
-//! | status | |
+//! | status | meaning |
 //! |--:|---|
 //! | 0 | mosaik has sent `stop`, or closed the connection |
-//! | 1 | a request of mosaik's has failed; those to extra methods do not count, as scenarios may live with that |
+//! | 1 | a request of mosaik has failed; failed extra methods do not count, as scenarios may tolerate them |
 //! | 2 | the command line is wrong |
-//! | 3 | there was no connection, or it broke in the middle of a message |
+//! | 3 | the connection failed, or broke in the middle of a message |
 //!
-//! # The other way
+//! # Driving simulators
 //!
 //! [`proxy`] starts a simulator, in Python or Rust, or connects to one, and drives it.
 //!
 //! # Versions
 //!
-//! Written for mosaik 3; the messages are the same from 3.0 on. [Versions](ApiVersion) of the API are 3.0 and 2.2:
-//! what is missing in the older one is filled in. Observed with mosaik 3.6.0; mosaik 3.6 itself fails with
-//! event-based successors of external simulators ("cannot progress backwards"), 3.7.1 does not.
+//! The crate is written for mosaik 3; the messages are the same from 3.0 on. The supported [versions](ApiVersion) of
+//! the API are 3.0 and 2.2: values missing in the older version are filled in. Tests run with mosaik 3.6.0. mosaik 3.6
+//! itself fails with event-based successors of external simulators ("cannot progress backwards"), 3.7.1 does not.
 
 #![forbid(unsafe_code)]
 
@@ -85,7 +82,7 @@ pub use server::{Server, listen};
 pub use session::MAX_ENTITIES;
 pub use simulator::Simulator;
 
-/// What the code that [`#[simulator]`](macro@simulator) writes refers to. Not for use by hand, and not stable.
+/// Items that code generated by [`#[simulator]`](macro@simulator) uses. Not for direct use, and not stable.
 #[doc(hidden)]
 pub mod __macro {
     pub use aiomas::{Causes, CausesOfAny, CausesOfError, NoCauses, caused, failure};

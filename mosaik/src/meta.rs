@@ -1,4 +1,4 @@
-//! What a simulator says of itself.
+//! The description of a simulator.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,32 +10,41 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Result;
 
-/// What a simulator says of itself: the answer to `init`.
+/// The description of a simulator: the answer to `init`.
+///
+/// ```
+/// use aiomas_mosaik::{Meta, Model};
+///
+/// let battery = Model::public().params(["capacity"]).attrs(["power", "charge"]);
+/// let meta = Meta::time_based().model("Battery", battery);
+/// meta.check()?;
+/// # Ok::<(), aiomas_mosaik::RemoteError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Meta {
     /// The version of the API that the simulator speaks.
     pub api_version: ApiVersion,
-    /// When the simulator is stepped.
+    /// The condition for a step.
     #[serde(rename = "type", default)]
     pub stepping: Stepping,
-    /// Its models, by name.
+    /// The models by name.
     pub models: BTreeMap<String, Model>,
     /// The names of [extra methods](crate::Simulator::extra_method).
     #[serde(default)]
     pub extra_methods: Vec<String>,
 }
 
-/// When a simulator is stepped.
+/// The condition for a step of a simulator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stepping {
-    /// At the times that its steps return.
+    /// A step runs at the time that the previous step has returned.
     #[default]
     TimeBased,
-    /// When other simulators have new inputs for it, and at the times that its steps return.
+    /// A step runs on new inputs, and at the times that steps have returned.
     EventBased,
-    /// As both: each attribute is one or the other.
+    /// Both: each attribute is time-based or event-based.
     Hybrid,
 }
 
@@ -48,31 +57,31 @@ pub struct ApiVersion {
 
 /// A kind of entities.
 ///
-/// Which attributes trigger steps, and which keep their values between steps, follows from when the simulator is
-/// stepped; only [`Stepping::Hybrid`] leaves a choice. What is not said, mosaik infers.
+/// The [`Stepping`] determines the attributes that trigger steps, and those that keep their values between steps; only
+/// [`Stepping::Hybrid`] leaves a choice. mosaik infers parts that are not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Model {
-    /// Whether scenarios create entities of it, or they only come as children of others.
+    /// `true` if scenarios create entities of it; `false` if they are only children of others.
     pub public: bool,
-    /// The names of parameters of `create`.
+    /// The names of the parameters of `create`.
     pub params: Vec<String>,
-    /// The names of its attributes, inputs and outputs.
+    /// The names of the attributes, for inputs and outputs.
     pub attrs: Vec<String>,
-    /// Whether it takes inputs of any name, beside `attrs`.
+    /// `true` to accept inputs of any name, in addition to `attrs`.
     #[serde(rename = "any_inputs", skip_serializing_if = "is_false")]
     pub any_inputs: bool,
-    /// Inputs that trigger a step.
+    /// The inputs that trigger a step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Vec<String>>,
-    /// Inputs that do not.
+    /// The inputs that do not trigger a step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_trigger: Option<Vec<String>>,
-    /// Outputs that keep their values until there are new ones.
+    /// The outputs that keep their values until the next ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persistent: Option<Vec<String>>,
-    /// Outputs that are there for one point in time.
+    /// The outputs that exist for one point in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_persistent: Option<Vec<String>>,
 }
@@ -86,7 +95,7 @@ const fn is_false(value: &bool) -> bool {
 const FUNCTIONS: [&str; 6] = ["init", "create", "setup_done", "step", "get_data", "stop"];
 
 impl Meta {
-    /// A simulator without models yet, in the newest version of the API.
+    /// Creates a description without models, for the newest version of the API.
     #[must_use]
     pub const fn new(stepping: Stepping) -> Self {
         Self {
@@ -97,20 +106,21 @@ impl Meta {
         }
     }
 
-    /// A simulator that is stepped at the times that its steps return.
+    /// Creates a simulator that steps at the times that its steps return.
     #[must_use]
     pub const fn time_based() -> Self {
         Self::new(Stepping::TimeBased)
     }
 
-    /// A simulator that is stepped when it has new inputs.
+    /// Creates a simulator that steps on new inputs.
     #[must_use]
     pub const fn event_based() -> Self {
         Self::new(Stepping::EventBased)
     }
 
-    /// A simulator that is stepped at its times, and when it has new inputs of attributes that
-    /// [trigger](Model::trigger) it.
+    /// Creates a simulator that steps at its times, and on new inputs of some attributes.
+    ///
+    /// The attributes are those that [trigger](Model::trigger) it.
     #[must_use]
     pub const fn hybrid() -> Self {
         Self::new(Stepping::Hybrid)
@@ -123,26 +133,29 @@ impl Meta {
         self
     }
 
-    /// Adds names of extra methods.
+    /// Adds the names of extra methods.
     #[must_use]
     pub fn extra_methods<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.extra_methods.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Speaks this version of the API, which has to be [3.0](ApiVersion::V3_0) or [2.2](ApiVersion::V2_2).
+    /// Sets the version of the API: [3.0](ApiVersion::V3_0) or [2.2](ApiVersion::V2_2).
     #[must_use]
     pub const fn api_version(mut self, version: ApiVersion) -> Self {
         self.api_version = version;
         self
     }
 
-    /// Whether it is what mosaik can work with.
+    /// Checks that mosaik can work with this description.
     ///
     /// # Errors
-    /// A `ValueError` that names model and attribute: what triggers and what does not are not all inputs, once
-    /// each, or do not go with the [stepping](Self::stepping); and the same with outputs. An extra method is
-    /// called as another function. The version of the API is neither 2 nor 3.
+    /// Returns a `ValueError` that names the model and the attribute, if:
+    ///
+    /// - triggers and non-triggers are not all inputs, once each, or do not suit the [stepping](Self::stepping);
+    /// - persistent and non-persistent outputs are not all outputs, once each, or do not suit it;
+    /// - an extra method has the name of another function;
+    /// - the version of the API is neither 2 nor 3.
     pub fn check(&self) -> Result<()> {
         if !(2..4).contains(&self.api_version.major) {
             return Err(RemoteError::value_error(format_args!(
@@ -165,68 +178,68 @@ impl Meta {
 }
 
 impl Model {
-    /// A model that scenarios create entities of.
+    /// Creates a model of which scenarios create entities.
     #[must_use]
     pub fn public() -> Self {
         Self { public: true, ..Self::default() }
     }
 
-    /// A model whose entities only come as children of others.
+    /// Creates a model whose entities are only children of others.
     #[must_use]
     pub fn private() -> Self {
         Self::default()
     }
 
-    /// Adds names of parameters.
+    /// Adds the names of parameters.
     #[must_use]
     pub fn params<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.params.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Adds names of attributes.
+    /// Adds the names of attributes.
     #[must_use]
     pub fn attrs<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.attrs.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Takes inputs of any name.
+    /// Accepts inputs of any name.
     #[must_use]
     pub const fn any_inputs(mut self) -> Self {
         self.any_inputs = true;
         self
     }
 
-    /// Says which inputs trigger a step; the others do not.
+    /// Sets the inputs that trigger a step; the others do not.
     #[must_use]
     pub fn trigger<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.trigger.get_or_insert_default().extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Says which inputs do not trigger a step; the others do.
+    /// Sets the inputs that do not trigger a step; the others do.
     #[must_use]
     pub fn non_trigger<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.non_trigger.get_or_insert_default().extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Says which outputs keep their values; the others do not.
+    /// Sets the outputs that keep their values; the others do not.
     #[must_use]
     pub fn persistent<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.persistent.get_or_insert_default().extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Says which outputs are there for one point in time; the others keep their values.
+    /// Sets the outputs that exist for one point in time; the others keep their values.
     #[must_use]
     pub fn non_persistent<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.non_persistent.get_or_insert_default().extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// By the rules of mosaik's `parse_attrs`.
+    /// Checks the attributes with the rules of mosaik's `parse_attrs`.
     fn check(&self, stepping: Stepping) -> Result<(), String> {
         let set = |names: &Option<Vec<String>>| names.clone().map(BTreeSet::from_iter);
         let attrs: BTreeSet<String> = self.attrs.iter().cloned().collect();
@@ -242,16 +255,16 @@ impl Model {
 
 type Part = (&'static str, Option<BTreeSet<String>>);
 
-/// The two parts that inputs, or outputs, consist of.
+/// The two parts of the inputs, or of the outputs.
 struct Parts {
-    /// What goes with time-based simulators.
+    /// The part that suits time-based simulators.
     lasting: Part,
-    /// What goes with event-based ones.
+    /// The part that suits event-based simulators.
     events: Part,
 }
 
 impl Parts {
-    /// `all` is what they are parts of, `None` for everything there is.
+    /// Checks the parts of `all`, where `None` stands for any name.
     fn check(self, all: Option<&BTreeSet<String>>, stepping: Stepping) -> Result<(), String> {
         let Self { lasting, events } = self;
         for (name, part) in [&lasting, &events] {
@@ -292,7 +305,7 @@ impl Parts {
 }
 
 impl<'de> Deserialize<'de> for Model {
-    /// As mosaik reads it: what `attrs` are can follow from their parts.
+    /// Reads a model as mosaik does: `attrs` may follow from their parts.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "kebab-case")]
@@ -330,18 +343,18 @@ impl<'de> Deserialize<'de> for Model {
 }
 
 impl ApiVersion {
-    /// mosaik 3: hybrid simulators, `time_resolution` and `max_advance`.
+    /// The version of mosaik 3: hybrid simulators, `time_resolution` and `max_advance`.
     pub const V3_0: Self = Self { major: 3, minor: 0 };
-    /// The last one of mosaik 2: the first with `setup_done`.
+    /// The last version of mosaik 2: the first with `setup_done`.
     pub const V2_2: Self = Self { major: 2, minor: 2 };
 
-    /// The number before the point.
+    /// Returns the number before the point.
     #[must_use]
     pub const fn major(self) -> u32 {
         self.major
     }
 
-    /// The number behind the point.
+    /// Returns the number after the point.
     #[must_use]
     pub const fn minor(self) -> u32 {
         self.minor
@@ -357,7 +370,7 @@ impl fmt::Display for ApiVersion {
 impl FromStr for ApiVersion {
     type Err = String;
 
-    /// Reads `3`, `3.0` or `3.0.16`.
+    /// Parses `3`, `3.0` or `3.0.16`.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = text.split('.').map(str::parse);
         match (parts.next(), parts.next().unwrap_or(Ok(0)), parts.all(|part| part.is_ok())) {

@@ -1,4 +1,4 @@
-//! Calling mosaik back.
+//! Callbacks from a simulator to mosaik.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,13 +10,13 @@ use serde::de::DeserializeOwned;
 use crate::profile::{NONE, Request};
 use crate::{Data, EntityGraph, EntityInfo, Outputs, SetData, Time, Value};
 
-/// mosaik, as a simulator can call it back, while mosaik waits for it. Cloning it is cheap.
+/// A handle for calling mosaik back while mosaik waits for the simulator.
 ///
-/// All methods fail with what mosaik fails with ([`Error::Remote`]), and with [`Error::Lost`] when it is gone; with
-/// `?`, a simulator's method fails likewise.
+/// Cloning a handle is cheap. All methods fail with mosaik's own error ([`Error::Remote`]), and with [`Error::Lost`]
+/// when the connection is lost; with `?`, a simulator's method fails with the same error.
 ///
 /// # Cancel safety
-/// Dropping a call gives it up. mosaik is not told.
+/// Dropping the future of a call cancels the call, without notifying mosaik.
 #[derive(Clone)]
 pub struct Mosaik {
     channel: Channel,
@@ -31,18 +31,18 @@ impl Mosaik {
         self.channel.send(&Request::new(function, args))
     }
 
-    /// How much of the simulation is done, in percent.
+    /// Returns the progress of the simulation in percent.
     ///
     /// # Errors
-    /// As all methods.
+    /// As for all methods.
     pub async fn get_progress(&self) -> Result<f64, Error> {
         self.call("get_progress", NONE).await
     }
 
-    /// The entities that `entity` (a full id, `SIMULATOR.ENTITY`) is related to, by full ids.
+    /// Returns the entities related to `entity` (a full id, `SIMULATOR.ENTITY`), by full ids.
     ///
     /// # Errors
-    /// As all methods; a `KeyError` if there is no such entity.
+    /// As for all methods; a `KeyError` if the entity does not exist.
     pub async fn get_related_entities(
         &self,
         entity: &str,
@@ -50,10 +50,10 @@ impl Mosaik {
         self.call("get_related_entities", [entity]).await
     }
 
-    /// As [`get_related_entities`](Self::get_related_entities), for many at a time.
+    /// Returns the entities related to each of several entities, by full ids.
     ///
     /// # Errors
-    /// As all methods; a `KeyError` if one of them is not there.
+    /// As for all methods; a `KeyError` if one of the entities does not exist.
     pub async fn get_related_entities_of<T: AsRef<str>>(
         &self,
         entities: impl IntoIterator<Item = T>,
@@ -63,19 +63,21 @@ impl Mosaik {
         self.call("get_related_entities", [entities]).await
     }
 
-    /// All entities of the simulation, and how they are related.
+    /// Returns all entities of the simulation and their relations.
     ///
     /// # Errors
-    /// As all methods.
+    /// As for all methods.
     pub async fn get_entity_graph(&self) -> Result<EntityGraph, Error> {
         self.call("get_related_entities", [()]).await
     }
 
-    /// Data of other simulators: pairs of full ids and attributes. Only during a step, and only of simulators
-    /// that are connected to this one with `async_requests=True`; they are as of the step before.
+    /// Returns data of other simulators: pairs of full ids and attributes.
+    ///
+    /// The data are those of the step before. The call is allowed only during a step, and only for simulators connected
+    /// to this one with `async_requests=True`.
     ///
     /// # Errors
-    /// As all methods; a `ScenarioError` if they are not connected so.
+    /// As for all methods; a `ScenarioError` without such a connection.
     pub async fn get_data(
         &self,
         attributes: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
@@ -83,11 +85,13 @@ impl Mosaik {
         self.call("get_data", [attributes.into_iter().collect::<Outputs>()]).await
     }
 
-    /// Sets inputs of other simulators, for their next step: (own entity, entity, attribute, value), with full
-    /// ids. They have to be connected to this one with `async_requests=True`.
+    /// Sets inputs of other simulators for their next step.
+    ///
+    /// The data are (own entity, entity, attribute, value), with full ids. The simulators must be connected to this one
+    /// with `async_requests=True`.
     ///
     /// # Errors
-    /// As all methods; a `ScenarioError` if they are not connected so.
+    /// As for all methods; a `ScenarioError` without such a connection.
     pub async fn set_data(
         &self,
         values: impl IntoIterator<
@@ -97,11 +101,12 @@ impl Mosaik {
         self.call("set_data", [values.into_iter().collect::<SetData>()]).await
     }
 
-    /// Lets this simulator be stepped at `time`, if the simulation runs in real time. That can be called at any
-    /// time, also from other tasks.
+    /// Schedules a step of this simulator at `time`, in a real-time simulation.
+    ///
+    /// It may be called at any time, also from other tasks.
     ///
     /// # Errors
-    /// As all methods; a `SimulationError` if it does not run in real time.
+    /// As for all methods; a `SimulationError` if the simulation does not run in real time.
     pub async fn set_event(&self, time: Time) -> Result<(), Error> {
         self.call("set_event", [time]).await
     }

@@ -1,4 +1,4 @@
-//! What connections to mosaik have in common.
+//! Settings and helpers shared by all connections to mosaik.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -11,18 +11,18 @@ use aiomas_core::wire::Value;
 use futures_lite::future::or;
 use serde::Serialize;
 
-/// Makes channels speak as mosaik does. Limits and TLS stay what they are.
+/// Sets the protocol of mosaik for channels, and keeps their limits and TLS.
 pub(crate) fn as_mosaik<R: Runtime>(builder: Builder<R>) -> Builder<R> {
     builder.config(|config| {
         let mut mosaik = Config::mosaik();
         mosaik.limits = config.limits.clone();
-        // Whoever closes reads no more answers.
+        // After closing, mosaik reads no more answers.
         mosaik.linger = Duration::ZERO;
         *config = mosaik;
     })
 }
 
-/// `[function, args, kwargs]`
+/// A request of the form `[function, args, kwargs]`.
 #[derive(Serialize)]
 pub(crate) struct Request<'a, A, K = BTreeMap<&'a str, Value>>(
     pub(crate) &'a str,
@@ -36,10 +36,9 @@ impl<'a, A> Request<'a, A> {
     }
 }
 
-/// No arguments.
+/// No positional arguments.
 pub(crate) const NONE: [(); 0] = [];
 
-/// Waits.
 pub(crate) async fn sleep<R: Runtime>(runtime: &R, time: Duration) {
     let mut timer = runtime.timer();
     match runtime.now().checked_add(time) {
@@ -49,7 +48,7 @@ pub(crate) async fn sleep<R: Runtime>(runtime: &R, time: Duration) {
     poll_fn(|cx| timer.poll(cx)).await;
 }
 
-/// What comes of `future`, if it comes in time.
+/// Returns the output of `future`, or `None` if it takes longer than `time`.
 pub(crate) async fn within<R: Runtime, T>(
     runtime: &R,
     time: Duration,

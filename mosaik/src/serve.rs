@@ -15,24 +15,27 @@ use crate::profile::as_mosaik;
 use crate::session::{Session, function_of};
 use crate::{Error, Mosaik, Result, Simulator};
 
-/// How long the last answers may take to be written.
+/// The time for writing the last answers.
 const CLOSES_WITHIN: Duration = Duration::from_secs(1);
 
-/// How a simulation has ended, if nothing has failed.
+/// The end of a simulation without failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// mosaik has sent `stop`.
     Stopped,
-    /// mosaik has closed the connection: it has given up, or is gone.
+    /// mosaik has closed the connection: it has given up, or its process has ended.
     Gone,
 }
 
 /// Connects to mosaik, which has started this program, and serves it until the end.
 ///
-/// The builder says on which runtime: `aiomas_tokio::channel::builder()`. Its limits apply, and its TLS.
+/// The builder selects the runtime: `aiomas_tokio::channel::builder()`. Its limits and its TLS apply.
 ///
 /// # Errors
-/// [`Error::Connection`]; then as [`serve`].
+/// Returns [`Error::Connection`] if the connection fails; then as for [`serve`].
+///
+/// # Cancel safety
+/// As for [`serve`].
 pub async fn connect<R: Runtime>(
     builder: channel::Builder<R>,
     address: impl TryInto<Address, Error: Into<aiomas::Error>>,
@@ -42,12 +45,13 @@ pub async fn connect<R: Runtime>(
     serve(channel, simulator).await
 }
 
-/// Serves mosaik over a channel until the end. The channel has to be made with
-/// [`Config::mosaik`](aiomas_core::connection::Config::mosaik).
+/// Serves mosaik over a channel until the end.
+///
+/// The channel must be configured with [`Config::mosaik`](aiomas_core::connection::Config::mosaik).
 ///
 /// # Errors
-/// [`Error::Failed`]: a request of mosaik's has failed; it comes when the simulation has ended, and is the first one.
-/// [`Error::Lost`]: the connection broke, or mosaik sent what is no message.
+/// - [`Error::Failed`] if a request of mosaik has failed: the first failure, returned when the simulation has ended;
+/// - [`Error::Lost`] if the connection broke, or mosaik sent an invalid message.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection, and [`finalize`](Simulator::finalize) is not called.
@@ -55,7 +59,7 @@ pub async fn serve(channel: Channel, simulator: impl Simulator) -> Result<End, E
     serve_from(channel, None, simulator).await
 }
 
-/// Serves mosaik, whose first request may have been taken from the channel already.
+/// Serves mosaik; the first request may already have been received.
 pub(crate) async fn serve_from(
     channel: Channel,
     mut first: Option<Request>,
@@ -97,7 +101,7 @@ pub(crate) async fn serve_from(
     failed.map_or(Ok(end), Err)
 }
 
-/// The lines of the log that requests cause which fail. Whoever sends nothing else does not fill the disk.
+/// The rate limit of log lines about failed requests, which protects the disk.
 struct Failures(LogRate);
 
 impl Failures {
@@ -114,9 +118,9 @@ impl Failures {
 
 type Answer = Result<crate::session::Answer>;
 
-/// The peer's address, for the log.
+/// Returns the address of the peer, for the log.
 pub(crate) fn address_of(channel: &Channel) -> String {
-    Printable(channel.peer().address().unwrap_or("an address without a name")).to_string()
+    Printable(channel.peer().address().unwrap_or("an unknown address")).to_string()
 }
 
 async fn next(first: &mut Option<Request>, channel: &Channel) -> Option<Request> {
@@ -133,7 +137,9 @@ async fn answer(session: &mut Session<impl Simulator>, request: &Request) -> Opt
     })
 }
 
-/// Answers. Says what mosaik was told, if that was a failure; once mosaik is gone, nothing is.
+/// Sends the answer, and returns the error that mosaik has received, if any.
+///
+/// When mosaik is gone, there is no such error.
 fn respond(request: Request, answer: Answer) -> Result<()> {
     match answer {
         Ok(answer) => match request.reply(&answer) {
@@ -152,7 +158,7 @@ async fn gone(channel: &Channel) -> Option<Answer> {
     None
 }
 
-/// Leaves requests behind `stop` without answers.
+/// Discards requests after `stop` without answers.
 async fn discard<T>(channel: &Channel) -> T {
     while let Some(request) = channel.recv().await {
         request.discard();

@@ -1,4 +1,4 @@
-//! Waiting for mosaik to connect.
+//! A server that waits for mosaik to connect.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -16,17 +16,20 @@ use crate::serve::{End, address_of, serve_from};
 use crate::session::{function_of, not_initialized};
 use crate::{Error, Result, Simulator};
 
-/// How many connections may be open that have not called `init`. mosaik calls it at once, so the oldest of them
-/// gives way to a new one.
+/// The most open connections that have not called `init`.
+///
+/// mosaik calls `init` at once, so a new connection displaces the oldest of them.
 const MAX_CANDIDATES: usize = 16;
-/// So many connections that are not mosaik's are logged one by one. Of later ones, a log line stands for as many as
-/// came before it.
+/// The number of rejected connections that are logged one by one. Later ones are logged at powers of two.
 const LOGGED_SINGLY: usize = 10;
 
 /// Waits for mosaik to connect, and serves it until the end.
 ///
 /// # Errors
-/// As [`Server::bind`] and [`Server::run`].
+/// As for [`Server::bind`] and [`Server::run`].
+///
+/// # Cancel safety
+/// As for [`Server::run`].
 pub async fn listen<R: Runtime>(
     builder: channel::Builder<R>,
     address: impl TryInto<Address, Error: Into<aiomas::Error>>,
@@ -35,7 +38,21 @@ pub async fn listen<R: Runtime>(
     Server::bind(builder, address).await?.run(simulator).await
 }
 
-/// A simulator's end of the address that mosaik connects to.
+/// A listener at the address to which mosaik connects.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use aiomas_mosaik::{Error, Server, Simulator};
+/// use aiomas_tokio::channel;
+///
+/// # async fn example(simulator: impl Simulator) -> Result<(), Error> {
+/// let server = Server::bind(channel::builder(), "tcp://127.0.0.1:0").await?;
+/// println!("waiting for mosaik at {}", server.address());
+/// server.accept_within(Duration::from_secs(60)).run(simulator).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "mosaik is not served until `run`"]
 pub struct Server<R> {
@@ -45,10 +62,13 @@ pub struct Server<R> {
 }
 
 impl<R: Runtime> Server<R> {
-    /// Listens for mosaik.
+    /// Binds the address.
     ///
     /// # Errors
-    /// [`Error::Connection`]: it is no address, or not a free one.
+    /// Returns [`Error::Connection`] if the address is invalid or in use.
+    ///
+    /// # Cancel safety
+    /// Dropping the future releases the address.
     pub async fn bind(
         builder: channel::Builder<R>,
         address: impl TryInto<Address, Error: Into<aiomas::Error>>,
@@ -58,25 +78,28 @@ impl<R: Runtime> Server<R> {
         Ok(Self { runtime, listener, accept_within: None })
     }
 
-    /// Where it listens, with the real port.
+    /// Returns the bound address, with the actual port.
     #[must_use]
     pub const fn address(&self) -> &Address {
         self.listener.address()
     }
 
-    /// How long mosaik may take to connect: for ever unless told otherwise.
+    /// Sets the time mosaik has to connect. By default, the server waits indefinitely.
     pub const fn accept_within(mut self, time: Duration) -> Self {
         self.accept_within = Some(time);
         self
     }
 
-    /// Waits for mosaik, and serves it until the end. From then on, the port is closed.
+    /// Waits for mosaik, and serves it until the end.
     ///
-    /// The first peer to call `init` is mosaik. A port check, a probe of another protocol or a peer that stays
-    /// silent is not: it is logged as a warning, and the simulator goes on listening.
+    /// The first peer to call `init` is mosaik; the port is then closed. Port checks, probes of other protocols and
+    /// silent peers are logged as warnings, and the simulator continues to listen.
     ///
     /// # Errors
-    /// [`Error::NobodyConnected`]; then as [`serve`](crate::serve).
+    /// Returns [`Error::NobodyConnected`] if mosaik has not connected in time; then as for [`serve`](crate::serve).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the port and all connections; [`finalize`](Simulator::finalize) is not called.
     pub async fn run(self, simulator: impl Simulator) -> Result<End, Error> {
         let Self { runtime, mut listener, accept_within } = self;
         let mut candidates = Candidates::default();
@@ -100,23 +123,23 @@ impl<R: Runtime> Server<R> {
 #[derive(Default)]
 struct Candidates {
     waiting: VecDeque<Candidate>,
-    /// How many have turned out not to be mosaik's.
+    /// The number of connections that were not mosaik.
     rejected: usize,
 }
 
-/// A connection, and what it turns out to be.
+/// A connection whose first request is awaited.
 struct Candidate {
     address: String,
     first: Pin<Box<dyn Future<Output = First> + Send>>,
 }
 
-/// mosaik, with its `init`; or why it is not mosaik.
+/// mosaik with its `init`, or the reason why the peer is not mosaik.
 type First = Result<(Channel, Request), String>;
 
 impl Candidates {
     async fn find(&mut self, listener: &mut channel::Listener) -> (Channel, Request) {
         loop {
-            // Connections that are there come first: a flood of new ones must not keep mosaik's from being read.
+            // Open connections first: a flood of new ones must not delay mosaik's.
             let known = async { Event::First(self.next().await) };
             let new = async { Event::Accepted(listener.accept().await) };
             match or(known, new).await {
@@ -132,13 +155,13 @@ impl Candidates {
         if self.waiting.len() == MAX_CANDIDATES
             && let Some(oldest) = self.waiting.pop_front()
         {
-            self.reject(&oldest.address, &"it was silent while others came");
+            self.reject(&oldest.address, &"it stayed silent while other peers connected");
         }
         let address = address_of(&channel);
         self.waiting.push_back(Candidate { address, first: Box::pin(first(channel)) });
     }
 
-    /// The next one that shows what it is.
+    /// Returns the next connection that has sent `init`, or is not mosaik.
     async fn next(&mut self) -> (String, First) {
         poll_fn(|cx| {
             for (index, candidate) in self.waiting.iter_mut().enumerate() {
@@ -163,7 +186,7 @@ impl Candidates {
         }
     }
 
-    /// How many connections there were.
+    /// Returns the number of connections so far.
     fn count(&self) -> usize {
         self.rejected + self.waiting.len()
     }
@@ -174,13 +197,13 @@ enum Event {
     Accepted(Result<Channel, aiomas::Error>),
 }
 
-/// Waits for a connection's `init`. Other requests fail.
+/// Waits for `init` on a connection. Other requests fail.
 async fn first(channel: Channel) -> First {
     while let Some(request) = channel.recv().await {
         match &*function_of(request.payload()) {
             "init" => return Ok((channel, request)),
             "stop" => request.discard(),
-            // If the peer is gone, `recv` tells.
+            // If the peer is gone, `recv` reports it.
             function => drop(request.fail(not_initialized(function))),
         }
     }

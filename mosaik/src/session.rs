@@ -1,4 +1,4 @@
-//! What mosaik's requests do, and in which order they may come.
+//! The handling of mosaik's requests, and their permitted order.
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ use crate::{
     Value,
 };
 
-/// So many entities may a simulator have.
+/// The most entities of a simulator.
 pub const MAX_ENTITIES: usize = 1 << 24;
 
 const INIT: &[Parameter] = &[Parameter::required("sid"), Parameter::optional("time_resolution")];
@@ -29,12 +29,12 @@ const STEP: &[Parameter] = &[
 ];
 const GET_DATA: &[Parameter] = &[Parameter::required("outputs")];
 
-/// A simulator, and what mosaik may ask it.
+/// A simulator and the state of its simulation.
 #[derive(Debug)]
 pub(crate) struct Session<S> {
     pub(crate) simulator: S,
     mosaik: Mosaik,
-    /// From `init` on.
+    /// The state after `init`.
     started: Option<Started>,
 }
 
@@ -61,12 +61,12 @@ impl<S: Simulator> Session<S> {
         Self { simulator, mosaik, started: None }
     }
 
-    /// Whether the failure of `function` is one of the simulation, and not of an extra method.
+    /// Returns `true` if a failure of `function` fails the simulation. Extra methods do not.
     pub(crate) fn is_vital(&self, function: &str) -> bool {
         !self.started.as_ref().is_some_and(|started| started.is_extra(function))
     }
 
-    /// What comes of a request other than `stop`.
+    /// Answers a request other than `stop`.
     pub(crate) async fn answer(&mut self, request: &rpc::Request<'_>) -> Result<Answer> {
         let (function, arguments) = (request.path.as_str(), &request.arguments);
         let Self { simulator, mosaik, started } = self;
@@ -76,7 +76,7 @@ impl<S: Simulator> Session<S> {
             }
             let bound = arguments.bind(&Signature::new("init", INIT).with_args().with_kwargs())?;
             let sid = bound.required::<String>(0)?;
-            // Versions before 3 do without.
+            // Versions before 3 do not send it.
             let resolution = bound.optional(1)?.unwrap_or(1.0);
             let params = Arguments::new("init", INIT, arguments);
             let mut meta = guarded(simulator.init(&sid, resolution, params)).await?;
@@ -135,7 +135,7 @@ impl<S: Simulator> Session<S> {
     }
 }
 
-/// The function that is called, for people.
+/// Returns the name of the called function, for the log.
 pub(crate) fn function_of(request: &Payload) -> String {
     match rpc::Request::parse(request) {
         Ok(request) => request.path.as_str().to_owned(),
@@ -166,7 +166,7 @@ impl Started {
         Ok(())
     }
 
-    /// Notes entities that were created, and checks what mosaik would.
+    /// Records created entities, with the checks of mosaik.
     fn add(&mut self, num: usize, model: &str, entities: &[Entity]) -> Result<()> {
         if entities.len() != num {
             return Err(error(format_args!(
@@ -227,7 +227,7 @@ impl Started {
     }
 }
 
-/// The failure of a request that comes too early.
+/// Returns the failure of a request before `init`.
 pub(crate) fn not_initialized(function: &str) -> RemoteError {
     error(format_args!("{function}() was called before init()"))
 }
@@ -236,7 +236,7 @@ fn error(message: impl std::fmt::Display) -> RemoteError {
     RemoteError::new("RuntimeError", message)
 }
 
-/// Lets user code run. That it panics is a failure.
+/// Runs user code. A panic becomes a failure.
 async fn guarded<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let mut future = pin!(future);
     poll_fn(|cx| {

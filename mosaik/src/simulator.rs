@@ -1,4 +1,4 @@
-//! What a simulator does.
+//! The trait of simulators.
 
 use std::future::{Future, ready};
 
@@ -6,20 +6,23 @@ use aiomas_core::wire::{RemoteError, Value};
 
 use crate::{Arguments, Data, Entity, Inputs, Meta, Mosaik, Outputs, Result, Time};
 
-/// A simulator. The methods are those of Python's `mosaik_api_v3.Simulator`; implement them as `async fn`.
+/// A simulator, with the methods of Python's `mosaik_api_v3.Simulator`.
 ///
-/// They are called one after the other. What they fail with, and that they panic, mosaik is told.
+/// Implement the methods as `async fn`. They are called one after the other. mosaik receives their errors, and their
+/// panics as errors.
 ///
 /// # Cancel safety
 /// The future of a method is dropped when the connection is lost; then only [`finalize`](Self::finalize) follows.
 pub trait Simulator: Send {
-    /// The names of extra methods that [`#[simulator]`](macro@crate::simulator) has found. mosaik gets them with those
-    /// in [`Meta::extra_methods`].
+    /// The names of the extra methods found by [`#[simulator]`](macro@crate::simulator).
+    ///
+    /// mosaik receives them together with those in [`Meta::extra_methods`].
     const EXTRA_METHODS: &'static [&'static str] = &[];
 
-    /// Initializes the simulator, which mosaik calls `sid`, and says what it is. A point in time stands for
-    /// `time_resolution` seconds. The other parameters are its own: [parse](Arguments::parse) them even if there
-    /// are none (into `()`), so that mistakes are told.
+    /// Initializes the simulator with the id `sid`, and returns its description.
+    ///
+    /// A unit of simulated time stands for `time_resolution` seconds. `params` are the simulator's own parameters:
+    /// [parse](Arguments::parse) them even if there are none (into `()`), so that wrong arguments are reported.
     fn init(
         &mut self,
         sid: &str,
@@ -27,7 +30,7 @@ pub trait Simulator: Send {
         params: Arguments<'_>,
     ) -> impl Future<Output = Result<Meta>> + Send;
 
-    /// Creates `num` entities of one of the public models, with these parameters. Children may be of any.
+    /// Creates `num` entities of a public model, with these parameters. Children may be of any model.
     fn create(
         &mut self,
         num: usize,
@@ -35,17 +38,17 @@ pub trait Simulator: Send {
         params: Arguments<'_>,
     ) -> impl Future<Output = Result<Vec<Entity>>> + Send;
 
-    /// All entities are created and connected.
+    /// Runs after all entities are created and connected.
     fn setup_done(&mut self, mosaik: &Mosaik) -> impl Future<Output = Result<()>> + Send {
         let _ = mosaik;
         ready(Ok(()))
     }
 
-    /// Goes one step, from `time` on, with these inputs. Returns when it wants to be stepped next, later than now;
-    /// only if it is not time-based, that may be `None`.
+    /// Runs one step at `time`, and returns the time of the next step.
     ///
-    /// Until `max_advance`, no other simulator triggers it. With version 2.2 of the API, that is not known, and
-    /// `max_advance` is `time`.
+    /// The next step is later than this one. It may be `None` only if the simulator is not time-based. Until
+    /// `max_advance`, no other simulator triggers a step. Version 2.2 of the API does not have this value, and
+    /// `max_advance` is then `time`.
     fn step(
         &mut self,
         time: Time,
@@ -54,11 +57,12 @@ pub trait Simulator: Send {
         mosaik: &Mosaik,
     ) -> impl Future<Output = Result<Option<Time>>> + Send;
 
-    /// Returns values of attributes: [`Outputs::fill`] asks for each of them.
+    /// Returns values of attributes. [`Outputs::fill`] asks for each of them.
     fn get_data(&mut self, outputs: Outputs) -> impl Future<Output = Result<Data>> + Send;
 
     /// Runs one of the [extra methods](Meta::extra_methods), which scenarios call by name.
-    /// [`#[simulator]`](macro@crate::simulator) writes it for methods with `#[expose]`.
+    ///
+    /// [`#[simulator]`](macro@crate::simulator) implements it for methods with `#[expose]`.
     fn extra_method(
         &mut self,
         method: &str,
@@ -69,7 +73,7 @@ pub trait Simulator: Send {
         ready(Err(RemoteError::new("NotImplementedError", method)))
     }
 
-    /// The simulation has ended, or mosaik is gone.
+    /// Runs after the simulation has ended, or the connection to mosaik is lost.
     fn finalize(&mut self) -> impl Future<Output = ()> + Send {
         ready(())
     }

@@ -1,4 +1,4 @@
-//! A request-reply channel: any content there, any content back.
+//! A request-reply channel: any content as request, any content as reply.
 
 use aiomas_async_std::{
     Error,
@@ -15,7 +15,7 @@ async fn handle_client(channel: Channel) -> Result<(), Error> {
     Ok(())
 }
 
-/// A client that asks once. The last handle closes the channel, and with it the server's end.
+/// Sends one request. Dropping the last handle closes the channel, and with it the server's end.
 async fn ask(channel: Channel) -> Result<(), Error> {
     let reply: String = channel.send("ohai").await?;
     println!("{reply}");

@@ -1,4 +1,6 @@
-//! Two agents in a container that call each other: the first example of aiomas, in Rust.
+//! The first example of aiomas, in Rust: two agents in a container.
+//!
+//! One agent calls the other.
 
 use aiomas_async_std::{Error, agent, container};
 

@@ -1,4 +1,4 @@
-//! Remote procedure calls: a typed proxy, one that calls by name, and a call back to the client.
+//! Remote procedure calls: a typed proxy, a call by name, and a callback.
 
 use aiomas_async_std::{Context, Error, rpc, service};
 
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Error> {
     println!("What's 3 + 4? {}", remote.add(3, 4).await?);
     println!("What's twice my number? {}", remote.double_yours().await?);
 
-    // The same without a type: any service, any arguments.
+    // The same call without types: any service, any arguments.
     let sum: i64 = client.remote().call("add").arg(3).kwarg("b", 5).send().await?;
     println!("What's 3 + 5? {sum}");
     match client.remote().call("divide").arg(1).send::<f64>().await {

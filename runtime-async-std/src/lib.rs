@@ -1,10 +1,12 @@
-//! async-std is discontinued (RUSTSEC-2025-0052); this crate exists for programs that still run on it. New ones
-//! take `aiomas-tokio` or `aiomas-smol`, which have the same interface.
+//! [aiomas](https://aiomas.readthedocs.io) on [async-std](https://docs.rs/async-std).
 //!
-//! [aiomas](https://aiomas.readthedocs.io) on [async-std](https://docs.rs/async-std): agents, remote procedure
-//! calls and request-reply channels over TCP and Unix sockets, byte for byte as Python's aiomas speaks them.
+//! async-std is discontinued (RUSTSEC-2025-0052); this crate exists for programs that still run on it. New programs use
+//! `aiomas-tokio` or `aiomas-smol`, which have the same interface.
 //!
-//! Two agents in one container, one of which calls the other:
+//! The crate provides agents, remote procedure calls and request-reply channels over TCP and Unix sockets, compatible
+//! byte for byte with Python's aiomas.
+//!
+//! This program runs two agents in one container, one of which calls the other:
 //!
 //! ```
 //! use aiomas_async_std::{agent, container};
@@ -33,7 +35,7 @@
 //! }
 //! ```
 //!
-//! What is here is `aiomas-core` with the runtime filled in; libraries of agents need only that.
+//! The crate re-exports the crate `aiomas` with the runtime filled in; libraries of agents need only `aiomas`.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The timer that async-std's sleeps are made of.
+//! A timer, from the crate that async-std is built on.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use aiomas::Timer;
 
-/// A timer that can be set anew, which async-std's own cannot.
+/// A timer that can be reset, unlike async-std's own.
 #[derive(Debug)]
 pub struct Alarm(async_io::Timer);
 

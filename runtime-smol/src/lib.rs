@@ -1,7 +1,9 @@
-//! [aiomas](https://aiomas.readthedocs.io) on [smol](https://docs.rs/smol): agents, remote procedure calls and
-//! request-reply channels over TCP and Unix sockets, byte for byte as Python's aiomas speaks them.
+//! [aiomas](https://aiomas.readthedocs.io) on [smol](https://docs.rs/smol).
 //!
-//! Two agents in one container, one of which calls the other:
+//! The crate provides agents, remote procedure calls and request-reply channels over TCP and Unix sockets, compatible
+//! byte for byte with Python's aiomas.
+//!
+//! This program runs two agents in one container, one of which calls the other:
 //!
 //! ```
 //! use aiomas_smol::{agent, container};
@@ -30,7 +32,7 @@
 //! }
 //! ```
 //!
-//! What is here is `aiomas-core` with the runtime filled in; libraries of agents need only that.
+//! The crate re-exports the crate `aiomas` with the runtime filled in; libraries of agents need only `aiomas`.
 
 #![forbid(unsafe_code)]
 

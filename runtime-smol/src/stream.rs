@@ -24,7 +24,7 @@ mod tests {
 
     use super::*;
 
-    /// Silence, and what is not acknowledged, end a stream after the same time.
+    /// Keep-alive and the limit for unacknowledged data end a stream after the same time.
     #[test]
     fn a_dead_peer_is_found_in_both_ways() -> io::Result<()> {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;

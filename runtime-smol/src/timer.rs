@@ -1,4 +1,4 @@
-//! Smol's timer.
+//! The timer of smol.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use aiomas::Timer;
 
-/// Smol's timer.
+/// A timer of smol.
 #[derive(Debug)]
 pub struct Alarm(smol::Timer);
 

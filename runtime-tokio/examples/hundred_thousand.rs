@@ -1,7 +1,8 @@
-//! A hundred thousand agents and three million messages among random pairs of them: in one container, and in two
-//! that are connected over TCP.
+//! A hundred thousand agents that exchange three million messages.
 //!
-//!     cargo run --release -p aiomas-tokio --example hundred_thousand [AGENTS [MESSAGES]]
+//! Each message goes between two random agents: first in one container, then in two that are connected over TCP.
+//!
+//! cargo run --release -p aiomas-tokio --example hundred_thousand [AGENTS [MESSAGES]]
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use aiomas_tokio::{AgentRef, Container, Error, agent, container};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinSet;
 
-/// How many messages are under way at a time.
+/// The number of messages in flight.
 const SENDERS: u64 = 256;
-/// After how many messages the progress is shown.
+/// The number of messages between updates of the progress.
 const STEP: u64 = 1_000;
 
 struct Citizen;
@@ -57,7 +58,7 @@ fn arguments() -> Result<(usize, u64), String> {
     words.next().map_or(Ok(numbers), |word| Err(format!("what is {word}?")))
 }
 
-/// Lets agents live in so many containers, and greet each other.
+/// Runs agents in the given number of containers, and lets them greet each other.
 async fn town(what: &str, containers: usize, agents: usize, messages: u64) -> Result<(), Error> {
     let begin = Instant::now();
     let mut town = Vec::new();
@@ -74,7 +75,7 @@ async fn town(what: &str, containers: usize, agents: usize, messages: u64) -> Re
     shut_down(&town).await
 }
 
-/// Makes that many calls of one agent by another one.
+/// Makes `messages` calls between random agents.
 async fn greet(citizens: Citizens, messages: u64) -> Result<(), Error> {
     let bar = ProgressBar::new(messages);
     let style = "{elapsed_precise} {wide_bar} {human_pos}/{human_len} {per_sec}";
@@ -118,7 +119,7 @@ fn report(town: &str, what: &str, count: u64, took: Duration) {
     println!("{town}: {count} {what} in {took:.2?}, {rate:.0} in a second{memory}");
 }
 
-/// The memory of this process in MiB, where the system tells.
+/// Returns the resident memory of this process in MiB, where the system provides it.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,7 +1,9 @@
-//! [aiomas](https://aiomas.readthedocs.io) on [tokio](https://tokio.rs): agents, remote procedure calls and
-//! request-reply channels over TCP and Unix sockets, byte for byte as Python's aiomas speaks them.
+//! [aiomas](https://aiomas.readthedocs.io) on [tokio](https://tokio.rs).
 //!
-//! Two agents in one container, one of which calls the other:
+//! The crate provides agents, remote procedure calls and request-reply channels over TCP and Unix sockets, compatible
+//! byte for byte with Python's aiomas.
+//!
+//! This program runs two agents in one container, one of which calls the other:
 //!
 //! ```
 //! use aiomas_tokio::{agent, container};
@@ -29,11 +31,12 @@
 //! }
 //! ```
 //!
-//! What binds, connects or listens has to be polled within a tokio runtime, of either flavour, with `enable_all`. What
-//! comes of it keeps to that runtime, and can be used on any thread: also on one without a runtime, and on one with
-//! another executor. When the runtime has ended, calls and connects fail with [`Error::Runtime`] or [`Error::Lost`].
+//! Poll the futures of functions that bind, connect or listen within a tokio runtime, of either flavor, with
+//! `enable_all`. The resulting containers, clients and channels keep to that runtime, and can be used on any thread:
+//! also without a runtime, or with another executor. When the runtime has ended, calls and connects fail with
+//! [`Error::Runtime`] or [`Error::Lost`].
 //!
-//! What is here is `aiomas-core` with the runtime filled in; libraries of agents need only that.
+//! The crate re-exports the crate `aiomas` with the runtime filled in; libraries of agents need only `aiomas`.
 
 #![forbid(unsafe_code)]
 
@@ -60,15 +63,16 @@ aiomas::adapter!(Tokio);
 #[cfg(feature = "tls")]
 pub use aiomas::tls;
 
-/// The tokio runtime that the current task runs on.
+/// The tokio runtime of the current task.
 ///
-/// The default value finds it when something is [bound or connected](Runtime::attach), and keeps to it from then on.
+/// The default value takes the current runtime when a container, client or listener is [created](Runtime::attach), and
+/// keeps to it from then on.
 #[derive(Clone, Debug, Default)]
 pub struct Tokio {
     handle: Option<Handle>,
 }
 
-/// What a program has to do that has no runtime.
+/// The error of a program without a runtime, with the remedy.
 const NO_RUNTIME: &str = "there is no tokio runtime on this thread: call this in one, as under #[tokio::main], \
                           or enter one before (`Handle::enter`)";
 
@@ -82,7 +86,7 @@ impl Runtime for Tokio {
             return Ok(AnyRuntime::new(self.clone()));
         }
         let handle = Handle::try_current().map_err(|_| io::Error::other(NO_RUNTIME))?;
-        // There is no other way to ask.
+        // Tokio has no other way to check for timers.
         let timers = catch_unwind(|| drop(tokio::time::sleep_until(tokio::time::Instant::now())));
         timers.map_err(|panic| missing(&*panic))?;
         Ok(AnyRuntime::new(Self { handle: Some(handle) }))
@@ -93,7 +97,7 @@ impl Runtime for Tokio {
         tokio::time::Instant::now().into_std()
     }
 
-    /// The system's date, and whatever a test has advanced tokio's clock by.
+    /// Returns the system's date, plus the time by which a test has advanced tokio's clock.
     fn since_epoch(&self) -> Duration {
         let date = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let (system, tokio) = (Instant::now(), self.now());
@@ -114,8 +118,9 @@ impl Runtime for Tokio {
         }
     }
 
-    /// Tokio wakes tasks that yield after it has looked at its sockets. One that wakes itself is polled up to 61 times
-    /// before.
+    /// Wakes the task after tokio has polled its sockets.
+    ///
+    /// Tokio does so for tasks that yield. A task that wakes itself is polled up to 61 times before.
     fn defer(&self, waker: &Waker) {
         let mut cx = task::Context::from_waker(waker);
         let _yields = pin!(tokio::task::yield_now()).poll(&mut cx);
@@ -134,7 +139,9 @@ impl Runtime for Tokio {
     }
 }
 
-/// Polls a future in a runtime, on whichever thread. Sockets are made there, and panic where a runtime has none.
+/// Polls a future in a runtime, on any thread.
+///
+/// Sockets are created there, and panic if the runtime lacks I/O, which becomes an error.
 async fn within<T>(
     handle: Option<Handle>,
     future: impl Future<Output = io::Result<T>>,
@@ -148,7 +155,7 @@ async fn within<T>(
     .await
 }
 
-/// What tokio says that a runtime lacks, and how to have it.
+/// Returns tokio's message about a missing feature of the runtime, which contains the remedy.
 #[cold]
 fn missing(panic: &(dyn Any + Send)) -> io::Error {
     let text = panic.downcast_ref::<String>().map(String::as_str);

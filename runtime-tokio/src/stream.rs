@@ -36,7 +36,7 @@ pub struct Open<S> {
 }
 
 fn tcp(socket: TcpStream) -> io::Result<Open<TcpStream>> {
-    // The driver gathers messages before it writes; the kernel need not wait for more.
+    // The driver gathers messages before it writes, so the kernel need not wait for more.
     socket.set_nodelay(true)?;
     let peer = socket.peer_addr().ok().map(|peer| format!("tcp://{peer}"));
     Ok(Open { socket, keep_alive, peer })
@@ -62,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Open<S> {
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
-        // It is cancel safe, and tokio knows after a short read that there is no more.
+        // Cancel safe; after a short read, tokio knows that the socket has no more data.
         pin!(self.socket.read_buf(&mut input.limit(MAX_READ))).poll(cx)
     }
 
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// Silence, and what is not acknowledged, end a stream after the same time.
+    /// Keep-alive and the limit for unacknowledged data end a stream after the same time.
     #[tokio::test]
     async fn a_dead_peer_is_found_in_both_ways() -> io::Result<()> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;

@@ -1,4 +1,4 @@
-//! Tokio's timer.
+//! The timer of tokio.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use aiomas::Timer;
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 
-/// A timer that can be set anew. It takes memory from when it is set first.
+/// A timer that can be reset. It allocates when it is first set.
 #[derive(Debug, Default)]
 pub struct Alarm {
     handle: Option<Handle>,
@@ -36,7 +36,7 @@ impl Timer for Alarm {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(sleep) = &mut self.sleep else { return Poll::Pending };
-        // As a runtime ends, it ends its timers; one that is polled then panics.
+        // A runtime that ends also ends its timers; polling such a timer panics.
         if sleep.is_elapsed() {
             return Poll::Ready(());
         }

@@ -1,11 +1,11 @@
-//! Agents in three processes: the program starts itself, and drives the others by their managers.
+//! Agents in three processes: the program starts itself as children, and drives their managers.
 
 use aiomas_subproc::{Child, Launcher};
 use aiomas_tokio::clock::Date;
 use aiomas_tokio::manager::Factories;
 use aiomas_tokio::{Context, Error, agent, container};
 
-/// Counts the kilowatt hours of a load that is always the same.
+/// A meter of a constant load, which counts kilowatt hours.
 struct Meter {
     kilowatts: f64,
 }
@@ -18,7 +18,7 @@ impl Meter {
     }
 }
 
-/// What the children can make.
+/// Returns the factories of the agents that the children can create.
 fn factories() -> Factories {
     Factories::new().agent("Meter", ["kilowatts"], |kilowatts: f64| Meter { kilowatts })
 }

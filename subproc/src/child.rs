@@ -1,4 +1,4 @@
-//! A child process, from inside.
+//! The child's side: a process started by a launcher.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, Read};
@@ -13,10 +13,10 @@ use aiomas::{Runtime, container};
 
 use crate::{Error, ready, signals, thread};
 
-/// Tells a program that it is a child, and where to listen.
+/// The environment variable that marks a child and holds the address for it to bind.
 pub(crate) const VARIABLE: &str = "AIOMAS_CHILD";
 
-/// What a program is that was started by a [`Launcher`](crate::Launcher).
+/// A process that a [`Launcher`](crate::Launcher) has started.
 #[derive(Debug)]
 #[must_use = "a child has to `run`"]
 pub struct Child {
@@ -25,31 +25,39 @@ pub struct Child {
 }
 
 impl Child {
-    /// Tells whether this process is a child; to be asked before it does anything else. The answer is in the
-    /// environment, in the variable `AIOMAS_CHILD`: programs that a child starts otherwise than by a launcher
-    /// inherit it.
+    /// Returns the child that this process is, or `None` in the parent.
+    ///
+    /// Call it before the program does anything else. The mark is the environment variable `AIOMAS_CHILD`, which
+    /// programs started by a child without a launcher inherit.
     #[must_use]
     pub fn from_env() -> Option<Self> {
-        // An address that is not even UTF-8 is none, of which binding tells.
+        // An address that is not UTF-8 is invalid, which binding reports.
         let address = std::env::var_os(VARIABLE)?.to_string_lossy().into_owned();
         Some(Self { address, grace: Duration::from_secs(30) })
     }
 
-    /// How long this process may take to end when its parent is gone, or after SIGTERM: half a minute unless told
-    /// otherwise. Then it is ended with status 1, whatever its agents do.
+    /// Sets the time for ending after SIGTERM or the loss of the parent.
+    ///
+    /// The default is 30 s. After that time, the process exits with status 1, even if its agents are still running.
     pub const fn grace(mut self, time: Duration) -> Self {
         self.grace = time;
         self
     }
 
-    /// Binds a container with a manager, tells the parent, and lets it live until the manager is
-    /// [stopped](aiomas::manager::ManagerProxy::stop), the parent is gone, or this process gets SIGTERM.
-    /// Then the container is shut down, and the program should end.
+    /// Binds a container with a manager, and runs it until the end of this child.
     ///
-    /// It takes over standard input, SIGTERM, and SIGINT and SIGHUP, which it leaves to the parent.
+    /// The child reports its address to the parent. It ends when its manager is
+    /// [stopped](aiomas::manager::ManagerProxy::stop), its parent is gone, or the process receives SIGTERM. Then the
+    /// container is shut down, and the program should exit.
+    ///
+    /// The call takes over standard input and SIGTERM, and ignores SIGINT and SIGHUP, which the parent handles.
     ///
     /// # Errors
-    /// The container cannot listen, there is no thread, or a signal cannot be handled.
+    /// Returns an error if the container cannot bind its address, a thread cannot be started, or a signal cannot be
+    /// handled.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not shut the container down in order: agents do not run their `#[on_stop]`.
     pub async fn run<R: Runtime>(
         self,
         builder: container::Builder<R>,
@@ -70,7 +78,7 @@ impl Child {
                 end_within(grace);
             })
         });
-        // If the parent does not read any more, it is gone.
+        // A failed write means that the parent is gone.
         if ready::say(container.address()).is_ok() {
             poll_fn(|cx| {
                 if stopped.as_mut().poll(cx).is_ready() {
@@ -85,7 +93,7 @@ impl Child {
     }
 }
 
-/// Ends the process, unless it ends earlier.
+/// Ends the process after a time limit, unless it has ended before.
 fn end_within(grace: Duration) {
     let watchdog = Builder::new().name("aiomas-watchdog".to_owned()).spawn(move || {
         std::thread::sleep(grace);
@@ -96,7 +104,7 @@ fn end_within(grace: Duration) {
     }
 }
 
-/// Reads until nothing more comes.
+/// Reads until the end of the input.
 fn wait_for_end(mut stdin: impl Read) {
     let mut nobody_cares = [0; 1024];
     loop {

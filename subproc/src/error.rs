@@ -1,4 +1,4 @@
-//! What can go wrong with child processes.
+//! The errors of starting and stopping child processes.
 
 use std::fmt;
 use std::io;
@@ -8,76 +8,76 @@ use std::time::Duration;
 use aiomas_core::agent::UrlError;
 use aiomas_core::wire::Printable;
 
-/// Something is wrong with a child process. Children are counted from 0.
+/// An error of a child process. Children are numbered from 0.
 ///
-/// `{:?}` is the text of `Display`, as `main` and `unwrap` print it; `{:#?}` shows the variant and its fields.
+/// `{:?}` prints the text of `Display`, as `main` and `unwrap` show it; `{:#?}` shows the variant and its fields.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A child cannot be started.
     #[error("child {child} cannot be started: {}: {source}", Printable(program))]
     Start {
-        /// Which.
+        /// The number of the child.
         child: usize,
         /// The program.
         program: String,
         /// The system's error.
         source: io::Error,
     },
-    /// A child has ended, or closed its standard output, before it said that it is ready.
+    /// A child has ended, or closed its standard output, before it was ready.
     #[error("child {child} was never ready: {status}")]
     NeverReady {
-        /// Which.
+        /// The number of the child.
         child: usize,
-        /// How it has ended.
+        /// The exit status of the child.
         status: ExitStatus,
     },
-    /// A child has taken too long to say that it is ready.
+    /// A child was not ready in time.
     #[error("child {child} was not ready within {within:?} (`Launcher::ready_within`)")]
     Late {
-        /// Which.
+        /// The number of the child.
         child: usize,
-        /// How long it might take.
+        /// The time limit.
         within: Duration,
     },
-    /// A child says that it listens at something that is no address.
+    /// A child has reported an invalid address.
     #[error("child {child} says where it listens, but {source}")]
     Address {
-        /// Which.
+        /// The number of the child.
         child: usize,
-        /// What is wrong with it.
+        /// The defect of the address.
         source: UrlError,
     },
-    /// A manager cannot be found, or has failed.
-    #[error("the manager of child {child}: {source}")]
+    /// The manager of a child cannot be connected, or has failed.
+    #[error("the manager of child {child} has failed: {source}")]
     Manager {
-        /// Of which child.
+        /// The number of the child.
         child: usize,
-        /// Why.
+        /// The error of the connection or call.
         source: aiomas::Error,
     },
-    /// A child has ended, but not with success.
+    /// A child has ended with a failure.
     #[error("child {child} has failed: {status}")]
     Failed {
-        /// Which.
+        /// The number of the child.
         child: usize,
-        /// How it has ended.
+        /// The exit status of the child.
         status: ExitStatus,
     },
-    /// A child did not end in time. It is gone now.
+    /// A child did not end in time, and was killed.
     #[error(
         "child {child} did not end within {within:?} (`Launcher::stop_within`), and was killed"
     )]
     Killed {
-        /// Which.
+        /// The number of the child.
         child: usize,
-        /// How long it might take.
+        /// The time limit.
         within: Duration,
     },
-    /// The container of this child process.
+    /// The container of this child process has failed.
     #[error(transparent)]
     Container(#[from] aiomas::Error),
-    /// The system has no thread, or fails us otherwise.
+    /// The system cannot start a thread or watch a process.
     #[error("cannot watch processes: {0}")]
     System(#[from] io::Error),
 }

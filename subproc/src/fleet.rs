@@ -1,4 +1,4 @@
-//! Child processes that were started together.
+//! A group of child processes that were started together.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use aiomas::manager::{self, ManagerProxy};
 use crate::process::{Ended, Process};
 use crate::{Error, thread};
 
-/// Child processes that were started together.
+/// A group of child processes that were started together.
 ///
-/// Dropping it ends all of them without waiting for that; [`stop`](Self::stop) tells what came of it.
+/// Dropping a fleet ends all children without waiting for them; [`stop`](Self::stop) waits, and returns the outcome.
 #[derive(Debug)]
 #[must_use = "children end when it is dropped"]
 pub struct Fleet {
@@ -29,13 +29,13 @@ impl Member {
         Self { manager, process }
     }
 
-    /// What makes agents in the child's container.
+    /// Returns the manager, which creates agents in the child's container.
     #[must_use]
     pub const fn manager(&self) -> &ManagerProxy {
         &self.manager
     }
 
-    /// The number of the process.
+    /// Returns the process id.
     #[must_use]
     pub const fn id(&self) -> u32 {
         self.process.id()
@@ -47,52 +47,54 @@ impl Fleet {
         Self { members, stop_within }
     }
 
-    /// The children, in the order in which they were started.
+    /// Returns the children in the order in which they were started.
     #[must_use]
     pub fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// Their managers, in the same order.
+    /// Returns the managers of the children, in the same order.
     pub fn managers(&self) -> impl ExactSizeIterator<Item = &ManagerProxy> {
         self.members.iter().map(Member::manager)
     }
 
-    /// Sets the clocks of all containers to a later time, in seconds: all are told before the first answer is
-    /// waited for. They have external clocks if the children have given them one.
+    /// Sets the clocks of all containers to a later time, in seconds.
+    ///
+    /// All requests are sent before the first answer is awaited. The containers must have external clocks.
     ///
     /// # Errors
     /// See [`manager::set_time`].
     ///
     /// # Cancel safety
-    /// Once it has been polled, all of them are told.
+    /// Once the future has been polled, all requests are sent.
     pub async fn set_time(&self, time: f64) -> Result<(), aiomas::Error> {
         manager::set_time(self.managers(), time).await
     }
 
-    /// Ends the children, one after the other in the order in which they were started: the manager is told,
-    /// agents run their `#[on_stop]`, the process ends. One that takes longer than
+    /// Stops the children one after the other, in the order in which they were started.
+    ///
+    /// For each, the manager stops, agents run their `#[on_stop]`, and the process ends. A child that takes longer than
     /// [`stop_within`](crate::Launcher::stop_within) is killed.
     ///
     /// # Errors
-    /// The first thing that went wrong. All children have ended nevertheless.
+    /// Returns the first error. All children have ended nevertheless.
     ///
     /// # Cancel safety
-    /// Dropping the future ends all children, without waiting for that.
+    /// Dropping the future ends all children without waiting for them.
     pub async fn stop(self) -> Result<(), Error> {
         let mut result = Ok(());
-        // Of those that are left when this is dropped, each ends as a dropped process does.
+        // If this future is dropped, the remaining children end as dropped processes do.
         for (child, Member { manager, process }) in self.members.into_iter().enumerate() {
             let told = manager.with_timeout(self.stop_within).stop().await;
             let ended = thread::run(move || process.end()).await;
-            // A child that cannot be waited for does not keep the others from being told.
+            // An error of waiting for a child does not prevent stopping the others.
             let stopped = match (ended.and_then(|ended| ended), told) {
                 (Err(error), _) => Err(error.into()),
                 (Ok(Ended::Killed), _) => Err(Error::Killed { child, within: self.stop_within }),
                 (Ok(Ended::ByItself(status)), _) if !status.success() => {
                     Err(Error::Failed { child, status })
                 }
-                // It has ended before it was told, as by SIGTERM, and in order.
+                // The child has ended in order before the request, as after SIGTERM.
                 (Ok(Ended::ByItself(_)), Err(source)) if is_gone(&source) => Ok(()),
                 (Ok(Ended::ByItself(_)), told) => {
                     told.map_err(|source| Error::Manager { child, source })
@@ -104,7 +106,7 @@ impl Fleet {
     }
 }
 
-/// Whether a call failed because its callee is no longer there.
+/// Returns `true` if a call failed because the callee no longer exists.
 const fn is_gone(error: &aiomas::Error) -> bool {
     use aiomas::Error;
     matches!(error, Error::Lost(_) | Error::Refused(_) | Error::Connect(_) | Error::Dial { .. })

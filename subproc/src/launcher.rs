@@ -1,4 +1,4 @@
-//! Starting child processes.
+//! Starts child processes.
 
 use std::fmt;
 use std::process::Command;
@@ -15,7 +15,9 @@ use crate::{Error, Fleet, Member, thread};
 
 type MakeCommand = Arc<dyn Fn(usize) -> Command + Send + Sync>;
 
-/// Starts child processes, each with a container that has a manager.
+/// A builder that starts child processes, each with a container and a manager.
+///
+/// The [crate's example](crate) launches three children.
 #[derive(Clone)]
 #[must_use = "nothing happens until `launch`"]
 pub struct Launcher {
@@ -27,8 +29,9 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// Starts the current program this many times, without arguments. In each of them,
-    /// [`Child::from_env`](crate::Child::from_env) says that it is a child.
+    /// Starts the current program `children` times, without arguments.
+    ///
+    /// In each of them, [`Child::from_env`](crate::Child::from_env) returns the child.
     pub fn new(children: usize) -> Self {
         Self {
             children,
@@ -39,38 +42,44 @@ impl Launcher {
         }
     }
 
-    /// Starts what `command` makes of the number of a child, counted from 0: another program, or the current
-    /// one with arguments, environment or folder of its own. Standard input and output are replaced.
+    /// Sets the command for each child: another program, or the current one with arguments.
+    ///
+    /// `command` receives the number of the child, from 0. It may set the environment and the working directory;
+    /// standard input and output are replaced.
     pub fn command(mut self, command: impl Fn(usize) -> Command + Send + Sync + 'static) -> Self {
         self.command = Some(Arc::new(command));
         self
     }
 
-    /// Where each child listens: `tcp://127.0.0.1:0` unless told otherwise. With more than one child, the port
-    /// has to be 0, which stands for a free one. Other programs may see to that themselves. That a text is no
-    /// address, `launch` tells.
+    /// Sets the address that each child binds, by default `tcp://127.0.0.1:0`.
+    ///
+    /// With more than one child, the port must be 0, which stands for a free one. Other programs may choose their own
+    /// address. `launch` reports an invalid address.
     pub fn address(mut self, address: impl TryInto<Address, Error: Into<aiomas::Error>>) -> Self {
         self.address = address.try_into().map_err(Into::into);
         self
     }
 
-    /// How long it may take until all children are ready: half a minute unless told otherwise.
+    /// Sets the time until all children must be ready, by default 30 s.
     pub const fn ready_within(mut self, time: Duration) -> Self {
         self.ready_within = time;
         self
     }
 
-    /// How long each child may take to end, before it is killed: 15 seconds unless told otherwise.
+    /// Sets the time each child has to end, by default 15 s. After that time, it is killed.
     pub const fn stop_within(mut self, time: Duration) -> Self {
         self.stop_within = time;
         self
     }
 
-    /// Starts the children side by side, waits until they are ready, and lets `container` connect to their
-    /// managers. The container has to speak a codec that the children know: those in Rust know all.
+    /// Starts the children concurrently, and connects `container` to their managers.
+    ///
+    /// It waits until all children are ready. The codec of the container must be one that the children know; children
+    /// in Rust know all codecs.
     ///
     /// # Errors
-    /// The address is none; or one of them cannot be started, ends, or is not ready in time. Then all are ended.
+    /// Returns an error if the address is invalid, or if a child cannot be started, ends, or is not ready in time. All
+    /// children are then ended.
     ///
     /// # Cancel safety
     /// Dropping the future ends the children that were started.
@@ -117,7 +126,7 @@ fn start(
     let mut starting = Vec::new();
     for (child, mut command) in commands.into_iter().enumerate() {
         let started = Process::start(&mut command, stop_within).map_err(|source| {
-            // Nothing of its arguments and environment, which may be secret.
+            // Without the arguments and the environment, which may be secret.
             let program = command.get_program().to_string_lossy().into_owned();
             Error::Start { child, program, source }
         })?;
@@ -146,7 +155,7 @@ fn wait(
             Err(source) => Err(Error::Address { child, source }),
         },
         Err(RecvTimeoutError::Timeout) => Err(Error::Late { child, within }),
-        // The end of its output, which is usually that of the process.
+        // The end of the output is usually the end of the process.
         Err(RecvTimeoutError::Disconnected) => match process.end()? {
             Ended::ByItself(status) => Err(Error::NeverReady { child, status }),
             Ended::Killed => Err(Error::Late { child, within }),

@@ -1,4 +1,4 @@
-//! A child process, from outside. All of this blocks.
+//! The parent's side: the process of a child. All functions block.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{self, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 
 use crate::ready;
 
-/// A line of output that is longer is passed on in pieces.
+/// The longest line of output, in bytes; a longer line is passed on in pieces.
 const MAX_LINE: u64 = 64 * 1024;
-/// How often a process is asked whether it has ended. There is no other way to wait for that or for a
-/// time, whichever comes first.
+/// The interval at which a process is polled.
+///
+/// There is no portable way to wait for the end of a process with a time limit.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A running child. It ends when its standard input does, so at the latest when this process has ended.
+/// A running child. It ends when its standard input does, thus at the latest with this process.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// Until it has been waited for.
+    /// `None` after the process has been waited for.
     running: Option<Running>,
     id: u32,
     stop_within: Duration,
@@ -29,14 +30,14 @@ struct Running {
     stdin: Option<ChildStdin>,
 }
 
-/// How a process has ended.
+/// The end of a process.
 pub(crate) enum Ended {
     ByItself(ExitStatus),
     Killed,
 }
 
 impl Process {
-    /// Starts a child. What comes is where it listens, once it has said so.
+    /// Starts a child. The receiver gets the child's address once the child listens.
     pub(crate) fn start(
         command: &mut Command,
         stop_within: Duration,
@@ -58,7 +59,7 @@ impl Process {
         self.id
     }
 
-    /// Ends it: it has its time to do so by itself, and then it is killed.
+    /// Ends the child: closes its standard input, and kills it after a time limit.
     pub(crate) fn end(mut self) -> io::Result<Ended> {
         match self.running.take() {
             Some(running) => running.end(self.stop_within),
@@ -84,18 +85,19 @@ impl Running {
 }
 
 impl Drop for Process {
-    /// It is told to end. A thread waits for that, so that no dead process stays in the system's table.
+    /// Ends the child. A thread waits for it, so that no zombie process remains.
     fn drop(&mut self) {
         let Some(running) = self.running.take() else { return };
         let within = self.stop_within;
         let name = format!("aiomas-child-{}", self.id);
-        // Without a thread, it still ends with its standard input.
+        // Without a thread, the child still ends with its standard input.
         let _ = thread::Builder::new().name(name).spawn(move || running.end(within));
     }
 }
 
-/// Keeps what a terminal sends to the foreground group, such as SIGINT by Ctrl-C, from a child in any language. The
-/// parent gets it, and decides when its children end.
+/// Keeps the signals of a terminal, such as SIGINT by Ctrl-C, from the child.
+///
+/// A terminal sends them to the foreground process group. The parent receives them, and decides when its children end.
 fn leave_group(command: &mut Command) {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
@@ -106,7 +108,7 @@ fn leave_group(command: &mut Command) {
     }
 }
 
-/// Passes the output of a child on to our own, but for the line that says where it listens.
+/// Forwards the output of a child, except for the line with its address.
 fn forward(stdout: ChildStdout, ready: Sender<String>) {
     let (mut stdout, mut ready, mut line) = (BufReader::new(stdout), Some(ready), Vec::new());
     loop {
@@ -118,12 +120,12 @@ fn forward(stdout: ChildStdout, ready: Sender<String>) {
         if let Some(sender) = &ready
             && let Some(address) = ready::read(&line)
         {
-            // If nobody waits for it any more, it is about to end.
+            // Without a receiver, the child is about to end.
             let _ = sender.send(address);
             ready = None;
             continue;
         }
-        // If nobody reads our output, the child's has to be read nevertheless.
+        // The output of the child must be read even if this process cannot write it.
         let _ = io::stdout().write_all(&line);
     }
 }

@@ -1,11 +1,11 @@
-//! The line by which a child says that it listens.
+//! The line of output in which a child reports that it listens.
 
 use std::io::{self, Write};
 
 use aiomas_core::agent::Address;
 use serde::{Deserialize, Serialize};
 
-/// `{"ready": {"addr": "tcp://127.0.0.1:5556"}}`. Programs may say more in it.
+/// The line `{"ready": {"addr": "tcp://127.0.0.1:5556"}}`. Programs may add entries.
 #[derive(Serialize, Deserialize)]
 struct Line {
     ready: Ready,
@@ -16,16 +16,16 @@ struct Ready {
     addr: String,
 }
 
-/// Says that we listen at `address`.
+/// Reports that this process listens at `address`.
 pub(crate) fn say(address: &Address) -> io::Result<()> {
     let line = Line { ready: Ready { addr: address.to_string() } };
     let mut stdout = io::stdout().lock();
-    // `println` would panic if nobody reads.
+    // `println` would panic if the parent no longer reads.
     writeln!(stdout, "{}", serde_json::to_string(&line)?)?;
     stdout.flush()
 }
 
-/// Where somebody listens, if this line says so.
+/// Returns the address, if this is the line that reports one.
 pub(crate) fn read(line: &[u8]) -> Option<String> {
     let line: Line = serde_json::from_slice(line).ok()?;
     Some(line.ready.addr)

@@ -1,14 +1,15 @@
-//! What signals do to a child process.
+//! The handling of signals in a child process.
 //!
-//! The launcher keeps a terminal's signals from its children by a process group. Others send theirs to every process:
-//! a service manager that ends all of a service, `pkill` by a name. So a child also handles them itself.
+//! The launcher puts its children into process groups of their own, out of reach of a terminal's signals. Other senders
+//! signal every process: a service manager that ends all processes of a service, or `pkill` by a name. A child
+//! therefore handles signals as well.
 
 use std::io;
 
-/// Leaves SIGINT and SIGHUP to the parent, which gets them as well. Returns what waits, blocking, for SIGTERM, which
-/// is meant for this process.
+/// Ignores SIGINT and SIGHUP, which the parent handles, and takes over SIGTERM.
 ///
-/// Handlers of other libraries for the same signals stay in place.
+/// Returns a blocking function that waits for SIGTERM, which is meant for this process. Handlers of other libraries for
+/// the same signals stay in place.
 #[cfg(unix)]
 pub(crate) fn take_over() -> io::Result<impl FnOnce() + Send + 'static> {
     use std::io::Read;
@@ -18,7 +19,7 @@ pub(crate) fn take_over() -> io::Result<impl FnOnce() + Send + 'static> {
     use signal_hook::{flag, low_level::pipe};
 
     for signal in [SIGINT, SIGHUP] {
-        // A handler that does nothing takes the place of the default, which ends the process.
+        // An empty handler replaces the default, which ends the process.
         flag::register(signal, std::sync::Arc::default())?;
     }
     let (mut terminated, sender) = UnixStream::pair()?;
@@ -26,7 +27,7 @@ pub(crate) fn take_over() -> io::Result<impl FnOnce() + Send + 'static> {
     Ok(move || while terminated.read(&mut [0]).is_err() {})
 }
 
-/// Elsewhere, there are no such signals.
+/// Does nothing: other systems do not have these signals. The returned function waits forever.
 #[cfg(not(unix))]
 pub(crate) fn take_over() -> io::Result<impl FnOnce() + Send + 'static> {
     Ok(|| {

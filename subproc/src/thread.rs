@@ -1,4 +1,4 @@
-//! What blocks, in threads of its own: this crate knows no runtime.
+//! Runs blocking work in threads of its own, because this crate is independent of runtimes.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -20,7 +20,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// Tells that the thread has ended, also by a panic.
+/// Marks the end of the thread when dropped, also after a panic.
 struct Ended<T>(Arc<Slot<T>>);
 
 impl<T> Drop for Ended<T> {
@@ -36,7 +36,9 @@ impl<T> Drop for Ended<T> {
     }
 }
 
-/// Runs `f` in a thread at once; the future waits for its end. When that is dropped, so is what `f` returns.
+/// Runs `f` in a new thread at once; the future waits for its result.
+///
+/// If the future is dropped, the result of `f` is dropped when the thread ends.
 pub(crate) fn run<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> impl Future<Output = io::Result<T>> + Send + Unpin {

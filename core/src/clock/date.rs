@@ -1,4 +1,4 @@
-//! Dates with an offset from UTC, as Python's arrow has them.
+//! Dates with an offset from UTC, equivalent to those of Python's arrow.
 
 mod parse;
 
@@ -18,69 +18,80 @@ use crate::wire::{Types, typed};
 const EPOCH: DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 const DAY: i32 = 24 * 60 * 60;
 
-/// A date, a time of day in microseconds, and their offset from UTC: what aiomas sends for an
-/// `Arrow`, and an `Arrow` for what we send.
+/// A date and time of day, with its offset from UTC.
 ///
-/// The range is Python's: local times within the years 1 to 9999, offsets of less than a day. Both go
-/// beyond [`jiff::Timestamp`], to which most dates can be converted.
+/// aiomas sends an `Arrow` as such a date, and receives one as an `Arrow`. The resolution is one microsecond. The range
+/// is Python's: local times within the years 1 to 9999, offsets of less than a day. Both exceed the range of
+/// [`jiff::Timestamp`], to which most dates can be converted.
 ///
-/// As in arrow and jiff, dates are compared, and equal, by the instants they stand for:
-/// `12:00+01:00` equals `11:00+00:00`. To tell these apart compare [`offset`](Self::offset) too.
+/// As in arrow and jiff, dates compare by the instants they stand for: `12:00+01:00` equals `11:00+00:00`. To tell
+/// these apart, compare [`offset`](Self::offset) as well.
 ///
-/// Its text is Python's: `2010-03-27T00:00:00+01:00`, with six decimals unless they are all zero, and
-/// with seconds in the offset unless there are none (which arrow writes but does not read).
+/// The text form is Python's: `2010-03-27T00:00:00+01:00`. It has six decimals unless all are zero, and seconds in the
+/// offset unless they are zero (arrow writes such offsets but does not read them).
+///
+/// ```
+/// use aiomas_core::clock::Date;
+///
+/// let date: Date = "2010-03-27T12:30:15+01:00".parse()?;
+/// assert_eq!(date, "2010-03-27T11:30:15Z".parse::<Date>()?);
+/// assert_eq!(date.shift(0.5)?.to_string(), "2010-03-27T12:30:15.500000+01:00");
+/// # Ok::<(), aiomas_core::clock::DateError>(())
+/// ```
 ///
 /// # Reading
 ///
 /// [`FromStr`] reads what `arrow.get(text)` reads (arrow 1.4):
 ///
-/// - days as `2010-03-27`, `2010-3-7`, `2010/03/27`, `2010.03.27`, `20100327`, `2010-03`, `2010`,
-///   `2010-086` and `2010086` (the day of the year), `2010-W12-6`, `2010W126` and `2010-W12`;
-/// - then, after a `T` or a blank, times as `12`, `12:30`, `12:30:15`, `12:30:15.5` or with a comma,
-///   or all that without colons; decimals are rounded; `24:00` is the end of the day;
-/// - then `Z` or offsets as `+01`, `+0100`, `+01:00`. Without: UTC.
+/// - days as `2010-03-27`, `2010-3-7`, `2010/03/27`, `2010.03.27`, `20100327`, `2010-03`, `2010`, `2010-086` and
+///   `2010086` (the day of the year), `2010-W12-6`, `2010W126` and `2010-W12`;
+/// - then, after a `T` or a space, times as `12`, `12:30`, `12:30:15`, `12:30:15.5` or with a comma, or any of these
+///   without colons; decimals are rounded; `24:00` is the end of the day;
+/// - then `Z` or offsets as `+01`, `+0100`, `+01:00`. Without an offset, the date is in UTC.
 ///
-/// The exceptions. It does not read what arrow finds in punctuation or a line break around the text,
-/// digits other than ASCII, and days that a year does not have but arrow finds in the next or previous
-/// one: day 366, week 53, week 0. It reads days of the year and weeks before the year 1000, which
-/// arrow does not. If several parts are wrong, the error may be about another one than in arrow.
+/// There are exceptions. Unlike arrow, it does not read punctuation or a line break around the text, digits other than
+/// ASCII, and days that arrow finds in the next or previous year: day 366, week 53, week 0. It reads days of the year
+/// and weeks before the year 1000, which arrow does not. If several parts are wrong, the error may name another part
+/// than arrow's.
 #[derive(Clone, Copy, Debug)]
 pub struct Date {
-    // Within the years 1 to 9999, whole microseconds.
+    // Within the years 1 to 9999, in whole microseconds.
     local: DateTime,
     // Less than a day.
     offset: Offset,
 }
 
-/// Something is no [`Date`].
+/// The error of creating or reading a [`Date`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DateError {
-    /// The text is no date (arrow's `ParserError`).
+    /// The text is not a date (arrow's `ParserError`).
     #[error("cannot read the {part} of a date; it should look like 2010-03-27T12:30:15+01:00")]
     Syntax {
         /// The part that cannot be read.
         part: &'static str,
     },
-    /// There is no such date (Python's `ValueError` and `OverflowError`).
+    /// The date does not exist (Python's `ValueError` and `OverflowError`).
     #[error("the {part} of a date is out of range")]
     OutOfRange {
-        /// What is too large or too small.
+        /// The part that is too large or too small.
         part: &'static str,
     },
 }
 
 impl Date {
-    /// The first of all dates, in UTC.
+    /// The earliest date, in UTC.
     pub const MIN: Self = Self { local: civil::date(1, 1, 1).at(0, 0, 0, 0), offset: Offset::UTC };
-    /// The last of all dates, in UTC.
+    /// The latest date, in UTC.
     pub const MAX: Self =
         Self { local: civil::date(9999, 12, 31).at(23, 59, 59, 999_999_000), offset: Offset::UTC };
 
-    /// A date from what clocks show at an offset from UTC. What is below a microsecond is cut off.
+    /// Creates a date from a local time and its offset from UTC.
+    ///
+    /// Fractions of a microsecond are truncated.
     ///
     /// # Errors
-    /// The year is not from 1 to 9999, or the offset is a day or more.
+    /// Returns [`DateError::OutOfRange`] if the year is not from 1 to 9999, or the offset is a day or more.
     pub fn new(local: DateTime, offset: Offset) -> Result<Self, DateError> {
         if local.year() < 1 {
             return Err(DateError::OutOfRange { part: "year" });
@@ -92,12 +103,12 @@ impl Date {
         Ok(Self { local: local.saturating_sub(below), offset })
     }
 
-    /// The date in UTC at a Unix time in seconds.
+    /// Creates the date in UTC of a Unix time in seconds.
     ///
-    /// As in arrow, a number that is too large counts milliseconds, or else microseconds.
+    /// As in arrow, a number too large for seconds counts milliseconds, or else microseconds.
     ///
     /// # Errors
-    /// The number is not finite, or the year is not from 1 to 9999.
+    /// Returns [`DateError::OutOfRange`] if the number is not finite, or the year is not from 1 to 9999.
     pub fn from_unix(seconds: f64) -> Result<Self, DateError> {
         // The last microsecond of the year 9999, as near as a float gets.
         const LAST: f64 = 253_402_300_800.0;
@@ -109,32 +120,36 @@ impl Date {
         Self { local: EPOCH, offset: Offset::UTC }.shift(seconds)
     }
 
-    /// The date in UTC that is so long after the start of 1970. What is below a microsecond is cut off.
+    /// Creates the date in UTC that is `time` after the Unix epoch.
+    ///
+    /// Fractions of a microsecond are truncated.
     ///
     /// # Errors
-    /// The year is after 9999.
+    /// Returns [`DateError::OutOfRange`] if the year is after 9999.
     pub fn after_epoch(time: Duration) -> Result<Self, DateError> {
         let by = SignedDuration::try_from(time);
         let by = by.map_err(|_| DateError::OutOfRange { part: "year" })?;
         Self { local: EPOCH, offset: Offset::UTC }.plus(by)
     }
 
-    /// What clocks show.
+    /// Returns the local date and time.
     #[must_use]
     pub const fn local(self) -> DateTime {
         self.local
     }
 
-    /// The offset of the local time from UTC.
+    /// Returns the offset of the local time from UTC.
     #[must_use]
     pub const fn offset(self) -> Offset {
         self.offset
     }
 
-    /// The date that is `seconds` later, rounded to microseconds (ties to even), at the same offset.
+    /// Returns the date `seconds` later, at the same offset.
+    ///
+    /// The result is rounded to microseconds, ties to even.
     ///
     /// # Errors
-    /// The number is not finite, or the year is not from 1 to 9999.
+    /// Returns [`DateError::OutOfRange`] if the number is not finite, or the year is not from 1 to 9999.
     pub fn shift(self, seconds: f64) -> Result<Self, DateError> {
         const TOO_LONG: f64 = 10_000.0 * 366.0 * 86_400.0;
         if seconds.is_nan() || seconds.abs() >= TOO_LONG {
@@ -145,25 +160,25 @@ impl Date {
         self.plus(by)
     }
 
-    /// The seconds from `earlier` to this date, negative if that is the later one.
+    /// Returns the seconds from `earlier` to this date; negative if `earlier` is later.
     #[must_use]
     pub fn seconds_since(self, earlier: Self) -> f64 {
         (self.instant() - earlier.instant()).as_micros() as f64 / 1e6
     }
 
-    /// The same instant at another offset from UTC.
+    /// Returns the same instant at another offset from UTC.
     ///
     /// # Errors
-    /// There the year is not from 1 to 9999, or the offset is a day or more.
+    /// Returns [`DateError::OutOfRange`] if the new year is not from 1 to 9999, or the offset is a day or more.
     pub fn to_offset(self, offset: Offset) -> Result<Self, DateError> {
         let by = SignedDuration::from_secs((offset.seconds() - self.offset.seconds()).into());
         Self::new(self.plus(by)?.local, offset)
     }
 
-    /// The same instant in UTC.
+    /// Returns the same instant in UTC.
     ///
     /// # Errors
-    /// There the year is not from 1 to 9999.
+    /// Returns [`DateError::OutOfRange`] if the year in UTC is not from 1 to 9999.
     pub fn to_utc(self) -> Result<Self, DateError> {
         self.to_offset(Offset::UTC)
     }
@@ -173,7 +188,7 @@ impl Date {
         Self::new(local.map_err(|_| DateError::OutOfRange { part: "year" })?, self.offset)
     }
 
-    /// The time since the Unix epoch.
+    /// Returns the time since the Unix epoch.
     fn instant(self) -> SignedDuration {
         self.local.duration_since(EPOCH) - SignedDuration::from_secs(self.offset.seconds().into())
     }
@@ -244,7 +259,7 @@ impl TryFrom<Timestamp> for Date {
 impl TryFrom<&Zoned> for Date {
     type Error = DateError;
 
-    /// Only the zone's offset on that date is kept.
+    /// Keeps only the offset of the zone on that date.
     fn try_from(zoned: &Zoned) -> Result<Self, DateError> {
         Self::new(zoned.datetime(), zoned.offset())
     }
@@ -263,27 +278,27 @@ impl TryFrom<Date> for Timestamp {
 impl TryFrom<Date> for Zoned {
     type Error = DateError;
 
-    /// In a zone of that fixed offset. Fails at the end of the year 9999.
+    /// Uses a zone with that fixed offset. Fails at the end of the year 9999.
     fn try_from(date: Date) -> Result<Self, DateError> {
         Ok(Timestamp::try_from(date)?.to_zoned(TimeZone::fixed(date.offset)))
     }
 }
 
-/// As the typed value [`Types::DATE`] with the text.
+/// Writes the date as the typed value [`Types::DATE`] with its text.
 impl Serialize for Date {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         typed::serialize(Types::DATE, &self.to_string(), serializer)
     }
 }
 
-/// From the typed value [`Types::DATE`] with a text or, as in arrow, a Unix time.
+/// Reads the typed value [`Types::DATE`] with a text or, as in arrow, a Unix time.
 impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         typed::deserialize(Types::DATE, deserializer).map(|Data(date)| date)
     }
 }
 
-/// What is inside the typed value.
+/// The data of the typed value.
 struct Data(Date);
 
 impl<'de> Deserialize<'de> for Data {

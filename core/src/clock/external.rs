@@ -1,15 +1,28 @@
-//! The clock that is set from outside.
+//! The external clock, which a program sets.
 
 use std::cmp::Ordering;
 
 use super::timer::{TimerKey, TimerQueue};
 use super::{ClockError, Date, When, finite};
 
-/// A clock that stands still until it is set: aiomas' `ExternalClock`, for simulations.
+/// A clock that stands still until a program sets it, for simulations.
 ///
-/// It holds what waits for a time: after [`set_time`](Self::set_time), call
-/// [`expired`](Self::expired) until it has nothing more. aiomas' `call_in` and `call_at` are
-/// [`sleep`](Self::sleep) and [`sleep_until`](Self::sleep_until) with a call as the item.
+/// It is aiomas' `ExternalClock`, and holds the items that wait for a time. After [`set_time`](Self::set_time), call
+/// [`expired`](Self::expired) until it returns `None`. aiomas' `call_in` and `call_at` are [`sleep`](Self::sleep) and
+/// [`sleep_until`](Self::sleep_until) with a call as the item.
+///
+/// ```
+/// use aiomas_core::clock::ExternalClock;
+///
+/// let mut clock = ExternalClock::new("2026-01-01T00:00:00Z".parse()?, 0.0)?;
+/// clock.sleep(1.5, "later")?;
+/// clock.sleep(0.5, "sooner")?;
+/// clock.set_time(1.0)?;
+/// assert_eq!(clock.expired(), Some("sooner"));
+/// assert_eq!(clock.expired(), None);
+/// assert_eq!(clock.next(), Some(1.5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ExternalClock<T> {
     start: Date,
@@ -18,30 +31,31 @@ pub struct ExternalClock<T> {
     sleepers: TimerQueue<Seconds, T>,
 }
 
-/// What [`ExternalClock::cancel`] needs to find a sleeper. A stale key finds nothing.
+/// The key of a sleeping item, for [`ExternalClock::cancel`]. A stale key finds no item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SleepKey(TimerKey<Seconds>);
 
 impl<T> ExternalClock<T> {
-    /// A clock that shows `init_time` seconds, usually 0. `start` is the date at time 0, which need
-    /// not be in UTC.
+    /// Creates a clock that shows `init_time` seconds, usually 0.
+    ///
+    /// `start` is the date at time 0, which need not be in UTC.
     ///
     /// # Errors
-    /// [`NotFinite`](ClockError::NotFinite); [`Date`](ClockError::Date) if the date in UTC, at time 0
-    /// or at `init_time`, is not within the years 1 to 9999.
+    /// Returns [`NotFinite`](ClockError::NotFinite) if `init_time` is not finite, and [`Date`](ClockError::Date) if the
+    /// date in UTC, at time 0 or at `init_time`, is not within the years 1 to 9999.
     pub fn new(start: Date, init_time: f64) -> Result<Self, ClockError> {
         let start = start.to_utc()?;
         let utc_now = start.shift(finite(init_time)?)?;
         Ok(Self { start, time: init_time, utc_now, sleepers: TimerQueue::new() })
     }
 
-    /// The time in seconds.
+    /// Returns the time in seconds.
     #[must_use]
     pub const fn time(&self) -> f64 {
         self.time
     }
 
-    /// The date in UTC: the start date plus [`time`](Self::time).
+    /// Returns the date in UTC: the start date plus [`time`](Self::time).
     #[must_use]
     pub const fn utc_now(&self) -> Date {
         self.utc_now
@@ -50,9 +64,11 @@ impl<T> ExternalClock<T> {
     /// Moves the clock forward to `time`.
     ///
     /// # Errors
-    /// [`NotForward`](ClockError::NotForward) unless `time` is after the clock's time;
-    /// [`NotFinite`](ClockError::NotFinite); [`Date`](ClockError::Date) if the date is past the year
-    /// 9999. The clock then stays as it is.
+    /// The clock does not change if this returns an error:
+    ///
+    /// - [`NotForward`](ClockError::NotForward) if `time` is not after the clock's time;
+    /// - [`NotFinite`](ClockError::NotFinite) if `time` is not finite;
+    /// - [`Date`](ClockError::Date) if the date is past the year 9999.
     pub fn set_time(&mut self, time: f64) -> Result<(), ClockError> {
         if finite(time)? <= self.time {
             return Err(ClockError::NotForward { time: self.time, to: time });
@@ -62,11 +78,12 @@ impl<T> ExternalClock<T> {
         Ok(())
     }
 
-    /// The time in seconds at which a sleep of `dt` seconds ends.
+    /// Returns the time in seconds at which a sleep of `dt` seconds ends.
     ///
     /// # Errors
-    /// [`NotPositive`](ClockError::NotPositive); [`Past`](ClockError::Past) if `dt` is too small to
-    /// make a difference to the clock's time; [`NotFinite`](ClockError::NotFinite).
+    /// - [`NotPositive`](ClockError::NotPositive) if `dt` is not positive;
+    /// - [`Past`](ClockError::Past) if `dt` is too small to change the clock's time;
+    /// - [`NotFinite`](ClockError::NotFinite) if `dt` is not finite.
     pub fn due_in(&self, dt: f64) -> Result<f64, ClockError> {
         if finite(dt)? <= 0.0 {
             return Err(ClockError::NotPositive { dt });
@@ -74,27 +91,29 @@ impl<T> ExternalClock<T> {
         self.due(self.time + dt)
     }
 
-    /// The time in seconds at which a sleep until a time in seconds (`f64`) or a [`Date`] ends.
+    /// Returns the time in seconds at which a sleep until `when` ends.
+    ///
+    /// `when` is a time in seconds (`f64`) or a [`Date`].
     ///
     /// # Errors
-    /// [`Past`](ClockError::Past) unless that is after the clock's time;
-    /// [`NotFinite`](ClockError::NotFinite).
+    /// Returns [`Past`](ClockError::Past) if `when` is not after the clock's time, and
+    /// [`NotFinite`](ClockError::NotFinite) if it is not finite.
     pub fn due(&self, when: impl Into<When>) -> Result<f64, ClockError> {
         when.into().after(self.time, self.utc_now)
     }
 
-    /// Lets `item` wait for `dt` seconds.
+    /// Lets `item` sleep for `dt` seconds.
     ///
     /// # Errors
-    /// As [`due_in`](Self::due_in).
+    /// As for [`due_in`](Self::due_in).
     pub fn sleep(&mut self, dt: f64, item: T) -> Result<SleepKey, ClockError> {
         self.due_in(dt).map(|due| self.wait(due, item))
     }
 
-    /// Lets `item` wait until a time in seconds (`f64`) or a [`Date`].
+    /// Lets `item` sleep until a time in seconds (`f64`) or a [`Date`].
     ///
     /// # Errors
-    /// As [`due`](Self::due).
+    /// As for [`due`](Self::due).
     pub fn sleep_until(&mut self, when: impl Into<When>, item: T) -> Result<SleepKey, ClockError> {
         self.due(when).map(|due| self.wait(due, item))
     }
@@ -103,19 +122,20 @@ impl<T> ExternalClock<T> {
         SleepKey(self.sleepers.insert(Seconds::new(due), item))
     }
 
-    /// Takes an item out that is still waiting, or is due but was not yet taken.
+    /// Removes and returns an item that is waiting, or is due but not yet taken.
     pub fn cancel(&mut self, key: SleepKey) -> Option<T> {
         self.sleepers.cancel(key.0)
     }
 
-    /// The time in seconds for which the first item waits.
+    /// Returns the time in seconds at which the first item is due.
     #[must_use]
     pub fn next(&self) -> Option<f64> {
         self.sleepers.next().map(|due| due.0)
     }
 
-    /// Takes the next item whose time has come: in the order of their times, then in the order in
-    /// which they fell asleep.
+    /// Takes the next item that is due.
+    ///
+    /// Items come in the order of their times; items of equal times in the order in which they fell asleep.
     pub fn expired(&mut self) -> Option<T> {
         self.sleepers.expire(Seconds::new(self.time)).map(|(_, item)| item)
     }
@@ -264,7 +284,7 @@ mod tests {
         assert_eq!(expired(&mut clock), ["0", "-0"]);
     }
 
-    /// A sleeper and what is known of it.
+    /// A sleeper and its expected state.
     #[derive(Clone, Copy, Debug)]
     struct Sleeper {
         due: f64,
@@ -273,8 +293,9 @@ mod tests {
     }
 
     proptest! {
-        /// The clock does what a plain list does that is searched from the front. Times are quarters of
-        /// seconds, which have no rounding.
+        /// The clock behaves like a plain list, searched from the front.
+        ///
+        /// Times are multiples of 0.25 s, which are exact in floating point.
         #[test]
         fn behaves_like_a_list(
             start in -40..40_i8,

@@ -1,7 +1,7 @@
 //! Clocks of containers, and dates.
 //!
-//! Nothing here reads a clock or waits. A [`RealClock`] receives the time and returns until when to wait; an
-//! [`ExternalClock`] stands still until a program, such as a simulator, sets it.
+//! This module neither reads the system's clock nor waits. A [`RealClock`] receives the time and returns the end of
+//! each sleep; an [`ExternalClock`] stands still until a program, such as a simulator, sets it.
 
 mod date;
 mod external;
@@ -16,17 +16,17 @@ pub use external::{ExternalClock, SleepKey};
 pub use real::RealClock;
 pub use when::When;
 
-/// The clock of a container and its agents. `T` is what waits on an external clock.
+/// The clock of a container and its agents. `T` is the item that waits on an external clock.
 #[derive(Debug)]
 pub enum Clock<T> {
-    /// It follows the system's time and date.
+    /// A clock that follows the system's time and date.
     Real(RealClock),
-    /// It is set from outside.
+    /// A clock that the program sets.
     External(ExternalClock<T>),
 }
 
 impl<T> Clock<T> {
-    /// The time in seconds. It never goes back.
+    /// Returns the time in seconds. It never goes back.
     #[must_use]
     pub fn time(&self, now: Instant) -> f64 {
         match self {
@@ -35,7 +35,7 @@ impl<T> Clock<T> {
         }
     }
 
-    /// The date in UTC. It goes back when the system's date does.
+    /// Returns the date in UTC. It goes back when the system's date does.
     #[must_use]
     pub fn utc_now(&self, now: Instant) -> Date {
         match self {
@@ -44,11 +44,11 @@ impl<T> Clock<T> {
         }
     }
 
-    /// The clock's time, in seconds, at which a sleep until `when` ends.
+    /// Returns the time in seconds at which a sleep until `when` ends.
     ///
     /// # Errors
-    /// [`Past`](ClockError::Past) unless it is after the present time;
-    /// [`NotFinite`](ClockError::NotFinite).
+    /// Returns [`Past`](ClockError::Past) if `when` is not after the present time, and
+    /// [`NotFinite`](ClockError::NotFinite) if it is not finite.
     pub fn due(&self, now: Instant, when: impl Into<When>) -> Result<f64, ClockError> {
         when.into().after(self.time(now), self.utc_now(now))
     }
@@ -66,49 +66,50 @@ impl<T> From<ExternalClock<T>> for Clock<T> {
     }
 }
 
-/// A clock cannot be set, or slept on, like that. Where aiomas has an error (`ValueError`), the text
-/// is aiomas'.
+/// An error of setting a clock, or of sleeping on it.
+///
+/// The texts of errors that aiomas raises as well (`ValueError`) are those of aiomas.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClockError {
-    /// The clock was set to a time that is not after its time.
+    /// The new time is not after the clock's time.
     #[error("Time must be > {time} but is {to}")]
     NotForward {
         /// The clock's time in seconds.
         time: f64,
-        /// What it was set to.
+        /// The rejected time in seconds.
         to: f64,
     },
-    /// The clock is that of the world, which nobody sets.
-    #[error("the clock follows the time of the world and cannot be set")]
+    /// The clock follows the system's time and cannot be set.
+    #[error("the clock follows the system's time and cannot be set")]
     NotExternal,
-    /// A sleep on an external clock would take no time, or less.
+    /// The duration of a sleep on an external clock is not positive.
     #[error("dt must be > 0 but is {dt}")]
     NotPositive {
-        /// How long to sleep, in seconds.
+        /// The duration of the sleep in seconds.
         dt: f64,
     },
     /// A sleep would end now or earlier.
     #[error("Date \"{when}\" is in the past")]
     Past {
-        /// When the sleep was to end.
+        /// The requested end of the sleep.
         when: When,
     },
     /// A time or duration is infinite or not a number.
     #[error("time must be finite but is {0}")]
     NotFinite(f64),
-    /// The end of a sleep cannot be expressed as an `Instant`.
+    /// The end of a sleep does not fit into an `Instant`.
     #[error("cannot sleep for {dt} seconds: too long")]
     TooLong {
-        /// How long to sleep, in seconds.
+        /// The duration of the sleep in seconds.
         dt: f64,
     },
-    /// The clock's time leads to no date.
+    /// The clock's time corresponds to no valid date.
     #[error(transparent)]
     Date(#[from] DateError),
 }
 
-/// Floats are finite here: "later" must mean something.
+/// Checks that a float is finite: otherwise "later" would have no meaning.
 fn finite(seconds: f64) -> Result<f64, ClockError> {
     if seconds.is_finite() { Ok(seconds) } else { Err(ClockError::NotFinite(seconds)) }
 }

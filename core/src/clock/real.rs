@@ -1,56 +1,77 @@
-//! The clock that follows the time of the system.
+//! The real clock, which follows the system's time.
 
 use std::time::{Duration, Instant};
 
 use super::{ClockError, Date, DateError, When, finite};
 
-/// The system's clock: aiomas' `AsyncioClock`. It receives the time as an argument.
+/// A clock that follows the system's time: aiomas' `AsyncioClock`.
 ///
-/// It has two times. [`time`](Self::time) counts seconds as `Instant`s do, and never goes back. The date follows the
-/// system's, which steps: when a time server corrects it, when an operator sets it, or when a machine resumes.
-/// [`set_date`](Self::set_date) tells the clock; between two of these, the date passes as `Instant`s do.
+/// It receives the time as an argument, and has two readings. [`time`](Self::time) counts seconds as `Instant`s do, and
+/// never goes back. The date follows the system's date, which steps when a time server corrects it, an operator sets
+/// it, or the machine resumes. [`set_date`](Self::set_date) reports the system's date; between two reports, the date
+/// advances as `Instant`s do.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use aiomas_core::clock::RealClock;
+///
+/// let start = Instant::now();
+/// let clock = RealClock::new(start, "2026-01-01T00:00:00Z".parse()?)?;
+/// let later = start + Duration::from_secs(90);
+/// assert_eq!(clock.time(later), 90.0);
+/// assert_eq!(clock.utc_now(later).to_string(), "2026-01-01T00:01:30+00:00");
+/// assert_eq!(clock.sleep(later, 5.0)?, later + Duration::from_secs(5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct RealClock {
     peer_context: Instant,
-    /// The date, and when it was that.
+    /// The last reported date, and the instant of the report.
     date: (Instant, Date),
 }
 
 impl RealClock {
-    /// A clock that shows 0 seconds at `peer_context`, when the date is `start` (which need not be in UTC).
+    /// Creates a clock that shows 0 seconds and the date `start` at `peer_context`.
+    ///
+    /// `start` need not be in UTC.
     ///
     /// # Errors
-    /// The date in UTC is not within the years 1 to 9999.
+    /// Returns [`DateError::OutOfRange`] if the date in UTC is not within the years 1 to 9999.
     pub fn new(peer_context: Instant, start: Date) -> Result<Self, DateError> {
         Ok(Self { peer_context, date: (peer_context, start.to_utc()?) })
     }
 
-    /// Tells the clock the system's date at `now`, which need not be in UTC.
+    /// Reports the system's date at `now`, which need not be in UTC.
     ///
     /// # Errors
-    /// The date in UTC is not within the years 1 to 9999. Nothing has changed then.
+    /// Returns [`DateError::OutOfRange`] if the date in UTC is not within the years 1 to 9999. The clock is then
+    /// unchanged.
     pub fn set_date(&mut self, now: Instant, date: Date) -> Result<(), DateError> {
         self.date = (now, date.to_utc()?);
         Ok(())
     }
 
-    /// The time in seconds since the origin.
+    /// Returns the time in seconds since the clock was created.
     #[must_use]
     pub fn time(&self, now: Instant) -> f64 {
         now.saturating_duration_since(self.peer_context).as_secs_f64()
     }
 
-    /// The date in UTC, which ends at [`Date::MAX`].
+    /// Returns the date in UTC, at most [`Date::MAX`].
     #[must_use]
     pub fn utc_now(&self, now: Instant) -> Date {
         let (at, date) = self.date;
         date.shift(now.saturating_duration_since(at).as_secs_f64()).unwrap_or(Date::MAX)
     }
 
-    /// When a sleep of `dt` seconds ends. As with asyncio, a sleep of no time, or less, ends at once.
+    /// Returns the instant at which a sleep of `dt` seconds ends.
+    ///
+    /// As with asyncio, a sleep of zero or negative duration ends at once.
     ///
     /// # Errors
-    /// [`NotFinite`](ClockError::NotFinite), [`TooLong`](ClockError::TooLong).
+    /// Returns [`NotFinite`](ClockError::NotFinite) if `dt` is not finite, and [`TooLong`](ClockError::TooLong) if the
+    /// end does not fit into an `Instant`.
     pub fn sleep(&self, now: Instant, dt: f64) -> Result<Instant, ClockError> {
         Duration::try_from_secs_f64(finite(dt)?.max(0.0))
             .ok()
@@ -58,12 +79,15 @@ impl RealClock {
             .ok_or(ClockError::TooLong { dt })
     }
 
-    /// When a sleep until a time in seconds (`f64`) or a [`Date`] ends. If the date steps, a sleep until a date ends at
-    /// another time: ask again after [`set_date`](Self::set_date).
+    /// Returns the instant at which a sleep until `when` ends.
+    ///
+    /// `when` is a time in seconds (`f64`) or a [`Date`]. When the date steps, a sleep until a date ends at a different
+    /// instant: call this method again after [`set_date`](Self::set_date).
     ///
     /// # Errors
-    /// [`Past`](ClockError::Past) unless that is after now; [`NotFinite`](ClockError::NotFinite),
-    /// [`TooLong`](ClockError::TooLong).
+    /// - [`Past`](ClockError::Past) if `when` is not after now;
+    /// - [`NotFinite`](ClockError::NotFinite) if `when` is not finite;
+    /// - [`TooLong`](ClockError::TooLong) if the end does not fit into an `Instant`.
     pub fn sleep_until(&self, now: Instant, when: impl Into<When>) -> Result<Instant, ClockError> {
         let time = self.time(now);
         let due = when.into().after(time, self.utc_now(now))?;

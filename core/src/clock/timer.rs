@@ -1,21 +1,33 @@
-//! A queue of things to be done at given times.
+//! A queue of items that are due at given times.
 
 use std::collections::BTreeMap;
 
-/// Items in the order of their times; those of equal times in the order in which they were inserted.
+/// A queue of items ordered by time, then by insertion.
 ///
-/// A B-tree, keyed by time and insertion number: everything takes O(log n) steps (with a million items
-/// some tenths of a microsecond), and a cancelled item is gone at once. The queue has no limit; whoever
-/// inserts has to have one.
+/// The queue is a B-tree keyed by time and insertion number. Every operation takes O(log n) steps (some tenths of a
+/// microsecond with a million items), and a cancelled item is freed at once. The queue has no limit: its user must have
+/// one.
+///
+/// ```
+/// use aiomas_core::clock::timer::TimerQueue;
+///
+/// let mut queue = TimerQueue::new();
+/// let first = queue.insert(10, "first");
+/// queue.insert(20, "second");
+/// assert_eq!(queue.next(), Some(10));
+/// assert_eq!(queue.cancel(first), Some("first"));
+/// assert_eq!(queue.expire(20), Some((20, "second")));
+/// assert_eq!(queue.expire(20), None);
+/// ```
 #[derive(Debug, Clone)]
 pub struct TimerQueue<K, T> {
     items: BTreeMap<TimerKey<K>, T>,
     inserted: u64,
 }
 
-/// What [`TimerQueue::cancel`] needs to find an item.
+/// The key of an item, for [`TimerQueue::cancel`].
 ///
-/// Keys are never used twice, so a key whose item has expired or been cancelled finds nothing.
+/// Keys are never reused, so the key of an expired or cancelled item finds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimerKey<K> {
     // The order of the fields is the order of the queue.
@@ -24,7 +36,7 @@ pub struct TimerKey<K> {
 }
 
 impl<K: Copy> TimerKey<K> {
-    /// The time for which the item was inserted.
+    /// Returns the time at which the item is due.
     #[must_use]
     pub const fn at(&self) -> K {
         self.at
@@ -32,7 +44,7 @@ impl<K: Copy> TimerKey<K> {
 }
 
 impl<K: Ord + Copy, T> TimerQueue<K, T> {
-    /// An empty queue.
+    /// Creates an empty queue.
     #[must_use]
     pub const fn new() -> Self {
         Self { items: BTreeMap::new(), inserted: 0 }
@@ -46,31 +58,31 @@ impl<K: Ord + Copy, T> TimerQueue<K, T> {
         key
     }
 
-    /// Takes an item out, unless it has expired or been cancelled before.
+    /// Removes and returns an item, unless it has expired or was cancelled.
     pub fn cancel(&mut self, key: TimerKey<K>) -> Option<T> {
         self.items.remove(&key)
     }
 
-    /// When the first item is due.
+    /// Returns the time at which the first item is due.
     #[must_use]
     pub fn next(&self) -> Option<K> {
         self.items.first_key_value().map(|(key, _)| key.at)
     }
 
-    /// Takes the first item out if it is due at `now`. To be called until there is none.
+    /// Takes the first item if it is due at `now`. Call it until it returns `None`.
     pub fn expire(&mut self, now: K) -> Option<(K, T)> {
         let first = self.items.first_entry().filter(|first| first.key().at <= now)?;
         let (key, item) = first.remove_entry();
         Some((key.at, item))
     }
 
-    /// The number of items.
+    /// Returns the number of items.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether there are no items.
+    /// Returns `true` if the queue is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
@@ -92,7 +104,7 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Step {
         Insert(u8),
-        /// Cancels the n-th of all keys ever given out.
+        /// Cancels the n-th of all keys ever returned.
         Cancel(prop::sample::Index),
         Expire(u8),
     }
@@ -106,7 +118,7 @@ mod tests {
     }
 
     proptest! {
-        /// The queue does what a plain list does that is searched from the front.
+        /// The queue behaves like a plain list, searched from the front.
         #[test]
         fn behaves_like_a_list(steps in prop::collection::vec(step(), 0..200)) {
             let mut queue = TimerQueue::new();

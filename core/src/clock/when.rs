@@ -1,4 +1,4 @@
-//! When a sleep ends.
+//! The end of a sleep.
 
 use std::fmt;
 
@@ -17,7 +17,9 @@ pub enum When {
 }
 
 impl When {
-    /// The time of a clock which now shows `time` and `utc_now`; only if that is after now.
+    /// Converts the end to a time of a clock that now shows `time` and `utc_now`.
+    ///
+    /// Fails if the end is not after now.
     pub(super) fn after(self, time: f64, utc_now: Date) -> Result<f64, ClockError> {
         let due = match self {
             Self::Time(due) => due,
@@ -48,7 +50,7 @@ impl fmt::Display for When {
     }
 }
 
-/// As the number or the date.
+/// Writes the number or the date.
 impl Serialize for When {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -58,7 +60,7 @@ impl Serialize for When {
     }
 }
 
-/// From a number or a [`Date`].
+/// Reads a number or a [`Date`].
 impl<'de> Deserialize<'de> for When {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(WhenVisitor)

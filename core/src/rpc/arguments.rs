@@ -1,4 +1,4 @@
-//! The arguments of a request that came in.
+//! The arguments of a received request.
 
 use std::fmt;
 
@@ -10,38 +10,38 @@ use super::{Outcome, RequestError};
 use crate::wire::codec::{Cursor, Item};
 use crate::wire::{Body, CodecContext, CodecError, Format, Payload, RemoteError};
 
-/// `args` or `kwargs` as they came.
+/// The `args` or `kwargs` of a request, as received.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
     pub(super) item: Item,
     pub(super) span: Span,
-    /// How many elements or entries there are.
+    /// The number of elements or entries.
     pub(super) count: usize,
 }
 
-/// The arguments of a request: walked over, but not decoded.
+/// The arguments of a request: checked, but not decoded.
 ///
-/// [`bind`](Self::bind) them to a function's parameters, or take [`args`](Self::args) and
-/// [`kwargs`](Self::kwargs) as they are.
+/// [`bind`](Self::bind) the arguments to the parameters of a function, or take [`args`](Self::args) and
+/// [`kwargs`](Self::kwargs) undecoded.
 #[derive(Clone)]
 pub struct Arguments<'a> {
     payload: &'a Payload,
     pub(super) args: Part,
     pub(super) kwargs: Part,
-    /// Whether all keys of `kwargs` are strings. In MsgPack they can be anything.
+    /// `true` if all keys of `kwargs` are strings. MsgPack allows keys of any type.
     pub(super) string_keys: bool,
     /// The first positional arguments.
     pub(super) first: [Span; INLINE],
 }
 
 impl<'a> Arguments<'a> {
-    /// Arguments that are still to be read.
+    /// Creates arguments that are still to be read.
     pub(super) const fn new(payload: &'a Payload) -> Self {
         let none = Part { item: Item::Null, span: Span::ABSENT, count: 0 };
         Self { payload, args: none, kwargs: none, string_keys: true, first: [Span::ABSENT; INLINE] }
     }
 
-    /// The arguments of a plain call.
+    /// Creates the arguments of a plain call.
     #[inline]
     pub(super) fn of_plain(payload: &'a Payload, call: &PlainCall) -> Self {
         let args = Part { item: Item::Array, span: call.args, count: call.count };
@@ -49,7 +49,7 @@ impl<'a> Arguments<'a> {
         Self { payload, args, kwargs, string_keys: true, first: call.values }
     }
 
-    /// The arguments, if they are `count` positional ones, and few.
+    /// Returns the arguments, if they are exactly `count` positional ones, and few.
     #[inline]
     pub(super) fn exactly(&self, count: usize) -> Option<&[Span]> {
         let plain = self.args.item == Item::Array && self.kwargs.item == Item::Map;
@@ -57,7 +57,7 @@ impl<'a> Arguments<'a> {
         if fits { self.first.get(..count) } else { None }
     }
 
-    /// Walks over the array of positional arguments, or whatever is in its place.
+    /// Walks over the positional arguments, which should be an array.
     pub(super) fn read_args(&mut self, cursor: &mut Cursor<'_>) -> Result<(), RequestError> {
         let item = cursor.peek()?;
         let (start, mut count) = (cursor.position(), 0);
@@ -77,7 +77,7 @@ impl<'a> Arguments<'a> {
         Ok(())
     }
 
-    /// Walks over the map of keyword arguments, or whatever is in its place.
+    /// Walks over the keyword arguments, which should be a map.
     pub(super) fn read_kwargs(&mut self, cursor: &mut Cursor<'_>) -> Result<(), RequestError> {
         let item = cursor.peek()?;
         let (start, mut count) = (cursor.position(), 0);
@@ -97,38 +97,39 @@ impl<'a> Arguments<'a> {
         Ok(())
     }
 
-    /// The positional arguments as they came: an array, if the caller follows the rules.
+    /// Returns the positional arguments as received: an array, if the caller follows the protocol.
     #[must_use]
     pub fn args(&self) -> Payload {
         self.payload_of(self.args.span)
     }
 
-    /// The keyword arguments as they came: a map, if the caller follows the rules.
+    /// Returns the keyword arguments as received: a map, if the caller follows the protocol.
     #[must_use]
     pub fn kwargs(&self) -> Payload {
         self.payload_of(self.kwargs.span)
     }
 
-    /// The whole content of the request, to be [parsed](super::Request::parse) again later. It does not hold the buffer
-    /// that it was read into, so it may wait.
+    /// Returns the whole content of the request, to [parse](super::Request::parse) again later.
+    ///
+    /// The payload does not keep its read buffer alive, so it may be stored.
     #[must_use]
     pub fn to_payload(&self) -> Payload {
         self.payload.clone().unpinned()
     }
 
-    /// What the arguments are written in, and the answer has to be.
+    /// Returns the format of the arguments, in which the answer must be encoded.
     #[must_use]
     pub const fn format(&self) -> Format {
         self.payload.format()
     }
 
-    /// What arguments are decoded, and answers encoded, against.
+    /// Returns the context for decoding the arguments and encoding the answer.
     #[must_use]
     pub const fn codec_context(&self) -> &CodecContext {
         self.payload.codec_context()
     }
 
-    /// Encodes answers to this request. For those that come later: it does not hold the arguments.
+    /// Returns an encoder for an answer that is given later. It does not hold the arguments.
     #[must_use]
     pub fn encoder(&self) -> Encoder {
         Encoder { format: self.format(), codec_context: self.codec_context().clone() }
@@ -137,22 +138,22 @@ impl<'a> Arguments<'a> {
     /// Encodes an answer to this request.
     ///
     /// # Errors
-    /// A `SerializationError` if the value cannot be encoded.
+    /// Returns a `SerializationError` if the value cannot be encoded.
     pub fn encode<T: Serialize + ?Sized>(&self, value: &T) -> Result<Body, RemoteError> {
         encode(self.format(), self.codec_context(), value)
     }
 
-    /// Answers with `value`; with a `SerializationError` if that cannot be encoded.
+    /// Answers with `value`, or with a `SerializationError` if it cannot be encoded.
     pub fn answer<L, T: Serialize + ?Sized>(&self, value: &T) -> Outcome<L> {
         Outcome::Done(self.encode(value))
     }
 
-    /// A second walk over `part`. It has been gone once, so it meets nothing unexpected.
+    /// Starts a second walk over `part`. The first walk has checked it, so this one does not fail.
     pub(super) fn walk(&self, part: Part) -> Cursor<'_> {
         Cursor::new(self.format(), self.slice(part.span), self.codec_context().budget())
     }
 
-    /// Decodes the value that lies there.
+    /// Decodes the value at `span`.
     #[inline]
     pub(super) fn decode<T: Deserialize<'a>>(&self, span: Span) -> Result<T, CodecError> {
         self.payload.decode_part(span.range())
@@ -170,14 +171,14 @@ impl<'a> Arguments<'a> {
 impl fmt::Debug for Arguments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arguments")
-            .field("notation", &self.format())
+            .field("format", &self.format())
             .field("args", &self.args().into_bytes())
             .field("kwargs", &self.kwargs().into_bytes())
             .finish()
     }
 }
 
-/// Encodes the answer to a request, in the format and scope that the request came in.
+/// An encoder of answers, in the format and context of the request.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     format: Format,
@@ -185,7 +186,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder for answers in `format` to a connection with `codec_context`.
+    /// Creates an encoder for answers in `format` to a connection with `codec_context`.
     #[must_use]
     pub const fn new(format: Format, codec_context: CodecContext) -> Self {
         Self { format, codec_context }
@@ -194,7 +195,7 @@ impl Encoder {
     /// Encodes an answer.
     ///
     /// # Errors
-    /// A `SerializationError` if the value cannot be encoded.
+    /// Returns a `SerializationError` if the value cannot be encoded.
     pub fn encode<T: Serialize + ?Sized>(&self, value: &T) -> Result<Body, RemoteError> {
         encode(self.format, &self.codec_context, value)
     }

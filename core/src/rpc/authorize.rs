@@ -1,4 +1,4 @@
-//! Who may call what.
+//! Authorization: rules that decide which caller may call which function.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::caller::Caller;
 use crate::wire::RemoteError;
 
-/// Decides whether a call goes through: it is told who calls, and the path from the service that it stands before
-/// down to the function (`add`, `math/deep/neg`). An empty path is the service itself, which is no function: who is let
-/// through is told its type.
+/// A function that decides whether a call may proceed.
+///
+/// It receives the caller and the path of the function, relative to the service it guards (`add`, `math/deep/neg`). An
+/// empty path is the service itself, which is not a function: a permitted caller receives an error that names its type.
 pub type Check = dyn Fn(&Caller, &str) -> Result<(), RemoteError> + Send + Sync;
 
-/// A service that not everybody may call. See [`authorize`].
+/// A service guarded by an authorization rule. See [`authorize`].
 #[derive(Clone)]
 pub struct Authorized<S> {
     #[doc(hidden)]
@@ -24,18 +25,18 @@ impl<S> Authorized<S> {
         (self.check)(caller, &String::from_utf8_lossy(path))
     }
 
-    /// The same rule before something that `service` becomes.
+    /// Puts the same rule before the result of `change`.
     #[doc(hidden)]
     pub fn map<T>(self, change: impl FnOnce(S) -> T) -> Authorized<T> {
         Authorized { service: change(self.service), check: self.check }
     }
 }
 
-/// Lets `check` decide about each call of a function in `service`, or in services within it.
+/// Guards `service`: `check` decides about each call of its functions and nested services.
 ///
-/// It is asked before arguments are decoded, and before anybody is told whether there is such a function. A call
-/// that it refuses fails with its error, a [`permission`](RemoteError::permission) error as a rule, which is Python's
-/// `PermissionError`. Services around it are asked first.
+/// `check` runs before arguments are decoded, and before the caller can learn whether the function exists. A rejected
+/// call fails with the error of `check`, normally a [`permission`](RemoteError::permission) error, which is Python's
+/// `PermissionError`. The rules of enclosing services run first.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -44,7 +45,7 @@ impl<S> Authorized<S> {
 /// use aiomas_core::wire::RemoteError;
 ///
 /// let valve = ServiceDict::<Infallible>::new("Valve").function("read", [], || 0.5).function("open", [], || ());
-/// // Everybody may read; who opens it has to prove that he is the operator.
+/// // Every caller may read; opening requires the certificate of the operator.
 /// let valve = authorize(valve, |caller: &Caller, path: &str| {
 ///     let name = caller.certificate.as_ref().map_or("", |certificate| &certificate.subject);
 ///     if path == "read" || name == "CN=operator" {
@@ -55,11 +56,10 @@ impl<S> Authorized<S> {
 /// let root = ServiceDict::<Infallible>::new("Root").service("valve", valve);
 /// ```
 ///
-/// What `#[service]` and `#[agent]` make is wrapped in the same way: `container.spawn(authorize(valve, check))`.
+/// The services of `#[service]` and `#[agent]` are guarded in the same way: `container.spawn(authorize(valve, check))`.
 ///
-/// The check is run for each call, by the task that moves the connection's bytes, so it must not block. It sees a
-/// path as the caller has written it, and names are compared byte by byte: allow what may be called rather than refuse
-/// what may not.
+/// `check` runs for each call in the I/O task of the connection, so it must not block. It receives the path as the
+/// caller wrote it, and names are compared byte by byte: prefer an allow list.
 pub fn authorize<S>(
     service: S,
     check: impl Fn(&Caller, &str) -> Result<(), RemoteError> + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! Binding arguments to parameters: as Python does, and in its words.
+//! Binding of arguments to parameters, with the rules and error messages of Python.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,25 +18,25 @@ use crate::wire::{CodecError, Format, Payload, RemoteError};
 pub struct Parameter {
     /// The name, for keyword arguments and for errors.
     pub name: &'static str,
-    /// Whether a call has to give it.
+    /// `true` if every call must pass the parameter.
     pub required: bool,
 }
 
 impl Parameter {
-    /// A parameter that every call has to give.
+    /// Creates a parameter that every call must pass.
     #[must_use]
     pub const fn required(name: &'static str) -> Self {
         Self { name, required: true }
     }
 
-    /// A parameter that may be left out.
+    /// Creates a parameter that a call may omit.
     #[must_use]
     pub const fn optional(name: &'static str) -> Self {
         Self { name, required: false }
     }
 }
 
-/// What a function takes.
+/// Describes the parameters of a function.
 ///
 /// ```
 /// use aiomas_core::rpc::{Parameter, Signature};
@@ -49,20 +49,20 @@ impl Parameter {
 pub struct Signature<'a> {
     function: &'a str,
     parameters: &'a [Parameter],
-    /// How many of them can be given by position. The others are keyword-only.
+    /// The number of parameters that accept a positional argument. The others are keyword-only.
     positional: usize,
     args: bool,
     kwargs: bool,
 }
 
 impl<'a> Signature<'a> {
-    /// A function that errors call `function`, and its parameters in order.
+    /// Creates a signature. `function` is the name in errors; `parameters` are in order.
     #[must_use]
     pub const fn new(function: &'a str, parameters: &'a [Parameter]) -> Self {
         Self { function, parameters, positional: parameters.len(), args: false, kwargs: false }
     }
 
-    /// Lets the parameters from this index on be given by name only, like those behind Python's `*` or `*args`.
+    /// Makes the parameters from `index` on keyword-only, like those after Python's `*` or `*args`.
     ///
     /// ```
     /// use aiomas_core::rpc::{Parameter, Signature};
@@ -77,36 +77,37 @@ impl<'a> Signature<'a> {
         Self { positional: if index < count { index } else { count }, ..self }
     }
 
-    /// Takes any further positional arguments, like Python's `*args`.
+    /// Accepts any further positional arguments, like Python's `*args`.
     #[must_use]
     pub const fn with_args(self) -> Self {
         Self { args: true, ..self }
     }
 
-    /// Takes any further keyword arguments, like Python's `**kwargs`.
+    /// Accepts any further keyword arguments, like Python's `**kwargs`.
     #[must_use]
     pub const fn with_kwargs(self) -> Self {
         Self { kwargs: true, ..self }
     }
 }
 
-/// Arguments that are bound to parameters, which are known by their index from here on.
+/// Arguments bound to the parameters of a function, which are identified by index.
 #[derive(Debug)]
 pub struct Bound<'a> {
     arguments: &'a Arguments<'a>,
     signature: Signature<'a>,
-    /// A value for each parameter; those at the end that were left out may be missing.
+    /// A value for each parameter; omitted parameters at the end may be missing.
     values: Cow<'a, [Span]>,
-    /// Keywords beyond the parameters. Of two with the same name the last counts.
+    /// Keyword arguments beyond the parameters. Of two with the same name, the last counts.
     extra: Vec<(Cow<'a, str>, Span)>,
 }
 
 impl<'a> Bound<'a> {
-    /// Decodes an argument. One that was left out is read as serde reads a missing field: `None` if
-    /// `T` is an `Option`, an error otherwise.
+    /// Decodes an argument.
+    ///
+    /// An omitted argument decodes as serde decodes a missing field: `None` if `T` is an `Option`, an error otherwise.
     ///
     /// # Errors
-    /// A `TypeError` that names function and parameter: the value does not fit `T`.
+    /// Returns a `TypeError` that names the function and the parameter if the value does not fit `T`.
     pub fn required<T: Deserialize<'a>>(&self, index: usize) -> Result<T, RemoteError> {
         match self.optional(index)? {
             Some(value) => Ok(value),
@@ -114,10 +115,10 @@ impl<'a> Bound<'a> {
         }
     }
 
-    /// Decodes an argument, if it was given.
+    /// Decodes an argument, if the call has passed it.
     ///
     /// # Errors
-    /// A `TypeError` that names function and parameter: the value does not fit `T`.
+    /// Returns a `TypeError` that names the function and the parameter if the value does not fit `T`.
     pub fn optional<T: Deserialize<'a>>(&self, index: usize) -> Result<Option<T>, RemoteError> {
         let Some(span) = self.span(index) else {
             return Ok(None);
@@ -125,7 +126,7 @@ impl<'a> Bound<'a> {
         self.decode(span).map(Some).map_err(|error| self.mismatch(index, &error))
     }
 
-    /// An argument as it came, if it was given.
+    /// Returns an argument as received, if the call has passed it.
     #[must_use]
     pub fn payload(&self, index: usize) -> Option<Payload> {
         self.span(index).map(|span| self.arguments.payload_of(span))
@@ -134,7 +135,7 @@ impl<'a> Bound<'a> {
     /// Decodes the positional arguments beyond the parameters.
     ///
     /// # Errors
-    /// A `TypeError`: a value does not fit `T`.
+    /// Returns a `TypeError` if a value does not fit `T`.
     pub fn args<T: Deserialize<'a>>(&self) -> Result<Vec<T>, RemoteError> {
         let mut list = Vec::new();
         let mut index = 0;
@@ -152,7 +153,7 @@ impl<'a> Bound<'a> {
     /// Decodes the keyword arguments beyond the parameters.
     ///
     /// # Errors
-    /// A `TypeError`: a value does not fit `T`.
+    /// Returns a `TypeError` if a value does not fit `T`.
     pub fn kwargs<T: Deserialize<'a>>(&self) -> Result<BTreeMap<Cow<'a, str>, T>, RemoteError> {
         let decode = |(name, span): &(Cow<'a, str>, Span)| match self.decode(*span) {
             Ok(value) => Ok((name.clone(), value)),
@@ -183,14 +184,13 @@ impl<'a> Bound<'a> {
 }
 
 impl Arguments<'_> {
-    /// Binds the arguments to the parameters of a function, as Python does. Values are decoded when
-    /// they are taken out of the result.
+    /// Binds the arguments to the parameters of a function, as Python does.
     ///
-    /// Positional arguments have to be an array: aiomas would call the function with the characters
-    /// of a string or the keys of a map.
+    /// Values are decoded when the caller takes them from the result. Unlike in aiomas, positional arguments must be an
+    /// array: aiomas would call the function with the characters of a string or the keys of a map.
     ///
     /// # Errors
-    /// A `TypeError` in Python's words if arguments are missing, unknown, doubled or too many.
+    /// Returns a `TypeError` in Python's words if arguments are missing, unknown, duplicated or too many.
     #[inline]
     pub fn bind<'b>(&'b self, signature: &Signature<'b>) -> Result<Bound<'b>, RemoteError> {
         match self.exactly(signature.parameters.len()) {
@@ -218,7 +218,7 @@ fn bind_any<'a>(
     };
     let mut extra = Vec::new();
 
-    // The order of the checks is Python's: it decides which of several mistakes is reported.
+    // Python checks in this order, which determines the reported error among several.
     if arguments.kwargs.count > 0 {
         each_keyword(arguments, |name, span| {
             match parameters.iter().position(|parameter| parameter.name == name) {
@@ -259,7 +259,7 @@ fn bind_any<'a>(
     Ok(Bound { arguments, signature, values, extra })
 }
 
-/// That `args` is an array, and `kwargs` a map with strings as keys.
+/// Checks that `args` is an array, and `kwargs` a map whose keys are strings.
 fn check_items(arguments: &Arguments<'_>, function: &str) -> Result<(), RemoteError> {
     let format = arguments.format();
     if arguments.kwargs.item != Item::Map {
@@ -285,7 +285,7 @@ fn check_items(arguments: &Arguments<'_>, function: &str) -> Result<(), RemoteEr
     Ok(())
 }
 
-/// How the value would appear to a Python function.
+/// Returns the Python type of the value.
 const fn python_type(item: Item, format: Format) -> &'static str {
     match (item, format) {
         (Item::Null, _) => "NoneType",
@@ -335,7 +335,7 @@ fn missing_arguments(function: &str, kind: &str, names: &[String]) -> RemoteErro
     ))
 }
 
-/// Where the first `count` positional arguments lie, for functions with many parameters.
+/// Returns the positions of the first `count` positional arguments, for functions with many parameters.
 fn first_positional(arguments: &Arguments<'_>, count: usize) -> Result<Vec<Span>, RemoteError> {
     let mut spans = Vec::with_capacity(count);
     each_positional(arguments, |span| {
@@ -345,7 +345,7 @@ fn first_positional(arguments: &Arguments<'_>, count: usize) -> Result<Vec<Span>
     Ok(spans)
 }
 
-/// Visits the positional arguments as long as `visit` returns `true`.
+/// Visits the positional arguments until `visit` returns `false`.
 fn each_positional(
     arguments: &Arguments<'_>,
     mut visit: impl FnMut(Span) -> Result<bool, RemoteError>,
@@ -377,7 +377,7 @@ fn each_keyword<'a>(
     Ok(())
 }
 
-/// Reads a value that is not there, as serde does for a missing field of a struct.
+/// Reads a missing value, as serde does for a missing field of a struct.
 pub(super) fn absent<'a, T: Deserialize<'a>>() -> Result<T, Missing> {
     T::deserialize(Absent)
 }

@@ -1,49 +1,51 @@
-//! Who calls.
+//! The caller of a function.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::certificate::PeerCertificate;
 
-/// Where a call comes from.
+/// The origin of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallerId {
-    /// The same container: no connection is involved.
+    /// The same container, without a connection.
     #[default]
     Local,
-    /// The peer at the other end of a connection, by the number that the host gave the connection.
+    /// The peer of a connection, identified by the host's number for the connection.
     Peer(u64),
 }
 
-/// What a function may know about who called it.
+/// The properties of a caller that a function can see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
-    /// Where the call comes from.
+    /// The origin of the call.
     pub id: CallerId,
     /// The peer's address, if the host knows it.
     pub address: Option<Arc<str>>,
-    /// The certificate by which the peer has proven who it is, if the connection is a secure one.
+    /// The certificate that identifies the peer, on a TLS connection with client authentication.
     pub certificate: Option<Arc<PeerCertificate>>,
-    /// When the caller waits no longer for the answer to this call, if it has said so: then the call is
-    /// cancelled. A peer in Python never says so. (The time is that of the host.)
+    /// The deadline of the call, if the caller has announced one.
+    ///
+    /// At this time the caller stops waiting for the answer, and the call is cancelled. A Python peer never announces a
+    /// deadline. (The time is that of the host.)
     pub deadline: Option<Instant>,
 }
 
 impl Caller {
-    /// The peer at the other end of a connection.
+    /// Creates a caller for the peer of a connection.
     #[must_use]
     pub const fn new(connection: u64) -> Self {
         Self { id: CallerId::Peer(connection), address: None, certificate: None, deadline: None }
     }
 
-    /// An agent of the same container.
+    /// Creates a caller for an agent of the same container.
     #[must_use]
     pub const fn local() -> Self {
         Self { id: CallerId::Local, address: None, certificate: None, deadline: None }
     }
 
-    /// The number of the connection that the call came over. `None` for a local call.
+    /// Returns the number of the connection that the call arrived on; `None` for local calls.
     #[must_use]
     pub const fn connection(&self) -> Option<u64> {
         match self.id {
@@ -52,19 +54,19 @@ impl Caller {
         }
     }
 
-    /// The same caller, with its address.
+    /// Returns the same caller with an address.
     #[must_use]
     pub fn with_address(self, address: impl Into<Arc<str>>) -> Self {
         Self { address: Some(address.into()), ..self }
     }
 
-    /// The same caller, who waits no longer than that.
+    /// Returns the same caller with a deadline.
     #[must_use]
     pub fn with_deadline(self, deadline: Option<Instant>) -> Self {
         Self { deadline, ..self }
     }
 
-    /// The same caller, with the certificate that the host has verified.
+    /// Returns the same caller with a certificate, which the host must have verified.
     #[must_use]
     pub fn with_certificate(self, certificate: impl Into<Arc<PeerCertificate>>) -> Self {
         Self { certificate: Some(certificate.into()), ..self }

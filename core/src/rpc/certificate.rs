@@ -1,20 +1,21 @@
-//! Who a peer is, by its certificate.
+//! The identity of a peer, from its certificate.
 
-/// The certificate of a peer, which the host has verified: signed by an authority that is trusted here, valid
-/// now, and the peer has the key.
+/// A certificate of a peer that the host has verified.
+///
+/// A trusted authority has signed it, it is currently valid, and the peer has proven that it has the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerCertificate {
-    /// Whose it is, as in `CN=house,O=Grid` (RFC 4514). Empty if it does not say, or cannot be read.
+    /// The subject, such as `CN=house,O=Grid` (RFC 4514). Empty if missing or unreadable.
     pub subject: Box<str>,
-    /// Other names of the same, host names and IP addresses: its subject alternative names.
+    /// The subject alternative names: host names and IP addresses.
     pub names: Vec<Box<str>>,
-    /// The certificate in DER, and those that lead from it to the authority, as the peer has sent them.
+    /// The certificate in DER, followed by the intermediate certificates that the peer has sent.
     pub chain: Vec<Box<[u8]>>,
 }
 
 impl PeerCertificate {
-    /// What a host has verified.
+    /// Creates a certificate from values that the host has verified.
     #[must_use]
     pub const fn new(subject: Box<str>, names: Vec<Box<str>>, chain: Vec<Box<[u8]>>) -> Self {
         Self { subject, names, chain }

@@ -11,38 +11,37 @@ use crate::wire::{
     buffer_pool,
 };
 
-/// A request that came in.
+/// A received request.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Request<'a> {
-    /// Which function is called.
+    /// The path of the called function.
     pub path: Path<'a>,
-    /// What with.
+    /// The arguments of the call.
     pub arguments: Arguments<'a>,
 }
 
-/// The content of a request is no call.
+/// The error of a request whose content is not a call.
 ///
-/// aiomas leaves such a request without an answer; we answer with the `TypeError` that this turns
-/// into.
+/// aiomas does not answer such a request; this crate answers with the `TypeError` into which this error converts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The content is malformed or exceeds the connection's budget.
+    /// The content is malformed or exceeds the budget of the connection.
     #[error("the request's content is malformed: {0}")]
     Codec(#[from] CodecError),
-    /// The content is no array of three.
-    #[error("the content of a request is an array of three: [path, args, kwargs]")]
+    /// The content is not an array of three.
+    #[error("the content of a request must be an array of three: [path, args, kwargs]")]
     NotATriple,
-    /// The path is no string.
-    #[error("the path of a request is a string")]
+    /// The path is not a string.
+    #[error("the path of a request must be a string")]
     PathNotString,
 }
 
 impl From<RequestError> for RemoteError {
     fn from(error: RequestError) -> Self {
         match error {
-            // There is nothing that is called so.
+            // No function has so long a path.
             RequestError::Codec(error @ CodecError::PathTooLong { .. }) => Self::lookup(error),
             error => Self::type_error(error),
         }
@@ -50,13 +49,13 @@ impl From<RequestError> for RemoteError {
 }
 
 impl<'a> Request<'a> {
-    /// Finds the path and the arguments. The arguments are walked over, not decoded.
+    /// Finds the path and the arguments. The arguments are checked, but not decoded.
     ///
-    /// That `args` is no array or `kwargs` no map is found out when the arguments are
-    /// [bound](Arguments::bind), since Python's message for that names the function.
+    /// [`bind`](Arguments::bind) later checks that `args` is an array and `kwargs` a map, because Python's message for
+    /// this error names the function.
     ///
     /// # Errors
-    /// The content is not exactly one triple with a path.
+    /// Returns a [`RequestError`] if the content is not exactly one triple with a path.
     #[inline]
     pub fn parse(payload: &'a Payload) -> Result<Self, RequestError> {
         let (format, bytes) = (payload.format(), payload.bytes());
@@ -100,12 +99,13 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Appends the content of a request to `out`: `["add", [3], {"b": 4}]`. On an error `out` is as it was.
+/// Appends the content of a request to `out`, such as `["add", [3], {"b": 4}]`.
 ///
-/// `args` is a sequence or a tuple, `kwargs` a map or a struct. A `()` stands for none, for both.
+/// `args` is a sequence or a tuple, `kwargs` a map or a struct. For both, `()` stands for none. After an error, `out`
+/// is unchanged.
 ///
 /// # Errors
-/// A value cannot be encoded, or `args` and `kwargs` are something else.
+/// Returns a [`CodecError`] if a value cannot be encoded, or `args` or `kwargs` is of another kind.
 pub fn encode_call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
     format: Format,
     codec_context: &CodecContext,
@@ -117,10 +117,12 @@ pub fn encode_call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
     encode_call_in(format, codec_context, "", path, args, kwargs, out)
 }
 
-/// As [`encode_call`], for the function `name` of the service at the path `service`.
+/// Appends a call of the function `name` in the service at the path `service`.
+///
+/// Otherwise like [`encode_call`].
 ///
 /// # Errors
-/// As of [`encode_call`].
+/// As for [`encode_call`].
 pub fn encode_call_in<A: Serialize + ?Sized, K: Serialize + ?Sized>(
     format: Format,
     codec_context: &CodecContext,
@@ -169,10 +171,11 @@ fn write_triple(
     Ok(())
 }
 
-/// What a collection looks like from its first byte on.
+/// The first bytes that identify an encoded collection.
 struct Collection {
     json: u8,
-    /// The MsgPack head of a short one (the count is in the low bits); long ones have their own.
+    /// The MsgPack head of a short collection, with the count in the low bits. Long collections have heads of their
+    /// own.
     fix: u8,
     long: [u8; 2],
     empty: &'static [u8],
@@ -184,14 +187,14 @@ const ARGS: Collection = Collection {
     fix: 0x90,
     long: [0xdc, 0xdd],
     empty: b"[]",
-    wrong: "positional arguments are a sequence or a tuple",
+    wrong: "positional arguments must be a sequence or a tuple",
 };
 const KWARGS: Collection = Collection {
     json: b'{',
     fix: 0x80,
     long: [0xde, 0xdf],
     empty: b"{}",
-    wrong: "keyword arguments are a map or a struct",
+    wrong: "keyword arguments must be a map or a struct",
 };
 
 #[inline(always)]
@@ -225,7 +228,7 @@ fn write_collection<T: Serialize + ?Sized>(
     }
 }
 
-/// Builds the content of a request argument by argument, for calls that no type describes.
+/// A builder of the content of a request, argument by argument, for untyped calls.
 ///
 /// ```
 /// use aiomas_core::rpc::Call;
@@ -249,12 +252,12 @@ pub struct Call {
 struct Parts {
     count: u32,
     bytes: Vec<u8>,
-    /// What was left out of them.
+    /// The blobs left out of the arguments.
     blobs: Vec<(usize, Bytes)>,
 }
 
 impl Call {
-    /// A call to the function at `path`, without arguments yet.
+    /// Creates a call to the function at `path`, without arguments.
     #[must_use]
     pub fn new(format: Format, codec_context: &CodecContext, path: impl Into<String>) -> Self {
         let (args, kwargs) = (Parts::default(), Parts::default());
@@ -268,7 +271,7 @@ impl Call {
         }
     }
 
-    /// Which function is called.
+    /// Returns the path of the called function.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -284,7 +287,7 @@ impl Call {
         self.note(result)
     }
 
-    /// Adds a keyword argument. Of two with the same name the receiver takes the last.
+    /// Adds a keyword argument. Of two with the same name, the receiver takes the last.
     #[must_use]
     pub fn kwarg(mut self, name: &str, value: impl Serialize) -> Self {
         let (separator, format) = (self.separator(), self.format);
@@ -298,10 +301,10 @@ impl Call {
         self.note(result)
     }
 
-    /// The content of the request.
+    /// Returns the content of the request.
     ///
     /// # Errors
-    /// The first argument that could not be encoded.
+    /// Returns the error of the first argument that could not be encoded.
     pub fn finish(self) -> Result<Body, CodecError> {
         if let Some(error) = self.error {
             return Err(error);

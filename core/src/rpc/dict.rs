@@ -1,4 +1,4 @@
-//! Dictionaries of functions and services.
+//! Services built at run time from functions and other services.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::function::{Function, FunctionIn, Return};
 use super::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
 
-/// A service that is put together at run time, of closures and other services.
+/// A service built at run time from closures and other services.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -28,8 +28,9 @@ use super::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
 /// ```
 pub struct ServiceDict<L> {
     type_name: String,
-    /// The shortest names first, as it takes no look at the bytes to tell names of different lengths
-    /// apart.
+    /// The entries, the shortest names first.
+    ///
+    /// Names of different lengths then compare without a look at their bytes.
     entries: Vec<(Box<str>, Entry<L>)>,
 }
 
@@ -42,16 +43,16 @@ enum Entry<L> {
 }
 
 impl<L> ServiceDict<L> {
-    /// An empty dictionary, which errors call `type_name`.
+    /// Creates an empty service. `type_name` is its name in errors.
     #[must_use]
     pub fn new(type_name: impl Into<String>) -> Self {
         Self { type_name: type_name.into(), entries: Vec::new() }
     }
 
-    /// Adds a function with typed parameters, which callers know by the names `parameters`. Those
-    /// that are `Option`s may be left out.
+    /// Adds a function with typed parameters.
     ///
-    /// It returns a value, or a `Result` whose error becomes a failure; see [`Return`].
+    /// Callers know the parameters by the names `parameters`, and may omit those of type `Option`. The function returns
+    /// a value, or a `Result` whose error becomes a failure; see [`Return`].
     #[must_use]
     pub fn function<const N: usize, P, R, F>(
         self,
@@ -68,9 +69,9 @@ impl<L> ServiceDict<L> {
         })
     }
 
-    /// Adds a function with typed parameters as [`function`](Self::function) does, but lets `outcome` make of
-    /// what it returns what becomes of the call: for hosts whose functions answer later in a way of their
-    /// own.
+    /// Adds a function with typed parameters, whose return value `outcome` turns into an answer.
+    ///
+    /// The parameters are as for [`function`](Self::function). For hosts with their own way of answering later.
     #[must_use]
     pub fn function_with<const N: usize, P, F>(
         self,
@@ -93,8 +94,10 @@ impl<L> ServiceDict<L> {
         })
     }
 
-    /// Adds a function with typed parameters that takes a context before them. It is not called here: `outcome` gets the
-    /// function and the decoded arguments, and makes of them what becomes of the call.
+    /// Adds a function with typed parameters and a context in front of them.
+    ///
+    /// The function is not called here: `outcome` receives the function and the decoded arguments, and decides how the
+    /// call is run and answered.
     #[must_use]
     pub fn function_in<C, const N: usize, P, F>(
         self,
@@ -117,7 +120,7 @@ impl<L> ServiceDict<L> {
         })
     }
 
-    /// Adds a function that takes the arguments as they come, and may answer later.
+    /// Adds a function that receives undecoded arguments, and may answer later.
     #[must_use]
     pub fn method(
         self,
@@ -127,7 +130,7 @@ impl<L> ServiceDict<L> {
         self.entry(name.into(), Entry::Method(Box::new(method)))
     }
 
-    /// Adds a service. What was called `name` before is replaced, as with the other methods.
+    /// Adds a service. Like the other methods, it replaces an existing entry of the same name.
     #[must_use]
     pub fn service(
         self,
@@ -137,7 +140,7 @@ impl<L> ServiceDict<L> {
         self.entry(name.into(), Entry::Service(Box::new(service)))
     }
 
-    /// Adds a name of which callers are told that it is not exposed.
+    /// Adds a name that is not exposed: calls of `name` fail with this error.
     #[must_use]
     pub fn hidden(self, name: impl Into<String>) -> Self {
         self.entry(name.into(), Entry::Hidden)
@@ -151,7 +154,7 @@ impl<L> ServiceDict<L> {
         self
     }
 
-    /// Where `name` is, or belongs.
+    /// Returns the position of `name`, or the position at which to insert it.
     #[inline]
     fn position(&self, name: &[u8]) -> Result<usize, usize> {
         self.entries.binary_search_by(|(entry, _)| {
@@ -162,7 +165,7 @@ impl<L> ServiceDict<L> {
 
     #[inline]
     fn get(&self, name: &[u8]) -> Option<&Entry<L>> {
-        // A single name need not be looked for.
+        // A single name needs no search.
         let at = match &*self.entries {
             [(entry, _)] => (entry.as_bytes() == name).then_some(0),
             _ => self.position(name).ok(),

@@ -1,4 +1,4 @@
-//! Functions with typed parameters, as a [`ServiceDict`](super::ServiceDict) takes them.
+//! Functions with typed parameters, as [`ServiceDict`](super::ServiceDict) accepts them.
 
 use serde::de::DeserializeOwned;
 
@@ -7,25 +7,25 @@ use super::binding::absent;
 pub use super::returned::{Boxed, Dynamic, Fallible, Plain, Return};
 use crate::wire::RemoteError;
 
-/// A function or closure of up to eight parameters that can be decoded. `P` is the tuple of their
-/// types.
+/// A function or closure of up to eight decodable parameters.
 ///
-/// A parameter that is an `Option` may be left out, as a field of a struct may with serde.
+/// `P` is the tuple of the parameter types. A call may omit a parameter of type `Option`, as serde allows for a field
+/// of a struct.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called with {N} decoded arguments",
     note = "it needs one owned parameter of a type that implements `serde::Deserialize` for each name"
 )]
 pub trait Function<const N: usize, P> {
-    /// What it returns.
+    /// The return type of the function.
     type Output;
 
-    /// Which parameters may be left out.
+    /// Returns `true` for each parameter that a call may omit.
     fn optional() -> [bool; N];
 
     /// Decodes the arguments and calls the function.
     ///
     /// # Errors
-    /// A `TypeError`: an argument does not fit its parameter.
+    /// Returns a `TypeError` if an argument does not fit its parameter.
     fn invoke(&self, bound: &Bound<'_>) -> Result<Self::Output, RemoteError>;
 }
 
@@ -59,23 +59,23 @@ function!(6: A 0, B 1, C 2, D 3, E 4, F 5);
 function!(7: A 0, B 1, C 2, D 3, E 4, F 5, G 6);
 function!(8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 
-/// A function as [`Function`] is one, that takes a context of the host before its parameters.
+/// A [`Function`] with a context of the host in front of its parameters.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called with a `{C}` and {N} decoded arguments",
     note = "it needs the context, and then one owned parameter of a type that implements \
             `serde::Deserialize` for each name"
 )]
 pub trait FunctionIn<C, const N: usize, P> {
-    /// What it returns.
+    /// The return type of the function.
     type Output;
 
-    /// Which parameters may be left out.
+    /// Returns `true` for each parameter that a call may omit.
     fn optional() -> [bool; N];
 
     /// Decodes the arguments.
     ///
     /// # Errors
-    /// A `TypeError`: an argument does not fit its parameter.
+    /// Returns a `TypeError` if an argument does not fit its parameter.
     fn decode(bound: &Bound<'_>) -> Result<P, RemoteError>;
 
     /// Calls the function.

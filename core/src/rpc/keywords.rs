@@ -1,15 +1,16 @@
-//! Arguments of calls whose shape is known when they are compiled: what typed proxies send.
+//! Arguments of calls whose shape is known at compile time, as typed proxies send them.
 
 use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-/// A keyword argument, sent if there is a value for it.
+/// A keyword argument, left out of the call if the value is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keyword<T>(pub &'static str, pub Option<T>);
 
-/// Keyword arguments: a tuple of up to eight [`Keyword`]s, maps from `String` to values, and tuples
-/// of such.
+/// Keyword arguments of a call.
+///
+/// They are a tuple of up to eight [`Keyword`]s, a map from `String` to values, or a tuple of these.
 ///
 /// ```
 /// use aiomas_core::rpc::{Keyword, Keywords, encode_call};
@@ -24,8 +25,9 @@ pub struct Keyword<T>(pub &'static str, pub Option<T>);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keywords<T>(pub T);
 
-/// Positional arguments: a tuple of up to eight for the parameters of a function, and any further
-/// ones for its `*args`.
+/// Positional arguments of a call.
+///
+/// They are a tuple of up to eight for the parameters of a function, and any further arguments for its `*args`.
 ///
 /// ```
 /// use aiomas_core::rpc::{Positional, encode_call};
@@ -57,7 +59,7 @@ impl<A: Items, T: Serialize> Serialize for Positional<A, T> {
     }
 }
 
-/// What writes entries of a map.
+/// A value that writes entries of a map.
 trait Entries {
     fn count(&self) -> usize;
 
@@ -84,7 +86,7 @@ impl<T: Serialize> Entries for BTreeMap<String, T> {
     }
 }
 
-/// What writes a known number of items of a sequence.
+/// A value that writes a known number of items of a sequence.
 trait Items {
     const COUNT: usize;
 

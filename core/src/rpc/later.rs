@@ -1,4 +1,6 @@
-//! Answers that come later, and async functions in dictionaries. A future is polled by the host; nothing here waits.
+//! Answers that come later, and async functions in services.
+//!
+//! The host polls the futures; this module never waits.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,17 +9,17 @@ use super::function::{Function, Return};
 use super::{Outcome, ServiceDict};
 use crate::wire::{Body, RemoteError};
 
-/// What a method answers: the encoded result, or a failure.
+/// The answer of a method: the encoded result, or a failure.
 pub type Answer = Result<Body, RemoteError>;
 
-/// How a service of an async host puts an answer off.
+/// A deferred answer, as services of an async host return it.
 pub type Later = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 impl ServiceDict<Later> {
-    /// Adds an async function, or a closure that returns a future. Its parameters are those of
-    /// [`function`](Self::function), and so is what it may return in the end.
+    /// Adds an async function, or a closure that returns a future.
     ///
-    /// It runs beside all others: whoever calls it waits, and nobody else.
+    /// Its parameters and the output of the future are as for [`function`](Self::function). It runs concurrently with
+    /// all other functions: only its caller waits.
     ///
     /// ```
     /// use aiomas_core::rpc::ServiceDict;
@@ -56,7 +58,7 @@ mod tests {
     use crate::rpc::{Access, Caller, Request, Service, dispatch};
     use crate::wire::{CodecContext, Format, Payload, RemoteError};
 
-    /// Calls; what the function answers when it is polled once is its text, if it answers at all.
+    /// Calls a function, polls its answer once, and returns the text if ready.
     fn call(dict: &ServiceDict<Later>, content: &str) -> Option<String> {
         let payload =
             Payload::new(Format::Json, content.to_owned().into(), CodecContext::default());
@@ -106,7 +108,7 @@ mod tests {
         assert!(answer.contains("SerializationError"), "{answer}");
     }
 
-    /// Nothing but the answer comes later: what is wrong with the arguments is told at once.
+    /// Only the answer comes later: wrong arguments fail at once.
     #[test]
     fn the_answer_comes_later() {
         let dict = ServiceDict::new("Root").async_function("wait", ["a"], |_: i64| pending::<()>());

@@ -1,8 +1,8 @@
-//! Remote procedure calls: the content `[path, args, kwargs]`, and the services that it is for.
+//! Remote procedure calls: the content `[path, args, kwargs]`, and services that answer them.
 //!
-//! A path is a list of names, `math/deep/neg`: services nested in each other, and a function in the
-//! last of them. [`dispatch`] walks down to it; [`Arguments`] are bound to its parameters as Python
-//! binds them. Nothing here knows about connections.
+//! A path is a list of names, `math/deep/neg`: nested services, and a function in the last one. [`dispatch`] finds the
+//! function at a path; [`Arguments`] are bound to its parameters as Python binds them. This module does not depend on
+//! connections.
 
 mod arguments;
 mod authorize;

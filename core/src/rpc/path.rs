@@ -1,30 +1,30 @@
-//! Paths as they come.
+//! The path of a request, as received.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-/// The path of a request, `math/deep/neg`.
+/// The path of a request, such as `math/deep/neg`.
 ///
-/// It is UTF-8, and a `&str` to whoever wants one. But services compare names byte by byte, so most calls
-/// are routed without that being looked at.
+/// A path is valid UTF-8 and can be read as a `&str`. Services compare names byte by byte, so most calls are routed
+/// without validating the path.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Path<'a>(Cow<'a, [u8]>);
 
 impl<'a> Path<'a> {
-    /// A path that is known to be UTF-8.
+    /// Creates a path from bytes that are known to be UTF-8.
     pub(super) const fn checked(path: &'a [u8]) -> Self {
         Self(Cow::Borrowed(path))
     }
 
-    /// The path as a string.
+    /// Returns the path as a string.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // It has been checked, or was a string.
+        // The bytes have been checked, or were a string.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The path as bytes, which costs nothing.
+    /// Returns the path as bytes, without a check.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -1,6 +1,7 @@
-//! A short way for the calls that most are: a plain path, up to eight numbers or plain strings, and no
-//! keywords. What it takes, the long way over [`Cursor`](crate::wire::codec::Cursor) takes as well, to the
-//! same result; whatever is the least out of the ordinary it leaves to the long way.
+//! A fast path for the most common calls.
+//!
+//! It accepts calls with a plain path, up to eight numbers or plain strings, and no keywords. The slow path, which uses
+//! [`Cursor`](crate::wire::codec::Cursor), accepts these calls too, with the same result, and handles all other calls.
 
 use std::ops::Range;
 
@@ -8,7 +9,7 @@ use super::span::{INLINE, Span};
 use crate::wire::codec::plain;
 use crate::wire::{Budget, Format};
 
-/// Where the parts of a plain call lie.
+/// The positions of the parts of a plain call.
 #[derive(Debug)]
 pub(super) struct PlainCall {
     /// The path, in ASCII and without escapes.
@@ -23,7 +24,7 @@ pub(super) struct PlainCall {
 impl PlainCall {
     #[inline]
     pub(super) fn find(format: Format, content: &[u8], budget: Budget) -> Option<Self> {
-        // Enough for all of these calls.
+        // This budget is enough for all plain calls.
         if budget.depth < 2 || budget.nodes < 32 {
             return None;
         }
@@ -62,7 +63,7 @@ fn find_msgpack(bytes: &[u8]) -> Option<PlainCall> {
         };
         *value = Span::short(start..at);
     }
-    // Nothing but the empty map of keywords follows.
+    // Only the empty map of keywords follows.
     (bytes.get(at..)? == [0x80]).then_some(PlainCall {
         path,
         args: Span::short(args..at),
@@ -112,13 +113,13 @@ fn plain_text(bytes: &[u8]) -> Option<()> {
     bytes.iter().all(|byte| matches!(byte, b' '..=b'~')).then_some(())
 }
 
-/// Where the plain string that begins at `start` ends.
+/// Returns the end of the plain string that begins at `start`.
 fn text_end(bytes: &[u8], start: usize) -> Option<usize> {
     let end = start + plain::<true>(bytes.get(start..)?);
     (bytes.get(end) == Some(&b'"')).then_some(end)
 }
 
-/// Where the integer of up to 18 digits that begins at `start` ends.
+/// Returns the end of the integer of up to 18 digits that begins at `start`.
 fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
     let digits = start + usize::from(bytes.get(start) == Some(&b'-'));
     let rest = bytes.get(digits..)?;
@@ -135,7 +136,7 @@ mod tests {
     use crate::rpc::{Call, Request};
     use crate::wire::{CodecContext, Payload};
 
-    /// A call with arguments of all kinds, most of them plain, and now and then a byte changed.
+    /// Generates calls, most of them plain, sometimes with one byte changed.
     fn content(format: Format) -> impl Strategy<Value = Vec<u8>> {
         let argument = (0..9, any::<i64>(), "[ -~]{0,40}", any::<f64>());
         let arguments = prop::collection::vec(argument, 0..10);

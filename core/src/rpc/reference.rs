@@ -10,23 +10,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::wire::{CodecContext, Types, typed};
 
-/// A reference to a service of ours, to be sent. The receiver gets something that it can call.
+/// A reference to a service of this side, for sending. The receiver can call the service.
 ///
-/// It travels as the service's path, so it means something only on a connection that serves the same
-/// root service.
+/// The reference travels as the path of the service, so it is valid only on a connection that serves the same root
+/// service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ServiceRef {
     path: String,
 }
 
 impl ServiceRef {
-    /// A reference to the service at `path`: names separated by `/`, or nothing for the root service.
+    /// Creates a reference to the service at `path`.
+    ///
+    /// The path is names separated by `/`; an empty path is the root service.
     #[must_use]
     pub fn new(path: impl Into<String>) -> Self {
         Self { path: path.into() }
     }
 
-    /// The path of the service.
+    /// Returns the path of the service.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -39,10 +41,10 @@ impl Serialize for ServiceRef {
     }
 }
 
-/// A reference to a service of the peer, as received.
+/// A received reference to a service of the peer.
 ///
-/// It is only good for calls to the connection that it came over, and cannot be sent on: like aiomas,
-/// it fails to serialize.
+/// It is valid only for calls on the connection it arrived on. As in aiomas, it cannot be sent on: it fails to
+/// serialize.
 #[derive(Clone)]
 pub struct RemoteRef {
     path: String,
@@ -55,13 +57,13 @@ impl RemoteRef {
         Self { path: String::new(), peer_context: None }
     }
 
-    /// The path of the service on its side. Empty: the root service.
+    /// Returns the path of the service on its side. An empty path is the root service.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The handle of the connection that it came over, see [`CodecContext::with_peer`].
+    /// Returns the handle of the connection it arrived on; see [`CodecContext::with_peer`].
     #[must_use]
     pub fn peer_context(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
         self.peer_context.as_ref()

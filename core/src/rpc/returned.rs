@@ -1,4 +1,4 @@
-//! What functions of a [`ServiceDict`](super::ServiceDict) return.
+//! Return types of functions in a [`ServiceDict`](super::ServiceDict).
 
 use std::error::Error;
 use std::fmt::{self, Display};
@@ -9,12 +9,12 @@ use serde::ser::{self, Impossible, Serializer};
 use super::arguments::encode;
 use crate::wire::{Body, CodecContext, Format, Payload, RemoteError};
 
-/// What a function may return: a value that serde can write, or a `Result` of one, whose `Err` is a failure of the
-/// call.
+/// A return type of functions: a serializable value, or a `Result` of one.
 ///
-/// The error of a `Result` is an [`Error`], a boxed one (also that of `anyhow`), or a value that serde can write, such
-/// as a `String`. Make a [`RemoteError`] of any other, and of one that is both an [`Error`] and `Serialize`, between
-/// which the compiler would have to choose: `.map_err(RemoteError::from_error)`.
+/// An `Err` becomes a failure of the call. The error is an [`Error`], a boxed one (also that of `anyhow`), or a
+/// serializable value such as a `String`. Convert any other error to a [`RemoteError`]:
+/// `.map_err(RemoteError::from_error)`. Convert also an error that is both an [`Error`] and `Serialize`, for which the
+/// compiler finds two implementations.
 ///
 /// ```
 /// use aiomas_core::rpc::ServiceDict;
@@ -35,23 +35,25 @@ pub trait Return<Kind> {
     /// Encodes the answer to a call.
     ///
     /// # Errors
-    /// The function's own, or a `SerializationError`.
+    /// Returns the function's own error, or a `SerializationError` if the value cannot be encoded.
     fn answer(self, format: Format, codec_context: &CodecContext) -> Result<Body, RemoteError>;
 }
 
-/// The return type is a value, or a `Result` whose error is one.
+/// Marks a serializable value, or a `Result` with a serializable error.
 #[derive(Debug)]
 pub enum Plain {}
 
-/// The return type is a `Result` of an [`Error`]. Errors become failures by [`RemoteError::from_error`].
+/// Marks a `Result` of an [`Error`], which [`RemoteError::from_source`] converts.
 #[derive(Debug)]
 pub enum Fallible {}
 
-/// The return type is a `Result` of a `Box<dyn Error>`.
+/// Marks a `Result` of a `Box<dyn Error>`.
 #[derive(Debug)]
 pub enum Boxed {}
 
-/// The return type is a `Result` of another error without a type, such as a `Box<dyn Error + Send + Sync>`.
+/// Marks a `Result` of another type-erased error.
+///
+/// An example is `Box<dyn Error + Send + Sync>`.
 #[derive(Debug)]
 pub enum Dynamic {}
 
@@ -95,7 +97,7 @@ fn answer<E: Display + 'static>(
     result.map_err(RemoteError::from_error).and_then(|value| encode(format, codec_context, &value))
 }
 
-/// The failure that serde's form of an error is: its text, or how it is written in JSON.
+/// Converts a serializable error to a failure, whose message is its text or its JSON.
 fn failure<E: Serialize + ?Sized>(error: &E, codec_context: &CodecContext) -> RemoteError {
     let kind = RemoteError::kind_of(std::any::type_name::<E>());
     match Body::encode(Format::Json, codec_context, error) {
@@ -110,14 +112,16 @@ fn failure<E: Serialize + ?Sized>(error: &E, codec_context: &CodecContext) -> Re
     }
 }
 
-/// Encodes an `Ok`, and makes a failure of an `Err`. The type system cannot tell whether a type that serde can write is
-/// a `Result`, but serde does: it writes one as an enum of that name.
+/// A serializer that encodes an `Ok`, and turns an `Err` into a failure.
+///
+/// The type system cannot tell whether a serializable type is a `Result`, but serde can: it writes a `Result` as an
+/// enum of that name.
 struct OfResult<'a> {
     format: Format,
     codec_context: &'a CodecContext,
 }
 
-/// The value is no `Result`. Nothing of it has been written.
+/// The error for a value that is not a `Result`. Nothing of the value has been written.
 #[derive(Debug)]
 struct NoResult;
 
@@ -236,7 +240,7 @@ mod tests {
         }
     }
 
-    /// A `Result` of each kind of error: what is said for `Ok(1)`, and for the error.
+    /// Returns the answers for `Ok(1)` and for `Err(error)`.
     fn both<K, E: Debug>(error: E) -> String
     where
         Result<i64, E>: Return<K>,
@@ -289,7 +293,7 @@ mod tests {
         assert_eq!(say(Some(5)), "5");
         assert_eq!(say(vec![(1, "x")]), r#"[[1, "x"]]"#);
         assert_eq!(say(()), "null");
-        // Only the whole of it is the answer to a call.
+        // Only a whole answer counts as a `Result`.
         assert_eq!(say(vec![Err::<i64, _>("x")]), r#"[{"Err": "x"}]"#);
     }
 }

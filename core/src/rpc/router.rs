@@ -1,13 +1,15 @@
-//! Paths: from the root service down to a function.
+//! Routing: from the root service down to the function at a path.
 
 use super::{Arguments, Caller, Outcome, Service};
 use crate::wire::RemoteError;
 
-/// Finds the service that has the function at `path`, and the function's name in it. Whether there
-/// is such a function is found out by calling it; whether somebody [may](Service::admit), is not asked.
+/// Finds the service of the function at `path`, and the function's name in it.
+///
+/// `resolve` does not check that the function exists: that happens when it is called. It does not check whether the
+/// caller [may](Service::admit) call the function either.
 ///
 /// # Errors
-/// A `LookupError` in aiomas' words.
+/// Returns a `LookupError` in aiomas' words if a service on the path does not exist.
 pub fn resolve<'s, 'p, L>(
     root: &'s dyn Service<L>,
     path: &'p str,
@@ -45,11 +47,11 @@ fn resolve_at<'s, 'p, L>(
     }
 }
 
-/// Where the first slash is.
+/// Returns the position of the first slash.
 #[inline]
 fn slash(path: &[u8]) -> Option<usize> {
     let among = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'/');
-    // Names are short: most of them end within the first word, and the rest of most paths fits one.
+    // Names are short: most end within the first word, and the rest of most paths fits into one word.
     if let Some(word) = path.first_chunk() {
         let found = slash_in(u64::from_le_bytes(*word));
         return found.or_else(|| among(&path[8..]).map(|at| 8 + at));
@@ -65,12 +67,12 @@ fn slash(path: &[u8]) -> Option<usize> {
     }
 }
 
-/// Which byte of a word is the first slash, counted from the lowest one.
+/// Returns the index of the first slash in a word, from the lowest byte.
 #[inline]
 const fn slash_in(word: u64) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const HIGHEST: u64 = ONES << 7;
-    // A byte of zero, the first one at least, is the only one in which the highest bit gets set.
+    // Finds zero bytes: only in the first zero byte is the highest bit guaranteed to be meaningful.
     let zeros = word ^ (ONES * b'/' as u64);
     let found = zeros.wrapping_sub(ONES) & !zeros & HIGHEST;
     if found == 0 { None } else { Some((found.trailing_zeros() / 8) as usize) }
@@ -78,8 +80,25 @@ const fn slash_in(word: u64) -> Option<usize> {
 
 /// Calls the function at `path`, a [`Path`](super::Path) or a string.
 ///
-/// The outcome is never [`NotFound`](Outcome::NotFound) or [`NotExposed`](Outcome::NotExposed): these
-/// have become the failures that aiomas answers with.
+/// The outcome is never [`NotFound`](Outcome::NotFound) or [`NotExposed`](Outcome::NotExposed): `dispatch` turns them
+/// into the failures that aiomas answers with.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use aiomas_core::rpc::{Caller, Outcome, Request, ServiceDict, dispatch};
+/// use aiomas_core::wire::{CodecContext, Format, Payload};
+///
+/// let root = ServiceDict::<Infallible>::new("Root").function("add", ["a", "b"], |a: i64, b: i64| a + b);
+/// let content = r#"["add", [3], {"b": 4}]"#.into();
+/// let content = Payload::new(Format::Json, content, CodecContext::default());
+/// let request = Request::parse(&content)?;
+/// let Outcome::Done(answer) = dispatch(&root, &request.path, &request.arguments, &Caller::local()) else {
+///     unreachable!("all functions answer at once")
+/// };
+/// assert_eq!(answer?.bytes(), b"7");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn dispatch<L>(
     root: &dyn Service<L>,
     path: impl AsRef<[u8]>,
@@ -89,7 +108,7 @@ pub fn dispatch<L>(
     call_at(root, path.as_ref(), 0, arguments, caller)
 }
 
-/// Calls the function at `path`, of which the first `start` bytes have led to `service` already.
+/// Calls the function at `path`, whose first `start` bytes have already led to `service`.
 pub fn dispatch_at<L>(
     service: &dyn Service<L>,
     path: impl AsRef<[u8]>,
@@ -121,8 +140,10 @@ fn call_at<L>(
     outcome
 }
 
-/// The first name in `rest`, the end of `path`, is no service; perhaps it is a function, in which there
-/// is nothing.
+/// Returns the error for a path whose next name is not a service.
+///
+/// `rest` is the end of `path` from that name on. If the name is a function, the error is about the name after it,
+/// because a function contains nothing.
 #[cold]
 fn no_service<L>(service: &dyn Service<L>, path: &[u8], rest: &[u8], below: &[u8]) -> RemoteError {
     let name = &rest[..rest.len() - below.len() - 1];
@@ -130,7 +151,7 @@ fn no_service<L>(service: &dyn Service<L>, path: &[u8], rest: &[u8], below: &[u8
     not_found(path, if function { below } else { rest })
 }
 
-/// The first name in `rest`, the end of `path`, is not there.
+/// Returns the error for a missing name, which begins `rest`, the end of `path`.
 #[cold]
 fn not_found(path: &[u8], rest: &[u8]) -> RemoteError {
     let name = &rest[..slash(rest).unwrap_or(rest.len())];
@@ -146,7 +167,9 @@ fn not_exposed(type_name: &str, name: &[u8]) -> RemoteError {
     RemoteError::lookup(format_args!("\"{type_name}.{name}\" is not exposed"))
 }
 
-/// The last name of `path` is no function in `service`. If it is a service, only those are told its type who may call it.
+/// Returns the error for a path whose last name is not a function of `service`.
+///
+/// If the name is a service, only a caller who may call that service learns its type.
 #[cold]
 fn no_function<L>(
     service: &dyn Service<L>,

@@ -1,4 +1,4 @@
-//! Services: what can be called.
+//! Services: sets of functions that peers can call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use super::authorize::Authorized;
 use super::caller::Caller;
 use crate::wire::{Body, RemoteError};
 
-/// Something with functions that the other side may call, and with services in it.
+/// A set of functions that the other side may call, and of nested services.
 ///
-/// `L` is how the host lets a function answer later: a boxed future, a ticket, or
-/// [`Infallible`](std::convert::Infallible) where all answer at once.
+/// `L` is the host's way of answering later: a boxed future, a ticket, or [`Infallible`](std::convert::Infallible)
+/// where all functions answer at once.
 ///
 /// ```
 /// use aiomas_core::rpc::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
@@ -41,39 +41,44 @@ use crate::wire::{Body, RemoteError};
 /// }
 /// ```
 pub trait Service<L> {
-    /// The name of the type, for errors such as `"Root.hidden" is not exposed`.
+    /// Returns the name of the type, for errors such as `"Root.hidden" is not exposed`.
     fn type_name(&self) -> &str;
 
-    /// The service called `name` in this one.
+    /// Returns the nested service `name`.
     fn service(&self, name: &str) -> Option<&dyn Service<L>> {
         let _ = name;
         None
     }
 
-    /// How the function `method` has to be run, `None` if no such function is exposed. A host that
-    /// runs functions side by side asks before it calls.
+    /// Returns how the function `method` must be run; `None` if it is not exposed.
+    ///
+    /// A host that runs functions concurrently asks before it calls.
     fn access(&self, method: &str) -> Option<Access>;
 
     /// Calls the function `method`.
     fn call(&self, method: &str, arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L>;
 
-    /// Whether `caller` may call what is at `path` in this service: see [`authorize`](fn@super::authorize). It is
-    /// asked before anything is looked for in it. A service around another one asks that as well.
+    /// Checks that `caller` may call the function at `path` in this service.
+    ///
+    /// See [`authorize`](fn@super::authorize). The check runs before any lookup in this service. A service that wraps
+    /// another one must also run the check of the inner service.
     ///
     /// # Errors
-    /// What the call fails with.
+    /// Returns the error with which the call fails.
     fn admit(&self, path: &[u8], caller: &Caller) -> Result<(), RemoteError> {
         let _ = (path, caller);
         Ok(())
     }
 
-    /// As [`service`](Self::service), by the bytes of the name. Services that compare names need not
-    /// look at them as strings; it takes longer than comparing.
+    /// Returns the nested service with this name, given as bytes.
+    ///
+    /// Equivalent to [`service`](Self::service). A service that compares names saves the UTF-8 validation, which takes
+    /// longer than the comparison.
     fn service_bytes(&self, name: &[u8]) -> Option<&dyn Service<L>> {
         self.service(str::from_utf8(name).ok()?)
     }
 
-    /// As [`call`](Self::call), by the bytes of the name.
+    /// Calls the function with this name, given as bytes, like [`call`](Self::call).
     fn call_bytes(&self, method: &[u8], arguments: &Arguments<'_>, caller: &Caller) -> Outcome<L> {
         match str::from_utf8(method) {
             Ok(method) => self.call(method, arguments, caller),
@@ -143,29 +148,29 @@ impl<L, S: Service<L>> Service<L> for Authorized<S> {
     }
 }
 
-/// How a function has to be run beside the others of its service.
+/// The access to its service that a function needs while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// At any time, as a method that takes `&self`.
+    /// Shared access, as of a method that takes `&self`.
     Shared,
-    /// Alone, as a method that takes `&mut self`.
+    /// Exclusive access, as of a method that takes `&mut self`.
     Exclusive,
 }
 
-/// What became of a call.
+/// The outcome of a call.
 pub enum Outcome<L> {
-    /// The answer.
+    /// The call has its answer.
     Done(Result<Body, RemoteError>),
-    /// There will be an answer.
+    /// The call is answered later.
     Later(L),
     /// The service has no such function.
     NotFound,
-    /// There is something of that name, but it is not to be called from outside.
+    /// The name exists, but may not be called from outside.
     NotExposed,
 }
 
 impl<L> Outcome<L> {
-    /// Runs `f`, in which `?` can be used, for the answer.
+    /// Runs `f`, in which `?` works, and returns its result as the answer.
     pub fn of(f: impl FnOnce() -> Result<Body, RemoteError>) -> Self {
         Self::Done(f())
     }

@@ -1,13 +1,13 @@
-//! Where values lie in the content of a request.
+//! Positions of values in the content of a request.
 
 use std::ops::Range;
 
 use crate::wire::CodecError;
 
-/// How many positional arguments are remembered; more need a second walk.
+/// The number of positional arguments whose positions are stored; more need a second walk.
 pub(super) const INLINE: usize = 8;
 
-/// Where a value lies in the content. A frame's length has 32 bits.
+/// The position of a value in the content. 32 bits suffice, as for the length of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     start: u32,
@@ -15,10 +15,10 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// A value that is not there. A value has at least one byte.
+    /// The span of a missing value. Every value has at least one byte.
     pub(super) const ABSENT: Self = Self { start: 0, end: 0 };
 
-    /// The value at `range` of a content that is known to have less than 4 GiB.
+    /// Creates the span of `range` in content of less than 4 GiB.
     pub(super) const fn short(range: Range<usize>) -> Self {
         Self { start: range.start as u32, end: range.end as u32 }
     }
@@ -34,9 +34,9 @@ impl Span {
         }
     }
 
-    /// The span of `range` in the value at `self`.
+    /// Returns the span of `range` in the value at `self`.
     pub(super) const fn within(self, range: Range<usize>) -> Self {
-        // Inside a span there is nothing that has no span.
+        // A range inside a span always fits.
         let Self { start, end } = Self::short(range);
         Self { start: self.start + start, end: self.start + end }
     }

@@ -258,7 +258,7 @@ mod services {
         assert!(error.starts_with(expected), "{error}");
     }
 
-    /// The phrases are recorded from aiomas (there, type names come with their module).
+    /// The messages are recorded from aiomas (there, type names come with their module).
     #[test]
     fn paths_that_lead_nowhere() {
         for (path, error) in [
@@ -281,7 +281,7 @@ mod services {
         }
     }
 
-    /// Whether there is such a thing, and what it is, only those learn who may call it.
+    /// Only a permitted caller learns whether a function or service exists, and its type.
     #[test]
     fn a_guarded_service_does_not_tell_what_it_is() {
         let check = |caller: &Caller, path: &str| match (caller.connection(), path) {

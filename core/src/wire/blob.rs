@@ -1,4 +1,4 @@
-//! Bytes that are shared instead of copied.
+//! `Blob`: bytes that are shared instead of copied.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -10,15 +10,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::buffer_pool;
 
-/// Bytes that go from the message that they came in to the program, and from there into messages, without being
-/// copied: the fastest way to send large arrays. In Python they are `bytes`.
+/// Shared bytes that pass between messages and the program without being copied.
 ///
-/// As arguments, results and fields they are written as `serde_bytes::ByteBuf` is, so each side can choose. JSON has no
-/// bytes.
+/// A blob is the fastest way to send large arrays. On the wire it is what `serde_bytes::ByteBuf` writes, and in Python
+/// `bytes`, so each side chooses its own type. JSON has no bytes.
 ///
-/// One that comes keeps the memory that it came in: its whole message, or the buffer of up to 512 KiB that messages of less
-/// than 256 KiB are read into. It never keeps more than eight times its own length: one that would, such as any of less than
-/// 64 KiB, is copied. [`to_vec`](slice::to_vec) copies what is to be kept for long.
+/// A decoded blob keeps alive the memory it arrived in: its whole message, or the buffer of up to 512 KiB into which
+/// messages of less than 256 KiB are read. That memory is never more than eight times the length of the blob: a blob
+/// that would keep more, such as any of less than 64 KiB, is copied. To store a blob for long, copy it with
+/// [`to_vec`](slice::to_vec).
 ///
 /// ```
 /// use aiomas_core::wire::{Blob, Body, Format, Payload, CodecContext};
@@ -33,25 +33,25 @@ use super::buffer_pool;
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Blob(Bytes);
 
-/// Less is copied: sharing would cost more.
+/// The length in bytes below which a blob is copied, because sharing would cost more.
 pub(super) const SHARED: usize = 32 * 1024;
-/// A blob is copied that would keep more than so many times its length.
+/// The largest factor by which the memory that a blob keeps alive exceeds its length.
 const KEPT: usize = 8;
 
-/// The name of the newtype as which a blob is serialized: our own serializer takes it by that.
+/// The name of the newtype struct that marks a blob for this crate's serializers.
 pub(super) const NAME: &str = "_aiomas::Blob";
 
 // Thread-locals, since the `Serialize` and `Deserialize` of the program's types lie between the codec and a blob, and pass no
 // argument of ours on.
 thread_local! {
-    /// The bytes that are being decoded.
+    /// The bytes being decoded.
     static SOURCE: Cell<Option<Bytes>> = const { Cell::new(None) };
-    /// The buffer that blobs are left out of, by its address.
+    /// The address of the buffer whose blobs are left out.
     static TARGET: Cell<usize> = const { Cell::new(0) };
-    /// Whether any have been.
+    /// `true` if `LEFT_OUT` has entries.
     static ANY: Cell<bool> = const { Cell::new(false) };
     static LEFT_OUT: RefCell<Vec<LeftOut>> = const { RefCell::new(Vec::new()) };
-    /// What is being serialized.
+    /// The blob being serialized.
     static CURRENT: Cell<Option<Bytes>> = const { Cell::new(None) };
 }
 
@@ -61,14 +61,14 @@ struct LeftOut {
     bytes: Bytes,
 }
 
-/// Lets blobs in what `decode` decodes be parts of `source`.
+/// Runs `decode`; the blobs it decodes may share the memory of `source`.
 #[inline]
 pub fn shared_with<R>(source: &Bytes, decode: impl FnOnce() -> R) -> R {
     let _outer = Outer(SOURCE.replace(Some(source.clone())));
     decode()
 }
 
-/// Puts the outer source back, also when `decode` panics.
+/// Restores the outer source on drop, also when `decode` panics.
 struct Outer(Option<Bytes>);
 
 impl Drop for Outer {
@@ -77,7 +77,7 @@ impl Drop for Outer {
     }
 }
 
-/// The part of the source that `bytes` is, if it is one.
+/// Returns the part of the source that `bytes` points into, unless copying is cheaper.
 fn part(bytes: &[u8]) -> Option<Bytes> {
     if bytes.len() < SHARED {
         return None;
@@ -85,7 +85,7 @@ fn part(bytes: &[u8]) -> Option<Bytes> {
     let source = SOURCE.take()?;
     let at = (bytes.as_ptr() as usize).checked_sub(source.as_ptr() as usize);
     let end = at.and_then(|at| at.checked_add(bytes.len()));
-    // A short message shares its buffer with others.
+    // A short message shares its buffer with other messages.
     let kept =
         if source.len() < buffer_pool::LARGE { 2 * buffer_pool::LARGE } else { source.len() };
     let part = match (at, end) {
@@ -98,10 +98,10 @@ fn part(bytes: &[u8]) -> Option<Bytes> {
     part
 }
 
-/// Blobs that were left out of a buffer: where they belong, in order.
+/// The blobs left out of a buffer, each with its position, in order.
 pub type Blobs = Box<[(usize, Bytes)]>;
 
-/// Runs `encode`, which may leave blobs out of `out`.
+/// Runs `encode`, which may leave blobs out of `out`, and returns them.
 #[inline]
 pub fn left_out<R>(
     out: &mut Vec<u8>,
@@ -115,7 +115,7 @@ pub fn left_out<R>(
     (result, if ANY.get() { take(target) } else { None })
 }
 
-/// All blobs that were left out of the buffer `target`.
+/// Removes and returns all blobs left out of the buffer `target`.
 #[cold]
 fn take(target: usize) -> Option<Blobs> {
     LEFT_OUT.with_borrow_mut(|left_out| {
@@ -126,7 +126,7 @@ fn take(target: usize) -> Option<Blobs> {
     })
 }
 
-/// Puts the outer buffer back when encoding panics.
+/// Restores the outer buffer when encoding panics.
 struct Panics {
     target: usize,
     outer: usize,
@@ -144,7 +144,7 @@ fn address(out: &Vec<u8>) -> usize {
     std::ptr::from_ref(out) as usize
 }
 
-/// Leaves `bytes` out of the end of `out`, if that may be.
+/// Records `bytes` as left out at the end of `out`. Returns `false` if the caller must copy them.
 pub fn leave_out(out: &Vec<u8>, bytes: &Bytes) -> bool {
     let target = address(out);
     let leaves = bytes.len() >= SHARED && TARGET.get() == target;
@@ -156,8 +156,9 @@ pub fn leave_out(out: &Vec<u8>, bytes: &Bytes) -> bool {
     leaves
 }
 
-/// `count` bytes have been put into `out` at `start`. A blob at that very place belongs in front of them: its own head
-/// would be before it.
+/// Adjusts the positions of blobs after `count` bytes were inserted into `out` at `start`.
+///
+/// A blob at exactly `start` stays in front of the insertion: its own head would lie before `start`.
 pub(super) fn moved(out: &Vec<u8>, start: usize, count: usize) {
     if ANY.get() {
         let target = address(out);
@@ -168,12 +169,12 @@ pub(super) fn moved(out: &Vec<u8>, start: usize, count: usize) {
     }
 }
 
-/// The blob that is being serialized.
+/// Takes the blob that is being serialized.
 pub(super) fn current() -> Option<Bytes> {
     CURRENT.take()
 }
 
-/// As everybody else writes bytes.
+/// Bytes as any `serde` type writes them.
 #[derive(Clone, Copy)]
 struct Plain<'a>(&'a [u8]);
 
@@ -237,7 +238,7 @@ impl AsRef<[u8]> for Blob {
 }
 
 impl From<Vec<u8>> for Blob {
-    /// Nothing is copied.
+    /// Takes the bytes without copying them.
     fn from(bytes: Vec<u8>) -> Self {
         Self(bytes.into())
     }
@@ -307,7 +308,7 @@ mod tests {
         }
     }
 
-    /// A sequence of unknown length, whose head is put in front of it afterwards.
+    /// A sequence of unknown length, whose head the serializer inserts afterwards.
     struct Unknown<T>(T);
 
     impl<T: Serialize> Serialize for Unknown<T> {
@@ -318,7 +319,7 @@ mod tests {
         }
     }
 
-    /// Encodes something else while it is encoded itself.
+    /// A type whose `Serialize` encodes another message.
     struct Meanwhile(Blob);
 
     impl Serialize for Meanwhile {

@@ -1,30 +1,30 @@
-//! Large buffers that are used again.
+//! A pool of large buffers for reuse, one per thread.
 //!
-//! Memory of their size comes from the system page by page, and goes back to it as soon as it is free; with each message,
-//! that costs several times as much as to copy what is in it. So each thread keeps a few of them.
+//! The allocator gets memory of this size from the operating system page by page and returns it as soon as it is free.
+//! Per message, that costs several times as much as copying the content. Each thread therefore keeps a few buffers.
 
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
 
-/// From this size on a frame has a buffer for itself.
+/// The size in bytes from which a frame has a buffer of its own.
 pub const LARGE: usize = 256 * 1024;
-/// From this size on a buffer is used again.
+/// The capacity in bytes from which a buffer is reused.
 const WORTH: usize = 32 * 1024;
-/// A thread keeps so many bytes at most.
+/// The most bytes that the pool of a thread keeps.
 const KEPT: usize = 8 * 1024 * 1024;
-/// A thread keeps so many buffers of [`LARGE`] bytes that streams are read into.
+/// The most input buffers, of at least [`LARGE`] bytes each, that a thread keeps.
 const INPUTS: usize = 8;
 
 thread_local! {
     static POOL: RefCell<BufferPool> = const { RefCell::new(BufferPool::new()) };
 }
 
-/// What is there to be used again, the oldest first.
+/// The free buffers of a thread, the oldest first.
 struct BufferPool {
     buffers: Vec<Vec<u8>>,
     bytes: usize,
-    /// Those that streams are read into. Frames may still be in them.
+    /// Buffers that streams are read into. Frames may still share their memory.
     inputs: Vec<BytesMut>,
 }
 
@@ -46,7 +46,7 @@ impl BufferPool {
     }
 
     fn take(&mut self, capacity: usize) -> Option<Vec<u8>> {
-        // One that is much too large would be held for too little.
+        // A much larger buffer would waste memory for as long as the message lives.
         let most = capacity.saturating_add(capacity / 8);
         let fits = |buffer: &Vec<u8>| (capacity..=most).contains(&buffer.capacity());
         let buffer = self.buffers.remove(self.buffers.iter().rposition(fits)?);
@@ -64,10 +64,10 @@ impl BufferPool {
     }
 }
 
-/// Their sizes are multiples of this, so that those of about the same size can stand in for each other.
+/// Capacities are multiples of this, so that buffers of similar size are interchangeable.
 const STEP: usize = WORTH / 8;
 
-/// An empty buffer with room for `capacity` bytes, and not much more.
+/// Returns an empty buffer with room for `capacity` bytes, and not much more.
 fn take(capacity: usize) -> Vec<u8> {
     let capacity = capacity.checked_next_multiple_of(STEP).unwrap_or(capacity);
     let pool = (capacity >= WORTH)
@@ -76,15 +76,15 @@ fn take(capacity: usize) -> Vec<u8> {
     pool.unwrap_or_else(|| Vec::with_capacity(capacity))
 }
 
-/// Keeps a buffer for the next one who needs such.
+/// Returns a buffer to the pool.
 fn release(buffer: Vec<u8>) {
     if (WORTH..=KEPT).contains(&buffer.capacity()) {
-        // A thread that ends keeps nothing.
+        // The pool of a thread that is ending no longer exists.
         let _kept = POOL.try_with(|pool| pool.borrow_mut().release(buffer));
     }
 }
 
-/// Makes room for `additional` bytes in `buffer`, and for a few more; only if they are many.
+/// Reserves `additional` bytes in `buffer`, and some spare, if `additional` is large.
 #[inline]
 pub fn reserve(buffer: &mut Vec<u8>, additional: usize) {
     if additional >= WORTH {
@@ -92,13 +92,13 @@ pub fn reserve(buffer: &mut Vec<u8>, additional: usize) {
     }
 }
 
-/// So much may come behind a large value.
+/// The spare bytes reserved for what follows a large value.
 const FEW: usize = 1024;
 
 #[inline(never)]
 fn reserve_many(buffer: &mut Vec<u8>, additional: usize) {
     if buffer.capacity() - buffer.len() < additional {
-        // To the point for one large value, and by doubling for many.
+        // Exact for one large value; doubled if many are appended.
         let wanted = buffer.len().saturating_add(additional).max(2 * buffer.len());
         let mut larger = take(wanted);
         larger.extend_from_slice(buffer);
@@ -106,33 +106,37 @@ fn reserve_many(buffer: &mut Vec<u8>, additional: usize) {
     }
 }
 
-/// An empty buffer for a frame of `length` bytes.
+/// Returns an empty buffer for a frame of `length` bytes.
 pub fn frame(length: usize) -> BytesMut {
-    // This copies nothing: nobody else has them.
+    // The memory has a single owner, so the conversion copies nothing.
     Bytes::from(take(length)).into()
 }
 
-/// An empty buffer of at least [`LARGE`] bytes, and of at least `room`, to read a stream into.
+/// Returns an empty buffer for reading a stream.
+///
+/// Its capacity is at least [`LARGE`] and at least `room` bytes.
 pub fn input(room: usize) -> BytesMut {
     let room = room.max(LARGE);
     let pool = POOL.try_with(|pool| pool.borrow_mut().take_input(room)).ok().flatten();
     pool.unwrap_or_else(|| BytesMut::with_capacity(room))
 }
 
-/// Keeps what [`input`] has given, until the frames in it are gone and it is needed again.
+/// Returns a buffer taken with [`input`] to the pool.
+///
+/// The pool reuses the buffer after all frames in it are dropped.
 pub fn release_input(mut input: BytesMut) {
     input.clear();
-    // A thread that ends keeps nothing.
+    // The pool of a thread that is ending no longer exists.
     let _kept = POOL.try_with(|pool| pool.borrow_mut().release_input(input));
 }
 
-/// The content of `buffer`, which is used again when nobody has it any more.
+/// Freezes `buffer`; the memory returns to the pool when the last reference is dropped.
 pub fn pooled(buffer: impl Into<Bytes>) -> Bytes {
     let buffer = BytesMut::from(buffer.into());
     if buffer.capacity() < WORTH { buffer.freeze() } else { Bytes::from_owner(Pooled(buffer)) }
 }
 
-/// What a thread keeps of a buffer that it encodes into before it knows how much that is.
+/// Returns the scratch buffer that a thread keeps: `buffer` if small, else an empty one.
 #[inline]
 pub fn scratch(buffer: Vec<u8>) -> Vec<u8> {
     if buffer.capacity() <= WORTH { buffer } else { Vec::new() }
@@ -148,7 +152,7 @@ impl AsRef<[u8]> for Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        // Nothing is copied that way.
+        // An empty buffer converts to a `Vec` without a copy.
         self.0.clear();
         release(std::mem::take(&mut self.0).into());
     }

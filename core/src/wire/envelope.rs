@@ -1,4 +1,4 @@
-//! Envelopes: `[type, id, content]`, parsed and written by hand.
+//! Envelopes: `[type, id, content]`, parsed and written without serde.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::codec::{Cursor, json, msgpack};
 use super::{Budget, CodecError, Format};
 
-/// What a message is.
+/// The type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -17,7 +17,7 @@ pub enum Kind {
     Result,
     /// 2: the failure of a request.
     Failure,
-    /// Above 2: an extension that both sides announced in Hello, or a mistake.
+    /// Above 2: an extension that both sides announced in Hello, or a protocol error.
     Extension(u64),
 }
 
@@ -41,15 +41,15 @@ impl Kind {
     }
 }
 
-/// A message's id.
+/// The id of a message.
 ///
-/// We number our own requests. A peer's requests may have an id of any kind (`null`, a string, a list
-/// ...): it is never looked at, only sent back with the answer.
+/// This side numbers its own requests. The id of a peer's request may be any value (`null`, a string, a list ...): it
+/// is never interpreted, only sent back with the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageId {
     /// A number from 0 to 2⁶⁴ − 1.
     Number(u64),
-    /// Anything else, encoded in the message's format.
+    /// Any other value, encoded in the format of the message.
     Other(Box<[u8]>),
 }
 
@@ -57,22 +57,24 @@ pub enum MessageId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Envelope {
-    /// What the message is.
+    /// The type of the message.
     pub kind: Kind,
-    /// Which request it is, or belongs to.
+    /// The id of the request that the message is, or belongs to.
     pub id: MessageId,
-    /// The content as encoded bytes, not yet checked.
+    /// The encoded content, not yet checked.
     pub content: Bytes,
 }
 
 impl Envelope {
-    /// A message of `content` that is already encoded.
+    /// Creates a message from encoded content.
     #[must_use]
     pub const fn new(kind: Kind, id: MessageId, content: Bytes) -> Self {
         Self { kind, id, content }
     }
 
-    /// Appends the message as a payload in `format`, which the content and the id have to be in.
+    /// Appends the message to `out` as a payload in `format`.
+    ///
+    /// The content and the id must already be in `format`.
     ///
     /// ```
     /// use aiomas_core::wire::{Envelope, Kind, MessageId, Format};
@@ -87,21 +89,21 @@ impl Envelope {
         out.extend_from_slice(envelope_tail(format));
     }
 
-    /// Parses a frame's payload (for a compressed codec: what was in it).
+    /// Parses the payload of a frame; for a compressed codec, the decompressed payload.
     ///
-    /// Only the envelope is looked at. That the content is exactly one well-formed value is found out
-    /// when it is decoded.
+    /// Parses only the envelope. The content is checked when it is decoded: only then is it known to be exactly one
+    /// well-formed value.
     ///
     /// # Errors
-    /// The payload is no array of three that begins with a message type and an id. `budget` limits the
-    /// id, which may be any value.
+    /// Returns a [`CodecError`] if the payload is not an array of three that begins with a message type and an id, or
+    /// if the id, which may be any value, exceeds `budget`.
     pub fn parse(format: Format, payload: Bytes, budget: Budget) -> Result<Self, CodecError> {
         let Head { kind, id, content } = Head::parse(format, &payload, budget)?;
         Ok(Self { kind, id: id.of(&payload), content: payload.slice(content) })
     }
 }
 
-/// Where the parts of a message lie.
+/// The positions of the parts of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) kind: Kind,
@@ -109,7 +111,7 @@ pub(crate) struct Head {
     pub(crate) content: Range<usize>,
 }
 
-/// A message's id, where it lies if it is no number.
+/// The id of a message, or its range if it is not a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Id {
     Number(u64),
@@ -117,7 +119,7 @@ pub(crate) enum Id {
 }
 
 impl Id {
-    /// The id, of a message that has been parsed.
+    /// Returns the id within the message that was parsed.
     pub(crate) fn of(self, message: &[u8]) -> MessageId {
         match self {
             Self::Number(number) => MessageId::Number(number),
@@ -127,7 +129,7 @@ impl Id {
 }
 
 impl Head {
-    /// See [`Envelope::parse`].
+    /// Parses the head of a message; see [`Envelope::parse`].
     #[inline]
     pub(crate) fn parse(
         format: Format,
@@ -142,7 +144,7 @@ impl Head {
 
     #[inline]
     fn parse_msgpack(message: &[u8], budget: Budget) -> Result<Self, CodecError> {
-        // What Python and we write.
+        // The shortest form, which Python and this crate write.
         let (code, id, start) = match *message {
             [0x93, code @ 0..=2, id @ 0..=0x7f, _, ..] => (code, u32::from(id), 3),
             [0x93, code @ 0..=2, 0xcc, id, _, ..] => (code, u32::from(id), 4),
@@ -167,7 +169,7 @@ impl Head {
             _ => return Err(not_a_triple(0)),
         };
         let (code, id_at) = msgpack_number(message, head)
-            .ok_or(CodecError::Syntax { at: head, what: "the message type is no number" })?;
+            .ok_or(CodecError::Syntax { at: head, what: "the message type is not a number" })?;
         let (id, content_at) = match msgpack_number(message, id_at) {
             Some((number, end)) => (Id::Number(number), end),
             None => {
@@ -188,7 +190,7 @@ impl Head {
         }
     }
 
-    /// What Python and we write.
+    /// Parses the form of JSON that Python and this crate write.
     #[inline]
     fn parse_plain_json(message: &[u8]) -> Option<Self> {
         let [b'[', code @ b'0'..=b'2', b',', b' ', rest @ .., b']'] = message else {
@@ -228,7 +230,7 @@ impl Head {
         }
         let at = blanks(at + 1);
         let (code, at) = json_number(message, at)
-            .ok_or(CodecError::Syntax { at, what: "the message type is no number" })?;
+            .ok_or(CodecError::Syntax { at, what: "the message type is not a number" })?;
         let at = comma(at)?;
         let (id, at) = match json_number(message, at) {
             Some((number, end)) => (Id::Number(number), end),
@@ -247,19 +249,19 @@ impl Head {
     }
 }
 
-/// What comes before the content, and blanks behind it, take so many bytes at most. A message is looked at before other
-/// connections have their turn, and its sender may choose any id.
+/// The most bytes before the content, and of blanks behind it. The head is parsed before other connections run, and its
+/// sender may choose any id.
 const MAX_HEAD: usize = 4 * 1024;
 
 fn beginning(message: &[u8]) -> &[u8] {
     &message[..message.len().min(MAX_HEAD)]
 }
 
-/// A number of so many decimal digits has less than 64 bits.
+/// The most decimal digits of a number that always fits into 64 bits.
 const MAX_DIGITS: usize = 18;
 
 const fn not_a_triple(at: usize) -> CodecError {
-    CodecError::Syntax { at, what: "a message is an array of three: [type, id, content]" }
+    CodecError::Syntax { at, what: "a message must be an array of three: [type, id, content]" }
 }
 
 const fn is_blank(byte: u8) -> bool {
@@ -276,7 +278,7 @@ fn skip(
     Ok(at + range.start..at + range.end)
 }
 
-/// The natural number at `at` in any form, and where it ends.
+/// Returns the natural number at `at`, in any form, and its end.
 fn msgpack_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let rest = bytes.get(at..)?;
     Some(match *rest {
@@ -293,8 +295,9 @@ fn msgpack_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     })
 }
 
-/// The plain natural number at `at`, and where it ends. Anything else (a sign, a fraction, more than
-/// 64 bits) is left to others.
+/// Returns the plain natural number at `at` and its end.
+///
+/// Returns `None` for a sign, a fraction or more than 64 bits.
 fn json_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let mut number = 0_u64;
     let mut end = at;
@@ -312,7 +315,7 @@ fn json_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
 pub(crate) fn write_head(format: Format, kind: Kind, id: &MessageId, out: &mut Vec<u8>) {
     match (format, kind, id) {
         (Format::MsgPack, Kind::Request | Kind::Result, MessageId::Number(id)) => {
-            // Most of what is written. Arrays of a known length are copied at once.
+            // The common case. An array of known length is copied in one step.
             let code = kind.code() as u8;
             let [.., a, b, c, d] = id.to_be_bytes();
             match *id {
@@ -364,7 +367,7 @@ fn write_any_head(format: Format, kind: Kind, id: &MessageId, out: &mut Vec<u8>)
     }
 }
 
-/// The envelope's end, after the content.
+/// Returns the end of the envelope, after the content.
 pub(crate) const fn envelope_tail(format: Format) -> &'static [u8] {
     match format {
         Format::Json => b"]",

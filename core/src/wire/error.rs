@@ -5,44 +5,44 @@ use serde::de::{Expected, Unexpected};
 
 use super::Printable;
 
-/// A value could not be written in, or read from, a codec.
+/// An error of encoding or decoding a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// The bytes are not in the codec's format.
+    /// The bytes are not valid in the codec's format.
     #[error("byte {at}: {what}")]
     Syntax {
-        /// Where in the value, in bytes from its start.
+        /// The position in the value, in bytes from its start.
         at: usize,
-        /// What is wrong there.
+        /// A description of the defect.
         what: &'static str,
     },
     /// Arrays and maps are nested too deeply.
     #[error("nested more than {limit} levels deep (`Budget::depth`)")]
     TooDeep {
-        /// The limit that was hit.
+        /// The limit in levels.
         limit: u32,
     },
-    /// Too many values in one message. An array counts 3, a map 9.
+    /// The message has too many values. An array counts 3, a map 9.
     #[error(
         "more than {limit} values in one message, of which an array counts 3 and a map 9 (`Budget::nodes`)"
     )]
     TooManyNodes {
-        /// The limit that was hit.
+        /// The limit in counted values.
         limit: u32,
     },
     /// The path of a function or a service is too long.
     #[error("the path has {length} bytes; it may have {limit} (`Budget::path`)")]
     PathTooLong {
-        /// Its length in bytes.
+        /// The length of the path in bytes.
         length: usize,
         /// The limit in bytes.
         limit: u32,
     },
-    /// A reference to a service of the peer came, of which too many are kept already.
+    /// The value refers to a service of the peer beyond the limit of kept references.
     #[error("{limit} references to services of the peer are kept already (`Limits::max_proxies`)")]
     TooManyProxies {
-        /// The limit that was hit.
+        /// The limit in references.
         limit: usize,
     },
     /// A typed value has an id that is not registered on this connection.
@@ -57,7 +57,9 @@ pub enum CodecError {
         /// The type's name.
         name: String,
     },
-    /// An agent was to be sent by another container than its own, whose agent of the same id the receiver would call.
+    /// The value contains an agent that runs in another container than the sender.
+    ///
+    /// The receiver would look up the same id in the sender's container and call a different agent.
     #[error(
         "{} cannot be sent by {}: a reference means an agent of the container that sends it; send its URL \
          (`AgentUrl`), and let the other side connect",
@@ -65,34 +67,35 @@ pub enum CodecError {
         Printable(sender.as_deref().unwrap_or("a connection of no container"))
     )]
     ForeignAgent {
-        /// The URL of the agent, or of the service within it.
+        /// The URL of the agent, or of a service within it.
         agent: String,
-        /// The address of the container that was to send it; `None` on a connection of RPC, which serves no agents.
+        /// The address of the sending container; `None` on an RPC connection, which serves no agents.
         sender: Option<String>,
     },
     /// The compressed data is damaged, or larger than allowed.
     #[error("compressed payload: {}", Printable(.0))]
     Compression(String),
-    /// The value does not fit the type that was asked for, or cannot be written in this codec.
+    /// The value does not fit the requested type, or this codec cannot represent it.
     #[error("{}", Printable(.0))]
     Value(String),
 }
 
 thread_local! {
-    /// The error that travels as text, see [`CodecError::raise`]: serde's errors are made of texts alone.
+    /// The error that [`CodecError::raise`] has recorded for this thread. Serde's errors are texts alone.
     static RAISED: RefCell<Option<CodecError>> = const { RefCell::new(None) };
 }
 
 impl CodecError {
-    /// Notes this error, which is going to be the text of another one: that is all a type's own
-    /// `Serialize` and `Deserialize` can make of it.
+    /// Records this error, which a serde error will carry as text.
+    ///
+    /// Text is all that a type's own `Serialize` and `Deserialize` can pass on.
     #[doc(hidden)]
     pub fn raise(self) -> Self {
         RAISED.set(Some(self.clone()));
         self
     }
 
-    /// Turns a text back into the error that it was raised as.
+    /// Returns the recorded error if this error carries its text, else this error.
     pub(crate) fn settle(self) -> Self {
         match (self, RAISED.take()) {
             (Self::Value(text), Some(raised)) if text == raised.to_string() => raised,
@@ -129,18 +132,21 @@ impl serde::de::Error for CodecError {
     }
 }
 
-/// How a value is read. The first time nothing is set; what serde's own code has failed for, the second time may mend.
+/// Options of decoding. The first attempt sets none; a retry may mend a failure of serde's own code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reading {
-    /// Of equal keys of a map only the last one is there, as in Python. The structs of serde refuse doubles.
+    /// Shows only the last of equal keys of a map, as Python does. serde's structs reject duplicates.
     pub(crate) last_wins: bool,
-    /// A key of JSON that could be a number or a truth value is one where no field is looked for. What serde buffers
-    /// (`flatten`, `tag`, `untagged`) it asks for as anything, so that a number would stay a text.
+    /// Reads JSON keys that look like a number or a boolean as one.
+    ///
+    /// Names of fields stay text. serde reads the data that it buffers (`flatten`, `tag`, `untagged`) with
+    /// `deserialize_any`, so a number in a key would otherwise stay text.
     pub(crate) word_keys: bool,
 }
 
 thread_local! {
-    /// What has been missing since it was asked for last. The code that serde derives makes errors without any context.
+    /// The options that failed attempts have lacked since the last [`Reading::take_missing`]. Derived code makes its errors without
+    /// a context.
     static MISSING: Cell<Reading> = const { Cell::new(Reading::PLAIN) };
 }
 
@@ -155,7 +161,7 @@ impl Reading {
         MISSING.set(self);
     }
 
-    /// What has been missing since it was asked for last.
+    /// Takes the options that failed attempts have lacked since the last call.
     pub(crate) fn take_missing() -> Self {
         MISSING.take()
     }

@@ -1,4 +1,4 @@
-//! Failures: how the error of a request travels.
+//! Failures: the errors that answer requests.
 
 use std::any::Any;
 use std::error::Error;
@@ -11,26 +11,37 @@ use super::{Body, CodecContext, Format, Printable};
 
 mod read;
 
-/// In what form failures are sent. Both are understood when they come in.
+/// The form in which failures are sent. Both forms are accepted from the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Profile {
-    /// As aiomas: a string, a Python traceback or just its last line `Type: message`.
+    /// The form of aiomas: a Python traceback, or only its last line `Type: message`.
     #[default]
     Aiomas,
-    /// As mosaik's simulator API: `[type, message, lines...]`.
+    /// The form of mosaik's simulator API: `[type, message, lines...]`.
     Mosaik,
 }
 
-/// Why the other side could not answer a request, or why we cannot.
+/// The reason why a request failed on the other side, or fails on this side.
 ///
-/// aiomas sends a traceback, whose last line is `Type: message`; mosaik sends a list. Whatever comes
-/// in, there is a [`kind`](Self::kind), a [`message`](Self::message) and the whole
-/// [`text`](Self::text). They are the peer's words: only `Display` makes them safe to print.
+/// aiomas sends a traceback, whose last line is `Type: message`; mosaik sends a list. Every failure has a
+/// [`kind`](Self::kind), a [`message`](Self::message) and the whole [`text`](Self::text). All three are text of the
+/// peer: only `Display` makes them safe to print.
+///
+/// ```
+/// use aiomas_core::wire::RemoteError;
+///
+/// let error = RemoteError::value_error("the power must be positive");
+/// assert_eq!(error.to_string(), "ValueError: the power must be positive");
+///
+/// let python = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nKeyError: 'x'\n";
+/// let error = RemoteError::from_text(python);
+/// assert_eq!((error.kind(), error.message()), ("KeyError", "'x'"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteError(Box<Parts>);
 
-/// Put elsewhere, to keep every `Result` small.
+/// The parts of an error, boxed to keep every `Result` small.
 #[derive(Clone, PartialEq, Eq)]
 struct Parts {
     kind: Box<str>,
@@ -41,19 +52,19 @@ struct Parts {
 const PANICKED: &str = "the method panicked";
 
 impl RemoteError {
-    /// The kind of an error whose type is not known: Python's base class.
+    /// The kind of an error of unknown type: Python's base class.
     pub const UNKNOWN: &str = "Exception";
 
-    /// The kind of what a method fails with that panics.
+    /// The kind of the error of a method that panicked.
     pub const PANIC: &str = "Panic";
 
-    /// What a method fails with that panics, with the text of the panic, if it has one.
+    /// Creates the error of a method that panicked with the given text.
     #[must_use]
     pub fn panic(text: Option<&str>) -> Self {
         Self::new(Self::PANIC, text.unwrap_or(PANICKED))
     }
 
-    /// An error of the exception type `kind`, a name such as `ValueError`.
+    /// Creates an error of the exception type `kind`, a name such as `ValueError`.
     #[must_use]
     pub fn new(kind: impl Into<String>, message: impl Display) -> Self {
         let (kind, message) = (kind.into(), message.to_string());
@@ -65,31 +76,31 @@ impl RemoteError {
         Self(Box::new(Parts { kind, message, text }))
     }
 
-    /// A `LookupError`: there is no such service or function, or it is not exposed.
+    /// Creates a `LookupError`: the service or function does not exist or is not exposed.
     #[must_use]
     pub fn lookup(message: impl Display) -> Self {
         Self::new("LookupError", message)
     }
 
-    /// A `TypeError`: the arguments do not fit the function.
+    /// Creates a `TypeError`: the arguments do not fit the function.
     #[must_use]
     pub fn type_error(message: impl Display) -> Self {
         Self::new("TypeError", message)
     }
 
-    /// A `ValueError`.
+    /// Creates a `ValueError`.
     #[must_use]
     pub fn value_error(message: impl Display) -> Self {
         Self::new("ValueError", message)
     }
 
-    /// A `PermissionError`: the caller may not do that.
+    /// Creates a `PermissionError`: the caller lacks the permission.
     #[must_use]
     pub fn permission(message: impl Display) -> Self {
         Self::new("PermissionError", message)
     }
 
-    /// A `SerializationError`, as aiomas names it with its module: a value cannot be encoded.
+    /// Creates a `SerializationError`, named with its module as in aiomas: a value cannot be encoded.
     #[must_use]
     pub fn serialization(why: impl Display) -> Self {
         Self::new(
@@ -98,9 +109,11 @@ impl RemoteError {
         )
     }
 
-    /// Any error of our own. Its kind is the name of its type (`ParseIntError`), or
-    /// [`UNKNOWN`](Self::UNKNOWN) for strings and boxed errors, whose causes are in the text. A `RemoteError` stays what
-    /// it is. Of an error whose type is known, [`from_source`](Self::from_source) keeps the causes as well.
+    /// Creates an error from any error of this side.
+    ///
+    /// Its kind is the name of the type (`ParseIntError`), or [`UNKNOWN`](Self::UNKNOWN) for strings and boxed errors,
+    /// whose causes are in the text. A `RemoteError` is returned unchanged. For an error of a known type,
+    /// [`from_source`](Self::from_source) also keeps the causes.
     pub fn from_error<E: Display + 'static>(error: E) -> Self {
         let mut error = Some(error);
         let any: &mut dyn Any = &mut error;
@@ -119,22 +132,26 @@ impl RemoteError {
         Self::new(kind, message).caused_by(causes.unwrap_or_default())
     }
 
-    /// The kind of an error of the type with this path.
+    /// Returns the kind of an error whose type has this path.
     pub(crate) fn kind_of(type_name: &str) -> &str {
         let name = type_name.split('<').next().and_then(|name| name.rsplit("::").next());
         let kind = name.filter(|name| !matches!(*name, "Box" | "String" | "&str" | "str" | "Cow"));
         kind.unwrap_or(Self::UNKNOWN)
     }
 
-    /// Any error of our own, with its causes in the text: as [`from_error`](Self::from_error), but it knows the
-    /// error's [`source`](Error::source). What a method of `#[service]` and `#[agent]` fails with becomes a failure so.
+    /// Creates an error from any error of this side, with its causes in the text.
+    ///
+    /// In addition to [`from_error`](Self::from_error), it follows the error's [`source`](Error::source). The macros
+    /// `#[service]` and `#[agent]` convert the errors of methods this way.
     pub fn from_source<E: Error + 'static>(error: E) -> Self {
         let causes = causes(&error);
         Self::from_error(error).caused_by(causes)
     }
 
-    /// Puts causes before the text, the nearest first, as Python's `traceback` does, unless there are such already. The
-    /// message stays what it is: a stranger, who is told no more than that, does not hear of them.
+    /// Puts causes before the text, the nearest first, as Python's `traceback` does.
+    ///
+    /// Does nothing if the text already has causes. The message does not change: an unauthenticated peer, who receives
+    /// only the message, does not learn the causes.
     #[doc(hidden)]
     pub fn caused_by(mut self, causes: Vec<String>) -> Self {
         if self.text().contains(read::CHAINS[0]) {
@@ -154,23 +171,25 @@ impl RemoteError {
         self
     }
 
-    /// The same error, in which nothing has more than `max` bytes. The end of a text is kept: in a traceback
-    /// that is what it is about.
+    /// Returns a copy in which no part has more than `max` bytes.
+    ///
+    /// The end of a text is kept, because a traceback ends with the exception.
     #[must_use]
     pub fn truncated(&self, max: usize) -> Self {
         let cut = |text| head(text, max).into();
         Self::of_parts(cut(self.kind()), cut(self.message()), tail(self.text(), max).into())
     }
 
-    /// As [`truncated`](Self::truncated), if there is anything to cut.
+    /// Truncates like [`truncated`](Self::truncated), without a copy if no part is too long.
     pub(crate) fn into_truncated(self, max: usize) -> Self {
         let Parts { kind, message, text } = &*self.0;
         let longest = kind.len().max(message.len()).max(text.len());
         if longest > max { self.truncated(max) } else { self }
     }
 
-    /// What a stranger may know: the kind, and the first line of the message, unless that is what a method
-    /// has panicked with.
+    /// Returns the part of the error that an untrusted peer may see.
+    ///
+    /// It has the kind and the first line of the message; the text of a panic is left out.
     #[must_use]
     pub fn without_details(&self) -> Self {
         let first_line =
@@ -182,35 +201,36 @@ impl RemoteError {
         Self::new(first_line(self.kind()), message)
     }
 
-    /// The exception's type, as the peer names it: `ValueError`, with a module in front if it is not
-    /// one of Python's own.
+    /// Returns the type of the exception, as the peer names it.
+    ///
+    /// An example is `ValueError`; types that are not built into Python have their module in front.
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.0.kind
     }
 
-    /// The exception's message. It may be empty or have several lines.
+    /// Returns the message of the exception, possibly empty or of several lines.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The full text: usually a traceback.
+    /// Returns the full text, usually a traceback.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0.text
     }
 
-    /// The content of a failure, for `profile`.
+    /// Returns the content of a failure in the form of `profile`.
     #[must_use]
     pub fn content(&self, profile: Profile) -> impl Serialize + '_ {
         Content { error: self, profile }
     }
 
-    /// The encoded content of a failure, for `profile`.
+    /// Returns the encoded content of a failure in the form of `profile`.
     #[must_use]
     pub fn to_body(&self, format: Format, profile: Profile) -> Body {
-        // Strings can be written in every format, so this does not fail.
+        // Every format can represent strings, so this does not fail.
         Body::encode(format, &CodecContext::default(), &self.content(profile)).unwrap_or_else(
             |_| {
                 let empty: &[u8] = match format {
@@ -242,10 +262,10 @@ impl Serialize for Content<'_> {
     }
 }
 
-/// An error that is the source of itself has no end.
+/// The most causes followed: an error that is its own source would never end.
 const MAX_CAUSES: usize = 32;
 
-/// The errors that led to this one, the nearest first.
+/// Returns the errors that caused `error`, the nearest first.
 #[doc(hidden)]
 pub fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut next = error.source();
@@ -257,14 +277,16 @@ pub fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     causes.take(MAX_CAUSES).collect()
 }
 
-/// What Python's `traceback` prints for an exception that was never raised.
+/// Returns the text that Python's `traceback` prints for an exception that was never raised.
 fn traceback_line(kind: &str, message: &str) -> String {
     if message.is_empty() { format!("{kind}\n") } else { format!("{kind}: {message}\n") }
 }
 
 impl Display for RemoteError {
-    /// One line, `ValueError: ohno`, of bounded length. Characters of the peer that a terminal would not
-    /// just print (controls, escapes, marks that turn the direction of text) are escaped.
+    /// Formats the error as one line of bounded length, such as `ValueError: ohno`.
+    ///
+    /// Escapes characters of the peer that a terminal would not simply print: control characters, escape sequences, and
+    /// marks that change the direction of text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Parts { kind, message, .. } = &*self.0;
         let separator = if message.is_empty() { "" } else { ": " };
@@ -319,7 +341,7 @@ mod tests {
         assert_eq!(read(&format!("{frame}E: a\nb: c\n")), pair("E", "a\nb: c"));
         let chained = format!("{frame}KeyError: 'a'\n\n{}\n\n{frame}E: x\ny\n", CHAINS[0]);
         assert_eq!(read(&chained), pair("E", "x\ny"));
-        // An exception that quotes the traceback of a third party, as aiomas' RemoteException does.
+        // An exception that quotes the traceback of a third party, as aiomas' `RemoteException` does.
         let quoting = format!("{frame}aiomas.exceptions.RemoteException: Origin: x\n{frame}E: y\n");
         let (kind, message) = read(&quoting);
         assert_eq!(kind, "aiomas.exceptions.RemoteException");
@@ -370,7 +392,7 @@ mod tests {
         let error = RemoteError::from_source(no_log());
         assert_eq!((error.kind(), error.message()), ("NoLog", "cannot write the log"));
         assert_eq!(error.text(), text);
-        // The other side reads the same.
+        // The peer reads the same error.
         assert_eq!(RemoteError::from_text(text.clone()), error);
         assert_eq!(error.without_details().text(), "NoLog: cannot write the log\n");
 
@@ -379,7 +401,7 @@ mod tests {
         assert_eq!(error.text(), text.replace("NoLog", "Exception"));
         let same = RemoteError::lookup("x");
         assert_eq!(RemoteError::from_source(same.clone()), same);
-        // Exceptions in Python that were never raised.
+        // Python exceptions that were never raised.
         let (kind, message) = read(&format!("KeyError: 'a'\n\n{}\n\nValueError: no\n", CHAINS[1]));
         assert_eq!((kind, message), pair("ValueError", "no"));
     }

@@ -1,4 +1,4 @@
-//! Frames: a length in four bytes, big endian, and that many bytes of payload.
+//! Frames: a length of four bytes (big endian), and a payload of that many bytes.
 
 use std::fmt;
 
@@ -9,21 +9,21 @@ use super::buffer_pool;
 /// The length of a frame's header in bytes.
 pub const HEADER: usize = 4;
 
-/// The peer's framing is not acceptable. The byte stream cannot be read any further.
+/// An error in the framing of the byte stream, which cannot be read any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
     /// The header announces more than the limit.
     #[error("the peer announced a frame of {length} bytes; `Limits::max_frame` is {limit}{}", Hint(*length))]
     TooLong {
-        /// What the header says, in bytes.
+        /// The announced length in bytes.
         length: u64,
-        /// The limit, in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
 }
 
-/// What the bytes of a length that is none look like.
+/// A guess at the protocol whose first bytes were taken for a length.
 struct Hint(u64);
 
 impl fmt::Display for Hint {
@@ -54,12 +54,14 @@ impl fmt::Display for Hint {
     }
 }
 
-/// A record of TLS begins with its type, from 20 to 23, and the version 3.
+/// Returns `true` for the start of a TLS record.
+///
+/// A record begins with its type, from 20 to 23, and the version 3.
 const fn is_tls(bytes: [u8; 4]) -> bool {
     matches!(bytes, [20..=23, 3, 0..=4, _])
 }
 
-/// The protocol in which a client or a server first says these words.
+/// Returns the protocol in which a client or a server first sends these bytes.
 const fn protocol(bytes: [u8; 4]) -> Option<&'static str> {
     Some(match &bytes {
         b"HTTP" | b"GET " | b"POST" | b"HEAD" | b"PUT " | b"DELE" | b"OPTI" | b"PATC" | b"CONN"
@@ -75,11 +77,11 @@ const fn protocol(bytes: [u8; 4]) -> Option<&'static str> {
     })
 }
 
-/// Cuts a stream of bytes into frames.
+/// Splits a stream of bytes into frames.
 ///
-/// It keeps no bytes itself: the caller owns the buffer, reads into it and calls
-/// [`next_frame`](Self::next_frame) until that returns `None`. Nothing is allocated for a frame that has
-/// only been announced, so a header that lies costs nothing.
+/// A `Deframer` keeps no bytes: the caller owns the buffer, reads into it and calls [`next_frame`](Self::next_frame)
+/// until that returns `None`. Memory for a frame is not allocated when its header arrives, so a false header costs
+/// nothing.
 ///
 /// ```
 /// use aiomas_core::wire::Deframer;
@@ -97,16 +99,16 @@ pub struct Deframer {
 }
 
 impl Deframer {
-    /// Accepts payloads of up to `max_frame` bytes.
+    /// Creates a deframer for payloads of up to `max_frame` bytes.
     #[must_use]
     pub const fn new(max_frame: usize) -> Self {
         Self { max_frame }
     }
 
-    /// Takes the next whole frame's payload off the front of `input`, if it is there.
+    /// Takes the payload of the first frame from `input`, if complete.
     ///
     /// # Errors
-    /// [`FrameError::TooLong`] as soon as a header announces more than the limit.
+    /// Returns [`FrameError::TooLong`] as soon as a header announces more than the limit.
     #[inline(always)]
     pub fn next_frame(&self, input: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
         let Some(length) = self.next_length(input)? else { return Ok(None) };
@@ -114,7 +116,7 @@ impl Deframer {
         Ok(Some(input.split_to(length).freeze()))
     }
 
-    /// How long the payload is of the whole frame that `input` begins with, if it does.
+    /// Returns the payload length in bytes of the first frame of `input`, if complete.
     #[inline(always)]
     pub(crate) fn next_length(&self, input: &[u8]) -> Result<Option<usize>, FrameError> {
         let Some(header) = input.first_chunk::<HEADER>() else {
@@ -129,16 +131,16 @@ impl Deframer {
     }
 }
 
-/// How many bytes are missing of the frame that `input` begins with, if its header is there.
+/// Returns how many bytes of the first frame are missing, if its header is complete.
 pub fn missing(input: &[u8]) -> usize {
     let announced = input.first_chunk::<HEADER>().map_or(0, |header| u32::from_be_bytes(*header));
     (announced as usize).saturating_add(HEADER).saturating_sub(input.len())
 }
 
-/// Takes a whole frame of `length` bytes, its header included, off the front of `input`.
+/// Takes a whole frame of `length` bytes, including its header, from the front of `input`.
 ///
-/// A large one takes the buffer with it, if it is there for that frame; nothing else is then held by it, and the buffer is
-/// used again.
+/// If the buffer was made for this large frame, the frame takes the buffer along. The frame then keeps no other data
+/// alive, and the buffer is reused when the frame is dropped.
 #[inline]
 pub(crate) fn take_frame(input: &mut BytesMut, length: usize) -> Bytes {
     if length < buffer_pool::LARGE {
@@ -178,7 +180,7 @@ mod tests {
             (length as u32).to_be_bytes().into_iter().chain(payload).collect::<Vec<_>>()
         });
         let stream = frames.concat();
-        // Now and then there is much more room than for the frame.
+        // Sometimes the buffer has much more capacity than the frame needs.
         for (step, more) in [(7_000, 0), (70_000, 1_000), (300_000, 9_000), (usize::MAX, 0)] {
             let (deframer, mut input) = (Deframer::new(1 << 20), BytesMut::new());
             let (mut rest, mut taken) = (&stream[..], Vec::new());

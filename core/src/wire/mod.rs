@@ -1,8 +1,8 @@
-//! Bytes: frames, envelopes, codecs and values.
+//! Bytes on the wire: frames, envelopes, codecs and values.
 //!
-//! A **frame** is a length (u32, big endian) and that many bytes. Its payload is an **envelope**
-//! `[type, id, content]`, written in a [`Codec`]; the first byte tells which, so that every frame
-//! can be read on its own. The content stays undecoded in a [`Payload`] until somebody asks for it.
+//! A **frame** is a length (u32, big endian) and that many bytes of payload. The payload is an **envelope** `[type, id,
+//! content]`, encoded with a [`Codec`]. The first byte identifies the codec, so that every frame can be read on its
+//! own. The content stays undecoded in a [`Payload`] until the program reads it.
 
 #[doc(hidden)]
 pub mod blob;

@@ -1,4 +1,4 @@
-//! Content: undecoded as it came, or encoded and ready to go.
+//! The content of messages: received and undecoded, or encoded and ready to send.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,11 +10,20 @@ use serde::Deserialize;
 use super::Value;
 use super::{Blobs, CodecContext, CodecError, Format, blob, buffer_pool, codec};
 
-/// The content of a message that came in, not yet decoded.
+/// The content of a received message, not yet decoded.
 ///
-/// Decoding is left to whoever needs the value, in their own task. Content of 40 bytes or more is shared with the buffer
-/// that it was read into, which has up to 512 KiB: [`detach`](Self::detach) a payload that is kept for long. The driver and
-/// [`Node`](crate::agent::Node) do so for all that waits.
+/// The task that needs the value decodes it. Content of 40 bytes or more shares the buffer that it was read into, of up
+/// to 512 KiB: [`detach`](Self::detach) a payload before storing it for long. The driver and
+/// [`Node`](crate::agent::Node) detach all payloads that wait.
+///
+/// ```
+/// use aiomas_core::wire::{CodecContext, Format, Payload};
+///
+/// let payload = Payload::new(Format::Json, r#"["Ada", 36]"#.into(), CodecContext::default());
+/// let (name, age): (&str, u32) = payload.decode()?;
+/// assert_eq!((name, age), ("Ada", 36));
+/// # Ok::<(), aiomas_core::wire::CodecError>(())
+/// ```
 #[derive(Clone)]
 pub struct Payload {
     format: Format,
@@ -23,13 +32,13 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// A payload of `bytes` in `format`, to be decoded in `codec_context`.
+    /// Creates a payload of `bytes` in `format`, to be decoded in `codec_context`.
     #[must_use]
     pub const fn new(format: Format, bytes: Bytes, codec_context: CodecContext) -> Self {
         Self { format, bytes: Encoded::Large(bytes), codec_context }
     }
 
-    /// A payload of `bytes`, if they are so few that copying them costs less than sharing.
+    /// Creates a payload, if `bytes` are so few that copying costs less than sharing.
     #[inline]
     pub(crate) fn small(
         format: Format,
@@ -43,12 +52,13 @@ impl Payload {
     /// Decodes the content. Fields may borrow from the payload.
     ///
     /// # Errors
-    /// The bytes are malformed, exceed the scope's [`Budget`](super::Budget), or do not fit `T`.
+    /// Returns a [`CodecError`] if the bytes are malformed, exceed the [`Budget`](super::Budget) of the context, or do
+    /// not fit `T`.
     pub fn decode<'de, T: Deserialize<'de>>(&'de self) -> Result<T, CodecError> {
         self.decode_bytes(self.bytes())
     }
 
-    /// Decodes a part of the content that is a value.
+    /// Decodes a part of the content that is one value.
     #[inline]
     pub(crate) fn decode_part<'de, T: Deserialize<'de>>(
         &'de self,
@@ -68,7 +78,7 @@ impl Payload {
         codec::decode(self.format, bytes, &self.codec_context)
     }
 
-    /// Blobs in it may share the content's memory.
+    /// Decodes large content, whose blobs may share its memory.
     #[inline(never)]
     fn decode_many<'de, T: Deserialize<'de>>(&'de self, bytes: &'de [u8]) -> Result<T, CodecError> {
         let decode = || codec::decode(self.format, bytes, &self.codec_context);
@@ -78,52 +88,56 @@ impl Payload {
         }
     }
 
-    /// The encoded content.
+    /// Returns the encoded content.
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get()
     }
 
-    /// The encoded content, shared if it is large.
+    /// Returns the encoded content, shared if it is large.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.bytes.into_bytes()
     }
 
-    /// What the content is written in.
+    /// Returns the format of the content.
     #[must_use]
     pub const fn format(&self) -> Format {
         self.format
     }
 
-    /// What the content is decoded against.
+    /// Returns the context in which the content is decoded.
     #[must_use]
     pub const fn codec_context(&self) -> &CodecContext {
         &self.codec_context
     }
 
-    /// Copies the bytes out of the buffer that they were read into, which can then be freed.
+    /// Copies the content out of its read buffer, so that the buffer can be freed.
     #[must_use]
     pub fn detach(self) -> Self {
         Self { bytes: Encoded::copied(self.bytes()), ..self }
     }
 
-    /// Whether there may be other messages in the buffer that it was read into: large ones have theirs for themselves.
+    /// Returns `true` if the buffer of the content may hold other messages.
+    ///
+    /// Large content has a buffer of its own.
     #[inline]
     #[doc(hidden)]
     pub fn shares_buffer(&self) -> bool {
         matches!(&self.bytes, Encoded::Large(bytes) if bytes.len() < buffer_pool::LARGE)
     }
 
-    /// [Detaches](Self::detach) content that waits, unless it has its buffer for itself: so it keeps its own bytes only.
+    /// Copies content that waits out of a shared buffer, like [`detach`](Self::detach).
+    ///
+    /// The payload then keeps only its own bytes alive.
     #[must_use]
     #[doc(hidden)]
     pub fn unpinned(self) -> Self {
         if self.shares_buffer() { self.detach() } else { self }
     }
 
-    /// A part of the content that is a value.
+    /// Returns a part of the content that is one value.
     pub(crate) fn slice(&self, range: Range<usize>) -> Self {
         let bytes = match &self.bytes {
             Encoded::Large(bytes) => Encoded::Large(bytes.slice(range)),
@@ -133,10 +147,12 @@ impl Payload {
         Self { bytes, format: self.format, codec_context: self.codec_context.clone() }
     }
 
-    /// The content as it is, to be sent on. Typed values keep their ids, so it must go to a
-    /// connection with the same types. A reference to a service of the peer in it becomes one to a service of *this*
-    /// side, at the path that the peer has chosen: send on what came from a peer as a [`Value`](super::Value), which
-    /// refuses that, unless the connection has no references, as those of channels have none.
+    /// Returns the content unchanged, for forwarding.
+    ///
+    /// Typed values keep their ids, so the receiving connection needs the same types. A reference to a service of the
+    /// peer becomes a reference to a service of *this* side, at a path that the peer has chosen. Forward data of a peer
+    /// as a [`Value`](super::Value), which rejects such references, unless the connection has none: channels have no
+    /// references.
     #[must_use]
     pub fn into_body(self) -> Body {
         Body { format: self.format, bytes: self.bytes }
@@ -146,20 +162,22 @@ impl Payload {
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payload")
-            .field("notation", &self.format)
+            .field("format", &self.format)
             .field("bytes", &Bytes::copy_from_slice(self.bytes()))
             .finish_non_exhaustive()
     }
 }
 
-/// Encoded content, ready to be put into a message.
+/// Encoded content, ready to be sent in a message.
 #[derive(Clone)]
 pub struct Body {
     format: Format,
     bytes: Encoded,
 }
 
-/// Most results are numbers or short strings, and most calls have few arguments: those take no allocation, and
+/// Encoded bytes, inline if they are few.
+///
+/// Most results are numbers or short strings, and most calls have few arguments. Inline bytes need no allocation, and
 /// hold no buffer of the connection.
 #[derive(Clone)]
 enum Encoded {
@@ -168,15 +186,17 @@ enum Encoded {
     Mixed(Arc<Mixed>),
 }
 
-/// A call of an agent with a few numbers should fit.
+/// The capacity in bytes of inline content.
+///
+/// A call of an agent with a few numbers fits.
 const SMALL: usize = 39;
 
-/// Content with blobs that are where they were.
+/// Content whose blobs stay in their own memory.
 struct Mixed {
-    /// Everything else.
+    /// The content without the blobs.
     text: Bytes,
     blobs: Blobs,
-    /// All of it, if somebody has asked for that.
+    /// The whole content, once a caller has requested it.
     whole: OnceLock<Bytes>,
 }
 
@@ -203,11 +223,11 @@ impl Mixed {
     }
 }
 
-/// A larger body takes the scratch buffer with it instead of being copied out of it.
+/// The size in bytes above which a body takes the scratch buffer without a copy.
 const TAKEN: usize = 1024;
 
 impl Body {
-    /// The body of what is in `out`, which it takes if it is large, and of `blobs`.
+    /// Creates a body from `out`, whose buffer it takes if it is large, and `blobs`.
     #[inline(always)]
     pub(super) fn from_parts(format: Format, out: &mut Vec<u8>, blobs: Option<Blobs>) -> Self {
         let bytes = match blobs {
@@ -217,19 +237,19 @@ impl Body {
         Self { format, bytes }
     }
 
-    /// A body of bytes that are already encoded: exactly one value in `format`.
+    /// Creates a body from encoded bytes, which must be exactly one value in `format`.
     #[must_use]
     pub const fn from_encoded(format: Format, bytes: Bytes) -> Self {
         Self { format, bytes: Encoded::Large(bytes) }
     }
 
-    /// What the body is written in.
+    /// Returns the format of the body.
     #[must_use]
     pub const fn format(&self) -> Format {
         self.format
     }
 
-    /// How many bytes it has.
+    /// Returns the length of the body in bytes.
     #[inline]
     #[doc(hidden)]
     #[allow(clippy::len_without_is_empty, reason = "for the driver alone")]
@@ -241,20 +261,21 @@ impl Body {
         }
     }
 
-    /// The encoded bytes. If there is a [`Blob`](super::Blob) in them, it is copied.
+    /// Returns the encoded bytes. Any [`Blob`](super::Blob) in them is copied.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get()
     }
 
-    /// The encoded bytes, shared if there are many. If there is a [`Blob`](super::Blob) in them, it is copied.
+    /// Returns the encoded bytes, shared if they are many. Any [`Blob`](super::Blob) in them is copied.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.bytes.into_bytes()
     }
 
-    /// Appends the content in another format, for a connection with the same types. It was encoded on this side: a
-    /// reference in it is one to a service of ours.
+    /// Appends the content to `out` in another format, for a connection with the same types.
+    ///
+    /// The content must come from this side: a reference in it names a service of this side.
     #[doc(hidden)]
     pub fn translate(
         &self,
@@ -266,7 +287,7 @@ impl Body {
         codec::encode(format, &codec_context.guarded(false), &value, out)
     }
 
-    /// All bytes, if they are few.
+    /// Returns all bytes, if they are stored inline.
     #[inline]
     pub(crate) fn few(&self) -> Option<&[u8]> {
         match &self.bytes {
@@ -275,7 +296,7 @@ impl Body {
         }
     }
 
-    /// Calls `put` with all bytes in order, and with them as shared bytes if they are.
+    /// Calls `put` with each part in order, and with its shared form, if any.
     #[inline]
     #[doc(hidden)]
     pub fn for_each_part(&self, mut put: impl FnMut(&[u8], Option<&Bytes>)) {
@@ -299,10 +320,10 @@ impl Encoded {
         Self::small(encoded).unwrap_or_else(|| Self::Large(Bytes::copy_from_slice(encoded)))
     }
 
-    /// What is in `out`, which is taken if there is much.
+    /// Takes the content of `out`, with its buffer if it is large.
     #[inline(never)]
     fn taken(out: &mut Vec<u8>) -> Self {
-        // A buffer that once was for something larger would keep too much.
+        // A mostly empty buffer would waste memory.
         Self::Large(if out.len() < TAKEN || out.len() < out.capacity() / 4 {
             Bytes::copy_from_slice(out)
         } else {
@@ -337,7 +358,7 @@ impl Encoded {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body")
-            .field("notation", &self.format)
+            .field("format", &self.format)
             .field("bytes", &Bytes::copy_from_slice(self.bytes()))
             .finish()
     }

@@ -1,12 +1,11 @@
-//! Words of a peer, made safe to print.
+//! `Printable`: text of a peer, made safe to print.
 
 use std::fmt::{self, Display, Write};
 
-/// Prints words of a peer, or anything that has such in it, as one line of bounded length: what a terminal would not
-/// just print (controls, escapes, marks that turn the direction of text) is escaped, and what is beyond 1,024 bytes is
-/// cut.
+/// Prints text of a peer, or a value that contains such text, on one line.
 ///
-/// Printing what was printed so changes nothing.
+/// Escapes what a terminal would not simply print: control characters, escape sequences, and marks that change the
+/// direction of text. Cuts the text after 1,024 bytes. Printing the output again does not change it.
 ///
 /// ```
 /// use aiomas_core::wire::Printable;
@@ -16,9 +15,9 @@ use std::fmt::{self, Display, Write};
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<T>(pub T);
 
-/// So much of a text is printed, in bytes of it.
+/// The number of bytes of a text that are printed.
 const SHOWN: usize = 1024;
-/// So much more is, rather than being cut: the note of an earlier cut.
+/// The number of further bytes that are not cut: room for an earlier cut's note.
 const NOTE: usize = 32;
 
 impl<T: Display> Display for Printable<T> {
@@ -29,11 +28,11 @@ impl<T: Display> Display for Printable<T> {
     }
 }
 
-/// Escapes what is written to it, and counts what it leaves out.
+/// A writer that escapes text and counts the bytes it leaves out.
 struct Escaped<'a, 'b> {
     out: &'a mut fmt::Formatter<'b>,
     seen: usize,
-    /// What may be the end, or be left out.
+    /// The bytes after the limit, printed only if few follow.
     rest: String,
 }
 

@@ -1,4 +1,4 @@
-//! Values that travel as `{"__type__": [id, data]}`.
+//! Typed values, which travel as `{"__type__": [id, data]}`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,7 +12,7 @@ use super::{CodecContext, CodecError, Types};
 /// The key that makes a map a typed value.
 pub const KEY: &str = "__type__";
 
-/// The name of a newtype struct around [`KEY`], by which our serializers know that the value's own type writes it.
+/// The name of the newtype struct around a [`KEY`] that the value's own type writes.
 pub(super) const OWN_KEY: &str = "_aiomas::__type__";
 
 struct OwnKey;
@@ -23,27 +23,30 @@ impl Serialize for OwnKey {
     }
 }
 
-/// A type whose values travel so. Implemented by `#[serializable]`; types that do it by hand need it for
-/// [`Types::with`](super::Types::with) only.
+/// A type whose values travel as typed values.
+///
+/// `#[serializable]` implements it. A type that implements `Serialize` and `Deserialize` itself needs it only for
+/// [`Types::with`](super::Types::with).
 pub trait Serializable {
-    /// The name under which it is registered.
+    /// The name under which the type is registered.
     const TYPE: &'static str;
 }
 
 impl Types {
-    /// Registers `T` behind the others (aiomas' `extra_serializers`). Its id is the next number, so both sides
-    /// need the same order, unless they agree on names (Hello).
+    /// Registers `T` after the other types (aiomas' `extra_serializers`).
+    ///
+    /// Its id is the next number. Both sides therefore need the same order, unless they agree on names in Hello.
     #[must_use]
     pub fn with<T: Serializable>(&self) -> Self {
         Self::new(self.names().chain([T::TYPE]))
     }
 }
 
-/// Writes `data` as a value of the registered type `name`. To be called by a type's `Serialize`.
+/// Writes `data` as a value of the registered type `name`, for use in `Serialize`.
 ///
 /// # Errors
-/// `name` is not registered in the [current](CodecContext::current) scope
-/// ([`CodecError::UnregisteredType`]), or `data` cannot be written.
+/// Fails if `name` is not registered in the [current](CodecContext::current) context
+/// ([`CodecError::UnregisteredType`]), or if `data` cannot be encoded.
 pub fn serialize<T: Serialize + ?Sized, S: Serializer>(
     name: &str,
     data: &T,
@@ -58,7 +61,7 @@ pub fn serialize<T: Serialize + ?Sized, S: Serializer>(
     map.end()
 }
 
-/// Writes `data` as a value of the type that is registered as `id`.
+/// Writes `data` as a value of the type registered as `id`.
 pub(super) fn serialize_id<T: Serialize + ?Sized, S: Serializer>(
     id: u64,
     data: &T,
@@ -74,13 +77,13 @@ pub(super) fn serialize_id<T: Serialize + ?Sized, S: Serializer>(
     map.end()
 }
 
-/// Reads the data of a value of the registered type `name`. To be called by a type's `Deserialize`.
+/// Reads the data of a value of the registered type `name`, for use in `Deserialize`.
 ///
 /// As in aiomas, other entries of the map are dropped.
 ///
 /// # Errors
-/// There is something else: no typed value, one of another type, or of a type that is not registered
-/// in the [current](CodecContext::current) scope ([`CodecError::UnknownTypeId`]), or data that do not fit `T`.
+/// Fails if the next value is not a typed value, is of another type, is of a type not registered in the
+/// [current](CodecContext::current) context ([`CodecError::UnknownTypeId`]), or if its data does not fit `T`.
 pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     name: &'static str,
     deserializer: D,
@@ -88,7 +91,7 @@ pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_map(TypedVisitor { name, data: PhantomData })
 }
 
-/// Checks that a type is registered as `id` in the current scope: if not any, then `wanted`.
+/// Checks that the type registered as `id` is `wanted`; `None` accepts any registered type.
 fn check_id<E: serde::de::Error>(id: u64, wanted: Option<&str>) -> Result<(), E> {
     let checked = CodecContext::with_current(|codec_context| {
         let found = codec_context.types().name(id)?;
@@ -132,7 +135,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TypedVisitor<T> {
 
 /// `[id, data]` of a registered type.
 pub(super) struct Pair<T> {
-    /// The type that is wanted, if not any.
+    /// The required type; `None` accepts any.
     pub(super) name: Option<&'static str>,
     pub(super) data: PhantomData<T>,
 }
@@ -163,7 +166,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Pair<T> {
     }
 }
 
-/// A map's key of any kind: whether it is [`KEY`].
+/// A map's key of any kind; holds `true` if it is [`KEY`].
 struct IsKey(bool);
 
 impl<'de> Deserialize<'de> for IsKey {
@@ -276,7 +279,7 @@ mod tests {
         let unregistered =
             codec::encode(Format::Json, &codec_context(&["date"]), &[Point(1, 2)], &mut Vec::new());
         assert_eq!(unregistered, Err(CodecError::UnregisteredType { name: "point".into() }));
-        // The id is looked at before the data.
+        // The id is checked before the data.
         assert_eq!(
             decode(r#"{"__type__": [2, "what"]}"#),
             Err(CodecError::UnknownTypeId { id: 2 })

@@ -1,4 +1,4 @@
-//! What a connection knows about values: the types registered on it, and how much it will decode.
+//! The types registered on a connection, its decoding limits, and the context made of both.
 
 use std::any::Any;
 use std::fmt;
@@ -8,12 +8,19 @@ use scoped_tls::scoped_thread_local;
 
 use super::CodecError;
 
-/// The types that travel as `{"__type__": [id, data]}` on a connection, in registration order: the
-/// position is the id on the wire, as in aiomas.
+/// The types of the typed values on a connection, in registration order.
 ///
-/// Both sides need the same types in the same order. In containers the order is
-/// [`DATE`](Self::DATE), the user's types, [`PROXY`](Self::PROXY); in RPC the user's types, then
-/// `PROXY`; on plain channels just the user's types.
+/// Typed values travel as `{"__type__": [id, data]}`; as in aiomas, the id is the position of the type in this list.
+/// Both sides need the same types in the same order. In containers the order is [`DATE`](Self::DATE), the user's types,
+/// [`PROXY`](Self::PROXY); in RPC the user's types, then `PROXY`; on plain channels only the user's types.
+///
+/// ```
+/// use aiomas_core::wire::Types;
+///
+/// let types = Types::new(["point", "mode"]);
+/// assert_eq!(types.for_rpc().id("point"), Some(0));
+/// assert_eq!(types.for_container().id("point"), Some(1)); // after `Types::DATE`
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Types(Arc<[Box<str>]>);
 
@@ -23,7 +30,7 @@ impl Types {
     /// The name of references to services (aiomas' proxies).
     pub const PROXY: &str = "proxy";
 
-    /// Registers `names` in this order. A name that comes twice keeps its first position.
+    /// Registers `names` in this order. A repeated name keeps its first position.
     pub fn new<N: Into<Box<str>>>(names: impl IntoIterator<Item = N>) -> Self {
         let mut list: Vec<Box<str>> = Vec::new();
         for name in names {
@@ -35,31 +42,31 @@ impl Types {
         Self(list.into())
     }
 
-    /// The list of an RPC connection: the user's types, then proxies.
+    /// Returns the types of an RPC connection: the user's types, then proxies.
     #[must_use]
     pub fn for_rpc(&self) -> Self {
         Self::new(self.names().chain([Self::PROXY]))
     }
 
-    /// The list of a container: dates, the user's types, then proxies.
+    /// Returns the types of a container: dates, the user's types, then proxies.
     #[must_use]
     pub fn for_container(&self) -> Self {
         Self::new([Self::DATE].into_iter().chain(self.names()).chain([Self::PROXY]))
     }
 
-    /// The id of `name` on the wire.
+    /// Returns the id of `name` on the wire.
     #[must_use]
     pub fn id(&self, name: &str) -> Option<u64> {
         self.0.iter().position(|n| **n == *name).map(|id| id as u64)
     }
 
-    /// The name that is registered as `id`.
+    /// Returns the name registered as `id`.
     #[must_use]
     pub fn name(&self, id: u64) -> Option<&str> {
         self.0.get(usize::try_from(id).ok()?).map(|n| &**n)
     }
 
-    /// The names in registration order.
+    /// Returns the names in registration order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|n| &**n)
     }
@@ -71,16 +78,20 @@ impl fmt::Debug for Types {
     }
 }
 
-/// How much one message may contain. It holds on every path, also into the user's own types.
+/// Limits of the content of one message.
+///
+/// They also hold where it is decoded into the user's own types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Budget {
-    /// How deep arrays and maps may be nested in each other.
+    /// The maximum nesting of arrays and maps, in levels.
     pub depth: u32,
-    /// How many values, keys included, a message may have. An array counts 3, a map 9, beside what is in it: so weighed,
-    /// each counts for up to 64 bytes of a decoded [`Value`](super::Value) or `serde_json::Value`.
+    /// The maximum number of values in a message, including keys.
+    ///
+    /// An array counts 3 and a map 9, in addition to their content. With these weights, each counted value takes at
+    /// most 64 bytes in a decoded [`Value`](super::Value) or `serde_json::Value`.
     pub nodes: u32,
-    /// How long the path of a function that is called, or of a service that is referred to, may be, in bytes.
+    /// The maximum length in bytes of the path of a function or service.
     pub path: u32,
 }
 
@@ -88,16 +99,16 @@ impl Budget {
     #[doc(hidden)]
     pub const DEFAULT: Self = Self::new(128, 1 << 21);
 
-    /// A budget of `depth` levels and `nodes` values, with paths of up to 4,096 bytes.
+    /// Creates a budget of `depth` levels, `nodes` values and paths of 4,096 bytes.
     #[must_use]
     pub const fn new(depth: u32, nodes: u32) -> Self {
         Self { depth, nodes, path: 4096 }
     }
 
-    /// Whether a path may have `length` bytes.
+    /// Checks that a path may have `length` bytes.
     ///
     /// # Errors
-    /// [`CodecError::PathTooLong`].
+    /// Returns [`CodecError::PathTooLong`].
     #[inline]
     pub(crate) const fn check_path(self, length: usize) -> Result<(), CodecError> {
         if length > self.path as usize {
@@ -108,17 +119,17 @@ impl Budget {
 }
 
 impl Default for Budget {
-    /// 128 levels, 2,097,152 values, paths of 4,096 bytes.
+    /// Returns a budget of 128 levels, 2,097,152 values, and paths of 4,096 bytes.
     fn default() -> Self {
         Self::DEFAULT
     }
 }
 
-/// What values are encoded and decoded against: the connection's [`Types`] and [`Budget`].
+/// The context of encoding and decoding: the [`Types`] and the [`Budget`] of a connection.
 ///
-/// Cheap to clone. While a value is encoded or decoded, its scope is the thread's
-/// [current](Self::current) one: that is how a date or a reference to a service, being a plain serde
-/// value anywhere inside an argument, finds its id.
+/// A context is cheap to clone. While a value is encoded or decoded, its context is the [current](Self::current) one of
+/// the thread. A date or a reference to a service, which is a plain serde value anywhere inside an argument, finds its
+/// id there.
 #[derive(Clone)]
 pub struct CodecContext(Arc<CodecContextInner>);
 
@@ -126,7 +137,7 @@ struct CodecContextInner {
     types: Types,
     budget: Budget,
     peer_context: Option<Arc<dyn Any + Send + Sync>>,
-    /// Whether references to services are written by their own types alone.
+    /// `true` if only their own types may write references to services.
     guarded: bool,
 }
 
@@ -136,7 +147,7 @@ scoped_thread_local! {
 }
 
 impl CodecContext {
-    /// A scope of `types`, with limits to what is decoded.
+    /// Creates a context of `types`, with the limits of `budget` for decoding.
     #[must_use]
     pub fn new(types: Types, budget: Budget) -> Self {
         Self(Arc::new(CodecContextInner { types, budget, peer_context: None, guarded: false }))
@@ -152,21 +163,25 @@ impl CodecContext {
         }
     }
 
-    /// The same scope, with a handle of the connection's owner: what a value that is decoded in it
-    /// came from. Drivers put the connection here so that proxies know where to call.
+    /// Returns the same context with a handle of the peer that its values come from.
+    ///
+    /// The driver stores the connection here, so that decoded proxies know where to call.
     #[must_use]
     pub fn with_peer(&self, peer_context: Arc<dyn Any + Send + Sync>) -> Self {
         Self(Arc::new(CodecContextInner { peer_context: Some(peer_context), ..self.inner() }))
     }
 
-    /// The same scope with other types.
+    /// Returns the same context with other types.
     #[must_use]
     pub fn with_types(&self, types: Types) -> Self {
         Self(Arc::new(CodecContextInner { types, ..self.inner() }))
     }
 
-    /// The scope of a connection: a reference to a service is written by its own type, and not by a
-    /// [`Value`](super::Value) or a map that has kept one of a peer, for which it would become one to a service of ours.
+    /// Returns the same context, guarded or not.
+    ///
+    /// In a guarded context, as connections use it, only its own type can write a reference to a service. A
+    /// [`Value`](super::Value) or a map that holds a peer's reference cannot: the receiver would take it for a service
+    /// of this side.
     #[must_use]
     #[doc(hidden)]
     pub fn guarded(&self, guarded: bool) -> Self {
@@ -177,37 +192,37 @@ impl CodecContext {
         self.0.guarded
     }
 
-    /// The registered types.
+    /// Returns the registered types.
     #[must_use]
     pub fn types(&self) -> &Types {
         &self.0.types
     }
 
-    /// The limits.
+    /// Returns the limits.
     #[must_use]
     pub fn budget(&self) -> Budget {
         self.0.budget
     }
 
-    /// The handle given to [`with_peer`](Self::with_peer).
+    /// Returns the handle given to [`with_peer`](Self::with_peer).
     #[must_use]
     pub fn peer_context(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
         self.0.peer_context.as_ref()
     }
 
-    /// Runs `f` with this scope as the thread's current one.
+    /// Runs `f` with this context as the current one of the thread.
     #[inline]
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
         CURRENT.set(self, f)
     }
 
-    /// The scope in which a value is being encoded or decoded on this thread.
+    /// Returns the context in which this thread is encoding or decoding a value.
     #[must_use]
     pub fn current() -> Option<Self> {
         Self::with_current(|codec_context| Some(codec_context.clone()))
     }
 
-    /// What `f` finds in the current scope.
+    /// Calls `f` with the current context, if there is one, and returns its result.
     #[doc(hidden)]
     pub fn with_current<R>(f: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
         if CURRENT.is_set() { CURRENT.with(f) } else { None }
@@ -215,7 +230,7 @@ impl CodecContext {
 }
 
 impl Default for CodecContext {
-    /// No types, the default budget.
+    /// Returns a context without types, with the default budget.
     fn default() -> Self {
         Self::new(Types::default(), Budget::default())
     }

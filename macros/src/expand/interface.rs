@@ -1,4 +1,4 @@
-//! Decoding arguments, calling the method, encoding its result.
+//! Generates the code that decodes arguments, calls the method and encodes its result.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -8,7 +8,7 @@ use syn::{LitByteStr, LitStr};
 use super::{Names, own};
 use crate::model::{Interface, Method, Parameter, Receiver, Role, site};
 
-/// `impl Interface for Type`.
+/// Generates `impl Interface for Type`.
 pub(super) fn implementation(interface: &Interface, names: &Names) -> TokenStream {
     let Names { k, ty: type_name, proxy, .. } = names;
     let Interface { ty, methods, hidden, services, .. } = interface;
@@ -25,7 +25,7 @@ pub(super) fn implementation(interface: &Interface, names: &Names) -> TokenStrea
     let services = (!services.is_empty()).then(|| {
         let each = services.iter().map(|service| {
             let (ident, name, cfg) = (&service.ident, &service.name, &service.attrs.cfg);
-            // `IntoService` is missed where the type stands.
+            // The compiler reports a missing `IntoService` at the type.
             let service = quote_spanned! {site(&service.ty)=>
                 #k::IntoService::into_service(Self::#ident(self))
             };
@@ -63,7 +63,7 @@ pub(super) fn implementation(interface: &Interface, names: &Names) -> TokenStrea
         }
     };
 
-    // `Interface` has requirements: where they are not met, the type is to blame.
+    // The compiler reports unmet requirements of `Interface` at the type.
     let header = quote_spanned!(site(ty)=> impl #k::Interface for #ty);
     quote_spanned! {own()=>
         #[automatically_derived]
@@ -83,12 +83,12 @@ pub(super) fn implementation(interface: &Interface, names: &Names) -> TokenStrea
     }
 }
 
-/// Names are compared as bytes, as they come.
+/// Returns the name as bytes, which the dispatch compares without decoding.
 fn bytes(name: &LitStr) -> LitByteStr {
     LitByteStr::new(name.value().as_bytes(), name.span())
 }
 
-/// `impl Agent for Type`.
+/// Generates `impl Agent for Type`.
 pub(super) fn agent(interface: &Interface, names: &Names) -> TokenStream {
     let (Names { k, proxy, .. }, ty) = (names, &interface.ty);
     quote_spanned! {own()=>
@@ -113,14 +113,15 @@ pub(super) fn agent(interface: &Interface, names: &Names) -> TokenStream {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// What the method returns.
+    /// The return value of the method.
     Result,
-    /// That it has returned. There are no arguments either.
+    /// Only the end of the method, which has no arguments either.
     Nothing,
 }
 
-/// The method as a value. A closure that captures nothing is a function pointer, and `Self` is what it
-/// is in the block.
+/// Generates the method as a value.
+///
+/// A closure without captures is a function pointer, and `Self` means the same in it as in the block.
 fn method(method: &Method, k: &TokenStream, answer: Answer) -> TokenStream {
     let bind = (answer == Answer::Result).then(|| bind(method, k));
     let context = method
@@ -170,7 +171,7 @@ fn method(method: &Method, k: &TokenStream, answer: Answer) -> TokenStream {
     }
 }
 
-/// Binds the arguments, and gives each to a variable with the name of the parameter.
+/// Generates the binding of the arguments to variables named like the parameters.
 pub(super) fn bind(method: &Method, k: &TokenStream) -> TokenStream {
     let name = &method.name;
     let bound = || method.parameters.iter().filter(|parameter| parameter.role.is_bound());
@@ -207,7 +208,9 @@ pub(super) fn bind(method: &Method, k: &TokenStream) -> TokenStream {
     }
 }
 
-/// That a type cannot be decoded is said of the type, so all tokens stand there.
+/// Generates the decoding of one argument.
+///
+/// All tokens have the span of the type, where the compiler then reports that it cannot be decoded.
 fn variable(parameter: &Parameter, index: usize) -> TokenStream {
     let Parameter { ident, ty, role, .. } = parameter;
     let at = site(ty);
@@ -243,7 +246,7 @@ pub(super) fn argument(parameter: &Parameter) -> TokenStream {
     }
 }
 
-/// That a type cannot be encoded is said of the type, too.
+/// Generates the encoding of the result, with the span of the type for errors.
 pub(super) fn encode(
     method: &Method,
     k: &TokenStream,

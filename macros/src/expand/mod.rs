@@ -1,4 +1,4 @@
-//! From what a block says to the code that says it to the crate.
+//! Expansion: from the model of an `impl` block to the generated code.
 
 mod interface;
 mod proxy;
@@ -15,17 +15,17 @@ use crate::{parse, root};
 
 pub(crate) use simulator::expand as simulator;
 
-/// What the options say, or else the type.
+/// The names that the options set, or else the type.
 struct Names {
     /// The path of the module `__macro`.
     k: TokenStream,
-    /// The type's name on the wire.
+    /// The name of the type on the wire.
     ty: String,
     proxy: Ident,
     vis: Visibility,
 }
 
-/// The block, and behind it what makes its methods known.
+/// Expands a block: the block itself, followed by the code that exposes its methods.
 pub(crate) fn block(kind: Kind, options: TokenStream, mut item: ItemImpl) -> TokenStream {
     let mut errors = Errors::default();
     let options = errors.ok(Options::parse(options));
@@ -49,15 +49,15 @@ fn names(options: Options, interface: &Interface, k: TokenStream) -> Names {
         Some(name) => name.value(),
         None => interface.ident.unraw().to_string(),
     };
-    // Where the type is visible cannot be seen from here, and a trait's associated type has to be
-    // visible wherever the type is.
+    // `pub`: the macro cannot see the visibility of the type, and an associated type of a trait must be as visible as
+    // the type.
     let (vis, proxy) = options
         .proxy
         .unwrap_or_else(|| (parse_quote!(pub), format_ident!("{}Proxy", interface.ident.unraw())));
     Names { k, ty, proxy, vis }
 }
 
-/// The tokens of a type, with its name for `Self`: for use outside of the block.
+/// Replaces `Self` in the tokens with the type, for use outside the block.
 fn outside(tokens: impl ToTokens, interface: &Interface) -> TokenStream {
     let replaced = tokens.into_token_stream().into_iter().flat_map(|tree| match tree {
         TokenTree::Ident(ident) if ident == "Self" => interface.ty.to_token_stream(),
@@ -72,7 +72,7 @@ fn outside(tokens: impl ToTokens, interface: &Interface) -> TokenStream {
     replaced.collect()
 }
 
-/// Names of the macro's own, which do not meet those of the user.
+/// Returns a hygienic span: names of the macro do not clash with the user's.
 fn own() -> Span {
     Span::mixed_site()
 }

@@ -1,4 +1,4 @@
-//! The typed proxy.
+//! Generates the typed proxy.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -22,7 +22,7 @@ pub(super) fn definition(interface: &Interface, names: &Names) -> TokenStream {
         free(
             "with_timeout",
             quote_spanned! {own()=>
-                /// The same proxy, whose calls fail if they are not answered in time.
+                /// Returns the same proxy with a timeout, after which unanswered calls fail.
                 #[must_use]
                 #vis fn with_timeout(&self, timeout: ::std::time::Duration) -> Self {
                     Self(self.0.with_timeout(timeout))
@@ -32,7 +32,9 @@ pub(super) fn definition(interface: &Interface, names: &Names) -> TokenStream {
         free(
             "idempotent",
             quote_spanned! {own()=>
-                /// The same proxy, whose calls are made again if they are lost, if it reconnects.
+                /// Returns the same proxy, which repeats lost calls after a reconnect.
+                ///
+                /// A proxy of a connection that does not reconnect does not repeat calls.
                 #[must_use]
                 #vis fn idempotent(&self) -> Self {
                     Self(self.0.idempotent())
@@ -42,8 +44,8 @@ pub(super) fn definition(interface: &Interface, names: &Names) -> TokenStream {
     ];
     let conversions = conversions(proxy, &name, k);
 
-    // Not all of it is used by everyone; and since it is as visible as anything could need it, it may
-    // be more visible than the types of the block.
+    // A program may leave parts of the proxy unused. The proxy has the highest visibility that it could need, which may
+    // exceed that of the types in the block.
     quote_spanned! {own()=>
         #[doc = #doc]
         #[allow(dead_code, unreachable_pub, rustdoc::private_intra_doc_links)]
@@ -72,7 +74,7 @@ pub(super) fn definition(interface: &Interface, names: &Names) -> TokenStream {
     }
 }
 
-/// Between the proxy, the dynamic one in it, the wire and text.
+/// Generates the conversions between the proxy, the dynamic proxy in it, the wire and text.
 fn conversions(proxy: &Ident, name: &str, k: &TokenStream) -> TokenStream {
     quote_spanned! {own()=>
         #[automatically_derived]
@@ -176,14 +178,14 @@ fn method(method: &Method, interface: &Interface, names: &Names) -> TokenStream 
         None => quote_spanned!(own()=> (#(#required,)*)),
     };
     let keywords = match kwargs {
-        // Tuples nest, so that there is always room for the map.
+        // Nested tuples, so that there is always room for the map.
         Some(kwargs) => quote_spanned!(own()=> #k::Keywords(((#(#optional,)*), #kwargs))),
         None if optional.is_empty() => quote_spanned!(own()=> ()),
         None => quote_spanned!(own()=> #k::Keywords((#(#optional,)*))),
     };
     let output = output(method, interface);
-    // That a type cannot be encoded or decoded is said of the method here, and of the type by the code
-    // that answers the call.
+    // The compiler reports here, at the method, that a type cannot be encoded or decoded. The code that answers the
+    // call reports it at the type.
     let invoke = Ident::new("invoke", site(ident));
     quote_spanned! {own()=>
         #attrs
@@ -193,7 +195,7 @@ fn method(method: &Method, interface: &Interface, names: &Names) -> TokenStream 
     }
 }
 
-/// What a caller gets: an owned value, if the method itself returns a reference.
+/// Returns the type that a caller gets: the owned type for a reference.
 fn output(method: &Method, interface: &Interface) -> TokenStream {
     match &method.output.ty {
         None => quote!(()),
@@ -219,7 +221,7 @@ fn service(service: &Nested, interface: &Interface, names: &Names) -> TokenStrea
     }
 }
 
-/// Those of the method; and if it has no documentation, a line about what it calls.
+/// Returns the attributes of the method, with a line of documentation if it has none.
 fn attributes(attrs: &Attributes, name: &LitStr) -> TokenStream {
     let Attributes { cfg, docs } = attrs;
     let line = (!attrs.has_docs()).then(|| {

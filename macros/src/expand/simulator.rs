@@ -1,4 +1,4 @@
-//! `#[simulator]`: extra methods of a simulator of mosaik.
+//! `#[simulator]`: extra methods of a mosaik simulator.
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
@@ -10,7 +10,9 @@ use crate::model::{Errors, Method, site};
 use crate::options::Options;
 use crate::{parse, root};
 
-/// The block without its exposed methods, these in a block of their own, and what binds their arguments.
+/// Expands the block: its exposed methods move to a block of their own.
+///
+/// The code that binds their arguments is added to the trait's block.
 pub(crate) fn expand(options: TokenStream, mut item: ItemImpl) -> TokenStream {
     let mut errors = Errors::default();
     let k = errors.ok(module(options));
@@ -47,7 +49,7 @@ fn module(options: TokenStream) -> syn::Result<TokenStream> {
     }
 }
 
-/// The items of the trait that are about extra methods.
+/// Generates the items of the trait that concern extra methods.
 fn dispatch(methods: &[Method], k: &TokenStream) -> [TokenStream; 2] {
     let names = methods.iter().map(|method| {
         let (name, cfg) = (&method.name, &method.attrs.cfg);
@@ -79,7 +81,7 @@ fn dispatch(methods: &[Method], k: &TokenStream) -> [TokenStream; 2] {
     [names, function]
 }
 
-/// Binds the arguments, calls the method, and makes a value of what it returns.
+/// Generates code that binds the arguments, calls the method and converts its result.
 fn call(method: &Method, k: &TokenStream) -> TokenStream {
     let bind = bind(method, k);
     let context = method.parameters.iter().find(|parameter| parameter.is_context()).map(

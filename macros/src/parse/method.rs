@@ -1,11 +1,11 @@
-//! Methods with a purpose.
+//! Parses methods with a purpose.
 
 use syn::{ImplItemFn, LitStr, ReceiverKind, ReturnType, Safety, Signature, Type};
 
 use super::{parameter, types};
 use crate::model::{Attributes, Errors, Method, Nested, Output, Receiver};
 
-/// A method with `#[expose]`.
+/// Parses a method with `#[expose]`.
 pub(super) fn exposed(
     function: &mut ImplItemFn,
     name: LitStr,
@@ -28,7 +28,7 @@ pub(super) fn exposed(
     })
 }
 
-/// A method with `#[on_start]` or `#[on_stop]`.
+/// Parses a method with `#[on_start]` or `#[on_stop]`.
 pub(super) fn hook(function: &mut ImplItemFn, errors: &mut Errors) -> Option<Method> {
     let name = super::wire_name(&function.sig.ident);
     let method = exposed(function, name, errors)?;
@@ -43,7 +43,7 @@ pub(super) fn hook(function: &mut ImplItemFn, errors: &mut Errors) -> Option<Met
     (!wrong).then_some(method)
 }
 
-/// A method with `#[service]`.
+/// Parses a method with `#[service]`.
 pub(super) fn nested(function: &ImplItemFn, name: LitStr, errors: &mut Errors) -> Option<Nested> {
     let sig = &function.sig;
     let plain = plain(sig, errors);
@@ -75,7 +75,7 @@ pub(super) fn nested(function: &ImplItemFn, name: LitStr, errors: &mut Errors) -
     })
 }
 
-/// Refuses what cannot be called from a table of methods.
+/// Rejects methods that a table of methods cannot call.
 fn plain(sig: &Signature, errors: &mut Errors) -> Option<()> {
     if !sig.generics.params.is_empty() {
         errors.at(&sig.generics, "a method that is called from outside cannot be generic");
@@ -103,7 +103,9 @@ fn receiver(sig: &Signature, errors: &mut Errors) -> Option<Receiver> {
     }
 }
 
-/// A reference to all of the result is fine: the proxy returns the owned type for it.
+/// Checks that the result is owned.
+///
+/// A reference to the whole result is allowed: the proxy returns the owned type.
 fn owned(output: &Output, errors: &mut Errors) -> Option<()> {
     let Some(ty) = &output.ty else { return Some(()) };
     types::owned(

@@ -1,4 +1,4 @@
-//! From an `impl` block to what it says. Attributes that are ours are taken off on the way.
+//! Parses an `impl` block into the model, and removes the attributes of these macros.
 
 mod method;
 mod parameter;
@@ -13,7 +13,7 @@ use syn::{Attribute, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Type};
 use crate::model::{Attributes, Errors, Hidden, Interface, Kind, Method};
 use crate::options;
 
-/// Reads a block. `None` if nothing in it can be understood.
+/// Parses a block. Returns `None` if no part of it can be parsed.
 pub(crate) fn interface(item: &mut ItemImpl, kind: Kind, errors: &mut Errors) -> Option<Interface> {
     let ident = header(item, errors);
     let mut interface = Interface {
@@ -35,7 +35,7 @@ pub(crate) fn interface(item: &mut ItemImpl, kind: Kind, errors: &mut Errors) ->
     ident.map(|_| interface)
 }
 
-/// What can be called is one type's own methods.
+/// Checks that the block has a type's own methods, and returns its name.
 fn header(item: &ItemImpl, errors: &mut Errors) -> Option<Ident> {
     if let Some((path, _)) = &item.trait_ {
         errors.at(path, "a trait's methods cannot be exposed: use a block `impl Type { .. }`");
@@ -59,7 +59,7 @@ fn header(item: &ItemImpl, errors: &mut Errors) -> Option<Ident> {
     }
 }
 
-/// What an attribute says that a method is for.
+/// The purpose of a method, from its attribute.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Expose,
@@ -70,7 +70,7 @@ enum Purpose {
 
 impl Purpose {
     fn of(attr: &Attribute) -> Option<Self> {
-        // The macros may be called by a path, `aiomas::expose`.
+        // The attribute may have a path, such as `aiomas::expose`.
         let segments = &attr.path().segments;
         let name = segments.last()?.ident.to_string();
         match &*name {
@@ -131,7 +131,7 @@ fn add(
     }
 }
 
-/// Takes off the attributes that say what a method is for.
+/// Removes and returns the attributes that set the purpose of a method.
 fn take_purposes(function: &mut ImplItemFn) -> Vec<(Purpose, Attribute)> {
     let mut purposes = Vec::new();
     function.attrs.retain(|attr| match Purpose::of(attr) {
@@ -144,7 +144,7 @@ fn take_purposes(function: &mut ImplItemFn) -> Vec<(Purpose, Attribute)> {
     purposes
 }
 
-/// What callers know a method by: its name, unless `attr` gives another one.
+/// Returns the name that callers know: that of the method, unless `attr` sets another.
 fn name_of(function: &ImplItemFn, attr: &Attribute, errors: &mut Errors) -> LitStr {
     let given = errors.ok(options::wire_name(attr)).flatten();
     given.unwrap_or_else(|| wire_name(&function.sig.ident))
@@ -157,7 +157,7 @@ fn wire_name(ident: &Ident) -> LitStr {
 /// The names that callers know.
 #[derive(Default)]
 struct Names {
-    /// Whether the name may be taken once more, by a method that is compiled under other conditions.
+    /// `true` if another conditionally compiled method may take the name as well.
     taken: HashMap<String, bool>,
 }
 
@@ -170,7 +170,7 @@ impl Names {
     }
 }
 
-/// What a simulator of mosaik has anyway.
+/// The functions that every mosaik simulator has.
 const FUNCTIONS: [&str; 6] = ["init", "create", "setup_done", "step", "get_data", "stop"];
 
 /// Takes the methods with `#[expose]` out of an `impl Simulator` block.

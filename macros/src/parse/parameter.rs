@@ -1,4 +1,4 @@
-//! Parameters, and what they are for.
+//! Parses parameters and their roles.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,10 @@ use super::types;
 use crate::model::{Errors, Parameter, Role};
 use crate::options::Argument;
 
-/// How many there can be of a kind: what the tuples that a proxy sends have room for.
+/// The most parameters of a kind: the size of the tuples that a proxy sends.
 const MOST: usize = 8;
 
-/// The parameters after `self`. `None` if one of them cannot be understood.
+/// Parses the parameters after `self`. Returns `None` if one of them cannot be parsed.
 pub(super) fn all(sig: &mut Signature, errors: &mut Errors) -> Option<Vec<Parameter>> {
     let typed = sig.inputs.iter_mut().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(typed),
@@ -69,7 +69,7 @@ fn parameter(typed: &mut PatType, errors: &mut Errors) -> Option<Parameter> {
     }
     let ident = match &*typed.pat {
         Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => pat.ident.clone(),
-        // It has no name that anyone would use.
+        // No caller uses the name of a context.
         Pat::Wild(wild) if matches!(role, Role::Context { .. }) => {
             Ident::new("context", wild.underscore_token.span)
         }
@@ -89,8 +89,9 @@ fn parameter(typed: &mut PatType, errors: &mut Errors) -> Option<Parameter> {
     Some(Parameter { ident, name, ty: (*typed.ty).clone(), role, keyword })
 }
 
-/// What callers know a parameter by. A leading underscore is for the compiler, which asks for it where a parameter is
-/// not used.
+/// Returns the name that callers know.
+///
+/// A leading underscore is removed: it only tells the compiler that the parameter is unused.
 fn wire_name(ident: &Ident) -> LitStr {
     let text = ident.unraw().to_string();
     let name =
@@ -140,7 +141,9 @@ fn role(attr: Option<&Attribute>, ty: &Type) -> Result<Role> {
     }
 }
 
-/// Whether it is `&Context`, or `&Mosaik` in a simulator, under any path: nothing that could be an argument.
+/// Returns `true` for `&Context`, or `&Mosaik` in a simulator, under any path.
+///
+/// Such a type could never be an argument.
 fn is_context(ty: &Type) -> bool {
     let Type::Reference(reference) = types::peel(ty) else { return false };
     let Type::Path(path) = types::peel(&reference.elem) else { return false };
@@ -148,8 +151,9 @@ fn is_context(ty: &Type) -> bool {
     last.is_some_and(|last| ["Context", "Mosaik"].iter().any(|name| last.ident == name))
 }
 
-/// As in Python: required ones, optional ones, `#[args]`, those with `#[arg(keyword)]`, `#[kwargs]`. The context may be
-/// anywhere.
+/// Checks the order of parameters, which is that of Python.
+///
+/// It is: required, optional, `#[args]`, `#[arg(keyword)]`, `#[kwargs]`. The context may stand at any position.
 fn check_order(parameters: &[Parameter]) -> Result<()> {
     let error = |parameter: &Parameter, message: &str| {
         Err(syn::Error::new_spanned(&parameter.ident, message))

@@ -1,4 +1,4 @@
-//! What can be told about a type by how it is written.
+//! Properties of a type that follow from its tokens.
 
 use syn::visit::Visit;
 use syn::{
@@ -7,7 +7,7 @@ use syn::{
 
 use crate::model::{Errors, Output, site};
 
-/// The type without the parentheses and invisible groups around it.
+/// Returns the type without the parentheses and invisible groups around it.
 pub(super) fn peel(mut ty: &Type) -> &Type {
     loop {
         ty = match ty {
@@ -18,7 +18,7 @@ pub(super) fn peel(mut ty: &Type) -> &Type {
     }
 }
 
-/// The types in `Name<A, B>`, whatever the path before it.
+/// Returns the type arguments of `Name<A, B>`, under any path.
 pub(super) fn arguments<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>> {
     let Type::Path(path) = peel(ty) else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == name)?;
@@ -30,8 +30,9 @@ pub(super) fn arguments<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>> {
     Some(types.collect())
 }
 
-/// What a method returns. A `Result` is known by its name and by what it is a result of, so that
-/// `io::Result<T>` is one, too.
+/// Returns the return type of a method.
+///
+/// A `Result` is recognised by its name and its first type argument, so that `io::Result<T>` is one, too.
 pub(super) fn output(sig: &Signature) -> Output {
     let ReturnType::Type(_, ty) = &sig.output else {
         return Output { ty: None, is_result: false, span: site(&sig.ident) };
@@ -43,7 +44,7 @@ pub(super) fn output(sig: &Signature) -> Output {
     Output { ty: Some(value.clone()), is_result, span: site(ty) }
 }
 
-/// Refuses references and `impl Trait` anywhere in a type, with these messages.
+/// Rejects references and `impl Trait` anywhere in a type, with the given messages.
 pub(super) fn owned(
     ty: &Type,
     reference: &'static str,

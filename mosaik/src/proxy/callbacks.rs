@@ -1,4 +1,4 @@
-//! Answering what a simulator asks.
+//! Answers to the callbacks of a simulator.
 
 use std::collections::BTreeMap;
 
@@ -35,13 +35,13 @@ enum Entities {
     Many(Vec<String>),
 }
 
-/// Answers a request of the simulator's.
+/// Answers a request of the simulator.
 pub(super) async fn serve(world: &mut impl World, request: Request) {
     let answer = match rpc::Request::parse(request.payload()) {
         Ok(call) => answer(world, &call).await,
         Err(error) => Err(error.into()),
     };
-    // If the simulator is gone, its answer tells.
+    // If the simulator is gone, the pending call reports it.
     let _sent = match answer {
         Ok(answer) => request.reply(&answer),
         Err(error) => request.fail(error),

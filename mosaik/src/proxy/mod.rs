@@ -1,4 +1,6 @@
-//! Driving simulators, as mosaik does: in Rust or Python, started by us or listening somewhere.
+//! A driver of simulators in Rust or Python.
+//!
+//! The program starts a simulator, or connects to a listening one.
 //!
 //! ```no_run
 //! use std::collections::BTreeMap;

@@ -9,10 +9,12 @@ use aiomas::Runtime;
 use crate::Error;
 use crate::profile::{sleep, within};
 
-/// How often a process is asked whether it has ended: there is no way to wait for that on any runtime.
+/// The interval at which a process is polled.
+///
+/// No method of waiting for the end of a process works on all runtimes.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A simulator that was started. It is killed when this is dropped.
+/// The process of a simulator that was started. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
@@ -28,7 +30,7 @@ impl Process {
         Ok(Self { child })
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process has ended.
     pub(super) async fn ended<R: Runtime>(&mut self, runtime: &R) -> io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -38,7 +40,7 @@ impl Process {
         }
     }
 
-    /// Waits until it has ended, and kills it if that takes too long.
+    /// Waits until the process has ended, and kills it after a time limit.
     pub(super) async fn end<R: Runtime>(
         mut self,
         runtime: &R,
@@ -54,14 +56,15 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // An error means that it has ended.
+        // An error means that the process has ended.
         let _ended = self.child.kill();
         let _ended = self.child.wait();
     }
 }
 
-/// Keeps Ctrl-C in a terminal from simulators in any language: the scenario gets it, and stops them, or is gone, which
-/// ends them as well.
+/// Keeps Ctrl-C in a terminal from simulators in any language.
+///
+/// The scenario receives it, and stops them, or ends, which ends them as well.
 fn leave_group(command: &mut Command) {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);

@@ -1,4 +1,4 @@
-//! A simulator, as a scenario sees it.
+//! A simulator from the scenario's side.
 
 use std::collections::{BTreeMap, HashSet};
 use std::process::ExitStatus;
@@ -19,18 +19,18 @@ use super::world::World;
 use crate::profile::{NONE, Request, within};
 use crate::{ApiVersion, Data, Entity, Error, Inputs, Meta, Outputs, Stepping, Time, value};
 
-/// How long a simulator may take to close the connection after `stop`.
+/// The time a simulator has to close the connection after `stop`.
 const CLOSES_WITHIN: Duration = Duration::from_secs(1);
-/// How long its process may take to end.
+/// The time the process of a simulator has to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
-/// A simulator that a scenario drives. What it asks in the meantime, its [world](World) answers.
+/// A simulator that a scenario drives. Its [world](World) answers its callbacks.
 ///
-/// Its answers are checked as mosaik checks them, and more: a wrong one is an [`Error::Answer`] that says what is
-/// wrong. When it is dropped, the connection is closed, and a process that was started is killed.
+/// The answers are checked as mosaik checks them, and more strictly: a wrong one is an [`Error::Answer`] that describes
+/// the defect. Dropping the proxy closes the connection, and kills a process that was started.
 ///
 /// # Cancel safety
-/// Dropping the future of a call gives the call up; the simulator goes on.
+/// Dropping the future of a call cancels the call; the simulator itself continues.
 #[derive(Debug)]
 pub struct SimulatorProxy<R, W> {
     runtime: R,
@@ -40,17 +40,21 @@ pub struct SimulatorProxy<R, W> {
     sid: String,
     meta: Meta,
     entities: HashSet<String>,
-    /// Of the last step.
+    /// The time of the last step.
     time: Option<Time>,
 }
 
 impl<R: Runtime> Connected<R> {
-    /// Initializes the simulator: calls it `sid`, and passes its own parameters, a map or a struct. `world` answers
-    /// what it asks.
+    /// Initializes the simulator with the id `sid`.
+    ///
+    /// `params` are the simulator's own parameters, a map or a struct. `world` answers its callbacks.
     ///
     /// # Errors
-    /// [`Error::Simulator`]; [`Error::Answer`], if what it says of itself is inconsistent, or of a version that is
-    /// not supported.
+    /// Returns [`Error::Simulator`] if the simulator fails, and [`Error::Answer`] if its description is inconsistent,
+    /// or of an unsupported version.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection, and kills a process that was started.
     pub async fn init<W: World>(
         self,
         sid: &str,
@@ -84,19 +88,19 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
         Ok(this)
     }
 
-    /// Its id.
+    /// Returns the id of the simulator.
     #[must_use]
     pub fn sid(&self) -> &str {
         &self.sid
     }
 
-    /// What it says of itself.
+    /// Returns the description of the simulator.
     #[must_use]
     pub const fn meta(&self) -> &Meta {
         &self.meta
     }
 
-    /// The world that answers it.
+    /// Returns the world that answers the simulator.
     pub const fn world(&mut self) -> &mut W {
         &mut self.world
     }
@@ -104,7 +108,7 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
     /// Creates entities of a model. Parameters are a map or a struct.
     ///
     /// # Errors
-    /// [`Error::Simulator`], [`Error::Answer`].
+    /// Returns [`Error::Simulator`] if the simulator fails, and [`Error::Answer`] if its answer is wrong.
     pub async fn create(
         &mut self,
         num: usize,
@@ -138,10 +142,10 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
         Ok(entities)
     }
 
-    /// Tells that all entities are there. Simulators of a version before 2.2 are not told.
+    /// Reports that all entities exist. Simulators of a version before 2.2 are not called.
     ///
     /// # Errors
-    /// [`Error::Simulator`].
+    /// Returns [`Error::Simulator`] if the simulator fails.
     pub async fn setup_done(&mut self) -> Result<(), Error> {
         if self.meta.api_version < ApiVersion::V2_2 {
             return Ok(());
@@ -150,11 +154,11 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
         Ok(())
     }
 
-    /// Lets it go one step, and returns when it wants to go the next one.
+    /// Runs one step, and returns the time of the next one.
     ///
     /// # Errors
-    /// [`Error::Simulator`]; [`Error::Answer`], if the next step is at no integer, or not later than this one, or
-    /// if there is none although the simulator is time-based.
+    /// Returns [`Error::Simulator`] if the simulator fails. Returns [`Error::Answer`] if the next time is not an
+    /// integer, is not later than this step, or is missing although the simulator is time-based.
     pub async fn step(
         &mut self,
         time: Time,
@@ -189,8 +193,8 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
     /// Gets values of attributes.
     ///
     /// # Errors
-    /// [`Error::Simulator`]; [`Error::Answer`], if they are of entities that were never created, or earlier than
-    /// the last step.
+    /// Returns [`Error::Simulator`] if the simulator fails, and [`Error::Answer`] if the values are of entities that
+    /// were never created, or earlier than the last step.
     pub async fn get_data(&mut self, outputs: &Outputs) -> Result<Data, Error> {
         let data: Data = self.request("get_data", [outputs], BTreeMap::new()).await?;
         if let Some(eid) = data.values.keys().find(|eid| !self.entities.contains(*eid)) {
@@ -206,11 +210,12 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
         }
     }
 
-    /// Calls one of its extra methods. Positional arguments are an array or a tuple, or `[(); 0]`; keyword arguments
-    /// a map or a struct, or `()`.
+    /// Calls an extra method of the simulator.
+    ///
+    /// Positional arguments are an array or a tuple, or `[(); 0]`; keyword arguments are a map or a struct, or `()`.
     ///
     /// # Errors
-    /// [`Error::Simulator`].
+    /// Returns [`Error::Simulator`] if the simulator fails.
     pub async fn extra_method<T: DeserializeOwned>(
         &mut self,
         method: &str,
@@ -221,12 +226,17 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
         self.request(method, args, kwargs).await
     }
 
-    /// Stops it. If it was started, it has ten seconds to end, before it is killed; how it has ended is returned.
+    /// Stops the simulator, and returns the exit status of a process that was started.
+    ///
+    /// The process has ten seconds to end before it is killed.
     ///
     /// # Errors
-    /// [`Error::Process`].
+    /// Returns [`Error::Process`] if the state of the process cannot be determined.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection, and kills a process that was started.
     pub async fn stop(mut self) -> Result<Option<ExitStatus>, Error> {
-        // It need not answer.
+        // The simulator need not answer.
         let unanswered = self.channel.send::<Value>(&Request::new("stop", NONE));
         let closed = within(&self.runtime, CLOSES_WITHIN, self.channel.closed()).await;
         drop(unanswered);
@@ -240,7 +250,7 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
         }
     }
 
-    /// Calls a function, and answers what the simulator asks until the answer is there.
+    /// Calls a function, and answers callbacks of the simulator until the answer arrives.
     async fn request<T: DeserializeOwned>(
         &mut self,
         function: &str,
@@ -253,7 +263,7 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
             while let Some(request) = channel.recv().await {
                 callbacks::serve(world, request).await;
             }
-            // The call knows why there are no more.
+            // The call reports why no more callbacks arrive.
             std::future::pending().await
         };
         let answer = or(call, callbacks).await;
@@ -266,7 +276,7 @@ impl<R: Runtime, W: World> SimulatorProxy<R, W> {
         })
     }
 
-    /// Keyword arguments of anything that is a map, or nothing.
+    /// Converts a map or nothing to keyword arguments.
     fn keywords(
         &self,
         function: &str,

@@ -1,4 +1,4 @@
-//! Getting at a simulator.
+//! Starts simulators and connects to them.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,7 +15,10 @@ use crate::profile::{as_mosaik, within};
 /// Connects to a simulator that listens at `address` (mosaik's `connect`).
 ///
 /// # Errors
-/// [`Error::Connection`].
+/// Returns [`Error::Connection`] if the connection fails.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
 pub async fn connect<R: Runtime>(
     builder: Builder<R>,
     address: impl TryInto<Address, Error: Into<aiomas::Error>>,
@@ -25,10 +28,15 @@ pub async fn connect<R: Runtime>(
     Ok(Connected { runtime, channel, process: None })
 }
 
-/// Starts what `command` makes of an address, `HOST:PORT`, and waits until it connects there (mosaik's `cmd`).
+/// Starts a simulator and waits until it connects (mosaik's `cmd`).
+///
+/// `command` creates the command for an address, `HOST:PORT`, to which the simulator connects.
 ///
 /// # Errors
-/// As [`Starter::start`].
+/// As for [`Starter::start`].
+///
+/// # Cancel safety
+/// As for [`Starter::start`].
 pub async fn start<R: Runtime>(
     builder: Builder<R>,
     command: impl FnOnce(&str) -> Command,
@@ -36,7 +44,7 @@ pub async fn start<R: Runtime>(
     Starter::new(builder).start(command).await
 }
 
-/// Starts simulators.
+/// A builder that starts simulators.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is started until `start`"]
 pub struct Starter<R: Runtime> {
@@ -46,29 +54,34 @@ pub struct Starter<R: Runtime> {
 }
 
 impl<R: Runtime> Starter<R> {
-    /// On the loopback interface, and with a minute to connect.
+    /// Creates a starter on the loopback interface, with one minute to connect.
     pub fn new(builder: Builder<R>) -> Self {
         let address = Address::Tcp { host: "127.0.0.1".into(), port: 0 };
         Self { builder, address: Ok(address), start_within: Duration::from_secs(60) }
     }
 
-    /// Where the simulator has to connect. That a text is no address, `start` tells.
+    /// Sets the address for the simulator to connect to. `start` reports an invalid address.
     pub fn address(mut self, address: impl TryInto<Address, Error: Into<aiomas::Error>>) -> Self {
         self.address = address.try_into().map_err(Into::into);
         self
     }
 
-    /// How long the simulator may take to connect (mosaik's `start_timeout`).
+    /// Sets the time the simulator has to connect (mosaik's `start_timeout`).
     pub const fn start_within(mut self, time: Duration) -> Self {
         self.start_within = time;
         self
     }
 
-    /// Starts what `command` makes of an address, `HOST:PORT`, and waits until it connects there.
+    /// Starts a simulator and waits until it connects.
+    ///
+    /// `command` creates the command for an address, `HOST:PORT`, to which the simulator connects.
     ///
     /// # Errors
-    /// [`Error::Start`], [`Error::NeverConnected`] or [`Error::NobodyConnected`]; [`Error::Connection`], if nobody
-    /// can listen. The process is killed then.
+    /// Returns [`Error::Start`], [`Error::NeverConnected`] or [`Error::NobodyConnected`], and [`Error::Connection`] if
+    /// the address cannot be bound. The process is then killed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills the process.
     pub async fn start(self, command: impl FnOnce(&str) -> Command) -> Result<Connected<R>, Error> {
         let Self { builder, address, start_within } = self;
         let runtime = builder.runtime().clone();
@@ -92,7 +105,7 @@ impl<R: Runtime> Starter<R> {
     }
 }
 
-/// A simulator that is connected, and not initialized yet.
+/// A connected simulator that is not initialized.
 #[derive(Debug)]
 #[must_use = "a simulator has to be initialized"]
 pub struct Connected<R> {

@@ -1,4 +1,4 @@
-//! What simulators may ask a scenario.
+//! The callbacks of a simulator to the scenario.
 
 use std::collections::BTreeMap;
 use std::future::{Future, ready};
@@ -7,18 +7,30 @@ use aiomas_core::wire::RemoteError;
 
 use crate::{Data, EntityGraph, EntityInfo, Outputs, Result, SetData, Time};
 
-/// What a simulator may ask the scenario that drives it, while that waits for its answer. `()` is a world that
-/// knows nothing.
+/// The scenario's answers to callbacks of a simulator, which waits for them.
 ///
-/// Implement the methods as `async fn`. Those that are left out fail with a `ScenarioError`, but for the progress,
-/// which is 0.
+/// Implement the methods as `async fn`. Methods that are not implemented fail with a `ScenarioError`, except for the
+/// progress, which is 0. `()` is a world without any answers.
+///
+/// ```
+/// use aiomas_mosaik::Result;
+/// use aiomas_mosaik::proxy::World;
+///
+/// struct Halfway;
+///
+/// impl World for Halfway {
+///     async fn get_progress(&mut self) -> Result<f64> {
+///         Ok(50.0)
+///     }
+/// }
+/// ```
 pub trait World: Send {
-    /// How much of the simulation is done, in percent.
+    /// Returns the progress of the simulation in percent.
     fn get_progress(&mut self) -> impl Future<Output = Result<f64>> + Send {
         ready(Ok(0.0))
     }
 
-    /// The entities that `entity` is related to, by full ids.
+    /// Returns the entities related to `entity`, by full ids.
     fn get_related_entities(
         &mut self,
         entity: &str,
@@ -26,24 +38,24 @@ pub trait World: Send {
         ready(missing("get_related_entities", entity))
     }
 
-    /// All entities.
+    /// Returns all entities.
     fn get_entity_graph(&mut self) -> impl Future<Output = Result<EntityGraph>> + Send {
         ready(missing("get_related_entities", "all"))
     }
 
-    /// Data of other simulators, by full ids.
+    /// Returns data of other simulators, by full ids.
     fn get_data(&mut self, outputs: Outputs) -> impl Future<Output = Result<Data>> + Send {
         let _ = outputs;
         ready(missing("get_data", "others"))
     }
 
-    /// Takes inputs for other simulators, by full ids.
+    /// Sets inputs of other simulators, by full ids.
     fn set_data(&mut self, data: SetData) -> impl Future<Output = Result<()>> + Send {
         let _ = data;
         ready(missing("set_data", "others"))
     }
 
-    /// The simulator wants to be stepped at `time`.
+    /// Schedules a step of the simulator at `time`.
     fn set_event(&mut self, time: Time) -> impl Future<Output = Result<()>> + Send {
         ready(missing("set_event", &time.to_string()))
     }

@@ -1,4 +1,4 @@
-//! Reading dates as arrow's `DateTimeParser.parse_iso` does.
+//! Parser of dates, equivalent to arrow's `DateTimeParser.parse_iso`.
 
 use jiff::SignedDuration;
 use jiff::civil::{self, ISOWeekDate, Time, Weekday};
@@ -22,13 +22,15 @@ pub(super) fn date(text: &str) -> Result<Date, DateError> {
     Date::new(midnight, offset)?.plus(time(time_text)?)
 }
 
-/// A calendar date, a day of a year, or a day of a week.
+/// Parses a calendar date, a day of a year, or a day of a week.
 fn day(text: &[u8]) -> Result<civil::Date, DateError> {
     let day = find_day(text).ok_or(DateError::Syntax { part: "day" })?;
     day.map_err(|_| DateError::OutOfRange { part: "day" })
 }
 
-/// `None` if the text is in no known form, an error if there is no such day.
+/// Finds the day in a text of a known form.
+///
+/// Returns `None` if the text has no known form, and an error if the day does not exist.
 fn find_day(text: &[u8]) -> Option<Result<civil::Date, jiff::Error>> {
     let (year, rest) = text.split_at_checked(4)?;
     let year = number(year)?;
@@ -54,7 +56,7 @@ fn find_day(text: &[u8]) -> Option<Result<civil::Date, jiff::Error>> {
     }
 }
 
-/// What comes after the `W`.
+/// Parses the text after the `W` of a week date.
 fn week_date(year: i16, text: &[u8]) -> Option<Result<civil::Date, jiff::Error>> {
     let (week, day) = text.split_at_checked(2)?;
     let day = match day {
@@ -67,7 +69,7 @@ fn week_date(year: i16, text: &[u8]) -> Option<Result<civil::Date, jiff::Error>>
     Some(day.and_then(|day| ISOWeekDate::new(year, week, day)).map(ISOWeekDate::date))
 }
 
-/// The time since midnight. Decimals are only allowed to seconds.
+/// Parses the time since midnight. Only seconds may have decimals.
 fn time(text: &str) -> Result<SignedDuration, DateError> {
     const SYNTAX: DateError = DateError::Syntax { part: "time" };
     let (clock, decimals) = match text.split_once(['.', ',']) {
@@ -97,8 +99,9 @@ fn time(text: &str) -> Result<SignedDuration, DateError> {
     Ok(SignedDuration::from_secs(seconds.into()) + SignedDuration::from_micros(micros))
 }
 
-/// Decimals as microseconds, from 0 to 1,000,000. A 5 in the seventh place rounds to even, as in
-/// arrow, whatever comes after it.
+/// Returns decimals as microseconds, from 0 to 1,000,000.
+///
+/// A 5 in the seventh place rounds to even, as in arrow, and the places after it do not count.
 fn micros(decimals: &str) -> Option<i64> {
     if decimals.is_empty() || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -112,7 +115,7 @@ fn micros(decimals: &str) -> Option<i64> {
     Some(micros + up)
 }
 
-/// `Z`, `+01`, `+0100` or `+01:00`.
+/// Parses `Z`, `+01`, `+0100` or `+01:00`.
 fn offset(text: &[u8]) -> Result<Offset, DateError> {
     const SYNTAX: DateError = DateError::Syntax { part: "offset" };
     let (sign, rest) = match text {
@@ -127,18 +130,18 @@ fn offset(text: &[u8]) -> Result<Offset, DateError> {
         _ => return Err(SYNTAX),
     };
     let (hours, minutes) = (pair(&hours).ok_or(SYNTAX)?, pair(&minutes).ok_or(SYNTAX)?);
-    // As in Python, minutes may be more than 59, and only the sum counts.
+    // As in Python, minutes may exceed 59; only the sum is limited.
     let seconds = sign * (hours * 60 + minutes) * 60;
     let offset = if seconds.abs() < DAY { Offset::from_seconds(seconds).ok() } else { None };
     offset.ok_or(DateError::OutOfRange { part: "offset" })
 }
 
-/// A number of exactly two digits.
+/// Parses a number of exactly two digits.
 fn pair(digits: &[u8]) -> Option<i32> {
     if digits.len() == 2 { number(digits).map(i32::from) } else { None }
 }
 
-/// A number of one to four digits.
+/// Parses a number of one to four digits.
 fn number(digits: &[u8]) -> Option<i16> {
     if digits.is_empty() || digits.len() > 4 {
         return None;

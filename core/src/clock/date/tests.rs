@@ -234,7 +234,7 @@ proptest! {
         prop_assert_eq!((read.local, read.offset), (written.local, written.offset));
     }
 
-    /// Whatever the text, reading it neither panics nor leaves the range.
+    /// Reading any text neither panics nor leaves the range.
     #[test]
     fn reading_stays_within_the_range(text in "[0-9]{4}[-0-9W/.]{0,9}[T ]?[-+:.,0-9Zz\u{e9}]{0,20}") {
         if let Ok(date) = text.parse::<Date>() {

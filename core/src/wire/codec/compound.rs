@@ -1,6 +1,6 @@
-//! What serde wants of an array or a map that is being written, which is the same in all formats.
+//! The `Compound` traits of serde's serializers, which all formats implement alike.
 
-/// Implements the seven traits of a compound by its methods `element`, `key`, `value`, `field` and `finish`.
+/// Implements serde's seven compound traits on the methods `element`, `key`, `value`, `field` and `finish`.
 macro_rules! compound_traits {
     ($compound:ident) => {
         compound_traits! { @sequence $compound SerializeSeq serialize_element }

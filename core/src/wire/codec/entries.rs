@@ -1,4 +1,4 @@
-//! The entries of a map of which, of equal keys, only the last one counts.
+//! The entries of a map without duplicates: of equal keys, the last one counts.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -8,18 +8,20 @@ use super::item::Item;
 use super::meter::Meter;
 use super::{Cursor, Format};
 
-/// Where the entries of a map lie.
+/// The positions of the entries of a map.
 #[derive(Debug)]
 pub(super) struct Entries {
-    /// Each key, where it came first, and its value, where it came last.
+    /// Each key at its first position, and its value at its last position.
     pub(super) entries: std::vec::IntoIter<(usize, usize)>,
-    /// Where the map ends.
+    /// The end of the map.
     pub(super) end: usize,
 }
 
 impl Entries {
-    /// Walks over the map that begins at `at`. What it walks over is counted, so that maps in maps, which are walked over
-    /// again for each level, are not without end.
+    /// Finds the entries of the map that begins at `at`.
+    ///
+    /// The walk counts against the budget. Nested maps are walked over again for each level, and the count bounds that
+    /// work.
     pub(super) fn find(
         format: Format,
         bytes: &[u8],
@@ -32,7 +34,7 @@ impl Entries {
         let mut map = cursor.begin_map()?;
         while cursor.next(&mut map)? {
             let key = cursor.position();
-            // Keys of other kinds are no fields.
+            // Keys of other kinds match no field.
             let name = match cursor.peek()? {
                 Item::Str => cursor.clone().str().ok(),
                 _ => None,

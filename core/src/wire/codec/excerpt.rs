@@ -1,33 +1,35 @@
-//! The two ends of a text of any length.
+//! Excerpts: the two ends of a text of any length.
 
 use std::borrow::Cow;
 
-/// A text, or no more of it than its two ends.
+/// A whole text, or only its two ends.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Excerpt<'a> {
-    /// All of it.
+    /// The whole text.
     Whole(Cow<'a, str>),
-    /// It is longer.
+    /// The ends of a longer text.
     Ends {
-        /// What it begins with.
+        /// The beginning of the text.
         head: String,
-        /// What it ends with.
+        /// The end of the text.
         tail: String,
     },
 }
 
-/// Takes a text in pieces and keeps its ends, in no more than four times the bytes of one of them.
+/// Collects a text in pieces and keeps its ends.
+///
+/// It holds at most four times the bytes of one end.
 #[derive(Debug)]
 pub(crate) struct Ends {
     max: usize,
     head: String,
     tail: String,
-    /// Whether anything between them has been dropped.
+    /// `true` if text between the ends has been dropped.
     cut: bool,
 }
 
 impl Ends {
-    /// Keeps `max` bytes of each end.
+    /// Creates a collector that keeps `max` bytes of each end.
     pub(crate) const fn new(max: usize) -> Self {
         Self { max, head: String::new(), tail: String::new(), cut: false }
     }
@@ -42,7 +44,7 @@ impl Ends {
         if rest.is_empty() {
             return;
         }
-        // At least half of what is kept is dropped at a time, so that each byte is moved once.
+        // Drops at least half of the kept bytes at a time, so that each byte moves once.
         if rest.len() > self.max.min(self.max.saturating_mul(2) - self.tail.len()) {
             self.cut = true;
             let keep = self.max.saturating_sub(rest.len());
@@ -52,7 +54,7 @@ impl Ends {
         self.tail.push_str(rest);
     }
 
-    /// What is kept, or all if that is all.
+    /// Returns the whole text if nothing was dropped, else its ends.
     pub(crate) fn finish<'a>(self) -> Excerpt<'a> {
         let Self { mut head, tail, cut, .. } = self;
         if cut {
@@ -63,22 +65,22 @@ impl Ends {
     }
 }
 
-/// The text's first bytes, up to `max`.
+/// Returns the longest prefix of `text` of up to `max` bytes.
 pub(crate) fn head(text: &str, max: usize) -> &str {
     &text[..start_of(text, max)]
 }
 
-/// The text's last bytes, up to `max`.
+/// Returns the longest suffix of `text` of up to `max` bytes.
 pub(crate) fn tail(text: &str, max: usize) -> &str {
     &text[end_of(text, max)..]
 }
 
-/// Where the characters end of which up to `max` bytes come first.
+/// Returns the last character boundary within the first `max` bytes.
 fn start_of(text: &str, max: usize) -> usize {
     (0..=max.min(text.len())).rfind(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
-/// Where the characters begin of which up to `max` bytes come last.
+/// Returns the first character boundary within the last `max` bytes.
 fn end_of(text: &str, max: usize) -> usize {
     let start = text.len().saturating_sub(max);
     (start..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or_default()

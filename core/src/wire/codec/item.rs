@@ -1,6 +1,6 @@
-//! Kinds of values.
+//! The kinds of values on the wire.
 
-/// What kind of value a [`Cursor`](super::Cursor) stands at.
+/// The kind of the value at a [`Cursor`](super::Cursor).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item {

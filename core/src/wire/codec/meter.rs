@@ -1,12 +1,14 @@
 use super::super::{Budget, CodecError};
 use super::item::Item;
 
-/// What an array and a map count beyond themselves and what is in them. So weighed, each value takes no more than 64
-/// bytes in [`Value`](super::super::Value) and in `serde_json::Value`, whose smallest map takes 632 bytes.
+/// The extra count of an array, and of a map, beyond themselves and their content.
+///
+/// With these weights, each counted value takes at most 64 bytes in [`Value`](super::super::Value) and in
+/// `serde_json::Value`, whose smallest map takes 632 bytes.
 const ARRAY: u32 = 2;
 const MAP: u32 = 8;
 
-/// What is left of a budget.
+/// The rest of a budget.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meter {
     limit: Budget,
@@ -24,12 +26,12 @@ impl Meter {
         Self { limit: budget, left: Left { depth: budget.depth, nodes: budget.nodes } }
     }
 
-    /// The whole budget.
+    /// Returns the whole budget.
     pub(super) const fn limit(&self) -> Budget {
         self.limit
     }
 
-    /// Counts a value.
+    /// Counts one value.
     #[inline]
     pub(super) const fn node(&mut self) -> Result<(), CodecError> {
         self.count(1)
@@ -46,14 +48,14 @@ impl Meter {
         }
     }
 
-    /// Enters an array or map that is read, and counts what it takes by itself.
+    /// Enters an array or map being read, and adds its extra count.
     #[inline]
     pub(super) fn enter(&mut self, item: Item) -> Result<(), CodecError> {
         self.count(if item == Item::Map { MAP } else { ARRAY })?;
         self.descend()
     }
 
-    /// Enters an array or map that is written.
+    /// Enters an array or map being written.
     #[inline]
     pub(super) const fn descend(&mut self) -> Result<(), CodecError> {
         if self.left.depth == 0 {
@@ -69,12 +71,12 @@ impl Meter {
         self.left.depth += 1;
     }
 
-    /// How many levels are left.
+    /// Returns the number of levels left.
     pub(super) const fn depth(&self) -> u32 {
         self.left.depth
     }
 
-    /// Goes back to where so many levels were left.
+    /// Restores the number of levels left.
     pub(super) const fn set_depth(&mut self, depth: u32) {
         self.left.depth = depth;
     }

@@ -1,4 +1,4 @@
-//! Codecs: what a message is written in.
+//! Codecs: the formats that messages are written in.
 
 use std::fmt;
 
@@ -23,17 +23,18 @@ pub use cursor::{Cursor, Sequence};
 pub use item::Item;
 pub(crate) use json::plain;
 
-/// How values are written. A [`Codec`] is a format, with or without something around it.
+/// The format of encoded values. A [`Codec`] is a format, plain or inside a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// JSON as Python's `json` module writes and reads it: `NaN`, `Infinity` and integers of any
-    /// size are values.
+    /// JSON as Python's `json` module writes and reads it.
+    ///
+    /// `NaN`, `Infinity` and integers of any size are values.
     Json,
     /// MessagePack.
     MsgPack,
 }
 
-/// What a connection's messages are written in.
+/// The codec of a connection's messages.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Codec {
@@ -44,15 +45,15 @@ pub enum Codec {
     /// aiomas' `MsgPackBlosc`: MessagePack, compressed in a Blosc-1 container.
     #[cfg(feature = "blosc")]
     MsgPackBlosc,
-    /// A codec of the user's own.
+    /// A codec that the application implements.
     Custom(&'static dyn CustomCodec),
 }
 
-/// A codec of the user's own: it translates whole messages to and from MessagePack.
+/// A codec of the application, which translates whole messages to and from MessagePack.
 ///
-/// A compressor does so in any case; another format decodes the MessagePack into a
-/// [`Value`](super::Value) and writes that. In aiomas it is a subclass of `Codec`. A frame does not tell that it is in
-/// a custom codec, so both sides have to be configured for it; a listener that is speaks nothing else.
+/// A compressor translates the bytes; another format decodes the MessagePack into a [`Value`](super::Value) and encodes
+/// that. In aiomas, such a codec is a subclass of `Codec`. A frame does not name its custom codec, so both sides must
+/// be configured with it; a listener with a custom codec accepts no other.
 ///
 /// ```
 /// use aiomas_core::wire::{Codec, CodecError, CustomCodec, Format, CodecContext, Value, codec};
@@ -92,26 +93,27 @@ pub enum Codec {
 /// # Ok::<(), CodecError>(())
 /// ```
 pub trait CustomCodec: fmt::Debug + Send + Sync + 'static {
-    /// The name, for errors and for Hello.
+    /// Returns the name of the codec, for errors and for Hello.
     fn name(&self) -> &'static str;
 
     /// Appends the payload of a frame for the message `msgpack`.
     ///
     /// # Errors
-    /// The message cannot be written in this codec; only its call fails.
+    /// Returns a [`CodecError`] if this codec cannot write the message; only the call of that message fails.
     fn encode(&self, msgpack: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError>;
 
-    /// Translates a frame's payload into a MessagePack message of at most `max` bytes, which
-    /// [`Limits::max_frame`](crate::connection::Limits::max_frame) is. A codec whose payloads can grow in that, such as
-    /// a compressor, should stop there, rather than find out when it has all in memory.
+    /// Translates the payload of a frame into a MessagePack message of at most `max` bytes.
+    ///
+    /// `max` is [`Limits::max_frame`](crate::connection::Limits::max_frame). A codec whose payloads expand, such as a
+    /// compressor, should stop at `max` instead of checking after the whole message is in memory.
     ///
     /// # Errors
-    /// The payload is malformed or too large; the connection closes.
+    /// Returns a [`CodecError`] if the payload is malformed or too large; the connection then closes.
     fn decode(&self, payload: &[u8], max: usize) -> Result<Bytes, CodecError>;
 }
 
 impl Codec {
-    /// The format inside.
+    /// Returns the format inside the codec.
     #[must_use]
     pub const fn format(self) -> Format {
         match self {
@@ -122,13 +124,13 @@ impl Codec {
         }
     }
 
-    /// Whether a message is written as it is, with nothing around it.
+    /// Returns `true` if messages are written without a container.
     #[must_use]
     pub(crate) const fn is_plain(self) -> bool {
         matches!(self, Self::Json | Self::MsgPack)
     }
 
-    /// Whether a message of few bytes may become one of many.
+    /// Returns `true` if a message of few bytes may expand to many.
     #[must_use]
     pub(crate) const fn is_compressed(self) -> bool {
         match self {
@@ -138,7 +140,7 @@ impl Codec {
         }
     }
 
-    /// The name, as aiomas' users know it: `json`, `msgpack`, `msgpackblosc`.
+    /// Returns the name of the codec as in aiomas: `json`, `msgpack`, `msgpackblosc`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -150,7 +152,9 @@ impl Codec {
         }
     }
 
-    /// The codec of the frame whose payload begins with `first`, if a message can begin so.
+    /// Returns the codec of a payload that begins with `first`.
+    ///
+    /// Returns `None` if no message begins with `first`.
     #[inline]
     #[must_use]
     pub const fn recognise(first: u8) -> Option<Self> {
@@ -182,7 +186,9 @@ impl fmt::Debug for Codec {
     }
 }
 
-/// What is inside a frame's payload: a message in the codec's format, of at most `max` bytes.
+/// Returns the message inside a frame's payload, of at most `max` bytes.
+///
+/// The message is in the format of the codec.
 pub(crate) fn unwrap(codec: Codec, payload: &Bytes, max: usize) -> Result<Bytes, CodecError> {
     match codec {
         Codec::Json | Codec::MsgPack => Ok(payload.clone()),
@@ -204,7 +210,9 @@ pub(crate) fn unwrap(codec: Codec, payload: &Bytes, max: usize) -> Result<Bytes,
     }
 }
 
-/// How long the message says that it is which [`unwrap`] gives; the payload's own length if it does not say.
+/// Returns the announced length in bytes of the message that [`unwrap`] returns.
+///
+/// Without an announced length, returns the length of the payload.
 pub(crate) fn unwrapped_length(codec: Codec, payload: &[u8]) -> usize {
     match codec {
         #[cfg(feature = "blosc")]
@@ -213,7 +221,7 @@ pub(crate) fn unwrapped_length(codec: Codec, payload: &[u8]) -> usize {
     }
 }
 
-/// Appends the frame's payload for `message`.
+/// Appends the payload of a frame for `message`.
 pub(crate) fn wrap(codec: Codec, message: &[u8], out: &mut Vec<u8>) -> Result<(), CodecError> {
     match codec {
         Codec::Json | Codec::MsgPack => out.extend_from_slice(message),
@@ -225,10 +233,10 @@ pub(crate) fn wrap(codec: Codec, message: &[u8], out: &mut Vec<u8>) -> Result<()
     Ok(())
 }
 
-/// Appends `value` to `out`. On an error `out` is as it was.
+/// Encodes `value` and appends it to `out`.
 ///
 /// # Errors
-/// The value cannot be written in this format or scope.
+/// Returns a [`CodecError`] if this format or context cannot represent the value. `out` is then unchanged.
 pub fn encode<T: Serialize + ?Sized>(
     format: Format,
     codec_context: &CodecContext,
@@ -238,7 +246,7 @@ pub fn encode<T: Serialize + ?Sized>(
     encode_with(codec_context, out, |out| write(format, codec_context.budget(), value, out))
 }
 
-/// Runs `encode` in `codec_context`. If it fails, `out` is as it was.
+/// Runs `encode` in `codec_context`. If it fails, `out` is unchanged.
 #[inline]
 pub(crate) fn encode_with(
     codec_context: &CodecContext,
@@ -263,7 +271,9 @@ pub(crate) fn write_u64(format: Format, number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the path of the function `name` in the service at `service`, of which the root's is empty.
+/// Appends the path of the function `name` in the service at `service`.
+///
+/// The path of the root service is empty.
 #[inline]
 pub(crate) fn write_path(
     format: Format,
@@ -281,7 +291,7 @@ pub(crate) fn write_path(
     }
 }
 
-/// Appends `value`, in the scope that has been entered.
+/// Appends `value`, in the context already entered.
 #[inline]
 pub(crate) fn write<T: Serialize + ?Sized>(
     format: Format,
@@ -295,10 +305,11 @@ pub(crate) fn write<T: Serialize + ?Sized>(
     }
 }
 
-/// Reads the one value that `bytes` holds.
+/// Decodes the single value in `bytes`.
 ///
 /// # Errors
-/// The bytes are not exactly one value, exceed the scope's budget, or do not fit `T`.
+/// Returns a [`CodecError`] if the bytes are not exactly one value, exceed the budget of the context, or do not fit
+/// `T`.
 #[inline]
 pub fn decode<'de, T: Deserialize<'de>>(
     format: Format,
@@ -324,7 +335,9 @@ fn read<'de, T: Deserialize<'de>>(
     })
 }
 
-/// Reads a value that did not fit, in other ways. If that is in vain, the first error says more, unless that was doubles.
+/// Retries decoding with other [`Reading`] options after a mismatch.
+///
+/// If the retries fail, returns the first error, which says more, unless that was about duplicate fields.
 #[cold]
 fn read_again<'de, T: Deserialize<'de>>(
     format: Format,
@@ -353,7 +366,7 @@ fn read_again<'de, T: Deserialize<'de>>(
     Err(if missing.last_wins { second } else { error })
 }
 
-/// Says in an error that serde or the type made in front of which byte it arose.
+/// Adds to a serde or type error the position before which it arose.
 #[cold]
 fn locate(error: CodecError, at: usize) -> CodecError {
     match error.settle() {

@@ -1,15 +1,15 @@
-//! The key of typed values, under which anything can be written that a peer then takes for one.
+//! Checks of the key of typed values, under which any map could forge one.
 
 use super::super::typed::KEY;
 use super::super::{CodecContext, CodecError, Types};
 use super::{Cursor, Format};
 
-/// Checks what has been written under [`KEY`] otherwise than by the value's own type: by a
-/// [`Value`](super::super::Value), or by any map that has kept what came from a peer.
+/// Checks data written under [`KEY`] by a type other than the value's own.
 ///
-/// On connections that have references to services, it must not be one, because it would name a service of ours,
-/// whoever's it was where it came from. Nor may it be anything else than a value of a registered type: what Python takes
-/// apart as a pair is more than an array of two.
+/// Such data comes from a [`Value`](super::super::Value), or from any map that has kept data of a peer. On connections
+/// with references to services, the data must not be a reference: the receiver would look up the service on this side,
+/// although the reference named one elsewhere. The data must also be a value of a registered type, because Python
+/// unpacks any iterable of two items as a pair, not only an array.
 #[cold]
 pub(super) fn check(format: Format, written: &[u8]) -> Result<(), CodecError> {
     let Some(codec_context) = CodecContext::current() else { return Ok(()) };
@@ -19,7 +19,7 @@ pub(super) fn check(format: Format, written: &[u8]) -> Result<(), CodecError> {
     }
     let no_value = || {
         CodecError::Value(format!(
-            "what is under the key \"{KEY}\" is no value of a registered type, but the receiver would take it for one"
+            "the data under the key \"{KEY}\" is no value of a registered type, but the receiver would take it for one"
         ))
     };
     let id = id(format, written).map_err(|_| no_value())?;
@@ -34,10 +34,11 @@ pub(super) fn check(format: Format, written: &[u8]) -> Result<(), CodecError> {
     }
 }
 
-/// The type in `[type, data]`. Of the data no more is looked at than where they begin: parts of them may not be there
-/// yet.
+/// Returns the type in `[type, data]`.
+///
+/// Only the beginning of the data is checked: parts of the data may not be written yet.
 fn id(format: Format, pair: &[u8]) -> Result<u64, CodecError> {
-    let wrong = CodecError::Syntax { at: 0, what: "no pair of a type and data" };
+    let wrong = CodecError::Syntax { at: 0, what: "not a pair of a type and data" };
     let mut cursor = Cursor::new(format, pair, Default::default());
     let mut array = cursor.begin_array()?;
     if array.announced(format).is_some_and(|count| count != 2) || !cursor.next(&mut array)? {

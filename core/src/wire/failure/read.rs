@@ -1,4 +1,4 @@
-//! Reading what a peer sends as a failure, of which no more is held than what is kept.
+//! Reads failures from peers, and holds no more of them than is kept.
 
 use super::{RemoteError, traceback_line};
 use crate::wire::codec::excerpt::{Ends, Excerpt, head, tail};
@@ -6,27 +6,29 @@ use crate::wire::codec::{Cursor, Item};
 use crate::wire::{Format, Payload};
 
 pub(super) const TRACEBACK: &str = "Traceback (most recent call last):";
-/// What Python writes between the tracebacks of an exception and of the one that it led to.
+/// The lines that Python writes between a cause and its exception.
 pub(super) const CHAINS: [&str; 2] = [
     "The above exception was the direct cause of the following exception:",
     "During handling of the above exception, another exception occurred:",
 ];
 
-/// A text up to this length is read as a whole, however little of it is kept.
+/// The length in bytes up to which a text is read whole.
 const READ: usize = 16 * 1024;
-/// So much is shown of a failure that is neither a text nor a list of texts, in bytes as they came.
+/// The number of encoded bytes shown of a failure in an unknown form.
 const SHOWN: usize = 1024;
 
 impl RemoteError {
-    /// Reads the content of a failure: aiomas' text, mosaik's list, or anything else, the beginning of which then is
-    /// the message as it stands.
+    /// Reads the content of a failure: aiomas' text, mosaik's list, or anything else.
+    ///
+    /// For any other content, the message is the beginning of that content as text.
     #[must_use]
     pub fn from_payload(payload: &Payload) -> Self {
         Self::read(payload, usize::MAX)
     }
 
-    /// As [`from_payload`](Self::from_payload), then [`truncated`](Self::truncated) to `max`: what is cut off is never
-    /// decoded.
+    /// Reads the content of a failure, truncated to `max` bytes, without decoding the rest.
+    ///
+    /// Equivalent to [`from_payload`](Self::from_payload) and [`truncated`](Self::truncated).
     pub(crate) fn read(payload: &Payload, max: usize) -> Self {
         let mut cursor =
             Cursor::new(payload.format(), payload.bytes(), payload.codec_context().budget());
@@ -44,7 +46,7 @@ impl RemoteError {
         Self::of_parts(kind.into(), text.into(), text.into())
     }
 
-    /// Reads a Python traceback, or its last line.
+    /// Creates an error from a Python traceback, or from its last line.
     #[must_use]
     pub fn from_text(text: impl Into<String>) -> Self {
         let text = text.into();
@@ -53,7 +55,7 @@ impl RemoteError {
     }
 }
 
-/// aiomas' text.
+/// Reads aiomas' text.
 fn read_text(cursor: &mut Cursor<'_>, max: usize) -> Option<RemoteError> {
     Some(match cursor.excerpt(max.max(READ)).ok()? {
         Excerpt::Whole(text) => {
@@ -75,7 +77,7 @@ fn read_text(cursor: &mut Cursor<'_>, max: usize) -> Option<RemoteError> {
     })
 }
 
-/// mosaik's `[type, message, lines...]`.
+/// Reads mosaik's `[type, message, lines...]`.
 fn read_list(cursor: &mut Cursor<'_>, max: usize) -> Option<RemoteError> {
     let mut list = cursor.begin_array().ok()?;
     let mut next = |max: usize| match cursor.next(&mut list) {
@@ -111,13 +113,13 @@ fn read_list(cursor: &mut Cursor<'_>, max: usize) -> Option<RemoteError> {
     Some(RemoteError::of_parts(kind, message, text.into()))
 }
 
-/// The beginning of what is neither.
+/// Returns the beginning of content in an unknown form, as text.
 fn as_it_stands(payload: &Payload) -> String {
     let bytes = payload.bytes();
     let shown = &bytes[..bytes.len().min(SHOWN)];
     let text = match payload.format() {
         Format::Json => String::from_utf8_lossy(shown).into_owned(),
-        // Few bytes are few values.
+        // Decoding is cheap: so few bytes hold few values.
         Format::MsgPack if bytes.len() <= SHOWN => match payload.decode::<serde_json::Value>() {
             Ok(value) => value.to_string(),
             Err(_) => format!("{:?}", bytes::Bytes::copy_from_slice(shown)),
@@ -130,7 +132,7 @@ fn as_it_stands(payload: &Payload) -> String {
     }
 }
 
-/// The kind and the message in a text.
+/// Returns the kind and the message in a text.
 fn parse(text: &str) -> (&str, &str) {
     let last = after_chain(text).unwrap_or(text);
     after_start(last)
@@ -140,14 +142,14 @@ fn parse(text: &str) -> (&str, &str) {
         .unwrap_or_else(|| (RemoteError::UNKNOWN, text.trim_end()))
 }
 
-/// The kind and the message in a text of which only the ends are known.
+/// Returns the kind and the message of a text from its two ends.
 fn parse_ends<'a>(start: &'a str, end: &'a str) -> (&'a str, &'a str) {
     let found = match (after_chain(end), after_start(start)) {
         (Some(last), _) => match after_start(last) {
             Some(frames) => after_frames(frames),
             None => split_line(last),
         },
-        // Somewhere in the frames of a traceback, or in the message after them.
+        // The end lies in the frames of a traceback, or in the message after them.
         (None, Some(_)) => after_frames(end),
         (None, None) => split_line(start),
     };
@@ -156,12 +158,12 @@ fn parse_ends<'a>(start: &'a str, end: &'a str) -> (&'a str, &'a str) {
         .unwrap_or_else(|| (RemoteError::UNKNOWN, start.trim_end()))
 }
 
-/// Text of another make: the last line that has something in it.
+/// Returns the last line with content, for text in an unknown form.
 fn last_line(text: &str) -> Option<&str> {
     text.lines().rfind(|line| !line.trim().is_empty())
 }
 
-/// The last exception of a chain, after those that led to it.
+/// Returns the last exception of a chain, after its causes.
 fn after_chain(text: &str) -> Option<&str> {
     let ends = CHAINS.iter().filter_map(|chain| {
         let line = format!("\n\n{chain}\n\n");
@@ -170,12 +172,12 @@ fn after_chain(text: &str) -> Option<&str> {
     ends.max().map(|end| &text[end..])
 }
 
-/// The frames of a traceback, and what follows them.
+/// Returns the frames of a traceback and the text after them.
 fn after_start(text: &str) -> Option<&str> {
     text.trim_start().strip_prefix(TRACEBACK)
 }
 
-/// The exception after the frames: it begins at the first line that is not indented.
+/// Returns the exception after the frames, which begins at the first line without indentation.
 fn after_frames(frames: &str) -> Option<(&str, &str)> {
     let start = frames
         .match_indices('\n')
@@ -192,7 +194,7 @@ fn split_line(text: &str) -> Option<(&str, &str)> {
         None => (text.strip_suffix(':').unwrap_or(text), ""),
     };
     let segment = |segment: &str| {
-        // A type that was made in a function is `module.function.<locals>.Type`.
+        // A type defined in a function is `module.function.<locals>.Type`.
         segment == "<locals>"
             || (!segment.is_empty() && segment.chars().all(|c| c.is_alphanumeric() || c == '_'))
     };

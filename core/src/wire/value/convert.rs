@@ -62,8 +62,10 @@ impl From<serde_json::Value> for Value {
     }
 }
 
-/// Fails for what RFC 8259 has no format for, or serde_json no room: infinity and `NaN`, integers
-/// beyond 64 bits, surrogates, bytes, extensions, and keys other than strings.
+/// Converts a value to JSON.
+///
+/// Fails for values that RFC 8259 or serde_json cannot represent: infinity and `NaN`, integers beyond 64 bits,
+/// surrogates, bytes, extensions, and keys that are not strings.
 impl TryFrom<&Value> for serde_json::Value {
     type Error = CodecError;
 

@@ -12,8 +12,9 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// Of any size, also where serde buffers what it reads (`untagged` and the like): there it has no room for more than 64
-/// bits.
+/// Reads an integer of any size, also from data that serde buffers (`untagged` and similar).
+///
+/// In buffered data, serde holds at most 64 bits.
 impl<'de> Deserialize<'de> for Integer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(IntegerVisitor)
@@ -107,7 +108,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
             if key.as_str() == Some(typed::KEY) {
                 typed = Some(map.next_value_seed(Pair { name: None, data: PhantomData })?);
             } else if has_map(&key) {
-                return Err(A::Error::custom("a map cannot be (in) a map's key"));
+                return Err(A::Error::custom("a map's key cannot be or contain a map"));
             } else {
                 let value = map.next_value()?;
                 make_room(&mut entries, map.size_hint());
@@ -122,10 +123,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-/// So many elements are believed in before they have been read.
+/// The most elements for which memory is reserved before they are read.
 const AT_ONCE: usize = 1024;
 
-/// Makes room for one element more, of which `left` follow. What is allocated doubles, but never beyond what is needed.
+/// Makes room for one more element, which `left` others follow.
+///
+/// The allocation doubles, but never exceeds the need.
 fn make_room<T>(items: &mut Vec<T>, left: Option<usize>) {
     if let Some(left) = left
         && items.len() == items.capacity()
@@ -134,7 +137,7 @@ fn make_room<T>(items: &mut Vec<T>, left: Option<usize>) {
     }
 }
 
-/// Whether Python could not hash it.
+/// Returns `true` if the key contains a map, so that Python could not hash it.
 fn has_map(key: &Value) -> bool {
     match key {
         Value::Map(_) => true,
@@ -143,8 +146,10 @@ fn has_map(key: &Value) -> bool {
     }
 }
 
-/// What our codecs show as newtype structs: a string is a long integer, bytes are a string
-/// with surrogates in UTF-16 (big endian), and a sequence is an extension's tag and data.
+/// Reads the newtype structs of this crate's codecs.
+///
+/// A string is a big integer, bytes are a string with surrogates in UTF-16 (big endian), and a sequence is the tag and
+/// the data of an extension.
 struct SpecialVisitor;
 
 impl<'de> Visitor<'de> for SpecialVisitor {

@@ -1,4 +1,4 @@
-//! From a value to anything: what [`Value::decode`] uses.
+//! Deserializer from a [`Value`] to any type, for [`Value::decode`].
 
 use serde::de::value::{
     BorrowedBytesDeserializer, BorrowedStrDeserializer, BytesDeserializer, I8Deserializer,
@@ -19,7 +19,7 @@ impl<'de> IntoDeserializer<'de, CodecError> for &'de Value {
     }
 }
 
-/// A part of what values consist of on the wire.
+/// A building block of values on the wire.
 enum Part<'de> {
     Id(u64),
     Tag(i8),
@@ -190,7 +190,7 @@ impl<'de> Deserializer<'de> for &'de Value {
         }
     }
 
-    /// Bytes are a sequence to whoever asks for one.
+    /// Accepts bytes as a sequence.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
         match self {
             Value::Bytes(bytes) => {

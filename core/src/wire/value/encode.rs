@@ -1,4 +1,4 @@
-//! From anything to a value: what [`Value::encode`] uses.
+//! Serializer from any type to a [`Value`], for [`Value::encode`].
 
 use serde::Serialize;
 use serde::ser::{
@@ -10,7 +10,7 @@ use super::super::codec::{json, msgpack};
 use super::super::{Budget, CodecError, typed};
 use super::Value;
 
-/// How deep it may still go.
+/// The number of levels left.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Serializer {
     left: u32,
@@ -109,7 +109,7 @@ impl ser::Serializer for Serializer {
                     }
                     _ => None,
                 }
-                .ok_or_else(|| ser::Error::custom("an extension is no pair of an i8 and bytes"))
+                .ok_or_else(|| ser::Error::custom("an extension is not a pair of an i8 and bytes"))
             }
             _ => value.serialize(self),
         }
@@ -176,7 +176,7 @@ impl ser::Serializer for Serializer {
 pub(super) struct Compound {
     inner: Serializer,
     variant: Option<&'static str>,
-    /// A list's elements, or a map's keys that wait for their value.
+    /// The elements of a list, or the key of a map without its value.
     items: Vec<Value>,
     entries: Vec<(Value, Value)>,
 }

@@ -5,19 +5,21 @@ use std::str::FromStr;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Integer(Repr);
 
-/// Every number has one representation only. The order is not that of the numbers.
+/// The representation of an integer. Every number has exactly one.
+///
+/// The derived order is not the numeric order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Repr {
     Unsigned(u64),
-    /// Less than 0.
+    /// A number below 0.
     Negative(i64),
-    /// Digits, perhaps after a minus, of what fits neither.
+    /// The digits, with a minus sign if negative, of any other number.
     Big(Box<str>),
 }
 
-/// A text is no integer.
+/// The error of parsing a text that is not an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no integer: it must be decimal digits, after a minus or not")]
+#[error("not an integer: expected decimal digits, optionally after a minus sign")]
 pub struct ParseIntegerError;
 
 impl Integer {
@@ -25,7 +27,7 @@ impl Integer {
         &self.0
     }
 
-    /// The number, if it fits.
+    /// Returns the number, if it fits.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         match self.0 {
@@ -35,7 +37,7 @@ impl Integer {
         }
     }
 
-    /// The number, if it fits.
+    /// Returns the number, if it fits.
     #[must_use]
     pub const fn as_u64(&self) -> Option<u64> {
         match self.0 {
@@ -44,7 +46,7 @@ impl Integer {
         }
     }
 
-    /// The number, if it fits.
+    /// Returns the number, if it fits.
     #[must_use]
     pub fn as_i128(&self) -> Option<i128> {
         match &self.0 {
@@ -54,7 +56,7 @@ impl Integer {
         }
     }
 
-    /// The number, if it fits.
+    /// Returns the number, if it fits.
     #[must_use]
     pub fn as_u128(&self) -> Option<u128> {
         match &self.0 {
@@ -64,7 +66,7 @@ impl Integer {
         }
     }
 
-    /// The nearest floating point number; infinite if there is none.
+    /// Returns the nearest floating point number; infinite if the number is too large.
     #[must_use]
     pub fn to_f64(&self) -> f64 {
         match &self.0 {

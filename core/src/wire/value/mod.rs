@@ -1,4 +1,4 @@
-//! Values of any type.
+//! `Value`: a value of any type.
 
 use std::cmp::Ordering;
 use std::mem;
@@ -18,21 +18,31 @@ mod tests;
 
 pub use integer::{Integer, ParseIntegerError};
 
-/// Everything that Python can send.
+/// Any value that Python can send, for content of unknown type.
 ///
-/// For content whose type is not known beforehand. Both codecs write and read values without loss,
-/// where they can: JSON has no [`Bytes`](Self::Bytes) and [`Ext`](Self::Ext), MsgPack has no integers
-/// beyond 64 bits and no [`Surrogates`](Self::Surrogates).
+/// Both codecs write and read values without loss, within their formats: JSON has no [`Bytes`](Self::Bytes) and
+/// [`Ext`](Self::Ext), MsgPack has no integers beyond 64 bits and no [`Surrogates`](Self::Surrogates).
 ///
-/// A value that is decoded is as deep as the scope's [`Budget`](super::Budget) allows. To drop, clone
-/// and compare values takes no stack, however deep they are.
+/// A decoded value is nested at most as deep as the [`Budget`](super::Budget) of its context allows. Dropping, cloning
+/// and comparing values does not recurse, so deep values do not overflow the stack.
+///
+/// ```
+/// use aiomas_core::wire::{CodecContext, Format, Value, codec};
+///
+/// let context = CodecContext::default();
+/// let pump: Value = codec::decode(Format::Json, br#"{"name": "pump", "rpm": [900, 1200]}"#, &context)?;
+/// assert_eq!(pump.get("name").and_then(Value::as_str), Some("pump"));
+/// let speeds: Vec<u32> = pump.get("rpm").expect("an entry").decode(&context)?;
+/// assert_eq!(speeds, [900, 1200]);
+/// # Ok::<(), aiomas_core::wire::CodecError>(())
+/// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub enum Value {
     /// `None`.
     #[default]
     Null,
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
     /// An integer of any size.
     Int(Integer),
@@ -40,21 +50,23 @@ pub enum Value {
     Float(f64),
     /// A string.
     Str(String),
-    /// A string with surrogates that are not in pairs, which is not Unicode, as UTF-16. Python reads
-    /// and writes such strings in JSON.
+    /// A string with lone surrogates, which is not valid Unicode, as UTF-16.
+    ///
+    /// Python reads and writes such strings in JSON.
     Surrogates(Vec<u16>),
     /// Bytes.
     Bytes(Vec<u8>),
     /// A list or tuple.
     List(Vec<Self>),
-    /// A dictionary in its order. In one that is decoded every key comes once: at the place of the
-    /// first, with the value of the last, as in Python.
+    /// A dictionary in insertion order.
+    ///
+    /// In a decoded dictionary every key occurs once: at its first position, with its last value, as in Python.
     Map(Vec<(Self, Self)>),
     /// A value of a registered type: on the wire `{"__type__": [id, data]}`.
     Typed {
-        /// Which type, by its position in [`Types`](super::Types).
+        /// The position of the type in [`Types`](super::Types).
         id: u64,
-        /// What the type's serializer made of it.
+        /// The output of the type's serializer.
         data: Box<Self>,
     },
     /// A MsgPack extension.
@@ -62,11 +74,11 @@ pub enum Value {
 }
 
 impl Value {
-    /// Makes a value of anything that can be serialized.
+    /// Creates a value from any serializable value.
     ///
     /// # Errors
-    /// `source` nests deeper than the scope's budget, has a type that is not registered in it, or
-    /// its own `Serialize` fails.
+    /// Returns a [`CodecError`] if `source` nests deeper than the budget of the context, has a type that is not
+    /// registered in it, or its own `Serialize` fails.
     pub fn encode<T: Serialize + ?Sized>(
         codec_context: &CodecContext,
         source: &T,
@@ -76,10 +88,10 @@ impl Value {
         result.map_err(CodecError::settle)
     }
 
-    /// Makes anything that can be deserialized of this value. Fields may borrow from it.
+    /// Converts this value to any deserializable type. Fields may borrow from the value.
     ///
     /// # Errors
-    /// The value nests deeper than the scope's budget, or does not fit `T`.
+    /// Returns a [`CodecError`] if the value nests deeper than the budget of the context, or does not fit `T`.
     pub fn decode<'de, T: Deserialize<'de>>(
         &'de self,
         codec_context: &CodecContext,
@@ -91,7 +103,7 @@ impl Value {
         codec_context.enter(|| T::deserialize(self)).map_err(CodecError::settle)
     }
 
-    /// Whether it is nested no more than `limit` levels deep.
+    /// Returns `true` if the value is nested at most `limit` levels deep.
     fn is_within(&self, limit: u32) -> bool {
         let mut rest = vec![(self, 0)];
         while let Some((value, depth)) = rest.pop() {
@@ -105,20 +117,20 @@ impl Value {
         true
     }
 
-    /// The value of the entry with the key `key`, if this is a map that has it.
+    /// Returns the value of the entry `key`, if this is a map that has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         let entry = self.as_map()?.iter().find(|(k, _)| k.as_str() == Some(key));
         entry.map(|(_, value)| value)
     }
 
-    /// Whether this is [`Null`](Self::Null).
+    /// Returns `true` for [`Null`](Self::Null).
     #[must_use]
     pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
-    /// The truth value, if this is one.
+    /// Returns the boolean, if this is one.
     #[must_use]
     pub const fn as_bool(&self) -> Option<bool> {
         match self {
@@ -127,7 +139,7 @@ impl Value {
         }
     }
 
-    /// The integer, if this is one and it fits.
+    /// Returns the integer, if this is one that fits.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         match self {
@@ -136,7 +148,7 @@ impl Value {
         }
     }
 
-    /// The integer, if this is one and it fits.
+    /// Returns the integer, if this is one that fits.
     #[must_use]
     pub const fn as_u64(&self) -> Option<u64> {
         match self {
@@ -145,7 +157,7 @@ impl Value {
         }
     }
 
-    /// The number, if this is one. Integers are rounded.
+    /// Returns the number, if this is one. Integers are rounded.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
         match self {
@@ -155,7 +167,7 @@ impl Value {
         }
     }
 
-    /// The text, if this is a string.
+    /// Returns the text, if this is a string.
     #[must_use]
     pub const fn as_str(&self) -> Option<&str> {
         match self {
@@ -164,7 +176,7 @@ impl Value {
         }
     }
 
-    /// The bytes, if this is [`Bytes`](Self::Bytes).
+    /// Returns the bytes, if this is [`Bytes`](Self::Bytes).
     #[must_use]
     pub const fn as_bytes(&self) -> Option<&[u8]> {
         match self {
@@ -173,7 +185,7 @@ impl Value {
         }
     }
 
-    /// The elements, if this is a list.
+    /// Returns the elements, if this is a list.
     #[must_use]
     pub const fn as_list(&self) -> Option<&[Self]> {
         match self {
@@ -182,7 +194,7 @@ impl Value {
         }
     }
 
-    /// The entries, if this is a map.
+    /// Returns the entries, if this is a map.
     #[must_use]
     pub const fn as_map(&self) -> Option<&[(Self, Self)]> {
         match self {
@@ -191,7 +203,7 @@ impl Value {
         }
     }
 
-    /// A map of `entries`, of which only the last with the same key counts.
+    /// Creates a map from `entries`; of equal keys, the last one counts.
     fn from_entries(mut entries: Vec<(Self, Self)>) -> Self {
         if entries.len() <= 8 {
             let differs =
@@ -200,7 +212,7 @@ impl Value {
                 return Self::Map(entries);
             }
         }
-        // Sorted, because comparing each with each would let a peer burn our time.
+        // Sorted: comparing every pair of keys would let a peer cause quadratic work.
         let mut order: Vec<usize> = (0..entries.len()).collect();
         order.sort_by(|a, b| compare(&entries[*a].0, &entries[*b].0));
         let mut doubles = vec![false; entries.len()];
@@ -225,7 +237,7 @@ impl Value {
         !matches!(self, Self::List(_) | Self::Map(_) | Self::Typed { .. })
     }
 
-    /// The values directly in this one.
+    /// Returns the direct children of this value.
     fn children(&self) -> impl DoubleEndedIterator<Item = &Self> {
         let (items, entries, data) = match self {
             Self::List(items) => (&items[..], &[][..], None),
@@ -236,7 +248,7 @@ impl Value {
         items.iter().chain(entries.iter().flat_map(|(key, value)| [key, value])).chain(data)
     }
 
-    /// Moves the values directly in this one to `into`, but not those that have none in them.
+    /// Moves the direct children to `into`, except those without children of their own.
     fn take_apart(&mut self, into: &mut Vec<Self>) {
         match self {
             Self::List(items) => into.extend(items.drain(..).filter(|item| !item.is_leaf())),
@@ -250,7 +262,7 @@ impl Value {
     }
 }
 
-/// A total order, to find equal keys with.
+/// Compares two values in a total order, for finding equal keys.
 fn compare(a: &Value, b: &Value) -> Ordering {
     const fn rank(value: &Value) -> u8 {
         match value {
@@ -304,7 +316,7 @@ impl Drop for Value {
 
 impl Clone for Value {
     fn clone(&self) -> Self {
-        // Each value is looked at twice: its children come in between.
+        // Each value is visited twice, before and after its children.
         let mut rest = vec![(self, false)];
         let mut done: Vec<Self> = Vec::new();
         while let Some((value, children_done)) = rest.pop() {
@@ -338,7 +350,9 @@ impl Clone for Value {
     }
 }
 
-/// Strict: `1`, `1.0` and `true` are three values, maps have an order, and `NaN` is unlike itself.
+/// Compares strictly.
+///
+/// `1`, `1.0` and `true` differ, the order of a map counts, and `NaN` differs from itself.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         let mut rest = vec![(self, other)];

@@ -15,8 +15,9 @@ impl Serialize for Integer {
     }
 }
 
-/// Integers that Rust has no type for, surrogates and extensions are newtype structs whose names this
-/// crate's codecs know. With other serializers they come out as strings or pairs.
+/// Writes integers that no Rust type can hold, surrogates and extensions as newtype structs.
+///
+/// The codecs of this crate know the names of these structs. Other serializers write strings or pairs.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -1,40 +1,45 @@
 //! BloscLZ, a variant of FastLZ.
 //!
-//! A stream is a sequence of literals and matches, each of which begins with a control byte. Below 32 it
-//! is the number of literal bytes that follow, minus 1. Otherwise its high 3 bits are the length of a
-//! match minus 2, and its low 5 bits the high bits of the distance minus 1, whose low 8 bits follow.
-//! A length of 9 or more has continuation bytes in between: they are added up, until one is not 255.
-//! The highest distance says that a 16-bit big-endian one follows, which counts from there on.
+//! A stream is a sequence of literals and matches, each beginning with a control byte:
 //!
-//! The first control byte is always a literal; its high 3 bits are the version of the format, 1.
-//! The last one is also a literal: c-blosc does not execute a match at the end of a stream.
+//! - Below 32, the control byte is the number of literal bytes that follow, minus 1.
+//! - Otherwise, its high 3 bits are the length of a match minus 2. Its low 5 bits are the high bits of the distance
+//!   minus 1; the low 8 bits of the distance follow.
+//! - A length of 9 or more has continuation bytes between the control byte and the distance. They are added up until
+//!   one is not 255.
+//! - The highest distance announces a 16-bit big-endian distance, counted from that distance on.
+//!
+//! The first control byte is always a literal; its high 3 bits are the version of the format, 1. The last item is also
+//! a literal: c-blosc does not execute a match at the end of a stream.
 
 use super::copy::{copy_literals, copy_match};
 
-/// The longest literal.
+/// The length of the longest literal in bytes.
 const MAX_LITERAL: usize = 32;
-/// The distance where the far ones begin.
+/// The smallest distance in the 16-bit form.
 const FAR: usize = 0x1fff + 1;
 /// The highest distance of a match.
 pub(super) const MAX_DISTANCE: usize = FAR + 0xffff;
-/// No match begins in so many last bytes; at least 8, so that a load is always inside of the part.
+/// The number of bytes at the end of a part where no match begins.
+///
+/// It is at least 8, so that an 8-byte load stays inside the part.
 pub(super) const TAIL: usize = 8;
-/// A match ends before so many last bytes, because literals have to follow it.
+/// The number of bytes at the end that must be literals.
 pub(super) const LITERAL_TAIL: usize = 4;
 
-/// The length from which on a match makes the stream shorter.
+/// Returns the shortest length at which a match at `distance` shrinks the stream.
 #[inline]
 pub(super) const fn min_match(distance: usize) -> usize {
-    // A match takes 3 or 5 bytes, with the header of the next literal.
+    // A match takes 3 or 5 bytes, including the header of the next literal.
     if distance < FAR { 5 } else { 8 }
 }
 
-/// Decompresses `part` to exactly `out`. `false`: it is malformed or has another length.
+/// Decompresses `part` to exactly `out`. Returns `false` if `part` is malformed or has another length.
 pub(super) fn decompress(part: &[u8], out: &mut [u8]) -> bool {
     decode(part, out) == Some(out.len())
 }
 
-/// Returns how many bytes were written to `out`, or `None` if `part` is malformed or does not fit.
+/// Returns the number of bytes written to `out`; `None` if malformed or too long.
 fn decode(part: &[u8], out: &mut [u8]) -> Option<usize> {
     let (&first, mut rest) = part.split_first()?;
     let mut control = usize::from(first & 31);
@@ -48,7 +53,7 @@ fn decode(part: &[u8], out: &mut [u8]) -> Option<usize> {
         } else {
             let mut len = (control >> 5) + 2;
             if control >> 5 == 7 {
-                // The check is inside of the loop, so that the sum cannot overflow.
+                // The check is inside the loop, so that the sum cannot overflow.
                 while len <= out.len() - at {
                     let (&more, tail) = rest.split_first()?;
                     rest = tail;
@@ -77,7 +82,7 @@ fn decode(part: &[u8], out: &mut [u8]) -> Option<usize> {
     }
 }
 
-/// Writes a stream. Everything returns `None` if it does not fit.
+/// Writes a stream. Each method returns `None` if the stream does not fit.
 pub(super) struct Writer<'a> {
     out: &'a mut [u8],
     at: usize,
@@ -95,7 +100,7 @@ impl<'a> Writer<'a> {
         Some(())
     }
 
-    /// Writes `part[from..to]`.
+    /// Writes `part[from..to]` as literals.
     #[inline]
     fn literals(&mut self, part: &[u8], mut from: usize, to: usize) -> Option<()> {
         while from < to {
@@ -131,7 +136,7 @@ impl<'a> Writer<'a> {
         Some(())
     }
 
-    /// Writes the literals `part[from..to]`, of which there may be none, and a match.
+    /// Writes the literals `part[from..to]`, possibly none, and a match.
     #[inline]
     pub(super) fn pair(
         &mut self,
@@ -145,14 +150,14 @@ impl<'a> Writer<'a> {
         self.match_(distance, len)
     }
 
-    /// Writes the literals from `from` on, and returns the length of the stream.
+    /// Writes the literals from `from` to the end, and returns the length of the stream.
     pub(super) fn finish(&mut self, part: &[u8], from: usize) -> Option<usize> {
         self.literals(part, from, part.len())?;
         *self.out.first_mut()? |= 1 << 5;
         Some(self.at)
     }
 
-    /// The length of the stream so far.
+    /// Returns the length of the stream so far.
     pub(super) const fn written(&self) -> usize {
         self.at
     }

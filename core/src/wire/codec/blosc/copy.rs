@@ -1,14 +1,14 @@
-//! Copies within the bytes of a block, as all LZ77 streams need them.
+//! Copies within the bytes of a block, as all LZ77 decoders need them.
 //!
-//! Most copies are short: one of a fixed length, of which only some bytes may count, needs no loop and no
-//! call. The bytes after it are written again by what follows.
+//! Most copies are short. A copy of a fixed length, of which only the first bytes count, needs no loop and no call; the
+//! next copy overwrites the rest.
 
-/// Matches of at most twice this many bytes are copied in two steps. Then the second may copy what the
-/// first has written.
+/// Half the length of the longest match copied in two steps.
+///
+/// The second step may copy bytes that the first step has written.
 const CHUNK: usize = 16;
 
-/// Copies the first `len` bytes of `source` to `out` from `at`. `N`: literals of at most so many bytes
-/// are copied in one step.
+/// Copies the first `len` bytes of `source` to `out` at `at`. Literals of at most `N` bytes take one step.
 #[inline(always)]
 pub(super) fn copy_literals<const N: usize>(
     source: &[u8],
@@ -24,8 +24,9 @@ pub(super) fn copy_literals<const N: usize>(
     Some(())
 }
 
-/// Copies the `len` bytes that are `distance` bytes before `at` there. The two ranges may overlap: then
-/// the first `distance` bytes repeat. A distance of 0 is none.
+/// Copies `len` bytes from `distance` bytes before `at` to `at`.
+///
+/// The ranges may overlap: then the first `distance` bytes repeat. A distance of 0 is invalid.
 #[inline(always)]
 pub(super) fn copy_match(out: &mut [u8], at: usize, distance: usize, len: usize) -> Option<()> {
     let from = at.checked_sub(distance)?;

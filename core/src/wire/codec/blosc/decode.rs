@@ -5,13 +5,13 @@ use super::{BloscError, COMPRESSOR_SHIFT, Fault, HEADER, Header, Shuffle, WORD, 
 
 /// Decompresses a frame whose data has at most `max` bytes.
 ///
-/// Nothing is allocated before the header, the offsets and the lengths of all parts are checked: blocks
-/// may not share bytes, and no part may be shorter than its compressor can make it. So a frame only
-/// costs memory that its bytes could fill: 255 times its length for BloscLZ and LZ4, 1032 times for zlib,
-/// 32768 times for Zstandard; with the working space, up to 5 times its data, and 512 KiB.
+/// Memory is allocated only after the header, the offsets and the lengths of all parts are checked: blocks may not
+/// share bytes, and no part may be shorter than its compressor can make it. A frame therefore costs only memory that
+/// its bytes could fill: 255 times its length for BloscLZ and LZ4, 1032 times for zlib, 32768 times for Zstandard. With
+/// the working space, decompression takes up to 5 times the data, plus 512 KiB.
 ///
 /// # Errors
-/// The frame is malformed, compressed with something unknown, or its data is longer than `max`.
+/// Returns a [`BloscError`] if the frame is malformed, uses an unknown compressor, or holds more than `max` bytes.
 pub fn decompress(frame: &[u8], max: usize) -> Result<Vec<u8>, BloscError> {
     let header = Header::parse(frame, max)?;
     if header.data_len == 0 {
@@ -29,7 +29,7 @@ pub fn decompress(frame: &[u8], max: usize) -> Result<Vec<u8>, BloscError> {
     blocks.check(decoder.max_expansion())?;
 
     let mut data = Vec::with_capacity(header.data_len + shuffle::SLACK);
-    let mut shuffled = Vec::new(); // as long as the longest block so far
+    let mut shuffled = Vec::new(); // grows to the longest block so far
     for index in 0..header.blocks() {
         let len = header.data_of(index).len();
         let order = header.shuffle(len);
@@ -64,7 +64,7 @@ impl<'a> Blocks<'a> {
         Ok(Self { frame, header, offsets })
     }
 
-    /// Checks where the blocks are, and that they could expand to what is announced.
+    /// Checks that the blocks lie within the frame and could expand to the announced length.
     fn check(&self, max_expansion: usize) -> Result<(), BloscError> {
         let mut left = self.frame.len() - HEADER - WORD * self.offsets.len();
         for index in 0..self.offsets.len() {
@@ -80,7 +80,7 @@ impl<'a> Blocks<'a> {
         Ok(())
     }
 
-    /// Decompresses block `index` to `out` from `at` on. The bytes are then still shuffled.
+    /// Decompresses block `index` to `out` from `at` on, still shuffled.
     fn decode(
         &self,
         index: usize,
@@ -92,7 +92,7 @@ impl<'a> Blocks<'a> {
         self.for_each_part(index, |part| {
             let end = at + expected;
             if part.len() == expected && out.len() == at {
-                out.extend_from_slice(part); // there is no need for zeros before
+                out.extend_from_slice(part); // no zeros are needed first
             } else {
                 if out.len() < end {
                     out.resize(end, 0);
@@ -109,7 +109,7 @@ impl<'a> Blocks<'a> {
         })
     }
 
-    /// The length in bytes of the data of each part of block `index`.
+    /// Returns the decompressed length in bytes of each part of block `index`.
     fn part_len(&self, index: usize) -> usize {
         let len = self.header.data_of(index).len();
         len / self.header.parts(len)
@@ -141,7 +141,7 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// What decompresses the parts of a frame.
+/// The decompressor of the parts of a frame.
 enum Decoder {
     BloscLz,
     Lz4,
@@ -160,10 +160,10 @@ impl Decoder {
         }
     }
 
-    /// To how many bytes one compressed byte expands at most.
+    /// Returns the most bytes to which one compressed byte can expand.
     const fn max_expansion(&self) -> usize {
         match self {
-            // A byte that continues the length of a match.
+            // A continuation byte of a match's length.
             Self::BloscLz | Self::Lz4 => 255,
             // A match of 258 bytes in two bits.
             Self::Zlib => 258 * 4,
@@ -172,7 +172,7 @@ impl Decoder {
         }
     }
 
-    /// Decompresses `part` to exactly `out`; never more than that.
+    /// Decompresses `part` to exactly `out`, never more. Returns `false` on failure.
     fn decode(&mut self, part: &[u8], out: &mut [u8]) -> bool {
         match self {
             Self::BloscLz => blosclz::decompress(part, out),

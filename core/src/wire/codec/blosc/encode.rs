@@ -8,15 +8,16 @@ use super::{
     streams::write_lz4,
 };
 
-/// The version of a compressor's format; there has never been another.
+/// The format version of a compressor; only 1 was ever released.
 const COMPRESSOR_VERSION: u8 = 1;
 
-/// Appends a frame with `data` to `out`: at most 16 bytes more than `data` has.
+/// Appends a Blosc frame of `data` to `out`: at most 16 bytes more than `data`.
 ///
-/// Data that is short or does not get smaller is stored.
+/// Short or incompressible data is stored uncompressed.
 ///
 /// # Errors
-/// `data` has more than 2 GiB - 17 bytes, or an option is out of range. `out` is as it was.
+/// Returns a [`BloscError`] if `data` has more than 2 GiB - 17 bytes, or an option is out of range. `out` is then
+/// unchanged.
 pub fn compress(data: &[u8], options: &Options, out: &mut Vec<u8>) -> Result<(), BloscError> {
     if data.len() > MAX_DATA {
         return Err(BloscError::TooLong { length: data.len(), limit: MAX_DATA });
@@ -40,7 +41,7 @@ pub fn compress(data: &[u8], options: &Options, out: &mut Vec<u8>) -> Result<(),
     Ok(())
 }
 
-/// Appends a frame that contains `data` as it is.
+/// Appends a frame that stores `data` uncompressed.
 fn store(data: &[u8], out: &mut Vec<u8>) {
     out.reserve(HEADER + data.len());
     out.put_slice(&[VERSION, COMPRESSOR_VERSION, FLAG_STORED, 1]);
@@ -50,10 +51,10 @@ fn store(data: &[u8], out: &mut Vec<u8>) {
     out.put_slice(data);
 }
 
-/// Writes a frame and returns its length, or `None` if it does not fit into `frame`.
+/// Writes a frame and returns its length; `None` if it does not fit.
 fn compress_blocks(data: &[u8], options: &Options, frame: &mut [u8]) -> Option<usize> {
     let header = plan(data.len(), options);
-    // A part that is a plane of bytes is all noise if its start is. A whole block begins with the noisiest.
+    // A part that is one plane of bytes is all noise if its start is. An unsplit block begins with the noisiest plane.
     let mut finder = Finder::new(options.level, header.parts(header.block_size) > 1);
     let mut shuffled = Vec::new();
     let mut at = HEADER + WORD * header.blocks();
@@ -76,7 +77,7 @@ fn compress_blocks(data: &[u8], options: &Options, frame: &mut [u8]) -> Option<u
         };
         for part in block.chunks_exact(block.len() / header.parts(block.len())) {
             let out = frame.get_mut(at + WORD..)?;
-            // A part that is as long as its data would pass for a stored one.
+            // A part as long as its data would be read as a stored part.
             let worthwhile = part.len() - part.len() / MIN_GAIN - 1;
             let room = worthwhile.min(out.len());
             let compressed = match options.compressor {
@@ -106,11 +107,11 @@ fn write_word(frame: &mut [u8], at: usize, word: usize) -> Option<()> {
     Some(())
 }
 
-/// Chooses the size of the blocks, and whether they are split, as c-blosc does.
+/// Chooses the size of the blocks, and splits them as c-blosc does.
 fn plan(data_len: usize, options: &Options) -> Header {
     let type_size = usize::from(options.type_size);
     let mut block_size = (16 << 10) << options.level.min(4);
-    // Parts that do not compress are skipped sooner, which BloscLZ gains from.
+    // Incompressible parts are then skipped sooner, which benefits BloscLZ.
     let split = options.compressor == Compressor::BloscLz && type_size <= MAX_SPLITS;
     if split {
         block_size = (block_size * type_size).min(1 << 20);

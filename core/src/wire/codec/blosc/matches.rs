@@ -2,26 +2,26 @@
 
 use super::blosclz::{LITERAL_TAIL, MAX_DISTANCE, TAIL, Writer, min_match};
 
-/// A part has to get smaller by one of so many bytes to be worth the reader's time.
+/// The gain that makes compression worth the reader's time: one byte in this many.
 pub(super) const MIN_GAIN: usize = 32;
 
-/// What a compressor remembers; to be used again for the next part.
+/// The state of a compressor, reusable for the next part.
 pub(super) struct Finder {
-    /// Where in the part four bytes with a given hash were last seen.
+    /// The last position in the part of four bytes with each hash.
     table: Vec<u32>,
     level: u8,
-    /// Give up a part whose start does not compress.
+    /// `true` to give up a part whose start does not compress.
     probe: bool,
 }
 
 impl Finder {
     const MAX_TABLE_BITS: u32 = 14;
-    /// Less is not worth a look.
+    /// The length in bytes below which a part is not compressed.
     const MIN_INPUT: usize = 16;
-    /// At least so many bytes are looked at before a part is given up.
+    /// The number of bytes tried, at least, before a part is given up.
     const PROBE: usize = 4 << 10;
 
-    /// `level` is how persistently to look for matches, from 1 to 9.
+    /// Creates a finder. `level`, from 1 to 9, sets how thoroughly it searches for matches.
     pub(super) fn new(level: u8, probe: bool) -> Self {
         Self { table: Vec::new(), level, probe }
     }
@@ -31,21 +31,21 @@ impl Finder {
         if part.len() < Self::MIN_INPUT {
             return None;
         }
-        // A small part needs, and has to clear, only a small table.
+        // A small part needs only a small table, which is also quicker to clear.
         let bits = part.len().ilog2().min(Self::MAX_TABLE_BITS);
         self.table.clear();
         self.table.resize(1 << bits, 0);
         let table = self.table.as_mut_slice();
         let patience = 3 + u32::from(self.level) / 3;
 
-        // The start shows whether it is worth to go on.
+        // Compression of the start predicts compression of the rest.
         let probe = if self.probe { Self::PROBE.max(part.len() / 8) } else { part.len() };
 
         let mut writer = Writer::new(out);
         let last = part.len() - TAIL;
         let matchable = part.get(..part.len() - LITERAL_TAIL)?;
         let mut literals = 0;
-        // The first byte has to be a literal.
+        // The first byte must be a literal.
         let mut at = 1;
         let mut misses = 0_usize;
         while at < last {
@@ -72,7 +72,7 @@ impl Finder {
             writer.pair(part, literals, at, distance, len)?;
             at += len;
             literals = at;
-            // Short matches now and then are not worth to look everywhere.
+            // Occasional short matches do not justify a search at every position.
             misses = misses.saturating_sub(len);
             for at in [at - 2, at - 1] {
                 *table.get_mut(hash(load(part, at), bits))? = at as u32;
@@ -93,7 +93,7 @@ const fn hash(bytes: u32, bits: u32) -> usize {
     (bytes.wrapping_mul(2_654_435_761) >> (u32::BITS - bits)) as usize
 }
 
-/// How many bytes `a` and `b` have in common at the start.
+/// Returns the length in bytes of the common prefix of `a` and `b`.
 #[inline]
 fn common(a: &[u8], b: &[u8]) -> usize {
     let len = a.len().min(b.len());
@@ -111,7 +111,7 @@ fn common(a: &[u8], b: &[u8]) -> usize {
     (equal + tail).min(len)
 }
 
-/// How many bytes `a` and `b` have in common at the end.
+/// Returns the length in bytes of the common suffix of `a` and `b`.
 #[inline]
 fn common_back(a: &[u8], b: &[u8]) -> usize {
     a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
@@ -126,14 +126,14 @@ mod tests {
         Finder::new(9, true).compress(data, out)
     }
 
-    /// Compresses and decompresses. Returns the length of the stream.
+    /// Compresses and decompresses `data`, and returns the length of the stream.
     fn round_trip(data: &[u8]) -> usize {
         let mut out = vec![0; data.len() * 2 + 64];
         let mut back = vec![0; data.len()];
         let len = stream(data, &mut out).expect("enough room");
         assert!(blosclz::decompress(&out[..len], &mut back));
         assert!(back == data);
-        // Without room there is no panic, and no success.
+        // A buffer that is too small causes no panic, and no success.
         for room in (0..len).step_by(7).take(20) {
             assert_eq!(stream(data, &mut out[..room]), None);
         }
@@ -179,7 +179,7 @@ mod tests {
             MAX_DISTANCE,
             MAX_DISTANCE + 1,
         ] {
-            // The zeros are one match, so that the table still knows the pattern.
+            // The zeros are one match, so that the table still holds the pattern.
             let mut data = pattern.clone();
             data.resize(distance, 0);
             data.extend_from_slice(&pattern);

@@ -1,14 +1,14 @@
-//! Blosc-1 frames, in safe Rust, both directions.
+//! Reader and writer of Blosc-1 frames, in safe Rust.
 //!
-//! A frame is a header of 16 bytes, then either the data as it is ("stored"), or a table with the
-//! offset of every block and the blocks. A block's bytes are shuffled, optionally cut into one part per
-//! byte of an element, and every part is compressed on its own.
+//! A frame is a header of 16 bytes, then either the uncompressed data ("stored"), or a table with the offset of every
+//! block and the blocks. The bytes of a block are shuffled, optionally cut into one part per byte of an element, and
+//! every part is compressed on its own.
 //!
-//! [`decompress`] reads what c-blosc 1.x writes with its compressors BloscLZ, LZ4, LZ4HC, zlib and Zstandard; a frame
-//! with Snappy, which no current build of Python's `blosc` writes, is refused as [`BloscError::Compressor`].
-//! [`compress`] writes what every c-blosc 1.x reads. The container, BloscLZ, the one compressor that aiomas uses, and
-//! the shuffle are in this module; the other streams are read by `lz4_flex`, `miniz_oxide` and `ruzstd`.
-//! The format has no checksum: damage that keeps the structure intact decodes to other bytes.
+//! [`decompress`] reads what c-blosc 1.x writes with its compressors BloscLZ, LZ4, LZ4HC, zlib and Zstandard; it
+//! rejects a frame with Snappy, which no current build of Python's `blosc` writes, with [`BloscError::Compressor`].
+//! [`compress`] writes frames that every c-blosc 1.x reads. This module implements the container, the shuffle and
+//! BloscLZ, the one compressor that aiomas uses; `lz4_flex`, `miniz_oxide` and `ruzstd` read the other streams. The
+//! format has no checksum: damage that keeps the structure intact decodes to different bytes.
 
 use std::ops::Range;
 
@@ -27,26 +27,26 @@ pub use decode::decompress;
 pub use encode::compress;
 pub use error::{BloscError, Fault};
 
-/// How many bytes of data `frame` says to have, unchecked.
+/// Returns the data length in bytes that the header of `frame` announces, unchecked.
 pub(crate) fn announced_length(frame: &[u8]) -> usize {
     let length = frame.get(WORD..).and_then(<[u8]>::first_chunk);
     length.map_or(0, |length| u32::from_le_bytes(*length) as usize)
 }
 
-/// How [`compress`] writes a frame.
+/// Settings of [`compress`].
 ///
-/// The default is what Python's `blosc.compress` does, and therefore aiomas: BloscLZ, level 9, byte
-/// shuffle, elements of 8 bytes.
+/// The default is that of Python's `blosc.compress`, and therefore of aiomas: BloscLZ, level 9, byte shuffle, elements
+/// of 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
-    /// What compresses the shuffled bytes.
+    /// The compressor of the shuffled bytes.
     pub compressor: Compressor,
-    /// From 0, only store, over 1, fast, to 9, small.
+    /// The compression level: 0 stores, 1 is fastest, 9 is smallest.
     pub level: u8,
-    /// How the bytes are reordered before.
+    /// The reordering of the bytes before compression.
     pub shuffle: Shuffle,
-    /// The size of an element in bytes, from 1 to 255. Only the shuffle looks at it.
+    /// The size of an element in bytes, from 1 to 255. Only the shuffle uses it.
     pub type_size: u8,
 }
 
@@ -56,47 +56,47 @@ impl Default for Options {
     }
 }
 
-/// The compressors that [`compress`] writes: those that every build of c-blosc has.
+/// A compressor that [`compress`] writes. Every build of c-blosc has these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compressor {
-    /// Blosc's own, a FastLZ.
+    /// BloscLZ, Blosc's own variant of FastLZ.
     BloscLz,
     /// LZ4.
     Lz4,
 }
 
-/// How the bytes of a block are reordered before they are compressed.
+/// The reordering of the bytes of a block before compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shuffle {
-    /// Not at all.
+    /// No reordering.
     None,
-    /// First the first byte of every element, then the second ones, and so on.
+    /// Byte shuffle: the first byte of every element, then every second byte, and so on.
     Byte,
-    /// First the lowest bit of every element, then the next ones, and so on.
+    /// Bit shuffle: the lowest bit of every element, then every next bit, and so on.
     Bit,
 }
 
 /// The length of the header in bytes.
 const HEADER: usize = 16;
-/// The length of an offset or a length in the frame in bytes.
+/// The length in bytes of an offset or a length in the frame.
 const WORD: usize = 4;
 /// The only format version that c-blosc 1.x ever released.
 const VERSION: u8 = 2;
-/// What c-blosc takes at most: it counts in an `int`.
+/// The most data bytes of c-blosc, which counts in an `int`.
 const MAX_DATA: usize = i32::MAX as usize - HEADER;
-/// Larger elements are never split.
+/// The largest element size in bytes at which blocks are split.
 const MAX_SPLITS: usize = 16;
-/// Less data than this is only stored, a part smaller than this is not split off.
+/// The smallest data to compress, and the smallest part to split off, in bytes.
 const MIN_PART: usize = 128;
 
 const FLAG_BYTE_SHUFFLE: u8 = 0x01;
 const FLAG_STORED: u8 = 0x02;
 const FLAG_BIT_SHUFFLE: u8 = 0x04;
-/// Never written by a c-blosc 1.x: the flags of Blosc 2.
+/// The flags of Blosc 2, which no c-blosc 1.x writes.
 const FLAG_RESERVED: u8 = 0x08;
 const FLAG_DONT_SPLIT: u8 = 0x10;
-/// The bits above are the compressor's code.
+/// The position of the compressor's code in the flags.
 const COMPRESSOR_SHIFT: u32 = 5;
 
 /// A checked header, without the length of the frame.
@@ -110,7 +110,7 @@ struct Header {
 }
 
 impl Header {
-    /// Reads and checks the header of `frame`, whose data may have up to `max` bytes.
+    /// Parses and checks the header of `frame`, whose data may have up to `max` bytes.
     fn parse(frame: &[u8], max: usize) -> Result<Self, BloscError> {
         let Some(&[version, compressor_version, flags, type_size, ref words @ ..]) =
             frame.first_chunk::<HEADER>()
@@ -140,7 +140,7 @@ impl Header {
             block_size: block_size as usize,
         };
         if header.data_len == 0 {
-            return Ok(header); // c-blosc looks no further either
+            return Ok(header); // c-blosc checks no further either
         }
         if flags & FLAG_RESERVED != 0 {
             return Err(BloscError::Flags { flags });
@@ -163,15 +163,15 @@ impl Header {
         self.data_len.div_ceil(self.block_size)
     }
 
-    /// Where the data of block `index` is in the decompressed bytes.
+    /// Returns the range of block `index` in the decompressed bytes.
     fn data_of(&self, index: usize) -> Range<usize> {
         let start = index * self.block_size;
         start..self.data_len.min(start + self.block_size)
     }
 
-    /// How many parts a block with `len` bytes of data is cut into.
+    /// Returns the number of parts of a block with `len` bytes of data.
     ///
-    /// The conditions are older than the flag, so they hold for frames without it as well.
+    /// The conditions are older than the flag, so they also apply to frames without it.
     const fn parts(&self, len: usize) -> usize {
         let split = self.flags & FLAG_DONT_SPLIT == 0
             && self.type_size <= MAX_SPLITS
@@ -180,7 +180,7 @@ impl Header {
         if split { self.type_size } else { 1 }
     }
 
-    /// How a block with `len` bytes of data is shuffled.
+    /// Returns the shuffle of a block with `len` bytes of data.
     const fn shuffle(&self, len: usize) -> Shuffle {
         if self.flags & FLAG_BYTE_SHUFFLE != 0 && self.type_size > 1 {
             Shuffle::Byte

@@ -1,19 +1,20 @@
-//! Reordering of the bytes, or bits, of a block of elements.
+//! Byte and bit shuffles of a block of elements.
 //!
-//! What is left after the last whole element is copied as it is.
+//! The bytes after the last whole element are copied unchanged.
 
 use std::array;
 use std::mem::swap;
 
-/// How many elements are reordered at a time, so that all steps stay in the nearest cache.
+/// The number of elements reordered at a time: few enough for the L1 cache.
 const TILE: usize = 64;
-/// So many bytes more may be appended for a moment.
+/// The number of extra bytes that may be appended temporarily.
 pub(super) const SLACK: usize = 16 * TILE;
 /// The number of elements that the bit shuffles take at a time.
 const GROUP: usize = 8;
 
-/// Puts the first bytes of all elements first, then the second ones, and so on. `src` and `dst` have the
-/// same length.
+/// Byte-shuffles `src` into `dst`: all first bytes, then all second bytes, and so on.
+///
+/// `src` and `dst` have the same length.
 pub(super) fn shuffle(type_size: usize, src: &[u8], dst: &mut [u8]) {
     let elements = src.len() / type_size;
     let (src, src_rest) = src.split_at(elements * type_size);
@@ -62,7 +63,7 @@ pub(super) fn unshuffle(type_size: usize, src: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(src_rest);
 }
 
-/// Does [`shuffle`] for elements of `N` bytes. What is no whole tile is padded to one.
+/// Shuffles elements of `N` bytes like [`shuffle`]. The last, partial tile is padded.
 fn shuffle_all<const N: usize>(src: &[u8], dst: &mut [u8]) {
     let elements = src.len() / N;
     let done = shuffle_tiles::<N>(src, dst);
@@ -93,16 +94,15 @@ fn unshuffle_all<const N: usize>(src: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Does [`shuffle`] for elements of `N` bytes, a power of two, as far as there are whole tiles. Returns
-/// the number of elements done.
+/// Shuffles all whole tiles like [`shuffle`], and returns the number of elements done.
 ///
-/// To separate the bytes at even and odd places is what compilers have vector code for. Done once for
-/// each binary digit of a byte's place in its element, it leaves the bytes in the order of that place.
+/// `N` is a power of two. Compilers have vector code for separating the bytes at even and odd places. Done once for
+/// each binary digit of a byte's place in its element, that leaves the bytes ordered by place.
 fn shuffle_tiles<const N: usize>(src: &[u8], dst: &mut [u8]) -> usize {
     let elements = src.len() / N;
     let mut tiles = [[[0; TILE]; N]; 2];
     for (index, src) in src.chunks_exact(N * TILE).enumerate() {
-        // Anew each time: the compiler has to know which is which.
+        // Borrowed again in each round: the compiler must know which tile is which.
         let [mut from, mut to] = tiles.each_mut();
         let (even, odd) = from.split_at_mut(N / 2);
         deinterleave(src, even.as_flattened_mut(), odd.as_flattened_mut());
@@ -126,7 +126,7 @@ fn unshuffle_tiles<const N: usize>(src: &[u8], out: &mut Vec<u8>) -> usize {
         array::from_fn(|byte| src[byte * elements..][..elements].as_chunks().0);
     let count = elements / TILE;
     for index in 0..count {
-        let [mut from, mut to] = tiles.each_mut(); // anew, as above
+        let [mut from, mut to] = tiles.each_mut(); // borrowed again, as above
         let (even, odd) = planes.split_at(N / 2);
         for ((even, odd), pairs) in even.iter().zip(odd).zip(from.chunks_exact_mut(2)) {
             interleave(&even[index], &odd[index], pairs.as_flattened_mut());
@@ -141,11 +141,11 @@ fn unshuffle_tiles<const N: usize>(src: &[u8], out: &mut Vec<u8>) -> usize {
     count * TILE
 }
 
-/// Separates the bytes at even places of `src` from those at odd ones.
+/// Separates the bytes at even places of `src` from those at odd places.
 #[inline(always)]
 fn deinterleave(src: &[u8], even: &mut [u8], odd: &mut [u8]) {
     let (pairs, _) = src.as_chunks();
-    // Two loops, in 16-bit arithmetic: a plain one does not become vector code.
+    // Two loops, in 16-bit arithmetic: a plain loop is not vectorized.
     for (even, pair) in even.iter_mut().zip(pairs) {
         *even = u16::from_le_bytes(*pair) as u8;
     }
@@ -163,8 +163,9 @@ fn interleave(even: &[u8], odd: &[u8], dst: &mut [u8]) {
     }
 }
 
-/// Puts the lowest bits of all elements first, then the next ones, and so on. Nothing is moved if the
-/// number of elements is not a multiple of 8. `src` and `dst` have the same length.
+/// Bit-shuffles `src` into `dst`: all lowest bits, then all next bits, and so on.
+///
+/// Copies `src` unchanged if the number of elements is not a multiple of 8. `src` and `dst` have the same length.
 pub(super) fn bit_shuffle(type_size: usize, src: &[u8], dst: &mut [u8]) {
     let Some((planes_len, plane_len)) = planes(type_size, src.len()) else {
         return dst.copy_from_slice(src);
@@ -195,7 +196,9 @@ pub(super) fn bit_unshuffle(type_size: usize, src: &[u8], out: &mut Vec<u8>) {
     unshuffle(type_size, &bytes, out);
 }
 
-/// The length in bytes of all planes, one for each byte of an element, and of one.
+/// Returns the lengths in bytes of all planes together and of one plane.
+///
+/// There is one plane for each byte of an element.
 const fn planes(type_size: usize, len: usize) -> Option<(usize, usize)> {
     let elements = len / type_size;
     if elements == 0 || !elements.is_multiple_of(GROUP) {
@@ -204,7 +207,7 @@ const fn planes(type_size: usize, len: usize) -> Option<(usize, usize)> {
     Some((elements * type_size, elements))
 }
 
-/// Exchanges bit `i` of byte `j` with bit `j` of byte `i` in every 8 bytes.
+/// Transposes every 8 bytes as an 8 × 8 matrix of bits.
 fn transpose_bits(bytes: &mut [u8]) {
     for group in bytes.as_chunks_mut::<8>().0 {
         let mut x = u64::from_le_bytes(*group);

@@ -1,40 +1,40 @@
-//! Streams in other formats than BloscLZ, read and written by crates.
+//! Streams in formats other than BloscLZ, read and written by other crates.
 
 use std::io::Read as _;
 
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// A window below this size saves no memory worth naming, in bytes.
+/// The window size in bytes below which a smaller window saves no relevant memory.
 const MIN_WINDOW: usize = 1024;
 
-/// Decompresses an LZ4 block to exactly `out`. `false`: it is malformed or has another length.
+/// Decompresses an LZ4 block to exactly `out`. Returns `false` if malformed or of another length.
 pub(super) fn read_lz4(part: &[u8], out: &mut [u8]) -> bool {
     lz4_flex::block::decompress_into(part, out).is_ok_and(|len| len == out.len())
 }
 
-/// Compresses `part` as an LZ4 block. `None`: it does not fit into `out`.
+/// Compresses `part` as an LZ4 block. Returns `None` if it does not fit into `out`.
 pub(super) fn write_lz4(part: &[u8], out: &mut [u8]) -> Option<usize> {
-    // The crate only writes where the worst case fits.
+    // The crate requires a buffer for the worst case, so it cannot write into `out`.
     let stream = lz4_flex::block::compress(part);
     out.get_mut(..stream.len())?.copy_from_slice(&stream);
     Some(stream.len())
 }
 
-/// Decompresses a zlib stream to exactly `out`. `false`: it is malformed or has another length.
+/// Decompresses a zlib stream to exactly `out`. Returns `false` if malformed or of another length.
 pub(super) fn read_zlib(part: &[u8], out: &mut [u8]) -> bool {
     let inflate = miniz_oxide::inflate::decompress_slice_iter_to_slice;
     inflate(out, [part].into_iter(), true, false).is_ok_and(|len| len == out.len())
 }
 
-/// Decompresses a Zstandard frame to exactly `out`. `false`: it is malformed or has another length.
+/// Decompresses a Zstandard frame to exactly `out`. Returns `false` if malformed or of another length.
 ///
-/// The decoder holds the window and one block, 128 KiB. The frame announces its window, so a window larger than the
-/// data could need is refused before memory is taken for it.
+/// The decoder holds the window and one block of 128 KiB. The frame announces its window, so a window larger than the
+/// data could need is rejected before memory is allocated for it.
 pub(super) fn read_zstd(decoder: &mut FrameDecoder, part: &[u8], out: &mut [u8]) -> bool {
     decode_zstd(decoder, part, out) == Some(out.len())
 }
 
-/// Returns how many bytes were written to `out`, or `None` if `part` is malformed or has more.
+/// Returns the number of bytes written to `out`; `None` if malformed or too long.
 fn decode_zstd(decoder: &mut FrameDecoder, mut rest: &[u8], out: &mut [u8]) -> Option<usize> {
     let window = out.len().next_power_of_two().max(MIN_WINDOW);
     decoder.set_max_window_size(window as u64);
@@ -82,7 +82,7 @@ mod tests {
         }
     }
 
-    /// A Zstandard frame of 300 zeros: one repeated block.
+    /// Returns a Zstandard frame of 300 zeros: one repeated block.
     fn zstd_zeros(window: u8) -> Vec<u8> {
         let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, window];
         frame.extend_from_slice(&(300_u32 << 3 | 1 << 1 | 1).to_le_bytes()[..3]);
@@ -96,7 +96,7 @@ mod tests {
         let mut decoder = FrameDecoder::new();
         assert!(read_zstd(&mut decoder, &zstd_zeros(0), &mut out));
         assert_eq!(out, [0; 300]);
-        // 1 GiB, in a frame of ten bytes.
+        // A window of 1 GiB, in a frame of ten bytes.
         assert!(!read_zstd(&mut decoder, &zstd_zeros(20 << 3), &mut out));
         for len in [299, 301] {
             assert!(!read_zstd(&mut decoder, &zstd_zeros(0), &mut vec![0; len]), "{len}");

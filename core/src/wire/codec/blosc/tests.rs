@@ -14,7 +14,7 @@ fn compressed(data: &[u8], options: Options) -> Vec<u8> {
     out[6..].to_vec()
 }
 
-/// A frame of blocks, each a list of parts.
+/// Builds a frame of blocks, each a list of parts.
 fn frame(flags: u8, type_size: u8, data_len: u32, block_size: u32, blocks: &[&[&[u8]]]) -> Vec<u8> {
     let mut frame = vec![VERSION, 1, flags, type_size];
     frame.extend(data_len.to_le_bytes());
@@ -32,7 +32,7 @@ fn frame(flags: u8, type_size: u8, data_len: u32, block_size: u32, blocks: &[&[&
     sealed(frame)
 }
 
-/// Announces the length that the frame has.
+/// Writes the actual length of the frame into its header.
 fn sealed(mut frame: Vec<u8>) -> Vec<u8> {
     let len = frame.len() as u32;
     if let Some(field) = frame.get_mut(12..16) {
@@ -51,7 +51,7 @@ fn integers(count: u64) -> Vec<u8> {
     (0..count).flat_map(u64::to_le_bytes).collect()
 }
 
-/// The simplest frame: blocks of bytes that are all the same, or stored.
+/// Returns the simplest Zstandard frame: blocks that repeat one byte, or are stored.
 fn zstd(data: &[u8]) -> Vec<u8> {
     let mut frame = b"\x28\xb5\x2f\xfd\xa0".to_vec();
     frame.extend((data.len() as u32).to_le_bytes());
@@ -66,7 +66,7 @@ fn zstd(data: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// One frame, of several blocks, for each compressor, with its data.
+/// Returns a frame of several blocks, with its data, for each compressor.
 fn samples() -> Vec<(Vec<u8>, Vec<u8>)> {
     let data = integers(400);
     let halves = (&data[..1600], &data[1600..]);
@@ -155,7 +155,7 @@ fn blocks_may_be_in_any_order() {
     let frame = frame(ZLIB, 1, 300, 200, &[&[&first], &[&second]]);
     let (a, b) = (frame[16..20].to_vec(), frame[20..24].to_vec());
     let mut swapped = frame.clone();
-    // The longer block is now second in the frame, but still the first of the data.
+    // The longer block is now second in the frame, but still first in the data.
     swapped.truncate(24);
     for part in [&second, &first] {
         swapped.extend((part.len() as u32).to_le_bytes());
@@ -196,7 +196,7 @@ fn flipped_bits_never_panic() {
     }
 }
 
-/// A frame of 400 bytes of data in two blocks.
+/// Returns a frame of 400 bytes of data in two blocks.
 fn good() -> Vec<u8> {
     let part = compress_to_vec_zlib(&[1; 200], 6);
     frame(ZLIB, 1, 400, 200, &[&[&part], &[&part]])
@@ -303,7 +303,7 @@ fn parts_of_another_length_are_refused() {
 
 #[test]
 fn a_short_frame_cannot_ask_for_much() {
-    // Only the header, with everything that it announces in one block.
+    // Only the header, which announces all data in one block.
     for compressor in [0, 1 << COMPRESSOR_SHIFT, ZLIB, ZSTD] {
         let header = frame(compressor | FLAG_DONT_SPLIT, 8, MAX_DATA as u32, MAX_DATA as u32, &[]);
         assert_eq!(decompress(&header, usize::MAX), Err(BloscError::Table { blocks: 1 }));
@@ -335,7 +335,7 @@ fn a_stream_is_stopped_at_the_end_of_its_block() {
     }
 }
 
-/// c-blosc issue 405: the sum of a match's length overflows, and it writes outside of its buffer.
+/// c-blosc issue 405: the length of a match overflows, and c-blosc writes outside its buffer.
 #[test]
 fn c_blosc_405_match_length_overflow() {
     let mut part = vec![0, b'x', 0xe0];

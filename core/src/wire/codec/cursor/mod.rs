@@ -1,4 +1,4 @@
-//! Walks encoded values without decoding them.
+//! `Cursor`: a walk over encoded values without decoding them.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,17 +16,17 @@ use super::msgpack::read::Reader;
 #[cfg(test)]
 mod tests;
 
-/// An array or map that a [`Cursor`] is inside of.
+/// An open array or map of a [`Cursor`].
 #[derive(Debug)]
 pub struct Sequence {
     item: Item,
-    /// How many elements or entries are to come (MsgPack).
+    /// The number of elements or entries left (MsgPack).
     left: usize,
     first: bool,
 }
 
 impl Sequence {
-    /// How many elements or entries are to come, where that is known beforehand (MsgPack).
+    /// Returns the number of elements or entries left, if the format announces it (MsgPack).
     pub(super) const fn announced(&self, format: Format) -> Option<usize> {
         match format {
             Format::Json => None,
@@ -35,10 +35,10 @@ impl Sequence {
     }
 }
 
-/// Walks over encoded values, to find where the parts of a message lie.
+/// A cursor over encoded values, which finds the parts of a message.
 ///
-/// Whatever it has walked over is well formed and within the budget, which shrinks on the way. It does
-/// not recurse and allocates only for deep nesting, so that it can be let loose on anything.
+/// The bytes behind the cursor are well formed and within the budget, which shrinks as the cursor moves. The cursor
+/// does not recurse and allocates only for deep nesting, so it is safe on untrusted input.
 ///
 /// ```
 /// use aiomas_core::wire::codec::Cursor;
@@ -63,32 +63,32 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Starts at the first byte of `bytes`.
+    /// Creates a cursor at the first byte of `bytes`.
     #[must_use]
     pub const fn new(format: Format, bytes: &'a [u8], budget: Budget) -> Self {
         Self { format, bytes, at: 0, meter: Meter::new(budget) }
     }
 
-    /// Goes on in `bytes` at a value that begins at `at`, with what is left of a budget.
+    /// Creates a cursor at the value at `at`, with the rest of a budget.
     pub(super) const fn resume(format: Format, bytes: &'a [u8], at: usize, meter: Meter) -> Self {
         Self { format, bytes, at, meter }
     }
 
-    /// What is left of the budget.
+    /// Returns the rest of the budget.
     pub(super) const fn into_meter(self) -> Meter {
         self.meter
     }
 
-    /// How many bytes lie behind.
+    /// Returns the position of the cursor in bytes.
     #[must_use]
     pub const fn position(&self) -> usize {
         self.at
     }
 
-    /// The kind of the value that comes next. Nothing but its first bytes has been checked yet.
+    /// Returns the kind of the next value, of which only the first bytes are checked.
     ///
     /// # Errors
-    /// No value can begin so.
+    /// Returns [`CodecError::Syntax`] if no value can begin with these bytes.
     #[inline]
     pub fn peek(&mut self) -> Result<Item, CodecError> {
         match self.format {
@@ -110,10 +110,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Walks over one whole value, checking it, and says where it lies.
+    /// Skips one whole value, checks it, and returns its range.
     ///
     /// # Errors
-    /// The value is malformed or exceeds what is left of the budget.
+    /// Returns a [`CodecError`] if the value is malformed or exceeds the rest of the budget.
     #[inline]
     pub fn skip(&mut self) -> Result<Range<usize>, CodecError> {
         let Self { format, bytes, at, meter } = self;
@@ -136,17 +136,17 @@ impl<'a> Cursor<'a> {
     /// Reads a string.
     ///
     /// # Errors
-    /// Something else comes next, or a string that is not Unicode.
+    /// Returns a [`CodecError`] if the next value is not a string, or not valid Unicode.
     #[inline]
     pub fn str(&mut self) -> Result<Cow<'a, str>, CodecError> {
         let at = self.at;
         self.text(|quoted| unicode(quoted, at), |text| Ok(Cow::Borrowed(text)))?
     }
 
-    /// Reads the path of a function, whose length is checked before it is unescaped.
+    /// Reads the path of a function, and checks its length before unescaping it.
     ///
     /// # Errors
-    /// Something else comes next, a string that is not Unicode, or a longer one than [`Budget::path`] allows.
+    /// Returns a [`CodecError`] if the next value is not a string, not valid Unicode, or longer than [`Budget::path`].
     #[inline]
     pub(crate) fn path(&mut self) -> Result<Cow<'a, str>, CodecError> {
         let (at, budget) = (self.at, self.meter.limit());
@@ -156,18 +156,18 @@ impl<'a> Cursor<'a> {
         )?
     }
 
-    /// Reads a string, but of a long one with escapes no more than its two ends, of `max` bytes each.
+    /// Reads a string. Of a long string with escapes, only the two ends are read, of `max` bytes each.
     ///
     /// # Errors
-    /// Something else comes next.
+    /// Returns a [`CodecError`] if the next value is not a string.
     pub(crate) fn excerpt(&mut self, max: usize) -> Result<Excerpt<'a>, CodecError> {
         self.text(|quoted| quoted.excerpt(max), |text| Excerpt::Whole(Cow::Borrowed(text)))
     }
 
-    /// Reads an integer, if it is a natural number of up to 64 bits.
+    /// Reads an integer. Returns `None` unless it is a natural number of up to 64 bits.
     ///
     /// # Errors
-    /// Something else comes next.
+    /// Returns a [`CodecError`] if the next value is not an integer.
     pub(crate) fn natural(&mut self) -> Result<Option<u64>, CodecError> {
         self.meter.node()?;
         match self.format {
@@ -204,7 +204,7 @@ impl<'a> Cursor<'a> {
     /// Enters an array.
     ///
     /// # Errors
-    /// Something else comes next, or the budget is used up.
+    /// Returns a [`CodecError`] if the next value is not an array, or the budget is used up.
     #[inline]
     pub fn begin_array(&mut self) -> Result<Sequence, CodecError> {
         self.begin(Item::Array, b'[', "an array is missing")
@@ -213,7 +213,7 @@ impl<'a> Cursor<'a> {
     /// Enters a map.
     ///
     /// # Errors
-    /// Something else comes next, or the budget is used up.
+    /// Returns a [`CodecError`] if the next value is not a map, or the budget is used up.
     #[inline]
     pub fn begin_map(&mut self) -> Result<Sequence, CodecError> {
         self.begin(Item::Map, b'{', "a map is missing")
@@ -237,11 +237,13 @@ impl<'a> Cursor<'a> {
         Ok(Sequence { item, left, first: true })
     }
 
-    /// Moves to the next element of an array (or to the next key of a map); `false` after having left
-    /// it. The element before must have been walked over.
+    /// Moves to the next element of an array or key of a map.
+    ///
+    /// Returns `false` after the last one, having left the array or map. The caller must have walked over the previous
+    /// element.
     ///
     /// # Errors
-    /// JSON: neither a comma nor the end comes next, or a key that is no string.
+    /// Returns a [`CodecError`] for JSON if neither a comma nor the end comes next, or a key is not a string.
     #[inline]
     pub fn next(&mut self, sequence: &mut Sequence) -> Result<bool, CodecError> {
         let first = std::mem::replace(&mut sequence.first, false);
@@ -264,7 +266,7 @@ impl<'a> Cursor<'a> {
     /// Moves from a map's key, just read, to its value.
     ///
     /// # Errors
-    /// JSON: the colon is missing.
+    /// Returns a [`CodecError`] for JSON if the colon is missing.
     #[inline]
     pub fn value(&mut self) -> Result<(), CodecError> {
         match self.format {
@@ -273,10 +275,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Checks that nothing follows.
+    /// Checks that no bytes follow.
     ///
     /// # Errors
-    /// Something does.
+    /// Returns a [`CodecError`] if bytes follow.
     #[inline]
     pub fn end(&mut self) -> Result<(), CodecError> {
         match self.format {
@@ -285,7 +287,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Lets `f` read words from where the cursor stands.
+    /// Runs `f` with a JSON lexer at the position of the cursor.
     #[inline]
     fn lex<R>(&mut self, f: impl FnOnce(&mut Lexer<'a>) -> R) -> R {
         let mut lexer = Lexer::new(self.bytes, self.at);
@@ -294,7 +296,7 @@ impl<'a> Cursor<'a> {
         result
     }
 
-    /// [`lex`](Self::lex) for MsgPack.
+    /// Runs `f` with a MsgPack reader at the position of the cursor.
     #[inline]
     fn read<R>(&mut self, f: impl FnOnce(&mut Reader<'a>) -> R) -> R {
         let mut reader = Reader::new(self.bytes, self.at);

@@ -173,7 +173,7 @@ fn budget() {
         assert!(skip(counts).is_ok(), "{json}");
         assert_eq!(skip(counts - 1), Err(CodecError::TooManyNodes { limit: counts - 1 }));
     }
-    // It holds over several steps, too.
+    // The limit also holds over several steps.
     let mut cursor = Cursor::new(Format::Json, b"[[1],[1],[1]]", Budget::new(2, 14));
     let mut array = cursor.begin_array().unwrap();
     for _ in 0..2 {

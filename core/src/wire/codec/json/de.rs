@@ -1,4 +1,4 @@
-//! What Python's `json.loads` takes.
+//! Deserializer of JSON as Python's `json.loads` reads it.
 
 use std::borrow::Cow;
 
@@ -28,12 +28,12 @@ impl<'de> Deserializer<'de> {
         Self { lexer: Lexer::new(bytes, 0), meter: Meter::new(budget), reading }
     }
 
-    /// Checks that nothing follows.
+    /// Checks that no bytes follow.
     pub(super) fn end(&mut self) -> Result<(), CodecError> {
         self.lexer.end()
     }
 
-    /// How many bytes have been read.
+    /// Returns the number of bytes read.
     pub(super) const fn position(&self) -> usize {
         self.lexer.at
     }
@@ -47,7 +47,7 @@ impl<'de> Deserializer<'de> {
         visit(self.lexer.number()?, visitor)
     }
 
-    /// Reads a value that is not of the kind that was asked for.
+    /// Reads a value of another kind than the caller expects.
     #[cold]
     fn other<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
         de::Deserializer::deserialize_any(self, visitor)
@@ -83,7 +83,7 @@ impl<'de> Deserializer<'de> {
         })
     }
 
-    /// Reads a map, of equal keys the last one, standing at its bracket.
+    /// Reads a map at its bracket; of equal keys, the last one counts.
     #[cold]
     fn last_entries<V: Visitor<'de>>(
         &mut self,
@@ -104,7 +104,7 @@ impl<'de> Deserializer<'de> {
         Ok(result)
     }
 
-    /// Lets `visit` read an array or map, standing at its bracket.
+    /// Runs `visit` on the inside of the array or map at the current bracket.
     #[inline]
     fn inside<R>(
         &mut self,
@@ -154,7 +154,7 @@ macro_rules! numbers {
     };
 }
 
-/// Methods that expect an array or map, and leave all else to [`other`](Deserializer::other).
+/// Methods that read an array or map, and pass other kinds to [`other`](Deserializer::other).
 macro_rules! compounds {
     ($($bracket:literal $read:ident: $($method:ident($($name:ident: $type:ty),*))*;)*) => {
         $($(
@@ -302,14 +302,14 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
 struct Inside<'a, 'de> {
     json: &'a mut Deserializer<'de>,
     item: Item,
-    /// Whether keys that could be numbers are.
+    /// `true` if keys that look like numbers are read as numbers.
     words: bool,
     first: bool,
     ended: bool,
 }
 
 impl Inside<'_, '_> {
-    /// Moves to the next element or key; `false` after the last one.
+    /// Moves to the next element or key. Returns `false` after the last one.
     #[inline]
     fn next(&mut self) -> Result<bool, CodecError> {
         if self.ended {
@@ -358,12 +358,12 @@ impl<'de> MapAccess<'de> for &mut Inside<'_, 'de> {
     }
 }
 
-/// The inside of a map, of equal keys the last one.
+/// The inside of a map in which the last of equal keys counts.
 #[derive(Debug)]
 struct LastEntries<'a, 'de> {
     json: &'a mut Deserializer<'de>,
     entries: std::vec::IntoIter<(usize, usize)>,
-    /// Where the value of the last key is.
+    /// The position of the value of the last key.
     value: usize,
     words: bool,
 }
@@ -390,11 +390,13 @@ impl<'de> MapAccess<'de> for &mut LastEntries<'_, 'de> {
     }
 }
 
-/// A map's key: a string, which [may stand for](super::ser) a number, a truth value or null.
+/// The key of a map, which is always a string.
+///
+/// The string [may stand for](super::ser) a number, a boolean or null.
 #[derive(Debug)]
 struct Key<'a, 'de> {
     json: &'a mut Deserializer<'de>,
-    /// Whether it is what it could stand for, if anything will do.
+    /// `true` if `deserialize_any` reads the key as the number, boolean or null it stands for.
     word: bool,
 }
 
@@ -404,7 +406,7 @@ impl<'a, 'de> Key<'a, 'de> {
         Self { json, word }
     }
 
-    /// Reads what is between the quotation marks as a value of its own, if it is one.
+    /// Reads the text between the quotation marks as a number, boolean or null, if possible.
     fn unquoted<V: Visitor<'de>>(
         self,
         visitor: V,
@@ -483,7 +485,10 @@ impl<'de> de::Deserializer<'de> for Key<'_, 'de> {
         self.json.deserialize_string(visitor)
     }
 
-    /// The fields of a struct with `flatten` are asked for so, as of a map; others are buffered.
+    /// Reads the name of a field.
+    ///
+    /// serde reads the fields of a struct with `flatten` this way, as for the keys of a map, and buffers unknown
+    /// fields.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
         if self.word {
             return self.deserialize_any(visitor);

@@ -1,9 +1,9 @@
-//! The words of JSON, as Python's `json.loads` takes them.
+//! Lexer of JSON tokens, as Python's `json.loads` accepts them.
 
 use super::super::super::CodecError;
 use super::quoted::Quoted;
 
-/// Reads words one after the other.
+/// A reader of one token after the other.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Lexer<'a> {
     bytes: &'a [u8],
@@ -13,11 +13,11 @@ pub(in super::super) struct Lexer<'a> {
 /// A number, parsed as far as that is cheap.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in super::super) enum Number<'a> {
-    /// An integer without a minus.
+    /// An integer without a minus sign.
     Unsigned(u64),
-    /// An integer with a minus.
+    /// An integer with a minus sign.
     Negative(i64),
-    /// The text of an integer that fits neither.
+    /// The text of an integer that fits neither variant above.
     Long(&'a str),
     /// The text of a number with a fraction or an exponent.
     Decimal(&'a str),
@@ -30,7 +30,7 @@ impl<'a> Lexer<'a> {
         Self { bytes, at }
     }
 
-    /// All bytes, those that have been read included.
+    /// Returns all bytes, including those already read.
     pub(super) const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -40,7 +40,7 @@ impl<'a> Lexer<'a> {
         CodecError::Syntax { at: self.at, what }
     }
 
-    /// Moves to the next byte that is not blank, and looks at it.
+    /// Skips white space and returns the next byte without taking it.
     #[inline]
     pub(in super::super) fn peek(&mut self) -> Option<u8> {
         loop {
@@ -52,7 +52,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// [`peek`](Self::peek) where the text must go on.
+    /// Returns the next byte like [`peek`](Self::peek), but fails at the end of the text.
     #[inline]
     pub(in super::super) fn expect(&mut self) -> Result<u8, CodecError> {
         self.peek().ok_or_else(|| self.fail("the text ends too early"))
@@ -72,7 +72,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Takes a word like `null`.
+    /// Takes a literal such as `null`.
     #[inline]
     pub(in super::super) fn word(&mut self, word: &'static str) -> Result<(), CodecError> {
         if !self.rest().starts_with(word.as_bytes()) {
@@ -82,7 +82,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Checks that nothing follows.
+    /// Checks that no bytes follow.
     #[inline]
     pub(in super::super) fn end(&mut self) -> Result<(), CodecError> {
         match self.peek() {
@@ -96,13 +96,13 @@ impl<'a> Lexer<'a> {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// The text from `start` to here, which is known to be ASCII.
+    /// Returns the text from `start` to the current position, which must be ASCII.
     fn ascii(&self, start: usize) -> &'a str {
         let bytes = self.bytes.get(start..self.at).unwrap_or_default();
         str::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// Takes `[]` or `{}`, if that is what comes next.
+    /// Takes `[]` or `{}`, if that comes next.
     #[inline]
     pub(super) fn take_empty(&mut self) -> bool {
         let empty = matches!(self.rest(), [b'[', b']', ..] | [b'{', b'}', ..]);
@@ -126,7 +126,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Takes a number of up to 18 digits, which always fits, if that is what comes next.
+    /// Takes a number of up to 18 digits, which always fits, if that comes next.
     #[inline]
     pub(super) fn natural(&mut self) -> Option<u64> {
         let mut number = 0_u64;
@@ -147,7 +147,7 @@ impl<'a> Lexer<'a> {
         Some(number)
     }
 
-    /// Takes a number that is no short integer, or none at all.
+    /// Takes a number that is not a short integer. Fails if there is none.
     #[inline(never)]
     fn other_number(&mut self, negative: bool) -> Result<Number<'a>, CodecError> {
         let start = self.at;
@@ -155,7 +155,7 @@ impl<'a> Lexer<'a> {
         let zero = self.rest().first() == Some(&b'0');
         match self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count() {
             0 => return self.special(negative),
-            2.. if zero => return Err(self.fail("a number begins with a zero too many")),
+            2.. if zero => return Err(self.fail("a number with a leading zero")),
             count => self.at += count,
         }
         if let Some(b'.' | b'e' | b'E') = self.rest().first() {
@@ -215,7 +215,7 @@ impl<'a> Lexer<'a> {
         Ok(Quoted::new(self.utf8(raw)?, escapes))
     }
 
-    /// Takes a string, whatever is in it.
+    /// Takes a string without decoding it.
     pub(super) fn skip_string(&mut self) -> Result<(), CodecError> {
         let (raw, _) = self.quoted()?;
         if !raw.is_ascii() {
@@ -224,7 +224,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Takes a string, and says what is in it and whether there are escapes.
+    /// Takes a string. Returns its raw content, and `true` if there are escapes.
     #[inline(always)]
     fn quoted(&mut self) -> Result<(&'a [u8], bool), CodecError> {
         self.take(b'"', "a string is missing")?;
@@ -239,7 +239,7 @@ impl<'a> Lexer<'a> {
         Ok((raw, escapes))
     }
 
-    /// What is in the string just taken, as text.
+    /// Returns the content of the string just taken as text.
     #[inline]
     fn utf8(&self, raw: &'a [u8]) -> Result<&'a str, CodecError> {
         match str::from_utf8(raw) {
@@ -251,14 +251,14 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Moves to a string's end, over the escape that comes first.
+    /// Moves to the end of a string, starting at its first escape.
     fn escapes(&mut self) -> Result<(), CodecError> {
         loop {
             match self.rest() {
                 [b'"', ..] => return Ok(()),
                 [b'\\', ..] => self.escape()?,
                 [_, ..] => return Err(self.fail("a control character in a string")),
-                [] => return Err(self.fail("a string without an end")),
+                [] => return Err(self.fail("an unterminated string")),
             }
             self.at += plain::<false>(self.rest());
         }
@@ -268,29 +268,30 @@ impl<'a> Lexer<'a> {
         self.at += match self.rest() {
             [_, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
             [_, b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|h| h.is_ascii_hexdigit()) => 6,
-            _ => return Err(self.fail("an escape that JSON does not have")),
+            _ => return Err(self.fail("an invalid escape in a string")),
         };
         Ok(())
     }
 }
 
-/// How many bytes at the start of `bytes` are characters of a string that stand for themselves; with
-/// `ASCII`, only such as `json.dumps` writes so: from blank to `~`.
+/// Returns the number of bytes at the start of `bytes` that a string holds unescaped.
+///
+/// With `ASCII`, only characters that `json.dumps` writes unescaped count: from space to `~`.
 #[inline]
 pub(crate) fn plain<const ASCII: bool>(bytes: &[u8]) -> usize {
     let long = if bytes.len() >= LONG { plain_blocks::<ASCII>(bytes) } else { 0 };
     long + plain_words::<ASCII>(&bytes[long..])
 }
 
-/// Strings from this length on are looked at in blocks first.
+/// The length in bytes from which strings are scanned in blocks first.
 const LONG: usize = 256;
 
-/// How many bytes the whole blocks at the start of `bytes` have in which there is nothing special.
+/// Returns the number of bytes in whole blocks, from the start, without special bytes.
 #[inline(never)]
 fn plain_blocks<const ASCII: bool>(bytes: &[u8]) -> usize {
     const BLOCK: usize = 64;
     let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    // Without branches, so that it becomes instructions for many bytes at a time.
+    // Without branches, so that the compiler vectorizes it.
     let plain = |block: &&[u8; BLOCK]| {
         let special = |byte: u8| {
             let ends = byte == b'"' || byte == b'\\' || byte < b' ';
@@ -305,8 +306,9 @@ fn plain_blocks<const ASCII: bool>(bytes: &[u8]) -> usize {
 fn plain_words<const ASCII: bool>(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGHEST: u64 = ONES << 7;
-    /// Sets a bit in each of the eight bytes of `word` that is less than `n`. As borrows go upwards,
-    /// others may get it too, but only above such a byte.
+    /// Sets a bit in each byte of `word` that is less than `n`.
+    ///
+    /// As borrows go upwards, other bytes may get the bit too, but only above such a byte.
     const fn less(word: u64, n: u64) -> u64 {
         word.wrapping_sub(ONES * n) & !word & HIGHEST
     }
@@ -329,7 +331,7 @@ fn plain_words<const ASCII: bool>(bytes: &[u8]) -> usize {
     8 * words.len() + rest.iter().take_while(|byte| !special(**byte)).count()
 }
 
-/// Whether the text is exactly one number, truth value or null.
+/// Returns `true` if the text is exactly one number, boolean or null.
 pub(super) fn is_word(text: &str) -> bool {
     let mut lexer = Lexer::new(text.as_bytes(), 0);
     let word = match text.as_bytes().first() {

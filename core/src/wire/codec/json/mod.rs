@@ -1,5 +1,6 @@
-//! JSON as Python writes and reads it, which is not quite RFC 8259: `NaN`, `Infinity`, integers of any
-//! size and surrogates that are not in pairs are values.
+//! JSON as Python writes and reads it, which is not quite RFC 8259.
+//!
+//! `NaN`, `Infinity`, integers of any size and lone surrogates are values.
 
 use std::fmt::{self, Write};
 
@@ -21,13 +22,14 @@ pub(super) mod walk;
 pub(crate) use lex::plain;
 pub(in super::super) use number::write_u64;
 
-/// The name of a newtype struct around the digits (a string) of an integer that no Rust type fits.
+/// The name of the newtype struct around the digits of a big integer (a string).
 pub(in super::super) const INTEGER: &str = "$aiomas::Integer";
-/// The name of a newtype struct around a string's UTF-16 code units, in four hexadecimal digits each (a
-/// string).
+/// The name of the newtype struct around a string with lone surrogates.
+///
+/// It holds a string: the UTF-16 code units, in four hexadecimal digits each.
 pub(in super::super) const SURROGATES: &str = "$aiomas::Surrogates";
 
-/// The string that a newtype struct of ours is around.
+/// Returns the string inside one of this crate's newtype structs.
 pub(in super::super) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, CodecError> {
     struct Text<'a, T: ?Sized>(&'a T);
     impl<T: Serialize + ?Sized> fmt::Display for Text<'_, T> {

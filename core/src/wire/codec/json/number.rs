@@ -7,7 +7,7 @@ use serde::ser::Error;
 
 use super::super::super::CodecError;
 
-/// Writes what `repr()` does: the fewest digits that read as the same number.
+/// Writes a float as `repr()` does: the fewest digits that read as the same number.
 pub(super) fn write_float(value: f64, out: &mut Vec<u8>) -> Result<(), CodecError> {
     if value.fract() == 0.0 && value.abs() < 1e15 {
         write_sign(value, out);
@@ -15,7 +15,7 @@ pub(super) fn write_float(value: f64, out: &mut Vec<u8>) -> Result<(), CodecErro
         out.put_slice(b".0");
         return Ok(());
     }
-    // If a number of up to 15 digits reads as this one, it is the only one that does.
+    // If a number of up to 15 digits reads as `value`, it is the only such number.
     let millionths = (value.abs() * 1e6).round();
     if (1e2..1e15).contains(&millionths) && millionths / 1e6 == value.abs() {
         write_sign(value, out);
@@ -53,11 +53,11 @@ fn write_sign(value: f64, out: &mut Vec<u8>) {
     }
 }
 
-/// Of two texts that are equally short and near, Rust takes the greater one, and Python the one with the
-/// even digit: that of `rounded` to as many places as `text` has.
+/// Breaks ties between two texts that are equally short and equally near.
+///
+/// Rust takes the greater text, and Python the one with the even digit: `rounded` to as many places as `text` has.
 fn nearest_even(value: f64, text: String, rounded: impl FnOnce(usize) -> String) -> String {
-    // Up to 15 digits are enough for one number only, and nothing is just in between two others unless
-    // it has few binary places.
+    // Texts of up to 15 digits are unique. A tie requires a number with few binary places.
     if text.len() <= 15 || (value * f64::from(1 << 17)).fract() != 0.0 {
         return text;
     }
@@ -99,7 +99,7 @@ fn write_long(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// The four digits of a number below 10,000.
+/// Returns the four digits of a number below 10,000.
 const fn digits(number: u32) -> [u8; 4] {
     let (high, low) = (number / 100, number % 100);
     [

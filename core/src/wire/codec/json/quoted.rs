@@ -1,10 +1,10 @@
-//! What is in a string of JSON.
+//! The content of JSON strings: escapes and surrogates.
 
 use std::borrow::Cow;
 
 use super::super::excerpt::{Ends, Excerpt};
 
-/// What is between a string's quotation marks. Its escapes are known to be well formed.
+/// The raw content of a string, between its quotation marks. Its escapes are well formed.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Quoted<'a> {
     raw: &'a str,
@@ -14,20 +14,20 @@ pub(in super::super) struct Quoted<'a> {
 /// The text of a string.
 #[derive(Debug)]
 pub(in super::super) enum Text<'a> {
-    /// Unicode.
+    /// Valid Unicode.
     Str(Cow<'a, str>),
-    /// With surrogates that are not in pairs, in UTF-16.
+    /// Text with lone surrogates, in UTF-16.
     Surrogates(Vec<u16>),
 }
 
 /// A part of a string.
 #[derive(Clone, Copy, Debug)]
 enum Piece<'a> {
-    /// Characters that stand for themselves.
+    /// Characters without escapes.
     Plain(&'a str),
-    /// What an escape, or a pair of escapes, stands for.
+    /// The character of an escape, or of a pair of escapes.
     Char(char),
-    /// A surrogate that is not in a pair.
+    /// A lone surrogate.
     Lone(u16),
 }
 
@@ -38,13 +38,13 @@ impl<'a> Quoted<'a> {
         Self { raw, escapes }
     }
 
-    /// The text, if there are no escapes in it.
+    /// Returns the text, if it has no escapes.
     #[inline]
     pub(super) fn as_str(self) -> Option<&'a str> {
         (!self.escapes).then_some(self.raw)
     }
 
-    /// The text, with escapes replaced.
+    /// Returns the text, with escapes replaced.
     #[inline]
     pub(in super::super) fn text(self) -> Text<'a> {
         if self.escapes { self.unescape() } else { Text::Str(Cow::Borrowed(self.raw)) }
@@ -82,13 +82,14 @@ impl<'a> Quoted<'a> {
         out
     }
 
-    /// How many bytes the text has, as UTF-8.
+    /// Returns the length of the text in bytes of UTF-8.
     pub(in super::super) fn length(self) -> usize {
         if self.escapes { self.pieces().map(Piece::length).sum() } else { self.raw.len() }
     }
 
-    /// The text, or no more than its two ends, of `max` bytes each: no more than that is unescaped. A lone surrogate
-    /// becomes U+FFFD.
+    /// Returns the text, or only its two ends, of `max` bytes each.
+    ///
+    /// Only the ends are unescaped. A lone surrogate becomes U+FFFD.
     pub(in super::super) fn excerpt(self, max: usize) -> Excerpt<'a> {
         if !self.escapes {
             return Excerpt::Whole(Cow::Borrowed(self.raw));
@@ -131,13 +132,13 @@ impl Piece<'_> {
         match self {
             Self::Plain(plain) => plain.len(),
             Self::Char(char) => char.len_utf8(),
-            // As U+FFFD.
+            // The length of U+FFFD.
             Self::Lone(_) => 3,
         }
     }
 }
 
-/// What the escape stands for that begins in front of `text`, and what follows.
+/// Returns the code unit of the escape at the start of `text`, and the rest.
 fn unescape(text: &str) -> (u16, &str) {
     let mut rest = text.chars();
     let char = match rest.next() {
@@ -153,7 +154,7 @@ fn unescape(text: &str) -> (u16, &str) {
     (char as u16, rest.as_str())
 }
 
-/// The UTF-16 code unit in four hexadecimal digits, and what follows.
+/// Returns the UTF-16 code unit in four hexadecimal digits, and the rest.
 fn unit(text: &str) -> (u16, &str) {
     let (digits, rest) = text.split_at_checked(4).unwrap_or((text, ""));
     (u16::from_str_radix(digits, 16).unwrap_or_default(), rest)

@@ -1,4 +1,4 @@
-//! What Python's `json.dumps` does, byte for byte.
+//! Serializer of JSON, byte for byte what Python's `json.dumps` writes.
 
 use std::fmt;
 use std::io::Write;
@@ -20,7 +20,7 @@ use super::{INTEGER, SURROGATES, from_hex, text};
 pub(super) struct Serializer<'o> {
     out: &'o mut Vec<u8>,
     meter: Meter,
-    /// Whether the type of a typed value has just written the key for it.
+    /// `true` if the type of a typed value has just written the key itself.
     own_key: bool,
 }
 
@@ -74,7 +74,7 @@ impl<'o> Serializer<'o> {
         self.out.push(b'"');
     }
 
-    /// Writes what is in a string.
+    /// Writes the content of a string.
     #[inline]
     fn write_text(&mut self, text: &str) {
         match plain::<true>(text.as_bytes()) {
@@ -346,13 +346,13 @@ pub(super) struct Compound<'a, 'o> {
     json: &'a mut Serializer<'o>,
     first: bool,
     close: u8,
-    /// Whether there is a brace around it that is to be closed too.
+    /// `true` if an enclosing brace must be closed as well.
     variant: bool,
-    /// Whether the key was that of a typed value, but not written by its type.
+    /// `true` if the key was [`KEY`], but not written by the value's own type.
     reserved: bool,
 }
 
-/// [`KEY`], as it is written.
+/// [`KEY`] in JSON.
 const WRITTEN_KEY: &[u8] = b"\"__type__\"";
 
 impl Compound<'_, '_> {
@@ -369,7 +369,7 @@ impl Compound<'_, '_> {
         value.serialize(&mut *self.json)
     }
 
-    /// Writes a key. Like `json.dumps`, makes a string of a number, a truth value or null.
+    /// Writes a key. Like `json.dumps`, turns a number, a boolean or null into a string.
     fn key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), CodecError> {
         self.comma();
         let start = self.json.out.len();

@@ -1,4 +1,4 @@
-//! What visitors are shown of numbers and texts.
+//! Passes numbers and texts to visitors.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! From value to value.
+//! Walks from value to value.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use super::super::item::Item;
 use super::super::meter::Meter;
 use super::lex::Lexer;
 
-/// Which of the open brackets are braces, one bit per level.
+/// The kinds of the open brackets, one bit per level: 1 is a brace.
 #[derive(Default)]
 struct Brackets {
     depth: u32,
     bits: u64,
-    /// 64 levels each, from outside.
+    /// Blocks of 64 levels each, the outermost first.
     outer: Vec<u64>,
 }
 
@@ -38,7 +38,7 @@ impl Brackets {
     }
 }
 
-/// Walks over one whole value without recursion, and says where it lies.
+/// Skips one whole value without recursion, and returns its range.
 #[inline]
 pub(in super::super) fn skip(
     lexer: &mut Lexer<'_>,
@@ -71,7 +71,7 @@ fn skip_leaf(lexer: &mut Lexer<'_>, first: u8) -> Result<(), CodecError> {
     }
 }
 
-/// Walks over an array or map, standing at its bracket.
+/// Skips an array or map, starting at its bracket.
 fn skip_nested(lexer: &mut Lexer<'_>, meter: &mut Meter, mut item: Item) -> Result<(), CodecError> {
     let mut open = Brackets::default();
     'enter: loop {
@@ -110,8 +110,7 @@ fn skip_nested(lexer: &mut Lexer<'_>, meter: &mut Meter, mut item: Item) -> Resu
     }
 }
 
-/// Moves to the next element of the array or to the next key of the map, if there is one, else behind
-/// the bracket.
+/// Moves to the next element or key, or past the closing bracket.
 #[inline]
 pub(in super::super) fn next(
     lexer: &mut Lexer<'_>,
@@ -132,7 +131,7 @@ pub(in super::super) fn next(
         byte = lexer.expect()?;
     }
     if item == Item::Map && byte != b'"' {
-        return Err(lexer.fail("a map's key is no string"));
+        return Err(lexer.fail("a map's key is not a string"));
     }
     Ok(true)
 }

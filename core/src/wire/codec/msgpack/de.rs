@@ -1,5 +1,7 @@
-//! Our own deserializer: that of rmp-serde believes announced lengths, recurses as deep as the data
-//! say, wraps negative integers into a `u128`, and does not say where an error is.
+//! Deserializer of MsgPack.
+//!
+//! The deserializer of rmp-serde trusts announced lengths, recurses as deep as the data, wraps negative integers into a
+//! `u128`, and does not locate errors.
 
 use serde::de::value::{
     BorrowedBytesDeserializer, BorrowedStrDeserializer, MapAccessDeserializer, SeqDeserializer,
@@ -28,13 +30,13 @@ impl<'de> Deserializer<'de> {
         Self { reader: Reader::new(bytes, 0), meter: Meter::new(budget), reading }
     }
 
-    /// Checks that nothing follows.
+    /// Checks that no bytes follow.
     #[inline]
     pub(super) fn end(&self) -> Result<(), CodecError> {
         self.reader.end()
     }
 
-    /// How many bytes have been read.
+    /// Returns the number of bytes read.
     pub(super) const fn position(&self) -> usize {
         self.reader.at
     }
@@ -79,7 +81,7 @@ impl<'de> Deserializer<'de> {
         }
     }
 
-    /// Reads an integer that is not just a small natural number.
+    /// Reads an integer that is not a small natural number.
     #[inline(never)]
     fn other_integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
         match self.reader.marker()? {
@@ -95,13 +97,13 @@ impl<'de> Deserializer<'de> {
         }
     }
 
-    /// Reads a value that is not of the kind that was asked for.
+    /// Reads a value of another kind than the caller expects.
     #[cold]
     fn other<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
         self.value(visitor)
     }
 
-    /// Reads what is not of the kind that was asked for. Bytes are a sequence to whoever wants one.
+    /// Reads a value of another kind than a sequence. Bytes are accepted as a sequence.
     #[cold]
     fn elements<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
         match self.reader.head()? {
@@ -131,7 +133,7 @@ impl<'de> Deserializer<'de> {
         self.inside(head, |inside| visitor.visit_map(inside))
     }
 
-    /// Reads a map, of equal keys the last one.
+    /// Reads a map; of equal keys, the last one counts.
     #[cold]
     fn last_entries<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
         let (bytes, at) = (self.reader.bytes(), self.reader.at);
@@ -148,7 +150,7 @@ impl<'de> Deserializer<'de> {
         Ok(result)
     }
 
-    /// Lets `visit` read the array or map that `head` begins.
+    /// Runs `visit` on the inside of the array or map that `head` begins.
     #[inline(always)]
     fn inside<R>(
         &mut self,
@@ -167,7 +169,7 @@ impl<'de> Deserializer<'de> {
     }
 }
 
-/// Methods that expect one kind of value, and leave all others to `$other`.
+/// Methods that read one kind of value, and pass others to `$other`.
 macro_rules! expect {
     ($($item:ident $read:ident $other:ident: $($method:ident($($name:ident: $type:ty),*))*;)*) => {
         $($(
@@ -230,7 +232,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         visitor.visit_none()
     }
 
-    /// An empty array is one too, as rmp-serde writes it.
+    /// Accepts an empty array as well, as rmp-serde writes it.
     fn deserialize_unit_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -288,7 +290,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
 #[derive(Debug)]
 struct Inside<'a, 'de> {
     msgpack: &'a mut Deserializer<'de>,
-    /// How many elements or entries are to come. There are at least as many bytes.
+    /// The number of elements or entries left. At least as many bytes follow.
     left: usize,
 }
 
@@ -340,12 +342,12 @@ impl<'de> MapAccess<'de> for &mut Inside<'_, 'de> {
     }
 }
 
-/// The inside of a map, of equal keys the last one.
+/// The inside of a map in which the last of equal keys counts.
 #[derive(Debug)]
 struct LastEntries<'a, 'de> {
     msgpack: &'a mut Deserializer<'de>,
     entries: std::vec::IntoIter<(usize, usize)>,
-    /// Where the value of the last key is.
+    /// The position of the value of the last key.
     value: usize,
 }
 
@@ -375,7 +377,7 @@ impl<'de> MapAccess<'de> for &mut LastEntries<'_, 'de> {
     }
 }
 
-/// What an extension shows itself as: its tag and its data.
+/// An extension as visitors see it: its tag, then its data.
 #[derive(Debug)]
 struct Ext<'de> {
     tag: Option<i8>,

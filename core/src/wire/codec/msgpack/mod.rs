@@ -1,4 +1,6 @@
-//! MsgPack as aiomas writes it: maps for structs, the shortest form of everything, always float 64.
+//! MsgPack as aiomas writes it.
+//!
+//! Structs are maps, every value has its shortest form, and floats always have 64 bits.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +14,9 @@ pub(in super::super) use ser::write_u64;
 #[cfg(test)]
 mod tests;
 
-/// The name of a newtype struct around the tag and the data of an extension: the same as in rmp-serde,
-/// so that types made for that do here.
+/// The name of the newtype struct around the tag and the data of an extension.
+///
+/// The name is that of rmp-serde, so that types written for it work here.
 pub(in super::super) const EXTENSION: &str = "_ExtStruct";
 
 #[inline]

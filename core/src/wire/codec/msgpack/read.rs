@@ -1,4 +1,4 @@
-//! The words of MsgPack, and from value to value.
+//! Reader of MsgPack tokens, and the walk from value to value.
 
 use std::ops::Range;
 
@@ -6,40 +6,40 @@ use super::super::super::CodecError;
 use super::super::item::Item;
 use super::super::meter::Meter;
 
-/// Reads values one after the other.
+/// A reader of one value after the other.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Reader<'a> {
     bytes: &'a [u8],
     pub(in super::super) at: usize,
 }
 
-/// What an array, a map, a string, bytes or an extension begins with.
+/// The head of an array, a map, a string, bytes or an extension.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Head {
     pub(in super::super) item: Item,
-    /// Where the head ends.
+    /// The position after the head.
     pub(in super::super) body: usize,
-    /// How many bytes follow, elements (arrays) or entries (maps).
+    /// The number of bytes, elements (arrays) or entries (maps) that follow.
     pub(in super::super) len: usize,
 }
 
 /// An integer of any width.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Integer {
-    /// Of a form without a sign.
+    /// An integer in an unsigned form.
     Unsigned(u64),
-    /// Of a form with a sign.
+    /// An integer in a signed form.
     Signed(i64),
 }
 
-/// What a marker says of the value that it begins.
+/// The properties of a value that follow from its marker.
 #[derive(Clone, Copy)]
 struct Shape {
-    /// Nothing for 0xc1.
+    /// The kind; `None` for 0xc1.
     item: Option<Item>,
-    /// How many bytes the announced length has.
+    /// The number of bytes of the announced length.
     width: u8,
-    /// How many more bytes, elements or entries follow than that length says.
+    /// The number of bytes, elements or entries beyond the announced length.
     extra: u8,
 }
 
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         Self { bytes, at }
     }
 
-    /// All bytes, those that have been read included.
+    /// Returns all bytes, including those already read.
     pub(super) const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         CodecError::Syntax { at: self.at, what }
     }
 
-    /// Looks at the first byte of the next value.
+    /// Returns the first byte of the next value without taking it.
     #[inline]
     pub(in super::super) fn marker(&self) -> Result<u8, CodecError> {
         match self.bytes.get(self.at) {
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The kind of the next value, judging by its marker.
+    /// Returns the kind of the next value, according to its marker.
     #[inline]
     pub(in super::super) fn peek(&self) -> Result<Item, CodecError> {
         match SHAPES[usize::from(self.marker()?)].item {
@@ -112,7 +112,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the head of the next value, without moving, and checks that its length can be true.
+    /// Reads the head of the next value without moving, and checks its length.
+    ///
+    /// The length must not exceed the bytes that are left.
     #[inline]
     pub(in super::super) fn head(&self) -> Result<Head, CodecError> {
         let Shape { item, width, extra } = SHAPES[usize::from(self.marker()?)];
@@ -130,7 +132,7 @@ impl<'a> Reader<'a> {
             return Err(self.fail("the bytes end within a length"));
         };
         let len = announced.iter().fold(0_u64, |len, byte| len << 8 | u64::from(*byte));
-        // An impossible length stays impossible where it does not fit.
+        // A length beyond `usize` saturates, and stays impossible.
         let len = usize::try_from(len + u64::from(extra)).unwrap_or(usize::MAX);
         self.checked(Head { item, body, len })
     }
@@ -143,7 +145,7 @@ impl<'a> Reader<'a> {
         if head.len <= most { Ok(head) } else { Err(self.fail(TOO_LONG)) }
     }
 
-    /// Takes an integer, and returns it if it is not negative.
+    /// Takes an integer. Returns `None` if it is negative.
     pub(in super::super) fn natural(&mut self) -> Result<Option<u64>, CodecError> {
         if let number @ (0..=0x7f | 0xe0..=0xff) = self.marker()? {
             self.at += 1;
@@ -155,7 +157,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes an integer that is more than its marker.
+    /// Takes an integer that is longer than its marker.
     #[inline(never)]
     pub(super) fn long_integer(&mut self) -> Result<Integer, CodecError> {
         Ok(match self.marker()? {
@@ -202,7 +204,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Walks over one whole value, checking it, and says where it lies.
+    /// Skips one whole value, checks it, and returns its range.
     #[inline]
     pub(in super::super) fn skip(&mut self, meter: &mut Meter) -> Result<Range<usize>, CodecError> {
         let start = self.at;
@@ -219,11 +221,11 @@ impl<'a> Reader<'a> {
         Ok(start..self.at)
     }
 
-    /// Walks over a value that has been counted, without recursion.
+    /// Skips a value that has been counted, without recursion.
     fn skip_long(&mut self, meter: &mut Meter) -> Result<(), CodecError> {
         let depth = meter.depth();
-        // How many values are to come on this level, and on the levels around it that have any,
-        // together with their depth.
+        // The number of values left on this level, and on each unfinished level around it, with the depth of that
+        // level.
         let mut left = 0;
         let mut outer = Vec::new();
         loop {
@@ -242,7 +244,7 @@ impl<'a> Reader<'a> {
                 }
                 _ => self.at = head.body + head.len,
             }
-            // To the next value, over the integers, which are just a byte mostly.
+            // Finds the next value that is not an integer; most integers are one byte.
             loop {
                 if left == 0 {
                     let Some((more, level)) = outer.pop() else {
@@ -262,7 +264,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Checks that nothing follows.
+    /// Checks that no bytes follow.
     #[inline]
     pub(in super::super) fn end(&self) -> Result<(), CodecError> {
         if self.at == self.bytes.len() { Ok(()) } else { Err(self.fail("trailing bytes")) }

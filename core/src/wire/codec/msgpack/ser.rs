@@ -1,5 +1,7 @@
-//! Our own serializer: that of rmp-serde has no limit to its depth, writes integers of 128 bits as
-//! bytes and `f32` as such, which aiomas does not, and to guard it would take as much code.
+//! Serializer of MsgPack.
+//!
+//! The serializer of rmp-serde does not limit the depth, writes integers of 128 bits as bytes, and writes `f32` as
+//! such, unlike aiomas. Guarding it would take as much code as replacing it.
 
 use bytes::BufMut;
 use serde::Serialize;
@@ -16,13 +18,13 @@ use super::{EXTENSION, json};
 pub(super) struct Serializer<'o> {
     out: &'o mut Vec<u8>,
     meter: Meter,
-    /// Whether the type of a typed value has just written the key for it.
+    /// `true` if the type of a typed value has just written the key itself.
     own_key: bool,
 }
 
 /// The markers of a kind of value, by the width of its length.
 struct Markers {
-    /// With the length in the marker: the marker for 0, and the number of them.
+    /// The marker of length 0 with the length inside, and the number of such markers.
     fix: (u8, usize),
     one: Option<u8>,
     two: u8,
@@ -35,7 +37,7 @@ const EXT: Markers = Markers { fix: (0, 0), one: Some(0xc7), two: 0xc8, four: 0x
 const ARRAY: Markers = Markers { fix: (0x90, 16), one: None, two: 0xdc, four: 0xdd };
 const MAP: Markers = Markers { fix: (0x80, 16), one: None, two: 0xde, four: 0xdf };
 
-/// What an extension's tag and data need.
+/// The budget of an extension's tag and data.
 const PAIR: Budget = Budget::new(1, 5);
 
 impl<'o> Serializer<'o> {
@@ -311,13 +313,13 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
                 "a string with lone surrogates cannot be written in MsgPack".into(),
             )),
             EXTENSION => {
-                // Elsewhere, where nothing is left out.
+                // A separate buffer, from which no blob is left out.
                 let mut pair = Vec::new();
                 let meter = self.meter;
                 value.serialize(&mut Serializer { out: &mut pair, meter, own_key: false })?;
                 let (tag, data): (i8, &[u8]) =
                     super::decode(&pair, PAIR, Reading::PLAIN).map_err(|_| {
-                        CodecError::Value("an extension is no pair of an i8 and bytes".into())
+                        CodecError::Value("an extension is not a pair of an i8 and bytes".into())
                     })?;
                 self.write_ext(tag, data)
             }
@@ -411,16 +413,16 @@ impl<'a, 'o> ser::Serializer for &'a mut Serializer<'o> {
 /// An array or map being written.
 pub(super) struct Compound<'a, 'o> {
     msgpack: &'a mut Serializer<'o>,
-    /// If the length was not known: where the head is missing, and which.
+    /// The markers and the position of a head whose length was not known.
     unknown: Option<(&'static Markers, usize)>,
-    /// How many elements or entries have been written.
+    /// The number of elements or entries written.
     count: usize,
     levels: u8,
-    /// Whether the key was that of a typed value, but not written by its type.
+    /// `true` if the key was [`KEY`], but not written by the value's own type.
     reserved: bool,
 }
 
-/// [`KEY`], as it is written.
+/// [`KEY`] in MsgPack.
 const WRITTEN_KEY: &[u8] = b"\xa8__type__";
 
 impl Compound<'_, '_> {
