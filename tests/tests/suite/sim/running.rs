@@ -108,7 +108,7 @@ fn a_simulation_that_is_stuck_says_so() {
         });
     });
     let expected = "\
-stuck: nobody can go on; after 10s, 9 tasks wait:
+stuck: no task is runnable; after 10s, 9 tasks wait:
   on grid: for another task
   on grid: to be dialled at tcp://grid:5555
   on grid: to read from tcp://house:5555
@@ -163,7 +163,7 @@ fn a_wake_that_is_missing_is_told() {
     *ready.lock().expect("nobody panics") = true;
     let waiting = sim.waiting().to_string();
     assert!(
-        waiting.contains("on a: for nothing: it could go on, and nobody has woken it"),
+        waiting.contains("on a: for nothing: it is ready, but was not woken"),
         "{waiting}"
     );
 }
