@@ -29,7 +29,9 @@ impl Stream {
 
     #[cold]
     fn waits(&self, to: &str) {
-        waits::note(|| format!("to {to} {}", self.peer_name().as_deref().unwrap_or("a closed stream")));
+        waits::note(|| {
+            format!("to {to} {}", self.peer_name().as_deref().unwrap_or("a closed stream"))
+        });
     }
 }
 

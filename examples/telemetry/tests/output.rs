@@ -1,9 +1,9 @@
-//! What comes out.
+//! Tests of the program's output.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// One span: its own lines, by what stands before the colon.
+/// One span: its own lines, by the text before the colon.
 type Span<'a> = BTreeMap<&'a str, &'a str>;
 
 fn spans(text: &str) -> Vec<Span<'_>> {
@@ -12,7 +12,7 @@ fn spans(text: &str) -> Vec<Span<'_>> {
         .map(|span| {
             let lines = span.lines().skip(1).map(|line| line.trim().trim_start_matches("->  "));
             let pairs = lines.filter_map(|line| line.split_once(':'));
-            // What events have is behind.
+            // The attributes of events are indented further.
             let mut found = Span::new();
             for (name, value) in pairs {
                 found.entry(name.trim()).or_insert_with(|| value.trim());

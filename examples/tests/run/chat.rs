@@ -51,7 +51,7 @@ fn in_processes_of_their_own() {
     for guest in [&mut ada, &mut ben] {
         assert_eq!(guest.read(), "Ben: Is anybody here?");
     }
-    // Killed, he says nothing to anybody.
+    // A killed guest sends no goodbye.
     drop(ben);
     assert_eq!(ada.read(), "* Ben has gone");
     ada.stop();

@@ -4,7 +4,7 @@ use aiomas_tests::process::Process;
 use super::interrupt;
 use super::{LIMIT, example, run};
 
-/// The numbers of the readings that a view has shown, and how many it has missed.
+/// Returns the numbers of the readings a view has shown, and how many it missed.
 fn shown(lines: &[String], view: &str) -> (Vec<u64>, u64) {
     let mut missed = None;
     let mut numbers = Vec::new();
@@ -31,8 +31,9 @@ fn a_slow_view_misses_what_a_fast_one_shows() {
         assert_eq!(numbers.last(), Some(&50));
         numbers
     });
-    // Had the producer, or the wall, been held up by the phone, they would have shown the same. The phone takes 25 times as
-    // long as there is between two readings, and on a busy machine the wall may be late, too.
+    // If the phone had held up the producer or the wall, both views would have shown the same
+    // readings. Drawing takes the phone 25 times the period; on a busy machine the wall may be
+    // late, too.
     assert!(phone.len() < wall.len(), "{phone:?} {wall:?}");
 }
 
@@ -52,7 +53,7 @@ fn in_processes_of_their_own() {
     interrupt(&feed);
     assert!(feed.finish(LIMIT).is_empty());
 
-    // It has been told, and has not lost its connection.
+    // The view received the end of the feed, and did not lose its connection.
     lines.extend(view.finish(LIMIT));
     let (numbers, missed) = shown(&lines, "view");
     let first = numbers.first().expect("it shows some");

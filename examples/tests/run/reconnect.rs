@@ -1,6 +1,6 @@
 use super::run;
 
-/// The processes that have served, and where.
+/// Returns the processes that have served, and their addresses.
 fn servers(lines: &[String]) -> Vec<(&str, &str)> {
     let serves = lines.iter().filter_map(|line| line.split_once(" serves at "));
     serves.filter(|(process, _)| process.starts_with("process ")).collect()
@@ -15,7 +15,7 @@ fn calls_go_on_when_the_server_is_back() {
     assert_eq!([b_address, c_address], [address; 2]);
     assert!(a != b && b != c && c != a, "{a}, {b}, {c}");
 
-    // Each line begins so.
+    // The beginnings of the lines.
     let expected = [
         &*format!("{a} serves at "),
         &format!("230 V in {a}"),

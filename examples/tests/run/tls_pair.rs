@@ -26,7 +26,7 @@ fn the_server_refuses_who_has_no_certificate_of_its_authority() {
     assert_eq!(lines.len(), 5);
 }
 
-/// The program as one of the two, with files that are there.
+/// Returns the program in one of the two roles, with existing files.
 fn role(role: &str, files: &Pem, address: &str) -> Command {
     let [_, ca, _, certificate, _, key] = files.arguments();
     let mut program = example("tls_pair");

@@ -1,4 +1,4 @@
-//! Somebody dies in the middle of a run.
+//! Runs in which a process is killed.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
@@ -11,20 +11,21 @@ use std::time::{Duration, Instant};
 use aiomas_tests::python;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long anything may take.
+/// The time limit of each wait.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// A process, by its number and when it was started, for numbers come again.
+/// A process, by its id and start time, because ids are reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Process {
     id: i32,
     started: u64,
 }
 
-/// A process that has not ended, and its parent's number.
+/// Returns a running process and the id of its parent.
 fn process(id: i32) -> Option<(Process, i32)> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // Behind the name, which may contain anything: state, parent; the start is the 20th.
+    // The name may contain any character. After it come the state and the parent; the start time is
+    // field 20.
     let (_, rest) = stat.rsplit_once(") ")?;
     let fields: Vec<_> = rest.split(' ').collect();
     let alive = !matches!(fields[0], "Z" | "X");
@@ -32,7 +33,7 @@ fn process(id: i32) -> Option<(Process, i32)> {
     alive.then_some((Process { id, started }, parent))
 }
 
-/// All that a process has started, and what these have.
+/// Returns all descendants of a process.
 fn descendants(of: i32) -> BTreeSet<Process> {
     let entries = fs::read_dir("/proc").expect("this is Linux");
     let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -61,7 +62,8 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A run in the middle of a week: the program, Python, both simulators, and two processes with agents.
+/// A run in the middle of a week: the program, Python, both simulators, and two processes with
+/// agents.
 struct Week {
     program: Child,
     all: BTreeSet<Process>,
@@ -94,16 +96,16 @@ impl Week {
         days.lines().count()
     }
 
-    /// Waits until nobody is left; returns the status of the program and what it says at last.
+    /// Waits until all processes have ended. Returns the program's status and its last message.
     fn end(mut self) -> (Option<i32>, String) {
         let mut said = String::new();
         let mut stderr = self.program.stderr.take().expect("a pipe");
-        // That ends when all are gone who could write to it.
+        // Standard error ends when all processes that could write to it have ended.
         stderr.read_to_string(&mut said).expect("text");
         let status = self.program.wait().expect("our child can be waited for");
         let alive =
             |process: &&Process| self::process(process.id).is_some_and(|(it, _)| it == **process);
-        wait_until("somebody is left", || self.all.iter().filter(alive).count() == 0);
+        wait_until("all processes have ended", || self.all.iter().filter(alive).count() == 0);
         assert!(self.steps() < 7 * 96, "it was too fast");
         let last = said.lines().last().unwrap_or_default();
         (status.code(), last.to_owned())
@@ -138,7 +140,7 @@ fn mosaik_is_killed() {
 fn a_process_with_agents_is_killed() {
     let week = Week::start("agents");
     let [python] = children(week.id())[..] else { panic!("Python is the only child") };
-    // The simulator of agents is the one that has children.
+    // The simulator of agents is the one with children.
     let agents = children(python).into_iter().flat_map(children).collect::<Vec<_>>();
     assert_eq!(agents.len(), 2);
     kill(agents[0]);

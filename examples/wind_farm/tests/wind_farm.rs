@@ -1,4 +1,4 @@
-//! The program, with real mosaik and without.
+//! Tests of the program, with real mosaik and without.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 const LIMIT: u64 = 5_300_000;
 
-/// A folder for what a run writes, which is removed afterwards.
+/// The output folder of a run, removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -24,7 +24,7 @@ impl Folder {
         fs::read_to_string(self.0.join(name)).expect("it was written")
     }
 
-    /// The sums of an attribute over all turbines, step by step.
+    /// Returns the sums of an attribute over all turbines, step by step.
     fn sums(&self, attr: &str) -> Vec<u64> {
         let days = self.read("days.jsonl");
         let steps = days.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
@@ -54,7 +54,7 @@ fn with_mosaik(args: &[&str], out: &Folder) -> Command {
     command
 }
 
-/// Standard output of a run that succeeds.
+/// Returns the standard output of a successful run.
 fn succeed(mut command: Command) -> String {
     let output = command.output().expect("it can be started");
     let [stdout, stderr] = texts(&output);
@@ -62,7 +62,7 @@ fn succeed(mut command: Command) -> String {
     stdout
 }
 
-/// The status of a run that fails, and standard error.
+/// Returns the status and the standard error of a failed run.
 fn fail(mut command: Command) -> (Option<i32>, String) {
     let output = command.output().expect("it can be started");
     let [stdout, stderr] = texts(&output);
@@ -74,7 +74,7 @@ fn texts(output: &Output) -> [String; 2] {
     [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned())
 }
 
-/// What a simulation writes.
+/// Returns the output of a simulation.
 fn simulated(args: &[&str]) -> String {
     let out = Folder::new(&args.concat());
     succeed(wind_farm(&[&["simulate"], args].concat(), &out));
@@ -88,8 +88,8 @@ fn the_week_is_what_its_program_makes() {
     assert!(output.stdout == include_bytes!("../data/week.csv"), "make it anew, as make_wind says");
 }
 
-/// That each step is as computed independently, and none above the limit, the program finds out itself; here is what
-/// shows that there was something to control.
+/// The program itself compares each step with the independent computation and the limit. This test
+/// shows that control was needed.
 #[test]
 fn mosaik_runs_a_day() {
     let out = Folder::new("mosaik");
@@ -99,7 +99,7 @@ fn mosaik_runs_a_day() {
     let (possible, maxima, powers) = (out.sums("p_possible"), out.sums("p_max"), out.sums("p"));
     assert_eq!(powers.len(), 96);
     assert_eq!(possible.iter().filter(|power| **power > LIMIT).count(), 24);
-    // Never above the limit, and only just below where there is enough wind for long enough.
+    // The power never exceeds the limit, and stays just below it while the wind suffices.
     assert!(powers.iter().all(|power| *power <= LIMIT));
     assert!(maxima[1..].iter().all(|maximum| *maximum <= LIMIT));
     assert!(powers.iter().any(|power| *power > LIMIT - 3));
@@ -115,7 +115,7 @@ fn mosaik_runs_a_day() {
     assert!(out.read("days.jsonl") == simulated(&[]), "mosaik and the simulation differ");
 }
 
-/// There is no maximum yet.
+/// The first step has no maxima yet.
 #[test]
 fn only_the_first_step_may_be_above_the_limit() {
     let out = Folder::new("first");
@@ -137,7 +137,7 @@ fn another_week_of_wind() {
     assert_eq!(out.sums("p"), [0; 96]);
 }
 
-/// Neither the order in which things happen nor where agents live changes anything.
+/// The results depend neither on the order of events nor on the placement of agents.
 #[test]
 fn a_simulation_is_always_the_same() {
     let first = simulated(&["--days", "2"]);

@@ -162,10 +162,7 @@ fn a_wake_that_is_missing_is_told() {
     sim.run_until_idle();
     *ready.lock().expect("nobody panics") = true;
     let waiting = sim.waiting().to_string();
-    assert!(
-        waiting.contains("on a: for nothing: it is ready, but was not woken"),
-        "{waiting}"
-    );
+    assert!(waiting.contains("on a: for nothing: it is ready, but was not woken"), "{waiting}");
 }
 
 fn a_run(seed: u64, without: Option<Fault>) -> (u64, u64) {
