@@ -25,7 +25,7 @@ class TestAgent(aiomas.Agent):
 
 
 class Meter:
-    """The closed loop: whoever has an answer makes the next call."""
+    """The closed loop: each caller makes its next call when it has the last answer."""
 
     def __init__(self, args):
         now = time.perf_counter()

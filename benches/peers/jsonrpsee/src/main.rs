@@ -15,7 +15,7 @@ use jsonrpsee::rpc_params;
 use jsonrpsee::server::{Server, ServerConfig};
 use jsonrpsee::types::ErrorObjectOwned;
 
-/// The largest message: the largest payload, and what is around it.
+/// The largest message: the largest payload and its envelope.
 const LARGEST: u32 = 16 << 20;
 
 fn main() -> ExitCode {

@@ -88,7 +88,7 @@ async fn serve(codec: Codec, options: &Serve) -> Result<(), String> {
     let listener = TcpListener::bind(options.address.tcp()?).await.map_err(text)?;
     let port = listener.local_addr().map_err(text)?.port();
     say(&Serving { address: options.address.bound(port).to_string(), agents: None }).map_err(text)?;
-    /// Serves a connection. Its transport is of another type for each codec.
+    /// Serves a connection. The type of its transport depends on the codec.
     macro_rules! serve {
         ($stream:ident, $codec:ident) => {{
             let channel = BaseChannel::with_defaults(Transport::from(($stream, $codec::default())));
@@ -113,7 +113,7 @@ async fn open(codec: Codec, address: &str) -> io::Result<TestAgentClient> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut config = client::Config::default();
-    // As many as are called at once, and not the 1,000 of the default.
+    // The maximum number of concurrent calls, instead of the default of 1,000.
     config.max_in_flight_requests = 1 << 16;
     macro_rules! open {
         ($codec:ident) => {
@@ -157,7 +157,7 @@ async fn call(codec: Codec, load: &Load) -> Result<(), String> {
     say(&meter.report()?).map_err(text)
 }
 
-/// JSON carries text in place of bytes.
+/// JSON carries text instead of bytes.
 async fn caller(
     codec: Codec,
     client: TestAgentClient,
