@@ -1,12 +1,12 @@
-//! Codecs by their names, one that is nobody's but ours included.
+//! Codecs by name, including a custom one.
 
 use aiomas_core::wire::{Codec, CodecError, CustomCodec};
 use bytes::Bytes;
 
-/// A codec of the user's own, which `tests/python/peer.py` has as well.
+/// A custom codec, which `tests/python/peer.py` implements as well.
 pub const BACKWARDS: Codec = Codec::Custom(&Backwards);
 
-/// Writes each message backwards, behind a letter that says so.
+/// Reverses each message, and prefixes it with a letter as a marker.
 #[derive(Debug)]
 struct Backwards;
 
@@ -31,10 +31,10 @@ impl CustomCodec for Backwards {
     }
 }
 
-/// The codec of this name, for command lines.
+/// Returns the codec of this name, for command lines.
 ///
 /// # Errors
-/// There is none.
+/// The name is unknown.
 pub fn named(name: &str) -> Result<Codec, String> {
     [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc, BACKWARDS]
         .into_iter()

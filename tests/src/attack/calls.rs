@@ -1,4 +1,4 @@
-//! Attacks on what calls leave behind.
+//! Attacks on the state of calls.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use super::{Ended, Target, parse, request};
 use crate::message::{self, FAILURE, RESULT};
 use crate::raw::{Raw, within};
 
-/// A reference to a service of the attacker.
+/// Returns a reference to a service of the attacker.
 fn reference(path: &str) -> Value {
     json!({"__type__": [0, path]})
 }
 
-/// An answer to a call of the victim.
+/// Returns an answer to a call of the victim.
 fn answer(kind: u64, id: &Value, content: &Value) -> Vec<u8> {
     message::message(Format::Json, kind, id, content)
 }
 
-/// The next call of the victim: its id. Answers to our own are passed over, up to `most` of them.
+/// Returns the id of the victim's next call. Skips up to `most` answers to our own calls.
 async fn called<R: Runtime>(raw: &mut Raw<R>) -> Value {
     loop {
         let (kind, id, _) = parse(&raw.read().await.expect("the victim goes on"));
@@ -30,7 +30,7 @@ async fn called<R: Runtime>(raw: &mut Raw<R>) -> Value {
     }
 }
 
-/// Calls whose caller is gone before they are answered, those in vain among them: nothing stays.
+/// Callers disconnect before their calls are answered, including calls that fail. Nothing remains.
 pub(super) async fn requests_that_are_lost_at_once<R: Runtime>(target: Target<R>) -> Ended {
     for round in 0..20 {
         let mut raw = target.dial().await;
@@ -47,7 +47,7 @@ pub(super) async fn requests_that_are_lost_at_once<R: Runtime>(target: Target<R>
     None
 }
 
-/// References come by the thousand, and are dropped.
+/// Thousands of references arrive and are dropped.
 pub(super) async fn references_taken_and_dropped<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let references = vec![reference("some/service"); 50];
@@ -61,7 +61,7 @@ pub(super) async fn references_taken_and_dropped<R: Runtime>(target: Target<R>) 
     None
 }
 
-/// References that are kept, as many as may be; they all go with their connection.
+/// The method keeps as many references as permitted. All are released with their connection.
 pub(super) async fn references_kept<R: Runtime>(target: Target<R>) -> Ended {
     for _ in 0..4 {
         let mut raw = target.dial().await;
@@ -79,7 +79,7 @@ pub(super) async fn references_kept<R: Runtime>(target: Target<R>) -> Ended {
     None
 }
 
-/// Whenever the victim calls back, it is called again for that, until it says that it is enough.
+/// The attacker answers each callback with another call, until the victim refuses.
 pub(super) async fn callbacks_that_call_back<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let bounce = |id: usize| request(id, "bounce", (reference("x"), 2));
@@ -99,7 +99,7 @@ pub(super) async fn callbacks_that_call_back<R: Runtime>(target: Target<R>) -> E
     None
 }
 
-/// One call makes the victim make hundreds, of which only some are under way at a time.
+/// One call makes the victim call back hundreds of times. Only a bounded number is in flight.
 pub(super) async fn callbacks_that_fan_out<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let requests: Vec<u8> =
@@ -111,7 +111,7 @@ pub(super) async fn callbacks_that_fan_out<R: Runtime>(target: Target<R>) -> End
     }
     let none = within(&target.runtime, Duration::from_millis(300), raw.read()).await;
     assert_eq!(none, None, "those beyond the limit wait");
-    // Answers make room for more, until the attacker goes.
+    // Each answer frees a slot for another call, until the attacker disconnects.
     for id in ids {
         raw.write(&answer(RESULT, &id, &json!(1))).await.expect("it is read");
     }
@@ -121,7 +121,7 @@ pub(super) async fn callbacks_that_fan_out<R: Runtime>(target: Target<R>) -> End
     None
 }
 
-/// Failures in both directions are cut, and shown without what would drive a terminal.
+/// Failures in both directions are truncated, and shown without terminal control characters.
 pub(super) async fn failures_that_are_long_and_ugly<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let ugly = "\x1b[2J\u{202e}\r\n".repeat(target.limits.max_frame / 100);
@@ -142,7 +142,7 @@ pub(super) async fn failures_that_are_long_and_ugly<R: Runtime>(target: Target<R
     None
 }
 
-/// Methods that panic, and whose results cannot be sent.
+/// Methods panic, or return results that cannot be encoded.
 pub(super) async fn methods_that_fail<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     for round in 0..20 {

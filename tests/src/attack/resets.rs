@@ -1,4 +1,4 @@
-//! Attacks by those who give up what they have asked for: "rapid reset".
+//! Attacks that cancel their requests at once ("rapid reset").
 
 use aiomas::Runtime;
 use aiomas_core::wire::Format;
@@ -8,12 +8,12 @@ use super::{Ended, Target, parse, request};
 use crate::message::{self, CANCEL, DEADLINE, FAILURE, RESULT};
 use crate::raw::Raw;
 
-/// So many are many. Without optimisation, less will do.
+/// The number of messages in a flood. Without optimisation, fewer suffice.
 const MANY: usize = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
-/// So many at a time.
+/// The number of messages per batch.
 const BATCH: usize = 500;
 
-/// Says Hello, and that it knows everything.
+/// Sends Hello, and offers all extensions.
 async fn say_hello<R: Runtime>(raw: &mut Raw<R>) {
     let said = json!({"version": 1, "codecs": ["json"], "extensions": ["cancel", "deadline"]});
     raw.write(&request(0, "$hello", (said,))).await.expect("it is read");
@@ -25,13 +25,13 @@ fn cancel(id: impl serde::Serialize) -> Vec<u8> {
     message::message(Format::Json, CANCEL, id, ())
 }
 
-/// A call within so many microseconds, or whatever that is.
+/// Returns a call with a deadline in microseconds, which may be invalid.
 fn request_within(id: usize, path: &str, deadline: &serde_json::Value) -> Vec<u8> {
     let content = (json!({"deadline": deadline}), (path, ["x".repeat(100)], json!({})));
     message::message(Format::Json, DEADLINE, id, content)
 }
 
-/// Waits until all before has been dealt with.
+/// Waits until the victim has handled all earlier messages.
 async fn catch_up<R: Runtime>(raw: &mut Raw<R>) {
     raw.write(&request("last", "ping", [1])).await.expect("it is read");
     loop {
@@ -50,7 +50,7 @@ async fn catch_up<R: Runtime>(raw: &mut Raw<R>) {
     }
 }
 
-/// Each call is cancelled at once, in the same write: most of them never begin.
+/// Each call is cancelled in the same write, so most of them never start.
 pub(super) async fn calls_that_are_cancelled_at_once<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     say_hello(&mut raw).await;
@@ -65,7 +65,8 @@ pub(super) async fn calls_that_are_cancelled_at_once<R: Runtime>(target: Target<
     None
 }
 
-/// Each call is cancelled when it runs: it is dropped where it waits, and only then counts no more.
+/// Each call is cancelled while it runs. It is dropped at its next wait, and only then frees its
+/// slot.
 pub(super) async fn calls_that_are_cancelled_while_they_run<R: Runtime>(
     target: Target<R>,
 ) -> Ended {
@@ -83,7 +84,7 @@ pub(super) async fn calls_that_are_cancelled_while_they_run<R: Runtime>(
     None
 }
 
-/// Calls that wait for an agent are cancelled: they leave its queue, and others have their turn.
+/// Calls that wait for an agent are cancelled. They leave its queue, and other calls proceed.
 pub(super) async fn calls_that_are_cancelled_in_a_queue<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.agents).await;
     say_hello(&mut raw).await;
@@ -106,8 +107,8 @@ pub(super) async fn calls_that_are_cancelled_in_a_queue<R: Runtime>(target: Targ
     None
 }
 
-/// What has never been asked, is answered, or has no such id, can be cancelled to no effect; also by those who have
-/// not agreed on anything: they are cut off.
+/// Cancelling an unknown id, an answered call or an invalid id has no effect. A peer that did not
+/// agree on the extension is disconnected.
 pub(super) async fn cancellations_of_nothing<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     say_hello(&mut raw).await;
@@ -123,7 +124,7 @@ pub(super) async fn cancellations_of_nothing<R: Runtime>(target: Target<R>) -> E
     Some("unknown type 3")
 }
 
-/// None, over at once, beyond all time, and no times at all; in calls that stay, by the thousand.
+/// Deadlines that are absent, expired, too far ahead or invalid, in thousands of pending calls.
 pub(super) async fn deadlines_of_all_kinds<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     say_hello(&mut raw).await;
@@ -135,7 +136,7 @@ pub(super) async fn deadlines_of_all_kinds<R: Runtime>(target: Target<R>) -> End
             raw.write(&request_within(round, "stay", deadline)).await.expect("it is read");
             assert_eq!(parse(&raw.read().await.expect("an answer")).0, FAILURE);
         }
-        // All different, and all over when their calls have just begun.
+        // All deadlines differ, and all expire just after their calls have started.
         let short: Vec<u8> =
             (1..=BATCH).flat_map(|micros| request_within(micros, "stay", &json!(micros))).collect();
         raw.write(&short).await.expect("it is read");

@@ -1,4 +1,4 @@
-//! Attacks on the stream below: silence, drops, ends.
+//! Attacks on the byte stream: silence, slow writes, early ends.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::raw::{pause, within};
 
 const HALF: Duration = Duration::from_millis(500);
 
-/// Nothing is allocated for what is only announced.
+/// An announced length allocates no memory.
 pub(super) async fn a_header_of_four_gibibytes<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     raw.write(&[0xff; 4]).await.expect("it is read");
@@ -17,7 +17,7 @@ pub(super) async fn a_header_of_four_gibibytes<R: Runtime>(target: Target<R>) ->
     Some("max_frame")
 }
 
-/// The longest header that is allowed, and nothing more. The stream stays open for as long as it may.
+/// The longest permitted header, and then silence. The stream stays open up to the time limit.
 pub(super) async fn a_header_and_then_silence<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let length = target.limits.max_frame as u32;
@@ -26,7 +26,7 @@ pub(super) async fn a_header_and_then_silence<R: Runtime>(target: Target<R>) -> 
     Some("progress")
 }
 
-/// Writes a byte now and then, until the victim has had enough.
+/// Writes one byte at a time, until the victim closes.
 async fn drip<R: Runtime>(target: &Target<R>, bytes: &[u8]) {
     let mut raw = target.dial().await;
     raw.write(&request(1, "ping", [1])).await.expect("it is read");
@@ -57,14 +57,15 @@ pub(super) async fn a_body_that_drips<R: Runtime>(target: Target<R>) -> Ended {
     Some("progress")
 }
 
-/// Somebody who never says a word.
+/// A peer that never sends a byte.
 pub(super) async fn silence<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     assert_eq!(raw.drain().await, 0);
     Some("first_frame")
 }
 
-/// The longest frame there may be, byte by byte but quickly: it must not be looked at anew with each of them.
+/// The longest permitted frame, quickly but byte by byte. The victim must not rescan it for each
+/// byte.
 pub(super) async fn a_large_frame_in_small_pieces<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     raw.write_text(1, "take", target.limits.max_frame - 64).await.expect("it is read");
@@ -73,14 +74,14 @@ pub(super) async fn a_large_frame_in_small_pieces<R: Runtime>(target: Target<R>)
     None
 }
 
-/// More connections than one peer may have. Those that are let in are answered, the others are closed.
+/// More connections than permitted per peer. Accepted ones are answered, the others are closed.
 pub(super) async fn a_flood_of_connections<R: Runtime>(target: Target<R>) -> Ended {
     let most = target.limits.max_connections_per_peer;
     for _ in 0..3 {
         let mut open = Vec::new();
         let mut answered = 0;
         for _ in 0..2 * most {
-            // What the system itself refuses is no matter.
+            // The system itself may refuse a connection.
             if let Ok(mut raw) = target.try_dial(&target.rpc).await {
                 if raw.write(&request(1, "ping", [1])).await.is_ok() {
                     answered += usize::from(raw.read().await.is_some());
@@ -90,13 +91,13 @@ pub(super) async fn a_flood_of_connections<R: Runtime>(target: Target<R>) -> End
         }
         assert!(answered <= most, "{answered} were let in");
         drop(open);
-        // Until they are gone, nobody else from here is let in.
+        // Until they are closed, the victim accepts no other connection from this address.
         pause(&target.runtime, HALF).await;
     }
     None
 }
 
-/// Peers that have ended their side, and stay.
+/// Peers that have ended their side, but stay.
 pub(super) async fn half_open_connections<R: Runtime>(target: Target<R>) -> Ended {
     let mut open = Vec::new();
     for _ in 0..target.limits.max_connections_per_peer / 2 {
@@ -111,7 +112,7 @@ pub(super) async fn half_open_connections<R: Runtime>(target: Target<R>) -> Ende
     None
 }
 
-/// Peers that are gone in the middle of a frame, with answers that they have not read.
+/// Peers that abort in the middle of a frame, with unread answers.
 pub(super) async fn resets_within_a_frame<R: Runtime>(target: Target<R>) -> Ended {
     for length in 0..24 {
         let mut raw = target.dial().await;
@@ -126,7 +127,7 @@ pub(super) async fn resets_within_a_frame<R: Runtime>(target: Target<R>) -> Ende
     None
 }
 
-/// The stream ends where no frame does.
+/// The stream ends in the middle of a frame.
 pub(super) async fn an_end_within_a_header<R: Runtime>(target: Target<R>) -> Ended {
     for length in 1..4 {
         let mut raw = target.dial().await;
@@ -137,7 +138,7 @@ pub(super) async fn an_end_within_a_header<R: Runtime>(target: Target<R>) -> End
     None
 }
 
-/// Answers that come when the peer has ended its side are written, and those that nobody reads are given up.
+/// Answers after the end of the peer's side are written. Unread ones are discarded.
 pub(super) async fn an_end_with_answers_to_come<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let requests: Vec<u8> = (0..10).flat_map(|id| request(id, "text", [5_000])).collect();

@@ -1,4 +1,4 @@
-//! Runs the model of a town in simulations, and tells what has happened there.
+//! Runs the stress model in simulations, and prints statistics.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -12,13 +12,13 @@ struct Options {
     /// The seeds to run: FROM..TO, without TO.
     #[arg(long, value_parser = range, default_value = "0..100")]
     seeds: Range<u64>,
-    /// How many to run at a time.
+    /// The number of simulations in parallel.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Print a line for each seed, with the hash of all that has happened.
+    /// Print a line for each seed, with the hash of all events.
     #[arg(long)]
     traces: bool,
-    /// Let callers keep proxies that reconnect.
+    /// Let callers keep reconnecting proxies.
     #[arg(long)]
     lines: bool,
 }

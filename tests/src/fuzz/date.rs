@@ -4,11 +4,10 @@ use aiomas_core::clock::{Date, ExternalClock, When};
 use aiomas_core::wire::codec::{decode, encode};
 use aiomas_core::wire::{Budget, CodecContext, Format, Types};
 
-/// Reads a date as text, a Unix time, or what a peer has sent for one; and goes on from there.
+/// Reads a date from a text, a Unix time or a peer's encoding, and continues with it.
 ///
 /// # Panics
-/// If a date does not come back from its text or the wire with the same offset, or an external clock that starts
-/// with it does not agree with it.
+/// Text or wire lose the date or its offset, or an external clock that starts with it disagrees.
 pub fn date(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
     let codec_context = CodecContext::new(Types::default().for_container(), Budget::default());

@@ -1,4 +1,4 @@
-//! TLS with a peer that means no good.
+//! TLS with a hostile peer.
 
 use std::future::poll_fn;
 use std::io::IoSlice;
@@ -17,11 +17,11 @@ use futures_lite::future;
 use crate::certificates::{Authority, KeyKind};
 use crate::scripted_runtime::{Pipe, ScriptedRuntime};
 
-/// Sends `data` to a server or a client, in the place of TLS or within it. The first byte says how, the second one how the
-/// streams move.
+/// Sends `data` to a server or a client, instead of TLS or within it. The first byte chooses the
+/// place, the second one the behaviour of the streams.
 ///
 /// # Panics
-/// Somebody waits for ever, or something is left when the peer is gone.
+/// A task waits forever, or state remains after the peer has disconnected.
 pub fn tls_record(data: &[u8]) {
     let [how, pace, data @ ..] = data else { return };
     let runtime = ScriptedRuntime::new((0..64).map(|step: u8| step.wrapping_mul(*pace)));
@@ -52,7 +52,7 @@ async fn listen(runtime: &ScriptedRuntime) -> channel::Listener {
     listener.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Whoever is at the other end of a stream has not read it all if this fails.
+/// Writes data. An error means that the receiver closed before it read everything.
 async fn send(stream: &mut Pipe, mut data: &[u8]) {
     while !data.is_empty() {
         match poll_fn(|cx| stream.poll_send(cx, &[IoSlice::new(data)])).await {
@@ -62,7 +62,7 @@ async fn send(stream: &mut Pipe, mut data: &[u8]) {
     }
 }
 
-/// Bytes in place of a handshake.
+/// Sends bytes instead of a handshake.
 async fn attack_server(runtime: &ScriptedRuntime, data: &[u8]) {
     let mut listener = listen(runtime).await;
     let mut stream = runtime.dial(address()).await.expect("somebody listens");
@@ -86,13 +86,13 @@ async fn attack_client(runtime: &ScriptedRuntime, data: &[u8]) {
     connected.map(drop).expect_err("nobody has shown a certificate");
 }
 
-/// A handshake of which bytes are changed: three bytes say which and how.
+/// Changes bytes of a handshake: three bytes choose position and change.
 async fn attack_handshake(runtime: &ScriptedRuntime, data: &[u8]) {
     let mut listener = listen(runtime).await;
     let mut peer = Peer::dial(runtime).await;
     let attacked = async { listener.accept().await };
     let attack = async {
-        // It is over as soon as one of the two does not go on.
+        // The handshake ends as soon as one side aborts.
         let _ended = peer.shake_hands(data).await;
         drop(peer);
     };
@@ -102,7 +102,8 @@ async fn attack_handshake(runtime: &ScriptedRuntime, data: &[u8]) {
     }
 }
 
-/// Bytes after a handshake: in place of records (3), in a record of which a bit is wrong (4), or in good ones (5).
+/// Sends bytes after a handshake: instead of records (3), in a record with a flipped bit (4), or in
+/// valid records (5).
 async fn attack_session(runtime: &ScriptedRuntime, how: u8, data: &[u8]) {
     let mut listener = listen(runtime).await;
     let mut peer = Peer::dial(runtime).await;
@@ -129,16 +130,16 @@ async fn attack_session(runtime: &ScriptedRuntime, how: u8, data: &[u8]) {
     assert_ne!(reason, CloseReason::Peer, "it has not said that it ends");
 }
 
-/// Answers until the end.
+/// Answers requests until the end of the channel.
 async fn serve(channel: Channel) -> CloseReason {
     while let Some(request) = channel.recv().await {
-        // The peer may be gone.
+        // The peer may have disconnected.
         let _answered = request.reply(&());
     }
     channel.closed().await
 }
 
-/// A peer that has a certificate.
+/// A peer with a certificate.
 struct Peer {
     stream: Pipe,
     session: Connection,

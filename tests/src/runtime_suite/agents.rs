@@ -1,4 +1,4 @@
-//! Agents: their order, their circles, their beginning and end.
+//! Agents: the order of calls, cycles of calls, start and stop.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ fn log(log: &Log, line: impl Into<String>) {
     log.lock().expect("nobody panics").push(line.into());
 }
 
-/// Gives others the chance to run, some times.
+/// Yields to other tasks, `times` times.
 async fn dawdle(times: u32) {
     for _ in 0..times {
         yield_now().await;
@@ -50,7 +50,7 @@ impl Clerk {
     }
 }
 
-/// In that of their arrival, whatever they are; and those that are alone are alone.
+/// Calls of any kind start in order of arrival, and exclusive calls run alone.
 pub async fn calls_start_in_order<R: Runtime>(runtime: R) {
     let entries = Log::default();
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
@@ -117,7 +117,7 @@ impl Asker {
     }
 }
 
-/// More calls than may wait are answered at once; when the agent goes, so are those that wait.
+/// Calls beyond the mailbox limit fail at once. When the agent stops, waiting calls fail, too.
 pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
     let container =
         aiomas::container::builder(runtime.clone()).config(|config| config.limits.max_mailbox = 2);
@@ -130,7 +130,7 @@ pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
     let error = soon(&runtime, remote.ask()).await.expect_err("refused");
     let error = error.remote().expect("the peer's");
     assert_eq!(error.kind(), "OverloadedError");
-    // A stranger learns no address.
+    // A remote caller does not learn the address.
     let text = "2 calls wait for their turn already (`Limits::max_mailbox` there)";
     assert_eq!(error.message(), text);
     assert!(thinker.remove());
@@ -141,8 +141,8 @@ pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
     drop(thinking);
 }
 
-/// It is told at once, whether it calls itself or is called by whom it calls; and calls of methods that
-/// are not alone are fine.
+/// An agent that calls itself, directly or through others, receives an error at once. Calls of
+/// shared methods succeed.
 pub async fn an_agent_that_would_wait_for_itself<R: Runtime>(runtime: R) {
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let thinker = container.spawn(Thinker::default()).expect("room").proxy();
@@ -158,7 +158,7 @@ struct Circle;
 
 #[agent]
 impl Circle {
-    /// Goes around until `left` is 0.
+    /// Continues around the ring until `left` is 0.
     #[expose]
     async fn around(
         &self,
@@ -174,7 +174,7 @@ impl Circle {
     }
 }
 
-/// Over a connection.
+/// Reentrant calls are detected over a connection, too.
 pub async fn agents_call_in_circles<R: Runtime>(runtime: R) {
     let one = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
@@ -191,7 +191,7 @@ struct Link {
 
 #[agent]
 impl Link {
-    /// Goes on until `left` is 0.
+    /// Continues until `left` is 0.
     #[expose]
     async fn around(&self, left: u32) -> Result<u32, Error> {
         if left == 0 {
@@ -202,7 +202,7 @@ impl Link {
     }
 }
 
-/// Each calls the next, many times around, over connections of every kind; several calls at once.
+/// Each container calls the next, many times around, over connections of every kind, concurrently.
 pub async fn a_ring_of_containers<R: Runtime>(runtime: R) {
     let mut ring = Vec::new();
     for address in addresses().into_iter().chain(addresses()) {
@@ -222,7 +222,7 @@ pub async fn a_ring_of_containers<R: Runtime>(runtime: R) {
     }
 }
 
-/// Within a container, each call is within the one before.
+/// Within a container, each call is nested in the one before.
 pub async fn deep_calls_need_no_deep_stack<R: Runtime>(runtime: R) {
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let a = container.spawn(Circle).expect("room").proxy();
@@ -260,7 +260,8 @@ impl Mortal {
     }
 }
 
-/// Before the first call and after the last; who cannot start is not there.
+/// `on_start` runs before the first call, `on_stop` after the last. An agent that fails to start
+/// does not exist.
 pub async fn agents_start_and_stop<R: Runtime>(runtime: R) {
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let entries = Log::default();

@@ -1,4 +1,4 @@
-//! Peers that do with their stream what no connection would: they end one side of it, or do not read.
+//! Peers with streams that no connection would produce: they end one side only, or do not read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,19 +21,19 @@ async fn send<R: Runtime>(peer: &mut Raw<R>, messages: impl IntoIterator<Item = 
     peer.write(&frames.collect::<Vec<_>>().concat()).await.expect("it is written");
 }
 
-/// The next message; `None` at the end, which must not be within one.
+/// Reads the next message. Returns `None` at the end, which must not be within a message.
 async fn read<R: Runtime>(peer: &mut Raw<R>) -> Option<Value> {
     let payload = peer.try_read().await.expect("it can be read")?;
     Some(serde_json::from_slice(&payload).expect("JSON"))
 }
 
-/// What a call of a method without arguments looks like.
+/// Returns a call of a method without arguments.
 fn request(id: u64, path: &str) -> Value {
     json!([0, id, [path, [], {}]])
 }
 
-/// A peer that has ended its side still gets the answers to what it has asked, and then the end. What we have asked
-/// is lost at once: nothing more can come. So it is for those who listen and those who dial.
+/// A peer that has ended its side still receives its pending answers, and then the end. Calls to it
+/// fail at once, because no answer can arrive. This holds for the listening and the dialling side.
 pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
     let [tcp, ipc, _] = addresses();
     for address in [tcp, ipc] {
@@ -68,7 +68,7 @@ async fn half_close<R: Runtime>(runtime: &R, mut peer: Raw<R>, gate: &Gate, ours
     soon(runtime, gate.entered.pass()).await;
     let lost = ours.call("anything").send::<()>();
     peer.end().await.expect("it ends");
-    // That shows that the end has been read, while the method still runs.
+    // This shows that the end has been read, while the method still runs.
     let lost = soon(runtime, lost).await;
     assert_eq!(lost, Err(Error::Lost(CloseReason::Peer)));
     gate.door.open();
@@ -77,7 +77,8 @@ async fn half_close<R: Runtime>(runtime: &R, mut peer: Raw<R>, gate: &Gate, ours
     assert_eq!(read(&mut peer).await, None);
 }
 
-/// Whoever goes reads what it has asked for to its end, and then ends its side: the peer reads an end, not an error.
+/// A closing side first reads the answers to its calls, and then ends its side. The peer reads an
+/// end, not an error.
 pub async fn we_end_our_side_after_the_answers<R: Runtime>(runtime: R) {
     let [tcp, ipc, _] = addresses();
     for address in [tcp, ipc] {
@@ -89,7 +90,7 @@ pub async fn we_end_our_side_after_the_answers<R: Runtime>(runtime: R) {
         let call = client.remote().call("name").send::<String>();
         drop(client);
         assert_eq!(read(&mut peer).await, Some(request(0, "name")));
-        // It takes no calls any more.
+        // The closing side accepts no further calls.
         send(&mut peer, [request(9, "late")]).await;
         let refused = read(&mut peer).await.expect("an answer");
         assert_eq!((&refused[0], &refused[1]), (&json!(2), &json!(9)), "{refused}");
@@ -99,7 +100,7 @@ pub async fn we_end_our_side_after_the_answers<R: Runtime>(runtime: R) {
     }
 }
 
-/// Long answers, and how many have been given.
+/// Returns long answers, and counts them.
 #[derive(Clone, Default)]
 struct Press(Arc<AtomicUsize>);
 
@@ -137,7 +138,7 @@ async fn press<R: Runtime>(
     (server, peer, gone)
 }
 
-/// Its answers wait for it, and others go on; when it reads at last, they are all there.
+/// The answers wait for their peer, while other peers proceed. When the peer reads, all arrive.
 pub async fn a_peer_that_does_not_read_delays_nobody_else<R: Runtime>(runtime: R) {
     let mut limits = Limits::default();
     limits.output_high = 2 * PAGE;
@@ -156,7 +157,8 @@ pub async fn a_peer_that_does_not_read_delays_nobody_else<R: Runtime>(runtime: R
     soon(&runtime, server.shutdown()).await;
 }
 
-/// No more is asked of methods than a peer reads; one that takes nothing for `send_timeout` is cut off, and no other.
+/// Methods run only as fast as the peer reads. A peer that reads nothing for `send_timeout` is
+/// disconnected, and no other.
 pub async fn a_peer_that_never_reads_is_cut_off<R: Runtime>(runtime: R) {
     let mut limits = Limits::default();
     limits.output_high = 2 * PAGE;

@@ -13,7 +13,7 @@ fn start() -> Date {
     "2020-01-01T00:00:00+00:00".parse().expect("a date")
 }
 
-/// The clock of the world makes calls, none before its time, and none that was cancelled.
+/// The wall clock makes calls, none before its time, and no cancelled one.
 pub async fn a_clock_makes_calls<R: Runtime>(runtime: R) {
     let container = container::bind(runtime.clone(), TCP).await.expect("a free port");
     let clock = container.clock();
@@ -24,7 +24,7 @@ pub async fn a_clock_makes_calls<R: Runtime>(runtime: R) {
     };
     let now = clock.time();
     let called = clock.call_in(0.01, note("cancelled")).expect("a time");
-    // Unless this task was not run for so long.
+    // This is in time, unless the task was suspended for 10 ms.
     let cancelled = called.cancel();
     let far = clock.call_at(clock.utc_now().shift(3600.0).expect("a date"), note("far"));
     for (name, dt) in [("later", 0.03), ("soon", 0.01), ("now", 0.0)] {
@@ -55,14 +55,14 @@ impl Sleeper {
     }
 }
 
-/// A container with an external clock, and a manager in it.
+/// Returns a container with an external clock, and its manager.
 async fn managed<R: Runtime>(runtime: &R) -> (Container, Manager) {
     let builder = container::builder(runtime.clone()).external_clock(start(), 0.0);
     let factories = Factories::new().agent("Sleeper", [], || Sleeper);
     (builder.bind(TCP).await.expect("a free port"), Manager::new(factories))
 }
 
-/// One container makes agents in others, and sets their clocks.
+/// A container spawns agents in others, and sets their clocks.
 pub async fn managers_make_agents_and_set_clocks<R: Runtime>(runtime: R) {
     let master = container::bind(runtime.clone(), TCP).await.expect("a free port");
     let (mut containers, mut managers) = (Vec::new(), Vec::new());
@@ -90,7 +90,7 @@ pub async fn managers_make_agents_and_set_clocks<R: Runtime>(runtime: R) {
     for (manager, stopped) in managers.iter().zip(stops) {
         assert_eq!(manager.stop().await, Ok(()));
         soon(&runtime, stopped).await;
-        // It may be told more than once.
+        // `stop` may be called more than once.
         assert_eq!(manager.stop().await, Ok(()));
     }
     for container in containers {
@@ -98,7 +98,7 @@ pub async fn managers_make_agents_and_set_clocks<R: Runtime>(runtime: R) {
     }
 }
 
-/// Who waits for a manager to be told waits no longer when it is gone.
+/// Waiting for a manager to stop ends when the manager is gone.
 pub async fn a_manager_that_is_gone_has_stopped<R: Runtime>(runtime: R) {
     let (container, manager) = managed(&runtime).await;
     let stopped = manager.stopped();

@@ -1,4 +1,4 @@
-//! Codecs of the user's own.
+//! Custom codecs.
 
 use super::{Root, RootProxy, addresses, ipc, soon, start};
 use crate::codecs::BACKWARDS;
@@ -16,7 +16,8 @@ impl Parrot {
     }
 }
 
-/// In all layers, both ways; a peer that speaks something else is not understood, and told nothing.
+/// Tests a custom codec in all layers and both directions. A peer with another codec receives no
+/// answer.
 pub async fn a_custom_codec<R: Runtime>(runtime: R) {
     for address in addresses() {
         let builder = aiomas::rpc::builder(runtime.clone()).codec(BACKWARDS);

@@ -1,4 +1,4 @@
-//! Finding those who are not there, not yet, or not any more.
+//! Dialling peers that are missing, late, or gone.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ impl Late {
     }
 }
 
-/// A container that tries again quickly.
+/// Returns a container with short delays between attempts.
 async fn hasty<R: Runtime>(runtime: &R) -> Container {
     let builder = aiomas::container::builder(runtime.clone()).container_config(|config| {
         config.backoff.first = Duration::from_millis(5);
@@ -32,7 +32,8 @@ async fn hasty<R: Runtime>(runtime: &R) -> Container {
     builder.bind(TCP).await.expect("it listens")
 }
 
-/// Those without patience hear so at once, others when it is over, and the last when the container ends.
+/// Without patience, the error comes at once; with a time limit, at its end; otherwise, when the
+/// container ends.
 pub async fn nobody_listens<R: Runtime>(runtime: R) {
     for address in [ipc(), local()] {
         nobody_is_found(&runtime, &address).await;
@@ -43,7 +44,7 @@ pub async fn nobody_listens<R: Runtime>(runtime: R) {
     }
 }
 
-/// Looks with every kind of patience.
+/// Dials with every kind of patience.
 pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) {
     let says = |error: &Error| {
         let text = error.to_string();
@@ -73,7 +74,7 @@ pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) 
     let no_time = container.connect(&url).patience(Patience::Until(Duration::ZERO));
     let error = soon(runtime, no_time).await.map(|_: LateProxy| ()).expect_err("nobody is there");
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
-    // On a machine that is busy, a short time may pass with one attempt, or end while another is under way.
+    // On a busy machine, a short time may pass with one attempt, or end during another one.
     let mut time = Duration::from_millis(50);
     loop {
         let begun = runtime.now();
@@ -89,14 +90,14 @@ pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) 
     }
     let forever = container.connect::<LateProxy>(&url).patience(Patience::Forever);
     let forever = start(runtime, forever);
-    // It waits: its attempts go on while others come and go.
+    // Its attempts continue while other dials come and go.
     assert!(attempts(soon(runtime, container.connect(&url)).await) >= 1);
     soon(runtime, container.shutdown()).await.expect("it ends");
     let refused = soon(runtime, forever).await.map(drop);
     assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");
 }
 
-/// Whoever has patience finds it.
+/// Dials with patience find it.
 pub async fn a_listener_starts_late<R: Runtime>(runtime: R) {
     for address in [ipc(), local()] {
         for patience in PATIENT {
@@ -105,7 +106,7 @@ pub async fn a_listener_starts_late<R: Runtime>(runtime: R) {
     }
 }
 
-/// So do clients without a container, of both kinds; those without patience do not wait.
+/// Clients without a container, of both kinds, find it with patience, and fail without.
 pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
     for patience in PATIENT {
         let address = ipc();
@@ -137,10 +138,10 @@ pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
     }
 }
 
-/// Those who wait long enough.
+/// Policies that wait long enough.
 pub(super) const PATIENT: [Patience; 2] = [Patience::Forever, Patience::Until(super::LONG)];
 
-/// Looks before there is a listener; `make_way` lets there be one.
+/// Dials before the listener exists; `make_way` makes it possible.
 pub(super) async fn found_late<R: Runtime>(
     runtime: &R,
     address: &Address,
@@ -167,7 +168,7 @@ pub(super) async fn found_late<R: Runtime>(
     soon(runtime, late.shutdown()).await.expect("it ends");
 }
 
-/// After a connection was lost, the next search opens another one; a proxy that reconnects does so by itself.
+/// After a lost connection, the next dial opens a new one. A reconnecting proxy does so by itself.
 pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
     let container = hasty(&runtime).await;
     let mut address = TCP.parse().expect("an address");
@@ -196,7 +197,7 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
         assert_eq!(watched.state(), ConnectionState::Lost);
         line = Some(comes_back);
     }
-    // It gives up, and is there again when it is asked again.
+    // The connection gives up, and dials again on the next call.
     let lost = line.expect("three times");
     let after = Duration::from_millis(20);
     let late = soon(&runtime, lost.with_timeout(after).here()).await;
@@ -206,7 +207,8 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
     assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");
 }
 
-/// An RPC client that reconnects finds a server again, sends what waits in order, and gives up.
+/// A reconnecting RPC client finds its server again, sends queued calls in order, and gives up in
+/// time.
 pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
     for address in [TCP.parse().expect("an address"), ipc(), local()] {
         let server = serve(&runtime, &address.to_string()).await.expect("it is free");
@@ -220,7 +222,7 @@ pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
         let root: RootProxy = client.remote_as();
         assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
         let waits = root.wait();
-        // It runs, since the next one is answered.
+        // The call runs, since the next one is answered.
         assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
         soon(&runtime, server.shutdown_with(Close::Now)).await;
         let lost = soon(&runtime, waits).await;

@@ -1,4 +1,4 @@
-//! Something for handlers to wait at, so that tests know where they are.
+//! A barrier for handlers, so that tests know where they wait.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::task::{Poll, Waker};
 
 use aiomas::service;
 
-/// A door that is closed until it is opened.
+/// A barrier that is closed until a test opens it.
 #[derive(Clone, Default)]
 pub(super) struct Door(Arc<Mutex<(bool, Vec<Waker>)>>);
 
@@ -33,7 +33,7 @@ impl Door {
     }
 }
 
-/// A service whose one method tells that it has begun, and ends when it may.
+/// A service whose method reports its start, and waits until it is released.
 #[derive(Clone, Default)]
 pub(super) struct Gate {
     pub(super) entered: Door,

@@ -1,4 +1,4 @@
-//! Handles and futures that are dropped, in every order and at any point.
+//! Handles and futures dropped in every order and at any point.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ impl Drop for Guest {
     }
 }
 
-/// The last handle of a client closes its connection, whichever kind it is and in whatever order they go; and
-/// what calls have started is answered before.
+/// Dropping the last handle of a client, of any kind and in any order, closes its connection.
+/// Started calls are answered before.
 pub async fn handles_dropped_in_any_order<R: Runtime>(runtime: R) {
     let server = serve(&runtime, TCP).await.expect("it listens");
     for order in 0..6 {
@@ -47,7 +47,7 @@ pub async fn handles_dropped_in_any_order<R: Runtime>(runtime: R) {
             handles[index] = None;
         }
         assert_eq!(soon(&runtime, call).await, Ok(order as i64 + 1));
-        // The server's end goes, and with it the client's service.
+        // The server's end closes, and the client's service is dropped.
         until(&runtime, || dropped.load(Ordering::SeqCst) == 1 && server.clients().is_empty())
             .await;
     }
@@ -73,7 +73,7 @@ impl Drop for Lodger {
     }
 }
 
-/// All orders of `count` things.
+/// Returns all permutations of `count` items.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     let Some(last) = count.checked_sub(1) else { return vec![Vec::new()] };
     let insert = |order: Vec<usize>| {
@@ -86,8 +86,8 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
     orders(last).into_iter().flat_map(insert).collect()
 }
 
-/// A container goes with its last handle and agent, and with it what lives there; proxies do not keep it. Calls that
-/// have begun are answered before.
+/// Dropping the last handle and agent of a container ends it and drops its contents. Proxies do not
+/// keep it alive. Started calls are answered before.
 pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
     for (number, order) in orders(5).into_iter().enumerate() {
         let builder = aiomas::container::builder(runtime.clone());
@@ -100,7 +100,7 @@ pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
         let remote: LodgerProxy =
             soon(&runtime, visitor.connect(agent.url())).await.expect("there");
         let local = agent.proxy();
-        // Every other time nobody calls.
+        // Every other time without a call.
         let call = (number % 2 == 0).then(|| remote.knock());
         if call.is_some() {
             soon(&runtime, gate.entered.pass()).await;
@@ -123,7 +123,7 @@ pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
             assert_eq!(soon(&runtime, call).await, Ok(()), "{order:?}");
         }
         until(&runtime, || dropped.load(Ordering::SeqCst) == 1).await;
-        // Then its address is free.
+        // The address is free afterwards.
         let listens = || aiomas::channel::builder(runtime.clone()).listen(&address);
         soon(&runtime, async {
             while let Err(error) = listens().await {
@@ -135,7 +135,8 @@ pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
     }
 }
 
-/// Before it is polled, while it waits, when it is answered: its place is free, others go on.
+/// A call is dropped before its first poll, while it waits, and once it is answered. Its slot is
+/// released, and other calls proceed.
 pub async fn a_call_dropped_at_any_point<R: Runtime>(runtime: R) {
     let server = serve(&runtime, TCP).await.expect("it listens");
     let mut limits = aiomas_core::connection::Limits::default();
@@ -159,13 +160,13 @@ pub async fn a_call_dropped_at_any_point<R: Runtime>(runtime: R) {
         drop(call);
         assert_eq!(soon(&runtime, remote.add(polls, 2)).await, Ok(polls + 2));
     }
-    // Whoever was answered and never looked has left nothing behind either.
+    // An unread answer leaves no state either.
     let unread: Vec<_> = (0..8).map(|number| remote.add(number, 0)).collect();
     drop(unread);
     assert_eq!(soon(&runtime, remote.add(1, 1)).await, Ok(2));
 }
 
-/// Whoever gives up waiting takes nothing with it.
+/// Dropping a wait loses nothing.
 pub async fn waits_dropped_at_any_point<R: Runtime>(runtime: R) {
     let mut listener =
         aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
@@ -181,7 +182,7 @@ pub async fn waits_dropped_at_any_point<R: Runtime>(runtime: R) {
     request.reply(&22).expect("it is sent");
     assert_eq!(soon(&runtime, call).await, Ok(22));
 
-    // A search that has no end, and a shutdown that goes on by itself.
+    // An endless search, and a shutdown that continues by itself.
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let url = format!("{}/0", local());
     let mut search = container.connect::<LodgerProxy>(&url).patience(Patience::Forever);

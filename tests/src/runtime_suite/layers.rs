@@ -1,4 +1,4 @@
-//! Each layer does what it is for.
+//! The basic functions of each layer.
 
 use std::collections::HashSet;
 
@@ -11,12 +11,12 @@ use super::{Root, RootProxy, TCP, addresses, oneshot, soon, start};
 
 const CODECS: [Codec; 3] = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc];
 
-/// Each codec with an address of each kind.
+/// Returns each codec with an address of each kind.
 fn ways() -> impl Iterator<Item = (Address, Codec)> {
     CODECS.into_iter().flat_map(|codec| addresses().map(|address| (address, codec)))
 }
 
-/// Requests in both directions, with and without success.
+/// Tests requests in both directions, with and without success.
 pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
     for (address, codec) in ways() {
         let listening = aiomas::channel::builder(runtime.clone()).listen(address).await;
@@ -48,7 +48,7 @@ pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
     }
 }
 
-/// Typed and dynamic calls.
+/// Tests typed and dynamic calls.
 pub async fn rpc_over_every_transport<R: Runtime>(runtime: R) {
     for (address, codec) in ways() {
         let server = aiomas::rpc::builder(runtime.clone()).service(Root).listen(address).await;
@@ -89,7 +89,7 @@ impl Echo {
     }
 }
 
-/// Agents in two containers and in one.
+/// Tests agents in two containers and in one.
 pub async fn agents_over_every_transport<R: Runtime>(runtime: R) {
     for ((one, codec), (other, _)) in ways().zip(ways()) {
         let builder = aiomas::container::builder(runtime.clone()).codec(codec);
@@ -103,7 +103,7 @@ pub async fn agents_over_every_transport<R: Runtime>(runtime: R) {
             let remote: EchoProxy = soon(&runtime, a.connect(url)).await.expect("it is there");
             assert_eq!(remote.to_string(), format!("EchoProxy('{url}')"));
             assert_eq!(remote.echo(1).await, Ok(1));
-            // It calls back over the same connection, or within the container.
+            // The callback uses the same connection, or stays within the container.
             assert_eq!(soon(&runtime, remote.ask(a.proxy(), 2)).await, Ok(2));
             assert_eq!(soon(&runtime, remote.introduce(a.proxy())).await, Ok(5));
         }
@@ -126,7 +126,7 @@ impl Keeper {
         Ok(number)
     }
 
-    /// Calls all those that were kept before.
+    /// Calls all references kept before.
     #[expose]
     async fn sum(&self) -> Result<i64, Error> {
         let kept = self.kept.lock().expect("nobody panics").clone();
@@ -163,7 +163,7 @@ impl Client {
     }
 }
 
-/// References are called back while the call runs, and after it; a server calls clients on its own.
+/// References can be called during the call and after it. A server can call clients on its own.
 pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
     let (connected, client_handle) = oneshot();
     let connected = std::sync::Mutex::new(Some(connected));
@@ -191,7 +191,7 @@ pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
     let remote: ClientProxy = client_handle.remote_as();
     assert_eq!(soon(&runtime, remote.listener().number()).await, Ok(21));
     assert!(matches!(own().number().await, Err(Error::NoTarget { .. })));
-    // What a peer has sent a reference to cannot be sent on.
+    // A peer's reference cannot be passed on.
     let error = keeper.keep(ListenerProxy::from(client.remote())).await.expect_err("refused");
     assert!(
         matches!(error, Error::Refused(aiomas_core::connection::CallRejected::Codec(_))),
@@ -200,7 +200,7 @@ pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
     assert!(error.to_string().contains("send its URL (`AgentUrl`)"), "{error}");
 }
 
-/// They are compared, hashed, kept and printed.
+/// Proxies can be compared, hashed, kept and printed.
 #[expect(clippy::mutable_key_type, reason = "they are hashed by what does not change")]
 pub async fn proxies_are_values<R: Runtime>(runtime: R) {
     let server = super::serve(&runtime, TCP).await.expect("it listens");

@@ -1,4 +1,4 @@
-//! Much at once.
+//! High load.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::door::Door;
 use super::{Receiver, Root, RootProxy, TCP, addresses, connect, poll, serve, soon, start};
 
-/// Answers nobody before everybody has asked.
+/// Answers once all callers have called.
 #[derive(Default)]
 struct Meeting {
     came: AtomicUsize,
@@ -31,8 +31,7 @@ impl Meeting {
     }
 }
 
-/// All at the same time, and none of them gets another one's answer; whether one task makes them all, or each has
-/// its own.
+/// A thousand concurrent calls each receive their own answer, made by one task or by a task each.
 pub async fn a_thousand_calls_in_flight<R: Runtime>(runtime: R) {
     for address in addresses() {
         for tasks in [false, true] {
@@ -58,15 +57,15 @@ pub async fn a_thousand_calls_in_flight<R: Runtime>(runtime: R) {
     }
 }
 
-/// More than all buffers hold, in both directions at the same time: nobody waits with reading until the
-/// other one has read.
+/// More data than all buffers hold, in both directions at the same time. Neither side delays its
+/// reads until the other has read.
 pub async fn eight_mebibytes_both_ways_at_once<R: Runtime>(runtime: R) {
     for address in addresses() {
         both_ways_at_once(&runtime, address, Address::clone).await;
     }
 }
 
-/// The client goes the way to the server that `way` makes of the server's address.
+/// Runs the case; `way` maps the server's address to the client's.
 pub(super) async fn both_ways_at_once<R: Runtime>(
     runtime: &R,
     address: Address,
@@ -97,8 +96,8 @@ impl Mirror {
     }
 }
 
-/// Arrays of all sizes at once. What came first is still as it was when all the others have come: memory that is used
-/// again is nobody else's any more.
+/// Arrays of all sizes are in flight concurrently. The first ones are unchanged after all others
+/// have arrived, so no reused buffer is still shared.
 pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
     let blob = |number: u32| {
         let length = [0, 100, 32 << 10, 70_000, 256 << 10, 300_000, 1 << 20, 3 << 20];
@@ -134,7 +133,7 @@ pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
     }
 }
 
-/// Who takes no requests off a channel delays those who wait for its answers, and nobody else.
+/// A reader that takes no requests from its channel delays only callers that wait for its answers.
 pub async fn a_slow_reader_delays_nobody_else<R: Runtime>(runtime: R) {
     let mut listener =
         aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
@@ -158,7 +157,7 @@ pub async fn a_slow_reader_delays_nobody_else<R: Runtime>(runtime: R) {
     }
 }
 
-/// Calls beyond a limit wait; whoever gives up lets the next one have its turn.
+/// Calls beyond a limit wait in order. A cancelled one passes its turn on.
 pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
     let server = serve(&runtime, TCP).await.expect("it listens");
     let mut limits = Limits::default();
@@ -172,7 +171,7 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
     assert!(waiting.iter_mut().all(|call| poll(call).is_pending()));
     let [first, _second] = &mut stuck;
     assert!(poll(first).is_pending());
-    // Some give up, among them those whose turn it would be.
+    // Some are cancelled, among them the next ones.
     waiting.drain(..3);
     let tasks: Vec<_> = waiting.into_iter().map(|call| start(&runtime, call)).collect();
     drop(stuck);
@@ -180,7 +179,7 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
         assert_eq!(soon(&runtime, call).await, Ok(number + 1));
     }
 
-    // The same with bytes that wait to be written.
+    // The same with the limit of unwritten bytes.
     let mut limits = Limits::default();
     limits.output_high = 1 << 20;
     let client = aiomas::rpc::builder(runtime.clone()).limits(limits);
@@ -196,7 +195,7 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
     }
 }
 
-/// They all live at the same time, over each kind of stream.
+/// All connections are open at the same time, over each kind of stream.
 pub async fn a_thousand_connections<R: Runtime>(runtime: R) {
     allow_open_files();
     for address in addresses() {
@@ -222,8 +221,8 @@ pub async fn a_thousand_connections<R: Runtime>(runtime: R) {
     }
 }
 
-/// Lets this process have as many files open as the system lets it have: a connection within it is two, and 1,024
-/// are usual until a process asks for more.
+/// Raises the limit of open files to the system's maximum. A connection within the process needs
+/// two files, and the default limit is usually 1,024.
 fn allow_open_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("it is allowed");
@@ -239,7 +238,7 @@ impl Number {
     }
 }
 
-/// A container of them, called from another one.
+/// A container with 100,000 agents, called from another one.
 pub async fn a_hundred_thousand_agents<R: Runtime>(runtime: R) {
     let builder = aiomas::container::builder(runtime.clone());
     let city = builder.clone().bind(TCP).await.expect("it listens");

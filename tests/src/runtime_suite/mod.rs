@@ -1,8 +1,10 @@
-//! What has to hold on every runtime: one suite, generic over the runtime, so that adapters cannot drift.
+//! Requirements for every runtime: one suite, generic over the runtime, so that adapters cannot
+//! diverge.
 //!
-//! [`for_each_case!`](crate::for_each_case) and [`for_each_socket_case!`](crate::for_each_socket_case) name all cases. A
-//! case takes the runtime, and has to be polled on it. None goes by how long something takes, but that what should
-//! happen happens within a minute.
+//! [`for_each_case!`](crate::for_each_case) and
+//! [`for_each_socket_case!`](crate::for_each_socket_case) list all cases. A case takes the runtime,
+//! and must be polled on it. No case depends on speed, except that expected events must happen
+//! within a time limit.
 
 mod agents;
 mod bare;
@@ -60,7 +62,7 @@ pub use sockets::*;
 pub use tasks::*;
 pub use tls::*;
 
-/// Calls the macro `$with` with its arguments and the names of all cases that any runtime has to pass, simulated
+/// Calls the macro `$with` with its arguments and the names of all cases for any runtime, simulated
 /// ones included.
 #[macro_export]
 macro_rules! for_each_case {
@@ -135,7 +137,8 @@ macro_rules! for_each_case {
     };
 }
 
-/// As [`for_each_case!`](crate::for_each_case), with the cases that need the sockets and files of the system.
+/// As [`for_each_case!`](crate::for_each_case), with the cases that need the sockets and files of
+/// the system.
 #[macro_export]
 macro_rules! for_each_socket_case {
     ($with:ident $arguments:tt) => {
@@ -161,10 +164,10 @@ macro_rules! for_each_socket_case {
     };
 }
 
-/// Something that no test should take, on a machine that is busy with others.
+/// More time than any test takes, even on a busy machine.
 const LONG: Duration = Duration::from_secs(300);
 
-/// Fails if `future` takes for ever.
+/// Fails if `future` does not complete.
 async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T {
     let mut timer = runtime.timer();
     timer.set(runtime.now() + LONG);
@@ -176,7 +179,8 @@ async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T 
     .await
 }
 
-/// Waits until something is so. There is time between two looks, for runtimes whose time passes when all wait.
+/// Waits until a condition holds. It sleeps between checks, for runtimes whose time passes when all
+/// tasks wait.
 async fn until<R: Runtime>(runtime: &R, is_so: impl Fn() -> bool) {
     soon(runtime, async {
         while !is_so() {
@@ -186,14 +190,14 @@ async fn until<R: Runtime>(runtime: &R, is_so: impl Fn() -> bool) {
     .await;
 }
 
-/// Lets others go on.
+/// Lets other tasks run for a while.
 async fn pause<R: Runtime>(runtime: &R) {
     let mut timer = runtime.timer();
     timer.set(runtime.now() + Duration::from_millis(1));
     std::future::poll_fn(|cx| timer.poll(cx)).await;
 }
 
-/// Lets others that are ready run once.
+/// Lets other ready tasks run once.
 async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|cx| {
@@ -206,7 +210,7 @@ async fn yield_now() {
     .await;
 }
 
-/// Runs a future in a task; what it returns can be awaited.
+/// Runs a future in a task, and returns a future of its output.
 fn start<R: Runtime, T: Send + 'static>(
     runtime: &R,
     future: impl Future<Output = T> + Send + 'static,
@@ -218,7 +222,7 @@ fn start<R: Runtime, T: Send + 'static>(
 
 type Receiver<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A value that is sent once.
+/// Returns a channel for one value.
 fn oneshot<T: Send + 'static>() -> (impl FnOnce(T) + Send, Receiver<T>) {
     use std::sync::{Arc, Mutex};
     let place: Arc<Mutex<(Option<T>, Option<Waker>)>> = Arc::new(Mutex::new((None, None)));
@@ -256,29 +260,29 @@ fn number() -> usize {
     COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A file that nobody else uses.
+/// Returns a unique path.
 fn file() -> PathBuf {
     std::env::temp_dir().join(format!("aiomas-suite-{}-{}", std::process::id(), number()))
 }
 
-/// A name in this process that nobody else uses.
+/// Returns a unique name in this process.
 fn local() -> Address {
     Address::Local(format!("suite-{}", number()).into())
 }
 
-/// The address of a Unix socket that nobody else uses.
+/// Returns the unique address of a Unix socket.
 fn ipc() -> Address {
     Address::Ipc(file().display().to_string().into())
 }
 
-/// An address of each kind to listen at.
+/// Returns an address of each kind to listen at.
 fn addresses() -> [Address; 3] {
     [TCP.parse().expect("an address"), ipc(), local()]
 }
 
 const TCP: &str = "tcp://127.0.0.1:0";
 
-/// A service with a bit of everything.
+/// A service with methods of each kind.
 #[derive(Debug)]
 pub struct Root;
 

@@ -1,4 +1,4 @@
-//! Addresses of all kinds, and who has them.
+//! Addresses of all kinds, and their owners.
 
 use aiomas::Runtime;
 use aiomas::{Error, agent};
@@ -15,7 +15,7 @@ impl Neighbour {
     }
 }
 
-/// In one process, each of which calls the next.
+/// Many containers in one process, each of which calls the next.
 pub async fn many_containers<R: Runtime>(runtime: R) {
     let mut containers = Vec::new();
     let mut urls = Vec::new();
@@ -35,7 +35,7 @@ pub async fn many_containers<R: Runtime>(runtime: R) {
     }
 }
 
-/// Port 0 is any that is free, and agents' URLs have the real one.
+/// Port 0 selects a free port, and agents' URLs contain the real one.
 pub async fn free_ports<R: Runtime>(runtime: R) {
     let one = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
     let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
@@ -46,7 +46,7 @@ pub async fn free_ports<R: Runtime>(runtime: R) {
     assert!(matches!(taken, Err(Error::Bind { kind: std::io::ErrorKind::AddrInUse, .. })));
 }
 
-/// Containers that listen everywhere say by which address they are reached.
+/// Containers that listen on all interfaces advertise their address.
 pub async fn advertised_addresses<R: Runtime>(runtime: R) {
     let anywhere = |advertised: &'static str| {
         aiomas::container::builder(runtime.clone()).advertise(advertised).bind("tcp://0.0.0.0:0")
@@ -58,13 +58,14 @@ pub async fn advertised_addresses<R: Runtime>(runtime: R) {
     assert!(other.address().to_string().starts_with("tcp://localhost:"), "{other:?}");
     let [(listed, _)] = &one.agents()[..] else { panic!("{:?}", one.agents()) };
     assert_eq!(listed.to_string(), url);
-    // The one is found by what it advertises, and finds itself without a connection.
+    // Peers find the container by its advertised address. The container finds itself without a
+    // connection.
     for (container, connections) in [(&one, 0), (&other, 1)] {
         let found: NeighbourProxy = soon(&runtime, container.connect(&*url)).await.expect("there");
         assert_eq!(soon(&runtime, found.name()).await.as_deref(), Ok("neighbour"));
         assert_eq!(container.connection_count(), connections);
     }
-    // A port that is given is meant.
+    // An explicit port is kept.
     let forwarded = anywhere("tcp://127.0.0.1:1").await.expect("it listens");
     assert_eq!(forwarded.address().to_string(), "tcp://127.0.0.1:1");
     let error = anywhere("nowhere").await.expect_err("that is no address");

@@ -1,4 +1,4 @@
-//! Certificates that are renewed while they are used, on whichever runtime.
+//! Renewal of certificates at run time.
 
 use aiomas::tls::TlsConfig;
 use aiomas::{Error, agent};
@@ -11,7 +11,7 @@ use aiomas_core::connection::{CloseReason, TlsError};
 use super::{TCP, soon, start};
 use crate::certificates::{Authority, Certificate, EXPIRED, KeyKind};
 
-/// Says that it is there.
+/// A service that confirms it is reachable.
 struct Concierge;
 
 #[agent]
@@ -30,7 +30,7 @@ fn subject(channel: &Channel) -> String {
     channel.peer().certificate().expect("it has shown one").subject.to_string()
 }
 
-/// New handshakes show the new certificate, in both roles; what is open goes on.
+/// New handshakes use the new certificate, in both roles; open connections continue.
 pub async fn tls_certificates_are_renewed<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let (server, client) =
@@ -61,7 +61,8 @@ pub async fn tls_certificates_are_renewed<R: Runtime>(runtime: R) {
     }
 }
 
-/// A container whose certificate has expired is reached again once its files are renewed, without a restart.
+/// A container with an expired certificate is reachable again once its files are renewed, without a
+/// restart.
 pub async fn tls_files_are_read_again<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let files = authority.sign_for("house", &["127.0.0.1"], EXPIRED).files();
@@ -88,7 +89,8 @@ pub async fn tls_files_are_read_again<R: Runtime>(runtime: R) {
     }
 }
 
-/// So are authorities: peers of the old one are refused from then on, and the text names the file.
+/// Authorities are renewed, too: peers of the old one are refused from then on, and the error names
+/// the file.
 pub async fn tls_authorities_are_renewed<R: Runtime>(runtime: R) {
     let (old, new) = (Authority::new(KeyKind::Ec), Authority::called("new", KeyKind::Ec));
     let files = old.sign("house").files();
@@ -105,7 +107,7 @@ pub async fn tls_authorities_are_renewed<R: Runtime>(runtime: R) {
     }
     assert_eq!(server.reload(), Ok(()));
     let accepted = start(&runtime, async move { (listener.accept().await, listener) });
-    // The client still trusts the old one alone.
+    // The client still trusts only the old authority.
     let client = channel::builder(runtime.clone()).tls(old.sign("grid").config()).connect(&address);
     let error = soon(&runtime, client).await.expect_err("it trusts another");
     assert!(matches!(error, Error::Tls { error: TlsError::UnknownIssuer { .. }, .. }), "{error}");

@@ -20,7 +20,7 @@ use super::{Root, RootProxy, soon};
 const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
-/// A runtime for which `several` is the name of both addresses.
+/// A runtime that resolves `several` to both addresses.
 #[derive(Clone)]
 struct Named<R>(R);
 
@@ -112,7 +112,7 @@ impl<R: Sockets> Sockets for Named<R> {
     }
 }
 
-/// Swallows what is sent to `address`: a listener whose queue is full.
+/// Returns a listener at `address` with a full queue, which swallows packets.
 fn black_hole(address: SocketAddrV4) -> Option<Vec<OwnedFd>> {
     let listener = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     match bind(&listener, &address) {
@@ -152,7 +152,7 @@ pub async fn all_addresses_of_a_name_are_dialled<R: Sockets>(runtime: R) {
     }
 }
 
-/// They have one port, which is free again afterwards.
+/// Both addresses have the same port, which is free again afterwards.
 pub async fn all_addresses_of_a_name_are_listened_at<R: Sockets>(runtime: R) {
     let server = aiomas::rpc::builder(Named(runtime.clone())).service(Root);
     let server = server.listen("tcp://several:0").await.expect("it listens");
@@ -172,7 +172,7 @@ pub async fn all_addresses_of_a_name_are_listened_at<R: Sockets>(runtime: R) {
     soon(&runtime, again.expect("both are free").shutdown()).await;
 }
 
-/// An adapter has the addresses of both ends, and can end a connection without a trace.
+/// An adapter knows the addresses of both ends, and can reset a connection.
 pub async fn sockets_know_their_ends<R: Sockets>(runtime: R) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("it is bound");

@@ -1,4 +1,4 @@
-//! The files of Unix sockets: whose they are.
+//! The ownership of Unix socket files.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -32,7 +32,7 @@ fn is_taken(result: Result<Container, Error>) -> bool {
     matches!(result, Err(Error::Bind { kind: ErrorKind::AddrInUse, .. }))
 }
 
-/// Not that of a successor, and not what else has its name by then.
+/// A listener removes neither the file of its successor nor an unrelated file of the same name.
 pub async fn a_listener_removes_its_own_file_only<R: Runtime>(runtime: R) {
     let path = file();
     let one = start_at(runtime.clone(), at(&path)).await.expect("it is free");
@@ -47,7 +47,7 @@ pub async fn a_listener_removes_its_own_file_only<R: Runtime>(runtime: R) {
     drop(other);
     assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "precious");
     std::fs::remove_file(&path).expect("it is ours");
-    // A file that is gone already, and its directory as well.
+    // The file is gone already, with its directory.
     let directory = file();
     std::fs::create_dir(&directory).expect("a directory");
     let path = directory.join("s");
@@ -56,7 +56,8 @@ pub async fn a_listener_removes_its_own_file_only<R: Runtime>(runtime: R) {
     soon(&runtime, last.shutdown()).await.expect("it ends");
 }
 
-/// A starter that has bound its socket and does not listen yet looks as if it were dead. It has the directory's lock.
+/// A process between `bind` and `listen` has a socket that looks stale. It holds the lock of the
+/// directory.
 pub async fn a_starter_waits_for_another_one<R: Runtime>(runtime: R) {
     let directory = file();
     std::fs::create_dir(&directory).expect("a directory");
@@ -78,7 +79,7 @@ pub async fn a_starter_waits_for_another_one<R: Runtime>(runtime: R) {
     assert_eq!(inode(), before);
     is_reached(&runtime, at(&path)).await;
     drop(other);
-    // Now it is a stale one.
+    // Now the socket is stale.
     let heir = start_at(runtime.clone(), at(&path)).await.expect("it is replaced");
     soon(&runtime, heir.shutdown()).await.expect("it ends");
     let left = std::fs::read_dir(&directory).expect("a directory").count();
@@ -86,7 +87,7 @@ pub async fn a_starter_waits_for_another_one<R: Runtime>(runtime: R) {
     std::fs::remove_dir(&directory).expect("it is empty");
 }
 
-/// Exactly one of them, and it is the one that others reach.
+/// Exactly one of many starting processes listens, and clients reach it.
 pub async fn one_of_many_starters_listens<R: Runtime>(runtime: R) {
     for _ in 0..100 {
         let path = file();
@@ -109,7 +110,8 @@ pub async fn one_of_many_starters_listens<R: Runtime>(runtime: R) {
     }
 }
 
-/// A listener whose queue is full is waited for, by the task and not by its thread; its socket is no stale one.
+/// A task waits for a listener with a full queue, without blocking its thread. Its socket is not
+/// stale.
 pub async fn a_full_listener_is_waited_for<R: Runtime>(runtime: R) {
     let path = file();
     let address = SocketAddrUnix::new(&path).expect("a path");
@@ -138,7 +140,7 @@ pub async fn a_full_listener_is_waited_for<R: Runtime>(runtime: R) {
     std::fs::remove_file(&path).expect("it is ours");
 }
 
-/// Errors say what is wrong with the path, and what to do.
+/// Errors describe the invalid path and the remedy.
 pub async fn socket_paths_that_are_none<R: Runtime>(runtime: R) {
     let missing = file();
     let plain = file();
@@ -159,7 +161,7 @@ pub async fn socket_paths_that_are_none<R: Runtime>(runtime: R) {
     std::fs::remove_file(&plain).expect("it is ours");
 }
 
-/// Names of Linux that have no file.
+/// Abstract names of Linux, which have no file.
 pub async fn abstract_names<R: Runtime>(runtime: R) {
     let name = format!("\0aiomas-suite-{}-{}", std::process::id(), number());
     let address = Address::Ipc(name.into());

@@ -1,4 +1,4 @@
-//! What is about sockets and files of the system.
+//! Cases that need sockets and files of the system.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -19,8 +19,8 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 use super::narrow::narrow;
 use super::{TCP, addresses, dials, file, load, soon, until};
 
-/// As [`eight_mebibytes_both_ways_at_once`](super::eight_mebibytes_both_ways_at_once), through sockets that hold next to
-/// nothing.
+/// As [`eight_mebibytes_both_ways_at_once`](super::eight_mebibytes_both_ways_at_once), through
+/// sockets with tiny buffers.
 pub async fn eight_mebibytes_through_tiny_buffers<R: Runtime>(runtime: R) {
     let [tcp, ipc, _] = addresses();
     for address in [tcp, ipc] {
@@ -28,7 +28,8 @@ pub async fn eight_mebibytes_through_tiny_buffers<R: Runtime>(runtime: R) {
     }
 }
 
-/// A TCP address that refuses connections while the socket lives: the socket holds the port and does not listen.
+/// Returns an address that refuses connections while the socket, which does not listen, holds its
+/// port.
 pub(crate) fn nowhere() -> (OwnedFd, Address) {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -59,7 +60,7 @@ fn at(path: &Path) -> Address {
     Address::Ipc(path.display().to_string().into())
 }
 
-/// Fails to call an agent there in every way, with errors that say the path.
+/// Fails to call an agent there in every way, with errors that contain the path.
 async fn nobody_at<R: Runtime>(runtime: &R, path: &Path) {
     let path_text = path.display().to_string();
     let says = |error: Error| assert!(error.to_string().contains(&path_text), "{error}");
@@ -75,7 +76,7 @@ async fn nobody_at<R: Runtime>(runtime: &R, path: &Path) {
     says(error);
 }
 
-/// A socket that nobody listens at any more is replaced; one that is in use is not.
+/// A socket without a listener is replaced; one in use is not.
 pub async fn stale_socket_files<R: Runtime>(runtime: R) {
     let path = file();
     drop(UnixListener::bind(&path).expect("a socket"));
@@ -88,7 +89,7 @@ pub async fn stale_socket_files<R: Runtime>(runtime: R) {
     assert!(!path.exists(), "it is cleaned up");
 }
 
-/// What is no socket stays as it is, and so does a socket that somebody else listens at.
+/// A file that is not a socket stays, as does a socket with another listener.
 pub async fn foreign_files<R: Runtime>(runtime: R) {
     let path = file();
     std::fs::write(&path, "precious").expect("a file");
@@ -107,14 +108,14 @@ pub async fn foreign_files<R: Runtime>(runtime: R) {
     let foreign = UnixListener::bind(&path).expect("a socket");
     let taken = listen(&runtime, &path).await.expect_err("it is in use");
     assert!(matches!(taken, Error::Bind { kind: ErrorKind::AddrInUse, .. }), "{taken}");
-    // Whoever tried has left it in its place.
+    // The failed attempt has left the socket in its place.
     let client = aiomas::channel::builder(runtime.clone()).connect(at(&path));
     soon(&runtime, client).await.expect("it connects");
     drop(foreign);
     std::fs::remove_file(&path).expect("it was ours");
 }
 
-/// A socket's path has to be shorter than 108 bytes on Linux, and than 104 elsewhere.
+/// The path of a socket has a maximum of 107 bytes on Linux, and 103 elsewhere.
 pub async fn socket_paths_that_are_too_long<R: Runtime>(runtime: R) {
     let of_length = |length| {
         let path = file().display().to_string();
@@ -135,13 +136,13 @@ pub async fn socket_paths_that_are_too_long<R: Runtime>(runtime: R) {
     }
 }
 
-/// The sockets of this process that are connections to or from `port`.
+/// Returns this process's sockets with connections to or from `port`.
 fn sockets_at(port: u16) -> Vec<OwnedFd> {
     let own = pidfd_open(getpid(), PidfdFlags::empty()).expect("it runs");
     let numbers = std::fs::read_dir("/proc/self/fd")
         .expect("a folder")
         .filter_map(|entry| entry.expect("an entry").file_name().to_str()?.parse().ok());
-    // Some are gone again.
+    // Some are closed again.
     let files =
         numbers.filter_map(|number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok());
     let has_port = |name: SocketAddrAny| {
@@ -156,7 +157,7 @@ fn sockets_at(port: u16) -> Vec<OwnedFd> {
         .collect()
 }
 
-/// The system looks after both ends of a connection.
+/// Both ends of a connection have TCP keep-alive.
 pub async fn sockets_are_kept_alive<R: Runtime>(runtime: R) {
     let seconds = Duration::from_secs;
     for (keep_alive, expected) in [

@@ -7,7 +7,7 @@ use aiomas::{Context, Error, Proxy, agent, service};
 
 use super::{TCP, oneshot, soon};
 
-/// To be told something once.
+/// A callback for one value.
 type Tell<T> = Arc<Mutex<Option<Box<dyn FnOnce(T) + Send>>>>;
 
 fn once<T>(tell: impl FnOnce(T) + Send + 'static) -> Tell<T> {
@@ -19,12 +19,12 @@ fn say<T>(tell: &Tell<T>, value: T) {
     tell.expect("it is said once")(value);
 }
 
-/// How many have been sold.
+/// Counts sold items.
 struct Shop(u32);
 
 #[agent]
 impl Shop {
-    /// Delivers when this has been answered, and is not held up by what panics.
+    /// Delivers in a task after the answer; a panic of another task does not affect it.
     #[expose]
     fn buy(&mut self, buyer: Proxy, #[context] ctx: &Context) -> Result<f64, Error> {
         let (clock, me) = (ctx.clock()?, ShopProxy::from(ctx.agent()?));
@@ -33,7 +33,7 @@ impl Shop {
         ctx.spawn(async { panic!("on purpose") })?;
         ctx.spawn(async move {
             clock.sleep(0.02).await.expect("a time");
-            // It is free meanwhile.
+            // The agent is free meanwhile.
             let number = me.sold().await.expect("it is there");
             buyer.call("deliver").arg(number).arg(clock.time()).send::<()>().await.expect("told");
         })?;
@@ -67,7 +67,7 @@ impl Counter {
     }
 }
 
-/// Of agents, of services without a container, and of containers.
+/// Tasks of agents, of services without a container, and of containers.
 pub async fn tasks_go_on_when_the_call_has_ended<R: Runtime>(runtime: R) {
     let home = aiomas::container::bind(runtime.clone(), TCP).await.expect("bound");
     let shop = home.spawn(Shop(0)).expect("room");

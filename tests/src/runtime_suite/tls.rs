@@ -1,4 +1,4 @@
-//! TLS, on whichever runtime: what works, and what everybody is told if it does not.
+//! TLS on any runtime: success, and the errors of both sides.
 
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -54,7 +54,7 @@ const OUT_OF_TIME_THERE: &str = "the peer does not accept our certificate: certi
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
-/// Tells callers what is known of them.
+/// Returns the identity of its callers.
 struct Porter;
 
 #[agent]
@@ -74,7 +74,7 @@ async fn open<R: Runtime>(runtime: &R, tls: TlsConfig, to: &Address) -> Result<C
     soon(runtime, channel::builder(runtime.clone()).tls(tls).connect(to)).await
 }
 
-/// Two ends of a channel.
+/// Returns two ends of a channel.
 async fn pair<R: Runtime>(
     runtime: &R,
     server: TlsConfig,
@@ -100,7 +100,7 @@ fn says<T: Debug>(result: Result<T, Error>, text: &str) {
     assert_eq!(result.expect_err("an error").to_string(), text);
 }
 
-/// The error of TLS.
+/// Returns the TLS error of a result.
 #[track_caller]
 fn tls_error<T: Debug>(result: Result<T, Error>) -> TlsError {
     match result {
@@ -109,7 +109,7 @@ fn tls_error<T: Debug>(result: Result<T, Error>) -> TlsError {
     }
 }
 
-/// Both ends know whom they talk to.
+/// Both ends know the identity of their peer.
 pub async fn tls_channels<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let (house, grid) = (authority.sign("house"), authority.sign("grid"));
@@ -123,12 +123,12 @@ pub async fn tls_channels<R: Runtime>(runtime: R) {
     assert_eq!(seen.names, ["localhost", "127.0.0.1", "::1", "script"].map(Box::from));
     assert_eq!(seen.chain, grid.chain().iter().map(|der| der[..].into()).collect::<Vec<_>>());
     assert_eq!(&*client.peer().certificate().expect("so has the server").subject, "CN=house");
-    // The end is said, so nothing has been cut.
+    // The peer has announced the end, so no data was truncated.
     drop(client);
     assert_eq!(soon(&runtime, server.closed()).await, CloseReason::Peer);
 }
 
-/// The clients of a server are listed with their certificates.
+/// A server lists its clients with their certificates.
 pub async fn tls_rpc<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let (house, grid) = (authority.sign("house").config(), authority.sign("grid").config());
@@ -149,7 +149,7 @@ pub async fn tls_rpc<R: Runtime>(runtime: R) {
     assert_eq!(soon(&runtime, client.closed()).await, CloseReason::Peer);
 }
 
-/// Methods know who calls them.
+/// Methods know the identity of their caller.
 pub async fn tls_agents<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let bind = |certificate: Certificate| {
@@ -160,7 +160,7 @@ pub async fn tls_agents<R: Runtime>(runtime: R) {
     let porter = house.spawn(Porter).expect("room");
     let remote = soon(&runtime, grid.connect::<PorterProxy>(porter.url())).await.expect("secure");
     assert_eq!(soon(&runtime, remote.who()).await, Ok(Some("CN=grid".to_owned())));
-    // There is no stream between agents of one container.
+    // Agents of one container have no stream between them.
     assert_eq!(soon(&runtime, porter.proxy().who()).await, Ok(None));
     let stranger = Authority::called("another", KeyKind::Ec).sign("stranger");
     let stranger = bind(stranger).await.expect("it listens");
@@ -173,7 +173,7 @@ pub async fn tls_agents<R: Runtime>(runtime: R) {
     }
 }
 
-/// A certificate says who may call what: a service within a tree, an agent, and all of a container.
+/// Certificates decide on access to a service within a tree, an agent, and a whole container.
 pub async fn tls_authorised<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let is_grid = |caller: &Caller, path: &str| match &caller.certificate {
@@ -199,11 +199,11 @@ pub async fn tls_authorised<R: Runtime>(runtime: R) {
     let remote: PorterProxy = soon(&runtime, guest.connect(porter.url())).await.expect("found");
     let refused = RemoteError::permission("CN=guest must not call who");
     assert_eq!(soon(&runtime, remote.who()).await, Err(Error::Remote(refused)));
-    // Nor does it learn whether there is such an agent.
+    // The refused peer does not learn whether the agent exists.
     let error = soon(&runtime, guest.connect::<PorterProxy>(inside.url())).await.map(drop);
     let error = error.expect_err("refused").to_string();
     assert!(error.contains("CN=guest must not call validate_aid"), "{error}");
-    // They have names in the list, too.
+    // The list contains their names, too.
     let names: Vec<_> = house
         .peers()
         .iter()
@@ -243,7 +243,7 @@ pub async fn tls_large_messages_both_ways<R: Runtime>(runtime: R) {
     }
 }
 
-/// Unix sockets speak TLS if they are told whom to expect; `local://` is within the process.
+/// Unix sockets use TLS with an expected name; `local://` stays within the process.
 pub async fn tls_sockets_without_hosts<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let [_, ipc, local] = addresses();
@@ -271,7 +271,7 @@ pub async fn tls_sockets_without_hosts<R: Runtime>(runtime: R) {
     assert!(client.peer().certificate().is_none());
 }
 
-/// A client says what is wrong with a server, and the server hears of it.
+/// A client reports the error of a server, and the server receives it.
 pub async fn tls_refused_servers<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let other = Authority::called("another", KeyKind::Ec).sign("other");
@@ -320,8 +320,8 @@ pub async fn tls_refused_servers<R: Runtime>(runtime: R) {
     }
 }
 
-/// A server says what is wrong with a client, and the client hears of it: with TLS 1.2 when it connects, with 1.3
-/// only afterwards.
+/// A server reports the error of a client, and the client receives it: while connecting with TLS
+/// 1.2, only later with 1.3.
 pub async fn tls_refused_clients<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let house = authority.sign("house");
@@ -366,7 +366,7 @@ pub async fn tls_refused_clients<R: Runtime>(runtime: R) {
     }
 }
 
-/// Nobody takes one for the other.
+/// Each side detects that the other lacks TLS.
 pub async fn tls_and_plain_text<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let mut listener = listen(&runtime, house.config()).await;
@@ -401,7 +401,7 @@ pub async fn tls_and_plain_text<R: Runtime>(runtime: R) {
     assert!(reason.contains("(it seems to speak TLS: "), "{reason}");
 }
 
-/// The end of a stream is no end unless the peer has said so.
+/// The end of a stream without a closing message is an error.
 pub async fn tls_cut_off<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     for version in VERSIONS {
@@ -413,7 +413,7 @@ pub async fn tls_cut_off<R: Runtime>(runtime: R) {
         soon(&runtime, poll_fn(|cx| stream.poll_open(cx))).await.expect("secure");
         let server = soon(&runtime, accepted).await.expect("secure");
         let call = server.send::<()>("hello");
-        // A system tells the peer that a stream broke if what had come was not read.
+        // A system resets the stream if received bytes were not read.
         let mut input = BytesMut::with_capacity(1024);
         let read = soon(&runtime, poll_fn(|cx| stream.poll_recv(cx, &mut input))).await;
         assert!(read.expect("the call") > 0);
@@ -428,7 +428,7 @@ pub async fn tls_cut_off<R: Runtime>(runtime: R) {
     }
 }
 
-/// Who is let in has his place before he has shown who he is, and keeps it.
+/// A client takes its slot before the handshake, and keeps it.
 pub async fn tls_places_are_taken_before_the_handshake<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let mut limits = Limits::default();
@@ -454,7 +454,7 @@ pub async fn tls_places_are_taken_before_the_handshake<R: Runtime>(runtime: R) {
     soon(&runtime, server.shutdown()).await;
 }
 
-/// Those who say nothing, or go away in the middle, hold up nobody.
+/// Clients that stall or abort a handshake delay no other client.
 pub async fn tls_nobody_waits_for_the_slow<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let mut listener = listen(&runtime, house.config()).await;

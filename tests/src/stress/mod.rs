@@ -1,5 +1,7 @@
-//! Containers whose agents call each other, pass on references, give up, crash and come back, on any runtime;
-//! and a reference model that knows what each call may return.
+//! A stress model for any runtime, with a reference model of the permitted results of each call.
+//!
+//! Agents in several containers call each other, pass on references, cancel calls, crash and
+//! restart.
 
 mod node;
 mod oracle;

@@ -1,4 +1,4 @@
-//! The town in a simulation, whatever happens there.
+//! The stress model in a simulation with faults.
 
 use std::time::Duration;
 
@@ -8,35 +8,35 @@ use aiomas_sim::{Counts, Delay, Link, SimBuilder};
 use super::node::{Node, Plan, Stress};
 use super::oracle::{Oracle, Tally};
 
-/// What has come of a run.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// A hash of all that has happened.
+    /// A hash of all events.
     pub trace: u64,
     /// The faults.
     pub faults: Counts,
     /// The calls.
     pub tally: Tally,
-    /// How long it took there.
+    /// The virtual time of the run.
     pub elapsed: Duration,
 }
 
-/// Something that has ended by then.
+/// The time by which pending work has ended.
 const LONG: Duration = Duration::from_secs(600);
 
-/// Runs a town under random faults, of which the seed decides the kinds as well.
+/// Runs the stress model under random faults, whose kinds derive from the seed as well.
 ///
 /// # Panics
-/// A call returned what it may not, or nothing; or something is left when all has ended.
+/// A call has a forbidden result or none, or state remains at the end.
 #[must_use]
 pub fn simulate(builder: SimBuilder) -> Run {
     run(builder, false)
 }
 
-/// As [`simulate`], with callers who keep their proxies, which reconnect, in a town where hosts crash.
+/// Like [`simulate`], with callers that keep reconnecting proxies while hosts crash.
 ///
 /// # Panics
-/// As [`simulate`].
+/// As for [`simulate`].
 #[must_use]
 pub fn simulate_lines(builder: SimBuilder) -> Run {
     run(builder, true)
@@ -55,7 +55,8 @@ fn run(builder: SimBuilder, reconnects: bool) -> Run {
     };
     let crashes = plan.lossy && (random.bool() || reconnects);
     if crashes {
-        // Whoever waits for a host without power has to have room for another call, or never learns of it.
+        // A caller that waits for a host without power must have a free slot for another call, or
+        // it never notices.
         plan.max_calls = 1000;
     }
     let mut link = link(&mut random);
@@ -89,7 +90,7 @@ fn run(builder: SimBuilder, reconnects: bool) -> Run {
     sim.run_for(Duration::from_secs(10));
     sim.calm();
     sim.run_for(LONG);
-    // Whoever waits for a peer that has lost power waits until there is something to tell it.
+    // A caller of a peer that lost power waits until a message is sent to that peer.
     sim.block_on(stress.greet_all()).expect("all are well");
     sim.run_for(LONG);
     let open = stress.oracle().open();
