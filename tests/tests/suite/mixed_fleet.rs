@@ -1,4 +1,4 @@
-//! The example of that name, with each codec.
+//! The example `mixed_fleet`, with each codec.
 
 #[path = "../../examples/mixed_fleet.rs"]
 #[allow(dead_code, reason = "its `main` speaks JSON only")]
@@ -37,7 +37,7 @@ fn works_together() {
     }
 }
 
-/// Python ends a connection that it cannot read without a word.
+/// Python closes a connection it cannot decode, without a message.
 #[test]
 fn who_speaks_another_codec_than_python_is_told() {
     for [ours, theirs] in [[Codec::Json, Codec::MsgPack], [Codec::MsgPack, Codec::Json]] {

@@ -120,7 +120,7 @@ impl Root {
         format!("{a} {more:?} {options:?}")
     }
 
-    /// As mosaik's simulators are initialised.
+    /// The signature of a mosaik simulator's `init`.
     #[expose]
     fn init(
         &self,
@@ -131,7 +131,7 @@ impl Root {
         format!("{sid} {time_resolution} {options:?}")
     }
 
-    /// As the compiler advises where a parameter is not used.
+    /// The compiler's suggestion for an unused parameter.
     #[expose]
     #[allow(
         clippy::just_underscores_and_digits,
@@ -186,7 +186,7 @@ impl Root {
         format!("{} {fields:?}", parts.join(&sep))
     }
 
-    /// Names that generated code uses itself.
+    /// Uses names of the generated code.
     #[expose]
     fn names(
         &self,

@@ -1,4 +1,4 @@
-//! Heartbeats: how a peer is found that stands still.
+//! Heartbeats: detection of unresponsive peers.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{SECOND, Solo, json as json_config, msgpack};
 
 const JSON: Format = Format::Json;
-/// After how long a silent peer is asked.
+/// The silence after which a peer receives a heartbeat.
 const SILENCE: Duration = Duration::from_secs(60);
 const QUESTION: &[u8] = b"[5, 0, null]";
 const ANSWER: &[u8] = b"[5, 1, null]";
@@ -24,7 +24,7 @@ fn gone() -> Option<CloseReason> {
     Some(CloseReason::TimedOut(TimeoutReason::Heartbeat { after: SILENCE }))
 }
 
-/// A listener whose peer knows heartbeats.
+/// Returns a listener whose peer supports heartbeats.
 fn agreed(config: Config) -> Solo {
     let mut solo = Solo::listener(config);
     let said = json!({"version": 1, "codecs": ["json"], "extensions": ["heartbeat"]});
@@ -34,7 +34,7 @@ fn agreed(config: Config) -> Solo {
     solo
 }
 
-/// A dialler whose peer knows all extensions.
+/// Returns a dialler whose peer supports all extensions.
 fn dialler(codec: Codec) -> Solo {
     let mut config = json_config();
     config.negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![codec] };
@@ -52,7 +52,7 @@ impl Solo {
         self.input(message(JSON, HEARTBEAT, id, ()));
     }
 
-    /// Waits until the connection has something to do.
+    /// Waits for the connection's next timeout.
     fn wait_for_timeout(&mut self) -> Duration {
         let at = self.connection.poll_timeout().expect("there is something to wait for");
         let waited = at - self.now;
@@ -93,7 +93,7 @@ fn a_silent_peer_is_asked_and_then_given_up() {
     }
 }
 
-/// A whole frame, or a part of one; an answer to a heartbeat is one as well.
+/// Any received bytes are a sign of life: a frame, a part of one, or an answer to a heartbeat.
 #[test]
 fn a_peer_that_says_anything_is_alive() {
     let mut solo = agreed(json_config());
@@ -109,7 +109,7 @@ fn a_peer_that_says_anything_is_alive() {
     solo.beats(1);
     assert_eq!(solo.wait_for_timeout(), SILENCE);
     assert_eq!(solo.sent(), [QUESTION]);
-    // A long answer keeps its place before the one to a heartbeat.
+    // A long answer stays in front of the answer to a heartbeat.
     let frame = message(JSON, REQUEST, 2, "x".repeat(50));
     for byte in &frame[..frame.len() - 1] {
         solo.wait(SECOND / 2);
@@ -123,7 +123,7 @@ fn a_peer_that_says_anything_is_alive() {
     assert_eq!(solo.closed(), gone());
 }
 
-/// Whoever was asked answers at once, whether or not anything is under way, and while it is closing.
+/// A heartbeat is answered at once, also on an idle or closing connection.
 #[test]
 fn questions_are_answered() {
     let mut solo = agreed(json_config());
@@ -134,7 +134,7 @@ fn questions_are_answered() {
         }
         solo.beats(0);
         assert_eq!(solo.sent(), [ANSWER]);
-        // An answer is no question, and what no one knows is neither.
+        // An answer is no request, and neither is an unknown message.
         solo.beats(1);
         solo.beats(2);
         solo.beats("x");
@@ -142,7 +142,7 @@ fn questions_are_answered() {
     }
 }
 
-/// A flood of questions is no flood of answers: they say no more than a few.
+/// A flood of heartbeats causes only a few queued answers.
 #[test]
 fn few_answers_wait_to_be_written() {
     let mut solo = agreed(json_config());
@@ -156,7 +156,7 @@ fn few_answers_wait_to_be_written() {
     assert_eq!(solo.sent(), [ANSWER]);
 }
 
-/// Its time begins when it can have read the question: what waits before that may be long.
+/// The time limit starts once the peer can have read the heartbeat, behind a long output.
 #[test]
 fn a_peer_that_reads_slowly_is_not_given_up() {
     let mut solo = dialler(Codec::Json);
@@ -174,7 +174,7 @@ fn a_peer_that_reads_slowly_is_not_given_up() {
     assert_eq!(solo.closed(), gone());
 }
 
-/// Neither side's questions and answers count as something that moves.
+/// Heartbeats and their answers do not reset the idle timeout.
 #[test]
 fn an_idle_connection_is_closed_nevertheless() {
     let mut config = json_config();
@@ -193,7 +193,7 @@ fn an_idle_connection_is_closed_nevertheless() {
     assert_eq!(solo.closed(), Some(CloseReason::TimedOut(TimeoutReason::Idle { after })));
 }
 
-/// A process that could not run itself has not listened either: it asks first.
+/// After a suspension of our own process, the peer first receives a heartbeat.
 #[test]
 fn after_a_long_sleep_of_our_own_the_peer_is_asked_first() {
     let mut solo = agreed(json_config());
@@ -203,7 +203,7 @@ fn after_a_long_sleep_of_our_own_the_peer_is_asked_first() {
     assert_eq!(solo.closed(), gone());
 }
 
-/// Two ends ask each other only as often as either has to.
+/// Two idle ends send no more heartbeats than one of them needs.
 #[test]
 fn two_ends_without_traffic() {
     let mut config = json_config();
@@ -217,7 +217,7 @@ fn two_ends_without_traffic() {
         pair.run_for(10 * SILENCE);
         assert!(pair.dialler.connection.is_open() && pair.listener.connection.is_open());
         let beats = pair.dialler.connection.stats().frames_in - before;
-        // Both ask at the same moment, and both answer.
+        // Both send a heartbeat at the same moment, and both answer.
         assert!((9..=21).contains(&beats), "{beats} in ten minutes");
         let call = pair.call(Side::Dialler, "x", CallOptions::default()).expect("there is room");
         pair.drive();
@@ -225,7 +225,8 @@ fn two_ends_without_traffic() {
     }
 }
 
-/// Python's peers never see one, nor do those who have left the extension out, or have no time set.
+/// Heartbeats are sent only if agreed: neither to Python peers nor without the extension or a
+/// configured time.
 #[test]
 fn nothing_is_sent_that_is_not_agreed_on() {
     let mut off = json_config();
@@ -249,7 +250,7 @@ fn nothing_is_sent_that_is_not_agreed_on() {
     }
 }
 
-/// Which calls are signs of a peer that is gone.
+/// Timed-out calls in silence count as signs of a dead peer.
 #[test]
 fn calls_that_time_out_in_silence_are_counted() {
     let mut solo = Solo::dialler(json_config());
@@ -258,7 +259,7 @@ fn calls_that_time_out_in_silence_are_counted() {
         solo.connection.call(solo.now, "x", options, 0).expect("there is room").get()
     };
     let counts = |solo: &mut Solo| solo.connection.silent_timeouts();
-    // Those that are made together are one.
+    // Concurrent calls count as one sign.
     for _ in 0..3 {
         call(&mut solo);
     }
@@ -271,7 +272,7 @@ fn calls_that_time_out_in_silence_are_counted() {
     assert_eq!(counts(&mut solo), 2);
     solo.wait(SECOND);
     assert_eq!(counts(&mut solo), 2, "it was made before the last one had timed out");
-    // Something has come: a late answer, or a part of a frame.
+    // Input has arrived: a late answer, or a part of a frame.
     solo.input(message(JSON, RESULT, 0, "late"));
     assert_eq!(counts(&mut solo), 0);
     call(&mut solo);
@@ -279,7 +280,7 @@ fn calls_that_time_out_in_silence_are_counted() {
     assert_eq!(counts(&mut solo), 1);
     solo.input(b"\0\0");
     assert_eq!(counts(&mut solo), 0);
-    // Something came meanwhile.
+    // Input arrived in the meantime.
     call(&mut solo);
     solo.wait(SECOND);
     solo.input(b"\0");
@@ -287,7 +288,7 @@ fn calls_that_time_out_in_silence_are_counted() {
     assert_eq!(counts(&mut solo), 0);
 }
 
-/// It need not wait for its time.
+/// A timed-out call causes a heartbeat at once.
 #[test]
 fn a_silent_peer_is_asked_when_a_call_has_timed_out() {
     let mut solo = dialler(Codec::Json);
@@ -305,7 +306,7 @@ fn a_silent_peer_is_asked_when_a_call_has_timed_out() {
     assert_eq!(solo.wait_for_timeout(), SILENCE);
 }
 
-/// What fills the output has its own limit.
+/// A full output has its own time limit.
 #[test]
 fn a_full_output_takes_no_heartbeats() {
     let mut config = json_config();
@@ -330,7 +331,7 @@ fn a_full_output_takes_no_heartbeats() {
     assert_eq!(solo.sent(), [QUESTION]);
 }
 
-/// A frame counts as a sign of life when it comes, whole or in parts, and not when it is handed over again.
+/// A deferred frame counts as a sign of life when it arrives, not when it is handled.
 #[test]
 fn a_frame_that_has_to_wait_is_heard_once() {
     for size in [1, 1000] {
@@ -341,7 +342,8 @@ fn a_frame_that_has_to_wait_is_heard_once() {
     }
 }
 
-/// An answer behind a frame that has to wait is not read. Questions still tell the peer that we are alive.
+/// The answer behind a deferred frame is not read, but heartbeats still show the peer that we are
+/// alive.
 #[test]
 fn a_peer_is_not_given_up_while_it_is_not_read() {
     let mut solo = stuck(1000);
@@ -354,7 +356,8 @@ fn a_peer_is_not_given_up_while_it_is_not_read() {
     assert!(solo.connection.is_open());
 }
 
-/// A listener that holds one request, and has no room for the next one, which came in parts of `size` bytes.
+/// Returns a listener that holds one request and has no slot for the next, received in parts of
+/// `size` bytes.
 fn stuck(size: usize) -> Solo {
     let mut config = json_config();
     config.limits.max_calls_in = 1;

@@ -1,4 +1,4 @@
-//! Agents: in which order they are called, what they wait for, and how they end.
+//! Agents: the order of their calls, deadlocks, and their end.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -15,7 +15,7 @@ use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
 type Log = Arc<Mutex<Vec<String>>>;
 
-/// Lets others run once.
+/// Lets other tasks run once.
 async fn pause() {
     let mut paused = false;
     poll_fn(|cx| {
@@ -61,10 +61,10 @@ impl Worker {
         }
     }
 
-    /// Starts something in which it is called itself, and does not wait for it.
+    /// Starts a task that calls the agent itself, and does not wait for it.
     #[expose]
     async fn start(&mut self, other: Proxy, me: Proxy) {
-        // If it were dropped, it would end.
+        // Dropping the handle would end the task.
         *self.started.get_mut().expect("nobody panics with it") =
             Some(other.call("report").arg(me).send());
     }
@@ -80,7 +80,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Waits for itself.
+    /// Would wait for itself.
     #[expose]
     async fn circle(&mut self, me: Proxy) -> Result<(), Error> {
         me.call("alone").arg("never").send().await
@@ -139,7 +139,7 @@ fn calls_start_in_the_order_in_which_they_come() {
     assert_eq!(runtime.tasks(), 0);
 }
 
-/// What was called within a call that has ended waits for nobody but those who are busy now.
+/// A task of a call that has ended waits only for current calls.
 #[test]
 fn waiting_for_another_call_is_no_deadlock() {
     let runtime = ScriptedRuntime::default();
@@ -248,7 +248,7 @@ fn a_panic_is_a_failure_of_the_call() {
     });
 }
 
-/// A container ends, whatever its agents do in their hooks.
+/// A container ends, even if its agents' hooks panic.
 #[test]
 fn a_panic_in_a_hook_ends_nothing_else() {
     for later in [false, true] {
@@ -296,7 +296,7 @@ impl Stuck {
     }
 }
 
-/// It has as long as everything else that closes.
+/// It has the same time limit as other parts of the close.
 #[test]
 fn an_agent_that_does_not_stop_delays_the_end_only_so_long() {
     let runtime = ScriptedRuntime::default();

@@ -1,4 +1,4 @@
-//! Code of the program that panics where a panic is least expected: everything else goes on, and every waiter is
+//! Panics of user code in unexpected places: all other work continues, and every waiting task is
 //! answered.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
@@ -20,7 +20,7 @@ use aiomas_core::clock::Date;
 use aiomas_core::rpc::ServiceDict;
 use aiomas_tests::scripted_runtime::{Acceptor, Alarm, Pipe, ScriptedRuntime};
 
-/// Panics as it is dropped, in the way of a payload that does the same.
+/// Panics when dropped, with a payload that does the same.
 struct Bomb(u32);
 
 impl Drop for Bomb {
@@ -31,12 +31,12 @@ impl Drop for Bomb {
     }
 }
 
-/// A panic whose payload panics.
+/// Panics with a payload that panics when dropped.
 fn explode() -> ! {
     panic_any(Bomb(3))
 }
 
-/// A future that is there at once, and panics as it is dropped.
+/// A future that is ready at once, and panics when dropped.
 struct Sticky(#[expect(dead_code, reason = "it is dropped")] Bomb);
 
 impl Future for Sticky {
@@ -47,7 +47,7 @@ impl Future for Sticky {
     }
 }
 
-/// A runtime that panics when it has to run a task, as long as it is told so.
+/// A runtime that panics on `spawn` while its flag is set.
 #[derive(Clone)]
 struct Moody {
     script: ScriptedRuntime,
@@ -134,7 +134,7 @@ fn a_runtime_that_panics_leaves_nothing_busy() {
         runtime.panics(true);
         let error = grid.connect::<Proxy>(url.clone()).await.expect_err("no task runs");
         assert!(error.to_string().contains("the runtime"), "{error}");
-        // Another one waits until the runtime is well again.
+        // Another task waits until the runtime works again.
         let patient = grid.connect::<Proxy>(url.clone()).within(Duration::from_secs(60));
         let mut patient = pin!(patient);
         assert!(poll(&mut patient).is_pending());
@@ -150,7 +150,7 @@ fn a_runtime_that_panics_leaves_nothing_busy() {
     assert_eq!(script.tasks(), 0);
 }
 
-/// The task that makes the calls of a clock is begun again.
+/// The task that makes the calls of a clock is started again.
 #[test]
 fn a_clock_whose_task_could_not_begin_makes_later_calls() {
     let script = ScriptedRuntime::default();
@@ -175,7 +175,7 @@ fn a_clock_whose_task_could_not_begin_makes_later_calls() {
     });
 }
 
-/// Whatever is under way when a runtime ends.
+/// Every pending operation ends with its runtime.
 #[test]
 fn nothing_waits_for_a_runtime_that_has_ended() {
     let runtime = ScriptedRuntime::default();
@@ -210,7 +210,7 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
         format!("the runtime that {address} was bound on has ended; bind it on another one")
     );
     assert!(matches!(poll(&mut afar), Poll::Ready(Err(Error::Lost(_)))));
-    // The agent has not stopped, and that is told each time.
+    // The agent has not stopped, and each caller receives the error.
     for ended in [poll(&mut one), poll(&mut other), poll(&mut shutdown_boxed(&container))] {
         let Poll::Ready(Err(error)) = ended else { panic!("it has ended") };
         assert_eq!(
@@ -229,19 +229,19 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
     assert!(matches!(error, Error::Runtime { .. }), "{error}");
 }
 
-/// The end, to be polled by hand.
+/// Returns the shutdown, to be polled by hand.
 fn shutdown_boxed(container: &Container) -> Pin<Box<dyn Future<Output = Result<(), Error>>>> {
     let container = container.clone();
     Box::pin(async move { container.shutdown().await })
 }
 
-/// What an agent does at its end.
+/// The behaviour of an agent at its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Stops,
-    /// What `#[on_stop]` waits for panics as it is dropped.
+    /// The value that `#[on_stop]` awaits panics when dropped.
     Panics,
-    /// `#[on_stop]` does not end, and panics as it is dropped itself.
+    /// `#[on_stop]` does not end, and panics when dropped.
     Stays,
 }
 
@@ -274,7 +274,7 @@ impl Flawed {
         Sticky(Bomb(3)).await;
     }
 
-    /// Waits, and panics if it is given up.
+    /// Waits, and panics when cancelled.
     #[expose]
     async fn hold(&self) {
         let _bomb = Bomb(3);
@@ -324,7 +324,7 @@ fn agents_that_panic_as_they_are_dropped_delay_nobody() {
     }
 }
 
-/// It is the call's failure, whatever its payload does as it is dropped; the next call runs.
+/// The panic fails its call, even if its payload panics when dropped; the next call runs.
 #[test]
 fn payloads_and_futures_that_panic_are_failures_of_their_call() {
     let runtime = ScriptedRuntime::default();
@@ -342,7 +342,7 @@ fn payloads_and_futures_that_panic_are_failures_of_their_call() {
             }
             assert_eq!(remote.read().await, Ok(1));
         }
-        // Within a container, a method whose caller gives up is dropped.
+        // Within a container, a cancelled call drops its method.
         let mut held = flawed.proxy().hold();
         assert!(poll(&mut held).is_pending());
         drop(held);
@@ -409,7 +409,7 @@ fn payloads_that_panic_end_nothing_else() {
     assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
 }
 
-/// A waker of an executor that panics.
+/// A waker that panics.
 struct Panics;
 
 impl Wake for Panics {
@@ -426,7 +426,7 @@ struct Queue(Arc<Mutex<Vec<Waker>>>);
 
 #[agent]
 impl Queue {
-    /// Waits until it is told to go on.
+    /// Waits until it is released.
     #[expose]
     async fn alone(&mut self) {
         let mut waits = true;
@@ -441,7 +441,7 @@ impl Queue {
     }
 }
 
-/// Others that wait for the same are woken nevertheless.
+/// Other waiting tasks are woken nevertheless.
 #[test]
 fn wakers_that_panic_are_alone_in_that() {
     let runtime = ScriptedRuntime::default();
@@ -460,7 +460,7 @@ fn wakers_that_panic_are_alone_in_that() {
         for search in &mut searches {
             assert!(matches!(poll(search), Poll::Ready(Ok(_))));
         }
-        // Calls that wait for their turn, here and over a connection.
+        // Calls that wait for their turn, locally and over a connection.
         let local = queue.proxy();
         let (mut first, mut second) = (local.alone(), last.alone());
         assert!(poll_badly(&mut first).is_pending() && poll(&mut second).is_pending());
@@ -482,7 +482,7 @@ fn wakers_that_panic_are_alone_in_that() {
         });
         assert_eq!(third.await, Ok(()));
         assert_eq!((first.await, second.await), (Ok(()), Ok(())));
-        // Those that wait for the end.
+        // Tasks that wait for the shutdown.
         let mut ends: Vec<_> = (0..4).map(|_| shutdown_boxed(&house)).collect();
         for (number, end) in ends.iter_mut().enumerate() {
             let polled = if number % 2 == 0 { poll_badly(end) } else { poll(end) };

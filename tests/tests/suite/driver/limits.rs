@@ -1,4 +1,4 @@
-//! What listeners and handles do at their limits.
+//! Listeners and handles at their limits.
 
 use std::io::{self, ErrorKind};
 use std::sync::Mutex;
@@ -18,7 +18,7 @@ use aiomas_tests::message;
 use aiomas_tests::raw::Raw;
 use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
-/// Keeps what it is given.
+/// Keeps its arguments.
 #[derive(Default)]
 struct Keeper {
     kept: Mutex<Vec<Proxy>>,
@@ -60,7 +60,7 @@ async fn connect(host: &Host, server: &RpcServer) -> RpcClient {
     host.rpc().connect(server.address()).await.expect("it listens")
 }
 
-/// Whether the server has let the client in: then it answers.
+/// Returns whether the server has accepted the client and answers.
 async fn is_in(client: &RpcClient) -> bool {
     match client.remote().call("forget").send::<()>().await {
         Ok(()) => true,
@@ -69,7 +69,8 @@ async fn is_in(client: &RpcClient) -> bool {
     }
 }
 
-/// Whoever has too many connections is refused another one; others are not, and the listener goes on.
+/// A peer at its limit of connections is refused another one. Other peers are accepted, and the
+/// listener continues.
 #[test]
 fn connections_per_peer_and_per_listener() {
     let sim = Sim::new(1);
@@ -90,11 +91,11 @@ fn connections_per_peer_and_per_listener() {
         assert_eq!(stats.last_refusal, Some(NotAdmitted::TooManyFromPeer { limit: 2 }));
         let theirs = connect(&other, &server).await;
         assert!(is_in(&theirs).await);
-        // Now it is full, for all.
+        // Now the server is full for all peers.
         let full = connect(&other, &server).await;
         assert!(!is_in(&full).await);
         assert_eq!(server.admission().last_refusal, Some(NotAdmitted::TooMany { limit: 3 }));
-        // When one has gone, there is room.
+        // A closed connection frees its slot.
         drop(one);
         greedy.sleep(Duration::from_secs(1)).await;
         assert_eq!(server.admission().open, 2);
@@ -112,7 +113,7 @@ struct Quiet;
 #[agent]
 impl Quiet {}
 
-/// The same for containers and channels, and for streams whose peers have no address.
+/// The same for containers, channels, and streams whose peers have no address.
 #[test]
 fn connections_of_containers_and_channels() {
     let sim = Sim::new(1);
@@ -136,7 +137,7 @@ fn connections_of_containers_and_channels() {
             ends.push(home.channel().connect("local://home").await.unwrap());
             ends.push(listener.accept().await.unwrap());
         }
-        // Nobody sees the third of them.
+        // The third of them is never accepted.
         let third = home.channel().connect("local://home").await.unwrap();
         home.spawn(async move {
             let fourth = listener.accept().await.unwrap();
@@ -153,7 +154,7 @@ fn connections_of_containers_and_channels() {
     });
 }
 
-/// No error of accepting ends a listener, nor lets it spin.
+/// No accept error ends a listener or makes it spin.
 #[test]
 fn errors_of_accepting() {
     let runtime = ScriptedRuntime::default();
@@ -169,10 +170,10 @@ fn errors_of_accepting() {
         let client = client.connect(server.address()).await.expect("it listens");
         assert_eq!(client.remote().call("forget").send::<()>().await, Ok(()));
         assert_eq!(server.admission().failed, 150);
-        // Those that are gone cost nothing; after each of the others it waits.
+        // Aborted connections cost no time; after each other error the listener waits.
         assert_eq!(runtime.now() - start.0, Duration::from_secs(5));
         assert!(runtime.polls() - start.1 < 200);
-        // Even if each one is gone, forever, it does not keep others from running.
+        // Endless aborted connections do not block other tasks.
         runtime.fail_accepts(gone(100_000));
         let again = aiomas::rpc::builder(runtime.clone());
         let again = again.connect(server.address()).await.expect("it listens");
@@ -182,7 +183,7 @@ fn errors_of_accepting() {
     assert!(runtime.spins() <= 2);
 }
 
-/// The same where the program accepts by itself.
+/// The same for a program with its own accept loop.
 #[test]
 fn errors_of_accepting_channels() {
     let runtime = ScriptedRuntime::default();
@@ -204,7 +205,7 @@ async fn dial(host: &Host, to: &Address) -> Raw<Host> {
     Raw::dial(host, to).await.expect("it listens")
 }
 
-/// An exposed server closes on those who say nothing, too little, or nothing more.
+/// An exposed server disconnects clients that are silent, too slow, or stop.
 #[test]
 fn silence_and_drops() {
     let sim = Sim::new(1);
@@ -222,7 +223,7 @@ fn silence_and_drops() {
         let idle = connect(&client, &server).await;
         assert!(is_in(&idle).await);
         let start = client.now();
-        // Its first frame is whole; the next one never will be.
+        // The first frame is complete; the next one never will be.
         dripping.write(&message::frame(b"[0, 0, [\"forget\", [], {}]]")).await.unwrap();
         dripping.write(b"\0\0\0\x80").await.unwrap();
         while dripping.write(b" ").await.is_ok() {
@@ -247,8 +248,7 @@ fn silence_and_drops() {
     });
 }
 
-/// A method that takes its time, and a peer that waits for it, are not idle; when it has answered, the time
-/// begins anew.
+/// A running method and its waiting peer are not idle. The idle time restarts with the answer.
 #[test]
 fn whoever_waits_is_not_idle() {
     struct Slow(Host);
@@ -279,8 +279,8 @@ fn whoever_waits_is_not_idle() {
     });
 }
 
-/// Methods run to their end although their caller is gone. Until then it has no place for others: or whoever
-/// calls, goes and comes again had any number of them running.
+/// Methods continue after their caller has disconnected. Until they end, they keep their slot;
+/// otherwise a peer could run any number of them by reconnecting.
 #[test]
 fn methods_of_callers_that_are_gone_count() {
     struct Slow(Host);
@@ -302,11 +302,11 @@ fn methods_of_callers_that_are_gone_count() {
         let start = client.now();
         for _ in 0..10 {
             let mut raw = dial(&client, server.address()).await;
-            // Whoever is refused may hear so before it is written.
+            // A refused connection may be closed before this is written.
             let _written = raw.write(&message::frame(b"[0, 0, [\"work\", [], {}]]")).await;
             client.sleep(Duration::from_secs(1)).await;
         }
-        // Those who have ended their side may still read, but not for ever.
+        // A peer that has ended its side may still read, but not forever.
         client.sleep(Duration::from_secs(20)).await;
         assert!(server.clients().is_empty());
         let stats = server.admission();
@@ -314,12 +314,13 @@ fn methods_of_callers_that_are_gone_count() {
         while server.admission().open > 0 {
             client.sleep(Duration::from_secs(1)).await;
         }
-        // The second came in after a second; and it is looked at each second.
+        // The second one arrived after one second, and the check runs once per second.
         assert!((101..=102).contains(&(client.now() - start).as_secs()));
     });
 }
 
-/// Strangers hear neither tracebacks nor what a method panics with, and what they say is one harmless line.
+/// Remote peers receive neither tracebacks nor panic messages, and their own texts become one
+/// harmless line.
 #[test]
 fn failures_under_each_profile() {
     let sim = Sim::builder(1).allow_panics("the password is 1234").build();
@@ -352,7 +353,7 @@ fn failures_under_each_profile() {
     });
 }
 
-/// References that came are kept up to a limit, which is the sender's alone.
+/// Received references are kept up to a limit per sender.
 #[test]
 fn references_that_are_kept() {
     let sim = Sim::new(1);
@@ -371,7 +372,7 @@ fn references_that_are_kept() {
             "TypeError: keep(): argument 'services': 10 references to services of the peer are \
              kept already (`Limits::max_proxies`)"
         );
-        // Those that were decoded in vain are not kept.
+        // References in failed calls are not kept.
         assert_eq!(keep(&one, 4).await, Ok(10));
         assert_eq!(keep(&other, 10).await, Ok(20));
         assert!(is_in(&one).await, "all are forgotten");
@@ -379,7 +380,7 @@ fn references_that_are_kept() {
     });
 }
 
-/// A path is as long as it may be, or nothing is called so.
+/// A path beyond the limit is not found.
 #[test]
 fn paths_are_bounded() {
     let sim = Sim::new(1);
@@ -407,7 +408,8 @@ fn paths_are_bounded() {
     });
 }
 
-/// Those who wait for a service are as many as may wait for an agent, by the limits of who serves it.
+/// Calls that wait for a service have the same limit as those of an agent, from the limits of its
+/// server.
 #[test]
 fn services_have_mailboxes_of_that_size() {
     struct Busy(Host, u32);
@@ -429,7 +431,7 @@ fn services_have_mailboxes_of_that_size() {
             let builder = builder.config(|config| config.limits.max_mailbox = most);
             let server = builder.listen("tcp://server:0").await.expect("a free port");
             let client = connect(&client, &server).await;
-            // One is let in, so many wait, and one is too much.
+            // One call runs, the limit waits, and one more is refused.
             let calls: Vec<_> =
                 (0..most + 2).map(|_| client.remote().call("work").send::<()>()).collect();
             let mut refused = Vec::new();
@@ -444,7 +446,7 @@ fn services_have_mailboxes_of_that_size() {
     });
 }
 
-/// Requests that come in one piece count one after the other: those that are answered at once are never too many.
+/// Requests of one read count one after the other: those answered at once never exceed the limit.
 #[test]
 fn requests_that_are_read_together() {
     struct Slow(Host);
@@ -473,7 +475,7 @@ fn requests_that_are_read_together() {
         let request = |id: usize, method: &str| {
             message::frame(format!("[0, {id}, [\"{method}\", [{id}], {{}}]]").as_bytes())
         };
-        // How many are answered, of all of one kind, and of both in turn.
+        // The number of answers, for all requests of one kind, and for alternating ones.
         for (methods, expected) in [
             (["at_once", "at_once"], 100),
             (["later", "later"], MOST),

@@ -1,4 +1,4 @@
-//! References to agents, as arguments and results: over whose connections they may be sent.
+//! References to agents as arguments and results, and the connections they may be sent over.
 
 use aiomas::agent;
 use aiomas::{AgentRef, Context, Error, Proxy};
@@ -8,7 +8,7 @@ use aiomas_core::rpc::ServiceDict;
 use aiomas_core::wire::{Body, CodecContext, CodecError, Format, RemoteError, Types, Value};
 use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
-/// Something that has a name.
+/// An agent with a name.
 struct Device(&'static str);
 
 #[agent]
@@ -19,7 +19,7 @@ impl Device {
     }
 }
 
-/// Keeps devices, and hands out one of its own and a foreign one.
+/// Keeps devices, and returns a local and a foreign one.
 #[derive(Default)]
 struct Registry {
     kept: Vec<DeviceProxy>,
@@ -57,7 +57,8 @@ async fn bind(runtime: &ScriptedRuntime, address: &str) -> Container {
     container::bind(runtime.clone(), address).await.expect("the address is free")
 }
 
-/// Containers of one process: `plant` with a valve, and `office` with a coffee machine of the same number.
+/// Containers of one process: `plant` with a valve, and `office` with a coffee machine of the same
+/// number.
 struct Town {
     plant: Container,
     valve: AgentRef<Device>,
@@ -73,7 +74,7 @@ async fn town(runtime: &ScriptedRuntime) -> Town {
     Town { plant, valve, office, coffee }
 }
 
-/// Whether a call was refused since `agent` is none of the sender's.
+/// Returns whether a call was rejected because `agent` does not belong to the sender.
 fn is_foreign<T>(result: &Result<T, Error>, agent: &str, sender: Option<&str>) -> bool {
     let Err(Error::Refused(CallRejected::Codec(error))) = result else { return false };
     let text = error.to_string();
@@ -82,7 +83,7 @@ fn is_foreign<T>(result: &Result<T, Error>, agent: &str, sender: Option<&str>) -
     matches!(error, CodecError::ForeignAgent { .. })
 }
 
-/// A path means an agent of the container that sends it.
+/// A path names an agent of the container that sends it.
 #[test]
 fn an_agent_of_another_container_is_not_sent_as_ones_own() {
     let runtime = ScriptedRuntime::default();
@@ -106,7 +107,7 @@ fn an_agent_of_another_container_is_not_sent_as_ones_own() {
         assert!(is_foreign(&keep(&Proxy::from(coffee.proxy()).get("part")).await, url, sender));
         let by_name = dynamic.call("keep").kwarg("device", coffee.proxy()).send::<()>();
         assert!(is_foreign(&by_name.await, url, sender), "as a keyword argument");
-        // An agent of the sender is its agent on any connection.
+        // The sender's own agent is valid on any connection.
         assert_eq!(remote.keep(valve.proxy()).await, Ok(()));
         assert_eq!(keep(&valve).await, Ok(()));
         assert_eq!(remote.names().await, Ok(vec!["the main valve".to_owned(); 2]));
@@ -129,7 +130,7 @@ mod erased {
     }
 }
 
-/// Also between agents of one container, and in answers.
+/// The same between agents of one container, and in answers.
 #[test]
 fn nor_within_a_container_or_as_a_result() {
     let runtime = ScriptedRuntime::default();
@@ -160,7 +161,8 @@ fn nor_within_a_container_or_as_a_result() {
     });
 }
 
-/// What is left of a container that has ended is of none that follows at its address.
+/// A reference to an agent of an ended container is not valid for its successor at the same
+/// address.
 #[test]
 fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
     let runtime = ScriptedRuntime::default();
@@ -175,7 +177,7 @@ fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
         let remote: RegistryProxy = office.connect(registry.url()).await.expect("it is there");
         let url = "tcp://office:1/0";
         assert!(is_foreign(&remote.keep(earlier).await, url, Some("tcp://office:1")));
-        // Of an agent that is gone there is no other of its number.
+        // The number of a removed agent is not reused.
         let removed = office.spawn(Device("a lamp")).expect("there is room");
         assert!(removed.remove());
         office.spawn(Device("a door")).expect("there is room");
@@ -198,7 +200,7 @@ fn nor_over_a_connection_of_no_container() {
         let client = client.expect("it listens");
         let sent = client.remote().call("keep").arg(coffee.proxy()).send::<()>();
         assert!(is_foreign(&sent.await, "tcp://office:1/0", None));
-        // Nor in content that no connection is known of.
+        // Nor in content without a known connection.
         let codec_context =
             CodecContext::new(Types::default().for_container(), CodecContext::default().budget());
         let encoded = Body::encode(Format::Json, &codec_context, &coffee);

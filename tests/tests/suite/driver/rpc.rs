@@ -7,7 +7,7 @@ use aiomas::rpc;
 use aiomas_core::rpc::ServiceDict;
 use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
-/// The server goes on, and can be shut down, though its callbacks panic each time.
+/// The server continues, and can be shut down, even if its callbacks always panic.
 #[test]
 fn callbacks_that_panic_end_nothing_else() {
     let runtime = ScriptedRuntime::default();

@@ -1,4 +1,4 @@
-//! An agent, or another value, that several connections call while it is busy.
+//! A busy agent, or another service, that several connections call.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -10,7 +10,7 @@ use aiomas_sim::{Host, Link, Sim};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The calls that have begun.
+/// The started calls.
 type Log = Arc<Mutex<Vec<String>>>;
 
 #[derive(Clone)]
@@ -49,7 +49,7 @@ fn work(proxy: &Proxy, name: impl Into<String>) -> Call<()> {
     proxy.call("work").arg(name.into()).send()
 }
 
-/// Waits for calls, and returns the errors of those that have failed.
+/// Waits for calls, and returns the errors of the failed ones.
 async fn refused(calls: impl IntoIterator<Item = Call<()>>) -> Vec<String> {
     let mut texts = Vec::new();
     for call in calls {
@@ -62,7 +62,8 @@ async fn refused(calls: impl IntoIterator<Item = Call<()>>) -> Vec<String> {
     texts
 }
 
-/// It keeps the agent busy for as long as it likes, and still neither takes the others' places nor all turns.
+/// A connection may keep the agent busy, but takes neither the slots nor the turns of other
+/// connections.
 #[test]
 fn one_connection_does_not_fill_an_agents_mailbox() {
     let sim = sim();
@@ -82,7 +83,7 @@ fn one_connection_does_not_fill_an_agents_mailbox() {
         host.sleep(SECOND / 10).await;
         let ones: Vec<_> = (0..2).map(|n| work(one, format!("one {n}"))).collect();
         let others = [work(other, "other 0")];
-        // The first one runs and eight wait, three of which lose their places.
+        // The first one runs and eight wait, three of which lose their slots.
         assert_eq!(refused(ones).await, [""; 0]);
         assert_eq!(refused(others).await, [""; 0]);
         let texts = refused(flooding).await;
@@ -98,7 +99,7 @@ fn one_connection_does_not_fill_an_agents_mailbox() {
     });
 }
 
-/// One that is alone has all places, and as many again as those that are served.
+/// A connection alone has all slots, and as many again for served calls.
 #[test]
 fn a_connection_that_is_alone_has_all_places() {
     let sim = sim();
@@ -118,7 +119,7 @@ fn a_connection_that_is_alone_has_all_places() {
     });
 }
 
-/// Two servers may number their connections alike, and have limits of their own.
+/// Two servers may number their connections alike, and have separate limits.
 #[test]
 fn listeners_share_a_service_fairly() {
     let sim = sim();

@@ -1,4 +1,4 @@
-//! `#[on_start]`: nothing is called before it has ended, and its error is told.
+//! `#[on_start]`: calls wait for its end, and its error is reported.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -36,7 +36,7 @@ async fn bind(runtime: &ScriptedRuntime) -> Container {
     container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port")
 }
 
-/// Needs a second to start.
+/// An agent with a slow start of one second.
 struct Slow {
     runtime: ScriptedRuntime,
     log: Log,
@@ -81,7 +81,7 @@ fn slow(runtime: &ScriptedRuntime, fails: bool) -> (Slow, Log) {
     (Slow { runtime: runtime.clone(), log: log.clone(), fails }, log)
 }
 
-/// Calls of either kind, from here and from afar, wait; `Authorized` agents are no exception.
+/// Calls of either kind, local and remote, wait; `Authorized` agents are no exception.
 #[test]
 fn calls_wait_until_the_agent_has_started() {
     for guarded in [false, true] {
@@ -160,7 +160,7 @@ fn spawning_may_wait_for_the_start() {
     assert_eq!(runtime.tasks(), 0);
 }
 
-/// The agent is gone, and calls that wait for it hear so.
+/// The agent is removed, and waiting calls receive the error.
 #[test]
 fn giving_up_removes_the_agent() {
     let runtime = ScriptedRuntime::default();
@@ -185,7 +185,7 @@ fn giving_up_removes_the_agent() {
     assert_eq!(runtime.tasks(), 0);
 }
 
-/// The end waits for the start, and then stops what has started.
+/// The shutdown waits for the start, and then stops the agent.
 #[test]
 fn an_agent_that_starts_at_the_end_is_stopped() {
     for removed in [false, true] {
@@ -232,7 +232,7 @@ fn a_start_that_calls_its_own_agent_is_a_deadlock() {
     });
 }
 
-/// Knows who has registered.
+/// Keeps the names of registered agents.
 #[derive(Default)]
 struct Registry {
     names: Vec<String>,
@@ -267,7 +267,8 @@ impl Meter {
     }
 }
 
-/// A manager answers when the agent has started, or with the error; a factory may register the agent before.
+/// A manager answers when the agent has started, or with the error. A factory may register the
+/// agent earlier.
 #[test]
 fn managers_answer_when_the_agent_lives() {
     let runtime = ScriptedRuntime::default();
@@ -329,13 +330,13 @@ fn managers_answer_when_the_agent_lives() {
         let taken = manager.spawn("Registered").arg("one").arg(1.0).send::<(Proxy, String)>().await;
         assert_eq!(taken.expect_err("it is taken").to_string(), "ValueError: one is taken");
         assert_eq!(house.agent_count(), agents);
-        // Arguments are checked as ever.
+        // Arguments are checked as usual.
         let wrong = manager.spawn("Registered").arg("one").send::<(Proxy, String)>().await;
         assert!(wrong.expect_err("one is missing").to_string().contains("'volts'"));
     });
 }
 
-/// A factory cannot pass an agent of elsewhere off as one of the manager's container.
+/// A factory cannot return an agent of another container than the manager's.
 #[test]
 fn a_factory_makes_agents_of_its_container_only() {
     let runtime = ScriptedRuntime::default();

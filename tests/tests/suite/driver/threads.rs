@@ -1,4 +1,4 @@
-//! Tokio from threads that it does not run, and after its end.
+//! Tokio from foreign threads, and after its end.
 
 use std::sync::mpsc;
 use std::thread;
@@ -69,7 +69,7 @@ fn a_runtime_without_timers_or_sockets_is_an_error() {
         assert!(error.to_string().contains("enable_io"), "{error}");
         let error = rpc::connect("tcp://127.0.0.1:1").await.expect_err("no sockets");
         assert!(error.to_string().contains("enable_io"), "{error}");
-        // Within the process there is nothing missing.
+        // Within the process no runtime is needed.
         let house = container::bind("local://bare-house").await.expect("bound");
         let grid = container::bind("local://bare-grid").await.expect("bound");
         let meter = house.spawn(Meter).expect("room");
@@ -82,7 +82,7 @@ fn a_runtime_without_timers_or_sockets_is_an_error() {
     });
 }
 
-/// All handles work on any thread, as long as the runtime does.
+/// All handles work on any thread while the runtime lives.
 #[test]
 fn handles_work_on_other_threads() {
     on_tokio(async {
@@ -117,13 +117,13 @@ fn handles_work_on_other_threads() {
         let ended = tokio::task::spawn_blocking(move || elsewhere.join()).await.expect("it ends");
         assert_eq!(ended.expect("no panic"), Ok(()));
         assert_eq!(grid.shutdown().await, Ok(()));
-        // The method that was given up still runs there.
+        // The cancelled method still runs there.
         let error = house.shutdown_with(Close::Now).await.expect_err("its agent is busy");
         assert!(matches!(error, Error::NotStopped { .. }), "{error}");
     });
 }
 
-/// Every waiter on another thread is answered when the runtime ends, and those that come later.
+/// Waiting tasks on other threads, and later ones, receive an error when the runtime ends.
 #[test]
 fn a_runtime_that_ends_leaves_nobody_waiting() {
     let runtime = runtime();
@@ -177,7 +177,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
         let error = thread.join().expect("no panic").expect("it has ended");
         assert!(!error.is_empty(), "{number}");
     }
-    // What comes later.
+    // Later calls.
     smol::block_on(async {
         for container in [&house, &grid] {
             is_missing(container.connect::<Proxy>("tcp://127.0.0.1:1/0").await, "has ended");

@@ -1,4 +1,4 @@
-//! What a task that has waited leaves behind: nothing.
+//! Tasks that have waited leave no state.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -43,7 +43,7 @@ impl Tasks {
     }
 }
 
-/// Waits many times, each time in three tasks one after the other, of which the last one is registered.
+/// Waits many times, each time in three tasks in turn, of which the last one is registered.
 async fn leaves_nothing<F: Future>(host: &Host, what: &str, mut wait: impl FnMut() -> F) {
     let mut tasks = Tasks::default();
     for _ in 0..100 {
@@ -81,25 +81,25 @@ fn sim() -> Sim {
     Sim::builder(1).link(Link::new().latency(Duration::from_millis(1))).build()
 }
 
-/// A client's channel, a server's, and a request that the server has received.
+/// Returns a client's channel, a server's, and a request the server has received.
 async fn asked(sim: &Sim, negotiate: Negotiate) -> (Channel, Channel, Request) {
     let (server, client) = (sim.host("server"), sim.host("client"));
     let mut listener = server.channel().listen("tcp://server:0").await.expect("a free port");
     let builder = client.channel().negotiate(negotiate);
     let ours = builder.connect(listener.address().clone()).await.expect("it listens");
     let theirs = listener.accept().await.expect("a channel");
-    // Hello is over.
+    // Hello is complete.
     let call = ours.send::<u8>(&1);
     theirs.recv().await.expect("a request").reply(&1).expect("open");
     assert_eq!(call.await, Ok(1));
     let call = ours.send::<u8>(&2);
     let request = theirs.recv().await.expect("a request");
-    // The caller waits for as long as the channel is open.
+    // The caller waits while the channel is open.
     client.spawn(async move { drop(call.await) });
     (ours, theirs, request)
 }
 
-/// With and without the extension by which the peer may cancel it.
+/// With and without the extension for cancellation.
 #[test]
 fn channels_and_their_requests() {
     for negotiate in [
@@ -120,7 +120,7 @@ fn channels_and_their_requests() {
     }
 }
 
-/// Each of them is answered, and its task has waited for its cancellation until then.
+/// Each request is answered, after its task has waited for its cancellation.
 #[test]
 fn requests_that_are_answered() {
     let sim = sim();

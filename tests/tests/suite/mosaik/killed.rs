@@ -1,4 +1,4 @@
-//! Either side dies.
+//! Either side is killed.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -14,14 +14,14 @@ use serde_json::Value;
 
 use super::{Listening, block_on};
 
-/// A simulation that would go on for ever. Killed when it is dropped.
+/// An endless simulation, killed when dropped.
 struct Endless {
     child: Child,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Endless {
-    /// Starts it, and waits until it has gone some steps if `runs`.
+    /// Starts the simulation. With `runs`, waits until it has made some steps.
     fn start(address: &str, params: &str, runs: bool) -> Self {
         let mut command: Command = python::mosaik_program("world.py");
         command.args(["single", "--until", "1000000000", "--connect", address, "--params", params]);
@@ -38,13 +38,13 @@ impl Endless {
 
 impl Drop for Endless {
     fn drop(&mut self) {
-        // Errors mean that it has ended.
+        // An error means that it has ended.
         let _ended = self.child.kill();
         let _ended = self.child.wait();
     }
 }
 
-/// As with mosaik's own API, that is no failure of the simulator's.
+/// As with mosaik's own API, this is no failure of the simulator.
 #[test]
 fn mosaik_is_killed() {
     for params in ["{}", r#"{"ask": true}"#] {
@@ -93,7 +93,7 @@ impl Hanging {
     }
 }
 
-/// The step is given up.
+/// The step is cancelled.
 #[test]
 fn mosaik_is_killed_during_a_step() {
     let simulator = Hanging::start();
@@ -105,7 +105,8 @@ fn mosaik_is_killed_during_a_step() {
     assert!(simulator.finalized.load(Ordering::SeqCst));
 }
 
-/// mosaik 3.6 hears of it while it waits for an answer; otherwise, or if the stream is reset, it waits for ever.
+/// mosaik 3.6 notices the end while it waits for an answer. Otherwise, or after a reset, it waits
+/// forever.
 #[test]
 fn a_simulator_dies_during_a_step() {
     let simulator = Hanging::start();

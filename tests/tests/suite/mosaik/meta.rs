@@ -1,4 +1,4 @@
-//! What simulators may say of themselves.
+//! Descriptions of simulators.
 
 use aiomas_mosaik::{ApiVersion, Meta, Model, Stepping};
 use serde_json::json;
@@ -7,7 +7,7 @@ fn model() -> Model {
     Model::public().attrs(["a", "b"])
 }
 
-/// What is wrong with a model of such a simulator.
+/// Returns the error of a simulator with this model.
 fn wrong(stepping: Stepping, model: Model) -> String {
     let checked = Meta::new(stepping).model("M", model).check();
     checked.err().map_or_else(String::new, |error| error.message().to_owned())

@@ -20,7 +20,7 @@ use aiomas_tests::python::Mosaik;
 use aiomas_tokio::channel;
 use serde_json::Value;
 
-/// The command that mosaik starts a counter by.
+/// The command with which mosaik starts a counter.
 const COUNTER: &str = concat!(env!("CARGO_BIN_EXE_counter"), " %(addr)s");
 
 /// Runs a future on tokio.
@@ -29,12 +29,13 @@ fn block_on<F: Future>(future: F) -> F::Output {
     runtime.expect("a runtime").block_on(future)
 }
 
-/// Lets mosaik run a simulation with this simulator, which it connects to. Returns what came of it, at both ends.
+/// Runs a mosaik simulation with this simulator, to which mosaik connects. Returns the results of
+/// both ends.
 fn run(simulator: impl Simulator + 'static, args: &[&str]) -> (Result<End, Error>, Value) {
     run_with(Mosaik::V3_6, simulator, args)
 }
 
-/// As [`run`], with a version of mosaik.
+/// Like [`run`], with a given version of mosaik.
 fn run_with(
     mosaik: Mosaik,
     simulator: impl Simulator + 'static,
@@ -54,7 +55,7 @@ fn run_with(
     (ours.join().expect("no panic"), outcome)
 }
 
-/// `HOST:PORT` where nobody listens now.
+/// Returns a free `HOST:PORT`.
 fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").to_string()
@@ -81,7 +82,7 @@ impl Listening {
         Self { child, log, address }
     }
 
-    /// Waits for its end. Returns how it has ended, and the lines that it has written since.
+    /// Waits for its end. Returns the status, and the lines it has written since.
     fn wait(mut self) -> (ExitStatus, Vec<String>) {
         let lines = self.log.by_ref().map(|line| line.expect("it is text")).collect();
         (self.child.wait().expect("it can be waited for"), lines)
@@ -90,7 +91,7 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        // Errors mean that it has ended.
+        // An error means that it has ended.
         let _ended = self.child.kill();
         let _ended = self.child.wait();
     }

@@ -1,10 +1,10 @@
-//! What a container answers.
+//! The answers of a container.
 
 use aiomas_core::agent::{NodeConfig, Route, Target};
 
 use super::{Nodes, local};
 
-/// The ways from the first node to the second one, and to itself.
+/// Tests the routes from the first node to the second one, and to itself.
 fn everywhere(test: impl Fn(&mut Nodes, usize, &dyn Fn(&str) -> Target)) {
     let mut nodes = Nodes::new(&NodeConfig::default(), 1);
     test(&mut nodes, 0, &local);

@@ -1,4 +1,4 @@
-//! Peers that stand still, and networks that let nothing through: who finds out, and when.
+//! Frozen peers and partitioned networks, and the time until they are detected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use aiomas_sim::{
 
 use super::SECOND;
 
-/// After how long a silent peer is asked: what `Limits` say.
+/// The silence after which a peer receives a heartbeat, as in `Limits`.
 const SILENCE: Duration = Duration::from_secs(60);
 
 struct Boiler;
@@ -26,7 +26,7 @@ impl Boiler {
         21.5
     }
 
-    /// Takes its time, and lets others run.
+    /// Takes some time, without blocking others.
     #[expose]
     async fn heat(&self, seconds: u64) -> u64 {
         Host::default().sleep(SECOND * seconds as u32).await;
@@ -38,7 +38,7 @@ fn hello() -> Negotiate {
     Negotiate::Hello { base: Codec::Json, offer: vec![Codec::MsgPack] }
 }
 
-/// A host `house` with a boiler. Returns how many have connected.
+/// Starts a host `house` with a boiler. Returns a counter of connections.
 fn house(sim: &Sim) -> Arc<AtomicUsize> {
     let connected = Arc::new(AtomicUsize::new(0));
     let count = connected.clone();
@@ -69,7 +69,7 @@ fn stands_still() -> CloseReason {
     CloseReason::TimedOut(TimeoutReason::Heartbeat { after: SILENCE })
 }
 
-/// Its system takes what it is sent, but its process does not answer.
+/// The peer's system accepts data, but its process does not answer.
 #[test]
 fn a_process_that_stands_still_is_found() {
     let sim = Sim::new(1);
@@ -82,11 +82,11 @@ fn a_process_that_stands_still_is_found() {
         sim.host("house").freeze();
         assert_eq!(boiler.read().await, Err(Error::Lost(stands_still())));
         assert_eq!(sim.elapsed() - begun, 2 * SILENCE);
-        // Once it goes on, there is a new connection.
+        // Once it resumes, a new connection is opened.
         sim.host("house").thaw();
         let boiler = self::boiler(&grid).await;
         assert_eq!(boiler.read().await, Ok(21.5));
-        // Also if nothing is called: who is connected is not only for callers.
+        // Detection also works without calls, so that the list of peers is right.
         let peer = grid.peers().pop().expect("there is one");
         let begun = sim.elapsed();
         sim.host("house").freeze();
@@ -95,7 +95,7 @@ fn a_process_that_stands_still_is_found() {
     });
 }
 
-/// A server finds clients that stand still, and frees their places.
+/// A server detects frozen clients, and frees their slots.
 #[test]
 fn a_client_that_stands_still_is_found() {
     let sim = Sim::new(1);
@@ -113,7 +113,7 @@ fn a_client_that_stands_still_is_found() {
     });
 }
 
-/// One that stands still for less than that is as if it had been slow.
+/// A shorter stop has the same effect as a slow peer.
 #[test]
 fn a_short_stop_does_no_harm() {
     let sim = Sim::new(1);
@@ -125,7 +125,8 @@ fn a_short_stop_does_no_harm() {
         sim.at(2 * SILENCE - SECOND, |sim| sim.host("house").thaw());
         assert_eq!(boiler.read().await, Ok(21.5));
         assert_eq!(sim.elapsed(), 2 * SILENCE - SECOND);
-        // Nor does one of our own, of any length: the peer is asked before it is blamed.
+        // A suspension of our own process, of any length, does no harm: the peer first receives a
+        // heartbeat.
         let grid_host = sim.host("grid");
         let call = boiler.heat(1000);
         sim.host("main").sleep(SECOND).await;
@@ -137,7 +138,7 @@ fn a_short_stop_does_no_harm() {
     assert_eq!(connected.load(Ordering::Relaxed), 1);
 }
 
-/// A method that takes long is no peer that stands still: its connection answers.
+/// A long method is no sign of a dead peer: its connection answers heartbeats.
 #[test]
 fn a_peer_that_is_busy_is_alive() {
     let sim = Sim::new(1);
@@ -151,7 +152,7 @@ fn a_peer_that_is_busy_is_alive() {
     assert_eq!(connected.load(Ordering::Relaxed), 1);
 }
 
-/// Without Hello there is nothing to ask it by, as with peers in Python.
+/// Without Hello, as with Python peers, heartbeats are not available.
 #[test]
 fn without_hello_nothing_is_asked() {
     let sim = Sim::new(1);
@@ -166,7 +167,7 @@ fn without_hello_nothing_is_asked() {
     });
 }
 
-/// Both ends find out when nothing gets through.
+/// Both ends detect a partition.
 #[test]
 fn a_partition_ends_connections() {
     let sim = Sim::new(1);
@@ -188,7 +189,7 @@ fn a_partition_ends_connections() {
     });
 }
 
-/// Calls with timeouts need not wait for that: two of them are a sign, whatever the peer speaks.
+/// Calls with timeouts detect it earlier: two timeouts suffice, with any peer.
 #[test]
 fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
     for negotiate in [Negotiate::Fixed(Codec::Json), hello()] {
@@ -203,7 +204,7 @@ fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
             sim.host("main").sleep(SECOND).await;
             sim.partition("grid", "house").expect("they are there");
             for state in [ConnectionState::Connected, ConnectionState::Lost] {
-                // Those that are made together are one sign.
+                // Concurrent calls count as one sign.
                 let calls = [hasty.read(), hasty.read(), hasty.read()];
                 for call in calls {
                     assert_eq!(call.await, Err(Error::TimedOut { after: 2 * SECOND, sent: true }));
@@ -219,7 +220,7 @@ fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
     }
 }
 
-/// The same for clients of RPC, which dial another address in the meantime if there is one.
+/// The same for RPC clients, which then dial another address if they have one.
 #[test]
 fn a_client_leaves_a_connection_on_which_nothing_gets_through() {
     struct Desk;
@@ -253,7 +254,7 @@ fn a_client_leaves_a_connection_on_which_nothing_gets_through() {
     });
 }
 
-/// A method that takes longer than it is given is no sign: the container answers when it is asked.
+/// A method that exceeds its time limit is no sign: the container answers the heartbeat.
 #[test]
 fn a_slow_method_costs_no_connection() {
     for negotiate in [Negotiate::Fixed(Codec::Json), hello()] {
@@ -276,7 +277,7 @@ fn a_slow_method_costs_no_connection() {
     }
 }
 
-/// Timeouts that are shorter than the way there and back are none either.
+/// Timeouts shorter than a round trip are no sign either.
 #[test]
 fn short_timeouts_cost_no_connection() {
     let sim = Sim::builder(1).link(aiomas_sim::Link::new().latency(SECOND / 4)).build();
@@ -294,7 +295,7 @@ fn short_timeouts_cost_no_connection() {
     assert_eq!(connected.load(Ordering::Relaxed), 1);
 }
 
-/// A peer may be too busy to answer, and alive: what it has been called can still be answered.
+/// A busy peer may be alive and still answer its pending calls.
 #[test]
 fn calls_in_flight_survive_the_connection_that_is_left() {
     let sim = Sim::new(1);
@@ -317,7 +318,7 @@ fn calls_in_flight_survive_the_connection_that_is_left() {
     assert_eq!(connected.load(Ordering::Relaxed), 2);
 }
 
-/// A simulation with frozen hosts is repeated exactly, and a crash thaws.
+/// A simulation with frozen hosts is reproducible, and a crash thaws a host.
 #[test]
 fn frozen_hosts_are_stopped_and_restarted() {
     let run = || {

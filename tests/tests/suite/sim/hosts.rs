@@ -27,7 +27,7 @@ fn who_calls_a_host_that_crashes_hears_of_it() {
     assert_eq!(sim.faults()[Fault::Crash], 1);
 }
 
-/// Nothing comes of a call to it, until it is back and says that it knows nothing of that.
+/// A call has no result until the host is back and rejects it.
 #[test]
 fn who_calls_a_host_without_power_hears_nothing() {
     let sim = Sim::new(1);
@@ -49,7 +49,7 @@ fn who_calls_a_host_without_power_hears_nothing() {
     .expect("all is well");
 }
 
-/// A call without a timeout ends nevertheless, whether its host has called or is called.
+/// A call without a timeout still ends, for both directions of the connection.
 #[test]
 fn who_waits_for_a_host_without_power_finds_out() {
     for (keep_alive, found_out) in [(Some(60 * SECOND), 121), (Some(7 * SECOND), 14), (None, 1000)]
@@ -90,7 +90,7 @@ fn all_tasks_of_a_host_end_with_it() {
     assert_eq!(sim.tasks(), before + 1);
     sim.crash("house").expect("it is there");
     assert_eq!((sim.tasks(), dropped.load(Ordering::Relaxed)), (0, 1));
-    // Who was there before has no say any more.
+    // Handles from before the restart have no effect.
     house.spawn(async { panic!("this is not run") });
     sim.run_until_idle();
     sim.block_on(async {
@@ -102,7 +102,7 @@ fn all_tasks_of_a_host_end_with_it() {
     assert_eq!(sim.tasks(), before);
 }
 
-/// Though a program has a handle of its own host.
+/// Dropping the simulation drops a program that holds its own host.
 #[test]
 fn nothing_is_left_of_a_simulation() {
     let dropped = Arc::new(AtomicU32::new(0));
@@ -156,7 +156,7 @@ fn a_program_that_fails_ends_the_simulation() {
     sim.run_for(SECOND);
 }
 
-/// Dates and clocks are the simulation's.
+/// Dates and clocks show the simulated time.
 #[test]
 fn clocks_show_the_simulated_time() {
     let sim = Sim::new(1);

@@ -1,4 +1,4 @@
-//! What links do to bytes.
+//! Delays and faults of links.
 
 use std::io::ErrorKind;
 
@@ -14,7 +14,7 @@ fn bytes_take_their_time() {
     house(&sim);
     sim.block_on(async {
         let (_container, meter) = grid(&sim).await?;
-        // Both halves of the dial, a question and its answer.
+        // Both halves of the dial, a request and its answer.
         assert_eq!(sim.elapsed(), 40 * MS);
         assert_eq!(meter.read(1).await, Ok(1));
         assert_eq!(sim.elapsed(), 60 * MS);
@@ -37,7 +37,7 @@ fn each_link_has_its_own() {
         sim.set_link("house", "grid", Link::new()).expect("both are there");
         assert_eq!(meter.read(1).await, Ok(1));
         assert_eq!(sim.elapsed(), 400 * MS);
-        // Others are as near as they were.
+        // Other links are unchanged.
         let container = sim.host("other").container().bind("tcp://other:1").await?;
         container.connect::<super::MeterProxy>("tcp://house:5555/0").await?;
         assert_eq!(sim.elapsed(), 400 * MS);
@@ -46,7 +46,7 @@ fn each_link_has_its_own() {
     .expect("all is well");
 }
 
-/// A megabyte at a hundred kilobytes a second.
+/// One megabyte at 100 kilobytes per second takes ten seconds.
 #[test]
 fn links_are_only_so_wide() {
     let sim = Sim::builder(1).link(Link::new().bandwidth(100_000)).build();
@@ -92,7 +92,7 @@ fn what_is_sent_during_a_partition_arrives_later() {
     .expect("all is well");
 }
 
-/// As those of a system are, whose attempts come after 1, 3, 7 ... seconds.
+/// As on real systems, attempts are repeated after 1, 3, 7 ... seconds.
 #[test]
 fn dials_during_a_partition_knock_again() {
     let sim = Sim::new(1);

@@ -1,4 +1,4 @@
-//! How a simulation goes on, and when it does not.
+//! The progress of a simulation, and its end.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,7 +34,7 @@ impl Buyer {
     }
 }
 
-/// In the time of the simulation, and as long as their host does.
+/// Tasks run in virtual time, as long as their host lives.
 #[test]
 fn tasks_of_agents_go_on() {
     let sim = Sim::new(1);
@@ -96,7 +96,7 @@ fn time_passes_only_as_far_as_it_should() {
     assert_eq!(sim.elapsed(), 4 * SECOND);
 }
 
-/// It says who waits for what instead of hanging.
+/// The simulation reports what each task waits for, instead of hanging.
 #[test]
 fn a_simulation_that_is_stuck_says_so() {
     let sim = Sim::new(1);
@@ -150,7 +150,7 @@ fn a_task_that_polls_for_nothing_is_named() {
     );
 }
 
-/// A future that could go on and was not woken is a bug of its own.
+/// A ready future that was not woken is a bug of its own.
 #[test]
 fn a_wake_that_is_missing_is_told() {
     let sim = Sim::new(1);
@@ -207,7 +207,7 @@ fn each_fault_can_be_switched_off() {
     }
 }
 
-/// Partitions and crashes come and go, and after `calm` no more.
+/// Partitions and crashes come and go, and stop after `calm`.
 #[test]
 fn random_partitions_and_crashes_end() {
     let builder = Sim::builder(7).partitions(SECOND, 100 * MS..SECOND).crashes(SECOND, SECOND);

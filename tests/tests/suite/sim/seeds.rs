@@ -8,12 +8,12 @@ use aiomas_sim::{Error, Fault, Link, SimBuilder, seeds};
 
 use super::{grid, house};
 
-/// Fails if a stream breaks, whatever else happens.
+/// Fails if a stream breaks, but on no other fault.
 fn hopes_for_the_best(builder: SimBuilder) {
     let sim = builder.link(Link::rough()).build();
     house(&sim);
     sim.block_on(async {
-        // Dials that are refused are tried again; what is lost is lost.
+        // Refused dials are repeated; lost calls are lost.
         let (_container, meter) = grid(&sim).await?;
         for number in 0..20 {
             assert_eq!(meter.read(number).await?, number);
@@ -40,7 +40,7 @@ fn a_seed_that_fails_is_told_with_the_faults_it_takes() {
     assert!(text.ends_with(&expected), "{text}");
 }
 
-/// What a test does that was told a seed, in a process of its own. See below.
+/// The test with a seed in its environment, in a process of its own. See below.
 #[test]
 fn the_seed_of_the_environment_is_the_only_one() {
     let run = Mutex::new(Vec::new());

@@ -1,4 +1,4 @@
-//! The model of a town.
+//! The stress model.
 
 use std::process::Command;
 use std::sync::Mutex;
@@ -10,18 +10,18 @@ use aiomas_tests::process::{LIMIT, Process};
 use aiomas_tests::stress::{self, Node, Oracle, Plan, Run, Stress, Tally};
 use aiomas_tokio::Tokio;
 
-/// How many seeds there are; `.ci/run` takes ten thousand.
+/// Returns the number of seeds; `.ci/run` runs 10,000.
 fn count() -> u64 {
     let count = std::env::var("AIOMAS_SEEDS").ok();
     count.map_or(500, |count| count.parse().expect("AIOMAS_SEEDS is a number"))
 }
 
-/// Whether the seed is given: then there is one run, and not enough of anything.
+/// Returns whether a seed is given. A single run has too few events for the statistics.
 fn is_replay() -> bool {
     std::env::var_os("AIOMAS_SIM_SEED").is_some()
 }
 
-/// Of each kind of fault so many happen that it is plain that they do.
+/// Each kind of fault happens often.
 #[test]
 fn many_seeds() {
     let (faults, tally) = sum(stress::simulate);
@@ -36,7 +36,8 @@ fn many_seeds() {
     }
 }
 
-/// No call over a line is lost silently, none is answered twice, and nobody waits in the end.
+/// No call of a reconnecting proxy is lost silently or answered twice, and no caller waits at the
+/// end.
 #[test]
 fn many_seeds_of_lines() {
     let (faults, tally) = sum(stress::simulate_lines);
@@ -48,7 +49,7 @@ fn many_seeds_of_lines() {
     }
 }
 
-/// What has come of all runs.
+/// Returns the sums over all runs.
 fn sum(simulate: fn(SimBuilder) -> Run) -> (Counts, Tally) {
     let sums = Mutex::new((Counts::default(), Tally::default()));
     let threads = available_parallelism().map_or(1, Into::into);
@@ -61,7 +62,7 @@ fn sum(simulate: fn(SimBuilder) -> Run) -> (Counts, Tally) {
     sums.into_inner().expect("nobody panics here")
 }
 
-/// A fresh process has other addresses, and other hashes of maps.
+/// A fresh process has other addresses, and other hash seeds.
 #[test]
 fn many_seeds_are_the_same_in_a_fresh_process() {
     let count = count() / 10;

@@ -28,7 +28,7 @@ impl Bell {
         std::future::pending().await
     }
 
-    /// Does not answer the first time.
+    /// Does not answer the first call.
     #[expose]
     async fn hang(&self, number: u64) -> u64 {
         let runs = {
@@ -43,7 +43,7 @@ impl Bell {
     }
 }
 
-/// A host `tower` with a bell, now and after each restart.
+/// Starts a host `tower` with a bell, now and after each restart.
 fn tower(sim: &Sim) -> Log {
     let log = Log::default();
     let logged = log.clone();
@@ -58,7 +58,7 @@ fn tower(sim: &Sim) -> Log {
     log
 }
 
-/// A container elsewhere, and the bell as that sees it, over a line.
+/// Returns a container on another host, and its reconnecting proxy of the bell.
 async fn ringer(sim: &Sim) -> (Container, BellProxy) {
     let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
     let bell = container.connect("tcp://tower:1/0").within(SECOND).reconnect(WITHIN).await;
@@ -76,7 +76,7 @@ where
     Pin::new(call).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A call in flight is lost, and not made again; the next one dials.
+/// A call in flight is lost, and not repeated; the next one dials.
 #[test]
 fn a_proxy_outlives_its_connection() {
     let sim = Sim::new(1);
@@ -96,7 +96,7 @@ fn a_proxy_outlives_its_connection() {
         let took = sim.elapsed() - begun;
         assert!((3 * SECOND..6 * SECOND).contains(&took), "{took:?}");
         assert_eq!(line.state(), ConnectionState::Connected);
-        // Also without anything in flight.
+        // The same without a call in flight.
         sim.reset_streams();
         sim.host("stress").sleep(MS).await;
         assert_eq!(bell.with_timeout(SECOND).ring(4).await, Ok(4));
@@ -139,7 +139,7 @@ fn the_line_tells_what_it_does() {
     });
 }
 
-/// They end once, but run more than once.
+/// Idempotent calls end once, but may run more than once.
 #[test]
 fn idempotent_calls_are_made_again() {
     let sim = Sim::new(1);
@@ -150,13 +150,13 @@ fn idempotent_calls_are_made_again() {
         restart(&sim, 3 * SECOND);
         assert_eq!(bell.idempotent().hang(1).await, Ok(1));
         assert!(sim.elapsed() > 3 * SECOND);
-        // Until their time is over, which begins when they are made.
+        // They are repeated until their timeout, which starts when they are made.
         crash(&sim, SECOND);
         let begun = sim.elapsed();
         let call = bell.idempotent().with_timeout(3 * SECOND).hang(2);
         assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND, sent: true }));
         assert_eq!(sim.elapsed() - begun, 3 * SECOND);
-        // A timeout is no reason to do so.
+        // A timeout does not repeat a call.
         restart(&sim, Duration::ZERO);
         let call = bell.idempotent().with_timeout(3 * SECOND).hang(3);
         assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND, sent: true }));
@@ -164,14 +164,14 @@ fn idempotent_calls_are_made_again() {
     assert_eq!(*log.lock().expect("nobody panics here"), [1, 1, 2, 3]);
 }
 
-/// Without a timeout, it is the line's time that counts.
+/// Without a timeout, the time limit of reconnecting applies.
 #[test]
 fn idempotent_calls_are_lost_in_the_end() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
         let (_container, bell) = ringer(&sim).await;
-        // It is back at once each time, but never for long.
+        // The host is back at once each time, but never for long.
         for second in 1..20 {
             crash(&sim, second * SECOND);
             restart(&sim, second * SECOND + MS);
@@ -182,7 +182,7 @@ fn idempotent_calls_are_lost_in_the_end() {
     });
 }
 
-/// All wait for the same attempts, and are sent in order, though nobody awaits them.
+/// Waiting calls share the same attempts, and are sent in order, even if they are not polled.
 #[test]
 fn calls_that_wait_are_sent_in_order() {
     for seed in 0..20 {
@@ -248,7 +248,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
             Err(Error::TimedOut { after, sent: false })
         );
         assert_eq!(sim.elapsed() - begun, after);
-        // Some of it is over when it is sent.
+        // Part of the timeout has passed when the call is sent.
         restart(&sim, SECOND);
         let begun = sim.elapsed();
         let after = 5 * SECOND;
@@ -257,7 +257,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
             Err(Error::TimedOut { after, sent: true })
         );
         assert_eq!(sim.elapsed() - begun, after);
-        // One that nobody polls is not sent when its time is over.
+        // A call that is not polled is not sent after its timeout.
         crash(&sim, Duration::ZERO);
         sim.host("stress").sleep(MS).await;
         let late = bell.with_timeout(SECOND).ring(3);
@@ -279,7 +279,7 @@ fn only_so_many_calls_wait() {
         let container = container.expect("bound");
         let bell = container.connect::<BellProxy>("tcp://tower:1/0").reconnect(WITHIN).await;
         let bell = bell.expect("it is there");
-        // Those that wait for room when the connection breaks have not been sent.
+        // Calls that wait for output when the connection breaks have not been sent.
         let mut calls: Vec<_> = (0..4).map(|number| bell.hang(number)).collect();
         for call in &mut calls {
             assert!(poll(call).is_pending());
@@ -319,7 +319,7 @@ fn a_shutdown_ends_those_who_wait() {
     assert_eq!((sim.tasks(), sim.streams()), (0, 0), "{}", sim.waiting());
 }
 
-/// Nobody dials for nobody.
+/// Without handles, dialling stops.
 #[test]
 fn nothing_is_left_of_a_line_that_nobody_has() {
     let sim = Sim::new(1);
@@ -341,7 +341,7 @@ fn nothing_is_left_of_a_line_that_nobody_has() {
     assert_eq!((sim.tasks(), sim.streams()), (0, 0), "{}", sim.waiting());
 }
 
-/// Whose host stops, which nobody can be told there.
+/// The host stops, and its tasks can no longer be notified there.
 #[test]
 fn nobody_waits_for_a_runtime_that_has_ended() {
     let sim = Sim::new(1);
@@ -360,7 +360,7 @@ fn nobody_waits_for_a_runtime_that_has_ended() {
     });
 }
 
-/// A container that is back without the agent is not asked again.
+/// A restarted container without the agent is not asked again.
 #[test]
 fn an_agent_that_is_gone_is_not_looked_for() {
     let sim = Sim::new(1);

@@ -66,11 +66,11 @@ fn an_rpc_client_outlives_its_connection() {
         let lost = desk.never().await;
         assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
         assert_eq!(line.state(), ConnectionState::Lost);
-        // Its services are there again, too.
+        // Its services are available again, too.
         restart(&sim, 2 * SECOND);
         assert_eq!(desk.ask(Proxy::from(aiomas_core::rpc::ServiceRef::new(""))).await, Ok(7));
         assert_eq!(*own.lock().expect("nobody panics here"), [7]);
-        // It gives up.
+        // The client gives up.
         crash(&sim, Duration::ZERO);
         town.sleep(MS).await;
         let begun = sim.elapsed();
@@ -79,7 +79,7 @@ fn an_rpc_client_outlives_its_connection() {
         assert_eq!((sim.elapsed() - begun, line.state()), (WITHIN, ConnectionState::GaveUp));
         restart(&sim, SECOND);
         assert_eq!(desk.note(3).await, Ok(3));
-        // It is closed for good.
+        // The client is closed for good.
         crash(&sim, Duration::ZERO);
         town.sleep(MS).await;
         let waits = desk.note(4);
@@ -95,7 +95,7 @@ fn an_rpc_client_outlives_its_connection() {
     assert_eq!(sim.streams(), 0, "{}", sim.waiting());
 }
 
-/// The last handle of a client closes the connection, once what was called is answered.
+/// Dropping the last handle of a client closes the connection, once all pending calls are answered.
 #[test]
 fn an_rpc_client_that_is_dropped_is_closed() {
     let sim = Sim::builder(1).link(Link::new().latency(10 * MS)).build();
@@ -111,7 +111,7 @@ fn an_rpc_client_that_is_dropped_is_closed() {
     });
 }
 
-/// Connections that are dropped at once are dialled for less and less often.
+/// Connections that are dropped at once are dialled with growing delays.
 #[test]
 fn a_peer_that_drops_connections_is_not_pestered() {
     let sim = Sim::new(1);

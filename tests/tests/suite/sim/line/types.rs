@@ -1,4 +1,4 @@
-//! A reconnecting proxy goes on with an agent of the type that it had, and with no other.
+//! A reconnecting proxy continues only with an agent of its original type.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use aiomas_sim::{Container, Error, Sim, agent, reconnect::ConnectionState};
 use super::super::SECOND;
 use super::{WITHIN, crash, restart};
 
-/// What has been switched on.
+/// The log of switches.
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
 struct Lamp(Log);
@@ -39,7 +39,7 @@ impl Pump {
     }
 }
 
-/// A new version of the lamp, which is still called so.
+/// A new version of the lamp with the same name.
 struct DimmedLamp(Log);
 
 #[agent(name = "Lamp")]
@@ -51,7 +51,8 @@ impl DimmedLamp {
     }
 }
 
-/// A host `tower` whose program spawns the agents of `lives` in turn, the last ones again and again.
+/// Starts a host `tower` whose program spawns the agents of `lives` in turn, repeating the last
+/// ones.
 fn tower(sim: &Sim, lives: &'static [&'static [&'static str]]) -> Log {
     let (log, life) = (Log::default(), Arc::new(AtomicUsize::new(0)));
     let logged = log.clone();
@@ -85,7 +86,8 @@ fn wrong_type<T>() -> Result<T, Error> {
     Err(ConnectError::WrongType { url, expected, found }.into())
 }
 
-/// It fails, though it waits, is idempotent, or is called again; and goes on when its own agent is back.
+/// Calls fail, whether they wait, are idempotent, or are new. They succeed again when the original
+/// agent is back.
 #[test]
 fn after_a_restart_in_another_order_no_other_agent_is_called() {
     let sim = Sim::new(1);
@@ -96,7 +98,7 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
         assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
         crash(&sim, SECOND);
         restart(&sim, 2 * SECOND);
-        // One that is lost and made again, and those that have waited meanwhile.
+        // A call that is lost and repeated, and calls that have waited meanwhile.
         let again = lamp.idempotent().never();
         let waits = async {
             sim.host("stress").sleep(SECOND + SECOND / 2).await;
@@ -111,7 +113,7 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
         assert_eq!(lamp.switch().await, wrong_type(), "also when it is asked again");
         let text = lamp.switch().await.expect_err("it is a pump").to_string();
         assert!(text.contains("is a Pump now, and was a Lamp"), "{text}");
-        // Another search finds what is there.
+        // A new search finds the current agent.
         let pump: PumpProxy = container.connect("tcp://tower:1/0").await.expect("it is there");
         assert_eq!(pump.switch().await.as_deref(), Ok("the PUMP"));
         let found: LampProxy = container.connect("tcp://tower:1/1").await.expect("it is there");
@@ -125,7 +127,7 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
     assert_eq!(*log.lock().expect("nobody panics here"), ["lamp", "pump", "lamp", "lamp"]);
 }
 
-/// The name counts, and not who bears it.
+/// Only the name of the type counts.
 #[test]
 fn a_type_may_be_replaced_under_its_name() {
     let sim = Sim::new(1);
