@@ -129,12 +129,12 @@ fn written<T: Serialize + ?Sized>(
     value: &T,
 ) -> Vec<u8> {
     let mut out = Vec::new();
-    encode(format, codec_context, value, &mut out).expect("it can be written");
+    encode(format, codec_context, value, &mut out).expect("a successful write");
     out
 }
 
 fn decoded(format: Format, codec_context: &CodecContext, bytes: &[u8]) -> Vec<f64> {
-    decode(format, bytes, codec_context).expect("it can be read")
+    decode(format, bytes, codec_context).expect("a successful read")
 }
 
 /// Measures Blosc as aiomas uses it, with our implementation and the C library.

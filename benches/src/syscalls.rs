@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_strace_writes() {
+    fn strace_output_is_parsed() {
         let text = "\
 % time     seconds  usecs/call     calls    errors syscall
 ------ ----------- ----------- --------- --------- ----------------

@@ -11,7 +11,7 @@ const SMALL: [&str; 7] = ["--no-pin", "--rounds", "1", "--calls", "200", "--scal
 
 fn bench(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
-    command.args(arguments).output().expect("it can be started")
+    command.args(arguments).output().expect("a program")
 }
 
 /// A folder, removed when dropped.
@@ -132,7 +132,7 @@ fn a_peer_that_does_not_build_is_left_out() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
     let options = ["run", "--modes", "seq", "--contestants", "jsonrpsee", "--out", out];
     let output = command.args(options).args(SMALL).env("CARGO", "/bin/false").output();
-    let output = output.expect("it can be started");
+    let output = output.expect("a program");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("jsonrpsee is left out: it does not build"), "{errors}");
     assert!(output.status.success(), "{errors}");
@@ -173,7 +173,7 @@ fn codecs() {
 }
 
 #[test]
-fn what_is_impossible_is_refused() {
+fn impossible_options_are_refused() {
     for (arguments, status, text) in [
         (&[][..], 2, "Usage: bench"),
         (&["run", "--modes", "seq,sideways"], 2, "no name begins with \"sideways\""),
@@ -234,8 +234,7 @@ fn contestants_that_fail_say_why() {
 fn missing_tools_are_named() {
     for (command, text) in [("syscalls", "strace"), ("instructions", "valgrind")] {
         let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
-        let output =
-            bench.arg(command).env("PATH", "/nowhere").output().expect("it can be started");
+        let output = bench.arg(command).env("PATH", "/nowhere").output().expect("a program");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(stderr.contains(&format!("{text} cannot be started")), "{stderr}");
         assert!(stderr.contains("please install it"), "{stderr}");

@@ -52,7 +52,7 @@ async def failures(server):
 
 
 @scenario('channel')
-async def slow_requests_hold_up_nobody(server):
+async def slow_requests_delay_no_other(server):
     async with server.channel() as channel:
         slow = channel.send({'cmd': 'delay', 'ms': 600_000, 'value': None})
         expect(await channel.send({'cmd': 'delay', 'ms': 10, 'value': 'fast'}), 'fast')
@@ -163,10 +163,10 @@ async def server_closes(server):
 
 
 @scenario('channel')
-async def bad_peers_harm_nobody(server):
+async def bad_peers_harm_no_other(server):
     slow = {'cmd': 'delay', 'ms': 600_000, 'value': None}
     bad = [b'\xff', server.frame(0, 0, 'cut')[:-1], b'\x00\x00\x00\x05junk!', bytes(4), b'\xff\xff\xff\xff[0, 0',
-           server.frame(1, 99, 'nobody asked'), server.frame(2, 99, 'nobody asked'), server.frame(7, 0, 'type?'),
+           server.frame(1, 99, 'unsolicited'), server.frame(2, 99, 'unsolicited'), server.frame(7, 0, 'type?'),
            server.frame(), server.frame(0, 0), server.frame('0', 0, 0), server.frame(0, 0, slow)]
     async with server.channel() as good:
         for data in bad:

@@ -101,7 +101,7 @@ async def good_and_bad_at_once(server):
 
 
 @scenario('rpc')
-async def slow_calls_hold_up_nobody(server):
+async def slow_calls_delay_no_other(server):
     async with server.rpc() as client:
         slow = client.remote.slow(600_000, None)
         expect(await client.remote.slow(10, 'fast'), 'fast')

@@ -333,7 +333,7 @@ impl Model {
                 self.check_answer(&calling, ctx, at, &result);
                 self.over.push((site, calling.call));
             }
-            event => panic!("an event that nobody waits for: {event:?}"),
+            event => panic!("an unexpected event: {event:?}"),
         }
     }
 

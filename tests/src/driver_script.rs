@@ -220,7 +220,7 @@ impl Ends {
         drop(ends);
         // Closing waits at most ten seconds for the peer.
         runtime.pass(Duration::from_secs(60));
-        assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "somebody is left");
+        assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "tasks or streams are left");
         assert!(runtime.spins() <= 2, "{} polls for nothing", runtime.spins());
         Outcome { polls: runtime.polls(), ..outcome }
     }
@@ -233,7 +233,7 @@ fn pick<T>(script: &mut ScriptedRuntime<'_>, all: &[T]) -> Option<usize> {
 }
 
 fn reply(request: Request) {
-    let content: (u64, String) = request.content().expect("what was sent");
+    let content: (u64, String) = request.content().expect("the sent content");
     // A closed channel discards the answer.
     let _heard = request.reply(&content);
 }

@@ -85,7 +85,7 @@ impl Process {
     ///
     /// The program has closed its standard input.
     pub fn write(&mut self, line: &str) {
-        let stdin = self.stdin.as_mut().expect("it is closed by what ends the program");
+        let stdin = self.stdin.as_mut().expect("open standard input");
         if let Err(error) = writeln!(stdin, "{line}") {
             self.fail(&format!("does not read \"{line}\": {error}"));
         }
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "nothing more to say")]
-    fn a_program_that_says_too_little() {
+    fn a_program_with_incomplete_output() {
         Process::spawn(shell("exit 0")).read();
     }
 
@@ -255,7 +255,7 @@ mod tests {
     /// The child of a killed program keeps its pipes open until it has read their end.
     #[test]
     #[should_panic(expected = "is too slow")]
-    fn what_it_has_started_does_not_keep_us_waiting() {
+    fn a_living_child_does_not_delay_the_end() {
         Process::spawn(shell("echo; cat; exit 0")).finish(Duration::ZERO);
     }
 }

@@ -184,5 +184,5 @@ pub(crate) async fn within<R: Runtime, T>(
 }
 
 pub(crate) async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T {
-    within(runtime, LONG, future).await.expect("it takes for ever")
+    within(runtime, LONG, future).await.expect("no timeout")
 }

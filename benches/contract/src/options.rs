@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn the_possible_is_taken() {
         let words = "program it call --address tcp://h:1 --in-flight 64 --seconds 0.5".split(' ');
-        let options = parse(words.map(Into::into), |_| Some(Skills::PEER)).expect("it is possible");
+        let options = parse(words.map(Into::into), |_| Some(Skills::PEER)).expect("valid options");
         let Role::Call(load) = options.role else { panic!("{options:?}") };
         assert_eq!((load.in_flight, load.seconds), (64, Duration::from_millis(500)));
     }

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_good_enough_holds() {
+    fn sufficient_values_pass() {
         assert_eq!(judge(&good()), Ok(()));
     }
 
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_does_not_hold() {
+    fn missing_measurements_fail() {
         assert_eq!(judge(&[]), Err("11 of 11 bars do not hold".into()));
         let why = "no".to_owned();
         let failed = super::super::results::samples::line;

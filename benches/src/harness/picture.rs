@@ -108,9 +108,9 @@ mod tests {
         assert!(!draw(&lines, &path).expect("nothing to draw"));
         lines.push(calls(1, "seq", LIMIT, 20_000));
         lines.push(calls(1, "seq", "ours", 10_000));
-        assert!(draw(&lines, &path).expect("it can be drawn"));
+        assert!(draw(&lines, &path).expect("a picture"));
         let svg = std::fs::read_to_string(&path).expect("a file");
-        std::fs::remove_file(&path).expect("it can be removed");
+        std::fs::remove_file(&path).expect("a removable file");
         for text in ["1 call in flight, TCP", LIMIT, "20,000 (1.00)", "10,000 (0.50)"] {
             assert!(svg.contains(text), "{text} is not in {svg}");
         }

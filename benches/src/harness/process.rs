@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_wrong_is_told() {
+    fn errors_are_reported() {
         let error = shell("echo no >&2; exit 3").line::<u32>(END).expect_err("no line");
         assert_eq!(error, "it ends with exit status: 3: no");
         let error = shell("echo hello; cat").line::<u32>(END).expect_err("no number");

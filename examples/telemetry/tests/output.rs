@@ -24,9 +24,9 @@ fn spans(text: &str) -> Vec<Span<'_>> {
 
 #[test]
 fn spans_are_nested_and_counters_counted() {
-    let output = Command::new(env!("CARGO_BIN_EXE_telemetry")).output().expect("it is built");
-    let text = String::from_utf8(output.stdout).expect("it is UTF-8");
-    let log = String::from_utf8(output.stderr).expect("it is UTF-8");
+    let output = Command::new(env!("CARGO_BIN_EXE_telemetry")).output().expect("a built program");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let log = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(output.status.success(), "{text}\n{log}");
     assert!(text.contains("the house takes 2 kW"), "{text}");
 
@@ -52,7 +52,7 @@ fn spans_are_nested_and_counters_counted() {
     {
         let metric = text.split(&format!("Name         : {name}\n")).nth(1);
         let metric = metric.unwrap_or_else(|| panic!("no {name}: {text}"));
-        let line = metric.lines().find(|line| line.contains("Value")).expect("it has a value");
+        let line = metric.lines().find(|line| line.contains("Value")).expect("a value");
         assert!(line.trim().ends_with(&format!(": {value}")), "{name}: {line}");
     }
     assert_eq!(log.matches("opened").count(), 2, "{log}");

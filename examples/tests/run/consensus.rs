@@ -26,7 +26,7 @@ fn all_end_with_the_average() {
     let rounds = numbers(&lines, "agent ", " after ", " rounds");
     let apart = numbers(&lines, "round ", ": apart by ", "\n");
     assert_eq!(rounds, [4.0 * apart.len() as f64; 9]);
-    let (last, before) = apart.split_last().expect("they are told");
+    let (last, before) = apart.split_last().expect("two rounds");
     let widest = begin.iter().fold(f64::MIN, |most, value| value.max(most))
         - begin.iter().fold(f64::MAX, |least, value| value.min(least));
     assert_eq!(before[0], widest);

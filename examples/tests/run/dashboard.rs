@@ -17,7 +17,7 @@ fn shown(lines: &[String], view: &str) -> (Vec<u64>, u64) {
             numbers.push(words.next().and_then(|word| word.parse().ok()).expect("a number"));
         }
     }
-    (numbers, missed.expect("it is told what it has missed"))
+    (numbers, missed.expect("a number of missed readings"))
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_slow_view_misses_what_a_fast_one_shows() {
     let [wall, phone] = ["wall", "phone"].map(|view| {
         let (numbers, missed) = shown(&lines, view);
         assert!(numbers.is_sorted_by(|earlier, later| earlier < later), "{numbers:?}");
-        let first = numbers.first().expect("it shows some");
+        let first = numbers.first().expect("shown readings");
         assert_eq!(numbers.len() as u64 + missed, 50 + 1 - first, "{numbers:?}");
         assert_eq!(numbers.last(), Some(&50));
         numbers
@@ -56,7 +56,7 @@ fn in_processes_of_their_own() {
     // The view received the end of the feed, and did not lose its connection.
     lines.extend(view.finish(LIMIT));
     let (numbers, missed) = shown(&lines, "view");
-    let first = numbers.first().expect("it shows some");
-    let last = numbers.last().expect("it shows some");
+    let first = numbers.first().expect("shown readings");
+    let last = numbers.last().expect("shown readings");
     assert!(numbers.len() as u64 + missed > last - first, "{lines:#?}");
 }

@@ -39,5 +39,5 @@ fn interrupt(process: &Process) {
     use rustix::process::{Pid, Signal, kill_process};
 
     let id = process.id().try_into().expect("the number of a process");
-    kill_process(Pid::from_raw(id).expect("not 0"), Signal::INT).expect("it is there");
+    kill_process(Pid::from_raw(id).expect("not 0"), Signal::INT).expect("present");
 }

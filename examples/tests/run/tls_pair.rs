@@ -6,7 +6,7 @@ use aiomas_tests::process::Process;
 use super::{LIMIT, example, run};
 
 #[test]
-fn the_server_refuses_who_has_no_certificate_of_its_authority() {
+fn the_server_refuses_clients_without_its_certificate() {
     let lines = run("tls_pair");
     assert_eq!(lines[0], "with a certificate: good day, CN=grid");
     for (line, who, why) in [

@@ -144,22 +144,22 @@ mod tests {
 
     /// Returns the error for the second day's first step after a change.
     fn after(limit: Watts, change: impl FnOnce(&mut Step)) -> String {
-        let week = WindFile::read(None).expect("it is built in");
+        let week = WindFile::read(None).expect("the built-in week");
         let farm = || Expected::new(week.text(), 4, limit);
         let name = format!("day-{}-{limit}.jsonl", std::process::id());
         let path = std::env::temp_dir().join(name);
         let mut day = Day::begin(farm(), 4, limit, 2, path.clone()).expect("a file");
         let mut steps = farm();
-        (0..96).for_each(|_| day.add(&steps.step()).expect("it is as it should be"));
+        (0..96).for_each(|_| day.add(&steps.step()).expect("the expected step"));
         let mut step = steps.step();
         change(&mut step);
         let result = day.add(&step);
-        std::fs::remove_file(path).expect("it is there");
+        std::fs::remove_file(path).expect("a file");
         result.map_or_else(|error| error.to_string(), |()| "fine".to_owned())
     }
 
     #[test]
-    fn what_differs_is_told() {
+    fn differences_are_reported() {
         assert_eq!(after(4_000_000, |_| {}), "fine");
         let told = after(4_000_001, |step| step.p[2] += 1);
         let start = "step 96 is not as it should be: p of turbine 2 is ";

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn farms_that_cannot_be() {
+    fn impossible_farms() {
         let limit = |limit| {
             format!(
                 "init() of \"Agents\" has failed: ValueError: the limit has to be positive, and is {limit} W"

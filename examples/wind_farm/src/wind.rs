@@ -164,9 +164,9 @@ mod tests {
 
     #[test]
     fn the_week_has_seven_days() {
-        let week = WindFile::read(None).expect("it is there");
+        let week = WindFile::read(None).expect("the built-in week");
         assert!(Wind::parse(&week, 7).is_ok());
-        let error = Wind::parse(&week, 8).expect_err("that is longer than a week");
+        let error = Wind::parse(&week, 8).expect_err("longer than a week");
         let expected = "the week that is built in: 672 rows are too few for 768 steps of 15 minutes (`--days`)";
         assert_eq!(error.to_string(), expected);
     }

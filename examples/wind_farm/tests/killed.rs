@@ -35,7 +35,7 @@ fn process(id: i32) -> Option<(Process, i32)> {
 
 /// Returns all descendants of a process.
 fn descendants(of: i32) -> BTreeSet<Process> {
-    let entries = fs::read_dir("/proc").expect("this is Linux");
+    let entries = fs::read_dir("/proc").expect("Linux");
     let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let all: Vec<_> = ids.filter_map(process).collect();
     let mut found = BTreeSet::new();
@@ -79,8 +79,7 @@ impl Week {
         command.args(["run", "--turbines", "300", "--days", "7", "--out"]).arg(&out);
         command.arg("--python").arg(python::Mosaik::V3_6.interpreter());
         let program = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
-        let mut week =
-            Self { program: program.expect("it can be started"), all: BTreeSet::new(), out };
+        let mut week = Self { program: program.expect("a program"), all: BTreeSet::new(), out };
         wait_until("there is no step", || week.steps() > 0);
         week.all = descendants(week.id());
         assert_eq!(week.all.len(), 5, "{:?}", week.all);
@@ -122,7 +121,7 @@ impl Drop for Week {
 
 fn kill(id: i32) {
     let id = Pid::from_raw(id).expect("a number of a process");
-    kill_process(id, Signal::KILL).expect("it is there");
+    kill_process(id, Signal::KILL).expect("present");
 }
 
 #[test]

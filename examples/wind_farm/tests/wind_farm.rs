@@ -21,7 +21,7 @@ impl Folder {
     }
 
     fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.0.join(name)).expect("it was written")
+        fs::read_to_string(self.0.join(name)).expect("a written file")
     }
 
     /// Returns the sums of an attribute over all turbines, step by step.
@@ -56,7 +56,7 @@ fn with_mosaik(args: &[&str], out: &Folder) -> Command {
 
 /// Returns the standard output of a successful run.
 fn succeed(mut command: Command) -> String {
-    let output = command.output().expect("it can be started");
+    let output = command.output().expect("a program");
     let [stdout, stderr] = texts(&output);
     assert!(output.status.success(), "{}\n{stdout}{stderr}", output.status);
     stdout
@@ -64,7 +64,7 @@ fn succeed(mut command: Command) -> String {
 
 /// Returns the status and the standard error of a failed run.
 fn fail(mut command: Command) -> (Option<i32>, String) {
-    let output = command.output().expect("it can be started");
+    let output = command.output().expect("a program");
     let [stdout, stderr] = texts(&output);
     assert!(!output.status.success(), "{stdout}");
     (output.status.code(), stderr)
@@ -83,7 +83,7 @@ fn simulated(args: &[&str]) -> String {
 
 #[test]
 fn the_week_is_what_its_program_makes() {
-    let output = Command::new(env!("CARGO_BIN_EXE_make_wind")).output().expect("it can be started");
+    let output = Command::new(env!("CARGO_BIN_EXE_make_wind")).output().expect("a program");
     assert!(output.status.success());
     assert!(output.stdout == include_bytes!("../data/week.csv"), "make it anew, as make_wind says");
 }
@@ -131,7 +131,7 @@ fn another_week_of_wind() {
     let path = out.0.join("100 % calm.csv");
     let rows = (0..96).map(|step| format!("{},2.5,2.5,2.5,2.5\n", step * 15));
     let text = rows.fold("minute,north,east,south,west\n".to_owned(), |text, row| text + &row);
-    fs::write(&path, text).expect("it can be written");
+    fs::write(&path, text).expect("a successful write");
     let wind = ["--wind", path.to_str().expect("a name in UTF-8")];
     succeed(with_mosaik(&wind, &out));
     assert_eq!(out.sums("p"), [0; 96]);
@@ -159,7 +159,7 @@ fn a_broken_file_of_wind() {
     let out = Folder::new("broken");
     let path = out.0.join("wind.csv");
     let text = include_str!("../data/week.csv").replacen("\n30,", "\n30,-", 1);
-    fs::write(&path, text).expect("it can be written");
+    fs::write(&path, text).expect("a successful write");
     let path = path.to_str().expect("a name in UTF-8");
     let (status, said) = fail(with_mosaik(&["--wind", path], &out));
     assert_eq!(status, Some(1));
@@ -169,7 +169,7 @@ fn a_broken_file_of_wind() {
 }
 
 #[test]
-fn farms_that_cannot_be() {
+fn impossible_farms() {
     let out = Folder::new("none");
     for (args, why) in [
         (["--turbines", "0"], "it has to be a number from 1 to 100000"),
@@ -192,7 +192,7 @@ fn farms_that_cannot_be() {
 }
 
 #[test]
-fn a_python_that_is_none() {
+fn a_missing_python() {
     let out = Folder::new("python");
     let (status, said) = fail(wind_farm(&["run", "--python", "/no/python"], &out));
     assert_eq!(status, Some(1));

@@ -24,7 +24,7 @@ const FAILS: Does = Answers(FAILURE as u8);
 /// Sends one frame over a new stream, followed by a request. Returns the victim's reaction.
 async fn send<R: Runtime>(target: &Target<R>, format: Format, frame: &[u8]) -> Does {
     let mut raw = target.dial().await;
-    raw.write(frame).await.expect("it is read");
+    raw.write(frame).await.expect("an open stream");
     // A victim that closes may do so before this is written.
     let next = message::message(format, REQUEST, "next", ("ping", [1], serde_json::Map::new()));
     let _written = raw.write(&next).await;
@@ -96,7 +96,7 @@ pub(super) async fn ids_of_all_kinds<R: Runtime>(target: Target<R>) -> Ended {
     ];
     for id in ids {
         let frame = json(format!("[0, {id}, [\"ping\", [7], {{}}]]"));
-        raw.write(&frame).await.expect("it is read");
+        raw.write(&frame).await.expect("an open stream");
     }
     for id in ids {
         let answer = raw.read().await.expect("an answer");
@@ -333,7 +333,7 @@ pub(super) async fn paths_that_lead_nowhere<R: Runtime>(target: Target<R>) -> En
         "ping",
         "agents\\0\\ping",
     ] {
-        raw.write(&request(1, path, [1])).await.expect("it is read");
+        raw.write(&request(1, path, [1])).await.expect("an open stream");
         let answer = raw.read().await.expect("an answer");
         assert_eq!(parse(&answer).0, FAILURE, "{path}");
     }
@@ -368,10 +368,10 @@ pub(super) async fn blosc_frames_that_lie<R: Runtime>(target: Target<R>) -> Ende
     lies.extend((0..20).map(|length| frame[..length].to_vec()).filter(|lie| !lie.is_empty()));
     for lie in lies {
         let mut raw: Raw<R> = target.dial().await;
-        raw.write(&message::frame(&lie)).await.expect("it is read");
+        raw.write(&message::frame(&lie)).await.expect("an open stream");
         // A header that is valid by chance is answered.
         if raw.read().await.is_some() {
-            raw.end().await.expect("it is open");
+            raw.end().await.expect("open");
             raw.drain().await;
         }
     }
@@ -406,15 +406,15 @@ pub(super) async fn hello_that_promises_anything<R: Runtime>(target: Target<R>) 
     };
     for codecs in [&["nonsense"][..], &[], &["msgpack", "json"], &["json"]] {
         let mut raw = target.dial().await;
-        raw.write(&hello(codecs)).await.expect("it is read");
+        raw.write(&hello(codecs)).await.expect("an open stream");
         raw.read().await.expect("an answer");
         // The second Hello is now an ordinary call. Then a message in another codec than agreed.
-        raw.write(&hello(codecs)).await.expect("it is read");
+        raw.write(&hello(codecs)).await.expect("an open stream");
         raw.read().await.expect("an answer");
         let content = ("ping", [7], serde_json::Map::new());
         for format in [Json, MsgPack] {
             let frame = message::message(format, REQUEST, 5, &content);
-            raw.write(&frame).await.expect("it is read");
+            raw.write(&frame).await.expect("an open stream");
             raw.read().await.expect("an answer");
         }
     }

@@ -27,7 +27,7 @@ pub(super) async fn tiny_frames<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let tiny = message::raw(Format::MsgPack, REQUEST, b"\0", b"\xc0").repeat(BATCH);
     for _ in 0..MANY / BATCH {
-        raw.write(&tiny).await.expect("it is read");
+        raw.write(&tiny).await.expect("an open stream");
         for _ in 0..BATCH {
             raw.read().await.expect("an answer");
         }
@@ -40,7 +40,7 @@ async fn write_only<R: Runtime>(target: &Target<R>, bytes: &[u8]) {
     let mut raw = target.dial().await;
     let start = target.runtime.now();
     while raw.write(bytes).await.is_ok() {
-        assert!(target.runtime.now() - start < LONG, "nobody minds");
+        assert!(target.runtime.now() - start < LONG, "the victim never closes");
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn requests_without_end<R: Runtime>(target: Target<R>) -> Ended
     let stay = request(1, "stay", ["x".repeat(100)]).repeat(BATCH);
     let mut waiting = 0;
     for _ in 0..MANY / BATCH {
-        raw.write(&stay).await.expect("it is read");
+        raw.write(&stay).await.expect("an open stream");
         waiting += BATCH;
         while waiting > target.limits.max_calls_in {
             raw.read().await.expect("an answer");
@@ -75,10 +75,10 @@ pub(super) async fn requests_without_end<R: Runtime>(target: Target<R>) -> Ended
     let mut raw = target.dial().await;
     let length = target.limits.max_frame / 2;
     for _ in 0..target.limits.max_input_bytes / (length + 30) {
-        raw.write_text(1, "stay", length).await.expect("it is read");
+        raw.write_text(1, "stay", length).await.expect("an open stream");
     }
     for id in 0..10 {
-        raw.write_text(id, "stay", length).await.expect("it is read");
+        raw.write_text(id, "stay", length).await.expect("an open stream");
         let answer = raw.read().await.expect("a refusal");
         assert_eq!(parse(&answer).0, 2);
         assert!(String::from_utf8_lossy(&answer).contains("Limits::max_input_bytes"));
@@ -93,8 +93,8 @@ pub(super) async fn requests_to_a_busy_agent<R: Runtime>(target: Target<R>) -> E
     let most = target.limits.max_calls_in / 2;
     let occupy = request(1, "agents/0/occupy", [0; 0]).repeat(most);
     for round in 0..10 {
-        raw.write(&occupy).await.expect("it goes on");
-        raw.write(&request("other", "agents/1/ping", [round])).await.expect("it is read");
+        raw.write(&occupy).await.expect("no error");
+        raw.write(&request("other", "agents/1/ping", [round])).await.expect("an open stream");
         let mut refused = 0;
         loop {
             let answer = raw.read().await.expect("an answer");
@@ -120,7 +120,7 @@ pub(super) async fn small_requests_among_large_ones<R: Runtime>(target: Target<R
     for id in 0..target.limits.max_calls_in - 1 {
         raw.write(&message::message(Format::Json, REQUEST, id, "keep me")).await.expect("read");
         // A number after many blanks, which is answered at once.
-        raw.write_filled(b"[0, 2, ", b' ', 100_000, b"7]").await.expect("it is read");
+        raw.write_filled(b"[0, 2, ", b' ', 100_000, b"7]").await.expect("an open stream");
         raw.read().await.expect("an answer");
     }
     None
@@ -129,12 +129,12 @@ pub(super) async fn small_requests_among_large_ones<R: Runtime>(target: Target<R
 /// Small calls wait for a busy agent. Each is read together with a large call that fails at once.
 pub(super) async fn small_calls_to_a_busy_agent<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.agents).await;
-    raw.write(&request(0, "agents/0/occupy", [0; 0])).await.expect("it is read");
+    raw.write(&request(0, "agents/0/occupy", [0; 0])).await.expect("an open stream");
     let small = request(1, "agents/0/occupy", ["x".repeat(40)]);
     for _ in 0..target.limits.max_mailbox {
-        raw.write(&small).await.expect("it is read");
+        raw.write(&small).await.expect("an open stream");
         let before = b"[0, 2, [\"agents/9/ping\", [";
-        raw.write_filled(before, b' ', 100_000, b"7], {}]]").await.expect("it is read");
+        raw.write_filled(before, b' ', 100_000, b"7], {}]]").await.expect("an open stream");
         let (kind, id, _) = parse(&raw.read().await.expect("an answer"));
         assert_eq!((kind, id), (FAILURE, 2.into()));
     }
@@ -152,12 +152,12 @@ pub(super) async fn blosc_bombs<R: Runtime>(target: Target<R>) -> Ended {
     assert!(bomb.len() < 10_000, "{} bytes", bomb.len());
     let most = target.limits.max_input_bytes / target.limits.max_frame;
     for sent in 1..200 {
-        raw.write(&bomb).await.expect("it is read");
+        raw.write(&bomb).await.expect("an open stream");
         if sent > most {
             raw.read().await.expect("an answer");
         }
     }
-    raw.write(&long).await.expect("it is read");
+    raw.write(&long).await.expect("an open stream");
     raw.drain().await;
     Some("the limit is")
 }
@@ -165,6 +165,6 @@ pub(super) async fn blosc_bombs<R: Runtime>(target: Target<R>) -> Ended {
 /// Compresses a message as Python does.
 fn compressed(message: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    blosc::compress(message, &blosc::Options::default(), &mut frame).expect("it is short");
+    blosc::compress(message, &blosc::Options::default(), &mut frame).expect("short input");
     frame
 }

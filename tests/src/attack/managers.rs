@@ -11,7 +11,7 @@ use crate::raw::Raw;
 
 /// Returns the answer to a request.
 async fn ask<R: Runtime>(raw: &mut Raw<R>, frame: &[u8]) -> (u64, Value) {
-    raw.write(frame).await.expect("it is read");
+    raw.write(frame).await.expect("an open stream");
     let (kind, _, content) = parse(&raw.read().await.expect("an answer"));
     (kind, content)
 }
@@ -146,7 +146,7 @@ pub(super) async fn sleeps_without_end<R: Runtime>(target: Target<R>) -> Ended {
     const MANY: usize = 1000;
     let mut raw = target.dial_at(&target.agents).await;
     let mut other = target.dial_at(&target.agents).await;
-    raw.write(&request(1, "agents/0/nap", [1]).repeat(MANY)).await.expect("it is read");
+    raw.write(&request(1, "agents/0/nap", [1]).repeat(MANY)).await.expect("an open stream");
     for _ in 0..MANY - target.limits.max_calls_in {
         let (kind, _, content) = parse(&raw.read().await.expect("an answer"));
         assert_eq!(kind, FAILURE);

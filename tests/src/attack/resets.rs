@@ -16,7 +16,7 @@ const BATCH: usize = 500;
 /// Sends Hello, and offers all extensions.
 async fn say_hello<R: Runtime>(raw: &mut Raw<R>) {
     let said = json!({"version": 1, "codecs": ["json"], "extensions": ["cancel", "deadline"]});
-    raw.write(&request(0, "$hello", (said,))).await.expect("it is read");
+    raw.write(&request(0, "$hello", (said,))).await.expect("an open stream");
     let (kind, _, answer) = parse(&raw.read().await.expect("an answer"));
     assert_eq!((kind, &answer["extensions"]), (RESULT, &json!(["cancel", "deadline"])));
 }
@@ -33,7 +33,7 @@ fn request_within(id: usize, path: &str, deadline: &serde_json::Value) -> Vec<u8
 
 /// Waits until the victim has handled all earlier messages.
 async fn catch_up<R: Runtime>(raw: &mut Raw<R>) {
-    raw.write(&request("last", "ping", [1])).await.expect("it is read");
+    raw.write(&request("last", "ping", [1])).await.expect("an open stream");
     loop {
         let answer = raw.read().await.expect("an answer");
         let (kind, id, content) = parse(&answer);
@@ -43,7 +43,7 @@ async fn catch_up<R: Runtime>(raw: &mut Raw<R>) {
             if kind == RESULT {
                 return;
             }
-            raw.write(&request("last", "ping", [1])).await.expect("it is read");
+            raw.write(&request("last", "ping", [1])).await.expect("an open stream");
         } else {
             assert_eq!(kind, FAILURE, "nothing else is answered");
         }
@@ -59,7 +59,7 @@ pub(super) async fn calls_that_are_cancelled_at_once<R: Runtime>(target: Target<
             let id = round * BATCH + number;
             [request(id, "stay", ["x".repeat(100)]), cancel(id)].concat()
         });
-        raw.write(&calls.collect::<Vec<_>>()).await.expect("it is read");
+        raw.write(&calls.collect::<Vec<_>>()).await.expect("an open stream");
         catch_up(&mut raw).await;
     }
     None
@@ -76,9 +76,9 @@ pub(super) async fn calls_that_are_cancelled_while_they_run<R: Runtime>(
     for round in 0..MANY / BATCH {
         let ids = || (0..most).map(|number| round * most + number);
         let calls: Vec<u8> = ids().flat_map(|id| request(id, "stay", ["x".repeat(100)])).collect();
-        raw.write(&calls).await.expect("it is read");
+        raw.write(&calls).await.expect("an open stream");
         catch_up(&mut raw).await;
-        raw.write(&ids().flat_map(cancel).collect::<Vec<_>>()).await.expect("it is read");
+        raw.write(&ids().flat_map(cancel).collect::<Vec<_>>()).await.expect("an open stream");
         catch_up(&mut raw).await;
     }
     None
@@ -89,10 +89,10 @@ pub(super) async fn calls_that_are_cancelled_in_a_queue<R: Runtime>(target: Targ
     let mut raw = target.dial_at(&target.agents).await;
     say_hello(&mut raw).await;
     let path = "agents/0/occupy";
-    raw.write(&request("first", path, [0; 0])).await.expect("it is read");
+    raw.write(&request("first", path, [0; 0])).await.expect("an open stream");
     for id in 0..MANY / 100 {
-        raw.write(&request(id, path, [0; 0])).await.expect("it is read");
-        raw.write(&request("ping", "agents/1/ping", [1])).await.expect("it is read");
+        raw.write(&request(id, path, [0; 0])).await.expect("an open stream");
+        raw.write(&request("ping", "agents/1/ping", [1])).await.expect("an open stream");
         loop {
             let (kind, answered, content) = parse(&raw.read().await.expect("an answer"));
             assert_eq!(kind, RESULT, "{content}");
@@ -100,9 +100,9 @@ pub(super) async fn calls_that_are_cancelled_in_a_queue<R: Runtime>(target: Targ
                 break;
             }
             assert_eq!(answered, "first", "it was to be cancelled");
-            raw.write(&request("first", path, [0; 0])).await.expect("it is read");
+            raw.write(&request("first", path, [0; 0])).await.expect("an open stream");
         }
-        raw.write(&cancel(id)).await.expect("it is read");
+        raw.write(&cancel(id)).await.expect("an open stream");
     }
     None
 }
@@ -115,11 +115,11 @@ pub(super) async fn cancellations_of_nothing<R: Runtime>(target: Target<R>) -> E
     for round in 0..MANY / BATCH {
         let ids = [json!(round), json!(u64::MAX), json!("x"), json!(null), json!(-1), json!([[]])];
         let some: Vec<u8> = ids.into_iter().cycle().take(BATCH).flat_map(cancel).collect();
-        raw.write(&some).await.expect("it is read");
+        raw.write(&some).await.expect("an open stream");
         catch_up(&mut raw).await;
     }
     let mut raw = target.dial().await;
-    raw.write(&cancel(1)).await.expect("it is read");
+    raw.write(&cancel(1)).await.expect("an open stream");
     assert_eq!(raw.read().await, None);
     Some("unknown type 3")
 }
@@ -133,13 +133,13 @@ pub(super) async fn deadlines_of_all_kinds<R: Runtime>(target: Target<R>) -> End
     let deep = serde_json::from_str(&deep).expect("JSON");
     for round in 0..MANY / BATCH {
         for deadline in wrong.iter().chain([&deep]) {
-            raw.write(&request_within(round, "stay", deadline)).await.expect("it is read");
+            raw.write(&request_within(round, "stay", deadline)).await.expect("an open stream");
             assert_eq!(parse(&raw.read().await.expect("an answer")).0, FAILURE);
         }
         // All deadlines differ, and all expire just after their calls have started.
         let short: Vec<u8> =
             (1..=BATCH).flat_map(|micros| request_within(micros, "stay", &json!(micros))).collect();
-        raw.write(&short).await.expect("it is read");
+        raw.write(&short).await.expect("an open stream");
         catch_up(&mut raw).await;
     }
     let most = target.limits.max_calls_in / 2;
@@ -147,7 +147,7 @@ pub(super) async fn deadlines_of_all_kinds<R: Runtime>(target: Target<R>) -> End
         let deadline = if id % 2 == 0 { u64::MAX } else { 1_000_000_000 };
         request_within(id, "stay", &json!(deadline))
     });
-    raw.write(&long.collect::<Vec<_>>()).await.expect("it is read");
+    raw.write(&long.collect::<Vec<_>>()).await.expect("an open stream");
     for _ in 0..most {
         assert_eq!(parse(&raw.read().await.expect("an answer")).0, RESULT, "they have time");
     }

@@ -203,7 +203,7 @@ impl<R: Runtime> Soak<R> {
                     attacks = Attack::<R>::all();
                     random.shuffle(&mut attacks);
                 }
-                let attack = attacks.pop().expect("there are some");
+                let attack = attacks.pop().expect("attacks");
                 mount(runtime.clone(), attack, tally.clone())
             });
         }
@@ -219,7 +219,7 @@ impl<R: Runtime> fmt::Debug for Soak<R> {
 /// Runs an attack on a victim of its own, beside a neighbour that keeps calling the victim.
 async fn mount<R: Runtime>(runtime: R, attack: Attack<R>, tally: Arc<Tally>) {
     let victim = Victim::start(&runtime, "127.0.0.1").await.expect("free ports");
-    let neighbour = Neighbour::connect(victim.target()).await.expect("it listens");
+    let neighbour = Neighbour::connect(victim.target()).await.expect("a listener");
     let ended = AtomicBool::new(false);
     let attacking = async {
         let attacked = AssertUnwindSafe(attack.run(victim.target())).catch_unwind().await;

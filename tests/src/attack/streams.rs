@@ -12,7 +12,7 @@ const HALF: Duration = Duration::from_millis(500);
 /// An announced length allocates no memory.
 pub(super) async fn a_header_of_four_gibibytes<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
-    raw.write(&[0xff; 4]).await.expect("it is read");
+    raw.write(&[0xff; 4]).await.expect("an open stream");
     assert_eq!(raw.drain().await, 0);
     Some("max_frame")
 }
@@ -21,7 +21,7 @@ pub(super) async fn a_header_of_four_gibibytes<R: Runtime>(target: Target<R>) ->
 pub(super) async fn a_header_and_then_silence<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let length = target.limits.max_frame as u32;
-    raw.write(&length.to_be_bytes()).await.expect("it is read");
+    raw.write(&length.to_be_bytes()).await.expect("an open stream");
     assert_eq!(raw.drain().await, 0);
     Some("progress")
 }
@@ -29,7 +29,7 @@ pub(super) async fn a_header_and_then_silence<R: Runtime>(target: Target<R>) -> 
 /// Writes one byte at a time, until the victim closes.
 async fn drip<R: Runtime>(target: &Target<R>, bytes: &[u8]) {
     let mut raw = target.dial().await;
-    raw.write(&request(1, "ping", [1])).await.expect("it is read");
+    raw.write(&request(1, "ping", [1])).await.expect("an open stream");
     raw.read().await.expect("an answer");
     let mut bytes = bytes.iter().chain(std::iter::repeat(&b' '));
     let start = target.runtime.now();
@@ -37,7 +37,7 @@ async fn drip<R: Runtime>(target: &Target<R>, bytes: &[u8]) {
         && raw.write(&[*byte]).await.is_ok()
     {
         raw.pause(HALF).await;
-        assert!(target.runtime.now() - start < LONG, "nobody minds");
+        assert!(target.runtime.now() - start < LONG, "the victim never closes");
     }
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn a_header_that_drips<R: Runtime>(target: Target<R>) -> Ended 
 /// A frame whose body never ends.
 pub(super) async fn a_body_that_drips<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
-    raw.write(&[0, 1, 0, 0, b'[', b'0', b',']).await.expect("it is read");
+    raw.write(&[0, 1, 0, 0, b'[', b'0', b',']).await.expect("an open stream");
     while raw.write(b" ").await.is_ok() {
         raw.pause(HALF).await;
     }
@@ -68,7 +68,7 @@ pub(super) async fn silence<R: Runtime>(target: Target<R>) -> Ended {
 /// byte.
 pub(super) async fn a_large_frame_in_small_pieces<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
-    raw.write_text(1, "take", target.limits.max_frame - 64).await.expect("it is read");
+    raw.write_text(1, "take", target.limits.max_frame - 64).await.expect("an open stream");
     let (kind, id, result) = parse(&raw.read().await.expect("an answer"));
     assert_eq!((kind, id, result), (1, 1.into(), "taken".into()));
     None
@@ -102,7 +102,7 @@ pub(super) async fn half_open_connections<R: Runtime>(target: Target<R>) -> Ende
     let mut open = Vec::new();
     for _ in 0..target.limits.max_connections_per_peer / 2 {
         let mut raw = target.dial().await;
-        raw.end().await.expect("it is open");
+        raw.end().await.expect("open");
         open.push(raw);
     }
     for raw in &mut open {
@@ -119,7 +119,7 @@ pub(super) async fn resets_within_a_frame<R: Runtime>(target: Target<R>) -> Ende
         let mut bytes = request(1, "text", [10_000]);
         let second = request(2, "ping", [2]);
         bytes.extend(&second[..length]);
-        raw.write(&bytes).await.expect("it is read");
+        raw.write(&bytes).await.expect("an open stream");
         if length % 2 == 0 {
             raw.pause(Duration::from_millis(20)).await;
         }
@@ -131,8 +131,8 @@ pub(super) async fn resets_within_a_frame<R: Runtime>(target: Target<R>) -> Ende
 pub(super) async fn an_end_within_a_header<R: Runtime>(target: Target<R>) -> Ended {
     for length in 1..4 {
         let mut raw = target.dial().await;
-        raw.write(&[0; 3][..length]).await.expect("it is read");
-        raw.end().await.expect("it is open");
+        raw.write(&[0; 3][..length]).await.expect("an open stream");
+        raw.end().await.expect("open");
         assert_eq!(raw.drain().await, 0);
     }
     None
@@ -142,15 +142,15 @@ pub(super) async fn an_end_within_a_header<R: Runtime>(target: Target<R>) -> End
 pub(super) async fn an_end_with_answers_to_come<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let requests: Vec<u8> = (0..10).flat_map(|id| request(id, "text", [5_000])).collect();
-    raw.write(&requests).await.expect("it is read");
-    raw.end().await.expect("it is open");
+    raw.write(&requests).await.expect("an open stream");
+    raw.end().await.expect("open");
     for _ in 0..10 {
         assert_eq!(parse(&raw.read().await.expect("an answer")).0, 1);
     }
     assert_eq!(raw.read().await, None);
     let mut raw = target.dial().await;
-    raw.write(&request(1, "stay", ["x"])).await.expect("it is read");
-    raw.write(&requests).await.expect("it is read");
-    raw.end().await.expect("it is open");
+    raw.write(&request(1, "stay", ["x"])).await.expect("an open stream");
+    raw.write(&requests).await.expect("an open stream");
+    raw.end().await.expect("open");
     None
 }

@@ -144,7 +144,7 @@ struct Secret;
 
 impl serde::Serialize for Secret {
     fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom("nobody may know"))
+        Err(serde::ser::Error::custom("not serializable"))
     }
 }
 

@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
     let tasks = || Handle::current().metrics().num_alive_tasks();
 
     let start = Instant::now();
-    let soak = Soak::start(&Tokio::default(), options.seed).await.expect("it starts");
+    let soak = Soak::start(&Tokio::default(), options.seed).await.expect("a start");
     let tally = soak.tally().clone();
     let mut ticks = interval(Duration::from_secs(1));
     ticks.tick().await;

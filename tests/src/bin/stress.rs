@@ -39,10 +39,10 @@ fn main() {
         if options.traces {
             println!("{seed} {:016x}", run.trace);
         }
-        let (faults, tally) = &mut *sums.lock().expect("nobody panics here");
+        let (faults, tally) = &mut *sums.lock().expect("no panic under the lock");
         faults.merge(&run.faults);
         tally.merge(&run.tally);
     });
-    let (faults, tally) = sums.into_inner().expect("nobody panics here");
+    let (faults, tally) = sums.into_inner().expect("no panic under the lock");
     eprintln!("{} seeds; calls: {tally}; faults: {faults}", options.seeds.count());
 }

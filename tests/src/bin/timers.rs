@@ -37,8 +37,8 @@ fn main() {
     );
     for (name, _) in WORKLOADS {
         print!("{name:<32} ");
-        std::io::stdout().flush().expect("somebody reads");
-        let status = Command::new(&program).arg(name).status().expect("it can be started");
+        std::io::stdout().flush().expect("a reader");
+        let status = Command::new(&program).arg(name).status().expect("a program");
         assert!(status.success());
     }
 }
@@ -133,10 +133,10 @@ async fn calls(external: bool) {
     } else {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let (last, this) = (DUE + 0.002, clock.clone());
-        let call = move || sender.send(this.time()).expect("somebody waits");
+        let call = move || sender.send(this.time()).expect("a receiver");
         clock.call_at(last, call).expect("a time");
         Duration::from_secs_f64(receiver.await.expect("the last call") - last)
     };
     report([insert, cancel, expire], memory);
-    container.shutdown().await.expect("it ends");
+    container.shutdown().await.expect("a clean end");
 }

@@ -151,7 +151,7 @@ impl Machine {
                 let open = !self.closing && self.in_flight.len() < self.limits.max_calls_out;
                 let room = self.unwritten < self.limits.output_high;
                 let refused = self.connection.call(now, &Unencodable, CallOptions::default(), 7);
-                let refused = refused.expect_err("this cannot be encoded");
+                let refused = refused.expect_err("not encodable");
                 assert_eq!(refused.ctx, 7);
                 assert_eq!(
                     matches!(refused.why, CallRejected::Codec(_)),
@@ -329,7 +329,7 @@ impl Machine {
             let result = answer(&mut self.connection, now, request);
             if cancelled && self.closed.is_none() {
                 assert_eq!(result, Err(CallRejected::Cancelled));
-                assert_eq!(self.connection.stats().frames_out, before, "nobody waits for it");
+                assert_eq!(self.connection.stats().frames_out, before, "it has been cancelled");
             }
             self.log(result);
         }
@@ -472,7 +472,7 @@ impl Machine {
             }
             Event::Request(request) => self.requests.push(request),
             Event::Writable => {
-                assert!(self.blocked, "nobody waits for it");
+                assert!(self.blocked, "it has been cancelled");
                 assert!(self.unwritten <= self.limits.output_high / 2);
                 self.blocked = false;
             }

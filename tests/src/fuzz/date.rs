@@ -25,11 +25,11 @@ pub fn date(data: &[u8]) {
     for format in [Format::Json, Format::MsgPack] {
         let mut bytes = Vec::new();
         encode(format, &codec_context, &date, &mut bytes).expect("a date");
-        same(decode(format, &bytes, &codec_context).expect("what we have written"));
+        same(decode(format, &bytes, &codec_context).expect("our own bytes"));
     }
     let Ok(utc) = date.to_utc() else { return };
     assert_eq!(utc, date);
-    same(utc.to_offset(date.offset()).expect("where it came from"));
+    same(utc.to_offset(date.offset()).expect("the original offset"));
 
     // Within a day, floats are precise to less than a microsecond.
     let by = f64::from(choice / 4) * 1_234.567_891;

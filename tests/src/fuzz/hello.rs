@@ -253,7 +253,7 @@ fn answer(base: Codec, known: &[Codec], said: &[u8], failure: bool, extends: boo
     if limit < 8192 {
         let long = "x".repeat(8192);
         let refused = end.connection.call(end.now, &long, CallOptions::default(), ());
-        let why = refused.expect_err("it is too long").why;
+        let why = refused.expect_err("too long").why;
         assert!(
             matches!(why, CallRejected::TooLong { limit: same, .. } if same == limit),
             "{why:?}"

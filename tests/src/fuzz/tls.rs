@@ -35,12 +35,12 @@ pub fn tls_record(data: &[u8]) {
     });
     runtime.run();
     assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "something is left");
-    assert!(runtime.spins() < 100, "somebody is busy for nothing");
+    assert!(runtime.spins() < 100, "a task polls in a busy loop");
 }
 
 fn config() -> TlsConfig {
     static CONFIG: OnceLock<TlsConfig> = OnceLock::new();
-    CONFIG.get_or_init(|| Authority::new(KeyKind::Ec).sign("somebody").config()).clone()
+    CONFIG.get_or_init(|| Authority::new(KeyKind::Ec).sign("peer").config()).clone()
 }
 
 fn address() -> Address {
@@ -65,14 +65,14 @@ async fn send(stream: &mut Pipe, mut data: &[u8]) {
 /// Sends bytes instead of a handshake.
 async fn attack_server(runtime: &ScriptedRuntime, data: &[u8]) {
     let mut listener = listen(runtime).await;
-    let mut stream = runtime.dial(address()).await.expect("somebody listens");
+    let mut stream = runtime.dial(address()).await.expect("a listener");
     let attacked = async { listener.accept().await.map(drop) };
     let attack = async {
         send(&mut stream, data).await;
         drop(stream);
     };
     let (accepted, ()) = future::zip(attacked, attack).await;
-    accepted.expect_err("nobody has shown a certificate");
+    accepted.expect_err("no certificate was shown");
 }
 
 async fn attack_client(runtime: &ScriptedRuntime, data: &[u8]) {
@@ -80,10 +80,10 @@ async fn attack_client(runtime: &ScriptedRuntime, data: &[u8]) {
     let attacked = channel::builder(runtime.clone()).tls(config()).connect(address());
     let attack = async {
         let stream = poll_fn(|cx| listener.poll_accept(cx)).await;
-        send(&mut stream.expect("somebody connects"), data).await;
+        send(&mut stream.expect("a connection"), data).await;
     };
     let (connected, ()) = future::zip(attacked, attack).await;
-    connected.map(drop).expect_err("nobody has shown a certificate");
+    connected.map(drop).expect_err("no certificate was shown");
 }
 
 /// Changes bytes of a handshake: three bytes choose position and change.
@@ -107,7 +107,7 @@ async fn attack_handshake(runtime: &ScriptedRuntime, data: &[u8]) {
 async fn attack_session(runtime: &ScriptedRuntime, how: u8, data: &[u8]) {
     let mut listener = listen(runtime).await;
     let mut peer = Peer::dial(runtime).await;
-    let attacked = async { listener.accept().await.expect("it is secure") };
+    let attacked = async { listener.accept().await.expect("a secure stream") };
     let (channel, secure) = future::zip(attacked, peer.shake_hands(&[])).await;
     secure.expect("a good server");
     let records = match how {
@@ -149,7 +149,7 @@ impl Peer {
     async fn dial(runtime: &ScriptedRuntime) -> Self {
         let name = ServerName::try_from("script").expect("a name");
         let session = ClientConnection::new(config().client().clone(), name).expect("a session");
-        let stream = runtime.dial(address()).await.expect("somebody listens");
+        let stream = runtime.dial(address()).await.expect("a listener");
         Self { stream, session: session.into() }
     }
 
@@ -188,7 +188,7 @@ impl Peer {
         use std::io::Write;
         let mut records = Vec::new();
         for part in data.chunks(1 << 14) {
-            self.session.writer().write_all(part).expect("it is open");
+            self.session.writer().write_all(part).expect("open");
             while self.session.wants_write() {
                 self.session.write_tls(&mut records).expect("a buffer takes all");
             }

@@ -74,7 +74,7 @@ impl RawPeer {
     #[must_use]
     pub fn dial(runtime: &ScriptedRuntime, address: &Address) -> Self {
         let stream = runtime.block_on(runtime.dial(address.clone()));
-        Self::new(runtime, stream.expect("it listens"))
+        Self::new(runtime, stream.expect("a listener"))
     }
 
     fn new(runtime: &ScriptedRuntime, mut stream: Pipe) -> Self {
@@ -139,7 +139,7 @@ impl RawMosaik {
         let stream = runtime.block_on(async {
             let mut listener = runtime.listen(MOSAIK.parse().expect("an address")).await;
             let listener = listener.as_mut().expect("a free port");
-            let address = listener.address().expect("it has one");
+            let address = listener.address().expect("an address");
             let (builder, result) = (channel::builder(runtime.clone()), outcome.clone());
             runtime.spawn(async move {
                 let end = aiomas_mosaik::connect(builder, address, simulator).await;
@@ -161,7 +161,7 @@ impl RawMosaik {
         let runtime = self.peer.runtime.clone();
         self.peer.hang_up();
         assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "something is left");
-        assert!(runtime.spins() < 100, "somebody is busy for nothing");
+        assert!(runtime.spins() < 100, "a task polls in a busy loop");
         lock(&self.outcome).take().expect("the simulator ends when mosaik does")
     }
 }
@@ -175,5 +175,5 @@ impl Deref for RawMosaik {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("nobody panics")
+    mutex.lock().expect("no panic under the lock")
 }

@@ -18,12 +18,12 @@ use crate::raw::Raw;
 /// Writes messages in JSON, all at once.
 async fn send<R: Runtime>(peer: &mut Raw<R>, messages: impl IntoIterator<Item = Value>) {
     let frames = messages.into_iter().map(|message| message::frame(message.to_string().as_bytes()));
-    peer.write(&frames.collect::<Vec<_>>().concat()).await.expect("it is written");
+    peer.write(&frames.collect::<Vec<_>>().concat()).await.expect("a successful write");
 }
 
 /// Reads the next message. Returns `None` at the end, which must not be within a message.
 async fn read<R: Runtime>(peer: &mut Raw<R>) -> Option<Value> {
-    let payload = peer.try_read().await.expect("it can be read")?;
+    let payload = peer.try_read().await.expect("a successful read")?;
     Some(serde_json::from_slice(&payload).expect("JSON"))
 }
 
@@ -42,10 +42,10 @@ pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
         let connected = std::sync::Mutex::new(Some(connected));
         let builder = aiomas::rpc::builder(runtime.clone()).service(gate.clone());
         let builder = builder.on_connect(move |client| {
-            let connected = connected.lock().expect("nobody panics").take();
+            let connected = connected.lock().expect("no panic under the lock").take();
             connected.expect("one client")(client);
         });
-        let server = builder.listen(address.clone()).await.expect("it listens");
+        let server = builder.listen(address.clone()).await.expect("a listener");
         let peer = Raw::dial(&runtime, server.address()).await.expect("a stream");
         let client = soon(&runtime, client).await;
         half_close(&runtime, peer, &gate, client.remote()).await;
@@ -53,10 +53,10 @@ pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
         soon(&runtime, server.shutdown()).await;
 
         let gate = Gate::default();
-        let mut listener = Runtime::listen(&runtime, address).await.expect("it listens");
+        let mut listener = Runtime::listen(&runtime, address).await.expect("a listener");
         let client = aiomas::rpc::builder(runtime.clone()).service(gate.clone());
-        let client = client.connect(listener.address().expect("it has one"));
-        let client = soon(&runtime, client).await.expect("it connects");
+        let client = client.connect(listener.address().expect("an address"));
+        let client = soon(&runtime, client).await.expect("a connection");
         let peer = Raw::accept(&runtime, &mut listener).await.expect("a stream");
         half_close(&runtime, peer, &gate, client.remote()).await;
         soon(&runtime, client.closed()).await;
@@ -67,7 +67,7 @@ async fn half_close<R: Runtime>(runtime: &R, mut peer: Raw<R>, gate: &Gate, ours
     send(&mut peer, [request(7, "pass")]).await;
     soon(runtime, gate.entered.pass()).await;
     let lost = ours.call("anything").send::<()>();
-    peer.end().await.expect("it ends");
+    peer.end().await.expect("a clean end");
     // This shows that the end has been read, while the method still runs.
     let lost = soon(runtime, lost).await;
     assert_eq!(lost, Err(Error::Lost(CloseReason::Peer)));
@@ -82,10 +82,10 @@ async fn half_close<R: Runtime>(runtime: &R, mut peer: Raw<R>, gate: &Gate, ours
 pub async fn we_end_our_side_after_the_answers<R: Runtime>(runtime: R) {
     let [tcp, ipc, _] = addresses();
     for address in [tcp, ipc] {
-        let mut listener = Runtime::listen(&runtime, address).await.expect("it listens");
+        let mut listener = Runtime::listen(&runtime, address).await.expect("a listener");
         let client = aiomas::rpc::builder(runtime.clone());
-        let client = client.connect(listener.address().expect("it has one"));
-        let client = soon(&runtime, client).await.expect("it connects");
+        let client = client.connect(listener.address().expect("an address"));
+        let client = soon(&runtime, client).await.expect("a connection");
         let mut peer = Raw::accept(&runtime, &mut listener).await.expect("a stream");
         let call = client.remote().call("name").send::<String>();
         drop(client);
@@ -130,29 +130,29 @@ async fn press<R: Runtime>(
     let builder = aiomas::rpc::builder(runtime.clone()).limits(limits).service(Press::default());
     let server = builder.on_disconnect({
         let gone = gone.clone();
-        move |_, reason| gone.lock().expect("nobody panics").push(reason.clone())
+        move |_, reason| gone.lock().expect("no panic under the lock").push(reason.clone())
     });
-    let server = server.listen(TCP).await.expect("it listens");
+    let server = server.listen(TCP).await.expect("a listener");
     let mut peer = Raw::dial(runtime, server.address()).await.expect("a stream");
     send(&mut peer, (0..PAGES).map(|id| request(id as u64, "page"))).await;
     (server, peer, gone)
 }
 
 /// The answers wait for their peer, while other peers proceed. When the peer reads, all arrive.
-pub async fn a_peer_that_does_not_read_delays_nobody_else<R: Runtime>(runtime: R) {
+pub async fn a_peer_that_does_not_read_delays_no_other<R: Runtime>(runtime: R) {
     let mut limits = Limits::default();
     limits.output_high = 2 * PAGE;
     let (server, mut peer, _) = press(&runtime, limits).await;
-    let other = connect(&runtime, &server).await.expect("it connects");
+    let other = connect(&runtime, &server).await.expect("a connection");
     let pages = || soon(&runtime, other.remote().call("pages").send::<usize>());
-    while pages().await.expect("it answers") < 2 {}
+    while pages().await.expect("an answer") < 2 {}
     for id in 0..PAGES {
         let answer = read(&mut peer).await.expect("an answer");
         assert_eq!((&answer[0], &answer[1]), (&json!(1), &json!(id)));
         assert_eq!(answer[2].as_str().map(str::len), Some(PAGE));
     }
     assert_eq!(pages().await, Ok(PAGES));
-    peer.end().await.expect("it ends");
+    peer.end().await.expect("a clean end");
     assert_eq!(read(&mut peer).await, None);
     soon(&runtime, server.shutdown()).await;
 }
@@ -164,12 +164,12 @@ pub async fn a_peer_that_never_reads_is_cut_off<R: Runtime>(runtime: R) {
     limits.output_high = 2 * PAGE;
     limits.send_timeout = Some(Duration::from_millis(100));
     let (server, peer, gone) = press(&runtime, limits).await;
-    until(&runtime, || !gone.lock().expect("nobody panics").is_empty()).await;
-    let reasons = std::mem::take(&mut *gone.lock().expect("nobody panics"));
+    until(&runtime, || !gone.lock().expect("no panic under the lock").is_empty()).await;
+    let reasons = std::mem::take(&mut *gone.lock().expect("no panic under the lock"));
     let timed_out =
         |reason: &_| matches!(reason, CloseReason::TimedOut(TimeoutReason::Output { .. }));
     assert!(matches!(&reasons[..], [reason] if timed_out(reason)), "{reasons:?}");
-    let other = connect(&runtime, &server).await.expect("it connects");
+    let other = connect(&runtime, &server).await.expect("a connection");
     let pages = soon(&runtime, other.remote().call("pages").send::<usize>()).await;
     assert!(pages.as_ref().is_ok_and(|pages| (2..=PAGES).contains(pages)), "{pages:?}");
     let missing = other.remote().call("nothing").send::<()>();

@@ -104,7 +104,7 @@ async fn serve<R: Runtime>(runtime: &R, patient: &Patient, orphans: OnDisconnect
 /// Connects, and waits until Hello is answered.
 async fn connect<R: Runtime>(runtime: &R, server: &RpcServer, negotiate: Negotiate) -> RpcClient {
     let builder = aiomas::rpc::builder(runtime.clone()).negotiate(negotiate);
-    let client = builder.connect(server.address()).await.expect("it listens");
+    let client = builder.connect(server.address()).await.expect("a listener");
     let ping = client.remote_as::<PatientProxy>().ping();
     assert_eq!(soon(runtime, ping).await, Ok(true));
     client
@@ -248,7 +248,7 @@ pub async fn orphaned_calls_end_or_not<R: Runtime>(runtime: R) {
         let fates = [&patient.fates, &agent_patient.fates];
         until(&runtime, || fates.iter().all(|fates| fates.count()[0] == 1)).await;
         client.close_with(Close::Now);
-        soon(&runtime, visitor.shutdown_with(Close::Now)).await.expect("it ends");
+        soon(&runtime, visitor.shutdown_with(Close::Now)).await.expect("a clean end");
         for call in calls.into_iter().flatten() {
             assert!(soon(&runtime, call).await.is_err());
         }
@@ -270,11 +270,11 @@ pub async fn requests_on_channels_are_cancelled<R: Runtime>(runtime: R) {
     let builder = aiomas::channel::builder(runtime.clone());
     let mut listener = builder.listen(local()).await.expect("a free name");
     let builder = aiomas::channel::builder(runtime.clone()).negotiate(hello());
-    let client = builder.connect(listener.address()).await.expect("it listens");
+    let client = builder.connect(listener.address()).await.expect("a listener");
     let peer = soon(&runtime, listener.accept()).await.expect("a channel");
     let first = client.send::<u32>(&1);
     let request = soon(&runtime, peer.recv()).await.expect("a request");
-    request.reply(&1).expect("it is sent");
+    request.reply(&1).expect("a sent answer");
     assert_eq!(soon(&runtime, first).await, Ok(1));
     let taken = client.with_timeout(LONG).send::<u32>(&2);
     let request = soon(&runtime, peer.recv()).await.expect("a request");
@@ -295,7 +295,7 @@ pub async fn requests_on_channels_are_cancelled<R: Runtime>(runtime: R) {
         next = soon(&runtime, peer.recv()).await.expect("a request");
     }
     assert_eq!(next.content::<u32>(), Ok(5), "those before are gone");
-    next.reply(&5).expect("it is sent");
+    next.reply(&5).expect("a sent answer");
     assert_eq!(soon(&runtime, last).await, Ok(5));
-    assert!(matches!(request.reply(&2), Err(Error::Refused(_))), "nobody waits for it");
+    assert!(matches!(request.reply(&2), Err(Error::Refused(_))), "it has been cancelled");
 }

@@ -29,14 +29,14 @@ async fn hasty<R: Runtime>(runtime: &R) -> Container {
         config.backoff.first = Duration::from_millis(5);
         config.backoff.max = Duration::from_millis(20);
     });
-    builder.bind(TCP).await.expect("it listens")
+    builder.bind(TCP).await.expect("a listener")
 }
 
 /// Without patience, the error comes at once; with a time limit, at its end; otherwise, when the
 /// container ends.
-pub async fn nobody_listens<R: Runtime>(runtime: R) {
+pub async fn no_listener<R: Runtime>(runtime: R) {
     for address in [ipc(), local()] {
-        nobody_is_found(&runtime, &address).await;
+        no_agent_is_found(&runtime, &address).await;
     }
     let container = hasty(&runtime).await;
     for bad in ["tcp://127.0.0.1/0", "http://127.0.0.1:80/0", "tcp://127.0.0.1:80"] {
@@ -45,22 +45,22 @@ pub async fn nobody_listens<R: Runtime>(runtime: R) {
 }
 
 /// Dials with every kind of patience.
-pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) {
+pub(super) async fn no_agent_is_found<R: Runtime>(runtime: &R, address: &Address) {
     let says = |error: &Error| {
         let text = error.to_string();
         assert!(text.contains(&address.to_string()) && text.contains("nobody listens"), "{text}");
     };
     let channel = aiomas::channel::builder(runtime.clone()).connect(address);
-    let error = soon(runtime, channel).await.expect_err("nobody is there");
+    let error = soon(runtime, channel).await.expect_err("no listener");
     assert!(matches!(error, Error::Dial { .. }), "{error:?}");
     says(&error);
     let client = aiomas::rpc::builder(runtime.clone()).connect(address);
-    let error = soon(runtime, client).await.expect_err("nobody is there");
+    let error = soon(runtime, client).await.expect_err("no listener");
     assert!(matches!(error, Error::Dial { .. }), "{error:?}");
     says(&error);
 
     let attempts = |result: Result<LateProxy, Error>| {
-        let error = result.expect_err("nobody is there");
+        let error = result.expect_err("no listener");
         says(&error);
         match error {
             Error::Connect(ConnectError::Unreachable { attempts, .. }) => attempts,
@@ -72,7 +72,7 @@ pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) 
     let once = container.connect(&url).patience(Patience::Once);
     assert_eq!(attempts(soon(runtime, once).await), 1);
     let no_time = container.connect(&url).patience(Patience::Until(Duration::ZERO));
-    let error = soon(runtime, no_time).await.map(|_: LateProxy| ()).expect_err("nobody is there");
+    let error = soon(runtime, no_time).await.map(|_: LateProxy| ()).expect_err("no listener");
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
     // On a busy machine, a short time may pass with one attempt, or end during another one.
     let mut time = Duration::from_millis(50);
@@ -92,7 +92,7 @@ pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) 
     let forever = start(runtime, forever);
     // Its attempts continue while other dials come and go.
     assert!(attempts(soon(runtime, container.connect(&url)).await) >= 1);
-    soon(runtime, container.shutdown()).await.expect("it ends");
+    soon(runtime, container.shutdown()).await.expect("a clean end");
     let refused = soon(runtime, forever).await.map(drop);
     assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");
 }
@@ -117,19 +117,19 @@ pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
         // Their first attempts have failed by then.
         super::pause(&runtime).await;
         for _ in 0..2 {
-            let error = soon(&runtime, rpc().connect(&address)).await.expect_err("nobody is there");
+            let error = soon(&runtime, rpc().connect(&address)).await.expect_err("no listener");
             assert!(matches!(error, Error::Dial { .. }), "{error:?}");
         }
         let time = Duration::from_millis(30);
         let begun = runtime.now();
         let brief = channel().patience(Patience::Until(time)).connect(&address);
-        let error = soon(&runtime, brief).await.expect_err("nobody is there");
+        let error = soon(&runtime, brief).await.expect_err("no listener");
         assert!(matches!(error, Error::Dial { .. }), "{error:?}");
         assert!(runtime.now() - begun >= time, "patience was not over");
-        let server = rpc().service(Root).listen(&address).await.expect("it is free");
-        let client = soon(&runtime, client).await.expect("it is there");
+        let server = rpc().service(Root).listen(&address).await.expect("a free address");
+        let client = soon(&runtime, client).await.expect("present");
         assert_eq!(soon(&runtime, client.remote_as::<RootProxy>().add(1, 2)).await, Ok(3));
-        let end = soon(&runtime, end).await.expect("it is there");
+        let end = soon(&runtime, end).await.expect("present");
         assert_eq!(
             soon(&runtime, end.send::<i64>(&("add", (3, 4), HashMap::<(), ()>::new()))).await,
             Ok(7)
@@ -153,7 +153,7 @@ pub(super) async fn found_late<R: Runtime>(
     let search = || container.connect::<LateProxy>(&url).patience(patience);
     let begun = start(runtime, search());
     // At least one attempt has failed by then.
-    soon(runtime, container.connect::<LateProxy>(&url)).await.expect_err("nobody is there");
+    soon(runtime, container.connect::<LateProxy>(&url)).await.expect_err("no listener");
     make_way();
     let late = aiomas::container::builder(runtime.clone()).bind(address).await;
     let late = late.expect("the address is still free");
@@ -163,9 +163,9 @@ pub(super) async fn found_late<R: Runtime>(
         Err(Error::Connect(ConnectError::NoSuchAgent { .. })) => soon(runtime, search()).await,
         found => found,
     };
-    let remote = remote.expect("it is there");
+    let remote = remote.expect("present");
     assert_eq!(soon(runtime, remote.here()).await, Ok(true));
-    soon(runtime, late.shutdown()).await.expect("it ends");
+    soon(runtime, late.shutdown()).await.expect("a clean end");
 }
 
 /// After a lost connection, the next dial opens a new one. A reconnecting proxy does so by itself.
@@ -179,18 +179,20 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
         address = home.address().clone();
         let agent = home.spawn(Late).expect("room");
         let search = || container.connect::<LateProxy>(agent.url()).within(super::LONG);
-        let remote = soon(&runtime, search()).await.expect("it is there");
+        let remote = soon(&runtime, search()).await.expect("an existing agent");
         let comes_back = match line.take() {
             Some(line) => line,
-            None => soon(&runtime, search().reconnect(super::LONG)).await.expect("it is there"),
+            None => {
+                soon(&runtime, search().reconnect(super::LONG)).await.expect("an existing agent")
+            }
         };
         assert_eq!(soon(&runtime, remote.here()).await, Ok(true));
         assert_eq!(soon(&runtime, comes_back.here()).await, Ok(true));
         drop(agent);
-        soon(&runtime, home.shutdown()).await.expect("it ends");
+        soon(&runtime, home.shutdown()).await.expect("a clean end");
         let lost = soon(&runtime, remote.here()).await;
         assert!(matches!(lost, Err(Error::Lost(_) | Error::Refused(_))), "{lost:?}");
-        let watched = Proxy::from(comes_back.clone()).reconnecting().expect("it reconnects");
+        let watched = Proxy::from(comes_back.clone()).reconnecting().expect("a reconnecting proxy");
         if watched.state() == ConnectionState::Connected {
             soon(&runtime, watched.changed(ConnectionState::Connected)).await;
         }
@@ -202,7 +204,7 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
     let after = Duration::from_millis(20);
     let late = soon(&runtime, lost.with_timeout(after).here()).await;
     assert_eq!(late, Err(Error::TimedOut { after, sent: false }));
-    soon(&runtime, container.shutdown()).await.expect("it ends");
+    soon(&runtime, container.shutdown()).await.expect("a clean end");
     let refused = soon(&runtime, lost.here()).await;
     assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");
 }
@@ -211,14 +213,14 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
 /// time.
 pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
     for address in [TCP.parse().expect("an address"), ipc(), local()] {
-        let server = serve(&runtime, &address.to_string()).await.expect("it is free");
+        let server = serve(&runtime, &address.to_string()).await.expect("a free address");
         let address = server.address().clone();
         let mut reconnect = Reconnect::within(super::LONG);
         (reconnect.backoff.first, reconnect.backoff.max) =
             (Duration::from_millis(5), Duration::from_millis(20));
         let builder = aiomas::rpc::builder(runtime.clone());
         let client = soon(&runtime, builder.reconnect(reconnect).connect(&address)).await;
-        let client = client.expect("it listens");
+        let client = client.expect("a listener");
         let root: RootProxy = client.remote_as();
         assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
         let waits = root.wait();
@@ -228,7 +230,7 @@ pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
         let lost = soon(&runtime, waits).await;
         assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
         let calls: Vec<_> = (0..10).map(|number| root.add(number, 1)).collect();
-        let server = serve(&runtime, &address.to_string()).await.expect("it is free again");
+        let server = serve(&runtime, &address.to_string()).await.expect("a free address");
         for (number, call) in (0..10).zip(calls) {
             assert_eq!(soon(&runtime, call).await, Ok(number + 1));
         }

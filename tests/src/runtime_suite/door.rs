@@ -13,7 +13,7 @@ pub(super) struct Door(Arc<Mutex<(bool, Vec<Waker>)>>);
 impl Door {
     pub(super) fn open(&self) {
         let wakers = {
-            let mut state = self.0.lock().expect("nobody panics");
+            let mut state = self.0.lock().expect("no panic under the lock");
             state.0 = true;
             std::mem::take(&mut state.1)
         };
@@ -22,7 +22,7 @@ impl Door {
 
     pub(super) async fn pass(&self) {
         poll_fn(|cx| {
-            let mut state = self.0.lock().expect("nobody panics");
+            let mut state = self.0.lock().expect("no panic under the lock");
             if state.0 {
                 return Poll::Ready(());
             }

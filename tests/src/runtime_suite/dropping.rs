@@ -28,11 +28,11 @@ impl Drop for Guest {
 /// Dropping the last handle of a client, of any kind and in any order, closes its connection.
 /// Started calls are answered before.
 pub async fn handles_dropped_in_any_order<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
+    let server = serve(&runtime, TCP).await.expect("a listener");
     for order in 0..6 {
         let dropped = Arc::<AtomicUsize>::default();
         let client = aiomas::rpc::builder(runtime.clone()).service(Guest(dropped.clone()));
-        let client = client.connect(server.address()).await.expect("it connects");
+        let client = client.connect(server.address()).await.expect("a connection");
         let mut handles: Vec<Option<Box<dyn std::any::Any + Send>>> = vec![
             Some(Box::new(client.clone())),
             Some(Box::new(client.remote())),
@@ -92,8 +92,8 @@ pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
     for (number, order) in orders(5).into_iter().enumerate() {
         let builder = aiomas::container::builder(runtime.clone());
         let (gate, dropped) = (Gate::default(), Arc::<AtomicUsize>::default());
-        let home = builder.clone().bind(TCP).await.expect("it listens");
-        let visitor = builder.bind(TCP).await.expect("it listens");
+        let home = builder.clone().bind(TCP).await.expect("a listener");
+        let visitor = builder.bind(TCP).await.expect("a listener");
         let address = home.address().clone();
         let agent = home.spawn(Lodger { gate: gate.clone(), dropped: dropped.clone() });
         let agent = agent.expect("room");
@@ -138,11 +138,11 @@ pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
 /// A call is dropped before its first poll, while it waits, and once it is answered. Its slot is
 /// released, and other calls proceed.
 pub async fn a_call_dropped_at_any_point<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
+    let server = serve(&runtime, TCP).await.expect("a listener");
     let mut limits = aiomas_core::connection::Limits::default();
     limits.max_calls_out = 8;
     let client = aiomas::rpc::builder(runtime.clone()).limits(limits);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let remote: RootProxy = client.remote_as();
     for polls in 0..200_i64 {
         let mut call = remote.add(polls, 1);
@@ -169,17 +169,17 @@ pub async fn a_call_dropped_at_any_point<R: Runtime>(runtime: R) {
 /// Dropping a wait loses nothing.
 pub async fn waits_dropped_at_any_point<R: Runtime>(runtime: R) {
     let mut listener =
-        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("a listener");
     assert!(poll(&mut pin!(listener.accept())).is_pending());
     let address = listener.address().clone();
     let client = aiomas::channel::builder(runtime.clone()).connect(&address).await;
-    let client = client.expect("it connects");
+    let client = client.expect("a connection");
     let peer = soon(&runtime, listener.accept()).await.expect("a channel");
     assert!(poll(&mut pin!(peer.recv())).is_pending());
     assert!(poll(&mut pin!(peer.closed())).is_pending());
     let call = client.send::<u32>(&20);
     let request = soon(&runtime, peer.recv()).await.expect("a request");
-    request.reply(&22).expect("it is sent");
+    request.reply(&22).expect("a sent answer");
     assert_eq!(soon(&runtime, call).await, Ok(22));
 
     // An endless search, and a shutdown that continues by itself.
@@ -193,5 +193,5 @@ pub async fn waits_dropped_at_any_point<R: Runtime>(runtime: R) {
     let _agent = container.spawn(lodger).expect("room");
     let _polled = poll(&mut pin!(container.shutdown())).map(drop);
     until(&runtime, || dropped.load(Ordering::SeqCst) == 1).await;
-    soon(&runtime, container.shutdown()).await.expect("it ends");
+    soon(&runtime, container.shutdown()).await.expect("a clean end");
 }

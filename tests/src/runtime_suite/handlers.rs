@@ -8,8 +8,8 @@ use super::{RootProxy, TCP, connect, serve, soon, yield_now};
 
 /// A panic fails the call; its connection and other calls continue.
 pub async fn a_handler_panics<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
-    let client = connect(&runtime, &server).await.expect("it connects");
+    let server = serve(&runtime, TCP).await.expect("a listener");
+    let client = connect(&runtime, &server).await.expect("a connection");
     let remote: RootProxy = client.remote_as();
     let other = remote.wait();
     for call in [remote.panic(), remote.panic_later()] {
@@ -70,9 +70,9 @@ pub async fn an_agent_panics<R: Runtime>(runtime: R) {
 /// The caller receives a failure.
 pub async fn a_request_is_dropped<R: Runtime>(runtime: R) {
     let mut listener =
-        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("a listener");
     let client = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
-    let client = client.expect("it connects");
+    let client = client.expect("a connection");
     let peer = listener.accept().await.expect("a channel");
     let (taken, not_taken) = (client.send::<()>(&1), client.send::<()>(&2));
     drop(soon(&runtime, peer.recv()).await.expect("a request"));

@@ -36,8 +36,8 @@ pub async fn a_thousand_calls_in_flight<R: Runtime>(runtime: R) {
     for address in addresses() {
         for tasks in [false, true] {
             let server = aiomas::rpc::builder(runtime.clone()).service(Meeting::default());
-            let server = server.listen(address.clone()).await.expect("it listens");
-            let client = connect(&runtime, &server).await.expect("it connects");
+            let server = server.listen(address.clone()).await.expect("a listener");
+            let client = connect(&runtime, &server).await.expect("a connection");
             let remote: MeetingProxy = client.remote_as();
             let calls: Vec<Receiver<_>> = (0..1000)
                 .map(|number| -> Receiver<_> {
@@ -72,8 +72,8 @@ pub(super) async fn both_ways_at_once<R: Runtime>(
     way: impl Fn(&Address) -> Address,
 ) {
     let builder = aiomas::rpc::builder(runtime.clone()).codec(Codec::MsgPack).service(Root);
-    let server = builder.clone().listen(address).await.expect("it listens");
-    let client = builder.connect(way(server.address())).await.expect("it connects");
+    let server = builder.clone().listen(address).await.expect("a listener");
+    let client = builder.connect(way(server.address())).await.expect("a connection");
     let text = "x".repeat(8 << 20);
     let there: RootProxy = client.remote_as();
     // An answer shows that the server has the connection.
@@ -109,8 +109,8 @@ pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
         addresses().into_iter().zip([Codec::MsgPack, Codec::MsgPack, Codec::MsgPackBlosc])
     {
         let builder = aiomas::rpc::builder(runtime.clone()).codec(codec).service(Mirror);
-        let server = builder.clone().listen(address).await.expect("it listens");
-        let client = builder.connect(server.address()).await.expect("it connects");
+        let server = builder.clone().listen(address).await.expect("a listener");
+        let client = builder.connect(server.address()).await.expect("a connection");
         let (typed, dynamic) = (client.remote_as::<MirrorProxy>(), client.remote());
         let mut came = Vec::new();
         for round in 0..3 {
@@ -134,36 +134,36 @@ pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
 }
 
 /// A reader that takes no requests from its channel delays only callers that wait for its answers.
-pub async fn a_slow_reader_delays_nobody_else<R: Runtime>(runtime: R) {
+pub async fn a_slow_reader_delays_no_other<R: Runtime>(runtime: R) {
     let mut listener =
-        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("a listener");
     let slow = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
-    let slow = slow.expect("it connects");
+    let slow = slow.expect("a connection");
     let slow_end = listener.accept().await.expect("a channel");
     let quick = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
-    let quick = quick.expect("it connects");
+    let quick = quick.expect("a connection");
     let quick_end = listener.accept().await.expect("a channel");
     let waiting: Vec<_> = (0..1000).map(|number| slow.send::<u32>(&number)).collect();
     for number in 0..100_u32 {
         let call = quick.send::<u32>(&number);
         let request = soon(&runtime, quick_end.recv()).await.expect("a request");
-        request.reply(&number).expect("it is sent");
+        request.reply(&number).expect("a sent answer");
         assert_eq!(soon(&runtime, call).await, Ok(number));
     }
     for (number, call) in (0..).zip(waiting) {
         let request = soon(&runtime, slow_end.recv()).await.expect("a request");
-        request.reply(&number).expect("it is sent");
+        request.reply(&number).expect("a sent answer");
         assert_eq!(soon(&runtime, call).await, Ok(number));
     }
 }
 
 /// Calls beyond a limit wait in order. A cancelled one passes its turn on.
 pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
+    let server = serve(&runtime, TCP).await.expect("a listener");
     let mut limits = Limits::default();
     limits.max_calls_out = 2;
     let client = aiomas::rpc::builder(runtime.clone()).limits(limits);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let remote: RootProxy = client.remote_as();
 
     let mut stuck = [remote.wait(), remote.wait()];
@@ -183,7 +183,7 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
     let mut limits = Limits::default();
     limits.output_high = 1 << 20;
     let client = aiomas::rpc::builder(runtime.clone()).limits(limits);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let remote: RootProxy = client.remote_as();
     let text = "x".repeat(1 << 20);
     let tasks: Vec<_> = (0..8).map(|_| start(&runtime, remote.echo(text.clone()))).collect();
@@ -200,10 +200,10 @@ pub async fn a_thousand_connections<R: Runtime>(runtime: R) {
     allow_open_files();
     for address in addresses() {
         let server = aiomas::rpc::builder(runtime.clone()).service(Root).listen(address).await;
-        let server = server.expect("it listens");
+        let server = server.expect("a listener");
         let mut clients = Vec::new();
         for number in 0..1000 {
-            let client = connect(&runtime, &server).await.expect("it connects");
+            let client = connect(&runtime, &server).await.expect("a connection");
             let sum = client.remote_as::<RootProxy>().add(number, 0);
             assert_eq!(soon(&runtime, sum).await, Ok(number));
             clients.push(client);
@@ -225,7 +225,7 @@ pub async fn a_thousand_connections<R: Runtime>(runtime: R) {
 /// two files, and the default limit is usually 1,024.
 fn allow_open_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("it is allowed");
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("permitted");
 }
 
 struct Number(u32);
@@ -241,22 +241,23 @@ impl Number {
 /// A container with 100,000 agents, called from another one.
 pub async fn a_hundred_thousand_agents<R: Runtime>(runtime: R) {
     let builder = aiomas::container::builder(runtime.clone());
-    let city = builder.clone().bind(TCP).await.expect("it listens");
+    let city = builder.clone().bind(TCP).await.expect("a listener");
     let urls: Vec<_> = (0..100_000)
         .map(|number| Ok(city.spawn(Number(number))?.url().clone()))
         .collect::<Result<_, Error>>()
         .expect("room");
     assert_eq!(city.agent_count(), 100_000);
-    let visitor = builder.bind(TCP).await.expect("it listens");
+    let visitor = builder.bind(TCP).await.expect("a listener");
     for number in (0..100_000).step_by(9_973) {
         let url = &urls[number as usize];
-        let agent: NumberProxy = soon(&runtime, visitor.connect(url)).await.expect("it is there");
+        let agent: NumberProxy =
+            soon(&runtime, visitor.connect(url)).await.expect("an existing agent");
         assert_eq!(soon(&runtime, agent.number()).await, Ok(number));
     }
     assert!(city.remove("99999") && !city.remove("99999"));
     let gone = soon(&runtime, visitor.connect::<NumberProxy>(&urls[99_999])).await;
     assert!(matches!(gone, Err(Error::Connect(_))));
-    soon(&runtime, visitor.shutdown()).await.expect("it ends");
-    soon(&runtime, city.shutdown()).await.expect("it ends");
+    soon(&runtime, visitor.shutdown()).await.expect("a clean end");
+    soon(&runtime, city.shutdown()).await.expect("a clean end");
     assert_eq!(city.agent_count(), 0);
 }

@@ -77,8 +77,8 @@ macro_rules! for_each_case {
             a_thousand_calls_in_flight
             eight_mebibytes_both_ways_at_once
             blobs_of_all_sizes
-            a_slow_reader_delays_nobody_else
-            a_peer_that_does_not_read_delays_nobody_else
+            a_slow_reader_delays_no_other
+            a_peer_that_does_not_read_delays_no_other
             a_peer_that_never_reads_is_cut_off
             calls_wait_for_room
             a_thousand_connections
@@ -101,7 +101,7 @@ macro_rules! for_each_case {
             orphaned_calls_end_or_not
             requests_on_channels_are_cancelled
             an_address_is_free_after_shutdown
-            nobody_listens
+            no_listener
             a_listener_starts_late
             a_server_starts_late
             a_connection_comes_back
@@ -145,12 +145,12 @@ macro_rules! for_each_socket_case {
         $with! {
             $arguments
             eight_mebibytes_through_tiny_buffers
-            nobody_listens_at_a_port
+            no_listener_at_a_port
             a_port_is_listened_at_late
             stale_socket_files
             foreign_files
             socket_paths_that_are_too_long
-            socket_paths_that_are_none
+            invalid_socket_paths
             a_listener_removes_its_own_file_only
             a_starter_waits_for_another_one
             one_of_many_starters_listens
@@ -230,7 +230,7 @@ fn oneshot<T: Send + 'static>() -> (impl FnOnce(T) + Send, Receiver<T>) {
         let place = place.clone();
         move |value| {
             let waker = {
-                let mut place = place.lock().expect("nobody panics here");
+                let mut place = place.lock().expect("no panic under the lock");
                 place.0 = Some(value);
                 place.1.take()
             };
@@ -240,7 +240,7 @@ fn oneshot<T: Send + 'static>() -> (impl FnOnce(T) + Send, Receiver<T>) {
         }
     };
     let receiver = std::future::poll_fn(move |cx| {
-        let mut place = place.lock().expect("nobody panics here");
+        let mut place = place.lock().expect("no panic under the lock");
         if let Some(value) = place.0.take() {
             return Poll::Ready(value);
         }

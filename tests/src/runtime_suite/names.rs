@@ -21,7 +21,7 @@ pub async fn many_containers<R: Runtime>(runtime: R) {
     let mut urls = Vec::new();
     for address in (0..7).flat_map(|_| super::addresses()) {
         let container = aiomas::container::builder(runtime.clone()).bind(address).await;
-        let container = container.expect("it listens");
+        let container = container.expect("a listener");
         urls.push(container.spawn(Neighbour).expect("room").url().clone());
         containers.push(container);
     }
@@ -31,14 +31,14 @@ pub async fn many_containers<R: Runtime>(runtime: R) {
         assert_eq!(soon(&runtime, next.name()).await.as_deref(), Ok("neighbour"));
     }
     for container in containers {
-        soon(&runtime, container.shutdown()).await.expect("it ends");
+        soon(&runtime, container.shutdown()).await.expect("a clean end");
     }
 }
 
 /// Port 0 selects a free port, and agents' URLs contain the real one.
 pub async fn free_ports<R: Runtime>(runtime: R) {
-    let one = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
-    let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let one = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("a listener");
+    let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("a listener");
     assert_ne!(one.address(), other.address());
     let url = one.spawn(Neighbour).expect("room").url().to_string();
     assert!(!url.contains(":0/"), "{url}");
@@ -51,8 +51,8 @@ pub async fn advertised_addresses<R: Runtime>(runtime: R) {
     let anywhere = |advertised: &'static str| {
         aiomas::container::builder(runtime.clone()).advertise(advertised).bind("tcp://0.0.0.0:0")
     };
-    let one = anywhere("tcp://127.0.0.1:0").await.expect("it listens");
-    let other = anywhere("tcp://localhost:0").await.expect("it listens");
+    let one = anywhere("tcp://127.0.0.1:0").await.expect("a listener");
+    let other = anywhere("tcp://localhost:0").await.expect("a listener");
     let url = one.spawn(Neighbour).expect("room").url().to_string();
     assert!(url.starts_with("tcp://127.0.0.1:") && !url.contains(":0/"), "{url}");
     assert!(other.address().to_string().starts_with("tcp://localhost:"), "{other:?}");
@@ -66,9 +66,9 @@ pub async fn advertised_addresses<R: Runtime>(runtime: R) {
         assert_eq!(container.connection_count(), connections);
     }
     // An explicit port is kept.
-    let forwarded = anywhere("tcp://127.0.0.1:1").await.expect("it listens");
+    let forwarded = anywhere("tcp://127.0.0.1:1").await.expect("a listener");
     assert_eq!(forwarded.address().to_string(), "tcp://127.0.0.1:1");
-    let error = anywhere("nowhere").await.expect_err("that is no address");
+    let error = anywhere("nowhere").await.expect_err("an invalid address");
     assert!(matches!(error, Error::Url(_)), "{error:?}");
 }
 
@@ -77,13 +77,13 @@ pub async fn two_listeners_on_one_name<R: Runtime>(runtime: R) {
     let address = local();
     let one = aiomas::container::builder(runtime.clone()).bind(&address).await.expect("bound");
     let other = aiomas::container::builder(runtime.clone()).bind(&address).await;
-    let error = other.expect_err("it is taken");
+    let error = other.expect_err("taken");
     assert!(matches!(error, Error::Bind { kind: std::io::ErrorKind::AddrInUse, .. }));
     assert!(error.to_string().contains(&address.to_string()), "{error}");
-    soon(&runtime, one.shutdown()).await.expect("it ends");
-    let nobody = aiomas::rpc::builder(runtime.clone()).connect(&address).await;
+    soon(&runtime, one.shutdown()).await.expect("a clean end");
+    let attempt = aiomas::rpc::builder(runtime.clone()).connect(&address).await;
     let refused = std::io::ErrorKind::ConnectionRefused;
-    assert!(matches!(nobody, Err(Error::Dial { kind, .. }) if kind == refused));
+    assert!(matches!(attempt, Err(Error::Dial { kind, .. }) if kind == refused));
     let again = aiomas::container::builder(runtime.clone()).bind(&address).await.expect("bound");
-    soon(&runtime, again.shutdown()).await.expect("it ends");
+    soon(&runtime, again.shutdown()).await.expect("a clean end");
 }

@@ -25,7 +25,7 @@ pub(super) fn narrow(to: &Address) -> Address {
         Address::Tcp { .. } => {
             let socket = tiny(AddressFamily::INET);
             bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-            let name = getsockname(&socket).expect("it is bound");
+            let name = getsockname(&socket).expect("a bound socket");
             let name = SocketAddrV4::try_from(name).expect("an address");
             (socket, format!("tcp://{name}").parse().expect("an address"))
         }
@@ -36,13 +36,13 @@ pub(super) fn narrow(to: &Address) -> Address {
         }
         _ => unreachable!("there is no socket"),
     };
-    listen(&listening, 1).expect("it listens");
+    listen(&listening, 1).expect("a listener");
     let (to, here) = (to.clone(), address.clone());
     thread::spawn(move || {
         // An accepted socket inherits the buffers of its listener.
         let client = Arc::new(accept(&listening).expect("a client"));
         if let Address::Ipc(path) = &here {
-            std::fs::remove_file(&**path).expect("it was ours");
+            std::fs::remove_file(&**path).expect("our own file");
         }
         let server = Arc::new(dial(&to));
         let back = (server.clone(), client.clone());

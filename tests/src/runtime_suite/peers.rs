@@ -17,9 +17,9 @@ pub async fn peers_are_listed<R: Runtime>(runtime: R) {
     let gate = Gate::default();
     let begin = runtime.now();
     let server = aiomas::rpc::builder(runtime.clone()).service(gate.clone()).listen(TCP).await;
-    let server = server.expect("it listens");
+    let server = server.expect("a listener");
     let client = aiomas::rpc::builder(runtime.clone()).codec(Codec::MsgPack);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let remote: GateProxy = client.remote_as();
     let calls = [remote.pass(), remote.pass()];
     soon(&runtime, gate.entered.pass()).await;
@@ -77,7 +77,7 @@ impl Doorkeeper {
     #[expose]
     fn cut(&self, #[context] ctx: &Context) -> &'static str {
         peer(ctx).close_with(Close::Now);
-        "nobody hears this"
+        "never sent"
     }
 
     #[expose]
@@ -87,7 +87,7 @@ impl Doorkeeper {
 }
 
 fn peer(ctx: &Context) -> Peer {
-    ctx.peer().expect("it is called over a connection")
+    ctx.peer().expect("a remote caller")
 }
 
 impl Doorkeeper {
@@ -162,9 +162,9 @@ pub async fn peers_are_closed_from_outside<R: Runtime>(runtime: R) {
         until(&runtime, || home.connection_count() + other.connection_count() == 0).await;
     }
     // A server's connection, closed gracefully and at once.
-    let server = serve(&runtime, TCP).await.expect("it listens");
+    let server = serve(&runtime, TCP).await.expect("a listener");
     for end in [Peer::close as fn(&Peer), |peer| peer.close_with(Close::Now)] {
-        let client = connect(&runtime, &server).await.expect("it connects");
+        let client = connect(&runtime, &server).await.expect("a connection");
         assert_eq!(client.remote_as::<RootProxy>().add(1, 2).await, Ok(3));
         server.peers().iter().for_each(end);
         soon(&runtime, client.closed()).await;
@@ -181,11 +181,13 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
         aiomas::container::builder(runtime.clone())
             .on_connect(move |peer| {
                 let line = format!("{name} {} {:?}", peer.id(), peer.state().side);
-                came.lock().expect("nobody panics").push(line);
+                came.lock().expect("no panic under the lock").push(line);
                 panic!("on purpose");
             })
             .on_disconnect(move |peer, reason| {
-                went.lock().expect("nobody panics").push(format!("{name} {} {reason}", peer.id()));
+                went.lock()
+                    .expect("no panic under the lock")
+                    .push(format!("{name} {} {reason}", peer.id()));
                 panic!("on purpose");
             })
             .bind(TCP)
@@ -198,8 +200,8 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
         assert_eq!(soon(&runtime, remote.close()).await.as_deref(), Ok("bye"));
         until(&runtime, || home.connection_count() + other.connection_count() == 0).await;
     }
-    until(&runtime, || log.lock().expect("nobody panics").len() == 8).await;
-    let log = log.lock().expect("nobody panics");
+    until(&runtime, || log.lock().expect("no panic under the lock").len() == 8).await;
+    let log = log.lock().expect("no panic under the lock");
     let of = |name: &str| -> Vec<_> {
         log.iter().filter_map(|line| line.strip_prefix(name)).map(str::trim).collect()
     };
@@ -217,18 +219,18 @@ pub async fn servers_tell_who_goes<R: Runtime>(runtime: R) {
         .service(Root)
         .on_disconnect(move |peer: &Peer, reason| {
             let line = (peer.clone(), peer.state().open, reason.clone());
-            went.lock().expect("nobody panics").push(line);
+            went.lock().expect("no panic under the lock").push(line);
         })
         .listen(TCP)
         .await
-        .expect("it listens");
-    let client = connect(&runtime, &server).await.expect("it connects");
+        .expect("a listener");
+    let client = connect(&runtime, &server).await.expect("a connection");
     assert_eq!(client.remote_as::<RootProxy>().add(1, 2).await, Ok(3));
     let [known] = &server.clients()[..] else { panic!("{:?}", server.clients()) };
     client.close();
     assert_eq!(soon(&runtime, client.closed()).await, CloseReason::Local);
-    until(&runtime, || log.lock().expect("nobody panics").len() == 1).await;
-    let log = log.lock().expect("nobody panics");
+    until(&runtime, || log.lock().expect("no panic under the lock").len() == 1).await;
+    let log = log.lock().expect("no panic under the lock");
     assert_eq!(log[0], (known.peer(), false, CloseReason::Peer));
     assert_eq!(log[0].0.address(), known.peer().address());
 }
@@ -243,7 +245,7 @@ fn only(
     let asked = Asked::default();
     let asks = asked.clone();
     let check = move |_: &Caller, path: &str| {
-        asks.lock().expect("nobody panics").push(path.to_owned());
+        asks.lock().expect("no panic under the lock").push(path.to_owned());
         match path {
             "panic" => panic!("on purpose"),
             path if allowed.contains(&path) => Ok(()),
@@ -275,13 +277,13 @@ async fn house<R: Runtime>(runtime: &R) -> RpcServer {
         _ => Err(RemoteError::permission("the gate is shut")),
     });
     let server = aiomas::rpc::builder(runtime.clone()).service(root).listen(ipc()).await;
-    server.expect("it listens")
+    server.expect("a listener")
 }
 
 /// Every check on the path of a call is asked, outer ones first, before the arguments are decoded.
 pub async fn a_service_for_some<R: Runtime>(runtime: R) {
     let server = house(&runtime).await;
-    let client = connect(&runtime, &server).await.expect("it connects");
+    let client = connect(&runtime, &server).await.expect("a connection");
     let remote: HouseProxy = client.remote_as();
     assert_eq!(soon(&runtime, remote.open().add(1, 2)).await, Ok(3));
     assert_eq!(soon(&runtime, remote.closed().echo("a".into())).await.as_deref(), Ok("a"));
@@ -345,7 +347,7 @@ pub async fn a_container_for_some<R: Runtime>(runtime: R) {
             }
         }
     }
-    let asked = asked.lock().expect("nobody panics");
+    let asked = asked.lock().expect("no panic under the lock");
     let calls = ["agents/0/add", "agents/0/sub", "validate_aid", "agents/1/add", "agents/1/sub"];
     assert_eq!(asked.iter().filter(|path| *path != "validate_aid").count(), 4);
     assert!(asked.iter().all(|path| calls.contains(&path.as_str())), "{asked:?}");

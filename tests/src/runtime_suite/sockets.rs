@@ -33,15 +33,15 @@ pub async fn eight_mebibytes_through_tiny_buffers<R: Runtime>(runtime: R) {
 pub(crate) fn nowhere() -> (OwnedFd, Address) {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let name = getsockname(&socket).expect("it is bound");
+    let name = getsockname(&socket).expect("a bound socket");
     let name = SocketAddrV4::try_from(name).expect("an address");
     (socket, Address::Tcp { host: name.ip().to_string().into(), port: name.port() })
 }
 
-/// See [`nobody_listens`](super::nobody_listens).
-pub async fn nobody_listens_at_a_port<R: Runtime>(runtime: R) {
+/// See [`no_listener`](super::no_listener).
+pub async fn no_listener_at_a_port<R: Runtime>(runtime: R) {
     let (_port, address) = nowhere();
-    dials::nobody_is_found(&runtime, &address).await;
+    dials::no_agent_is_found(&runtime, &address).await;
 }
 
 /// See [`a_listener_starts_late`](super::a_listener_starts_late).
@@ -61,17 +61,17 @@ fn at(path: &Path) -> Address {
 }
 
 /// Fails to call an agent there in every way, with errors that contain the path.
-async fn nobody_at<R: Runtime>(runtime: &R, path: &Path) {
+async fn no_listener_at<R: Runtime>(runtime: &R, path: &Path) {
     let path_text = path.display().to_string();
     let says = |error: Error| assert!(error.to_string().contains(&path_text), "{error}");
     let channel = aiomas::channel::builder(runtime.clone()).connect(at(path));
-    let error = soon(runtime, channel).await.expect_err("nobody is there");
+    let error = soon(runtime, channel).await.expect_err("no listener");
     assert!(matches!(error, Error::Dial { .. }), "{error:?}");
     says(error);
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await;
     let container = container.expect("bound");
     let search = container.connect::<Proxy>(format!("{}/0", at(path)));
-    let error = soon(runtime, search).await.expect_err("nobody is there");
+    let error = soon(runtime, search).await.expect_err("no listener");
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
     says(error);
 }
@@ -81,11 +81,11 @@ pub async fn stale_socket_files<R: Runtime>(runtime: R) {
     let path = file();
     drop(UnixListener::bind(&path).expect("a socket"));
     assert!(path.exists());
-    nobody_at(&runtime, &path).await;
-    let container = listen(&runtime, &path).await.expect("it is replaced");
-    let taken = listen(&runtime, &path).await.expect_err("it is in use");
+    no_listener_at(&runtime, &path).await;
+    let container = listen(&runtime, &path).await.expect("a replaced socket");
+    let taken = listen(&runtime, &path).await.expect_err("an address in use");
     assert!(matches!(taken, Error::Bind { kind: ErrorKind::AddrInUse, .. }), "{taken}");
-    soon(&runtime, container.shutdown()).await.expect("it ends");
+    soon(&runtime, container.shutdown()).await.expect("a clean end");
     assert!(!path.exists(), "it is cleaned up");
 }
 
@@ -93,26 +93,26 @@ pub async fn stale_socket_files<R: Runtime>(runtime: R) {
 pub async fn foreign_files<R: Runtime>(runtime: R) {
     let path = file();
     std::fs::write(&path, "precious").expect("a file");
-    nobody_at(&runtime, &path).await;
+    no_listener_at(&runtime, &path).await;
     let error = listen(&runtime, &path).await.expect_err("a file is there");
     assert!(matches!(error, Error::Bind { .. }), "{error:?}");
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     assert_eq!(std::fs::read_to_string(&path).expect("still there"), "precious");
-    std::fs::remove_file(&path).expect("it was ours");
+    std::fs::remove_file(&path).expect("our own file");
 
     std::fs::create_dir(&path).expect("a directory");
-    nobody_at(&runtime, &path).await;
+    no_listener_at(&runtime, &path).await;
     assert!(matches!(listen(&runtime, &path).await, Err(Error::Bind { .. })));
-    std::fs::remove_dir(&path).expect("it was ours, and is empty");
+    std::fs::remove_dir(&path).expect("our own empty directory");
 
     let foreign = UnixListener::bind(&path).expect("a socket");
-    let taken = listen(&runtime, &path).await.expect_err("it is in use");
+    let taken = listen(&runtime, &path).await.expect_err("an address in use");
     assert!(matches!(taken, Error::Bind { kind: ErrorKind::AddrInUse, .. }), "{taken}");
     // The failed attempt has left the socket in its place.
     let client = aiomas::channel::builder(runtime.clone()).connect(at(&path));
-    soon(&runtime, client).await.expect("it connects");
+    soon(&runtime, client).await.expect("a connection");
     drop(foreign);
-    std::fs::remove_file(&path).expect("it was ours");
+    std::fs::remove_file(&path).expect("our own file");
 }
 
 /// The path of a socket has a maximum of 107 bytes on Linux, and 103 elsewhere.
@@ -122,23 +122,23 @@ pub async fn socket_paths_that_are_too_long<R: Runtime>(runtime: R) {
         Path::new(&format!("{path:-<length$}")).to_path_buf()
     };
     let longest = of_length(103);
-    let container = listen(&runtime, &longest).await.expect("it is short enough");
+    let container = listen(&runtime, &longest).await.expect("a path within the limit");
     let visitor = listen(&runtime, &file()).await.expect("bound");
     let search = visitor.connect::<Proxy>(format!("{}/0", container.address()));
-    let error = soon(&runtime, search).await.expect_err("it has no agents");
+    let error = soon(&runtime, search).await.expect_err("no agents");
     assert!(error.to_string().contains("does not exist in Container"), "{error}");
     for length in [108, 1_000] {
         let long = of_length(length);
-        let error = listen(&runtime, &long).await.expect_err("it is too long");
+        let error = listen(&runtime, &long).await.expect_err("too long");
         assert!(matches!(error, Error::Bind { .. }), "{error:?}");
         assert!(error.to_string().contains(&long.display().to_string()), "{error}");
-        nobody_at(&runtime, &long).await;
+        no_listener_at(&runtime, &long).await;
     }
 }
 
 /// Returns this process's sockets with connections to or from `port`.
 fn sockets_at(port: u16) -> Vec<OwnedFd> {
-    let own = pidfd_open(getpid(), PidfdFlags::empty()).expect("it runs");
+    let own = pidfd_open(getpid(), PidfdFlags::empty()).expect("a running program");
     let numbers = std::fs::read_dir("/proc/self/fd")
         .expect("a folder")
         .filter_map(|entry| entry.expect("an entry").file_name().to_str()?.parse().ok());
@@ -169,10 +169,10 @@ pub async fn sockets_are_kept_alive<R: Runtime>(runtime: R) {
         let mut limits = Limits::default();
         limits.keep_alive = keep_alive;
         let builder = || aiomas::rpc::builder(runtime.clone()).limits(limits.clone());
-        let server = builder().listen(TCP).await.expect("it listens");
+        let server = builder().listen(TCP).await.expect("a listener");
         let Address::Tcp { port, .. } = *server.address() else { unreachable!("it is TCP") };
         let client =
-            soon(&runtime, builder().connect(server.address())).await.expect("it connects");
+            soon(&runtime, builder().connect(server.address())).await.expect("a connection");
         until(&runtime, || server.admission().open == 1).await;
         let sockets = sockets_at(port);
         assert_eq!(sockets.len(), 2, "one of each side");

@@ -15,8 +15,8 @@ fn once<T>(tell: impl FnOnce(T) + Send + 'static) -> Tell<T> {
 }
 
 fn say<T>(tell: &Tell<T>, value: T) {
-    let tell = tell.lock().expect("nobody panics here").take();
-    tell.expect("it is said once")(value);
+    let tell = tell.lock().expect("no panic under the lock").take();
+    tell.expect("one call")(value);
 }
 
 /// Counts sold items.
@@ -34,7 +34,7 @@ impl Shop {
         ctx.spawn(async move {
             clock.sleep(0.02).await.expect("a time");
             // The agent is free meanwhile.
-            let number = me.sold().await.expect("it is there");
+            let number = me.sold().await.expect("present");
             buyer.call("deliver").arg(number).arg(clock.time()).send::<()>().await.expect("told");
         })?;
         Ok(now)
@@ -85,9 +85,9 @@ pub async fn tasks_go_on_when_the_call_has_ended<R: Runtime>(runtime: R) {
     let (tell, told) = oneshot();
     let counter = Counter(once(tell));
     let server = aiomas::rpc::builder(runtime.clone()).service(counter).listen(TCP).await;
-    let server = server.expect("it listens");
+    let server = server.expect("a listener");
     let client = aiomas::rpc::builder(runtime.clone()).connect(server.address()).await;
-    let client = client.expect("it connects");
+    let client = client.expect("a connection");
     soon(&runtime, client.remote().call("count").send::<()>()).await.expect("counted");
     assert_eq!(soon(&runtime, told).await, 1);
 

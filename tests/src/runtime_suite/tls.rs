@@ -36,7 +36,7 @@ macro_rules! for_each_tls_case {
             tls_refused_clients
             tls_and_plain_text
             tls_cut_off
-            tls_nobody_waits_for_the_slow
+            tls_slow_handshakes_delay_no_other
             tls_places_are_taken_before_the_handshake
             tls_certificates_are_renewed
             tls_files_are_read_again
@@ -67,7 +67,7 @@ impl Porter {
 
 async fn listen<R: Runtime>(runtime: &R, tls: TlsConfig) -> Listener {
     let listener = channel::builder(runtime.clone()).tls(tls).listen(TCP).await;
-    listener.expect("it listens")
+    listener.expect("a listener")
 }
 
 async fn open<R: Runtime>(runtime: &R, tls: TlsConfig, to: &Address) -> Result<Channel, Error> {
@@ -91,7 +91,7 @@ async fn exchange<R: Runtime>(runtime: &R, asks: &Channel, answers: &Channel, co
     let call = asks.send::<String>(content);
     let request = soon(runtime, answers.recv()).await.expect("a request");
     let asked: String = request.content().expect("a text");
-    request.reply(&asked).expect("it is open");
+    request.reply(&asked).expect("open");
     assert!(soon(runtime, call).await.as_deref() == Ok(content));
 }
 
@@ -122,7 +122,7 @@ pub async fn tls_channels<R: Runtime>(runtime: R) {
     assert_eq!(&*seen.subject, "CN=grid");
     assert_eq!(seen.names, ["localhost", "127.0.0.1", "::1", "script"].map(Box::from));
     assert_eq!(seen.chain, grid.chain().iter().map(|der| der[..].into()).collect::<Vec<_>>());
-    assert_eq!(&*client.peer().certificate().expect("so has the server").subject, "CN=house");
+    assert_eq!(&*client.peer().certificate().expect("a certificate").subject, "CN=house");
     // The peer has announced the end, so no data was truncated.
     drop(client);
     assert_eq!(soon(&runtime, server.closed()).await, CloseReason::Peer);
@@ -133,7 +133,7 @@ pub async fn tls_rpc<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let (house, grid) = (authority.sign("house").config(), authority.sign("grid").config());
     let server = aiomas::rpc::builder(runtime.clone()).tls(house).service(Root).listen(TCP).await;
-    let server = server.expect("it listens");
+    let server = server.expect("a listener");
     let client = aiomas::rpc::builder(runtime.clone()).tls(grid).connect(server.address());
     let client = soon(&runtime, client).await.expect("secure");
     let sum = client.remote().call("add").arg(3).arg(4).send::<i64>();
@@ -155,21 +155,21 @@ pub async fn tls_agents<R: Runtime>(runtime: R) {
     let bind = |certificate: Certificate| {
         aiomas::container::builder(runtime.clone()).tls(certificate.config()).bind(TCP)
     };
-    let house = bind(authority.sign("house")).await.expect("it listens");
-    let grid = bind(authority.sign("grid")).await.expect("it listens");
+    let house = bind(authority.sign("house")).await.expect("a listener");
+    let grid = bind(authority.sign("grid")).await.expect("a listener");
     let porter = house.spawn(Porter).expect("room");
     let remote = soon(&runtime, grid.connect::<PorterProxy>(porter.url())).await.expect("secure");
     assert_eq!(soon(&runtime, remote.who()).await, Ok(Some("CN=grid".to_owned())));
     // Agents of one container have no stream between them.
     assert_eq!(soon(&runtime, porter.proxy().who()).await, Ok(None));
     let stranger = Authority::called("another", KeyKind::Ec).sign("stranger");
-    let stranger = bind(stranger).await.expect("it listens");
+    let stranger = bind(stranger).await.expect("a listener");
     says(
         soon(&runtime, stranger.connect::<PorterProxy>(porter.url())).await.map(drop),
         &format!("cannot reach {} ({UNKNOWN}, 1 attempt)", house.address()),
     );
     for container in [grid, house, stranger] {
-        soon(&runtime, container.shutdown()).await.expect("it ends");
+        soon(&runtime, container.shutdown()).await.expect("a clean end");
     }
 }
 
@@ -179,14 +179,14 @@ pub async fn tls_authorised<R: Runtime>(runtime: R) {
     let is_grid = |caller: &Caller, path: &str| match &caller.certificate {
         Some(certificate) if &*certificate.subject == "CN=grid" => Ok(()),
         who => {
-            let who = who.as_ref().map_or("nobody", |certificate| &certificate.subject);
+            let who = who.as_ref().map_or("anonymous", |certificate| &certificate.subject);
             Err(RemoteError::permission(format_args!("{who} must not call {path}")))
         }
     };
     let bind =
         |name: &str| aiomas::container::builder(runtime.clone()).tls(authority.sign(name).config());
-    let house = bind("house").bind(TCP).await.expect("it listens");
-    let closed = bind("closed").authorize(is_grid).bind(TCP).await.expect("it listens");
+    let house = bind("house").bind(TCP).await.expect("a listener");
+    let closed = bind("closed").authorize(is_grid).bind(TCP).await.expect("a listener");
     let porter = house.spawn(authorize(Porter, is_grid)).expect("room");
     let inside = closed.spawn(Porter).expect("room");
     let [grid, guest] = ["grid", "guest"].map(bind);
@@ -236,7 +236,7 @@ pub async fn tls_large_messages_both_ways<R: Runtime>(runtime: R) {
     for end in &ends {
         let request = soon(&runtime, end.recv()).await.expect("a request");
         let content: String = request.content().expect("a text");
-        request.reply(&content).expect("it is open");
+        request.reply(&content).expect("open");
     }
     for call in calls {
         assert!(soon(&runtime, call).await.as_ref() == Ok(&large));
@@ -248,7 +248,7 @@ pub async fn tls_sockets_without_hosts<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let [_, ipc, local] = addresses();
     let listener = channel::builder(runtime.clone()).tls(house.config()).listen(&ipc).await;
-    let mut listener = listener.expect("it listens");
+    let mut listener = listener.expect("a listener");
     says(
         open(&runtime, house.config(), &ipc).await,
         &format!(
@@ -264,9 +264,9 @@ pub async fn tls_sockets_without_hosts<R: Runtime>(runtime: R) {
     assert!(client.peer().certificate().is_some());
 
     let listener = channel::builder(runtime.clone()).tls(house.config()).listen(&local).await;
-    let mut listener = listener.expect("it listens");
-    let client = open(&runtime, house.config(), &local).await.expect("it is open");
-    let server = soon(&runtime, listener.accept()).await.expect("it is open");
+    let mut listener = listener.expect("a listener");
+    let client = open(&runtime, house.config(), &local).await.expect("open");
+    let server = soon(&runtime, listener.accept()).await.expect("open");
     exchange(&runtime, &client, &server, "hello").await;
     assert!(client.peer().certificate().is_none());
 }
@@ -302,7 +302,7 @@ pub async fn tls_refused_servers<R: Runtime>(runtime: R) {
             "the peer does not accept our certificate: bad certificate (alert 42); its log tells why",
         ),
         (
-            authority.sign_for("nobody", &[], VALID),
+            authority.sign_for("unnamed", &[], VALID),
             "the peer's certificate is not for 127.0.0.1: it has no subject alternative names, and the common name does not \
              count; sign it with `subjectAltName=IP:127.0.0.1`",
             "the peer does not accept our certificate: bad certificate (alert 42); its log tells why",
@@ -371,7 +371,7 @@ pub async fn tls_and_plain_text<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let mut listener = listen(&runtime, house.config()).await;
     let address = listener.address().clone();
-    let plain = channel::builder(runtime.clone()).connect(&address).await.expect("it is open");
+    let plain = channel::builder(runtime.clone()).connect(&address).await.expect("open");
     let call = plain.send::<()>("hello");
     says(
         soon(&runtime, listener.accept()).await,
@@ -386,7 +386,7 @@ pub async fn tls_and_plain_text<R: Runtime>(runtime: R) {
     );
 
     let listener = channel::builder(runtime.clone()).listen(TCP).await;
-    let mut listener = listener.expect("it listens");
+    let mut listener = listener.expect("a listener");
     let address = listener.address().clone();
     let accepted = start(&runtime, async move { listener.accept().await });
     says(
@@ -396,7 +396,7 @@ pub async fn tls_and_plain_text<R: Runtime>(runtime: R) {
              does it speak TLS?"
         ),
     );
-    let plain = soon(&runtime, accepted).await.expect("it is open");
+    let plain = soon(&runtime, accepted).await.expect("open");
     let reason = soon(&runtime, plain.closed()).await.to_string();
     assert!(reason.contains("(it seems to speak TLS: "), "{reason}");
 }
@@ -409,7 +409,7 @@ pub async fn tls_cut_off<R: Runtime>(runtime: R) {
         let address = listener.address().clone();
         let accepted = start(&runtime, async move { listener.accept().await });
         let secure = Secure::new(runtime.clone(), house.config_of(version));
-        let mut stream = soon(&runtime, secure.dial(address)).await.expect("it is open");
+        let mut stream = soon(&runtime, secure.dial(address)).await.expect("open");
         soon(&runtime, poll_fn(|cx| stream.poll_open(cx))).await.expect("secure");
         let server = soon(&runtime, accepted).await.expect("secure");
         let call = server.send::<()>("hello");
@@ -435,19 +435,19 @@ pub async fn tls_places_are_taken_before_the_handshake<R: Runtime>(runtime: R) {
     limits.max_connections_per_peer = 2;
     limits.handshake = Duration::from_secs(3600);
     let server = aiomas::rpc::builder(runtime.clone()).tls(house.config()).limits(limits);
-    let server = server.listen(TCP).await.expect("it listens");
+    let server = server.listen(TCP).await.expect("a listener");
     let address = server.address().clone();
     let mut silent = Vec::new();
     for _ in 0..2 {
-        silent.push(runtime.dial(address.clone()).await.expect("it is open"));
+        silent.push(runtime.dial(address.clone()).await.expect("open"));
     }
     let connect = || aiomas::rpc::builder(runtime.clone()).tls(house.config()).connect(&address);
-    let error = soon(&runtime, connect()).await.expect_err("there is no room");
+    let error = soon(&runtime, connect()).await.expect_err("no room");
     assert!(matches!(error, Error::Tls { error: TlsError::Closed, .. }), "{error}");
     assert_eq!(server.admission().refused, 1);
     drop(silent.pop());
     until(&runtime, || server.admission().open == 1).await;
-    let client = soon(&runtime, connect()).await.expect("there is room");
+    let client = soon(&runtime, connect()).await.expect("room");
     assert_eq!(server.admission().open, 2);
     drop((client, silent));
     until(&runtime, || server.admission().open == 0).await;
@@ -455,16 +455,16 @@ pub async fn tls_places_are_taken_before_the_handshake<R: Runtime>(runtime: R) {
 }
 
 /// Clients that stall or abort a handshake delay no other client.
-pub async fn tls_nobody_waits_for_the_slow<R: Runtime>(runtime: R) {
+pub async fn tls_slow_handshakes_delay_no_other<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let mut listener = listen(&runtime, house.config()).await;
     let address = listener.address().clone();
-    let _silent = runtime.dial(address.clone()).await.expect("it is open");
+    let _silent = runtime.dial(address.clone()).await.expect("open");
     let accepted = start(&runtime, async move { (listener.accept().await, listener) });
     let opened = open(&runtime, house.config(), &address).await.expect("secure");
     let (server, mut listener) = soon(&runtime, accepted).await;
     exchange(&runtime, &opened, &server.expect("secure"), "hello").await;
-    drop(runtime.dial(address.clone()).await.expect("it is open"));
+    drop(runtime.dial(address.clone()).await.expect("open"));
     says(
         soon(&runtime, listener.accept()).await,
         &format!(

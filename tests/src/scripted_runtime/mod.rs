@@ -134,7 +134,7 @@ impl ScriptedRuntime {
             }
             assert!(
                 self.release() || self.advance(None),
-                "stuck: {} tasks wait for what nobody does",
+                "stuck: {} tasks wait for events that never happen",
                 self.tasks()
             );
         }
@@ -405,7 +405,7 @@ pub async fn pair(
 ) -> (Channel, Channel) {
     let builder = || settings(channel::builder(runtime.clone()));
     let mut listener = builder().listen("tcp://here:0").await.expect("a free port");
-    let dialled = builder().connect(listener.address().clone()).await.expect("it listens");
+    let dialled = builder().connect(listener.address().clone()).await.expect("a listener");
     (dialled, listener.accept().await.expect("a stream"))
 }
 

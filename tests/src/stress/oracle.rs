@@ -147,8 +147,7 @@ impl Oracle {
     pub fn run(&self, token: u64) {
         let mut book = self.book();
         let entry = book.calls.get_mut(&token);
-        let entry =
-            entry.unwrap_or_else(|| panic!("a method is run for {token}, which nobody called"));
+        let entry = entry.unwrap_or_else(|| panic!("a method runs for the unknown call {token}"));
         entry.runs += 1;
         let again = entry.kind == Kind::Repeats;
         assert!(entry.runs == 1 || again, "the method of call {token} is run twice");

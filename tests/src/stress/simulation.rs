@@ -91,14 +91,19 @@ fn run(builder: SimBuilder, reconnects: bool) -> Run {
     sim.calm();
     sim.run_for(LONG);
     // A caller of a peer that lost power waits until a message is sent to that peer.
-    sim.block_on(stress.greet_all()).expect("all are well");
+    sim.block_on(stress.greet_all()).expect("reachable containers");
     sim.run_for(LONG);
     let open = stress.oracle().open();
     assert!(open.is_empty(), "nothing comes of the calls {open:?}; {}", sim.waiting());
-    assert_eq!(stress.callers(), 0, "somebody is still at work; {}", sim.waiting());
-    sim.block_on(stress.close()).expect("it ends");
+    assert_eq!(stress.callers(), 0, "callers are still active; {}", sim.waiting());
+    sim.block_on(stress.close()).expect("a clean end");
     sim.run_for(LONG);
-    assert_eq!((sim.tasks(), sim.streams()), (0, 0), "somebody is left; {}", sim.waiting());
+    assert_eq!(
+        (sim.tasks(), sim.streams()),
+        (0, 0),
+        "tasks or streams are left; {}",
+        sim.waiting()
+    );
     Run {
         trace: sim.trace(),
         faults: sim.faults(),

@@ -65,7 +65,7 @@ impl Worker {
                 *self.0 = false;
             }
         }
-        assert!(!std::mem::replace(&mut self.busy, true), "somebody else is in here");
+        assert!(!std::mem::replace(&mut self.busy, true), "an exclusive call runs alone");
         let _busy = Busy(&mut self.busy);
         self.oracle.run(token);
         self.clock.sleep(seconds).await?;

@@ -65,7 +65,7 @@ mod tokio_sockets {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let victim = Victim::start(&Tokio::default(), "127.0.0.1").await.expect("free ports");
-            let neighbour = Neighbour::connect(victim.target()).await.expect("it listens");
+            let neighbour = Neighbour::connect(victim.target()).await.expect("a listener");
             neighbour.call(0).await.expect("an answer");
             let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
             let before = (tasks(), victim.connections());
@@ -77,7 +77,7 @@ mod tokio_sockets {
                 calls += 1;
                 let pause = tokio::time::timeout(Duration::from_millis(10), &mut attacking);
                 if let Ok(ended) = pause.await {
-                    break ended.expect("it does not panic");
+                    break ended.expect("no panic");
                 }
             };
             assert!(worst < PATIENCE, "{worst:?}");
@@ -153,7 +153,7 @@ fn no_file_descriptors_are_left() {
         drop(open);
         let call = client.remote().call("add").arg(1).arg(2).send::<i64>();
         let late = tokio::time::timeout(Duration::from_secs(300), call).await;
-        assert_eq!(late.expect("it goes on"), Ok(3));
+        assert_eq!(late.expect("no error"), Ok(3));
     });
     drop(runtime);
     server.stop();
@@ -204,18 +204,18 @@ fn methods_that_block_and_spin() {
         let may_end = Arc::new(AtomicBool::new(false));
         let builder = rpc::builder().service(Rude(may_end.clone()));
         let server = builder.listen("tcp://127.0.0.1:0").await.expect("a free port");
-        let neighbour = rpc::connect(server.address()).await.expect("it listens");
+        let neighbour = rpc::connect(server.address()).await.expect("a listener");
         let ping = || async {
             let ping = neighbour.remote().call("ping").arg(1).send::<u64>();
             let answered = tokio::time::timeout(Duration::from_secs(60), ping).await;
             // Otherwise the method, and thus the test, would not end.
             may_end.fetch_or(answered.is_err(), Ordering::Relaxed);
-            assert_eq!(answered.expect("it does not wait"), Ok(1));
+            assert_eq!(answered.expect("an answer"), Ok(1));
         };
         ping().await;
         for method in ["block", "spin"] {
             may_end.store(false, Ordering::Relaxed);
-            let attacker = rpc::connect(server.address()).await.expect("it listens");
+            let attacker = rpc::connect(server.address()).await.expect("a listener");
             let mut rude = attacker.remote().call(method).send::<()>();
             for _ in 0..20 {
                 ping().await;

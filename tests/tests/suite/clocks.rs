@@ -124,7 +124,7 @@ fn a_call_may_set_the_clock_and_ask_for_more_calls() {
 }
 
 #[test]
-fn a_call_that_panics_disturbs_nobody() {
+fn a_panicking_call_has_no_other_effect() {
     let sim = Sim::builder(1).allow_panics("on purpose").build();
     sim.block_on(async {
         for container in [external().await, simulated().await] {
@@ -261,7 +261,7 @@ fn waits_for_a_date_follow_its_steps() {
 
 /// A runtime that does not report steps, like real systems. A step is noticed within one second.
 #[test]
-fn steps_that_are_not_told_are_noticed_within_a_second() {
+fn unreported_steps_are_noticed_within_a_second() {
     let sim = Sim::new(1);
     sim.block_on(async {
         let unannounced = Unannounced { host: sim.host("main"), by: Arc::default() };

@@ -97,8 +97,8 @@ fn a_container_sums_up() {
     sim.block_on(async {
         let client = bind(&grid).await;
         // Without a listener: attempts at 0, 0.5 and 1.25 s.
-        let nobody = client.connect::<Proxy>("tcp://house:5555/0").within(SECOND + SECOND / 2);
-        nobody.await.unwrap_err();
+        let search = client.connect::<Proxy>("tcp://house:5555/0").within(SECOND + SECOND / 2);
+        search.await.unwrap_err();
         let stats = client.stats();
         assert_eq!((stats.dials, stats.failed_dials), (3, 3));
 

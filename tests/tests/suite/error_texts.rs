@@ -282,7 +282,7 @@ fn of_refusals() {
 
 /// A peer's text is always one line on the terminal.
 #[test]
-fn of_peers_that_play_tricks() {
+fn of_hostile_peers() {
     let trick = "\x1b[2J\x1b[31mroot#\r\n\u{202e}";
     let shown = r"\u{1b}[2J\u{1b}[31mroot#\r\n\u{202e}";
     let url: AgentUrl = format!("ipc://[{trick}]/{trick}").parse().expect("a url");

@@ -102,7 +102,7 @@ fn told_by_the_readme() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("README.md");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     let block = text.split_once("\n```text\n").and_then(|(_, rest)| rest.split_once("\n```"));
-    block.expect("there is output in the README").0.to_owned()
+    block.expect("output in the README").0.to_owned()
 }
 
 /// Builds all examples, and returns their paths by name.

@@ -26,7 +26,7 @@ fn read(path: &Path) -> String {
 
 /// Returns the texts of the guide by name.
 fn chapters() -> BTreeMap<String, String> {
-    let entries = fs::read_dir(root().join("docs")).expect("there is a guide");
+    let entries = fs::read_dir(root().join("docs")).expect("a guide");
     let paths = entries.map(|entry| entry.unwrap().path());
     let markdown = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -118,7 +118,7 @@ fn every_chapter_is_in_the_summary_and_every_program_is_run() {
 #[test]
 fn programs_of_the_readme_are_tested_elsewhere() {
     let quickstart = read(&root().join("runtime-tokio/examples/quickstart.rs"));
-    let (_, quickstart) = quickstart.split_once("\n\n").expect("there is a comment above");
+    let (_, quickstart) = quickstart.split_once("\n\n").expect("a comment at the top");
     let (readme, overview) = (read(&root().join("README.md")), &chapters()["overview"]);
     let mut tested = Parts::of(overview).code;
     tested.push(("rust", quickstart.to_owned()));
@@ -257,7 +257,7 @@ fn every_error_is_explained() {
 }
 
 #[test]
-fn every_knob_is_named() {
+fn every_setting_is_named() {
     let chapters = chapters();
     // Only the part with the table of limits; the rest of the chapter explains no settings.
     let limits = chapters["security"].split("\n## What is cached").next().unwrap();

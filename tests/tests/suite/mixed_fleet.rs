@@ -39,7 +39,7 @@ fn works_together() {
 
 /// Python closes a connection it cannot decode, without a message.
 #[test]
-fn who_speaks_another_codec_than_python_is_told() {
+fn another_codec_than_pythons_is_an_error() {
     for [ours, theirs] in [[Codec::Json, Codec::MsgPack], [Codec::MsgPack, Codec::Json]] {
         let (python, ready) = Setup::new("agent", theirs.name()).serve("tcp://127.0.0.1:0");
         let error = on_tokio(async {

@@ -25,7 +25,7 @@ fn code(cell: &str) -> impl Iterator<Item = &str> {
 
 /// Returns the rows of all tables, by their first column.
 fn table() -> BTreeMap<String, Row> {
-    let text = fs::read_to_string(root().join("docs/parity.md")).expect("it is there");
+    let text = fs::read_to_string(root().join("docs/parity.md")).expect("a file");
     let mut rows = BTreeMap::new();
     for line in text.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -60,7 +60,7 @@ fn fits(test: &str, name: &str) -> bool {
 #[test]
 fn every_row_is_shown_by_tests_that_are_there() {
     let this = std::env::current_exe().expect("a program");
-    let listed = Command::new(this).arg("--list").output().expect("it runs");
+    let listed = Command::new(this).arg("--list").output().expect("a running program");
     let listed = String::from_utf8(listed.stdout).expect("text");
     let tests: Vec<_> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
     assert!(tests.contains(&"parity::every_row_is_shown_by_tests_that_are_there"));
@@ -93,7 +93,7 @@ fn sources() -> String {
 }
 
 #[test]
-fn what_replaces_it_is_there() {
+fn replacements_exist() {
     let sources = sources();
     let words: Vec<_> = sources
         .lines()

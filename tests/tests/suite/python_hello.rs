@@ -23,13 +23,13 @@ async fn record(address: String) -> (u16, Arc<Mutex<Vec<u8>>>) {
     let record = recorded.clone();
     tokio::spawn(async move {
         let (client, _) = listener.accept().await.expect("a client");
-        let server = TcpStream::connect(address).await.expect("it listens");
+        let server = TcpStream::connect(address).await.expect("a listener");
         let (mut from, mut back_to) = client.into_split();
         let (mut back_from, mut to) = server.into_split();
         let there = async {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = from.read(&mut buffer).await {
-                record.lock().expect("nobody panics").extend_from_slice(&buffer[..count]);
+                record.lock().expect("no panic under the lock").extend_from_slice(&buffer[..count]);
                 if to.write_all(&buffer[..count]).await.is_err() {
                     break;
                 }
@@ -52,7 +52,7 @@ impl Gate {
     async fn double(&self, value: i64) -> i64 {
         let (open, opened) = oneshot::channel();
         self.entered.send(open).expect("the test is there");
-        opened.await.expect("it opens");
+        opened.await.expect("an opened gate");
         2 * value
     }
 }
@@ -67,7 +67,7 @@ fn a_python_peer_sees_no_extension() {
         let (entered, mut calls_at_gate) = mpsc::unbounded_channel();
         let builder = rpc::builder().negotiate(negotiate).service(Gate { entered });
         let client = builder.connect(format!("tcp://127.0.0.1:{port}"));
-        let client = client.await.expect("it connects");
+        let client = client.await.expect("a connection");
         let remote = client.remote();
         let add = |a: i64, b: i64| remote.call("add").arg(a).arg(b);
         // Before the answer to Hello, and afterwards.
@@ -76,18 +76,18 @@ fn a_python_peer_sees_no_extension() {
         assert_eq!(patient.send::<i64>().await, Ok(7));
         let call_me = |value: i64| remote.call("call_me").arg(ServiceRef::new("")).arg(value);
         let dropped = call_me(5).send::<i64>();
-        let first = calls_at_gate.recv().await.expect("it calls back");
+        let first = calls_at_gate.recv().await.expect("a callback");
         drop(dropped);
         let after = Duration::from_millis(20);
         let late = call_me(6).with_timeout(after).send::<i64>();
-        let second = calls_at_gate.recv().await.expect("it calls back");
+        let second = calls_at_gate.recv().await.expect("a callback");
         assert_eq!(late.await, Err(Error::TimedOut { after, sent: true }));
         // Only now can the server answer.
         assert_eq!((first.send(()), second.send(())), (Ok(()), Ok(())));
         while client.peer().state().stats.late_answers < 2 {
             assert_eq!(add(7, 8).send::<i64>().await, Ok(15));
         }
-        let recorded = recorded.lock().expect("nobody panics");
+        let recorded = recorded.lock().expect("no panic under the lock");
         message::payloads(&recorded)
     });
     process.stop();

@@ -28,8 +28,8 @@ fn a_restart_in_another_order() {
     on_tokio(async {
         let container = aiomas_tokio::container::bind("tcp://127.0.0.1:0").await.expect("bound");
         let lamp = container.connect::<Proxy>(format!("{}/0", ready.addr));
-        let lamp = lamp.reconnect(Duration::from_secs(120)).await.expect("it is there");
-        let line = lamp.reconnecting().expect("it reconnects");
+        let lamp = lamp.reconnect(Duration::from_secs(120)).await.expect("an existing agent");
+        let line = lamp.reconnecting().expect("a reconnecting proxy");
         assert_eq!(lamp.call("switch").send().await, Ok("Lamp".to_owned()));
         // The test waits for the lost connection, not for a time.
         let restart = |process: Process, classes: &[&str]| {

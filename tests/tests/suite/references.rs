@@ -40,7 +40,7 @@ fn refused(value: &impl Serialize, text: &str) {
 #[track_caller]
 fn sent(value: &impl Serialize) {
     for result in encode(value) {
-        result.expect("it may be sent");
+        result.expect("a permitted reference");
     }
 }
 
@@ -96,7 +96,7 @@ fn only_their_own_types_write_references() {
 
 /// Python decodes any pair of an equal id and any data as a typed value.
 #[test]
-fn what_looks_like_a_typed_value_is_none() {
+fn lookalikes_are_not_typed_values() {
     for pair in [
         Value::Null,
         "2a".into(),
@@ -234,7 +234,7 @@ fn a_gateway_vouches_for_none_of_its_services() {
             remote.call("flat").arg(Flat { name: "x", rest: flat }).send::<String>().await,
         ];
         for result in calls {
-            let error = result.expect_err("it is not sent on").to_string();
+            let error = result.expect_err("not forwarded").to_string();
             assert!(error.contains("Error") && !error.contains("hello"), "{error}");
         }
         // On its way back to the owner, it must not name the gateway's agent either.

@@ -57,10 +57,10 @@ fn parent(args: &[&str], stderr: impl Into<Stdio>) -> (Child, Vec<String>) {
     let mut command = program();
     command.args(["--children", "2"]).args(args).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
-    let mut parent = command.spawn().expect("it can be started");
+    let mut parent = command.spawn().expect("a program");
     let mut line = String::new();
     let stdout = parent.stdout.take().expect("a pipe");
-    BufReader::new(stdout).read_line(&mut line).expect("it writes");
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
     let ready: serde_json::Value = serde_json::from_str(&line).expect("JSON");
     let managers = ready["ready"]["managers"].as_array().expect("a list").iter();
     (parent, managers.map(|url| url.as_str().expect("a URL").to_owned()).collect())

@@ -282,7 +282,7 @@ fn a_call_is_a_span_at_both_ends() {
 }
 
 #[test]
-fn what_a_method_calls_is_within_its_span() {
+fn calls_of_a_method_are_within_its_span() {
     let sim = calm();
     let (house, grid) = (sim.host("house"), sim.host("grid"));
     for (method, wait) in [("relay", 0), ("relay_alone", 1)] {
@@ -390,8 +390,8 @@ fn attempts_and_waits_are_told() {
     let log = Collector::watch(Level::DEBUG, || {
         sim.block_on(async {
             let client = bind(&grid).await;
-            let nobody = client.connect::<Proxy>("tcp://house:5555/0").within(2 * SECOND);
-            nobody.await.unwrap_err();
+            let search = client.connect::<Proxy>("tcp://house:5555/0").within(2 * SECOND);
+            search.await.unwrap_err();
             grid.rpc().connect("tcp://house:5555").await.unwrap_err();
         });
     });
@@ -409,7 +409,7 @@ fn attempts_and_waits_are_told() {
 }
 
 #[test]
-fn who_is_refused_is_told_once() {
+fn a_refused_peer_gets_one_answer() {
     let sim = without_chance().allow_panics("on purpose").build();
     let (house, grid) = (sim.host("house"), sim.host("grid"));
     let log = Collector::watch(Level::WARN, || {
@@ -505,7 +505,7 @@ fn a_peer_cannot_write_what_it_likes() {
 }
 
 #[test]
-fn calls_that_are_given_up_say_so() {
+fn cancelled_calls_are_recorded() {
     let sim = calm();
     let (house, grid) = (sim.host("house"), sim.host("grid"));
     let log = Collector::watch(Level::DEBUG, || {
@@ -542,7 +542,7 @@ fn calls_that_are_given_up_say_so() {
 
 /// Methods that answer at once, and later.
 #[test]
-fn answers_that_do_not_arrive_are_told() {
+fn lost_answers_are_recorded() {
     let sim = calm();
     let (house, grid) = (sim.host("house"), sim.host("grid"));
     let log = Collector::watch(Level::DEBUG, || {

@@ -150,7 +150,7 @@ fn children_end_in_the_order_in_which_they_were_started() {
 }
 
 #[test]
-fn whoever_does_not_end_is_killed() {
+fn a_child_that_does_not_end_is_killed() {
     let (reader, writer) = pipe().unwrap();
     on_tokio(async {
         let container = container(Tokio::default()).await;
@@ -190,7 +190,7 @@ fn children_end_when_they_are_dropped() {
 
 /// At any stage of the launch.
 #[test]
-fn a_launch_that_is_given_up_leaves_nobody() {
+fn a_cancelled_launch_leaves_no_process() {
     let (reader, writer) = pipe().unwrap();
     on_tokio(async {
         let container = container(Tokio::default()).await;
@@ -278,7 +278,7 @@ fn children_that_are_never_ready() {
 }
 
 #[test]
-fn a_program_that_is_not_there() {
+fn a_missing_program() {
     on_tokio(async {
         let container = container(Tokio::default()).await;
         let launcher = Launcher::new(1).command(|_| Command::new("/no/such/program"));
@@ -409,7 +409,7 @@ fn drives_python(codec: Codec) {
 
 /// The error is reported like all others.
 #[test]
-fn an_address_that_is_none() {
+fn an_invalid_address() {
     on_tokio(async {
         let container = container(Tokio::default()).await;
         let error = children(1).address("tcp://nowhere").launch(&container).await.unwrap_err();

@@ -135,9 +135,9 @@ async fn talk<R: Runtime, T>(
     call: &impl AsyncFn(WeatherProxy) -> T,
 ) -> T {
     let server = aiomas::rpc::builder(runtime.clone()).types(theirs.clone()).service(Weather);
-    let server = server.listen("local://weather").await.expect("it listens");
+    let server = server.listen("local://weather").await.expect("a listener");
     let client = aiomas::rpc::builder(runtime).types(ours.clone()).negotiate(negotiate);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let remote: WeatherProxy = client.remote_as();
     call(remote.with_timeout(Duration::from_secs(300))).await
 }

@@ -62,7 +62,7 @@ impl Codec {
 fn main() -> ExitCode {
     let skills = |name: &str| Codec::named(name).map(|_| Skills::PEER);
     let options = parse(std::env::args_os(), skills).unwrap_or_else(|error| error.exit());
-    let codec = Codec::named(&options.contestant).expect("it is a known one");
+    let codec = Codec::named(&options.contestant).expect("a known codec");
     open_many_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.map_err(|error| error.to_string()).and_then(|runtime| {

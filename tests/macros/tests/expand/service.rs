@@ -255,7 +255,7 @@ fn arguments_are_bound_by_position_and_by_name() {
 }
 
 #[test]
-fn what_is_left_out_has_its_default() {
+fn omitted_parameters_have_their_defaults() {
     calls(&[
         (r#"["join", [["a", "b"]], {}]"#, r#""a-b""#),
         (r#"["join", [["a", "b"], "+"], {}]"#, r#""a+b""#),

@@ -20,7 +20,7 @@ pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
         return;
     }
     put_to! { session:
-        connect missing_agents nobody_listens validate_aid dates pass_reference call_back_by_url
+        connect missing_agents no_listener validate_aid dates pass_reference call_back_by_url
         connect_concurrently two_containers concurrent_1000 real_clock shutdown
     }
 }
@@ -73,14 +73,14 @@ async fn missing_agents<R: Runtime>(session: &Session<'_, R>) {
 
 /// Without patience there is one attempt. The runtime suite tests further attempts, without a
 /// server.
-async fn nobody_listens<R: Runtime>(session: &Session<'_, R>) {
+async fn no_listener<R: Runtime>(session: &Session<'_, R>) {
     let (container, _) = session.container().await;
-    let (_reserved, nobody) = session.server.nowhere();
-    let dialled = session.fit(rpc::builder).connect(nobody.clone()).await;
+    let (_reserved, missing) = session.server.nowhere();
+    let dialled = session.fit(rpc::builder).connect(missing.clone()).await;
     assert!(matches!(dialled, Err(Error::Dial { .. })), "{dialled:?}");
-    match container.connect::<Proxy>(AgentUrl::new(nobody.clone(), "0")).await {
+    match container.connect::<Proxy>(AgentUrl::new(missing.clone(), "0")).await {
         Err(Error::Connect(ConnectError::Unreachable { address, attempts: 1, .. }))
-            if address == nobody => {}
+            if address == missing => {}
         other => panic!("{other:?}"),
     }
     let echo: EchoProxy = session.find(&container, "0").await;

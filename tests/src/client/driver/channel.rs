@@ -20,7 +20,7 @@ use crate::types::{Celsius, Point, Unserializable};
 
 pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
     put_to! { session:
-        values non_finite failures refused slow_requests_hold_up_nobody out_of_order
+        values non_finite failures refused slow_requests_delay_no_other out_of_order
         requests_of_the_server concurrent_1000 channels_10 mebibytes_8 server_closes half_an_answer
         late_answers_are_ignored dropped_handles_close
     }
@@ -101,7 +101,7 @@ async fn refused<R: Runtime>(session: &Session<'_, R>) {
     expect_echo(&channel, "still here".into()).await;
 }
 
-async fn slow_requests_hold_up_nobody<R: Runtime>(session: &Session<'_, R>) {
+async fn slow_requests_delay_no_other<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     let mut slow = channel.send::<Value>(&json!({"cmd": "delay", "ms": 600_000, "value": null}));
     let fast = channel.send(&json!({"cmd": "delay", "ms": 10, "value": "fast"})).await;

@@ -20,7 +20,7 @@ use crate::types::{Celsius, Mode, Point, Serializers, Unserializable};
 
 pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
     put_to! { session:
-        arguments nested_services errors good_and_bad_at_once slow_calls_hold_up_nobody
+        arguments nested_services errors good_and_bad_at_once slow_calls_delay_no_other
         calls_out_of_order late_answers_are_ignored proxies_from_the_server services_for_the_server
         concurrent_1000 mebibytes_8 closed
     }
@@ -134,7 +134,7 @@ async fn good_and_bad_at_once<R: Runtime>(session: &Session<'_, R>) {
     }
 }
 
-async fn slow_calls_hold_up_nobody<R: Runtime>(session: &Session<'_, R>) {
+async fn slow_calls_delay_no_other<R: Runtime>(session: &Session<'_, R>) {
     let root = session.root().await;
     let mut slow = root.slow(600_000.0, ().into());
     assert_eq!(root.slow(10.0, "fast".into()).await, Ok("fast".into()));
@@ -152,7 +152,7 @@ fn gate() -> (ServiceDict<Later>, mpsc::UnboundedReceiver<Waiting>) {
         let (open, opened) = oneshot::channel();
         let told = calls.send((value, open));
         async move {
-            told.map_err(|_| RemoteError::new("RuntimeError", "nobody watches the gate"))?;
+            told.map_err(|_| RemoteError::new("RuntimeError", "the gate is gone"))?;
             opened.await.map_err(|error| RemoteError::new("RuntimeError", error))?;
             Ok::<_, RemoteError>(2 * value)
         }

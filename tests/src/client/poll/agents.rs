@@ -16,7 +16,7 @@ use crate::process::LIMIT;
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("connect", connect),
     Scenario::new("missing_agents", missing_agents),
-    Scenario::new("nobody_listens", nobody_listens),
+    Scenario::new("no_listener", no_listener),
     Scenario::new("validate_aid", validate_aid),
     Scenario::new("dates", dates),
     Scenario::new("pass_reference", pass_reference),
@@ -77,11 +77,11 @@ fn missing_agents(server: &Server) {
 }
 
 /// Without patience there is one attempt. With patience there are more, if the time suffices.
-fn nobody_listens(server: &Server) {
+fn no_listener(server: &Server) {
     let (mut client, _) = container(server);
-    let (_reserved, nobody) = server.nowhere();
-    assert!(client.open(&nobody).is_err());
-    let url = AgentUrl::new(nobody.clone(), "0");
+    let (_reserved, missing) = server.nowhere();
+    assert!(client.open(&missing).is_err());
+    let url = AgentUrl::new(missing.clone(), "0");
     let once = client.connect(url.clone(), Patience::Once);
     assert!(matches!(once, Err(ConnectError::Unreachable { attempts: 1, .. })), "{once:?}");
 
@@ -92,7 +92,7 @@ fn nobody_listens(server: &Server) {
         let found = client.connect(url.clone(), Patience::Until(patience));
         assert!(start.elapsed() >= patience, "patience was not over");
         match found {
-            Err(ConnectError::Unreachable { address, attempts: 2.., .. }) if address == nobody => {
+            Err(ConnectError::Unreachable { address, attempts: 2.., .. }) if address == missing => {
                 break;
             }
             Err(ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. }) => {}

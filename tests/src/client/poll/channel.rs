@@ -18,7 +18,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("non_finite", non_finite),
     Scenario::typed("typed_values", typed_values),
     Scenario::new("failures", failures),
-    Scenario::new("slow_requests_hold_up_nobody", slow_requests_hold_up_nobody),
+    Scenario::new("slow_requests_delay_no_other", slow_requests_delay_no_other),
     Scenario::new("out_of_order", out_of_order),
     Scenario::new("requests_of_the_server", requests_of_the_server),
     Scenario::new("ids_of_the_server", ids_of_the_server),
@@ -30,7 +30,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("server_closes", server_closes),
     Scenario::new("half_an_answer", half_an_answer),
     Scenario::new("late_answers_are_ignored", late_answers_are_ignored),
-    Scenario::new("bad_peers_harm_nobody", bad_peers_harm_nobody),
+    Scenario::new("bad_peers_harm_no_other", bad_peers_harm_no_other),
 ];
 
 /// Returns a client and its connection.
@@ -84,7 +84,7 @@ fn failures(server: &Server) {
     expect_echo(&mut client, conn, "still here".into());
 }
 
-fn slow_requests_hold_up_nobody(server: &Server) {
+fn slow_requests_delay_no_other(server: &Server) {
     let (mut client, conn) = open(server);
     let slow = client.start_send(conn, json!({"cmd": "delay", "ms": 600_000, "value": null}));
     let fast = client.send(conn, json!({"cmd": "delay", "ms": 10, "value": "fast"}));
@@ -246,7 +246,7 @@ fn late_answers_are_ignored(server: &Server) {
     expect_echo(&mut client, conn, "still here".into());
 }
 
-fn bad_peers_harm_nobody(server: &Server) {
+fn bad_peers_harm_no_other(server: &Server) {
     let (mut good, conn) = open(server);
     let slow = json!({"cmd": "delay", "ms": 600_000, "value": null});
     let mut cut = server.frame((0, 0, "cut"));
@@ -258,8 +258,8 @@ fn bad_peers_harm_nobody(server: &Server) {
     }
     let junk: [&[u8]; 2] = [b"\0\0\0\x05junk!", &[0; 4]];
     let messages = [
-        json!([1, 99, "nobody asked"]),
-        json!([2, 99, "nobody asked"]),
+        json!([1, 99, "unsolicited"]),
+        json!([2, 99, "unsolicited"]),
         json!([7, 0, "which type?"]),
         json!([]),
         json!([0, 0]),

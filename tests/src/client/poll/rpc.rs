@@ -23,7 +23,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("nested_services", nested_services),
     Scenario::new("errors", errors),
     Scenario::new("good_and_bad_at_once", good_and_bad_at_once),
-    Scenario::new("slow_calls_hold_up_nobody", slow_calls_hold_up_nobody),
+    Scenario::new("slow_calls_delay_no_other", slow_calls_delay_no_other),
     Scenario::new("calls_out_of_order", calls_out_of_order),
     Scenario::new("references_from_the_server", references_from_the_server),
     Scenario::new("references_to_the_server", references_to_the_server),
@@ -128,7 +128,7 @@ fn good_and_bad_at_once(server: &Server) {
     }
 }
 
-fn slow_calls_hold_up_nobody(server: &Server) {
+fn slow_calls_delay_no_other(server: &Server) {
     let (mut client, root) = open(server);
     let slow = client.start_call(&root, "slow", (600_000, ()), ());
     assert_eq!(client.call(&root, "slow", (10, "fast")), Ok("fast".to_owned()));

@@ -184,7 +184,7 @@ fn an_unknown_type_closes_but_for_mosaik() {
 }
 
 #[test]
-fn what_is_no_message_closes() {
+fn invalid_messages_close() {
     let json: [&[u8]; 9] = [
         b"",
         b"[",

@@ -95,7 +95,7 @@ fn after_flush_with_nothing_to_write() {
 }
 
 #[test]
-fn after_flush_of_what_nobody_reads() {
+fn after_flush_without_a_reader() {
     let mut config = json();
     config.linger = 2 * SECOND;
     let mut solo = Solo::dialler(config);

@@ -111,7 +111,7 @@ fn as_many_wait_as_there_may_be_and_then_no_more_is_read() {
     assert_eq!(solo.connection.calls_in(), 3);
     assert!(!solo.connection.wants_read());
     assert_eq!(solo.input.len(), 2 * (4 + "[0, 5, \"x\"]".len()));
-    assert_eq!(solo.connection.stats().overloaded, 0, "nobody is refused");
+    assert_eq!(solo.connection.stats().overloaded, 0, "no request is refused");
     let mut answered = 2;
     while answered < 7 {
         write(&mut solo, 1000);
@@ -281,7 +281,7 @@ fn no_more_is_unpacked_at_a_time_than_is_allowed() {
     assert_eq!(solo.requests().len(), 2);
     assert!(!solo.connection.wants_read());
     for left in (0..8).rev() {
-        let at = solo.connection.poll_timeout().expect("it waits for its time");
+        let at = solo.connection.poll_timeout().expect("a timeout");
         let reason = solo.connection.timeout_reason().expect("a reason");
         let exceeded = reason.exceeded().expect("a limit");
         assert_eq!((exceeded.setting, exceeded.limit), ("Limits::unpacking", 100_000));

@@ -54,7 +54,7 @@ impl Solo {
 
     /// Waits for the connection's next timeout.
     fn wait_for_timeout(&mut self) -> Duration {
-        let at = self.connection.poll_timeout().expect("there is something to wait for");
+        let at = self.connection.poll_timeout().expect("a timeout");
         let waited = at - self.now;
         self.wait(waited);
         waited
@@ -65,7 +65,7 @@ impl Solo {
 fn a_silent_peer_is_asked_and_then_given_up() {
     for codec in [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc] {
         let mut solo = dialler(codec);
-        let call = solo.call("x").expect("there is room");
+        let call = solo.call("x").expect("room");
         assert_eq!(solo.sent().len(), 1);
         assert_eq!(solo.wait_for_timeout(), SILENCE);
         let sent = solo.sent();
@@ -160,7 +160,7 @@ fn few_answers_wait_to_be_written() {
 #[test]
 fn a_peer_that_reads_slowly_is_not_given_up() {
     let mut solo = dialler(Codec::Json);
-    solo.call("x".repeat(1000)).expect("there is room");
+    solo.call("x".repeat(1000)).expect("room");
     assert_eq!(solo.take().len(), 1);
     assert_eq!(solo.wait_for_timeout(), SILENCE);
     assert_eq!(solo.take(), [QUESTION]);
@@ -219,7 +219,7 @@ fn two_ends_without_traffic() {
         let beats = pair.dialler.connection.stats().frames_in - before;
         // Both send a heartbeat at the same moment, and both answer.
         assert!((9..=21).contains(&beats), "{beats} in ten minutes");
-        let call = pair.call(Side::Dialler, "x", CallOptions::default()).expect("there is room");
+        let call = pair.call(Side::Dialler, "x", CallOptions::default()).expect("room");
         pair.drive();
         assert_eq!(pair.dialler.result(call), "x");
     }
@@ -239,7 +239,7 @@ fn nothing_is_sent_that_is_not_agreed_on() {
     unasked.request(0, json!(["$hello", [said], {}]));
     assert_eq!(unasked.sent().len(), 1);
     for mut solo in [plain, unasked, agreed(never)] {
-        solo.call("x").expect("there is room");
+        solo.call("x").expect("room");
         assert_eq!(solo.sent().len(), 1);
         assert_eq!(solo.connection.poll_timeout(), None);
         solo.wait(10 * SILENCE);
@@ -256,7 +256,7 @@ fn calls_that_time_out_in_silence_are_counted() {
     let mut solo = Solo::dialler(json_config());
     let call = |solo: &mut Solo| {
         let options = CallOptions::timeout(2 * SECOND);
-        solo.connection.call(solo.now, "x", options, 0).expect("there is room").get()
+        solo.connection.call(solo.now, "x", options, 0).expect("room").get()
     };
     let counts = |solo: &mut Solo| solo.connection.silent_timeouts();
     // Concurrent calls count as one sign.
@@ -294,7 +294,7 @@ fn a_silent_peer_is_asked_when_a_call_has_timed_out() {
     let mut solo = dialler(Codec::Json);
     let options = CallOptions::timeout(2 * SECOND);
     for _ in 0..3 {
-        solo.connection.call(solo.now, "x", options, 0).expect("there is room");
+        solo.connection.call(solo.now, "x", options, 0).expect("room");
     }
     assert_eq!(solo.sent().len(), 3);
     assert_eq!(solo.wait_for_timeout(), 2 * SECOND);
@@ -314,8 +314,8 @@ fn a_full_output_takes_no_heartbeats() {
     config.limits.output_high = 900;
     config.limits.send_timeout = None;
     let mut solo = agreed(config);
-    solo.call("x".repeat(850)).expect("there is room");
-    solo.call("x".repeat(70)).expect("there is room");
+    solo.call("x".repeat(850)).expect("room");
+    solo.call("x".repeat(70)).expect("room");
     let held = solo.connection.bytes_queued();
     for _ in 0..5 {
         solo.wait(SILENCE);
@@ -323,7 +323,7 @@ fn a_full_output_takes_no_heartbeats() {
         assert!(solo.connection.is_open());
         assert_eq!(solo.connection.bytes_queued(), held);
     }
-    let mut transmit = solo.connection.poll_transmit().expect("there is some");
+    let mut transmit = solo.connection.poll_transmit().expect("output");
     let bytes = transmit.remaining();
     transmit.advance(bytes);
     solo.connection.handle_transmitted(solo.now, bytes);
@@ -379,7 +379,7 @@ fn hello_is_agreed_on_while_the_connection_closes() {
     let mut config = json_config();
     config.negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![Codec::Json] };
     let mut solo = Solo::dialler(config);
-    solo.call("x").expect("there is room");
+    solo.call("x").expect("room");
     solo.connection.close(solo.now, Close::AfterAnswers { within: 1000 * SECOND });
     assert_eq!(solo.sent().len(), 2);
     let said = json!({"version": 1, "codecs": ["json"], "extensions": ["heartbeat"]});

@@ -212,7 +212,7 @@ fn as_a_second_request_it_is_one_like_any_other() {
 }
 
 #[test]
-fn what_only_looks_like_hello_is_a_request() {
+fn lookalikes_of_hello_are_requests() {
     for content in [
         json!(["$hello", [], {}]),
         json!(["$hello", [{"version": 1}], {}]),

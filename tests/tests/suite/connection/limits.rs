@@ -245,7 +245,7 @@ fn failure_sent(limits: Limits, error: &RemoteError) -> String {
 }
 
 #[test]
-fn what_the_peer_hears_of_a_failure() {
+fn the_peers_view_of_a_failure() {
     let traceback = "Traceback (most recent call last):\n  File \"/home/me/x.py\"\nE: no\n";
     let error = RemoteError::new("E", "no").with_text(traceback);
     let panic = RemoteError::panic(Some("the password is 1234"));
@@ -263,7 +263,7 @@ fn what_the_peer_hears_of_a_failure() {
 }
 
 #[test]
-fn what_is_kept_of_the_peers_failure() {
+fn the_kept_part_of_a_peers_failure() {
     let mut config = json();
     config.limits.max_failure = 100;
     let mut solo = Solo::dialler(config);
@@ -279,7 +279,7 @@ fn what_is_kept_of_the_peers_failure() {
 
 /// Every refusal names its limit, the setting, and the requested amount.
 #[test]
-fn every_refusal_names_its_knob() {
+fn every_refusal_names_its_setting() {
     let (limit, length) = (10, 12);
     let codec = |error| CloseReason::Malformed { codec: aiomas_core::wire::Codec::Json, error };
     let after = 10 * SECOND;

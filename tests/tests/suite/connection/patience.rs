@@ -40,7 +40,7 @@ fn a_frame_that_drips_in() {
     solo.wait(Duration::from_millis(99));
     assert!(!solo.connection.is_closed());
     solo.wait(Duration::from_millis(1));
-    let reason = solo.closed().expect("it is closed");
+    let reason = solo.closed().expect("closed");
     assert_eq!(reason, CloseReason::TimedOut(slow));
     let exceeded = reason.exceeded().unwrap();
     assert_eq!((exceeded.setting, exceeded.limit), ("Limits::progress", 11_100));
@@ -59,7 +59,7 @@ fn a_frame_that_is_slow_but_steady() {
 }
 
 #[test]
-fn what_comes_whole_is_not_timed() {
+fn whole_frames_are_not_timed() {
     let mut solo = with_progress(SECOND, 10);
     let mut frames = long_request();
     solo.input(&frames);
@@ -139,7 +139,7 @@ proptest! {
 }
 
 #[test]
-fn whoever_connects_has_to_speak() {
+fn a_connecting_peer_must_send() {
     let mut config = json();
     config.limits.first_frame = Some(10 * SECOND);
     let mut solo = Solo::listener(config.clone());

@@ -39,7 +39,7 @@ impl Worker {
     }
 
     fn note(&self, what: impl Into<String>) {
-        self.log.lock().expect("nobody panics with it").push(what.into());
+        self.log.lock().expect("no panic under the lock").push(what.into());
     }
 }
 
@@ -65,7 +65,7 @@ impl Worker {
     #[expose]
     async fn start(&mut self, other: Proxy, me: Proxy) {
         // Dropping the handle would end the task.
-        *self.started.get_mut().expect("nobody panics with it") =
+        *self.started.get_mut().expect("no panic under the lock") =
             Some(other.call("report").arg(me).send());
     }
 
@@ -101,12 +101,12 @@ impl Worker {
 async fn setup(runtime: &ScriptedRuntime) -> (Container, AgentRef<Worker>, Log) {
     let container = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
     let log = Log::default();
-    let worker = container.spawn(Worker::new(&log)).expect("there is room");
+    let worker = container.spawn(Worker::new(&log)).expect("room");
     (container, worker, log)
 }
 
 fn taken(log: &Log) -> Vec<String> {
-    std::mem::take(&mut log.lock().expect("nobody panics with it"))
+    std::mem::take(&mut log.lock().expect("no panic under the lock"))
 }
 
 #[test]
@@ -145,13 +145,13 @@ fn waiting_for_another_call_is_no_deadlock() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (container, worker, log) = setup(&runtime).await;
-        let other = container.spawn(Worker::new(&log)).expect("there is room");
+        let other = container.spawn(Worker::new(&log)).expect("room");
         let (me, other): (WorkerProxy, WorkerProxy) = (worker.proxy(), other.proxy());
         let (me, other) = (Proxy::from(me), Proxy::from(other));
-        me.call("start").arg(other.clone()).arg(me.clone()).send::<()>().await.expect("it starts");
+        me.call("start").arg(other.clone()).arg(me.clone()).send::<()>().await.expect("a start");
         let busy = me.call("alone").arg("busy").arg(20).send::<()>();
-        busy.await.expect("it ends");
-        other.call("alone").arg("end").send::<()>().await.expect("it ends");
+        busy.await.expect("a clean end");
+        other.call("alone").arg("end").send::<()>().await.expect("a clean end");
         assert_eq!(taken(&log), ["busy", "report", "Ok(())", "end"]);
     });
 }
@@ -162,7 +162,7 @@ fn waiting_for_itself_is_a_deadlock() {
     runtime.block_on(async {
         let (container, worker, _) = setup(&runtime).await;
         let me: WorkerProxy = worker.proxy();
-        let error = me.circle(me.clone().into()).await.expect_err("it would wait for ever");
+        let error = me.circle(me.clone().into()).await.expect_err("a deadlock");
         assert_eq!(
             error.to_string(),
             format!(
@@ -235,13 +235,14 @@ fn a_panic_is_a_failure_of_the_call() {
     runtime.block_on(async {
         let server = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
         let agent = Fragile { start: false, stop: false, later: false };
-        let agent = server.spawn(agent).expect("it starts");
+        let agent = server.spawn(agent).expect("a start");
         let client = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
-        let afar = client.connect::<FragileProxy>(agent.url().clone()).await.expect("it lives");
+        let afar =
+            client.connect::<FragileProxy>(agent.url().clone()).await.expect("a living agent");
         for remote in [agent.proxy(), afar] {
-            let error = remote.panics().await.expect_err("it panics").to_string();
+            let error = remote.panics().await.expect_err("a panic").to_string();
             assert_eq!(error, "Panic: at once");
-            let error = remote.panics_later().await.expect_err("it panics").to_string();
+            let error = remote.panics_later().await.expect_err("a panic").to_string();
             assert_eq!(error, "Panic: later");
             assert_eq!(remote.lives().await, Ok(true));
         }
@@ -258,20 +259,20 @@ fn a_panic_in_a_hook_ends_nothing_else() {
                 container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
             let spawned = container.spawn(Fragile { start: true, stop: false, later });
             if later {
-                spawned.expect("it begins");
+                spawned.expect("a start");
                 for _ in 0..4 {
                     pause().await;
                 }
             } else {
-                let error = spawned.expect_err("it panics").to_string();
+                let error = spawned.expect_err("a panic").to_string();
                 assert_eq!(error, "Panic: no start");
             }
             assert_eq!(container.agent_count(), 0);
             for _ in 0..2 {
                 let agent = Fragile { start: false, stop: true, later };
-                container.spawn(agent).expect("it starts");
+                container.spawn(agent).expect("a start");
             }
-            let error = container.shutdown().await.expect_err("they have not stopped").to_string();
+            let error = container.shutdown().await.expect_err("unstopped agents").to_string();
             assert!(error.starts_with("2 agents have not stopped: "), "{error}");
             assert!(error.contains("its #[on_stop] failed: Panic: no stop"), "{error}");
         });

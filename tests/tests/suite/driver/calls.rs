@@ -13,9 +13,9 @@ use aiomas_tests::scripted_runtime::{ScriptedRuntime, pair};
 
 /// Echoes the next request.
 async fn echo(channel: &Channel) {
-    let request = channel.recv().await.expect("it is open");
+    let request = channel.recv().await.expect("open");
     let number: u32 = request.content().expect("a number");
-    request.reply(&number).expect("it is open");
+    request.reply(&number).expect("open");
 }
 
 const fn one_at_a_time(config: &mut Config) {
@@ -24,7 +24,7 @@ const fn one_at_a_time(config: &mut Config) {
 
 /// The slot of a taken answer must be released exactly once.
 #[test]
-fn answers_go_to_those_who_asked() {
+fn answers_go_to_their_callers() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (one, other) = pair(&runtime, |builder| builder).await;
@@ -42,7 +42,7 @@ fn answers_go_to_those_who_asked() {
 
 /// For any script: streams are often not ready, and move few bytes.
 #[test]
-fn calls_end_and_all_is_gone_whatever_the_script() {
+fn calls_end_without_a_trace_for_any_script() {
     for seed in 0..50_u8 {
         let script = (0..2000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 ^ seed);
         let runtime = ScriptedRuntime::new(script).with_capacity(64);
@@ -72,9 +72,9 @@ fn large_messages_in_both_directions() {
         let large = "x".repeat(8 << 20);
         let (there, back) = (one.send::<usize>(&large), other.send::<usize>(&large));
         for channel in [&other, &one] {
-            let request = channel.recv().await.expect("it is open");
+            let request = channel.recv().await.expect("open");
             let content: String = request.content().expect("a text");
-            request.reply(&content.len()).expect("it is open");
+            request.reply(&content.len()).expect("open");
         }
         assert_eq!((there.await, back.await), (Ok(8 << 20), Ok(8 << 20)));
     });
@@ -203,7 +203,7 @@ fn a_call_is_dropped_at_every_point() {
 
 /// A request that arrives as the last handle is dropped is answered, and keeps nothing alive.
 #[test]
-fn requests_that_nobody_will_take_fail() {
+fn untaken_requests_fail() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (one, other) = pair(&runtime, |builder| builder).await;
@@ -230,14 +230,14 @@ fn room_and_an_answer_come_in_one_turn() {
     let mut waits = one.send::<u32>(&2);
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(pin!(&mut waits).poll(&mut cx).is_pending());
-    request.reply(&1).expect("it is open");
+    request.reply(&1).expect("open");
     runtime.run();
     assert_eq!(pin!(&mut first).poll(&mut cx), Poll::Ready(Ok(1)));
     assert!(pin!(&mut waits).poll(&mut cx).is_pending());
     runtime.run();
     runtime.block_on(async {
         let large = other.recv().await.expect("a request");
-        large.reply("").expect("it is open");
+        large.reply("").expect("open");
         echo(&other).await;
         assert_eq!(waits.await, Ok(2));
     });

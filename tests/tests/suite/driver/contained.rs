@@ -170,7 +170,7 @@ fn a_clock_whose_task_could_not_begin_makes_later_calls() {
         assert!(scheduled.is_err());
         runtime.panics(false);
         container.clock().call_in(2.0, call()).expect("a time to come");
-        container.clock().sleep(3.0).await.expect("it passes");
+        container.clock().sleep(3.0).await.expect("passed time");
         assert_eq!(made.load(Ordering::Relaxed), 2);
     });
 }
@@ -223,7 +223,7 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
         );
     }
     assert_eq!(stopped.load(Ordering::Relaxed), 0);
-    let error = container.spawn(Meter::default()).expect_err("it has ended");
+    let error = container.spawn(Meter::default()).expect_err("ended");
     assert!(matches!(error, Error::Runtime { .. }), "{error}");
     let Poll::Ready(Err(error)) = poll(&mut connect(Patience::Forever)) else { panic!("ended") };
     assert!(matches!(error, Error::Runtime { .. }), "{error}");
@@ -295,7 +295,7 @@ impl Flawed {
 }
 
 #[test]
-fn agents_that_panic_as_they_are_dropped_delay_nobody() {
+fn agents_that_panic_when_dropped_delay_no_other() {
     for end in [End::Stops, End::Panics, End::Stays] {
         let runtime = ScriptedRuntime::default();
         let stopped = Arc::<AtomicUsize>::default();
@@ -334,7 +334,7 @@ fn payloads_and_futures_that_panic_are_failures_of_their_call() {
         let afar: FlawedProxy = grid.connect(flawed.url().clone()).await.expect("there");
         for remote in [flawed.proxy(), afar] {
             for call in [remote.explode(), remote.explode_later(), remote.stick()] {
-                let error = call.await.expect_err("it panics");
+                let error = call.await.expect_err("a panic");
                 assert_eq!(
                     error.remote().map(|error| error.kind().to_owned()),
                     Some("Panic".into())
@@ -368,7 +368,7 @@ fn payloads_that_panic_end_nothing_else() {
             .expect("a free port");
         for i in 0..3 {
             let client = rpc::builder(runtime.clone()).connect(server.address()).await;
-            let client = client.expect("it listens");
+            let client = client.expect("a listener");
             assert_eq!(client.remote().call("half").arg(2 * i).send().await, Ok(i));
         }
         server.shutdown().await;
@@ -393,12 +393,12 @@ fn payloads_that_panic_end_nothing_else() {
                 also.fetch_add(1, Ordering::Relaxed);
             })
             .expect("to come");
-        container.clock().set_time(1.0).expect("it goes on");
+        container.clock().set_time(1.0).expect("no error");
         assert_eq!(made.load(Ordering::Relaxed), 1);
-        container.clock().set_time(2.0).expect("it goes on");
+        container.clock().set_time(2.0).expect("no error");
 
         let client = rpc::builder(runtime.clone()).connect(container.address()).await.expect("up");
-        let error = client.remote().call("explode").send::<()>().await.expect_err("it panics");
+        let error = client.remote().call("explode").send::<()>().await.expect_err("a panic");
         assert!(error.to_string().contains("Panic"), "{error}");
         let path = format!("agents/{}", meter.url().aid());
         assert_eq!(client.remote().get(&path).call("read").send().await, Ok(230));
@@ -434,7 +434,7 @@ impl Queue {
             if !std::mem::take(&mut waits) {
                 return Poll::Ready(());
             }
-            self.0.lock().expect("nobody panics with it").push(cx.waker().clone());
+            self.0.lock().expect("no panic under the lock").push(cx.waker().clone());
             Poll::Pending
         })
         .await;
@@ -466,7 +466,7 @@ fn wakers_that_panic_are_alone_in_that() {
         assert!(poll_badly(&mut first).is_pending() && poll(&mut second).is_pending());
         let third = local.alone();
         let go_on = move || {
-            let wakers = std::mem::take(&mut *wakers.lock().expect("nobody panics with it"));
+            let wakers = std::mem::take(&mut *wakers.lock().expect("no panic under the lock"));
             wakers.into_iter().for_each(Waker::wake);
         };
         house.spawn_task({

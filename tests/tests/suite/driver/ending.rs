@@ -100,7 +100,7 @@ fn a_container_ends_by_a_call() {
 }
 
 async fn client(runtime: &ScriptedRuntime, address: &str) -> RpcClient {
-    rpc::builder(runtime.clone()).connect(address).await.expect("it listens")
+    rpc::builder(runtime.clone()).connect(address).await.expect("a listener")
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn serving_ends_with_its_future() {
         drop(serving);
         client.closed().await;
         let _server =
-            rpc::builder(runtime.clone()).listen("tcp://here:5").await.expect("it is free again");
+            rpc::builder(runtime.clone()).listen("tcp://here:5").await.expect("a free address");
     });
 }
 
@@ -178,10 +178,10 @@ fn a_client_is_not_stopped_by_its_server() {
     runtime.block_on(async {
         let server = rpc::builder(runtime.clone()).listen("tcp://here:5").await.expect("free");
         let client = rpc::builder(runtime.clone()).service(Root::default());
-        let client = client.connect("tcp://here:5").await.expect("it listens");
-        client.remote().call("none").send::<()>().await.expect_err("there is none");
+        let client = client.connect("tcp://here:5").await.expect("a listener");
+        client.remote().call("none").send::<()>().await.expect_err("missing");
         let remote = server.clients()[0].remote();
-        let error = remote.call("stop").send::<String>().await.expect_err("it cannot");
+        let error = remote.call("stop").send::<String>().await.expect_err("not permitted");
         assert!(error.to_string().contains("no container and no server"), "{error}");
         assert!(client.peer().state().open);
     });

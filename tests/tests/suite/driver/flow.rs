@@ -157,7 +157,7 @@ fn every_answer_arrives_at_a_client_that_reads() {
 
 /// Each side requests more than the other's output holds.
 #[test]
-fn two_that_ask_each_other_go_on() {
+fn two_peers_that_call_each_other_make_progress() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let limits = |config: &mut aiomas_core::connection::Config| {

@@ -57,7 +57,7 @@ async fn serve(host: &Host, settings: impl FnOnce(&mut Config)) -> RpcServer {
 }
 
 async fn connect(host: &Host, server: &RpcServer) -> RpcClient {
-    host.rpc().connect(server.address()).await.expect("it listens")
+    host.rpc().connect(server.address()).await.expect("a listener")
 }
 
 /// Returns whether the server has accepted the client and answers.
@@ -142,7 +142,7 @@ fn connections_of_containers_and_channels() {
         home.spawn(async move {
             let fourth = listener.accept().await.unwrap();
             let request = fourth.recv().await.expect("a request");
-            request.reply("ohai").expect("it is open");
+            request.reply("ohai").expect("open");
             assert_eq!(listener.admission().refused, 1);
             fourth.closed().await;
         });
@@ -167,7 +167,7 @@ fn errors_of_accepting() {
         runtime.fail_accepts(gone(100).chain(full(50)));
         let start = (runtime.now(), runtime.polls());
         let client = aiomas::rpc::builder(runtime.clone());
-        let client = client.connect(server.address()).await.expect("it listens");
+        let client = client.connect(server.address()).await.expect("a listener");
         assert_eq!(client.remote().call("forget").send::<()>().await, Ok(()));
         assert_eq!(server.admission().failed, 150);
         // Aborted connections cost no time; after each other error the listener waits.
@@ -176,7 +176,7 @@ fn errors_of_accepting() {
         // Endless aborted connections do not block other tasks.
         runtime.fail_accepts(gone(100_000));
         let again = aiomas::rpc::builder(runtime.clone());
-        let again = again.connect(server.address()).await.expect("it listens");
+        let again = again.connect(server.address()).await.expect("a listener");
         assert_eq!(again.remote().call("forget").send::<()>().await, Ok(()));
         assert_eq!(runtime.now() - start.0, Duration::from_secs(15));
     });
@@ -192,17 +192,17 @@ fn errors_of_accepting_channels() {
         let mut listener = builder().listen("tcp://here:0").await.expect("a free port");
         let kinds = [ErrorKind::ConnectionAborted, ErrorKind::Other, ErrorKind::PermissionDenied];
         runtime.fail_accepts(kinds.map(io::Error::from));
-        let channel = builder().connect(listener.address().clone()).await.expect("it listens");
+        let channel = builder().connect(listener.address().clone()).await.expect("a listener");
         let call = channel.send::<u8>(&1);
-        let accepted = listener.accept().await.expect("it goes on");
-        accepted.recv().await.expect("a request").reply(&2).expect("it is open");
+        let accepted = listener.accept().await.expect("no error");
+        accepted.recv().await.expect("a request").reply(&2).expect("open");
         assert_eq!(call.await, Ok(2));
         assert_eq!(listener.admission().failed, 3);
     });
 }
 
 async fn dial(host: &Host, to: &Address) -> Raw<Host> {
-    Raw::dial(host, to).await.expect("it listens")
+    Raw::dial(host, to).await.expect("a listener")
 }
 
 /// An exposed server disconnects clients that are silent, too slow, or stop.
@@ -228,7 +228,7 @@ fn silence_and_drops() {
         dripping.write(b"\0\0\0\x80").await.unwrap();
         while dripping.write(b" ").await.is_ok() {
             client.sleep(Duration::from_secs(1)).await;
-            assert!(client.now() - start < Duration::from_secs(20), "nobody minds");
+            assert!(client.now() - start < Duration::from_secs(20), "the victim never closes");
         }
         idle.closed().await;
         assert_eq!((client.now() - start).as_secs(), 300);
@@ -250,7 +250,7 @@ fn silence_and_drops() {
 
 /// A running method and its waiting peer are not idle. The idle time restarts with the answer.
 #[test]
-fn whoever_waits_is_not_idle() {
+fn a_waiting_peer_is_not_idle() {
     struct Slow(Host);
 
     #[service]
@@ -483,7 +483,7 @@ fn requests_that_are_read_together() {
         ] {
             let mut raw = dial(&client, server.address()).await;
             let requests: Vec<u8> = (0..100).flat_map(|id| request(id, methods[id % 2])).collect();
-            raw.write(&requests).await.expect("it is written");
+            raw.write(&requests).await.expect("a successful write");
             let mut results = 0;
             for _ in 0..100 {
                 let answer = raw.read().await.expect("an answer");

@@ -69,8 +69,8 @@ struct Town {
 async fn town(runtime: &ScriptedRuntime) -> Town {
     let (plant, office) =
         (bind(runtime, "tcp://plant:1").await, bind(runtime, "tcp://office:1").await);
-    let valve = plant.spawn(Device("the main valve")).expect("there is room");
-    let coffee = office.spawn(Device("the coffee machine")).expect("there is room");
+    let valve = plant.spawn(Device("the main valve")).expect("room");
+    let coffee = office.spawn(Device("the coffee machine")).expect("room");
     Town { plant, valve, office, coffee }
 }
 
@@ -89,14 +89,14 @@ fn an_agent_of_another_container_is_not_sent_as_ones_own() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let head = bind(&runtime, "tcp://head:1").await;
-        let registry = head.spawn(Registry::default()).expect("there is room");
+        let registry = head.spawn(Registry::default()).expect("room");
         let Town { plant, valve, coffee, .. } = town(&runtime).await;
-        let remote: RegistryProxy = plant.connect(registry.url()).await.expect("it is there");
+        let remote: RegistryProxy = plant.connect(registry.url()).await.expect("an existing agent");
         let line: RegistryProxy = plant
             .connect(registry.url())
             .reconnect(std::time::Duration::from_secs(1))
             .await
-            .expect("it is there");
+            .expect("present");
         let (url, sender) = ("tcp://office:1/0", Some("tcp://plant:1"));
         assert!(is_foreign(&remote.keep(coffee.proxy()).await, url, sender));
         assert!(is_foreign(&line.keep(coffee.proxy()).await, url, sender));
@@ -138,7 +138,7 @@ fn nor_within_a_container_or_as_a_result() {
         let Town { plant, office, coffee, valve } = town(&runtime).await;
         let foreign = Some(Proxy::from(coffee.proxy()));
         let registry = plant.spawn(Registry { foreign, ..Registry::default() });
-        let registry = registry.expect("there is room");
+        let registry = registry.expect("room");
         let local: RegistryProxy = registry.proxy();
         assert!(is_foreign(
             &local.keep(coffee.proxy()).await,
@@ -147,7 +147,8 @@ fn nor_within_a_container_or_as_a_result() {
         ));
         assert_eq!(local.keep(valve.proxy()).await, Ok(()));
         assert_eq!(local.names().await, Ok(vec!["the main valve".to_owned()]));
-        let remote: RegistryProxy = office.connect(registry.url()).await.expect("it is there");
+        let remote: RegistryProxy =
+            office.connect(registry.url()).await.expect("an existing agent");
         for registry in [local, remote] {
             match registry.foreign().await {
                 Err(Error::Remote(error)) => {
@@ -168,19 +169,20 @@ fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let head = bind(&runtime, "tcp://head:1").await;
-        let registry = head.spawn(Registry::default()).expect("there is room");
+        let registry = head.spawn(Registry::default()).expect("room");
         let Town { office, coffee, .. } = town(&runtime).await;
         let earlier: DeviceProxy = coffee.proxy();
-        office.shutdown().await.expect("it ends");
+        office.shutdown().await.expect("a clean end");
         let office = bind(&runtime, "tcp://office:1").await;
-        office.spawn(Device("the safe")).expect("there is room");
-        let remote: RegistryProxy = office.connect(registry.url()).await.expect("it is there");
+        office.spawn(Device("the safe")).expect("room");
+        let remote: RegistryProxy =
+            office.connect(registry.url()).await.expect("an existing agent");
         let url = "tcp://office:1/0";
         assert!(is_foreign(&remote.keep(earlier).await, url, Some("tcp://office:1")));
         // The number of a removed agent is not reused.
-        let removed = office.spawn(Device("a lamp")).expect("there is room");
+        let removed = office.spawn(Device("a lamp")).expect("room");
         assert!(removed.remove());
-        office.spawn(Device("a door")).expect("there is room");
+        office.spawn(Device("a door")).expect("room");
         assert_eq!(remote.keep(removed.proxy()).await, Ok(()));
         assert!(matches!(remote.names().await, Err(Error::Remote(_))));
     });
@@ -195,9 +197,9 @@ fn nor_over_a_connection_of_no_container() {
         let keep = ServiceDict::new("Desk")
             .async_function("keep", ["device"], |_: Proxy| async { Ok::<_, RemoteError>(()) });
         let server = aiomas::rpc::builder(runtime.clone()).service(keep).listen("tcp://desk:1");
-        let server = server.await.expect("it listens");
+        let server = server.await.expect("a listener");
         let client = aiomas::rpc::builder(runtime.clone()).connect(server.address()).await;
-        let client = client.expect("it listens");
+        let client = client.expect("a listener");
         let sent = client.remote().call("keep").arg(coffee.proxy()).send::<()>();
         assert!(is_foreign(&sent.await, "tcp://office:1/0", None));
         // Nor in content without a known connection.

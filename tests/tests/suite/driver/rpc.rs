@@ -31,7 +31,7 @@ fn callbacks_that_panic_end_nothing_else() {
         let mut clients = Vec::new();
         for i in 0..3 {
             let client = rpc::builder(runtime.clone()).connect(server.address().clone()).await;
-            let client = client.expect("it listens");
+            let client = client.expect("a listener");
             assert_eq!(client.remote().call("half").arg(2 * i).send().await, Ok(i));
             clients.push(client);
         }

@@ -75,7 +75,7 @@ fn one_connection_does_not_fill_an_agents_mailbox() {
         let mut clients = Vec::new();
         for name in ["flood", "one", "other"] {
             let client = sim.host(name).container().bind("tcp://0.0.0.0:0").await.expect("a port");
-            let proxy: Proxy = client.connect(worker.url()).await.expect("it is there");
+            let proxy: Proxy = client.connect(worker.url()).await.expect("an existing agent");
             clients.push((client, proxy));
         }
         let [flood, one, other] = [0, 1, 2].map(|client| &clients[client].1);
@@ -109,7 +109,7 @@ fn a_connection_that_is_alone_has_all_places() {
         let container = container.bind("tcp://server:0").await.expect("a free port");
         let worker = container.spawn(Worker(host.clone(), log.clone())).expect("room");
         let client = sim.host("client").container().bind("tcp://client:0").await.expect("a port");
-        let proxy: Proxy = client.connect(worker.url()).await.expect("it is there");
+        let proxy: Proxy = client.connect(worker.url()).await.expect("an existing agent");
         let mut calls: Vec<_> = (0..9).map(|n| work(&proxy, format!("{n}"))).collect();
         host.sleep(5 * SECOND + SECOND / 2).await;
         calls.extend((9..14).map(|n| work(&proxy, format!("{n}"))));
@@ -131,7 +131,7 @@ fn listeners_share_a_service_fairly() {
             let server = builder.clone().config(|config| config.limits.max_mailbox = most);
             let server = server.listen("tcp://server:0").await.expect("a free port");
             let client = sim.host("client").rpc().connect(server.address().clone()).await;
-            clients.push((server, client.expect("it listens")));
+            clients.push((server, client.expect("a listener")));
         }
         let [wide, narrow] = [0, 1].map(|client| clients[client].1.remote());
         let flooding: Vec<_> = (0..9).map(|n| work(&wide, format!("wide {n}"))).collect();

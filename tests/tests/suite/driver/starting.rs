@@ -19,7 +19,7 @@ use aiomas_tests::scripted_runtime::ScriptedRuntime;
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
 fn taken(log: &Log) -> Vec<&'static str> {
-    std::mem::take(&mut log.lock().expect("nobody panics with it"))
+    std::mem::take(&mut log.lock().expect("no panic under the lock"))
 }
 
 async fn sleep(runtime: &ScriptedRuntime, seconds: u64) {
@@ -57,7 +57,7 @@ impl Slow {
     }
 
     fn note(&self, what: &'static str) {
-        self.log.lock().expect("nobody panics with it").push(what);
+        self.log.lock().expect("no panic under the lock").push(what);
     }
 
     #[expose]
@@ -90,10 +90,10 @@ fn calls_wait_until_the_agent_has_started() {
             let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
             let (agent, log) = slow(&runtime, false);
             let (url, local): (_, SlowProxy) = if guarded {
-                let agent = house.spawn(authorize(agent, |_, _| Ok(()))).expect("it begins");
+                let agent = house.spawn(authorize(agent, |_, _| Ok(()))).expect("a start");
                 (agent.url().clone(), agent.proxy())
             } else {
-                let agent = house.spawn(agent).expect("it begins");
+                let agent = house.spawn(agent).expect("a start");
                 (agent.url().clone(), agent.proxy())
             };
             let afar: SlowProxy = grid.connect(url).await.expect("there");
@@ -120,14 +120,14 @@ fn a_start_that_fails_fails_the_calls_that_wait() {
     runtime.block_on(async {
         let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
         let (agent, log) = slow(&runtime, true);
-        let agent = house.spawn(agent).expect("it begins");
+        let agent = house.spawn(agent).expect("a start");
         let local = agent.proxy();
         let afar: SlowProxy = grid.connect(agent.url().clone()).await.expect("there");
         for call in [local.read(), afar.write(), local.write(), afar.read()] {
-            let error = call.await.expect_err("it does not start");
+            let error = call.await.expect_err("a failed start");
             assert_eq!(error.to_string(), "ValueError: no sensor");
         }
-        let error = local.read().await.expect_err("it is gone");
+        let error = local.read().await.expect_err("gone");
         assert_eq!(error.to_string(), "LookupError: Name \"0\" not found in \"agents\"");
         assert_eq!(house.agent_count(), 0);
         assert!(house.connect::<Proxy>(agent.url()).await.is_err());
@@ -145,13 +145,13 @@ fn spawning_may_wait_for_the_start() {
         let house = bind(&runtime).await;
         let (agent, log) = slow(&runtime, false);
         let start = runtime.now();
-        let agent: AgentRef<Slow> = house.spawn_started(agent).await.expect("it starts");
+        let agent: AgentRef<Slow> = house.spawn_started(agent).await.expect("a start");
         assert_eq!(runtime.now() - start, Duration::from_secs(1));
         assert_eq!(taken(&log), ["starting", "started"]);
         assert_eq!(agent.proxy().read().await, Ok(()));
 
         let (agent, log) = slow(&runtime, true);
-        let error = house.spawn_started(agent).await.expect_err("it fails");
+        let error = house.spawn_started(agent).await.expect_err("a failure");
         assert_eq!(error, Error::Remote(RemoteError::value_error("no sensor")));
         assert_eq!((house.agent_count(), taken(&log)), (1, vec!["starting"]));
         assert_eq!(house.shutdown().await, Ok(()));
@@ -174,7 +174,7 @@ fn giving_up_removes_the_agent() {
             let remote: SlowProxy = house.connect(url).await.expect("here");
             remote.read()
         };
-        let error = call.await.expect_err("it was given up");
+        let error = call.await.expect_err("cancelled");
         let text = error.to_string();
         assert!(text.contains("given up before it had started"), "{text}");
         assert_eq!(house.agent_count(), 0);
@@ -193,7 +193,7 @@ fn an_agent_that_starts_at_the_end_is_stopped() {
         runtime.block_on(async {
             let house = bind(&runtime).await;
             let (agent, log) = slow(&runtime, false);
-            let agent = house.spawn(agent).expect("it begins");
+            let agent = house.spawn(agent).expect("a start");
             if removed {
                 assert!(agent.remove());
             }
@@ -226,7 +226,7 @@ fn a_start_that_calls_its_own_agent_is_a_deadlock() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let house = bind(&runtime).await;
-        let error = house.spawn_started(Nested).await.expect_err("it would wait for ever");
+        let error = house.spawn_started(Nested).await.expect_err("a deadlock");
         assert!(error.to_string().starts_with("DeadlockError: read() would wait"), "{error}");
         assert_eq!(house.agent_count(), 0);
     });
@@ -312,11 +312,11 @@ fn managers_answer_when_the_agent_lives() {
 
         let start = runtime.now();
         let (slow, _): (SlowProxy, String) =
-            manager.spawn("Slow").arg(false).send().await.expect("it starts");
+            manager.spawn("Slow").arg(false).send().await.expect("a start");
         assert_eq!(runtime.now() - start, Duration::from_secs(1));
         assert_eq!(slow.read().await, Ok(()));
         let failed = manager.spawn("Slow").arg(true).send::<(Proxy, String)>().await;
-        assert_eq!(failed.expect_err("it fails").to_string(), "ValueError: no sensor");
+        assert_eq!(failed.expect_err("a failure").to_string(), "ValueError: no sensor");
 
         let (meter, url): (MeterProxy, String) =
             manager.spawn("Local").kwarg("volts", 230.0).send().await.expect("made");
@@ -328,11 +328,11 @@ fn managers_answer_when_the_agent_lives() {
         assert_eq!(registry.proxy().names().await, Ok(vec!["one".to_owned()]));
         let agents = house.agent_count();
         let taken = manager.spawn("Registered").arg("one").arg(1.0).send::<(Proxy, String)>().await;
-        assert_eq!(taken.expect_err("it is taken").to_string(), "ValueError: one is taken");
+        assert_eq!(taken.expect_err("taken").to_string(), "ValueError: one is taken");
         assert_eq!(house.agent_count(), agents);
         // Arguments are checked as usual.
         let wrong = manager.spawn("Registered").arg("one").send::<(Proxy, String)>().await;
-        assert!(wrong.expect_err("one is missing").to_string().contains("'volts'"));
+        assert!(wrong.expect_err("a missing value").to_string().contains("'volts'"));
     });
 }
 
@@ -348,7 +348,7 @@ fn a_factory_makes_agents_of_its_container_only() {
         let manager = house.spawn(Manager::new(factories)).expect("room");
         let manager: ManagerProxy = grid.connect(manager.url().clone()).await.expect("there");
         let made = manager.spawn("Elsewhere").send::<(Proxy, String)>().await;
-        let text = made.expect_err("it is elsewhere").to_string();
+        let text = made.expect_err("an agent of another container").to_string();
         assert!(text.contains("not in the manager's container"), "{text}");
     });
 }

@@ -120,7 +120,7 @@ fn on_script(test: impl AsyncFnOnce(&World)) {
     runtime.block_on(async {
         let world = World::new(&runtime).await;
         test(&world).await;
-        world.other.shutdown().await.expect("it has no agents");
+        world.other.shutdown().await.expect("no agents");
     });
     runtime.pass(LONG);
     assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
@@ -151,7 +151,7 @@ fn an_agent_that_is_busy_is_named() {
         }
         let (time, ended) = world.shutdown(DRAINS).await;
         assert_eq!(time, 2 * DRAIN);
-        let error = ended.expect_err("one is busy");
+        let error = ended.expect_err("a busy agent");
         let Error::NotStopped { agents } = &error else { panic!("{error:#?}") };
         assert_eq!(agents[0].why, StopFailure::Busy { after: DRAIN });
         assert_eq!(
@@ -297,13 +297,13 @@ impl Clumsy {
 }
 
 #[test]
-fn a_stop_that_fails_is_told() {
+fn a_failed_stop_is_reported() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let container =
             container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
         let agents: Vec<_> = (0..10).map(|_| container.spawn(Clumsy).expect("room")).collect();
-        let error = container.shutdown().await.expect_err("they fail");
+        let error = container.shutdown().await.expect_err("failures");
         let text = error.to_string();
         assert!(text.starts_with("10 agents have not stopped: Clumsy('tcp://here:"), "{text}");
         assert!(text.contains("/0'): its #[on_stop] failed: ValueError: it is stuck; "), "{text}");

@@ -104,17 +104,18 @@ fn handles_work_on_other_threads() {
                 assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
                 there.clock().sleep(0.001).await?;
                 let (sender, receiver) = mpsc::channel();
-                there.clock().call_in(0.001, move || sender.send(()).expect("it is waited for"))?;
-                receiver.recv_timeout(LONG).expect("it is called");
+                there.clock().call_in(0.001, move || sender.send(()).expect("a receiver"))?;
+                receiver.recv_timeout(LONG).expect("a call");
                 let (sender, receiver) = mpsc::channel();
-                there.spawn_task(async move { sender.send(()).expect("it is waited for") });
-                receiver.recv_timeout(LONG).expect("it runs");
+                there.spawn_task(async move { sender.send(()).expect("a receiver") });
+                receiver.recv_timeout(LONG).expect("a running program");
                 let error = there.connect::<Proxy>("tcp://127.0.0.1:1/0").await;
                 assert!(matches!(error, Err(Error::Connect(_))), "{error:?}");
                 there.shutdown().await
             })
         });
-        let ended = tokio::task::spawn_blocking(move || elsewhere.join()).await.expect("it ends");
+        let ended =
+            tokio::task::spawn_blocking(move || elsewhere.join()).await.expect("a clean end");
         assert_eq!(ended.expect("no panic"), Ok(()));
         assert_eq!(grid.shutdown().await, Ok(()));
         // The cancelled method still runs there.
@@ -125,7 +126,7 @@ fn handles_work_on_other_threads() {
 
 /// Waiting tasks on other threads, and later ones, receive an error when the runtime ends.
 #[test]
-fn a_runtime_that_ends_leaves_nobody_waiting() {
+fn a_runtime_that_ends_answers_all_waiting_tasks() {
     let runtime = runtime();
     let (house, grid, meter, client, mut listener) = runtime.block_on(async {
         let house = container::bind("tcp://127.0.0.1:0").await.expect("a port");
@@ -133,7 +134,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
         let meter = house.spawn(Meter).expect("room");
         let client = rpc::builder().reconnect(LONG).connect(house.address()).await;
         let listener = channel::listen("tcp://127.0.0.1:0").await.expect("a port");
-        (house, grid, meter, client.expect("it listens"), listener)
+        (house, grid, meter, client.expect("a listener"), listener)
     });
     let (begun, beginning) = mpsc::channel();
     let mut threads = Vec::new();
@@ -147,7 +148,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
                     let ended: Result<_, Error> = std::future::poll_fn(|cx| {
                         let polled = std::future::Future::poll(waits.as_mut(), cx);
                         if !std::mem::replace(&mut told, true) {
-                            begun.send(polled.is_pending()).expect("it is waited for");
+                            begun.send(polled.is_pending()).expect("a receiver");
                         }
                         polled
                     })
@@ -155,7 +156,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
                     ended.err().map(|error| error.to_string())
                 })
             }));
-            assert!(beginning.recv_timeout(LONG).expect("it waits"), "it waits");
+            assert!(beginning.recv_timeout(LONG).expect("a waiting call"), "it waits");
         }};
     }
     let remote: MeterProxy = runtime.block_on(grid.connect(meter.url())).expect("there");
@@ -174,7 +175,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
 
     runtime.shutdown_background();
     for (number, thread) in threads.into_iter().enumerate() {
-        let error = thread.join().expect("no panic").expect("it has ended");
+        let error = thread.join().expect("no panic").expect("ended");
         assert!(!error.is_empty(), "{number}");
     }
     // Later calls.

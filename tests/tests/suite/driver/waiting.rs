@@ -86,7 +86,7 @@ async fn asked(sim: &Sim, negotiate: Negotiate) -> (Channel, Channel, Request) {
     let (server, client) = (sim.host("server"), sim.host("client"));
     let mut listener = server.channel().listen("tcp://server:0").await.expect("a free port");
     let builder = client.channel().negotiate(negotiate);
-    let ours = builder.connect(listener.address().clone()).await.expect("it listens");
+    let ours = builder.connect(listener.address().clone()).await.expect("a listener");
     let theirs = listener.accept().await.expect("a channel");
     // Hello is complete.
     let call = ours.send::<u8>(&1);
@@ -150,19 +150,19 @@ fn rpc_clients_and_lines() {
         let (host, town) = (sim.host("server"), sim.host("client"));
         let server = host.rpc().service(Desk).listen("tcp://server:0").await.expect("a free port");
         let address = server.address().clone();
-        let client = town.rpc().connect(address.clone()).await.expect("it listens");
+        let client = town.rpc().connect(address.clone()).await.expect("a listener");
         let stay = |proxy: &Proxy| proxy.call("stay").send::<()>();
         leaves_nothing(&host, "RpcClient::closed", || client.closed()).await;
         leaves_nothing(&host, "Call", || stay(&client.remote())).await;
 
         let narrow = town.rpc().config(|config| config.limits.max_calls_out = 1);
-        let narrow = narrow.connect(address.clone()).await.expect("it listens");
+        let narrow = narrow.connect(address.clone()).await.expect("a listener");
         let _only = stay(&narrow.remote());
         leaves_nothing(&host, "Call without room", || stay(&narrow.remote())).await;
 
         let builder = town.rpc().reconnect(LONG);
-        let reconnecting = builder.connect(address).await.expect("it listens");
-        let line = reconnecting.remote().reconnecting().expect("it reconnects");
+        let reconnecting = builder.connect(address).await.expect("a listener");
+        let line = reconnecting.remote().reconnecting().expect("a reconnecting proxy");
         leaves_nothing(&host, "Line::changed", || line.changed(ConnectionState::Connected)).await;
         leaves_nothing(&host, "Call over a line", || stay(&reconnecting.remote())).await;
         server.shutdown().await;
@@ -185,8 +185,8 @@ fn containers_and_clocks() {
         let container = builder.bind("tcp://server:0").await.expect("a free port");
         let near = container.spawn(Clerk).expect("room");
         let other = town.container().bind("tcp://client:0").await.expect("a free port");
-        let far: Proxy = other.connect(near.url()).await.expect("it is there");
-        let proxy: Proxy = near.connect(near.url()).await.expect("it is here");
+        let far: Proxy = other.connect(near.url()).await.expect("an existing agent");
+        let proxy: Proxy = near.connect(near.url()).await.expect("a local agent");
         let stay = |proxy: &Proxy| proxy.call("stay").send::<()>();
         let busy = stay(&far);
         host.sleep(Duration::from_millis(10)).await;

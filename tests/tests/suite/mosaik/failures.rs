@@ -181,7 +181,7 @@ fn requests_that_fail() {
 }
 
 #[test]
-fn an_extra_method_that_fails_is_the_scenarios_business() {
+fn a_failed_extra_method_is_reported_to_the_scenario() {
     let args = ["requests", "--request", r#"["boom", ["ohno"], {}]"#];
     let (end, outcome) = run(Counters::default(), &args);
     assert_eq!(outcome["answers"], json!([["ValueError", "ohno"]]));

@@ -25,11 +25,11 @@ impl Endless {
     fn start(address: &str, params: &str, runs: bool) -> Self {
         let mut command: Command = python::mosaik_program("world.py");
         command.args(["single", "--until", "1000000000", "--connect", address, "--params", params]);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it can be started");
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("a program");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         if runs {
             let mut line = String::new();
-            stdout.read_line(&mut line).expect("it writes");
+            stdout.read_line(&mut line).expect("a line");
             assert_eq!(line, "{\"running\": true}\n");
         }
         Self { child, stdout }
@@ -75,14 +75,14 @@ impl Hanging {
             block_on(async {
                 let server = Server::bind(channel::builder(), "tcp://127.0.0.1:0").await;
                 let server = server.expect("a port");
-                sender.send(server.address().to_string()).expect("somebody waits for it");
+                sender.send(server.address().to_string()).expect("a receiver");
                 tokio::select! {
                     end = server.run(simulator) => Some(end),
                     Ok(()) = dies => None,
                 }
             })
         });
-        let address = address.recv().expect("it listens").trim_start_matches("tcp://").to_owned();
+        let address = address.recv().expect("a listener").trim_start_matches("tcp://").to_owned();
         Self { address, finalized, hangs, die, thread }
     }
 
@@ -101,7 +101,7 @@ fn mosaik_is_killed_during_a_step() {
     simulator.wait_until_it_hangs();
     drop(mosaik);
     let end = simulator.thread.join().expect("no panic");
-    assert_eq!(end.expect("it did not die").expect("no failure"), End::Gone);
+    assert_eq!(end.expect("no panic").expect("no failure"), End::Gone);
     assert!(simulator.finalized.load(Ordering::SeqCst));
 }
 
@@ -112,11 +112,11 @@ fn a_simulator_dies_during_a_step() {
     let simulator = Hanging::start();
     let mut mosaik = Endless::start(&simulator.address, "{}", false);
     simulator.wait_until_it_hangs();
-    simulator.die.send(()).expect("it lives");
+    simulator.die.send(()).expect("a living agent");
     assert!(simulator.thread.join().expect("no panic").is_none());
     let mut line = String::new();
-    mosaik.stdout.read_line(&mut line).expect("it writes");
+    mosaik.stdout.read_line(&mut line).expect("a line");
     let outcome: Value = serde_json::from_str(&line).expect("an outcome");
     assert_eq!(outcome["error"][0], "ConnectionClosedError");
-    assert!(mosaik.child.wait().expect("it ends").success());
+    assert!(mosaik.child.wait().expect("a clean end").success());
 }

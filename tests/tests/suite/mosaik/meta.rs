@@ -36,7 +36,7 @@ fn on_the_wire_it_is_as_mosaik_wants_it() {
 }
 
 #[test]
-fn what_is_missing_is_inferred_as_mosaik_does() {
+fn missing_fields_are_inferred_as_by_mosaik() {
     let meta = json!({
         "api_version": "2.2",
         "models": {"M": {"public": true, "trigger": ["a"], "non-trigger": ["b"], "new": 1}},

@@ -45,11 +45,11 @@ fn run_with(
     let ours = thread::spawn(move || {
         block_on(async {
             let server = Server::bind(channel::builder(), "tcp://127.0.0.1:0").await?;
-            ready.send(server.address().to_string()).expect("somebody waits for it");
+            ready.send(server.address().to_string()).expect("a receiver");
             server.run(simulator).await
         })
     });
-    let address = address.recv().expect("it listens");
+    let address = address.recv().expect("a listener");
     let address = address.trim_start_matches("tcp://");
     let outcome = world_of(mosaik, &[args, &["--connect", address]].concat());
     (ours.join().expect("no panic"), outcome)
@@ -74,9 +74,9 @@ impl Listening {
             .args(["--remote", "127.0.0.1:0", "--log-level", "info"])
             .stderr(Stdio::piped())
             .spawn()
-            .expect("it can be started");
+            .expect("a program");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let line = log.next().expect("a line").expect("it is text");
+        let line = log.next().expect("a line").expect("text");
         let (_, address) = line.split_once("waiting for mosaik at tcp://").expect("an address");
         let address = address.to_owned();
         Self { child, log, address }
@@ -84,8 +84,8 @@ impl Listening {
 
     /// Waits for its end. Returns the status, and the lines it has written since.
     fn wait(mut self) -> (ExitStatus, Vec<String>) {
-        let lines = self.log.by_ref().map(|line| line.expect("it is text")).collect();
-        (self.child.wait().expect("it can be waited for"), lines)
+        let lines = self.log.by_ref().map(|line| line.expect("text")).collect();
+        (self.child.wait().expect("a child process"), lines)
     }
 }
 

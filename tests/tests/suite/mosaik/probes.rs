@@ -56,7 +56,7 @@ impl Waiting {
     /// Runs a mosaik simulation of one step, and returns its result.
     fn simulate(&self) -> Result<End, Error> {
         simulate(&self.dial());
-        self.outcome().expect("it has been stopped")
+        self.outcome().expect("stopped")
     }
 }
 
@@ -167,7 +167,7 @@ fn only_others_connect() {
         simulator.runtime.pass(PATIENCE - Duration::from_millis(1));
         assert!(simulator.outcome().is_none());
         simulator.runtime.pass(Duration::from_millis(1));
-        let error = simulator.outcome().expect("an end").expect_err("nobody has come");
+        let error = simulator.outcome().expect("an end").expect_err("no connection");
         assert_eq!(
             error.to_string(),
             format!("nobody connected within 60s (`Server::accept_within`){others}")
@@ -198,10 +198,10 @@ fn mosaik_connects_after_a_port_check() {
     let counter = Listening::start();
     let mut checks = Vec::new();
     for _ in 0..3 {
-        let check = std::net::TcpStream::connect(&counter.address).expect("it listens");
+        let check = std::net::TcpStream::connect(&counter.address).expect("a listener");
         checks.push(check.local_addr().expect("an address"));
     }
-    let silent = std::net::TcpStream::connect(&counter.address).expect("it listens");
+    let silent = std::net::TcpStream::connect(&counter.address).expect("a listener");
     let outcome = world(&["single", "--until", "4", "--connect", &counter.address]);
     assert_eq!((&outcome["error"], &outcome["errors"]), (&json!(null), &json!([])));
     drop(silent);

@@ -190,7 +190,7 @@ fn wrong(error: &Error) -> String {
 }
 
 #[test]
-fn a_simulator_that_says_nonsense_of_itself() {
+fn a_simulator_with_invalid_meta() {
     let model = |model: serde_json::Value| json!({"meta": {"models": {"M": model}}});
     block_on(async {
         for (params, expected) in [
@@ -237,7 +237,7 @@ fn wrong_answers() {
         for (data, expected) in [
             (json!({"time": -1}), "the output time -1 is before 0"),
             (json!({"time": 1.5}), "the output time is no integer"),
-            (json!({"nobody": {"level": 1}}), "there is no entity \"nobody\""),
+            (json!({"unknown": {"level": 1}}), "there is no entity \"unknown\""),
             (json!({"pump_0": 5}), "invalid type: integer `5`, expected a map"),
         ] {
             let mut pumps = start(json!({"data": data})).await.unwrap();

@@ -52,7 +52,8 @@ fn drive(seed: u64) -> (Vec<Option<Value>>, Vec<String>, Duration) {
     let (result, builder) = (end.clone(), there.channel());
     there.spawn(async move {
         let server = Server::bind(builder, "tcp://there:5555").await.expect("a port");
-        *result.lock().expect("nobody panics") = server.run(Counters::default()).await.ok();
+        *result.lock().expect("no panic under the lock") =
+            server.run(Counters::default()).await.ok();
     });
     let (values, set) = sim
         .block_on(async {
@@ -76,7 +77,7 @@ fn drive(seed: u64) -> (Vec<Option<Value>>, Vec<String>, Duration) {
                 assert_eq!(data.get("counter_1", "peek"), Some(&7.into()));
                 let half = data.get("counter_0_half", "half").and_then(Value::as_f64);
                 assert_eq!(half, Some(1.5 * values.len() as f64));
-                time = next.expect("it is time-based");
+                time = next.expect("a time-based simulator");
             }
             let related =
                 counters.get_data(&Outputs::from_iter([("counter_0", "related")])).await?;
@@ -88,7 +89,7 @@ fn drive(seed: u64) -> (Vec<Option<Value>>, Vec<String>, Duration) {
         })
         .expect("no failure");
     sim.run_until_idle();
-    assert_eq!(*end.lock().expect("nobody panics"), Some(End::Stopped));
+    assert_eq!(*end.lock().expect("no panic under the lock"), Some(End::Stopped));
     (values, set, sim.elapsed())
 }
 
@@ -258,7 +259,7 @@ fn mosaik_hangs_up_within_a_frame() {
 }
 
 #[test]
-fn an_answer_that_nobody_waits_for() {
+fn an_answer_without_a_caller() {
     let mosaik = connect(Counters::default());
     mosaik.send(&message::message(Format::Json, message::RESULT, 5, "x"));
     mosaik.receive();

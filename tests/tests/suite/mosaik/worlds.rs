@@ -137,7 +137,7 @@ fn other_kinds_of_stepping() {
 }
 
 #[test]
-fn nobody_connects() {
+fn no_client_connects() {
     let begin = Instant::now();
     let counter = Command::new(env!("CARGO_BIN_EXE_counter"))
         .args(["--remote", "127.0.0.1:0", "--timeout", "1"])
@@ -152,7 +152,7 @@ fn nobody_connects() {
 /// Reports its address, and serves one simulation.
 async fn serve_one<R: Runtime>(builder: channel::Builder<R>, ready: Sender<String>) -> End {
     let server = Server::bind(builder, "tcp://127.0.0.1:0").await.expect("a port");
-    ready.send(server.address().to_string()).expect("somebody waits for it");
+    ready.send(server.address().to_string()).expect("a receiver");
     server.run(Flawed::new(Flaw::None)).await.expect("no failure")
 }
 
@@ -165,7 +165,7 @@ fn the_other_runtimes() {
     for run in runtimes {
         let (ready, address) = std::sync::mpsc::channel();
         let simulator = std::thread::spawn(move || run(ready));
-        let address = address.recv().expect("it listens");
+        let address = address.recv().expect("a listener");
         let address = address.trim_start_matches("tcp://");
         let outcome = world(&["single", "--until", "4", "--connect", address]);
         assert_eq!(json!(logged(&outcome, "Sim-0.thing_0", "x")), json!([0, 1, 2, 3]), "{outcome}");

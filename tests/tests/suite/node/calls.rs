@@ -128,7 +128,7 @@ fn references_go_both_ways_over_one_connection() {
 }
 
 #[test]
-fn the_id_of_a_closed_connection_is_nobodys() {
+fn the_id_of_a_closed_connection_is_not_reused() {
     let mut nodes = Nodes::new(&NodeConfig::default(), 1);
     let old = nodes.connect("0");
     nodes.call(0, &(&old).into(), "hold", (1,), 1);
@@ -215,7 +215,7 @@ fn own_agents_are_connected_to_without_a_stream() {
 
 /// Lookups at a mute peer must not pile up after their callers have gone.
 #[test]
-fn questions_end_with_those_who_asked() {
+fn lookups_end_with_their_callers() {
     let mut nodes = Nodes::new(&NodeConfig::default(), 1);
     let address = "local://b".parse().unwrap();
     nodes.nodes[1] = Node::new(NodeConfig::default(), address, Serve::Content, 0, nodes.now);

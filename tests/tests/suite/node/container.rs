@@ -35,7 +35,7 @@ fn validate_aid_knows_agents_by_strings_only() {
 }
 
 #[test]
-fn what_is_not_there_is_told_as_in_aiomas() {
+fn missing_names_are_reported_as_in_aiomas() {
     everywhere(|nodes, side, target| {
         let mut failure = |path: &str| {
             // The last name is that of the method.

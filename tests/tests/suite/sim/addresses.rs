@@ -127,7 +127,7 @@ fn sim() -> Sim {
         sim.host(host);
     }
     for host in ["silent", "deaf"] {
-        sim.partition("main", host).expect("both are there");
+        sim.partition("main", host).expect("known hosts");
     }
     // They listen before the first attempt.
     sim.run_until_idle();
@@ -168,7 +168,7 @@ fn an_attempt_has_a_time_limit() {
         let client = || aiomas::rpc::builder(sim.host("main"));
         let channel = || aiomas::channel::builder(sim.host("main"));
         let text = |result: Result<(), Error>| {
-            let error = result.expect_err("it is silent");
+            let error = result.expect_err("silent");
             assert!(matches!(error, Error::Dial { kind: ErrorKind::TimedOut, .. }), "{error:?}");
             error.to_string()
         };
@@ -198,7 +198,7 @@ fn an_attempt_has_a_time_limit() {
         let error = several.connect("tcp://silent+deaf:5555").await.map(drop);
         assert!(text(error).ends_with("no connection within 10s (`dial_timeout`)"));
         after(10 * SECOND);
-        let error = meter(&sim, "silent+deaf").await.map(drop).expect_err("they are silent");
+        let error = meter(&sim, "silent+deaf").await.map(drop).expect_err("silent hosts");
         assert!(matches!(error, Error::Connect(ConnectError::Unreachable { attempts: 1, .. })));
         after(10 * SECOND);
     });
@@ -210,16 +210,20 @@ fn a_port_that_finds_itself_is_refused() {
     let sim = sim();
     sim.block_on(async {
         RESET.set(0);
-        let error = meter(&sim, "mirror").await.map(drop).expect_err("it is itself");
+        let error = meter(&sim, "mirror").await.map(drop).expect_err("a connection to itself");
         let text = error.to_string();
         assert!(text.starts_with("nobody listens at tcp://mirror:5555"), "{text}");
         assert!(text.contains("the port was connected to itself, 1 attempt"), "{text}");
         assert_eq!(RESET.get(), 1);
         // Another address of the name may have a listener.
-        let (_container, meter) = meter(&sim, "mirror+house").await.expect("it is there");
+        let (_container, meter) = meter(&sim, "mirror+house").await.expect("present");
         assert_eq!((meter.read(1).await, RESET.get()), (Ok(1), 2));
         let client = aiomas::channel::builder(Resolver(sim.host("main")));
-        let error = client.connect("tcp://mirror:5555").await.map(drop).expect_err("it is itself");
+        let error = client
+            .connect("tcp://mirror:5555")
+            .await
+            .map(drop)
+            .expect_err("a connection to itself");
         assert!(matches!(error, Error::Dial { kind: ErrorKind::ConnectionRefused, .. }));
     });
 }

@@ -58,11 +58,11 @@ fn house(sim: &Sim) -> Arc<AtomicUsize> {
 
 async fn grid(sim: &Sim, negotiate: Negotiate) -> Container {
     let container = sim.host("grid").container().negotiate(negotiate).bind("tcp://grid:1").await;
-    container.expect("it is free")
+    container.expect("a free address")
 }
 
 async fn boiler(grid: &Container) -> BoilerProxy {
-    grid.connect("tcp://house:1/0").within(SECOND).await.expect("it is there")
+    grid.connect("tcp://house:1/0").within(SECOND).await.expect("an existing agent")
 }
 
 fn stands_still() -> CloseReason {
@@ -87,7 +87,7 @@ fn a_process_that_stands_still_is_found() {
         let boiler = self::boiler(&grid).await;
         assert_eq!(boiler.read().await, Ok(21.5));
         // Detection also works without calls, so that the list of peers is right.
-        let peer = grid.peers().pop().expect("there is one");
+        let peer = grid.peers().pop().expect("at least one");
         let begun = sim.elapsed();
         sim.host("house").freeze();
         assert_eq!(peer.closed().await, stands_still());
@@ -106,7 +106,7 @@ fn a_client_that_stands_still_is_found() {
         assert_eq!(boiler(&grid).await.read().await, Ok(21.5));
         let begun = sim.elapsed();
         sim.host("grid").freeze();
-        let peer = server.peers().pop().expect("there is one");
+        let peer = server.peers().pop().expect("at least one");
         assert_eq!(peer.closed().await, stands_still());
         assert_eq!(sim.elapsed() - begun, 2 * SILENCE);
         assert_eq!(server.connection_count(), 0);
@@ -179,30 +179,30 @@ fn a_partition_ends_connections() {
             .within(SECOND)
             .reconnect(30 * SECOND)
             .await
-            .expect("it is there");
+            .expect("present");
         let begun = sim.elapsed();
-        sim.partition("grid", "house").expect("they are there");
+        sim.partition("grid", "house").expect("known hosts");
         assert_eq!(boiler.read().await, Err(Error::Lost(stands_still())));
         assert_eq!(sim.elapsed() - begun, 2 * SILENCE);
-        sim.at(10 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
+        sim.at(10 * SECOND, |sim| sim.heal("grid", "house").expect("known hosts"));
         assert_eq!(boiler.read().await, Ok(21.5));
     });
 }
 
 /// Calls with timeouts detect it earlier: two timeouts suffice, with any peer.
 #[test]
-fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
+fn a_reconnecting_proxy_leaves_a_dead_connection() {
     for negotiate in [Negotiate::Fixed(Codec::Json), hello()] {
         let sim = Sim::new(1);
         let connected = house(&sim);
         sim.block_on(async {
             let grid = grid(&sim, negotiate).await;
             let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(SECOND);
-            let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
-            let line = Proxy::from(boiler.clone()).reconnecting().expect("it reconnects");
+            let boiler = boiler.reconnect(30 * SECOND).await.expect("an existing agent");
+            let line = Proxy::from(boiler.clone()).reconnecting().expect("a reconnecting proxy");
             let hasty = boiler.with_timeout(2 * SECOND);
             sim.host("main").sleep(SECOND).await;
-            sim.partition("grid", "house").expect("they are there");
+            sim.partition("grid", "house").expect("known hosts");
             for state in [ConnectionState::Connected, ConnectionState::Lost] {
                 // Concurrent calls count as one sign.
                 let calls = [hasty.read(), hasty.read(), hasty.read()];
@@ -212,7 +212,7 @@ fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
                 sim.host("main").sleep(SECOND / 10).await;
                 assert_eq!(line.state(), state);
             }
-            sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
+            sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("known hosts"));
             assert_eq!(boiler.read().await, Ok(21.5));
             assert_eq!(line.state(), ConnectionState::Connected);
         });
@@ -222,7 +222,7 @@ fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
 
 /// The same for RPC clients, which then dial another address if they have one.
 #[test]
-fn a_client_leaves_a_connection_on_which_nothing_gets_through() {
+fn a_reconnecting_client_leaves_a_dead_connection() {
     struct Desk;
 
     #[service]
@@ -236,18 +236,18 @@ fn a_client_leaves_a_connection_on_which_nothing_gets_through() {
     let sim = Sim::new(1);
     sim.block_on(async {
         let server = sim.host("house").rpc().service(Desk).listen("tcp://house:1").await;
-        let server = server.expect("it is free");
+        let server = server.expect("a free address");
         let client = sim.host("grid").rpc().reconnect(Reconnect::within(30 * SECOND));
-        let client = client.connect("tcp://house:1").await.expect("it listens");
+        let client = client.connect("tcp://house:1").await.expect("a listener");
         let desk: DeskProxy = client.remote_as();
         let hasty = desk.with_timeout(SECOND);
         assert_eq!(hasty.add(1, 2).await, Ok(3));
         sim.host("main").sleep(SECOND).await;
-        sim.partition("grid", "house").expect("they are there");
+        sim.partition("grid", "house").expect("known hosts");
         for _ in 0..2 {
             assert_eq!(hasty.add(1, 2).await, Err(Error::TimedOut { after: SECOND, sent: true }));
         }
-        sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
+        sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("known hosts"));
         assert_eq!(desk.add(3, 4).await, Ok(7));
         sim.host("main").sleep(SECOND).await;
         assert_eq!(server.stats().closed, 1);
@@ -263,7 +263,7 @@ fn a_slow_method_costs_no_connection() {
         sim.block_on(async {
             let grid = grid(&sim, negotiate).await;
             let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(SECOND);
-            let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
+            let boiler = boiler.reconnect(30 * SECOND).await.expect("an existing agent");
             let hasty = boiler.with_timeout(2 * SECOND);
             for _ in 0..20 {
                 sim.host("main").sleep(SECOND).await;
@@ -285,7 +285,7 @@ fn short_timeouts_cost_no_connection() {
     sim.block_on(async {
         let grid = grid(&sim, Negotiate::Fixed(Codec::Json)).await;
         let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(10 * SECOND);
-        let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
+        let boiler = boiler.reconnect(30 * SECOND).await.expect("an existing agent");
         let hasty = boiler.with_timeout(SECOND / 100);
         for _ in 0..500 {
             assert!(hasty.read().await.is_err());
@@ -303,7 +303,7 @@ fn calls_in_flight_survive_the_connection_that_is_left() {
     sim.block_on(async {
         let grid = grid(&sim, Negotiate::Fixed(Codec::Json)).await;
         let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(SECOND);
-        let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
+        let boiler = boiler.reconnect(30 * SECOND).await.expect("an existing agent");
         let hasty = boiler.with_timeout(2 * SECOND);
         let long = boiler.heat(20);
         sim.host("main").sleep(SECOND).await;
@@ -329,9 +329,9 @@ fn frozen_hosts_are_stopped_and_restarted() {
             let boiler = boiler(&grid).await;
             sim.host("house").freeze();
             let call = boiler.read();
-            sim.at(SECOND, |sim| sim.crash("house").expect("it is there"));
+            sim.at(SECOND, |sim| sim.crash("house").expect("a known host"));
             assert!(matches!(call.await, Err(Error::Lost(_))));
-            sim.restart("house").expect("it is there");
+            sim.restart("house").expect("a known host");
             assert_eq!(self::boiler(&grid).await.read().await, Ok(21.5));
         });
         sim.trace()

@@ -119,8 +119,8 @@ fn visit<F: Future<Output = ()>>(sim: &Sim, visit: impl FnOnce(ShakyProxy) -> F)
     sim.block_on(async {
         let container = sim.host("grid").container().bind("tcp://grid:5555").await.expect("bound");
         let found = container.connect("tcp://house:5555/0").within(10 * SECOND).await;
-        visit(found.expect("it is there")).await;
-        container.shutdown().await.expect("it ends");
+        visit(found.expect("an existing agent")).await;
+        container.shutdown().await.expect("a clean end");
     });
     sim.run_for(60 * SECOND);
 }
@@ -169,7 +169,7 @@ fn methods_and_their_tasks() {
             let given_up = shaky.as_ref().call("dropped").with_timeout(SECOND).send::<()>();
             assert!(given_up.await.is_err());
         });
-        sim.crash("house").expect("it is there");
+        sim.crash("house").expect("a known host");
     });
 }
 
@@ -188,7 +188,7 @@ fn hooks_of_agents() {
                 let container = container::bind("tcp://house:5555").await.expect("bound");
                 // A panic during the test's own panic would abort the process.
                 container.spawn(shaky).expect("room");
-                container.shutdown().await.expect("it ends");
+                container.shutdown().await.expect("a clean end");
             });
             sim.run_for(60 * SECOND);
         });
@@ -249,8 +249,8 @@ fn tasks_and_programs() {
             std::future::pending()
         });
         sim.run_for(SECOND);
-        sim.crash("house").expect("it is there");
-        sim.restart("house").expect("it is there");
+        sim.crash("house").expect("a known host");
+        sim.restart("house").expect("a known host");
         sim.run_for(SECOND);
     });
     falls("action", "main", |sim| {
@@ -261,7 +261,7 @@ fn tasks_and_programs() {
 
 /// Values of a crashed host, and of a simulation that ends, when no code runs any more.
 #[test]
-fn what_is_dropped() {
+fn panics_in_drop() {
     let waits = |falls: Falls| async move {
         let _falls = falls;
         std::future::pending::<()>().await
@@ -269,7 +269,7 @@ fn what_is_dropped() {
     falls("crashed", "house", |sim| {
         sim.host("house").spawn(waits(Falls("crashed")));
         sim.run_for(SECOND);
-        sim.crash("house").expect("it is there");
+        sim.crash("house").expect("a known host");
         sim.run_for(SECOND);
     });
     let text = message(|| {
@@ -388,7 +388,7 @@ fn a_replay_does_not_shrink_again() {
     }
     let mut command = std::process::Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", "sim::panics::a_replay_does_not_shrink_again", "--nocapture"]);
-    let output = command.env("AIOMAS_SIM_SEED", "77").output().expect("it runs");
+    let output = command.env("AIOMAS_SIM_SEED", "77").output().expect("a running program");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("1 run: seed 77 fails: it falls\non main, after 0ns, at "), "{text}");
     assert!(output.status.success() && !text.contains("It takes"), "{text}");

@@ -55,11 +55,11 @@ fn sum(simulate: fn(SimBuilder) -> Run) -> (Counts, Tally) {
     let threads = available_parallelism().map_or(1, Into::into);
     seeds(0..count()).threads(threads).check(|builder| {
         let run = simulate(builder);
-        let (faults, tally) = &mut *sums.lock().expect("nobody panics here");
+        let (faults, tally) = &mut *sums.lock().expect("no panic under the lock");
         faults.merge(&run.faults);
         tally.merge(&run.tally);
     });
-    sums.into_inner().expect("nobody panics here")
+    sums.into_inner().expect("no panic under the lock")
 }
 
 /// A fresh process has other addresses, and other hash seeds.
@@ -106,10 +106,10 @@ fn a_town_on_tokio() {
         };
         let ended = tokio::time::timeout(Duration::from_secs(600), at_work).await;
         ended.unwrap_or_else(|_| panic!("nothing comes of {:?}", stress.oracle().open()));
-        stress.greet_all().await.expect("all are there");
+        stress.greet_all().await.expect("reachable containers");
         assert_eq!(stress.oracle().open(), [0; 0]);
         let tally = stress.oracle().tally();
         assert!(tally.answered > 100 && tally.lost == 0, "{tally}");
-        stress.close().await.expect("it ends");
+        stress.close().await.expect("a clean end");
     });
 }

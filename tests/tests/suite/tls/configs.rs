@@ -70,7 +70,7 @@ fn good() -> Certificate {
 }
 
 #[test]
-fn files_that_are_none() {
+fn invalid_files() {
     let nowhere = "/nowhere/ca.pem";
     says(
         TlsConfig::from_pem_files(nowhere, nowhere, nowhere),
@@ -119,7 +119,7 @@ fn texts_name_the_file() {
 }
 
 #[test]
-fn what_is_no_pem() {
+fn invalid_pem() {
     let good = good();
     let [ca, certificate, key] = [&good.ca, &good.certificate, &good.key].map(|pem| pem.as_bytes());
     let marked = |pem: &[u8]| [b"\xef\xbb\xbf", pem].concat();
@@ -160,7 +160,7 @@ fn section(begin: &str) -> String {
 }
 
 #[test]
-fn what_is_something_else() {
+fn wrong_kinds_of_files() {
     let good = good();
     let [ca, certificate, key] = [&good.ca, &good.certificate, &good.key].map(|pem| pem.as_bytes());
     for (given, is, does) in [
@@ -247,7 +247,7 @@ fn chains() {
 }
 
 #[test]
-fn names_that_are_none() {
+fn invalid_names() {
     says(
         good().config().server_name("no name"),
         "\"no name\" is neither a host name nor an IP address",
@@ -261,7 +261,7 @@ fn a_renewal_that_fails() {
     let ca = folder.write("ca.pem", &good.ca);
     let certificate = folder.write("house.pem", &good.certificate);
     let key = folder.write("house.key", &good.key);
-    let config = TlsConfig::from_pem_files(&ca, &certificate, &key).expect("it is good");
+    let config = TlsConfig::from_pem_files(&ca, &certificate, &key).expect("valid files");
     assert_eq!(config.reload(), Ok(()));
     folder.write("house.key", Authority::new(KeyKind::Ec).sign("other").key);
     assert!(matches!(config.reload(), Err(TlsConfigError::KeyMismatch { .. })));

@@ -18,7 +18,7 @@ const ADDRESS: &str = "tcp://server:1";
 const SECOND: Duration = Duration::from_secs(1);
 
 fn config(authority: &Authority) -> TlsConfig {
-    authority.sign_for("somebody", &["server"], VALID).config()
+    authority.sign_for("peer", &["server"], VALID).config()
 }
 
 /// Returns limits with this time for a handshake.
@@ -81,7 +81,7 @@ fn a_server_gives_slow_clients_up() {
                 }
                 slow.sleep(SECOND).await;
             }
-            panic!("nobody minds");
+            panic!("the victim never closes");
         });
         let error = listener.accept().await.unwrap_err();
         assert!(error.to_string().contains("no TLS handshake within 10s"), "{error}");
@@ -214,7 +214,7 @@ fn nothing_is_left_of_a_listener() {
 
 /// A TLS 1.3 client is connected before it is verified, and may have sent much data by then.
 #[test]
-fn who_is_refused_hears_why() {
+fn a_refused_client_gets_the_reason() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
     let stranger = authority.sign_for("stranger", &["server"], VALID).anonymous(&TLS13);
     let latency = Duration::from_millis(20);

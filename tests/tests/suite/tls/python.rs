@@ -131,7 +131,7 @@ async fn drives_a_mixed_fleet<R: Runtime>(runtime: R, codec: Codec) {
     let authority = Authority::new(KeyKind::Ec);
     let (python, rust) = (authority.sign("python").files(), authority.sign("rust").files());
     let container = container::builder(runtime).codec(codec).tls(authority.sign("head").config());
-    let container = container.bind(TCP).await.expect("it listens");
+    let container = container.bind(TCP).await.expect("a listener");
     let launcher = Launcher::new(4).ready_within(LONG).stop_within(LONG).command(move |child| {
         let runtime = DRIVEN[child % 3].name();
         if child % 2 == 0 {
@@ -142,11 +142,11 @@ async fn drives_a_mixed_fleet<R: Runtime>(runtime: R, codec: Codec) {
         command.args(["--clock", EXTERNAL]).args(rust.arguments());
         command
     });
-    let fleet = launcher.launch(&container).await.expect("all are ready");
+    let fleet = launcher.launch(&container).await.expect("ready children");
     for (number, manager) in fleet.managers().enumerate() {
         let making = manager.spawn("interop_agents:Spawned").arg(number.to_string());
         let (agent, url): (Proxy, String) =
-            making.kwarg("suffix", "!").send().await.expect("it is made");
+            making.kwarg("suffix", "!").send().await.expect("an agent");
         assert_eq!(container.connect::<Proxy>(&*url).await, Ok(agent.clone()));
         assert_eq!(agent.call("get_label").send().await, Ok(format!("{number}!")));
     }
@@ -155,11 +155,11 @@ async fn drives_a_mixed_fleet<R: Runtime>(runtime: R, codec: Codec) {
     let names: Vec<_> = peers.iter().map(who).collect();
     assert_eq!(names, ["CN=python", "CN=rust", "CN=python", "CN=rust"]);
     assert!(peers.iter().all(|peer| peer.state().codec == codec && peer.state().calls_out == 0));
-    fleet.set_time(60.0).await.expect("it is later");
-    let error = fleet.set_time(60.0).await.expect_err("it is not");
+    fleet.set_time(60.0).await.expect("a later time");
+    let error = fleet.set_time(60.0).await.expect_err("not a later time");
     assert_eq!(error.remote().map(RemoteError::kind), Some("ValueError"));
-    fleet.stop().await.expect("all end");
-    container.shutdown().await.expect("it ends");
+    fleet.stop().await.expect("a clean end");
+    container.shutdown().await.expect("a clean end");
 }
 
 #[test]

@@ -19,7 +19,7 @@ struct Bell(Log);
 impl Bell {
     #[expose]
     fn ring(&self, number: u64) -> u64 {
-        self.0.lock().expect("nobody panics here").push(number);
+        self.0.lock().expect("no panic under the lock").push(number);
         number
     }
 
@@ -32,7 +32,7 @@ impl Bell {
     #[expose]
     async fn hang(&self, number: u64) -> u64 {
         let runs = {
-            let mut log = self.0.lock().expect("nobody panics here");
+            let mut log = self.0.lock().expect("no panic under the lock");
             log.push(number);
             log.iter().filter(|logged| **logged == number).count()
         };
@@ -62,11 +62,11 @@ fn tower(sim: &Sim) -> Log {
 async fn ringer(sim: &Sim) -> (Container, BellProxy) {
     let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
     let bell = container.connect("tcp://tower:1/0").within(SECOND).reconnect(WITHIN).await;
-    (container, bell.expect("it is there"))
+    (container, bell.expect("an existing agent"))
 }
 
 fn line(bell: &BellProxy) -> aiomas_sim::reconnect::ReconnectingConnection {
-    Proxy::from(bell.clone()).reconnecting().expect("it reconnects")
+    Proxy::from(bell.clone()).reconnecting().expect("a reconnecting proxy")
 }
 
 fn poll<T>(call: &mut Call<T>) -> Poll<Result<T, Error>>
@@ -101,11 +101,11 @@ fn a_proxy_outlives_its_connection() {
         sim.host("stress").sleep(MS).await;
         assert_eq!(bell.with_timeout(SECOND).ring(4).await, Ok(4));
     });
-    assert_eq!(*log.lock().expect("nobody panics here"), [1, 2, 3, 4]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), [1, 2, 3, 4]);
 }
 
 #[test]
-fn the_line_tells_what_it_does() {
+fn a_reconnecting_proxy_reports_its_state() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
@@ -118,7 +118,7 @@ fn the_line_tells_what_it_does() {
         let call = bell.ring(1);
         restart(&sim, SECOND);
         while states.last() != Some(&ConnectionState::Connected) || states.len() == 1 {
-            let last = *states.last().expect("there is one");
+            let last = *states.last().expect("at least one");
             let next = if line.state() == last { line.changed(last).await } else { line.state() };
             states.push(next);
         }
@@ -161,7 +161,7 @@ fn idempotent_calls_are_made_again() {
         let call = bell.idempotent().with_timeout(3 * SECOND).hang(3);
         assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND, sent: true }));
     });
-    assert_eq!(*log.lock().expect("nobody panics here"), [1, 1, 2, 3]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), [1, 1, 2, 3]);
 }
 
 /// Without a timeout, the time limit of reconnecting applies.
@@ -198,14 +198,14 @@ fn calls_that_wait_are_sent_in_order() {
             drop(calls.remove(50));
             restart(&sim, 2 * SECOND);
             town.sleep(5 * SECOND).await;
-            assert_eq!(log.lock().expect("nobody panics here").len(), 99);
+            assert_eq!(log.lock().expect("no panic under the lock").len(), 99);
             assert_eq!(line(&bell).state(), ConnectionState::Connected);
             for (call, number) in calls.into_iter().zip((0..50).chain(51..)) {
                 assert_eq!(call.await, Ok(number));
             }
         });
         let expected: Vec<_> = (0..50).chain(51..100).collect();
-        assert_eq!(*log.lock().expect("nobody panics here"), expected);
+        assert_eq!(*log.lock().expect("no panic under the lock"), expected);
     }
 }
 
@@ -265,7 +265,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
         assert_eq!(bell.ring(4).await, Ok(4));
         assert_eq!(late.await, Err(Error::TimedOut { after: SECOND, sent: false }));
     });
-    assert_eq!(*log.lock().expect("nobody panics here"), [2, 4]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), [2, 4]);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn only_so_many_calls_wait() {
         let container = sim.host("stress").container().limits(limits).bind("tcp://town:1").await;
         let container = container.expect("bound");
         let bell = container.connect::<BellProxy>("tcp://tower:1/0").reconnect(WITHIN).await;
-        let bell = bell.expect("it is there");
+        let bell = bell.expect("an existing agent");
         // Calls that wait for output when the connection breaks have not been sent.
         let mut calls: Vec<_> = (0..4).map(|number| bell.hang(number)).collect();
         for call in &mut calls {
@@ -300,7 +300,7 @@ fn only_so_many_calls_wait() {
 }
 
 #[test]
-fn a_shutdown_ends_those_who_wait() {
+fn a_shutdown_ends_waiting_calls() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
@@ -309,7 +309,7 @@ fn a_shutdown_ends_those_who_wait() {
         sim.host("stress").sleep(MS).await;
         let call = bell.ring(1);
         sim.host("stress").sleep(MS).await;
-        container.shutdown().await.expect("it ends");
+        container.shutdown().await.expect("a clean end");
         let shut_down = Err(Error::Connect(ConnectError::Refused(ContainerError::ShutDown)));
         assert_eq!(call.await, shut_down);
         assert_eq!(bell.ring(2).await, shut_down);
@@ -321,7 +321,7 @@ fn a_shutdown_ends_those_who_wait() {
 
 /// Without handles, dialling stops.
 #[test]
-fn nothing_is_left_of_a_line_that_nobody_has() {
+fn a_dropped_reconnecting_proxy_leaves_no_state() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
@@ -335,7 +335,7 @@ fn nothing_is_left_of_a_line_that_nobody_has() {
         drop(call);
         sim.host("stress").sleep(MS).await;
         assert_eq!(sim.tasks(), before - 1);
-        container.shutdown().await.expect("it ends");
+        container.shutdown().await.expect("a clean end");
     });
     sim.run_until_idle();
     assert_eq!((sim.tasks(), sim.streams()), (0, 0), "{}", sim.waiting());
@@ -343,7 +343,7 @@ fn nothing_is_left_of_a_line_that_nobody_has() {
 
 /// The host stops, and its tasks can no longer be notified there.
 #[test]
-fn nobody_waits_for_a_runtime_that_has_ended() {
+fn no_call_waits_for_an_ended_runtime() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
@@ -353,7 +353,7 @@ fn nobody_waits_for_a_runtime_that_has_ended() {
         crash(&sim, Duration::ZERO);
         town.sleep(MS).await;
         let call = bell.ring(1);
-        sim.at(SECOND, |sim| sim.crash("stress").expect("it is there"));
+        sim.at(SECOND, |sim| sim.crash("stress").expect("a known host"));
         let result = call.await;
         assert!(matches!(result, Err(Error::Refused(_) | Error::Connect(_))), "{result:?}");
         assert_eq!(sim.elapsed(), SECOND + MS);
@@ -362,14 +362,14 @@ fn nobody_waits_for_a_runtime_that_has_ended() {
 
 /// A restarted container without the agent is not asked again.
 #[test]
-fn an_agent_that_is_gone_is_not_looked_for() {
+fn a_removed_agent_is_not_searched_again() {
     let sim = Sim::new(1);
     sim.block_on(async {
         let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
         let other = sim.host("other").container().bind("tcp://other:1").await.expect("bound");
         let agent = other.spawn(Bell(Log::default())).expect("room");
         let bell = container.connect::<BellProxy>(agent.url()).reconnect(WITHIN).await;
-        let bell = bell.expect("it is there");
+        let bell = bell.expect("an existing agent");
         agent.remove();
         sim.reset_streams();
         sim.host("stress").sleep(MS).await;

@@ -16,9 +16,9 @@ type Log = Arc<Mutex<Vec<u64>>>;
 const WITHIN: Duration = Duration::from_secs(10);
 
 fn crash(sim: &Sim, time: Duration) {
-    sim.at(time, |sim| sim.crash("tower").expect("it is there"));
+    sim.at(time, |sim| sim.crash("tower").expect("a known host"));
 }
 
 fn restart(sim: &Sim, time: Duration) {
-    sim.at(time, |sim| sim.restart("tower").expect("it is there"));
+    sim.at(time, |sim| sim.restart("tower").expect("a known host"));
 }

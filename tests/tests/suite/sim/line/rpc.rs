@@ -20,7 +20,7 @@ struct Desk(Log);
 impl Desk {
     #[expose]
     fn note(&self, number: u64) -> u64 {
-        self.0.lock().expect("nobody panics here").push(number);
+        self.0.lock().expect("no panic under the lock").push(number);
         number
     }
 
@@ -58,9 +58,9 @@ fn an_rpc_client_outlives_its_connection() {
     sim.block_on(async {
         let town = sim.host("stress");
         let builder = town.rpc().service(Desk(own.clone())).reconnect(Reconnect::within(WITHIN));
-        let client = builder.connect("tcp://tower:1").await.expect("it listens");
+        let client = builder.connect("tcp://tower:1").await.expect("a listener");
         let desk: DeskProxy = client.remote_as();
-        let line = client.remote().reconnecting().expect("it reconnects");
+        let line = client.remote().reconnecting().expect("a reconnecting proxy");
         assert_eq!(desk.note(1).await, Ok(1));
         crash(&sim, SECOND);
         let lost = desk.never().await;
@@ -69,7 +69,7 @@ fn an_rpc_client_outlives_its_connection() {
         // Its services are available again, too.
         restart(&sim, 2 * SECOND);
         assert_eq!(desk.ask(Proxy::from(aiomas_core::rpc::ServiceRef::new(""))).await, Ok(7));
-        assert_eq!(*own.lock().expect("nobody panics here"), [7]);
+        assert_eq!(*own.lock().expect("no panic under the lock"), [7]);
         // The client gives up.
         crash(&sim, Duration::ZERO);
         town.sleep(MS).await;
@@ -91,7 +91,7 @@ fn an_rpc_client_outlives_its_connection() {
         restart(&sim, Duration::ZERO);
     });
     sim.run_until_idle();
-    assert_eq!(*log.lock().expect("nobody panics here"), [1, 3]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), [1, 3]);
     assert_eq!(sim.streams(), 0, "{}", sim.waiting());
 }
 
@@ -102,7 +102,7 @@ fn an_rpc_client_that_is_dropped_is_closed() {
     desk(&sim);
     sim.block_on(async {
         let builder = sim.host("stress").rpc().reconnect(Reconnect::default());
-        let client = builder.connect("tcp://tower:1").await.expect("it listens");
+        let client = builder.connect("tcp://tower:1").await.expect("a listener");
         let call = client.remote().call("note").arg(1).send::<u64>();
         drop(client);
         assert_eq!(call.await, Ok(1));
@@ -121,7 +121,7 @@ fn a_peer_that_drops_connections_is_not_pestered() {
         let counted = counted.clone();
         async move {
             let server = host.rpc().on_connect(move |client| {
-                *counted.lock().expect("nobody panics here") += 1;
+                *counted.lock().expect("no panic under the lock") += 1;
                 client.close_with(Close::Now);
             });
             let _server = server.listen("tcp://tower:1").await?;
@@ -131,12 +131,12 @@ fn a_peer_that_drops_connections_is_not_pestered() {
     sim.run_until_idle();
     sim.block_on(async {
         let builder = sim.host("stress").rpc().reconnect(Reconnect::within(60 * SECOND));
-        let client = builder.connect("tcp://tower:1").await.expect("it listens");
+        let client = builder.connect("tcp://tower:1").await.expect("a listener");
         let call = client.remote().idempotent().call("note").arg(1).send::<u64>();
         let result = call.await;
         assert!(matches!(result, Err(Error::Lost(_))), "{result:?}");
         assert!((60 * SECOND..120 * SECOND).contains(&sim.elapsed()), "{:?}", sim.elapsed());
     });
-    let accepted = *accepted.lock().expect("nobody panics here");
+    let accepted = *accepted.lock().expect("no panic under the lock");
     assert!((8..20).contains(&accepted), "{accepted} times");
 }

@@ -18,7 +18,7 @@ struct Lamp(Log);
 impl Lamp {
     #[expose]
     fn switch(&self) -> String {
-        self.0.lock().expect("nobody panics here").push("lamp");
+        self.0.lock().expect("no panic under the lock").push("lamp");
         "the lamp".into()
     }
 
@@ -34,7 +34,7 @@ struct Pump(Log);
 impl Pump {
     #[expose]
     fn switch(&self) -> String {
-        self.0.lock().expect("nobody panics here").push("pump");
+        self.0.lock().expect("no panic under the lock").push("pump");
         "the PUMP".into()
     }
 }
@@ -46,7 +46,7 @@ struct DimmedLamp(Log);
 impl DimmedLamp {
     #[expose]
     fn switch(&self) -> String {
-        self.0.lock().expect("nobody panics here").push("dimmed lamp");
+        self.0.lock().expect("no panic under the lock").push("dimmed lamp");
         "the dimmed lamp".into()
     }
 }
@@ -77,7 +77,7 @@ fn tower(sim: &Sim, lives: &'static [&'static [&'static str]]) -> Log {
 async fn lamp(sim: &Sim) -> (Container, LampProxy) {
     let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
     let lamp = container.connect("tcp://tower:1/0").within(SECOND).reconnect(WITHIN).await;
-    (container, lamp.expect("it is there"))
+    (container, lamp.expect("an existing agent"))
 }
 
 fn wrong_type<T>() -> Result<T, Error> {
@@ -94,7 +94,8 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
     let log = tower(&sim, &[&["Lamp"], &["Pump", "Lamp"], &["Lamp", "Pump"]]);
     sim.block_on(async {
         let (container, lamp) = lamp(&sim).await;
-        let line = aiomas_sim::Proxy::from(lamp.clone()).reconnecting().expect("it reconnects");
+        let line =
+            aiomas_sim::Proxy::from(lamp.clone()).reconnecting().expect("a reconnecting proxy");
         assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
         crash(&sim, SECOND);
         restart(&sim, 2 * SECOND);
@@ -111,12 +112,14 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
         );
         assert_eq!(line.state(), ConnectionState::GaveUp);
         assert_eq!(lamp.switch().await, wrong_type(), "also when it is asked again");
-        let text = lamp.switch().await.expect_err("it is a pump").to_string();
+        let text = lamp.switch().await.expect_err("an agent of another type").to_string();
         assert!(text.contains("is a Pump now, and was a Lamp"), "{text}");
         // A new search finds the current agent.
-        let pump: PumpProxy = container.connect("tcp://tower:1/0").await.expect("it is there");
+        let pump: PumpProxy =
+            container.connect("tcp://tower:1/0").await.expect("an existing agent");
         assert_eq!(pump.switch().await.as_deref(), Ok("the PUMP"));
-        let found: LampProxy = container.connect("tcp://tower:1/1").await.expect("it is there");
+        let found: LampProxy =
+            container.connect("tcp://tower:1/1").await.expect("an existing agent");
         assert_eq!(found.switch().await.as_deref(), Ok("the lamp"));
         crash(&sim, SECOND);
         restart(&sim, 2 * SECOND);
@@ -124,7 +127,7 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
         assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
         assert_eq!(line.state(), ConnectionState::Connected);
     });
-    assert_eq!(*log.lock().expect("nobody panics here"), ["lamp", "pump", "lamp", "lamp"]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), ["lamp", "pump", "lamp", "lamp"]);
 }
 
 /// Only the name of the type counts.
@@ -140,5 +143,5 @@ fn a_type_may_be_replaced_under_its_name() {
         sim.host("stress").sleep(2 * SECOND).await;
         assert_eq!(lamp.switch().await.as_deref(), Ok("the dimmed lamp"));
     });
-    assert_eq!(*log.lock().expect("nobody panics here"), ["lamp", "dimmed lamp"]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), ["lamp", "dimmed lamp"]);
 }
