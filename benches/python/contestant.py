@@ -1,6 +1,6 @@
 """The original aiomas as a contestant: ``contestant.py python-CODEC serve|call|hold ...``.
 
-Its command line and its output are those of all contestants, see ``benches/contract``.  It needs the folder
+It has the command line and the output of all contestants, see ``benches/contract``.  It needs the folder
 ``tests/python`` in ``PYTHONPATH``.
 """
 import argparse

@@ -1,6 +1,6 @@
 """A wind farm and the agents that keep it below its limit, run by mosaik.
 
-Prints a line of JSON for each step, {"step": {...}}, and one at the end, {"seconds": {...}}: where the time went.
+Prints a line of JSON for each step, {"step": {...}}, and one at the end, {"seconds": {...}}, with the time spent in each part.
 
 """
 import argparse
@@ -17,7 +17,7 @@ ATTRS = 'wind', 'p_possible', 'p_max', 'p'
 
 
 class Recorder(mosaik_api_v3.Simulator):
-    """Prints what it gets in each step."""
+    """Prints its inputs in each step."""
 
     def __init__(self):
         super().__init__({
@@ -55,7 +55,7 @@ def arguments():
 
 
 def command(*words):
-    """How mosaik starts a simulator, which ends by itself when mosaik has gone."""
+    """The command that starts a simulator. The simulator ends by itself when mosaik ends."""
     words = ' '.join(shlex.quote(word).replace('%', '%%') for word in words)
     return {'cmd': words + ' %(addr)s', 'posix': True, 'auto_terminate': False}
 
@@ -79,7 +79,7 @@ def main():
         recorder = recorder_sim.Recorder(sources=[turbine.full_id for turbine in turbines])
         for turbine, agent, power in zip(turbines, agents, rated):
             world.connect(turbine, agent, 'p', 'p_possible')
-            # What the agents decide in one step holds in the next; a turbine's rated power is no maximum.
+            # The agents' decisions in one step hold in the next; a turbine's rated power is no maximum.
             world.connect(agent, turbine, 'p_max', time_shifted=True, initial_data={'p_max': power})
         mosaik.util.connect_many_to_one(world, turbines, recorder, *ATTRS)
 

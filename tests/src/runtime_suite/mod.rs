@@ -173,7 +173,7 @@ async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T 
     timer.set(runtime.now() + LONG);
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Pending if timer.poll(cx).is_ready() => panic!("it takes for ever"),
+        Poll::Pending if timer.poll(cx).is_ready() => panic!("timed out"),
         polled => polled,
     })
     .await
