@@ -32,7 +32,7 @@ pub(crate) struct Codecs {
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (0.001..=60.0).contains(&number) => Ok(number),
-        _ => Err("it is no time from 0.001 s to 60 s".into()),
+        _ => Err("must be a time from 0.001 s to 60 s".into()),
     }
 }
 

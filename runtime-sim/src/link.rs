@@ -69,7 +69,7 @@ impl Link {
     /// # Panics
     /// The bandwidth is 0.
     pub const fn bandwidth(mut self, bytes_per_second: u64) -> Self {
-        assert!(bytes_per_second > 0, "some bytes have to move, or there is no link");
+        assert!(bytes_per_second > 0, "the number must be above 0");
         self.bandwidth = Some(bytes_per_second);
         self
     }
@@ -80,7 +80,7 @@ impl Link {
     /// # Panics
     /// The number is 0.
     pub const fn buffer(mut self, bytes: usize) -> Self {
-        assert!(bytes > 0, "some bytes have to move, or there is no link");
+        assert!(bytes > 0, "the number must be above 0");
         self.buffer = bytes;
         self
     }

@@ -26,7 +26,7 @@ impl CustomCodec for Backwards {
             Some((b'B', message)) if message.len() <= max => {
                 Ok(message.iter().rev().copied().collect())
             }
-            _ => Err(CodecError::Compression("it is not backwards".into())),
+            _ => Err(CodecError::Compression("the message is not reversed".into())),
         }
     }
 }

@@ -317,7 +317,7 @@ impl Model {
                 let to = self.site_of(&remote.url);
                 assert_eq!(remote.route == Route::Local, to == site);
                 let aid: usize = remote.url.aid().parse().expect("a number");
-                assert!(aid < self.most_agents[to], "there was no such agent");
+                assert!(aid < self.most_agents[to], "the agent did not exist");
                 self.found.push((site, remote));
                 self.outcome.connects[0] += 1;
             }
@@ -362,7 +362,7 @@ impl Model {
                 assert_eq!(*refusal, ContainerError::ShutDown);
                 assert!(self.shut_down[connecting.site]);
             }
-            other => panic!("an error that is not known: {other}"),
+            other => panic!("an unknown error: {other}"),
         }
     }
 

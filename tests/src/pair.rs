@@ -480,7 +480,7 @@ impl Pair {
     /// # Panics
     /// The events do not end.
     pub fn drive(&mut self) {
-        assert!((0..MAX_STEPS).any(|_| !self.step()), "no end of it: {self:?}");
+        assert!((0..MAX_STEPS).any(|_| !self.step()), "the events do not end: {self:?}");
     }
 
     /// Processes all events within `time`.
@@ -499,7 +499,7 @@ impl Pair {
                     None => true,
                 }
         });
-        assert!(quiet, "no end of it: {self:?}");
+        assert!(quiet, "the events do not end: {self:?}");
         self.now = until;
     }
 

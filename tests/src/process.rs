@@ -69,7 +69,7 @@ impl Process {
         let line = server.line_before(Instant::now() + LIMIT);
         match line.as_ref().and_then(|line| Ready::parse(line)) {
             Some(ready) => (server, ready),
-            None => server.fail(&format!("{line:?} in place of the line that says ready")),
+            None => server.fail(&format!("{line:?} instead of the ready line")),
         }
     }
 
@@ -161,7 +161,7 @@ impl Process {
         self.kill();
         // A child that lives on without reading keeps the pipe open.
         let stderr = self.stderr.recv_timeout(LAST_WORDS).unwrap_or_else(|error| error.to_string());
-        panic!("{}: {what}\nits standard error:\n{stderr}", self.command)
+        panic!("{}: {what}\nstandard error:\n{stderr}", self.command)
     }
 }
 

@@ -277,7 +277,7 @@ impl Environment {
         run(
             Command::new(python).args(["-m", "venv"]).arg(place),
             "python3 -m venv",
-            "it needs the modules venv and ensurepip (Debian, Ubuntu: apt-get install python3-venv)",
+            "Python needs the modules venv and ensurepip (Debian, Ubuntu: apt-get install python3-venv)",
         )?;
         let requirements = place.join("requirements.txt");
         fs::write(&requirements, self.requirements)?;

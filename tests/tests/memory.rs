@@ -202,7 +202,7 @@ fn decoded<T: DeserializeOwned>(payload: &Payload, item: &[u8], units: usize, fa
     within(&what, most, || drop(value));
     let held = before - ALLOCATOR.allocated();
     println!("{what}: {:.0} times its bytes", held as f64 / length as f64);
-    assert!(held <= factor * length, "{what}: {held} is more than {factor} times {length}");
+    assert!(held <= factor * length, "{what}: {held} exceeds {factor} × {length}");
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl FromStr for Address {
         {
             Ok(Self::Unix(path.into()))
         } else {
-            Err("it is none of tcp://HOST:PORT, ipc://[PATH] and tls://HOST:PORT".into())
+            Err("must be tcp://HOST:PORT, ipc://[PATH] or tls://HOST:PORT".into())
         }
     }
 }

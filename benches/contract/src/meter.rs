@@ -105,7 +105,7 @@ impl Meter {
         let (end, cpu_end) = state.end.unwrap_or_else(|| (Instant::now(), cpu_time()));
         let calls = state.latencies.len();
         let Some(cpu) = state.cpu.filter(|_| calls > 0) else {
-            return Err("no call ended in the time that counts; take more --seconds".into());
+            return Err("no call ended in the measured time; increase --seconds".into());
         };
         let micros = |nanos: u64| nanos as f64 / 1e3;
         let quantile = |quantile| micros(state.latencies.value_at_quantile(quantile));

@@ -113,14 +113,14 @@ pub struct Hold {
 fn seconds_or_none(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "it is no number of seconds".to_owned())?;
     if !(0.0..=3600.0).contains(&number) {
-        return Err("it is no time of up to an hour, in seconds".into());
+        return Err("must be a time of at most one hour, in seconds".into());
     }
     Ok(Duration::from_secs_f64(number))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match seconds_or_none(text) {
-        Ok(Duration::ZERO) => Err("in no time nothing can be measured".into()),
+        Ok(Duration::ZERO) => Err("the measured time must be above 0".into()),
         other => other,
     }
 }

@@ -126,5 +126,5 @@ fn build(package: &str) -> Result<PathBuf, String> {
     let text = String::from_utf8_lossy(&output.stderr);
     eprintln!("{text}");
     let error = text.lines().find(|line| line.starts_with("error")).unwrap_or("it fails");
-    Err(format!("it does not build: {error}"))
+    Err(format!("the build fails: {error}"))
 }

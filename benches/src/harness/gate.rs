@@ -168,7 +168,7 @@ fn judge(lines: &[Line]) -> Result<(), String> {
     }
     match missed {
         0 => Ok(()),
-        missed => Err(format!("{missed} of {} bars do not hold", BARS.len())),
+        missed => Err(format!("{missed} of {} thresholds are missed", BARS.len())),
     }
 }
 
@@ -219,21 +219,21 @@ mod tests {
         for (at, line) in worse {
             let mut lines = good();
             lines[at] = line.clone();
-            assert_eq!(judge(&lines), Err("1 of 11 bars do not hold".into()), "{line:?}");
+            assert_eq!(judge(&lines), Err("1 of 11 thresholds are missed".into()), "{line:?}");
         }
         // This one is also the baseline of others.
         let mut lines = good();
         lines[4] = calls(1, "pipe64", MSGPACK, 849);
-        assert_eq!(judge(&lines), Err("1 of 11 bars do not hold".into()));
+        assert_eq!(judge(&lines), Err("1 of 11 thresholds are missed".into()));
     }
 
     #[test]
     fn missing_measurements_fail() {
-        assert_eq!(judge(&[]), Err("11 of 11 bars do not hold".into()));
+        assert_eq!(judge(&[]), Err("11 of 11 thresholds are missed".into()));
         let why = "no".to_owned();
         let failed = super::super::results::samples::line;
         let mut lines = good();
         lines[13] = failed(1, "spawn100000", MSGPACK, Outcome::Failed { why });
-        assert_eq!(judge(&lines), Err("1 of 11 bars do not hold".into()));
+        assert_eq!(judge(&lines), Err("1 of 11 thresholds are missed".into()));
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Conditions {
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (0.01..=600.0).contains(&number) => Ok(number),
-        _ => Err("it is no time from 0.01 s to 600 s".into()),
+        _ => Err("must be a time from 0.01 s to 600 s".into()),
     }
 }
 

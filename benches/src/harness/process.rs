@@ -57,7 +57,7 @@ impl Child {
         match self.lines.recv_timeout(within) {
             Ok(line) => serde_json::from_str(&line).map_err(|_| format!("it prints \"{line}\"")),
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                Err(format!("it says nothing for {} s", within.as_secs()))
+                Err(format!("no output for {} s", within.as_secs()))
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 let status = self.wait()?;
@@ -84,7 +84,7 @@ impl Child {
             match self.child.try_wait() {
                 Ok(Some(status)) => return Ok(status),
                 Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(2)),
-                Ok(None) => return Err("it does not end".into()),
+                Ok(None) => return Err("the process does not end".into()),
                 Err(error) => return Err(error.to_string()),
             }
         }
@@ -141,7 +141,7 @@ mod tests {
         let error = shell("echo hello; cat").line::<u32>(END).expect_err("no number");
         assert_eq!(error, "it prints \"hello\"");
         let error = shell("cat").line::<u32>(Duration::ZERO).expect_err("no line");
-        assert_eq!(error, "it says nothing for 0 s");
+        assert_eq!(error, "no output for 0 s");
         let error = shell("cat; echo no >&2; exit 3").end().expect_err("a failure");
         assert_eq!(error, "it ends with exit status: 3: no");
     }

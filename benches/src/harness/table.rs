@@ -219,7 +219,7 @@ mod tests {
         };
         let lines = [
             Line::Setting(setting),
-            Line::LeftOut { contestant: "tarpc".into(), why: "it does not build".into() },
+            Line::LeftOut { contestant: "tarpc".into(), why: "the build fails".into() },
             calls(1, "seq", LIMIT, 10_000),
             calls(1, "seq", "ours", 9_000),
             calls(2, "seq", LIMIT, 12_000),
@@ -255,7 +255,7 @@ mod tests {
 
 ### Left out
 
-- tarpc: it does not build
+- tarpc: the build fails
 - ours in seq over TCP, round 2: it has ended
 - theirs in seq over TCP, round 1: it never began
 "

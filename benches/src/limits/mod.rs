@@ -27,7 +27,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         ("limit-tokio", Role::Serve(serve)) => futures::serve(&serve.address),
         ("limit-tokio", Role::Call(load)) => return futures::call(load),
         ("limit-tokio", Role::Hold(hold)) => return futures::hold(hold),
-        (name, _) => return Err(format!("{name} does not do that")),
+        (name, _) => return Err(format!("{name} does not support this")),
     };
     result.map_err(|error| error.to_string())
 }

@@ -170,7 +170,7 @@ impl Caller {
         while laps.another() {
             let callee = &self.callees.agents[next % self.callees.agents.len()];
             if !self.call(callee, number).await.map_err(text)? {
-                return Err("another answer than what was sent".into());
+                return Err("the answer differs from the argument".into());
             }
             next += self.step;
             number = (number + 1) % 100;

@@ -105,7 +105,7 @@ impl Week {
         let alive =
             |process: &&Process| self::process(process.id).is_some_and(|(it, _)| it == **process);
         wait_until("all processes have ended", || self.all.iter().filter(alive).count() == 0);
-        assert!(self.steps() < 7 * 96, "it was too fast");
+        assert!(self.steps() < 7 * 96, "the run ended too early");
         let last = said.lines().last().unwrap_or_default();
         (status.code(), last.to_owned())
     }

@@ -85,7 +85,7 @@ fn simulated(args: &[&str]) -> String {
 fn the_week_is_what_its_program_makes() {
     let output = Command::new(env!("CARGO_BIN_EXE_make_wind")).output().expect("a program");
     assert!(output.status.success());
-    assert!(output.stdout == include_bytes!("../data/week.csv"), "make it anew, as make_wind says");
+    assert!(output.stdout == include_bytes!("../data/week.csv"), "run make_wind to update it");
 }
 
 /// The program itself compares each step with the independent computation and the limit. This test
@@ -111,7 +111,7 @@ fn mosaik_runs_a_day() {
         assert!(picture.contains(text), "{text}");
     }
     let lines = picture.matches("stroke-width=\"2\" points=").count();
-    assert_eq!(lines, 4 + 4, "those that there are, and in their legends");
+    assert_eq!(lines, 4 + 4, "the lines and their legends");
     assert!(out.read("days.jsonl") == simulated(&[]), "mosaik and the simulation differ");
 }
 

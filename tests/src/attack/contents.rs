@@ -39,12 +39,12 @@ async fn send<R: Runtime>(target: &Target<R>, format: Format, frame: &[u8]) -> D
         };
         if is_next {
             assert_eq!(kind, RESULT as u8);
-            assert_ne!(does, Closes, "it was ignored");
+            assert_ne!(does, Closes, "the frame was ignored");
             return does;
         }
         does = Answers(kind);
     }
-    assert_eq!(does, Closes, "it answered, and closed nevertheless");
+    assert_eq!(does, Closes, "the victim answered, and then closed");
     Closes
 }
 

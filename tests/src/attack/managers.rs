@@ -87,7 +87,7 @@ pub(super) async fn agents_without_end<R: Runtime>(target: Target<R>) -> Ended {
     let mut made = 0;
     while let (RESULT, _) = ask(&mut raw, &spawn).await {
         made += 1;
-        assert!(made < MAX_AGENTS, "they have no end");
+        assert!(made < MAX_AGENTS, "the sleepers have no end");
     }
     for _ in 0..100 {
         fails(&mut raw, &spawn, "RuntimeError: ").await;
@@ -133,7 +133,7 @@ pub(super) async fn clocks_that_are_set_to_anything<R: Runtime>(target: Target<R
         let (kind, content) = ask(&mut raw, &request(1, "agents/0/nap_until", [&date])).await;
         assert_eq!(kind, FAILURE, "{date}: {content}");
     }
-    assert_eq!(time(&mut raw).await.to_bits(), before.to_bits(), "it stands still");
+    assert_eq!(time(&mut raw).await.to_bits(), before.to_bits(), "the clock stands still");
     // The clock still accepts a later time.
     let later = before + 1.0;
     assert_eq!(ask(&mut raw, &request(1, "agents/2/set_time", [later])).await.0, RESULT);

@@ -99,7 +99,7 @@ pub(super) async fn calls_that_are_cancelled_in_a_queue<R: Runtime>(target: Targ
             if answered == "ping" {
                 break;
             }
-            assert_eq!(answered, "first", "it was to be cancelled");
+            assert_eq!(answered, "first", "the call should be cancelled");
             raw.write(&request("first", path, [0; 0])).await.expect("an open stream");
         }
         raw.write(&cancel(id)).await.expect("an open stream");
@@ -149,7 +149,7 @@ pub(super) async fn deadlines_of_all_kinds<R: Runtime>(target: Target<R>) -> End
     });
     raw.write(&long.collect::<Vec<_>>()).await.expect("an open stream");
     for _ in 0..most {
-        assert_eq!(parse(&raw.read().await.expect("an answer")).0, RESULT, "they have time");
+        assert_eq!(parse(&raw.read().await.expect("an answer")).0, RESULT, "the calls have time");
     }
     None
 }

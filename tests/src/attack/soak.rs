@@ -224,7 +224,7 @@ async fn mount<R: Runtime>(runtime: R, attack: Attack<R>, tally: Arc<Tally>) {
     let attacking = async {
         let attacked = AssertUnwindSafe(attack.run(victim.target())).catch_unwind().await;
         if attacked.is_err() {
-            tally.note(Err(format!("{} does not go as it should", attack.name)));
+            tally.note(Err(format!("the attack {} fails", attack.name)));
         }
         ended.store(true, Relaxed);
     };

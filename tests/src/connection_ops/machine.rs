@@ -329,7 +329,11 @@ impl Machine {
             let result = answer(&mut self.connection, now, request);
             if cancelled && self.closed.is_none() {
                 assert_eq!(result, Err(CallRejected::Cancelled));
-                assert_eq!(self.connection.stats().frames_out, before, "it has been cancelled");
+                assert_eq!(
+                    self.connection.stats().frames_out,
+                    before,
+                    "the request has been cancelled"
+                );
             }
             self.log(result);
         }
@@ -452,7 +456,7 @@ impl Machine {
                     CancelCause::Deadline => assert!(due && self.waking, "not yet"),
                     _ => assert!(self.connection.extensions().cancel),
                 }
-                assert!(self.cancelled.insert(request), "it is cancelled twice");
+                assert!(self.cancelled.insert(request), "the request is cancelled twice");
                 self.cancellations += 1;
             }
             Event::Answer { id, ctx, result } => {
@@ -472,7 +476,7 @@ impl Machine {
             }
             Event::Request(request) => self.requests.push(request),
             Event::Writable => {
-                assert!(self.blocked, "it has been cancelled");
+                assert!(self.blocked, "the request has been cancelled");
                 assert!(self.unwritten <= self.limits.output_high / 2);
                 self.blocked = false;
             }

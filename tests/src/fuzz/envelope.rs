@@ -71,7 +71,7 @@ fn by_parts(
         Kind::Result => 1,
         Kind::Failure => 2,
         Kind::Extension(code) => code,
-        other => panic!("a kind that is not known: {other:?}"),
+        other => panic!("an unknown kind: {other:?}"),
     };
     let id = match envelope.id {
         MessageId::Number(id) => Value::from(id),

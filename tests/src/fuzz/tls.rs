@@ -127,7 +127,7 @@ async fn attack_session(runtime: &ScriptedRuntime, how: u8, data: &[u8]) {
         drop(peer);
     };
     let (reason, ()) = future::zip(serve(channel), attack).await;
-    assert_ne!(reason, CloseReason::Peer, "it has not said that it ends");
+    assert_ne!(reason, CloseReason::Peer, "the peer has not announced the end");
 }
 
 /// Answers requests until the end of the channel.

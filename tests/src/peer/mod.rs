@@ -73,7 +73,7 @@ impl FromStr for ClockKind {
         match text.strip_prefix("external:") {
             Some(date) => date.parse().map(Self::External).map_err(|e: DateError| e.to_string()),
             None if text == "real" => Ok(Self::Real),
-            None => Err("it is neither `real` nor `external:DATE`".to_owned()),
+            None => Err("must be `real` or `external:DATE`".to_owned()),
         }
     }
 }

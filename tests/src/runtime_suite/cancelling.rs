@@ -294,8 +294,8 @@ pub async fn requests_on_channels_are_cancelled<R: Runtime>(runtime: R) {
         soon(&runtime, next.cancelled()).await;
         next = soon(&runtime, peer.recv()).await.expect("a request");
     }
-    assert_eq!(next.content::<u32>(), Ok(5), "those before are gone");
+    assert_eq!(next.content::<u32>(), Ok(5), "the earlier ones are gone");
     next.reply(&5).expect("a sent answer");
     assert_eq!(soon(&runtime, last).await, Ok(5));
-    assert!(matches!(request.reply(&2), Err(Error::Refused(_))), "it has been cancelled");
+    assert!(matches!(request.reply(&2), Err(Error::Refused(_))), "the request has been cancelled");
 }

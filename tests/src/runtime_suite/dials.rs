@@ -86,7 +86,7 @@ pub(super) async fn no_agent_is_found<R: Runtime>(runtime: &R, address: &Address
             break;
         }
         time *= 2;
-        assert!(time < super::LONG, "it does not try again");
+        assert!(time < super::LONG, "only one attempt");
     }
     let forever = container.connect::<LateProxy>(&url).patience(Patience::Forever);
     let forever = start(runtime, forever);

@@ -34,7 +34,7 @@ pub(super) fn narrow(to: &Address) -> Address {
             bind(&socket, &SocketAddrUnix::new(&path).expect("short")).expect("a free path");
             (socket, Address::Ipc(path.display().to_string().into()))
         }
-        _ => unreachable!("there is no socket"),
+        _ => unreachable!("not a socket address"),
     };
     listen(&listening, 1).expect("a listener");
     let (to, here) = (to.clone(), address.clone());
@@ -71,7 +71,7 @@ fn dial(to: &Address) -> OwnedFd {
             connect(&socket, &SocketAddrUnix::new(&**path).expect("short")).expect("a server");
             socket
         }
-        _ => unreachable!("there is no socket"),
+        _ => unreachable!("not a socket address"),
     }
 }
 

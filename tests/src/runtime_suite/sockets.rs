@@ -86,7 +86,7 @@ pub async fn stale_socket_files<R: Runtime>(runtime: R) {
     let taken = listen(&runtime, &path).await.expect_err("an address in use");
     assert!(matches!(taken, Error::Bind { kind: ErrorKind::AddrInUse, .. }), "{taken}");
     soon(&runtime, container.shutdown()).await.expect("a clean end");
-    assert!(!path.exists(), "it is cleaned up");
+    assert!(!path.exists(), "the file is removed");
 }
 
 /// A file that is not a socket stays, as does a socket with another listener.

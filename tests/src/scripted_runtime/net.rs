@@ -195,7 +195,7 @@ impl Transport for Pipe {
         cx: &mut Context<'_>,
         output: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        assert!(output.iter().any(|slice| !slice.is_empty()), "there has to be something to write");
+        assert!(output.iter().any(|slice| !slice.is_empty()), "the write must not be empty");
         let (count, reader) = {
             let mut way = lock(&self.output);
             if let Some(error) = way.broken {

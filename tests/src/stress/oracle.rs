@@ -151,7 +151,7 @@ impl Oracle {
         entry.runs += 1;
         let again = entry.kind == Kind::Repeats;
         assert!(entry.runs == 1 || again, "the method of call {token} is run twice");
-        assert!(!entry.unmade || again, "call {token} is run, though it was not made");
+        assert!(!entry.unmade || again, "call {token} runs, but was reported as not made");
     }
 
     /// Returns the counts.

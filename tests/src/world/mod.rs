@@ -187,7 +187,7 @@ impl World {
                 _ => return,
             }
         }
-        panic!("T2: no end of it: {self:?}");
+        panic!("T2: the events do not end: {self:?}");
     }
 
     fn next_event(&self) -> Option<Instant> {
@@ -292,7 +292,7 @@ impl World {
                 end.close(arrives, Cut::Eof);
                 self.streams.retain(|_, stream| !stream.is_over());
             }
-            other => panic!("an action that is not known: {other:?}"),
+            other => panic!("an unknown action: {other:?}"),
         }
     }
 

@@ -174,7 +174,7 @@ fn servers_clients_and_channels_count() {
         first.closed().await;
         house.sleep(SECOND).await;
         assert_eq!((server.stats().open, server.stats().closed), (1, 1));
-        assert_eq!(server.stats().stats, stats, "what is gone still counts");
+        assert_eq!(server.stats().stats, stats, "closed connections still count");
 
         let mut listener = house.channel().listen("tcp://house:5557").await.unwrap();
         let near = grid.channel().connect("tcp://house:5557").await.unwrap();

@@ -33,7 +33,7 @@ fn table() -> BTreeMap<String, Row> {
         for name in code(names) {
             let tests = code(tests).map(str::to_owned).collect();
             let old = rows.insert(name.to_owned(), Row { here: here.to_owned(), tests });
-            assert!(old.is_none(), "{name} is there twice");
+            assert!(old.is_none(), "{name} occurs twice");
         }
     }
     rows

@@ -16,7 +16,7 @@ fn wrong_usage() {
         (&["rpc", "--addr", "tcp://127.0.0.1:x"], "the port is no decimal number"),
         (&["rpc", "--serializers", "point,point"], "possible values: none, point,"),
         (&["agent", "--runtime", "sundial"], "possible values: poll, tokio"),
-        (&["agent", "--clock", "sundial"], "it is neither `real` nor `external:DATE`"),
+        (&["agent", "--clock", "sundial"], "must be `real` or `external:DATE`"),
         (&["agent", "--clock", "external:"], "cannot read the day of a date"),
     ] {
         let output = peer(args).output().unwrap();

@@ -112,7 +112,7 @@ async fn caller(client: &Client, mut laps: Laps<'_>, payload: &str) -> Result<()
             let answer: String = client.request("text", rpc_params![payload]).await?;
             answer.len() == payload.len()
         };
-        assert!(same, "another answer than what was sent");
+        assert!(same, "the answer differs from the argument");
     }
     Ok(())
 }

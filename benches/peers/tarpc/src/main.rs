@@ -175,7 +175,7 @@ async fn caller(
             let bytes = ByteBuf::from(payload);
             client.bytes(context::current(), bytes).await?.len() == payload.len()
         };
-        assert!(same, "another answer than what was sent");
+        assert!(same, "the answer differs from the argument");
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ fn call(service: &dyn Service<Later>, content: &str) -> String {
     match dispatch(service, &request.path, &request.arguments, &Caller::new(7)) {
         Outcome::Done(answer) => text(answer),
         Outcome::Later(later) => text(now(later)),
-        outcome => panic!("dispatch says what there is not: {outcome:?}"),
+        outcome => panic!("unexpected outcome: {outcome:?}"),
     }
 }
 

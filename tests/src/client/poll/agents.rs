@@ -99,7 +99,7 @@ fn no_listener(server: &Server) {
             other => panic!("{other:?}"),
         }
         patience *= 2;
-        assert!(patience < LIMIT, "it does not try again");
+        assert!(patience < LIMIT, "only one attempt");
     }
     let (_, echo) = client.agent(server, "0");
     assert_eq!(client.call(&echo, "echo", (1,)), Ok(1));

@@ -78,6 +78,6 @@ fn stop(server: &Server) {
     let mut call = || client.call::<Value>(&manager, "spawn", ("nothing",));
     let start = Instant::now();
     while matches!(call(), Err(CallFailed::Call(Remote(_)))) {
-        assert!(start.elapsed() < LIMIT, "it does not end");
+        assert!(start.elapsed() < LIMIT, "the process does not end");
     }
 }

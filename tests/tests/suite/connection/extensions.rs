@@ -154,7 +154,9 @@ fn without_hello_there_is_neither() {
     for code in [CANCEL, DEADLINE] {
         let mut solo = Solo::listener(json_config());
         solo.input(message(JSON, code, 1, (json!({}), 1)));
-        let [Event::Closed { reason }] = &solo.events()[..] else { panic!("it is open") };
+        let [Event::Closed { reason }] = &solo.events()[..] else {
+            panic!("the connection is still open")
+        };
         assert!(reason.to_string().contains(&format!("unknown type {code}")));
     }
 }
@@ -192,7 +194,7 @@ fn a_cancelled_request_is_not_answered_and_counts_until_it_has_ended() {
     assert!(solo.connection.is_cancelled(&request.token));
     assert_eq!(solo.connection.calls_in(), 1);
     solo.request(6, "y");
-    assert!(solo.sent()[0].starts_with(b"[2, 6, \"OverloadedError"), "it still counts");
+    assert!(solo.sent()[0].starts_with(b"[2, 6, \"OverloadedError"), "the request still counts");
     assert_eq!(solo.connection.reply(solo.now, request.token, "z"), Err(CallRejected::Cancelled));
     assert!(solo.sent().is_empty());
     assert_eq!(solo.connection.calls_in(), 0);
@@ -251,7 +253,7 @@ fn a_deadline_ends_a_request() {
     assert_eq!(solo.connection.poll_timeout(), None);
     assert_eq!(solo.connection.calls_in(), 1);
     solo.cancel(1);
-    assert!(solo.events().is_empty(), "it has ended already");
+    assert!(solo.events().is_empty(), "the call has already ended");
     let error = RemoteError::value_error("late");
     assert_eq!(solo.connection.fail(solo.now, request.token, &error), Err(CallRejected::Cancelled));
     assert!(solo.sent().is_empty());
@@ -359,7 +361,7 @@ fn both_sides_end_it() {
             assert!(matches!(pair.dialler.failure(call), CallError::TimedOut { .. }));
             assert_eq!(pair.listener.connection.calls_in(), 1);
             pair.drive();
-            assert_eq!(pair.elapsed() - start, 6 * SECOND, "as late as it came");
+            assert_eq!(pair.elapsed() - start, 6 * SECOND, "delayed as much as its request");
             assert_eq!(pair.dialler.connection.stats().late_answers, 0);
         }
         assert_eq!(pair.listener.connection.calls_in(), 0);

@@ -79,7 +79,7 @@ fn requests_that_came_before_the_output_was_full_wait_as_well() {
             solo.reply(request, "1234").unwrap();
             answered += 1;
         }
-        assert_eq!(answered - before, 2, "as many as there is room for");
+        assert_eq!(answered - before, 2, "as many as the output holds");
         assert_eq!(solo.sent().len(), 2);
     }
 }
@@ -263,7 +263,9 @@ fn the_input_is_not_empty_while_a_message_is_unpacked() {
     let mut solo = Solo::listener(Config::default());
     let (now, mut input) = (solo.now, BytesMut::from(&bomb(1, 1000)[..]));
     let connection = &mut solo.connection;
-    let Step::Packed(packed) = connection.step(now, &mut input) else { panic!("it is compressed") };
+    let Step::Packed(packed) = connection.step(now, &mut input) else {
+        panic!("the message is compressed")
+    };
     assert!(input.is_empty() && connection.is_unpacking());
     assert!(matches!(connection.step(now, &mut input), Step::Stuck));
     connection.handle_unpacked(now, packed.unpack());

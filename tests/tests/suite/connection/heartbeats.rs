@@ -246,7 +246,7 @@ fn nothing_is_sent_that_is_not_agreed_on() {
         assert!(solo.sent().is_empty() && solo.connection.is_open());
         let knows = solo.connection.extensions().heartbeat;
         solo.beats(0);
-        assert_eq!(solo.connection.is_closed(), !knows, "one that was not agreed on");
+        assert_eq!(solo.connection.is_closed(), !knows, "a heartbeat without agreement");
     }
 }
 
@@ -271,7 +271,7 @@ fn calls_that_time_out_in_silence_are_counted() {
     solo.wait(SECOND);
     assert_eq!(counts(&mut solo), 2);
     solo.wait(SECOND);
-    assert_eq!(counts(&mut solo), 2, "it was made before the last one had timed out");
+    assert_eq!(counts(&mut solo), 2, "made before the last timeout");
     // Input has arrived: a late answer, or a part of a frame.
     solo.input(message(JSON, RESULT, 0, "late"));
     assert_eq!(counts(&mut solo), 0);

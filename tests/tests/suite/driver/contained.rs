@@ -198,11 +198,11 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
     assert!(poll(&mut one).is_pending() && poll(&mut other).is_pending());
     runtime.end();
     for search in &mut searches {
-        let Poll::Ready(Err(error)) = poll(search) else { panic!("it has ended") };
+        let Poll::Ready(Err(error)) = poll(search) else { panic!("the runtime has ended") };
         assert!(error.to_string().contains("the runtime"), "{error}");
     }
     let Poll::Ready(Err(Error::Runtime { text })) = poll(&mut local) else {
-        panic!("it has ended")
+        panic!("the runtime has ended")
     };
     let address = container.address();
     assert_eq!(
@@ -212,7 +212,7 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
     assert!(matches!(poll(&mut afar), Poll::Ready(Err(Error::Lost(_)))));
     // The agent has not stopped, and each caller receives the error.
     for ended in [poll(&mut one), poll(&mut other), poll(&mut shutdown_boxed(&container))] {
-        let Poll::Ready(Err(error)) = ended else { panic!("it has ended") };
+        let Poll::Ready(Err(error)) = ended else { panic!("the runtime has ended") };
         assert_eq!(
             error.to_string(),
             format!(

@@ -132,7 +132,7 @@ fn a_start_that_fails_fails_the_calls_that_wait() {
         assert_eq!(house.agent_count(), 0);
         assert!(house.connect::<Proxy>(agent.url()).await.is_err());
         assert_eq!(house.shutdown().await, Ok(()));
-        assert_eq!(taken(&log), ["starting"], "what has not started does not stop");
+        assert_eq!(taken(&log), ["starting"], "an agent that has not started does not stop");
     });
     runtime.run();
     assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));

@@ -189,7 +189,7 @@ fn a_runtime_that_ends_answers_all_waiting_tasks() {
         }
         let error = house.stopped().await.expect_err("its agent has not stopped").to_string();
         assert!(error.contains(&meter.to_string()), "{error}");
-        assert_eq!(grid.stopped().await, Ok(()), "it had no agents");
+        assert_eq!(grid.stopped().await, Ok(()), "a container without agents");
         assert!(meter.proxy().read().await.is_err());
     });
 }

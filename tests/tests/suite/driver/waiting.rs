@@ -49,12 +49,12 @@ async fn leaves_nothing<F: Future>(host: &Host, what: &str, mut wait: impl FnMut
     for _ in 0..100 {
         let mut future = pin!(wait());
         for _ in 0..3 {
-            assert!(tasks.poll(future.as_mut()).is_pending(), "{what}: it has ended");
-            assert_eq!(tasks.registered(), 1, "{what}: of the tasks that have polled one future");
+            assert!(tasks.poll(future.as_mut()).is_pending(), "{what}: the wait has ended");
+            assert_eq!(tasks.registered(), 1, "{what}: tasks that have polled one future");
         }
     }
     host.sleep(Duration::from_millis(10)).await;
-    assert_eq!(tasks.registered(), 0, "{what}: of the tasks that wait no more");
+    assert_eq!(tasks.registered(), 0, "{what}: tasks that no longer wait");
 }
 
 struct Desk;

@@ -174,7 +174,7 @@ fn the_older_version_of_the_api() {
         assert_eq!(pumps.step(0, &Inputs::default(), 10).await.unwrap(), Some(10));
         let (_, max_advance): (Value, Option<Time>) =
             pumps.extra_method("fill", [1], &()).await.unwrap();
-        assert_eq!(max_advance, None, "it was not told");
+        assert_eq!(max_advance, None, "the simulator received no request");
         pumps.stop().await.unwrap();
     });
 }

@@ -147,7 +147,7 @@ fn requests_before_init() {
     ];
     assert_eq!(kinds, expected.map(|(kind, first)| (json!(kind), first)));
     assert_eq!(said[0][2][1], "create() was called before init()");
-    assert!(mosaik.is_closed(), "it was stopped, without an answer");
+    assert!(mosaik.is_closed(), "stopped without an answer");
     let error = mosaik.end().unwrap_err().to_string();
     assert_eq!(error, "create() has failed: RuntimeError: create() was called before init()");
 }

@@ -76,7 +76,7 @@ fn the_mailbox_is_shared() {
     assert_eq!((ctx, error.kind()), (2, "OverloadedError"));
     nodes.call(0, &remote, "set", (4,), 4);
     let (ctx, error) = nodes.failure(0);
-    assert_eq!((ctx, error.kind()), (4, "OverloadedError"), "it has its share");
+    assert_eq!((ctx, error.kind()), (4, "OverloadedError"), "the connection has its share");
     nodes.nodes[1].reply(nodes.now, ticket, &0);
     nodes.run();
     assert_eq!([nodes.result(1), nodes.result(1), nodes.result(0)], [(0, 0), (1, 1), (3, 3)]);
@@ -101,7 +101,7 @@ fn a_call_that_waits_keeps_its_own_bytes() {
         let calls = [call("agents/0/set", length), call("agents/7/set", 200_000)].concat();
         let mut input = BytesMut::from(&calls[..]);
         node.handle_input(now, conn, &mut input);
-        assert!(input.is_empty() && input.try_reclaim(calls.len()), "{length}: it is held");
+        assert!(input.is_empty() && input.try_reclaim(calls.len()), "{length}: the call is held");
     }
 }
 

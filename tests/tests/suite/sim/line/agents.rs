@@ -226,7 +226,7 @@ fn it_gives_up_and_begins_anew() {
         assert!(is_unreachable(&failed), "{failed:?}");
         assert_eq!((sim.elapsed(), line.state()), (WITHIN, ConnectionState::GaveUp));
         assert_eq!(other.await, failed);
-        assert_eq!(sim.elapsed(), WITHIN, "it has ended, too");
+        assert_eq!(sim.elapsed(), WITHIN, "the search has ended, too");
         restart(&sim, 2 * SECOND);
         assert_eq!(bell.ring(3).await, Ok(3));
         assert_eq!(line.state(), ConnectionState::Connected);
@@ -331,7 +331,7 @@ fn a_dropped_reconnecting_proxy_leaves_no_state() {
         let (call, before) = (bell.ring(1), sim.tasks());
         drop(bell);
         sim.host("stress").sleep(MS).await;
-        assert!(sim.tasks() >= before, "the call is one that has it");
+        assert!(sim.tasks() >= before, "the call holds a handle");
         drop(call);
         sim.host("stress").sleep(MS).await;
         assert_eq!(sim.tasks(), before - 1);

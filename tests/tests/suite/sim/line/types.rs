@@ -111,7 +111,7 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
             (wrong_type(), (wrong_type(), wrong_type()),)
         );
         assert_eq!(line.state(), ConnectionState::GaveUp);
-        assert_eq!(lamp.switch().await, wrong_type(), "also when it is asked again");
+        assert_eq!(lamp.switch().await, wrong_type(), "also on the next call");
         let text = lamp.switch().await.expect_err("an agent of another type").to_string();
         assert!(text.contains("is a Pump now, and was a Lamp"), "{text}");
         // A new search finds the current agent.
