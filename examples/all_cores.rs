@@ -35,7 +35,7 @@ struct Counter;
 
 #[agent]
 impl Counter {
-    /// Counts the primes from `start` to below `end`, and returns the number with the process id.
+    /// Counts the primes from `start` to below `end`. Returns the number and the process id.
     ///
     /// It blocks the child, which has no other work.
     #[expose]

@@ -39,7 +39,7 @@ struct Van {
 
 #[agent]
 impl Van {
-    /// Returns the distance the van would drive, in km, or `None` if the parcel is too heavy.
+    /// Returns the distance to drive, in km, or `None` for too heavy parcels.
     #[expose]
     fn bid(&self, parcel: Parcel) -> Option<u32> {
         (parcel.kilograms <= self.carries).then(|| self.way(&parcel))

@@ -127,7 +127,7 @@ fn read(file: &Path) -> Result<Counts, String> {
     if counts.is_empty() { Err(format!("strace has counted nothing:\n{text}")) } else { Ok(counts) }
 }
 
-/// Parses lines such as ` 98.30    0.011  5   2007     3 read`; the column of errors is optional.
+/// Parses lines such as ` 98.30    0.011  5   2007     3 read`. The column of errors is optional.
 fn parse(text: &str) -> Counts {
     let rows = text.lines().filter_map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();

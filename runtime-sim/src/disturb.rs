@@ -47,8 +47,8 @@ impl Sim {
         Ok(())
     }
 
-    /// Ends all programs and tasks of a host at once, as if each process were killed. Data sent
-    /// before still arrives, followed by the end of each stream.
+    /// Ends all programs and tasks of a host, as if each were killed. Data sent before still
+    /// arrives, followed by the end of each stream.
     ///
     /// # Errors
     /// The host is unknown.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::rng::Rng;
 use crate::trace::{Step, Trace};
 
-/// Time, random numbers and trace of a simulation, and the effects to apply after an event.
+/// Time, random numbers, trace and pending effects of a simulation.
 #[derive(Debug)]
 pub(crate) struct Env<W> {
     start: Instant,

@@ -4,9 +4,9 @@ use crate::host::Host;
 use crate::trace::Step;
 
 impl Host {
-    /// Pauses the host's programs, as SIGSTOP pauses processes, until the host is
-    /// [thawed](Self::thaw), stopped or restarted. Its streams stay open: data from peers arrives
-    /// but is not read.
+    /// Pauses the host's programs, as SIGSTOP pauses processes. They resume when the host is
+    /// [thawed](Self::thaw), and end when it is stopped or restarted. Its streams stay open: data
+    /// from peers arrives but is not read.
     ///
     /// ```
     /// # use aiomas_sim::Sim;

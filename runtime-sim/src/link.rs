@@ -74,8 +74,8 @@ impl Link {
         self
     }
 
-    /// Sets how many bytes of a stream may be in flight or unread before its writer waits. The
-    /// default is 256 KiB.
+    /// Sets the buffer size of a stream. Its writer waits while that many bytes are in flight or
+    /// unread. The default is 256 KiB.
     ///
     /// # Panics
     /// The number is 0.
@@ -85,7 +85,7 @@ impl Link {
         self
     }
 
-    /// Sets the probability that a read or a write moves only some of the possible bytes.
+    /// Sets the probability that a read or write moves fewer bytes than possible.
     pub const fn split(mut self, probability: f64) -> Self {
         self.split = probability;
         self

@@ -82,7 +82,7 @@ impl Sim {
         Host::new(&self.world, id)
     }
 
-    /// Runs a future on the host `main`, together with all other tasks, until the future ends.
+    /// Runs a future on the host `main`, with all other tasks, until it ends.
     ///
     /// # Panics
     /// - Code in the simulation panics without being [allowed](crate::SimBuilder::allow_panics) to:

@@ -23,8 +23,7 @@ pub(crate) struct State {
     /// The programs of each host of the network.
     pub(crate) hosts: Vec<Programs>,
     pub(crate) fault_plan: FaultPlan,
-    /// The local names of this simulation, separate from those of other simulations and of the
-    /// process.
+    /// The local names of this simulation, separate from other simulations and the process.
     pub(crate) local: LocalNames,
     pub(crate) panics: Panics,
     events: BTreeMap<EventKey, Event>,

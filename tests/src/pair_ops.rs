@@ -171,7 +171,7 @@ fn check(pair: &mut Pair, side: Side, mut calls: Calls) {
     assert!(calls.is_empty(), "T4: {calls:?} never ended");
 }
 
-/// Checks that each side has counted its inputs, and no more than the other one has sent.
+/// Checks the counters of each side against the messages of the other.
 fn check_counts(pair: &mut Pair) {
     let [dialler, listener] = SIDES.map(|side| pair.end(side).connection.stats());
     for (side, own, peer) in

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// The time limit for a step of a program that is immediate on an idle machine: to be ready, to
-/// answer, to end.
+/// The time limit for a program to be ready, to answer, or to end. On an idle machine it does so at
+/// once.
 pub const LIMIT: Duration = Duration::from_secs(300);
 /// The time limit for the end of standard error of a killed program.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -103,8 +103,8 @@ impl Process {
         }
     }
 
-    /// Waits until the program has ended with status 0, and returns the lines it has written,
-    /// without the one that reports readiness.
+    /// Waits until the program has ended with status 0, and returns its output. The ready line is
+    /// not part of it.
     ///
     /// # Panics
     ///
@@ -119,8 +119,8 @@ impl Process {
         lines
     }
 
-    /// Closes the standard input of the program, which must end it with status 0 within five
-    /// minutes.
+    /// Closes the standard input of the program, and waits for its end. The status must be 0,
+    /// within five minutes.
     ///
     /// # Panics
     ///
@@ -252,7 +252,8 @@ mod tests {
         Process::spawn(shell("cat")).finish(Duration::ZERO);
     }
 
-    /// The child of a killed program keeps its pipes open until it has read their end.
+    /// A living child of a killed program does not delay the end. It keeps the pipes open until it
+    /// has read their end.
     #[test]
     #[should_panic(expected = "is too slow")]
     fn a_living_child_does_not_delay_the_end() {

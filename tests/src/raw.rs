@@ -102,12 +102,12 @@ impl<R: Runtime> Raw<R> {
         soon(&self.runtime, poll_fn(|cx| self.stream.poll_shutdown(cx))).await
     }
 
-    /// Returns the payload of the next frame, or `None` if the stream has ended or is broken.
+    /// Returns the next payload, or `None` if the stream has ended or broken.
     pub async fn read(&mut self) -> Option<Bytes> {
         self.try_read().await.unwrap_or_default()
     }
 
-    /// Returns the payload of the next frame, or `None` at the end after a whole frame.
+    /// Returns the payload of the next frame, or `None` at the end.
     ///
     /// # Errors
     /// The stream is broken, or has ended within a frame.

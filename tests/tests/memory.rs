@@ -1,4 +1,4 @@
-//! The memory cost of the most expensive messages a peer can send, counted by the allocator.
+//! The memory cost of the most expensive messages, counted by the allocator.
 //!
 //! One test, because the allocator counts for the whole process.
 
@@ -129,7 +129,7 @@ fn hello(format: Format, field: &str, names: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Hello arrives before a peer is admitted, so it must cost little more than its own bytes.
+/// Hello costs little more than its own bytes, because it arrives before admission.
 fn hellos() {
     let bound = MIB;
     for format in [JSON, MSGPACK] {

@@ -15,7 +15,7 @@ const WIDTH: u32 = 960;
 const ROW: u32 = 18;
 /// The height above the rows of a mode.
 const HEAD: u32 = 34;
-/// The left edge of the bars, and the space for the number after the longest bar.
+/// The left edge of the bars, and the space for the longest number.
 const LEFT: i32 = 220;
 const RIGHT: i32 = 160;
 

@@ -76,8 +76,8 @@ impl Called {
         self.report.calls as f64 / self.report.seconds
     }
 
-    /// Returns the calls per second that the busier end could make on a CPU of its own without
-    /// waiting.
+    /// Returns the capacity of the busier end, in calls per second. It assumes a CPU of its own,
+    /// without waiting.
     pub(crate) fn capacity(&self) -> f64 {
         1e6 / self.report.client_cpu.max(self.server_cpu)
     }

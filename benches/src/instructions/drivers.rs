@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 
 use crate::ours::{On, TestAgent, TestAgentProxy};
 
-/// Makes `calls` calls of an agent's `service(i64) -> i64` over TCP, `in_flight` of them at a time.
+/// Makes `calls` calls of an agent over TCP, `in_flight` of them at a time. The method is
+/// `service(i64) -> i64`.
 ///
 /// Each call in flight has its own task. Both ends run in this process.
 ///

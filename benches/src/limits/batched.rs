@@ -1,4 +1,4 @@
-//! One thread per end that waits for sockets with `epoll`, and answers each read with one write.
+//! One thread per end, with `epoll` and one write per read.
 
 use std::collections::VecDeque;
 use std::io;
@@ -162,7 +162,7 @@ struct Caller {
     stream: Stream,
     /// The number of bytes of an incomplete frame.
     partial: usize,
-    /// The start times of the calls in flight, with the number of calls in each batch.
+    /// The start times and sizes of the batches of calls in flight.
     begun: VecDeque<(Instant, u32)>,
 }
 

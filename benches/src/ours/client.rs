@@ -117,8 +117,8 @@ impl Callees {
         Ok(Self { agents, _container: Some(container), _clients: Vec::new() })
     }
 
-    /// Connects to the first agent over each of many connections, since a container would share
-    /// one.
+    /// Connects to the first agent over each of many connections. A container would share one
+    /// connection.
     async fn over_connections<R: Runtime>(
         variant: Variant,
         runtime: &R,

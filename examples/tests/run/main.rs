@@ -18,7 +18,7 @@ mod tls_pair;
 /// The time limit of an example.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Returns the program of an example, which cargo puts into a folder beside that of the tests.
+/// Returns the program of an example. Cargo puts it into a folder beside that of the tests.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().expect("a program has a path");
     let folder = test.ancestors().nth(2).expect("deps/ is in the target folder");

@@ -21,8 +21,8 @@ pub(crate) fn share(limit: Watts, possible: &[Watts], rated: &[Watts]) -> Vec<Wa
     shares.map(|(power, rated)| power + part(limit - sum, *rated, all)).collect()
 }
 
-/// Returns the share of `total` that `one` has in `all`, rounded down so that shares never exceed
-/// the total.
+/// Returns the share of `total` that `one` has in `all`. It is rounded down, so that shares never
+/// exceed the total.
 fn part(total: Watts, one: Watts, all: Watts) -> Watts {
     let part = u128::from(total) * u128::from(one) / u128::from(all.max(1));
     Watts::try_from(part).unwrap_or(total)

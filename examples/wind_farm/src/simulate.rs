@@ -87,7 +87,7 @@ impl Simulation {
     }
 }
 
-/// A turbine and its agent, with the names they use for each other in their inputs.
+/// A turbine and its agent, with their names in each other's inputs.
 #[derive(Debug)]
 struct Pair {
     turbine: String,

@@ -71,7 +71,7 @@ impl Wind {
         Ok(wind)
     }
 
-    /// Returns the wind at the turbine with this number, in the row with the number `step`.
+    /// Returns the wind at the turbine with this number, in row `step`.
     pub(crate) fn at(&self, step: usize, turbine: usize) -> Option<Speed> {
         let row = self.rows.get(step)?;
         Some(row[turbine % row.len()])

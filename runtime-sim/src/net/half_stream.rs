@@ -25,7 +25,7 @@ pub(super) struct HalfStream {
     /// The reader is gone.
     pub(super) deserted: bool,
     pub(super) broken: Option<ErrorKind>,
-    /// The time after which the writer detects, without a notice, that the other end is gone.
+    /// The time after which the writer detects a dead peer.
     pub(super) keep_alive: Option<Duration>,
     /// When the reader detects that the writer is gone.
     pub(super) missed: Option<Instant>,

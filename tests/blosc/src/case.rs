@@ -50,8 +50,8 @@ impl Case<'_> {
         c::compress(self.data, compressor, self.shuffle, self.type_size, self.level)
     }
 
-    /// Checks that our codec reads the frames of each of C's compressors, and that both read the
-    /// frames of each of ours. Returns the number of compared frames.
+    /// Checks that each side reads the frames of all compressors of both. Returns the number of
+    /// compared frames.
     ///
     /// # Panics
     /// A frame cannot be read, or its data differ.

@@ -71,8 +71,8 @@ impl Oracle {
         }
     }
 
-    /// Decompresses `input` as a frame with both, and compresses it as data with options from its
-    /// first byte.
+    /// Decompresses `input` as a frame with both, and compresses it as data. Its first byte chooses
+    /// the options.
     ///
     /// # Panics
     /// Both read different data, or C cannot read our frame.

@@ -23,7 +23,7 @@ fn the_fuzzing_corpus_is_read_as_c_reads_it() {
     assert!(c.agreed > 20, "{c:?}");
 }
 
-/// Returns a frame for `data_len` bytes with one match, whose length has `continued` bytes of 255.
+/// Returns a frame for `data_len` bytes with one match. Its length has `continued` bytes of 255.
 fn long_match(data_len: u32, continued: usize) -> Vec<u8> {
     let mut frame = vec![2, 1, 0x10, 1];
     frame.extend(data_len.to_le_bytes());

@@ -394,7 +394,7 @@ pub(super) async fn many_keys<R: Runtime>(target: Target<R>) -> Ended {
     None
 }
 
-/// A Hello that offers unknown features, a second Hello, and a message that breaks the agreement.
+/// Unknown features in Hello, a second Hello, and a message against the agreement.
 pub(super) async fn hello_that_promises_anything<R: Runtime>(target: Target<R>) -> Ended {
     let hello = |codecs: &[&str]| {
         let types: Vec<_> = (0..1000).map(|id| format!("type {id}")).collect();

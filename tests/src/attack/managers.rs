@@ -29,7 +29,8 @@ fn call(path: &str, args: &Value, kwargs: &Value) -> Vec<u8> {
     message::message(Format::Json, REQUEST, 1, (path, args, kwargs))
 }
 
-/// Names of code, files and shell commands as factories, and a known factory with wrong arguments.
+/// Unknown factories, named like code, files and shell commands, and a factory with wrong
+/// arguments.
 pub(super) async fn factories_that_nobody_has<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.agents).await;
     let long = "x".repeat(500);

@@ -31,8 +31,7 @@ pub use simulation::{Run, simulate};
 pub use soak::{Soak, Tally};
 pub use victim::{Clerk, ClerkProxy, Neighbour, Root, Target, Victim, limits};
 
-/// Calls the macro `$with` with its arguments and, for each attack, its row, its module and its
-/// name.
+/// Calls `$with` with its arguments and the list of attacks: row, module, name.
 #[macro_export]
 macro_rules! for_each_attack {
     ($with:ident $arguments:tt) => {

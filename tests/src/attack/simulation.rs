@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_secs(30);
 pub struct Run {
     /// The number of calls that the neighbour made during the attack.
     pub calls: u64,
-    /// The most connections of the attacker at one time, as seen by the neighbour; at least 1.
+    /// The maximum number of the attacker's connections, as the neighbour saw it. At least 1.
     pub connections: usize,
     /// The virtual time of the attack.
     pub took: Duration,

@@ -166,7 +166,7 @@ impl<R: Runtime> Soak<R> {
         });
     }
 
-    /// Spawns clients of all layers, in each codec, over TCP, Unix sockets and within the process.
+    /// Spawns clients of all layers, in each codec, over all kinds of addresses.
     fn spawn_callers(&self) {
         for codec in CODECS {
             let target = self.quiet.target().clone();
@@ -216,7 +216,7 @@ impl<R: Runtime> fmt::Debug for Soak<R> {
     }
 }
 
-/// Runs an attack on a victim of its own, beside a neighbour that keeps calling the victim.
+/// Runs an attack on a victim of its own, beside a calling neighbour.
 async fn mount<R: Runtime>(runtime: R, attack: Attack<R>, tally: Arc<Tally>) {
     let victim = Victim::start(&runtime, "127.0.0.1").await.expect("free ports");
     let neighbour = Neighbour::connect(victim.target()).await.expect("a listener");

@@ -1,5 +1,5 @@
-//! Runs one attack in a simulation under a counting allocator, and prints the victim's memory as a
-//! line of JSON.
+//! Runs one attack in a simulation, and prints the victim's memory. An allocator counts the memory;
+//! the output is a line of JSON.
 
 use std::alloc::System;
 
@@ -20,7 +20,7 @@ fn bound(name: &str, connections: usize) -> usize {
     connections * (limits.max_frame + limits.max_input_bytes + limits.output_cap) + beside(name)
 }
 
-/// Returns the memory for data that methods hold or create, where an attack fills its limits.
+/// Returns the memory for data that methods hold or create.
 fn beside(name: &str) -> usize {
     limits().max_frame
         * match name {

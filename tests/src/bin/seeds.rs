@@ -69,7 +69,7 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(byte).collect()
 }
 
-/// Returns dates that Python has accepted or rejected, as text or number, and some encoded by
+/// Returns dates that Python has accepted or rejected. They are texts, numbers, or encoded by
 /// peers.
 fn dates() -> Vec<Seed> {
     let data: Value = serde_json::from_str(include_str!("../../data/dates.json")).unwrap();
@@ -213,7 +213,7 @@ fn compressed() -> Vec<Seed> {
         .collect()
 }
 
-/// Returns a frame like that of c-blosc#405, with a shorter run of 255 in its match length.
+/// Returns a frame like that of c-blosc#405, with a shorter match.
 fn c_blosc_405() -> Seed {
     let mut frame = vec![2, 1, 0x10, 1, 0, 0, 1, 0, 0, 0, 1, 0];
     let part = [&[0, b'x', 0xe0][..], &[255; 2_000], &[0, 0, 0, b'y']].concat();

@@ -26,7 +26,7 @@ struct Options {
     seed: u64,
 }
 
-/// The permitted growth of memory over the first third, in which all code has run once.
+/// The permitted growth of memory over the first third. All code has run once by then.
 const GROWTH: f64 = 1.25;
 /// The additional permitted growth, in MiB, for attacks in progress.
 const SLACK: f64 = 16.0;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::types::{Celsius, Point, Serializers};
 
-/// Functions missing on an RPC server, with the missing part and its place in the error.
+/// Functions missing on an RPC server, with the error's missing part and place.
 pub(super) const NOT_FOUND: [(&str, &str, &str); 8] = [
     ("nope", "nope", ""),
     ("nope/nope", "nope", ""),
@@ -32,7 +32,7 @@ pub(super) fn clock_start() -> Date {
     "2020-01-01T00:00:00+00:00".parse().unwrap_or(Date::MAX)
 }
 
-/// Names that are no factories, but mean something to a shell, an interpreter or a loader.
+/// Invalid factory names with a meaning to a shell, an interpreter or a loader.
 pub(super) const NO_FACTORIES: [&str; 14] = [
     "",
     "nonsense",

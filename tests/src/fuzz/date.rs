@@ -4,7 +4,7 @@ use aiomas_core::clock::{Date, ExternalClock, When};
 use aiomas_core::wire::codec::{decode, encode};
 use aiomas_core::wire::{Budget, CodecContext, Format, Types};
 
-/// Reads a date from a text, a Unix time or a peer's encoding, and continues with it.
+/// Reads a date from a text, a Unix time or a peer's encoding.
 ///
 /// # Panics
 /// Text or wire lose the date or its offset, or an external clock that starts with it disagrees.

@@ -59,7 +59,7 @@ impl Said {
         self.codecs.iter().take(256).find_map(named)
     }
 
-    /// Returns whether it is a valid Hello, in which names of types have a maximum length.
+    /// Returns whether it is a valid Hello. Names of types have a maximum length.
     fn is_one(&self) -> bool {
         self.types.iter().take(256).all(|name| name.len() <= 256)
     }
@@ -104,8 +104,7 @@ impl End {
         std::iter::from_fn(|| self.connection.poll_event()).collect()
     }
 
-    /// Makes a call as agreed, and receives one as the peer would make it, with cancellation and
-    /// deadline.
+    /// Makes a call as agreed, and receives one, with cancellation and deadline.
     fn talk(&mut self, codec: Codec, extensions: Extensions) {
         assert_eq!(self.connection.codec(), codec);
         assert_eq!(self.connection.extensions(), extensions);

@@ -97,7 +97,7 @@ pub fn container_ops(data: &[u8]) {
     assert_eq!(crate::container_ops::run(data, false), crate::container_ops::run(data, true));
 }
 
-/// Runs operations chosen by `data` on two ends of a channel and the stream between them.
+/// Runs operations chosen by `data` on both ends of a scripted channel.
 ///
 /// # Panics
 /// A call has a forbidden result, state remains at the end, or a second run differs.

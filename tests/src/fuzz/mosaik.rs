@@ -16,7 +16,7 @@ use crate::scripted_runtime::ScriptedRuntime;
 /// The maximum number of entities.
 const MOST: usize = 100;
 
-/// Sends each line to a simulator as a request with this content, or, after `#`, as a raw message.
+/// Sends each line to a simulator, as the content of a request. A line after `#` is a raw message.
 /// The first byte chooses the simulator, the second one the behaviour of the stream.
 ///
 /// # Panics

@@ -30,7 +30,7 @@ pub enum Flaw {
     Step,
     /// The step at time 2 panics.
     Panics,
-    /// The step at time 2 calls mosaik with an unknown entity, and passes the failure on.
+    /// The step at time 2 calls mosaik with an unknown entity, and fails.
     Callback,
     /// The next step after time 2 is at time 2.
     SameTime,

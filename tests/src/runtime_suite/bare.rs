@@ -32,8 +32,8 @@ fn request(id: u64, path: &str) -> Value {
     json!([0, id, [path, [], {}]])
 }
 
-/// A peer that has ended its side still receives its pending answers, and then the end. Calls to it
-/// fail at once, because no answer can arrive. This holds for the listening and the dialling side.
+/// A peer that ended its side still receives pending answers, and the end. Calls to it fail at
+/// once, because no answer can arrive. This holds for the listening and the dialling side.
 pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
     let [tcp, ipc, _] = addresses();
     for address in [tcp, ipc] {

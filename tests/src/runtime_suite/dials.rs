@@ -32,8 +32,8 @@ async fn hasty<R: Runtime>(runtime: &R) -> Container {
     builder.bind(TCP).await.expect("a listener")
 }
 
-/// Without patience, the error comes at once; with a time limit, at its end; otherwise, when the
-/// container ends.
+/// Each kind of patience determines the time of the error. Without patience the error comes at
+/// once; with a time limit, at its end; otherwise, when the container ends.
 pub async fn no_listener<R: Runtime>(runtime: R) {
     for address in [ipc(), local()] {
         no_agent_is_found(&runtime, &address).await;
@@ -209,8 +209,8 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
     assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");
 }
 
-/// A reconnecting RPC client finds its server again, sends queued calls in order, and gives up in
-/// time.
+/// A reconnecting RPC client finds its server again, and sends queued calls in order. It gives up
+/// in time.
 pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
     for address in [TCP.parse().expect("an address"), ipc(), local()] {
         let server = serve(&runtime, &address.to_string()).await.expect("a free address");

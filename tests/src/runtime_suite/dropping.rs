@@ -25,7 +25,7 @@ impl Drop for Guest {
     }
 }
 
-/// Dropping the last handle of a client, of any kind and in any order, closes its connection.
+/// Dropping the last handle of a client closes its connection. Kind and order do not matter.
 /// Started calls are answered before.
 pub async fn handles_dropped_in_any_order<R: Runtime>(runtime: R) {
     let server = serve(&runtime, TCP).await.expect("a listener");
@@ -135,8 +135,8 @@ pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
     }
 }
 
-/// A call is dropped before its first poll, while it waits, and once it is answered. Its slot is
-/// released, and other calls proceed.
+/// Calls are dropped before the first poll, while waiting, and once answered. Its slot is released,
+/// and other calls proceed.
 pub async fn a_call_dropped_at_any_point<R: Runtime>(runtime: R) {
     let server = serve(&runtime, TCP).await.expect("a listener");
     let mut limits = aiomas_core::connection::Limits::default();

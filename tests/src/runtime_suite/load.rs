@@ -31,7 +31,7 @@ impl Meeting {
     }
 }
 
-/// A thousand concurrent calls each receive their own answer, made by one task or by a task each.
+/// A thousand concurrent calls each receive their own answer. One task makes them, or a task each.
 pub async fn a_thousand_calls_in_flight<R: Runtime>(runtime: R) {
     for address in addresses() {
         for tasks in [false, true] {
@@ -133,7 +133,7 @@ pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
     }
 }
 
-/// A reader that takes no requests from its channel delays only callers that wait for its answers.
+/// A channel whose requests are not taken delays only its own callers.
 pub async fn a_slow_reader_delays_no_other<R: Runtime>(runtime: R) {
     let mut listener =
         aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("a listener");

@@ -62,8 +62,8 @@ pub use sockets::*;
 pub use tasks::*;
 pub use tls::*;
 
-/// Calls the macro `$with` with its arguments and the names of all cases for any runtime, simulated
-/// ones included.
+/// Calls `$with` with its arguments and the names of all cases for any runtime. Simulated runtimes
+/// are included.
 #[macro_export]
 macro_rules! for_each_case {
     ($with:ident $arguments:tt) => {

@@ -18,8 +18,8 @@ use super::file;
 /// The requested size of the buffers, in bytes. The system makes them slightly larger.
 const SIZE: usize = 4 * 1024;
 
-/// Returns the address of a proxy for one client of `to`, whose sockets have tiny buffers in both
-/// directions. A slow reader soon blocks its writer.
+/// Returns the address of a proxy with tiny buffers for one client of `to`. A slow reader soon
+/// blocks its writer.
 pub(super) fn narrow(to: &Address) -> Address {
     let (listening, address) = match to {
         Address::Tcp { .. } => {

@@ -211,7 +211,7 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
     assert_eq!(of("other"), other);
 }
 
-/// The callback receives the peer, as in containers, even if a handle of the client existed.
+/// The callback receives the peer, even if a handle of the client existed.
 pub async fn servers_tell_who_goes<R: Runtime>(runtime: R) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let went = log.clone();
@@ -280,7 +280,7 @@ async fn house<R: Runtime>(runtime: &R) -> RpcServer {
     server.expect("a listener")
 }
 
-/// Every check on the path of a call is asked, outer ones first, before the arguments are decoded.
+/// Every check on the path of a call runs, outer ones first. The arguments are decoded afterwards.
 pub async fn a_service_for_some<R: Runtime>(runtime: R) {
     let server = house(&runtime).await;
     let client = connect(&runtime, &server).await.expect("a connection");

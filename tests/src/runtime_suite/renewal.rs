@@ -61,8 +61,7 @@ pub async fn tls_certificates_are_renewed<R: Runtime>(runtime: R) {
     }
 }
 
-/// A container with an expired certificate is reachable again once its files are renewed, without a
-/// restart.
+/// Renewed files make a container with an expired certificate reachable again, without a restart.
 pub async fn tls_files_are_read_again<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let files = authority.sign_for("house", &["127.0.0.1"], EXPIRED).files();

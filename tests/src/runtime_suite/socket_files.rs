@@ -32,7 +32,7 @@ fn is_taken(result: Result<Container, Error>) -> bool {
     matches!(result, Err(Error::Bind { kind: ErrorKind::AddrInUse, .. }))
 }
 
-/// A listener removes neither the file of its successor nor an unrelated file of the same name.
+/// A listener removes neither its successor's file nor an unrelated one.
 pub async fn a_listener_removes_its_own_file_only<R: Runtime>(runtime: R) {
     let path = file();
     let one = start_at(runtime.clone(), at(&path)).await.expect("a free address");

@@ -28,8 +28,7 @@ pub async fn eight_mebibytes_through_tiny_buffers<R: Runtime>(runtime: R) {
     }
 }
 
-/// Returns an address that refuses connections while the socket, which does not listen, holds its
-/// port.
+/// Returns an address that refuses connections. The socket holds its port, but does not listen.
 pub(crate) fn nowhere() -> (OwnedFd, Address) {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -115,7 +114,7 @@ pub async fn foreign_files<R: Runtime>(runtime: R) {
     std::fs::remove_file(&path).expect("our own file");
 }
 
-/// The path of a socket has a maximum of 107 bytes on Linux, and 103 elsewhere.
+/// Socket paths have at most 107 bytes on Linux, and 103 elsewhere.
 pub async fn socket_paths_that_are_too_long<R: Runtime>(runtime: R) {
     let of_length = |length| {
         let path = file().display().to_string();

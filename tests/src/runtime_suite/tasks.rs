@@ -24,7 +24,7 @@ struct Shop(u32);
 
 #[agent]
 impl Shop {
-    /// Delivers in a task after the answer; a panic of another task does not affect it.
+    /// Delivers in a task after the answer. A panic of another task does not affect it.
     #[expose]
     fn buy(&mut self, buyer: Proxy, #[context] ctx: &Context) -> Result<f64, Error> {
         let (clock, me) = (ctx.clock()?, ShopProxy::from(ctx.agent()?));

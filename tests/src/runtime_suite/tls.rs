@@ -173,7 +173,7 @@ pub async fn tls_agents<R: Runtime>(runtime: R) {
     }
 }
 
-/// Certificates decide on access to a service within a tree, an agent, and a whole container.
+/// Certificates decide on access to a service, an agent, and a container.
 pub async fn tls_authorised<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let is_grid = |caller: &Caller, path: &str| match &caller.certificate {

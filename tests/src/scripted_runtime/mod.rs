@@ -64,8 +64,7 @@ struct Task {
     /// Counts the task's polls, to recognise wakers of earlier ones.
     generation: u64,
     queued: bool,
-    /// The value of `moves` after the last poll, and the number of polls since then without a
-    /// movement.
+    /// The value of `moves` after the last poll, and the polls since then.
     seen: u64,
     idle: u32,
 }
@@ -80,8 +79,8 @@ impl Default for ScriptedRuntime {
 }
 
 impl ScriptedRuntime {
-    /// Creates a runtime whose streams take one byte of the script for each read or write. After
-    /// its end they move all bytes. See [`Pipe`].
+    /// Creates a runtime. Its streams take one byte of the script for each read or write. After its
+    /// end they move all bytes. See [`Pipe`].
     pub fn new(script: impl IntoIterator<Item = u8>) -> Self {
         Self(Arc::new(Shared(Mutex::new(State {
             now: Instant::now(),

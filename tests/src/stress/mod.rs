@@ -1,4 +1,4 @@
-//! A stress model for any runtime, with a reference model of the permitted results of each call.
+//! A stress model for any runtime, with a reference model of the results.
 //!
 //! Agents in several containers call each other, pass on references, cancel calls, crash and
 //! restart.

@@ -130,7 +130,7 @@ impl Oracle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a call about to be made, with its time and its timeout if these are checked.
+    /// Records a call about to be made. Its time and timeout are given if they are checked.
     #[must_use]
     pub fn begin(&self, kind: Kind, timeout: Option<(Instant, Duration)>) -> Ticket {
         let mut book = self.book();

@@ -15,7 +15,7 @@ pub(super) struct Stream {
     pub(super) ends: [End; 2],
 }
 
-/// One end of a stream, and the pieces in flight from it to the other one.
+/// One end of a stream, and the pieces in flight from it.
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) site: usize,

@@ -102,7 +102,7 @@ mod tokio_sockets {
     for_each_attack!(tests(run));
 }
 
-/// The cost of a frame in small pieces grows linearly with its length, not quadratically (row 3).
+/// The cost of a frame in small pieces grows linearly (row 3).
 #[test]
 fn small_pieces_cost_no_more_than_their_bytes() {
     let processor_time = |length: usize| {
@@ -194,8 +194,8 @@ impl Rude {
     }
 }
 
-/// On several threads, a method that blocks or spins does not delay other connections (row 29).
-/// Calls on the same connection wait for a method that blocks.
+/// On several threads, a blocking method does not delay other connections (row 29). Neither does
+/// one that spins. Calls on the same connection wait for a method that blocks.
 #[test]
 fn methods_that_block_and_spin() {
     let runtime =

@@ -229,7 +229,7 @@ fn dates_follow_the_steps_of_the_date() {
     }
 }
 
-/// A wait ends when its date has come, at once if a step skips the date.
+/// A wait ends when its date has come, or when a step skips it.
 #[test]
 fn waits_for_a_date_follow_its_steps() {
     let sim = Sim::new(1);

@@ -209,7 +209,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Returns the blocks that begin with `start` at the start of a line, up to the closing brace.
+/// Returns the blocks that begin with a line starting with `start`. Each ends at its closing brace.
 fn bodies<'a>(text: &'a str, start: &str) -> Vec<(&'a str, &'a str)> {
     let items = text.match_indices(start).filter(|(at, _)| text[..*at].ends_with('\n'));
     items

@@ -110,8 +110,7 @@ fn external_clocks() {
     }
 }
 
-/// A Python program starts Rust containers, one on each runtime, and controls them through their
-/// managers.
+/// A Python program starts Rust containers, one per runtime, and controls them through managers.
 #[test]
 fn python_drives_rust() {
     for codec in CODECS {

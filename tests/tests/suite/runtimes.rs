@@ -81,7 +81,7 @@ mod sim {
     for_each_case!(tests(run));
 }
 
-/// Here bytes also have latency, arrive in pieces and wait for buffers, but none is lost.
+/// Adds latency, pieces and full buffers, but loses no bytes.
 mod sim_slow {
     use super::*;
 

@@ -52,7 +52,7 @@ impl Drop for Log {
     }
 }
 
-/// Starts a parent with two children in a process group of its own, as a shell does.
+/// Starts a parent with two children in a process group, as a shell does.
 fn parent(args: &[&str], stderr: impl Into<Stdio>) -> (Child, Vec<String>) {
     let mut command = program();
     command.args(["--children", "2"]).args(args).process_group(0);
@@ -184,7 +184,7 @@ fn children_in_python_have_groups_of_their_own() {
     });
 }
 
-/// Returns a command that writes its process id to a file, in place of standard output.
+/// Returns a command that writes its process id to a file.
 fn telling(file: &PathBuf, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", "echo $$ >\"$0\"; exec \"$@\""]).arg(file);

@@ -462,7 +462,7 @@ fn a_refused_peer_gets_one_answer() {
     assert!(log.spans.lock().unwrap().is_empty(), "spans are not worth a warning");
 }
 
-/// A log to a terminal or a file contains a peer's text only in escaped form.
+/// Logs contain a peer's text only in escaped form.
 #[test]
 fn a_peer_cannot_write_what_it_likes() {
     let sim = calm();

@@ -208,7 +208,7 @@ fn a_cancelled_launch_leaves_no_process() {
     wait_for_end(reader);
 }
 
-/// The killed parent cannot notify its children, some of which have agents that do not end.
+/// Children end even if their parent is killed. Some have agents that do not end.
 #[test]
 fn no_child_is_left_when_its_parent_dies() {
     for more in [&["--children", "1"][..], &["--children", "3"], &["--sticky"]] {

@@ -111,8 +111,8 @@ impl Weather {
     }
 }
 
-/// Returns the results of `call` between a client and a server with these types, by position or by
-/// name.
+/// Returns the results of `call` between a client and a server with these types. The types are
+/// matched by position or by name.
 fn between<T>(
     (theirs, ours): (Types, Types),
     negotiate: impl Fn(Codec) -> Negotiate,

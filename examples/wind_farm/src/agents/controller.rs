@@ -28,8 +28,8 @@ impl Controller {
         Self { limit, turbines, rated, controls: false }
     }
 
-    /// Collects the readings of all turbines, and sets the maximum of each from the next step on.
-    /// Returns the maxima in the order of the turbines.
+    /// Collects the readings of all turbines, and sets their maxima for the next step. Returns the
+    /// maxima in the order of the turbines.
     #[expose]
     async fn control(&mut self, #[context] ctx: &Context) -> Result<Vec<Watts>, RemoteError> {
         let now = ctx.clock()?.time();

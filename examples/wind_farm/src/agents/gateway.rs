@@ -28,9 +28,9 @@ impl Gateway {
         Self { managers, turbines, controller }
     }
 
-    /// Sets the clocks of all containers to mosaik's time, in seconds, sends each agent the reading
-    /// of its turbine, and lets the controller decide. Readings and maxima are in the order of the
-    /// turbines.
+    /// Runs a step of the agents. It sets the clocks of all containers to mosaik's time, in
+    /// seconds, sends each agent the reading of its turbine, and lets the controller decide.
+    /// Readings and maxima are in the order of the turbines.
     #[expose]
     async fn step(
         &self,

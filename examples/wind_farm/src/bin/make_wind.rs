@@ -29,7 +29,7 @@ fn normal(random: &mut Rng) -> f64 {
     (0..12).map(|_| random.f64()).sum::<f64>() - 6.0
 }
 
-/// Returns a daily cycle from -1 to 1 and back, as a parabola with its maximum at 14:00.
+/// Returns a daily cycle from -1 to 1 and back. It is a parabola with its maximum at 14:00.
 fn daily(step: usize) -> f64 {
     let since_two = (step + STEPS_PER_DAY - 56) % STEPS_PER_DAY;
     let x = since_two as f64 / STEPS_PER_DAY as f64;

@@ -14,7 +14,7 @@ use crate::wind::{STEP, Wind};
 
 const MODEL: &str = "Turbine";
 
-/// A simulator of turbines, which feed in the power that the wind and their maxima allow.
+/// A simulator of turbines. They feed in the power that the wind and their maxima allow.
 ///
 /// A maximum applies from the step of its arrival until the next one arrives.
 #[derive(Debug)]

@@ -119,7 +119,7 @@ fn met(name: &str) -> Result<Meeting, Error> {
     Ok(Meeting { met: name.to_owned() })
 }
 
-/// The peer calls the agent that we pass to it, on the same connection, and passes itself to us.
+/// The peer calls our agent by its reference, on the same connection, and passes itself.
 async fn pass_reference<R: Runtime>(session: &Session<'_, R>) {
     let (container, ours) = session.container().await;
     let echo: EchoProxy = session.find(&container, "0").await;

@@ -134,7 +134,7 @@ fn dates(server: &Server) {
     assert_eq!(client.call(&echo, "echo", (&nested,)), Ok(nested));
 }
 
-/// The peer calls the agent that we pass to it, on the same connection, and passes itself to us.
+/// The peer calls our agent by its reference, on the same connection, and passes itself.
 fn pass_reference(server: &Server) {
     let (mut client, ours) = container(server);
     let (_, echo) = client.agent(server, "0");

@@ -82,8 +82,8 @@ impl<T> Pending<T> {
 }
 
 impl Client {
-    /// Creates an endpoint that uses the server's codec, serves `serve`, and listens at an address
-    /// of the same kind as the server's.
+    /// Creates an endpoint that uses the server's codec and serves `serve`. It listens at an
+    /// address of the same kind as the server's.
     ///
     /// # Panics
     /// The endpoint cannot listen.

@@ -23,7 +23,7 @@ fn ids_count_up_from_0() {
     }
 }
 
-/// Polls answers, a late one, a request, and the end of a connection with pending answers.
+/// Polls answers, a late one, a request, and the end of a connection.
 #[test]
 fn input_can_be_polled() {
     let [mut queued, mut polled] = [(); 2].map(|()| Solo::dialler(json()));

@@ -338,7 +338,7 @@ fn deadlines_of_all_kinds() {
     assert_eq!((solo.connection.calls_in(), solo.connection.is_closed()), (0, false));
 }
 
-/// Both ends end a call at the same time, up to the latency, and keep no state of it.
+/// Both ends end a call at the same time, up to the latency. Neither keeps state of it.
 #[test]
 fn both_sides_end_it() {
     for answers in [true, false] {

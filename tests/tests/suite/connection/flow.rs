@@ -12,7 +12,7 @@ use serde_json::json as value;
 
 use super::{SECOND, Solo, json, msgpack};
 
-/// Returns a listener whose output is full with two answers, to the requests 0 and 1.
+/// Returns a listener whose output is full with two answers. They belong to the requests 0 and 1.
 fn full(settings: impl FnOnce(&mut Config)) -> Solo {
     let mut config = json();
     config.limits.output_high = 30;

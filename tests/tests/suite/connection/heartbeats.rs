@@ -156,7 +156,7 @@ fn few_answers_wait_to_be_written() {
     assert_eq!(solo.sent(), [ANSWER]);
 }
 
-/// The time limit starts once the peer can have read the heartbeat, behind a long output.
+/// The time limit starts once the peer can have read the heartbeat.
 #[test]
 fn a_peer_that_reads_slowly_is_not_given_up() {
     let mut solo = dialler(Codec::Json);
@@ -331,7 +331,7 @@ fn a_full_output_takes_no_heartbeats() {
     assert_eq!(solo.sent(), [QUESTION]);
 }
 
-/// A deferred frame counts as a sign of life when it arrives, not when it is handled.
+/// A deferred frame counts as a sign of life only when it arrives.
 #[test]
 fn a_frame_that_has_to_wait_is_heard_once() {
     for size in [1, 1000] {
@@ -342,8 +342,7 @@ fn a_frame_that_has_to_wait_is_heard_once() {
     }
 }
 
-/// The answer behind a deferred frame is not read, but heartbeats still show the peer that we are
-/// alive.
+/// Heartbeats are sent even while a deferred frame blocks the input.
 #[test]
 fn a_peer_is_not_given_up_while_it_is_not_read() {
     let mut solo = stuck(1000);
@@ -356,8 +355,8 @@ fn a_peer_is_not_given_up_while_it_is_not_read() {
     assert!(solo.connection.is_open());
 }
 
-/// Returns a listener that holds one request and has no slot for the next, received in parts of
-/// `size` bytes.
+/// Returns a listener without a slot for its next request. The request arrives in parts of `size`
+/// bytes.
 fn stuck(size: usize) -> Solo {
     let mut config = json_config();
     config.limits.max_calls_in = 1;

@@ -85,7 +85,7 @@ fn types_are_agreed_on_by_name() {
     }
 }
 
-/// Names of types live as long as the connection, so their number and length are limited.
+/// The number and length of type names in Hello are limited. They live as long as the connection.
 #[test]
 fn names_of_types_are_bounded() {
     let question = |types: Vec<String>| {

@@ -155,7 +155,7 @@ fn calls_that_wait_for_room_and_are_dropped_lose_no_turn() {
     }
 }
 
-/// A call dropped after any number of polls leaves no state, and does not affect others.
+/// A call dropped after any number of polls leaves no state.
 #[test]
 fn a_call_is_dropped_at_every_point() {
     for polls in 0..6 {
@@ -201,7 +201,7 @@ fn a_call_is_dropped_at_every_point() {
     }
 }
 
-/// A request that arrives as the last handle is dropped is answered, and keeps nothing alive.
+/// A request that arrives during the drop of the last handle is answered.
 #[test]
 fn untaken_requests_fail() {
     let runtime = ScriptedRuntime::default();

@@ -324,7 +324,7 @@ fn agents_that_panic_when_dropped_delay_no_other() {
     }
 }
 
-/// The panic fails its call, even if its payload panics when dropped; the next call runs.
+/// A panic whose payload panics fails only its call. The next call runs.
 #[test]
 fn payloads_and_futures_that_panic_are_failures_of_their_call() {
     let runtime = ScriptedRuntime::default();

@@ -319,8 +319,8 @@ fn methods_of_callers_that_are_gone_count() {
     });
 }
 
-/// Remote peers receive neither tracebacks nor panic messages, and their own texts become one
-/// harmless line.
+/// Remote peers receive neither tracebacks nor panic messages. Their own texts become one harmless
+/// line.
 #[test]
 fn failures_under_each_profile() {
     let sim = Sim::builder(1).allow_panics("the password is 1234").build();
@@ -408,8 +408,7 @@ fn paths_are_bounded() {
     });
 }
 
-/// Calls that wait for a service have the same limit as those of an agent, from the limits of its
-/// server.
+/// A service has the same limit of waiting calls as an agent. Its server sets the limit.
 #[test]
 fn services_have_mailboxes_of_that_size() {
     struct Busy(Host, u32);

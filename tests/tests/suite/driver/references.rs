@@ -162,8 +162,7 @@ fn nor_within_a_container_or_as_a_result() {
     });
 }
 
-/// A reference to an agent of an ended container is not valid for its successor at the same
-/// address.
+/// References to an ended container are not valid for its successor at the same address.
 #[test]
 fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
     let runtime = ScriptedRuntime::default();

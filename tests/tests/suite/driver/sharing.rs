@@ -62,8 +62,7 @@ async fn refused(calls: impl IntoIterator<Item = Call<()>>) -> Vec<String> {
     texts
 }
 
-/// A connection may keep the agent busy, but takes neither the slots nor the turns of other
-/// connections.
+/// A busy connection takes neither the slots nor the turns of other connections.
 #[test]
 fn one_connection_does_not_fill_an_agents_mailbox() {
     let sim = sim();

@@ -43,7 +43,7 @@ impl Tasks {
     }
 }
 
-/// Waits many times, each time in three tasks in turn, of which the last one is registered.
+/// Waits many times, each time in three tasks in turn. The last one is registered.
 async fn leaves_nothing<F: Future>(host: &Host, what: &str, mut wait: impl FnMut() -> F) {
     let mut tasks = Tasks::default();
     for _ in 0..100 {

@@ -133,8 +133,7 @@ fn the_first_to_connect_need_not_be_mosaik() {
     assert_eq!(simulator.outcome().expect("an end").expect("no failure"), End::Stopped);
 }
 
-/// A program with the right protocol but another request receives a failure, and may still call
-/// `init`.
+/// A program with another first request receives a failure, and may still call `init`.
 #[test]
 fn other_requests_are_not_mosaik() {
     let simulator = Waiting::start();

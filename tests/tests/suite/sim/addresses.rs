@@ -204,7 +204,7 @@ fn an_attempt_has_a_time_limit() {
     });
 }
 
-/// A port on which TCP has connected to itself has no listener, and is freed at once.
+/// A port on which TCP connected to itself counts as closed, and is freed.
 #[test]
 fn a_port_that_finds_itself_is_refused() {
     let sim = sim();

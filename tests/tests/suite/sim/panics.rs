@@ -259,7 +259,7 @@ fn tasks_and_programs() {
     });
 }
 
-/// Values of a crashed host, and of a simulation that ends, when no code runs any more.
+/// Drops values of a crashed host, and of a simulation that ends. No code runs any more by then.
 #[test]
 fn panics_in_drop() {
     let waits = |falls: Falls| async move {
@@ -359,7 +359,7 @@ fn seeds_tell_of_panics() {
     assert!(text.contains("\nIt takes: no faults at all. To repeat it:\n    AIOMAS_SIM_SEED=5 "));
 }
 
-/// Without some fault the test may fail in another way, which is not the failure to report.
+/// A different failure without some fault is not the failure to report.
 #[test]
 fn a_failure_stays_itself_when_faults_are_switched_off() {
     let text = seeds(|builder| {

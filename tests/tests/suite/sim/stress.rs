@@ -36,8 +36,7 @@ fn many_seeds() {
     }
 }
 
-/// No call of a reconnecting proxy is lost silently or answered twice, and no caller waits at the
-/// end.
+/// No call of a reconnecting proxy is lost silently or answered twice. No caller waits at the end.
 #[test]
 fn many_seeds_of_lines() {
     let (faults, tally) = sum(stress::simulate_lines);

@@ -217,7 +217,7 @@ fn keys_of_other_kinds() {
     assert!(TlsConfig::from_pem(&both, certificate, key).is_ok());
 }
 
-/// A certificate that no peer would accept is an error at once, not at the first peer.
+/// A certificate that no peer would accept is an error at once.
 #[test]
 fn certificates_that_no_peer_accepts() {
     let subject = "CN=flawed".into();

@@ -120,8 +120,8 @@ fn a_client_gives_silent_servers_up() {
     });
 }
 
-/// A client that stalls or drips in its handshake takes only slots of its own address, up to the
-/// time limit. Refusals are reported.
+/// A client that stalls in its handshake takes only slots of its own address. So does one that
+/// drips. The time limit frees the slots. Refusals are reported.
 #[test]
 fn handshakes_that_do_not_end_take_places() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
@@ -212,7 +212,7 @@ fn nothing_is_left_of_a_listener() {
     });
 }
 
-/// A TLS 1.3 client is connected before it is verified, and may have sent much data by then.
+/// A TLS 1.3 client is connected before it is verified. It may have sent much data by then.
 #[test]
 fn a_refused_client_gets_the_reason() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));

@@ -182,7 +182,7 @@ fn idempotent_calls_are_lost_in_the_end() {
     });
 }
 
-/// Waiting calls share the same attempts, and are sent in order, even if they are not polled.
+/// Waiting calls share their attempts, and are sent in order, polled or not.
 #[test]
 fn calls_that_wait_are_sent_in_order() {
     for seed in 0..20 {

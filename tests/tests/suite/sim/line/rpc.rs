@@ -95,7 +95,7 @@ fn an_rpc_client_outlives_its_connection() {
     assert_eq!(sim.streams(), 0, "{}", sim.waiting());
 }
 
-/// Dropping the last handle of a client closes the connection, once all pending calls are answered.
+/// Dropping the last handle of a client closes the connection, after pending answers.
 #[test]
 fn an_rpc_client_that_is_dropped_is_closed() {
     let sim = Sim::builder(1).link(Link::new().latency(10 * MS)).build();

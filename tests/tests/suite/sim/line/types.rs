@@ -51,8 +51,7 @@ impl DimmedLamp {
     }
 }
 
-/// Starts a host `tower` whose program spawns the agents of `lives` in turn, repeating the last
-/// ones.
+/// Starts a host `tower` whose program spawns the agents of `lives` in turn. The last ones repeat.
 fn tower(sim: &Sim, lives: &'static [&'static [&'static str]]) -> Log {
     let (log, life) = (Log::default(), Arc::new(AtomicUsize::new(0)));
     let logged = log.clone();
