@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_distributed_as_it_says() {
+    fn each_kind_has_its_distribution() {
         assert!(draws(SECOND.into()).all(|time| time == SECOND));
         assert!(draws((SECOND..SECOND).into()).all(|time| time == SECOND));
         let range = SECOND..3 * SECOND;

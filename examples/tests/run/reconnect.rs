@@ -7,7 +7,7 @@ fn servers(lines: &[String]) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn calls_go_on_when_the_server_is_back() {
+fn calls_succeed_after_a_restart_of_the_server() {
     let lines = run("reconnect");
     let [(a, address), (b, b_address), (c, c_address)] = servers(&lines)[..] else {
         panic!("{lines:#?}")

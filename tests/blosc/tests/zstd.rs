@@ -59,7 +59,7 @@ fn no_prefix_is_accepted() {
 }
 
 #[test]
-fn whichever_bit_is_flipped_the_data_is_as_long_as_announced() {
+fn data_with_a_flipped_bit_has_the_announced_length() {
     let (mut read, mut refused) = (0, 0);
     let short =
         |(_, stream, data): &(String, Vec<u8>, Vec<u8>)| stream.len() * data.len() < 300_000;

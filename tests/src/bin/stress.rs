@@ -34,8 +34,11 @@ fn main() {
     let sums = Mutex::new((Counts::default(), Tally::default()));
     seeds(options.seeds.clone()).threads(options.threads).check(|builder| {
         let seed = builder.seed();
-        let run =
-            if options.lines { stress::simulate_lines(builder) } else { stress::simulate(builder) };
+        let run = if options.lines {
+            stress::simulate_reconnecting(builder)
+        } else {
+            stress::simulate(builder)
+        };
         if options.traces {
             println!("{seed} {:016x}", run.trace);
         }

@@ -109,7 +109,7 @@ macro_rules! for_each_case {
             a_handler_panics
             an_agent_panics
             a_request_is_dropped
-            tasks_go_on_when_the_call_has_ended
+            tasks_continue_after_their_call
             calls_start_in_order
             a_full_mailbox_refuses
             an_agent_that_would_wait_for_itself

@@ -68,7 +68,7 @@ impl Counter {
 }
 
 /// Tasks of agents, of services without a container, and of containers.
-pub async fn tasks_go_on_when_the_call_has_ended<R: Runtime>(runtime: R) {
+pub async fn tasks_continue_after_their_call<R: Runtime>(runtime: R) {
     let home = aiomas::container::bind(runtime.clone(), TCP).await.expect("bound");
     let shop = home.spawn(Shop(0)).expect("room");
     let other = aiomas::container::bind(runtime.clone(), TCP).await.expect("bound");

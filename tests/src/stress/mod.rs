@@ -10,5 +10,5 @@ mod worker;
 
 pub use node::{Node, Plan, Stress};
 pub use oracle::{Kind, Oracle, Tally, Ticket};
-pub use simulation::{Run, simulate, simulate_lines};
+pub use simulation::{Run, simulate, simulate_reconnecting};
 pub use worker::{Worker, WorkerProxy};

@@ -38,7 +38,7 @@ pub fn simulate(builder: SimBuilder) -> Run {
 /// # Panics
 /// As for [`simulate`].
 #[must_use]
-pub fn simulate_lines(builder: SimBuilder) -> Run {
+pub fn simulate_reconnecting(builder: SimBuilder) -> Run {
     run(builder, true)
 }
 

@@ -384,7 +384,7 @@ fn a_good_conversation_is_not_worth_a_warning() {
 }
 
 #[test]
-fn attempts_and_waits_are_told() {
+fn attempts_and_waits_are_reported() {
     let sim = calm();
     let (_house, grid) = (sim.host("house"), sim.host("grid"));
     let log = Collector::watch(Level::DEBUG, || {

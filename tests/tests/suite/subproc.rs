@@ -132,7 +132,7 @@ fn clocks_are_set_though_one_cannot_be() {
 
 /// Children end one after the other, each with its agents.
 #[test]
-fn children_end_in_the_order_in_which_they_were_started() {
+fn children_end_in_order_of_their_start() {
     let log = std::env::temp_dir().join(format!("aiomas-order-{}", std::process::id()));
     on_tokio(async {
         let container = container(Tokio::default()).await;

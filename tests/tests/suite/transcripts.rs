@@ -59,7 +59,7 @@ fn parse(format: Format, payload: Bytes) -> (Kind, u64, Value) {
 const KINDS: [Kind; 3] = [Kind::Request, Kind::Result, Kind::Failure];
 
 #[test]
-fn every_frame_is_what_it_is_said_to_be() {
+fn every_frame_matches_its_description() {
     for name in NAMES {
         let transcript = Transcript::load(name);
         let format = codec(&transcript).format();

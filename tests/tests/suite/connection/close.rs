@@ -165,7 +165,7 @@ fn after_answers_that_never_come() {
 }
 
 #[test]
-fn after_answers_ends_with_an_abandoned_call() {
+fn after_answers_ends_with_a_cancelled_call() {
     let mut solo = Solo::dialler(json());
     let call = solo.call("x").unwrap();
     assert_eq!(solo.sent().len(), 1);

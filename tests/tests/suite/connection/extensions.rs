@@ -262,7 +262,7 @@ fn a_deadline_ends_a_request() {
 
 /// An answered request has no deadline any more.
 #[test]
-fn deadlines_are_forgotten_with_their_requests() {
+fn deadlines_end_with_their_requests() {
     let mut solo = agreed(json_config());
     for id in 0..20 {
         solo.ask_within(id, 1_000_000 * (id + 1));

@@ -139,7 +139,7 @@ fn as_many_bytes_wait_as_there_may_be() {
 }
 
 #[test]
-fn one_that_waits_may_be_given_up() {
+fn a_waiting_call_can_be_cancelled() {
     let mut config = json();
     config.limits.output_high = 30;
     let mut solo = Solo::listener(config);

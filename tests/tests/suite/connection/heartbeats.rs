@@ -62,7 +62,7 @@ impl Solo {
 }
 
 #[test]
-fn a_silent_peer_is_asked_and_then_given_up() {
+fn a_silent_peer_gets_a_heartbeat_and_is_then_disconnected() {
     for codec in [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc] {
         let mut solo = dialler(codec);
         let call = solo.call("x").expect("room");
@@ -95,7 +95,7 @@ fn a_silent_peer_is_asked_and_then_given_up() {
 
 /// Any received bytes are a sign of life: a frame, a part of one, or an answer to a heartbeat.
 #[test]
-fn a_peer_that_says_anything_is_alive() {
+fn any_input_is_a_sign_of_life() {
     let mut solo = agreed(json_config());
     for _ in 0..3 {
         solo.wait(SILENCE - SECOND);
@@ -158,7 +158,7 @@ fn few_answers_wait_to_be_written() {
 
 /// The time limit starts once the peer can have read the heartbeat.
 #[test]
-fn a_peer_that_reads_slowly_is_not_given_up() {
+fn a_slow_reader_is_not_dead() {
     let mut solo = dialler(Codec::Json);
     solo.call("x".repeat(1000)).expect("room");
     assert_eq!(solo.take().len(), 1);
@@ -333,7 +333,7 @@ fn a_full_output_takes_no_heartbeats() {
 
 /// A deferred frame counts as a sign of life only when it arrives.
 #[test]
-fn a_frame_that_has_to_wait_is_heard_once() {
+fn a_deferred_frame_is_one_sign_of_life() {
     for size in [1, 1000] {
         let mut solo = stuck(size);
         solo.wait(SECOND);
@@ -344,7 +344,7 @@ fn a_frame_that_has_to_wait_is_heard_once() {
 
 /// Heartbeats are sent even while a deferred frame blocks the input.
 #[test]
-fn a_peer_is_not_given_up_while_it_is_not_read() {
+fn a_peer_that_is_not_read_is_not_dead() {
     let mut solo = stuck(1000);
     for _ in 0..5 {
         assert_eq!(solo.wait_for_timeout(), SILENCE);

@@ -279,7 +279,7 @@ proptest! {
 
     /// The agreement equals that of the model for any peer. See `fuzz::hello`.
     #[test]
-    fn it_is_agreed_on_what_the_model_says(setup: u8, said in said()) {
+    fn the_agreement_equals_the_models(setup: u8, said in said()) {
         let format = if setup & 1 == 0 { Format::Json } else { Format::MsgPack };
         fuzz::hello(&[&[setup], &message::encoded(format, &said)[..]].concat());
     }

@@ -160,7 +160,7 @@ fn a_connecting_peer_must_send() {
 }
 
 #[test]
-fn by_default_a_silent_peer_is_left_alone() {
+fn by_default_a_silent_peer_stays_connected() {
     for solo in [Solo::listener(json()), Solo::dialler(json())] {
         assert_eq!(solo.connection.poll_timeout(), None);
     }

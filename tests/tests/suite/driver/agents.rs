@@ -110,7 +110,7 @@ fn taken(log: &Log) -> Vec<String> {
 }
 
 #[test]
-fn calls_start_in_the_order_in_which_they_come() {
+fn calls_start_in_order_of_arrival() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (container, worker, log) = setup(&runtime).await;
@@ -299,7 +299,7 @@ impl Stuck {
 
 /// It has the same time limit as other parts of the close.
 #[test]
-fn an_agent_that_does_not_stop_delays_the_end_only_so_long() {
+fn an_agent_that_does_not_stop_delays_the_end_within_a_limit() {
     let runtime = ScriptedRuntime::default();
     let container = runtime.block_on(async {
         let builder = container::builder(runtime.clone());

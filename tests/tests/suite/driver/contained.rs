@@ -443,7 +443,7 @@ impl Queue {
 
 /// Other waiting tasks are woken nevertheless.
 #[test]
-fn wakers_that_panic_are_alone_in_that() {
+fn panics_of_wakers_affect_no_other() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let wakers = Arc::<Mutex<Vec<Waker>>>::default();

@@ -319,8 +319,7 @@ fn methods_of_callers_that_are_gone_count() {
     });
 }
 
-/// Remote peers receive neither tracebacks nor panic messages. Their own texts become one harmless
-/// line.
+/// Remote peers receive neither tracebacks nor panic messages; their texts become one safe line.
 #[test]
 fn failures_under_each_profile() {
     let sim = Sim::builder(1).allow_panics("the password is 1234").build();

@@ -132,7 +132,7 @@ mod erased {
 
 /// The same between agents of one container, and in answers.
 #[test]
-fn nor_within_a_container_or_as_a_result() {
+fn no_foreign_agent_is_sent_within_a_container_or_as_a_result() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let Town { plant, office, coffee, valve } = town(&runtime).await;
@@ -164,7 +164,7 @@ fn nor_within_a_container_or_as_a_result() {
 
 /// References to an ended container are not valid for its successor at the same address.
 #[test]
-fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
+fn an_agent_of_an_earlier_container_at_the_same_address_is_not_sent() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let head = bind(&runtime, "tcp://head:1").await;
@@ -189,7 +189,7 @@ fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
 
 /// An RPC connection serves its root service, which has no agents.
 #[test]
-fn nor_over_a_connection_of_no_container() {
+fn no_agent_is_sent_over_an_rpc_connection() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let Town { coffee, .. } = town(&runtime).await;

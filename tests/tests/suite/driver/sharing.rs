@@ -100,7 +100,7 @@ fn one_connection_does_not_fill_an_agents_mailbox() {
 
 /// A connection alone has all slots, and as many again for served calls.
 #[test]
-fn a_connection_that_is_alone_has_all_places() {
+fn a_single_connection_has_all_slots() {
     let sim = sim();
     let (host, log) = (sim.host("server"), Log::default());
     sim.block_on(async {

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use super::{Nodes, local, ms};
 
 #[test]
-fn shared_calls_run_side_by_side_and_exclusive_ones_alone() {
+fn shared_calls_run_concurrently_and_exclusive_ones_alone() {
     let mut nodes = Nodes::new(&NodeConfig::default(), 2);
     let agent = local("agents/0");
     for (ctx, method) in (0..).zip(["hold", "hold", "hold_alone", "echo", "set", "hold"]) {

@@ -86,7 +86,7 @@ fn local_calls_end_in_time() {
 }
 
 #[test]
-fn calls_can_be_abandoned() {
+fn calls_can_be_cancelled() {
     let mut nodes = Nodes::new(&NodeConfig::default(), 1);
     let remote = nodes.connect("0");
     for (target, side) in [(local("agents/0"), 0), (Target::from(&remote), 1)] {

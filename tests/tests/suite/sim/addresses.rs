@@ -206,7 +206,7 @@ fn an_attempt_has_a_time_limit() {
 
 /// A port on which TCP connected to itself counts as closed, and is freed.
 #[test]
-fn a_port_that_finds_itself_is_refused() {
+fn a_self_connected_port_is_refused() {
     let sim = sim();
     sim.block_on(async {
         RESET.set(0);

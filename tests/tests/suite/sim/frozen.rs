@@ -71,7 +71,7 @@ fn stands_still() -> CloseReason {
 
 /// The peer's system accepts data, but its process does not answer.
 #[test]
-fn a_process_that_stands_still_is_found() {
+fn a_frozen_process_is_detected() {
     let sim = Sim::new(1);
     house(&sim);
     sim.block_on(async {
@@ -97,7 +97,7 @@ fn a_process_that_stands_still_is_found() {
 
 /// A server detects frozen clients, and frees their slots.
 #[test]
-fn a_client_that_stands_still_is_found() {
+fn a_frozen_client_is_detected() {
     let sim = Sim::new(1);
     sim.block_on(async {
         let server = sim.host("house").container().bind("tcp://house:1").await.expect("free");

@@ -94,7 +94,7 @@ fn data_sent_during_a_partition_arrives_later() {
 
 /// As on real systems, attempts are repeated after 1, 3, 7 ... seconds.
 #[test]
-fn dials_during_a_partition_knock_again() {
+fn dials_during_a_partition_are_repeated() {
     let sim = Sim::new(1);
     house(&sim);
     let grid = sim.host("grid");

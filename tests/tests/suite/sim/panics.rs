@@ -282,7 +282,7 @@ fn panics_in_drop() {
 
 /// The message has the location of the panic, and the time of the simulation.
 #[test]
-fn a_failure_says_what_and_where() {
+fn a_failure_has_its_place_and_time() {
     let text = message(|| {
         let sim = Sim::new(3);
         let host = sim.host("house");
@@ -335,7 +335,7 @@ fn panics_that_are_allowed() {
 
 /// A replaced hook of the process hides locations, but no panic.
 #[test]
-fn the_driver_tells_of_panics_too() {
+fn the_driver_reports_panics_too() {
     let sim = Sim::builder(1).allow_panics("resumed falls").build();
     house(&sim, &Shaky::default(), plain);
     visit(&sim, |shaky| async move { drop(shaky.resumes().await) });

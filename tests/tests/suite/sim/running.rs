@@ -36,7 +36,7 @@ impl Buyer {
 
 /// Tasks run in virtual time, as long as their host lives.
 #[test]
-fn tasks_of_agents_go_on() {
+fn tasks_of_agents_continue() {
     let sim = Sim::new(1);
     sim.host("seller").start(|host| async move {
         let container = host.container().bind("tcp://seller:5555").await?;

@@ -38,8 +38,8 @@ fn many_seeds() {
 
 /// No call of a reconnecting proxy is lost silently or answered twice. No caller waits at the end.
 #[test]
-fn many_seeds_of_lines() {
-    let (faults, tally) = sum(stress::simulate_lines);
+fn many_seeds_with_reconnecting_proxies() {
+    let (faults, tally) = sum(stress::simulate_reconnecting);
     println!("calls: {tally}; faults: {faults}");
     if !is_replay() {
         assert!(faults[Fault::Crash] > count(), "{faults}");
@@ -78,7 +78,7 @@ fn many_seeds_are_the_same_in_a_fresh_process() {
 
 /// Without faults, and in real time.
 #[test]
-fn a_town_on_tokio() {
+fn the_stress_model_on_tokio() {
     let plan = Plan {
         nodes: 4,
         workers: 3,

@@ -43,7 +43,7 @@ fn start<T: Send + 'static>(
 }
 
 #[test]
-fn a_server_gives_silent_clients_up() {
+fn a_server_disconnects_silent_clients() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
     sim.block_on(async {
         let (server, client) = (sim.host("server"), sim.host("client"));
@@ -90,7 +90,7 @@ fn a_server_gives_slow_clients_up() {
 }
 
 #[test]
-fn a_client_gives_silent_servers_up() {
+fn a_client_disconnects_from_silent_servers() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
     sim.block_on(async {
         let (server, client) = (sim.host("server"), sim.host("client"));

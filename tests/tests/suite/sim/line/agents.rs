@@ -210,7 +210,7 @@ fn calls_that_wait_are_sent_in_order() {
 }
 
 #[test]
-fn it_gives_up_and_begins_anew() {
+fn a_client_gives_up_and_starts_again() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {

@@ -113,7 +113,7 @@ fn an_rpc_client_that_is_dropped_is_closed() {
 
 /// Connections that are dropped at once are dialled with growing delays.
 #[test]
-fn a_peer_that_drops_connections_is_not_pestered() {
+fn a_peer_that_drops_connections_is_dialled_less_often() {
     let sim = Sim::new(1);
     let accepted = Arc::new(Mutex::new(0_u32));
     let counted = accepted.clone();
