@@ -11,7 +11,7 @@
 //! 230 V in process 4711
 //! -- the server is killed while a call is in flight
 //! that call fails: the connection was lost before the answer came: closed by the peer
-//! the line is Lost
+//! the connection is Lost
 //! ...
 //! ```
 
@@ -80,7 +80,7 @@ async fn call() -> Result<(), Box<dyn Error>> {
     let reconnect = Reconnect::within(Duration::from_secs(30));
     let client = rpc::builder().reconnect(reconnect).connect(&*address).await?;
     let meter: MeterProxy = client.remote_as();
-    let line = client.remote().reconnecting().ok_or("this client reconnects")?;
+    let connection = client.remote().reconnecting().ok_or("this client reconnects")?;
     println!("{}", meter.read().await?);
 
     println!("-- the server is killed while a call is in flight");
@@ -93,17 +93,17 @@ async fn call() -> Result<(), Box<dyn Error>> {
     if let Err(error) = watch.await {
         println!("that call fails: {error}");
     }
-    println!("the line is {:?}", line.changed(ConnectionState::Connected).await);
+    println!("the connection is {:?}", connection.changed(ConnectionState::Connected).await);
 
-    println!("-- calls while there is no server");
+    println!("-- calls without a server");
     if let Err(error) = meter.with_timeout(Duration::from_millis(100)).read().await {
-        println!("one with a timeout fails: {error}");
+        println!("a call with a timeout fails: {error}");
     }
     let patient = meter.read();
-    println!("one without waits; the line is {:?}", line.state());
+    println!("a call without a timeout waits; the connection is {:?}", connection.state());
     let mut server = Server::start(&address).await?;
     println!("{}", patient.await?);
-    println!("the line is {:?}", line.state());
+    println!("the connection is {:?}", connection.state());
 
     println!("-- the server is killed while an idempotent call is in flight");
     // `watch` and `alarm` may run twice. The client repeats an idempotent call while its caller
@@ -118,7 +118,7 @@ async fn call() -> Result<(), Box<dyn Error>> {
 
     println!("-- the server ends");
     server.stop().await?;
-    println!("the line is {:?}", line.changed(ConnectionState::Connected).await);
+    println!("the connection is {:?}", connection.changed(ConnectionState::Connected).await);
     Ok(())
 }
 

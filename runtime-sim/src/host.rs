@@ -195,7 +195,7 @@ impl Runtime for Host {
         self.world.lock().env.since_epoch()
     }
 
-    /// Not needed: every task is woken when the date steps.
+    /// Returns the maximum: every task is woken when the date steps, so none needs to check it.
     fn date_check(&self) -> Duration {
         Duration::MAX
     }

@@ -87,7 +87,7 @@ impl Seeds {
     /// # Panics
     /// The test panicked for at least one seed. Then faults are switched off one by one, as long as
     /// the test still fails in the same way. The message names the faults that remain, and the line
-    /// that repeats the run. A repeated run runs once.
+    /// that repeats the run. A repeated run is not reduced again.
     pub fn check(self, test: impl Fn(SimBuilder) + Sync) {
         let without = faults_off();
         if let Some(seed) = variable(SEED) {
@@ -153,7 +153,7 @@ fn fails(test: &impl Fn(SimBuilder), seed: u64, without: &[Fault]) -> Option<Fai
     if passed.is_some() { None } else { seen.into_iter().last().map(Failure) }
 }
 
-/// Finds the smallest set of faults that fails the test, and reports it.
+/// Reduces the faults to a minimal set that fails the test, and reports it.
 fn report(
     test: &impl Fn(SimBuilder),
     seed: u64,
