@@ -125,6 +125,6 @@ fn build(package: &str) -> Result<PathBuf, String> {
     }
     let text = String::from_utf8_lossy(&output.stderr);
     eprintln!("{text}");
-    let error = text.lines().find(|line| line.starts_with("error")).unwrap_or("it fails");
+    let error = text.lines().find(|line| line.starts_with("error")).unwrap_or("no error message");
     Err(format!("the build fails: {error}"))
 }
