@@ -7,14 +7,14 @@ use std::time::Duration;
 /// The maximum number of lines in a report.
 const MAX_LINES: usize = 60;
 
-/// What each task waits for, at a moment when no task is runnable.
+/// The events that each task waits for, at a moment when no task is runnable.
 #[derive(Clone, Debug)]
 pub struct StallReport {
     pub(crate) at: Duration,
     pub(crate) tasks: Vec<TaskWaits>,
 }
 
-/// What one task waits for.
+/// The events that one task waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TaskWaits {
     pub(crate) host: Arc<str>,

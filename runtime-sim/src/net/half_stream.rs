@@ -12,7 +12,7 @@ use bytes::{Buf, BytesMut};
 pub(super) struct HalfStream {
     /// The bytes written and not read yet.
     pub(super) bytes: BytesMut,
-    /// How many of `bytes` have arrived.
+    /// The number of `bytes` that have arrived.
     pub(super) arrived: usize,
     /// Pieces still in flight.
     pub(super) pieces: VecDeque<Piece>,
