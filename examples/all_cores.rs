@@ -1,10 +1,11 @@
-//! Child processes on all cores: agents in as many processes as there are processors count primes.
+//! Child processes on all cores: agents in one process per processor count primes.
 //!
 //!     cargo run --release --example all_cores
 //!     cargo run --release --example all_cores -- 20000000
 //!
-//! The program starts itself once for each processor, and makes a few agents in each child by its manager. First the
-//! agents of one child count alone, then all of them. With two processors it prints:
+//! The program starts itself once for each processor, and its manager spawns a few agents in each
+//! child. First the agents of one child count alone, then all agents. With two processors it
+//! prints:
 //!
 //! ```text
 //! 348513 primes below 5000000, counted by 4 agents in 1 process: SECONDS s
@@ -12,7 +13,7 @@
 //! RATIO times as fast
 //! ```
 //!
-//! The ratio comes close to the number of processors if these have nothing else to do.
+//! On an idle machine, the ratio comes close to the number of processors.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -23,9 +24,10 @@ use aiomas_subproc::{Child, Launcher};
 use aiomas_tokio::manager::Factories;
 use aiomas_tokio::{agent, container};
 
-/// How many agents live in each child.
+/// The number of agents in each child.
 const AGENTS: usize = 4;
-/// In how many pieces each gets its work. Large numbers take longer, so that each has some of all sizes.
+/// The number of pieces per agent. Large numbers take longer, so each agent gets pieces of all
+/// sizes.
 const PIECES: usize = 16;
 
 /// Counts primes.
@@ -33,9 +35,9 @@ struct Counter;
 
 #[agent]
 impl Counter {
-    /// How many primes there are from `start` to below `end`, and the number of the process that knows.
+    /// Counts the primes from `start` to below `end`. Returns the number and the process id.
     ///
-    /// It blocks the child, which has nothing else to do.
+    /// It blocks the child, which has no other work.
     #[expose]
     fn count(&self, start: usize, end: usize) -> (usize, u32) {
         ((start..end).filter(|&number| is_prime(number)).count(), process::id())
@@ -47,14 +49,14 @@ fn is_prime(number: usize) -> bool {
     number >= 2 && factors.all(|factor| !number.is_multiple_of(factor))
 }
 
-/// What children can make, by name.
+/// Returns the agents that children can spawn, by name.
 fn factories() -> Factories {
     Factories::new().agent("Counter", [], || Counter)
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // First of all: a child lives as a container for agents, until its parent says that it is enough.
+    // This comes first: a child runs as a container for agents until its parent stops it.
     if let Some(child) = Child::from_env() {
         return Ok(child.run(container::builder(), factories()).await?);
     }
@@ -80,12 +82,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Lets agents count the primes below `end`, and tells how long that takes.
+/// Lets agents count the primes below `end`. Returns the time it takes.
 async fn count(counters: &[CounterProxy], end: usize) -> Result<Duration, Box<dyn Error>> {
     let begin = Instant::now();
     let pieces = PIECES * counters.len();
     let bound = |piece| end * piece / pieces;
-    // All are asked before the first answer is waited for.
+    // Start all calls before waiting for the first answer.
     let calls: Vec<_> = (0..pieces)
         .zip(counters.iter().cycle())
         .map(|(piece, counter)| counter.count(bound(piece), bound(piece + 1)))

@@ -1,15 +1,17 @@
-//! A chat: guests enter a room with a reference to themselves, by which the room calls them back.
+//! A chat: guests enter a room with a reference to themselves, through which the room calls them
+//! back.
 //!
 //!     cargo run --example chat
 //!
-//! lets Ada, Ben and Cleo talk over TCP within one process, and prints what Ada and Cleo hear:
+//! lets Ada, Ben and Cleo talk over TCP within one process, and prints the lines that Ada and Cleo
+//! hear:
 //!
 //!     Ada hears: * Ada has come
 //!     Ada hears: * Ben has come
 //!     ...
 //!
-//! To talk yourself, open a room, which Ctrl-C closes, and enter it from other terminals or machines. What you type is
-//! said to all; its end (Ctrl-D) lets you leave.
+//! To talk yourself, open a room and enter it from other terminals or machines. Ctrl-C closes the
+//! room. The room sends each line you type to all guests. Ctrl-D ends the input, and you leave.
 //!
 //!     cargo run --example chat -- --listen tcp://127.0.0.1:5555
 //!     cargo run --example chat -- --connect tcp://127.0.0.1:5555 Ada
@@ -26,15 +28,15 @@ use aiomas_tokio::{
 };
 use tokio::sync::mpsc;
 
-/// How long the room waits for a guest that does not hear. Then it forgets it.
+/// The time the room waits for an unresponsive guest before it removes the guest.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How many lines a guest may leave unread before it does not hear any more.
+/// The number of unread lines after which a guest blocks.
 const UNREAD: usize = 64;
 
-/// Names of guests, and the way to call them, by their connections.
+/// The name and the proxy of each guest, by connection.
 type Guests = BTreeMap<CallerId, (String, GuestProxy)>;
 
-/// The server's side.
+/// The service of the server.
 #[derive(Clone, Default)]
 struct Room {
     guests: Arc<Mutex<Guests>>,
@@ -49,7 +51,7 @@ impl Room {
         self.tell(format!("* {name} has come")).await;
     }
 
-    /// Returns when all have heard it.
+    /// Sends a line to all guests. Returns when all have received it.
     #[expose]
     async fn say(&self, #[context] ctx: &Context, text: String) -> Result<(), String> {
         let name = self.guests().get(&ctx.caller().id).map(|(name, _)| name.clone());
@@ -59,7 +61,8 @@ impl Room {
     }
 
     async fn tell(&self, text: String) {
-        // All are called before the first one is waited for, so all hear everything in the same order.
+        // Start all calls before waiting for the first answer, so all guests hear all lines in the
+        // same order.
         let call = |(caller, (_, guest)): (&CallerId, &(_, GuestProxy))| {
             (*caller, guest.hear(text.clone()))
         };
@@ -72,7 +75,7 @@ impl Room {
     }
 
     fn guests(&self) -> MutexGuard<'_, Guests> {
-        self.guests.lock().expect("nobody panics with it")
+        self.guests.lock().expect("no panic under the lock")
     }
 }
 
@@ -88,7 +91,7 @@ async fn open(address: &str) -> Result<RpcServer, Error> {
     builder.listen(address).await
 }
 
-/// The client's side, which the room calls.
+/// The service of the client, which the room calls.
 struct Guest {
     heard: mpsc::Sender<String>,
 }
@@ -101,7 +104,7 @@ impl Guest {
     }
 }
 
-/// A guest's way into the room, and what it hears there.
+/// A guest's proxy of the room, and the lines heard there.
 struct Visit {
     client: RpcClient,
     room: RoomProxy,
@@ -129,7 +132,7 @@ async fn serve(address: &str) -> Result<(), Box<dyn std::error::Error>> {
 
 async fn talk(address: &str, name: &str) -> Result<(), Box<dyn std::error::Error>> {
     let mut visit = enter(address, name).await?;
-    // What is typed is read in a thread, which does not hold up the end of the program.
+    // A thread reads standard input, so that a pending read does not delay the end of the program.
     let (sender, mut typed) = mpsc::channel(1);
     std::thread::spawn(move || {
         let mut lines = std::io::stdin().lines().map_while(Result::ok);
@@ -158,7 +161,7 @@ async fn demo() -> Result<(), Box<dyn std::error::Error>> {
     ada.room.say("Shall we have lunch?".into()).await?;
     ben.room.say("At noon.".into()).await?;
     cleo.room.say("See you there!".into()).await?;
-    // The last handles close the connection, which the others are told.
+    // Dropping the last handles closes the connection, and the room tells the other guests.
     drop(ben);
     let mut guests = [("Ada", ada), ("Cleo", cleo)];
     for (name, visit) in &mut guests {
@@ -180,6 +183,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         [] => demo().await,
         ["--listen", address] => serve(address).await,
         ["--connect", address, name] => talk(address, name).await,
-        _ => Err("what is wanted is nothing, --listen ADDRESS, or --connect ADDRESS NAME".into()),
+        _ => Err("usage: chat [--listen ADDRESS | --connect ADDRESS NAME]".into()),
     }
 }

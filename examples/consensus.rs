@@ -1,9 +1,12 @@
-//! Consensus on a ring: each agent has a value of its own, talks to its two neighbours alone, and yet all end with the
-//! average of all values. They live in three containers, and each neighbour is in another one.
+//! Consensus on a ring: agents agree on the average of their values by talking to neighbours.
+//!
+//! Each agent has a value of its own, and talks only to its two neighbours. The agents live in
+//! three containers, and each neighbour is in another one.
 //!
 //!     cargo run --example consensus
 //!
-//! prints the values, how far opinions are apart as rounds go by, and what each agent has ended with:
+//! prints the initial values, the spread of the opinions in some rounds, and the final value of
+//! each agent:
 //!
 //!     agent 0 starts with 21.5
 //!     ...
@@ -12,9 +15,9 @@
 //!     ...
 //!     agent 0 ends with 18.27777777777041 after 152 rounds
 //!
-//! In each round an agent takes the average of its own opinion and those of its neighbours. In as many rounds as it is
-//! to the other side of the ring, it also hears of the lowest and the highest opinion of all. So all know at the same
-//! time when they agree, without anybody who looks at all of them.
+//! In each round an agent takes the average of its own opinion and those of its neighbours. The
+//! lowest and the highest opinion travel by one agent per round, so each agent knows both after
+//! half the ring. All agents therefore detect agreement in the same round, without a coordinator.
 
 use aiomas_tokio::{Context, Error, agent, container};
 use serde::{Deserialize, Serialize};
@@ -22,14 +25,14 @@ use tokio::sync::watch;
 
 const VALUES: [f64; 9] = [21.5, 18.25, -3.0, 40.0, 7.75, 12.0, 33.5, 19.0, 15.5];
 const CONTAINERS: usize = 3;
-/// They agree when opinions are not further apart.
+/// The largest spread of opinions that counts as agreement.
 const AGREED: f64 = 1e-10;
 
-/// What an agent thinks in a round.
+/// An agent's opinion in a round.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Opinion {
     value: f64,
-    /// The lowest and the highest that it has heard of.
+    /// The lowest and the highest opinion the agent knows of.
     low: f64,
     high: f64,
 }
@@ -48,23 +51,23 @@ impl Opinion {
     }
 }
 
-/// What an agent ends with.
+/// The result of an agent.
 #[derive(Serialize, Deserialize)]
 struct Consensus {
     value: f64,
     rounds: usize,
-    /// How far the opinions of some rounds were apart.
+    /// The spread of the opinions in some rounds.
     apart: Vec<(usize, f64)>,
 }
 
 struct Member {
-    /// Its opinions, from round 0 on.
+    /// The agent's opinions, from round 0 on.
     opinions: watch::Sender<Vec<Opinion>>,
 }
 
 #[agent]
 impl Member {
-    /// The agent's opinion in this round; waits until it has got there.
+    /// Returns the agent's opinion in this round. Waits until the agent has reached the round.
     #[expose]
     async fn opinion(&self, round: usize) -> Result<Opinion, String> {
         let mut opinions = self.opinions.subscribe();
@@ -72,7 +75,7 @@ impl Member {
         there.map(|opinions| opinions[round]).map_err(|error| error.to_string())
     }
 
-    /// Goes from round to round until all agree. `across` is how far it is to the other side of the ring.
+    /// Runs rounds until all agents agree. `across` is the distance to the other side of the ring.
     #[expose]
     async fn agree(
         &self,
@@ -91,7 +94,7 @@ impl Member {
             mine = mine.among(of_left.await?, of_right.await?);
             round += 1;
             if round % across == 0 {
-                // By now it has heard of all opinions of that many rounds ago.
+                // Now the agent knows the extremes of all opinions of that many rounds ago.
                 apart.push((round - across, mine.high - mine.low));
                 if mine.high - mine.low <= AGREED {
                     return Ok(Consensus { value: mine.value, rounds: round, apart });
@@ -122,7 +125,7 @@ async fn main() -> Result<(), Error> {
         let (left, right) = (url(number + size - 1), url(number + 1));
         ring[number].proxy().agree(left, right, size / 2)
     };
-    // All begin before the first one is waited for.
+    // Start all agents before waiting for the first result.
     let calls: Vec<_> = (0..size).map(agree).collect();
     for (number, call) in calls.into_iter().enumerate() {
         let Consensus { value, rounds, apart } = call.await?;

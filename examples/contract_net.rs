@@ -1,9 +1,11 @@
-//! A contract net: a dispatcher announces parcels, vans bid how far they would have to drive, and the best bid is
-//! awarded the parcel. The vans live in containers of their own, as if in depots elsewhere.
+//! A contract net: a dispatcher announces parcels, vans bid, and the best bid wins.
+//!
+//! A bid is the distance a van would have to drive. The vans live in containers of their own, as if
+//! in remote depots.
 //!
 //!     cargo run --example contract_net
 //!
-//! prints, for each parcel, all bids and the van that has delivered it:
+//! prints, for each parcel, all bids and the van that delivered it:
 //!
 //!     parcel 1: 20 kg from 3 to 9
 //!       Anna bids 7 km
@@ -11,17 +13,18 @@
 //!       ...
 //!       Anna has delivered it, and has driven 7 km for it
 //!
-//! After the second parcel a depot closes. Its vans bid no more, and the dispatcher does without.
+//! After the second parcel a depot closes. Its vans no longer bid, and the dispatcher continues
+//! with the others.
 
 use std::time::Duration;
 
 use aiomas_tokio::{Error, agent, container};
 use serde::{Deserialize, Serialize};
 
-/// How long bids are waited for.
+/// The time limit for bids.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// All places are along one road, by kilometres.
+/// A parcel. All places are along one road, in kilometres.
 #[derive(Clone, Serialize, Deserialize)]
 struct Parcel {
     kilograms: u32,
@@ -36,13 +39,13 @@ struct Van {
 
 #[agent]
 impl Van {
-    /// How many kilometres it would drive; nothing if the parcel is too heavy.
+    /// Returns the distance to drive, in km, or `None` for too heavy parcels.
     #[expose]
     fn bid(&self, parcel: Parcel) -> Option<u32> {
         (parcel.kilograms <= self.carries).then(|| self.way(&parcel))
     }
 
-    /// It is awarded the parcel, and delivers it. Returns how many kilometres it has driven.
+    /// Delivers a parcel that the van has been awarded. Returns the distance driven, in km.
     #[expose]
     fn deliver(&mut self, parcel: Parcel) -> u32 {
         let driven = self.way(&parcel);
@@ -55,7 +58,7 @@ impl Van {
     }
 }
 
-/// What came of a parcel.
+/// The result of a parcel.
 #[derive(Serialize, Deserialize)]
 struct Delivery {
     van: String,
@@ -70,19 +73,20 @@ struct Dispatcher {
 
 #[agent]
 impl Dispatcher {
-    /// A van introduces itself, with a reference to itself.
+    /// Registers a van. The van passes a reference to itself.
     #[expose]
     fn register(&mut self, name: String, van: VanProxy) {
         self.vans.push((name, van));
     }
 
-    /// With `&mut self` parcels are dispatched one after the other, so a bid holds until its parcel is awarded.
+    /// Dispatches a parcel. `&mut self` serialises the parcels, so a bid stays valid until its
+    /// award.
     #[expose]
     async fn dispatch(&mut self, parcel: Parcel) -> Result<Delivery, String> {
         let Parcel { kilograms, from, to } = parcel;
         self.announced += 1;
         println!("parcel {}: {kilograms} kg from {from} to {to}", self.announced);
-        // All are asked before the first bid is waited for.
+        // Start all calls before waiting for the first bid.
         let call = |(_, van): &(String, VanProxy)| van.with_timeout(DEADLINE).bid(parcel.clone());
         let calls: Vec<_> = self.vans.iter().map(call).collect();
         let mut bids = Vec::new();
@@ -97,9 +101,9 @@ impl Dispatcher {
             }
         }
         let best = bids.into_iter().min_by_key(|(bid, ..)| *bid);
-        let (_, name, van) = best.ok_or("nobody takes it")?;
+        let (_, name, van) = best.ok_or("no van takes it")?;
         let driven =
-            van.deliver(parcel).await.map_err(|error| format!("{name} has it: {error}"))?;
+            van.deliver(parcel).await.map_err(|error| format!("{name} cannot deliver: {error}"))?;
         Ok(Delivery { van: name.clone(), driven })
     }
 }

@@ -1,9 +1,12 @@
-//! A live feed: a producer measures at its own pace, and pushes readings to whoever has subscribed. A view that is too
-//! slow holds up neither the producer nor the other views: it misses readings, and is told how many.
+//! A live feed: a producer measures at its own pace and pushes readings to all subscribers.
+//!
+//! A slow view delays neither the producer nor the other views. It misses readings, and learns how
+//! many.
 //!
 //!     cargo run --example dashboard
 //!
-//! has a fast view and a slow one, and prints what they show and, at the end, what they have missed:
+//! runs a fast view and a slow one. It prints the readings they show and, at the end, how many they
+//! missed:
 //!
 //!     wall    5 ██████████████████ 9.4 kW
 //!     phone   1 █████████████ 6.8 kW
@@ -13,7 +16,7 @@
 //!     ...
 //!     phone has missed 32 readings
 //!
-//! A feed that goes on until Ctrl-C, and a view of it elsewhere, which takes so many milliseconds to draw:
+//! To run a feed until Ctrl-C, and a remote view of it that takes 300 ms to draw:
 //!
 //!     cargo run --example dashboard -- --listen tcp://127.0.0.1:5556
 //!     cargo run --example dashboard -- --connect tcp://127.0.0.1:5556 300
@@ -34,9 +37,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 /// The time between two readings.
 const PERIOD: Duration = Duration::from_millis(40);
-/// How many readings a view may be behind. Beyond that it misses the oldest ones.
+/// The number of readings a view may be behind. Beyond that it misses the oldest ones.
 const BEHIND: usize = 8;
-/// How long a view may take for a reading, before the feed gives it up.
+/// The time a view may take for a reading before the feed drops the view.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -51,7 +54,7 @@ struct Feed {
 
 #[service]
 impl Feed {
-    /// Pushes readings to a view until the producer ends. Returns how many it has missed.
+    /// Pushes readings to a view until the producer ends. Returns the number of missed readings.
     #[expose]
     async fn subscribe(&self, view: ViewProxy) -> u64 {
         let view = view.with_timeout(PATIENCE);
@@ -60,9 +63,9 @@ impl Feed {
         let mut missed = 0;
         loop {
             match readings.recv().await {
-                // One call at a time: what waits for a slow view is bounded.
+                // One call at a time: the queue for a slow view is bounded.
                 Ok(reading) => {
-                    // It fails if the view is gone or stuck, or if the server shuts down.
+                    // The call fails if the view is gone or stuck, or if the server shuts down.
                     if view.show(reading).await.is_err() {
                         return missed + 1 + readings.len() as u64;
                     }
@@ -80,21 +83,21 @@ async fn open(address: &str) -> Result<(RpcServer, broadcast::Sender<Reading>), 
     Ok((server, readings))
 }
 
-/// Measures what a wind turbine might feed in. With the sender, the feed ends.
+/// Simulates the power of a wind turbine. Dropping the sender ends the feed.
 async fn produce(readings: broadcast::Sender<Reading>, numbers: RangeInclusive<u32>) {
     let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for number in numbers {
         ticks.tick().await;
         let kilowatts = 6.0 + 4.0 * (f64::from(number) / 5.0).sin();
-        // It fails if nobody has subscribed.
+        // This fails without subscribers, which is fine.
         let _ = readings.send(Reading { number, kilowatts });
     }
 }
 
 struct View {
     name: String,
-    /// How long it takes to draw a reading.
+    /// The time it takes to draw a reading.
     takes: Duration,
 }
 
@@ -127,7 +130,8 @@ async fn serve(address: &str) -> Result<(), Box<dyn std::error::Error>> {
         () = produce(readings, 1..=u32::MAX) => {}
         pressed = tokio::signal::ctrl_c() => pressed?,
     }
-    // Subscriptions end with the producer, and are answered before connections are closed.
+    // The producer has ended the subscriptions. The server answers them before it closes the
+    // connections.
     server.shutdown().await;
     Ok(())
 }
@@ -156,9 +160,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let takes = Duration::from_millis(takes.parse()?);
             Ok(view(address, "view", takes).await?)
         }
-        _ => {
-            Err("what is wanted is nothing, --listen ADDRESS, or --connect ADDRESS MILLISECONDS"
-                .into())
-        }
+        _ => Err("usage: dashboard [--listen ADDRESS | --connect ADDRESS MILLISECONDS]".into()),
     }
 }

@@ -1,11 +1,12 @@
-//! Clocks that are set from outside: a day of two houses passes within milliseconds.
+//! External clocks: a day of two houses passes within milliseconds.
 //!
 //!     cargo run --example external_clock
 //!
-//! Appliances sleep until they are to be switched, and tell the meter, in another container, when they have been. They
-//! ask their container's clock, and would do the same with the clock of the world; but here all clocks stand still. The
-//! program sets them to the next time at which somebody wants to wake, and waits until that is done before it goes on.
-//! It tells the manager in each container, as a co-simulation does with containers in other processes. It prints:
+//! Appliances sleep until their next switching time, and report each switch to a meter in another
+//! container. They use their container's clock, as they would use the wall clock. In this example
+//! the clocks advance only when set. The program sets them to the earliest time for which an
+//! appliance waits, and continues once the switch is done. It sets them through the manager of each
+//! container, as a co-simulation does for containers in other processes. It prints:
 //!
 //! ```text
 //! 2026-01-01T05:00:00+00:00 southern heating: 1.5 kW
@@ -22,28 +23,28 @@ use aiomas_tokio::clock::Date;
 use aiomas_tokio::manager::{self, Factories, Manager, ManagerProxy};
 use aiomas_tokio::{Container, Context, Error, agent, container};
 
-/// In seconds, which clocks count.
+/// Seconds per hour; clocks count in seconds.
 const HOUR: f64 = 3600.0;
 
-/// Switches itself when its timetable says so.
+/// An appliance that switches by a timetable.
 struct Appliance {
     name: &'static str,
-    /// What it takes, in kW.
+    /// The current power, in kW.
     power: f64,
-    /// From which hour on it takes how many kW.
+    /// The hour and the power, in kW, of each switch.
     timetable: VecDeque<(f64, f64)>,
     meter: MeterProxy,
 }
 
 #[agent]
 impl Appliance {
-    /// When it will be switched next, in seconds.
+    /// Returns the time of the next switch, in seconds.
     #[expose]
     fn due(&self) -> Option<f64> {
         self.timetable.front().map(|(hour, _)| hour * HOUR)
     }
 
-    /// Sleeps until that time. Returns what it has done then.
+    /// Sleeps until the next switch. Returns a line that describes the switch.
     #[expose]
     async fn switch(&mut self, #[context] ctx: &Context) -> Result<String, Error> {
         let clock = ctx.clock()?;
@@ -56,18 +57,18 @@ impl Appliance {
     }
 }
 
-/// Counts what all appliances take.
+/// Sums up the energy of all appliances.
 #[derive(Default)]
 struct Meter {
     power: f64,
     energy: f64,
-    /// When the power was another one last.
+    /// The time of the last change of power.
     since: f64,
 }
 
 #[agent]
 impl Meter {
-    /// At `time`, the power has changed. Whoever says so may have been told of it earlier than we are.
+    /// Records a change of power at `time`. The appliance's clock may be ahead of the meter's.
     #[expose]
     fn switched(&mut self, time: f64, change: f64) {
         self.energy += self.power * (time - self.since) / HOUR;
@@ -75,7 +76,7 @@ impl Meter {
         self.since = time;
     }
 
-    /// The kWh until now.
+    /// Returns the energy so far, in kWh.
     #[expose]
     fn read(&mut self, #[context] ctx: &Context) -> Result<String, Error> {
         let clock = ctx.clock()?;
@@ -84,7 +85,7 @@ impl Meter {
     }
 }
 
-/// A container whose clock stands still until its manager sets it, and the manager, for `head`.
+/// Starts a container whose clock its manager sets. Returns it with the manager's proxy for `head`.
 async fn standing(head: &Container, start: Date) -> Result<(Container, ManagerProxy), Error> {
     let builder = container::builder().external_clock(start, 0.0);
     let container = builder.bind("tcp://127.0.0.1:0").await?;
@@ -116,7 +117,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         appliances.push(head.connect(url).await?);
     }
 
-    // All of them sleep, each until its own time. What is called first arrives first: when a clock is set, they do.
+    // All appliances sleep, each until its own time. Calls arrive in order: all appliances sleep
+    // before a clock is set.
     let mut asleep = Vec::new();
     for appliance in &appliances {
         if let Some(due) = appliance.due().await? {

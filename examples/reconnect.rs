@@ -1,16 +1,17 @@
-//! Connections that come back: the server is killed, twice, and started again at the same port.
+//! Reconnecting connections: the server is killed twice, and restarted at the same port.
 //!
 //!     cargo run --example reconnect
 //!
-//! The program starts itself as the server, and is its client. It prints what it does to the server, what becomes of
-//! calls that are made before, while and after the server is gone, and what the client's line does meanwhile:
+//! The program starts itself as the server, and is its client. It prints each action on the server,
+//! the result of calls made before, during and after its absence, and the state of the client's
+//! connection:
 //!
 //! ```text
 //! process 4711 serves at tcp://127.0.0.1:40123
 //! 230 V in process 4711
 //! -- the server is killed while a call is in flight
 //! that call fails: the connection was lost before the answer came: closed by the peer
-//! the line is Lost
+//! the connection is Lost
 //! ...
 //! ```
 
@@ -27,7 +28,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
-/// Tells which process it is in.
+/// Returns its process id.
 #[derive(Default)]
 struct Meter {
     alarm: Notify,
@@ -40,7 +41,7 @@ impl Meter {
         format!("230 V in process {}", process::id())
     }
 
-    /// Ends when there is an alarm.
+    /// Returns when an alarm is raised.
     #[expose]
     async fn watch(&self) -> String {
         self.alarm.notified().await;
@@ -61,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The server: says where it listens, and ends with its standard input.
+/// Runs the server: prints its address, and ends at the end of standard input.
 async fn serve(address: &str) -> Result<(), Box<dyn Error>> {
     let server = rpc::listen(address, Meter::default()).await?;
     println!("{}", server.address());
@@ -70,42 +71,43 @@ async fn serve(address: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The client, which has the server as a child.
+/// Runs the client, with the server as a child process.
 async fn call() -> Result<(), Box<dyn Error>> {
     let mut server = Server::start("tcp://127.0.0.1:0").await?;
     let address = server.address.clone();
 
-    // When the connection is lost, the next call dials again, for half a minute at most.
+    // When the connection is lost, the next call dials again, for 30 s at most.
     let reconnect = RetryPolicy::from(Duration::from_secs(30));
     let client = rpc::builder().reconnect(reconnect).connect(&*address).await?;
     let meter: MeterProxy = client.remote_as();
-    let line = client.remote().reconnecting().ok_or("this client reconnects")?;
+    let connection = client.remote().reconnecting().ok_or("this client reconnects")?;
     println!("{}", meter.read().await?);
 
     println!("-- the server is killed while a call is in flight");
     let watch = meter.watch();
-    // Calls arrive in their order: when a later one is answered, this one is in flight.
+    // Calls arrive in order: once this call is answered, the earlier one is in flight.
     meter.read().await?;
-    // As `kill -9` does: it has no time to tell anybody.
+    // Like `kill -9`: the server cannot notify its clients.
     server.process.kill().await?;
-    // Nobody knows whether the server has done what was asked, so it is not asked again.
+    // The client cannot know whether the server executed the call, so the call is not repeated.
     if let Err(error) = watch.await {
         println!("that call fails: {error}");
     }
-    println!("the line is {:?}", line.changed(ConnectionState::Connected).await);
+    println!("the connection is {:?}", connection.changed(ConnectionState::Connected).await);
 
-    println!("-- calls while there is no server");
+    println!("-- calls without a server");
     if let Err(error) = meter.with_timeout(Duration::from_millis(100)).read().await {
-        println!("one with a timeout fails: {error}");
+        println!("a call with a timeout fails: {error}");
     }
     let patient = meter.read();
-    println!("one without waits; the line is {:?}", line.state());
+    println!("a call without a timeout waits; the connection is {:?}", connection.state());
     let mut server = Server::start(&address).await?;
     println!("{}", patient.await?);
-    println!("the line is {:?}", line.state());
+    println!("the connection is {:?}", connection.state());
 
     println!("-- the server is killed while an idempotent call is in flight");
-    // To watch twice does no harm, nor does the alarm. Such a call is made again by whoever waits for it.
+    // `watch` and `alarm` may run twice. The client repeats an idempotent call while its caller
+    // waits.
     let meter = meter.idempotent();
     let watch = tokio::spawn(meter.watch());
     meter.read().await?;
@@ -116,18 +118,18 @@ async fn call() -> Result<(), Box<dyn Error>> {
 
     println!("-- the server ends");
     server.stop().await?;
-    println!("the line is {:?}", line.changed(ConnectionState::Connected).await);
+    println!("the connection is {:?}", connection.changed(ConnectionState::Connected).await);
     Ok(())
 }
 
-/// This program once more, as the server.
+/// A process of this program that runs as the server.
 struct Server {
     process: Child,
     address: String,
 }
 
 impl Server {
-    /// Starts it, and waits until it says where it listens.
+    /// Starts the server, and waits until it prints its address.
     async fn start(address: &str) -> Result<Self, Box<dyn Error>> {
         let mut process = Command::new(env::current_exe()?)
             .arg(address)
@@ -142,9 +144,9 @@ impl Server {
         Ok(Self { process, address })
     }
 
-    /// Lets it end by itself.
+    /// Lets the server end by itself.
     async fn stop(mut self) -> Result<(), Box<dyn Error>> {
-        // This closes its standard input.
+        // This closes the server's standard input.
         let status = self.process.wait().await?;
         if status.success() { Ok(()) } else { Err(format!("the server: {status}").into()) }
     }

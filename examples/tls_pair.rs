@@ -1,10 +1,11 @@
-//! TLS between two processes, with an authority of one's own: both sides show a certificate that it has signed.
+//! Mutual TLS between two processes, with a certificate authority of their own.
 //!
 //!     cargo run --example tls_pair
 //!
-//! The program makes the authority and the certificates, starts itself as the server, and is a client three times: with
-//! a certificate, without one, and with one that another authority has signed. It prints what each hears, and what the
-//! server says of those that it refuses:
+//! The program makes the authority and the certificates, and starts itself as the server. It is a
+//! client three times: with a certificate, without one, and with one that another authority has
+//! signed. It prints the reply that each client receives, and the server's messages about refused
+//! clients:
 //!
 //! ```text
 //! with a certificate: good day, CN=grid
@@ -13,7 +14,7 @@
 //! ...
 //! ```
 //!
-//! On two machines, with files in PEM that you have (docs/tls.md tells how to make them):
+//! On two machines, with PEM files of your own (docs/tls.md describes how to make them):
 //!
 //!     cargo run --example tls_pair -- server ca.pem house.pem house.key tcp://house.example:5555
 //!     cargo run --example tls_pair -- client ca.pem grid.pem grid.key tcp://house.example:5555
@@ -37,7 +38,7 @@ struct House;
 
 #[service]
 impl House {
-    /// Whoever gets here has a certificate.
+    /// Greets the caller, which always has a certificate here.
     #[expose]
     fn greet(&self, #[context] ctx: &Context) -> Option<String> {
         ctx.certificate().map(|certificate| format!("good day, {}", certificate.subject))
@@ -60,7 +61,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// Says where it listens, and whom it refuses. Ends with its standard input.
+/// Runs the server: prints its address and refused clients. Ends at the end of standard input.
 async fn serve(tls: TlsConfig, address: &str) -> Result<()> {
     let tls = tls.on_refused(|peer, error| println!("refused {}: {error}", peer.unwrap_or("?")));
     let server = rpc::builder().tls(tls).service(House).listen(address).await?;
@@ -76,9 +77,9 @@ async fn ask(tls: TlsConfig, address: &str) -> Result<String> {
     Ok(house.greet().await?.ok_or("the server does not know us")?)
 }
 
-/// Everything on this machine.
+/// Runs both sides on this machine.
 async fn pair() -> Result<()> {
-    // Only we can read it, and it is gone at the end.
+    // Only this user can read the folder. It is removed at the end.
     let folder = tempfile::tempdir()?;
     let file = |name: &str| folder.path().join(name);
     let (ca, other_ca) = (authority("our authority")?, authority("another authority")?);
@@ -101,9 +102,10 @@ async fn pair() -> Result<()> {
     let trust = file("ca.pem");
     let grid = TlsConfig::from_pem_files(&trust, file("grid.pem"), file("grid.key"))?;
     let stranger = TlsConfig::from_pem_files(&trust, file("stranger.pem"), file("stranger.key"))?;
-    let nobody = without_certificate(&grid, &trust)?;
+    let anonymous = without_certificate(&grid, &trust)?;
     println!("with a certificate: {}", ask(grid, &address).await?);
-    for (who, tls) in [("without a certificate", nobody), ("with another authority's", stranger)] {
+    for (who, tls) in [("without a certificate", anonymous), ("with another authority's", stranger)]
+    {
         match ask(tls, &address).await {
             Ok(answer) => return Err(format!("{who}: {answer}").into()),
             Err(error) => println!("{who}: {error}"),
@@ -111,12 +113,12 @@ async fn pair() -> Result<()> {
         println!("  the server: {}", output.next_line().await?.ok_or("the server has ended")?);
     }
 
-    // This closes its standard input.
+    // This closes the server's standard input.
     let status = server.wait().await?;
     if status.success() { Ok(()) } else { Err(format!("the server: {status}").into()) }
 }
 
-/// Who signs certificates. In earnest, its key is kept where no server is.
+/// Creates a certificate authority. In production, keep its key on a machine without servers.
 fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -124,7 +126,7 @@ fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>> {
     Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
 }
 
-/// Makes a key and a certificate for somebody on this machine.
+/// Makes a key and a certificate for a peer on this machine.
 fn sign(ca: &CertifiedIssuer<'_, KeyPair>, name: &str, folder: &Path) -> Result<()> {
     let mut params = CertificateParams::new(["127.0.0.1".to_owned()])?;
     params.distinguished_name.push(DnType::CommonName, name);
@@ -134,7 +136,8 @@ fn sign(ca: &CertifiedIssuer<'_, KeyPair>, name: &str, folder: &Path) -> Result<
     Ok(())
 }
 
-/// The same trust, but nothing to show. Only rustls itself makes such a client.
+/// Returns a client configuration with the same trust but without a certificate. Only rustls itself
+/// can create such a client.
 fn without_certificate(tls: &TlsConfig, ca: &Path) -> Result<TlsConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca)?)?;

@@ -1,4 +1,4 @@
-"""How long Python takes with the codecs of aiomas: ``codec.py SECONDS`` reads numbers from standard input.
+"""Measures the codecs of aiomas in Python: ``codec.py SECONDS`` reads numbers from standard input.
 
 Prints ``{NAME: SECONDS, ...}``, the best time of many runs each.
 """

@@ -1,6 +1,6 @@
 """The original aiomas as a contestant: ``contestant.py python-CODEC serve|call|hold ...``.
 
-Its command line and its output are those of all contestants, see ``benches/contract``.  It needs the folder
+It has the command line and the output of all contestants, see ``benches/contract``.  It needs the folder
 ``tests/python`` in ``PYTHONPATH``.
 """
 import argparse
@@ -25,7 +25,7 @@ class TestAgent(aiomas.Agent):
 
 
 class Meter:
-    """The closed loop: whoever has an answer makes the next call."""
+    """The closed loop: each caller makes its next call when it has the last answer."""
 
     def __init__(self, args):
         now = time.perf_counter()

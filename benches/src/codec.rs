@@ -1,4 +1,4 @@
-//! `bench codec`: what it costs to write and read a MiB of numbers, in process; Python's times beside ours.
+//! `bench codec`: the cost of encoding and decoding 1 MiB of numbers, beside Python's.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -18,13 +18,13 @@ use clap::Args;
 use serde::Serialize;
 use serde_bytes::{ByteBuf, Bytes};
 
-/// Measures codecs with a MiB of numbers.
+/// Measures codecs with 1 MiB of numbers.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Codecs {
-    /// How long to measure each row, in seconds.
+    /// The time to measure each row, in seconds.
     #[arg(long, default_value_t = 0.2, value_parser = seconds)]
     seconds: f64,
-    /// Leave Python out.
+    /// Skip Python.
     #[arg(long)]
     no_python: bool,
 }
@@ -32,15 +32,17 @@ pub(crate) struct Codecs {
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (0.001..=60.0).contains(&number) => Ok(number),
-        _ => Err("it is no time from 0.001 s to 60 s".into()),
+        _ => Err("must be a time from 0.001 s to 60 s".into()),
     }
 }
 
 const MIB: usize = 1 << 20;
 
-/// A row: what is done, by which name Python does it, and how long it takes.
+/// A row: the operation, its name in Python, and its time.
 type Row = (&'static str, Option<&'static str>, Duration);
 
+/// Runs `bench codec`.
+///
 /// # Errors
 /// Python fails.
 pub(crate) fn codecs(options: &Codecs) -> Result<(), String> {
@@ -69,7 +71,7 @@ pub(crate) fn codecs(options: &Codecs) -> Result<(), String> {
     Ok(())
 }
 
-/// Numbers as bytes, and as lists.
+/// Measures numbers as bytes and as lists.
 fn lists(numbers: &[f64], time: Duration) -> Vec<Row> {
     let codec_context = CodecContext::new(Types::default(), Limits::trusted().budget);
     let bytes = || Bytes::new(bytemuck::cast_slice(numbers));
@@ -127,15 +129,15 @@ fn written<T: Serialize + ?Sized>(
     value: &T,
 ) -> Vec<u8> {
     let mut out = Vec::new();
-    encode(format, codec_context, value, &mut out).expect("it can be written");
+    encode(format, codec_context, value, &mut out).expect("a successful write");
     out
 }
 
 fn decoded(format: Format, codec_context: &CodecContext, bytes: &[u8]) -> Vec<f64> {
-    decode(format, bytes, codec_context).expect("it can be read")
+    decode(format, bytes, codec_context).expect("a successful read")
 }
 
-/// Blosc as aiomas uses it, ours and C's.
+/// Measures Blosc as aiomas uses it, with our implementation and the C library.
 fn compressed(bytes: &[u8], time: Duration) -> Vec<Row> {
     let case = Case { name: "walk", data: bytes, shuffle: Shuffle::Byte, type_size: 8, level: 9 };
     let (ours, theirs) = (case.ours(Compressor::BloscLz), case.theirs(c::Compressor::BloscLZ));
@@ -150,7 +152,7 @@ fn compressed(bytes: &[u8], time: Duration) -> Vec<Row> {
     ]
 }
 
-/// The best time of many runs.
+/// Returns the best time of many runs.
 fn best<T>(time: Duration, mut run: impl FnMut() -> T) -> Duration {
     let (end, mut best) = (Instant::now() + time, Duration::MAX);
     loop {
@@ -164,7 +166,7 @@ fn best<T>(time: Duration, mut run: impl FnMut() -> T) -> Duration {
     }
 }
 
-/// Python's times in seconds, with the same bytes.
+/// Returns Python's times in seconds, with the same bytes.
 fn python_times(bytes: &[u8], seconds: f64) -> Result<BTreeMap<String, f64>, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/codec.py");
     let failed = |error: &dyn std::fmt::Display| format!("Python: {error}; take --no-python");

@@ -1,16 +1,16 @@
-//! What the system tells of processes and of itself, below `/proc`.
+//! Data of the system and its processes from `/proc`.
 
 use std::fs;
 use std::time::Duration;
 
-/// How much memory a process has, in bytes. `who` is its number, or `self`.
+/// Returns the resident memory of a process, in bytes. `who` is its id, or `self`.
 pub(crate) fn resident(who: &str) -> u64 {
     let pages = fs::read_to_string(format!("/proc/{who}/statm")).unwrap_or_default();
     let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
     pages.unwrap_or_default() * rustix::param::page_size() as u64
 }
 
-/// The CPU time of a process, that of all its threads which have not ended.
+/// Returns the CPU time of a process, over all threads that have not ended.
 pub(crate) fn cpu_time(pid: u32) -> Duration {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Duration::ZERO };
     let nanos = threads.flatten().filter_map(|thread| {
@@ -20,13 +20,13 @@ pub(crate) fn cpu_time(pid: u32) -> Duration {
     Duration::from_nanos(nanos.sum())
 }
 
-/// How many processes wait for a CPU, on the average of the last minute.
+/// Returns the load average of the last minute.
 pub(crate) fn load() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default()
 }
 
-/// Counts of ticks, of which the share that was stolen between two looks tells.
+/// Counts of clock ticks. Two counts yield the share of stolen time between them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticks {
     all: u64,
@@ -41,12 +41,12 @@ impl Ticks {
     fn parse(text: &str) -> Self {
         let line = text.lines().next().unwrap_or_default();
         let ticks: Vec<u64> = line.split_whitespace().skip(1).flat_map(str::parse).collect();
-        // Guests' time is part of the users'.
+        // The ticks of users include those of guests.
         let all = ticks.iter().take(8).sum();
         Self { all, stolen: ticks.get(7).copied().unwrap_or_default() }
     }
 
-    /// The percentage that the hypervisor has given to others since `before`.
+    /// Returns the percentage of time that the hypervisor gave to other machines since `before`.
     pub(crate) fn stolen_since(self, before: Self) -> f64 {
         let all = self.all.saturating_sub(before.all).max(1);
         100.0 * self.stolen.saturating_sub(before.stolen) as f64 / all as f64

@@ -1,4 +1,5 @@
-//! What calls cost, beside other libraries and the limits of the machine. See `docs/performance.md`.
+//! The cost of calls, beside other libraries and the limits of the machine. See
+//! `docs/performance.md`.
 
 mod codec;
 mod harness;
@@ -29,7 +30,7 @@ enum Command {
     Syscalls(syscalls::Syscalls),
     Instructions(instructions::Instructions),
     Codec(codec::Codecs),
-    /// Is one of ours or of the limits, as a server or a client: NAME serve|call|hold ...
+    /// Run a built-in contestant as a server or a client: NAME serve|call|hold ...
     #[command(disable_help_flag = true)]
     Contestant {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ends the program because of options that mean nothing.
+/// Ends the program because of invalid options.
 fn refuse<T>(error: String) -> T {
     Options::command().error(ErrorKind::InvalidValue, error).exit()
 }

@@ -13,7 +13,7 @@ use crate::harness::{Child, Contestant, Prepared, select};
 /// Counts system calls per call.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Syscalls {
-    /// The contestants, by the beginnings of their names.
+    /// The contestants, by prefixes of their names.
     #[arg(
         long,
         value_delimiter = ',',
@@ -22,27 +22,29 @@ pub(crate) struct Syscalls {
     contestants: Vec<String>,
 }
 
-/// How many calls a client makes: the difference tells what a call costs, without start and end.
+/// The number of calls in the short run. The difference to the long run excludes start and end.
 const FEW: u64 = 1_000;
 const MANY: u64 = 6_000;
-/// How long it may take under strace.
+/// The time limit of a run under strace.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often system calls were made, by their names.
+/// The number of system calls, by name.
 type Counts = BTreeMap<String, u64>;
 
 impl Syscalls {
-    /// Whom the options mean.
+    /// Returns the selected contestants.
     ///
     /// # Errors
-    /// They mean nobody.
+    /// A prefix matches no contestant.
     pub(crate) fn plan(&self) -> Result<Vec<Contestant>, String> {
         select(&self.contestants, &Contestant::all(), |contestant| &contestant.name)
     }
 }
 
+/// Runs `bench syscalls`.
+///
 /// # Errors
-/// There is no strace, or a contestant fails.
+/// strace is missing, or a contestant fails.
 pub(crate) fn syscalls_per_call(contestants: &[Contestant]) -> Result<(), String> {
     let found = Command::new("strace").arg("-V").output();
     found.map_err(|error| format!("strace cannot be started ({error}); please install it"))?;
@@ -59,7 +61,7 @@ pub(crate) fn syscalls_per_call(contestants: &[Contestant]) -> Result<(), String
                         ours.map(|(_, count)| count).sum()
                     };
                     let more = of(many) as f64 - of(few) as f64;
-                    // Starting does not take the same each time.
+                    // The cost of starting varies, so a difference may be negative.
                     format!("{:.3}", (more / (MANY - FEW) as f64).max(0.0))
                 });
                 println!("| {} | {in_flight} | {end} | {} |", contestant.name, each.join(" | "));
@@ -80,14 +82,14 @@ fn kind_of(name: &str) -> &'static str {
     }
 }
 
-/// Of the client and the server, for so many calls.
+/// Returns the counts of the client and the server for this number of calls.
 fn count(who: &Prepared, in_flight: u32, calls: u64) -> Result<(Counts, Counts), String> {
     let (server, server_file) = under_strace(who.command(), "server");
     let (client, client_file) = under_strace(who.command(), "client");
     let result = run(server, client, in_flight, calls);
     let counts = result.and_then(|()| Ok((read(&client_file)?, read(&server_file)?)));
     for file in [client_file, server_file] {
-        // Something may have failed before there was one.
+        // The file may be missing after an earlier failure.
         let _removed = std::fs::remove_file(file);
     }
     counts.map_err(|error| format!("{}: {error}", who.contestant.name))
@@ -125,7 +127,7 @@ fn read(file: &Path) -> Result<Counts, String> {
     if counts.is_empty() { Err(format!("strace has counted nothing:\n{text}")) } else { Ok(counts) }
 }
 
-/// Reads lines such as ` 98.30    0.011  5   2007     3 read`; the errors may be missing.
+/// Parses lines such as ` 98.30    0.011  5   2007     3 read`. The column of errors is optional.
 fn parse(text: &str) -> Counts {
     let rows = text.lines().filter_map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_strace_writes() {
+    fn strace_output_is_parsed() {
         let text = "\
 % time     seconds  usecs/call     calls    errors syscall
 ------ ----------- ----------- --------- --------- ----------------

@@ -1,4 +1,4 @@
-//! A thousand agents in ten containers, which call each other at random: how fast a simulation is.
+//! Measures how fast a simulation runs: 1,000 agents in ten containers call each other at random.
 //!
 //!     cargo run --release -p aiomas-sim --example thousand_agents
 

@@ -1,4 +1,4 @@
-//! How simulations are made.
+//! The builder of simulations.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::sim::{Settings, Sim};
 use crate::trace::Trace;
 use crate::world::World;
 
-/// Makes a [`Sim`]. Nothing goes wrong unless told otherwise, but that tasks run in any order.
+/// Builds a [`Sim`]. Unless set otherwise, the only random part is the order of tasks.
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until it is built"]
 pub struct SimBuilder {
@@ -43,19 +43,20 @@ impl SimBuilder {
         }
     }
 
-    /// What everything random derives from.
+    /// Returns the seed of all random numbers.
     #[must_use]
     pub const fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// How it is between all hosts that nothing else is said of, and from each host to itself.
+    /// Sets the default link: between hosts without a link of their own, and from each host to
+    /// itself.
     pub fn link(mut self, link: Link) -> Self {
         self.link = link;
         self
     }
 
-    /// How it is between two hosts, in both directions. They need not be there yet.
+    /// Sets the link between two hosts, in both directions. The hosts need not exist yet.
     pub fn link_between(
         mut self,
         one: impl Into<String>,
@@ -66,54 +67,55 @@ impl SimBuilder {
         self
     }
 
-    /// Lets nothing through between two hosts, any two, from time to time and for a while. What is sent meanwhile
-    /// arrives later.
+    /// Partitions a random pair of hosts at random times. Data sent during a partition arrives
+    /// after it.
     pub fn partitions(mut self, every: impl Into<Delay>, lasts: impl Into<Delay>) -> Self {
         self.partitions = Some(Recurring { every: every.into(), lasts: lasts.into() });
         self
     }
 
-    /// Stops a host, any that [runs a program](crate::Host::start), from time to time, and starts it again
-    /// after a while. Every other time it loses power: then nobody is told.
+    /// Crashes a random host that [runs a program](crate::Host::start), and restarts it after a
+    /// while. In half of the crashes the host loses power, and its peers receive no notice.
     pub fn crashes(mut self, every: impl Into<Delay>, lasts: impl Into<Delay>) -> Self {
         self.crashes = Some(Recurring { every: every.into(), lasts: lasts.into() });
         self
     }
 
-    /// How probable it is, with each poll, that another task is polled though nobody woke it.
+    /// Sets the probability, at each poll, that another task is polled without a wake-up.
     pub const fn spurious_wakes(mut self, probability: f64) -> Self {
         self.settings.spurious_wakes = probability;
         self
     }
 
-    /// Switches a kind of fault off, whatever else is said of it.
+    /// Switches a kind of fault off, regardless of all other settings.
     pub fn without(mut self, fault: Fault) -> Self {
         self.without.push(fault);
         self
     }
 
-    /// How long a simulation may take, in its own time, before it ends with a panic: a day unless told otherwise.
+    /// Sets the limit of virtual time, at which the simulation panics. The default is one day.
     pub const fn max_time(mut self, time: Duration) -> Self {
         self.settings.time = time;
         self
     }
 
-    /// How many polls may happen at one moment before the simulation ends with a panic: ten million unless
-    /// told otherwise. Somebody polls for nothing, then.
+    /// Sets how many polls may happen at one moment before the simulation panics. The default is
+    /// 10,000,000. A simulation that reaches this limit contains a busy loop.
     pub const fn max_polls(mut self, polls: u64) -> Self {
         self.settings.polls = polls;
         self
     }
 
-    /// Lets code in the simulation panic with messages that contain `text`. Such a panic does what it does outside of
-    /// simulations: a task ends, the caller of a method gets a failure. [`Sim::panics`] tells of it. All other panics fail the
-    /// test, those of the test's own future in any case. To allow several texts, call this several times.
+    /// Permits panics whose message contains `text`. Such a panic has the same effect as outside of
+    /// simulations: a task ends, or the caller of a method receives a failure. [`Sim::panics`]
+    /// lists it. All other panics fail the test, as do all panics of the test's own future. Call
+    /// this several times to permit several texts.
     pub fn allow_panics(mut self, text: impl Into<String>) -> Self {
         self.settings.allowed.push(text.into());
         self
     }
 
-    /// The simulation.
+    /// Builds the simulation.
     #[must_use]
     pub fn build(self) -> Sim {
         let env = Env::new(Rng::new(self.seed, &self.without), Trace::new(self.seed));
@@ -132,13 +134,13 @@ impl SimBuilder {
 }
 
 impl Sim {
-    /// A simulation on a network without faults. The seed decides the order of everything.
+    /// Creates a simulation on a network without faults. The seed decides the order of all events.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self::builder(seed).build()
     }
 
-    /// A builder of simulations, for all faults that there are.
+    /// Returns a builder of simulations, with settings for all faults.
     pub fn builder(seed: u64) -> SimBuilder {
         SimBuilder::new(seed)
     }

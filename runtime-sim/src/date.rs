@@ -1,4 +1,4 @@
-//! The date of a simulation, which can step.
+//! The date of a simulation, which a test can step.
 
 use std::time::Duration;
 
@@ -6,11 +6,12 @@ use crate::sim::Sim;
 use crate::trace::Step;
 
 impl Sim {
-    /// Steps the date of all hosts by a number of seconds, backward if that is negative, as a time server or an operator
-    /// does. The time is not affected. Every task is woken, as those have to look that wait for a date.
+    /// Steps the date of all hosts by a number of seconds, which may be negative. A time server or
+    /// an operator does the same to a real clock. Virtual time is not affected. Every task is
+    /// woken, because tasks that wait for a date must check it again.
     ///
     /// # Panics
-    /// The number is not finite, or more than a [`Duration`] holds.
+    /// The number is not finite, or exceeds the range of [`Duration`].
     pub fn step_date(&self, seconds: f64) {
         let by = Duration::from_secs_f64(seconds.abs());
         self.world.change(|state| {

@@ -1,9 +1,9 @@
-//! Times that are drawn.
+//! Random delays.
 
 use std::ops::Range;
 use std::time::Duration;
 
-/// A time that is drawn anew each time: always the same, or from a distribution.
+/// A delay: constant, or drawn anew from a distribution each time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Delay(Kind);
 
@@ -14,22 +14,23 @@ enum Kind {
 }
 
 impl Delay {
-    /// No time at all.
+    /// A delay of zero.
     pub const ZERO: Self = Self::fixed(Duration::ZERO);
 
-    /// Always the same.
+    /// Creates a constant delay.
     #[must_use]
     pub const fn fixed(time: Duration) -> Self {
         Self(Kind::Uniform { from: time, to: time })
     }
 
-    /// Any time in a range, each as likely as the others. An empty range is always its start.
+    /// Creates a delay with a uniform distribution over a range. An empty range yields its start.
     #[must_use]
     pub const fn between(times: Range<Duration>) -> Self {
         Self(Kind::Uniform { from: times.start, to: times.end })
     }
 
-    /// Mostly short and at times long: what lies between events that have no memory.
+    /// Creates a delay with an exponential distribution, the time between independent events:
+    /// mostly short, sometimes long.
     #[must_use]
     pub const fn exponential(mean: Duration) -> Self {
         Self(Kind::Exponential { mean })
@@ -49,7 +50,7 @@ impl Delay {
                 let range = (to - from).as_nanos().try_into().unwrap_or(u64::MAX);
                 from + Duration::from_nanos(random.u64(..range))
             }
-            // The logarithm is of something in (0, 1].
+            // The argument of the logarithm is in (0, 1].
             Kind::Exponential { mean } => mean.mul_f64(-(1.0 - random.f64()).ln()),
         }
     }
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_distributed_as_it_says() {
+    fn each_kind_has_its_distribution() {
         assert!(draws(SECOND.into()).all(|time| time == SECOND));
         assert!(draws((SECOND..SECOND).into()).all(|time| time == SECOND));
         let range = SECOND..3 * SECOND;
@@ -91,7 +92,7 @@ mod tests {
         assert!((mean(range.into()) - 2.0).abs() < 0.05);
         let exponential = Delay::exponential(SECOND);
         assert!((mean(exponential) - 1.0).abs() < 0.05);
-        // It is above its mean with probability 1/e.
+        // A draw exceeds the mean with probability 1/e.
         let above = draws(exponential).filter(|time| *time > SECOND).count();
         assert!((3400..3950).contains(&above), "{above}");
     }

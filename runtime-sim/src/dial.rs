@@ -1,4 +1,4 @@
-//! How streams come to be.
+//! Connecting and accepting.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -15,8 +15,8 @@ use crate::stream::Stream;
 use crate::timer::sleep;
 use crate::world::World;
 
-/// How long it takes until who hears nothing knocks again. The time doubles; as with Linux there are six more
-/// attempts.
+/// The delay before an unanswered connect is repeated. It doubles each time, up to six repetitions,
+/// as on Linux.
 const KNOCK_AGAIN: Duration = Duration::from_secs(1);
 const KNOCKS: u32 = 7;
 
@@ -24,7 +24,7 @@ const KNOCKS: u32 = 7;
 pub struct Acceptor {
     world: Arc<World>,
     address: Address,
-    /// Where it listens, and as which.
+    /// The host and the address of the listener.
     key: (HostId, BindAddr),
     serial: u64,
 }
@@ -45,7 +45,7 @@ pub(crate) async fn dial(world: Arc<World>, from: HostId, address: Address) -> i
     for _ in 0..KNOCKS {
         sleep(&world, latency(from, to)).await;
         let knocked = world.change(|state| state.net.connect(&mut state.env, from, to, &address));
-        // The stream is open now on that side, and the way back is still to come.
+        // The stream is open on the server's side; the reply still travels to the client.
         let opened = match knocked {
             Ok(Connecting::Opened(half_stream)) => Ok(Stream::new(world.clone(), half_stream)),
             Err(error) => Err(error),

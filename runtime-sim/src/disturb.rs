@@ -1,4 +1,4 @@
-//! What goes wrong on purpose, how faults by chance begin, and how they end.
+//! Deliberate faults, and the start and end of random faults.
 
 use std::time::Instant;
 
@@ -11,22 +11,23 @@ use crate::sim::Sim;
 use crate::trace::Step;
 use crate::world::State;
 
-/// There is no such host.
+/// A host name that the simulation does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no host called {name:?} in this simulation")]
 #[non_exhaustive]
 pub struct UnknownHost {
-    /// What it was called.
+    /// The unknown name.
     pub name: String,
 }
 
 impl Sim {
-    /// Lets nothing through between two hosts, until it is [healed](Self::heal). What is sent meanwhile
-    /// arrives then. Streams do not break, however long it lasts, and nobody is told; for a peer that is gone and
-    /// found out by keep-alive see [`power_off`](Self::power_off).
+    /// Blocks all traffic between two hosts until the partition is [healed](Self::heal). Data sent
+    /// during the partition arrives after it. Streams do not break, however long the partition
+    /// lasts, and neither host receives a notice. For a dead peer that keep-alive detects, see
+    /// [`power_off`](Self::power_off).
     ///
     /// # Errors
-    /// There is no such host.
+    /// One of the hosts is unknown.
     pub fn partition(&self, one: &str, other: &str) -> Result<(), UnknownHost> {
         let (one, other) = (self.find(one)?, self.find(other)?);
         let mut state = self.world.lock();
@@ -39,52 +40,52 @@ impl Sim {
     /// Ends a [partition](Self::partition).
     ///
     /// # Errors
-    /// There is no such host.
+    /// One of the hosts is unknown.
     pub fn heal(&self, one: &str, other: &str) -> Result<(), UnknownHost> {
         let (one, other) = (self.find(one)?, self.find(other)?);
         self.heal_between(one, other);
         Ok(())
     }
 
-    /// Ends all programs and tasks of a host at once, as if each process were killed. What they have sent
-    /// still arrives, and after it the end of their streams.
+    /// Ends all programs and tasks of a host, as if each were killed. Data sent before still
+    /// arrives, followed by the end of each stream.
     ///
     /// # Errors
-    /// There is no such host.
+    /// The host is unknown.
     pub fn crash(&self, host: &str) -> Result<(), UnknownHost> {
         self.stop(self.find(host)?, false);
         Ok(())
     }
 
-    /// Ends a host without a trace: others hear nothing of it until it is back, and then only when they
-    /// send it something; or their streams break after twice their
-    /// [`keep_alive`](aiomas_core::connection::Limits::keep_alive).
+    /// Powers a host off without a trace. Its peers notice only once it is back and they send data,
+    /// or after 2 × [`keep_alive`](aiomas_core::connection::Limits::keep_alive), when their streams
+    /// break.
     ///
     /// # Errors
-    /// There is no such host.
+    /// The host is unknown.
     pub fn power_off(&self, host: &str) -> Result<(), UnknownHost> {
         self.stop(self.find(host)?, true);
         Ok(())
     }
 
-    /// Starts the programs of a host that was stopped.
+    /// Starts the programs of a stopped host.
     ///
     /// # Errors
-    /// There is no such host.
+    /// The host is unknown.
     pub fn restart(&self, host: &str) -> Result<(), UnknownHost> {
         self.restart_host(self.find(host)?);
         Ok(())
     }
 
-    /// Breaks all streams that there are.
+    /// Breaks all open streams.
     pub fn reset_streams(&self) {
         self.world.change(|state| state.net.cut_all(&mut state.env));
     }
 
-    /// Says how it is from now on between two hosts, in both directions.
+    /// Replaces the link between two hosts, in both directions.
     ///
     /// # Errors
-    /// There is no such host.
+    /// One of the hosts is unknown.
     pub fn set_link(&self, one: &str, other: &str, link: Link) -> Result<(), UnknownHost> {
         self.set_link_of(self.find(one)?, self.find(other)?, link);
         Ok(())
@@ -96,8 +97,8 @@ impl Sim {
         links.set(other, one, link);
     }
 
-    /// Ends all faults: partitions are healed, hosts restarted, and nothing goes wrong any more. Bytes still
-    /// take their time.
+    /// Ends all faults: heals partitions, restarts hosts, and starts no new faults. Delays and
+    /// bandwidth limits remain.
     pub fn calm(&self) {
         let down = self.world.change(|state| {
             state.env.rng.set_calm(true);
@@ -110,7 +111,7 @@ impl Sim {
         down.into_iter().for_each(|host| self.restart_host(host));
     }
 
-    /// Begins what happens by chance.
+    /// Starts a random fault.
     pub(crate) fn begin_fault(&self, fault: Fault, ends: Instant) {
         let stopped = {
             let State { env, net, fault_plan, hosts, .. } = &mut *self.world.lock();
@@ -147,7 +148,7 @@ impl Sim {
         }
     }
 
-    /// Ends it.
+    /// Ends a random fault.
     pub(crate) fn end(&self, end: End) {
         match end {
             End::Heal(one, other) => self.heal_between(one, other),
@@ -162,7 +163,8 @@ impl Sim {
 
     fn stop(&self, host: HostId, loses_power: bool) {
         self.world.lock().env.rng.counts.add(Fault::Crash);
-        // A handle of the life that ends: what is spawned while its tasks are dropped is dropped, too.
+        // A handle of the life that ends. A task spawned while the tasks of that life are dropped
+        // is dropped, too.
         let host = Host::new(&self.world, host);
         let tasks = host.stop(loses_power);
         self.enter(host, || drop(tasks));

@@ -1,4 +1,4 @@
-//! What whatever happens draws on, and what it leaves to be done.
+//! The environment of every event: time, random numbers, trace, and pending effects.
 
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::rng::Rng;
 use crate::trace::{Step, Trace};
 
-/// The time, the dice, the record; and what is to follow.
+/// Time, random numbers, trace and pending effects of a simulation.
 #[derive(Debug)]
 pub(crate) struct Env<W> {
     start: Instant,
@@ -15,9 +15,9 @@ pub(crate) struct Env<W> {
     epoch: Duration,
     pub(crate) rng: Rng,
     pub(crate) trace: Trace,
-    /// Whoever can go on, to be woken without the lock.
+    /// Wakers to call without the lock.
     pub(crate) wakers: Vec<Waker>,
-    /// Where bytes arrive later.
+    /// Deliveries to schedule.
     pub(crate) arrivals: Vec<(Instant, W)>,
 }
 
@@ -29,7 +29,7 @@ impl<W> Env<W> {
         Self { start, now: start, epoch, rng, trace, wakers, arrivals }
     }
 
-    /// The date, as time since the start of 1970.
+    /// Returns the date, as time since the start of 1970.
     pub(crate) fn since_epoch(&self) -> Duration {
         self.epoch.saturating_add(self.elapsed())
     }
@@ -40,7 +40,7 @@ impl<W> Env<W> {
             if back { self.epoch.saturating_sub(by) } else { self.epoch.saturating_add(by) };
     }
 
-    /// The time since the simulation began.
+    /// Returns the time since the simulation began.
     pub(crate) fn elapsed(&self) -> Duration {
         self.since_start(self.now)
     }

@@ -1,18 +1,19 @@
-//! How a simulation fails.
+//! Failures of a simulation.
 
 use crate::host::Host;
 use crate::panics::{Cause, Panic, fail, watch};
 use crate::sim::Sim;
 
 impl Sim {
-    /// The panics so far, in order: all of them [allowed](crate::SimBuilder::allow_panics), or the simulation would have
-    /// failed.
+    /// Returns the panics so far, in order. All of them are
+    /// [allowed](crate::SimBuilder::allow_panics); any other panic fails the simulation.
     #[must_use]
     pub fn panics(&self) -> Vec<Panic> {
         self.world.lock().panics.all.clone()
     }
 
-    /// Runs code of a host, and notes the panics in it, whoever catches them. `None`: it has panicked itself.
+    /// Runs code of a host and records its panics, including caught ones. Returns `None` if the
+    /// code itself panicked.
     pub(crate) fn enter<T>(&self, host: Host, code: impl FnOnce() -> T) -> Option<T> {
         let id = host.id;
         let (result, seen) = watch(|| host.enter(code));
@@ -32,7 +33,7 @@ impl Sim {
         result
     }
 
-    /// Lets the last panic fail the simulation even if it is allowed: what has panicked is the test itself.
+    /// Makes the last panic fatal even if it is allowed, because the test itself panicked.
     pub(crate) fn forbid_last(&self) {
         let panics = &mut self.world.lock().panics;
         if let Some(last) = panics.all.last() {
@@ -40,7 +41,7 @@ impl Sim {
         }
     }
 
-    /// Fails if there was a panic that is not allowed.
+    /// Fails if a panic happened that is not allowed.
     #[track_caller]
     pub(crate) fn check(&self) {
         let fatal = self.world.lock().panics.fatal.take();
@@ -53,7 +54,7 @@ impl Sim {
         }
     }
 
-    /// Fails because the simulation cannot go on.
+    /// Fails a simulation that cannot continue.
     #[track_caller]
     pub(crate) fn give_up(&self, text: String) -> ! {
         fail(Cause { text, location: None }, format_args!("\nwith seed {}", self.seed()));

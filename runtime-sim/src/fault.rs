@@ -1,40 +1,41 @@
-//! What can go wrong, and how often it has.
+//! Kinds of faults, and their counts.
 
 use std::fmt;
 use std::ops::Index;
 use std::str::FromStr;
 
-/// What a simulation does that makes a run differ from the smoothest one.
+/// A kind of fault: each makes a run differ from the smoothest one.
 ///
-/// Each kind has random numbers of its own, so that one that is [switched off](crate::SimBuilder::without)
-/// takes nothing from the others.
+/// Each kind draws from its own random numbers. [Switching one off](crate::SimBuilder::without)
+/// leaves the numbers of the others unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Of tasks that can go on, any is next; without it, that which could first.
+    /// A random runnable task is next. Without this fault, tasks run in the order of their
+    /// wake-ups.
     Order,
-    /// A task is polled though nobody woke it.
+    /// A task is polled without a wake-up.
     Wake,
-    /// Bytes take time.
+    /// Bytes are delayed.
     Latency,
-    /// Bytes wait for those before them to get onto the link.
+    /// Bytes wait until the link has sent earlier ones.
     Bandwidth,
-    /// A read or write moves less than it could.
+    /// A read or write moves fewer bytes than possible.
     Split,
     /// Bytes are held up for longer than the latency.
     Stall,
-    /// A stream is broken in the middle.
+    /// A stream breaks in the middle.
     Reset,
-    /// A dial is refused though somebody listens.
+    /// A dial is refused although the address has a listener.
     Refuse,
-    /// Nothing gets through between two hosts for a while.
+    /// Two hosts cannot reach each other for a while.
     Partition,
-    /// A host's programs end at once, and start anew later.
+    /// A host's programs end at once, and restart later.
     Crash,
 }
 
 impl Fault {
-    /// All kinds.
+    /// All kinds of faults.
     pub const ALL: [Self; 10] = [
         Self::Order,
         Self::Wake,
@@ -70,7 +71,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// There is no such [`Fault`].
+/// A name that is not one of a [`Fault`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no fault called {0:?}; there are {list}", list = List(&Fault::ALL))]
 pub struct UnknownFault(pub String);
@@ -84,7 +85,7 @@ impl FromStr for Fault {
     }
 }
 
-/// Faults with commas between them.
+/// Displays faults, separated by commas.
 pub(crate) struct List<'a>(pub(crate) &'a [Fault]);
 
 impl fmt::Display for List<'_> {
@@ -97,9 +98,9 @@ impl fmt::Display for List<'_> {
     }
 }
 
-/// How often each [`Fault`] has happened: `counts[Fault::Reset]`.
+/// How often each [`Fault`] happened: `counts[Fault::Reset]`.
 ///
-/// [`Fault::Latency`] and [`Fault::Bandwidth`] count the writes that they have delayed.
+/// [`Fault::Latency`] and [`Fault::Bandwidth`] count delayed writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts([u64; Fault::ALL.len()]);
 
@@ -108,7 +109,7 @@ impl Counts {
         self.0[fault as usize] += 1;
     }
 
-    /// Adds those of another simulation.
+    /// Adds the counts of another simulation.
     pub fn merge(&mut self, other: &Self) {
         for (count, other) in self.0.iter_mut().zip(other.0) {
             *count += other;

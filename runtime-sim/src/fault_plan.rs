@@ -1,4 +1,4 @@
-//! Faults that come at random times: partitions and crashes.
+//! Faults at random times: partitions and crashes.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -8,34 +8,34 @@ use crate::fault::Fault;
 use crate::net::HostId;
 use crate::rng::Rng;
 
-/// How often something happens, and for how long.
+/// The interval and the duration of a recurring fault.
 #[derive(Clone, Debug)]
 pub(crate) struct Recurring {
     pub(crate) every: Delay,
     pub(crate) lasts: Delay,
 }
 
-/// What happens next by chance.
+/// The schedule of random faults.
 #[derive(Debug, Default)]
 pub(crate) struct FaultPlan {
     partitions: Option<(Recurring, Instant)>,
     crashes: Option<(Recurring, Instant)>,
-    /// What ends what has begun.
+    /// The ends of active faults.
     ends: BTreeMap<(Instant, u64), End>,
     count: u64,
 }
 
-/// What ends a fault.
+/// The end of a fault.
 #[derive(Debug)]
 pub(crate) enum End {
     Heal(HostId, HostId),
     Restart(HostId),
 }
 
-/// What is to happen.
+/// A due step of the plan.
 #[derive(Debug)]
 pub(crate) enum Due {
-    /// Begins, and ends at that time.
+    /// A fault begins, and ends at the given time.
     Begin(Fault, Instant),
     End(End),
 }
@@ -57,7 +57,8 @@ impl FaultPlan {
         self.crashes = start(Fault::Crash, crashes);
     }
 
-    /// When something happens next. What has begun ends in any case; whether new faults count is up to the caller.
+    /// Returns the time of the next step. Ends of active faults always count; the caller decides
+    /// whether new faults count.
     pub(crate) fn next(&self, begins: bool) -> Option<Instant> {
         let end = self.ends.first_key_value().map(|((at, _), _)| *at);
         let begin = [&self.partitions, &self.crashes];
@@ -65,7 +66,7 @@ impl FaultPlan {
         begin.chain(end).min()
     }
 
-    /// What is due.
+    /// Takes the next due step.
     pub(crate) fn due(&mut self, now: Instant, rng: &mut Rng) -> Option<Due> {
         if let Some(first) = self.ends.first_entry()
             && first.key().0 <= now
@@ -79,7 +80,7 @@ impl FaultPlan {
                 && *at <= now
             {
                 let ends = *at + rng.time(fault, &times.lasts);
-                // One after the other, or a host could be down for ever.
+                // Faults of one kind do not overlap, or a host could be down forever.
                 *at = ends + rng.time(fault, &times.every);
                 return Some(Due::Begin(fault, ends));
             }
@@ -92,7 +93,7 @@ impl FaultPlan {
         self.ends.insert((at, self.count), end);
     }
 
-    /// Nothing begins any more, and nothing is left that has to be ended.
+    /// Cancels all steps: no fault begins any more, and no end is pending.
     pub(crate) fn stop(&mut self) {
         *self = Self::default();
     }

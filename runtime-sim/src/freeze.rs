@@ -1,11 +1,12 @@
-//! Hosts that stand still.
+//! Frozen hosts.
 
 use crate::host::Host;
 use crate::trace::Step;
 
 impl Host {
-    /// Stops the host's programs where they are, as SIGSTOP stops processes, until it is [thawed](Self::thaw), stopped
-    /// or restarted. Its streams stay open: what others send arrives, and is not read.
+    /// Pauses the host's programs, as SIGSTOP pauses processes. They resume when the host is
+    /// [thawed](Self::thaw), and end when it is stopped or restarted. Its streams stay open: data
+    /// from peers arrives but is not read.
     ///
     /// ```
     /// # use aiomas_sim::Sim;
@@ -20,7 +21,7 @@ impl Host {
         state.tasks.freeze(self.id);
     }
 
-    /// Lets the programs of a [frozen](Self::freeze) host go on.
+    /// Resumes the programs of a [frozen](Self::freeze) host.
     pub fn thaw(&self) {
         let mut state = self.world.lock();
         state.env.note(Step::Thaw, self.id as u64, 0);

@@ -1,4 +1,4 @@
-//! Hosts: the runtimes of a simulation.
+//! Hosts, the runtimes of a simulation.
 
 use std::cell::RefCell;
 use std::error::Error as StdError;
@@ -20,21 +20,21 @@ use crate::timer::{Alarm, sleep};
 use crate::trace::Step;
 use crate::world::World;
 
-/// What a program ends in: any error is one, and ends the simulation with a panic.
+/// The result of a program. An error ends the simulation with a panic.
 pub type Outcome = Result<(), Box<dyn StdError + Send + Sync>>;
 
-/// A machine of the simulated network, and the [`Runtime`] of what runs on it.
+/// A machine of the simulated network, and the [`Runtime`] of the programs on it.
 ///
-/// Its name is the host part of its addresses: others reach `tcp://name:port`. What it calls
-/// `127.0.0.1` or `localhost` is itself. Unix sockets and `local://` names are its own and the simulation's, in
-/// this order.
+/// Its name is the host part of its addresses: peers connect to `tcp://name:port`. On the host
+/// itself, `127.0.0.1` and `localhost` name this host. Unix sockets belong to the host, and
+/// `local://` names to the simulation.
 ///
-/// Its default is the host whose program, or task, is being run.
+/// The default is the host whose program or task is running.
 #[derive(Clone)]
 pub struct Host {
     pub(crate) world: Arc<World>,
     pub(crate) id: HostId,
-    /// Handles of an earlier life do nothing any more.
+    /// Handles of an earlier life have no effect.
     life: u32,
 }
 
@@ -48,13 +48,13 @@ impl Host {
         Self { world: world.clone(), id, life }
     }
 
-    /// Its name.
+    /// Returns the name of the host.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
         self.world.lock().net.name(self.id).clone()
     }
 
-    /// Starts a program, now and whenever the host is [restarted](crate::Sim::restart).
+    /// Starts a program now, and again at every [restart](crate::Sim::restart) of the host.
     ///
     /// ```
     /// # use aiomas_sim::{Sim, agent};
@@ -68,12 +68,13 @@ impl Host {
     /// });
     /// ```
     ///
-    /// `?` takes any error. A function that returns one of its own is called as `Ok(run(host).await?)`.
+    /// `?` converts any error. Call a function that returns an error type of its own as
+    /// `Ok(run(host).await?)`.
     pub fn start<F>(&self, program: impl Fn(Self) -> F + Send + Sync + 'static)
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        // Weak, for the world holds it.
+        // Weak, because the world holds the program.
         let (world, id) = (Arc::downgrade(&self.world), self.id);
         let program = Arc::new(move || -> BoxFuture {
             let Some(world) = world.upgrade() else { return Box::pin(async {}) };
@@ -89,7 +90,7 @@ impl Host {
         self.spawn(program());
     }
 
-    /// Waits, in the simulation's time.
+    /// Waits in virtual time.
     ///
     /// # Cancel safety
     /// Dropping the future ends the wait.
@@ -97,22 +98,22 @@ impl Host {
         sleep(&self.world, time).await;
     }
 
-    /// A builder of containers on this host.
+    /// Returns a builder of containers on this host.
     pub fn container(&self) -> aiomas::container::Builder<Self> {
         aiomas::container::builder(self.clone())
     }
 
-    /// A builder of RPC clients and servers on this host.
+    /// Returns a builder of RPC clients and servers on this host.
     pub fn rpc(&self) -> aiomas::rpc::Builder<Self> {
         aiomas::rpc::builder(self.clone())
     }
 
-    /// A builder of channels on this host.
+    /// Returns a builder of channels on this host.
     pub fn channel(&self) -> aiomas::channel::Builder<Self> {
         aiomas::channel::builder(self.clone())
     }
 
-    /// Lets `f` run with this host as the current one.
+    /// Runs `f` with this host as the current one.
     pub(crate) fn enter<T>(self, f: impl FnOnce() -> T) -> T {
         struct Leave(Option<Host>);
         impl Drop for Leave {
@@ -124,8 +125,9 @@ impl Host {
         f()
     }
 
-    /// Ends all programs and tasks at once, and returns what is to be dropped. What they have sent still arrives, unless it
-    /// `loses_power`: then others hear nothing of it until it is back, and find out by keep-alive.
+    /// Ends all programs and tasks at once, and returns them for the caller to drop. Data sent
+    /// before still arrives. With `loses_power`, peers learn of the stop from keep-alive, or once
+    /// the host is back.
     #[must_use]
     pub(crate) fn stop(&self, loses_power: bool) -> Vec<(HostId, BoxFuture)> {
         let state = &mut *self.world.lock();
@@ -137,7 +139,7 @@ impl Host {
         state.tasks.remove_of(self.id)
     }
 
-    /// Starts all programs anew.
+    /// Starts all programs again.
     pub(crate) fn restart(&self) {
         let programs = self.world.change(|state| {
             let host = &mut state.hosts[self.id];
@@ -155,7 +157,7 @@ impl Host {
         }
     }
 
-    /// Whether what this handle is of has ended.
+    /// Fails if the life of this handle has ended.
     fn check(&self) -> io::Result<()> {
         let state = self.world.lock();
         if state.hosts[self.id].life == self.life {
@@ -167,10 +169,10 @@ impl Host {
 }
 
 impl Default for Host {
-    /// The host whose program or task is being run.
+    /// Returns the host whose program or task is running.
     ///
     /// # Panics
-    /// None is: there is no simulation, or it is called from outside of one.
+    /// The caller is outside of a simulation.
     fn default() -> Self {
         let current = CURRENT.with_borrow(Clone::clone);
         current.expect(
@@ -192,12 +194,13 @@ impl Runtime for Host {
         self.world.lock().env.now
     }
 
-    /// The simulation begins at the start of 2000, and [`Sim::step_date`](crate::Sim::step_date) changes the date.
+    /// Returns the simulated date. It begins at the start of 2000, and
+    /// [`Sim::step_date`](crate::Sim::step_date) changes it.
     fn since_epoch(&self) -> Duration {
         self.world.lock().env.since_epoch()
     }
 
-    /// All tasks are woken when the date steps.
+    /// Returns the maximum: every task is woken when the date steps, so none needs to check it.
     fn date_check(&self) -> Duration {
         Duration::MAX
     }
@@ -216,7 +219,7 @@ impl Runtime for Host {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let task: BoxFuture = Box::pin(task);
-        // What is spawned on a host that has been stopped is dropped, without the lock.
+        // A task spawned on a stopped host is dropped here, without the lock.
         let _task = {
             let mut state = self.world.lock();
             if state.hosts[self.id].life == self.life {
@@ -233,7 +236,7 @@ impl Runtime for Host {
         waker.wake_by_ref();
     }
 
-    /// The same on any machine.
+    /// Constant, so that runs do not differ between machines.
     fn parallelism(&self) -> usize {
         1
     }

@@ -1,7 +1,7 @@
-//! [aiomas](https://aiomas.readthedocs.io) in a simulation: your own, unmodified agents in one thread, on a network
-//! whose faults come from a seed, in a time that takes none.
+//! [aiomas](https://aiomas.readthedocs.io) in a simulation: unmodified agents in one thread, in
+//! virtual time, on a network whose faults come from a seed.
 //!
-//! A meter and somebody who reads it, over a network that breaks:
+//! A meter and its reader, over a network that breaks:
 //!
 //! ```
 //! use std::time::Duration;
@@ -29,7 +29,7 @@
 //!     let mut attempts = 0;
 //!     loop {
 //!         attempts += 1;
-//!         // A line that breaks is an error, and so is an agent that is not there yet.
+//!         // A broken connection is an error, and so is an agent that does not exist yet.
 //!         match container.connect::<MeterProxy>("tcp://house:5555/0").await {
 //!             Ok(meter) => match meter.read().await {
 //!                 Ok(volts) => return (volts, attempts),
@@ -43,11 +43,12 @@
 //! println!("{volts} V at attempt {attempts}, after {:?}; {}", sim.elapsed(), sim.faults());
 //! ```
 //!
-//! The same seed gives the same run, which [`Sim::trace`] shows; [`seeds`](fn@seeds) runs a test for many, and tells how to
-//! repeat the one that fails. For that, programs must not know of another time or randomness than the simulation's:
-//! [`Clock`](clock::Clock) instead of `std::time`, no threads, no order of a `HashMap`.
+//! The same seed gives the same run: compare [`Sim::trace`]. [`seeds`](fn@seeds) runs a test for
+//! many seeds, and reports how to repeat a failing run. For this, programs must use only the
+//! simulation's time and random numbers: [`Clock`](clock::Clock) instead of `std::time`, no
+//! threads, no iteration order of a `HashMap`.
 //!
-//! What is random, and at which times, is said by a [`SimBuilder`] and its [`Link`]s.
+//! A [`SimBuilder`] and its [`Link`]s configure the faults and their times.
 
 #![forbid(unsafe_code)]
 

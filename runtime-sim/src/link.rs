@@ -1,8 +1,8 @@
-//! What a network does to the bytes on it.
+//! Delays and faults of a network link.
 
 use crate::delay::Delay;
 
-/// How bytes get from one host to another: at once and whole, unless told otherwise.
+/// The delays and faults between two hosts. The default delivers bytes at once and whole.
 ///
 /// ```
 /// use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::delay::Delay;
 ///     .reset(0.001);
 /// ```
 ///
-/// Probabilities are between 0 and 1; what is below is never, what is above always.
+/// Probabilities range from 0 to 1. Lower values mean never, higher values always.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a simulation or a pair of hosts has to be told of it"]
 pub struct Link {
@@ -30,7 +30,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link without faults or delays.
+    /// Creates a link without faults or delays.
     pub const fn new() -> Self {
         Self {
             latency: Delay::ZERO,
@@ -44,8 +44,8 @@ impl Link {
         }
     }
 
-    /// A link that does all that links do at times, and that shows in a few calls: delays of up to 20 ms, 1 MB/s,
-    /// small pieces, small buffers, stalls of seconds, resets and refused dials.
+    /// Creates a link with all faults, frequent enough to show in a few calls: delays of up to 20
+    /// ms, 1 MB/s, small pieces, small buffers, stalls of seconds, resets and refused dials.
     pub fn rough() -> Self {
         use std::time::Duration;
         Self::new()
@@ -58,54 +58,54 @@ impl Link {
             .refuse(0.05)
     }
 
-    /// How long bytes travel in one direction. They never overtake each other.
+    /// Sets the latency of bytes in one direction. Bytes never overtake each other.
     pub fn latency(mut self, latency: impl Into<Delay>) -> Self {
         self.latency = latency.into();
         self
     }
 
-    /// How many bytes each stream gets onto the link in a second.
+    /// Sets the bandwidth of each stream, in bytes per second.
     ///
     /// # Panics
-    /// It is 0.
+    /// The bandwidth is 0.
     pub const fn bandwidth(mut self, bytes_per_second: u64) -> Self {
-        assert!(bytes_per_second > 0, "some bytes have to move, or there is no link");
+        assert!(bytes_per_second > 0, "the number must be above 0");
         self.bandwidth = Some(bytes_per_second);
         self
     }
 
-    /// How many bytes of a stream may be on their way, or wait to be read, before its writer has to wait: 256
-    /// KiB unless told otherwise.
+    /// Sets the buffer size of a stream. Its writer waits while that many bytes are in flight or
+    /// unread. The default is 256 KiB.
     ///
     /// # Panics
-    /// It is 0.
+    /// The number is 0.
     pub const fn buffer(mut self, bytes: usize) -> Self {
-        assert!(bytes > 0, "some bytes have to move, or there is no link");
+        assert!(bytes > 0, "the number must be above 0");
         self.buffer = bytes;
         self
     }
 
-    /// How probable it is that a read or a write moves only some of the bytes that it could.
+    /// Sets the probability that a read or write moves fewer bytes than possible.
     pub const fn split(mut self, probability: f64) -> Self {
         self.split = probability;
         self
     }
 
-    /// How probable it is that what was written in one go is held up, together with all that follows, and
-    /// for how long.
+    /// Sets the probability and the duration of stalls. A stall holds up the bytes of one write and
+    /// all that follow.
     pub fn stall(mut self, probability: f64, time: impl Into<Delay>) -> Self {
         self.stall = probability;
         self.stall_time = time.into();
         self
     }
 
-    /// How probable it is that a stream breaks in the middle of what was written in one go.
+    /// Sets the probability that a stream breaks in the middle of a write.
     pub const fn reset(mut self, probability: f64) -> Self {
         self.reset = probability;
         self
     }
 
-    /// How probable it is that a dial is refused.
+    /// Sets the probability that a dial is refused.
     pub const fn refuse(mut self, probability: f64) -> Self {
         self.refuse = probability;
         self

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use aiomas::panics;
 
-/// A panic in a simulation: see [`SimBuilder::allow_panics`](crate::SimBuilder::allow_panics).
+/// A panic in a simulation. See [`SimBuilder::allow_panics`](crate::SimBuilder::allow_panics).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Panic {
-    /// The text of the panic.
+    /// The message of the panic.
     pub message: String,
-    /// File, line and column, if known: `resume_unwind` does not tell.
+    /// File, line and column. `None` after `resume_unwind`, which does not report them.
     pub location: Option<String>,
     /// The host whose code panicked.
     pub host: Arc<str>,
@@ -31,16 +31,16 @@ impl fmt::Display for Panic {
     }
 }
 
-/// A panic as this thread has seen it.
+/// A panic observed in this thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) message: String,
     pub(crate) location: Option<String>,
-    /// Why a simulation has failed, if it is that which has panicked.
+    /// The reason for a failed simulation, if the simulation itself panicked.
     pub(crate) cause: Option<Cause>,
 }
 
-/// Why a simulation has failed.
+/// The reason for a failed simulation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cause {
     pub(crate) text: String,
@@ -54,14 +54,15 @@ thread_local! {
     static CAUSE: Cell<Option<Cause>> = const { Cell::new(None) };
 }
 
-/// Runs `code`. Returns its result, unless it panics; and all panics meanwhile, also those that `code` has caught
-/// itself by means of the driver.
+/// Runs `code`. Returns its result, unless it panics, and all panics in the meantime, including
+/// those that the driver caught.
 pub(crate) fn watch<T>(code: impl FnOnce() -> T) -> (Option<T>, Vec<Seen>) {
     install_hook();
     let outer = SEEN.replace(Some(Vec::new()));
     let (result, contained) = panics::collect(|| catch_unwind(AssertUnwindSafe(code)));
     let mut seen = SEEN.replace(outer).unwrap_or_default();
-    // Panics that no hook has seen: resumed ones, and all if a test has a hook of its own.
+    // Covers panics that the hook did not see: resumed ones, or all if a test installs its own
+    // hook.
     let unseen = |message| Seen { message, location: None, cause: None };
     if seen.is_empty() {
         seen.extend(contained.into_iter().map(unseen));
@@ -78,7 +79,7 @@ pub(crate) fn watch<T>(code: impl FnOnce() -> T) -> (Option<T>, Vec<Seen>) {
     }
 }
 
-/// Fails a simulation. `seed` is how the message ends.
+/// Fails a simulation with a panic. `seed` is the end of its message.
 #[track_caller]
 pub(crate) fn fail(cause: Cause, seed: fmt::Arguments<'_>) -> ! {
     let message = format!("{}{seed}", cause.text);
@@ -86,7 +87,7 @@ pub(crate) fn fail(cause: Cause, seed: fmt::Arguments<'_>) -> ! {
     panic!("{message}");
 }
 
-/// Adds a hook that notes panics, to the one of the process.
+/// Adds a hook that records panics to the process's hook.
 fn install_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -98,7 +99,7 @@ fn install_hook() {
     });
 }
 
-/// Must not panic, and must not lock anything that the code that panics may hold.
+/// Must not panic, and must not take a lock that the panicking code may hold.
 fn note(info: &PanicHookInfo<'_>) {
     let cause = CAUSE.try_with(Cell::take).ok().flatten();
     let note = |seen: &RefCell<Option<Vec<Seen>>>| {
@@ -109,7 +110,7 @@ fn note(info: &PanicHookInfo<'_>) {
             seen.push(Seen { message: message(info.payload()), location, cause });
         }
     };
-    // At its end, a thread has no such list any more.
+    // At the end of a thread the list is destroyed.
     let _noted = SEEN.try_with(note);
 }
 
@@ -117,7 +118,7 @@ fn message(payload: &(dyn Any + Send)) -> String {
     panics::text(payload).unwrap_or("a panic without a message").to_owned()
 }
 
-/// Drops a payload, which may panic once more. What that one carries is kept for ever.
+/// Drops a payload, which may panic once more. The payload of that second panic is leaked.
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(another);
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn panics_are_seen_whoever_catches_them() {
+    fn caught_panics_are_seen() {
         let (result, seen) = watch(|| {
             let caught = catch_unwind(|| panic!("number {}", 1));
             (caught.is_err(), watch(|| panic!("inner")).0)

@@ -1,15 +1,15 @@
-//! All that is random.
+//! Random numbers.
 
 use std::time::Duration;
 
 use crate::delay::Delay;
 use crate::fault::{Counts, Fault};
 
-/// Random numbers: all from one seed, those of each fault apart from the others.
+/// Random numbers from one seed, with a separate generator for each fault.
 #[derive(Debug)]
 pub(crate) struct Rng {
     faults: [fastrand::Rng; Fault::ALL.len()],
-    /// What the programs themselves are given.
+    /// The generator whose numbers programs receive.
     programs: fastrand::Rng,
     on: [bool; Fault::ALL.len()],
     /// No new faults for now.
@@ -38,10 +38,10 @@ impl Rng {
         self.calm = calm;
     }
 
-    /// Whether something happens that does so with this probability.
+    /// Draws whether an event with this probability happens.
     #[inline]
     pub(crate) fn happens(&mut self, fault: Fault, probability: f64) -> bool {
-        // Nothing is drawn for what cannot happen, which is the usual case.
+        // Impossible events, the usual case, draw no number.
         let happens = probability > 0.0
             && self.is_on(fault)
             && self.faults[fault as usize].f64() < probability;
@@ -51,13 +51,13 @@ impl Rng {
         happens
     }
 
-    /// A number below `end`, which is not 0.
+    /// Draws a number below `end`, which is not 0.
     #[inline]
     pub(crate) fn below(&mut self, fault: Fault, end: usize) -> usize {
         self.faults[fault as usize].usize(..end)
     }
 
-    /// How long it takes; nothing if that is switched off.
+    /// Draws a delay. A fault that is switched off has no delay.
     #[inline]
     pub(crate) fn time(&mut self, fault: Fault, delay: &Delay) -> Duration {
         if delay.is_zero() || !self.is_on(fault) {

@@ -16,22 +16,22 @@ const WITHOUT: &str = "AIOMAS_SIM_WITHOUT";
 
 /// Runs a test for many seeds.
 ///
-/// If `AIOMAS_SIM_SEED` is set, for that one only; faults that `AIOMAS_SIM_WITHOUT` lists, with commas between
-/// them, are switched off.
+/// `AIOMAS_SIM_SEED` restricts the run to one seed. `AIOMAS_SIM_WITHOUT` lists faults to switch
+/// off, separated by commas.
 ///
 /// ```
 /// use aiomas_sim::{Link, seeds};
 ///
 /// seeds(0..20).check(|builder| {
 ///     let sim = builder.link(Link::rough()).build();
-///     sim.block_on(async { /* what has to hold whatever happens */ });
+///     sim.block_on(async { /* assertions that must hold under all faults */ });
 /// });
 /// ```
 pub const fn seeds(seeds: Range<u64>) -> Seeds {
     Seeds { seeds, threads: 1 }
 }
 
-/// See [`seeds`].
+/// A range of seeds for a test. See [`seeds`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is run until it is checked"]
 pub struct Seeds {
@@ -39,13 +39,13 @@ pub struct Seeds {
     threads: usize,
 }
 
-/// How a run has failed.
+/// The failure of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Failure(Seen);
 
 impl Failure {
-    /// What two failures have in common that are the same one: the place of the panic, and the first line of its message
-    /// but for the numbers, which differ from run to run.
+    /// Returns the features that identify a failure: the location of the panic, and the first line
+    /// of its message without numbers, which differ from run to run.
     fn kind(&self) -> (Option<String>, String) {
         let Seen { message, location, cause } = &self.0;
         let (message, location) = match cause {
@@ -76,18 +76,18 @@ impl Display for Failure {
 }
 
 impl Seeds {
-    /// Runs so many simulations at a time, each in a thread: one after the other unless told otherwise.
+    /// Sets how many simulations run in parallel, each in its own thread. The default is 1.
     pub const fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Runs the test with a builder for each seed. It fails by a panic.
+    /// Runs the test with a builder for each seed. A panic fails the test.
     ///
     /// # Panics
-    /// The test has, for one seed at least. Then faults are switched off one by one, as long as it fails without
-    /// them in the same way; the message says which are left, and by which line the run can be repeated. A run that is
-    /// repeated so is run once.
+    /// The test panicked for at least one seed. Then faults are switched off one by one, as long as
+    /// the test still fails in the same way. The message names the faults that remain, and the line
+    /// that repeats the run. A repeated run is not reduced again.
     pub fn check(self, test: impl Fn(SimBuilder) + Sync) {
         let without = faults_off();
         if let Some(seed) = variable(SEED) {
@@ -110,7 +110,7 @@ impl Seeds {
                 if let Some(found) = fails(&test, seed, &without) {
                     failed.store(true, Ordering::Relaxed);
                     let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-                    // The first one, if two fail at a time.
+                    // Of two failures in parallel, the one with the lower seed.
                     if first.as_ref().is_none_or(|(first, _)| seed < *first) {
                         *first = Some((seed, found));
                     }
@@ -144,23 +144,23 @@ fn faults_off() -> Vec<Fault> {
     faults.collect()
 }
 
-/// How the test fails, if it does.
+/// Returns the failure of the test, if it fails.
 fn fails(test: &impl Fn(SimBuilder), seed: u64, without: &[Fault]) -> Option<Failure> {
     let builder = SimBuilder::new(seed);
     let builder = without.iter().fold(builder, |builder, fault| builder.without(*fault));
     let (passed, seen) = watch(|| test(builder));
-    // A test may catch panics of its own before.
+    // The last panic counts: a test may catch earlier panics of its own.
     if passed.is_some() { None } else { seen.into_iter().last().map(Failure) }
 }
 
-/// Finds out which faults it takes, and says so.
+/// Reduces the faults to a minimal set that fails the test, and reports it.
 fn report(
     test: &impl Fn(SimBuilder),
     seed: u64,
     mut failure: Failure,
     mut without: Vec<Fault>,
 ) -> ! {
-    // A run that differs from the first has something in it that no seed decides.
+    // The second run passed, so the failure depends on something other than the seed.
     let Some(again) = fails(test, seed, &without) else {
         panic!(
             "seed {seed} failed, but not when it was repeated: something depends on more than the seed \
@@ -187,7 +187,7 @@ fn report(
     let takes: &dyn Display = if left.is_empty() { &"no faults at all" } else { &List(&left) };
     without.sort();
     let thread = thread::current();
-    // Tests run in threads of their names.
+    // The test harness names each thread after its test.
     let name = thread.name().filter(|name| *name != "main");
     let command = name.map_or_else(|| "...".to_owned(), |name| format!("cargo test {name}"));
     let off =

@@ -1,4 +1,4 @@
-//! The simulation as the one who runs it sees it.
+//! The simulation, as its test controls it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,13 +18,13 @@ use crate::tasks::{MAIN, MAIN_HOST, Turn};
 use crate::trace::Step;
 use crate::world::{Event, State, World};
 
-/// Hosts and a network between them, in one thread and with a time of their own.
+/// Hosts and a network between them, in one thread and in virtual time.
 ///
-/// Nothing happens but in [`block_on`](Self::block_on), [`run_for`](Self::run_for) and
-/// [`run_until_idle`](Self::run_until_idle). While there is something to do no time passes, as if processors were infinitely
-/// fast; when there is not, it jumps to the next moment at which something happens.
+/// Events happen only in [`block_on`](Self::block_on), [`run_for`](Self::run_for) and
+/// [`run_until_idle`](Self::run_until_idle). While a task is runnable no time passes, as if
+/// processors were infinitely fast. When all tasks wait, time jumps to the next event.
 ///
-/// Dropping it ends all tasks.
+/// Dropping the simulation ends all tasks.
 pub struct Sim {
     pub(crate) world: Arc<World>,
     seed: u64,
@@ -32,27 +32,27 @@ pub struct Sim {
     actions: Mutex<BTreeMap<u64, Action>>,
 }
 
-/// What a test wants to happen at a time.
+/// An action that a test has scheduled.
 type Action = Box<dyn FnOnce(&Sim) + Send>;
 
-/// How a simulation goes on, and when it has gone wrong.
+/// Limits of a simulation, and the panics it allows.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) spurious_wakes: f64,
     pub(crate) time: Duration,
     pub(crate) polls: u64,
-    /// Parts of the messages of panics that do not fail it.
+    /// Substrings of panic messages that do not fail the simulation.
     pub(crate) allowed: Vec<String>,
 }
 
-/// Why a run has ended.
+/// The reason for which a run ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
-    /// The main future has.
+    /// The main future ended.
     Main,
-    /// The time has come.
+    /// The time limit of the run was reached.
     Time,
-    /// There is nothing left to happen.
+    /// No event is left.
     Idle,
 }
 
@@ -66,14 +66,14 @@ impl Sim {
         Self { world, seed, settings, actions: Mutex::default() }
     }
 
-    /// What everything random derives from.
+    /// Returns the seed of all random numbers.
     #[must_use]
     pub const fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The host of this name, which is made when it is first asked for. `main` is the one that the future of
-    /// [`block_on`](Self::block_on) runs on.
+    /// Returns the host of this name, and creates it on first use. The future of
+    /// [`block_on`](Self::block_on) runs on the host `main`.
     pub fn host(&self, name: &str) -> Host {
         let id = {
             let mut state = self.world.lock();
@@ -82,13 +82,16 @@ impl Sim {
         Host::new(&self.world, id)
     }
 
-    /// Runs a future on the host `main`, and everything else meanwhile, until the future ends.
+    /// Runs a future on the host `main`, with all other tasks, until it ends.
     ///
     /// # Panics
-    /// Anything panics that runs in the simulation: the future, a program or a task, and also a method, a hook or a callback,
-    /// though its caller gets a failure as outside of simulations; unless that is
-    /// [allowed](crate::SimBuilder::allow_panics). Or a program ends with an error; the future cannot end, for nobody can
-    /// go on: the message says who waits for what; or a limit of the simulation is reached.
+    /// - Code in the simulation panics without being [allowed](crate::SimBuilder::allow_panics) to:
+    ///   the future, a program, a task, or a method, hook or callback, although its caller receives
+    ///   a failure as outside of simulations.
+    /// - A program ends with an error.
+    /// - The future cannot end, because no task is runnable. The message lists what each task waits
+    ///   for.
+    /// - A limit of the simulation is reached.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
@@ -103,7 +106,7 @@ impl Sim {
         self.world.lock().tasks.queue(MAIN);
         if self.run(None, &mut main) == Ended::Idle {
             let waiting = self.explain(&mut main, true);
-            self.give_up(format!("stuck: nobody can go on; {waiting}"));
+            self.give_up(format!("stuck: no task is runnable; {waiting}"));
         }
         match output {
             Some(output) => output,
@@ -111,10 +114,10 @@ impl Sim {
         }
     }
 
-    /// Runs everything for a time.
+    /// Runs all tasks for a time.
     ///
     /// # Panics
-    /// As [`block_on`](Self::block_on), but that it does not matter whether anybody can go on.
+    /// As [`block_on`](Self::block_on), except that the tasks may all be waiting.
     #[track_caller]
     pub fn run_for(&self, time: Duration) {
         let until = self.world.lock().env.now + time;
@@ -122,25 +125,25 @@ impl Sim {
         self.world.lock().env.advance_to(until);
     }
 
-    /// Runs everything until nothing will happen any more: nobody can go on, nothing is under way, no timer
-    /// is set. What is left is in [`waiting`](Self::waiting).
+    /// Runs all tasks until no event is left: no runnable task, no data in flight, no timer.
+    /// [`waiting`](Self::waiting) then reports the remaining tasks.
     ///
     /// # Panics
-    /// As [`run_for`](Self::run_for): for one, when there always is a timer, such as that of heartbeats on an open
-    /// connection of peers that have agreed on these in Hello (see
+    /// As [`run_for`](Self::run_for). A timer that always restarts reaches the time limit, for
+    /// example the heartbeats of an open connection whose peers agreed on them in Hello (see
     /// [`Limits::keep_alive`](aiomas_core::connection::Limits::keep_alive)).
     #[track_caller]
     pub fn run_until_idle(&self) {
         self.run(None, &mut |_| false);
     }
 
-    /// The time since the simulation began.
+    /// Returns the time since the simulation began.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.world.lock().env.elapsed()
     }
 
-    /// Lets something happen after a time from now: `sim.at(time, |sim| sim.crash("bob").unwrap())`.
+    /// Schedules an action after a time from now: `sim.at(time, |sim| sim.crash("bob").unwrap())`.
     pub fn at(&self, after: Duration, action: impl FnOnce(&Self) + Send + 'static) {
         let mut actions = self.actions();
         let number = actions.last_key_value().map_or(0, |(last, _)| last + 1);
@@ -150,31 +153,32 @@ impl Sim {
         state.schedule(at, Event::Act(number));
     }
 
-    /// A hash of all that has happened, to compare runs by: who was polled when, and which bytes moved.
+    /// Returns a hash of all events, to compare runs by. It covers the polled tasks, their times,
+    /// and all moved bytes.
     #[must_use]
     pub fn trace(&self) -> u64 {
         self.world.lock().env.trace.hash()
     }
 
-    /// How often each kind of fault has happened.
+    /// Returns how often each kind of fault happened.
     #[must_use]
     pub fn faults(&self) -> Counts {
         self.world.lock().env.rng.counts.clone()
     }
 
-    /// How many tasks there are.
+    /// Returns the number of tasks.
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.world.lock().tasks.len()
     }
 
-    /// How many ends of streams are open.
+    /// Returns the number of open stream ends.
     #[must_use]
     pub fn streams(&self) -> usize {
         self.world.lock().net.ends()
     }
 
-    /// Who waits for what. Each task is polled once more for that.
+    /// Reports what each task waits for. To find out, it polls each task once more.
     #[must_use]
     #[track_caller]
     pub fn waiting(&self) -> StallReport {
@@ -230,7 +234,7 @@ impl Sim {
         }
     }
 
-    /// Chooses who is next.
+    /// Chooses the next task.
     fn begin(&self) -> Option<Turn> {
         let State { tasks, env, .. } = &mut *self.world.lock();
         let probability = self.settings.spurious_wakes;
@@ -261,7 +265,7 @@ impl Sim {
         }
     }
 
-    /// Says whether the task has ended.
+    /// Polls a task. Returns whether it has ended.
     #[track_caller]
     fn poll(&self, mut turn: Turn, main: &mut Main<'_>) -> bool {
         let (task, host) = (turn.task, Host::new(&self.world, turn.host));
@@ -272,9 +276,9 @@ impl Sim {
         if ended.is_none() && task == MAIN {
             self.forbid_last();
         }
-        // A task ends by a panic, too.
+        // A panic ends a task, too.
         let ended = ended.unwrap_or(true);
-        // What is dropped may lock, and panic.
+        // Dropped tasks may lock and panic.
         let over = self.world.lock().tasks.end(turn, ended);
         if over.is_some() {
             self.enter(host, || drop(over));
@@ -283,7 +287,7 @@ impl Sim {
         ended
     }
 
-    /// Lets happen what is due.
+    /// Handles all due events.
     #[track_caller]
     fn happen(&self) {
         loop {
@@ -318,7 +322,7 @@ impl Sim {
         self.check();
     }
 
-    /// `waits`: so does the main future.
+    /// Reports what all tasks wait for, including the main future if `waits`.
     #[track_caller]
     fn explain(&self, main: &mut Main<'_>, waits: bool) -> StallReport {
         let at = self.elapsed();
@@ -332,7 +336,7 @@ impl Sim {
             let host = self.world.lock().net.name(turn.host).clone();
             let (ended, mut what) = waits::explain(|| self.poll(turn, main));
             if ended {
-                what.push("for nothing: it could go on, and nobody has woken it".to_owned());
+                what.push("for nothing: it is ready, but was not woken".to_owned());
             }
             tasks.push(TaskWaits { host, what });
         }
@@ -346,13 +350,13 @@ type Main<'a> = dyn FnMut(&Waker) -> bool + 'a;
 
 impl Drop for Sim {
     fn drop(&mut self) {
-        // Programs may well hold handles of the hosts that hold them.
+        // Programs may hold handles of their own hosts, which would keep each other alive.
         let programs: Vec<_> = {
             let hosts = &mut self.world.lock().hosts;
             hosts.iter_mut().map(|host| std::mem::take(&mut host.programs)).collect()
         };
         self.enter(self.main_host(), || drop(programs));
-        // What is dropped may spawn.
+        // Dropped tasks may spawn.
         loop {
             let tasks = self.world.lock().tasks.clear();
             if tasks.is_empty() {
@@ -362,7 +366,7 @@ impl Drop for Sim {
                 self.enter(Host::new(&self.world, host), || drop(task));
             }
         }
-        // Beside another failure, that one is told.
+        // During another panic, only that one is reported.
         if !std::thread::panicking() {
             self.check();
         }

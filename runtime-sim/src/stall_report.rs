@@ -1,20 +1,20 @@
-//! Who waits for what.
+//! The report of waiting tasks.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// At most so many lines are shown.
+/// The maximum number of lines in a report.
 const MAX_LINES: usize = 60;
 
-/// Who waits for what, at a moment when nobody can go on.
+/// The events that each task waits for, at a moment when no task is runnable.
 #[derive(Clone, Debug)]
 pub struct StallReport {
     pub(crate) at: Duration,
     pub(crate) tasks: Vec<TaskWaits>,
 }
 
-/// What a task waits for.
+/// The events that one task waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TaskWaits {
     pub(crate) host: Arc<str>,
@@ -22,7 +22,7 @@ pub(crate) struct TaskWaits {
 }
 
 impl StallReport {
-    /// How many tasks there are.
+    /// Returns the number of tasks.
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.tasks.len()

@@ -14,7 +14,7 @@ use crate::world::World;
 /// One end of a stream between two hosts.
 pub struct Stream {
     world: Arc<World>,
-    /// Where it writes to.
+    /// The half stream that this end writes to.
     half_stream: HalfStreamId,
 }
 
@@ -29,7 +29,9 @@ impl Stream {
 
     #[cold]
     fn waits(&self, to: &str) {
-        waits::note(|| format!("to {to} {}", self.peer_name().as_deref().unwrap_or("nobody")));
+        waits::note(|| {
+            format!("to {to} {}", self.peer_name().as_deref().unwrap_or("a closed stream"))
+        });
     }
 }
 

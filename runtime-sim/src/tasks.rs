@@ -1,4 +1,4 @@
-//! Tasks, and which of them can go on.
+//! Tasks, and the order in which they run.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
@@ -13,17 +13,17 @@ use crate::net::HostId;
 
 pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The future that [`Sim::block_on`](crate::Sim::block_on) runs, which is no task of a host.
+/// The future of [`Sim::block_on`](crate::Sim::block_on), which is not a task of a host.
 pub(crate) const MAIN: usize = 0;
 
-/// The host that it runs on.
+/// The host of the main future.
 pub(crate) const MAIN_HOST: HostId = 0;
 
 /// All tasks.
 pub(crate) struct Tasks {
     tasks: Slab<Task>,
     ready: VecDeque<usize>,
-    /// Hosts that stand still, and those of their tasks that could go on.
+    /// Frozen hosts, with their runnable tasks.
     frozen: BTreeSet<HostId>,
     held: Vec<usize>,
     /// Counts polls and new tasks.
@@ -31,18 +31,18 @@ pub(crate) struct Tasks {
     wakes: Weak<dyn Wakes>,
 }
 
-/// Whom a waker tells.
+/// Receives the wake-ups of tasks.
 pub(crate) trait Wakes: Send + Sync {
-    /// Lets a task go on, if `turn` was its last one.
+    /// Marks a task as runnable, if `turn` was its last poll.
     fn wake(&self, task: usize, turn: u64);
 }
 
 struct Task {
     host: HostId,
-    /// Not there while it is polled.
+    /// `None` while the task is polled.
     future: Option<BoxFuture>,
     queued: bool,
-    /// Which poll was the last one: only its waker wakes the task.
+    /// The number of the last poll. Only the waker of that poll wakes the task.
     turn: u64,
     waker: Option<Arc<TaskWaker>>,
 }
@@ -53,7 +53,7 @@ struct TaskWaker {
     turn: AtomicU64,
 }
 
-/// A poll of a task.
+/// One poll of a task.
 pub(crate) struct Turn {
     pub(crate) task: usize,
     pub(crate) host: HostId,
@@ -69,7 +69,7 @@ impl Tasks {
         Self { tasks: Slab::new(), ready, frozen, held: Vec::new(), turns: 0, wakes }
     }
 
-    /// Starts a task, which can go on at once.
+    /// Adds a runnable task.
     pub(crate) fn insert(&mut self, host: HostId, future: Option<BoxFuture>) -> usize {
         self.turns += 1;
         let task = Task { host, future, queued: true, turn: self.turns, waker: None };
@@ -78,7 +78,7 @@ impl Tasks {
         id
     }
 
-    /// Lets a task wait for its turn.
+    /// Appends a task to the run queue.
     fn line_up(&mut self, id: usize, host: HostId) {
         if id != MAIN && self.frozen.contains(&host) {
             self.held.push(id);
@@ -87,7 +87,7 @@ impl Tasks {
         }
     }
 
-    /// Lets no task of a host go on.
+    /// Suspends all tasks of a host.
     pub(crate) fn freeze(&mut self, host: HostId) {
         self.frozen.insert(host);
         for id in std::mem::take(&mut self.ready) {
@@ -97,7 +97,7 @@ impl Tasks {
         }
     }
 
-    /// Lets them go on.
+    /// Resumes all tasks of a host.
     pub(crate) fn thaw(&mut self, host: HostId) {
         self.frozen.remove(&host);
         for id in std::mem::take(&mut self.held) {
@@ -116,19 +116,19 @@ impl Tasks {
         }
     }
 
-    /// Lets a task go on, if `turn` was its last one.
+    /// Marks a task as runnable, if `turn` was its last poll.
     pub(crate) fn wake(&mut self, id: usize, turn: u64) {
         if self.tasks.get(id).is_some_and(|task| task.turn == turn) {
             self.queue(id);
         }
     }
 
-    /// How many there are, beside the main one.
+    /// Returns the number of tasks, without the main one.
     pub(crate) fn len(&self) -> usize {
         self.tasks.len() - 1
     }
 
-    /// One of them, by chance.
+    /// Returns a random task.
     pub(crate) fn any(&self, below: impl FnOnce(usize) -> usize) -> Option<usize> {
         self.tasks.iter().nth(below(self.tasks.len())).map(|(id, _)| id)
     }
@@ -137,7 +137,7 @@ impl Tasks {
         self.ready.len()
     }
 
-    /// Takes one of those out that can go on: the first one, or any.
+    /// Takes a runnable task out: the first one, or the one at index `nth`.
     pub(crate) fn begin(&mut self, nth: Option<usize>) -> Option<Turn> {
         let id = match nth {
             Some(nth) => self.ready.swap_remove_back(nth),
@@ -155,7 +155,7 @@ impl Tasks {
         }
         self.turns += 1;
         task.turn = self.turns;
-        // A waker that somebody has kept is not used again: it is of an earlier poll.
+        // A waker with other references belongs to an earlier poll, and is not reused.
         let shared = match task.waker.take() {
             Some(waker) if Arc::strong_count(&waker) == 1 => {
                 waker.turn.store(self.turns, Ordering::Relaxed);
@@ -171,11 +171,11 @@ impl Tasks {
         Some(Turn { task: id, host, future, waker, shared, turn: self.turns })
     }
 
-    /// Puts a task back that goes on. What is returned is to be dropped without the lock.
+    /// Puts a task back that has not ended. The caller drops the returned task without the lock.
     pub(crate) fn end(&mut self, turn: Turn, ended: bool) -> Option<Turn> {
         let task = self.tasks.get_mut(turn.task).filter(|task| task.turn == turn.turn);
         match task {
-            // It was ended by somebody else.
+            // The task was removed during the poll.
             None => Some(turn),
             Some(_) if ended && turn.task != MAIN => {
                 self.tasks.remove(turn.task);
@@ -190,13 +190,13 @@ impl Tasks {
         }
     }
 
-    /// Takes all tasks of a host out, which is thawed. They are to be dropped without the lock.
+    /// Takes all tasks of a host out, and thaws the host. The caller drops them without the lock.
     pub(crate) fn remove_of(&mut self, host: HostId) -> Vec<(HostId, BoxFuture)> {
         self.thaw(host);
         self.remove_all(|task| task.host == host)
     }
 
-    /// Takes all tasks out but the main one, with their hosts.
+    /// Takes out all tasks except the main one, with their hosts.
     pub(crate) fn clear(&mut self) -> Vec<(HostId, BoxFuture)> {
         self.remove_all(|_| true)
     }

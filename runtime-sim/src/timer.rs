@@ -14,7 +14,7 @@ use crate::world::{Event, EventKey, World};
 pub struct Alarm {
     world: Arc<World>,
     at: Option<Instant>,
-    /// While it waits.
+    /// `Some` while the timer runs.
     key: Option<EventKey>,
 }
 
@@ -25,7 +25,7 @@ impl Alarm {
 
     fn cancel(&mut self) {
         if let Some(key) = self.key.take() {
-            // Dropped without the lock: it is a waker of somebody's.
+            // Dropped without the lock, because it contains a waker of a task.
             let _event = self.world.lock().cancel(key);
         }
     }
@@ -52,11 +52,11 @@ impl Timer for Alarm {
     }
 }
 
-/// Waits.
+/// Waits in virtual time.
 pub(crate) async fn sleep(world: &Arc<World>, time: Duration) {
     let mut timer = Alarm::new(world.clone());
     let now = world.lock().env.now;
-    // Beyond the last moment there is no time to wait for.
+    // A time beyond the range of `Instant` never comes.
     if let Some(at) = now.checked_add(time) {
         timer.set(at);
     }

@@ -1,6 +1,6 @@
-//! What has happened, as a number.
+//! A hash of all events.
 
-/// A hash of all that has happened.
+/// A hash of all events.
 #[derive(Debug)]
 pub(crate) struct Trace(u64);
 
@@ -50,7 +50,7 @@ impl Trace {
     }
 
     pub(crate) const fn hash(&self) -> u64 {
-        // So that each bit of the result depends on all.
+        // Makes each bit of the result depend on all input bits.
         let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(FACTOR);
         mixed ^ (mixed >> 29)
     }

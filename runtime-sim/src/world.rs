@@ -1,4 +1,4 @@
-//! All that a simulation consists of, under one lock.
+//! The state of a simulation, under one lock.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,52 +13,52 @@ use crate::net::{Env, HalfStreamId, HostId, Net};
 use crate::panics::Panic;
 use crate::tasks::{BoxFuture, Tasks, Wakes};
 
-/// What all handles share.
+/// The state that all handles share.
 pub(crate) struct World(Mutex<State>);
 
 pub(crate) struct State {
     pub(crate) env: Env,
     pub(crate) net: Net,
     pub(crate) tasks: Tasks,
-    /// What runs on the hosts of the network.
+    /// The programs of each host of the network.
     pub(crate) hosts: Vec<Programs>,
     pub(crate) fault_plan: FaultPlan,
-    /// The names of this simulation, apart from those of others and of the process.
+    /// The local names of this simulation, separate from other simulations and the process.
     pub(crate) local: LocalNames,
     pub(crate) panics: Panics,
     events: BTreeMap<EventKey, Event>,
     last_event: u64,
 }
 
-/// What runs on a host.
+/// The programs of a host.
 #[derive(Default)]
 pub(crate) struct Programs {
-    /// Counts how often they have been stopped. What is of an earlier life does nothing any more.
+    /// Counts stops of the host. Handles of an earlier life have no effect.
     pub(crate) life: u32,
-    /// They have ended, and are not started yet.
+    /// The programs have ended, and are not restarted yet.
     pub(crate) down: bool,
     pub(crate) programs: Vec<Arc<dyn Fn() -> BoxFuture + Send + Sync>>,
 }
 
-/// What has panicked.
+/// The panics of a simulation.
 #[derive(Default)]
 pub(crate) struct Panics {
     pub(crate) all: Vec<Panic>,
-    /// The first one that fails the simulation, until it has.
+    /// The first panic that fails the simulation, until it is reported.
     pub(crate) fatal: Option<Panic>,
 }
 
-/// What happens at a time.
+/// A scheduled event.
 pub(crate) enum Event {
     /// A timer ends.
     Wake(Waker),
     /// Bytes arrive.
     Deliver(HalfStreamId),
-    /// What the test wants to happen, by a number.
+    /// An action of the test, by its number.
     Act(u64),
 }
 
-/// Names something that is to happen.
+/// Names a scheduled event.
 pub(crate) type EventKey = (Instant, u64);
 
 impl World {
@@ -79,11 +79,12 @@ impl World {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // A program that panics ends the simulation, not what is dropped because of it.
+        // A panic of a program ends the simulation, but the values dropped afterwards still need
+        // the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes something, and sees to what follows.
+    /// Changes the state, and then applies the effects of the change.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let (result, wakers) = {
             let state = &mut *self.lock();
@@ -121,14 +122,15 @@ impl State {
         self.events.remove(&key)
     }
 
-    /// When something happens next. When only new faults are to come, nothing is, unless they `count`.
+    /// Returns the time of the next event. If only new random faults are left, it returns `None`
+    /// unless they `count`.
     pub(crate) fn next_event(&self, count: bool) -> Option<Instant> {
         let event = self.events.first_key_value().map(|((at, _), _)| *at);
         let fault = self.fault_plan.next(count || event.is_some());
         event.into_iter().chain(fault).min()
     }
 
-    /// The first event, if it is due.
+    /// Takes the first event, if it is due.
     pub(crate) fn due(&mut self) -> Option<Event> {
         let first = self.events.first_entry()?;
         if first.key().0 > self.env.now { None } else { Some(first.remove()) }

@@ -1,9 +1,8 @@
-//! A fleet of agents in Rust and in Python: Rust agents on tokio call agents in a Python container, which
-//! call them back.
+//! A mixed fleet: Rust agents on tokio call agents in a Python container, which call them back.
 //!
 //!     cargo run -p aiomas-tests --example mixed_fleet
 //!
-//! The first time, this installs aiomas into a virtual environment; see `aiomas_tests::python`.
+//! The first run installs aiomas into a virtual environment; see `aiomas_tests::python`.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +13,14 @@ use aiomas_tokio::{
 };
 use aiomas_tokio::{Context, Error, Proxy, agent};
 
-/// A thermometer that counts how often it is read.
+/// A thermometer that counts its readings.
 struct Thermometer {
     readings: u32,
 }
 
 #[agent]
 impl Thermometer {
-    /// The Python agent `Echo` asks for it.
+    /// Returns the name, for the Python agent `Echo`.
     #[expose]
     fn name(&self) -> &str {
         "Thermometer"
@@ -33,7 +32,7 @@ impl Thermometer {
         20.0 + f64::from(self.readings) + offset
     }
 
-    /// Meets the agent at `url`, which gets a reference to us, and asks us for our name.
+    /// Passes a reference to this agent to the agent at `url`, which calls `name`.
     #[expose]
     async fn visit(&self, url: String, #[context] ctx: &Context) -> Result<String, Error> {
         let host: Proxy = ctx.container()?.connect(&*url).await?;
@@ -43,7 +42,7 @@ impl Thermometer {
     }
 }
 
-/// Lets our agents and those of the Python container with these URLs work together. The lines tell of it.
+/// Runs calls between our agents and those of a Python container. Returns lines that describe them.
 pub(crate) async fn work_together(
     ours: &Container,
     echo: AgentUrl,
@@ -53,16 +52,17 @@ pub(crate) async fn work_together(
     let inside = ours.spawn(Thermometer { readings: 0 })?;
     let outside = ours.spawn(Thermometer { readings: 0 })?;
 
-    // From Rust to Python. Nobody has described the agent to the compiler, so it is called by names.
+    // From Rust to Python. The compiler has no description of the agent, so its methods are called
+    // by name.
     let python: Proxy = ours.connect(&echo).await?;
     let sum: i64 = python.call("add").arg(20).kwarg("b", 22).send().await?;
     lines.push(format!("Rust asked Python for 20 + 22: {sum}"));
 
-    // And back over the same connection, by a reference.
+    // And back over the same connection, through a reference.
     let met = inside.proxy().visit(echo.to_string()).await?;
     lines.push(format!("Python met a {met}, on {} connection", ours.connection_count()));
 
-    // Python finds our agent by its URL, over a connection of its own.
+    // Python finds our agent by its URL, over a new connection.
     let python: Proxy = ours.connect(&caller).await?;
     let read = |offset: f64| {
         let args = (outside.url().to_string(), "read", [offset]);
@@ -74,7 +74,7 @@ pub(crate) async fn work_together(
         ours.connection_count()
     ));
 
-    // All calls are on their way before the first answer is there.
+    // All calls are in flight before the first answer arrives.
     let calls: Vec<_> = (0..100).map(|_| read(0.0)).collect();
     let mut sum = 0.0;
     for call in calls {
@@ -82,7 +82,7 @@ pub(crate) async fn work_together(
     }
     lines.push(format!("Python read {}° on average, of 100 readings at once", sum / 100.0));
 
-    // Failures come with the name and the text of the Python exception.
+    // Failures contain the name and the text of the Python exception.
     match python.call("fail").arg("no battery").send::<()>().await {
         Err(Error::Remote(error)) => {
             lines.push(format!("Python failed: {}: {}", error.kind(), error.message()));

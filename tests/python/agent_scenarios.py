@@ -1,4 +1,4 @@
-"""Agents in containers: ours, and those of the server."""
+"""Agents in containers: the client's own and the server's."""
 import asyncio
 import time
 
@@ -40,7 +40,7 @@ async def missing_agents(server):
 
 @scenario('agent')
 async def validate_aid(server):
-    """What ``connect()`` asks first."""
+    """Tests the first request of ``connect()``."""
     async with server.container() as container:
         echo = await container.connect(server.url('0'))
         root = aiomas.rpc.Proxy(echo._channel, '')
@@ -63,7 +63,7 @@ async def dates(server):
 
 @scenario('agent')
 async def pass_proxy(server):
-    """The peer calls the agent that we pass to it, on the same connection; and passes itself to us."""
+    """The peer calls the agent that we pass to it, on the same connection, and passes itself to us."""
     async with server.container() as container:
         ours = Echo(container)
         echo = await container.connect(server.url('0'))
@@ -76,7 +76,7 @@ async def pass_proxy(server):
 
 @scenario('agent')
 async def call_back_by_url(server):
-    """The server's agent opens a connection of its own to our container."""
+    """The server's agent opens a new connection to our container."""
     async with server.container() as container:
         ours, also_ours = Echo(container), Echo(container)
         caller = await container.connect(server.url('1'))
@@ -95,7 +95,7 @@ async def connect_concurrently(server):
 
 @scenario('agent')
 async def two_containers(server):
-    """Both have an agent ``0``; each connection leads to its own."""
+    """Both containers have an agent ``0``; each connection leads to its own."""
     async with server.container() as one, server.container() as two:
         remotes = [await container.connect(server.url('0')) for container in (one, two)]
         met = await asyncio.gather(*(remote.meet(Echo(c)) for remote, c in zip(remotes, (one, two))))
@@ -118,21 +118,21 @@ async def real_clock(server):
         expect(abs((now - arrow.utcnow()).total_seconds()) < 60, True)
         before, start = await clock.time(), time.monotonic()
         after = await clock.sleep(0.1)
-        # Not less than it should be, but for the resolution of the clocks; more if the machine is busy.
+        # At least the full time, within the resolution of the clocks; more on a busy machine.
         expect((time.monotonic() - start > 0.09, after - before > 0.09), (True, True))
 
 
 @scenario('agent', clock='external')
 async def external_clock(server):
-    """Time stands still until somebody sets it; the server has started it with 2020-01-01."""
+    """Time advances only when a client sets it; the server has started it with 2020-01-01."""
     async with server.container() as container:
         clock = await container.connect(server.url('2'))
         start, now = arrow.get('2020-01-01T00:00:00+00:00'), await clock.time()
         expect(await clock.utcnow(), start.shift(seconds=now))
-        # By the time that is set when they wake up.
+        # Each returns the clock's time at its end.
         sleeps = {10: [clock.sleep(10), clock.sleep_until(now + 10)],
                   30: [clock.sleep(20), clock.sleep_until(start.shift(seconds=now + 20))]}
-        await clock.time()  # with its answer, all of them have begun
+        await clock.time()  # once it is answered, all sleepers have started
         for passed in 5, 10, 15, 30:
             await clock.set_time(now + passed)
             for end, calls in sleeps.items():

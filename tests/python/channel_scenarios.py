@@ -16,7 +16,7 @@ TEXTS = ['', 'x', 'Grüße, 世界 🎉', '"\\/\x00\x1f\x7f\u2028']
 TEXTS += ['a' * n for n in (31, 32, 255, 256, 65535, 65536)]
 NESTED = [[], {}, [[]], [{}], {'': {}}, {'a': [1, 2.5, None, {'c': 'ü'}]}, [None, [True, [False, [[]]]]]]
 LONG = [list(range(n)) for n in (15, 16, 70000)] + [{str(i): i for i in range(n)} for n in (15, 16, 70000)]
-# Near to a typed object, but none.
+# Similar to a typed object.
 LOOKALIKES = [{'_type_': [0, 1]}, {'type': [0, 1]}, {'__TYPE__': None}]
 ONLY_JSON = [2**64, -2**64, 10**40]
 ONLY_MSGPACK = [b'', b'\x00\xff', bytes(range(256)), b'z' * 70000, {True: 'yes', False: 'no'},
@@ -25,7 +25,7 @@ ONLY_MSGPACK = [b'', b'\x00\xff', bytes(range(256)), b'z' * 70000, {True: 'yes',
 
 @scenario('channel')
 async def values(server):
-    """All kinds of values come back as they were."""
+    """Values of all kinds are echoed unchanged."""
     async with server.channel() as channel:
         for value in [None, True, False, *INTEGERS, *FLOATS, *TEXTS, *NESTED, *LONG, *LOOKALIKES,
                       *(ONLY_JSON if server.json else ONLY_MSGPACK)]:
@@ -43,7 +43,7 @@ async def typed_values(server):
 
 @scenario('channel')
 async def failures(server):
-    """A failed request does no harm to the connection."""
+    """A failed request does not affect the connection."""
     async with server.channel() as channel:
         for text in 'ohno', 'Ärger 💥', '':
             await expect_failure(channel.send({'cmd': 'fail', 'msg': text}), 'ValueError', text)
@@ -52,7 +52,7 @@ async def failures(server):
 
 
 @scenario('channel')
-async def slow_requests_hold_up_nobody(server):
+async def slow_requests_delay_no_other(server):
     async with server.channel() as channel:
         slow = channel.send({'cmd': 'delay', 'ms': 600_000, 'value': None})
         expect(await channel.send({'cmd': 'delay', 'ms': 10, 'value': 'fast'}), 'fast')
@@ -62,7 +62,7 @@ async def slow_requests_hold_up_nobody(server):
 
 @scenario('channel')
 async def out_of_order(server):
-    """Each reply comes as soon as it is known: here in the opposite order of the requests."""
+    """Each reply is sent as soon as it is known: here in the reverse order of the requests."""
     async with server.channel() as channel:
         calls = [channel.send({'cmd': 'callback', 'value': i}) for i in range(10)]
         requests = [await channel.recv() for _ in calls]
@@ -76,7 +76,7 @@ async def out_of_order(server):
 
 @scenario('channel')
 async def requests_of_the_server(server):
-    """The server asks back while our request is pending."""
+    """The server calls back while our request is pending."""
     async with server.channel() as channel:
         for value in 1, 'x', [1, {'y': None}]:
             call = channel.send({'cmd': 'callback', 'value': value})
@@ -89,7 +89,7 @@ async def requests_of_the_server(server):
 
 @scenario('channel')
 async def ids_of_the_server(server):
-    """Either side counts its requests from 0 and mirrors the ids of the other, whatever they are."""
+    """Each side counts its requests from 0, and mirrors the ids of its peer."""
     async with server.stream() as stream:
         for n, msg_id in enumerate([0, 7, 7, 2**40, -5, 'text', None, [1, [2]]]):
             stream.write(server.frame(0, msg_id, {'cmd': 'callback', 'value': n}))
@@ -125,7 +125,7 @@ async def mebibytes_8(server):
 
 @scenario('channel')
 async def byte_by_byte(server):
-    """A request in as many writes as it has bytes, the server being busy in between."""
+    """A request in one write per byte, while the server handles another one in between."""
     async with server.channel() as other, server.stream() as stream:
         for byte in server.frame(0, 12345, 'drop by drop'):
             stream.write(bytes([byte]))
@@ -135,11 +135,11 @@ async def byte_by_byte(server):
 
 @scenario('channel')
 async def many_in_one_write(server):
-    """The last one lacks a byte, which comes when the others are answered."""
+    """The last request lacks a byte, which follows after the replies to the others."""
     async with server.stream() as stream:
         data = b''.join(server.frame(0, i, [i]) for i in range(200))
         stream.write(data[:-1])
-        # Replies may come in any order.
+        # Replies may arrive in any order.
         expect(sorted([await stream.receive() for _ in range(199)]), [[1, i, [i]] for i in range(199)])
         stream.write(data[-1:])
         expect(await stream.receive(), [1, 199, [199]])
@@ -147,7 +147,7 @@ async def many_in_one_write(server):
 
 @scenario('channel')
 async def server_closes(server):
-    """All that is pending fails, and so does what comes later."""
+    """All pending requests fail, and so do later ones."""
     async with server.channel() as channel:
         pending = channel.send({'cmd': 'delay', 'ms': 600_000, 'value': None})
         await expect_disconnect(channel.send({'cmd': 'close'}))
@@ -163,10 +163,10 @@ async def server_closes(server):
 
 
 @scenario('channel')
-async def bad_peers_harm_nobody(server):
+async def bad_peers_harm_no_other(server):
     slow = {'cmd': 'delay', 'ms': 600_000, 'value': None}
     bad = [b'\xff', server.frame(0, 0, 'cut')[:-1], b'\x00\x00\x00\x05junk!', bytes(4), b'\xff\xff\xff\xff[0, 0',
-           server.frame(1, 99, 'nobody asked'), server.frame(2, 99, 'nobody asked'), server.frame(7, 0, 'type?'),
+           server.frame(1, 99, 'unsolicited'), server.frame(2, 99, 'unsolicited'), server.frame(7, 0, 'type?'),
            server.frame(), server.frame(0, 0), server.frame('0', 0, 0), server.frame(0, 0, slow)]
     async with server.channel() as good:
         for data in bad:

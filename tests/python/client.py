@@ -1,9 +1,9 @@
-"""A client that puts a server to the test:
+"""A client that tests a server:
 ``client.py channel|rpc|agent|manager --addr ADDR --codec C [--serializers S] [--clock external]``.
 
-The server may be server.py or anything that offers the same.  Prints a line
+The server may be server.py or any program with the same services.  Prints a line
 ``{"scenario": NAME, "ok": BOOL, "error": TEXT or null}`` for each scenario and
-``{"summary": {"passed": N, "failed": N}}`` at last; the status is 0 if all have passed.
+``{"summary": {"passed": N, "failed": N}}`` at the end; the status is 0 if all have passed.
 """
 import asyncio
 
@@ -14,7 +14,7 @@ import manager_scenarios  # noqa: F401
 import rpc_scenarios  # noqa: F401
 from scenario import SCENARIOS, Server
 
-TIMEOUT = 300  # seconds, for one scenario: on a busy machine it takes long
+TIMEOUT = 300  # seconds, for one scenario on a busy machine
 
 
 async def main(args):

@@ -1,6 +1,6 @@
 """Lets the unmodified aiomas 2.0.1 (of 2017) run on Python 3.11 and later.
 
-Import this before anything of aiomas is used.  Nothing installed is changed: the modules of aiomas get
+Import this before aiomas.  The installed files stay unchanged: the modules of aiomas get
 other objects under the names ``asyncio`` and ``msgpack``, and one method is replaced.
 """
 import asyncio
@@ -18,7 +18,7 @@ import msgpack
 
 
 def _variant(module, **names):
-    """A namespace like *module*, but for some *names*."""
+    """A namespace like *module*, except for some *names*."""
     return types.SimpleNamespace(**{**vars(module), **names})
 
 
@@ -31,7 +31,7 @@ def _ignoring_loop(func):
 
 
 def _unpackb(data, *, encoding=None, **kwargs):
-    """msgpack 1.0 renamed ``encoding`` and began to refuse keys that are not text."""
+    """msgpack 1.0 renamed ``encoding`` and began to reject keys that are not text."""
     return msgpack.unpackb(data, raw=encoding is None, strict_map_key=False, **kwargs)
 
 

@@ -1,4 +1,4 @@
-"""What managers make: an agent to be named in a call of ``spawn``."""
+"""Agents that managers spawn: the argument of a call of ``spawn`` names one."""
 import compat  # noqa: F401  (before aiomas)
 import aiomas
 from aiomas import expose

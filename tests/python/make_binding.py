@@ -67,7 +67,7 @@ def make(name, required, optional, args, kwargs, keyword=(), optional_keyword=()
     parameters += ['**kwargs'] * kwargs
     namespace = {}
     exec(f'def {name}({", ".join(parameters)}): return locals()', namespace)
-    # Some messages have the module in them, unless it is this one.
+    # Some messages contain the module, except this one.
     namespace[name].__module__ = 'builtins'
     return namespace[name]
 

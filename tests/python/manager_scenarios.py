@@ -1,4 +1,4 @@
-"""A manager, which makes agents in the server's process and ends that."""
+"""A manager, which spawns agents in the server's process and ends the process."""
 import aiomas
 
 from scenario import expect, expect_failure, scenario
@@ -34,6 +34,6 @@ async def spawn_set_time_and_stop(server):
                 try:
                     await manager.spawn('nonsense')
                 except aiomas.RemoteException:
-                    pass  # it is still about to end
+                    pass  # the server has not ended yet
         except ConnectionError:
             pass

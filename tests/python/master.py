@@ -1,7 +1,7 @@
 """A master that drives managers in other processes: ``master.py --codec C [--ca CA --cert CERT --key KEY] -- COMMAND...``.
 
-Each COMMAND is a program with its arguments that offers a manager and has an external clock.  Prints how many there
-were; the status is 0 if all of them have done what they should.
+Each COMMAND is a program with its arguments that offers a manager and has an external clock.  Prints their number;
+the status is 0 if all of them behaved as expected.
 """
 import argparse
 import asyncio

@@ -1,7 +1,7 @@
 """Prints all public names of aiomas: ``module.name``, and ``module.Class.name`` for methods and attributes.
 
-Public is what does not begin with an underscore and is a module's own.  What a package exports at its top is listed
-where it is defined.
+A name is public if it has no leading underscore and is defined in its module.  A name that a package re-exports is
+listed where it is defined.
 """
 import ast
 import importlib
@@ -14,7 +14,7 @@ import aiomas
 
 
 def members(cls):
-    """Methods, properties and what ``__init__()`` makes attributes of an instance."""
+    """Methods, properties and the attributes set in ``__init__()``."""
     names = {name for name in vars(cls) if not name.startswith('_')}
     if '__init__' in vars(cls) and inspect.isfunction(cls.__init__):
         for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(cls.__init__)))):

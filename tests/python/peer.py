@@ -1,4 +1,4 @@
-"""What the server and the client share: addresses, codecs, user types, the command line."""
+"""The code shared by server and client: addresses, codecs, user types, the command line."""
 import argparse
 import asyncio
 import json
@@ -60,7 +60,7 @@ class Mode:
 
 
 class Backwards(aiomas.codecs.MsgPack):
-    """Each message is written backwards, behind a letter that says so."""
+    """Reverses each message, and prefixes it with a letter as a marker."""
 
     def encode(self, data):
         return b'B' + super().encode(data)[::-1]
@@ -81,7 +81,7 @@ class Address(str):
 
     @property
     def raw(self):
-        """What aiomas and asyncio take: a pair of host and port, or a path."""
+        """The address for aiomas and asyncio: a pair of host and port, or a path."""
         scheme, _, rest = self.partition('://')
         if scheme == 'ipc':
             return rest.strip('[]')
@@ -89,7 +89,7 @@ class Address(str):
         return host, int(port)
 
     def bound(self, server):
-        """The address with the port that *server* got."""
+        """The address with the actual port of *server*."""
         if self.startswith('ipc:'):
             return self
         return Address('tcp://%s:%d' % (self.raw[0], server.sockets[0].getsockname()[1]))
@@ -139,6 +139,6 @@ def report(**line):
 
 
 def run(main):
-    """Run the coroutine without complaints about the tasks that aiomas forgets when a peer disappears."""
+    """Run the coroutine without warnings about the tasks that aiomas leaks when a peer disconnects."""
     logging.getLogger('asyncio').setLevel(logging.CRITICAL)
     sys.exit(asyncio.run(main))

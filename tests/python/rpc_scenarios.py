@@ -22,7 +22,7 @@ class Doubler:
 
 
 class Client(Doubler):
-    """What we offer to the server."""
+    """The service that the client offers."""
     router = aiomas.rpc.Service(['sub'])
 
     def __init__(self):
@@ -30,7 +30,7 @@ class Client(Doubler):
 
 
 class Gate:
-    """Holds calls until they are let through."""
+    """Holds calls until they are released."""
     router = aiomas.rpc.Service()
 
     def __init__(self):
@@ -101,7 +101,7 @@ async def good_and_bad_at_once(server):
 
 
 @scenario('rpc')
-async def slow_calls_hold_up_nobody(server):
+async def slow_calls_delay_no_other(server):
     async with server.rpc() as client:
         slow = client.remote.slow(600_000, None)
         expect(await client.remote.slow(10, 'fast'), 'fast')
@@ -164,7 +164,7 @@ async def typed_arguments(server):
 
 @scenario('rpc', types='point,celsius,mode')
 async def typed_variants(server):
-    """What Rust has enums for."""
+    """Values of a Rust enum."""
     between = {'low': Point(1, 'x'), 'high': Point(None, 2.5)}
     async with server.rpc() as client:
         for data, louder in [('off', {'Level': 1}), ({'Level': -7}, {'Level': -6}),

@@ -1,4 +1,4 @@
-"""What scenarios are made of: their registry, connections to the server under test, and checks."""
+"""The framework of scenarios: their registry, connections to the server under test, and checks."""
 import asyncio
 import contextlib
 import math
@@ -48,7 +48,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def rpc(self, service=None):
-        """A connection; *service* is what the server can call."""
+        """A connection; the server can call *service*."""
         client = await aiomas.rpc.open_connection(self.addr.raw, rpc_service=service, ssl=self.context,
                                                   **self.options)
         try:
@@ -70,7 +70,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def stream(self):
-        """A bare connection, for what aiomas would not write."""
+        """A bare connection, for bytes that aiomas would not write."""
         addr = self.addr.raw
         reader, writer = await (asyncio.open_unix_connection(addr) if isinstance(addr, str)
                                 else asyncio.open_connection(*addr, ssl=self.context))
@@ -92,7 +92,7 @@ class Stream:
 
 
 def listed(value):
-    """With lists in place of tuples (which is what MsgPack makes of any sequence)."""
+    """Replaces tuples by lists, as MsgPack does."""
     if isinstance(value, (list, tuple)):
         return [listed(item) for item in value]
     if isinstance(value, dict):
@@ -101,7 +101,7 @@ def listed(value):
 
 
 def same(a, b):
-    """Strictly equal: 1, 1.0 and True differ, and so do 0.0 and -0.0; NaN is itself."""
+    """Strictly equal: 1, 1.0 and True differ, and so do 0.0 and -0.0; NaN equals itself."""
     if type(a) is not type(b):
         return False
     if isinstance(a, list):

@@ -1,4 +1,4 @@
-"""The services and agents that every server under test offers, whatever it is written in."""
+"""The services and agents of every server under test, in any language."""
 import asyncio
 
 import compat  # noqa: F401  (before aiomas)
@@ -101,7 +101,7 @@ class Root:
 
     @expose
     async def call_remote(self, value):
-        """Call the root service of the latest client (a handler does not learn who called)."""
+        """Call the root service of the latest client (a handler does not know its caller)."""
         return await self.clients[-1].remote.double(value)
 
     @expose

@@ -1,4 +1,4 @@
-//! Authorities and certificates for tests, made when they are needed.
+//! Certificate authorities and certificates for tests, generated on demand.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,19 +13,19 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// The kinds of keys.
+/// The kind of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
     /// RSA with 2048 bits.
     Rsa,
     /// On the elliptic curve P-256.
     Ec,
-    /// Ed25519, whose signatures all have the same length.
+    /// Ed25519, whose signatures have a constant length.
     Ed25519,
 }
 
 impl KeyKind {
-    /// Making RSA keys takes long, so these are always the same.
+    /// Returns a key. RSA keys are constants, because generating them is slow.
     fn key(self, rsa: &str) -> KeyPair {
         match self {
             Self::Rsa => KeyPair::from_pem(rsa),
@@ -36,17 +36,17 @@ impl KeyKind {
     }
 }
 
-/// From when to when certificates are valid: years, from and before.
+/// The validity of a certificate: the years from which and before which it is valid.
 pub type Years = (i32, i32);
 
-/// At the date of the simulation, which begins in 2000, and now.
+/// Valid at the date of the simulation, which begins in 2000, and now.
 pub const VALID: Years = (1999, 2100);
-/// Too old at both dates.
+/// Expired at both dates.
 pub const EXPIRED: Years = (1990, 1999);
-/// Too new at both dates.
+/// Not yet valid at both dates.
 pub const NOT_YET: Years = (2090, 2100);
 
-/// Signs certificates.
+/// A certificate authority.
 #[derive(Debug)]
 pub struct Authority {
     kind: KeyKind,
@@ -56,7 +56,7 @@ pub struct Authority {
 /// A certificate with its key, in PEM.
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    /// Who has signed it.
+    /// The certificate of its authority.
     pub ca: String,
     /// The certificate.
     pub certificate: String,
@@ -73,19 +73,19 @@ fn params(name: &str, (from, before): Years) -> CertificateParams {
 }
 
 impl Authority {
-    /// A new one, and keys of this kind.
+    /// Creates an authority whose certificates have keys of this kind.
     ///
     /// # Panics
-    /// There is no randomness.
+    /// The system has no random numbers.
     #[must_use]
     pub fn new(kind: KeyKind) -> Self {
         Self::called("test authority", kind)
     }
 
-    /// As [`new`](Self::new), under a name of its own.
+    /// Like [`new`](Self::new), with a name.
     ///
     /// # Panics
-    /// As there.
+    /// As for [`new`](Self::new).
     #[must_use]
     pub fn called(name: &str, kind: KeyKind) -> Self {
         let mut params = params(name, VALID);
@@ -95,23 +95,23 @@ impl Authority {
         Self { kind, issuer }
     }
 
-    /// Its own certificate, with its key.
+    /// Returns the authority's own certificate and key.
     #[must_use]
     pub fn itself(&self) -> Certificate {
         let ca = self.issuer.pem();
         Certificate { certificate: ca.clone(), ca, key: self.issuer.key().serialize_pem() }
     }
 
-    /// A certificate of somebody on this machine.
+    /// Signs a certificate for a peer on this machine.
     #[must_use]
     pub fn sign(&self, name: &str) -> Certificate {
         self.sign_for(name, &["localhost", "127.0.0.1", "::1", "script"], VALID)
     }
 
-    /// A certificate for these hosts, if they are any, in these years.
+    /// Signs a certificate for these hosts, valid in these years.
     ///
     /// # Panics
-    /// The hosts are none.
+    /// A host name is invalid.
     #[must_use]
     pub fn sign_for(&self, name: &str, hosts: &[&str], years: Years) -> Certificate {
         let hosts: Vec<_> = hosts.iter().map(|&host| host.to_owned()).collect();
@@ -126,18 +126,18 @@ impl Authority {
     }
 }
 
-/// A certificate in files, which are removed with it.
+/// A certificate in files, which are removed when dropped.
 #[derive(Debug)]
 pub struct Pem(PathBuf);
 
 impl Pem {
-    /// Those of the authority, the certificate and the key.
+    /// Returns the paths of the authority, the certificate and the key.
     #[must_use]
     pub fn paths(&self) -> [PathBuf; 3] {
         ["ca", "cert", "key"].map(|name| self.0.join(name))
     }
 
-    /// As the programs take them.
+    /// Returns the paths as arguments of the test programs.
     pub fn arguments(&self) -> [OsString; 6] {
         let path = |name| self.0.join(name).into_os_string();
         let [ca, cert, key] = ["ca", "cert", "key"].map(path);
@@ -147,16 +147,16 @@ impl Pem {
 
 impl Drop for Pem {
     fn drop(&mut self) {
-        // There is nobody to tell.
+        // An error has no receiver here.
         let _removed = fs::remove_dir_all(&self.0);
     }
 }
 
 impl Certificate {
-    /// Writes it into files.
+    /// Writes the certificate into files.
     ///
     /// # Panics
-    /// That does not work.
+    /// A file cannot be written.
     #[must_use]
     pub fn files(&self) -> Pem {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -170,10 +170,10 @@ impl Certificate {
         pem
     }
 
-    /// What speaks TLS with it.
+    /// Returns a TLS configuration with this certificate.
     ///
     /// # Panics
-    /// It cannot be used.
+    /// The certificate is invalid.
     #[must_use]
     pub fn config(&self) -> TlsConfig {
         let Self { ca, certificate, key } = self;
@@ -181,10 +181,10 @@ impl Certificate {
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// As [`config`](Self::config), with this version of TLS only as a client.
+    /// Like [`config`](Self::config), but clients use only this version of TLS.
     ///
     /// # Panics
-    /// As there.
+    /// As for [`config`](Self::config).
     #[must_use]
     pub fn config_of(&self, version: &'static rustls::SupportedProtocolVersion) -> TlsConfig {
         let config = self.config();
@@ -192,20 +192,20 @@ impl Certificate {
         TlsConfig::from_rustls(config.server().clone(), client.expect("a certificate"))
     }
 
-    /// As [`config_of`](Self::config_of), but that a client shows no certificate.
+    /// Like [`config_of`](Self::config_of), but clients show no certificate.
     ///
     /// # Panics
-    /// As there.
+    /// As for [`config`](Self::config).
     #[must_use]
     pub fn anonymous(&self, version: &'static rustls::SupportedProtocolVersion) -> TlsConfig {
         let client = self.client(version).with_no_client_auth();
         TlsConfig::from_rustls(self.config().server().clone(), client)
     }
 
-    /// What makes clients that speak this version of TLS only.
+    /// Returns the configuration of clients that use only this version of TLS.
     ///
     /// # Panics
-    /// It cannot be used.
+    /// The certificate is invalid.
     #[must_use]
     pub fn client(
         &self,
@@ -221,19 +221,19 @@ impl Certificate {
             .with_root_certificates(roots)
     }
 
-    /// The certificate in DER.
+    /// Returns the certificate in DER.
     ///
     /// # Panics
-    /// It is none.
+    /// The certificate is invalid.
     #[must_use]
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {
         vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("a certificate")]
     }
 
-    /// The key in DER.
+    /// Returns the key in DER.
     ///
     /// # Panics
-    /// It is none.
+    /// The key is invalid.
     #[must_use]
     pub fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key")

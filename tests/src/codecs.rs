@@ -1,12 +1,12 @@
-//! Codecs by their names, one that is nobody's but ours included.
+//! Codecs by name, including a custom one.
 
 use aiomas_core::wire::{Codec, CodecError, CustomCodec};
 use bytes::Bytes;
 
-/// A codec of the user's own, which `tests/python/peer.py` has as well.
+/// A custom codec, which `tests/python/peer.py` implements as well.
 pub const BACKWARDS: Codec = Codec::Custom(&Backwards);
 
-/// Writes each message backwards, behind a letter that says so.
+/// Reverses each message, and prefixes it with a letter as a marker.
 #[derive(Debug)]
 struct Backwards;
 
@@ -26,15 +26,15 @@ impl CustomCodec for Backwards {
             Some((b'B', message)) if message.len() <= max => {
                 Ok(message.iter().rev().copied().collect())
             }
-            _ => Err(CodecError::Compression("it is not backwards".into())),
+            _ => Err(CodecError::Compression("the message is not reversed".into())),
         }
     }
 }
 
-/// The codec of this name, for command lines.
+/// Returns the codec of this name, for command lines.
 ///
 /// # Errors
-/// There is none.
+/// The name is unknown.
 pub fn named(name: &str) -> Result<Codec, String> {
     [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc, BACKWARDS]
         .into_iter()

@@ -1,4 +1,4 @@
-//! A world under any sequence of operations, with a model of what has to come of them.
+//! A world of containers under random operations, with a model of the results.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,24 +20,25 @@ use crate::world::{Context, Dials, Site, World};
 const SITES: usize = 3;
 const AGENTS: usize = 2;
 
-/// What came of the operations.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// A hash of all bytes and events.
     pub trace: u64,
-    /// How long it took.
+    /// The virtual time of the run.
     pub elapsed: Duration,
-    /// How many agents were connected to, and could not be.
+    /// The numbers of successful and failed connects.
     pub connects: [usize; 2],
-    /// How many calls had a result, failed at the agent, took too long, and were lost.
+    /// The numbers of calls that succeeded, failed at the agent, timed out, and were lost.
     pub calls: [usize; 4],
 }
 
-/// Runs the operations of `script` in a world and checks that every connect and every call ends once, and
-/// as it may; and that nothing is left at the end. A run that is [`varied`](World::varied) has the same outcome.
+/// Runs the operations of `script` in a world. Checks that every connect and every call ends once,
+/// with a permitted result, and that nothing remains. A [`varied`](World::varied) run has the same
+/// outcome.
 ///
 /// # Panics
-/// If it is not so.
+/// A check fails.
 #[must_use]
 pub fn run(script: &[u8], varied: bool) -> Outcome {
     let mut script = ScriptedRuntime::new(script);
@@ -75,14 +76,14 @@ struct Model {
     next: u64,
     connects: BTreeMap<u64, Connecting>,
     calls: BTreeMap<u64, Calling>,
-    /// Agents that were found, and who found them.
+    /// Agents found, with the sites that found them.
     found: Vec<(usize, Remote)>,
     /// Calls that have ended.
     over: Vec<(usize, NodeCall)>,
-    /// Calls that were lost: there was a connection for each.
+    /// Lost calls, with the route of each.
     lost: Vec<(usize, Route)>,
     shut_down: [bool; SITES],
-    /// Where a connection was closed by its host at any time: requests are refused there.
+    /// Sites on which a connection was closed locally; they refuse requests.
     closing: [bool; SITES],
     most_agents: [usize; SITES],
     outcome: Outcome,
@@ -211,7 +212,7 @@ impl Model {
                 self.connects.remove(&ctx);
             }
             Some(Context::Relay { .. }) => panic!("the context of another connect"),
-            // Its event is there to be polled.
+            // Its event is still to be polled.
             None => {}
         }
     }
@@ -240,8 +241,8 @@ impl Model {
             "back",
             "set",
         ];
-        // The first agents are those that the others call: if they were called exclusively, too, two
-        // calls could wait for each other.
+        // The other agents call the first ones. With exclusive calls to those as well, two calls
+        // could wait for each other.
         let methods = if remote.url.aid() == "0" { &METHODS[..5] } else { &METHODS[..] };
         let method = methods[script.below(methods.len())];
         let test = Context::Test(ctx);
@@ -269,7 +270,7 @@ impl Model {
         }
     }
 
-    /// What a site was about is forgotten with it.
+    /// A restart clears the state of a site.
     fn restart(&mut self, site: usize) {
         self.check();
         self.world.restart(site);
@@ -288,21 +289,21 @@ impl Model {
         self.closing[site] = true;
     }
 
-    /// Looks at what has happened.
+    /// Checks the events so far.
     fn check(&mut self) {
-        // What has been done is still to be carried out.
+        // Completes pending work.
         self.world.run_for(Duration::ZERO);
         for site in 0..SITES {
             for (at, event) in std::mem::take(&mut self.world.sites[site].events) {
                 self.take(site, at, event);
             }
-            // One whose peer has ended it may still be needed for answers.
+            // A connection whose peer has ended it may still be needed for answers.
             let node = &self.world.sites[site].node;
             let live = self.world.dialled(site).filter(|(conn, _)| node.wants_read(*conn));
             let mut addresses: Vec<&Address> = live.map(|(_, to)| to).collect();
             addresses.sort();
             let doubles = addresses.windows(2).any(|pair| pair[0] == pair[1]);
-            // One that is being closed may still be there.
+            // A connection that is being closed may still be present.
             assert!(!doubles || self.closing[site], "two connections to one address");
         }
     }
@@ -316,7 +317,7 @@ impl Model {
                 let to = self.site_of(&remote.url);
                 assert_eq!(remote.route == Route::Local, to == site);
                 let aid: usize = remote.url.aid().parse().expect("a number");
-                assert!(aid < self.most_agents[to], "there was no such agent");
+                assert!(aid < self.most_agents[to], "the agent did not exist");
                 self.found.push((site, remote));
                 self.outcome.connects[0] += 1;
             }
@@ -332,7 +333,7 @@ impl Model {
                 self.check_answer(&calling, ctx, at, &result);
                 self.over.push((site, calling.call));
             }
-            event => panic!("an event that nobody waits for: {event:?}"),
+            event => panic!("an unexpected event: {event:?}"),
         }
     }
 
@@ -361,7 +362,7 @@ impl Model {
                 assert_eq!(*refusal, ContainerError::ShutDown);
                 assert!(self.shut_down[connecting.site]);
             }
-            other => panic!("an error that is not known: {other}"),
+            other => panic!("an unknown error: {other}"),
         }
     }
 
@@ -406,20 +407,20 @@ impl Model {
         self.outcome.calls[kind] += 1;
     }
 
-    /// The network is good again, and what was held back is answered: everything ends.
+    /// Repairs the network and answers held calls, so that all calls end.
     fn settle(&mut self) {
         for a in 0..SITES {
             (0..SITES).for_each(|b| self.world.set_partition(a, b, false));
             self.world.sites[a].dials = Dials::Accepted;
         }
-        // Answering lets calls start that waited, which are held in their turn.
+        // Answers let waiting calls start, which are held in turn.
         for _ in 0..8 {
             let now = self.world.now();
             self.world.sites.iter_mut().for_each(|site| site.answer_held(now));
             self.world.run_for(Duration::from_secs(1));
         }
         self.check();
-        // Whoever waits for a container that is shut down may do so for ever.
+        // A connect to a container that is shut down may wait forever.
         for ctx in self.connects.keys().copied().collect::<Vec<_>>() {
             let connecting = &self.connects[&ctx];
             let to = self.site_of(&connecting.url);
@@ -433,7 +434,7 @@ impl Model {
             let Route::Connection(conn) = route else { panic!("a local call was lost") };
             assert!(self.world.sites[*site].closed.contains_key(conn), "{conn:?} is not closed");
         }
-        // No agent is held any more: an exclusive call starts at once.
+        // No agent is held any more, so an exclusive call starts at once.
         for site in 0..SITES {
             assert!(!self.world.sites[site].owes_answers());
             for aid in 0..self.world.sites[site].agents {

@@ -1,4 +1,4 @@
-//! Two ends of a channel, whatever they do, and however the stream between them moves.
+//! Two ends of a channel under random operations, on a scripted stream.
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -15,23 +15,23 @@ use aiomas_core::wire::{Codec, RemoteError};
 use crate::connection_ops::ScriptedRuntime;
 use crate::scripted_runtime;
 
-/// What came of the operations.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// How many calls had a result, failed at the other end, took too long, and were lost.
+    /// The numbers of calls that succeeded, failed at the peer, timed out, and were lost.
     pub calls: [usize; 4],
-    /// How many requests were taken.
+    /// The number of requests taken.
     pub requests: usize,
-    /// How often tasks were polled.
+    /// The number of polls of tasks.
     pub polls: u64,
 }
 
-/// Runs the operations of `script` and checks that every call ends once, with its own answer or an error that
-/// there is a reason for; that nobody polls for nothing; and that when all handles are gone, so are tasks and
-/// streams.
+/// Runs the operations of `script`. Checks that every call ends once, with its own answer or a
+/// justified error, that no task polls in a busy loop, and that dropping all handles ends all tasks
+/// and streams.
 ///
 /// # Panics
-/// If it is not so.
+/// A check fails.
 #[must_use]
 pub fn run(script: &[u8]) -> Outcome {
     let mut script = ScriptedRuntime::new(script);
@@ -43,7 +43,7 @@ pub fn run(script: &[u8]) -> Outcome {
     ends.leave()
 }
 
-/// A call that has been made, and all that may come of it.
+/// A call, and its permitted results.
 struct Made {
     call: Call<(u64, String)>,
     number: u64,
@@ -113,7 +113,7 @@ impl Ends {
                 .for_each(reply),
             22 => {
                 if let Some(at) = pick(script, &end.requests) {
-                    // If the channel is gone, nobody hears it.
+                    // A closed channel discards the failure.
                     let _heard = end.requests.swap_remove(at).fail(RemoteError::value_error("no"));
                 }
             }
@@ -138,7 +138,7 @@ impl Ends {
 
     fn call(&mut self, side: usize, script: &mut ScriptedRuntime<'_>) {
         let size = match script.byte() {
-            // More than a stream holds, or a read takes.
+            // More than a stream buffers, or one read takes.
             255 => 70_000,
             size @ 200.. => 900 + usize::from(size),
             size => size.into(),
@@ -155,7 +155,7 @@ impl Ends {
         end.calls.push(Made { call, number, size, timeout: timeout.is_some() });
     }
 
-    /// Looks for the answer to a call.
+    /// Polls for the answer to a call.
     fn poll(&mut self, side: usize, at: usize) -> bool {
         let calls = &mut self.ends[side].calls;
         let Poll::Ready(result) = poll_once(&mut calls[at].call) else { return false };
@@ -164,7 +164,7 @@ impl Ends {
         true
     }
 
-    /// What came of a call is its own, or an error that there is a reason for.
+    /// Checks that a call has its own answer, or a justified error.
     fn check(&mut self, made: &Made, result: Result<(u64, String), Error>) {
         let kind = match result {
             Ok((number, text)) => {
@@ -196,7 +196,7 @@ impl Ends {
         }
     }
 
-    /// Answers everything, until all calls have ended.
+    /// Answers all requests, until all calls have ended.
     fn finish(&mut self) {
         for _ in 0..1000 {
             self.runtime.run();
@@ -218,22 +218,22 @@ impl Ends {
     fn leave(self) -> Outcome {
         let Self { runtime, ends, outcome, .. } = self;
         drop(ends);
-        // Whoever closes gives the other ten seconds at most.
+        // Closing waits at most ten seconds for the peer.
         runtime.pass(Duration::from_secs(60));
-        assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "somebody is left");
+        assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "tasks or streams are left");
         assert!(runtime.spins() <= 2, "{} polls for nothing", runtime.spins());
         Outcome { polls: runtime.polls(), ..outcome }
     }
 }
 
-/// The place of one of `all`.
+/// Returns the index of one of `all`.
 fn pick<T>(script: &mut ScriptedRuntime<'_>, all: &[T]) -> Option<usize> {
     let at = script.byte();
     (!all.is_empty()).then(|| usize::from(at) % all.len())
 }
 
 fn reply(request: Request) {
-    let content: (u64, String) = request.content().expect("what was sent");
-    // If the channel is gone, nobody hears it.
+    let content: (u64, String) = request.content().expect("the sent content");
+    // A closed channel discards the answer.
     let _heard = request.reply(&content);
 }

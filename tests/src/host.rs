@@ -1,4 +1,4 @@
-//! An application on the [`EventLoop`]: handlers that wait are continuations.
+//! An application on the [`EventLoop`], with continuations for handlers that wait.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -24,17 +24,17 @@ use crate::poll_loop::EventLoop;
 
 /// The right to answer a request.
 pub type Ticket = agent::Ticket<Later>;
-/// What came of a call.
+/// The result of a call.
 pub type Answer = Result<Payload, CallFailed>;
 
-/// What is done when a `T` has come.
+/// The code to run once a `T` is available.
 pub type Continuation<T> = Box<dyn FnOnce(&mut Host, T)>;
 
-/// How a service goes on that cannot answer at once.
+/// The continuation of a service that cannot answer at once.
 pub struct Later(Continuation<Ticket>);
 
 impl Later {
-    /// Goes on with `f`, which gets the ticket to answer by.
+    /// Continues with `f`, which receives the ticket for the answer.
     pub fn new(f: impl FnOnce(&mut Host, Ticket) + 'static) -> Self {
         Self(Box::new(f))
     }
@@ -42,8 +42,8 @@ impl Later {
 
 /// Adds functions that answer later to a dictionary.
 pub trait LaterFunctions: Sized {
-    /// Adds a function whose parameters are decoded as by [`ServiceDict::function`], and which says how to
-    /// go on.
+    /// Adds a function that returns a continuation. Its parameters are decoded as by
+    /// [`ServiceDict::function`].
     #[must_use]
     fn later<const N: usize, P, F>(
         self,
@@ -64,21 +64,21 @@ impl LaterFunctions for ServiceDict<Later> {
     }
 }
 
-/// How a handler goes on when something has ended that it waits for.
+/// The continuation of a handler that waits.
 pub enum Then {
-    /// A call.
+    /// Waits for a call.
     Answer(Continuation<Answer>),
-    /// An attempt to find an agent.
+    /// Waits for an attempt to find an agent.
     Connect(Continuation<Result<Remote, ConnectError>>),
 }
 
-/// Why a call has no result.
+/// The reason for which a call has no result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CallFailed {
-    /// It was made.
+    /// The call was made, and failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// It was not even made.
+    /// The call was rejected locally.
     #[error(transparent)]
     Refused(#[from] CallRejected),
 }
@@ -93,7 +93,7 @@ impl From<CallFailed> for RemoteError {
     }
 }
 
-/// A request that is answered when a time comes. It is taken out when it is.
+/// A request to answer at a given time. The answer takes it out.
 pub type Sleeper = Rc<Cell<Option<Ticket>>>;
 
 type Task = Box<dyn FnOnce(&mut Host)>;
@@ -102,7 +102,7 @@ type Task = Box<dyn FnOnce(&mut Host)>;
 pub struct Host {
     /// The node on its sockets.
     pub events: EventLoop<Then, Later>,
-    /// The clock of the agents, and who sleeps on it if it is external.
+    /// The clock of the agents, with the sleepers of an external one.
     pub clock: Clock<Sleeper>,
     timers: TimerQueue<Instant, Task>,
     requests: VecDeque<(Ticket, Payload)>,
@@ -110,10 +110,10 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host that listens at `address` and serves `serve`.
+    /// Creates a host that listens at `address` and serves `serve`.
     ///
     /// # Errors
-    /// It cannot listen there.
+    /// The host cannot listen there.
     pub fn bind(address: &Address, config: NodeConfig, serve: Serve<Later>) -> io::Result<Self> {
         let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let date = Date::from_unix(since_epoch.as_secs_f64()).unwrap_or(Date::MAX);
@@ -127,16 +127,16 @@ impl Host {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address of the host.
     #[must_use]
     pub const fn address(&self) -> &Address {
         self.events.node.base()
     }
 
-    /// Lets an agent live here: what `make` makes of the URL that it is going to have.
+    /// Spawns an agent, which `make` creates from its future URL.
     ///
     /// # Errors
-    /// There are too many agents.
+    /// The host has its maximum number of agents.
     pub fn spawn(
         &mut self,
         make: impl FnOnce(&Self, &AgentUrl) -> ServiceDict<Later>,
@@ -147,8 +147,8 @@ impl Host {
         self.events.node.spawn(agent)
     }
 
-    /// Waits until something happens, at most until `until`, and deals with it. Says whether one of `extra`
-    /// is readable.
+    /// Waits for events, at most until `until`, and handles them. Returns whether one of `extra` is
+    /// readable.
     ///
     /// # Errors
     /// `poll(2)` fails.
@@ -178,7 +178,7 @@ impl Host {
         }
     }
 
-    /// Takes the next request that came, with [`Serve::Content`].
+    /// Takes the next request, with [`Serve::Content`].
     pub fn next_request(&mut self) -> Option<(Ticket, Payload)> {
         self.requests.pop_front()
     }
@@ -207,7 +207,7 @@ impl Host {
         self.events.node.fail(Instant::now(), ticket, error.into());
     }
 
-    /// Answers with what a call of our own has brought.
+    /// Answers with the result of a call of our own.
     pub fn relay(&mut self, ticket: Ticket, answer: Answer) {
         match answer.map(|payload| payload.decode::<Value>()) {
             Ok(Ok(value)) => self.reply(ticket, &value),
@@ -216,7 +216,7 @@ impl Host {
         }
     }
 
-    /// Calls a method and goes on with `then`.
+    /// Calls a method and continues with `then`.
     pub fn call<A: Serialize + ?Sized, K: Serialize + ?Sized>(
         &mut self,
         target: &Target,
@@ -234,7 +234,7 @@ impl Host {
         }
     }
 
-    /// Sends a request and goes on with `then`.
+    /// Sends a request and continues with `then`.
     pub fn send<T: Serialize + ?Sized>(
         &mut self,
         conn: agent::ConnId,
@@ -255,7 +255,7 @@ impl Host {
         }
     }
 
-    /// Finds an agent and goes on with `then`.
+    /// Finds an agent and continues with `then`.
     pub fn connect(
         &mut self,
         url: AgentUrl,

@@ -1,5 +1,7 @@
-//! Harness of the tests, shared with the fuzz targets: peers in Rust and Python, in processes of their own,
-//! clients that put them to the test, recorded conversations, and simulated ones.
+//! The test harness, shared with the fuzz targets.
+//!
+//! It contains peers in Rust and Python, in processes of their own, clients that test them, and
+//! recorded and simulated conversations.
 
 #[cfg(feature = "runtimes")]
 pub mod attack;

@@ -10,14 +10,14 @@ pub const REQUEST: u64 = 0;
 pub const RESULT: u64 = 1;
 /// The message type of failures.
 pub const FAILURE: u64 = 2;
-/// The message type that gives a request up, between those who know it.
+/// The message type of cancellations, for peers with the extension.
 pub const CANCEL: u64 = 3;
-/// The message type of requests with options, between those who know it.
+/// The message type of requests with options, for peers with the extension.
 pub const DEADLINE: u64 = 4;
-/// The message type that asks whether the peer is alive, and says so, between those who know it.
+/// The message type of heartbeats and their answers, for peers with the extension.
 pub const HEARTBEAT: u64 = 5;
 
-/// A frame with `payload`.
+/// Returns a frame with `payload`.
 #[must_use]
 pub fn frame(payload: impl AsRef<[u8]>) -> Vec<u8> {
     let payload = payload.as_ref();
@@ -25,7 +25,7 @@ pub fn frame(payload: impl AsRef<[u8]>) -> Vec<u8> {
     [&length.to_be_bytes(), payload].concat()
 }
 
-/// `value`, encoded.
+/// Encodes `value`.
 #[must_use]
 pub fn encoded<T: Serialize + ?Sized>(format: Format, value: &T) -> Bytes {
     let mut out = Vec::new();
@@ -34,13 +34,13 @@ pub fn encoded<T: Serialize + ?Sized>(format: Format, value: &T) -> Bytes {
     out.into()
 }
 
-/// A frame with the message `[kind, id, content]`.
+/// Returns a frame with the message `[kind, id, content]`.
 #[must_use]
 pub fn message(format: Format, kind: u64, id: impl Serialize, content: impl Serialize) -> Vec<u8> {
     raw(format, kind, &encoded(format, &id), &encoded(format, &content))
 }
 
-/// A frame with a message whose `id` and `content` are encoded already.
+/// Returns a frame with a message of encoded `id` and `content`.
 #[must_use]
 pub fn raw(format: Format, kind: u64, id: &[u8], content: &[u8]) -> Vec<u8> {
     let kind = encoded(format, &kind);
@@ -50,10 +50,10 @@ pub fn raw(format: Format, kind: u64, id: &[u8], content: &[u8]) -> Vec<u8> {
     })
 }
 
-/// The payloads of the frames that `bytes` consists of.
+/// Splits `bytes` into frames, and returns their payloads.
 ///
 /// # Panics
-/// If there is more than whole frames.
+/// The last frame is incomplete.
 #[must_use]
 pub fn payloads(bytes: &[u8]) -> Vec<Bytes> {
     let mut input = BytesMut::from(bytes);

@@ -1,7 +1,7 @@
-//! Two connections, and a link between them that is as bad as a test wants it.
+//! Two connections, and a link between them with configurable faults.
 //!
-//! Time is virtual: it jumps to the next thing that happens. Everything runs in one thread, and the same
-//! way each time.
+//! Time is virtual: it jumps to the next event. Everything runs in one thread, and runs are
+//! reproducible.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,29 +18,29 @@ use bytes::{Buf, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::Value;
 
-/// A time that is told although it is over goes back this far.
+/// The distance into the past of an outdated time.
 pub(crate) const LONG_AGO: Duration = Duration::from_secs(1);
 
 /// More steps than any test needs.
 const MAX_STEPS: usize = 1_000_000;
 
-/// What is done about a request.
+/// The reaction to a request.
 #[derive(Clone, Debug)]
 pub enum Reaction {
-    /// The result is sent.
+    /// Sends the result.
     Reply(Value),
-    /// The failure is sent.
+    /// Sends the failure.
     Fail(RemoteError),
-    /// The reaction follows after this long.
+    /// Delays another reaction.
     After(Duration, Box<Self>),
-    /// The request is kept in [`End::held`] for the test.
+    /// Keeps the request in [`End::held`] for the test.
     Hold,
-    /// It is never answered.
+    /// Never answers.
     Ignore,
 }
 
 impl Reaction {
-    /// Sends the request's content back.
+    /// Echoes the request's content.
     #[must_use]
     pub fn echo(request: &Request) -> Self {
         match request.content.decode() {
@@ -50,22 +50,22 @@ impl Reaction {
     }
 }
 
-/// Decides on a reaction to each request.
+/// Chooses the reaction to each request.
 pub type Handler = Box<dyn FnMut(&Request) -> Reaction>;
 
-/// How the bytes of a link are cut into pieces.
+/// The splitting of a link's bytes into pieces.
 #[derive(Clone, Debug)]
 pub enum Cuts {
-    /// Not at all.
+    /// No splitting.
     Whole,
-    /// Into pieces of these sizes, over and over.
+    /// Pieces of these sizes, cyclically.
     Sizes(Vec<usize>),
-    /// Into pieces of random sizes. The seed must not be 0.
+    /// Pieces of random sizes. The seed must not be 0.
     Seed(u64),
 }
 
 impl Cuts {
-    /// The size of the next piece of `all` bytes: at least 1.
+    /// Returns the size of the next piece of `all` bytes: at least 1.
     pub(crate) fn next(&mut self, all: usize) -> usize {
         let size = match self {
             Self::Whole => all,
@@ -74,7 +74,7 @@ impl Cuts {
                 sizes.last().copied().unwrap_or(all)
             }
             Self::Seed(state) => {
-                // xorshift; small pieces are more telling than large ones.
+                // xorshift. Small pieces find more errors than large ones.
                 *state ^= *state << 13;
                 *state ^= *state >> 7;
                 *state ^= *state << 17;
@@ -85,7 +85,7 @@ impl Cuts {
     }
 }
 
-/// How a link ends.
+/// The end of a link.
 #[derive(Clone, Copy, Debug)]
 pub enum Cut {
     /// The receiver sees the end of the stream.
@@ -97,13 +97,13 @@ pub enum Cut {
 /// One direction.
 #[derive(Debug)]
 pub struct Link {
-    /// How long each byte travels.
+    /// The latency of each byte.
     pub latency: Duration,
-    /// How the bytes are cut up.
+    /// The splitting of the bytes.
     pub cuts: Cuts,
     /// Whether the receiver does not read.
     pub stalled: bool,
-    /// Cut it when this many bytes in all have been written.
+    /// Cuts the link after this total number of written bytes.
     pub cut_after: Option<(usize, Cut)>,
     /// All bytes that have been written.
     pub written: Vec<u8>,
@@ -147,13 +147,13 @@ impl Link {
 pub struct End {
     /// The state machine.
     pub connection: Connection<u64>,
-    /// What has happened, but for requests.
+    /// The events, except requests.
     pub events: Vec<Event<u64>>,
-    /// Requests that nobody has answered yet.
+    /// Requests without an answer.
     pub held: Vec<Request>,
-    /// What is done about requests. At first they are echoed.
+    /// Chooses the reaction to requests. The default echoes them.
     pub handler: Handler,
-    /// To the other side.
+    /// The link to the other side.
     pub link: Link,
     input: BytesMut,
     /// The end of the stream has been read.
@@ -179,7 +179,7 @@ impl End {
         }
     }
 
-    /// How the call `id` has ended, if it has.
+    /// Returns the result of the call `id`, if it has ended.
     #[must_use]
     pub fn answer(&self, id: CallId) -> Option<&Result<Payload, CallError>> {
         self.events.iter().find_map(|event| match event {
@@ -188,26 +188,26 @@ impl End {
         })
     }
 
-    /// The result of the call `id`.
+    /// Returns the value of the call `id`.
     ///
     /// # Panics
-    /// If there is none.
+    /// The call has no value.
     #[must_use]
     pub fn result(&self, id: CallId) -> Value {
         let answer = self.answer(id).expect("the call has ended");
         answer.as_ref().expect("a result").decode().expect("a value")
     }
 
-    /// The failure of the call `id`.
+    /// Returns the error of the call `id`.
     ///
     /// # Panics
-    /// If there is none.
+    /// The call has not failed.
     #[must_use]
     pub fn failure(&self, id: CallId) -> &CallError {
         self.answer(id).expect("the call has ended").as_ref().expect_err("a failure")
     }
 
-    /// Why the connection is closed, if it is.
+    /// Returns the reason for which the connection is closed, if it is.
     #[must_use]
     pub fn closed(&self) -> Option<&CloseReason> {
         match self.events.last() {
@@ -222,13 +222,13 @@ impl End {
         self.arrival(other).into_iter().chain(timeout).chain(later).min()
     }
 
-    /// When the next piece comes from the other side, if it is to be read now.
+    /// Returns the arrival of the next piece from the other side, if this side reads.
     fn arrival(&self, other: &Self) -> Option<Instant> {
         let over = self.ended || self.connection.is_closed();
         other.link.arrival().filter(|_| over || self.connection.wants_read())
     }
 
-    /// Whether nothing will happen but heartbeats, which have no end.
+    /// Returns whether only heartbeats are left, which never end.
     fn is_quiet(&self) -> bool {
         let beats = matches!(
             self.connection.timeout_reason(),
@@ -238,7 +238,7 @@ impl End {
     }
 
     fn react(&mut self, now: Instant, token: ReplyToken, reaction: Reaction) {
-        // The connection may have closed in the meantime, and it may find the result too long.
+        // The connection may have closed in the meantime, or reject a result that is too long.
         let _refused = match reaction {
             Reaction::Reply(value) => self.connection.reply(self.told, token, &value),
             Reaction::Fail(error) => self.connection.fail(self.told, token, &error),
@@ -260,7 +260,7 @@ impl End {
                 reaction => self.react(now, request.token, reaction),
             },
             Some(Event::Cancelled { request, cause }) => {
-                // Whatever was to be done about it ends.
+                // Cancels the pending reaction to the request.
                 let is_it = |(_, token, _): &mut (_, ReplyToken, _)| token.request() == request;
                 for (_, token, _) in self.later.extract_if(.., is_it) {
                     self.connection.discard(self.told, token);
@@ -279,7 +279,7 @@ impl End {
             return false;
         }
         if self.connection.is_closed() {
-            // Its owner closes the stream.
+            // The owner of this link closes the stream.
             link.writing = None;
             link.send(now, Piece::Eof);
             return true;
@@ -324,10 +324,10 @@ impl End {
         }
     }
 
-    /// What the connection is told from now on: if `varied`, calls for no reason and then a time that is over.
+    /// Passes the time to the connection. If `varied`, spurious calls and an outdated time follow.
     fn tell(&mut self, now: Instant, varied: bool) {
         self.told = now;
-        // What could not be taken before may be now.
+        // Deferred input may be accepted now.
         if varied || self.connection.wants_read() {
             self.connection.handle_input(now, &mut self.input);
         }
@@ -340,7 +340,7 @@ impl End {
         }
     }
 
-    /// What has become due.
+    /// Handles due timers.
     fn wake(&mut self, now: Instant) -> bool {
         if let Some(due) = self.later.iter().position(|(at, ..)| *at <= now) {
             let (_, token, reaction) = self.later.remove(due);
@@ -372,15 +372,15 @@ pub struct Pair {
     pub dialler: End,
     /// The side that accepted it.
     pub listener: End,
-    /// Whether input comes byte by byte, calls for no reason come in between, and times that are told are over.
-    /// It makes no difference.
+    /// Whether input comes byte by byte, with spurious calls in between and outdated times. The
+    /// results must not change.
     pub varied: bool,
     start: Instant,
     now: Instant,
 }
 
 impl Pair {
-    /// A pair on a good link.
+    /// Creates a pair with a link without faults.
     #[must_use]
     pub fn new(dialler: Config, listener: Config) -> Self {
         let now = Instant::now();
@@ -393,19 +393,19 @@ impl Pair {
         }
     }
 
-    /// The time.
+    /// Returns the virtual time.
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.now
     }
 
-    /// The time since the start.
+    /// Returns the time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.now - self.start
     }
 
-    /// The end on `side`.
+    /// Returns the end on `side`.
     pub const fn end(&mut self, side: Side) -> &mut End {
         match side {
             Side::Dialler => &mut self.dialler,
@@ -416,7 +416,7 @@ impl Pair {
     /// Makes a call from `side`. The contexts of a side's calls count up from 0.
     ///
     /// # Errors
-    /// The call is refused.
+    /// The call is rejected.
     pub fn call(
         &mut self,
         side: Side,
@@ -430,7 +430,7 @@ impl Pair {
         end.connection.call(end.told, &content, options, end.next_ctx - 1)
     }
 
-    /// Lets one side give a call up.
+    /// Cancels a call of `side`.
     pub fn cancel(&mut self, side: Side, id: CallId) -> Option<u64> {
         let (now, varied) = (self.now, self.varied);
         let end = self.end(side);
@@ -441,7 +441,7 @@ impl Pair {
     /// Answers the request that `side` has held for the longest time.
     ///
     /// # Panics
-    /// If it holds none.
+    /// `side` holds no request.
     pub fn answer(&mut self, side: Side, reaction: Reaction) {
         let (now, varied) = (self.now, self.varied);
         let end = self.end(side);
@@ -456,11 +456,11 @@ impl Pair {
         self.end(side).link.send(now, Piece::Eof);
     }
 
-    /// Lets the next thing happen, unless only heartbeats are left. Time passes if nothing can happen now. Returns whether
-    /// anything happened.
+    /// Processes the next event, unless only heartbeats are left. Time passes if no event is due.
+    /// Returns whether an event was processed.
     ///
     /// # Panics
-    /// If a connection asked to be woken for nothing.
+    /// A connection requested a needless wake-up.
     pub fn step(&mut self) -> bool {
         if self.turn() {
             return true;
@@ -475,18 +475,18 @@ impl Pair {
         true
     }
 
-    /// Lets everything happen that will.
+    /// Processes events until none is left.
     ///
     /// # Panics
-    /// If there is no end to it.
+    /// The events do not end.
     pub fn drive(&mut self) {
-        assert!((0..MAX_STEPS).any(|_| !self.step()), "no end of it: {self:?}");
+        assert!((0..MAX_STEPS).any(|_| !self.step()), "the events do not end: {self:?}");
     }
 
-    /// Lets everything happen that does so within `time`.
+    /// Processes all events within `time`.
     ///
     /// # Panics
-    /// If there is no end to it.
+    /// The events do not end.
     pub fn run_for(&mut self, time: Duration) {
         let until = self.now + time;
         let quiet = (0..MAX_STEPS).any(|_| {
@@ -499,7 +499,7 @@ impl Pair {
                     None => true,
                 }
         });
-        assert!(quiet, "no end of it: {self:?}");
+        assert!(quiet, "the events do not end: {self:?}");
         self.now = until;
     }
 
@@ -508,7 +508,7 @@ impl Pair {
         dialler.into_iter().chain(self.listener.next_event(&self.dialler)).min()
     }
 
-    /// One thing on either side, at this time.
+    /// Processes one event on either side, at this time.
     fn turn(&mut self) -> bool {
         let (now, varied) = (self.now, self.varied);
         let a = Self::turn_of(&mut self.dialler, &mut self.listener, now, varied);

@@ -1,4 +1,4 @@
-//! Two connections under any sequence of operations.
+//! Two connections under random operations.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,22 +13,23 @@ use bytes::BytesMut;
 use crate::connection_ops::ScriptedRuntime;
 use crate::pair::{Cut, Cuts, Pair, Reaction};
 
-/// What came of the operations.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The events of the dialler, and of the listener.
+    /// The events of the dialler and of the listener.
     pub events: [Vec<String>; 2],
-    /// The bytes that they wrote.
+    /// The bytes they wrote.
     pub written: [Vec<u8>; 2],
-    /// How long it took.
+    /// The virtual time of the run.
     pub elapsed: Duration,
 }
 
-/// Runs the operations of `script` on two connections and checks the contract of each: T1 and T2 all the time, as
-/// the pair does, T4 and T5 at the end. That runs are alike, [`varied`](Pair::varied) or not, is T3, T6, T7 and T8.
+/// Runs the operations of `script` on two connections and checks the contract of each. The pair
+/// checks T1 and T2 after each step; T4 and T5 are checked at the end. Equal results of runs,
+/// [`varied`](Pair::varied) or not, show T3, T6, T7 and T8.
 ///
 /// # Panics
-/// If the contract is violated.
+/// The contract is violated.
 #[must_use]
 pub fn run(script: &[u8], varied: bool) -> Outcome {
     let mut script = ScriptedRuntime::new(script);
@@ -70,7 +71,7 @@ pub fn run(script: &[u8], varied: bool) -> Outcome {
 
 const SIDES: [Side; 2] = [Side::Dialler, Side::Listener];
 
-/// The calls that a side made, and their content.
+/// The calls of a side, with their contents.
 type Calls = BTreeMap<CallId, u64>;
 
 fn config(script: &mut ScriptedRuntime<'_>) -> Config {
@@ -98,10 +99,10 @@ fn config_codec(config: &Config) -> Codec {
     }
 }
 
-/// The content of a request says what is done about it.
+/// Chooses the reaction by the content of the request.
 fn react(request: &Request) -> Reaction {
     let Ok(number) = request.content.decode::<u64>() else {
-        // Hello, where it is not known.
+        // Hello, for a side that does not support it.
         return Reaction::Fail(RemoteError::lookup("no such function"));
     };
     let reply = Reaction::Reply(number.into());
@@ -170,7 +171,7 @@ fn check(pair: &mut Pair, side: Side, mut calls: Calls) {
     assert!(calls.is_empty(), "T4: {calls:?} never ended");
 }
 
-/// Each side has counted what it was told, and no more than the other one has sent.
+/// Checks the counters of each side against the messages of the other.
 fn check_counts(pair: &mut Pair) {
     let [dialler, listener] = SIDES.map(|side| pair.end(side).connection.stats());
     for (side, own, peer) in
@@ -187,12 +188,12 @@ fn check_counts(pair: &mut Pair) {
         assert_eq!((own.results_in, own.failures_in), (results, failures), "{side:?}");
         assert_eq!(own.requests_out, results + failures + own.unanswered, "{side:?}: {own:?}");
         assert!(results <= peer.results_out && failures <= peer.failures_out, "{peer:?}");
-        // Hello is a request as any other where it is not known.
+        // For a side without support, Hello is a request like any other.
         assert!(own.requests_in <= peer.requests_out + 1, "{own:?} of {peer:?}");
     }
 }
 
-/// Nothing is written but what has been agreed on, and nothing comes of anything else.
+/// Checks that only agreed extensions are written, and that others have no effect.
 fn check_extensions(pair: &mut Pair, side: Side) {
     let agreed = pair.end(side).connection.extensions();
     let end = pair.end(side);
@@ -212,7 +213,7 @@ fn check_extensions(pair: &mut Pair, side: Side) {
     assert!(!matches!(closed, Some(CloseReason::UnknownType { .. })), "{side:?}: {closed:?}");
     let cancelled = end.events.iter().filter(|event| matches!(event, Event::Cancelled { .. }));
     let cancelled = cancelled.count() as u64;
-    // Requests that still waited for room in the output are cancelled without an event.
+    // Cancelling a request that still waits for output causes no event.
     assert!(cancelled <= end.connection.stats().cancelled);
     assert!(cancelled == 0 || agreed != Extensions::NONE);
 }

@@ -1,4 +1,4 @@
-//! Programs under test, and the peers they talk to, in processes of their own.
+//! Programs under test and their peers, in processes of their own.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long a program may take for what it does at once when the machine is not busy: to be ready, to answer, to end.
+/// The time limit for a program to be ready, to answer, or to end. On an idle machine it does so at
+/// once.
 pub const LIMIT: Duration = Duration::from_secs(300);
-/// How long the end of standard error is waited for when a program is killed.
+/// The time limit for the end of standard error of a killed program.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
-/// A running program that talks to us in lines of JSON; killed when dropped.
+/// A running program that prints lines of JSON; killed when dropped.
 ///
-/// All methods panic if the program does not do what they wait for, and show what it wrote to
-/// standard error.
+/// All methods panic if the program does not behave as expected, and show its standard error.
 pub struct Process {
     command: String,
     child: Child,
@@ -31,7 +31,7 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// If the program cannot be started.
+    /// The program cannot be started.
     pub fn spawn(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
@@ -59,21 +59,21 @@ impl Process {
 
     /// Starts a server, and waits for its line `{"ready": {"addr": ADDRESS, ...}}`.
     ///
-    /// Returns the server and what its line says.
+    /// Returns the server and the content of the line.
     ///
     /// # Panics
     ///
-    /// If there is no such line within five minutes.
+    /// The line does not arrive within five minutes.
     pub fn serve(command: Command) -> (Self, Ready) {
         let mut server = Self::spawn(command);
         let line = server.line_before(Instant::now() + LIMIT);
         match line.as_ref().and_then(|line| Ready::parse(line)) {
             Some(ready) => (server, ready),
-            None => server.fail(&format!("{line:?} in place of the line that says ready")),
+            None => server.fail(&format!("{line:?} instead of the ready line")),
         }
     }
 
-    /// The number of the process.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -83,19 +83,19 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// If it does not read any more.
+    /// The program has closed its standard input.
     pub fn write(&mut self, line: &str) {
-        let stdin = self.stdin.as_mut().expect("it is closed by what ends the program");
+        let stdin = self.stdin.as_mut().expect("open standard input");
         if let Err(error) = writeln!(stdin, "{line}") {
             self.fail(&format!("does not read \"{line}\": {error}"));
         }
     }
 
-    /// The next line that the program writes.
+    /// Returns the next line that the program writes.
     ///
     /// # Panics
     ///
-    /// If there is none within five minutes.
+    /// No line arrives within five minutes.
     pub fn read(&mut self) -> String {
         match self.line_before(Instant::now() + LIMIT) {
             Some(line) => line,
@@ -103,12 +103,12 @@ impl Process {
         }
     }
 
-    /// Waits until the program has ended with status 0, and returns the lines that it has written
-    /// (without the one that says ready).
+    /// Waits until the program has ended with status 0, and returns its output. The ready line is
+    /// not part of it.
     ///
     /// # Panics
     ///
-    /// If it fails, or has not ended within `limit`.
+    /// The program fails, or has not ended within `limit`.
     pub fn finish(mut self, limit: Duration) -> Vec<String> {
         let deadline = Instant::now() + limit;
         let lines: Vec<_> = std::iter::from_fn(|| self.line_before(deadline)).collect();
@@ -119,27 +119,27 @@ impl Process {
         lines
     }
 
-    /// Closes the standard input of the program, which has to end it with status 0 within five
-    /// minutes.
+    /// Closes the standard input of the program, and waits for its end. The status must be 0,
+    /// within five minutes.
     ///
     /// # Panics
     ///
-    /// If it does not.
+    /// The program fails, or does not end.
     pub fn stop(self) {
         self.stop_and_read();
     }
 
-    /// As [`stop`](Self::stop); returns the lines that it has written, as [`finish`](Self::finish) does.
+    /// Like [`stop`](Self::stop). Returns the lines as [`finish`](Self::finish) does.
     ///
     /// # Panics
     ///
-    /// If it does not end.
+    /// The program fails, or does not end.
     pub fn stop_and_read(mut self) -> Vec<String> {
         self.stdin = None;
         self.finish(LIMIT)
     }
 
-    /// The next line of output, or `None` at its end.
+    /// Returns the next line of output, or `None` at its end.
     fn line_before(&mut self, deadline: Instant) -> Option<String> {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.lines.recv_timeout(left) {
@@ -150,7 +150,7 @@ impl Process {
     }
 
     fn kill(&mut self) {
-        // A child of the program may live on. That is its end, too, if it reads.
+        // A child of the program may live on. If it reads, this ends it, too.
         self.stdin = None;
         // An error means that it has already ended.
         let _ = self.child.kill();
@@ -159,9 +159,9 @@ impl Process {
 
     fn fail(&mut self, what: &str) -> ! {
         self.kill();
-        // A child that lives on without reading holds the pipe open.
+        // A child that lives on without reading keeps the pipe open.
         let stderr = self.stderr.recv_timeout(LAST_WORDS).unwrap_or_else(|error| error.to_string());
-        panic!("{}: {what}\nits standard error:\n{stderr}", self.command)
+        panic!("{}: {what}\nstandard error:\n{stderr}", self.command)
     }
 }
 
@@ -177,12 +177,12 @@ impl fmt::Debug for Process {
     }
 }
 
-/// What a server says when it listens.
+/// The message of a server that listens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ready {
-    /// Where it listens: `tcp://HOST:PORT` or `ipc://[PATH]`.
+    /// The address: `tcp://HOST:PORT` or `ipc://[PATH]`.
     pub addr: String,
-    /// All that it says, `addr` included.
+    /// The whole message, including `addr`.
     pub info: Value,
 }
 
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "nothing more to say")]
-    fn a_program_that_says_too_little() {
+    fn a_program_with_incomplete_output() {
         Process::spawn(shell("exit 0")).read();
     }
 
@@ -252,10 +252,11 @@ mod tests {
         Process::spawn(shell("cat")).finish(Duration::ZERO);
     }
 
-    /// The child of a program that was killed holds its pipes until it has read their end.
+    /// A living child of a killed program does not delay the end. It keeps the pipes open until it
+    /// has read their end.
     #[test]
     #[should_panic(expected = "is too slow")]
-    fn what_it_has_started_does_not_keep_us_waiting() {
+    fn a_living_child_does_not_delay_the_end() {
         Process::spawn(shell("echo; cat; exit 0")).finish(Duration::ZERO);
     }
 }

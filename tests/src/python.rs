@@ -1,8 +1,9 @@
 //! Python peers: the programs of `tests/python`, which run the original aiomas.
 //!
-//! They need Python 3.11 or later (mosaik 3.7: 3.12) with its modules `venv` and `pip`, and a package index (or a
-//! mirror that pip is configured for) once: the packages are installed into a virtual environment
-//! under Cargo's target directory. Nothing is ever skipped: without Python, the tests fail.
+//! They need Python 3.11 or later (mosaik 3.7: 3.12) with its modules `venv` and `pip`. The first
+//! run also needs a package index, or a mirror configured for pip: it installs the packages into a
+//! virtual environment under Cargo's target directory. No test is skipped: without Python, the
+//! tests fail.
 
 use std::env;
 use std::fmt;
@@ -26,27 +27,27 @@ static AIOMAS: Environment = Environment {
     requirements: include_str!("../python/requirements.txt"),
     interpreter: OnceLock::new(),
 };
-/// mosaik, which is not to be mixed with aiomas.
+/// mosaik, separate from aiomas.
 static MOSAIK_3_6: Environment = Environment {
     name: "mosaik-venv",
     minimum: "3.11",
     requirements: include_str!("../python/mosaik/requirements.txt"),
     interpreter: OnceLock::new(),
 };
-/// It is written in the syntax of Python 3.12.
+/// Uses the syntax of Python 3.12.
 static MOSAIK_3_7: Environment = Environment {
     name: "mosaik-3.7-venv",
     minimum: "3.12",
     requirements: include_str!("../python/mosaik/requirements-3.7.txt"),
     interpreter: OnceLock::new(),
 };
-/// Writes the version; the status is 1 if Python is older than the argument.
+/// Prints the version. The status is 1 if Python is older than the argument.
 const VERSION: &str = "import sys; print(sys.version); \
                        sys.exit(sys.version_info < tuple(map(int, sys.argv[1].split('.'))))";
-/// How long all scenarios of one kind may take.
+/// The time limit for all scenarios of one kind.
 const SCENARIOS: Duration = Duration::from_secs(1800);
 
-/// What a Python peer talks.
+/// The configuration of a Python peer.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup<'a> {
     /// `channel`, `rpc`, `agent` or `manager`.
@@ -55,14 +56,14 @@ pub struct Setup<'a> {
     pub codec: &'static str,
     /// `none`, or user types in the order of their ids: `point,celsius` or `celsius,point`.
     pub serializers: &'static str,
-    /// The clock of the server: `real`, or `external:DATE`, the date with which it starts.
+    /// The clock of the server: `real`, or `external:DATE` with its first date.
     pub clock: &'static str,
-    /// With what it speaks TLS, if it does.
+    /// The TLS files, if the peer uses TLS.
     pub tls: Option<&'a Pem>,
 }
 
 impl Setup<'_> {
-    /// Without user types, with the real clock.
+    /// Creates a configuration without user types, with the real clock.
     pub fn new(kind: &'static str, codec: &'static str) -> Self {
         Self { kind, codec, serializers: "none", clock: "real", tls: None }
     }
@@ -72,18 +73,18 @@ impl Setup<'_> {
         Process::serve(self.server(addr))
     }
 
-    /// The command that starts a Python server.
+    /// Returns the command that starts a Python server.
     pub fn server(self, addr: &str) -> Command {
         self.command("server.py", addr, self.clock)
     }
 
-    /// Lets a Python client put the server at `addr` to the test.
+    /// Runs a Python client that tests the server at `addr`.
     ///
     /// Returns the number of scenarios.
     ///
     /// # Panics
     ///
-    /// If one of them fails.
+    /// A scenario fails.
     pub fn challenge(self, addr: &str) -> usize {
         let kind_of_clock = self.clock.split(':').next().unwrap_or(self.clock);
         let client = Process::spawn(self.command("client.py", addr, kind_of_clock));
@@ -105,11 +106,11 @@ impl Setup<'_> {
     }
 }
 
-/// A program of `tests/python`.
+/// Returns the command of a program in `tests/python`.
 ///
 /// # Panics
 ///
-/// As [`interpreter`].
+/// As for [`interpreter`].
 pub fn program(name: &str) -> Command {
     run_in(interpreter(), name)
 }
@@ -124,24 +125,24 @@ pub enum Mosaik {
 }
 
 impl Mosaik {
-    /// All that the tests run.
+    /// All versions under test.
     pub const ALL: [Self; 2] = [Self::V3_6, Self::V3_7];
 
-    /// A program of `tests/python/mosaik`.
+    /// Returns the command of a program in `tests/python/mosaik`.
     ///
     /// # Panics
     ///
-    /// As [`interpreter`](Self::interpreter).
+    /// As for [`interpreter`](Self::interpreter).
     #[must_use]
     pub fn program(self, name: &str) -> Command {
         run_in(self.interpreter(), &format!("mosaik/{name}"))
     }
 
-    /// The Python that has it. The first call installs it.
+    /// Returns the Python interpreter with this version. The first call installs it.
     ///
     /// # Panics
     ///
-    /// If it cannot be had; the message says what to install.
+    /// The installation fails; the message names the missing tool.
     #[must_use]
     pub fn interpreter(self) -> &'static Path {
         match self {
@@ -151,11 +152,11 @@ impl Mosaik {
     }
 }
 
-/// A program of `tests/python/mosaik`, with [`Mosaik::V3_6`].
+/// Returns the command of a program in `tests/python/mosaik`, with [`Mosaik::V3_6`].
 ///
 /// # Panics
 ///
-/// As [`Mosaik::interpreter`].
+/// As for [`Mosaik::interpreter`].
 pub fn mosaik_program(name: &str) -> Command {
     Mosaik::V3_6.program(name)
 }
@@ -180,20 +181,21 @@ struct Summary {
     failed: usize,
 }
 
-/// The Python that has aiomas 2.0.1. The first call installs it, which takes some seconds.
+/// Returns the Python interpreter with aiomas 2.0.1. The first call installs it, which takes some
+/// seconds.
 ///
 /// # Panics
 ///
-/// If it cannot be had; the message says what to install.
+/// The installation fails; the message names the missing tool.
 pub fn interpreter() -> &'static Path {
     AIOMAS.interpreter()
 }
 
-/// As [`interpreter`], for those who can do without.
+/// Like [`interpreter`], but returns an error.
 ///
 /// # Errors
 ///
-/// It cannot be had; the text says what to install.
+/// The installation fails; the text names the missing tool.
 pub fn try_interpreter() -> Result<&'static Path, String> {
     AIOMAS.try_interpreter()
 }
@@ -201,13 +203,13 @@ pub fn try_interpreter() -> Result<&'static Path, String> {
 /// A virtual environment.
 struct Environment {
     name: &'static str,
-    /// The oldest Python that will do.
+    /// The oldest supported version of Python.
     minimum: &'static str,
     requirements: &'static str,
     interpreter: OnceLock<Result<PathBuf, SetupError>>,
 }
 
-/// Why there is no Python with aiomas.
+/// The reason for which an environment cannot be set up.
 #[derive(Debug)]
 enum SetupError {
     NoPython { minimum: &'static str },
@@ -245,10 +247,10 @@ impl Environment {
         result.map_err(SetupError::to_string)
     }
 
-    /// Makes the virtual environment, unless there is one for this Python and these requirements.
+    /// Creates the virtual environment, unless it exists for this Python and these requirements.
     ///
-    /// It is made under a name of our own and then renamed, so that other processes see all of it or
-    /// nothing. If two are at it, the first one wins.
+    /// It is created under a temporary name and then renamed, so that other processes see either
+    /// all of it or none. Of two concurrent processes, the first one wins.
     fn create(&self) -> Result<PathBuf, SetupError> {
         let (python, version) =
             find_python(self.minimum).ok_or(SetupError::NoPython { minimum: self.minimum })?;
@@ -263,7 +265,7 @@ impl Environment {
         let draft = place.with_extension(process::id().to_string());
         let installed = self.install(&python, &draft);
         if installed.is_err() || fs::rename(&draft, &place).is_err() {
-            // It failed, or another process was faster.
+            // The creation failed, or another process was faster.
             let _ = fs::remove_dir_all(&draft);
         }
         installed?;
@@ -275,7 +277,7 @@ impl Environment {
         run(
             Command::new(python).args(["-m", "venv"]).arg(place),
             "python3 -m venv",
-            "it needs the modules venv and ensurepip (Debian, Ubuntu: apt-get install python3-venv)",
+            "Python needs the modules venv and ensurepip (Debian, Ubuntu: apt-get install python3-venv)",
         )?;
         let requirements = place.join("requirements.txt");
         fs::write(&requirements, self.requirements)?;
@@ -289,7 +291,7 @@ impl Environment {
     }
 }
 
-/// The first Python that is not older than `minimum`, and its version.
+/// Returns the first Python that is not older than `minimum`, and its version.
 fn find_python(minimum: &str) -> Option<(PathBuf, String)> {
     let named = env::var_os("PYTHON").map(PathBuf::from);
     let usual = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python"];
@@ -301,7 +303,7 @@ fn find_python(minimum: &str) -> Option<(PathBuf, String)> {
     })
 }
 
-/// The versions that pyenv has installed. In PATH, it offers the chosen one only.
+/// Returns the versions installed by pyenv. In PATH, it offers only the chosen one.
 fn pyenv() -> Vec<PathBuf> {
     let root = env::var_os("PYENV_ROOT").map(PathBuf::from);
     let root = root.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".pyenv")));
@@ -312,7 +314,7 @@ fn pyenv() -> Vec<PathBuf> {
     pythons
 }
 
-/// Where Cargo keeps what it builds: that is where our program comes from.
+/// Returns Cargo's target directory, which contains this program.
 fn target_directory() -> PathBuf {
     env::current_exe()
         .ok()

@@ -1,4 +1,5 @@
-//! A peer that is not driven: anything can be written on its stream, nothing has to be read, and one side of it may end.
+//! A peer without a connection's behaviour: it writes any bytes, need not read, and may end one
+//! side only.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -11,13 +12,13 @@ use aiomas::{Listener, Runtime, Timer, Transport};
 use aiomas_core::agent::Address;
 use bytes::{Buf, Bytes, BytesMut};
 
-/// What nothing here takes, on a machine that is busy with others.
+/// More time than any step takes, even on a busy machine.
 const LONG: Duration = Duration::from_secs(300);
 
-/// The longest payload that is waited for.
+/// The longest accepted payload.
 const MAX_PAYLOAD: usize = 1 << 24;
 
-/// A stream on which nothing happens but what a test does.
+/// A stream that a test controls byte by byte.
 pub struct Raw<R: Runtime> {
     runtime: R,
     stream: R::Stream,
@@ -25,19 +26,19 @@ pub struct Raw<R: Runtime> {
 }
 
 impl<R: Runtime> Raw<R> {
-    /// Opens one.
+    /// Opens a stream.
     ///
     /// # Errors
-    /// As the runtime says.
+    /// The runtime cannot connect.
     pub async fn dial(runtime: &R, to: &Address) -> io::Result<Self> {
         let stream = soon(runtime, Runtime::dial(runtime, to.clone())).await?;
         Ok(Self::new(runtime, stream))
     }
 
-    /// Takes the next one that comes in.
+    /// Accepts the next stream.
     ///
     /// # Errors
-    /// As the runtime says.
+    /// The runtime cannot accept.
     pub async fn accept(runtime: &R, listener: &mut R::Listener) -> io::Result<Self> {
         let stream = soon(runtime, poll_fn(|cx| listener.poll_accept(cx))).await?;
         Ok(Self::new(runtime, stream))
@@ -47,7 +48,7 @@ impl<R: Runtime> Raw<R> {
         Self { runtime: runtime.clone(), stream, input: BytesMut::new() }
     }
 
-    /// Writes all of it, and waits for as long as that takes.
+    /// Writes all bytes, and waits until they are written.
     ///
     /// # Errors
     /// The peer has closed the stream.
@@ -60,7 +61,7 @@ impl<R: Runtime> Raw<R> {
         soon(&self.runtime, poll_fn(|cx| self.stream.poll_flush(cx))).await
     }
 
-    /// Writes a call of `path` with a text of so many bytes, in small pieces.
+    /// Writes a call of `path` with a text of `length` bytes, in small pieces.
     ///
     /// # Errors
     /// The peer has closed the stream.
@@ -69,7 +70,7 @@ impl<R: Runtime> Raw<R> {
         self.write_filled(before.as_bytes(), b'x', length, b"\"], {}]]").await
     }
 
-    /// Writes a message that has so many of one byte in it, in small pieces.
+    /// Writes a message with a run of one byte, in small pieces.
     ///
     /// # Errors
     /// The peer has closed the stream.
@@ -101,12 +102,12 @@ impl<R: Runtime> Raw<R> {
         soon(&self.runtime, poll_fn(|cx| self.stream.poll_shutdown(cx))).await
     }
 
-    /// The payload of the next frame; `None` if the stream has ended or is broken.
+    /// Returns the next payload, or `None` if the stream has ended or broken.
     pub async fn read(&mut self) -> Option<Bytes> {
         self.try_read().await.unwrap_or_default()
     }
 
-    /// The payload of the next frame; `None` if the stream has ended behind the last one.
+    /// Returns the payload of the next frame, or `None` at the end.
     ///
     /// # Errors
     /// The stream is broken, or has ended within a frame.
@@ -127,7 +128,7 @@ impl<R: Runtime> Raw<R> {
         }
     }
 
-    /// Reads to the end of the stream, whichever that is. Returns how many bytes came.
+    /// Reads up to the end or the error of the stream. Returns the number of bytes.
     pub async fn drain(&mut self) -> usize {
         let mut count = 0;
         loop {
@@ -145,7 +146,7 @@ impl<R: Runtime> Raw<R> {
         pause(&runtime, time).await;
     }
 
-    /// Reads what there is; 0 is the end.
+    /// Reads available bytes; 0 is the end.
     async fn more(&mut self) -> io::Result<usize> {
         self.input.reserve(16 * 1024);
         let read = poll_fn(|cx| self.stream.poll_recv(cx, &mut self.input));
@@ -166,7 +167,7 @@ pub(crate) async fn pause<R: Runtime>(runtime: &R, time: Duration) {
     poll_fn(|cx| timer.poll(cx)).await;
 }
 
-/// What comes of `future`, unless it takes longer than `time`.
+/// Returns the output of `future`, unless it takes longer than `time`.
 pub(crate) async fn within<R: Runtime, T>(
     runtime: &R,
     time: Duration,
@@ -183,5 +184,5 @@ pub(crate) async fn within<R: Runtime, T>(
 }
 
 pub(crate) async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T {
-    within(runtime, LONG, future).await.expect("it takes for ever")
+    within(runtime, LONG, future).await.expect("no timeout")
 }

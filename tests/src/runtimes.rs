@@ -1,4 +1,4 @@
-//! What the programs run on, and what async ones need beside that.
+//! The runtimes of the test programs, and helpers for async ones.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use aiomas::{Runtime, Timer};
 use aiomas_core::wire::RemoteError;
 
-/// What a program runs on.
+/// The runtime of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum RuntimeKind {
     /// The poll loop: the core without a driver.
@@ -27,7 +27,7 @@ impl RuntimeKind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Poll, Self::Tokio, Self::AsyncStd, Self::Smol];
 
-    /// As on the command line.
+    /// Returns the name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -42,13 +42,13 @@ impl RuntimeKind {
 /// Runs `main` on tokio, with a thread for each processor.
 ///
 /// # Panics
-/// If the system has no threads left.
+/// The system has no threads left.
 pub fn on_tokio<T>(main: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.unwrap_or_else(|error| panic!("tokio: {error}")).block_on(main)
 }
 
-/// Waits, on a runtime that services need not know.
+/// Waits on a runtime whose type the services need not know.
 #[derive(Clone)]
 pub(crate) struct Sleep(Arc<Wait>);
 
@@ -68,7 +68,7 @@ impl Sleep {
         (self.0)(time).await;
     }
 
-    /// For Python, which counts in milliseconds; the number comes from a peer.
+    /// Waits, as Python does, for a number of milliseconds from a peer.
     pub(crate) async fn wait_ms(&self, milliseconds: f64) -> Result<(), RemoteError> {
         match Duration::try_from_secs_f64(milliseconds.max(0.0) / 1e3) {
             Ok(time) if time <= LONGEST => {
@@ -80,7 +80,7 @@ impl Sleep {
     }
 }
 
-/// The longest time to wait: what is beyond may be out of a clock's range.
+/// The longest time to wait; longer ones may exceed a clock's range.
 const LONGEST: Duration = Duration::from_secs(1 << 32);
 
 impl fmt::Debug for Sleep {
@@ -89,12 +89,12 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// Whether a future has more to wait for.
+/// Returns whether a future is still pending.
 pub(crate) async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
 }
 
-/// Runs futures side by side, until all have ended.
+/// Runs futures concurrently, until all have ended.
 pub(crate) async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     poll_fn(|cx| {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use aiomas::tls::{TlsConfig, TlsConfigError};
 
-/// The files that TLS is spoken with, in PEM. Without them there is none.
+/// The TLS files, in PEM. Without them, TLS is disabled.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct TlsFiles {
-    /// Who signs certificates.
+    /// The certificate authority.
     #[arg(long, requires_all = ["cert", "key"])]
     ca: Option<PathBuf>,
     /// Our certificate.
@@ -19,10 +19,10 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// What speaks TLS with them.
+    /// Returns a TLS configuration with these files.
     ///
     /// # Errors
-    /// They cannot be used.
+    /// The files are invalid.
     pub fn config(&self) -> Result<Option<TlsConfig>, TlsConfigError> {
         match (&self.ca, &self.cert, &self.key) {
             (Some(ca), Some(cert), Some(key)) => TlsConfig::from_pem_files(ca, cert, key).map(Some),

@@ -7,28 +7,28 @@ use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// What a proxy between two peers has seen.
+/// The recording of a proxy between two peers.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Transcript {
-    /// Who talked about what.
+    /// A description of the conversation.
     pub about: String,
     /// `json` or `msgpack`.
     pub codec: String,
-    /// In the order in which the proxy saw them.
+    /// The events, in the order of the proxy.
     pub events: Vec<Event>,
 }
 
-/// Something that happened on a connection.
+/// An event on a connection.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Event {
     /// The name of the connection.
     pub connection: String,
-    /// What happened.
+    /// The kind of event.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// What happened on a connection.
+/// The kind of an event on a connection.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum What {
@@ -36,22 +36,22 @@ pub enum What {
     Connect,
     /// One side sent a frame.
     Frame {
-        /// From whom to whom.
+        /// The direction of the frame.
         direction: Direction,
         /// Header and payload.
         #[serde(rename = "frame_hex", deserialize_with = "hex")]
         bytes: Vec<u8>,
-        /// What the payload means.
+        /// The decoded payload.
         message: Message,
     },
     /// One side closed the connection.
     Eof {
-        /// From whom to whom.
+        /// The direction of the end.
         direction: Direction,
     },
 }
 
-/// From whom to whom.
+/// A direction on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 pub enum Direction {
     /// From the side that connected.
@@ -62,9 +62,8 @@ pub enum Direction {
     ToClient,
 }
 
-/// An envelope, with its values described as JSON: `{"int": "5"}`, `{"str": "x"}`,
-/// `{"list": [...]}`, `{"dict": [[key, value], ...]}`, `{"typed": [id, data]}`, `true`, `null` and
-/// the like.
+/// An envelope, with its values described as JSON: `{"int": "5"}`, `{"str": "x"}`, `{"list":
+/// [...]}`, `{"dict": [[key, value], ...]}`, `{"typed": [id, data]}`, `true`, `null` and similar.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Message {
     /// 0 request, 1 result, 2 failure.
@@ -81,7 +80,7 @@ impl Transcript {
     ///
     /// # Panics
     ///
-    /// If there is no such file, or it is not well formed.
+    /// The file is missing or malformed.
     pub fn load(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/transcripts");
         let path = folder.join(name).with_extension("json");
@@ -89,7 +88,7 @@ impl Transcript {
         serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// The frames of one connection, in the order in which they were seen.
+    /// Returns the frames of one connection, in order.
     pub fn frames<'a>(
         &'a self,
         connection: &'a str,

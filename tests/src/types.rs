@@ -5,24 +5,24 @@ use aiomas_core::wire::typed::{self, Serializable};
 use aiomas_core::wire::{Types, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// On the wire `{"x": x, "y": y}`.
+/// A point; on the wire `{"x": x, "y": y}`.
 #[serializable(name = "point")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// Anything.
+    /// Any value.
     pub x: Value,
-    /// Anything.
+    /// Any value.
     pub y: Value,
 }
 
 impl Point {
-    /// A point.
+    /// Creates a point.
     pub fn new(x: impl Into<Value>, y: impl Into<Value>) -> Self {
         Self { x: x.into(), y: y.into() }
     }
 }
 
-/// On the wire what serde makes of an enum: a name, or a map of one name to what belongs to it.
+/// An enum in serde's format: a name, or a map of one name to its data.
 #[serializable(name = "mode")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mode {
@@ -35,13 +35,13 @@ pub enum Mode {
     Between {
         /// A value of another type.
         low: Point,
-        /// Another one.
+        /// Another value of that type.
         high: Point,
     },
 }
 
 impl Mode {
-    /// The next one.
+    /// Returns the next louder mode.
     #[must_use]
     pub fn louder(self) -> Self {
         match self {
@@ -51,7 +51,7 @@ impl Mode {
         }
     }
 
-    /// One of each kind.
+    /// Returns one of each kind.
     #[must_use]
     pub fn all() -> [Self; 3] {
         let (low, high) = (Point::new(1, "x"), Point::new((), 2.5));
@@ -59,7 +59,7 @@ impl Mode {
     }
 }
 
-/// On the wire a number; by hand, as aiomas' own serializers are written.
+/// Degrees; on the wire a number. Written by hand, like aiomas' own serializers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Celsius(pub f64);
 
@@ -79,13 +79,13 @@ impl<'de> Deserialize<'de> for Celsius {
     }
 }
 
-/// Which user types there are on a connection, in the order of their ids.
+/// The user types on a connection, in the order of their ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Serializers {
     /// None.
     #[default]
     None,
-    /// Just points.
+    /// Only points.
     Point,
     /// Points, then degrees.
     #[value(name = "point,celsius")]
@@ -99,7 +99,7 @@ pub enum Serializers {
 }
 
 impl Serializers {
-    /// As on the command lines of the Python programs.
+    /// Returns the name on the command lines of the Python programs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -111,7 +111,7 @@ impl Serializers {
         }
     }
 
-    /// The list for an endpoint.
+    /// Returns the list for an endpoint.
     #[must_use]
     pub fn types(self) -> Types {
         let none = Types::default();
@@ -124,14 +124,14 @@ impl Serializers {
         }
     }
 
-    /// Whether there are both types.
+    /// Returns whether both `Point` and `Celsius` are included.
     #[must_use]
     pub const fn has_both(self) -> bool {
         !matches!(self, Self::None | Self::Point)
     }
 }
 
-/// Something that cannot be encoded.
+/// A type that cannot be encoded.
 #[derive(Clone, Copy, Debug)]
 pub struct Unserializable;
 

@@ -1,4 +1,4 @@
-//! Agents that are made in child processes.
+//! Agents that are spawned in child processes.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -7,11 +7,11 @@ use std::time::Duration;
 use aiomas::manager::Factories;
 use aiomas::{Context, Error, Proxy, agent};
 
-/// An agent that tells of itself and of its container.
+/// An agent that describes itself and its container.
 #[derive(Debug)]
 pub struct Worker {
     name: String,
-    /// The file in which it says that it has ended.
+    /// The file to which it writes at its end.
     log: Option<String>,
 }
 
@@ -22,7 +22,7 @@ impl Worker {
         &self.name
     }
 
-    /// The number of the process.
+    /// Returns the process id.
     #[expose]
     fn process(&self) -> u32 {
         std::process::id()
@@ -33,7 +33,7 @@ impl Worker {
         Ok(ctx.clock()?.time())
     }
 
-    /// Sleeps until a time, by the clock of the container.
+    /// Sleeps until a time of the container's clock.
     #[expose]
     async fn sleep_until(&self, time: f64, #[context] ctx: &Context) -> Result<f64, Error> {
         let clock = ctx.clock()?;
@@ -41,7 +41,7 @@ impl Worker {
         Ok(clock.time())
     }
 
-    /// Asks an agent elsewhere for its name.
+    /// Asks a remote agent for its name.
     #[expose]
     async fn ask(&self, url: String, #[context] ctx: &Context) -> Result<String, Error> {
         let other: Proxy = ctx.container()?.connect(url).await?;
@@ -58,7 +58,7 @@ impl Worker {
     fn stop(&self) -> std::io::Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
         let mut log = OpenOptions::new().append(true).create(true).open(log)?;
-        // In one write: several processes append to the file.
+        // One write, because several processes append to the file.
         log.write_all(format!("{}\n", self.name).as_bytes())
     }
 }
@@ -75,7 +75,7 @@ impl Sticky {
     }
 }
 
-/// What children can make.
+/// Returns the factories of the children.
 #[must_use]
 pub fn factories() -> Factories {
     Factories::new()

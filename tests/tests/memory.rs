@@ -1,4 +1,4 @@
-//! How much memory a message takes that a peer has made as costly as it can, counted by the allocator.
+//! The memory cost of the most expensive messages, counted by the allocator.
 //!
 //! One test, because the allocator counts for the whole process.
 
@@ -19,11 +19,11 @@ static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 const JSON: Format = Format::Json;
 const MSGPACK: Format = Format::MsgPack;
 const MIB: usize = 1 << 20;
-/// A frame of the default limits holds so much.
+/// The payload size of a frame within the default limits, in bytes.
 const LONG: usize = 15 * MIB;
 
-/// Runs it with no more than `bound` bytes beyond what is allocated already. If it wants more, the process is aborted:
-/// the last line says by what.
+/// Runs code with at most `bound` bytes beyond the current allocations. A larger allocation aborts
+/// the process; the last line of output names the excess.
 fn within<T>(what: &str, bound: usize, run: impl FnOnce() -> T) -> T {
     println!("{what}: within {bound} bytes");
     let limit = ALLOCATOR.allocated() + bound;
@@ -33,13 +33,13 @@ fn within<T>(what: &str, bound: usize, run: impl FnOnce() -> T) -> T {
     value
 }
 
-/// `begin`, then `item` until there are about `length` bytes, then `end`.
+/// Returns `begin`, repeated `item`s up to about `length` bytes, and `end`.
 fn repeated(begin: &[u8], item: &[u8], end: &[u8], length: usize) -> (Vec<u8>, u32) {
     let count = length / item.len();
     ([begin, &item.repeat(count), end].concat(), count as u32)
 }
 
-/// A list of as many `item`s as fit `length`.
+/// Returns a list with as many `item`s as fit into `length` bytes.
 fn list(format: Format, item: &[u8], length: usize) -> Vec<u8> {
     match format {
         JSON => {
@@ -66,7 +66,7 @@ fn connection(side: Side, config: Config) -> (Connection<()>, Instant) {
     (connection, now)
 }
 
-/// Takes in a frame of the peer, with no more memory than that.
+/// Passes a frame of the peer to a connection, within a memory bound.
 fn input(
     what: &str,
     bound: usize,
@@ -77,7 +77,7 @@ fn input(
     within(what, bound, || std::iter::from_fn(|| connection.poll_input(*now, &mut input)).collect())
 }
 
-/// Failures are kept as three texts of `max_failure` bytes; whatever comes, not much more is ever held.
+/// A failure is kept as three texts of `max_failure` bytes. No input needs much more memory.
 fn failures() {
     let hostile = [
         (MSGPACK, list(MSGPACK, b"\x81\xa0\xc0", LONG)),
@@ -129,7 +129,7 @@ fn hello(format: Format, field: &str, names: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A Hello comes before a peer has been let in, so that it may cost next to nothing beyond its bytes.
+/// Hello costs little more than its own bytes, because it arrives before admission.
 fn hellos() {
     let bound = MIB;
     for format in [JSON, MSGPACK] {
@@ -156,7 +156,7 @@ fn hellos() {
     }
 }
 
-/// An item of a list, and how much it counts in `Budget::nodes`.
+/// An item of a list, with its count in `Budget::nodes`.
 const ITEMS: [(Format, &[u8], usize); 14] = [
     (MSGPACK, b"\x81\xa0\xc0", 11),
     (MSGPACK, b"\x81\xa1a\xa1b", 11),
@@ -174,7 +174,7 @@ const ITEMS: [(Format, &[u8], usize); 14] = [
     (JSON, b"0", 1),
 ];
 
-/// What the limits let through takes no more than 64 bytes for each value that it counts for, and its own bytes.
+/// Accepted input takes at most 64 bytes for each counted value, plus its own bytes.
 fn values() {
     let codec_context = CodecContext::default();
     let nodes = codec_context.budget().nodes as usize;
@@ -190,7 +190,7 @@ fn values() {
     assert!(payload.decode::<Value>().is_err());
 }
 
-/// Decodes it into a `T` of no more than `factor` times its bytes.
+/// Decodes into a `T` of at most `factor` times the input's bytes.
 fn decoded<T: DeserializeOwned>(payload: &Payload, item: &[u8], units: usize, factor: usize) {
     let length = payload.bytes().len();
     let count = length / (item.len() + usize::from(payload.format() == JSON));
@@ -198,11 +198,11 @@ fn decoded<T: DeserializeOwned>(payload: &Payload, item: &[u8], units: usize, fa
     let most = 64 * units * count + length + MIB;
     let value = within(&what, most, || payload.decode::<T>().expect("within the budget"));
     let before = ALLOCATOR.allocated();
-    // It takes little to drop it.
+    // Dropping needs little memory.
     within(&what, most, || drop(value));
     let held = before - ALLOCATOR.allocated();
     println!("{what}: {:.0} times its bytes", held as f64 / length as f64);
-    assert!(held <= factor * length, "{what}: {held} is more than {factor} times {length}");
+    assert!(held <= factor * length, "{what}: {held} exceeds {factor} × {length}");
 }
 
 #[test]

@@ -1,25 +1,25 @@
-//! Where a contestant listens.
+//! Addresses of contestants.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// `tcp://HOST:PORT`, `ipc://[PATH]` or `tls://HOST:PORT`.
+/// An address: `tcp://HOST:PORT`, `ipc://[PATH]` or `tls://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A host and a port.
     Tcp(String),
     /// The path of a Unix socket.
     Unix(PathBuf),
-    /// A host and a port, and TLS.
+    /// A host and a port, reached over TLS.
     Tls(String),
 }
 
 impl Address {
-    /// The host and the port of a TCP address.
+    /// Returns the host and the port of a TCP address.
     ///
     /// # Errors
-    /// It is none.
+    /// The address is of another kind.
     pub fn tcp(&self) -> Result<&str, String> {
         match self {
             Self::Tcp(host) => Ok(host),
@@ -27,7 +27,7 @@ impl Address {
         }
     }
 
-    /// The same, with the port that the system has chosen.
+    /// Returns the address with the port that the system has chosen.
     #[must_use]
     pub fn bound(&self, port: u16) -> Self {
         let with_port = |host: &str| {
@@ -71,7 +71,7 @@ impl FromStr for Address {
         {
             Ok(Self::Unix(path.into()))
         } else {
-            Err("it is none of tcp://HOST:PORT, ipc://[PATH] and tls://HOST:PORT".into())
+            Err("must be tcp://HOST:PORT, ipc://[PATH] or tls://HOST:PORT".into())
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The contract of all contestants of the benches, ours and theirs: one command line, one way to measure, one
-//! line of JSON as the result.
+//! The contract of all contestants of the benches, aiomas and others: one command line, one method
+//! of measurement, one line of JSON as the result.
 //!
 //! ```text
 //! PROGRAM CONTESTANT serve [--address A] [--agents N]
@@ -8,9 +8,10 @@
 //! PROGRAM CONTESTANT hold --address A --connections C
 //! ```
 //!
-//! `serve` prints a [`Serving`], and ends with its standard input. `call` keeps so many calls in flight on each
-//! connection, prints a [`Measuring`] when the time that counts begins, and a [`Report`] at the end. `hold` opens
-//! connections, makes a call on each, prints a [`Holding`], and keeps them until its standard input ends.
+//! `serve` prints a [`Serving`], and ends with its standard input. `call` keeps the given number of
+//! calls in flight on each connection, prints a [`Measuring`] when the measured time begins, and a
+//! [`Report`] at the end. `hold` opens connections, makes a call on each, prints a [`Holding`], and
+//! keeps them open until its standard input ends.
 
 mod address;
 mod meter;
@@ -24,11 +25,11 @@ pub use report::{Holding, Measuring, Report, Serving, Spawned, say};
 
 use std::io::Read;
 
-/// Ends the process when its standard input does: whoever has started it is gone.
+/// Ends the process at the end of standard input, when its parent is gone.
 pub fn end_with_input() {
     std::thread::spawn(|| {
         let mut rest = Vec::new();
-        // An end that is an error is one, too.
+        // A read error means the end, too.
         let _read = std::io::stdin().read_to_end(&mut rest);
         std::process::exit(0);
     });
@@ -40,10 +41,10 @@ pub fn wait_for_end_of_input() {
     let _read = std::io::stdin().read_to_end(&mut rest);
 }
 
-/// Lets this process open as many files as the system lets it.
+/// Raises the limit of open files to the system's maximum.
 pub fn open_many_files() {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let limit = rustix::process::Rlimit { current: limit.maximum, ..limit };
-    // If it is too few, whoever opens them says so.
+    // If the limit is too low, opening files reports the error.
     let _set = rustix::process::setrlimit(rustix::process::Resource::Nofile, limit);
 }

@@ -1,4 +1,4 @@
-//! The closed loop: whoever has an answer makes the next call.
+//! The closed loop: each caller makes its next call when it has the last answer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,32 +9,32 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::options::Load;
 use crate::report::{Measuring, Report, say};
 
-/// Measures calls, of however many callers.
+/// Measures the calls of any number of callers.
 #[derive(Debug)]
 pub struct Meter {
-    /// When the time that counts begins.
+    /// The start of the measured time.
     from: Instant,
-    /// When it ends, unless calls are counted.
+    /// The end of the measured time, unless calls are counted.
     until: Option<Instant>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Calls that may still be begun, if they are counted.
+    /// The number of calls that may still begin, if calls are counted.
     left: u64,
     latencies: Histogram<u64>,
-    /// The CPU time of this process when the time that counts began.
+    /// The CPU time of this process at the start of the measured time.
     cpu: Option<Duration>,
-    /// When the time that counts ended, and the CPU time then.
+    /// The end of the measured time, with the CPU time then.
     end: Option<(Instant, Duration)>,
 }
 
 impl Meter {
-    /// Begins. Connections are open by now.
+    /// Starts a measurement. Connections are open by now.
     ///
     /// # Panics
-    /// Never: the bounds of the histogram are good ones.
+    /// Never: the bounds of the histogram are valid.
     #[must_use]
     pub fn start(load: &Load) -> Arc<Self> {
         let now = Instant::now();
@@ -42,7 +42,7 @@ impl Meter {
             Some(_) => (now, None),
             None => (now + load.warmup, Some(now + load.warmup + load.seconds)),
         };
-        // From 64 ns to some minutes, to a thousandth.
+        // From 64 ns to 1,000 s, with three significant digits.
         let latencies = Histogram::new_with_bounds(64, 1_000_000_000_000, 3);
         let latencies = latencies.expect("the bounds are in order");
         let left = load.calls.unwrap_or(u64::MAX);
@@ -50,15 +50,15 @@ impl Meter {
         Arc::new(Self { from, until, state: Mutex::new(state) })
     }
 
-    /// One caller's calls, one after the other.
+    /// Returns the sequence of calls of one caller.
     #[must_use]
     pub fn laps(&self) -> Laps<'_> {
         Laps { meter: self, begun: None }
     }
 
-    /// `calls` calls that began at `begun` have ended at `now`. Returns how many may be made next.
+    /// Records that `calls` calls from `begun` ended at `now`. Returns how many may start next.
     ///
-    /// For callers whose calls go together; others take [`laps`](Self::laps).
+    /// For callers that batch their calls. Other callers use [`laps`](Self::laps).
     pub fn ended(&self, begun: Instant, calls: u32, now: Instant) -> u32 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.end.is_none() && self.until.is_none_or(|until| now < until) {
@@ -75,7 +75,7 @@ impl Meter {
         self.admit(&mut state, calls, now)
     }
 
-    /// How many of `wanted` calls may begin at `now`.
+    /// Returns how many of `wanted` calls may start at `now`.
     fn admit(&self, state: &mut State, wanted: u32, now: Instant) -> u32 {
         if self.until.is_some_and(|until| now >= until) {
             return 0;
@@ -90,22 +90,22 @@ impl Meter {
         admitted as u32
     }
 
-    /// How many of `wanted` first calls may begin.
+    /// Returns how many of `wanted` first calls may start.
     pub fn first(&self, wanted: u32) -> u32 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.admit(&mut state, wanted, Instant::now())
     }
 
-    /// What was measured, when all callers have ended.
+    /// Returns the result, once all callers have ended.
     ///
     /// # Errors
-    /// No call has ended in the time that counts.
+    /// No call ended in the measured time.
     pub fn report(&self) -> Result<Report, String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (end, cpu_end) = state.end.unwrap_or_else(|| (Instant::now(), cpu_time()));
         let calls = state.latencies.len();
         let Some(cpu) = state.cpu.filter(|_| calls > 0) else {
-            return Err("no call ended in the time that counts; take more --seconds".into());
+            return Err("no call ended in the measured time; increase --seconds".into());
         };
         let micros = |nanos: u64| nanos as f64 / 1e3;
         let quantile = |quantile| micros(state.latencies.value_at_quantile(quantile));
@@ -125,7 +125,7 @@ impl Meter {
 impl State {
     fn begin(&mut self) {
         self.cpu = Some(cpu_time());
-        // Whoever does not read this will not read the report either.
+        // A parent that does not read this line does not read the report either.
         let _said = say(&Measuring { measuring: true });
     }
 }
@@ -138,7 +138,7 @@ pub struct Laps<'a> {
 }
 
 impl Laps<'_> {
-    /// Says that the last call, if there was one, has ended, and whether to make another one.
+    /// Records the end of the last call, if any. Returns whether to make another one.
     pub fn another(&mut self) -> bool {
         let now = Instant::now();
         let admitted = match self.begun.take() {
@@ -150,7 +150,7 @@ impl Laps<'_> {
     }
 }
 
-/// The CPU time of this process so far.
+/// Returns the CPU time of this process so far.
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))

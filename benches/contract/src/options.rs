@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::address::Address;
 
-/// What a contestant can do beside small calls over one TCP connection.
+/// The capabilities of a contestant, beyond small calls over one TCP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Skills {
     /// Unix sockets.
@@ -23,11 +23,11 @@ pub struct Skills {
 }
 
 impl Skills {
-    /// What most libraries can.
+    /// The capabilities of most libraries.
     pub const PEER: Self =
         Self { unix: false, tls: false, payload: true, connections: true, agents: false };
 
-    /// Why it cannot listen or connect there, if it cannot.
+    /// Returns the reason why the contestant cannot use an address, if any.
     fn refuses(self, address: &Address) -> Option<&'static str> {
         match address {
             Address::Unix(_) if !self.unix => Some("it has no Unix sockets"),
@@ -37,13 +37,13 @@ impl Skills {
     }
 }
 
-/// What a contestant is told to do.
+/// The parsed command line of a contestant.
 #[derive(Clone, Debug, Parser)]
 #[command(about = "One contestant of the benches, as a server or a client.")]
 pub struct Options {
-    /// Which contestant.
+    /// The name of the contestant.
     pub contestant: String,
-    /// What it does.
+    /// The role of the contestant.
     #[command(subcommand)]
     pub role: Role,
 }
@@ -53,59 +53,59 @@ pub struct Options {
 pub enum Role {
     /// Serves until the standard input ends.
     Serve(Serve),
-    /// Calls, and prints what that took.
+    /// Makes calls, and prints a report.
     Call(Load),
     /// Keeps connections open until the standard input ends.
     Hold(Hold),
 }
 
-/// What to serve.
+/// The options of a server.
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
-    /// Where to listen.
+    /// The address to listen at.
     #[arg(long, default_value = "tcp://127.0.0.1:0")]
     pub address: Address,
-    /// How many agents to have.
+    /// The number of agents.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub agents: u32,
 }
 
-/// What to call, and how often.
+/// The options of a client.
 #[derive(Clone, Debug, Args)]
 pub struct Load {
-    /// Whom to call.
+    /// The address to call.
     #[arg(long)]
     pub address: Address,
-    /// How many calls are under way on each connection.
+    /// The number of calls in flight on each connection.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub in_flight: u32,
-    /// So many bytes go there and back; 0 for a number.
+    /// The number of bytes to send and receive; 0 sends a number instead.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=8 << 20))]
     pub payload: u32,
-    /// How many connections to open.
+    /// The number of connections.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16_384))]
     pub connections: u32,
-    /// How many agents to call in turn.
+    /// The number of agents to call in turn.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub agents: u32,
-    /// How long to measure.
+    /// The measured time, in seconds.
     #[arg(long, default_value = "1", value_parser = seconds)]
     pub seconds: Duration,
-    /// How long to call before that.
+    /// The time of calls before the measured time, in seconds.
     #[arg(long, default_value = "0.2", value_parser = seconds_or_none)]
     pub warmup: Duration,
-    /// Make so many calls in place of a time, all of which count.
+    /// Make this number of calls, all measured, instead of calling for a time.
     #[arg(long, conflicts_with_all = ["seconds", "warmup"], value_parser = clap::value_parser!(u64).range(1..))]
     pub calls: Option<u64>,
 }
 
-/// What to keep.
+/// The options of a holder of connections.
 #[derive(Clone, Debug, Args)]
 pub struct Hold {
-    /// Whom to connect to.
+    /// The address to connect to.
     #[arg(long)]
     pub address: Address,
-    /// How many connections to open.
+    /// The number of connections.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16_384))]
     pub connections: u32,
 }
@@ -113,23 +113,23 @@ pub struct Hold {
 fn seconds_or_none(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "it is no number of seconds".to_owned())?;
     if !(0.0..=3600.0).contains(&number) {
-        return Err("it is no time of up to an hour, in seconds".into());
+        return Err("must be a time of at most one hour, in seconds".into());
     }
     Ok(Duration::from_secs_f64(number))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match seconds_or_none(text) {
-        Ok(Duration::ZERO) => Err("in no time nothing can be measured".into()),
+        Ok(Duration::ZERO) => Err("the measured time must be above 0".into()),
         other => other,
     }
 }
 
-/// Reads the command line, whose first word is the program. `skills` tells what a contestant can, if there is
-/// one of that name.
+/// Parses the command line, whose first word is the program. `skills` returns the capabilities of a
+/// contestant, if it exists.
 ///
 /// # Errors
-/// There is no such contestant, or it cannot do what it is told to.
+/// The contestant is unknown, or lacks a required capability.
 pub fn parse(
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
     skills: impl FnOnce(&str) -> Option<Skills>,
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn the_possible_is_taken() {
         let words = "program it call --address tcp://h:1 --in-flight 64 --seconds 0.5".split(' ');
-        let options = parse(words.map(Into::into), |_| Some(Skills::PEER)).expect("it is possible");
+        let options = parse(words.map(Into::into), |_| Some(Skills::PEER)).expect("valid options");
         let Role::Call(load) = options.role else { panic!("{options:?}") };
         assert_eq!((load.in_flight, load.seconds), (64, Duration::from_millis(500)));
     }

@@ -1,60 +1,60 @@
-//! What contestants print: lines of JSON.
+//! The output of contestants: lines of JSON.
 
 use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
-/// A server listens.
+/// A server is listening.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Serving {
-    /// Where, with the real port.
+    /// The address, with the real port.
     pub address: String,
-    /// What its agents have taken, if they were counted.
+    /// The cost of its agents, if measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<Spawned>,
 }
 
-/// What it has taken to make agents that do nothing.
+/// The cost of idle agents.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spawned {
-    /// How many.
+    /// The number of agents.
     pub count: u32,
-    /// The time for all, in seconds.
+    /// The time for all agents, in seconds.
     pub seconds: f64,
-    /// The memory for all, in bytes.
+    /// The memory for all agents, in bytes.
     pub bytes: u64,
 }
 
-/// The time that counts has begun.
+/// The measured time has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measuring {
     /// Always `true`.
     pub measuring: bool,
 }
 
-/// Connections are open, each of which has made a call.
+/// All connections are open, and each has made a call.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Holding {
-    /// How many.
+    /// The number of connections.
     pub holding: u32,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Calls that ended in the time that counts.
+    /// The number of calls that ended in the measured time.
     pub calls: u64,
-    /// That time.
+    /// The measured time, in seconds.
     pub seconds: f64,
-    /// Half of the calls took no longer, in microseconds.
+    /// The median latency, in microseconds.
     pub p50: f64,
-    /// 90 % of them.
+    /// The 90th percentile of latency, in microseconds.
     pub p90: f64,
-    /// 99 % of them.
+    /// The 99th percentile of latency, in microseconds.
     pub p99: f64,
-    /// 99.9 % of them.
+    /// The 99.9th percentile of latency, in microseconds.
     pub p99_9: f64,
-    /// The longest.
+    /// The maximum latency, in microseconds.
     pub max: f64,
     /// The client's CPU time per call, in microseconds.
     pub client_cpu: f64,
@@ -63,7 +63,7 @@ pub struct Report {
 /// Prints a line.
 ///
 /// # Errors
-/// Nobody reads.
+/// The reader has closed the pipe.
 pub fn say<T: Serialize>(line: &T) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     serde_json::to_writer(&mut out, line)?;

@@ -1,4 +1,4 @@
-//! Who is measured, and how they are started.
+//! The contestants, and how to start them.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use aiomas_tests::python;
 use crate::limits::LIMITS;
 use crate::ours::{self, Variant};
 
-/// Where peers are, and the names that each has contestants under.
+/// The folders of peers, each with the names of its contestants.
 const PEERS: [(&str, &[&str]); 2] =
     [("tarpc", &["tarpc-bincode", "tarpc-json", "tarpc-msgpack"]), ("jsonrpsee", &["jsonrpsee"])];
 
-/// What is measured unless told otherwise.
+/// The contestants measured by default.
 pub(crate) const USUAL: [&str; 11] = [
     "limit",
     "ours-tokio-json-typed",
@@ -29,7 +29,7 @@ pub(crate) const USUAL: [&str; 11] = [
     "python-msgpack",
 ];
 
-/// Who is measured.
+/// A contestant.
 #[derive(Clone, Debug)]
 pub(crate) struct Contestant {
     pub(crate) name: String,
@@ -39,16 +39,16 @@ pub(crate) struct Contestant {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// In this program.
+    /// Part of this program.
     Own,
-    /// A package of its own.
+    /// A separate package.
     Peer(&'static str),
     /// The original aiomas.
     Python,
 }
 
 impl Contestant {
-    /// All that there are.
+    /// Returns all contestants.
     pub(crate) fn all() -> Vec<Self> {
         let new = |name: &str, skills, kind| Self { name: name.into(), skills, kind };
         let limits = LIMITS.iter().map(|&(name, skills)| new(name, skills, Kind::Own));
@@ -63,10 +63,10 @@ impl Contestant {
         limits.chain(ours).chain(peers).chain(python).collect()
     }
 
-    /// Builds what has to be built. The command then only lacks what to do.
+    /// Builds the contestant if needed. Its command then lacks only a role.
     ///
     /// # Errors
-    /// It does not build; the text says why.
+    /// The build fails; the text contains the reason.
     pub(crate) fn prepare(&self) -> Result<Prepared, String> {
         let (program, leading) = match self.kind {
             Kind::Own => {
@@ -83,7 +83,7 @@ impl Contestant {
     }
 }
 
-/// A contestant that can be started.
+/// A contestant that is ready to start.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(crate) contestant: Contestant,
@@ -92,23 +92,23 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Starts it, but for what it shall do.
+    /// Returns the command without its role.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.leading).arg(&self.contestant.name);
-        // For Python: what lets the old aiomas run is with its tests.
+        // For Python: the compatibility module for the old aiomas is part of its tests.
         command.env("PYTHONPATH", here().join("../tests/python"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 }
 
-/// The folder of this package.
+/// Returns the folder of this package.
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Builds a peer, unless it is built. Returns the program.
+/// Builds a peer, unless it is built. Returns the path of the program.
 fn build(package: &str) -> Result<PathBuf, String> {
     eprintln!("building {package} ...");
     let target = here().join("../target/peers");
@@ -125,6 +125,6 @@ fn build(package: &str) -> Result<PathBuf, String> {
     }
     let text = String::from_utf8_lossy(&output.stderr);
     eprintln!("{text}");
-    let error = text.lines().find(|line| line.starts_with("error")).unwrap_or("it fails");
-    Err(format!("it does not build: {error}"))
+    let error = text.lines().find(|line| line.starts_with("error")).unwrap_or("no error message");
+    Err(format!("the build fails: {error}"))
 }

@@ -1,4 +1,4 @@
-//! `bench gate`: whether the bars of the design hold, in a short run on a quiet machine.
+//! `bench gate`: checks the thresholds of the design, in a short run on a quiet machine.
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use super::plan::{Mode, Way};
 use super::record::{Called, Line, Outcome, Record};
 use super::results::{LIMIT, Results, median};
 
-/// Tells by its status whether the bars of the design hold.
+/// Checks the thresholds of the design. The exit status is the result.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Gate {
     #[command(flatten)]
@@ -18,14 +18,14 @@ pub(crate) struct Gate {
 const MSGPACK: &str = "ours-tokio-msgpack-typed";
 const JSON: &str = "ours-tokio-json-typed";
 
-/// What a bar is about.
+/// The quantity that a threshold limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Quantity {
-    /// Calls in a second, against the limit's in the same round.
+    /// Calls per second, relative to the limit's in the same round.
     Ratio,
-    /// Calls in a second, against those into a single agent in the same round.
+    /// Calls per second, relative to those to a single agent in the same round.
     ManyAgents,
-    /// Calls in a second, against those when there are no idle connections.
+    /// Calls per second, relative to those without idle connections.
     ManyConnections,
     /// Bytes per idle connection.
     Connection,
@@ -38,7 +38,7 @@ struct Bar {
     contestant: &'static str,
     mode: &'static str,
     quantity: Quantity,
-    /// The least, or of bytes the most.
+    /// The minimum, or the maximum for bytes.
     bar: f64,
 }
 
@@ -46,7 +46,8 @@ const fn bar(contestant: &'static str, mode: &'static str, quantity: Quantity, b
     Bar { contestant, mode, quantity, bar }
 }
 
-/// The bars of `docs/design.md`. Flat is what loses no more than a fifth: caches are not endless.
+/// The thresholds of `docs/design.md`. A rate counts as flat if it loses at most a fifth, because
+/// caches are finite.
 const BARS: [Bar; 11] = [
     bar(MSGPACK, "seq", Quantity::Ratio, 0.9),
     bar(JSON, "seq", Quantity::Ratio, 0.9),
@@ -61,11 +62,11 @@ const BARS: [Bar; 11] = [
     bar(MSGPACK, "spawn100000", Quantity::Agent, 512.0),
 ];
 
-/// With how much stolen time a machine is not quiet, in percent.
+/// The stolen time above which a machine is not quiet, in percent.
 const QUIET: f64 = 5.0;
 
 impl Bar {
-    /// What was measured for it.
+    /// Returns the measured value.
     fn value(&self, results: &Results<'_>) -> Option<f64> {
         let of = |mode| results.of_mode(mode, Way::Tcp).of_contestant(self.contestant);
         let runs = of(self.mode);
@@ -110,10 +111,10 @@ impl Bar {
     }
 }
 
-/// Measures and judges.
+/// Measures all thresholds and checks them.
 ///
 /// # Errors
-/// A bar does not hold.
+/// A threshold is missed.
 pub(crate) fn gate(options: &Gate) -> Result<(), String> {
     let conditions = &options.conditions;
     let all = Contestant::all();
@@ -132,7 +133,7 @@ pub(crate) fn gate(options: &Gate) -> Result<(), String> {
                 Some(if bar.contestant == JSON { &json } else { &msgpack }),
             ];
             for who in needs.into_iter().flatten() {
-                // Some bars share a measurement.
+                // Some thresholds share a measurement.
                 if !measured.iter().any(|&pair| pair == (&*who.contestant.name, mode.name)) {
                     measured.push((&who.contestant.name, mode.name));
                     eprintln!("round {round}: {} {}", who.contestant.name, mode.name);
@@ -144,7 +145,7 @@ pub(crate) fn gate(options: &Gate) -> Result<(), String> {
     judge(&lines)
 }
 
-/// Prints what holds.
+/// Prints the thresholds with their results.
 fn judge(lines: &[Line]) -> Result<(), String> {
     let results = Results::of(lines);
     for Record { contestant, mode, outcome, .. } in results.all() {
@@ -167,7 +168,7 @@ fn judge(lines: &[Line]) -> Result<(), String> {
     }
     match missed {
         0 => Ok(()),
-        missed => Err(format!("{missed} of {} bars do not hold", BARS.len())),
+        missed => Err(format!("{missed} of {} thresholds are missed", BARS.len())),
     }
 }
 
@@ -176,7 +177,7 @@ mod tests {
     use super::super::results::samples::{calls, idle, spawned};
     use super::*;
 
-    /// Just good enough.
+    /// Returns measurements that barely pass.
     fn good() -> Vec<Line> {
         vec![
             calls(1, "seq", LIMIT, 1000),
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_good_enough_holds() {
+    fn sufficient_values_pass() {
         assert_eq!(judge(&good()), Ok(()));
     }
 
@@ -218,21 +219,21 @@ mod tests {
         for (at, line) in worse {
             let mut lines = good();
             lines[at] = line.clone();
-            assert_eq!(judge(&lines), Err("1 of 11 bars do not hold".into()), "{line:?}");
+            assert_eq!(judge(&lines), Err("1 of 11 thresholds are missed".into()), "{line:?}");
         }
-        // This one alone is what others are compared with as well.
+        // This one is also the baseline of others.
         let mut lines = good();
         lines[4] = calls(1, "pipe64", MSGPACK, 849);
-        assert_eq!(judge(&lines), Err("1 of 11 bars do not hold".into()));
+        assert_eq!(judge(&lines), Err("1 of 11 thresholds are missed".into()));
     }
 
     #[test]
-    fn what_was_not_measured_does_not_hold() {
-        assert_eq!(judge(&[]), Err("11 of 11 bars do not hold".into()));
+    fn missing_measurements_fail() {
+        assert_eq!(judge(&[]), Err("11 of 11 thresholds are missed".into()));
         let why = "no".to_owned();
         let failed = super::super::results::samples::line;
         let mut lines = good();
         lines[13] = failed(1, "spawn100000", MSGPACK, Outcome::Failed { why });
-        assert_eq!(judge(&lines), Err("1 of 11 bars do not hold".into()));
+        assert_eq!(judge(&lines), Err("1 of 11 thresholds are missed".into()));
     }
 }

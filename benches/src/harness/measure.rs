@@ -13,25 +13,25 @@ use super::process::Child;
 use super::record::{Called, Idle, Outcome, Record};
 use crate::machine::{self, Ticks};
 
-/// How long contestants may take for what is not measured.
+/// The time limit for each step of a contestant that is not measured.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How it is measured.
+/// The conditions of a measurement.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Conditions {
-    /// How often.
+    /// The number of rounds.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
-    /// How long each time, in seconds.
+    /// The measured time per round, in seconds.
     #[arg(long, default_value_t = 0.7, value_parser = seconds)]
     pub(crate) seconds: f64,
-    /// Let the system choose CPUs. Otherwise clients have CPU 0 and servers CPU 1.
+    /// Let the system choose CPUs. Otherwise clients run on CPU 0 and servers on CPU 1.
     #[arg(long)]
     pub(crate) no_pin: bool,
-    /// Make so many calls in place of a time, only to see whether it works.
+    /// Make this number of calls instead of calling for a time, as a smoke test.
     #[arg(long, hide = true, conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) calls: Option<u64>,
-    /// Divide numbers of connections and agents by this, only to see whether it works.
+    /// Divide the numbers of connections and agents by this, as a smoke test.
     #[arg(long, default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) scale: u32,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Conditions {
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (0.01..=600.0).contains(&number) => Ok(number),
-        _ => Err("it is no time from 0.01 s to 600 s".into()),
+        _ => Err("must be a time from 0.01 s to 600 s".into()),
     }
 }
 
@@ -52,7 +52,7 @@ impl Conditions {
         (!self.no_pin).then_some(1)
     }
 
-    /// Measures once.
+    /// Measures one round.
     pub(crate) fn measure(&self, who: &Prepared, mode: Mode, way: Way, round: u32) -> Record {
         let ticks = Ticks::now();
         let outcome = self.outcome(who, mode.scaled(self.scale).does, way);
@@ -137,19 +137,19 @@ fn client_fails(error: String) -> String {
     format!("the client: {error}")
 }
 
-/// A contestant that serves.
+/// A running server.
 struct Server {
     child: Child,
     serving: Serving,
     _file: Option<SocketFile>,
 }
 
-/// The file of a socket, which is removed in any case.
+/// The file of a socket, removed when dropped.
 struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Some servers have removed it.
+        // Some servers have already removed it.
         let _removed = std::fs::remove_file(&self.0);
     }
 }
@@ -179,7 +179,7 @@ impl Server {
     }
 }
 
-/// Where to listen, and the file of the socket if it is one.
+/// Returns the address to listen at, and the file of a Unix socket.
 fn address(way: Way) -> (String, Option<SocketFile>) {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     match way {

@@ -1,4 +1,4 @@
-//! Runs contestants against each other, and makes a table and a picture of what comes out.
+//! Runs contestants against each other, and makes a table and a picture of the results.
 
 mod contestant;
 mod gate;

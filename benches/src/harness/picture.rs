@@ -1,4 +1,4 @@
-//! The picture of results: how many calls in a second, mode by mode.
+//! The chart of results: calls per second, by mode.
 
 use std::error::Error;
 use std::path::Path;
@@ -13,19 +13,19 @@ use super::table::number;
 
 const WIDTH: u32 = 960;
 const ROW: u32 = 18;
-/// Above the rows of a mode.
+/// The height above the rows of a mode.
 const HEAD: u32 = 34;
-/// Where bars begin, and the room after the longest for its number.
+/// The left edge of the bars, and the space for the longest number.
 const LEFT: i32 = 220;
 const RIGHT: i32 = 160;
 
-/// The bars of a mode: name, calls in a second, ratio to the limit.
+/// The bars of a mode: name, calls per second, ratio to the limit.
 struct Panel {
     title: String,
     bars: Vec<(String, f64, Option<f64>)>,
 }
 
-/// Draws it. Says whether there was something to draw.
+/// Draws the chart. Returns whether there was any data.
 pub(crate) fn draw(lines: &[Line], path: &Path) -> Result<bool, Box<dyn Error>> {
     let panels = panels(&Results::of(lines));
     let rates = || panels.iter().flat_map(|panel| panel.bars.iter().map(|bar| bar.1));
@@ -33,7 +33,7 @@ pub(crate) fn draw(lines: &[Line], path: &Path) -> Result<bool, Box<dyn Error>> 
     if panels.is_empty() {
         return Ok(false);
     }
-    // From the power of ten below the least.
+    // The axis starts at the power of ten below the minimum.
     let from = low.max(1.0).log10().floor();
     let to = high.max(10.0).log10().max(from + 0.1);
     let height: u32 = panels.iter().map(|panel| HEAD + ROW * panel.bars.len() as u32).sum();
@@ -84,7 +84,7 @@ fn panels(results: &Results<'_>) -> Vec<Panel> {
     panels
 }
 
-/// Limits, ours and theirs.
+/// Returns the colour of a limit, of aiomas or of a peer.
 fn colour(name: &str) -> RGBColor {
     if name.starts_with("limit") {
         RGBColor(160, 160, 160)
@@ -108,9 +108,9 @@ mod tests {
         assert!(!draw(&lines, &path).expect("nothing to draw"));
         lines.push(calls(1, "seq", LIMIT, 20_000));
         lines.push(calls(1, "seq", "ours", 10_000));
-        assert!(draw(&lines, &path).expect("it can be drawn"));
+        assert!(draw(&lines, &path).expect("a picture"));
         let svg = std::fs::read_to_string(&path).expect("a file");
-        std::fs::remove_file(&path).expect("it can be removed");
+        std::fs::remove_file(&path).expect("a removable file");
         for text in ["1 call in flight, TCP", LIMIT, "20,000 (1.00)", "10,000 (0.50)"] {
             assert!(svg.contains(text), "{text} is not in {svg}");
         }

@@ -1,10 +1,10 @@
-//! What is measured: modes, and ways to go.
+//! The plan of measurements: modes and transports.
 
 use aiomas_bench_contract::Skills;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// How clients reach servers.
+/// The transport between clients and servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Way {
@@ -22,7 +22,7 @@ impl Way {
         }
     }
 
-    /// The way of the limit that others are compared with: it speaks no TLS.
+    /// Returns the transport of the limit to compare with, which has no TLS.
     pub(crate) const fn of_limit(self) -> Self {
         match self {
             Self::Tls => Self::Tcp,
@@ -31,7 +31,7 @@ impl Way {
     }
 }
 
-/// How a mode calls.
+/// The calls of a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Calls {
     pub(crate) in_flight: u32,
@@ -40,14 +40,14 @@ pub(crate) struct Calls {
     pub(crate) agents: u32,
 }
 
-/// What is done in a mode.
+/// The work of a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Does {
-    /// Calls for a while.
+    /// Calls for a time.
     Calls(Calls),
-    /// Opens so many connections, which then do nothing; calls over another one, before and meanwhile.
+    /// Opens this number of idle connections, and makes calls over another one before and after.
     Idle(u32),
-    /// Makes so many agents, which do nothing.
+    /// Spawns this number of idle agents.
     Spawn(u32),
 }
 
@@ -82,12 +82,12 @@ pub(crate) const MODES: [Mode; 10] = [
 ];
 
 impl Mode {
-    /// The one of that name.
+    /// Returns the mode of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         MODES.into_iter().find(|mode| mode.name == name)
     }
 
-    /// Whether it can be done by somebody with these skills.
+    /// Returns whether a contestant with these capabilities supports the mode.
     pub(crate) fn fits(&self, skills: Skills, way: Way) -> bool {
         let goes = match way {
             Way::Tcp => true,
@@ -101,12 +101,12 @@ impl Mode {
                     && (calls.agents == 1 || skills.agents)
             }
             Does::Idle(_) => skills.connections,
-            // Nobody goes anywhere.
+            // This mode uses no transport.
             Does::Spawn(_) => skills.agents && way == Way::Tcp,
         }
     }
 
-    /// With numbers of connections and agents divided by `scale`, to see whether it works at all.
+    /// Divides the numbers of connections and agents by `scale`, for smoke tests.
     pub(crate) fn scaled(mut self, scale: u32) -> Self {
         match &mut self.does {
             Does::Calls(Calls { connections, agents, .. }) => {
@@ -120,10 +120,10 @@ impl Mode {
     }
 }
 
-/// Takes those that a list of beginnings of names means.
+/// Selects the items whose names begin with one of the prefixes.
 ///
 /// # Errors
-/// One of them means nothing.
+/// A prefix matches no item.
 pub(crate) fn select<T: Clone>(
     list: &[String],
     all: &[T],
@@ -136,7 +136,7 @@ pub(crate) fn select<T: Clone>(
             return Err(format!("no name begins with \"{wish}\"; there are {}", names.join(", ")));
         }
     }
-    // Who wants one that is called so does not want those whose names are longer.
+    // An exact match excludes longer names.
     let means = |item: &&T| {
         list.iter().any(|wish| match all.iter().any(|other| name(other) == wish) {
             true => name(item) == wish,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::de::DeserializeOwned;
 
-/// How long a process may take to end when it should.
+/// The time limit for the end of a process.
 const END: Duration = Duration::from_secs(10);
 
 /// A running contestant; killed when dropped.
@@ -21,10 +21,10 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts a process, which stays on that CPU if there is one given.
+    /// Starts a process, pinned to a CPU if one is given.
     pub(crate) fn start(mut command: Command, cpu: Option<usize>) -> Result<Self, String> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Runtimes with threads of their own shall have one, too.
+        // Limit runtimes with thread pools to one thread, too.
         command.env("ASYNC_STD_THREAD_COUNT", "1").env("SMOL_THREADS", "1");
         let spawned = match cpu {
             Some(cpu) => on_cpu(cpu, || command.spawn()),
@@ -47,17 +47,17 @@ impl Child {
         Ok(Self { child, stdin, lines, errors: Some(errors) })
     }
 
-    /// The number of the process.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for the next line, which has to be this.
+    /// Waits for the next line, which must parse as `T`.
     pub(crate) fn line<T: DeserializeOwned>(&mut self, within: Duration) -> Result<T, String> {
         match self.lines.recv_timeout(within) {
             Ok(line) => serde_json::from_str(&line).map_err(|_| format!("it prints \"{line}\"")),
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                Err(format!("it says nothing for {} s", within.as_secs()))
+                Err(format!("no output for {} s", within.as_secs()))
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 let status = self.wait()?;
@@ -67,7 +67,7 @@ impl Child {
         }
     }
 
-    /// Ends its standard input, and waits for its end.
+    /// Closes standard input, and waits for the process to end.
     pub(crate) fn end(mut self) -> Result<(), String> {
         self.stdin = None;
         let status = self.wait()?;
@@ -84,7 +84,7 @@ impl Child {
             match self.child.try_wait() {
                 Ok(Some(status)) => return Ok(status),
                 Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(2)),
-                Ok(None) => return Err("it does not end".into()),
+                Ok(None) => return Err("the process does not end".into()),
                 Err(error) => return Err(error.to_string()),
             }
         }
@@ -93,13 +93,13 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // An error means that it has ended.
+        // An error means that the process has ended.
         let _killed = self.child.kill();
         let _waited = self.child.wait();
     }
 }
 
-/// Runs something on a CPU. What it starts stays there.
+/// Runs `run` on a CPU. Processes it starts stay on that CPU.
 fn on_cpu<T>(cpu: usize, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let before = sched_getaffinity(None)?;
     if cpu >= CpuSet::MAX_CPU || !before.is_set(cpu) {
@@ -135,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_wrong_is_told() {
+    fn errors_are_reported() {
         let error = shell("echo no >&2; exit 3").line::<u32>(END).expect_err("no line");
         assert_eq!(error, "it ends with exit status: 3: no");
         let error = shell("echo hello; cat").line::<u32>(END).expect_err("no number");
         assert_eq!(error, "it prints \"hello\"");
         let error = shell("cat").line::<u32>(Duration::ZERO).expect_err("no line");
-        assert_eq!(error, "it says nothing for 0 s");
+        assert_eq!(error, "no output for 0 s");
         let error = shell("cat; echo no >&2; exit 3").end().expect_err("a failure");
         assert_eq!(error, "it ends with exit status: 3: no");
     }

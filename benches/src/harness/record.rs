@@ -1,4 +1,4 @@
-//! What is kept: lines of JSON.
+//! The records of measurements: lines of JSON.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -13,15 +13,15 @@ use super::plan::Way;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
 pub(crate) enum Line {
-    /// Where and how it was measured: the first line.
+    /// The conditions of the measurement, always the first line.
     Setting(Setting),
-    /// A contestant that is in no table, and why.
+    /// A contestant that could not be measured, with the reason.
     LeftOut { contestant: String, why: String },
     /// One measurement.
     Run(Record),
 }
 
-/// Where and how it was measured.
+/// The machine and the conditions of a measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Setting {
     pub(crate) date: String,
@@ -41,15 +41,15 @@ pub(crate) struct Record {
     pub(crate) mode: String,
     pub(crate) way: Way,
     pub(crate) contestant: String,
-    /// How many processes waited for a CPU.
+    /// The load average: the number of processes that waited for a CPU.
     pub(crate) load: f64,
-    /// The percentage of time that the hypervisor gave to others.
+    /// The percentage of time that the hypervisor gave to other machines.
     pub(crate) stolen: f64,
     #[serde(flatten)]
     pub(crate) outcome: Outcome,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub(crate) enum Outcome {
@@ -59,7 +59,7 @@ pub(crate) enum Outcome {
     Failed { why: String },
 }
 
-/// What calls took.
+/// The result of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Called {
     #[serde(flatten)]
@@ -71,33 +71,34 @@ pub(crate) struct Called {
 }
 
 impl Called {
-    /// Calls in a second.
+    /// Returns the calls per second.
     pub(crate) fn rate(&self) -> f64 {
         self.report.calls as f64 / self.report.seconds
     }
 
-    /// As many calls as the busier end would make in a second if it had a CPU for itself and never waited.
+    /// Returns the capacity of the busier end, in calls per second. It assumes a CPU of its own,
+    /// without waiting.
     pub(crate) fn capacity(&self) -> f64 {
         1e6 / self.report.client_cpu.max(self.server_cpu)
     }
 }
 
-/// What idle connections took.
+/// The cost of idle connections.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Idle {
     pub(crate) connections: u32,
-    /// The server's memory for all of them, in bytes.
+    /// The server's memory for all connections, in bytes.
     pub(crate) bytes: u64,
-    /// Calls over another connection, one in flight, before they were there.
+    /// Calls over another connection, one in flight, before the idle ones were opened.
     pub(crate) alone: Called,
-    /// The same, meanwhile.
+    /// The same calls, with the idle connections open.
     pub(crate) beside: Called,
 }
 
 /// Reads a file of lines.
 ///
 /// # Errors
-/// It cannot be read, or something in it is none.
+/// The file cannot be read, or a line is invalid.
 pub(crate) fn read(path: &Path) -> Result<Vec<Line>, String> {
     let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let file = File::open(path).map_err(|error| wrong(&error))?;

@@ -1,9 +1,9 @@
-//! What measurements say together.
+//! Statistics over measurements.
 
 use super::plan::Way;
 use super::record::{Called, Line, Outcome, Record};
 
-/// What the others are compared with.
+/// The baseline of all other contestants.
 pub(crate) const LIMIT: &str = "limit-tokio";
 
 /// All measurements.
@@ -23,18 +23,18 @@ impl<'a> Results<'a> {
         &self.0
     }
 
-    /// The measurements of one mode, over one way.
+    /// Selects the measurements of one mode over one transport.
     pub(crate) fn of_mode(&self, mode: &str, way: Way) -> Self {
         let fits = |record: &&&Record| record.mode == mode && record.way == way;
         Self(self.0.iter().filter(fits).copied().collect())
     }
 
-    /// Those of one contestant.
+    /// Selects the measurements of one contestant.
     pub(crate) fn of_contestant(&self, name: &str) -> Self {
         Self(self.0.iter().filter(|record| record.contestant == name).copied().collect())
     }
 
-    /// The contestants, in the order of their first measurement.
+    /// Returns the contestants, in the order of their first measurement.
     pub(crate) fn contestants(&self) -> Vec<&'a str> {
         let mut names = Vec::new();
         for record in &self.0 {
@@ -45,7 +45,7 @@ impl<'a> Results<'a> {
         names
     }
 
-    /// The rounds in which calls have succeeded.
+    /// Returns the rounds with successful calls.
     pub(crate) fn calls(&self) -> Vec<(u32, &'a Called)> {
         let calls = self.0.iter().filter_map(|record| match &record.outcome {
             Outcome::Calls(called) => Some((record.round, called)),
@@ -54,7 +54,7 @@ impl<'a> Results<'a> {
         calls.collect()
     }
 
-    /// For each round in which both have succeeded: how many times as many calls as the others', by this rate.
+    /// Returns the ratio of the rates of both, for each round in which both succeeded.
     pub(crate) fn ratios(&self, others: &Self, rate: fn(&Called) -> f64) -> Vec<f64> {
         let others = others.calls();
         let ratio = |(round, called): (u32, &Called)| {
@@ -64,13 +64,13 @@ impl<'a> Results<'a> {
         self.calls().into_iter().filter_map(ratio).collect()
     }
 
-    /// The limit's measurements that those of a mode are compared with.
+    /// Selects the limit's measurements that are the baseline of a mode.
     pub(crate) fn limit(&self, mode: &str, way: Way) -> Self {
         self.of_mode(mode, way.of_limit()).of_contestant(LIMIT)
     }
 }
 
-/// The middle of some values; of two, the mean.
+/// Returns the median; of two values, the mean.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<_> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -78,7 +78,7 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some((low + high) / 2.0)
 }
 
-/// Measurements that never were, for tests.
+/// Made-up measurements for tests.
 #[cfg(test)]
 pub(crate) mod samples {
     use aiomas_bench_contract::{Report, Spawned};

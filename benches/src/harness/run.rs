@@ -15,43 +15,43 @@ use super::record::{Line, Outcome, Setting, read};
 use super::results::LIMIT;
 use super::{picture, table as text};
 
-/// Measures, and writes lines, a table and a picture.
+/// Measures, and writes lines, a table and a chart.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Run {
-    /// The modes, by the beginnings of their names; all unless told otherwise.
+    /// The modes, by prefixes of their names; all by default.
     #[arg(long, value_delimiter = ',')]
     modes: Vec<String>,
-    /// The contestants, by the beginnings of their names.
+    /// The contestants, by prefixes of their names.
     #[arg(long, value_delimiter = ',')]
     contestants: Vec<String>,
-    /// How clients reach servers.
+    /// The transports between clients and servers.
     #[arg(long, value_delimiter = ',', default_value = "tcp")]
     ways: Vec<Way>,
-    /// The folder for what comes out.
+    /// The folder for the results.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench"))]
     out: PathBuf,
     #[command(flatten)]
     conditions: Conditions,
 }
 
-/// Makes the table and the picture anew.
+/// Makes the table and the chart from existing lines.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Table {
     /// The file with the lines.
     file: PathBuf,
-    /// The folder for what comes out; that of the file unless told otherwise.
+    /// The folder for the results; by default that of the file.
     #[arg(long)]
     out: Option<PathBuf>,
 }
 
-/// One measurement that is to be made.
+/// One planned measurement.
 type Step = (Prepared, Mode, Way);
 
 impl Run {
-    /// What the options mean.
+    /// Returns the selected modes and contestants.
     ///
     /// # Errors
-    /// They mean nothing.
+    /// An option matches no mode or contestant.
     pub(crate) fn plan(&self) -> Result<(Vec<Mode>, Vec<Contestant>), String> {
         let modes = match &self.modes[..] {
             [] => MODES.to_vec(),
@@ -61,7 +61,7 @@ impl Run {
         let wishes = if self.contestants.is_empty() { usual() } else { self.contestants.clone() };
         let all = Contestant::all();
         let mut contestants = select(&wishes, &all, |contestant| &contestant.name)?;
-        // It is what the others are compared with.
+        // The limit is the baseline of all others.
         if !contestants.iter().any(|contestant| contestant.name == LIMIT) {
             contestants.extend(all.into_iter().find(|contestant| contestant.name == LIMIT));
         }
@@ -75,8 +75,10 @@ impl Run {
     }
 }
 
+/// Runs `bench run`.
+///
 /// # Errors
-/// Something was measured that has failed, or the results cannot be written.
+/// A measurement failed, or the results cannot be written.
 pub(crate) fn run(options: &Run, modes: &[Mode], contestants: &[Contestant]) -> Result<(), String> {
     let Run { out, conditions, ways, .. } = options;
     fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
@@ -119,6 +121,8 @@ pub(crate) fn run(options: &Run, modes: &[Mode], contestants: &[Contestant]) -> 
     }
 }
 
+/// Runs `bench table`.
+///
 /// # Errors
 /// The file cannot be read, or the results cannot be written.
 pub(crate) fn table(options: &Table) -> Result<(), String> {
@@ -127,7 +131,7 @@ pub(crate) fn table(options: &Table) -> Result<(), String> {
     finish(&lines, options.out.as_deref().unwrap_or(folder))
 }
 
-/// What is measured in each round, contestants next to each other.
+/// Returns the measurements of each round, with contestants of a mode next to each other.
 fn steps(modes: &[Mode], ways: &[Way], ready: &[Prepared]) -> Vec<Step> {
     let mut steps = Vec::new();
     for mode in modes {

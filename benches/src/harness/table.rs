@@ -6,7 +6,7 @@ use super::plan::{MODES, Mode, Way};
 use super::record::{Called, Line, Outcome, Record, Setting};
 use super::results::{LIMIT, Results, median};
 
-/// All that was measured.
+/// Formats all measurements.
 pub(crate) fn table(lines: &[Line]) -> String {
     let (mut text, results) = (String::new(), Results::of(lines));
     for line in lines {
@@ -39,7 +39,7 @@ fn head(setting: &Setting, results: &Results<'_>) -> String {
     )
 }
 
-/// One mode, over one way; nothing if it was not measured.
+/// Formats one mode over one transport; an unmeasured mode is empty.
 fn section(mode: Mode, way: Way, results: &Results<'_>) -> String {
     let here = results.of_mode(mode.name, way);
     let limit = results.limit(mode.name, way);
@@ -74,7 +74,7 @@ fn section(mode: Mode, way: Way, results: &Results<'_>) -> String {
     format!("\n### `{}`: {what}, {way}\n\n{columns}\n|---{aligned}|\n{rows}", mode.name)
 }
 
-/// What kind of row it makes.
+/// The kind of a row.
 enum Row {
     Calls,
     Idle,
@@ -97,7 +97,7 @@ const IDLE: &str =
     "| contestant | memory per connection, KiB | calls/s without them | beside them | ÷ |";
 const SPAWNED: &str = "| contestant | memory per agent, bytes | time per agent, µs |";
 
-/// Rates are those of all rounds, everything else is the best round's.
+/// Formats calls. Rates cover all rounds; all other columns are of the best round.
 fn calls(runs: &Results<'_>, limit: &Results<'_>) -> String {
     let calls = runs.calls();
     let best = calls.iter().max_by(|a, b| a.1.rate().total_cmp(&b.1.rate()));
@@ -179,7 +179,7 @@ fn left_out(lines: &[Line]) -> String {
     if text.is_empty() { text } else { format!("\n### Left out\n\n{text}") }
 }
 
-/// Rounded, with a comma before every third digit.
+/// Rounds a number, and groups its digits with commas.
 pub(crate) fn number(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -219,7 +219,7 @@ mod tests {
         };
         let lines = [
             Line::Setting(setting),
-            Line::LeftOut { contestant: "tarpc".into(), why: "it does not build".into() },
+            Line::LeftOut { contestant: "tarpc".into(), why: "the build fails".into() },
             calls(1, "seq", LIMIT, 10_000),
             calls(1, "seq", "ours", 9_000),
             calls(2, "seq", LIMIT, 12_000),
@@ -255,7 +255,7 @@ mod tests {
 
 ### Left out
 
-- tarpc: it does not build
+- tarpc: the build fails
 - ours in seq over TCP, round 2: it has ended
 - theirs in seq over TCP, round 1: it never began
 "

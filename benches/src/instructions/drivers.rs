@@ -6,11 +6,13 @@ use tokio::sync::mpsc;
 
 use crate::ours::{On, TestAgent, TestAgentProxy};
 
-/// Makes `calls` calls of `service(i64) -> i64` of an agent over TCP, with `in_flight` of them at a time, by
-/// as many tasks. Both ends are in this process.
+/// Makes `calls` calls of an agent over TCP, `in_flight` of them at a time. The method is
+/// `service(i64) -> i64`.
+///
+/// Each call in flight has its own task. Both ends run in this process.
 ///
 /// # Panics
-/// If the sockets fail, or a call does not come back with its own value.
+/// A socket fails, or a call returns another value.
 pub(super) fn round_trips(on: On, codec: Codec, calls: u32, in_flight: u32) {
     let result = match on {
         On::Tokio => {
@@ -46,7 +48,7 @@ async fn run<R: Runtime>(
                 match proxy.service(value).await {
                     Ok(answer) if answer == value => {}
                     other => {
-                        // Whoever started us sees it, unless another caller was first.
+                        // The receiver reports the first error; a later one may find it closed.
                         let _sent = sender.send(other);
                         return;
                     }

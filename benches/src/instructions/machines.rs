@@ -11,11 +11,13 @@ use aiomas_core::wire::{Codec, Types};
 use aiomas_tests::poll_loop::{EventLoop, test_agent};
 use bytes::{Buf, BytesMut};
 
-/// Makes `calls` calls of `agents/0/service(i64) -> i64` between two connections in memory, everything
-/// included but the system calls: encode, deframe, route, answer, encode, deframe, match, decode.
+/// Makes `calls` calls of `agents/0/service(i64) -> i64` between two connections in memory.
+///
+/// This includes all steps but system calls: encode, deframe, route, answer, encode, deframe,
+/// match, decode.
 ///
 /// # Panics
-/// If a call does not come back with its own value.
+/// A call returns another value.
 pub(super) fn core_round_trips(codec: Codec, calls: u32) {
     let now = Instant::now();
     let mut config = Config::new(codec);
@@ -56,14 +58,14 @@ pub(super) fn core_round_trips(codec: Codec, calls: u32) {
     }
 }
 
-/// What a socket would do, and its two buffers.
+/// A simulated socket with its two buffers.
 #[derive(Default)]
 struct Stream {
     transmit: Transmit,
     input: BytesMut,
 }
 
-/// How much a reader asks of a socket at a time.
+/// The number of bytes a reader requests at a time.
 const READ: usize = 64 * 1024;
 
 impl Stream {
@@ -85,11 +87,12 @@ impl Stream {
     }
 }
 
-/// Makes `calls` calls of `service(i64) -> i64` of an agent over a Unix socket, in one event loop on
-/// `poll(2)` that holds both ends, with [`IN_FLIGHT`] calls in flight.
+/// Makes `calls` calls of an agent's `service(i64) -> i64` over a Unix socket.
+///
+/// One event loop on `poll(2)` holds both ends, with [`IN_FLIGHT`] calls in flight.
 ///
 /// # Panics
-/// If the sockets fail, or a call does not come back with its own value.
+/// A socket fails, or a call returns another value.
 pub(super) fn poll_round_trips(codec: Codec, calls: u32) {
     let mut config = NodeConfig::default();
     config.connection = Config::new(codec);

@@ -1,8 +1,7 @@
-//! `bench instructions`: counts user-space instructions per call with callgrind, and holds them against the
-//! committed figures.
+//! `bench instructions`: counts user-space instructions per call with callgrind.
 //!
-//! The counts depend neither on load nor on the speed of the machine, but on the compiler: after a change of
-//! that, write them anew.
+//! The counts are compared with committed figures. They do not depend on the load or speed of the
+//! machine, but on the compiler: after a change of compiler, write new figures.
 
 mod drivers;
 mod machines;
@@ -25,36 +24,36 @@ pub(crate) struct Instructions {
     /// Write the counts to the committed file.
     #[arg(long, conflicts_with = "check")]
     write: bool,
-    /// Count what needs a runtime or sockets, too. Such counts differ a little from run to run.
+    /// Include workloads with a runtime or sockets. Their counts vary slightly between runs.
     #[arg(long)]
     all: bool,
-    /// Only make this many calls of a workload, without counting.
+    /// Only make this number of calls of a workload, without counting.
     #[arg(long, hide = true, num_args = 2, value_names = ["WORKLOAD", "CALLS"], exclusive = true)]
     run: Option<Vec<String>>,
 }
 
-/// What makes calls.
+/// The environment that makes the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Host {
-    /// Nothing: two connections that are given each other's bytes.
+    /// None: two connections exchange bytes in memory.
     Core,
     /// The poll loop, with 64 calls in flight.
     Poll,
-    /// A runtime, with so many calls in flight.
+    /// A runtime, with this number of calls in flight.
     Driver(On, u32),
 }
 
-/// What is counted.
+/// A counted workload.
 #[derive(Clone, Copy, Debug)]
 struct Workload {
     host: Host,
     codec: Codec,
 }
 
-/// How many calls a program makes: the difference tells what a call costs, without start and end.
+/// The number of calls in the short run. The difference to the long run excludes start and end.
 const FEW: u32 = 1_000;
 const MANY: u32 = 11_000;
-/// By how much a count may grow, in percent.
+/// The permitted growth of a count, in percent.
 const TOLERANCE: u64 = 3;
 
 impl Workload {
@@ -64,7 +63,7 @@ impl Workload {
         hosts.flat_map(|host| [Codec::MsgPack, Codec::Json].map(|codec| Self { host, codec }))
     }
 
-    /// `core-msgpack`, `tokio-json-64`
+    /// Returns the name, such as `core-msgpack` or `tokio-json-64`.
     fn name(self) -> String {
         let codec = self.codec.name();
         match self.host {
@@ -74,7 +73,7 @@ impl Workload {
         }
     }
 
-    /// How many it may be by the design.
+    /// Returns the threshold of the design.
     fn bar(self) -> Option<u64> {
         match (self.host, self.codec) {
             (Host::Core, Codec::MsgPack) => Some(1_200),
@@ -93,15 +92,17 @@ impl Workload {
         }
     }
 
-    /// The instructions of a call.
+    /// Returns the instructions per call.
     fn count(self) -> Result<u64, String> {
         let of = |calls| instructions(&self.name(), calls);
         Ok(of(MANY)?.saturating_sub(of(FEW)?) / u64::from(MANY - FEW))
     }
 }
 
+/// Runs `bench instructions`.
+///
 /// # Errors
-/// There is no valgrind, or a count that is checked has grown.
+/// valgrind is missing, or a checked count has grown.
 pub(crate) fn instructions_per_call(options: &Instructions) -> Result<(), String> {
     if let Some([workload, calls]) = options.run.as_deref() {
         let found = Workload::all().find(|known| known.name() == *workload);
@@ -125,7 +126,7 @@ pub(crate) fn instructions_per_call(options: &Instructions) -> Result<(), String
         }
     }
     if options.write {
-        // What is not counted any more goes.
+        // Removes counts of workloads that no longer exist.
         counts.retain(|name, _| Workload::all().any(|known| known.name() == *name));
         let text = serde_json::to_string_pretty(&counts).map_err(|error| error.to_string())?;
         std::fs::write(&file, text + "\n").map_err(|error| wrong(&file, &error))?;
@@ -136,7 +137,8 @@ pub(crate) fn instructions_per_call(options: &Instructions) -> Result<(), String
     Ok(())
 }
 
-/// Whether a count is too much above the committed one. What is new has to be committed first.
+/// Returns whether a count exceeds the committed one too far. A new workload must be committed
+/// first.
 fn has_grown(before: Option<u64>, count: u64) -> bool {
     before.is_none_or(|before| count * 100 > before * (100 + TOLERANCE))
 }
@@ -150,14 +152,14 @@ fn wrong(file: &Path, error: &dyn std::fmt::Display) -> String {
     format!("{}: {error}", file.display())
 }
 
-/// The instructions of a program that makes `calls` calls.
+/// Returns the instructions of a program that makes `calls` calls.
 fn instructions(workload: &str, calls: u32) -> Result<u64, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
         .args(["instructions", "--run", workload, &calls.to_string()])
-        // Runtimes with threads of their own shall have one.
+        // Limits runtimes with thread pools to one thread.
         .env("ASYNC_STD_THREAD_COUNT", "1")
         .env("SMOL_THREADS", "1")
         .output()

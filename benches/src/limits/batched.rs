@@ -1,5 +1,4 @@
-//! One thread at each end that waits for sockets with `epoll`. What one read has brought is answered with one
-//! write.
+//! One thread per end, with `epoll` and one write per read.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,12 +16,12 @@ use rustix::io::Errno;
 
 use super::{READ, cut, frame};
 
-/// A socket, and what is still to be written to it.
+/// A socket, and the bytes still to be written.
 struct Stream {
     socket: OwnedFd,
     output: Vec<u8>,
     written: usize,
-    /// `epoll` says when there is room.
+    /// Whether `epoll` watches for writability.
     waits: bool,
 }
 
@@ -34,7 +33,7 @@ impl Stream {
         Ok(Self { socket, output: Vec::new(), written: 0, waits: false })
     }
 
-    /// Reads once; nothing if there is nothing.
+    /// Reads once. Returns `None` if no bytes are available.
     fn read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match rustix::io::read(&self.socket, buffer) {
             Ok(count) => Ok(Some(count)),
@@ -47,7 +46,7 @@ impl Stream {
         self.written < self.output.len()
     }
 
-    /// Writes what there is room for.
+    /// Writes as much as the socket accepts.
     fn write(&mut self) -> io::Result<()> {
         while self.has_output() {
             match rustix::io::write(&self.socket, &self.output[self.written..]) {
@@ -61,7 +60,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Writes, and asks `epoll` for what is needed then. A server that cannot write does not `read` either.
+    /// Writes, and registers the needed events with `epoll`. A server that cannot write does not
+    /// `read`.
     fn turn(&mut self, poll: &OwnedFd, key: usize, read: bool) -> io::Result<()> {
         self.write()?;
         if self.waits != self.has_output() {
@@ -123,7 +123,7 @@ pub(super) fn serve(address: &Address) -> io::Result<()> {
     }
 }
 
-/// Gives back what has come; fails at its end.
+/// Echoes all received bytes. Fails at the end of the stream.
 fn echo(stream: &mut Stream, poll: &OwnedFd, key: usize, buffer: &mut [u8]) -> io::Result<()> {
     if !stream.has_output() {
         match stream.read(buffer)? {
@@ -160,9 +160,9 @@ pub(super) fn hold(hold: &Hold) -> Result<(), String> {
 /// A connection of the client.
 struct Caller {
     stream: Stream,
-    /// What has come of frames that are not whole.
+    /// The number of bytes of an incomplete frame.
     partial: usize,
-    /// When the calls in flight were made, and how many at once.
+    /// The start times and sizes of the batches of calls in flight.
     begun: VecDeque<(Instant, u32)>,
 }
 

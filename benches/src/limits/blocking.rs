@@ -1,4 +1,4 @@
-//! A thread that blocks at each end. Whatever is in flight is written at once.
+//! One blocking thread per end. All calls in flight are written at once.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,6 +1,6 @@
-//! tokio with a future per call and buffers made by hand: what a library on it can hardly be faster than.
+//! tokio with one future per call and manual buffers: the upper limit of libraries on tokio.
 //!
-//! One thread, no atomics, nothing that could be sent to another thread.
+//! It runs on one thread, without atomics and without `Send` types.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ use tokio::task::LocalSet;
 
 use super::{READ, cut, frame};
 
-/// The number of a call is in the frame, after its length.
+/// The position of the call number in a frame, after its length.
 const NUMBER: std::ops::Range<usize> = 4..8;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
@@ -62,7 +62,7 @@ async fn echo(mut stream: impl Stream) {
     loop {
         match stream.read_buf(&mut buffer).await {
             Ok(1..) if stream.write_all(&buffer).await.is_ok() => {
-                // What fills the buffer comes in larger pieces.
+                // A full buffer means that large frames arrive, so it grows.
                 if buffer.len() == buffer.capacity() && buffer.capacity() < 16 * READ {
                     buffer.reserve(2 * buffer.capacity());
                 }
@@ -147,13 +147,13 @@ fn spawn(mut stream: impl Stream + 'static, connection: &Rc<Connection>) {
     });
 }
 
-/// What calls and the task of their connection share.
+/// The state shared by the calls and the task of a connection.
 #[derive(Default)]
 struct Connection {
     output: RefCell<Vec<u8>>,
     calls: RefCell<Vec<Slot>>,
     free: RefCell<Vec<usize>>,
-    /// The task, if it has nothing to write.
+    /// The waker of the task, if it has nothing to write.
     task: Cell<Option<Waker>>,
     failed: Cell<Option<io::ErrorKind>>,
 }
@@ -173,7 +173,7 @@ impl Connection {
         poll_fn(|cx| self.poll_ended(place, cx)).await
     }
 
-    /// Puts a frame into the output; returns the place of its call.
+    /// Appends a frame to the output. Returns the slot of its call.
     fn send(&self, frame: &[u8]) -> usize {
         let (mut calls, mut output) = (self.calls.borrow_mut(), self.output.borrow_mut());
         let place = self.free.borrow_mut().pop().unwrap_or(calls.len());
@@ -225,12 +225,12 @@ impl Connection {
     }
 }
 
-/// What the task of a connection has.
+/// The buffers of a connection's task.
 struct Buffers {
-    /// What has come and is not a whole frame.
+    /// Received bytes of an incomplete frame.
     input: Vec<u8>,
     filled: usize,
-    /// What is being written.
+    /// The bytes being written.
     output: Vec<u8>,
     written: usize,
 }
@@ -242,7 +242,7 @@ impl Default for Buffers {
 }
 
 impl Buffers {
-    /// Writes and reads until there is nothing to do. Ends with an error only.
+    /// Writes and reads until no work is left. Returns only on an error.
     fn turn(
         &mut self,
         mut stream: Pin<&mut impl Stream>,
@@ -269,7 +269,7 @@ impl Buffers {
         }
     }
 
-    /// Writes all that there is.
+    /// Writes all pending bytes.
     fn write(
         &mut self,
         mut stream: Pin<&mut impl Stream>,
@@ -290,7 +290,7 @@ impl Buffers {
         }
     }
 
-    /// Takes the whole frames out.
+    /// Takes the complete frames out.
     fn parse(&mut self, connection: &Connection) -> io::Result<()> {
         let (mut start, full) = (0, self.filled == self.input.len());
         let word = |bytes: &[u8]| bytes.try_into().map(u32::from_be_bytes).unwrap_or(0) as usize;
@@ -308,7 +308,7 @@ impl Buffers {
             self.input.copy_within(start..self.filled, 0);
             self.filled -= start;
         }
-        // What fills the buffer comes in larger pieces.
+        // A full buffer means that large frames arrive, so it grows.
         let room = if full { missing.max(READ) } else { missing };
         if room > self.input.len() {
             self.input.resize(room, 0);

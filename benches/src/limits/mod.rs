@@ -1,4 +1,4 @@
-//! The limits: what sockets and a runtime cost alone. Frames go there and back, and nobody looks into them.
+//! The limits: the cost of sockets and a runtime alone, with frames that are not decoded.
 
 mod batched;
 mod blocking;
@@ -8,15 +8,15 @@ use std::io;
 
 use aiomas_bench_contract::{Load, Options, Role, Skills};
 
-/// The limits, and what they can.
+/// The limits, with their capabilities.
 pub(crate) const LIMITS: [(&str, Skills); 3] = [
-    // With a payload, both ends would write and nobody would read.
+    // With a payload, both ends would block in a write, and neither would read.
     ("limit-blocking", Skills { unix: true, payload: false, connections: false, ..Skills::PEER }),
     ("limit-batched", Skills { unix: true, ..Skills::PEER }),
     ("limit-tokio", Skills { unix: true, ..Skills::PEER }),
 ];
 
-/// Runs one of them.
+/// Runs one of the limits.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let result = match (options.contestant.as_str(), &options.role) {
         ("limit-blocking", Role::Serve(serve)) => blocking::serve(&serve.address),
@@ -27,7 +27,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         ("limit-tokio", Role::Serve(serve)) => futures::serve(&serve.address),
         ("limit-tokio", Role::Call(load)) => return futures::call(load),
         ("limit-tokio", Role::Hold(hold)) => return futures::hold(hold),
-        (name, _) => return Err(format!("{name} does not do that")),
+        (name, _) => return Err(format!("{name} does not support this")),
     };
     result.map_err(|error| error.to_string())
 }
@@ -35,10 +35,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 /// The request of the small call, in MsgPack: `[0, 123, ["agents/0/service", [42], {}]]`.
 const REQUEST: &[u8] = b"\x93\x00\x7b\x93\xb0agents/0/service\x91\x2a\x80";
 
-/// How much is read at a time.
+/// The number of bytes to read at a time.
 const READ: usize = 64 * 1024;
 
-/// The frame of a call: its length, a number, and the request or a payload.
+/// Returns the frame of a call: its length, a number, and the request or a payload.
 fn frame(load: &Load) -> Vec<u8> {
     let mut body = REQUEST.to_vec();
     body.resize(body.len() + load.payload as usize, b'x');
@@ -46,7 +46,7 @@ fn frame(load: &Load) -> Vec<u8> {
     [&length.to_be_bytes()[..], &[0; 4], &body].concat()
 }
 
-/// An end of a stream that nobody has announced.
+/// Returns the error for an unexpected end of a stream.
 fn cut() -> io::Error {
     io::ErrorKind::UnexpectedEof.into()
 }

@@ -1,9 +1,9 @@
-//! Who is called.
+//! The called agent.
 
 use aiomas::agent;
 use aiomas_core::wire::Blob;
 
-/// Gives back what it gets.
+/// Returns its arguments.
 pub(crate) struct TestAgent;
 
 #[agent]

@@ -27,7 +27,7 @@ pub(super) async fn call<R: Runtime>(
     };
     let (callees, content) = (Arc::new(callees), Content::of(variant, load));
     let meter = Meter::start(load);
-    // Ends when all callers have.
+    // The channel closes when all callers have ended.
     let (sender, mut ended) = mpsc::unbounded_channel();
     for number in 0..(load.connections * load.in_flight) as usize {
         let caller = Caller {
@@ -35,13 +35,13 @@ pub(super) async fn call<R: Runtime>(
             content: content.clone(),
             callees: callees.clone(),
             number,
-            // With many agents, each caller goes from one to the other.
+            // With many agents, each caller calls them in turn.
             step: if load.agents > 1 { load.in_flight as usize } else { 0 },
         };
         let (meter, sender) = (meter.clone(), sender.clone());
         runtime.spawn(async move {
             if let Err(error) = caller.run(meter.laps()).await {
-                // If nobody listens, another one has failed already.
+                // A closed receiver means that another caller has failed already.
                 let _sent = sender.send(error);
             }
         });
@@ -69,7 +69,7 @@ pub(super) async fn hold<R: Runtime>(
     Ok(())
 }
 
-/// Whom to call, and what must not be dropped before that.
+/// The proxies to call, and the handles that keep them alive.
 struct Callees {
     agents: Vec<Callee>,
     _container: Option<Container>,
@@ -88,13 +88,13 @@ impl From<Proxy> for Callee {
 }
 
 impl Callees {
-    /// All agents, from another container.
+    /// Connects to all agents, from another container.
     async fn in_container<R: Runtime>(
         variant: Variant,
         runtime: &R,
         load: &Load,
     ) -> Result<Self, String> {
-        /// How many agents are looked for at a time.
+        /// The number of concurrent lookups of agents.
         const SEARCHES: u32 = 256;
         let builder = variant.configured(container::builder(runtime.clone()), &load.address);
         let container = builder.bind("tcp://127.0.0.1:0").await.map_err(text)?;
@@ -117,7 +117,8 @@ impl Callees {
         Ok(Self { agents, _container: Some(container), _clients: Vec::new() })
     }
 
-    /// The first agent, over each of many connections: those of a container share one.
+    /// Connects to the first agent over each of many connections. A container would share one
+    /// connection.
     async fn over_connections<R: Runtime>(
         variant: Variant,
         runtime: &R,
@@ -135,7 +136,7 @@ impl Callees {
     }
 }
 
-/// What goes there and back.
+/// The content of calls.
 #[derive(Clone)]
 enum Content {
     Number,
@@ -169,7 +170,7 @@ impl Caller {
         while laps.another() {
             let callee = &self.callees.agents[next % self.callees.agents.len()];
             if !self.call(callee, number).await.map_err(text)? {
-                return Err("another answer than what was sent".into());
+                return Err("the answer differs from the argument".into());
             }
             next += self.step;
             number = (number + 1) % 100;
@@ -177,7 +178,7 @@ impl Caller {
         Ok(())
     }
 
-    /// Whether what comes back is what went there; of payloads, whether it is as long.
+    /// Returns whether the answer equals the argument; payloads are compared by length.
     async fn call(&self, Callee { typed, dynamic }: &Callee, number: i64) -> Result<bool, Error> {
         Ok(match (&self.content, self.style) {
             (Content::Number, Style::Typed) => typed.service(number).await? == number,

@@ -1,4 +1,4 @@
-//! Ours, as a contestant: each runtime, each codec, typed and dynamic proxies.
+//! aiomas as a contestant: each runtime, each codec, typed and dynamic proxies.
 
 mod agent;
 mod client;
@@ -12,11 +12,11 @@ use aiomas_tests::certificates::{Authority, KeyKind};
 
 pub(crate) use agent::{TestAgent, TestAgentProxy};
 
-/// All that ours can.
+/// All capabilities of aiomas.
 pub(crate) const SKILLS: Skills =
     Skills { unix: true, tls: true, payload: true, connections: true, agents: true };
 
-/// What it runs on.
+/// The runtime of a contestant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum On {
     Tokio,
@@ -36,7 +36,7 @@ impl On {
     }
 }
 
-/// How agents are called.
+/// The kind of proxy that calls agents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// `proxy.service(42)`
@@ -45,7 +45,7 @@ pub(crate) enum Style {
     Dynamic,
 }
 
-/// One of ours.
+/// A contestant of aiomas.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Variant {
     pub(crate) on: On,
@@ -54,7 +54,7 @@ pub(crate) struct Variant {
 }
 
 impl Variant {
-    /// All of them.
+    /// Returns all variants.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         let styles = [Style::Typed, Style::Dynamic];
         let codecs = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc];
@@ -65,7 +65,7 @@ impl Variant {
         })
     }
 
-    /// `ours-tokio-msgpack-typed`
+    /// Returns the name, such as `ours-tokio-msgpack-typed`.
     pub(crate) fn name(self) -> String {
         let codec = match self.codec {
             Codec::MsgPackBlosc => "blosc",
@@ -78,12 +78,12 @@ impl Variant {
         format!("ours-{}-{codec}-{style}", self.on.name())
     }
 
-    /// The one of that name.
+    /// Returns the variant of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::all().find(|variant| variant.name() == name)
     }
 
-    /// Does what it is told.
+    /// Runs the role of the command line.
     pub(crate) fn run(self, options: &Options) -> Result<(), String> {
         match self.on {
             On::Tokio => {
@@ -107,7 +107,7 @@ impl Variant {
         }
     }
 
-    /// Our settings, for any layer.
+    /// Applies our settings to the builder of any layer.
     fn configured<R: Runtime, L>(
         self,
         builder: aiomas::Builder<R, L>,
@@ -117,7 +117,7 @@ impl Variant {
         if !matches!(address, Address::Tls(_)) {
             return builder;
         }
-        // Both ends make one of their own: the key of the authority is always the same.
+        // Both ends derive the same authority, because its key is constant.
         builder.tls(tls())
     }
 }
@@ -126,7 +126,7 @@ fn tls() -> TlsConfig {
     Authority::new(KeyKind::Rsa).sign("bench").config()
 }
 
-/// As our layers take it: what speaks TLS is told apart by the settings.
+/// Formats an address for our layers, where settings enable TLS.
 fn address(address: &Address) -> String {
     match address {
         Address::Tls(host) => format!("tcp://{host}"),

@@ -33,7 +33,7 @@ pub(super) async fn serve<R: Runtime>(
     Ok(())
 }
 
-/// Makes the agents, and measures that if they are many.
+/// Spawns the agents. Measures the cost if there are many.
 fn spawn(container: &Container, count: u32) -> Result<Option<Spawned>, String> {
     if count == 1 {
         container.spawn(TestAgent).map_err(text)?;

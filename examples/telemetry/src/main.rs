@@ -1,8 +1,8 @@
 //! Calls as spans of OpenTelemetry, and counters as its metrics.
 //!
-//! Somebody reads a house's meters: one call to the house, which calls its two meters. What is told of that goes to
-//! standard output, so that this runs without a collector; with the package `opentelemetry-otlp` in the place of
-//! `opentelemetry-stdout`, it goes to one.
+//! A client reads the meters of a house: one call to the house, which calls its two meters. Spans
+//! and metrics go to standard output, so the program runs without a collector. To send them to one,
+//! replace `opentelemetry-stdout` by `opentelemetry-otlp`.
 
 mod metrics;
 
@@ -27,7 +27,7 @@ impl Meter {
     }
 }
 
-/// Knows its meters.
+/// A house with its meters.
 struct House {
     meters: Vec<AgentRef<Meter>>,
 }
@@ -56,7 +56,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_periodic_exporter(opentelemetry_stdout::MetricExporter::default())
         .with_resource(resource)
         .build();
-    // Spans of calls are at the level `debug`. Events go to a log as well, those of connections and worse.
+    // Spans of calls have the level `debug`. A log would also receive events, such as those of
+    // connections.
     let calls = Targets::new().with_target("aiomas", LevelFilter::DEBUG);
     let subscriber = tracing_subscriber::registry()
         .with(
@@ -91,7 +92,7 @@ async fn read_the_meters(metrics: &SdkMeterProvider) -> Result<(), Error> {
     let grid = container::bind("tcp://127.0.0.1:0").await?;
     let proxy = grid.connect::<HouseProxy>(agent.url()).await?;
     println!("the house takes {} kW", proxy.total().await?);
-    // Counters are asked for when they are exported: here at the end, and once a minute.
+    // Counters are read at each export: here at the end, and once a minute.
     if let Err(error) = metrics.force_flush() {
         eprintln!("{error}");
     }

@@ -1,13 +1,13 @@
-//! What a container counts, as metrics.
+//! The counters of a container, as metrics.
 
 use aiomas_tokio::{Container, ContainerStats};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
-/// Counts up.
+/// A value that only increases.
 type Counter = (&'static str, fn(&ContainerStats) -> u64);
-/// Goes up and down.
+/// A value that rises and falls.
 type Gauge = (&'static str, fn(&ContainerStats) -> usize);
 
 const COUNTERS: [Counter; 8] = [
@@ -28,7 +28,7 @@ const GAUGES: [Gauge; 4] = [
     ("aiomas.bytes.queued", |stats| stats.connections.bytes_queued),
 ];
 
-/// Lets the counters be asked for whenever metrics are exported. The container lives as long as that may happen.
+/// Registers the counters of a container, to be read at each export. Keeps the container alive.
 pub(crate) fn watch(provider: &SdkMeterProvider, container: &Container) {
     let meter = provider.meter("aiomas");
     let labels = [KeyValue::new("container", container.address().to_string())];

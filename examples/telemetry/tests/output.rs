@@ -1,9 +1,9 @@
-//! What comes out.
+//! Tests of the program's output.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// One span: its own lines, by what stands before the colon.
+/// One span: its own lines, by the text before the colon.
 type Span<'a> = BTreeMap<&'a str, &'a str>;
 
 fn spans(text: &str) -> Vec<Span<'_>> {
@@ -12,7 +12,7 @@ fn spans(text: &str) -> Vec<Span<'_>> {
         .map(|span| {
             let lines = span.lines().skip(1).map(|line| line.trim().trim_start_matches("->  "));
             let pairs = lines.filter_map(|line| line.split_once(':'));
-            // What events have is behind.
+            // The attributes of events are indented further.
             let mut found = Span::new();
             for (name, value) in pairs {
                 found.entry(name.trim()).or_insert_with(|| value.trim());
@@ -24,9 +24,9 @@ fn spans(text: &str) -> Vec<Span<'_>> {
 
 #[test]
 fn spans_are_nested_and_counters_counted() {
-    let output = Command::new(env!("CARGO_BIN_EXE_telemetry")).output().expect("it is built");
-    let text = String::from_utf8(output.stdout).expect("it is UTF-8");
-    let log = String::from_utf8(output.stderr).expect("it is UTF-8");
+    let output = Command::new(env!("CARGO_BIN_EXE_telemetry")).output().expect("a built program");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let log = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(output.status.success(), "{text}\n{log}");
     assert!(text.contains("the house takes 2 kW"), "{text}");
 
@@ -52,7 +52,7 @@ fn spans_are_nested_and_counters_counted() {
     {
         let metric = text.split(&format!("Name         : {name}\n")).nth(1);
         let metric = metric.unwrap_or_else(|| panic!("no {name}: {text}"));
-        let line = metric.lines().find(|line| line.contains("Value")).expect("it has a value");
+        let line = metric.lines().find(|line| line.contains("Value")).expect("a value");
         assert!(line.trim().ends_with(&format!(": {value}")), "{name}: {line}");
     }
     assert_eq!(log.matches("opened").count(), 2, "{log}");

@@ -47,11 +47,11 @@ fn in_processes_of_their_own() {
     for guest in [&mut ada, &mut ben] {
         assert_eq!(guest.read(), "* Ben has come");
     }
-    ben.write("Is anybody here?");
+    ben.write("Is the room empty?");
     for guest in [&mut ada, &mut ben] {
-        assert_eq!(guest.read(), "Ben: Is anybody here?");
+        assert_eq!(guest.read(), "Ben: Is the room empty?");
     }
-    // Killed, he says nothing to anybody.
+    // A killed guest sends no goodbye.
     drop(ben);
     assert_eq!(ada.read(), "* Ben has gone");
     ada.stop();
@@ -61,8 +61,8 @@ fn in_processes_of_their_own() {
 }
 
 #[test]
-fn what_it_does_not_understand() {
-    let output = chat(&["--connect", "tcp://127.0.0.1:1"]).output().expect("it can be started");
+fn invalid_arguments() {
+    let output = chat(&["--connect", "tcp://127.0.0.1:1"]).output().expect("a program");
     assert!(!output.status.success() && output.stdout.is_empty());
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("--connect ADDRESS NAME"), "{stderr}");

@@ -1,6 +1,6 @@
 use super::run;
 
-/// The numbers in lines with these words before and after them.
+/// Returns the numbers in lines with these words before and after them.
 fn numbers(lines: &[String], begin: &str, before: &str, after: &str) -> Vec<f64> {
     let number = |line: &String| {
         let (_, rest) = line.strip_prefix(begin)?.split_once(before)?;
@@ -22,11 +22,11 @@ fn all_end_with_the_average() {
         assert!((value - average).abs() < 1e-9, "{value} is not {average}");
     }
 
-    // All stop in the same round, in which they know that they agree, and not earlier or later.
+    // All agents stop in the same round: the first in which they detect agreement.
     let rounds = numbers(&lines, "agent ", " after ", " rounds");
     let apart = numbers(&lines, "round ", ": apart by ", "\n");
     assert_eq!(rounds, [4.0 * apart.len() as f64; 9]);
-    let (last, before) = apart.split_last().expect("they are told");
+    let (last, before) = apart.split_last().expect("two rounds");
     let widest = begin.iter().fold(f64::MIN, |most, value| value.max(most))
         - begin.iter().fold(f64::MAX, |least, value| value.min(least));
     assert_eq!(before[0], widest);

@@ -1,12 +1,12 @@
 use super::run;
 
-/// What is said of one parcel.
+/// The output about one parcel.
 #[derive(Default)]
 struct Auction<'a> {
     bids: Vec<(u32, &'a str)>,
     declined: Vec<&'a str>,
     silent: Vec<&'a str>,
-    /// Who has delivered it, and how far that was.
+    /// The van that delivered the parcel, and its distance in km.
     delivered: Option<(&'a str, u32)>,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Auction<'a> {
             let (name, driven) = delivery.expect("a delivery");
             self.delivered = Some((name, kilometres(driven)));
         } else {
-            assert_eq!(line, "  nobody takes it");
+            assert_eq!(line, "  no van takes it");
         }
     }
 }
@@ -45,11 +45,11 @@ fn the_best_bid_is_awarded_the_parcel() {
     for auction in &auctions {
         let Auction { bids, declined, silent, delivered } = auction;
         assert_eq!(bids.len() + declined.len() + silent.len(), 4, "{lines:#?}");
-        // Each has driven as far as it has bid.
+        // Each van has driven as far as it bid.
         let best = bids.iter().min().map(|(bid, name)| (*name, *bid));
         assert_eq!(*delivered, best, "{lines:#?}");
     }
-    // They come from both depots, and nobody is always the best.
+    // The winners come from both depots, and no van wins always.
     let winners: Vec<_> =
         auctions.iter().map(|auction| auction.delivered.map(|(name, _)| name)).collect();
     assert_eq!(winners, [Some("Anna"), Some("Dora"), Some("Anna"), None]);

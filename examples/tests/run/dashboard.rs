@@ -4,7 +4,7 @@ use aiomas_tests::process::Process;
 use super::interrupt;
 use super::{LIMIT, example, run};
 
-/// The numbers of the readings that a view has shown, and how many it has missed.
+/// Returns the numbers of the readings a view has shown, and how many it missed.
 fn shown(lines: &[String], view: &str) -> (Vec<u64>, u64) {
     let mut missed = None;
     let mut numbers = Vec::new();
@@ -17,7 +17,7 @@ fn shown(lines: &[String], view: &str) -> (Vec<u64>, u64) {
             numbers.push(words.next().and_then(|word| word.parse().ok()).expect("a number"));
         }
     }
-    (numbers, missed.expect("it is told what it has missed"))
+    (numbers, missed.expect("a number of missed readings"))
 }
 
 #[test]
@@ -26,13 +26,14 @@ fn a_slow_view_misses_what_a_fast_one_shows() {
     let [wall, phone] = ["wall", "phone"].map(|view| {
         let (numbers, missed) = shown(&lines, view);
         assert!(numbers.is_sorted_by(|earlier, later| earlier < later), "{numbers:?}");
-        let first = numbers.first().expect("it shows some");
+        let first = numbers.first().expect("shown readings");
         assert_eq!(numbers.len() as u64 + missed, 50 + 1 - first, "{numbers:?}");
         assert_eq!(numbers.last(), Some(&50));
         numbers
     });
-    // Had the producer, or the wall, been held up by the phone, they would have shown the same. The phone takes 25 times as
-    // long as there is between two readings, and on a busy machine the wall may be late, too.
+    // If the phone had held up the producer or the wall, both views would have shown the same
+    // readings. Drawing takes the phone 25 times the period; on a busy machine the wall may be
+    // late, too.
     assert!(phone.len() < wall.len(), "{phone:?} {wall:?}");
 }
 
@@ -52,10 +53,10 @@ fn in_processes_of_their_own() {
     interrupt(&feed);
     assert!(feed.finish(LIMIT).is_empty());
 
-    // It has been told, and has not lost its connection.
+    // The view received the end of the feed, and did not lose its connection.
     lines.extend(view.finish(LIMIT));
     let (numbers, missed) = shown(&lines, "view");
-    let first = numbers.first().expect("it shows some");
-    let last = numbers.last().expect("it shows some");
+    let first = numbers.first().expect("shown readings");
+    let last = numbers.last().expect("shown readings");
     assert!(numbers.len() as u64 + missed > last - first, "{lines:#?}");
 }

@@ -1,6 +1,6 @@
 use super::run;
 
-/// What is switched, and when, in the order of time.
+/// The switches and their times, in order.
 const DAY: [(&str, &str); 12] = [
     ("01T05", "southern heating: 1.5 kW"),
     ("01T06", "northern heating: 2 kW"),
@@ -17,7 +17,7 @@ const DAY: [(&str, &str); 12] = [
 ];
 
 #[test]
-fn a_day_passes_though_nobody_waits_for_it() {
+fn a_day_passes_in_virtual_time() {
     let lines = run("external_clock");
     let (switched, end) = lines.split_at(DAY.len());
     for (line, (hour, what)) in switched.iter().zip(DAY) {
@@ -26,7 +26,7 @@ fn a_day_passes_though_nobody_waits_for_it() {
     // 14 and 7.5 of the heatings, 3 of the oven, 0.6 of the lamp.
     assert_eq!(end[0], "2026-01-02T00:00:00+00:00 meter: 25.1 kWh");
     let took = end[1].strip_prefix("a day took ").and_then(|took| took.strip_suffix(" ms"));
-    // It cannot have been longer than the program may run.
+    // The program's own time limit bounds this number.
     assert!(took.is_some_and(|took| took.parse::<u32>().is_ok()), "{}", end[1]);
     assert_eq!(end.len(), 2);
 }

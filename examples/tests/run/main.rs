@@ -1,4 +1,4 @@
-//! Runs each example, and looks at what it prints. `cargo test -p aiomas-examples` builds them first.
+//! Runs each example and checks its output. `cargo test -p aiomas-examples` builds them first.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,10 +15,10 @@ mod external_clock;
 mod reconnect;
 mod tls_pair;
 
-/// How long an example may run.
+/// The time limit of an example.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The program of an example, which cargo puts into a folder beside that of the tests.
+/// Returns the program of an example. Cargo puts it into a folder beside that of the tests.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().expect("a program has a path");
     let folder = test.ancestors().nth(2).expect("deps/ is in the target folder");
@@ -28,16 +28,16 @@ fn example(name: &str) -> Command {
     Command::new(program)
 }
 
-/// The lines that an example prints, if it succeeds.
+/// Runs an example, and returns the lines of its output if it succeeds.
 fn run(name: &str) -> Vec<String> {
     Process::spawn(example(name)).finish(LIMIT)
 }
 
-/// Does to a process what Ctrl-C does.
+/// Interrupts a process like Ctrl-C.
 #[cfg(unix)]
 fn interrupt(process: &Process) {
     use rustix::process::{Pid, Signal, kill_process};
 
     let id = process.id().try_into().expect("the number of a process");
-    kill_process(Pid::from_raw(id).expect("not 0"), Signal::INT).expect("it is there");
+    kill_process(Pid::from_raw(id).expect("not 0"), Signal::INT).expect("present");
 }

@@ -6,7 +6,7 @@ use aiomas_tests::process::Process;
 use super::{LIMIT, example, run};
 
 #[test]
-fn the_server_refuses_who_has_no_certificate_of_its_authority() {
+fn the_server_refuses_clients_without_its_certificate() {
     let lines = run("tls_pair");
     assert_eq!(lines[0], "with a certificate: good day, CN=grid");
     for (line, who, why) in [
@@ -26,7 +26,7 @@ fn the_server_refuses_who_has_no_certificate_of_its_authority() {
     assert_eq!(lines.len(), 5);
 }
 
-/// The program as one of the two, with files that are there.
+/// Returns the program in one of the two roles, with existing files.
 fn role(role: &str, files: &Pem, address: &str) -> Command {
     let [_, ca, _, certificate, _, key] = files.arguments();
     let mut program = example("tls_pair");

@@ -15,9 +15,9 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Let mosaik run the farm, with agents in processes of their own
+    /// Run the farm with mosaik, and agents in separate processes
     Run {
-        /// A Python that has mosaik
+        /// A Python interpreter with mosaik installed
         #[arg(long, value_name = "PATH")]
         python: PathBuf,
         #[command(flatten)]
@@ -25,21 +25,21 @@ pub(crate) enum Command {
     },
     /// Run the farm without mosaik and Python, in a simulated network
     Simulate {
-        /// Decides in which order things happen that may happen in any
+        /// Seed of the order of concurrent events
         #[arg(long, value_name = "NUMBER", default_value_t = 1)]
         seed: u64,
         #[command(flatten)]
         farm: Farm,
     },
-    /// The simulator of turbines, for scenarios of mosaik
+    /// The simulator of turbines, for mosaik scenarios
     Turbines {
         #[command(flatten)]
         mosaik: aiomas_mosaik::Args,
-        /// Another week of wind than the one that is built in
+        /// A file with a week of wind, instead of the built-in one
         #[arg(long, value_name = "FILE")]
         wind: Option<PathBuf>,
     },
-    /// The simulator of agents, for scenarios of mosaik
+    /// The simulator of agents, for mosaik scenarios
     Agents {
         #[command(flatten)]
         mosaik: aiomas_mosaik::Args,
@@ -50,27 +50,27 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Children {
-    /// In how many processes the turbines' agents live
+    /// Number of processes for the turbines' agents
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = between::<1, 256>)]
     pub(crate) children: usize,
 }
 
-/// A farm, and what becomes of its days.
+/// The options of a farm and its output.
 #[derive(Debug, Args)]
 pub(crate) struct Farm {
-    /// How many turbines there are
+    /// Number of turbines
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = between::<1, 100_000>)]
     pub(crate) turbines: usize,
-    /// For how many days it runs
+    /// Number of days to run
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = between::<1, 365>)]
     pub(crate) days: usize,
-    /// What the farm may feed in, in kW; half of its rated power, if that is not said
+    /// Maximum power of the farm, in kW [default: half of its rated power]
     #[arg(long, value_name = "KW", value_parser = limit, allow_negative_numbers = true)]
     limit: Option<Watts>,
-    /// Another week of wind than the one that is built in
+    /// A file with a week of wind, instead of the built-in one
     #[arg(long, value_name = "FILE")]
     pub(crate) wind: Option<PathBuf>,
-    /// Where the files with data and picture go
+    /// Folder for the data files and the picture
     #[arg(long, value_name = "DIR", default_value = "wind_farm")]
     pub(crate) out: PathBuf,
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub(crate) struct Farm {
 }
 
 impl Farm {
-    /// What it may feed in.
+    /// Returns the maximum power of the farm.
     pub(crate) fn limit(&self) -> Watts {
         self.limit.unwrap_or_else(|| rated_power(self.turbines) / 2)
     }
@@ -91,9 +91,9 @@ fn between<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, Stri
     }
 }
 
-/// Watts of kilowatts.
+/// Parses kilowatts into watts.
 fn limit(text: &str) -> Result<Watts, String> {
-    /// More than all the power there is.
+    /// More than the power of all plants on Earth.
     const MAX: f64 = 1e12;
     match text.parse::<f64>() {
         Ok(kilowatts) if (0.001..=MAX).contains(&kilowatts) => {

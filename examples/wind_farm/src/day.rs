@@ -1,4 +1,4 @@
-//! The days as they are recorded: compared with what should come out, written down, and summed up.
+//! The record of all steps: checked against the expected values, written to a file, and summed up.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -15,17 +15,17 @@ use crate::wind::STEPS_PER_DAY;
 /// The whole farm in a step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
-    /// In hours.
+    /// The time, in hours.
     pub(crate) time: f64,
     /// The mean over all turbines, in m/s.
     pub(crate) wind: f64,
-    /// What it could have fed in.
+    /// The power the wind allowed.
     pub(crate) possible: Watts,
-    /// What it has.
+    /// The power fed in.
     pub(crate) power: Watts,
 }
 
-/// What is recorded.
+/// The record of a run.
 pub(crate) struct Day {
     expected: Expected,
     turbines: usize,
@@ -38,7 +38,8 @@ pub(crate) struct Day {
 }
 
 impl Day {
-    /// Nothing yet of so many days. Each step is written to the file `path` as a line of JSON.
+    /// Creates an empty record for a number of days. Each step is appended to `path` as a line of
+    /// JSON.
     pub(crate) fn begin(
         expected: Expected,
         turbines: usize,
@@ -57,12 +58,12 @@ impl Day {
         Ok(Self { expected, turbines, limit, steps, points, path, file, progress })
     }
 
-    /// How many steps there are to be.
+    /// Returns the number of steps of the run.
     pub(crate) const fn steps(&self) -> usize {
         self.steps
     }
 
-    /// What was added, if all steps were.
+    /// Returns the recorded steps, if they are complete.
     pub(crate) fn points(&self) -> &[Point] {
         &self.points
     }
@@ -91,7 +92,7 @@ impl Day {
         Ok(())
     }
 
-    /// Whether a step is as it should be, to the watt.
+    /// Compares a step with its expected values, to the watt.
     fn compare(&mut self, number: usize, step: &Step) -> Result<(), Error> {
         let of = self.turbines;
         for turbines in [step.wind.len(), step.p_possible.len(), step.p_max.len(), step.p.len()] {
@@ -121,13 +122,13 @@ impl Day {
         Ok(())
     }
 
-    /// Ends the progress.
+    /// Ends the progress display.
     pub(crate) fn end(&self) {
         self.progress.finish_and_clear();
     }
 }
 
-/// Powers are far below 2^53.
+/// Converts powers, which are far below 2^53.
 fn floats(powers: &[Watts]) -> Vec<f64> {
     powers.iter().map(|power| *power as f64).collect()
 }
@@ -141,24 +142,24 @@ mod tests {
     use super::*;
     use crate::wind::WindFile;
 
-    /// What is said of the second day's first step after a change.
+    /// Returns the error for the second day's first step after a change.
     fn after(limit: Watts, change: impl FnOnce(&mut Step)) -> String {
-        let week = WindFile::read(None).expect("it is built in");
+        let week = WindFile::read(None).expect("the built-in week");
         let farm = || Expected::new(week.text(), 4, limit);
         let name = format!("day-{}-{limit}.jsonl", std::process::id());
         let path = std::env::temp_dir().join(name);
         let mut day = Day::begin(farm(), 4, limit, 2, path.clone()).expect("a file");
         let mut steps = farm();
-        (0..96).for_each(|_| day.add(&steps.step()).expect("it is as it should be"));
+        (0..96).for_each(|_| day.add(&steps.step()).expect("the expected step"));
         let mut step = steps.step();
         change(&mut step);
         let result = day.add(&step);
-        std::fs::remove_file(path).expect("it is there");
+        std::fs::remove_file(path).expect("a file");
         result.map_or_else(|error| error.to_string(), |()| "fine".to_owned())
     }
 
     #[test]
-    fn what_differs_is_told() {
+    fn differences_are_reported() {
         assert_eq!(after(4_000_000, |_| {}), "fine");
         let told = after(4_000_001, |step| step.p[2] += 1);
         let start = "step 96 is not as it should be: p of turbine 2 is ";

@@ -1,4 +1,4 @@
-//! What can go wrong, for the one who runs the program.
+//! Errors of the program.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::{ExitCode, ExitStatus};
 use crate::turbine::Watts;
 use crate::wind::WindError;
 
-/// Why the program ends with status 1.
+/// An error that ends the program with status 1.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
@@ -18,9 +18,9 @@ pub(crate) enum Error {
     Draw { path: PathBuf, why: String },
     #[error("cannot start Python: {}: {source}", path.display())]
     Python { path: PathBuf, source: io::Error },
-    #[error("the system fails: {0}")]
+    #[error("system error: {0}")]
     System(#[from] io::Error),
-    #[error("the scenario says what is no step: {source}: {line}")]
+    #[error("the scenario printed an invalid step: {source}: {line}")]
     Line { line: String, source: serde_json::Error },
     #[error("mosaik has ended after {steps} of {of} steps: {status}")]
     Ended { steps: usize, of: usize, status: ExitStatus },
@@ -41,7 +41,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// The status of the program. Simulators have those of mosaik's.
+    /// Returns the exit status. Simulators use mosaik's.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Mosaik(error) => error.exit_code(),

@@ -1,23 +1,24 @@
-//! What should come out: the same farm once more, in one loop and without agents.
+//! The expected results: the same farm computed independently, in one loop and without agents.
 //!
-//! Nothing here uses the code that it is compared with: not the reader of wind, not the power curve, not the rule.
+//! This module shares no code with the tested one: neither the parser of wind, nor the power curve,
+//! nor the rule.
 
 use crate::step::Step;
 use crate::turbine::KINDS;
 
-/// The farm as it should be, step by step.
+/// The expected state of the farm, step by step.
 #[derive(Debug)]
 pub(crate) struct Expected {
-    /// The wind at four places, in centimetres per second.
+    /// The wind at four places, in cm/s.
     wind: Vec<[i128; 4]>,
     limit: i128,
-    /// What each turbine may feed in in the next step.
+    /// The maximum of each turbine in the next step.
     maxima: Vec<i128>,
     steps: usize,
 }
 
 impl Expected {
-    /// A farm of so many turbines with the wind in this text.
+    /// Creates a farm with this number of turbines and this wind.
     pub(crate) fn new(wind: &str, turbines: usize, limit: u64) -> Self {
         let speed = |cell: &str| cell.trim().parse::<f64>().map_or(-1.0, |speed| speed * 100.0);
         let rows = wind.lines().skip(1).filter(|line| !line.is_empty()).map(|line| {
@@ -31,7 +32,7 @@ impl Expected {
         Self { wind: rows.collect(), limit: limit.into(), maxima, steps: 0 }
     }
 
-    /// The next step. The week must not be over.
+    /// Computes the next step. The wind file must cover it.
     pub(crate) fn step(&mut self) -> Step {
         let row = self.wind[self.steps];
         let mut step = Step { time: 900 * self.steps as u64, ..Step::default() };

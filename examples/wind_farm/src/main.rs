@@ -1,19 +1,24 @@
-//! A wind farm whose agents keep it below its limit: mosaik simulates, turbines and agents are in Rust, and each turbine
-//! has an agent in one of several processes.
+//! A wind farm whose agents keep it below its limit.
+//!
+//! mosaik runs the simulation. Turbines and agents are in Rust, and each turbine has an agent in
+//! one of several processes.
 //!
 //!     cargo run --release -p wind_farm -- run --python PATH --turbines 1000
 //!     cargo run --release -p wind_farm -- simulate
 //!
-//! `run` starts Python with `scenario.py`, and there mosaik starts this program twice: as the simulator of turbines, and as
-//! that of agents, which starts it once more for each of its child processes. In every step of 15 minutes
+//! `run` starts Python with `scenario.py`. There mosaik starts this program twice: as the simulator
+//! of turbines, and as the simulator of agents, which starts one more process for each of its
+//! children. In every step of 15 minutes
 //!
-//! 1. the turbines feed in what the wind and their maxima allow;
-//! 2. the gateway gets that from mosaik, sets the clocks of all containers, and tells each turbine's agent;
-//! 3. the controller collects it from these, shares the limit out by the [`rule`], and sets each turbine's maximum;
-//! 4. mosaik brings the maxima to the turbines, where they hold in the next step.
+//! 1. the turbines feed in the power that the wind and their maxima allow;
+//! 2. the gateway receives the readings from mosaik, sets the clocks of all containers, and calls
+//!    each turbine's agent;
+//! 3. the controller collects the readings from the agents, shares the limit out by the [`rule`],
+//!    and sets each turbine's maximum;
+//! 4. mosaik passes the maxima to the turbines, which apply them in the next step.
 //!
-//! So the limit holds in every step but the first. What comes out is compared, to the watt, with what is
-//! [`expected`]. `simulate` does the same without mosaik and Python.
+//! So the limit holds in every step but the first. The results are compared, to the watt, with the
+//! [`expected`] ones. `simulate` does the same without mosaik and Python.
 
 mod agents;
 mod arguments;
@@ -67,7 +72,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// With mosaik.
+/// Runs the farm with mosaik.
 fn run(python: PathBuf, farm: &Farm) -> Result<(), Error> {
     record(farm, |_, day| {
         let (turbines, limit, wind) = (farm.turbines, farm.limit(), farm.wind.as_deref());
@@ -76,7 +81,7 @@ fn run(python: PathBuf, farm: &Farm) -> Result<(), Error> {
     })
 }
 
-/// Without.
+/// Runs the farm without mosaik.
 fn simulate(seed: u64, farm: &Farm) -> Result<(), Error> {
     record(farm, |wind, day| {
         let (turbines, limit, children) = (farm.turbines, farm.limit(), farm.children.children);
@@ -85,7 +90,7 @@ fn simulate(seed: u64, farm: &Farm) -> Result<(), Error> {
     })
 }
 
-/// Records what comes of a farm, draws it, and sums it up.
+/// Records the results of a farm, draws them, and sums them up.
 fn record(
     farm: &Farm,
     run: impl FnOnce(Wind, &mut Day) -> Result<Option<Seconds>, Error>,
@@ -93,7 +98,7 @@ fn record(
     let begin = Instant::now();
     let (turbines, limit) = (farm.turbines, farm.limit());
     let file = WindFile::read(farm.wind.as_deref())?;
-    // What is wrong with it is told before anything is started.
+    // Errors of the file are reported before any process starts.
     let wind = Wind::parse(&file, farm.days)?;
     let [data, picture] = ["days.jsonl", "days.svg"].map(|name| farm.out.join(name));
     create_dir_all(&farm.out).map_err(|source| Error::Write { path: farm.out.clone(), source })?;

@@ -1,4 +1,4 @@
-//! The days as a picture.
+//! The chart of a run.
 
 use std::path::Path;
 
@@ -100,7 +100,7 @@ fn draw_chart(area: &Area<'_>, unit: &str, lines: &[Series<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// Midnights are called by the day that they begin.
+/// Formats a time of day. Midnight shows the day it begins.
 fn time_of_day(hour: f64) -> String {
     if hour > 0.0 && hour % 24.0 == 0.0 {
         return format!("day {}", hour / 24.0 + 1.0);

@@ -1,4 +1,4 @@
-//! What runs in processes of their own: both simulators, and containers with turbines' agents.
+//! The programs of separate processes: both simulators, and containers with turbines' agents.
 
 use std::future::Future;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::simulators::{Agents, Turbines};
 use crate::wind::{Wind, WindFile};
 
-/// Lives as a container for agents, until the parent says that it is enough.
+/// Runs as a container for agents until the parent stops it.
 pub(crate) fn be_child(child: Child) -> Result<(), Error> {
     block_on(async {
         let builder = container::builder().external_clock(start()?, 0.0);
@@ -32,7 +32,7 @@ pub(crate) fn turbines(mosaik: Args, wind: Option<&Path>) -> Result<(), Error> {
     })
 }
 
-/// Serves mosaik as the simulator of agents, with so many child processes.
+/// Serves mosaik as the simulator of agents, with this number of child processes.
 pub(crate) fn agents(mosaik: Args, children: usize) -> Result<(), Error> {
     mosaik.log();
     block_on(async {

@@ -1,4 +1,4 @@
-//! What has come out, in a few lines.
+//! The summary of a run.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::run::Seconds;
 use crate::turbine::Watts;
 use crate::wind::STEP;
 
-/// The calls to each turbine's agent in a step: by the gateway, which brings a reading, and by the controller, which
-/// asks for it and sets the maximum.
+/// The calls to each turbine's agent per step: the gateway sends a reading, and the controller asks
+/// for it and sets the maximum.
 const CALLS: usize = 3;
 
-/// Prints a summary. It is only called if everything is as it should be.
+/// Prints a summary of a run that passed all checks.
 pub(crate) fn report(
     turbines: usize,
     limit: Watts,

@@ -1,15 +1,16 @@
-//! The rule by which a farm is kept below its limit.
+//! The rule that keeps a farm below its limit.
 
 use crate::turbine::Watts;
 
-/// Shares a limit out among turbines: the most that each may feed in until the next time.
+/// Shares a limit out among turbines. Returns the maximum of each until the next step.
 ///
-/// `possible` is what the wind allows for now, and not what is fed in: a turbine that is held down would seem to need no
-/// more. If that is too much in sum, each turbine gets its part in proportion. Otherwise each may go on as it is, and
-/// the rest of the limit is for more wind, in proportion to rated powers.
+/// `possible` is the power that the wind allows, not the power fed in: a throttled turbine would
+/// seem to need no more. If the sum exceeds the limit, each turbine gets its share in proportion.
+/// Otherwise each turbine keeps its possible power, and the rest of the limit is reserved for more
+/// wind, in proportion to rated powers.
 ///
-/// Maxima hold until the next are there, whatever the wind does meanwhile. That is why their sum is never above the
-/// limit, and why there are some even in a calm.
+/// Maxima hold until the next step, regardless of the wind. Therefore their sum never exceeds the
+/// limit, and turbines have maxima even in a calm.
 pub(crate) fn share(limit: Watts, possible: &[Watts], rated: &[Watts]) -> Vec<Watts> {
     let sum: Watts = possible.iter().sum();
     if sum > limit {
@@ -20,7 +21,8 @@ pub(crate) fn share(limit: Watts, possible: &[Watts], rated: &[Watts]) -> Vec<Wa
     shares.map(|(power, rated)| power + part(limit - sum, *rated, all)).collect()
 }
 
-/// So much of `total` as `one` is of `all`, rounded down: parts never are more than the whole.
+/// Returns the share of `total` that `one` has in `all`. It is rounded down, so that shares never
+/// exceed the total.
 fn part(total: Watts, one: Watts, all: Watts) -> Watts {
     let part = u128::from(total) * u128::from(one) / u128::from(all.max(1));
     Watts::try_from(part).unwrap_or(total)

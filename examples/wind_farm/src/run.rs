@@ -1,4 +1,4 @@
-//! With mosaik, in Python.
+//! The run with mosaik, in Python.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -16,33 +16,33 @@ const SCENARIO: &str = include_str!("../scenario.py");
 /// A scenario.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
-    /// A Python that has mosaik.
+    /// A Python interpreter with mosaik installed.
     pub(crate) python: PathBuf,
     pub(crate) turbines: usize,
     pub(crate) limit: Watts,
-    /// How many processes the turbines' agents live in.
+    /// The number of processes for the turbines' agents.
     pub(crate) children: usize,
     pub(crate) wind: Option<&'a Path>,
 }
 
-/// Where the time went.
+/// The time spent in each part, in seconds.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(crate) struct Seconds {
-    /// Until all was created and connected.
+    /// From the start until all entities are created and connected.
     pub(crate) start: f64,
-    /// From there to the end.
+    /// From then to the end.
     pub(crate) run: f64,
-    /// The time of a processor that Python took meanwhile.
+    /// The processor time that Python used for the run.
     pub(crate) python: f64,
-    /// Of `run`, in the simulator of turbines,
+    /// The part of `run` in the simulator of turbines.
     pub(crate) turbines: f64,
-    /// in the agents',
+    /// The part of `run` in the simulator of agents.
     pub(crate) agents: f64,
-    /// and in the recorder's.
+    /// The part of `run` in the recorder.
     pub(crate) recorder: f64,
 }
 
-/// What the scenario says.
+/// A line printed by the scenario.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Line {
@@ -50,19 +50,19 @@ enum Line {
     Seconds(Seconds),
 }
 
-/// Python, which is killed when it is dropped. Then its simulators end, too.
+/// The Python process, which is killed when dropped. Its simulators then end, too.
 struct Python(Child);
 
 impl Drop for Python {
     fn drop(&mut self) {
-        // Errors mean that it has ended already.
+        // An error means that the process has ended already.
         let _ended = self.0.kill();
         let _ended = self.0.wait();
     }
 }
 
 impl Run<'_> {
-    /// Lets mosaik run it.
+    /// Runs the scenario with mosaik.
     pub(crate) fn run(self, day: &mut Day) -> Result<Seconds, Error> {
         let error = |source| Error::Python { path: self.python.clone(), source };
         let mut command = Command::new(&self.python);
@@ -81,7 +81,7 @@ impl Run<'_> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut python = Python(command.spawn().map_err(error)?);
         if let Some(mut stdin) = python.0.stdin.take() {
-            // A program that does not read it says by its status what it is.
+            // The exit status of a program that does not read its input explains the error better.
             let _unread = stdin.write_all(SCENARIO.as_bytes());
         }
         let mut seconds = None;

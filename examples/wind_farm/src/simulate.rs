@@ -1,4 +1,4 @@
-//! Without mosaik and Python: the same simulators in a simulated network, driven by a scenario in Rust.
+//! The run without mosaik and Python: the same simulators in a simulated network, driven by Rust.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,21 +26,21 @@ pub(crate) struct Simulation {
     pub(crate) wind: Wind,
     pub(crate) turbines: usize,
     pub(crate) limit: Watts,
-    /// The hosts on which the turbines' agents live.
+    /// The number of hosts for the turbines' agents.
     pub(crate) children: usize,
-    /// Decides in which order things happen that may happen in any.
+    /// The seed of the order of concurrent events.
     pub(crate) seed: u64,
 }
 
 impl Simulation {
-    /// Runs it.
+    /// Runs the scenario.
     pub(crate) fn run(self, day: &mut Day) -> Result<(), Error> {
         let link = Link::new().latency(Duration::from_millis(1));
         let sim = Sim::builder(self.seed).link(link).max_polls(u64::MAX).build();
         sim.block_on(self.scenario(&sim, day))
     }
 
-    /// The same as `scenario.py`.
+    /// Does the same as `scenario.py`.
     async fn scenario(self, sim: &Sim, day: &mut Day) -> Result<(), Error> {
         start_turbines(&sim.host("turbines"), self.wind).await?;
         start_agents(sim, self.children).await?;
@@ -87,7 +87,7 @@ impl Simulation {
     }
 }
 
-/// A turbine and its agent, and what the one calls the other in its inputs.
+/// A turbine and its agent, with their names in each other's inputs.
 #[derive(Debug)]
 struct Pair {
     turbine: String,
@@ -103,13 +103,13 @@ impl Pair {
         Self { turbine: turbine.eid, agent: agent.eid, from_turbine, from_agent }
     }
 
-    /// What the agent has to know of its turbine.
+    /// Returns the values of the turbine that its agent receives.
     fn measured(&self, data: &Data) -> [(&str, &'static str, &str, Value); 2] {
         ["p", "p_possible"]
             .map(|attr| (&*self.agent, attr, &*self.from_turbine, get(data, &self.turbine, attr)))
     }
 
-    /// What is recorded of all.
+    /// Returns the record of a step.
     fn step(pairs: &[Self], time: Time, data: &Data) -> Result<Step, Error> {
         Ok(Step {
             time: time.unsigned_abs(),
@@ -137,7 +137,7 @@ impl Pair {
     }
 }
 
-/// What is missing is null, as with mosaik.
+/// Returns an attribute. A missing one is null, as in mosaik.
 fn get(data: &Data, eid: &str, attr: &str) -> Value {
     data.get(eid, attr).cloned().unwrap_or_default()
 }
@@ -145,13 +145,13 @@ fn get(data: &Data, eid: &str, attr: &str) -> Value {
 async fn start_turbines(host: &Host, wind: Wind) -> Result<(), Error> {
     let server = Server::bind(host.channel(), "tcp://turbines:4711").await?;
     host.spawn(async move {
-        // Whoever drives it hears of failures.
+        // The client of the simulator receives its errors.
         let _end = server.run(Turbines::new(wind)).await;
     });
     Ok(())
 }
 
-/// Starts the agents, on hosts where there are processes otherwise.
+/// Starts the agents on hosts, which stand for the processes of a real run.
 async fn start_agents(sim: &Sim, children: usize) -> Result<(), Error> {
     let host = sim.host("agents");
     let builder = host.container().codec(Codec::MsgPack).external_clock(start()?, 0.0);
@@ -178,7 +178,7 @@ async fn start_agents(sim: &Sim, children: usize) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    /// What the agents say when they are asked for this.
+    /// Returns the agents' answer to a request with these values.
     fn asked(limit: i64, rated_power: &[i64], power: i64) -> String {
         let sim = Sim::new(1);
         let params = json!({"rated_power": rated_power});
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn farms_that_cannot_be() {
+    fn impossible_farms() {
         let limit = |limit| {
             format!(
                 "init() of \"Agents\" has failed: ValueError: the limit has to be positive, and is {limit} W"

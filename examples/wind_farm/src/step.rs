@@ -1,21 +1,21 @@
-//! What is recorded of a step.
+//! The record of a step.
 
 use serde::{Deserialize, Serialize};
 
 use crate::turbine::Watts;
 
-/// A step of the farm: for each turbine, by its number, the attributes that the simulator of turbines has.
+/// A step of the farm: the attributes of each turbine, by its number.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
-    /// In seconds.
+    /// The time, in seconds.
     pub(crate) time: u64,
-    /// In metres per second.
+    /// The wind, in m/s.
     pub(crate) wind: Vec<f64>,
-    /// What the wind allowed.
+    /// The power the wind allowed.
     pub(crate) p_possible: Vec<Watts>,
-    /// What the turbine might feed in at most.
+    /// The maximum of each turbine.
     pub(crate) p_max: Vec<Watts>,
-    /// What it has fed in.
+    /// The power fed in.
     pub(crate) p: Vec<Watts>,
 }

@@ -1,25 +1,25 @@
-//! What wind turbines are, and what they make of wind.
+//! Kinds of wind turbines, and their power curves.
 
-/// Power, in watts. It is whole, so that results are the same everywhere, and a limit holds to the watt.
+/// Power, in watts. Integers make results the same on all machines, and exact to the watt.
 pub(crate) type Watts = u64;
 
-/// The speed of wind, in centimetres per second.
+/// Wind speed, in cm/s.
 pub(crate) type Speed = u32;
 
-/// A kind of turbines.
+/// A kind of turbine.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
-    /// What it feeds in at most.
+    /// The maximum power.
     pub(crate) rated_power: Watts,
-    /// With less wind it stands still.
+    /// The wind speed below which the turbine stands still.
     pub(crate) cut_in: Speed,
-    /// From here on it feeds in its rated power.
+    /// The wind speed from which the turbine feeds in its rated power.
     pub(crate) rated_speed: Speed,
-    /// With more wind it stops, lest it break.
+    /// The wind speed above which the turbine stops to avoid damage.
     pub(crate) cut_out: Speed,
 }
 
-/// The kinds of the farm, which take turns.
+/// The kinds of the farm, assigned in turn.
 pub(crate) const KINDS: [Kind; 3] = [
     Kind { rated_power: 2_000_000, cut_in: 350, rated_speed: 1_300, cut_out: 2_500 },
     Kind { rated_power: 3_600_000, cut_in: 300, rated_speed: 1_200, cut_out: 2_500 },
@@ -27,12 +27,12 @@ pub(crate) const KINDS: [Kind; 3] = [
 ];
 
 impl Kind {
-    /// The kind of the turbine with this number.
+    /// Returns the kind of the turbine with this number.
     pub(crate) const fn of(number: usize) -> &'static Self {
         &KINDS[number % KINDS.len()]
     }
 
-    /// What this wind makes possible: between cut-in and rated speed, it grows with the cube of the speed.
+    /// Returns the power at this wind speed. Between cut-in and rated speed it grows with the cube.
     pub(crate) const fn power(&self, wind: Speed) -> Watts {
         if wind < self.cut_in || wind > self.cut_out {
             return 0;
@@ -46,12 +46,13 @@ impl Kind {
     }
 }
 
-/// Below the rated speed of any turbine, this times its rated power is far from what 64 bits hold.
+/// Returns the cube of a speed. Below the rated speed of any turbine, the cube times the rated
+/// power fits easily into 64 bits.
 const fn cube(speed: Speed) -> u64 {
     (speed as u64).pow(3)
 }
 
-/// The rated power of a farm of so many turbines.
+/// Returns the rated power of a farm with this number of turbines.
 pub(crate) fn rated_power(turbines: usize) -> Watts {
     (0..turbines).map(|number| Kind::of(number).rated_power).sum()
 }
@@ -64,7 +65,7 @@ mod tests {
     fn the_power_curve() {
         let kind = Kind::of(3);
         assert_eq!(kind, &KINDS[0]);
-        // (8^3 - 3.5^3) / (13^3 - 3.5^3) of two megawatts
+        // (8^3 - 3.5^3) / (13^3 - 3.5^3) of 2 MW
         for (wind, power) in [
             (0, 0),
             (349, 0),

@@ -1,20 +1,20 @@
-//! Wind, as it was measured.
+//! Measured wind.
 
 use std::path::Path;
 
 use crate::turbine::Speed;
 
-/// The seconds between two rows, which are the steps of the simulation.
+/// The seconds between two rows, and of a step of the simulation.
 pub(crate) const STEP: u32 = 900;
-/// The steps of a day.
+/// The steps per day.
 pub(crate) const STEPS_PER_DAY: usize = 96;
-/// More is no wind, but a mistake in the file.
+/// The highest plausible speed, in m/s. A higher one is an error in the file.
 const MAX_SPEED: f64 = 100.0;
 const COLUMNS: [&str; 5] = ["minute", "north", "east", "south", "west"];
-/// A week, made by `make_wind`.
+/// A week of wind, made by `make_wind`.
 const WEEK: &str = include_str!("../data/week.csv");
 
-/// A file, as it is.
+/// The text of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct WindFile {
     name: String,
@@ -22,7 +22,7 @@ pub(crate) struct WindFile {
 }
 
 impl WindFile {
-    /// Reads a file, or else takes the week that is built in.
+    /// Reads a file, or takes the built-in week.
     pub(crate) fn read(path: Option<&Path>) -> Result<Self, WindError> {
         let Some(path) = path else {
             return Ok(Self {
@@ -42,13 +42,13 @@ impl WindFile {
     }
 }
 
-/// The wind at the places of the farm, every fifteen minutes.
+/// The wind at the places of the farm, every 15 minutes.
 #[derive(Clone, Debug)]
 pub(crate) struct Wind {
     rows: Vec<[Speed; COLUMNS.len() - 1]>,
 }
 
-/// What is wrong with a file.
+/// An error in a wind file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WindError {
     #[error("{name}: {source}")]
@@ -60,7 +60,7 @@ pub(crate) enum WindError {
 }
 
 impl Wind {
-    /// Reads a file. There has to be wind for so many days.
+    /// Parses a file, which must cover this number of days.
     pub(crate) fn parse(file: &WindFile, days: usize) -> Result<Self, WindError> {
         let WindFile { name, text } = file;
         let wind = Self::parse_all(name, text)?;
@@ -71,7 +71,7 @@ impl Wind {
         Ok(wind)
     }
 
-    /// The wind at the place where the turbine with this number stands, in the row with the number `step`.
+    /// Returns the wind at the turbine with this number, in row `step`.
     pub(crate) fn at(&self, step: usize, turbine: usize) -> Option<Speed> {
         let row = self.rows.get(step)?;
         Some(row[turbine % row.len()])
@@ -104,7 +104,7 @@ impl Wind {
         let mut row = [0; 4];
         for ((place, text), speed) in COLUMNS.iter().zip(cells).skip(1).zip(&mut row) {
             *speed = match text.parse::<f64>() {
-                // Centimetres are as exact as wind is measured.
+                // Measured wind is no more exact than 1 cm/s.
                 Ok(wind) if (0.0..=MAX_SPEED).contains(&wind) => (wind * 100.0).round() as Speed,
                 _ => {
                     return Err(format!(
@@ -164,9 +164,9 @@ mod tests {
 
     #[test]
     fn the_week_has_seven_days() {
-        let week = WindFile::read(None).expect("it is there");
+        let week = WindFile::read(None).expect("the built-in week");
         assert!(Wind::parse(&week, 7).is_ok());
-        let error = Wind::parse(&week, 8).expect_err("that is longer than a week");
+        let error = Wind::parse(&week, 8).expect_err("longer than a week");
         let expected = "the week that is built in: 672 rows are too few for 768 steps of 15 minutes (`--days`)";
         assert_eq!(error.to_string(), expected);
     }

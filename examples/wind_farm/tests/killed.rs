@@ -1,4 +1,4 @@
-//! Somebody dies in the middle of a run.
+//! Runs in which a process is killed.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
@@ -11,20 +11,21 @@ use std::time::{Duration, Instant};
 use aiomas_tests::python;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long anything may take.
+/// The time limit of each wait.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// A process, by its number and when it was started, for numbers come again.
+/// A process, by its id and start time, because ids are reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Process {
     id: i32,
     started: u64,
 }
 
-/// A process that has not ended, and its parent's number.
+/// Returns a running process and the id of its parent.
 fn process(id: i32) -> Option<(Process, i32)> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // Behind the name, which may contain anything: state, parent; the start is the 20th.
+    // The name may contain any character. After it come the state and the parent; the start time is
+    // field 20.
     let (_, rest) = stat.rsplit_once(") ")?;
     let fields: Vec<_> = rest.split(' ').collect();
     let alive = !matches!(fields[0], "Z" | "X");
@@ -32,9 +33,9 @@ fn process(id: i32) -> Option<(Process, i32)> {
     alive.then_some((Process { id, started }, parent))
 }
 
-/// All that a process has started, and what these have.
+/// Returns all descendants of a process.
 fn descendants(of: i32) -> BTreeSet<Process> {
-    let entries = fs::read_dir("/proc").expect("this is Linux");
+    let entries = fs::read_dir("/proc").expect("Linux");
     let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let all: Vec<_> = ids.filter_map(process).collect();
     let mut found = BTreeSet::new();
@@ -61,7 +62,8 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A run in the middle of a week: the program, Python, both simulators, and two processes with agents.
+/// A run in the middle of a week: the program, Python, both simulators, and two processes with
+/// agents.
 struct Week {
     program: Child,
     all: BTreeSet<Process>,
@@ -77,8 +79,7 @@ impl Week {
         command.args(["run", "--turbines", "300", "--days", "7", "--out"]).arg(&out);
         command.arg("--python").arg(python::Mosaik::V3_6.interpreter());
         let program = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
-        let mut week =
-            Self { program: program.expect("it can be started"), all: BTreeSet::new(), out };
+        let mut week = Self { program: program.expect("a program"), all: BTreeSet::new(), out };
         wait_until("there is no step", || week.steps() > 0);
         week.all = descendants(week.id());
         assert_eq!(week.all.len(), 5, "{:?}", week.all);
@@ -94,17 +95,17 @@ impl Week {
         days.lines().count()
     }
 
-    /// Waits until nobody is left; returns the status of the program and what it says at last.
+    /// Waits until all processes have ended. Returns the program's status and its last message.
     fn end(mut self) -> (Option<i32>, String) {
         let mut said = String::new();
         let mut stderr = self.program.stderr.take().expect("a pipe");
-        // That ends when all are gone who could write to it.
+        // Standard error ends when all processes that could write to it have ended.
         stderr.read_to_string(&mut said).expect("text");
         let status = self.program.wait().expect("our child can be waited for");
         let alive =
             |process: &&Process| self::process(process.id).is_some_and(|(it, _)| it == **process);
-        wait_until("somebody is left", || self.all.iter().filter(alive).count() == 0);
-        assert!(self.steps() < 7 * 96, "it was too fast");
+        wait_until("all processes have ended", || self.all.iter().filter(alive).count() == 0);
+        assert!(self.steps() < 7 * 96, "the run ended too early");
         let last = said.lines().last().unwrap_or_default();
         (status.code(), last.to_owned())
     }
@@ -120,7 +121,7 @@ impl Drop for Week {
 
 fn kill(id: i32) {
     let id = Pid::from_raw(id).expect("a number of a process");
-    kill_process(id, Signal::KILL).expect("it is there");
+    kill_process(id, Signal::KILL).expect("present");
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn mosaik_is_killed() {
 fn a_process_with_agents_is_killed() {
     let week = Week::start("agents");
     let [python] = children(week.id())[..] else { panic!("Python is the only child") };
-    // The simulator of agents is the one that has children.
+    // The simulator of agents is the one with children.
     let agents = children(python).into_iter().flat_map(children).collect::<Vec<_>>();
     assert_eq!(agents.len(), 2);
     kill(agents[0]);

@@ -1,4 +1,4 @@
-//! The program, with real mosaik and without.
+//! Tests of the program, with real mosaik and without.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 const LIMIT: u64 = 5_300_000;
 
-/// A folder for what a run writes, which is removed afterwards.
+/// The output folder of a run, removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -21,10 +21,10 @@ impl Folder {
     }
 
     fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.0.join(name)).expect("it was written")
+        fs::read_to_string(self.0.join(name)).expect("a written file")
     }
 
-    /// The sums of an attribute over all turbines, step by step.
+    /// Returns the sums of an attribute over all turbines, step by step.
     fn sums(&self, attr: &str) -> Vec<u64> {
         let days = self.read("days.jsonl");
         let steps = days.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
@@ -54,17 +54,17 @@ fn with_mosaik(args: &[&str], out: &Folder) -> Command {
     command
 }
 
-/// Standard output of a run that succeeds.
+/// Returns the standard output of a successful run.
 fn succeed(mut command: Command) -> String {
-    let output = command.output().expect("it can be started");
+    let output = command.output().expect("a program");
     let [stdout, stderr] = texts(&output);
     assert!(output.status.success(), "{}\n{stdout}{stderr}", output.status);
     stdout
 }
 
-/// The status of a run that fails, and standard error.
+/// Returns the status and the standard error of a failed run.
 fn fail(mut command: Command) -> (Option<i32>, String) {
-    let output = command.output().expect("it can be started");
+    let output = command.output().expect("a program");
     let [stdout, stderr] = texts(&output);
     assert!(!output.status.success(), "{stdout}");
     (output.status.code(), stderr)
@@ -74,7 +74,7 @@ fn texts(output: &Output) -> [String; 2] {
     [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned())
 }
 
-/// What a simulation writes.
+/// Returns the output of a simulation.
 fn simulated(args: &[&str]) -> String {
     let out = Folder::new(&args.concat());
     succeed(wind_farm(&[&["simulate"], args].concat(), &out));
@@ -83,13 +83,13 @@ fn simulated(args: &[&str]) -> String {
 
 #[test]
 fn the_week_is_what_its_program_makes() {
-    let output = Command::new(env!("CARGO_BIN_EXE_make_wind")).output().expect("it can be started");
+    let output = Command::new(env!("CARGO_BIN_EXE_make_wind")).output().expect("a program");
     assert!(output.status.success());
-    assert!(output.stdout == include_bytes!("../data/week.csv"), "make it anew, as make_wind says");
+    assert!(output.stdout == include_bytes!("../data/week.csv"), "run make_wind to update it");
 }
 
-/// That each step is as computed independently, and none above the limit, the program finds out itself; here is what
-/// shows that there was something to control.
+/// The program itself compares each step with the independent computation and the limit. This test
+/// shows that control was needed.
 #[test]
 fn mosaik_runs_a_day() {
     let out = Folder::new("mosaik");
@@ -99,7 +99,7 @@ fn mosaik_runs_a_day() {
     let (possible, maxima, powers) = (out.sums("p_possible"), out.sums("p_max"), out.sums("p"));
     assert_eq!(powers.len(), 96);
     assert_eq!(possible.iter().filter(|power| **power > LIMIT).count(), 24);
-    // Never above the limit, and only just below where there is enough wind for long enough.
+    // The power never exceeds the limit, and stays just below it while the wind suffices.
     assert!(powers.iter().all(|power| *power <= LIMIT));
     assert!(maxima[1..].iter().all(|maximum| *maximum <= LIMIT));
     assert!(powers.iter().any(|power| *power > LIMIT - 3));
@@ -111,11 +111,11 @@ fn mosaik_runs_a_day() {
         assert!(picture.contains(text), "{text}");
     }
     let lines = picture.matches("stroke-width=\"2\" points=").count();
-    assert_eq!(lines, 4 + 4, "those that there are, and in their legends");
+    assert_eq!(lines, 4 + 4, "the lines and their legends");
     assert!(out.read("days.jsonl") == simulated(&[]), "mosaik and the simulation differ");
 }
 
-/// There is no maximum yet.
+/// The first step has no maxima yet.
 #[test]
 fn only_the_first_step_may_be_above_the_limit() {
     let out = Folder::new("first");
@@ -131,13 +131,13 @@ fn another_week_of_wind() {
     let path = out.0.join("100 % calm.csv");
     let rows = (0..96).map(|step| format!("{},2.5,2.5,2.5,2.5\n", step * 15));
     let text = rows.fold("minute,north,east,south,west\n".to_owned(), |text, row| text + &row);
-    fs::write(&path, text).expect("it can be written");
+    fs::write(&path, text).expect("a successful write");
     let wind = ["--wind", path.to_str().expect("a name in UTF-8")];
     succeed(with_mosaik(&wind, &out));
     assert_eq!(out.sums("p"), [0; 96]);
 }
 
-/// Neither the order in which things happen nor where agents live changes anything.
+/// The results depend neither on the order of events nor on the placement of agents.
 #[test]
 fn a_simulation_is_always_the_same() {
     let first = simulated(&["--days", "2"]);
@@ -159,7 +159,7 @@ fn a_broken_file_of_wind() {
     let out = Folder::new("broken");
     let path = out.0.join("wind.csv");
     let text = include_str!("../data/week.csv").replacen("\n30,", "\n30,-", 1);
-    fs::write(&path, text).expect("it can be written");
+    fs::write(&path, text).expect("a successful write");
     let path = path.to_str().expect("a name in UTF-8");
     let (status, said) = fail(with_mosaik(&["--wind", path], &out));
     assert_eq!(status, Some(1));
@@ -169,7 +169,7 @@ fn a_broken_file_of_wind() {
 }
 
 #[test]
-fn farms_that_cannot_be() {
+fn impossible_farms() {
     let out = Folder::new("none");
     for (args, why) in [
         (["--turbines", "0"], "it has to be a number from 1 to 100000"),
@@ -192,7 +192,7 @@ fn farms_that_cannot_be() {
 }
 
 #[test]
-fn a_python_that_is_none() {
+fn a_missing_python() {
     let out = Folder::new("python");
     let (status, said) = fail(wind_farm(&["run", "--python", "/no/python"], &out));
     assert_eq!(status, Some(1));

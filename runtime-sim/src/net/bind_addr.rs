@@ -1,4 +1,4 @@
-//! Where somebody listens.
+//! Addresses of listeners.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -9,7 +9,7 @@ use aiomas_core::agent::Address;
 
 use super::connection::HalfStreamId;
 
-/// Where somebody listens on a host.
+/// The address of a listener on a host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum BindAddr {
     Port(u16),
@@ -26,7 +26,7 @@ impl BindAddr {
     }
 }
 
-/// Streams that wait to be accepted, as the ways that their acceptors write to.
+/// Streams not accepted yet, as the half streams that their acceptors write to.
 #[derive(Debug)]
 pub(super) struct Backlog {
     pub(super) serial: u64,

@@ -1,4 +1,4 @@
-//! Who listens where, and who knocks.
+//! Listening and connecting.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -12,18 +12,18 @@ use super::network::{Env, Net};
 use crate::fault::Fault;
 use crate::trace::Step;
 
-/// How many streams may wait to be accepted. Others are heard when they knock again.
+/// The maximum number of streams not accepted yet. Later connects go unanswered and are repeated.
 const MAX_BACKLOG: usize = 1024;
 
-/// What comes of a knock.
+/// The result of a connect.
 pub(crate) enum Connecting {
     Opened(HalfStreamId),
-    /// Nobody has heard it.
+    /// No reply arrived.
     Unanswered,
 }
 
 impl Net {
-    /// The host that another one knows by the name in an address.
+    /// Resolves the name in an address, as the host `from` sees it.
     pub(crate) fn resolve(&self, from: HostId, address: &Address) -> io::Result<HostId> {
         let Address::Tcp { host: name, .. } = address else { return Ok(from) };
         if matches!(&**name, "localhost" | "127.0.0.1" | "::1" | "0.0.0.0" | "::") {
@@ -35,7 +35,7 @@ impl Net {
         })
     }
 
-    /// Lets a host listen. Returns where it does, and as which of all that have.
+    /// Makes a host listen. Returns the address and the serial number of the listener.
     pub(crate) fn listen(
         &mut self,
         env: &mut Env,
@@ -52,7 +52,7 @@ impl Net {
         }
         let key = (host, BindAddr::of(&address)?);
         if self.listeners.contains_key(&key) {
-            let message = format!("somebody listens at {address} already");
+            let message = format!("{address} has a listener already");
             return Err(io::Error::new(ErrorKind::AddrInUse, message));
         }
         self.last_listener += 1;
@@ -63,7 +63,7 @@ impl Net {
         Ok((address, serial))
     }
 
-    /// The next stream that waits to be accepted. `None`: there is none yet.
+    /// Takes the next stream not accepted yet.
     pub(crate) fn accept(
         &mut self,
         key: &(HostId, BindAddr),
@@ -79,12 +79,12 @@ impl Net {
         Ok(stream)
     }
 
-    /// Nobody listens there any more.
+    /// Closes a listener.
     pub(crate) fn close(&mut self, env: &mut Env, key: &(HostId, BindAddr), serial: u64) {
         if self.listeners.get(key).is_some_and(|backlog| backlog.serial == serial)
             && let Some(backlog) = self.listeners.remove(key)
         {
-            // Those who wait to be accepted see their stream end.
+            // Clients not accepted yet see their stream end.
             for half_stream in backlog.streams {
                 self.discard(env, half_stream);
             }
@@ -103,7 +103,7 @@ impl Net {
         Err(io::Error::new(ErrorKind::AddrInUse, "all ports are taken"))
     }
 
-    /// A host asks for a stream to an address, which is one of the host `to`.
+    /// Connects a host to an address of the host `to`.
     pub(crate) fn connect(
         &mut self,
         env: &mut Env,

@@ -6,7 +6,7 @@ use slab::Slab;
 
 use super::half_stream::HalfStream;
 
-/// Which host of a simulation.
+/// The index of a host in a simulation.
 pub(crate) type HostId = usize;
 
 /// All streams.
@@ -16,18 +16,18 @@ pub(super) struct Connections {
     last_serial: u64,
 }
 
-/// A stream, with its two directions: the first is from the one who dialled.
+/// A stream with its two directions. The first direction is from the client to the server.
 pub(super) struct Connection {
-    /// Tells it from those that had its place before.
+    /// Distinguishes this stream from earlier ones with the same index.
     serial: u64,
     pub(super) hosts: [HostId; 2],
     pub(super) half_streams: [HalfStream; 2],
-    /// What is at the other end of each end, for people.
+    /// The display name of each end's peer.
     pub(super) peers: [Arc<str>; 2],
     pub(super) is_open: [bool; 2],
 }
 
-/// One direction of a stream, and with that the end that writes to it.
+/// Names one direction of a stream, and thereby the end that writes to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HalfStreamId {
     connection: usize,
@@ -36,13 +36,13 @@ pub(crate) struct HalfStreamId {
 }
 
 impl Connections {
-    /// How many ends somebody holds.
+    /// Counts the ends with a handle.
     pub(super) fn ends(&self) -> usize {
         let open = self.connections.iter().flat_map(|(_, connection)| connection.is_open);
         open.filter(|open| *open).count()
     }
 
-    /// Opens a stream between two hosts. Returns the way from the first to the other.
+    /// Opens a stream between two hosts. Returns the half stream from the first to the second.
     pub(super) fn open(&mut self, hosts: [HostId; 2], peers: [Arc<str>; 2]) -> HalfStreamId {
         self.last_serial += 1;
         let serial = self.last_serial;
@@ -72,7 +72,7 @@ impl Connections {
 }
 
 impl Connection {
-    /// Who writes to a way, and who reads from it.
+    /// Returns the writer and the reader of a half stream.
     pub(super) const fn hosts(&self, half_stream: HalfStreamId) -> (HostId, HostId) {
         (self.hosts[half_stream.from], self.hosts[1 - half_stream.from])
     }

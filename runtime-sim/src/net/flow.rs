@@ -1,4 +1,4 @@
-//! Bytes on their way, and what a link does to them.
+//! Bytes in flight, and the delays and faults of their link.
 
 use std::io::{ErrorKind, IoSlice};
 use std::task::Waker;
@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::trace::Step;
 
 impl Net {
-    /// Writes as much as there is room for. `None`: there is none.
+    /// Writes as many bytes as the buffer has room for. Returns `None` if it is full.
     pub(crate) fn send(
         &mut self,
         env: &mut Env,
@@ -52,7 +52,8 @@ impl Net {
         Some(Ok(count))
     }
 
-    /// Reads as much as there is, and has room. `None`: nothing is there.
+    /// Reads as many available bytes as `input` has room for. Returns `None` if no bytes have
+    /// arrived.
     pub(crate) fn receive(
         &mut self,
         env: &mut Env,
@@ -75,7 +76,7 @@ impl Net {
             count = 1 + env.rng.below(Fault::Split, count - 1);
         }
         env.trace.note(Step::Receive, id.number(), count as u64);
-        // Whoever reads keeps the buffer, and what is known of it.
+        // The reader keeps its buffer with its capacity.
         input.extend_from_slice(&half_stream.bytes[..count]);
         half_stream.bytes.advance(count);
         half_stream.arrived -= count;
@@ -83,28 +84,28 @@ impl Net {
         Some(Ok(count))
     }
 
-    /// Lets a waker know when something can be read.
+    /// Registers a waker to call when bytes can be read.
     pub(crate) fn wait_to_read(&mut self, id: HalfStreamId, waker: &Waker) {
         if let Some(connection) = self.connections.get(id) {
             connection.half_streams[id.from].reader = Some(waker.clone());
         }
     }
 
-    /// Lets a waker know when something can be written.
+    /// Registers a waker to call when bytes can be written.
     pub(crate) fn wait_to_write(&mut self, id: HalfStreamId, waker: &Waker) {
         if let Some(connection) = self.connections.get(id) {
             connection.half_streams[id.from].writer = Some(waker.clone());
         }
     }
 
-    /// Lets the writer find out after so long that the other end's host is gone.
+    /// Sets the time after which the writer detects that the other host is gone.
     pub(crate) fn keep_alive(&mut self, id: HalfStreamId, time: Duration) {
         if let Some(connection) = self.connections.get(id) {
             connection.half_streams[id.from].keep_alive = Some(time);
         }
     }
 
-    /// The writer has written all.
+    /// Ends the half stream: the writer has written all its data.
     pub(crate) fn end(&mut self, env: &mut Env, id: HalfStreamId) {
         let Some(connection) = self.connections.get(id) else { return };
         let half_stream = &mut connection.half_streams[id.from];
@@ -113,7 +114,7 @@ impl Net {
         }
     }
 
-    /// Nobody holds the end any more that writes to `id`.
+    /// Drops the end that writes to `id`.
     pub(crate) fn discard(&mut self, env: &mut Env, id: HalfStreamId) {
         let Some(connection) = self.connections.get(id) else { return };
         connection.is_open[id.from] = false;
@@ -127,7 +128,8 @@ impl Net {
         let is_read = input.arrived == 0;
         input.discard();
         if self.hosts[host].dark {
-            // Nobody hears of it before something of theirs arrives there, or does not for long.
+            // A host without power sends no notice. Its peer notices when it sends data, or by
+            // keep-alive.
             if let Some(at) = keep_alive.and_then(|time| env.now.checked_add(time)) {
                 connection.half_streams[id.from].missed = Some(at);
                 env.arrivals.push((at, id));
@@ -135,12 +137,12 @@ impl Net {
         } else if is_read {
             self.end(env, id);
         } else {
-            // As TCP has it: who has not read all breaks the stream instead of ending it.
+            // As in TCP, an end dropped with unread data resets the stream instead of ending it.
             self.put(env, id, What::Reset);
         }
     }
 
-    /// Puts something on its way.
+    /// Puts data or a signal in flight.
     fn put(&mut self, env: &mut Env, id: HalfStreamId, what: What) {
         let Some(connection) = self.connections.get(id) else { return };
         let (from, to) = connection.hosts(id);
@@ -176,7 +178,7 @@ impl Net {
         }
     }
 
-    /// Lets arrive what is due, unless nothing gets through.
+    /// Delivers due pieces, unless the hosts are cut off from each other.
     pub(crate) fn deliver(&mut self, env: &mut Env, id: HalfStreamId) {
         let Some(connection) = self.connections.get(id) else { return };
         let (from, to) = connection.hosts(id);
@@ -196,7 +198,7 @@ impl Net {
                 What::Bytes(count) if half_stream.deserted => {
                     half_stream.bytes.advance(count);
                     env.wakers.extend(half_stream.writer.take());
-                    // The writer learns that nobody reads.
+                    // The writer learns that the reader is gone.
                     self.put(env, id.back(), What::Reset);
                 }
                 What::Bytes(count) => {
@@ -217,7 +219,7 @@ impl Net {
         }
     }
 
-    /// Lets arrive what has waited for a partition to end.
+    /// Delivers the pieces that were held back by a partition.
     pub(crate) fn deliver_all(&mut self, env: &mut Env) {
         for id in self.connections.half_streams() {
             self.deliver(env, id);

@@ -10,24 +10,24 @@ use bytes::{Buf, BytesMut};
 /// One direction of a stream.
 #[derive(Debug, Default)]
 pub(super) struct HalfStream {
-    /// Written, and not read yet.
+    /// The bytes written and not read yet.
     pub(super) bytes: BytesMut,
-    /// How many of them have arrived.
+    /// The number of `bytes` that have arrived.
     pub(super) arrived: usize,
-    /// What has not.
+    /// Pieces still in flight.
     pub(super) pieces: VecDeque<Piece>,
-    /// When the link is done with what was written before.
+    /// When the link has sent all earlier writes.
     pub(super) free_at: Option<Instant>,
-    /// The writer has ended it.
+    /// The writer has ended the half stream.
     pub(super) ended: bool,
-    /// So the reader knows.
+    /// The end has reached the reader.
     pub(super) end_arrived: bool,
     /// The reader is gone.
     pub(super) deserted: bool,
     pub(super) broken: Option<ErrorKind>,
-    /// After how long the writer finds out that the other end is gone, though nobody says so.
+    /// The time after which the writer detects a dead peer.
     pub(super) keep_alive: Option<Duration>,
-    /// When the reader finds out that the writer is gone.
+    /// When the reader detects that the writer is gone.
     pub(super) missed: Option<Instant>,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
@@ -43,7 +43,7 @@ pub(super) struct Piece {
 pub(super) enum What {
     Bytes(usize),
     End,
-    /// The stream breaks, in both directions.
+    /// Breaks the stream in both directions.
     Reset,
 }
 
@@ -56,14 +56,14 @@ impl HalfStream {
         self.pieces.pop_front().map(|piece| piece.what)
     }
 
-    /// Nobody will read any more. What is on its way is dropped as it arrives.
+    /// Drops the reader's side. Bytes in flight are dropped as they arrive.
     pub(super) fn discard(&mut self) {
         self.deserted = true;
         self.bytes.advance(self.arrived);
         self.arrived = 0;
     }
 
-    /// Breaks it. What has arrived can still be read.
+    /// Breaks the half stream. Bytes that have arrived can still be read.
     pub(super) fn cut(&mut self, why: ErrorKind, wakers: &mut Vec<Waker>) {
         self.broken = Some(why);
         self.pieces.clear();

@@ -1,4 +1,4 @@
-//! The network: who is on it, and how it is between them.
+//! The network: its hosts and the links between them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::bind_addr::{Backlog, BindAddr};
 use super::connection::{Connections, HalfStreamId, HostId};
 use crate::link::Link;
 
-/// What the network leaves to be done.
+/// The environment of network events.
 pub(crate) type Env = crate::env::Env<HalfStreamId>;
 
 /// The network.
@@ -17,21 +17,21 @@ pub(crate) struct Net {
     pub(crate) links: Links,
     pub(super) listeners: BTreeMap<(HostId, BindAddr), Backlog>,
     pub(super) last_listener: u64,
-    /// Between whom nothing gets through, and for how many reasons.
+    /// Blocked pairs of hosts, with the number of reasons for each.
     partitions: BTreeMap<(HostId, HostId), u32>,
 }
 
-/// A host as the network sees it.
+/// The network's view of a host.
 pub(super) struct Machine {
     pub(super) name: Arc<str>,
-    /// Without power: nothing gets out of it or in.
+    /// Without power: no data leaves or reaches the host.
     pub(super) dark: bool,
     pub(super) last_port: u16,
 }
 
-/// How it is between hosts.
+/// The links between hosts.
 pub(crate) struct Links {
-    /// Where nothing else is said.
+    /// The default link.
     others: Link,
     between: BTreeMap<(HostId, HostId), Link>,
 }
@@ -65,19 +65,19 @@ impl Net {
         self.hosts[host].dark = dark;
     }
 
-    /// The name of who is at the other end of a stream.
+    /// Returns the name of a stream's peer.
     pub(crate) fn peer(&mut self, half_stream: HalfStreamId) -> Option<Arc<str>> {
         self.connections
             .get(half_stream)
             .map(|connection| connection.peers[half_stream.from].clone())
     }
 
-    /// Whether nothing gets through from one host to another.
+    /// Returns whether traffic from one host to another is blocked.
     pub(super) fn is_cut(&self, from: HostId, to: HostId) -> bool {
         self.hosts[from].dark || self.hosts[to].dark || self.is_partitioned(from, to)
     }
 
-    /// How many ends of streams somebody holds.
+    /// Counts the ends of streams with a handle.
     pub(crate) fn ends(&self) -> usize {
         self.connections.ends()
     }
@@ -91,7 +91,7 @@ impl Net {
         *self.partitions.entry((one.min(other), one.max(other))).or_default() += 1;
     }
 
-    /// Takes one reason away.
+    /// Removes one reason for which two hosts are cut off.
     pub(crate) fn heal(&mut self, one: HostId, other: HostId) {
         let pair = (one.min(other), one.max(other));
         if let Some(reasons) = self.partitions.get_mut(&pair) {
@@ -102,7 +102,7 @@ impl Net {
         }
     }
 
-    /// Takes all reasons away, everywhere.
+    /// Removes all reasons, for all pairs.
     pub(crate) fn heal_all(&mut self) {
         self.partitions.clear();
     }

@@ -1,8 +1,8 @@
-//! The public API of each published package as text, `tests/api/*.txt`: what a change does to it can be read in its
-//! diff, and what it should not have done fails in CI.
+//! Writes the public API of each published package as text, `tests/api/*.txt`. A change of the API
+//! shows up in the diff, and an unintended one fails in CI.
 //!
-//! rustdoc says what is public, in JSON. That is stable in no compiler, hence the one that is named here, whose rustdoc
-//! is let do what only nightly ones may.
+//! The data come from rustdoc's JSON output, which is unstable in every compiler. Therefore this
+//! program uses the pinned compiler below, and enables nightly features for its rustdoc only.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -16,7 +16,7 @@ use public_api::Builder;
 
 /// The compiler whose rustdoc writes the JSON that this version of `public-api` reads.
 const TOOLCHAIN: &str = "1.95.0";
-/// Tells this program that it stands in for rustdoc.
+/// The variable that makes this program act as rustdoc.
 const AS_RUSTDOC: &str = "AIOMAS_API_AS_RUSTDOC";
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
@@ -24,7 +24,7 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 /// Writes the public API of each published package to `tests/api/`.
 #[derive(Parser)]
 struct Args {
-    /// Write nothing, and fail if anything has changed.
+    /// Write nothing, and fail on any change.
     #[arg(long)]
     check: bool,
 }
@@ -40,12 +40,12 @@ fn main() -> ExitCode {
     })
 }
 
-/// Runs rustdoc, and no other program, as a nightly one. For all of cargo, build scripts would see it, and everything
-/// would be compiled anew.
+/// Runs only rustdoc as a nightly tool. If all of cargo ran so, build scripts would notice, and all
+/// code would be compiled again.
 fn rustdoc() -> Fallible<ExitCode> {
     let mut command = Command::new("rustup");
     command.args(["run", TOOLCHAIN, "rustdoc"]).args(env::args_os().skip(1));
-    // Cargo asks for the version as well.
+    // Cargo requests the version as well.
     if env::args_os().any(|arg| arg == "--crate-name") {
         command.args(["-Z", "unstable-options", "--output-format", "json"]);
     }
@@ -84,7 +84,7 @@ fn run(args: Args) -> Fallible<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// The published packages, and where cargo puts what it makes.
+/// Returns the published packages, and cargo's target directory.
 fn metadata(root: &Path) -> Fallible<(Vec<String>, PathBuf)> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).args(["metadata", "--no-deps", "--format-version", "1"]);
@@ -96,7 +96,7 @@ fn metadata(root: &Path) -> Fallible<(Vec<String>, PathBuf)> {
     Ok((names.collect(), target.into()))
 }
 
-/// Lets rustdoc write what is public, with all features.
+/// Runs rustdoc for the public API, with all features.
 fn document(packages: &[String], target: &Path) -> Fallible<()> {
     let mut cargo = Command::new("rustup");
     cargo.args(["run", TOOLCHAIN, "cargo", "doc", "--lib", "--no-deps", "--all-features"]);
@@ -110,7 +110,7 @@ fn document(packages: &[String], target: &Path) -> Fallible<()> {
     Err(format!("no documentation; the toolchain is to be had by: {install}").into())
 }
 
-/// What is public in a package, line by line.
+/// Returns the public API of a package, line by line.
 fn public(json: &Path) -> Fallible<String> {
     let api = Builder::from_rustdoc_json(json).omit_blanket_impls(true).build()?;
     let (mut lines, mut said, mut of_std) = (String::new(), BTreeSet::new(), false);
@@ -123,12 +123,12 @@ fn public(json: &Path) -> Fallible<String> {
                 continue;
             }
         } else if of_std && (line.starts_with("pub fn ") || line.starts_with("pub const fn ")) {
-            // The trait says so.
+            // The trait already contains this item.
             continue;
         } else {
             of_std &= line.starts_with("pub type ");
         }
-        // What can be had by several paths is described at each of them.
+        // An item with several paths is described at each of them.
         if said.insert(line.clone()) {
             lines.extend([&line, "\n"]);
         }
@@ -136,14 +136,14 @@ fn public(json: &Path) -> Fallible<String> {
     Ok(lines)
 }
 
-/// The trait in `impl<T: Bound> Trait for Type`.
+/// Returns the trait in `impl<T: Bound> Trait for Type`.
 fn implemented(line: &str) -> Option<&str> {
     let rest = line.strip_prefix("impl")?;
     let mut depth = 0_usize;
     let end = rest.char_indices().find(|(at, c)| {
         match c {
             '<' => depth += 1,
-            // Not that of an arrow.
+            // Except the `>` of an arrow.
             '>' if !rest[..*at].ends_with('-') => depth = depth.saturating_sub(1),
             _ => {}
         }
@@ -152,12 +152,12 @@ fn implemented(line: &str) -> Option<&str> {
     Some(rest[end?.0..].trim_start().split_once(" for ")?.0)
 }
 
-/// Whether a trait is known by heart.
+/// Returns whether a trait is a well-known one of the standard library.
 fn is_of_std(name: &str) -> bool {
     ["core::", "alloc::", "std::", "serde_core::"].iter().any(|package| name.starts_with(package))
 }
 
-/// That something can be sent goes without saying, until it cannot: `!core::marker::Send`.
+/// Returns whether the line is an auto trait. Only a missing one is listed: `!core::marker::Send`.
 fn goes_without_saying(name: &str) -> bool {
     let auto = ["core::marker::", "core::panic::unwind_safe::"];
     (name != "core::marker::Copy" && auto.iter().any(|module| name.starts_with(module)))
@@ -166,7 +166,7 @@ fn goes_without_saying(name: &str) -> bool {
         || name.ends_with("Unpin")
 }
 
-/// Whether nothing has changed; and otherwise, what has.
+/// Returns whether the API is unchanged, and prints the changes.
 fn compare(package: &str, before: &str, now: &str) -> bool {
     let [old, new] = [before, now].map(|text| text.lines().collect::<BTreeSet<_>>());
     let gone = old.difference(&new).map(|line| format!("-{line}"));

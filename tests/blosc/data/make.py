@@ -3,8 +3,8 @@
     python3 make.py          with all compressors that this python-blosc has
     python3 make.py snappy   only with this one
 
-The wheels on PyPI have no Snappy; Debian's python3-blosc has. The data of each is `data(kind)`, which
-tests/files.rs makes as well.
+The wheels on PyPI have no Snappy; Debian's python3-blosc has. Each frame contains `data(kind)`, which
+tests/files.rs computes as well.
 
 """
 import os

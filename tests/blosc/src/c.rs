@@ -5,7 +5,7 @@ use blosc::{Clevel, Context, ShuffleMode};
 
 pub use blosc::Compressor;
 
-/// What C compresses with and we read.
+/// The compressors of C that our codec can read.
 pub const COMPRESSORS: [Compressor; 5] =
     [Compressor::BloscLZ, Compressor::LZ4, Compressor::LZ4HC, Compressor::Zlib, Compressor::Zstd];
 
@@ -25,7 +25,7 @@ const LEVELS: [Clevel; 10] = [
 /// Compresses `data`.
 ///
 /// # Panics
-/// If `level` is over 9.
+/// `level` is over 9.
 #[must_use]
 pub fn compress(
     data: &[u8],
@@ -46,18 +46,18 @@ pub fn compress(
 
 /// Decompresses `frame`.
 ///
-/// Only a frame that one of the two compressors wrote may be given to it in this process: C trusts the
-/// header, and overflows its buffer on the frame of c-blosc#405.
+/// In this process, pass only frames written by one of the two compressors: C trusts the header,
+/// and overflows its buffer on the frame of c-blosc#405.
 ///
 /// # Panics
-/// If the frame has not the length that it says.
+/// The length of the frame differs from its header.
 #[must_use]
 #[allow(unsafe_code)]
 pub fn decompress(frame: &[u8]) -> Option<Vec<u8>> {
     let announced = |at| frame.get(at..)?.first_chunk().copied().map(u32::from_le_bytes);
     assert_eq!(announced(12), u32::try_from(frame.len()).ok(), "C would read past the end");
     if announced(4) == Some(0) {
-        return Some(Vec::new()); // the crate takes no data for an error
+        return Some(Vec::new()); // the crate reports empty data as an error
     }
     // SAFETY: the frame is as long as its header says. As bytes, any content is valid.
     unsafe { blosc::decompress_bytes::<u8>(frame) }.ok()

@@ -1,4 +1,4 @@
-//! One way to compress, for either side.
+//! One set of compression options, for either side.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use aiomas_core::wire::codec::blosc::{self as ours, Options, Shuffle};
 
 use crate::c;
 
-/// All ways to shuffle.
+/// All kinds of shuffling.
 pub const SHUFFLES: [Shuffle; 3] = [Shuffle::None, Shuffle::Byte, Shuffle::Bit];
 
-/// What we can compress with.
+/// The compressors of our codec.
 pub const OURS: [ours::Compressor; 2] = [ours::Compressor::BloscLz, ours::Compressor::Lz4];
 
-/// How `data` is compressed.
+/// The options with which `data` is compressed.
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
-    /// What the data is.
+    /// The name of the data.
     pub name: &'a str,
     /// The data.
     pub data: &'a [u8],
-    /// How it is shuffled.
+    /// The kind of shuffling.
     pub shuffle: Shuffle,
     /// The size of an element in bytes.
     pub type_size: u8,
@@ -28,10 +28,10 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// The frame that we write.
+    /// Returns the frame that our codec writes.
     ///
     /// # Panics
-    /// If the options are out of range.
+    /// The options are out of range.
     #[must_use]
     pub fn ours(&self, compressor: ours::Compressor) -> Vec<u8> {
         let mut options = Options::default();
@@ -44,17 +44,17 @@ impl Case<'_> {
         frame
     }
 
-    /// The frame that C writes.
+    /// Returns the frame that C writes.
     #[must_use]
     pub fn theirs(&self, compressor: c::Compressor) -> Vec<u8> {
         c::compress(self.data, compressor, self.shuffle, self.type_size, self.level)
     }
 
-    /// Checks that we read what C writes with each of its compressors, and that C and we read what we
-    /// write with each of ours. Returns how many frames were compared.
+    /// Checks that each side reads the frames of all compressors of both. Returns the number of
+    /// compared frames.
     ///
     /// # Panics
-    /// If a frame is not read, or not as it should be.
+    /// A frame cannot be read, or its data differ.
     pub fn check(&self) -> usize {
         for compressor in c::COMPRESSORS {
             let frame = self.theirs(compressor);

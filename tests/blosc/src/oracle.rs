@@ -1,4 +1,4 @@
-//! The C library in a process of its own: on a hostile frame it may crash, which is no fault of ours.
+//! The C library in a process of its own: on a hostile frame it may crash, which is not our bug.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -8,20 +8,20 @@ use aiomas_core::wire::codec::blosc::{self as ours, Options};
 use crate::c;
 use crate::case::{OURS, SHUFFLES};
 
-/// Longer frames are not given to C: from 8,421,505 bytes on, one can make it write anywhere.
+/// The maximum frame for C: from 8,421,505 bytes on, a frame can make it write to any address.
 pub const MAX_FRAME: usize = 8 << 20;
-/// Nor are those whose data is longer.
+/// The maximum data for C.
 pub const MAX_DATA: usize = 1 << 20;
-/// The answer in place of a length.
+/// The answer that replaces a length.
 const REFUSED: u32 = u32::MAX;
 
 /// The C library, as the parent process sees it.
 pub struct Oracle {
     command: fn() -> Command,
     running: Option<Running>,
-    /// How often it crashed.
+    /// The number of crashes.
     pub crashes: usize,
-    /// How many frames it decompressed to the same data as we.
+    /// The number of frames that both decompressed to the same data.
     pub agreed: usize,
 }
 
@@ -31,19 +31,19 @@ struct Running {
     stdout: BufReader<ChildStdout>,
 }
 
-/// What C makes of a frame.
+/// C's result for a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The data.
     Data(Vec<u8>),
-    /// It reports an error, or the frame is over the limits.
+    /// An error, or a frame over the limits.
     Refused,
-    /// It crashed. It will be started again.
+    /// A crash. The process will be restarted.
     Crashed,
 }
 
 impl Oracle {
-    /// `command` starts a process that does [`serve`].
+    /// Creates an oracle. `command` starts a process that runs [`serve`].
     #[must_use]
     pub fn new(command: fn() -> Command) -> Self {
         Self { command, running: None, crashes: 0, agreed: 0 }
@@ -52,7 +52,7 @@ impl Oracle {
     /// Decompresses `frame` in the other process.
     ///
     /// # Panics
-    /// If the process cannot be started.
+    /// The process cannot be started.
     pub fn decompress(&mut self, frame: &[u8]) -> Answer {
         if frame.len() > MAX_FRAME {
             return Answer::Refused;
@@ -71,19 +71,20 @@ impl Oracle {
         }
     }
 
-    /// Lets both decompress `input` as a frame, and compresses it as data in a way that its first byte
-    /// tells.
+    /// Decompresses `input` as a frame with both, and compresses it as data. Its first byte chooses
+    /// the options.
     ///
     /// # Panics
-    /// If C and we read different data, or C does not read what we wrote.
+    /// Both read different data, or C cannot read our frame.
     pub fn compare(&mut self, input: &[u8]) {
         let mut frame = input.to_vec();
-        // Otherwise most of what a fuzzer tries would fail there.
+        // Otherwise most inputs of a fuzzer would fail there.
         if let (Some(field), Ok(len)) = (frame.get_mut(12..16), u32::try_from(input.len())) {
             field.copy_from_slice(&len.to_le_bytes());
         }
-        // C accepts some frames that we refuse, such as blocks that share bytes. It refuses some that
-        // we accept, such as a stream whose checksum is wrong. But what both accept is the same.
+        // C accepts some frames that we refuse, such as blocks that share bytes. It refuses some
+        // that we accept, such as a stream whose checksum is wrong. Frames that both accept have
+        // the same data.
         if let Ok(data) = ours::decompress(&frame, MAX_DATA)
             && let Answer::Data(theirs) = self.decompress(&frame)
         {
@@ -116,7 +117,7 @@ impl Oracle {
 }
 
 impl Default for Oracle {
-    /// The program itself, with something in its environment that [`serve_if_child`] looks for.
+    /// Starts this program itself, with a variable that [`serve_if_child`] checks.
     fn default() -> Self {
         Self::new(|| {
             let mut command = Command::new(std::env::current_exe().expect("this program"));
@@ -199,7 +200,7 @@ fn read_word(reader: &mut impl Read) -> io::Result<u32> {
     Ok(u32::from_le_bytes(word))
 }
 
-/// Whether C would read no further than the frame, and not allocate more than there may be.
+/// Returns whether C would read only within the frame, and allocate no more than permitted.
 fn is_bounded(frame: &[u8]) -> bool {
     let word = |at| frame.get(at..)?.first_chunk().copied().map(u32::from_le_bytes);
     word(12) == Some(frame.len() as u32) && word(4).is_some_and(|len| len as usize <= MAX_DATA)

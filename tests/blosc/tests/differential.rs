@@ -45,7 +45,7 @@ fn several_blocks() {
 #[test]
 fn frames_are_not_much_larger_than_from_c() {
     for (name, make) in data::KINDS {
-        // Of data that hardly compresses, or changes in the middle, how much is tried is a matter of luck.
+        // The results for data that hardly compress, or change in the middle, depend on luck.
         if ["text", "mixed"].contains(&name) {
             continue;
         }

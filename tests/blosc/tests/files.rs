@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aiomas_core::wire::codec::blosc::{BloscError, decompress};
 
-/// The data of the files of a kind.
+/// Returns the data of the files of a kind.
 fn data(kind: &str) -> Vec<u8> {
     match kind {
         "numbers" => (0..300).flat_map(|i| (f64::from(i % 97) * 0.25).to_le_bytes()).collect(),
@@ -29,7 +29,7 @@ fn every_file_of_python_is_read_but_for_snappy() {
         let data = data(rest.split('-').next().unwrap());
         let frame = fs::read(&path).unwrap();
         let ours = decompress(&frame, data.len());
-        // Compressed, not only stored, and by Snappy.
+        // Compressed by Snappy, not only stored.
         if compressor == "snappy" && frame[2] & 0x02 == 0 {
             assert_eq!(ours, Err(BloscError::Compressor { code: 2, version: 1 }), "{stem}");
         } else {

@@ -1,4 +1,4 @@
-//! C in a process of its own, for frames that it may not survive.
+//! C in a process of its own, for frames that may crash it.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn the_fuzzing_corpus_is_read_as_c_reads_it() {
     assert!(c.agreed > 20, "{c:?}");
 }
 
-/// A frame for so many bytes whose one stream has a match with a length of so many bytes of 255.
+/// Returns a frame for `data_len` bytes with one match. Its length has `continued` bytes of 255.
 fn long_match(data_len: u32, continued: usize) -> Vec<u8> {
     let mut frame = vec![2, 1, 0x10, 1];
     frame.extend(data_len.to_le_bytes());
@@ -38,12 +38,12 @@ fn long_match(data_len: u32, continued: usize) -> Vec<u8> {
     frame
 }
 
-/// [c-blosc#405](https://github.com/Blosc/c-blosc/issues/405): C adds up the length of a match in 32 bits,
-/// and from 8,421,505 bytes on writes outside of its buffer. The report has no file; this is what it
-/// describes.
+/// [c-blosc#405](https://github.com/Blosc/c-blosc/issues/405): C sums up the length of a match in
+/// 32 bits, and from 8,421,505 bytes on writes outside of its buffer. The report has no file; this
+/// frame follows its description.
 #[test]
 fn c_blosc_405() {
-    // With the length that it says, the same frame is read by both.
+    // With its true length, both read the same frame.
     let mut c = oracle();
     let len = 1 + (9 + 255 * 255) + 1;
     let good = long_match(len, 255);
@@ -54,7 +54,7 @@ fn c_blosc_405() {
         let fault = Fault::Corrupt { expected: data_len as usize };
         Err(BloscError::Block { block: 0, fault })
     };
-    // The longest that C may be given, and those that overflow.
+    // The longest that C may receive, and lengths that overflow.
     for continued in [8_388_000, 8_421_504, 8_421_505, 8_421_605, 9_000_000] {
         assert_eq!(decompress(&long_match(1 << 16, continued), MAX_DATA), refused(1 << 16));
     }

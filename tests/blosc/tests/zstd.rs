@@ -1,10 +1,11 @@
-//! Zstandard frames of the C library, each as the only part of a Blosc frame: whole, cut and damaged.
+//! Zstandard frames of the C library, each as the only part of a Blosc frame: whole, cut and
+//! damaged.
 
 use aiomas_blosc_tests::data;
 use aiomas_core::wire::codec::blosc::decompress;
 use zstd::bulk;
 
-/// A Blosc frame with `stream` as that of `len` bytes of data.
+/// Returns a Blosc frame with `stream` as the compressed form of `len` bytes.
 fn frame(stream: &[u8], len: usize) -> Vec<u8> {
     const ZSTD_NOT_SPLIT: u8 = 4 << 5 | 0x10;
     let mut frame = vec![2, 1, ZSTD_NOT_SPLIT, 1];
@@ -15,7 +16,7 @@ fn frame(stream: &[u8], len: usize) -> Vec<u8> {
     frame
 }
 
-/// Streams of all kinds of data, lengths and levels, with their data.
+/// Returns streams of all kinds of data, lengths and levels, with their data.
 fn streams() -> Vec<(String, Vec<u8>, Vec<u8>)> {
     let mut streams = Vec::new();
     for (name, make) in data::KINDS {
@@ -34,7 +35,7 @@ fn streams() -> Vec<(String, Vec<u8>, Vec<u8>)> {
 fn everything_that_c_writes_is_read() {
     for (name, stream, data) in streams() {
         if stream.len() == data.len() {
-            continue; // Blosc takes it for stored data
+            continue; // Blosc treats it as stored data
         }
         assert!(decompress(&frame(&stream, data.len()), data.len()).unwrap() == data, "{name}");
         for other in [data.len() - 1, data.len() + 1] {
@@ -58,7 +59,7 @@ fn no_prefix_is_accepted() {
 }
 
 #[test]
-fn whichever_bit_is_flipped_the_data_is_as_long_as_announced() {
+fn data_with_a_flipped_bit_has_the_announced_length() {
     let (mut read, mut refused) = (0, 0);
     let short =
         |(_, stream, data): &(String, Vec<u8>, Vec<u8>)| stream.len() * data.len() < 300_000;

@@ -1,4 +1,4 @@
-//! What the macros say to those who use them wrongly.
+//! The error messages of the macros.
 
 #[test]
 fn mistakes_are_explained_where_they_are() {

@@ -1,4 +1,4 @@
-"""A simulator of pumps, made with mosaik's own API: raises what it is given by a level, and may misbehave.
+"""A simulator of pumps, made with mosaik's own API: adds a level to its inputs, and may misbehave.
 
 Usage: simulator.py [--remote] HOST:PORT
 

@@ -1,8 +1,8 @@
-"""Lets mosaik run a simulation with simulators of others, and prints what came of it, as one line of JSON.
+"""Runs a mosaik simulation with external simulators, and prints the result as one line of JSON.
 
 Usage: world.py MODE [--cmd COMMAND | --connect HOST:PORT]... [--params JSON] [--request JSON]... [--until TIME]
 
-Nothing is judged here.
+The caller checks the result.
 
 """
 import argparse
@@ -49,7 +49,7 @@ class Tide(mosaik_api_v3.Simulator):
 
 
 class Log(mosaik_api_v3.Simulator):
-    """Writes down what it gets."""
+    """Logs its inputs."""
 
     def __init__(self):
         super().__init__({
@@ -94,7 +94,7 @@ async def feed(world, sims, args):
 
 
 async def exchange(world, sims, args):
-    """The counters look at a tide, and give it orders."""
+    """The counters read a tide, and send it commands."""
     tide_sim, tide = await local(world, Tide, 'Tide')
     logs, log = await local(world, Log, 'Log')
     entity, log_entity = await tide_sim.Tide(), await logs.Log()
@@ -119,7 +119,7 @@ async def chain(world, sims, args):
 
 
 async def requests(world, sims, args):
-    """Sends the simulator any requests, also those that mosaik would not."""
+    """Sends any requests to the simulator, including ones that mosaik never sends."""
     answers = []
     for request in args.request:
         try:

@@ -1,4 +1,4 @@
-//! Attacks by what is in a frame.
+//! Attacks by the contents of frames.
 
 use aiomas::Runtime;
 use aiomas_core::wire::Format::{self, Json, MsgPack};
@@ -8,12 +8,12 @@ use super::{Ended, Target, parse, payload, request};
 use crate::message::{self, FAILURE, REQUEST, RESULT};
 use crate::raw::Raw;
 
-/// What a victim does with something.
+/// The victim's reaction to a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Does {
-    /// It answers, with a result or a failure, and goes on.
+    /// Answers with a result or a failure, and continues.
     Answers(u8),
-    /// It closes.
+    /// Closes the connection.
     Closes,
 }
 use Does::{Answers, Closes};
@@ -21,11 +21,11 @@ use Does::{Answers, Closes};
 const RESULTS: Does = Answers(RESULT as u8);
 const FAILS: Does = Answers(FAILURE as u8);
 
-/// Sends one frame over a stream of its own, and a request behind it, and sees what the victim does.
+/// Sends one frame over a new stream, followed by a request. Returns the victim's reaction.
 async fn send<R: Runtime>(target: &Target<R>, format: Format, frame: &[u8]) -> Does {
     let mut raw = target.dial().await;
-    raw.write(frame).await.expect("it is read");
-    // Whoever closes may do so before this is written.
+    raw.write(frame).await.expect("an open stream");
+    // A victim that closes may do so before this is written.
     let next = message::message(format, REQUEST, "next", ("ping", [1], serde_json::Map::new()));
     let _written = raw.write(&next).await;
     let mut does = Closes;
@@ -39,16 +39,16 @@ async fn send<R: Runtime>(target: &Target<R>, format: Format, frame: &[u8]) -> D
         };
         if is_next {
             assert_eq!(kind, RESULT as u8);
-            assert_ne!(does, Closes, "it was ignored");
+            assert_ne!(does, Closes, "the frame was ignored");
             return does;
         }
         does = Answers(kind);
     }
-    assert_eq!(does, Closes, "it answered, and closed nevertheless");
+    assert_eq!(does, Closes, "the victim answered, and then closed");
     Closes
 }
 
-/// As [`send`], for a whole list.
+/// Calls [`send`] for each frame of a list.
 async fn check<R: Runtime>(
     target: &Target<R>,
     format: Format,
@@ -65,7 +65,7 @@ fn json(message: impl AsRef<[u8]>) -> Vec<u8> {
     message::frame(message)
 }
 
-/// A call of `take` with an argument that is encoded already.
+/// Returns a call of `take` with an encoded argument.
 fn take(format: Format, argument: &[u8]) -> Vec<u8> {
     let content = match format {
         Json => [b"[\"take\", [", argument, b"], {}]"].concat(),
@@ -74,7 +74,7 @@ fn take(format: Format, argument: &[u8]) -> Vec<u8> {
     message::raw(format, REQUEST, &message::encoded(format, &1), &content)
 }
 
-/// Ids are sent back as they came, whatever they are, also when two requests in flight have the same.
+/// Ids of any kind are mirrored, even when two requests in flight share one.
 pub(super) async fn ids_of_all_kinds<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let ids = [
@@ -96,7 +96,7 @@ pub(super) async fn ids_of_all_kinds<R: Runtime>(target: Target<R>) -> Ended {
     ];
     for id in ids {
         let frame = json(format!("[0, {id}, [\"ping\", [7], {{}}]]"));
-        raw.write(&frame).await.expect("it is read");
+        raw.write(&frame).await.expect("an open stream");
     }
     for id in ids {
         let answer = raw.read().await.expect("an answer");
@@ -109,7 +109,7 @@ pub(super) async fn ids_of_all_kinds<R: Runtime>(target: Target<R>) -> Ended {
     None
 }
 
-/// Answers to what nobody has asked.
+/// Answers without a matching call.
 pub(super) async fn answers_to_nothing<R: Runtime>(target: Target<R>) -> Ended {
     let ids = ["0", "1", "-1", "1.5", "\"x\"", "null", "true", "1e30", "[0]"];
     for kind in [RESULT, FAILURE] {
@@ -141,7 +141,7 @@ pub(super) async fn deep_values<R: Runtime>(target: Target<R>) -> Ended {
         nest(b"\x81\xa1a", b"\xc0", b""),
         nest(b"\x81\xa8__type__\x92\0", b"\xc0", b""),
         nest(b"\xdd\0\0\0\x01", b"\xc0", b""),
-        // As a key.
+        // Nested in a key.
         nest(b"\x81", b"\xc0", b"\xc0"),
     ] {
         check(&target, MsgPack, [(take(MsgPack, &value), FAILS)]).await;
@@ -149,7 +149,7 @@ pub(super) async fn deep_values<R: Runtime>(target: Target<R>) -> Ended {
     None
 }
 
-/// Lengths of nearly four billion, with three bytes behind them.
+/// Lengths of nearly four billion, followed by three bytes.
 pub(super) async fn lengths_that_lie<R: Runtime>(target: Target<R>) -> Ended {
     for head in [
         &b"\xdd\xff\xff\xff\xff"[..],
@@ -163,7 +163,7 @@ pub(super) async fn lengths_that_lie<R: Runtime>(target: Target<R>) -> Ended {
         b"\xd9\xff",
     ] {
         check(&target, MsgPack, [(take(MsgPack, &[head, b"\x01\x02\x03"].concat()), FAILS)]).await;
-        // In the place of the message, of its id, and of its content.
+        // In place of the message, of its id, and of its content.
         let id = [b"\x93\0", head, b"\x01"].concat();
         let content = [b"\x93\0\x01", head, b"\x01"].concat();
         let list = [(json([head, b"\x01"].concat()), Closes), (json(id), Closes)];
@@ -173,7 +173,7 @@ pub(super) async fn lengths_that_lie<R: Runtime>(target: Target<R>) -> Ended {
     None
 }
 
-/// Values that are none, or that not every codec has.
+/// Invalid values, and values that not every codec has.
 pub(super) async fn malformed_values<R: Runtime>(target: Target<R>) -> Ended {
     for (value, does) in [
         (&b"NaN"[..], RESULTS),
@@ -209,7 +209,7 @@ pub(super) async fn malformed_values<R: Runtime>(target: Target<R>) -> Ended {
     ] {
         check(&target, MsgPack, [(take(MsgPack, value), does)]).await;
     }
-    // Behind the message, and in front of it.
+    // Extra bytes after the message, and before it.
     let ping = request(1, "ping", [1]);
     let list = [
         (json([payload(&ping), b" x"].concat()), Closes),
@@ -221,10 +221,10 @@ pub(super) async fn malformed_values<R: Runtime>(target: Target<R>) -> Ended {
     None
 }
 
-/// `__type__` where there should be none, with ids and arities that there are not.
+/// `__type__` in unexpected places, with unknown ids and arities.
 pub(super) async fn types_that_are_confused<R: Runtime>(target: Target<R>) -> Ended {
     for (value, does) in [
-        // A reference, as it should be.
+        // A valid reference.
         (r#"{"__type__": [0, "x"]}"#, RESULTS),
         (r#"{"__type__": [1, "x"]}"#, FAILS),
         (r#"{"__type__": [-1, "x"]}"#, FAILS),
@@ -242,7 +242,7 @@ pub(super) async fn types_that_are_confused<R: Runtime>(target: Target<R>) -> En
         check(&target, Json, [(take(Json, value.as_bytes()), does)]).await;
     }
     for (path, args) in [
-        // In the place of a number, of a list and of a reference.
+        // In place of a number, of a list and of a reference.
         ("ping", r#"[{"__type__": [0, "x"]}]"#),
         ("keep", r#"[{"__type__": [0, "x"]}]"#),
         ("keep", r#"[["x"]]"#),
@@ -256,7 +256,7 @@ pub(super) async fn types_that_are_confused<R: Runtime>(target: Target<R>) -> En
     None
 }
 
-/// Paths to what nobody has exposed.
+/// Paths to services that are not exposed.
 pub(super) async fn paths_that_lead_nowhere<R: Runtime>(target: Target<R>) -> Ended {
     let long = "x".repeat(20_000);
     let deep = "a/".repeat(10_000);
@@ -333,14 +333,14 @@ pub(super) async fn paths_that_lead_nowhere<R: Runtime>(target: Target<R>) -> En
         "ping",
         "agents\\0\\ping",
     ] {
-        raw.write(&request(1, path, [1])).await.expect("it is read");
+        raw.write(&request(1, path, [1])).await.expect("an open stream");
         let answer = raw.read().await.expect("an answer");
         assert_eq!(parse(&answer).0, FAILURE, "{path}");
     }
     None
 }
 
-/// Headers of Blosc that lie of everything they speak of.
+/// Blosc headers in which every field is wrong.
 pub(super) async fn blosc_frames_that_lie<R: Runtime>(target: Target<R>) -> Ended {
     let content = ("take", ["x".repeat(10_000)], serde_json::Map::new());
     let good = message::message(MsgPack, REQUEST, 1, content);
@@ -357,28 +357,28 @@ pub(super) async fn blosc_frames_that_lie<R: Runtime>(target: Target<R>) -> Ende
         frame
     };
     let mut lies: Vec<Vec<u8>> = Vec::new();
-    // Of how long the data, a block, the frame are, and where the first block is.
+    // The lengths of the data, a block and the frame, and the offset of the first block.
     for at in [4, 8, 12, 16] {
         for lie in [0, 1, u32::MAX, i32::MAX as u32, frame.len() as u32 - 1] {
             lies.push(word(at, lie));
         }
     }
-    // Other versions, flags, and sizes of elements.
+    // Other versions, flags, and element sizes.
     lies.extend([byte(1, 0xff), byte(2, 0xff), byte(2, 0x08), byte(3, 0)]);
     lies.extend((0..20).map(|length| frame[..length].to_vec()).filter(|lie| !lie.is_empty()));
     for lie in lies {
         let mut raw: Raw<R> = target.dial().await;
-        raw.write(&message::frame(&lie)).await.expect("it is read");
-        // What is no lie after all is answered.
+        raw.write(&message::frame(&lie)).await.expect("an open stream");
+        // A header that is valid by chance is answered.
         if raw.read().await.is_some() {
-            raw.end().await.expect("it is open");
+            raw.end().await.expect("open");
             raw.drain().await;
         }
     }
     None
 }
 
-/// As many keys as there may be, all that hashes could be chosen for, and all the same.
+/// As many keys as permitted: chosen to collide in a hash table, and all equal.
 pub(super) async fn many_keys<R: Runtime>(target: Target<R>) -> Ended {
     // A map counts 9, an array 3.
     let most = target.limits.budget.nodes as usize / 2 - 20;
@@ -394,7 +394,7 @@ pub(super) async fn many_keys<R: Runtime>(target: Target<R>) -> Ended {
     None
 }
 
-/// A Hello that offers what there is not, then one in the middle, and then none of what was agreed on.
+/// Unknown features in Hello, a second Hello, and a message against the agreement.
 pub(super) async fn hello_that_promises_anything<R: Runtime>(target: Target<R>) -> Ended {
     let hello = |codecs: &[&str]| {
         let types: Vec<_> = (0..1000).map(|id| format!("type {id}")).collect();
@@ -406,15 +406,15 @@ pub(super) async fn hello_that_promises_anything<R: Runtime>(target: Target<R>) 
     };
     for codecs in [&["nonsense"][..], &[], &["msgpack", "json"], &["json"]] {
         let mut raw = target.dial().await;
-        raw.write(&hello(codecs)).await.expect("it is read");
+        raw.write(&hello(codecs)).await.expect("an open stream");
         raw.read().await.expect("an answer");
-        // Again, which is now a call like any other; then in another codec than was agreed on.
-        raw.write(&hello(codecs)).await.expect("it is read");
+        // The second Hello is now an ordinary call. Then a message in another codec than agreed.
+        raw.write(&hello(codecs)).await.expect("an open stream");
         raw.read().await.expect("an answer");
         let content = ("ping", [7], serde_json::Map::new());
         for format in [Json, MsgPack] {
             let frame = message::message(format, REQUEST, 5, &content);
-            raw.write(&frame).await.expect("it is read");
+            raw.write(&frame).await.expect("an open stream");
             raw.read().await.expect("an answer");
         }
     }

@@ -7,12 +7,13 @@ use aiomas_core::wire::codec::blosc;
 use super::{Ended, LONG, Target, parse, payload, request};
 use crate::message::{self, FAILURE, REQUEST};
 
-/// So many are many. A million take a minute without optimisation, and go the same way.
+/// The number of messages in a flood. Without optimisation a million take a minute and show no
+/// more.
 const MANY: usize = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
-/// So many at a time.
+/// The number of messages per batch.
 const BATCH: usize = 500;
 
-/// No message is empty.
+/// Empty messages are invalid.
 pub(super) async fn empty_frames<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     while raw.write(&[0; 4 * BATCH]).await.is_ok() {
@@ -21,12 +22,12 @@ pub(super) async fn empty_frames<R: Runtime>(target: Target<R>) -> Ended {
     Some("an empty frame")
 }
 
-/// Each of the smallest messages is answered, with a failure.
+/// Each of the smallest messages is answered with a failure.
 pub(super) async fn tiny_frames<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let tiny = message::raw(Format::MsgPack, REQUEST, b"\0", b"\xc0").repeat(BATCH);
     for _ in 0..MANY / BATCH {
-        raw.write(&tiny).await.expect("it is read");
+        raw.write(&tiny).await.expect("an open stream");
         for _ in 0..BATCH {
             raw.read().await.expect("an answer");
         }
@@ -34,35 +35,35 @@ pub(super) async fn tiny_frames<R: Runtime>(target: Target<R>) -> Ended {
     None
 }
 
-/// Writes until the victim closes. It does not read, so it cannot go on for ever.
+/// Writes until the victim closes. The victim does not read forever, so this ends.
 async fn write_only<R: Runtime>(target: &Target<R>, bytes: &[u8]) {
     let mut raw = target.dial().await;
     let start = target.runtime.now();
     while raw.write(bytes).await.is_ok() {
-        assert!(target.runtime.now() - start < LONG, "nobody minds");
+        assert!(target.runtime.now() - start < LONG, "the victim never closes");
     }
 }
 
-/// Each request is refused, and the refusals pile up until no more are taken.
+/// Each request is refused. Unread refusals pile up until the victim stops reading.
 pub(super) async fn refusals_that_are_not_read<R: Runtime>(target: Target<R>) -> Ended {
     write_only(&target, &request(1, "$missing", [1]).repeat(BATCH)).await;
     Some("send_timeout")
 }
 
-/// Each request costs little and its answer much: they wait until the answers before are read.
+/// Cheap requests with large answers. The victim stops reading until earlier answers are read.
 pub(super) async fn answers_that_are_not_read<R: Runtime>(target: Target<R>) -> Ended {
     write_only(&target, &request(1, "text", [100_000])).await;
     Some("send_timeout")
 }
 
-/// Requests that are never answered, until there are too many; those beyond are refused at once. Another method
-/// can still be called when the first ones are gone.
+/// Requests that are never answered, up to the limit. The victim refuses the rest at once. After
+/// the first ones have ended, another method can be called.
 pub(super) async fn requests_without_end<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let stay = request(1, "stay", ["x".repeat(100)]).repeat(BATCH);
     let mut waiting = 0;
     for _ in 0..MANY / BATCH {
-        raw.write(&stay).await.expect("it is read");
+        raw.write(&stay).await.expect("an open stream");
         waiting += BATCH;
         while waiting > target.limits.max_calls_in {
             raw.read().await.expect("an answer");
@@ -70,14 +71,14 @@ pub(super) async fn requests_without_end<R: Runtime>(target: Target<R>) -> Ended
         }
     }
     drop(raw);
-    // And so by their bytes.
+    // The same for the limit in bytes.
     let mut raw = target.dial().await;
     let length = target.limits.max_frame / 2;
     for _ in 0..target.limits.max_input_bytes / (length + 30) {
-        raw.write_text(1, "stay", length).await.expect("it is read");
+        raw.write_text(1, "stay", length).await.expect("an open stream");
     }
     for id in 0..10 {
-        raw.write_text(id, "stay", length).await.expect("it is read");
+        raw.write_text(id, "stay", length).await.expect("an open stream");
         let answer = raw.read().await.expect("a refusal");
         assert_eq!(parse(&answer).0, 2);
         assert!(String::from_utf8_lossy(&answer).contains("Limits::max_input_bytes"));
@@ -85,15 +86,15 @@ pub(super) async fn requests_without_end<R: Runtime>(target: Target<R>) -> Ended
     None
 }
 
-/// An agent that is busy does not keep another one on the same connection from answering.
+/// A busy agent does not block another one on the same connection.
 pub(super) async fn requests_to_a_busy_agent<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.agents).await;
-    // No more than one connection may ask for at a time.
+    // No more calls than one connection may have pending.
     let most = target.limits.max_calls_in / 2;
     let occupy = request(1, "agents/0/occupy", [0; 0]).repeat(most);
     for round in 0..10 {
-        raw.write(&occupy).await.expect("it goes on");
-        raw.write(&request("other", "agents/1/ping", [round])).await.expect("it is read");
+        raw.write(&occupy).await.expect("no error");
+        raw.write(&request("other", "agents/1/ping", [round])).await.expect("an open stream");
         let mut refused = 0;
         loop {
             let answer = raw.read().await.expect("an answer");
@@ -112,57 +113,58 @@ pub(super) async fn requests_to_a_busy_agent<R: Runtime>(target: Target<R>) -> E
     None
 }
 
-/// Small requests that stay, between large ones that go: what is kept of the former is not what came with them.
+/// Small pending requests between large, short ones. A pending request must not keep the whole
+/// buffer it arrived in.
 pub(super) async fn small_requests_among_large_ones<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.channel).await;
     for id in 0..target.limits.max_calls_in - 1 {
         raw.write(&message::message(Format::Json, REQUEST, id, "keep me")).await.expect("read");
-        // A number behind many blanks, which is answered at once.
-        raw.write_filled(b"[0, 2, ", b' ', 100_000, b"7]").await.expect("it is read");
+        // A number after many blanks, which is answered at once.
+        raw.write_filled(b"[0, 2, ", b' ', 100_000, b"7]").await.expect("an open stream");
         raw.read().await.expect("an answer");
     }
     None
 }
 
-/// Small calls that wait for a busy agent, each read together with a large call that fails at once.
+/// Small calls wait for a busy agent. Each is read together with a large call that fails at once.
 pub(super) async fn small_calls_to_a_busy_agent<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.agents).await;
-    raw.write(&request(0, "agents/0/occupy", [0; 0])).await.expect("it is read");
+    raw.write(&request(0, "agents/0/occupy", [0; 0])).await.expect("an open stream");
     let small = request(1, "agents/0/occupy", ["x".repeat(40)]);
     for _ in 0..target.limits.max_mailbox {
-        raw.write(&small).await.expect("it is read");
+        raw.write(&small).await.expect("an open stream");
         let before = b"[0, 2, [\"agents/9/ping\", [";
-        raw.write_filled(before, b' ', 100_000, b"7], {}]]").await.expect("it is read");
+        raw.write_filled(before, b' ', 100_000, b"7], {}]]").await.expect("an open stream");
         let (kind, id, _) = parse(&raw.read().await.expect("an answer"));
         assert_eq!((kind, id), (FAILURE, 2.into()));
     }
     None
 }
 
-/// Frames of few bytes that become the longest there may be, and stay.
+/// Short frames decompress to the maximum size, and stay pending.
 pub(super) async fn blosc_bombs<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     let content = ("stay", ["x".repeat(target.limits.max_frame - 64)], serde_json::Map::new());
     let bomb = message::message(Format::MsgPack, REQUEST, 1, content);
     let bomb = message::frame(compressed(payload(&bomb)));
-    // One that is too long when it is unpacked.
+    // A frame that is too long when decompressed.
     let long = message::frame(compressed(&vec![0; 2 * target.limits.max_frame]));
     assert!(bomb.len() < 10_000, "{} bytes", bomb.len());
     let most = target.limits.max_input_bytes / target.limits.max_frame;
     for sent in 1..200 {
-        raw.write(&bomb).await.expect("it is read");
+        raw.write(&bomb).await.expect("an open stream");
         if sent > most {
             raw.read().await.expect("an answer");
         }
     }
-    raw.write(&long).await.expect("it is read");
+    raw.write(&long).await.expect("an open stream");
     raw.drain().await;
     Some("the limit is")
 }
 
-/// As Python compresses.
+/// Compresses a message as Python does.
 fn compressed(message: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    blosc::compress(message, &blosc::Options::default(), &mut frame).expect("it is short");
+    blosc::compress(message, &blosc::Options::default(), &mut frame).expect("short input");
     frame
 }

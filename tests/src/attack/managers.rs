@@ -1,4 +1,4 @@
-//! Attacks on managers, and on the clocks that they set.
+//! Attacks on managers and their clocks.
 
 use aiomas::Runtime;
 use aiomas_core::wire::Format;
@@ -9,14 +9,14 @@ use super::{Ended, Target, parse, request};
 use crate::message::{self, FAILURE, REQUEST, RESULT};
 use crate::raw::Raw;
 
-/// What comes of a request.
+/// Returns the answer to a request.
 async fn ask<R: Runtime>(raw: &mut Raw<R>, frame: &[u8]) -> (u64, Value) {
-    raw.write(frame).await.expect("it is read");
+    raw.write(frame).await.expect("an open stream");
     let (kind, _, content) = parse(&raw.read().await.expect("an answer"));
     (kind, content)
 }
 
-/// Calls something that has to fail with an error of this kind.
+/// Makes a call that must fail with an error of this kind.
 async fn fails<R: Runtime>(raw: &mut Raw<R>, frame: &[u8], with: &str) {
     let (kind, content) = ask(raw, frame).await;
     assert_eq!(kind, FAILURE, "{content}");
@@ -24,12 +24,13 @@ async fn fails<R: Runtime>(raw: &mut Raw<R>, frame: &[u8], with: &str) {
     assert!(text.starts_with(with), "{text}");
 }
 
-/// A call with keyword arguments.
+/// Returns a call with keyword arguments.
 fn call(path: &str, args: &Value, kwargs: &Value) -> Vec<u8> {
     message::message(Format::Json, REQUEST, 1, (path, args, kwargs))
 }
 
-/// Names of code, of files, of what a shell would run; and a factory that is there, with what it does not take.
+/// Unknown factories, named like code, files and shell commands, and a factory with wrong
+/// arguments.
 pub(super) async fn factories_that_nobody_has<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.agents).await;
     let long = "x".repeat(500);
@@ -80,14 +81,14 @@ pub(super) async fn factories_that_nobody_has<R: Runtime>(target: Target<R>) -> 
     None
 }
 
-/// Agents are made until there are as many as there may be. They stay: whoever may use a manager may make them.
+/// Agents are spawned up to the limit. They stay, because a client of a manager may spawn agents.
 pub(super) async fn agents_without_end<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.agents).await;
     let spawn = request(1, "agents/2/spawn", (FACTORY, 7));
     let mut made = 0;
     while let (RESULT, _) = ask(&mut raw, &spawn).await {
         made += 1;
-        assert!(made < MAX_AGENTS, "they have no end");
+        assert!(made < MAX_AGENTS, "the sleepers have no end");
     }
     for _ in 0..100 {
         fails(&mut raw, &spawn, "RuntimeError: ").await;
@@ -103,7 +104,7 @@ async fn time<R: Runtime>(raw: &mut Raw<R>) -> f64 {
     content.as_f64().expect("a time")
 }
 
-/// Back, to the present, to no number, and beyond all dates.
+/// Clocks are set back, to the present, to non-numbers, and beyond all dates.
 pub(super) async fn clocks_that_are_set_to_anything<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.agents).await;
     let before = time(&mut raw).await;
@@ -133,26 +134,26 @@ pub(super) async fn clocks_that_are_set_to_anything<R: Runtime>(target: Target<R
         let (kind, content) = ask(&mut raw, &request(1, "agents/0/nap_until", [&date])).await;
         assert_eq!(kind, FAILURE, "{date}: {content}");
     }
-    assert_eq!(time(&mut raw).await.to_bits(), before.to_bits(), "it stands still");
-    // A moment later it goes on.
+    assert_eq!(time(&mut raw).await.to_bits(), before.to_bits(), "the clock stands still");
+    // The clock still accepts a later time.
     let later = before + 1.0;
     assert_eq!(ask(&mut raw, &request(1, "agents/2/set_time", [later])).await.0, RESULT);
     assert_eq!(time(&mut raw).await.to_bits(), later.to_bits());
     None
 }
 
-/// Whoever sleeps is a request being handled, so that there are no more of them than of these.
+/// Each sleeper is a pending request, so the limit of requests bounds sleepers.
 pub(super) async fn sleeps_without_end<R: Runtime>(target: Target<R>) -> Ended {
     const MANY: usize = 1000;
     let mut raw = target.dial_at(&target.agents).await;
     let mut other = target.dial_at(&target.agents).await;
-    raw.write(&request(1, "agents/0/nap", [1]).repeat(MANY)).await.expect("it is read");
+    raw.write(&request(1, "agents/0/nap", [1]).repeat(MANY)).await.expect("an open stream");
     for _ in 0..MANY - target.limits.max_calls_in {
         let (kind, _, content) = parse(&raw.read().await.expect("an answer"));
         assert_eq!(kind, FAILURE);
         assert!(content.to_string().contains("Limits::max_calls_in"), "{content}");
     }
-    // They all end when somebody sets the clock.
+    // All sleepers end when the clock is set.
     let later = time(&mut other).await + 2.0;
     assert_eq!(ask(&mut other, &request(1, "agents/2/set_time", [later])).await.0, RESULT);
     for _ in 0..target.limits.max_calls_in {

@@ -1,9 +1,10 @@
-//! What hostile peers do, and those to whom it is done.
+//! Hostile peers and their victims.
 //!
-//! [`for_each_attack!`](crate::for_each_attack) names all attacks, with their rows in the table of `docs/security.md`. An
-//! attack opens raw streams to a [`Victim`] and misbehaves on them; it panics if the victim does not answer it as it
-//! should. What else has to hold is checked by whoever mounts it: in a [simulation](simulate), under a counting allocator
-//! (program `attack`), over sockets, and all together for as long as one likes (program `soak`).
+//! [`for_each_attack!`](crate::for_each_attack) lists all attacks, with their rows in the table of
+//! `docs/security.md`. An attack opens raw streams to a [`Victim`] and misbehaves on them. It
+//! panics if the victim reacts wrongly. Its callers check the other guarantees: in a
+//! [simulation](simulate), under a counting allocator (program `attack`), over sockets, and all
+//! attacks together for any duration (program `soak`).
 
 mod calls;
 mod contents;
@@ -30,8 +31,7 @@ pub use simulation::{Run, simulate};
 pub use soak::{Soak, Tally};
 pub use victim::{Clerk, ClerkProxy, Neighbour, Root, Target, Victim, limits};
 
-/// Calls the macro `$with` with its arguments and, for each attack, its row in the table of attacks, its module
-/// and its name.
+/// Calls `$with` with its arguments and the list of attacks: row, module, name.
 #[macro_export]
 macro_rules! for_each_attack {
     ($with:ident $arguments:tt) => {
@@ -91,19 +91,19 @@ macro_rules! for_each_attack {
 pub struct Attack<R: Runtime> {
     /// Its row in the table.
     pub row: u8,
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     run: fn(Target<R>) -> Attacking,
 }
 
-/// An attack under way.
+/// A running attack.
 pub type Attacking = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
-/// A field of the limits for which the victim's RPC server has closed on the attacker, if it has.
+/// The limit for which the victim's RPC server closed the connection, if it did.
 pub type Ended = Option<&'static str>;
 
 impl<R: Runtime> Attack<R> {
-    /// All attacks.
+    /// Returns all attacks.
     #[must_use]
     pub fn all() -> Vec<Self> {
         macro_rules! list {
@@ -118,30 +118,30 @@ impl<R: Runtime> Attack<R> {
         for_each_attack!(list())
     }
 
-    /// The attack of this name.
+    /// Returns the attack of this name.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|attack| attack.name == name)
     }
 
-    /// Mounts it.
+    /// Runs the attack.
     pub fn run(&self, target: &Target<R>) -> Attacking {
         (self.run)(target.clone())
     }
 }
 
-/// A frame with a call.
+/// Returns a frame with a call.
 fn request(id: impl Serialize, path: &str, args: impl Serialize) -> Vec<u8> {
     let content = (path, args, serde_json::Map::new());
     message::message(Format::Json, REQUEST, id, content)
 }
 
-/// How many bytes `frame` has as a payload.
+/// Returns the payload of a frame.
 fn payload(frame: &[u8]) -> &[u8] {
     &frame[4..]
 }
 
-/// Whether an answer is one, and to which request.
+/// Parses an answer into its kind, id and content.
 fn parse(answer: &[u8]) -> (u64, serde_json::Value, serde_json::Value) {
     serde_json::from_slice(answer).unwrap_or_else(|error| {
         panic!("{error}: {}", String::from_utf8_lossy(answer));
@@ -154,5 +154,5 @@ impl<R: Runtime> fmt::Debug for Attack<R> {
     }
 }
 
-/// Something that a victim has to have done by then.
+/// The time within which a victim must react.
 const LONG: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Attacks by those who give up what they have asked for: "rapid reset".
+//! Attacks that cancel their requests at once ("rapid reset").
 
 use aiomas::Runtime;
 use aiomas_core::wire::Format;
@@ -8,15 +8,15 @@ use super::{Ended, Target, parse, request};
 use crate::message::{self, CANCEL, DEADLINE, FAILURE, RESULT};
 use crate::raw::Raw;
 
-/// So many are many. Without optimisation, less will do.
+/// The number of messages in a flood. Without optimisation, fewer suffice.
 const MANY: usize = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
-/// So many at a time.
+/// The number of messages per batch.
 const BATCH: usize = 500;
 
-/// Says Hello, and that it knows everything.
+/// Sends Hello, and offers all extensions.
 async fn say_hello<R: Runtime>(raw: &mut Raw<R>) {
     let said = json!({"version": 1, "codecs": ["json"], "extensions": ["cancel", "deadline"]});
-    raw.write(&request(0, "$hello", (said,))).await.expect("it is read");
+    raw.write(&request(0, "$hello", (said,))).await.expect("an open stream");
     let (kind, _, answer) = parse(&raw.read().await.expect("an answer"));
     assert_eq!((kind, &answer["extensions"]), (RESULT, &json!(["cancel", "deadline"])));
 }
@@ -25,15 +25,15 @@ fn cancel(id: impl serde::Serialize) -> Vec<u8> {
     message::message(Format::Json, CANCEL, id, ())
 }
 
-/// A call within so many microseconds, or whatever that is.
+/// Returns a call with a deadline in microseconds, which may be invalid.
 fn request_within(id: usize, path: &str, deadline: &serde_json::Value) -> Vec<u8> {
     let content = (json!({"deadline": deadline}), (path, ["x".repeat(100)], json!({})));
     message::message(Format::Json, DEADLINE, id, content)
 }
 
-/// Waits until all before has been dealt with.
+/// Waits until the victim has handled all earlier messages.
 async fn catch_up<R: Runtime>(raw: &mut Raw<R>) {
-    raw.write(&request("last", "ping", [1])).await.expect("it is read");
+    raw.write(&request("last", "ping", [1])).await.expect("an open stream");
     loop {
         let answer = raw.read().await.expect("an answer");
         let (kind, id, content) = parse(&answer);
@@ -43,14 +43,14 @@ async fn catch_up<R: Runtime>(raw: &mut Raw<R>) {
             if kind == RESULT {
                 return;
             }
-            raw.write(&request("last", "ping", [1])).await.expect("it is read");
+            raw.write(&request("last", "ping", [1])).await.expect("an open stream");
         } else {
             assert_eq!(kind, FAILURE, "nothing else is answered");
         }
     }
 }
 
-/// Each call is cancelled at once, in the same write: most of them never begin.
+/// Each call is cancelled in the same write, so most of them never start.
 pub(super) async fn calls_that_are_cancelled_at_once<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     say_hello(&mut raw).await;
@@ -59,13 +59,14 @@ pub(super) async fn calls_that_are_cancelled_at_once<R: Runtime>(target: Target<
             let id = round * BATCH + number;
             [request(id, "stay", ["x".repeat(100)]), cancel(id)].concat()
         });
-        raw.write(&calls.collect::<Vec<_>>()).await.expect("it is read");
+        raw.write(&calls.collect::<Vec<_>>()).await.expect("an open stream");
         catch_up(&mut raw).await;
     }
     None
 }
 
-/// Each call is cancelled when it runs: it is dropped where it waits, and only then counts no more.
+/// Each call is cancelled while it runs. It is dropped at its next wait, and only then frees its
+/// slot.
 pub(super) async fn calls_that_are_cancelled_while_they_run<R: Runtime>(
     target: Target<R>,
 ) -> Ended {
@@ -75,55 +76,55 @@ pub(super) async fn calls_that_are_cancelled_while_they_run<R: Runtime>(
     for round in 0..MANY / BATCH {
         let ids = || (0..most).map(|number| round * most + number);
         let calls: Vec<u8> = ids().flat_map(|id| request(id, "stay", ["x".repeat(100)])).collect();
-        raw.write(&calls).await.expect("it is read");
+        raw.write(&calls).await.expect("an open stream");
         catch_up(&mut raw).await;
-        raw.write(&ids().flat_map(cancel).collect::<Vec<_>>()).await.expect("it is read");
+        raw.write(&ids().flat_map(cancel).collect::<Vec<_>>()).await.expect("an open stream");
         catch_up(&mut raw).await;
     }
     None
 }
 
-/// Calls that wait for an agent are cancelled: they leave its queue, and others have their turn.
+/// Calls that wait for an agent are cancelled. They leave its queue, and other calls proceed.
 pub(super) async fn calls_that_are_cancelled_in_a_queue<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.agents).await;
     say_hello(&mut raw).await;
     let path = "agents/0/occupy";
-    raw.write(&request("first", path, [0; 0])).await.expect("it is read");
+    raw.write(&request("first", path, [0; 0])).await.expect("an open stream");
     for id in 0..MANY / 100 {
-        raw.write(&request(id, path, [0; 0])).await.expect("it is read");
-        raw.write(&request("ping", "agents/1/ping", [1])).await.expect("it is read");
+        raw.write(&request(id, path, [0; 0])).await.expect("an open stream");
+        raw.write(&request("ping", "agents/1/ping", [1])).await.expect("an open stream");
         loop {
             let (kind, answered, content) = parse(&raw.read().await.expect("an answer"));
             assert_eq!(kind, RESULT, "{content}");
             if answered == "ping" {
                 break;
             }
-            assert_eq!(answered, "first", "it was to be cancelled");
-            raw.write(&request("first", path, [0; 0])).await.expect("it is read");
+            assert_eq!(answered, "first", "the call should be cancelled");
+            raw.write(&request("first", path, [0; 0])).await.expect("an open stream");
         }
-        raw.write(&cancel(id)).await.expect("it is read");
+        raw.write(&cancel(id)).await.expect("an open stream");
     }
     None
 }
 
-/// What has never been asked, is answered, or has no such id, can be cancelled to no effect; also by those who have
-/// not agreed on anything: they are cut off.
+/// Cancelling an unknown id, an answered call or an invalid id has no effect. A peer that did not
+/// agree on the extension is disconnected.
 pub(super) async fn cancellations_of_nothing<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     say_hello(&mut raw).await;
     for round in 0..MANY / BATCH {
         let ids = [json!(round), json!(u64::MAX), json!("x"), json!(null), json!(-1), json!([[]])];
         let some: Vec<u8> = ids.into_iter().cycle().take(BATCH).flat_map(cancel).collect();
-        raw.write(&some).await.expect("it is read");
+        raw.write(&some).await.expect("an open stream");
         catch_up(&mut raw).await;
     }
     let mut raw = target.dial().await;
-    raw.write(&cancel(1)).await.expect("it is read");
+    raw.write(&cancel(1)).await.expect("an open stream");
     assert_eq!(raw.read().await, None);
     Some("unknown type 3")
 }
 
-/// None, over at once, beyond all time, and no times at all; in calls that stay, by the thousand.
+/// Deadlines that are absent, expired, too far ahead or invalid, in thousands of pending calls.
 pub(super) async fn deadlines_of_all_kinds<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial().await;
     say_hello(&mut raw).await;
@@ -132,13 +133,13 @@ pub(super) async fn deadlines_of_all_kinds<R: Runtime>(target: Target<R>) -> End
     let deep = serde_json::from_str(&deep).expect("JSON");
     for round in 0..MANY / BATCH {
         for deadline in wrong.iter().chain([&deep]) {
-            raw.write(&request_within(round, "stay", deadline)).await.expect("it is read");
+            raw.write(&request_within(round, "stay", deadline)).await.expect("an open stream");
             assert_eq!(parse(&raw.read().await.expect("an answer")).0, FAILURE);
         }
-        // All different, and all over when their calls have just begun.
+        // All deadlines differ, and all expire just after their calls have started.
         let short: Vec<u8> =
             (1..=BATCH).flat_map(|micros| request_within(micros, "stay", &json!(micros))).collect();
-        raw.write(&short).await.expect("it is read");
+        raw.write(&short).await.expect("an open stream");
         catch_up(&mut raw).await;
     }
     let most = target.limits.max_calls_in / 2;
@@ -146,9 +147,9 @@ pub(super) async fn deadlines_of_all_kinds<R: Runtime>(target: Target<R>) -> End
         let deadline = if id % 2 == 0 { u64::MAX } else { 1_000_000_000 };
         request_within(id, "stay", &json!(deadline))
     });
-    raw.write(&long.collect::<Vec<_>>()).await.expect("it is read");
+    raw.write(&long.collect::<Vec<_>>()).await.expect("an open stream");
     for _ in 0..most {
-        assert_eq!(parse(&raw.read().await.expect("an answer")).0, RESULT, "they have time");
+        assert_eq!(parse(&raw.read().await.expect("an answer")).0, RESULT, "the calls have time");
     }
     None
 }

@@ -7,43 +7,44 @@ use aiomas_sim::{Host, Link, SimBuilder};
 
 use super::{Attack, Neighbour, Victim};
 
-/// How long a byte travels.
+/// The latency of a byte.
 const LATENCY: Duration = Duration::from_millis(1);
-/// How long a call takes, then: there and back. Nothing else takes time in a simulation.
+/// The duration of a call: there and back. Nothing else takes time in a simulation.
 const USUAL: Duration = Duration::from_millis(2);
-/// How many bytes may be on their way in one direction.
+/// The maximum number of bytes in flight in one direction.
 const BUFFER: usize = 16 * 1024;
-/// How often a neighbour calls.
+/// The interval between calls of a neighbour.
 const EVERY: Duration = Duration::from_millis(10);
-/// By when everything of an attacker is gone.
+/// The time after which an attacker leaves no trace.
 const LONG: Duration = Duration::from_secs(30);
 
-/// What has come of an attack.
+/// The result of an attack.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Run {
-    /// How many calls the neighbour has made meanwhile.
+    /// The number of calls that the neighbour made during the attack.
     pub calls: u64,
-    /// How many connections of the attacker the victim has held at a time, as the neighbour saw it; at least 1.
+    /// The maximum number of the attacker's connections, as the neighbour saw it. At least 1.
     pub connections: usize,
-    /// How long the attack took, in the simulation's time.
+    /// The virtual time of the attack.
     pub took: Duration,
-    /// The bytes that were allocated after the first time, and after the second.
+    /// The allocated bytes after the first and the second attack.
     pub allocated: [usize; 2],
-    /// The bytes that were allocated before it began.
+    /// The allocated bytes before the first attack.
     pub before: usize,
-    /// How many panics of methods the simulation has recorded.
+    /// The number of panics of methods.
     pub panics: usize,
 }
 
-/// Mounts an attack in a simulation, twice, beside a neighbour. `allocated` tells how many bytes are.
+/// Runs an attack twice in a simulation, beside a neighbour. `allocated` returns the allocated
+/// bytes.
 ///
 /// # Panics
-/// The victim did not do what it should, the neighbour had to wait, or something is left.
+/// The victim reacted wrongly, the neighbour had to wait, or state remained.
 #[must_use]
 pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) -> Run {
     let builder = builder.link(Link::new().latency(LATENCY).buffer(BUFFER));
-    // Methods of the victim panic when they are told to.
+    // Some methods of the victim panic on request.
     let sim = builder.allow_panics("on purpose").build();
     let attack = Attack::<Host>::find(name).unwrap_or_else(|| panic!("no attack is called {name}"));
     let run = sim.block_on(async {
@@ -80,7 +81,7 @@ pub fn simulate(builder: SimBuilder, name: &str, allocated: &dyn Fn() -> usize) 
             let mut waited = Duration::ZERO;
             while counts() != before.1 {
                 assert!(waited < LONG, "left: {:?}, of {:?}", counts(), before.1);
-                // Whoever is silent for long is taken for idle.
+                // A silent connection counts as idle.
                 neighbour.call(calls).await.expect("an answer");
                 host.sleep(EVERY).await;
                 waited += EVERY;

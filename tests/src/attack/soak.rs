@@ -1,4 +1,4 @@
-//! Attackers, peers that break off, and clients of all kinds, all at once and for as long as one likes.
+//! Attackers, aborting peers and clients of all kinds, concurrently and for any duration.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -16,35 +16,35 @@ use futures_lite::future::zip;
 use super::{Attack, ClerkProxy, Neighbour, Target, Victim, request};
 use crate::raw::{Raw, pause, within};
 
-/// How long a well-behaved call may take before it counts as lost.
+/// The time after which a well-behaved call counts as lost.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often a well-behaved client calls.
+/// The interval between calls of a well-behaved client.
 const EVERY: Duration = Duration::from_millis(2);
-/// After so many calls a client leaves, and comes again.
+/// The number of calls after which a client reconnects.
 const VISIT: u64 = 500;
 
-/// How many attack at a time.
+/// The number of concurrent attackers.
 const ATTACKERS: u64 = 4;
 
 const CODECS: [Codec; 3] = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc];
 
-/// What has happened so far.
+/// Counters of a soak.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Calls that were answered rightly.
+    /// Calls with a correct answer.
     pub answered: AtomicU64,
-    /// Well-behaved calls that failed, and visits that never were.
+    /// Well-behaved calls and connects that failed.
     pub lost: AtomicU64,
-    /// Peers that have broken off.
+    /// Peers that aborted.
     pub resets: AtomicU64,
-    /// Attacks that have come to their end.
+    /// Completed attacks.
     pub attacks: AtomicU64,
     latencies: Mutex<Vec<Duration>>,
     last_loss: Mutex<Option<String>>,
 }
 
 impl Tally {
-    /// The latencies of all calls since this was asked last, sorted.
+    /// Takes the latencies of all calls since the last time, sorted.
     #[must_use]
     pub fn take_latencies(&self) -> Vec<Duration> {
         let mut latencies =
@@ -53,13 +53,13 @@ impl Tally {
         latencies
     }
 
-    /// What was lost last, if anything was.
+    /// Returns the last loss, if any.
     #[must_use]
     pub fn last_loss(&self) -> Option<String> {
         self.last_loss.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// `during`: what else went on.
+    /// Records a call. `during` names the concurrent activity.
     fn note_call(&self, took: Option<Result<Duration, Error>>, during: &str) {
         self.note(match took {
             Some(took) => took.map_err(|error| format!("{error}, during {during}")),
@@ -81,23 +81,23 @@ impl Tally {
     }
 }
 
-/// Everything that runs at once.
+/// All tasks of a soak.
 pub struct Soak<R: Runtime> {
     runtime: R,
-    /// Not the one that is attacked: an attacker takes all places that there are for its address.
+    /// A victim that is not attacked: an attacker takes all slots for its address.
     quiet: Victim<R>,
     homes: Vec<Container>,
     tally: Arc<Tally>,
     stop: Arc<AtomicBool>,
-    /// What runs until it is told to stop.
+    /// Counts tasks that run until they are stopped.
     running: Arc<()>,
 }
 
 impl<R: Runtime> Soak<R> {
-    /// Starts it all.
+    /// Starts all tasks.
     ///
     /// # Errors
-    /// There is something that does not listen.
+    /// A server cannot listen.
     pub async fn start(runtime: &R, seed: u64) -> Result<Self, Error> {
         let quiet = Victim::start(runtime, "127.0.0.1").await?;
         let mut soak = Self {
@@ -121,20 +121,20 @@ impl<R: Runtime> Soak<R> {
         Ok(soak)
     }
 
-    /// What has happened so far.
+    /// Returns the counters.
     #[must_use]
     pub const fn tally(&self) -> &Arc<Tally> {
         &self.tally
     }
 
-    /// How many connections there are, but for those of attackers.
+    /// Returns the number of connections, without those of attackers.
     #[must_use]
     pub fn connections(&self) -> usize {
         let [clients, _, agents, _] = self.quiet.connections();
         clients + agents + self.homes.iter().map(Container::connection_count).sum::<usize>()
     }
 
-    /// Ends it all. Says whether everything has ended within a minute.
+    /// Stops all tasks. Returns whether they ended within a minute.
     pub async fn stop(self) -> bool {
         let Self { runtime, quiet, homes, stop, running, .. } = self;
         stop.store(true, Relaxed);
@@ -152,7 +152,7 @@ impl<R: Runtime> Soak<R> {
         ended
     }
 
-    /// Runs something until it is to stop. It is made anew whenever it ends.
+    /// Runs a future until the soak stops, and creates a new one whenever it ends.
     fn repeat<F>(&self, mut make: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -166,7 +166,7 @@ impl<R: Runtime> Soak<R> {
         });
     }
 
-    /// Clients of all layers, in each codec, over TCP, Unix sockets and in this process.
+    /// Spawns clients of all layers, in each codec, over all kinds of addresses.
     fn spawn_callers(&self) {
         for codec in CODECS {
             let target = self.quiet.target().clone();
@@ -185,14 +185,14 @@ impl<R: Runtime> Soak<R> {
         }
     }
 
-    /// Peers that are gone in the middle of whatever they do.
+    /// Spawns peers that abort in the middle of an action.
     fn spawn_breakers(&self, seed: u64) {
         let mut random = fastrand::Rng::with_seed(seed);
         let (target, tally) = (self.quiet.target().clone(), self.tally.clone());
         self.repeat(move || break_off(target.clone(), random.fork(), tally.clone()));
     }
 
-    /// All attacks again and again, each attacker in an order of its own.
+    /// Spawns attackers that repeat all attacks, each in its own order.
     fn spawn_attackers(&self, seed: u64) {
         for attacker in 0..ATTACKERS {
             let mut random = fastrand::Rng::with_seed(seed + attacker);
@@ -203,7 +203,7 @@ impl<R: Runtime> Soak<R> {
                     attacks = Attack::<R>::all();
                     random.shuffle(&mut attacks);
                 }
-                let attack = attacks.pop().expect("there are some");
+                let attack = attacks.pop().expect("attacks");
                 mount(runtime.clone(), attack, tally.clone())
             });
         }
@@ -216,15 +216,15 @@ impl<R: Runtime> fmt::Debug for Soak<R> {
     }
 }
 
-/// Mounts an attack on a victim of its own, beside somebody who goes on calling that.
+/// Runs an attack on a victim of its own, beside a calling neighbour.
 async fn mount<R: Runtime>(runtime: R, attack: Attack<R>, tally: Arc<Tally>) {
     let victim = Victim::start(&runtime, "127.0.0.1").await.expect("free ports");
-    let neighbour = Neighbour::connect(victim.target()).await.expect("it listens");
+    let neighbour = Neighbour::connect(victim.target()).await.expect("a listener");
     let ended = AtomicBool::new(false);
     let attacking = async {
         let attacked = AssertUnwindSafe(attack.run(victim.target())).catch_unwind().await;
         if attacked.is_err() {
-            tally.note(Err(format!("{} does not go as it should", attack.name)));
+            tally.note(Err(format!("the attack {} fails", attack.name)));
         }
         ended.store(true, Relaxed);
     };
@@ -240,7 +240,7 @@ async fn mount<R: Runtime>(runtime: R, attack: Attack<R>, tally: Arc<Tally>) {
     victim.shutdown().await;
 }
 
-/// Connects on all layers, calls for a while, and goes.
+/// Connects on all layers, calls for a while, and disconnects.
 async fn visit<R: Runtime>(
     target: Target<R>,
     codec: Codec,
@@ -265,7 +265,7 @@ async fn visit<R: Runtime>(
     neighbour.leave().await;
 }
 
-/// Calls an agent at any kind of address for a while, and goes.
+/// Calls an agent at any kind of address for a while, and disconnects.
 async fn visit_agent<R: Runtime>(
     runtime: R,
     to: Address,
@@ -295,7 +295,7 @@ async fn visit_agent<R: Runtime>(
     }
 }
 
-/// Opens a stream, says something, and is gone in the middle of it.
+/// Opens a stream, writes some bytes, and aborts.
 async fn break_off<R: Runtime>(target: Target<R>, mut random: fastrand::Rng, tally: Arc<Tally>) {
     let address = [&target.rpc, &target.agents, &target.channel][random.usize(..3)];
     if let Ok(mut raw) = Raw::dial(&target.runtime, address).await {
@@ -303,7 +303,7 @@ async fn break_off<R: Runtime>(target: Target<R>, mut random: fastrand::Rng, tal
             .flat_map(|id| request(id, ["text", "ping", "stay"][id % 3], [5000]))
             .collect();
         bytes.truncate(random.usize(..=bytes.len()));
-        // If it is closed already, so be it.
+        // The victim may have closed already.
         let _written = raw.write(&bytes).await;
         if random.bool() {
             raw.pause(Duration::from_millis(random.u64(..20))).await;

@@ -1,4 +1,4 @@
-//! Who is attacked, and those beside whom it happens.
+//! The victim of an attack, and its neighbours.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use aiomas_core::wire::{Codec, RemoteError, Value};
 use crate::raw::Raw;
 use crate::runtimes::Sleep;
 
-/// Limits that are reached soon.
+/// Returns low limits, which are quickly reached.
 #[must_use]
 pub fn limits() -> Limits {
     let mut limits = Limits::exposed();
@@ -46,18 +46,18 @@ pub fn limits() -> Limits {
     limits
 }
 
-/// How long the longest text is that [`Root::text`] answers with.
+/// The length of the longest answer of [`Root::text`].
 const LONGEST: usize = 1 << 20;
 
-/// What the manager's factory is called.
+/// The name of the manager's factory.
 pub(super) const FACTORY: &str = "victim:Clerk";
-/// How many agents there may be.
+/// The maximum number of agents.
 pub(super) const MAX_AGENTS: usize = 8;
 
-/// How long slow methods take.
+/// The duration of slow methods.
 const STAY: Duration = Duration::from_secs(5);
 
-/// What all victims offer.
+/// The root service of all victims.
 #[derive(Debug)]
 pub struct Root {
     sleep: Sleep,
@@ -71,34 +71,34 @@ impl Root {
         number
     }
 
-    /// Takes anything.
+    /// Accepts any value.
     #[expose]
     fn take(&self, value: Value) -> &'static str {
         drop(value);
         "taken"
     }
 
-    /// Answers at length.
+    /// Returns a long answer.
     #[expose]
     fn text(&self, length: usize) -> String {
         "x".repeat(length.min(LONGEST))
     }
 
-    /// Takes its time.
+    /// Answers after [`STAY`].
     #[expose]
     async fn stay(&self, text: String) -> usize {
         self.sleep.wait(STAY).await;
         text.len()
     }
 
-    /// Keeps references for some time.
+    /// Keeps references for [`STAY`].
     #[expose]
     async fn keep(&self, services: Vec<Proxy>) -> usize {
         self.sleep.wait(STAY).await;
         services.len()
     }
 
-    /// Calls back as often as it is told, and says what came of the last call.
+    /// Calls back `times` times, and returns the result of the last call.
     #[expose]
     async fn bounce(&self, service: Proxy, times: u32) -> String {
         let mut answer = String::new();
@@ -111,7 +111,7 @@ impl Root {
         answer
     }
 
-    /// Calls back many times at once, and waits for one of them.
+    /// Calls back `times` times concurrently, and waits for one answer.
     #[expose]
     async fn fan_out(&self, service: Proxy, times: u32) -> bool {
         let calls: Vec<_> =
@@ -139,12 +139,12 @@ impl Root {
     }
 }
 
-/// What cannot be sent.
+/// A type that cannot be encoded.
 struct Secret;
 
 impl serde::Serialize for Secret {
     fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom("nobody may know"))
+        Err(serde::ser::Error::custom("not serializable"))
     }
 }
 
@@ -152,12 +152,12 @@ impl serde::Serialize for Secret {
 #[derive(Debug)]
 pub struct Clerk {
     sleep: Sleep,
-    /// How often it has been occupied.
+    /// The number of calls of `occupy`.
     times: u64,
 }
 
 impl Clerk {
-    /// One that waits by this runtime's time.
+    /// Creates an agent that waits in the time of this runtime.
     pub fn on<R: Runtime>(runtime: &R) -> Self {
         Self { sleep: Sleep::on(runtime), times: 0 }
     }
@@ -171,13 +171,13 @@ impl Clerk {
         number
     }
 
-    /// The time of the container's clock.
+    /// Returns the time of the container's clock.
     #[expose]
     fn time(&self, #[context] context: &Context) -> Result<f64, Error> {
         Ok(context.clock()?.time())
     }
 
-    /// Sleeps by that clock.
+    /// Sleeps by the container's clock.
     #[expose]
     async fn nap(&self, seconds: f64, #[context] context: &Context) -> Result<(), Error> {
         context.clock()?.sleep(seconds).await
@@ -189,7 +189,7 @@ impl Clerk {
         context.clock()?.sleep_until(date).await
     }
 
-    /// Lets nobody else in for some time.
+    /// Blocks all other calls for [`STAY`].
     #[expose]
     async fn occupy(&mut self) -> u64 {
         self.sleep.wait(Duration::from_secs(1)).await;
@@ -203,74 +203,74 @@ pub struct Victim<R: Runtime> {
     server: RpcServer,
     container: Container,
     target: Target<R>,
-    /// Whoever is the next on a channel is the last.
+    /// Makes the next channel the last one.
     stopped: Arc<AtomicBool>,
 }
 
-/// Where victims are to be found.
+/// The addresses of a victim.
 #[derive(Clone, Debug)]
 pub struct Target<R> {
-    /// What the attacker runs on.
+    /// The runtime of the attacker.
     pub runtime: R,
     /// An RPC server with a [`Root`].
     pub rpc: Address,
-    /// A container with two [`Clerk`]s, a [`Manager`] that can make more of them, and a clock that it can set.
+    /// A container with two [`Clerk`]s, a [`Manager`] that can spawn more, and an external clock.
     pub agents: Address,
-    /// A channel on which numbers are answered, and everything else is kept until it closes.
+    /// A channel that answers numbers, and keeps all other requests until it closes.
     pub channel: Address,
-    /// What holds there.
+    /// The limits of the victim.
     pub limits: Limits,
-    /// Why the RPC server's connections have been closed.
+    /// The reasons for which the RPC server's connections were closed.
     closed: Arc<Mutex<Vec<CloseReason>>>,
 }
 
 impl<R: Runtime> Target<R> {
-    /// The same, as somebody else sees it.
+    /// Returns the target for a peer on another runtime.
     #[must_use]
     pub fn on<S: Runtime>(&self, runtime: S) -> Target<S> {
         let Self { rpc, agents, channel, limits, closed, .. } = self.clone();
         Target { runtime, rpc, agents, channel, limits, closed }
     }
 
-    /// A stream to the RPC server.
+    /// Opens a stream to the RPC server.
     ///
     /// # Panics
-    /// It does not listen.
+    /// The server does not listen.
     pub async fn dial(&self) -> Raw<R> {
         self.dial_at(&self.rpc).await
     }
 
-    /// A stream to any of the servers.
+    /// Opens a stream to any of the servers.
     ///
     /// # Panics
-    /// It does not listen.
+    /// The server does not listen.
     pub async fn dial_at(&self, address: &Address) -> Raw<R> {
         self.try_dial(address).await.expect("the victim listens")
     }
 
-    /// As [`dial_at`](Self::dial_at), where there may be no room for another one.
+    /// Like [`dial_at`](Self::dial_at), but a full server is an error.
     ///
     /// # Errors
-    /// As the runtime says.
+    /// The runtime cannot connect.
     pub async fn try_dial(&self, address: &Address) -> io::Result<Raw<R>> {
         Raw::dial(&self.runtime, address).await
     }
 
-    /// Why the RPC server's connections have been closed since this was asked last.
+    /// Takes the reasons for which the RPC server's connections were closed since the last time.
     #[must_use]
     pub fn take_closed(&self) -> Vec<CloseReason> {
         std::mem::take(&mut *lock(&self.closed))
     }
 }
 
-/// So many reasons are remembered.
+/// The maximum number of remembered reasons.
 const MAX_REASONS: usize = 1000;
 
 impl<R: Runtime> Victim<R> {
-    /// Starts the servers. `host` is what they are reached by.
+    /// Starts the servers, which are reached under the name `host`.
     ///
     /// # Errors
-    /// They cannot listen.
+    /// A server cannot listen.
     pub async fn start(runtime: &R, host: &str) -> Result<Self, Error> {
         let address = format!("tcp://{host}:0");
         let closed = Arc::<Mutex<Vec<_>>>::default();
@@ -323,13 +323,13 @@ impl<R: Runtime> Victim<R> {
         Ok(Self { server, container, target, stopped })
     }
 
-    /// Where it is.
+    /// Returns the addresses of the victim.
     #[must_use]
     pub const fn target(&self) -> &Target<R> {
         &self.target
     }
 
-    /// How many connections there are to its RPC server and to its container, and how many places are taken there.
+    /// Returns the numbers of connections and of admission permits, for RPC server and container.
     #[must_use]
     pub fn connections(&self) -> [usize; 4] {
         [
@@ -340,14 +340,13 @@ impl<R: Runtime> Victim<R> {
         ]
     }
 
-    /// How many connections there are to its RPC server and to its container whose streams, or whose methods, have not
-    /// ended.
+    /// Counts connections of RPC server and container whose streams or methods have not ended.
     #[must_use]
     pub fn held(&self) -> usize {
         self.server.admission().open + self.container.admission().open
     }
 
-    /// Ends the servers.
+    /// Stops the servers.
     pub async fn shutdown(self) {
         let Self { server, container, target, stopped } = self;
         stopped.store(true, Ordering::SeqCst);
@@ -365,19 +364,19 @@ impl<R: Runtime> fmt::Debug for Victim<R> {
     }
 }
 
-/// Answers numbers, and keeps everything else.
+/// Answers numbers, and keeps all other requests.
 async fn answer(channel: Channel) {
     let mut kept = Vec::new();
     while let Some(request) = channel.recv().await {
         match request.content::<u64>() {
-            // If it is closed meanwhile, nobody waits.
+            // If the channel has closed, the answer has no receiver.
             Ok(number) => drop(request.reply(&number)),
             Err(_) => kept.push(request),
         }
     }
 }
 
-/// Someone who calls all servers of a victim in turn, and measures how long that takes.
+/// A client that calls all servers of a victim in turn, and measures the latency.
 #[derive(Debug)]
 pub struct Neighbour<R> {
     runtime: R,
@@ -391,15 +390,15 @@ impl<R: Runtime> Neighbour<R> {
     /// Connects to a victim.
     ///
     /// # Errors
-    /// It is not there.
+    /// The victim does not listen.
     pub async fn connect(target: &Target<R>) -> Result<Self, Error> {
         Self::connect_in(target, Codec::Json).await
     }
 
-    /// As [`connect`](Self::connect), in a codec.
+    /// Like [`connect`](Self::connect), with a codec.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect).
+    /// As for [`connect`](Self::connect).
     pub async fn connect_in(target: &Target<R>, codec: Codec) -> Result<Self, Error> {
         let Target { runtime, rpc, agents, channel, .. } = target;
         let client = aiomas::rpc::builder(runtime.clone()).codec(codec).connect(rpc).await?;
@@ -411,10 +410,10 @@ impl<R: Runtime> Neighbour<R> {
         Ok(Self { runtime: runtime.clone(), client, container, clerk, channel })
     }
 
-    /// Calls each server once. Returns how long the slowest took.
+    /// Calls each server once. Returns the highest latency.
     ///
     /// # Errors
-    /// Not all of them answer.
+    /// A server does not answer.
     ///
     /// # Panics
     /// An answer is wrong.
@@ -430,14 +429,14 @@ impl<R: Runtime> Neighbour<R> {
         Ok((rpc - start).max(agent - rpc).max(channel - agent))
     }
 
-    /// Goes.
+    /// Disconnects.
     pub async fn leave(self) {
         let ended = self.container.shutdown_with(Close::Now).await;
         ended.expect("a container ends");
     }
 }
 
-/// An address in this process that nobody else has.
+/// Returns a unique address in this process.
 pub(super) fn local() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     format!("local://guest-{}", COUNT.fetch_add(1, Ordering::Relaxed))

@@ -1,4 +1,5 @@
-//! Mounts one attack in a simulation under a counting allocator, and tells in a line of JSON what it made the victim hold.
+//! Runs one attack in a simulation, and prints the victim's memory. An allocator counts the memory;
+//! the output is a line of JSON.
 
 use std::alloc::System;
 
@@ -11,20 +12,21 @@ use serde_json::json;
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// How much memory an attacker who has so many connections may cost: what the limits say, which has to do for what the
-/// connections are themselves, and for what is on its way in the simulated network.
+/// Returns the memory that an attacker with this number of connections may cost: the sum of the
+/// limits, which must also cover the connections themselves and bytes in flight in the simulated
+/// network.
 fn bound(name: &str, connections: usize) -> usize {
     let limits = limits();
     connections * (limits.max_frame + limits.max_input_bytes + limits.output_cap) + beside(name)
 }
 
-/// What comes on top where an attack fills its limits: what methods hold, or make.
+/// Returns the memory for data that methods hold or create.
 fn beside(name: &str) -> usize {
     limits().max_frame
         * match name {
-            // Two that methods hold, and one that is unpacked.
+            // Two frames held by methods, and one being decompressed.
             "blosc_bombs" => 3,
-            // The method's answer, and its bytes.
+            // The method's answer and its encoded bytes.
             "answers_that_are_not_read" => 1,
             _ => 0,
         }
@@ -32,7 +34,7 @@ fn beside(name: &str) -> usize {
 
 #[derive(Parser)]
 struct Options {
-    /// Which one. Without, their names are listed.
+    /// The name of an attack. Without it, the names are listed.
     name: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! A client in Rust that puts a server to the same tests as `tests/python/client.py`.
+//! A Rust client with the same tests of a server as `tests/python/client.py`.
 
 use aiomas_core::agent::Address;
 use aiomas_core::wire::Codec;
@@ -10,27 +10,27 @@ use aiomas_tests::tls_files::TlsFiles;
 use aiomas_tests::types::Serializers;
 use clap::Parser;
 
-/// Puts a server to the test; panics at the first thing that is wrong.
+/// Tests a server; panics at the first error.
 #[derive(Parser)]
 struct Options {
-    /// What the server offers.
+    /// The kind of server.
     kind: Kind,
-    /// Where it listens: `tcp://HOST:PORT` or `ipc://[PATH]`.
+    /// The server's address: `tcp://HOST:PORT` or `ipc://[PATH]`.
     #[arg(long)]
     addr: Address,
-    /// What to speak: json, msgpack, msgpackblosc or backwards.
+    /// The codec: json, msgpack, msgpackblosc or backwards.
     #[arg(long, default_value = "json", value_parser = named)]
     codec: Codec,
     /// The user types, in the order of their ids.
     #[arg(long, default_value = "none")]
     serializers: Serializers,
-    /// What to run on.
+    /// The runtime of the client.
     #[arg(long, default_value = "poll")]
     runtime: RuntimeKind,
-    /// With what to speak TLS.
+    /// The TLS files.
     #[command(flatten)]
     tls: TlsFiles,
-    /// The clock of the server's agents is an external one.
+    /// The server's agents have an external clock.
     #[arg(long)]
     external_clock: bool,
 }

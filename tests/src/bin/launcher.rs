@@ -1,6 +1,7 @@
-//! A program that starts itself: a parent without children of its own kind is of no use, so it is both.
+//! A parent with child processes, in one program that starts itself.
 //!
-//! The parent prints what servers print, with the URLs of its children's managers, and ends with its standard input.
+//! The parent prints the same as a server, with the URLs of its children's managers, and ends with
+//! its standard input.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -20,21 +21,21 @@ use clap::Parser;
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// How long a child may take to end when its parent is gone.
+/// The time a child has to end after its parent.
 const GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Parser)]
 struct Options {
-    /// How many children the parent starts.
+    /// The number of children.
     #[arg(long, default_value_t = 3)]
     children: usize,
-    /// Lets each child have an agent that does not end.
+    /// Give each child an agent that does not end.
     #[arg(long)]
     sticky: bool,
-    /// Lets signals not end the parent, as if it handled them.
+    /// Ignore signals, as a parent that handles them would.
     #[arg(long)]
     patient: bool,
-    /// What a child runs on; the parent is on tokio.
+    /// The runtime of the children; the parent runs on tokio.
     #[arg(long, default_value = "tokio")]
     runtime: RuntimeKind,
 }
@@ -83,7 +84,7 @@ async fn parent(options: &Options) -> Result<(), Box<dyn Error>> {
         fleet.managers().filter_map(|manager| Some(manager.as_ref().url()?.to_string())).collect();
     let ready = json!({"ready": {"addr": container.address().to_string(), "managers": managers}});
     writeln!(io::stdout(), "{ready}")?;
-    // A thread of its own is not worth it: nothing else is to be done meanwhile.
+    // Blocking is fine: the parent has no other work meanwhile.
     io::copy(&mut io::stdin().lock(), &mut io::sink())?;
     fleet.stop().await?;
     Ok(container.shutdown().await?)

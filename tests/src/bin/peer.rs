@@ -1,4 +1,4 @@
-//! A server in Rust that offers the same as `tests/python/server.py`, in every codec at once.
+//! A Rust server with the same services as `tests/python/server.py`, in every codec at once.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Writes the seeds of all fuzzing corpora. What has been added to a corpus stays.
+//! Writes the seeds of all fuzzing corpora. Other files of a corpus stay.
 
 use std::fs;
 use std::path::Path;
@@ -69,12 +69,13 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(byte).collect()
 }
 
-/// Those that Python has read, or not, as text or number; and some as peers send them.
+/// Returns dates that Python has accepted or rejected. They are texts, numbers, or encoded by
+/// peers.
 fn dates() -> Vec<Seed> {
     let data: Value = serde_json::from_str(include_str!("../../data/dates.json")).unwrap();
     let cases = data.as_array().unwrap().iter().enumerate();
     let seeds = cases.flat_map(|(number, case)| {
-        // The higher bits say how far to go on from there.
+        // The higher bits give the offset from there.
         let choice = (number as u8) << 2;
         let (kind, plain) = match (case["text"].as_str(), case["number"].as_f64()) {
             (Some(text), _) => (0, text.as_bytes().to_vec()),
@@ -91,7 +92,7 @@ fn dates() -> Vec<Seed> {
     seeds.collect()
 }
 
-/// What peers say of themselves, in questions and in answers.
+/// Returns descriptions of peers, in questions and answers.
 fn hellos() -> Vec<Seed> {
     let said = [
         ("least", json!({"version": 1, "codecs": ["msgpack"]})),
@@ -126,7 +127,7 @@ fn hellos() -> Vec<Seed> {
     seeds.collect()
 }
 
-/// What mosaik asks simulators, in order and not.
+/// Returns requests of mosaik to simulators, in valid and invalid order.
 fn simulations() -> Vec<Seed> {
     let begin =
         "[\"init\", [\"S\"], {\"time_resolution\": 1.0}]\n[\"create\", [2, \"Thing\"], {}]\n";
@@ -150,7 +151,7 @@ fn simulations() -> Vec<Seed> {
     seeds.into_iter().map(seed).collect()
 }
 
-/// Some of the calls that Python bound, each to a function's parameters.
+/// Returns calls that Python bound, each to a function's parameters.
 fn bindings() -> Vec<Seed> {
     let data: Value = serde_json::from_str(include_str!("../../data/binding.json")).unwrap();
     let functions = data.as_array().unwrap().iter();
@@ -171,7 +172,7 @@ fn bindings() -> Vec<Seed> {
     seeds.step_by(17).enumerate().map(numbered).collect()
 }
 
-/// Some messages of Python's in `codec`, of at most `max` bytes.
+/// Returns up to `count` messages of Python in `codec`, of at most `max` bytes each.
 fn vectors(codec: &str, count: usize, max: usize) -> Vec<Seed> {
     let data: Value = serde_json::from_str(include_str!("../../data/vectors.json")).unwrap();
     let all: Vec<_> = data["vectors"].as_array().unwrap().iter().collect();
@@ -185,7 +186,7 @@ fn vectors(codec: &str, count: usize, max: usize) -> Vec<Seed> {
     all.into_iter().step_by(step).collect()
 }
 
-/// Bytes in each of the ways in which they are sent: random ones, and such that look like records.
+/// Returns random bytes and imitations of TLS records, for each way of sending.
 fn tls_records() -> Vec<Seed> {
     let heads: [(&str, &[u8]); 6] = [
         ("nothing", &[]),
@@ -199,7 +200,7 @@ fn tls_records() -> Vec<Seed> {
     ways.map(|(way, name, head)| (format!("{way}-{name}"), [&[way, 37], head].concat())).collect()
 }
 
-/// Frames of python-blosc with compressors that no peer uses by itself.
+/// Returns frames of python-blosc with compressors that peers do not use by default.
 fn compressed() -> Vec<Seed> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("blosc/data");
     let compressors = ["lz4", "zlib", "zstd"].into_iter();
@@ -212,7 +213,7 @@ fn compressed() -> Vec<Seed> {
         .collect()
 }
 
-/// A frame like that of c-blosc#405, with a shorter run of 255 in the length of its match.
+/// Returns a frame like that of c-blosc#405, with a shorter match.
 fn c_blosc_405() -> Seed {
     let mut frame = vec![2, 1, 0x10, 1, 0, 0, 1, 0, 0, 0, 1, 0];
     let part = [&[0, b'x', 0xe0][..], &[255; 2_000], &[0, 0, 0, b'y']].concat();
@@ -223,7 +224,7 @@ fn c_blosc_405() -> Seed {
     ("c_blosc_405".to_owned(), frame)
 }
 
-/// What was recorded of Python peers, in each direction.
+/// Returns recorded streams of Python peers, in each direction.
 fn streams() -> Vec<Seed> {
     let mut seeds = vec![("too-long".to_owned(), vec![0, 0, 0, 1, 9, 0xff, 0, 0, 0])];
     for name in transcript::NAMES {
@@ -240,7 +241,7 @@ fn streams() -> Vec<Seed> {
     seeds
 }
 
-/// Random bytes.
+/// Returns random bytes.
 fn scripts(target: &str) -> Vec<Seed> {
     let mut state =
         target.bytes().fold(1_u64, |state, byte| state.wrapping_mul(31) + u64::from(byte));

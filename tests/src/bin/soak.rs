@@ -1,7 +1,8 @@
-//! Runs agents, clients of all kinds, peers that break off and attackers together for a time. Once a second it prints what
-//! has happened: calls, memory, latency.
+//! Runs agents, clients of all kinds, aborting peers and attackers together for a time. Once a
+//! second it prints calls, memory and latency.
 //!
-//! It fails if a well-behaved call is lost or wrong, if memory grows, or if something is left in the end.
+//! It fails if a well-behaved call is lost or wrong, if memory grows, or if tasks or connections
+//! remain at the end.
 
 use std::panic;
 use std::process::ExitCode;
@@ -17,19 +18,19 @@ use tokio::time::{Instant, interval, sleep};
 
 #[derive(Parser)]
 struct Options {
-    /// How long it takes.
+    /// The duration, in seconds.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// What is random derives from this.
+    /// The seed of all random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// By how much memory may be above that of the first third, which is when everything has run for once.
+/// The permitted growth of memory over the first third. All code has run once by then.
 const GROWTH: f64 = 1.25;
-/// And by how many MiB, whatever that is: attacks that are under way at the moment.
+/// The additional permitted growth, in MiB, for attacks in progress.
 const SLACK: f64 = 16.0;
-/// The tasks that may be left: of the runtime of this program itself.
+/// The permitted number of remaining tasks: those of this program's runtime.
 const LEFT: usize = 0;
 
 #[tokio::main]
@@ -49,7 +50,7 @@ async fn main() -> ExitCode {
     let tasks = || Handle::current().metrics().num_alive_tasks();
 
     let start = Instant::now();
-    let soak = Soak::start(&Tokio::default(), options.seed).await.expect("it starts");
+    let soak = Soak::start(&Tokio::default(), options.seed).await.expect("a start");
     let tally = soak.tally().clone();
     let mut ticks = interval(Duration::from_secs(1));
     ticks.tick().await;
@@ -113,7 +114,7 @@ async fn main() -> ExitCode {
     ExitCode::from(u8::from(!failures.is_empty()))
 }
 
-/// The memory of this process that is there, in MiB.
+/// Returns the resident memory of this process, in MiB.
 fn resident() -> f64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0.0);

@@ -1,4 +1,4 @@
-//! Runs the model of a town in simulations, and tells what has happened there.
+//! Runs the stress model in simulations, and prints statistics.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -12,13 +12,13 @@ struct Options {
     /// The seeds to run: FROM..TO, without TO.
     #[arg(long, value_parser = range, default_value = "0..100")]
     seeds: Range<u64>,
-    /// How many to run at a time.
+    /// The number of simulations in parallel.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Print a line for each seed, with the hash of all that has happened.
+    /// Print a line for each seed, with the hash of all events.
     #[arg(long)]
     traces: bool,
-    /// Let callers keep proxies that reconnect.
+    /// Let callers keep reconnecting proxies.
     #[arg(long)]
     lines: bool,
 }
@@ -34,15 +34,18 @@ fn main() {
     let sums = Mutex::new((Counts::default(), Tally::default()));
     seeds(options.seeds.clone()).threads(options.threads).check(|builder| {
         let seed = builder.seed();
-        let run =
-            if options.lines { stress::simulate_lines(builder) } else { stress::simulate(builder) };
+        let run = if options.lines {
+            stress::simulate_reconnecting(builder)
+        } else {
+            stress::simulate(builder)
+        };
         if options.traces {
             println!("{seed} {:016x}", run.trace);
         }
-        let (faults, tally) = &mut *sums.lock().expect("nobody panics here");
+        let (faults, tally) = &mut *sums.lock().expect("no panic under the lock");
         faults.merge(&run.faults);
         tally.merge(&run.tally);
     });
-    let (faults, tally) = sums.into_inner().expect("nobody panics here");
+    let (faults, tally) = sums.into_inner().expect("no panic under the lock");
     eprintln!("{} seeds; calls: {tally}; faults: {faults}", options.seeds.count());
 }

@@ -1,4 +1,4 @@
-//! What timers cost: a million of them, that wait for an external clock or for the time of the world.
+//! Measures the cost of a million timers on each kind of clock.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -11,12 +11,13 @@ use aiomas_tests::runtimes::on_tokio;
 
 const MILLION: usize = 1_000_000;
 
-/// All the times up to a million, in a disorder.
+/// Returns all times up to a million, shuffled.
 fn times() -> impl Iterator<Item = usize> {
     (0..MILLION).map(|number| number * 611_953 % MILLION + 1)
 }
 
-/// What is measured, each in a process of its own: what another one has given back would not count as memory.
+/// The workloads. Each runs in a process of its own, because memory freed by another would distort
+/// the result.
 const WORKLOADS: [(&str, fn()); 4] = [
     ("queue", queue),
     ("external clock", external),
@@ -36,13 +37,14 @@ fn main() {
     );
     for (name, _) in WORKLOADS {
         print!("{name:<32} ");
-        std::io::stdout().flush().expect("somebody reads");
-        let status = Command::new(&program).arg(name).status().expect("it can be started");
+        std::io::stdout().flush().expect("a reader");
+        let status = Command::new(&program).arg(name).status().expect("a program");
         assert!(status.success());
     }
 }
 
-/// Prints what it has taken: a million go in, half of them are cancelled, the others expire.
+/// Prints the times to insert, cancel and expire timers, and their memory. Half of a million timers
+/// are cancelled.
 fn report(times: [Duration; 3], memory: usize) {
     let each = |time: Duration, count: usize| time.as_nanos() / count as u128;
     let [insert, cancel, expire] = times;
@@ -61,7 +63,7 @@ fn timed<T>(f: impl FnOnce() -> T) -> (T, Duration) {
     (result, start.elapsed())
 }
 
-/// How much memory this process has, in bytes.
+/// Returns the resident memory of this process, in bytes.
 fn memory() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
@@ -102,9 +104,10 @@ fn external() {
     report([insert, cancel, expire], memory);
 }
 
-/// Calls of a container's clock, with all that is around them.
+/// Measures timers through the API of a container's clock.
 async fn calls(external: bool) {
-    /// When the calls of the clock of the world are due: by then, all are there and half are gone.
+    /// The expiry of wall-clock timers, in seconds: by then all are inserted and half are
+    /// cancelled.
     const DUE: f64 = 10.0;
     let mut builder = aiomas_tokio::container::builder();
     if external {
@@ -130,10 +133,10 @@ async fn calls(external: bool) {
     } else {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let (last, this) = (DUE + 0.002, clock.clone());
-        let call = move || sender.send(this.time()).expect("somebody waits");
+        let call = move || sender.send(this.time()).expect("a receiver");
         clock.call_at(last, call).expect("a time");
         Duration::from_secs_f64(receiver.await.expect("the last call") - last)
     };
     report([insert, cancel, expire], memory);
-    container.shutdown().await.expect("it ends");
+    container.shutdown().await.expect("a clean end");
 }

@@ -1,4 +1,4 @@
-//! What servers are sent, and what they have to say to it.
+//! Requests for servers, and the expected answers.
 
 use aiomas_core::clock::Date;
 use aiomas_core::wire::{CodecContext, Format, Value};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::types::{Celsius, Point, Serializers};
 
-/// Names of functions that an RPC server does not have, and what it says is not found where.
+/// Functions missing on an RPC server, with the error's missing part and place.
 pub(super) const NOT_FOUND: [(&str, &str, &str); 8] = [
     ("nope", "nope", ""),
     ("nope/nope", "nope", ""),
@@ -18,7 +18,7 @@ pub(super) const NOT_FOUND: [(&str, &str, &str); 8] = [
     ("math/", "", "math"),
 ];
 
-/// Dates with all that a date can have.
+/// Dates with all their optional parts.
 pub(super) const DATES: [&str; 5] = [
     "2010-03-27T00:00:00+01:00",
     "2017-12-29T13:37:42.123456+00:00",
@@ -27,12 +27,12 @@ pub(super) const DATES: [&str; 5] = [
     "9999-12-31T23:59:59+00:00",
 ];
 
-/// The date at time 0 of clocks that are set from outside.
+/// Returns the date at time 0 of external clocks.
 pub(super) fn clock_start() -> Date {
     "2020-01-01T00:00:00+00:00".parse().unwrap_or(Date::MAX)
 }
 
-/// Names that no manager makes anything of, whatever they would mean to a shell, an interpreter or a loader.
+/// Invalid factory names with a meaning to a shell, an interpreter or a loader.
 pub(super) const NO_FACTORIES: [&str; 14] = [
     "",
     "nonsense",
@@ -50,7 +50,7 @@ pub(super) const NO_FACTORIES: [&str; 14] = [
     "\u{1b}[2J\u{202e}",
 ];
 
-/// What a container with the agents `Echo`, `Caller` and `Clock` answers to `validate_aid`.
+/// Answers of `validate_aid` from a container with the agents `Echo`, `Caller` and `Clock`.
 pub(super) fn aids() -> [(Value, Option<String>); 8] {
     [
         (json!("0"), Some("Echo")),
@@ -65,7 +65,7 @@ pub(super) fn aids() -> [(Value, Option<String>); 8] {
     .map(|(aid, name)| (aid.into(), name.map(str::to_owned)))
 }
 
-/// All kinds of values.
+/// Returns values of all kinds.
 pub(super) fn values(format: Format) -> Vec<Value> {
     let powers = [7, 8, 15, 16, 31, 32, 53, 63].map(|power| 1_i128 << power);
     let near = powers.into_iter().flat_map(|power| [power - 1, power, power + 1]);
@@ -85,7 +85,7 @@ pub(super) fn values(format: Format) -> Vec<Value> {
             json!([[], [[]], {}, [{}], {"": {}}]),
             json!({"b": [1, 2.5, null, {"c": "ü"}], "a": 1}),
             json!([null, [true, [1, ["x", []]]]]),
-            // Near to a typed value, but none.
+            // Similar to a typed value.
             json!([{"_type_": [0, 1]}, {"type": [0, 1]}, {"__TYPE__": null}]),
         ]
         .map(Value::from),
@@ -123,7 +123,7 @@ fn list(length: usize) -> Value {
 }
 
 fn bytes(length: usize) -> Value {
-    // Not a pattern that a compressor likes.
+    // Random enough to compress badly.
     let mut state = 1_u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -132,7 +132,7 @@ fn bytes(length: usize) -> Value {
     Value::Bytes(std::iter::repeat_with(&mut next).take(length).collect())
 }
 
-/// A value of so many bytes.
+/// Returns a value of this many bytes.
 pub(super) fn large(format: Format, size: usize) -> Value {
     match format {
         Format::Json => "0123456789abcdef".repeat(size / 16).into(),
@@ -140,7 +140,7 @@ pub(super) fn large(format: Format, size: usize) -> Value {
     }
 }
 
-/// Values of the user types, in each other.
+/// Returns nested values of the user types.
 pub(super) fn typed(serializers: Serializers) -> (Celsius, Vec<Point>) {
     let codec_context = CodecContext::new(serializers.types(), Default::default());
     let nested =

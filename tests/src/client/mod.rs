@@ -1,7 +1,7 @@
-//! A client that puts a server to the test, whatever that is written in: the mirror of
-//! `tests/python/client.py`.
+//! A client that tests a server in any language: the mirror of `tests/python/client.py`.
 //!
-//! It is written twice, as the program `peer` is. Scenarios panic if the server does not do what it should.
+//! Like the program `peer`, it exists twice: on the driver and on the poll loop. A scenario panics
+//! if the server misbehaves.
 
 mod content;
 mod driver;
@@ -30,23 +30,24 @@ pub use raw::RawStream;
 /// A server under test.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// Its address.
     pub address: Address,
-    /// What it is spoken to in.
+    /// The codec to use.
     pub codec: Codec,
     /// The user types of both sides.
     pub serializers: Serializers,
-    /// With what to speak TLS. The poll loop does not.
+    /// The TLS configuration. The poll loop has no TLS.
     pub tls: Option<TlsConfig>,
-    /// Whether its agents' clock is one that is set from outside.
+    /// Whether its agents have an external clock.
     pub external_clock: bool,
 }
 
 impl Server {
-    /// Puts the server to all tests of a kind, with a client on `runtime`, and returns how many these were.
+    /// Runs all tests of a kind against the server, with a client on `runtime`. Returns their
+    /// number.
     ///
     /// # Panics
-    /// If the server fails one.
+    /// A test fails.
     pub fn challenge(&self, kind: Kind, runtime: RuntimeKind) -> usize {
         match runtime {
             RuntimeKind::Poll if self.tls.is_some() => panic!("the poll loop does not speak TLS"),
@@ -59,12 +60,12 @@ impl Server {
         }
     }
 
-    /// The URL of an agent.
+    /// Returns the URL of an agent.
     fn url(&self, aid: &str) -> AgentUrl {
         AgentUrl::new(self.address.clone(), aid)
     }
 
-    /// An address for an endpoint of our own, of the same kind as the server's.
+    /// Returns an address for a local endpoint, of the same kind as the server's.
     fn own_address(&self) -> Address {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         match &self.address {
@@ -77,7 +78,7 @@ impl Server {
         }
     }
 
-    /// An address of the server's kind that refuses connections as long as the socket beside it lives.
+    /// Returns an address that refuses connections while the returned socket lives.
     fn nowhere(&self) -> (Option<OwnedFd>, Address) {
         match self.own_address() {
             address @ Address::Ipc(_) => (None, address),

@@ -1,4 +1,4 @@
-//! Bare streams, for what a connection would not write.
+//! Bare streams, for bytes that a connection would not write.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -28,15 +28,15 @@ impl Server {
     /// Opens a bare stream.
     ///
     /// # Panics
-    /// If nobody listens.
+    /// The server does not listen.
     pub fn raw(&self) -> RawStream {
         RawStream::open(self).unwrap_or_else(|error| panic!("{}: {error}", self.address))
     }
 
-    /// The frame of a message, or of anything else.
+    /// Returns the frame of a message or any other value.
     ///
     /// # Panics
-    /// If it cannot be encoded.
+    /// The value cannot be encoded.
     pub fn frame(&self, message: impl Serialize) -> Vec<u8> {
         let mut plain = Vec::new();
         let encoded = encode(self.codec.format(), &CodecContext::default(), &message, &mut plain);
@@ -77,7 +77,7 @@ impl RawStream {
     /// Writes all of `bytes`.
     ///
     /// # Panics
-    /// If the stream is broken.
+    /// The stream is broken.
     pub fn write(&mut self, bytes: &[u8]) {
         let written = match &mut self.socket {
             Socket::Tcp(socket) => socket.write_all(bytes),
@@ -89,7 +89,7 @@ impl RawStream {
     /// Reads a message.
     ///
     /// # Panics
-    /// If none comes.
+    /// No message arrives.
     pub fn read(&mut self) -> Value {
         let mut header = [0; 4];
         self.read_exact(&mut header);
@@ -118,7 +118,7 @@ impl RawStream {
     /// Waits until the server has closed the stream.
     ///
     /// # Panics
-    /// If it sends something, or does not close it.
+    /// The server sends data, or does not close the stream.
     pub fn expect_end(&mut self) {
         let read = match &mut self.socket {
             Socket::Tcp(socket) => socket.read(&mut [0]),

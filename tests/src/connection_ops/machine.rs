@@ -1,4 +1,4 @@
-//! The operations carried out, and what has to come of them.
+//! Runs the operations, and checks their results.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -23,7 +23,7 @@ struct Call {
     deadline: Option<Instant>,
 }
 
-/// What cannot be encoded.
+/// A value that cannot be encoded.
 struct Unencodable;
 
 impl serde::Serialize for Unencodable {
@@ -39,28 +39,28 @@ pub(super) struct Machine {
     format: Format,
     variation: Variation,
     start: Instant,
-    /// The time, and the latest that was told.
+    /// The true time, and the latest time passed to the connection.
     clock: Instant,
     told: Instant,
     back: Duration,
-    /// All calls that were taken, and those that have not ended.
+    /// All accepted calls, and those that have not ended.
     calls: Vec<CallId>,
     in_flight: BTreeMap<CallId, Call>,
     next_ctx: u64,
     requests: Vec<Request>,
-    /// Those of them that nobody waits for any more, and how many there have been.
+    /// The cancelled calls in flight, and the number of all cancelled calls.
     cancelled: BTreeSet<RequestId>,
     cancellations: u64,
-    /// What the peer names in Hello.
+    /// The extensions in the peer's Hello.
     extensions: &'static [&'static str],
-    /// Bytes on their way to the connection, and not yet understood.
+    /// Bytes on their way to the connection, not parsed yet.
     stream: BytesMut,
     input: BytesMut,
     unwritten: usize,
     blocked: bool,
     closing: bool,
     closed: Option<CloseReason>,
-    /// Whether this operation is one that may end calls for want of time.
+    /// Whether this operation may end calls by timeout.
     waking: bool,
     pub(super) trace: Trace,
 }
@@ -98,7 +98,7 @@ impl Machine {
         config.limits.output_cap = 1500;
         config.limits.send_timeout = Some(Duration::from_millis(250));
         let limits = config.limits.clone();
-        // Far enough from the beginning of time to go back.
+        // Far enough from the smallest `Instant` to go back.
         let start = Instant::now() + Duration::from_secs(3600);
         let connection = Connection::new(Arc::new(config), side, start);
         Self {
@@ -128,7 +128,7 @@ impl Machine {
         }
     }
 
-    /// The time that the connection is told next.
+    /// Returns the next time to pass to the connection.
     fn now(&mut self) -> Instant {
         let mut now = self.clock - std::mem::take(&mut self.back);
         self.told = self.told.max(now);
@@ -151,7 +151,7 @@ impl Machine {
                 let open = !self.closing && self.in_flight.len() < self.limits.max_calls_out;
                 let room = self.unwritten < self.limits.output_high;
                 let refused = self.connection.call(now, &Unencodable, CallOptions::default(), 7);
-                let refused = refused.expect_err("this cannot be encoded");
+                let refused = refused.expect_err("not encodable");
                 assert_eq!(refused.ctx, 7);
                 assert_eq!(
                     matches!(refused.why, CallRejected::Codec(_)),
@@ -245,7 +245,7 @@ impl Machine {
             Op::PeerBytes(bytes) => self.stream.extend_from_slice(bytes),
             Op::Arrive { count } => self.arrive(*count),
             Op::ArriveAll => self.arrive(self.stream.len()),
-            // An end is read behind all frames.
+            // The end follows all frames.
             Op::Eof if !self.connection.wants_read() && !self.closing => {}
             Op::Eof => {
                 let now = self.now();
@@ -329,7 +329,11 @@ impl Machine {
             let result = answer(&mut self.connection, now, request);
             if cancelled && self.closed.is_none() {
                 assert_eq!(result, Err(CallRejected::Cancelled));
-                assert_eq!(self.connection.stats().frames_out, before, "nobody waits for it");
+                assert_eq!(
+                    self.connection.stats().frames_out,
+                    before,
+                    "the request has been cancelled"
+                );
             }
             self.log(result);
         }
@@ -353,7 +357,7 @@ impl Machine {
         }
     }
 
-    /// Hands frames over again that could not be taken. Says whether any were.
+    /// Passes deferred frames again. Returns whether there were any.
     fn retry(&mut self) -> bool {
         let before = self.input.len();
         self.connection.handle_input(self.told, &mut self.input);
@@ -368,7 +372,7 @@ impl Machine {
         assert!(next.is_none_or(|at| at > self.told), "T1: no progress");
     }
 
-    /// Takes all outputs, and compares with the model.
+    /// Takes all outputs, and compares them with the model.
     pub(super) fn settle(&mut self) {
         self.poll();
         while self.connection.wants_read() && self.retry() {
@@ -396,7 +400,7 @@ impl Machine {
             !open || !self.waking || deadline.is_none_or(|at| at > now),
             "a deadline has passed"
         );
-        // Those that still waited are not told.
+        // Calls that were still queued cause no message.
         assert!(self.connection.stats().cancelled >= self.cancellations);
         assert_eq!(next.is_some(), self.connection.timeout_reason().is_some());
         self.log(next.map(|at| at - self.start));
@@ -434,7 +438,7 @@ impl Machine {
 
     fn handle(&mut self, event: Event<u64>) {
         match &event {
-            // Not by the time at which it began.
+            // Relative to the start, so that traces of different runs are equal.
             Event::Request(Request { token, content, deadline, .. }) => {
                 let after = deadline.map(|at| at - self.start);
                 let until = after.map_or_else(String::new, |after| format!("until {after:?} "));
@@ -452,7 +456,7 @@ impl Machine {
                     CancelCause::Deadline => assert!(due && self.waking, "not yet"),
                     _ => assert!(self.connection.extensions().cancel),
                 }
-                assert!(self.cancelled.insert(request), "it is cancelled twice");
+                assert!(self.cancelled.insert(request), "the request is cancelled twice");
                 self.cancellations += 1;
             }
             Event::Answer { id, ctx, result } => {
@@ -472,7 +476,7 @@ impl Machine {
             }
             Event::Request(request) => self.requests.push(request),
             Event::Writable => {
-                assert!(self.blocked, "nobody waits for it");
+                assert!(self.blocked, "the request has been cancelled");
                 assert!(self.unwritten <= self.limits.output_high / 2);
                 self.blocked = false;
             }
@@ -487,7 +491,7 @@ impl Machine {
         }
     }
 
-    /// T8, and T1: nothing was left to be done at this time.
+    /// Checks T8 and T1: no work is left at this time.
     fn call_for_no_reason(&mut self) {
         let (stats, in_flight) = (self.connection.stats(), self.connection.calls_out() as u64);
         let ended = stats.results_in + stats.failures_in + stats.unanswered;

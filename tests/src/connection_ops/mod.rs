@@ -1,6 +1,6 @@
-//! A connection under any sequence of operations, with a model of what it has to do.
+//! A connection under random operations, with a model of its behaviour.
 //!
-//! The sequence is made from bytes, so that property tests and fuzz targets share it. The contract of
+//! Bytes decide the operations, so property tests and fuzz targets share this code. The contract of
 //! [`Connection`](aiomas_core::connection::Connection) is checked after every operation.
 
 use std::time::Duration;
@@ -12,18 +12,18 @@ use machine::Machine;
 
 mod machine;
 
-/// Bytes that decide what happens. When they are used up, they are zeros.
+/// Bytes that decide the operations. After the last one, only zeros follow.
 #[derive(Clone, Debug)]
 pub struct ScriptedRuntime<'a>(&'a [u8]);
 
 impl<'a> ScriptedRuntime<'a> {
-    /// A script of `bytes`.
+    /// Creates a script of `bytes`.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Whether all bytes have been used.
+    /// Returns whether all bytes have been used.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         self.0.is_empty()
@@ -35,7 +35,7 @@ impl<'a> ScriptedRuntime<'a> {
         *first
     }
 
-    /// The next `count` bytes, or as many as there are.
+    /// Takes the next `count` bytes, or all that are left.
     pub(crate) fn take(&mut self, count: usize) -> Vec<u8> {
         let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;
@@ -55,39 +55,39 @@ impl<'a> ScriptedRuntime<'a> {
     }
 }
 
-/// An operation on a connection, or something that its peer does.
+/// An operation on a connection, or an action of its peer.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields say what they are")]
 pub enum Op {
-    /// Make a call with a content of `size` bytes.
+    /// Makes a call with a content of `size` bytes.
     Call { timeout: Option<Duration>, size: usize },
-    /// Make a call whose content cannot be encoded.
+    /// Makes a call whose content cannot be encoded.
     CallBadly,
-    /// Give up the `nth` last of our calls, in flight or not.
+    /// Cancels the `nth` last of our calls, in flight or not.
     Abandon { nth: usize },
-    /// Answer the `nth` open request.
+    /// Answers the `nth` open request.
     Reply { nth: usize, size: usize },
-    /// Answer the `nth` open request with what cannot be encoded.
+    /// Answers the `nth` open request with a value that cannot be encoded.
     ReplyBadly { nth: usize },
-    /// Answer the `nth` open request with a failure.
+    /// Answers the `nth` open request with a failure.
     Fail { nth: usize, size: usize },
-    /// Do not answer the `nth` open request.
+    /// Discards the `nth` open request without an answer.
     Ignore { nth: usize },
-    /// Close the connection.
+    /// Closes the connection.
     Close(Close),
     /// The peer sends a request with an id of any kind.
     PeerRequest { id: usize, size: usize },
-    /// As `PeerRequest`, with a deadline if both know of such.
+    /// As `PeerRequest`, with a deadline if both sides support deadlines.
     PeerRequestUntil { id: usize, size: usize },
-    /// The peer gives up a request with this id, if both know of that.
+    /// The peer cancels a request with this id, if both sides support cancellation.
     PeerCancel { id: usize },
     /// The peer answers the `nth` last of our calls, in flight or not.
     PeerAnswer { nth: usize, failure: bool },
     /// The peer answers a call that was never made.
     PeerAnswerUnknown,
-    /// The peer answers or asks Hello.
+    /// The peer sends or answers Hello.
     PeerHello,
-    /// The peer asks whether we are alive, or says so, if both know of that.
+    /// The peer sends or answers a heartbeat, if both sides support heartbeats.
     PeerHeartbeat { id: u64 },
     /// The peer sends a message of another type.
     PeerExtension,
@@ -95,26 +95,26 @@ pub enum Op {
     PeerBytes(Vec<u8>),
     /// The next `count` bytes of the peer arrive.
     Arrive { count: usize },
-    /// Everything that the peer has sent arrives.
+    /// All bytes of the peer arrive.
     ArriveAll,
     /// The peer ends its stream.
     Eof,
     /// The stream breaks.
     Lost,
-    /// `count` bytes have been written. It may be more than there are.
+    /// `count` bytes have been written, possibly more than available.
     Transmitted { count: usize },
     /// Time passes.
     Pass(Duration),
-    /// The next operation is told a time that is this much too early.
+    /// The next operation receives a time that is too early by this duration.
     Back(Duration),
     /// `handle_timeout`, due or not.
     Timeout,
-    /// Wait for `poll_timeout`.
+    /// Waits for `poll_timeout`.
     NextTimeout,
 }
 
 impl Op {
-    /// The next operation of `script`.
+    /// Reads the next operation of `script`.
     pub fn read(script: &mut ScriptedRuntime<'_>) -> Self {
         let byte = script.byte();
         match byte % 32 {
@@ -161,40 +161,40 @@ impl Op {
     }
 }
 
-/// Timeouts of calls, in milliseconds: some come often, and there are more than there are lists.
+/// Timeouts of calls, in milliseconds. Some are frequent, and there are more than timer lists.
 const TIMEOUTS: [u64; 7] = [0, 1, 20, 50, 100, 150, 200];
 
 /// Deadlines of the peer's requests, in milliseconds.
 const DEADLINES: [u64; 14] =
     [0, 1, 10, 10, 50, 50, 100, 100, 150, 300, 300, 1000, 9_000_000, u64::MAX / 1000];
 
-/// Ids that a peer may give to its requests, in JSON.
+/// Ids of the peer's requests, in JSON.
 const IDS: [&str; 8] = ["0", "1", "18446744073709551615", "null", "\"x\"", "[1, []]", "-1", "0.5"];
 
-/// What is different from the plain run of the operations and must not make a difference.
+/// Variations of a run that must not change its results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Variation {
     /// Input arrives one byte at a time.
     pub bytewise: bool,
-    /// Between the operations there are calls that have no reason.
+    /// Spurious calls happen between the operations.
     pub spurious: bool,
-    /// Times that go back are corrected before the connection sees them.
+    /// Times that go back are corrected before they reach the connection.
     pub clamped: bool,
 }
 
-/// Everything that came out of a connection.
+/// All outputs of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    /// The events, and what commands returned.
+    /// The events and the results of commands.
     pub log: Vec<String>,
     /// The bytes.
     pub transmitted: Vec<u8>,
 }
 
-/// Runs the operations of `script` against a connection and checks its contract all the time.
+/// Runs the operations of `script` against a connection, and checks its contract after each.
 ///
 /// # Panics
-/// If the contract is violated.
+/// The contract is violated.
 #[must_use]
 pub fn run(script: &[u8], variation: Variation) -> Trace {
     let mut script = ScriptedRuntime::new(script);

@@ -1,4 +1,4 @@
-//! Arguments, bound to parameters as they lie in a request, against a model that decodes everything first.
+//! Arguments bound while still encoded, against a model that decodes everything first.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,14 @@ use aiomas_core::rpc::{Call, Parameter, Request, Signature};
 use aiomas_core::wire::{Budget, CodecContext, Format, Payload, RemoteError, Types, Value};
 use bytes::Bytes;
 
-/// One more than a request remembers the places of, and others.
+/// More names than a request records places for.
 const NAMES: [&str; 12] = ["a", "b", "c", "ä", "key", "sep", "f", "g", "h", "i", "j", "k"];
 
-/// Two bytes choose the format and the parameters, the others are the content of a request.
+/// Binds arguments: two bytes choose the format and the parameters, the rest is a request's
+/// content.
 ///
 /// # Panics
-/// If the arguments are not bound as the model says, or not the same way once they are sent on.
+/// The arguments are bound differently than in the model, or differently after forwarding.
 pub fn rpc_arguments(data: &[u8]) {
     let [choice, shape, content @ ..] = data else { return };
     let format = if choice & 1 == 0 { Format::Json } else { Format::MsgPack };
@@ -22,18 +23,18 @@ pub fn rpc_arguments(data: &[u8]) {
     let payload = Payload::new(format, Bytes::copy_from_slice(content), codec_context(2000));
     let request = Request::parse(&payload);
     let bound = takes.bind(&payload);
-    // A value may be well-formed and still have no meaning, which is found out when it is taken.
+    // A well-formed value may be invalid, which only its decoding detects.
     let Ok(value) = payload.decode::<Value>() else { return };
     let call = Decoded::of(&value);
     assert_eq!(
         request.map(|request| request.path.to_string()).ok(),
         call.map(|call| call.path.into())
     );
-    // An object instead of keywords: for us a keyword, for Python an object.
+    // An object instead of keyword arguments: for us a keyword, for Python an object.
     let Some(call) = call.filter(|call| !matches!(call.kwargs, Value::Typed { .. })) else {
         return;
     };
-    // As text, for the sake of NaN.
+    // Compared as text, because NaN differs from itself.
     assert_eq!(
         format!("{:?}", bound.as_ref().ok()),
         format!("{:?}", takes.model(&call)),
@@ -41,14 +42,14 @@ pub fn rpc_arguments(data: &[u8]) {
     );
 
     let Ok(bound) = bound else { return };
-    // Keywords are nodes, too.
+    // Keywords count as nodes, too.
     let codec_context = codec_context(4000);
     let on = bound.call(format, &codec_context).finish().expect("values that were decoded");
     let on = takes.bind(&Payload::new(format, on.into_bytes(), codec_context.clone()));
     assert_eq!(format!("{on:?}"), format!("{:?}", Ok::<_, RemoteError>(bound)));
 }
 
-/// A request that is decoded.
+/// A decoded request.
 #[derive(Clone, Copy, Debug)]
 struct Decoded<'a> {
     path: &'a str,
@@ -63,7 +64,7 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// What a function takes.
+/// The parameters of a function.
 #[derive(Debug)]
 struct Takes {
     parameters: Vec<Parameter>,
@@ -71,7 +72,7 @@ struct Takes {
     kwargs: bool,
 }
 
-/// Arguments that are bound.
+/// Bound arguments.
 #[derive(Debug, Default)]
 struct Bound {
     /// In the order of the parameters.
@@ -112,7 +113,8 @@ impl Takes {
         Ok(bound)
     }
 
-    /// `None`: a `TypeError`. Its words are checked against Python's elsewhere.
+    /// Binds a call. Returns `None` for a `TypeError`, whose text other tests compare with
+    /// Python's.
     fn model(&self, call: &Decoded<'_>) -> Option<Bound> {
         let mut bound = Bound::default();
         let args = call.args.as_list()?;
@@ -142,7 +144,7 @@ impl Takes {
 }
 
 impl Bound {
-    /// A call with these arguments: by name, unless there are some without one.
+    /// Returns a call with these arguments: by name, unless some have none.
     fn call(&self, format: Format, codec_context: &CodecContext) -> Call {
         let mut call = Call::new(format, codec_context, "f");
         for (index, value) in &self.values {

@@ -4,11 +4,10 @@ use aiomas_core::clock::{Date, ExternalClock, When};
 use aiomas_core::wire::codec::{decode, encode};
 use aiomas_core::wire::{Budget, CodecContext, Format, Types};
 
-/// Reads a date as text, a Unix time, or what a peer has sent for one; and goes on from there.
+/// Reads a date from a text, a Unix time or a peer's encoding.
 ///
 /// # Panics
-/// If a date does not come back from its text or the wire with the same offset, or an external clock that starts
-/// with it does not agree with it.
+/// Text or wire lose the date or its offset, or an external clock that starts with it disagrees.
 pub fn date(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
     let codec_context = CodecContext::new(Types::default().for_container(), Budget::default());
@@ -26,11 +25,11 @@ pub fn date(data: &[u8]) {
     for format in [Format::Json, Format::MsgPack] {
         let mut bytes = Vec::new();
         encode(format, &codec_context, &date, &mut bytes).expect("a date");
-        same(decode(format, &bytes, &codec_context).expect("what we have written"));
+        same(decode(format, &bytes, &codec_context).expect("our own bytes"));
     }
     let Ok(utc) = date.to_utc() else { return };
     assert_eq!(utc, date);
-    same(utc.to_offset(date.offset()).expect("where it came from"));
+    same(utc.to_offset(date.offset()).expect("the original offset"));
 
     // Within a day, floats are precise to less than a microsecond.
     let by = f64::from(choice / 4) * 1_234.567_891;

@@ -5,18 +5,18 @@ use aiomas_core::wire::{
 };
 use bytes::Bytes;
 
-/// A JSON message.
+/// Parses a JSON message.
 ///
 /// # Panics
-/// If the two parsers do not agree.
+/// The two parsers disagree.
 pub fn envelope_json(data: &[u8]) {
     compare(Format::Json, data);
 }
 
-/// A MsgPack message.
+/// Parses a MsgPack message.
 ///
 /// # Panics
-/// If the two parsers do not agree.
+/// The two parsers disagree.
 pub fn envelope_msgpack(data: &[u8]) {
     compare(Format::MsgPack, data);
 }
@@ -39,12 +39,12 @@ fn compare(format: Format, data: &[u8]) {
     if by_parts.is_err() && is_odd(format, data) {
         return;
     }
-    // As text, for the sake of NaN.
+    // Compared as text, because NaN differs from itself.
     assert_eq!(format!("{:?}", by_parts.ok()), format!("{:?}", whole.ok().flatten()));
 }
 
-/// Whether the message's type is a natural number that is written as a signed one. Nobody does, and it is
-/// refused.
+/// Returns whether the message's type is a natural number in a signed encoding. No known peer sends
+/// one, and it is refused.
 fn is_odd(format: Format, data: &[u8]) -> bool {
     let first = match format {
         Format::Json => {
@@ -71,7 +71,7 @@ fn by_parts(
         Kind::Result => 1,
         Kind::Failure => 2,
         Kind::Extension(code) => code,
-        other => panic!("a kind that is not known: {other:?}"),
+        other => panic!("an unknown kind: {other:?}"),
     };
     let id = match envelope.id {
         MessageId::Number(id) => Value::from(id),
@@ -80,7 +80,7 @@ fn by_parts(
     Ok((kind, id, codec::decode(format, &envelope.content, codec_context)?))
 }
 
-/// `None`: a value, but no message.
+/// Decodes a message. Returns `None` for a value of another shape.
 fn whole(
     format: Format,
     data: &[u8],

@@ -5,10 +5,10 @@ use bytes::{Bytes, BytesMut};
 
 const MAX_FRAME: usize = 300;
 
-/// Cuts a stream into frames, which has come in one piece, byte by byte, and in pieces of other sizes.
+/// Splits a stream into frames: received whole, byte by byte, and in pieces of other sizes.
 ///
 /// # Panics
-/// If that makes a difference.
+/// The results differ.
 pub fn deframe_split(data: &[u8]) {
     let Some((&seed, stream)) = data.split_first() else { return };
     let whole = frames(stream, usize::MAX);
@@ -17,7 +17,7 @@ pub fn deframe_split(data: &[u8]) {
     }
 }
 
-/// The frames, and the bytes that are left, or why there are no more.
+/// Returns the frames, and the remaining bytes or the error that ended the stream.
 fn frames(stream: &[u8], size: usize) -> (Vec<Bytes>, Result<Bytes, FrameError>) {
     let deframer = Deframer::new(MAX_FRAME);
     let (mut frames, mut input) = (Vec::new(), BytesMut::new());

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::message::{self, CANCEL, DEADLINE, FAILURE, REQUEST, RESULT};
 
-/// What is known to us, best first.
+/// Our codecs, best first.
 const KNOWN: [&[Codec]; 4] = [
     &[Codec::Json],
     &[Codec::MsgPack],
@@ -20,11 +20,11 @@ const KNOWN: [&[Codec]; 4] = [
     &[Codec::MsgPack, Codec::Json],
 ];
 
-/// The first byte chooses who we are. The others are what the peer says of itself, in a question or an
-/// answer.
+/// Negotiates with a random peer. The first byte chooses our side; the rest is the peer's Hello, as
+/// a question or an answer.
 ///
 /// # Panics
-/// If another codec, other types or other limits are agreed on than the model says, or nothing can be said
+/// The agreed codec, types or limits differ from the model, or the connection is unusable
 /// afterwards.
 pub fn hello(data: &[u8]) {
     let Some((&setup, said)) = data.split_first() else { return };
@@ -37,7 +37,7 @@ pub fn hello(data: &[u8]) {
     }
 }
 
-/// What a peer says of itself.
+/// The content of a peer's Hello.
 #[derive(Debug, Deserialize)]
 struct Said {
     #[expect(dead_code, reason = "it has to be there, that is all")]
@@ -59,12 +59,12 @@ impl Said {
         self.codecs.iter().take(256).find_map(named)
     }
 
-    /// Whether it is a Hello at all: names of types are not of any length.
+    /// Returns whether it is a valid Hello. Names of types have a maximum length.
     fn is_one(&self) -> bool {
         self.types.iter().take(256).all(|name| name.len() <= 256)
     }
 
-    /// What both know: we know all, or none.
+    /// Returns the extensions of both sides: we support all, or none.
     fn extensions(&self, known: bool) -> Extensions {
         let named = |name| known && self.extensions.iter().take(256).any(|other| other == name);
         let mut extensions = Extensions::NONE;
@@ -104,8 +104,7 @@ impl End {
         std::iter::from_fn(|| self.connection.poll_event()).collect()
     }
 
-    /// A call goes out as was agreed, and one comes in as the peer would make it. So do cancellations and
-    /// deadlines.
+    /// Makes a call as agreed, and receives one, with cancellation and deadline.
     fn talk(&mut self, codec: Codec, extensions: Extensions) {
         assert_eq!(self.connection.codec(), codec);
         assert_eq!(self.connection.extensions(), extensions);
@@ -158,7 +157,7 @@ fn parse(format: Format, payload: &Bytes) -> Option<Envelope> {
     Envelope::parse(format, payload.clone(), Budget::default()).ok()
 }
 
-/// A message with a content that is encoded already, and its content if it is well-formed.
+/// Returns a message with encoded content, and the content if it is well-formed.
 fn message_with(format: Format, kind: u64, id: u64, content: &[u8]) -> (Vec<u8>, Option<Payload>) {
     let bytes = message::raw(format, kind, &message::encoded(format, &id), content);
     let envelope = parse(format, &message::payloads(&bytes)[0]);
@@ -167,7 +166,7 @@ fn message_with(format: Format, kind: u64, id: u64, content: &[u8]) -> (Vec<u8>,
     (bytes, envelope.map(payload))
 }
 
-/// The peer asks.
+/// Lets the peer send Hello.
 fn ask(base: Codec, known: &[Codec], said: &[u8], extends: bool) {
     #[derive(Deserialize)]
     struct Empty {}
@@ -207,7 +206,7 @@ fn ask(base: Codec, known: &[Codec], said: &[u8], extends: bool) {
     assert_eq!(end.connection.codec_context().types(), &types);
     let extensions = said.extensions(extends);
     end.talk(codec, extensions);
-    // One of us would understand the answer.
+    // A connection of ours could parse the answer.
     let (bytes, _) = message_with(format, RESULT, 0, &envelope.content);
     let mut peer = dialler(base, KNOWN[2], true);
     peer.input(&bytes);
@@ -215,7 +214,7 @@ fn ask(base: Codec, known: &[Codec], said: &[u8], extends: bool) {
     peer.talk(codec, extensions);
 }
 
-/// An end that has said Hello.
+/// Returns an end that has sent Hello.
 fn dialler(base: Codec, offer: &[Codec], extends: bool) -> End {
     let mut config = Config::new(base);
     config.negotiate = Negotiate::Hello { base, offer: offer.to_vec() };
@@ -227,7 +226,7 @@ fn dialler(base: Codec, offer: &[Codec], extends: bool) -> End {
     end
 }
 
-/// The peer answers.
+/// Lets the peer answer Hello.
 fn answer(base: Codec, known: &[Codec], said: &[u8], failure: bool, extends: bool) {
     let format = base.format();
     let (bytes, content) = message_with(format, if failure { FAILURE } else { RESULT }, 0, said);
@@ -253,7 +252,7 @@ fn answer(base: Codec, known: &[Codec], said: &[u8], failure: bool, extends: boo
     if limit < 8192 {
         let long = "x".repeat(8192);
         let refused = end.connection.call(end.now, &long, CallOptions::default(), ());
-        let why = refused.expect_err("it is too long").why;
+        let why = refused.expect_err("too long").why;
         assert!(
             matches!(why, CallRejected::TooLong { limit: same, .. } if same == limit),
             "{why:?}"

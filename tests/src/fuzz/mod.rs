@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their input. A panic is a finding.
+//! The functions of the fuzz targets. A panic is a finding.
 
 mod arguments;
 mod date;
@@ -25,7 +25,7 @@ pub use value::value;
 
 use crate::connection_ops::{self, Variation};
 
-/// A target.
+/// The function of a target.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their programs and corpora.
@@ -50,7 +50,7 @@ pub const TARGETS: [(&str, Target); 15] = [
 /// Decompresses `data` as a Blosc frame, and compresses it as data.
 ///
 /// # Panics
-/// If there is more than was asked for, or it does not come back the same.
+/// The result exceeds the requested size, or a round trip changes the data.
 pub fn blosc(data: &[u8]) {
     const MAX: usize = 1 << 16;
     let round_trip = |data: &[u8], options: &Options| {
@@ -73,10 +73,10 @@ pub fn blosc(data: &[u8]) {
     }
 }
 
-/// Lets `data` decide what happens to a connection, and varies what must not make a difference.
+/// Runs operations chosen by `data` on a connection, with variations that must not matter.
 ///
 /// # Panics
-/// If the contract of [`Connection`](aiomas_core::connection::Connection) is violated.
+/// The contract of [`Connection`](aiomas_core::connection::Connection) is violated.
 pub fn connection_ops(data: &[u8]) {
     let plain = connection_ops::run(data, Variation::default());
     let same = Variation::default();
@@ -89,35 +89,34 @@ pub fn connection_ops(data: &[u8]) {
     }
 }
 
-/// Lets `data` decide what happens to containers on a network.
+/// Runs operations chosen by `data` on containers in a network.
 ///
 /// # Panics
-/// If a connect or a call does not end as it may, or a run differs in which input is cut and times are told
-/// otherwise.
+/// A connect or a call has a forbidden result, or a run with split input and shifted times differs.
 pub fn container_ops(data: &[u8]) {
     assert_eq!(crate::container_ops::run(data, false), crate::container_ops::run(data, true));
 }
 
-/// Lets `data` decide what two ends of a channel do, and how the stream between them moves.
+/// Runs operations chosen by `data` on both ends of a scripted channel.
 ///
 /// # Panics
-/// If a call does not end as it may, something is left at the end, or a second run differs.
+/// A call has a forbidden result, state remains at the end, or a second run differs.
 pub fn driver_script(data: &[u8]) {
     assert_eq!(crate::driver_script::run(data), crate::driver_script::run(data));
 }
 
-/// Lets `data` decide what happens to two connections with a stream between them.
+/// Runs operations chosen by `data` on two connections with a stream between them.
 ///
 /// # Panics
-/// If the contract of [`Connection`](aiomas_core::connection::Connection) is violated.
+/// The contract of [`Connection`](aiomas_core::connection::Connection) is violated.
 pub fn pair_ops(data: &[u8]) {
     assert_eq!(crate::pair_ops::run(data, false), crate::pair_ops::run(data, true));
 }
 
-/// Reads addresses and URLs.
+/// Parses addresses and URLs.
 ///
 /// # Panics
-/// If one is not read again as it was written.
+/// A parsed one changes when it is formatted and parsed again.
 pub fn url(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     if let Ok(address) = text.parse::<Address>() {

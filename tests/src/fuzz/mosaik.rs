@@ -1,4 +1,4 @@
-//! What mosaik may ask a simulator, and what it may not.
+//! Valid and invalid requests of mosaik to a simulator.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use crate::message;
 use crate::mosaik::RawMosaik;
 use crate::scripted_runtime::ScriptedRuntime;
 
-/// So many entities are enough.
+/// The maximum number of entities.
 const MOST: usize = 100;
 
-/// Sends each line to a simulator, as a request with this content, or, behind `#`, as any message. The first byte
-/// says what simulator, the second one how the stream moves.
+/// Sends each line to a simulator, as the content of a request. A line after `#` is a raw message.
+/// The first byte chooses the simulator, the second one the behaviour of the stream.
 ///
 /// # Panics
-/// If the simulator panics, a request has not the one answer that it should have, or something is left.
+/// The simulator panics, a request lacks its one expected answer, or state remains.
 pub fn mosaik(data: &[u8]) {
     let [setup, pace, data @ ..] = data else { return };
     let version = if setup & 1 == 0 { ApiVersion::V3_0 } else { ApiVersion::V2_2 };
@@ -48,13 +48,13 @@ pub fn mosaik(data: &[u8]) {
     for (said, expected) in said.iter().zip(&expected) {
         expected.check(said);
     }
-    // What is broken ends the connection before all that came with it is answered.
+    // An invalid message ends the connection, before all earlier requests are answered.
     assert!(said.len() <= expected.len());
     assert!(said.len() == expected.len() || model.broken, "{said:?} {expected:?}");
     assert_eq!(mosaik.is_closed(), model.broken || model.stopped);
     let end = mosaik.end();
     match (&end, model.broken, model.stopped, model.failed) {
-        // What is broken behind `stop` may come in time, or not.
+        // An invalid message after `stop` may or may not arrive in time.
         (Err(Error::Lost(_)), true, ..)
         | (Ok(End::Stopped), true, true, _)
         | (Ok(End::Stopped), false, true, None)
@@ -68,11 +68,11 @@ pub fn mosaik(data: &[u8]) {
     }
 }
 
-/// An answer that is to come.
+/// An expected answer.
 #[derive(Debug)]
 struct Expected {
     id: Bytes,
-    /// `None` for a failure; of a result, all that is known.
+    /// The known part of a result, or `None` for a failure.
     result: Option<Option<Value>>,
 }
 
@@ -92,7 +92,7 @@ impl Expected {
                 assert_eq!(kind, Kind::Result, "{said:?}");
                 if let Some(result) = result {
                     let content = content.decode::<Value>().expect("a value");
-                    // It may be NaN.
+                    // The value may be NaN.
                     assert_eq!(format!("{content:?}"), format!("{result:?}"));
                 }
             }
@@ -106,14 +106,14 @@ impl Expected {
 
 type Keywords = BTreeMap<String, Value>;
 
-/// What a simulation should be like.
+/// The model of a simulation.
 struct Simulation {
     newer: bool,
     time_based: bool,
     started: bool,
     entities: usize,
     stopped: bool,
-    /// Something came that is no message.
+    /// An invalid message has arrived.
     broken: bool,
     failed: Option<String>,
 }
@@ -131,7 +131,7 @@ impl Simulation {
         }
     }
 
-    /// What has to be answered to a message.
+    /// Returns the expected answer to a message.
     fn take(&mut self, message: &Bytes) -> Option<Expected> {
         if self.broken {
             return None;
@@ -142,7 +142,7 @@ impl Simulation {
         let content = match envelope {
             Some(Envelope { kind: Kind::Extension(_), .. }) => return None,
             Some(Envelope { kind: Kind::Request, content, .. }) => content,
-            // It is no message, or an answer to nothing.
+            // An invalid message, or an answer without a request.
             _ => {
                 self.broken = true;
                 return None;
@@ -170,7 +170,7 @@ impl Simulation {
         Some(Expected { id, result })
     }
 
-    /// What comes of a call, if it does not fail.
+    /// Returns the result of a call, unless it fails.
     fn call(&mut self, function: &str, args: &[Value], kwargs: Keywords) -> Option<Option<Value>> {
         let bind = |names: &[&str], required: usize| bind(args, &kwargs, names, required);
         match function {
@@ -229,7 +229,7 @@ impl Simulation {
     }
 }
 
-/// As Python binds arguments.
+/// Binds arguments like Python.
 fn bind(
     args: &[Value],
     kwargs: &Keywords,
@@ -250,7 +250,7 @@ fn bind(
     bound[..required].iter().all(Option::is_some).then_some(bound)
 }
 
-/// A simulator of things.
+/// A simulator with entities called things.
 #[derive(Debug)]
 struct Things {
     version: ApiVersion,

@@ -1,4 +1,4 @@
-//! TLS with a peer that means no good.
+//! TLS with a hostile peer.
 
 use std::future::poll_fn;
 use std::io::IoSlice;
@@ -17,11 +17,11 @@ use futures_lite::future;
 use crate::certificates::{Authority, KeyKind};
 use crate::scripted_runtime::{Pipe, ScriptedRuntime};
 
-/// Sends `data` to a server or a client, in the place of TLS or within it. The first byte says how, the second one how the
-/// streams move.
+/// Sends `data` to a server or a client, instead of TLS or within it. The first byte chooses the
+/// place, the second one the behaviour of the streams.
 ///
 /// # Panics
-/// Somebody waits for ever, or something is left when the peer is gone.
+/// A task waits forever, or state remains after the peer has disconnected.
 pub fn tls_record(data: &[u8]) {
     let [how, pace, data @ ..] = data else { return };
     let runtime = ScriptedRuntime::new((0..64).map(|step: u8| step.wrapping_mul(*pace)));
@@ -35,12 +35,12 @@ pub fn tls_record(data: &[u8]) {
     });
     runtime.run();
     assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "something is left");
-    assert!(runtime.spins() < 100, "somebody is busy for nothing");
+    assert!(runtime.spins() < 100, "a task polls in a busy loop");
 }
 
 fn config() -> TlsConfig {
     static CONFIG: OnceLock<TlsConfig> = OnceLock::new();
-    CONFIG.get_or_init(|| Authority::new(KeyKind::Ec).sign("somebody").config()).clone()
+    CONFIG.get_or_init(|| Authority::new(KeyKind::Ec).sign("peer").config()).clone()
 }
 
 fn address() -> Address {
@@ -52,7 +52,7 @@ async fn listen(runtime: &ScriptedRuntime) -> channel::Listener {
     listener.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Whoever is at the other end of a stream has not read it all if this fails.
+/// Writes data. An error means that the receiver closed before it read everything.
 async fn send(stream: &mut Pipe, mut data: &[u8]) {
     while !data.is_empty() {
         match poll_fn(|cx| stream.poll_send(cx, &[IoSlice::new(data)])).await {
@@ -62,17 +62,17 @@ async fn send(stream: &mut Pipe, mut data: &[u8]) {
     }
 }
 
-/// Bytes in place of a handshake.
+/// Sends bytes instead of a handshake.
 async fn attack_server(runtime: &ScriptedRuntime, data: &[u8]) {
     let mut listener = listen(runtime).await;
-    let mut stream = runtime.dial(address()).await.expect("somebody listens");
+    let mut stream = runtime.dial(address()).await.expect("a listener");
     let attacked = async { listener.accept().await.map(drop) };
     let attack = async {
         send(&mut stream, data).await;
         drop(stream);
     };
     let (accepted, ()) = future::zip(attacked, attack).await;
-    accepted.expect_err("nobody has shown a certificate");
+    accepted.expect_err("no certificate was shown");
 }
 
 async fn attack_client(runtime: &ScriptedRuntime, data: &[u8]) {
@@ -80,19 +80,19 @@ async fn attack_client(runtime: &ScriptedRuntime, data: &[u8]) {
     let attacked = channel::builder(runtime.clone()).tls(config()).connect(address());
     let attack = async {
         let stream = poll_fn(|cx| listener.poll_accept(cx)).await;
-        send(&mut stream.expect("somebody connects"), data).await;
+        send(&mut stream.expect("a connection"), data).await;
     };
     let (connected, ()) = future::zip(attacked, attack).await;
-    connected.map(drop).expect_err("nobody has shown a certificate");
+    connected.map(drop).expect_err("no certificate was shown");
 }
 
-/// A handshake of which bytes are changed: three bytes say which and how.
+/// Changes bytes of a handshake: three bytes choose position and change.
 async fn attack_handshake(runtime: &ScriptedRuntime, data: &[u8]) {
     let mut listener = listen(runtime).await;
     let mut peer = Peer::dial(runtime).await;
     let attacked = async { listener.accept().await };
     let attack = async {
-        // It is over as soon as one of the two does not go on.
+        // The handshake ends as soon as one side aborts.
         let _ended = peer.shake_hands(data).await;
         drop(peer);
     };
@@ -102,11 +102,12 @@ async fn attack_handshake(runtime: &ScriptedRuntime, data: &[u8]) {
     }
 }
 
-/// Bytes after a handshake: in place of records (3), in a record of which a bit is wrong (4), or in good ones (5).
+/// Sends bytes after a handshake: instead of records (3), in a record with a flipped bit (4), or in
+/// valid records (5).
 async fn attack_session(runtime: &ScriptedRuntime, how: u8, data: &[u8]) {
     let mut listener = listen(runtime).await;
     let mut peer = Peer::dial(runtime).await;
-    let attacked = async { listener.accept().await.expect("it is secure") };
+    let attacked = async { listener.accept().await.expect("a secure stream") };
     let (channel, secure) = future::zip(attacked, peer.shake_hands(&[])).await;
     secure.expect("a good server");
     let records = match how {
@@ -126,19 +127,19 @@ async fn attack_session(runtime: &ScriptedRuntime, how: u8, data: &[u8]) {
         drop(peer);
     };
     let (reason, ()) = future::zip(serve(channel), attack).await;
-    assert_ne!(reason, CloseReason::Peer, "it has not said that it ends");
+    assert_ne!(reason, CloseReason::Peer, "the peer has not announced the end");
 }
 
-/// Answers until the end.
+/// Answers requests until the end of the channel.
 async fn serve(channel: Channel) -> CloseReason {
     while let Some(request) = channel.recv().await {
-        // The peer may be gone.
+        // The peer may have disconnected.
         let _answered = request.reply(&());
     }
     channel.closed().await
 }
 
-/// A peer that has a certificate.
+/// A peer with a certificate.
 struct Peer {
     stream: Pipe,
     session: Connection,
@@ -148,7 +149,7 @@ impl Peer {
     async fn dial(runtime: &ScriptedRuntime) -> Self {
         let name = ServerName::try_from("script").expect("a name");
         let session = ClientConnection::new(config().client().clone(), name).expect("a session");
-        let stream = runtime.dial(address()).await.expect("somebody listens");
+        let stream = runtime.dial(address()).await.expect("a listener");
         Self { stream, session: session.into() }
     }
 
@@ -187,7 +188,7 @@ impl Peer {
         use std::io::Write;
         let mut records = Vec::new();
         for part in data.chunks(1 << 14) {
-            self.session.writer().write_all(part).expect("it is open");
+            self.session.writer().write_all(part).expect("open");
             while self.session.wants_write() {
                 self.session.write_tls(&mut records).expect("a buffer takes all");
             }

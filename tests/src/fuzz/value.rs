@@ -6,7 +6,7 @@ use aiomas_core::wire::{Budget, CodecContext, CodecError, Format, Types, Value};
 /// Decodes a value, encodes it and decodes it again.
 ///
 /// # Panics
-/// If it comes back another one, or a small budget changes more than that it is exceeded.
+/// The second value differs, or a small budget has an effect other than its own error.
 pub fn value(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
     let format = if choice & 1 == 0 { Format::Json } else { Format::MsgPack };
@@ -35,7 +35,7 @@ pub fn value(data: &[u8]) {
     assert_same(Ok(&value), decode(&encoded, budget).as_ref());
 }
 
-/// Compares as text, for the sake of `NaN`.
+/// Compares as text, because `NaN` differs from itself.
 fn assert_same(a: Result<&Value, &CodecError>, b: Result<&Value, &CodecError>) {
     assert_eq!(format!("{a:?}"), format!("{b:?}"));
 }

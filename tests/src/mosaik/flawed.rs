@@ -1,4 +1,4 @@
-//! A simulator that does one thing wrong.
+//! A simulator with one flaw.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use aiomas_mosaik::{
     RemoteError, Result, Simulator, Stepping, Time, Value, simulator,
 };
 
-/// What a simulator does wrong.
+/// The flaw of a simulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// Nothing.
+    /// No flaw.
     None,
-    /// It says something of itself that cannot be.
+    /// Its description is invalid.
     Meta,
-    /// It creates an entity less than it should.
+    /// It creates one entity too few.
     TooFew,
     /// It creates an entity of another model.
     OtherModel,
-    /// It creates an entity of no model as a child.
+    /// It creates a child of an unknown model.
     NoModel,
     /// It creates entities with the same id.
     SameId,
@@ -30,21 +30,21 @@ pub enum Flaw {
     Step,
     /// The step at time 2 panics.
     Panics,
-    /// The step at time 2 calls mosaik with an entity that is not there, and passes the failure on.
+    /// The step at time 2 calls mosaik with an unknown entity, and fails.
     Callback,
     /// The next step after time 2 is at time 2.
     SameTime,
-    /// There is no next step after time 2.
+    /// The step at time 2 requests no next step.
     NoNextStep,
     /// `get_data` fails.
     GetData,
-    /// The value at time 2 cannot be sent in JSON.
+    /// The value at time 2 cannot be encoded in JSON.
     NoJson,
     /// It never ends a step.
     Hangs,
 }
 
-/// A simulator of things, whose attribute `x` is the time. Its extra methods have parameters of all kinds.
+/// A simulator whose attribute `x` is the time. Its extra methods have parameters of all kinds.
 #[derive(Debug)]
 pub struct Flawed {
     flaw: Flaw,
@@ -57,7 +57,7 @@ pub struct Flawed {
 }
 
 impl Flawed {
-    /// A time-based simulator in the newest version of the API.
+    /// Creates a time-based simulator for the newest version of the API.
     #[must_use]
     pub fn new(flaw: Flaw) -> Self {
         let (version, stepping) = (ApiVersion::V3_0, Stepping::TimeBased);
@@ -65,25 +65,25 @@ impl Flawed {
         Self { flaw, version, stepping, time: 0, count: 0, finalized, hangs }
     }
 
-    /// The same in another version of the API.
+    /// Selects another version of the API.
     #[must_use]
     pub fn version(self, version: ApiVersion) -> Self {
         Self { version, ..self }
     }
 
-    /// The same, stepped otherwise.
+    /// Selects another type of stepping.
     #[must_use]
     pub fn stepping(self, stepping: Stepping) -> Self {
         Self { stepping, ..self }
     }
 
-    /// Is set when it is finalized.
+    /// Returns a flag that is set when the simulator is finalized.
     #[must_use]
     pub fn finalized(&self) -> Arc<AtomicBool> {
         self.finalized.clone()
     }
 
-    /// Is set when it hangs.
+    /// Returns a flag that is set when the simulator hangs.
     #[must_use]
     pub fn hangs(&self) -> Arc<AtomicBool> {
         self.hangs.clone()

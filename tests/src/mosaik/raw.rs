@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::message;
 use crate::scripted_runtime::{Pipe, ScriptedRuntime};
 
-/// Where a simulator connects to.
+/// The address that a simulator connects to.
 const MOSAIK: &str = "tcp://mosaik:0";
 
 /// A peer of a simulator, byte by byte.
@@ -25,14 +25,14 @@ pub struct RawPeer {
     wire: Arc<Mutex<Wire>>,
 }
 
-/// A peer that a simulator has connected to: mosaik, or a program that speaks otherwise.
+/// A peer that a simulator has connected to: mosaik, or a hostile program.
 #[derive(Debug)]
 pub struct RawMosaik {
     peer: RawPeer,
     outcome: Arc<Mutex<Option<Result<End, Error>>>>,
 }
 
-/// What a task of its own sends and receives.
+/// The bytes sent and received by a separate task.
 #[derive(Debug, Default)]
 struct Wire {
     output: BytesMut,
@@ -49,7 +49,7 @@ impl Wire {
         while !self.output.is_empty() && !self.ended {
             match stream.poll_send(cx, &[IoSlice::new(&self.output)]) {
                 Poll::Ready(Ok(count)) => self.output.advance(count),
-                // Nobody gets it.
+                // The simulator is gone.
                 Poll::Ready(Err(_)) => self.output.clear(),
                 Poll::Pending => break,
             }
@@ -67,14 +67,14 @@ impl Wire {
 }
 
 impl RawPeer {
-    /// Connects to a simulator that listens.
+    /// Connects to a listening simulator.
     ///
     /// # Panics
-    /// If none does.
+    /// The address has no listener.
     #[must_use]
     pub fn dial(runtime: &ScriptedRuntime, address: &Address) -> Self {
         let stream = runtime.block_on(runtime.dial(address.clone()));
-        Self::new(runtime, stream.expect("it listens"))
+        Self::new(runtime, stream.expect("a listener"))
     }
 
     fn new(runtime: &ScriptedRuntime, mut stream: Pipe) -> Self {
@@ -93,7 +93,7 @@ impl RawPeer {
         task.into_iter().for_each(Waker::wake);
     }
 
-    /// Sends bytes. If the simulator is gone, nobody gets them.
+    /// Sends bytes. They are discarded if the simulator is gone.
     pub fn send(&self, bytes: &[u8]) {
         self.change(|wire| wire.output.extend_from_slice(bytes));
     }
@@ -103,10 +103,10 @@ impl RawPeer {
         self.send(&message::message(Format::Json, message::REQUEST, id, content));
     }
 
-    /// Lets the simulator work until it has nothing to do. Returns the payloads of the frames that it has sent.
+    /// Runs the simulator until it is idle. Returns the payloads of the frames it has sent.
     ///
     /// # Panics
-    /// If that are no frames.
+    /// The sent bytes are not whole frames.
     pub fn receive(&self) -> Vec<Bytes> {
         self.runtime.run();
         let deframer = Deframer::new(usize::MAX);
@@ -115,7 +115,8 @@ impl RawPeer {
         std::iter::from_fn(next).collect()
     }
 
-    /// Whether the simulator has closed the connection, as far as was [received](Self::receive).
+    /// Returns whether the simulator has closed the connection, as of the last
+    /// [`receive`](Self::receive).
     #[must_use]
     pub fn is_closed(&self) -> bool {
         lock(&self.wire).ended
@@ -132,13 +133,13 @@ impl RawMosaik {
     /// Lets a simulator connect.
     ///
     /// # Panics
-    /// If that does not work.
+    /// The connection fails.
     pub fn connect(runtime: ScriptedRuntime, simulator: impl Simulator + 'static) -> Self {
         let outcome = Arc::<Mutex<_>>::default();
         let stream = runtime.block_on(async {
             let mut listener = runtime.listen(MOSAIK.parse().expect("an address")).await;
             let listener = listener.as_mut().expect("a free port");
-            let address = listener.address().expect("it has one");
+            let address = listener.address().expect("an address");
             let (builder, result) = (channel::builder(runtime.clone()), outcome.clone());
             runtime.spawn(async move {
                 let end = aiomas_mosaik::connect(builder, address, simulator).await;
@@ -149,18 +150,18 @@ impl RawMosaik {
         Self { peer: RawPeer::new(&runtime, stream), outcome }
     }
 
-    /// Hangs up, and returns what came of the simulation.
+    /// Closes the connection, and returns the result of the simulation.
     ///
     /// # Errors
-    /// What the simulator has ended with.
+    /// The simulator ended with an error.
     ///
     /// # Panics
-    /// If the simulator goes on, or something is left.
+    /// The simulator continues, or tasks or streams remain.
     pub fn end(self) -> Result<End, Error> {
         let runtime = self.peer.runtime.clone();
         self.peer.hang_up();
         assert_eq!((runtime.tasks(), runtime.ends()), (0, 0), "something is left");
-        assert!(runtime.spins() < 100, "somebody is busy for nothing");
+        assert!(runtime.spins() < 100, "a task polls in a busy loop");
         lock(&self.outcome).take().expect("the simulator ends when mosaik does")
     }
 }
@@ -174,5 +175,5 @@ impl Deref for RawMosaik {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("nobody panics")
+    mutex.lock().expect("no panic under the lock")
 }

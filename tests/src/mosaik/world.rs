@@ -7,23 +7,23 @@ use serde_json::Value;
 use crate::process::Process;
 use crate::python::Mosaik;
 
-/// How long a simulation may take.
+/// The time limit of a simulation.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Lets mosaik 3.6 run a simulation: `tests/python/mosaik/world.py`. Returns what came of it.
+/// Runs a simulation with mosaik 3.6, `tests/python/mosaik/world.py`, and returns its result.
 ///
 /// # Panics
 ///
-/// If it fails without saying why.
+/// It fails without an error message.
 pub fn world(args: &[&str]) -> Value {
     world_of(Mosaik::V3_6, args)
 }
 
-/// As [`world`], with a version of mosaik.
+/// Like [`world`], with a given version of mosaik.
 ///
 /// # Panics
 ///
-/// If it fails without saying why.
+/// It fails without an error message.
 pub fn world_of(mosaik: Mosaik, args: &[&str]) -> Value {
     let mut command = mosaik.program("world.py");
     command.args(args);

@@ -1,4 +1,4 @@
-//! When the program ends.
+//! The end of the program.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 use tokio::sync::oneshot;
 
-/// The end of a program: a signal, or the end of its standard input.
+/// Waits for the end of a program: a signal, or the end of its standard input.
 pub(super) struct End {
     signals: UnixStream,
     stdin: Option<File>,
@@ -27,7 +27,7 @@ impl End {
         pipe::register(SIGINT, sender)?;
 
         let is_terminal = io::stdin().is_terminal();
-        // A file, or /dev/null, has its end from the beginning: it says nothing.
+        // A file or /dev/null is at its end from the start, which means nothing.
         let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from).ok().filter(|stdin| {
             let kind = stdin.metadata().map(|metadata| metadata.file_type());
             is_terminal || kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
@@ -40,13 +40,13 @@ impl End {
         [self.signals.as_fd()].into_iter().chain(stdin).collect()
     }
 
-    /// One of the descriptors is readable: is this the end?
+    /// Returns whether the readable descriptor means the end.
     pub(super) fn has_come(&self) -> io::Result<bool> {
         match (&self.signals).read(&mut [0]) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             read => return read.map(|_| true),
         }
-        // No signal, so it must have been standard input.
+        // No signal arrived, so standard input is readable.
         match &self.stdin {
             Some(stdin) => {
                 let mut stdin: &File = stdin;
@@ -56,10 +56,10 @@ impl End {
         }
     }
 
-    /// The end, for an async program on whichever runtime: a thread waits for it.
+    /// Returns a future of the end, for any async runtime: a thread waits for it.
     pub(super) fn watch(self) -> oneshot::Receiver<io::Result<()>> {
         let (sender, receiver) = oneshot::channel();
-        // If nobody waits any more, the program ends anyway.
+        // Without a receiver, the program ends anyway.
         thread::spawn(move || sender.send(self.wait()));
         receiver
     }

@@ -1,7 +1,7 @@
 //! The program `peer`: the service contract of the Python servers, in Rust.
 //!
-//! It is written twice: on the poll loop, with nothing but the core, and on the driver with the macros, for
-//! whichever async runtime.
+//! It exists twice: on the poll loop, with only the core, and on the driver with the macros, for
+//! any async runtime.
 
 pub(crate) mod driver;
 mod end;
@@ -35,34 +35,34 @@ use crate::types::Serializers;
     about = "Offers the test services until standard input ends or SIGTERM comes"
 )]
 pub struct Options {
-    /// What to offer.
+    /// The services to offer.
     pub kind: Kind,
-    /// Where to listen: `tcp://HOST:PORT` (0 is any free port) or `ipc://[PATH]`.
+    /// The address to listen at: `tcp://HOST:PORT` (0 is any free port) or `ipc://[PATH]`.
     #[arg(long, default_value = "tcp://127.0.0.1:0")]
     pub addr: Address,
-    /// A codec to speak to all, in place of that which each client speaks.
+    /// A codec for all clients, instead of each client's own.
     #[arg(long, value_parser = named)]
     pub codec: Option<Codec>,
     /// The user types, in the order of their ids.
     #[arg(long, default_value = "none")]
     pub serializers: Serializers,
-    /// What to run on.
+    /// The runtime.
     #[arg(long, default_value = "poll")]
     pub runtime: RuntimeKind,
     /// The clock of the agents: `real`, or `external:DATE` with the date at time 0.
     #[arg(long, default_value = "real")]
     pub clock: ClockKind,
-    /// With what to speak TLS.
+    /// The TLS files.
     #[command(flatten)]
     pub tls: TlsFiles,
 }
 
-/// Which clock the agents have.
+/// The clock of the agents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockKind {
-    /// That of the world.
+    /// The wall clock.
     Real,
-    /// One that starts with this date, and then is set by calls.
+    /// An external clock that starts with this date, and then is set by calls.
     External(Date),
 }
 
@@ -73,33 +73,33 @@ impl FromStr for ClockKind {
         match text.strip_prefix("external:") {
             Some(date) => date.parse().map(Self::External).map_err(|e: DateError| e.to_string()),
             None if text == "real" => Ok(Self::Real),
-            None => Err("it is neither `real` nor `external:DATE`".to_owned()),
+            None => Err("must be `real` or `external:DATE`".to_owned()),
         }
     }
 }
 
-/// How long answers may still be written to a client that is gone: it may have vanished in the middle of long
-/// calls, and nobody waits for these.
+/// The time for writing answers to a client that is gone. A client may disconnect in the middle of
+/// long calls, whose answers have no receiver.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The longest string or list that is made when asked for, in bytes or items.
+/// The maximum size of a requested string or list, in bytes or items.
 const MAX_SIZE: usize = 64 << 20;
 
-/// What a peer offers.
+/// The services of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
-    /// A channel that replies with what it gets.
+    /// A channel that echoes.
     Channel,
     /// A tree of services.
     Rpc,
     /// A container with agents.
     Agent,
-    /// A container with a manager, which makes agents, and ends the program when it is told to stop.
+    /// A container with a manager, which spawns agents, and stops the program on request.
     Manager,
 }
 
 impl Kind {
-    /// As on the command line.
+    /// Returns the name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -117,7 +117,7 @@ type Agents = BTreeMap<&'static str, String>;
 /// Runs the program.
 ///
 /// # Errors
-/// It cannot listen, or the system fails it otherwise.
+/// The program cannot listen, or a system call fails.
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     match options.runtime {
         RuntimeKind::Poll if options.tls.config()?.is_some() => {
@@ -132,15 +132,15 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Tells whoever has started the program where it listens.
+/// Prints the address for the parent process.
 fn say_ready(address: &Address, agents: &Agents) -> io::Result<()> {
     let ready = json!({"ready": {"addr": address.to_string(), "agents": agents}});
-    // `println` would panic if nobody reads.
+    // `println` would panic without a reader.
     writeln!(io::stdout(), "{ready}")?;
     io::stdout().flush()
 }
 
-/// What every agent and the root service fail with when asked to.
+/// Returns the failure that every agent and the root service raise on request.
 fn fail(message: String) -> Result<(), RemoteError> {
     Err(RemoteError::value_error(message))
 }

@@ -1,4 +1,4 @@
-//! Python's operators, for what the services do with them.
+//! Python's operators, for the services.
 
 use aiomas_core::wire::{Integer, RemoteError, Value};
 
@@ -34,7 +34,7 @@ pub(crate) fn multiply(a: Value, b: Value) -> Result<Value, RemoteError> {
 /// `-a`.
 pub(crate) fn negate(a: Value) -> Result<Value, RemoteError> {
     match a {
-        // Not by subtraction, for the sake of -0.0.
+        // Subtraction would lose -0.0.
         Value::Float(a) => Ok((-a).into()),
         a => arithmetic(&0.into(), &a, i128::checked_sub, |a, b| a - b, "-"),
     }

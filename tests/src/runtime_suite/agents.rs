@@ -1,4 +1,4 @@
-//! Agents: their order, their circles, their beginning and end.
+//! Agents: the order of calls, cycles of calls, start and stop.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,10 +11,10 @@ use super::{TCP, addresses, soon, until, yield_now};
 type Log = Arc<Mutex<Vec<String>>>;
 
 fn log(log: &Log, line: impl Into<String>) {
-    log.lock().expect("nobody panics").push(line.into());
+    log.lock().expect("no panic under the lock").push(line.into());
 }
 
-/// Gives others the chance to run, some times.
+/// Yields to other tasks, `times` times.
 async fn dawdle(times: u32) {
     for _ in 0..times {
         yield_now().await;
@@ -30,7 +30,7 @@ struct Clerk {
 impl Clerk {
     #[expose]
     async fn write(&mut self, number: u32) {
-        assert!(!std::mem::replace(&mut self.busy, true), "somebody else is in here");
+        assert!(!std::mem::replace(&mut self.busy, true), "an exclusive call runs alone");
         log(&self.log, format!("{number}"));
         dawdle(number % 5).await;
         self.busy = false;
@@ -38,25 +38,25 @@ impl Clerk {
 
     #[expose]
     async fn read(&self, number: u32) {
-        assert!(!self.busy, "somebody writes");
+        assert!(!self.busy, "no exclusive call runs");
         log(&self.log, format!("{number}"));
         dawdle(3).await;
     }
 
     #[expose]
     fn look(&self, number: u32) {
-        assert!(!self.busy, "somebody writes");
+        assert!(!self.busy, "no exclusive call runs");
         log(&self.log, format!("{number}"));
     }
 }
 
-/// In that of their arrival, whatever they are; and those that are alone are alone.
+/// Calls of any kind start in order of arrival, and exclusive calls run alone.
 pub async fn calls_start_in_order<R: Runtime>(runtime: R) {
     let entries = Log::default();
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let clerk = container.spawn(Clerk { log: entries.clone(), busy: false }).expect("room");
     let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
-    let remote: ClerkProxy = other.connect(clerk.url()).await.expect("it is there");
+    let remote: ClerkProxy = other.connect(clerk.url()).await.expect("an existing agent");
     for clerk in [remote, clerk.proxy()] {
         let calls: Vec<_> = (0..500)
             .map(|number| match number * 7 % 5 {
@@ -66,10 +66,13 @@ pub async fn calls_start_in_order<R: Runtime>(runtime: R) {
             })
             .collect();
         for call in calls {
-            soon(&runtime, call).await.expect("it is done");
+            soon(&runtime, call).await.expect("an answer");
         }
         let expected: Vec<_> = (0..500).map(|number| format!("{number}")).collect();
-        assert_eq!(std::mem::take(&mut *entries.lock().expect("nobody panics")), expected);
+        assert_eq!(
+            std::mem::take(&mut *entries.lock().expect("no panic under the lock")),
+            expected
+        );
     }
 }
 
@@ -117,38 +120,38 @@ impl Asker {
     }
 }
 
-/// More calls than may wait are answered at once; when the agent goes, so are those that wait.
+/// Calls beyond the mailbox limit fail at once. When the agent stops, waiting calls fail, too.
 pub async fn a_full_mailbox_refuses<R: Runtime>(runtime: R) {
     let container =
         aiomas::container::builder(runtime.clone()).config(|config| config.limits.max_mailbox = 2);
     let container = container.bind(TCP).await.expect("bound");
     let thinker = container.spawn(Thinker::default()).expect("room");
     let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
-    let remote: ThinkerProxy = other.connect(thinker.url()).await.expect("it is there");
+    let remote: ThinkerProxy = other.connect(thinker.url()).await.expect("an existing agent");
     let thinking = remote.think();
     let waiting = [remote.ask(), remote.ask()];
     let error = soon(&runtime, remote.ask()).await.expect_err("refused");
     let error = error.remote().expect("the peer's");
     assert_eq!(error.kind(), "OverloadedError");
-    // A stranger learns no address.
+    // A remote caller does not learn the address.
     let text = "2 calls wait for their turn already (`Limits::max_mailbox` there)";
     assert_eq!(error.message(), text);
     assert!(thinker.remove());
     for call in waiting {
-        let error = soon(&runtime, call).await.expect_err("it is gone");
+        let error = soon(&runtime, call).await.expect_err("gone");
         assert_eq!(error.remote().map(RemoteError::kind), Some("LookupError"));
     }
     drop(thinking);
 }
 
-/// It is told at once, whether it calls itself or is called by whom it calls; and calls of methods that
-/// are not alone are fine.
+/// An agent that calls itself, directly or through others, receives an error at once. Calls of
+/// shared methods succeed.
 pub async fn an_agent_that_would_wait_for_itself<R: Runtime>(runtime: R) {
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let thinker = container.spawn(Thinker::default()).expect("room").proxy();
     let asker = container.spawn(Asker).expect("room").proxy();
     for call in [thinker.ask_yourself(), thinker.ask_over(asker)] {
-        let error = soon(&runtime, call).await.expect_err("it would wait for itself");
+        let error = soon(&runtime, call).await.expect_err("a deadlock");
         assert_eq!(error.remote().map(RemoteError::kind), Some("DeadlockError"), "{error}");
     }
     assert_eq!(soon(&runtime, thinker.ask_beside()).await, Ok(()));
@@ -158,7 +161,7 @@ struct Circle;
 
 #[agent]
 impl Circle {
-    /// Goes around until `left` is 0.
+    /// Continues around the ring until `left` is 0.
     #[expose]
     async fn around(
         &self,
@@ -174,13 +177,13 @@ impl Circle {
     }
 }
 
-/// Over a connection.
+/// Reentrant calls are detected over a connection, too.
 pub async fn agents_call_in_circles<R: Runtime>(runtime: R) {
     let one = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let other = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let a = one.spawn(Circle).expect("room");
     let b = other.spawn(Circle).expect("room");
-    let remote: CircleProxy = a.connect(b.url()).await.expect("it is there");
+    let remote: CircleProxy = a.connect(b.url()).await.expect("an existing agent");
     assert_eq!(soon(&runtime, remote.around(a.proxy(), 100)).await, Ok(100));
 }
 
@@ -191,18 +194,18 @@ struct Link {
 
 #[agent]
 impl Link {
-    /// Goes on until `left` is 0.
+    /// Continues until `left` is 0.
     #[expose]
     async fn around(&self, left: u32) -> Result<u32, Error> {
         if left == 0 {
             return Ok(0);
         }
-        let next = self.next.lock().expect("nobody panics").clone();
-        Ok(1 + next.expect("it is set").around(left - 1).await?)
+        let next = self.next.lock().expect("no panic under the lock").clone();
+        Ok(1 + next.expect("a next agent").around(left - 1).await?)
     }
 }
 
-/// Each calls the next, many times around, over connections of every kind; several calls at once.
+/// Each container calls the next, many times around, over connections of every kind, concurrently.
 pub async fn a_ring_of_containers<R: Runtime>(runtime: R) {
     let mut ring = Vec::new();
     for address in addresses().into_iter().chain(addresses()) {
@@ -213,8 +216,8 @@ pub async fn a_ring_of_containers<R: Runtime>(runtime: R) {
     }
     for (index, (agent, link)) in ring.iter().enumerate() {
         let next = ring[(index + 1) % ring.len()].0.url();
-        let next: LinkProxy = soon(&runtime, agent.connect(next)).await.expect("it is there");
-        *link.next.lock().expect("nobody panics") = Some(next);
+        let next: LinkProxy = soon(&runtime, agent.connect(next)).await.expect("an existing agent");
+        *link.next.lock().expect("no panic under the lock") = Some(next);
     }
     let calls: Vec<_> = ring.iter().map(|(agent, _)| agent.proxy().around(100)).collect();
     for call in calls {
@@ -222,7 +225,7 @@ pub async fn a_ring_of_containers<R: Runtime>(runtime: R) {
     }
 }
 
-/// Within a container, each call is within the one before.
+/// Within a container, each call is nested in the one before.
 pub async fn deep_calls_need_no_deep_stack<R: Runtime>(runtime: R) {
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let a = container.spawn(Circle).expect("room").proxy();
@@ -260,20 +263,21 @@ impl Mortal {
     }
 }
 
-/// Before the first call and after the last; who cannot start is not there.
+/// `on_start` runs before the first call, `on_stop` after the last. An agent that fails to start
+/// does not exist.
 pub async fn agents_start_and_stop<R: Runtime>(runtime: R) {
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let entries = Log::default();
     let mortal =
         container.spawn(Mortal { log: entries.clone(), fails: false, alive: false }).expect("room");
-    soon(&runtime, mortal.proxy().live()).await.expect("it lives");
+    soon(&runtime, mortal.proxy().live()).await.expect("a living agent");
     let stillborn =
         container.spawn(Mortal { log: entries.clone(), fails: true, alive: false }).expect("room");
     until(&runtime, || container.agent_count() == 1).await;
-    let error = soon(&runtime, stillborn.proxy().live()).await.expect_err("it is not there");
+    let error = soon(&runtime, stillborn.proxy().live()).await.expect_err("no agent");
     assert_eq!(error.remote().map(RemoteError::kind), Some("LookupError"));
-    soon(&runtime, container.shutdown()).await.expect("it ends");
-    let entries = entries.lock().expect("nobody panics").clone();
+    soon(&runtime, container.shutdown()).await.expect("a clean end");
+    let entries = entries.lock().expect("no panic under the lock").clone();
     assert_eq!(entries.iter().filter(|line| line.starts_with("born")).count(), 2, "{entries:?}");
     let position = |line: &str| entries.iter().position(|entry| entry == line);
     assert!(position("born at 0") < position("lives"), "{entries:?}");

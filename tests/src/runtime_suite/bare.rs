@@ -1,4 +1,4 @@
-//! Peers that do with their stream what no connection would: they end one side of it, or do not read.
+//! Peers with streams that no connection would produce: they end one side only, or do not read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,22 +18,22 @@ use crate::raw::Raw;
 /// Writes messages in JSON, all at once.
 async fn send<R: Runtime>(peer: &mut Raw<R>, messages: impl IntoIterator<Item = Value>) {
     let frames = messages.into_iter().map(|message| message::frame(message.to_string().as_bytes()));
-    peer.write(&frames.collect::<Vec<_>>().concat()).await.expect("it is written");
+    peer.write(&frames.collect::<Vec<_>>().concat()).await.expect("a successful write");
 }
 
-/// The next message; `None` at the end, which must not be within one.
+/// Reads the next message. Returns `None` at the end, which must not be within a message.
 async fn read<R: Runtime>(peer: &mut Raw<R>) -> Option<Value> {
-    let payload = peer.try_read().await.expect("it can be read")?;
+    let payload = peer.try_read().await.expect("a successful read")?;
     Some(serde_json::from_slice(&payload).expect("JSON"))
 }
 
-/// What a call of a method without arguments looks like.
+/// Returns a call of a method without arguments.
 fn request(id: u64, path: &str) -> Value {
     json!([0, id, [path, [], {}]])
 }
 
-/// A peer that has ended its side still gets the answers to what it has asked, and then the end. What we have asked
-/// is lost at once: nothing more can come. So it is for those who listen and those who dial.
+/// A peer that ended its side still receives pending answers, and the end. Calls to it fail at
+/// once, because no answer can arrive. This holds for the listening and the dialling side.
 pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
     let [tcp, ipc, _] = addresses();
     for address in [tcp, ipc] {
@@ -42,10 +42,10 @@ pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
         let connected = std::sync::Mutex::new(Some(connected));
         let builder = aiomas::rpc::builder(runtime.clone()).service(gate.clone());
         let builder = builder.on_connect(move |client| {
-            let connected = connected.lock().expect("nobody panics").take();
+            let connected = connected.lock().expect("no panic under the lock").take();
             connected.expect("one client")(client);
         });
-        let server = builder.listen(address.clone()).await.expect("it listens");
+        let server = builder.listen(address.clone()).await.expect("a listener");
         let peer = Raw::dial(&runtime, server.address()).await.expect("a stream");
         let client = soon(&runtime, client).await;
         half_close(&runtime, peer, &gate, client.remote()).await;
@@ -53,10 +53,10 @@ pub async fn the_peer_ends_its_side_only<R: Runtime>(runtime: R) {
         soon(&runtime, server.shutdown()).await;
 
         let gate = Gate::default();
-        let mut listener = Runtime::listen(&runtime, address).await.expect("it listens");
+        let mut listener = Runtime::listen(&runtime, address).await.expect("a listener");
         let client = aiomas::rpc::builder(runtime.clone()).service(gate.clone());
-        let client = client.connect(listener.address().expect("it has one"));
-        let client = soon(&runtime, client).await.expect("it connects");
+        let client = client.connect(listener.address().expect("an address"));
+        let client = soon(&runtime, client).await.expect("a connection");
         let peer = Raw::accept(&runtime, &mut listener).await.expect("a stream");
         half_close(&runtime, peer, &gate, client.remote()).await;
         soon(&runtime, client.closed()).await;
@@ -67,8 +67,8 @@ async fn half_close<R: Runtime>(runtime: &R, mut peer: Raw<R>, gate: &Gate, ours
     send(&mut peer, [request(7, "pass")]).await;
     soon(runtime, gate.entered.pass()).await;
     let lost = ours.call("anything").send::<()>();
-    peer.end().await.expect("it ends");
-    // That shows that the end has been read, while the method still runs.
+    peer.end().await.expect("a clean end");
+    // This shows that the end has been read, while the method still runs.
     let lost = soon(runtime, lost).await;
     assert_eq!(lost, Err(Error::Lost(CloseReason::Peer)));
     gate.door.open();
@@ -77,19 +77,20 @@ async fn half_close<R: Runtime>(runtime: &R, mut peer: Raw<R>, gate: &Gate, ours
     assert_eq!(read(&mut peer).await, None);
 }
 
-/// Whoever goes reads what it has asked for to its end, and then ends its side: the peer reads an end, not an error.
+/// A closing side first reads the answers to its calls, and then ends its side. The peer reads an
+/// end, not an error.
 pub async fn we_end_our_side_after_the_answers<R: Runtime>(runtime: R) {
     let [tcp, ipc, _] = addresses();
     for address in [tcp, ipc] {
-        let mut listener = Runtime::listen(&runtime, address).await.expect("it listens");
+        let mut listener = Runtime::listen(&runtime, address).await.expect("a listener");
         let client = aiomas::rpc::builder(runtime.clone());
-        let client = client.connect(listener.address().expect("it has one"));
-        let client = soon(&runtime, client).await.expect("it connects");
+        let client = client.connect(listener.address().expect("an address"));
+        let client = soon(&runtime, client).await.expect("a connection");
         let mut peer = Raw::accept(&runtime, &mut listener).await.expect("a stream");
         let call = client.remote().call("name").send::<String>();
         drop(client);
         assert_eq!(read(&mut peer).await, Some(request(0, "name")));
-        // It takes no calls any more.
+        // The closing side accepts no further calls.
         send(&mut peer, [request(9, "late")]).await;
         let refused = read(&mut peer).await.expect("an answer");
         assert_eq!((&refused[0], &refused[1]), (&json!(2), &json!(9)), "{refused}");
@@ -99,7 +100,7 @@ pub async fn we_end_our_side_after_the_answers<R: Runtime>(runtime: R) {
     }
 }
 
-/// Long answers, and how many have been given.
+/// Returns long answers, and counts them.
 #[derive(Clone, Default)]
 struct Press(Arc<AtomicUsize>);
 
@@ -129,45 +130,46 @@ async fn press<R: Runtime>(
     let builder = aiomas::rpc::builder(runtime.clone()).limits(limits).service(Press::default());
     let server = builder.on_disconnect({
         let gone = gone.clone();
-        move |_, reason| gone.lock().expect("nobody panics").push(reason.clone())
+        move |_, reason| gone.lock().expect("no panic under the lock").push(reason.clone())
     });
-    let server = server.listen(TCP).await.expect("it listens");
+    let server = server.listen(TCP).await.expect("a listener");
     let mut peer = Raw::dial(runtime, server.address()).await.expect("a stream");
     send(&mut peer, (0..PAGES).map(|id| request(id as u64, "page"))).await;
     (server, peer, gone)
 }
 
-/// Its answers wait for it, and others go on; when it reads at last, they are all there.
-pub async fn a_peer_that_does_not_read_delays_nobody_else<R: Runtime>(runtime: R) {
+/// The answers wait for their peer, while other peers proceed. When the peer reads, all arrive.
+pub async fn a_peer_that_does_not_read_delays_no_other<R: Runtime>(runtime: R) {
     let mut limits = Limits::default();
     limits.output_high = 2 * PAGE;
     let (server, mut peer, _) = press(&runtime, limits).await;
-    let other = connect(&runtime, &server).await.expect("it connects");
+    let other = connect(&runtime, &server).await.expect("a connection");
     let pages = || soon(&runtime, other.remote().call("pages").send::<usize>());
-    while pages().await.expect("it answers") < 2 {}
+    while pages().await.expect("an answer") < 2 {}
     for id in 0..PAGES {
         let answer = read(&mut peer).await.expect("an answer");
         assert_eq!((&answer[0], &answer[1]), (&json!(1), &json!(id)));
         assert_eq!(answer[2].as_str().map(str::len), Some(PAGE));
     }
     assert_eq!(pages().await, Ok(PAGES));
-    peer.end().await.expect("it ends");
+    peer.end().await.expect("a clean end");
     assert_eq!(read(&mut peer).await, None);
     soon(&runtime, server.shutdown()).await;
 }
 
-/// No more is asked of methods than a peer reads; one that takes nothing for `send_timeout` is cut off, and no other.
+/// Methods run only as fast as the peer reads. A peer that reads nothing for `send_timeout` is
+/// disconnected, and no other.
 pub async fn a_peer_that_never_reads_is_cut_off<R: Runtime>(runtime: R) {
     let mut limits = Limits::default();
     limits.output_high = 2 * PAGE;
     limits.send_timeout = Some(Duration::from_millis(100));
     let (server, peer, gone) = press(&runtime, limits).await;
-    until(&runtime, || !gone.lock().expect("nobody panics").is_empty()).await;
-    let reasons = std::mem::take(&mut *gone.lock().expect("nobody panics"));
+    until(&runtime, || !gone.lock().expect("no panic under the lock").is_empty()).await;
+    let reasons = std::mem::take(&mut *gone.lock().expect("no panic under the lock"));
     let timed_out =
         |reason: &_| matches!(reason, CloseReason::TimedOut(TimeoutReason::Output { .. }));
     assert!(matches!(&reasons[..], [reason] if timed_out(reason)), "{reasons:?}");
-    let other = connect(&runtime, &server).await.expect("it connects");
+    let other = connect(&runtime, &server).await.expect("a connection");
     let pages = soon(&runtime, other.remote().call("pages").send::<usize>()).await;
     assert!(pages.as_ref().is_ok_and(|pages| (2..=PAGES).contains(pages)), "{pages:?}");
     let missing = other.remote().call("nothing").send::<()>();

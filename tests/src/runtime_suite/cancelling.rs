@@ -1,4 +1,4 @@
-//! Calls that nobody waits for any more.
+//! Cancelled calls.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -17,12 +17,12 @@ use aiomas_core::wire::Codec;
 use super::door::Gate;
 use super::{TCP, local, pause, soon, start, until, yield_now};
 
-/// Soon over. On a busy machine, this may be before a method has begun.
+/// A short time, which on a busy machine may pass before a method has started.
 const SHORT: Duration = Duration::from_millis(100);
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(1000);
 
-/// How many methods have begun, have ended, and were dropped before that.
+/// The numbers of methods that started, ended, and were dropped before their end.
 #[derive(Clone, Default)]
 struct Fates(Arc<[AtomicUsize; 3]>);
 
@@ -37,7 +37,7 @@ impl Fates {
     }
 }
 
-/// The fate of one method: to be dropped, unless it ends.
+/// The record of one running method: dropped, unless it ends.
 struct Fate {
     fates: Fates,
     what: usize,
@@ -55,7 +55,7 @@ impl Drop for Fate {
     }
 }
 
-/// Waits with each call, until it may go on.
+/// Each of its calls waits until it is released.
 #[derive(Clone, Default)]
 struct Patient {
     fates: Fates,
@@ -78,7 +78,7 @@ impl Patient {
         fate.end();
     }
 
-    /// Seconds, if the caller has said so.
+    /// Returns the remaining time in seconds, if the caller has sent a deadline.
     #[expose]
     async fn left(&self, #[context] context: Context) -> Option<f64> {
         assert_eq!(context.deadline(), context.caller().deadline);
@@ -104,21 +104,21 @@ async fn serve<R: Runtime>(runtime: &R, patient: &Patient, orphans: OnDisconnect
 /// Connects, and waits until Hello is answered.
 async fn connect<R: Runtime>(runtime: &R, server: &RpcServer, negotiate: Negotiate) -> RpcClient {
     let builder = aiomas::rpc::builder(runtime.clone()).negotiate(negotiate);
-    let client = builder.connect(server.address()).await.expect("it listens");
+    let client = builder.connect(server.address()).await.expect("a listener");
     let ping = client.remote_as::<PatientProxy>().ping();
     assert_eq!(soon(runtime, ping).await, Ok(true));
     client
 }
 
-/// Containers that have agreed on everything, or on nothing.
+/// Returns containers that have agreed on all extensions, or on none.
 async fn containers<R: Runtime>(runtime: &R, negotiate: Negotiate) -> [Container; 2] {
     let bind =
         || aiomas::container::builder(runtime.clone()).negotiate(negotiate.clone()).bind(TCP);
     [bind().await.expect("a free port"), bind().await.expect("a free port")]
 }
 
-/// A method that runs is dropped, one that waits for its turn never begins, and the agent is free for others; over
-/// connections as within the container.
+/// Dropping a call drops its running method. A waiting method never starts, and the agent is free
+/// for others. This holds over connections and within the container.
 pub async fn a_dropped_call_ends_its_method<R: Runtime>(runtime: R) {
     let server_patient = Patient::default();
     let server = serve(&runtime, &server_patient, OnDisconnect::Finish).await;
@@ -145,7 +145,7 @@ pub async fn a_dropped_call_ends_its_method<R: Runtime>(runtime: R) {
     }
 }
 
-/// Those who have not agreed on it are not told, whatever becomes of the caller.
+/// Without the extension, a dropped call sends no cancellation.
 pub async fn without_hello_a_method_runs_to_its_end<R: Runtime>(runtime: R) {
     let patient = Patient::default();
     let server = serve(&runtime, &patient, OnDisconnect::Finish).await;
@@ -166,7 +166,7 @@ pub async fn without_hello_a_method_runs_to_its_end<R: Runtime>(runtime: R) {
     until(&runtime, || patient.fates.count()[1] == 3).await;
 }
 
-/// A method sees how much time it has, and is dropped when that is over, whether or not it has begun.
+/// A method sees its remaining time, and is dropped at its deadline, started or not.
 pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
     let server_patient = Patient::default();
     let server = serve(&runtime, &server_patient, OnDisconnect::Finish).await;
@@ -190,7 +190,7 @@ pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
             let [begun_now, _, dropped_now] = fates.count();
             begun_now - begun == dropped_now - dropped
         };
-        // Until one has begun when its time is over.
+        // Repeats with longer times, until a method has started before its deadline.
         let mut time = SHORT;
         while fates.count()[0] == begun {
             assert!(time < LONG, "none begins");
@@ -202,7 +202,7 @@ pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
             time *= 2;
         }
         until(&runtime, all_dropped).await;
-        // The agent is free for others, and for those behind one who has not begun.
+        // The agent is free for later calls, and for calls behind one that never started.
         let before = fates.count()[0];
         let running = patient.alone();
         until(&runtime, || fates.count()[0] > before).await;
@@ -213,7 +213,7 @@ pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
             Err(Error::TimedOut { after: SHORT, sent: true })
         );
         let last = start(&runtime, patient.ping());
-        // If it has not been told yet, it will be in time.
+        // The message may arrive later, but it does arrive.
         pause(&runtime).await;
         drop(running);
         assert_eq!(soon(&runtime, last).await, Ok(true));
@@ -222,8 +222,8 @@ pub async fn a_deadline_ends_a_method<R: Runtime>(runtime: R) {
     }
 }
 
-/// What becomes of methods whose callers are gone is what the builder says, whether or not there was a Hello, and
-/// whichever side is called.
+/// `OnDisconnect` decides whether methods of disconnected callers continue, with or without Hello,
+/// on both sides.
 pub async fn orphaned_calls_end_or_not<R: Runtime>(runtime: R) {
     for (orphans, negotiate) in [
         (OnDisconnect::Finish, hello()),
@@ -248,7 +248,7 @@ pub async fn orphaned_calls_end_or_not<R: Runtime>(runtime: R) {
         let fates = [&patient.fates, &agent_patient.fates];
         until(&runtime, || fates.iter().all(|fates| fates.count()[0] == 1)).await;
         client.close_with(Close::Now);
-        soon(&runtime, visitor.shutdown_with(Close::Now)).await.expect("it ends");
+        soon(&runtime, visitor.shutdown_with(Close::Now)).await.expect("a clean end");
         for call in calls.into_iter().flatten() {
             assert!(soon(&runtime, call).await.is_err());
         }
@@ -265,16 +265,16 @@ pub async fn orphaned_calls_end_or_not<R: Runtime>(runtime: R) {
     }
 }
 
-/// One that nobody has taken leaves the queue; whoever has taken one is told.
+/// A cancelled request leaves the queue, or notifies the task that has taken it.
 pub async fn requests_on_channels_are_cancelled<R: Runtime>(runtime: R) {
     let builder = aiomas::channel::builder(runtime.clone());
     let mut listener = builder.listen(local()).await.expect("a free name");
     let builder = aiomas::channel::builder(runtime.clone()).negotiate(hello());
-    let client = builder.connect(listener.address()).await.expect("it listens");
+    let client = builder.connect(listener.address()).await.expect("a listener");
     let peer = soon(&runtime, listener.accept()).await.expect("a channel");
     let first = client.send::<u32>(&1);
     let request = soon(&runtime, peer.recv()).await.expect("a request");
-    request.reply(&1).expect("it is sent");
+    request.reply(&1).expect("a sent answer");
     assert_eq!(soon(&runtime, first).await, Ok(1));
     let taken = client.with_timeout(LONG).send::<u32>(&2);
     let request = soon(&runtime, peer.recv()).await.expect("a request");
@@ -290,12 +290,12 @@ pub async fn requests_on_channels_are_cancelled<R: Runtime>(runtime: R) {
     let last = client.send::<u32>(&5);
     let mut next = soon(&runtime, peer.recv()).await.expect("a request");
     if next.content::<u32>() == Ok(4) {
-        // The deadline is a little later here.
+        // The deadline of the receiver is slightly later.
         soon(&runtime, next.cancelled()).await;
         next = soon(&runtime, peer.recv()).await.expect("a request");
     }
-    assert_eq!(next.content::<u32>(), Ok(5), "those before are gone");
-    next.reply(&5).expect("it is sent");
+    assert_eq!(next.content::<u32>(), Ok(5), "the earlier ones are gone");
+    next.reply(&5).expect("a sent answer");
     assert_eq!(soon(&runtime, last).await, Ok(5));
-    assert!(matches!(request.reply(&2), Err(Error::Refused(_))), "nobody waits for it");
+    assert!(matches!(request.reply(&2), Err(Error::Refused(_))), "the request has been cancelled");
 }

@@ -37,12 +37,12 @@ impl Gatekeeper {
     }
 }
 
-/// Its calls are lost, with the reason; the next one is refused.
+/// Pending calls fail with the reason; the next one is rejected.
 pub async fn the_peer_closes_its_side<R: Runtime>(runtime: R) {
     let mut listener =
-        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("a listener");
     let client = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
-    let client = client.expect("it connects");
+    let client = client.expect("a connection");
     let peer = listener.accept().await.expect("a channel");
     let call = client.send::<()>("hello");
     let request = soon(&runtime, peer.recv()).await.expect("a request");
@@ -55,24 +55,24 @@ pub async fn the_peer_closes_its_side<R: Runtime>(runtime: R) {
     assert!(matches!(request.reply(&1), Err(Error::Refused(_))));
 }
 
-/// What has been called is answered before the connection goes; what is called then is refused.
+/// Pending calls are answered before the connection closes; new calls are rejected.
 pub async fn shutdown_answers_what_was_called<R: Runtime>(runtime: R) {
     let (keeper, entered, door, finished) = Gatekeeper::new();
-    let server = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let server = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("a listener");
     let agent = server.spawn(keeper).expect("room");
-    let client = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
-    let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("it is there");
+    let client = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("a listener");
+    let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("an existing agent");
     let call = remote.pass();
     soon(&runtime, entered.pass()).await;
     let stopping = server.clone();
     let ended = start(&runtime, async move { stopping.shutdown().await });
-    // Once the container refuses agents, the shutdown has begun.
+    // Once the container rejects agents, the shutdown has begun.
     while server.spawn(Gatekeeper::new().0).is_ok() {
         soon(&runtime, remote.as_ref().call("nothing").send::<()>()).await.expect_err("refused");
     }
     door.open();
     assert_eq!(soon(&runtime, call).await, Ok(1));
-    soon(&runtime, ended).await.expect("it ends");
+    soon(&runtime, ended).await.expect("a clean end");
     assert_eq!(finished.load(Ordering::SeqCst), 1);
     let late = soon(&runtime, remote.pass()).await;
     assert!(matches!(late, Err(Error::Lost(_) | Error::Refused(_))), "{late:?}");
@@ -80,63 +80,63 @@ pub async fn shutdown_answers_what_was_called<R: Runtime>(runtime: R) {
     assert_eq!(spawned, Err(Error::Container(ContainerError::ShutDown)));
 }
 
-/// Methods that take longer than `drain` do not keep it.
+/// Methods that take longer than `drain` do not delay the shutdown.
 pub async fn shutdown_waits_no_longer_than_it_should<R: Runtime>(runtime: R) {
     let (keeper, entered, _door, finished) = Gatekeeper::new();
     let server = aiomas::container::builder(runtime.clone()).drain(Duration::from_millis(20));
-    let server = server.bind(TCP).await.expect("it listens");
+    let server = server.bind(TCP).await.expect("a listener");
     let agent = server.spawn(keeper).expect("room");
-    let client = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
-    let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("it is there");
+    let client = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("a listener");
+    let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("an existing agent");
     let call = remote.pass();
     soon(&runtime, entered.pass()).await;
     let begun = runtime.now();
-    soon(&runtime, server.shutdown()).await.expect("it ends");
+    soon(&runtime, server.shutdown()).await.expect("a clean end");
     assert!(runtime.now() - begun >= Duration::from_millis(20));
     assert!(matches!(soon(&runtime, call).await, Err(Error::Lost(_))));
     assert_eq!(finished.load(Ordering::SeqCst), 0);
 }
 
-/// Without draining, callers are told at once; the method goes on.
+/// Without draining, callers receive the error at once; the method continues.
 pub async fn shutdown_at_once_loses_what_was_called<R: Runtime>(runtime: R) {
     let (keeper, entered, door, finished) = Gatekeeper::new();
-    let server = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
+    let server = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("a listener");
     let agent = server.spawn(keeper).expect("room");
-    let client = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("it listens");
-    let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("it is there");
+    let client = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("a listener");
+    let remote: GatekeeperProxy = client.connect(agent.url()).await.expect("an existing agent");
     let call = remote.pass();
     soon(&runtime, entered.pass()).await;
-    soon(&runtime, server.shutdown_with(Close::Now)).await.expect("it ends");
+    soon(&runtime, server.shutdown_with(Close::Now)).await.expect("a clean end");
     assert!(matches!(soon(&runtime, call).await, Err(Error::Lost(_))));
     assert_eq!((server.agent_count(), server.connection_count()), (0, 0));
     assert_eq!(finished.load(Ordering::SeqCst), 0);
     door.open();
-    soon(&runtime, client.shutdown()).await.expect("it ends");
+    soon(&runtime, client.shutdown()).await.expect("a clean end");
 }
 
-/// Its clients see the end of their connections.
+/// The clients see the end of their connections.
 pub async fn a_server_is_shut_down<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
-    let client = connect(&runtime, &server).await.expect("it connects");
+    let server = serve(&runtime, TCP).await.expect("a listener");
+    let client = connect(&runtime, &server).await.expect("a connection");
     assert_eq!(client.remote_as::<RootProxy>().add(1, 2).await, Ok(3));
     let stuck = client.remote_as::<RootProxy>().wait();
-    // That a call has come is seen by the answer to a later one.
+    // The answer to a later call shows that the earlier one has arrived.
     assert_eq!(client.remote_as::<RootProxy>().add(1, 2).await, Ok(3));
     soon(&runtime, server.shutdown_with(Close::Now)).await;
     assert!(matches!(soon(&runtime, stuck).await, Err(Error::Lost(_))));
     soon(&runtime, client.closed()).await;
 }
 
-/// With draining, what its clients have called is answered first.
+/// With draining, pending calls of clients are answered first.
 pub async fn a_server_answers_what_was_called<R: Runtime>(runtime: R) {
     let gate = Gate::default();
     let server = aiomas::rpc::builder(runtime.clone()).service(gate.clone());
-    let server = server.listen(TCP).await.expect("it listens");
-    let client = connect(&runtime, &server).await.expect("it connects");
+    let server = server.listen(TCP).await.expect("a listener");
+    let client = connect(&runtime, &server).await.expect("a connection");
     let call = client.remote().call("pass").send::<u32>();
     soon(&runtime, gate.entered.pass()).await;
     let ended = start(&runtime, server.shutdown());
-    // Once it refuses calls, the shutdown has begun.
+    // Once the server rejects calls, the shutdown has begun.
     loop {
         let other = soon(&runtime, client.remote().call("nothing").send::<()>()).await;
         if other.expect_err("a failure").remote().is_none_or(|error| error.kind() != "LookupError")
@@ -150,7 +150,7 @@ pub async fn a_server_answers_what_was_called<R: Runtime>(runtime: R) {
     soon(&runtime, client.closed()).await;
 }
 
-/// As soon as shutdown says so.
+/// The address is free as soon as the shutdown returns.
 pub async fn an_address_is_free_after_shutdown<R: Runtime>(runtime: R) {
     for address in super::addresses() {
         let mut address = address;
@@ -158,7 +158,7 @@ pub async fn an_address_is_free_after_shutdown<R: Runtime>(runtime: R) {
             let container = aiomas::container::builder(runtime.clone()).bind(&address).await;
             let container = container.expect("the address is free");
             address = container.address().clone();
-            soon(&runtime, container.shutdown()).await.expect("it ends");
+            soon(&runtime, container.shutdown()).await.expect("a clean end");
             let server = aiomas::rpc::builder(runtime.clone()).service(Root).listen(&address).await;
             soon(&runtime, server.expect("the address is free").shutdown()).await;
         }

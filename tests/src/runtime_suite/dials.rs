@@ -1,4 +1,4 @@
-//! Finding those who are not there, not yet, or not any more.
+//! Dialling peers that are missing, late, or gone.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,19 +23,20 @@ impl Late {
     }
 }
 
-/// A container that tries again quickly.
+/// Returns a container with short delays between attempts.
 async fn hasty<R: Runtime>(runtime: &R) -> Container {
     let builder = aiomas::container::builder(runtime.clone()).container_config(|config| {
         config.backoff.first = Duration::from_millis(5);
         config.backoff.max = Duration::from_millis(20);
     });
-    builder.bind(TCP).await.expect("it listens")
+    builder.bind(TCP).await.expect("a listener")
 }
 
-/// Those without patience hear so at once, others when it is over, and the last when the container ends.
-pub async fn nobody_listens<R: Runtime>(runtime: R) {
+/// Each kind of patience determines the time of the error. Without patience the error comes at
+/// once; with a time limit, at its end; otherwise, when the container ends.
+pub async fn no_listener<R: Runtime>(runtime: R) {
     for address in [ipc(), local()] {
-        nobody_is_found(&runtime, &address).await;
+        no_agent_is_found(&runtime, &address).await;
     }
     let container = hasty(&runtime).await;
     for bad in ["tcp://127.0.0.1/0", "http://127.0.0.1:80/0", "tcp://127.0.0.1:80"] {
@@ -43,23 +44,23 @@ pub async fn nobody_listens<R: Runtime>(runtime: R) {
     }
 }
 
-/// Looks with every kind of patience.
-pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) {
+/// Dials with every kind of patience.
+pub(super) async fn no_agent_is_found<R: Runtime>(runtime: &R, address: &Address) {
     let says = |error: &Error| {
         let text = error.to_string();
         assert!(text.contains(&address.to_string()) && text.contains("nobody listens"), "{text}");
     };
     let channel = aiomas::channel::builder(runtime.clone()).connect(address);
-    let error = soon(runtime, channel).await.expect_err("nobody is there");
+    let error = soon(runtime, channel).await.expect_err("no listener");
     assert!(matches!(error, Error::Dial { .. }), "{error:?}");
     says(&error);
     let client = aiomas::rpc::builder(runtime.clone()).connect(address);
-    let error = soon(runtime, client).await.expect_err("nobody is there");
+    let error = soon(runtime, client).await.expect_err("no listener");
     assert!(matches!(error, Error::Dial { .. }), "{error:?}");
     says(&error);
 
     let attempts = |result: Result<LateProxy, Error>| {
-        let error = result.expect_err("nobody is there");
+        let error = result.expect_err("no listener");
         says(&error);
         match error {
             Error::Connect(ConnectError::Unreachable { attempts, .. }) => attempts,
@@ -70,10 +71,10 @@ pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) 
     let url = format!("{address}/0");
     let once = container.connect(&url).retry(RetryLimit::Once);
     assert_eq!(attempts(soon(runtime, once).await), 1);
-    let no_time = container.connect(&url).retry(RetryLimit::Within(Duration::ZERO));
-    let error = soon(runtime, no_time).await.map(|_: LateProxy| ()).expect_err("nobody is there");
+    let no_time = container.connect(&url).retry(RetryLimit::Until(Duration::ZERO));
+    let error = soon(runtime, no_time).await.map(|_: LateProxy| ()).expect_err("no listener");
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
-    // On a machine that is busy, a short time may pass with one attempt, or end while another is under way.
+    // On a busy machine, a short time may pass with one attempt, or end during another one.
     let mut time = Duration::from_millis(50);
     loop {
         let begun = runtime.now();
@@ -85,18 +86,18 @@ pub(super) async fn nobody_is_found<R: Runtime>(runtime: &R, address: &Address) 
             break;
         }
         time *= 2;
-        assert!(time < super::LONG, "it does not try again");
+        assert!(time < super::LONG, "only one attempt");
     }
     let forever = container.connect::<LateProxy>(&url).retry(RetryLimit::Forever);
     let forever = start(runtime, forever);
-    // It waits: its attempts go on while others come and go.
+    // Its attempts continue while other dials come and go.
     assert!(attempts(soon(runtime, container.connect(&url)).await) >= 1);
-    soon(runtime, container.shutdown()).await.expect("it ends");
+    soon(runtime, container.shutdown()).await.expect("a clean end");
     let refused = soon(runtime, forever).await.map(drop);
     assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");
 }
 
-/// Whoever has patience finds it.
+/// Dials with patience find it.
 pub async fn a_listener_starts_late<R: Runtime>(runtime: R) {
     for address in [ipc(), local()] {
         for patience in PATIENT {
@@ -105,7 +106,7 @@ pub async fn a_listener_starts_late<R: Runtime>(runtime: R) {
     }
 }
 
-/// So do clients without a container, of both kinds; those without patience do not wait.
+/// Clients without a container, of both kinds, find it with patience, and fail without.
 pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
     for patience in PATIENT {
         let address = ipc();
@@ -116,19 +117,19 @@ pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
         // Their first attempts have failed by then.
         super::pause(&runtime).await;
         for _ in 0..2 {
-            let error = soon(&runtime, rpc().connect(&address)).await.expect_err("nobody is there");
+            let error = soon(&runtime, rpc().connect(&address)).await.expect_err("no listener");
             assert!(matches!(error, Error::Dial { .. }), "{error:?}");
         }
         let time = Duration::from_millis(30);
         let begun = runtime.now();
-        let brief = channel().retry(RetryLimit::Within(time)).connect(&address);
-        let error = soon(&runtime, brief).await.expect_err("nobody is there");
+        let brief = channel().retry(RetryLimit::Until(time)).connect(&address);
+        let error = soon(&runtime, brief).await.expect_err("no listener");
         assert!(matches!(error, Error::Dial { .. }), "{error:?}");
         assert!(runtime.now() - begun >= time, "patience was not over");
-        let server = rpc().service(Root).listen(&address).await.expect("it is free");
-        let client = soon(&runtime, client).await.expect("it is there");
+        let server = rpc().service(Root).listen(&address).await.expect("a free address");
+        let client = soon(&runtime, client).await.expect("present");
         assert_eq!(soon(&runtime, client.remote_as::<RootProxy>().add(1, 2)).await, Ok(3));
-        let end = soon(&runtime, end).await.expect("it is there");
+        let end = soon(&runtime, end).await.expect("present");
         assert_eq!(
             soon(&runtime, end.send::<i64>(&("add", (3, 4), HashMap::<(), ()>::new()))).await,
             Ok(7)
@@ -137,10 +138,10 @@ pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
     }
 }
 
-/// Those who wait long enough.
+/// Policies that wait long enough.
 pub(super) const PATIENT: [RetryLimit; 2] = [RetryLimit::Forever, RetryLimit::Within(super::LONG)];
 
-/// Looks before there is a listener; `make_way` lets there be one.
+/// Dials before the listener exists; `make_way` makes it possible.
 pub(super) async fn found_late<R: Runtime>(
     runtime: &R,
     address: &Address,
@@ -152,7 +153,7 @@ pub(super) async fn found_late<R: Runtime>(
     let search = || container.connect::<LateProxy>(&url).retry(patience);
     let begun = start(runtime, search());
     // At least one attempt has failed by then.
-    soon(runtime, container.connect::<LateProxy>(&url)).await.expect_err("nobody is there");
+    soon(runtime, container.connect::<LateProxy>(&url)).await.expect_err("no listener");
     make_way();
     let late = aiomas::container::builder(runtime.clone()).bind(address).await;
     let late = late.expect("the address is still free");
@@ -162,12 +163,12 @@ pub(super) async fn found_late<R: Runtime>(
         Err(Error::Connect(ConnectError::NoSuchAgent { .. })) => soon(runtime, search()).await,
         found => found,
     };
-    let remote = remote.expect("it is there");
+    let remote = remote.expect("present");
     assert_eq!(soon(runtime, remote.here()).await, Ok(true));
-    soon(runtime, late.shutdown()).await.expect("it ends");
+    soon(runtime, late.shutdown()).await.expect("a clean end");
 }
 
-/// After a connection was lost, the next search opens another one; a proxy that reconnects does so by itself.
+/// After a lost connection, the next dial opens a new one. A reconnecting proxy does so by itself.
 pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
     let container = hasty(&runtime).await;
     let mut address = TCP.parse().expect("an address");
@@ -178,55 +179,58 @@ pub async fn a_connection_comes_back<R: Runtime>(runtime: R) {
         address = home.address().clone();
         let agent = home.spawn(Late).expect("room");
         let search = || container.connect::<LateProxy>(agent.url()).within(super::LONG);
-        let remote = soon(&runtime, search()).await.expect("it is there");
+        let remote = soon(&runtime, search()).await.expect("an existing agent");
         let comes_back = match line.take() {
             Some(line) => line,
-            None => soon(&runtime, search().reconnect(super::LONG)).await.expect("it is there"),
+            None => {
+                soon(&runtime, search().reconnect(super::LONG)).await.expect("an existing agent")
+            }
         };
         assert_eq!(soon(&runtime, remote.here()).await, Ok(true));
         assert_eq!(soon(&runtime, comes_back.here()).await, Ok(true));
         drop(agent);
-        soon(&runtime, home.shutdown()).await.expect("it ends");
+        soon(&runtime, home.shutdown()).await.expect("a clean end");
         let lost = soon(&runtime, remote.here()).await;
         assert!(matches!(lost, Err(Error::Lost(_) | Error::Refused(_))), "{lost:?}");
-        let watched = Proxy::from(comes_back.clone()).reconnecting().expect("it reconnects");
+        let watched = Proxy::from(comes_back.clone()).reconnecting().expect("a reconnecting proxy");
         if watched.state() == ConnectionState::Connected {
             soon(&runtime, watched.changed(ConnectionState::Connected)).await;
         }
         assert_eq!(watched.state(), ConnectionState::Lost);
         line = Some(comes_back);
     }
-    // It gives up, and is there again when it is asked again.
+    // The connection gives up, and dials again on the next call.
     let lost = line.expect("three times");
     let after = Duration::from_millis(20);
     let late = soon(&runtime, lost.with_timeout(after).here()).await;
     assert_eq!(late, Err(Error::TimedOut { after, sent: false }));
-    soon(&runtime, container.shutdown()).await.expect("it ends");
+    soon(&runtime, container.shutdown()).await.expect("a clean end");
     let refused = soon(&runtime, lost.here()).await;
     assert!(matches!(refused, Err(Error::Connect(ConnectError::Refused(_)))), "{refused:?}");
 }
 
-/// An RPC client that reconnects finds a server again, sends what waits in order, and gives up.
+/// A reconnecting RPC client finds its server again, and sends queued calls in order. It gives up
+/// in time.
 pub async fn a_client_comes_back<R: Runtime>(runtime: R) {
     for address in [TCP.parse().expect("an address"), ipc(), local()] {
-        let server = serve(&runtime, &address.to_string()).await.expect("it is free");
+        let server = serve(&runtime, &address.to_string()).await.expect("a free address");
         let address = server.address().clone();
         let mut reconnect = RetryPolicy::from(super::LONG);
         (reconnect.backoff.first, reconnect.backoff.max) =
             (Duration::from_millis(5), Duration::from_millis(20));
         let builder = aiomas::rpc::builder(runtime.clone());
         let client = soon(&runtime, builder.reconnect(reconnect).connect(&address)).await;
-        let client = client.expect("it listens");
+        let client = client.expect("a listener");
         let root: RootProxy = client.remote_as();
         assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
         let waits = root.wait();
-        // It runs, since the next one is answered.
+        // The call runs, since the next one is answered.
         assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
         soon(&runtime, server.shutdown_with(Close::Now)).await;
         let lost = soon(&runtime, waits).await;
         assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
         let calls: Vec<_> = (0..10).map(|number| root.add(number, 1)).collect();
-        let server = serve(&runtime, &address.to_string()).await.expect("it is free again");
+        let server = serve(&runtime, &address.to_string()).await.expect("a free address");
         for (number, call) in (0..10).zip(calls) {
             assert_eq!(soon(&runtime, call).await, Ok(number + 1));
         }

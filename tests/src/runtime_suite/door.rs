@@ -1,4 +1,4 @@
-//! Something for handlers to wait at, so that tests know where they are.
+//! A barrier for handlers, so that tests know where they wait.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -6,14 +6,14 @@ use std::task::{Poll, Waker};
 
 use aiomas::service;
 
-/// A door that is closed until it is opened.
+/// A barrier that is closed until a test opens it.
 #[derive(Clone, Default)]
 pub(super) struct Door(Arc<Mutex<(bool, Vec<Waker>)>>);
 
 impl Door {
     pub(super) fn open(&self) {
         let wakers = {
-            let mut state = self.0.lock().expect("nobody panics");
+            let mut state = self.0.lock().expect("no panic under the lock");
             state.0 = true;
             std::mem::take(&mut state.1)
         };
@@ -22,7 +22,7 @@ impl Door {
 
     pub(super) async fn pass(&self) {
         poll_fn(|cx| {
-            let mut state = self.0.lock().expect("nobody panics");
+            let mut state = self.0.lock().expect("no panic under the lock");
             if state.0 {
                 return Poll::Ready(());
             }
@@ -33,7 +33,7 @@ impl Door {
     }
 }
 
-/// A service whose one method tells that it has begun, and ends when it may.
+/// A service whose method reports its start, and waits until it is released.
 #[derive(Clone, Default)]
 pub(super) struct Gate {
     pub(super) entered: Door,

@@ -1,4 +1,4 @@
-//! Handles and futures that are dropped, in every order and at any point.
+//! Handles and futures dropped in every order and at any point.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,14 +25,14 @@ impl Drop for Guest {
     }
 }
 
-/// The last handle of a client closes its connection, whichever kind it is and in whatever order they go; and
-/// what calls have started is answered before.
+/// Dropping the last handle of a client closes its connection. Kind and order do not matter.
+/// Started calls are answered before.
 pub async fn handles_dropped_in_any_order<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
+    let server = serve(&runtime, TCP).await.expect("a listener");
     for order in 0..6 {
         let dropped = Arc::<AtomicUsize>::default();
         let client = aiomas::rpc::builder(runtime.clone()).service(Guest(dropped.clone()));
-        let client = client.connect(server.address()).await.expect("it connects");
+        let client = client.connect(server.address()).await.expect("a connection");
         let mut handles: Vec<Option<Box<dyn std::any::Any + Send>>> = vec![
             Some(Box::new(client.clone())),
             Some(Box::new(client.remote())),
@@ -47,7 +47,7 @@ pub async fn handles_dropped_in_any_order<R: Runtime>(runtime: R) {
             handles[index] = None;
         }
         assert_eq!(soon(&runtime, call).await, Ok(order as i64 + 1));
-        // The server's end goes, and with it the client's service.
+        // The server's end closes, and the client's service is dropped.
         until(&runtime, || dropped.load(Ordering::SeqCst) == 1 && server.clients().is_empty())
             .await;
     }
@@ -73,7 +73,7 @@ impl Drop for Lodger {
     }
 }
 
-/// All orders of `count` things.
+/// Returns all permutations of `count` items.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     let Some(last) = count.checked_sub(1) else { return vec![Vec::new()] };
     let insert = |order: Vec<usize>| {
@@ -86,21 +86,21 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
     orders(last).into_iter().flat_map(insert).collect()
 }
 
-/// A container goes with its last handle and agent, and with it what lives there; proxies do not keep it. Calls that
-/// have begun are answered before.
+/// Dropping the last handle and agent of a container ends it and drops its contents. Proxies do not
+/// keep it alive. Started calls are answered before.
 pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
     for (number, order) in orders(5).into_iter().enumerate() {
         let builder = aiomas::container::builder(runtime.clone());
         let (gate, dropped) = (Gate::default(), Arc::<AtomicUsize>::default());
-        let home = builder.clone().bind(TCP).await.expect("it listens");
-        let visitor = builder.bind(TCP).await.expect("it listens");
+        let home = builder.clone().bind(TCP).await.expect("a listener");
+        let visitor = builder.bind(TCP).await.expect("a listener");
         let address = home.address().clone();
         let agent = home.spawn(Lodger { gate: gate.clone(), dropped: dropped.clone() });
         let agent = agent.expect("room");
         let remote: LodgerProxy =
             soon(&runtime, visitor.connect(agent.url())).await.expect("there");
         let local = agent.proxy();
-        // Every other time nobody calls.
+        // Every other time without a call.
         let call = (number % 2 == 0).then(|| remote.knock());
         if call.is_some() {
             soon(&runtime, gate.entered.pass()).await;
@@ -123,7 +123,7 @@ pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
             assert_eq!(soon(&runtime, call).await, Ok(()), "{order:?}");
         }
         until(&runtime, || dropped.load(Ordering::SeqCst) == 1).await;
-        // Then its address is free.
+        // The address is free afterwards.
         let listens = || aiomas::channel::builder(runtime.clone()).listen(&address);
         soon(&runtime, async {
             while let Err(error) = listens().await {
@@ -135,13 +135,14 @@ pub async fn containers_dropped_in_any_order<R: Runtime>(runtime: R) {
     }
 }
 
-/// Before it is polled, while it waits, when it is answered: its place is free, others go on.
+/// Calls are dropped before the first poll, while waiting, and once answered. Its slot is released,
+/// and other calls proceed.
 pub async fn a_call_dropped_at_any_point<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
+    let server = serve(&runtime, TCP).await.expect("a listener");
     let mut limits = aiomas_core::connection::Limits::default();
     limits.max_calls_out = 8;
     let client = aiomas::rpc::builder(runtime.clone()).limits(limits);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let remote: RootProxy = client.remote_as();
     for polls in 0..200_i64 {
         let mut call = remote.add(polls, 1);
@@ -159,29 +160,29 @@ pub async fn a_call_dropped_at_any_point<R: Runtime>(runtime: R) {
         drop(call);
         assert_eq!(soon(&runtime, remote.add(polls, 2)).await, Ok(polls + 2));
     }
-    // Whoever was answered and never looked has left nothing behind either.
+    // An unread answer leaves no state either.
     let unread: Vec<_> = (0..8).map(|number| remote.add(number, 0)).collect();
     drop(unread);
     assert_eq!(soon(&runtime, remote.add(1, 1)).await, Ok(2));
 }
 
-/// Whoever gives up waiting takes nothing with it.
+/// Dropping a wait loses nothing.
 pub async fn waits_dropped_at_any_point<R: Runtime>(runtime: R) {
     let mut listener =
-        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("a listener");
     assert!(poll(&mut pin!(listener.accept())).is_pending());
     let address = listener.address().clone();
     let client = aiomas::channel::builder(runtime.clone()).connect(&address).await;
-    let client = client.expect("it connects");
+    let client = client.expect("a connection");
     let peer = soon(&runtime, listener.accept()).await.expect("a channel");
     assert!(poll(&mut pin!(peer.recv())).is_pending());
     assert!(poll(&mut pin!(peer.closed())).is_pending());
     let call = client.send::<u32>(&20);
     let request = soon(&runtime, peer.recv()).await.expect("a request");
-    request.reply(&22).expect("it is sent");
+    request.reply(&22).expect("a sent answer");
     assert_eq!(soon(&runtime, call).await, Ok(22));
 
-    // A search that has no end, and a shutdown that goes on by itself.
+    // An endless search, and a shutdown that continues by itself.
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let url = format!("{}/0", local());
     let mut search = container.connect::<LodgerProxy>(&url).retry(RetryLimit::Forever);
@@ -192,5 +193,5 @@ pub async fn waits_dropped_at_any_point<R: Runtime>(runtime: R) {
     let _agent = container.spawn(lodger).expect("room");
     let _polled = poll(&mut pin!(container.shutdown())).map(drop);
     until(&runtime, || dropped.load(Ordering::SeqCst) == 1).await;
-    soon(&runtime, container.shutdown()).await.expect("it ends");
+    soon(&runtime, container.shutdown()).await.expect("a clean end");
 }

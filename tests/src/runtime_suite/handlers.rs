@@ -1,4 +1,4 @@
-//! Handlers that fail in ways of their own.
+//! Handlers that fail in unusual ways.
 
 use aiomas::Runtime;
 use aiomas::{Error, agent};
@@ -6,10 +6,10 @@ use aiomas_core::wire::RemoteError;
 
 use super::{RootProxy, TCP, connect, serve, soon, yield_now};
 
-/// That is the failure of the call; its connection and other calls go on.
+/// A panic fails the call; its connection and other calls continue.
 pub async fn a_handler_panics<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
-    let client = connect(&runtime, &server).await.expect("it connects");
+    let server = serve(&runtime, TCP).await.expect("a listener");
+    let client = connect(&runtime, &server).await.expect("a connection");
     let remote: RootProxy = client.remote_as();
     let other = remote.wait();
     for call in [remote.panic(), remote.panic_later()] {
@@ -48,7 +48,7 @@ impl Clumsy {
     }
 }
 
-/// It lives on, as it is then, for those over a connection and those in its container.
+/// The agent continues in its current state, for remote and local callers.
 pub async fn an_agent_panics<R: Runtime>(runtime: R) {
     let home = aiomas::container::builder(runtime.clone()).bind(TCP).await.expect("bound");
     let agent = home.spawn(Clumsy::default()).expect("room");
@@ -67,18 +67,18 @@ pub async fn an_agent_panics<R: Runtime>(runtime: R) {
     }
 }
 
-/// Whoever asked hears so.
+/// The caller receives a failure.
 pub async fn a_request_is_dropped<R: Runtime>(runtime: R) {
     let mut listener =
-        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("a listener");
     let client = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
-    let client = client.expect("it connects");
+    let client = client.expect("a connection");
     let peer = listener.accept().await.expect("a channel");
     let (taken, not_taken) = (client.send::<()>(&1), client.send::<()>(&2));
     drop(soon(&runtime, peer.recv()).await.expect("a request"));
     let error = soon(&runtime, taken).await.expect_err("a failure");
     assert_eq!(error.remote().map(RemoteError::message), Some("the request was dropped"));
-    // So does whoever asked what nobody took, when the last handle goes.
+    // The caller also receives one if the last handle is dropped before the request is taken.
     drop(peer);
     let error = soon(&runtime, not_taken).await.expect_err("a failure");
     assert!(matches!(error, Error::Remote(_) | Error::Lost(_)), "{error:?}");

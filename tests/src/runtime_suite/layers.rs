@@ -1,4 +1,4 @@
-//! Each layer does what it is for.
+//! The basic functions of each layer.
 
 use std::collections::HashSet;
 
@@ -11,16 +11,16 @@ use super::{Root, RootProxy, TCP, addresses, oneshot, soon, start};
 
 const CODECS: [Codec; 3] = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc];
 
-/// Each codec with an address of each kind.
+/// Returns each codec with an address of each kind.
 fn ways() -> impl Iterator<Item = (Address, Codec)> {
     CODECS.into_iter().flat_map(|codec| addresses().map(|address| (address, codec)))
 }
 
-/// Requests in both directions, with and without success.
+/// Tests requests in both directions, with and without success.
 pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
     for (address, codec) in ways() {
         let listening = aiomas::channel::builder(runtime.clone()).listen(address).await;
-        let mut listener = listening.expect("it listens");
+        let mut listener = listening.expect("a listener");
         let address = listener.address().clone();
         let server = start(&runtime, async move {
             let channel = listener.accept().await?;
@@ -35,11 +35,11 @@ pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
             Ok::<_, Error>(())
         });
         let client = aiomas::channel::builder(runtime.clone()).codec(codec);
-        let client = client.connect(address).await.expect("it connects");
+        let client = client.connect(address).await.expect("a connection");
         let call = client.send::<String>("ohai");
         let request = soon(&runtime, client.recv()).await.expect("a request");
         assert_eq!(request.content::<String>().expect("a text"), "ohai?");
-        request.reply("cya").expect("it is sent");
+        request.reply("cya").expect("a sent answer");
         assert_eq!(soon(&runtime, call).await.expect("an answer"), "cya");
         let error = client.send::<()>("again").await.expect_err("a failure");
         assert_eq!(error, Error::Remote(RemoteError::value_error("no")));
@@ -48,13 +48,13 @@ pub async fn channels_over_every_transport<R: Runtime>(runtime: R) {
     }
 }
 
-/// Typed and dynamic calls.
+/// Tests typed and dynamic calls.
 pub async fn rpc_over_every_transport<R: Runtime>(runtime: R) {
     for (address, codec) in ways() {
         let server = aiomas::rpc::builder(runtime.clone()).service(Root).listen(address).await;
-        let server = server.expect("it listens");
+        let server = server.expect("a listener");
         let client = aiomas::rpc::builder(runtime.clone()).codec(codec);
-        let client = client.connect(server.address()).await.expect("it connects");
+        let client = client.connect(server.address()).await.expect("a connection");
         let remote: RootProxy = client.remote_as();
         assert_eq!(remote.add(3, 4).await, Ok(7));
         assert_eq!(remote.echo("äöü".into()).await, Ok("äöü".into()));
@@ -89,27 +89,28 @@ impl Echo {
     }
 }
 
-/// Agents in two containers and in one.
+/// Tests agents in two containers and in one.
 pub async fn agents_over_every_transport<R: Runtime>(runtime: R) {
     for ((one, codec), (other, _)) in ways().zip(ways()) {
         let builder = aiomas::container::builder(runtime.clone()).codec(codec);
-        let one = builder.clone().bind(one).await.expect("it listens");
-        let other = builder.bind(other).await.expect("it listens");
+        let one = builder.clone().bind(one).await.expect("a listener");
+        let other = builder.bind(other).await.expect("a listener");
         let a = one.spawn(Echo).expect("room");
         let b = one.spawn(Echo).expect("room");
         let c = other.spawn(Echo).expect("room");
         assert_eq!(a.to_string(), format!("Echo('{}/0')", one.address()));
         for url in [b.url(), c.url()] {
-            let remote: EchoProxy = soon(&runtime, a.connect(url)).await.expect("it is there");
+            let remote: EchoProxy =
+                soon(&runtime, a.connect(url)).await.expect("an existing agent");
             assert_eq!(remote.to_string(), format!("EchoProxy('{url}')"));
             assert_eq!(remote.echo(1).await, Ok(1));
-            // It calls back over the same connection, or within the container.
+            // The callback uses the same connection, or stays within the container.
             assert_eq!(soon(&runtime, remote.ask(a.proxy(), 2)).await, Ok(2));
             assert_eq!(soon(&runtime, remote.introduce(a.proxy())).await, Ok(5));
         }
         assert_eq!((one.connection_count(), other.connection_count()), (1, 1));
-        soon(&runtime, one.shutdown()).await.expect("it ends");
-        soon(&runtime, other.shutdown()).await.expect("it ends");
+        soon(&runtime, one.shutdown()).await.expect("a clean end");
+        soon(&runtime, other.shutdown()).await.expect("a clean end");
     }
 }
 
@@ -122,14 +123,14 @@ impl Keeper {
     #[expose]
     async fn keep(&self, listener: ListenerProxy) -> Result<i64, Error> {
         let number = listener.number().await?;
-        self.kept.lock().expect("nobody panics").push(listener);
+        self.kept.lock().expect("no panic under the lock").push(listener);
         Ok(number)
     }
 
-    /// Calls all those that were kept before.
+    /// Calls all references kept before.
     #[expose]
     async fn sum(&self) -> Result<i64, Error> {
-        let kept = self.kept.lock().expect("nobody panics").clone();
+        let kept = self.kept.lock().expect("no panic under the lock").clone();
         let mut sum = 0;
         for listener in kept {
             sum += listener.number().await?;
@@ -163,7 +164,7 @@ impl Client {
     }
 }
 
-/// References are called back while the call runs, and after it; a server calls clients on its own.
+/// References can be called during the call and after it. A server can call clients on its own.
 pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
     let (connected, client_handle) = oneshot();
     let connected = std::sync::Mutex::new(Some(connected));
@@ -171,15 +172,15 @@ pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
     let server = aiomas::rpc::builder(runtime.clone())
         .service(keeper)
         .on_connect(move |client| {
-            if let Some(send) = connected.lock().expect("nobody panics").take() {
+            if let Some(send) = connected.lock().expect("no panic under the lock").take() {
                 send(client);
             }
         })
         .listen(TCP)
         .await
-        .expect("it listens");
+        .expect("a listener");
     let client = aiomas::rpc::builder(runtime.clone()).service(Client);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let keeper: KeeperProxy = client.remote_as();
     let own =
         || ListenerProxy::from(aiomas::Proxy::from(aiomas_core::rpc::ServiceRef::new("listener")));
@@ -191,7 +192,7 @@ pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
     let remote: ClientProxy = client_handle.remote_as();
     assert_eq!(soon(&runtime, remote.listener().number()).await, Ok(21));
     assert!(matches!(own().number().await, Err(Error::NoTarget { .. })));
-    // What a peer has sent a reference to cannot be sent on.
+    // A peer's reference cannot be passed on.
     let error = keeper.keep(ListenerProxy::from(client.remote())).await.expect_err("refused");
     assert!(
         matches!(error, Error::Refused(aiomas_core::connection::CallRejected::Codec(_))),
@@ -200,12 +201,12 @@ pub async fn proxies_go_both_ways_and_last<R: Runtime>(runtime: R) {
     assert!(error.to_string().contains("send its URL (`AgentUrl`)"), "{error}");
 }
 
-/// They are compared, hashed, kept and printed.
+/// Proxies can be compared, hashed, kept and printed.
 #[expect(clippy::mutable_key_type, reason = "they are hashed by what does not change")]
 pub async fn proxies_are_values<R: Runtime>(runtime: R) {
-    let server = super::serve(&runtime, TCP).await.expect("it listens");
-    let client = super::connect(&runtime, &server).await.expect("it connects");
-    let other = super::connect(&runtime, &server).await.expect("it connects");
+    let server = super::serve(&runtime, TCP).await.expect("a listener");
+    let client = super::connect(&runtime, &server).await.expect("a connection");
+    let other = super::connect(&runtime, &server).await.expect("a connection");
     let all = HashSet::from([
         client.remote(),
         client.remote().clone(),

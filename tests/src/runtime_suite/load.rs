@@ -1,4 +1,4 @@
-//! Much at once.
+//! High load.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::door::Door;
 use super::{Receiver, Root, RootProxy, TCP, addresses, connect, poll, serve, soon, start};
 
-/// Answers nobody before everybody has asked.
+/// Answers once all callers have called.
 #[derive(Default)]
 struct Meeting {
     came: AtomicUsize,
@@ -31,14 +31,13 @@ impl Meeting {
     }
 }
 
-/// All at the same time, and none of them gets another one's answer; whether one task makes them all, or each has
-/// its own.
+/// A thousand concurrent calls each receive their own answer. One task makes them, or a task each.
 pub async fn a_thousand_calls_in_flight<R: Runtime>(runtime: R) {
     for address in addresses() {
         for tasks in [false, true] {
             let server = aiomas::rpc::builder(runtime.clone()).service(Meeting::default());
-            let server = server.listen(address.clone()).await.expect("it listens");
-            let client = connect(&runtime, &server).await.expect("it connects");
+            let server = server.listen(address.clone()).await.expect("a listener");
+            let client = connect(&runtime, &server).await.expect("a connection");
             let remote: MeetingProxy = client.remote_as();
             let calls: Vec<Receiver<_>> = (0..1000)
                 .map(|number| -> Receiver<_> {
@@ -58,23 +57,23 @@ pub async fn a_thousand_calls_in_flight<R: Runtime>(runtime: R) {
     }
 }
 
-/// More than all buffers hold, in both directions at the same time: nobody waits with reading until the
-/// other one has read.
+/// More data than all buffers hold, in both directions at the same time. Neither side delays its
+/// reads until the other has read.
 pub async fn eight_mebibytes_both_ways_at_once<R: Runtime>(runtime: R) {
     for address in addresses() {
         both_ways_at_once(&runtime, address, Address::clone).await;
     }
 }
 
-/// The client goes the way to the server that `way` makes of the server's address.
+/// Runs the case; `way` maps the server's address to the client's.
 pub(super) async fn both_ways_at_once<R: Runtime>(
     runtime: &R,
     address: Address,
     way: impl Fn(&Address) -> Address,
 ) {
     let builder = aiomas::rpc::builder(runtime.clone()).codec(Codec::MsgPack).service(Root);
-    let server = builder.clone().listen(address).await.expect("it listens");
-    let client = builder.connect(way(server.address())).await.expect("it connects");
+    let server = builder.clone().listen(address).await.expect("a listener");
+    let client = builder.connect(way(server.address())).await.expect("a connection");
     let text = "x".repeat(8 << 20);
     let there: RootProxy = client.remote_as();
     // An answer shows that the server has the connection.
@@ -97,8 +96,8 @@ impl Mirror {
     }
 }
 
-/// Arrays of all sizes at once. What came first is still as it was when all the others have come: memory that is used
-/// again is nobody else's any more.
+/// Arrays of all sizes are in flight concurrently. The first ones are unchanged after all others
+/// have arrived, so no reused buffer is still shared.
 pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
     let blob = |number: u32| {
         let length = [0, 100, 32 << 10, 70_000, 256 << 10, 300_000, 1 << 20, 3 << 20];
@@ -110,8 +109,8 @@ pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
         addresses().into_iter().zip([Codec::MsgPack, Codec::MsgPack, Codec::MsgPackBlosc])
     {
         let builder = aiomas::rpc::builder(runtime.clone()).codec(codec).service(Mirror);
-        let server = builder.clone().listen(address).await.expect("it listens");
-        let client = builder.connect(server.address()).await.expect("it connects");
+        let server = builder.clone().listen(address).await.expect("a listener");
+        let client = builder.connect(server.address()).await.expect("a connection");
         let (typed, dynamic) = (client.remote_as::<MirrorProxy>(), client.remote());
         let mut came = Vec::new();
         for round in 0..3 {
@@ -134,37 +133,37 @@ pub async fn blobs_of_all_sizes<R: Runtime>(runtime: R) {
     }
 }
 
-/// Who takes no requests off a channel delays those who wait for its answers, and nobody else.
-pub async fn a_slow_reader_delays_nobody_else<R: Runtime>(runtime: R) {
+/// A channel whose requests are not taken delays only its own callers.
+pub async fn a_slow_reader_delays_no_other<R: Runtime>(runtime: R) {
     let mut listener =
-        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("it listens");
+        aiomas::channel::builder(runtime.clone()).listen(TCP).await.expect("a listener");
     let slow = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
-    let slow = slow.expect("it connects");
+    let slow = slow.expect("a connection");
     let slow_end = listener.accept().await.expect("a channel");
     let quick = aiomas::channel::builder(runtime.clone()).connect(listener.address()).await;
-    let quick = quick.expect("it connects");
+    let quick = quick.expect("a connection");
     let quick_end = listener.accept().await.expect("a channel");
     let waiting: Vec<_> = (0..1000).map(|number| slow.send::<u32>(&number)).collect();
     for number in 0..100_u32 {
         let call = quick.send::<u32>(&number);
         let request = soon(&runtime, quick_end.recv()).await.expect("a request");
-        request.reply(&number).expect("it is sent");
+        request.reply(&number).expect("a sent answer");
         assert_eq!(soon(&runtime, call).await, Ok(number));
     }
     for (number, call) in (0..).zip(waiting) {
         let request = soon(&runtime, slow_end.recv()).await.expect("a request");
-        request.reply(&number).expect("it is sent");
+        request.reply(&number).expect("a sent answer");
         assert_eq!(soon(&runtime, call).await, Ok(number));
     }
 }
 
-/// Calls beyond a limit wait; whoever gives up lets the next one have its turn.
+/// Calls beyond a limit wait in order. A cancelled one passes its turn on.
 pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
-    let server = serve(&runtime, TCP).await.expect("it listens");
+    let server = serve(&runtime, TCP).await.expect("a listener");
     let mut limits = Limits::default();
     limits.max_calls_out = 2;
     let client = aiomas::rpc::builder(runtime.clone()).limits(limits);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let remote: RootProxy = client.remote_as();
 
     let mut stuck = [remote.wait(), remote.wait()];
@@ -172,7 +171,7 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
     assert!(waiting.iter_mut().all(|call| poll(call).is_pending()));
     let [first, _second] = &mut stuck;
     assert!(poll(first).is_pending());
-    // Some give up, among them those whose turn it would be.
+    // Some are cancelled, among them the next ones.
     waiting.drain(..3);
     let tasks: Vec<_> = waiting.into_iter().map(|call| start(&runtime, call)).collect();
     drop(stuck);
@@ -180,11 +179,11 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
         assert_eq!(soon(&runtime, call).await, Ok(number + 1));
     }
 
-    // The same with bytes that wait to be written.
+    // The same with the limit of unwritten bytes.
     let mut limits = Limits::default();
     limits.output_high = 1 << 20;
     let client = aiomas::rpc::builder(runtime.clone()).limits(limits);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let remote: RootProxy = client.remote_as();
     let text = "x".repeat(1 << 20);
     let tasks: Vec<_> = (0..8).map(|_| start(&runtime, remote.echo(text.clone()))).collect();
@@ -196,15 +195,15 @@ pub async fn calls_wait_for_room<R: Runtime>(runtime: R) {
     }
 }
 
-/// They all live at the same time, over each kind of stream.
+/// All connections are open at the same time, over each kind of stream.
 pub async fn a_thousand_connections<R: Runtime>(runtime: R) {
     allow_open_files();
     for address in addresses() {
         let server = aiomas::rpc::builder(runtime.clone()).service(Root).listen(address).await;
-        let server = server.expect("it listens");
+        let server = server.expect("a listener");
         let mut clients = Vec::new();
         for number in 0..1000 {
-            let client = connect(&runtime, &server).await.expect("it connects");
+            let client = connect(&runtime, &server).await.expect("a connection");
             let sum = client.remote_as::<RootProxy>().add(number, 0);
             assert_eq!(soon(&runtime, sum).await, Ok(number));
             clients.push(client);
@@ -222,11 +221,11 @@ pub async fn a_thousand_connections<R: Runtime>(runtime: R) {
     }
 }
 
-/// Lets this process have as many files open as the system lets it have: a connection within it is two, and 1,024
-/// are usual until a process asks for more.
+/// Raises the limit of open files to the system's maximum. A connection within the process needs
+/// two files, and the default limit is usually 1,024.
 fn allow_open_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("it is allowed");
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("permitted");
 }
 
 struct Number(u32);
@@ -239,25 +238,26 @@ impl Number {
     }
 }
 
-/// A container of them, called from another one.
+/// A container with 100,000 agents, called from another one.
 pub async fn a_hundred_thousand_agents<R: Runtime>(runtime: R) {
     let builder = aiomas::container::builder(runtime.clone());
-    let city = builder.clone().bind(TCP).await.expect("it listens");
+    let city = builder.clone().bind(TCP).await.expect("a listener");
     let urls: Vec<_> = (0..100_000)
         .map(|number| Ok(city.spawn(Number(number))?.url().clone()))
         .collect::<Result<_, Error>>()
         .expect("room");
     assert_eq!(city.agent_count(), 100_000);
-    let visitor = builder.bind(TCP).await.expect("it listens");
+    let visitor = builder.bind(TCP).await.expect("a listener");
     for number in (0..100_000).step_by(9_973) {
         let url = &urls[number as usize];
-        let agent: NumberProxy = soon(&runtime, visitor.connect(url)).await.expect("it is there");
+        let agent: NumberProxy =
+            soon(&runtime, visitor.connect(url)).await.expect("an existing agent");
         assert_eq!(soon(&runtime, agent.number()).await, Ok(number));
     }
     assert!(city.remove("99999") && !city.remove("99999"));
     let gone = soon(&runtime, visitor.connect::<NumberProxy>(&urls[99_999])).await;
     assert!(matches!(gone, Err(Error::Connect(_))));
-    soon(&runtime, visitor.shutdown()).await.expect("it ends");
-    soon(&runtime, city.shutdown()).await.expect("it ends");
+    soon(&runtime, visitor.shutdown()).await.expect("a clean end");
+    soon(&runtime, city.shutdown()).await.expect("a clean end");
     assert_eq!(city.agent_count(), 0);
 }

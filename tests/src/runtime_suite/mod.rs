@@ -1,8 +1,10 @@
-//! What has to hold on every runtime: one suite, generic over the runtime, so that adapters cannot drift.
+//! Requirements for every runtime: one suite, generic over the runtime, so that adapters cannot
+//! diverge.
 //!
-//! [`for_each_case!`](crate::for_each_case) and [`for_each_socket_case!`](crate::for_each_socket_case) name all cases. A
-//! case takes the runtime, and has to be polled on it. None goes by how long something takes, but that what should
-//! happen happens within a minute.
+//! [`for_each_case!`](crate::for_each_case) and
+//! [`for_each_socket_case!`](crate::for_each_socket_case) list all cases. A case takes the runtime,
+//! and must be polled on it. No case depends on speed, except that expected events must happen
+//! within a time limit.
 
 mod agents;
 mod bare;
@@ -60,8 +62,8 @@ pub use sockets::*;
 pub use tasks::*;
 pub use tls::*;
 
-/// Calls the macro `$with` with its arguments and the names of all cases that any runtime has to pass, simulated
-/// ones included.
+/// Calls `$with` with its arguments and the names of all cases for any runtime. Simulated runtimes
+/// are included.
 #[macro_export]
 macro_rules! for_each_case {
     ($with:ident $arguments:tt) => {
@@ -75,8 +77,8 @@ macro_rules! for_each_case {
             a_thousand_calls_in_flight
             eight_mebibytes_both_ways_at_once
             blobs_of_all_sizes
-            a_slow_reader_delays_nobody_else
-            a_peer_that_does_not_read_delays_nobody_else
+            a_slow_reader_delays_no_other
+            a_peer_that_does_not_read_delays_no_other
             a_peer_that_never_reads_is_cut_off
             calls_wait_for_room
             a_thousand_connections
@@ -99,7 +101,7 @@ macro_rules! for_each_case {
             orphaned_calls_end_or_not
             requests_on_channels_are_cancelled
             an_address_is_free_after_shutdown
-            nobody_listens
+            no_listener
             a_listener_starts_late
             a_server_starts_late
             a_connection_comes_back
@@ -107,7 +109,7 @@ macro_rules! for_each_case {
             a_handler_panics
             an_agent_panics
             a_request_is_dropped
-            tasks_go_on_when_the_call_has_ended
+            tasks_continue_after_their_call
             calls_start_in_order
             a_full_mailbox_refuses
             an_agent_that_would_wait_for_itself
@@ -135,19 +137,20 @@ macro_rules! for_each_case {
     };
 }
 
-/// As [`for_each_case!`](crate::for_each_case), with the cases that need the sockets and files of the system.
+/// As [`for_each_case!`](crate::for_each_case), with the cases that need the sockets and files of
+/// the system.
 #[macro_export]
 macro_rules! for_each_socket_case {
     ($with:ident $arguments:tt) => {
         $with! {
             $arguments
             eight_mebibytes_through_tiny_buffers
-            nobody_listens_at_a_port
+            no_listener_at_a_port
             a_port_is_listened_at_late
             stale_socket_files
             foreign_files
             socket_paths_that_are_too_long
-            socket_paths_that_are_none
+            invalid_socket_paths
             a_listener_removes_its_own_file_only
             a_starter_waits_for_another_one
             one_of_many_starters_listens
@@ -161,22 +164,23 @@ macro_rules! for_each_socket_case {
     };
 }
 
-/// Something that no test should take, on a machine that is busy with others.
+/// More time than any test takes, even on a busy machine.
 const LONG: Duration = Duration::from_secs(300);
 
-/// Fails if `future` takes for ever.
+/// Fails if `future` does not complete.
 async fn soon<R: Runtime, T>(runtime: &R, future: impl Future<Output = T>) -> T {
     let mut timer = runtime.timer();
     timer.set(runtime.now() + LONG);
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Pending if timer.poll(cx).is_ready() => panic!("it takes for ever"),
+        Poll::Pending if timer.poll(cx).is_ready() => panic!("timed out"),
         polled => polled,
     })
     .await
 }
 
-/// Waits until something is so. There is time between two looks, for runtimes whose time passes when all wait.
+/// Waits until a condition holds. It sleeps between checks, for runtimes whose time passes when all
+/// tasks wait.
 async fn until<R: Runtime>(runtime: &R, is_so: impl Fn() -> bool) {
     soon(runtime, async {
         while !is_so() {
@@ -186,14 +190,14 @@ async fn until<R: Runtime>(runtime: &R, is_so: impl Fn() -> bool) {
     .await;
 }
 
-/// Lets others go on.
+/// Lets other tasks run for a while.
 async fn pause<R: Runtime>(runtime: &R) {
     let mut timer = runtime.timer();
     timer.set(runtime.now() + Duration::from_millis(1));
     std::future::poll_fn(|cx| timer.poll(cx)).await;
 }
 
-/// Lets others that are ready run once.
+/// Lets other ready tasks run once.
 async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|cx| {
@@ -206,7 +210,7 @@ async fn yield_now() {
     .await;
 }
 
-/// Runs a future in a task; what it returns can be awaited.
+/// Runs a future in a task, and returns a future of its output.
 fn start<R: Runtime, T: Send + 'static>(
     runtime: &R,
     future: impl Future<Output = T> + Send + 'static,
@@ -218,7 +222,7 @@ fn start<R: Runtime, T: Send + 'static>(
 
 type Receiver<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A value that is sent once.
+/// Returns a channel for one value.
 fn oneshot<T: Send + 'static>() -> (impl FnOnce(T) + Send, Receiver<T>) {
     use std::sync::{Arc, Mutex};
     let place: Arc<Mutex<(Option<T>, Option<Waker>)>> = Arc::new(Mutex::new((None, None)));
@@ -226,7 +230,7 @@ fn oneshot<T: Send + 'static>() -> (impl FnOnce(T) + Send, Receiver<T>) {
         let place = place.clone();
         move |value| {
             let waker = {
-                let mut place = place.lock().expect("nobody panics here");
+                let mut place = place.lock().expect("no panic under the lock");
                 place.0 = Some(value);
                 place.1.take()
             };
@@ -236,7 +240,7 @@ fn oneshot<T: Send + 'static>() -> (impl FnOnce(T) + Send, Receiver<T>) {
         }
     };
     let receiver = std::future::poll_fn(move |cx| {
-        let mut place = place.lock().expect("nobody panics here");
+        let mut place = place.lock().expect("no panic under the lock");
         if let Some(value) = place.0.take() {
             return Poll::Ready(value);
         }
@@ -256,29 +260,29 @@ fn number() -> usize {
     COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A file that nobody else uses.
+/// Returns a unique path.
 fn file() -> PathBuf {
     std::env::temp_dir().join(format!("aiomas-suite-{}-{}", std::process::id(), number()))
 }
 
-/// A name in this process that nobody else uses.
+/// Returns a unique name in this process.
 fn local() -> Address {
     Address::Local(format!("suite-{}", number()).into())
 }
 
-/// The address of a Unix socket that nobody else uses.
+/// Returns the unique address of a Unix socket.
 fn ipc() -> Address {
     Address::Ipc(file().display().to_string().into())
 }
 
-/// An address of each kind to listen at.
+/// Returns an address of each kind to listen at.
 fn addresses() -> [Address; 3] {
     [TCP.parse().expect("an address"), ipc(), local()]
 }
 
 const TCP: &str = "tcp://127.0.0.1:0";
 
-/// A service with a bit of everything.
+/// A service with methods of each kind.
 #[derive(Debug)]
 pub struct Root;
 

@@ -15,17 +15,17 @@ use rustix::net::{
 
 use super::file;
 
-/// What the buffers are asked to hold. The system makes a little more of it.
+/// The requested size of the buffers, in bytes. The system makes them slightly larger.
 const SIZE: usize = 4 * 1024;
 
-/// Somewhere that one client can connect to instead of `to`: what it writes, and what is written to it, goes through
-/// sockets with tiny buffers. Whoever does not read soon stops those who write.
+/// Returns the address of a proxy with tiny buffers for one client of `to`. A slow reader soon
+/// blocks its writer.
 pub(super) fn narrow(to: &Address) -> Address {
     let (listening, address) = match to {
         Address::Tcp { .. } => {
             let socket = tiny(AddressFamily::INET);
             bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-            let name = getsockname(&socket).expect("it is bound");
+            let name = getsockname(&socket).expect("a bound socket");
             let name = SocketAddrV4::try_from(name).expect("an address");
             (socket, format!("tcp://{name}").parse().expect("an address"))
         }
@@ -34,15 +34,15 @@ pub(super) fn narrow(to: &Address) -> Address {
             bind(&socket, &SocketAddrUnix::new(&path).expect("short")).expect("a free path");
             (socket, Address::Ipc(path.display().to_string().into()))
         }
-        _ => unreachable!("there is no socket"),
+        _ => unreachable!("not a socket address"),
     };
-    listen(&listening, 1).expect("it listens");
+    listen(&listening, 1).expect("a listener");
     let (to, here) = (to.clone(), address.clone());
     thread::spawn(move || {
-        // What is accepted is as tiny as what listens.
+        // An accepted socket inherits the buffers of its listener.
         let client = Arc::new(accept(&listening).expect("a client"));
         if let Address::Ipc(path) = &here {
-            std::fs::remove_file(&**path).expect("it was ours");
+            std::fs::remove_file(&**path).expect("our own file");
         }
         let server = Arc::new(dial(&to));
         let back = (server.clone(), client.clone());
@@ -71,11 +71,11 @@ fn dial(to: &Address) -> OwnedFd {
             connect(&socket, &SocketAddrUnix::new(&**path).expect("short")).expect("a server");
             socket
         }
-        _ => unreachable!("there is no socket"),
+        _ => unreachable!("not a socket address"),
     }
 }
 
-/// Passes on what comes from one end to the other, until the end or until either is broken.
+/// Forwards bytes in one direction, until the end or an error.
 fn pump(from: &OwnedFd, to: &OwnedFd) {
     let mut buffer = [0; SIZE];
     let pass = |buffer: &mut [u8]| -> Result<bool, Errno> {
@@ -87,6 +87,6 @@ fn pump(from: &OwnedFd, to: &OwnedFd) {
         Ok(count > 0)
     };
     while let Ok(true) | Err(Errno::INTR) = pass(&mut buffer) {}
-    // If it is gone, it knows already.
+    // A closed socket needs no shutdown.
     let _ = shutdown(to, Shutdown::Write);
 }

@@ -1,4 +1,4 @@
-//! Who is connected, and what becomes of connections that one side has enough of.
+//! Lists of peers, and connections closed by one side.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use aiomas_core::wire::{Codec, RemoteError};
 use super::door::{Door, Gate, GateProxy};
 use super::{Root, RootProxy, TCP, connect, ipc, serve, soon, until};
 
-/// With what is known of them, for as long as they are connected.
+/// Peers are listed with their known properties, while they are connected.
 pub async fn peers_are_listed<R: Runtime>(runtime: R) {
     let gate = Gate::default();
     let begin = runtime.now();
     let server = aiomas::rpc::builder(runtime.clone()).service(gate.clone()).listen(TCP).await;
-    let server = server.expect("it listens");
+    let server = server.expect("a listener");
     let client = aiomas::rpc::builder(runtime.clone()).codec(Codec::MsgPack);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let remote: GateProxy = client.remote_as();
     let calls = [remote.pass(), remote.pass()];
     soon(&runtime, gate.entered.pass()).await;
@@ -45,7 +45,7 @@ pub async fn peers_are_listed<R: Runtime>(runtime: R) {
     until(&runtime, || server.peers().is_empty()).await;
 }
 
-/// Ends the connection that it is called over.
+/// Closes the connection of its caller.
 struct Doorkeeper {
     entered: Door,
     door: Door,
@@ -77,7 +77,7 @@ impl Doorkeeper {
     #[expose]
     fn cut(&self, #[context] ctx: &Context) -> &'static str {
         peer(ctx).close_with(Close::Now);
-        "nobody hears this"
+        "never sent"
     }
 
     #[expose]
@@ -87,7 +87,7 @@ impl Doorkeeper {
 }
 
 fn peer(ctx: &Context) -> Peer {
-    ctx.peer().expect("it is called over a connection")
+    ctx.peer().expect("a remote caller")
 }
 
 impl Doorkeeper {
@@ -96,7 +96,7 @@ impl Doorkeeper {
     }
 }
 
-/// Its own answer is still written, and those of others that run.
+/// The method's own answer is still written, and those of other running calls.
 pub async fn a_method_closes_its_connection<R: Runtime>(runtime: R) {
     let bind = || aiomas::container::builder(runtime.clone()).bind(TCP);
     let (home, other) = (bind().await.expect("bound"), bind().await.expect("bound"));
@@ -115,7 +115,7 @@ pub async fn a_method_closes_its_connection<R: Runtime>(runtime: R) {
         assert_eq!(soon(&runtime, bye).await.as_deref(), Ok("bye"));
         assert!(!peer.state().open);
         if !later {
-            // What was called before is waited for.
+            // The close waits for earlier calls.
             assert_eq!(peer.state().calls_in, 1);
         }
         door.open();
@@ -126,7 +126,7 @@ pub async fn a_method_closes_its_connection<R: Runtime>(runtime: R) {
     }
 }
 
-/// Nothing is answered any more there; others are not concerned.
+/// No further answer is written on this connection; other connections are not affected.
 pub async fn a_method_cuts_its_connection<R: Runtime>(runtime: R) {
     let bind = || aiomas::container::builder(runtime.clone()).bind(TCP);
     let (home, one, other) =
@@ -145,7 +145,7 @@ pub async fn a_method_cuts_its_connection<R: Runtime>(runtime: R) {
     until(&runtime, || home.connection_count() == 1).await;
 }
 
-/// Whoever has opened it.
+/// Either side can close, regardless of the dialler.
 pub async fn peers_are_closed_from_outside<R: Runtime>(runtime: R) {
     let bind = || aiomas::container::builder(runtime.clone()).bind(TCP);
     let (home, other) = (bind().await.expect("bound"), bind().await.expect("bound"));
@@ -161,10 +161,10 @@ pub async fn peers_are_closed_from_outside<R: Runtime>(runtime: R) {
         assert!(soon(&runtime, remote.is_alone()).await.is_err());
         until(&runtime, || home.connection_count() + other.connection_count() == 0).await;
     }
-    // A server's, with and without mercy.
-    let server = serve(&runtime, TCP).await.expect("it listens");
+    // A server's connection, closed gracefully and at once.
+    let server = serve(&runtime, TCP).await.expect("a listener");
     for end in [Peer::close as fn(&Peer), |peer| peer.close_with(Close::Now)] {
-        let client = connect(&runtime, &server).await.expect("it connects");
+        let client = connect(&runtime, &server).await.expect("a connection");
         assert_eq!(client.remote_as::<RootProxy>().add(1, 2).await, Ok(3));
         server.peers().iter().for_each(end);
         soon(&runtime, client.closed()).await;
@@ -172,7 +172,8 @@ pub async fn peers_are_closed_from_outside<R: Runtime>(runtime: R) {
     }
 }
 
-/// Of either side, with the reason, and nothing else is disturbed by what panics there.
+/// Callbacks report connections of both sides, with the reason. A panic in a callback has no other
+/// effect.
 pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let told = |name: &'static str| {
@@ -180,11 +181,13 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
         aiomas::container::builder(runtime.clone())
             .on_connect(move |peer| {
                 let line = format!("{name} {} {:?}", peer.id(), peer.state().side);
-                came.lock().expect("nobody panics").push(line);
+                came.lock().expect("no panic under the lock").push(line);
                 panic!("on purpose");
             })
             .on_disconnect(move |peer, reason| {
-                went.lock().expect("nobody panics").push(format!("{name} {} {reason}", peer.id()));
+                went.lock()
+                    .expect("no panic under the lock")
+                    .push(format!("{name} {} {reason}", peer.id()));
                 panic!("on purpose");
             })
             .bind(TCP)
@@ -197,8 +200,8 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
         assert_eq!(soon(&runtime, remote.close()).await.as_deref(), Ok("bye"));
         until(&runtime, || home.connection_count() + other.connection_count() == 0).await;
     }
-    until(&runtime, || log.lock().expect("nobody panics").len() == 8).await;
-    let log = log.lock().expect("nobody panics");
+    until(&runtime, || log.lock().expect("no panic under the lock").len() == 8).await;
+    let log = log.lock().expect("no panic under the lock");
     let of = |name: &str| -> Vec<_> {
         log.iter().filter_map(|line| line.strip_prefix(name)).map(str::trim).collect()
     };
@@ -208,7 +211,7 @@ pub async fn containers_tell_who_comes_and_goes<R: Runtime>(runtime: R) {
     assert_eq!(of("other"), other);
 }
 
-/// With the peer, as containers do, also when a client was known by its handle.
+/// The callback receives the peer, even if a handle of the client existed.
 pub async fn servers_tell_who_goes<R: Runtime>(runtime: R) {
     let log = Arc::new(Mutex::new(Vec::new()));
     let went = log.clone();
@@ -216,33 +219,33 @@ pub async fn servers_tell_who_goes<R: Runtime>(runtime: R) {
         .service(Root)
         .on_disconnect(move |peer: &Peer, reason| {
             let line = (peer.clone(), peer.state().open, reason.clone());
-            went.lock().expect("nobody panics").push(line);
+            went.lock().expect("no panic under the lock").push(line);
         })
         .listen(TCP)
         .await
-        .expect("it listens");
-    let client = connect(&runtime, &server).await.expect("it connects");
+        .expect("a listener");
+    let client = connect(&runtime, &server).await.expect("a connection");
     assert_eq!(client.remote_as::<RootProxy>().add(1, 2).await, Ok(3));
     let [known] = &server.clients()[..] else { panic!("{:?}", server.clients()) };
     client.close();
     assert_eq!(soon(&runtime, client.closed()).await, CloseReason::Local);
-    until(&runtime, || log.lock().expect("nobody panics").len() == 1).await;
-    let log = log.lock().expect("nobody panics");
+    until(&runtime, || log.lock().expect("no panic under the lock").len() == 1).await;
+    let log = log.lock().expect("no panic under the lock");
     assert_eq!(log[0], (known.peer(), false, CloseReason::Peer));
     assert_eq!(log[0].0.address(), known.peer().address());
 }
 
-/// The paths that a check was asked for.
+/// The paths passed to a check.
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// A check that lets through what is in `allowed`, and notes what it was asked for.
+/// Returns a check that permits the paths in `allowed`, and records all requested ones.
 fn only(
     allowed: &'static [&'static str],
 ) -> (impl Fn(&Caller, &str) -> Result<(), RemoteError> + Send + Sync, Asked) {
     let asked = Asked::default();
     let asks = asked.clone();
     let check = move |_: &Caller, path: &str| {
-        asks.lock().expect("nobody panics").push(path.to_owned());
+        asks.lock().expect("no panic under the lock").push(path.to_owned());
         match path {
             "panic" => panic!("on purpose"),
             path if allowed.contains(&path) => Ok(()),
@@ -274,13 +277,13 @@ async fn house<R: Runtime>(runtime: &R) -> RpcServer {
         _ => Err(RemoteError::permission("the gate is shut")),
     });
     let server = aiomas::rpc::builder(runtime.clone()).service(root).listen(ipc()).await;
-    server.expect("it listens")
+    server.expect("a listener")
 }
 
-/// Each check that a call passes has a say, the outer ones first; arguments are not looked at before.
+/// Every check on the path of a call runs, outer ones first. The arguments are decoded afterwards.
 pub async fn a_service_for_some<R: Runtime>(runtime: R) {
     let server = house(&runtime).await;
-    let client = connect(&runtime, &server).await.expect("it connects");
+    let client = connect(&runtime, &server).await.expect("a connection");
     let remote: HouseProxy = client.remote_as();
     assert_eq!(soon(&runtime, remote.open().add(1, 2)).await, Ok(3));
     assert_eq!(soon(&runtime, remote.closed().echo("a".into())).await.as_deref(), Ok("a"));
@@ -288,27 +291,28 @@ pub async fn a_service_for_some<R: Runtime>(runtime: R) {
         ("open/echo", "no open/echo for you"),
         ("closed/add", "no add for you"),
         ("open/fail", "the gate is shut"),
-        // Whether there are such is not told either.
+        // The error does not reveal whether the path exists.
         ("closed/nothing", "the gate is shut"),
         ("nothing", "the gate is shut"),
         ("", "the gate is shut"),
         ("closed//echo", "the gate is shut"),
     ] {
-        // With arguments that would not do.
+        // With invalid arguments.
         let call = client.remote().get(path.rsplit_once('/').map_or("", |(parent, _)| parent));
         let call = call.call(path.rsplit('/').next().unwrap_or(path)).arg([1]).kwarg("x", ());
         let error = soon(&runtime, call.send::<()>()).await.expect_err("refused");
         assert_eq!(error.remote(), Some(&RemoteError::permission(why)), "{path}");
         assert!(error.remote().expect("the peer's").text().contains("PermissionError: "));
     }
-    // A check that panics lets nobody in.
+    // A check that panics refuses all calls.
     let error =
         soon(&runtime, client.remote().call("panic").send::<()>()).await.expect_err("refused");
     assert_eq!(error.remote().map(RemoteError::kind), Some("Panic"));
     assert_eq!(soon(&runtime, remote.open().add(1, 2)).await, Ok(3));
 }
 
-/// All that peers call is checked by the container; before an agent, also what its neighbours do.
+/// The container's check covers all calls of peers. An agent's own check also covers calls of local
+/// agents.
 pub async fn a_container_for_some<R: Runtime>(runtime: R) {
     let (check, asked) = only(&["validate_aid", "agents/0/add", "agents/1/add", "agents/1/sub"]);
     let builder = aiomas::container::builder(runtime.clone());
@@ -343,7 +347,7 @@ pub async fn a_container_for_some<R: Runtime>(runtime: R) {
             }
         }
     }
-    let asked = asked.lock().expect("nobody panics");
+    let asked = asked.lock().expect("no panic under the lock");
     let calls = ["agents/0/add", "agents/0/sub", "validate_aid", "agents/1/add", "agents/1/sub"];
     assert_eq!(asked.iter().filter(|path| *path != "validate_aid").count(), 4);
     assert!(asked.iter().all(|path| calls.contains(&path.as_str())), "{asked:?}");

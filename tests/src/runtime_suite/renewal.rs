@@ -1,4 +1,4 @@
-//! Certificates that are renewed while they are used, on whichever runtime.
+//! Renewal of certificates at run time.
 
 use aiomas::tls::TlsConfig;
 use aiomas::{Error, agent};
@@ -11,7 +11,7 @@ use aiomas_core::connection::{CloseReason, TlsError};
 use super::{TCP, soon, start};
 use crate::certificates::{Authority, Certificate, EXPIRED, KeyKind};
 
-/// Says that it is there.
+/// A service that confirms it is reachable.
 struct Concierge;
 
 #[agent]
@@ -27,16 +27,16 @@ fn renew(config: &TlsConfig, certificate: &Certificate) {
 }
 
 fn subject(channel: &Channel) -> String {
-    channel.peer().certificate().expect("it has shown one").subject.to_string()
+    channel.peer().certificate().expect("a certificate").subject.to_string()
 }
 
-/// New handshakes show the new certificate, in both roles; what is open goes on.
+/// New handshakes use the new certificate, in both roles; open connections continue.
 pub async fn tls_certificates_are_renewed<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let (server, client) =
         (authority.sign("old house").config(), authority.sign("old grid").config());
     let listener = channel::builder(runtime.clone()).tls(server.clone()).listen(TCP).await;
-    let mut listener = listener.expect("it listens");
+    let mut listener = listener.expect("a listener");
     let address = listener.address().clone();
     let mut ends = Vec::new();
     for round in ["old", "new"] {
@@ -56,46 +56,47 @@ pub async fn tls_certificates_are_renewed<R: Runtime>(runtime: R) {
     }
     for (opened, accepted) in &ends {
         let call = opened.send::<i64>("?");
-        soon(&runtime, accepted.recv()).await.expect("a request").reply(&42).expect("it is open");
+        soon(&runtime, accepted.recv()).await.expect("a request").reply(&42).expect("open");
         assert_eq!(soon(&runtime, call).await, Ok(42));
     }
 }
 
-/// A container whose certificate has expired is reached again once its files are renewed, without a restart.
+/// Renewed files make a container with an expired certificate reachable again, without a restart.
 pub async fn tls_files_are_read_again<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let files = authority.sign_for("house", &["127.0.0.1"], EXPIRED).files();
     let [ca, certificate, key] = files.paths();
-    let tls =
-        TlsConfig::from_pem_files(ca, &certificate, &key).expect("it is good but for its date");
+    let tls = TlsConfig::from_pem_files(ca, &certificate, &key).expect("valid except for its date");
     let house = aiomas::container::builder(runtime.clone()).tls(tls.clone()).bind(TCP).await;
-    let house = house.expect("it listens");
+    let house = house.expect("a listener");
     let porter = house.spawn(Concierge).expect("room");
     let grid = aiomas::container::builder(runtime.clone()).tls(authority.sign("grid").config());
-    let grid = grid.bind(TCP).await.expect("it listens");
+    let grid = grid.bind(TCP).await.expect("a listener");
     let refused = soon(&runtime, grid.connect::<ConciergeProxy>(porter.url())).await;
-    let refused = refused.expect_err("it has expired").to_string();
+    let refused = refused.expect_err("an expired certificate").to_string();
     assert!(refused.contains("has expired; renew it there"), "{refused}");
     let new = authority.sign("house");
     std::fs::write(certificate, new.certificate).expect("a file");
     std::fs::write(key, new.key).expect("a file");
     assert_eq!(tls.reload(), Ok(()));
-    let found =
-        soon(&runtime, grid.connect::<ConciergeProxy>(porter.url())).await.expect("it is new");
+    let found = soon(&runtime, grid.connect::<ConciergeProxy>(porter.url()))
+        .await
+        .expect("a new certificate");
     assert_eq!(soon(&runtime, found.hello()).await, Ok(()));
     for container in [grid, house] {
-        soon(&runtime, container.shutdown()).await.expect("it ends");
+        soon(&runtime, container.shutdown()).await.expect("a clean end");
     }
 }
 
-/// So are authorities: peers of the old one are refused from then on, and the text names the file.
+/// Authorities are renewed, too: peers of the old one are refused from then on, and the error names
+/// the file.
 pub async fn tls_authorities_are_renewed<R: Runtime>(runtime: R) {
     let (old, new) = (Authority::new(KeyKind::Ec), Authority::called("new", KeyKind::Ec));
     let files = old.sign("house").files();
     let [ca, certificate, key] = files.paths();
-    let server = TlsConfig::from_pem_files(&ca, &certificate, &key).expect("it is good");
+    let server = TlsConfig::from_pem_files(&ca, &certificate, &key).expect("valid files");
     let listener = channel::builder(runtime.clone()).tls(server.clone()).listen(TCP).await;
-    let mut listener = listener.expect("it listens");
+    let mut listener = listener.expect("a listener");
     let address = listener.address().clone();
     let renewed = new.sign("house");
     for (path, content) in
@@ -105,12 +106,12 @@ pub async fn tls_authorities_are_renewed<R: Runtime>(runtime: R) {
     }
     assert_eq!(server.reload(), Ok(()));
     let accepted = start(&runtime, async move { (listener.accept().await, listener) });
-    // The client still trusts the old one alone.
+    // The client still trusts only the old authority.
     let client = channel::builder(runtime.clone()).tls(old.sign("grid").config()).connect(&address);
-    let error = soon(&runtime, client).await.expect_err("it trusts another");
+    let error = soon(&runtime, client).await.expect_err("another authority");
     assert!(matches!(error, Error::Tls { error: TlsError::UnknownIssuer { .. }, .. }), "{error}");
     let (refused, mut listener) = soon(&runtime, accepted).await;
-    let refused = refused.expect_err("it was refused").to_string();
+    let refused = refused.expect_err("refused").to_string();
     let own = format!("does not accept our certificate ({})", certificate.display());
     assert!(refused.contains(&own), "{refused}");
     let accepted = start(&runtime, async move { listener.accept().await });

@@ -20,7 +20,7 @@ use super::{Root, RootProxy, soon};
 const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
-/// A runtime for which `several` is the name of both addresses.
+/// A runtime that resolves `several` to both addresses.
 #[derive(Clone)]
 struct Named<R>(R);
 
@@ -112,14 +112,14 @@ impl<R: Sockets> Sockets for Named<R> {
     }
 }
 
-/// Swallows what is sent to `address`: a listener whose queue is full.
+/// Returns a listener at `address` with a full queue, which swallows packets.
 fn black_hole(address: SocketAddrV4) -> Option<Vec<OwnedFd>> {
     let listener = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     match bind(&listener, &address) {
         Err(Errno::ADDRINUSE) => return None,
         bound => bound.expect("an address of this machine"),
     }
-    listen(&listener, 0).expect("it is bound");
+    listen(&listener, 0).expect("a bound socket");
     let mut sockets = vec![listener];
     for _ in 0..4 {
         let client = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
@@ -135,7 +135,7 @@ pub async fn all_addresses_of_a_name_are_dialled<R: Sockets>(runtime: R) {
     for is_silent in [true, false] {
         let (server, port, _hole) = loop {
             let server = aiomas::rpc::builder(runtime.clone()).service(Root);
-            let server = server.listen(format!("tcp://{OTHER}:0")).await.expect("it listens");
+            let server = server.listen(format!("tcp://{OTHER}:0")).await.expect("a listener");
             let Address::Tcp { port, .. } = *server.address() else { unreachable!("it is TCP") };
             if !is_silent {
                 break (server, port, Vec::new());
@@ -146,39 +146,39 @@ pub async fn all_addresses_of_a_name_are_dialled<R: Sockets>(runtime: R) {
         };
         let client = aiomas::rpc::builder(Named(runtime.clone()));
         let client = soon(&runtime, client.connect(format!("tcp://several:{port}"))).await;
-        let root: RootProxy = client.expect("one address is fine").remote_as();
+        let root: RootProxy = client.expect("one valid address").remote_as();
         assert_eq!(soon(&runtime, root.add(1, 2)).await, Ok(3));
         soon(&runtime, server.shutdown()).await;
     }
 }
 
-/// They have one port, which is free again afterwards.
+/// Both addresses have the same port, which is free again afterwards.
 pub async fn all_addresses_of_a_name_are_listened_at<R: Sockets>(runtime: R) {
     let server = aiomas::rpc::builder(Named(runtime.clone())).service(Root);
-    let server = server.listen("tcp://several:0").await.expect("it listens");
+    let server = server.listen("tcp://several:0").await.expect("a listener");
     let address = server.address().clone();
     let Address::Tcp { ref host, port } = address else { unreachable!("it is TCP") };
     assert!(&**host == "several" && port != 0, "{address}");
     for ip in [ONE, OTHER] {
         let client = aiomas::rpc::builder(runtime.clone()).connect(format!("tcp://{ip}:{port}"));
-        let client = soon(&runtime, client).await.expect("it listens there, too");
+        let client = soon(&runtime, client).await.expect("a listener");
         assert_eq!(soon(&runtime, client.remote_as::<RootProxy>().add(1, 2)).await, Ok(3));
     }
     let taken = aiomas::rpc::builder(Named(runtime.clone())).service(Root).listen(&address).await;
-    let error = taken.map(drop).expect_err("both are taken");
+    let error = taken.map(drop).expect_err("taken addresses");
     assert!(error.to_string().contains(&format!("{ONE}:{port}")), "{error}");
     soon(&runtime, server.shutdown()).await;
     let again = aiomas::rpc::builder(Named(runtime.clone())).service(Root).listen(&address).await;
-    soon(&runtime, again.expect("both are free").shutdown()).await;
+    soon(&runtime, again.expect("free addresses").shutdown()).await;
 }
 
-/// An adapter has the addresses of both ends, and can end a connection without a trace.
+/// An adapter knows the addresses of both ends, and can reset a connection.
 pub async fn sockets_know_their_ends<R: Sockets>(runtime: R) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    let stream = soon(&runtime, runtime.connect(address)).await.expect("it listens");
-    let (mut peer, from) = listener.accept().expect("it is connected");
-    assert_eq!(R::ends(&stream).expect("it is open"), [from, address]);
+    let address = listener.local_addr().expect("a bound socket");
+    let stream = soon(&runtime, runtime.connect(address)).await.expect("a listener");
+    let (mut peer, from) = listener.accept().expect("a client");
+    assert_eq!(R::ends(&stream).expect("open"), [from, address]);
     R::reset(&stream).expect("an option");
     drop(stream);
     let read = peer.read(&mut [0]).map_err(|error| error.kind());

@@ -1,4 +1,4 @@
-//! The files of Unix sockets: whose they are.
+//! The ownership of Unix socket files.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -25,68 +25,69 @@ async fn start_at<R: Runtime>(runtime: R, address: Address) -> Result<Container,
 
 async fn is_reached<R: Runtime>(runtime: &R, address: Address) {
     let client = aiomas::channel::builder(runtime.clone()).connect(address);
-    soon(runtime, client).await.expect("it is reached");
+    soon(runtime, client).await.expect("a connection");
 }
 
 fn is_taken(result: Result<Container, Error>) -> bool {
     matches!(result, Err(Error::Bind { kind: ErrorKind::AddrInUse, .. }))
 }
 
-/// Not that of a successor, and not what else has its name by then.
+/// A listener removes neither its successor's file nor an unrelated one.
 pub async fn a_listener_removes_its_own_file_only<R: Runtime>(runtime: R) {
     let path = file();
-    let one = start_at(runtime.clone(), at(&path)).await.expect("it is free");
+    let one = start_at(runtime.clone(), at(&path)).await.expect("a free address");
     std::fs::remove_file(&path).expect("a cleaner of temporary files");
-    let other = start_at(runtime.clone(), at(&path)).await.expect("it is free");
-    soon(&runtime, one.shutdown()).await.expect("it ends");
+    let other = start_at(runtime.clone(), at(&path)).await.expect("a free address");
+    soon(&runtime, one.shutdown()).await.expect("a clean end");
     drop(one);
     is_reached(&runtime, at(&path)).await;
-    std::fs::remove_file(&path).expect("it is there");
+    std::fs::remove_file(&path).expect("a file");
     std::fs::write(&path, "precious").expect("a file");
-    soon(&runtime, other.shutdown()).await.expect("it ends");
+    soon(&runtime, other.shutdown()).await.expect("a clean end");
     drop(other);
-    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "precious");
-    std::fs::remove_file(&path).expect("it is ours");
-    // A file that is gone already, and its directory as well.
+    assert_eq!(std::fs::read_to_string(&path).expect("a file"), "precious");
+    std::fs::remove_file(&path).expect("our own file");
+    // The file is gone already, with its directory.
     let directory = file();
     std::fs::create_dir(&directory).expect("a directory");
     let path = directory.join("s");
-    let last = start_at(runtime.clone(), at(&path)).await.expect("it is free");
-    std::fs::remove_dir_all(&directory).expect("it is ours");
-    soon(&runtime, last.shutdown()).await.expect("it ends");
+    let last = start_at(runtime.clone(), at(&path)).await.expect("a free address");
+    std::fs::remove_dir_all(&directory).expect("our own file");
+    soon(&runtime, last.shutdown()).await.expect("a clean end");
 }
 
-/// A starter that has bound its socket and does not listen yet looks as if it were dead. It has the directory's lock.
+/// A process between `bind` and `listen` has a socket that looks stale. It holds the lock of the
+/// directory.
 pub async fn a_starter_waits_for_another_one<R: Runtime>(runtime: R) {
     let directory = file();
     std::fs::create_dir(&directory).expect("a directory");
     let path = directory.join("s");
-    let lock = File::open(&directory).expect("it is there");
-    flock(&lock, FlockOperation::LockExclusive).expect("it is free");
+    let lock = File::open(&directory).expect("present");
+    flock(&lock, FlockOperation::LockExclusive).expect("a free address");
     let other = socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
-    bind(&other, &SocketAddrUnix::new(&path).expect("a path")).expect("it is free");
-    let inode = || std::fs::symlink_metadata(&path).expect("it is there").ino();
+    bind(&other, &SocketAddrUnix::new(&path).expect("a path")).expect("a free address");
+    let inode = || std::fs::symlink_metadata(&path).expect("a file").ino();
     let before = inode();
     let starter = start(&runtime, start_at(runtime.clone(), at(&path)));
     for _ in 0..20 {
         pause(&runtime).await;
     }
-    listen(&other, 1).expect("it is bound");
+    listen(&other, 1).expect("a bound socket");
     drop(lock);
     let refused = soon(&runtime, starter).await;
     assert!(matches!(refused, Err(Error::Bind { .. })), "{refused:?}");
     assert_eq!(inode(), before);
     is_reached(&runtime, at(&path)).await;
     drop(other);
-    // Now it is a stale one.
-    let heir = start_at(runtime.clone(), at(&path)).await.expect("it is replaced");
-    soon(&runtime, heir.shutdown()).await.expect("it ends");
+    // Now the socket is stale.
+    let heir = start_at(runtime.clone(), at(&path)).await.expect("a replaced socket");
+    soon(&runtime, heir.shutdown()).await.expect("a clean end");
     let left = std::fs::read_dir(&directory).expect("a directory").count();
     assert_eq!(left, 0, "neither a socket nor a lock");
-    std::fs::remove_dir(&directory).expect("it is empty");
+    std::fs::remove_dir(&directory).expect("an empty directory");
 }
 
-/// Exactly one of them, and it is the one that others reach.
+/// Exactly one of many starting processes listens, and clients reach it.
 pub async fn one_of_many_starters_listens<R: Runtime>(runtime: R) {
     for _ in 0..100 {
         let path = file();
@@ -103,25 +104,26 @@ pub async fn one_of_many_starters_listens<R: Runtime>(runtime: R) {
         assert_eq!(listening.len(), 1);
         is_reached(&runtime, at(&path)).await;
         for container in listening {
-            soon(&runtime, container.shutdown()).await.expect("it ends");
+            soon(&runtime, container.shutdown()).await.expect("a clean end");
         }
         assert!(!path.exists());
     }
 }
 
-/// A listener whose queue is full is waited for, by the task and not by its thread; its socket is no stale one.
+/// A task waits for a listener with a full queue, without blocking its thread. Its socket is not
+/// stale.
 pub async fn a_full_listener_is_waited_for<R: Runtime>(runtime: R) {
     let path = file();
     let address = SocketAddrUnix::new(&path).expect("a path");
-    let listener = UnixListener::bind(&path).expect("it is free");
-    listen(&listener, 0).expect("it is bound");
+    let listener = UnixListener::bind(&path).expect("a free address");
+    listen(&listener, 0).expect("a bound socket");
     let mut clients = Vec::new();
     loop {
         let client = socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
         ioctl_fionbio(&client, true).expect("an option");
         match connect(&client, &address) {
             Err(Errno::AGAIN) => break,
-            connected => connected.expect("there is room"),
+            connected => connected.expect("room"),
         }
         clients.push(client);
     }
@@ -132,14 +134,14 @@ pub async fn a_full_listener_is_waited_for<R: Runtime>(runtime: R) {
         pause(&runtime).await;
     }
     for _ in &clients {
-        listener.accept().expect("one waits");
+        listener.accept().expect("a waiting client");
     }
-    soon(&runtime, dial).await.expect("there is room again");
-    std::fs::remove_file(&path).expect("it is ours");
+    soon(&runtime, dial).await.expect("room");
+    std::fs::remove_file(&path).expect("our own file");
 }
 
-/// Errors say what is wrong with the path, and what to do.
-pub async fn socket_paths_that_are_none<R: Runtime>(runtime: R) {
+/// Errors describe the invalid path and the remedy.
+pub async fn invalid_socket_paths<R: Runtime>(runtime: R) {
     let missing = file();
     let plain = file();
     std::fs::write(&plain, "").expect("a file");
@@ -156,17 +158,17 @@ pub async fn socket_paths_that_are_none<R: Runtime>(runtime: R) {
         assert!(matches!(error, Error::Bind { .. }), "{error:?}");
         assert!(error.to_string().contains(&expected), "{error}");
     }
-    std::fs::remove_file(&plain).expect("it is ours");
+    std::fs::remove_file(&plain).expect("our own file");
 }
 
-/// Names of Linux that have no file.
+/// Abstract names of Linux, which have no file.
 pub async fn abstract_names<R: Runtime>(runtime: R) {
     let name = format!("\0aiomas-suite-{}-{}", std::process::id(), number());
     let address = Address::Ipc(name.into());
-    let container = start_at(runtime.clone(), address.clone()).await.expect("it is free");
+    let container = start_at(runtime.clone(), address.clone()).await.expect("a free address");
     assert!(is_taken(start_at(runtime.clone(), address.clone()).await));
     is_reached(&runtime, address.clone()).await;
-    soon(&runtime, container.shutdown()).await.expect("it ends");
-    let again = start_at(runtime.clone(), address).await.expect("it is free again");
-    soon(&runtime, again.shutdown()).await.expect("it ends");
+    soon(&runtime, container.shutdown()).await.expect("a clean end");
+    let again = start_at(runtime.clone(), address).await.expect("a free address");
+    soon(&runtime, again.shutdown()).await.expect("a clean end");
 }

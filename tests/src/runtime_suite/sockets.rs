@@ -1,4 +1,4 @@
-//! What is about sockets and files of the system.
+//! Cases that need sockets and files of the system.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -19,8 +19,8 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 use super::narrow::narrow;
 use super::{TCP, addresses, dials, file, load, soon, until};
 
-/// As [`eight_mebibytes_both_ways_at_once`](super::eight_mebibytes_both_ways_at_once), through sockets that hold next to
-/// nothing.
+/// As [`eight_mebibytes_both_ways_at_once`](super::eight_mebibytes_both_ways_at_once), through
+/// sockets with tiny buffers.
 pub async fn eight_mebibytes_through_tiny_buffers<R: Runtime>(runtime: R) {
     let [tcp, ipc, _] = addresses();
     for address in [tcp, ipc] {
@@ -28,19 +28,19 @@ pub async fn eight_mebibytes_through_tiny_buffers<R: Runtime>(runtime: R) {
     }
 }
 
-/// A TCP address that refuses connections while the socket lives: the socket holds the port and does not listen.
+/// Returns an address that refuses connections. The socket holds its port, but does not listen.
 pub(crate) fn nowhere() -> (OwnedFd, Address) {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let name = getsockname(&socket).expect("it is bound");
+    let name = getsockname(&socket).expect("a bound socket");
     let name = SocketAddrV4::try_from(name).expect("an address");
     (socket, Address::Tcp { host: name.ip().to_string().into(), port: name.port() })
 }
 
-/// See [`nobody_listens`](super::nobody_listens).
-pub async fn nobody_listens_at_a_port<R: Runtime>(runtime: R) {
+/// See [`no_listener`](super::no_listener).
+pub async fn no_listener_at_a_port<R: Runtime>(runtime: R) {
     let (_port, address) = nowhere();
-    dials::nobody_is_found(&runtime, &address).await;
+    dials::no_agent_is_found(&runtime, &address).await;
 }
 
 /// See [`a_listener_starts_late`](super::a_listener_starts_late).
@@ -59,89 +59,89 @@ fn at(path: &Path) -> Address {
     Address::Ipc(path.display().to_string().into())
 }
 
-/// Fails to call an agent there in every way, with errors that say the path.
-async fn nobody_at<R: Runtime>(runtime: &R, path: &Path) {
+/// Fails to call an agent there in every way, with errors that contain the path.
+async fn no_listener_at<R: Runtime>(runtime: &R, path: &Path) {
     let path_text = path.display().to_string();
     let says = |error: Error| assert!(error.to_string().contains(&path_text), "{error}");
     let channel = aiomas::channel::builder(runtime.clone()).connect(at(path));
-    let error = soon(runtime, channel).await.expect_err("nobody is there");
+    let error = soon(runtime, channel).await.expect_err("no listener");
     assert!(matches!(error, Error::Dial { .. }), "{error:?}");
     says(error);
     let container = aiomas::container::builder(runtime.clone()).bind(TCP).await;
     let container = container.expect("bound");
     let search = container.connect::<Proxy>(format!("{}/0", at(path)));
-    let error = soon(runtime, search).await.expect_err("nobody is there");
+    let error = soon(runtime, search).await.expect_err("no listener");
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
     says(error);
 }
 
-/// A socket that nobody listens at any more is replaced; one that is in use is not.
+/// A socket without a listener is replaced; one in use is not.
 pub async fn stale_socket_files<R: Runtime>(runtime: R) {
     let path = file();
     drop(UnixListener::bind(&path).expect("a socket"));
     assert!(path.exists());
-    nobody_at(&runtime, &path).await;
-    let container = listen(&runtime, &path).await.expect("it is replaced");
-    let taken = listen(&runtime, &path).await.expect_err("it is in use");
+    no_listener_at(&runtime, &path).await;
+    let container = listen(&runtime, &path).await.expect("a replaced socket");
+    let taken = listen(&runtime, &path).await.expect_err("an address in use");
     assert!(matches!(taken, Error::Bind { kind: ErrorKind::AddrInUse, .. }), "{taken}");
-    soon(&runtime, container.shutdown()).await.expect("it ends");
-    assert!(!path.exists(), "it is cleaned up");
+    soon(&runtime, container.shutdown()).await.expect("a clean end");
+    assert!(!path.exists(), "the file is removed");
 }
 
-/// What is no socket stays as it is, and so does a socket that somebody else listens at.
+/// A file that is not a socket stays, as does a socket with another listener.
 pub async fn foreign_files<R: Runtime>(runtime: R) {
     let path = file();
     std::fs::write(&path, "precious").expect("a file");
-    nobody_at(&runtime, &path).await;
+    no_listener_at(&runtime, &path).await;
     let error = listen(&runtime, &path).await.expect_err("a file is there");
     assert!(matches!(error, Error::Bind { .. }), "{error:?}");
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     assert_eq!(std::fs::read_to_string(&path).expect("still there"), "precious");
-    std::fs::remove_file(&path).expect("it was ours");
+    std::fs::remove_file(&path).expect("our own file");
 
     std::fs::create_dir(&path).expect("a directory");
-    nobody_at(&runtime, &path).await;
+    no_listener_at(&runtime, &path).await;
     assert!(matches!(listen(&runtime, &path).await, Err(Error::Bind { .. })));
-    std::fs::remove_dir(&path).expect("it was ours, and is empty");
+    std::fs::remove_dir(&path).expect("our own empty directory");
 
     let foreign = UnixListener::bind(&path).expect("a socket");
-    let taken = listen(&runtime, &path).await.expect_err("it is in use");
+    let taken = listen(&runtime, &path).await.expect_err("an address in use");
     assert!(matches!(taken, Error::Bind { kind: ErrorKind::AddrInUse, .. }), "{taken}");
-    // Whoever tried has left it in its place.
+    // The failed attempt has left the socket in its place.
     let client = aiomas::channel::builder(runtime.clone()).connect(at(&path));
-    soon(&runtime, client).await.expect("it connects");
+    soon(&runtime, client).await.expect("a connection");
     drop(foreign);
-    std::fs::remove_file(&path).expect("it was ours");
+    std::fs::remove_file(&path).expect("our own file");
 }
 
-/// A socket's path has to be shorter than 108 bytes on Linux, and than 104 elsewhere.
+/// Socket paths have at most 107 bytes on Linux, and 103 elsewhere.
 pub async fn socket_paths_that_are_too_long<R: Runtime>(runtime: R) {
     let of_length = |length| {
         let path = file().display().to_string();
         Path::new(&format!("{path:-<length$}")).to_path_buf()
     };
     let longest = of_length(103);
-    let container = listen(&runtime, &longest).await.expect("it is short enough");
+    let container = listen(&runtime, &longest).await.expect("a path within the limit");
     let visitor = listen(&runtime, &file()).await.expect("bound");
     let search = visitor.connect::<Proxy>(format!("{}/0", container.address()));
-    let error = soon(&runtime, search).await.expect_err("it has no agents");
+    let error = soon(&runtime, search).await.expect_err("no agents");
     assert!(error.to_string().contains("does not exist in Container"), "{error}");
     for length in [108, 1_000] {
         let long = of_length(length);
-        let error = listen(&runtime, &long).await.expect_err("it is too long");
+        let error = listen(&runtime, &long).await.expect_err("too long");
         assert!(matches!(error, Error::Bind { .. }), "{error:?}");
         assert!(error.to_string().contains(&long.display().to_string()), "{error}");
-        nobody_at(&runtime, &long).await;
+        no_listener_at(&runtime, &long).await;
     }
 }
 
-/// The sockets of this process that are connections to or from `port`.
+/// Returns this process's sockets with connections to or from `port`.
 fn sockets_at(port: u16) -> Vec<OwnedFd> {
-    let own = pidfd_open(getpid(), PidfdFlags::empty()).expect("it runs");
+    let own = pidfd_open(getpid(), PidfdFlags::empty()).expect("a running program");
     let numbers = std::fs::read_dir("/proc/self/fd")
         .expect("a folder")
         .filter_map(|entry| entry.expect("an entry").file_name().to_str()?.parse().ok());
-    // Some are gone again.
+    // Some are closed again.
     let files =
         numbers.filter_map(|number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok());
     let has_port = |name: SocketAddrAny| {
@@ -156,7 +156,7 @@ fn sockets_at(port: u16) -> Vec<OwnedFd> {
         .collect()
 }
 
-/// The system looks after both ends of a connection.
+/// Both ends of a connection have TCP keep-alive.
 pub async fn sockets_are_kept_alive<R: Runtime>(runtime: R) {
     let seconds = Duration::from_secs;
     for (keep_alive, expected) in [
@@ -168,10 +168,10 @@ pub async fn sockets_are_kept_alive<R: Runtime>(runtime: R) {
         let mut limits = Limits::default();
         limits.keep_alive = keep_alive;
         let builder = || aiomas::rpc::builder(runtime.clone()).limits(limits.clone());
-        let server = builder().listen(TCP).await.expect("it listens");
+        let server = builder().listen(TCP).await.expect("a listener");
         let Address::Tcp { port, .. } = *server.address() else { unreachable!("it is TCP") };
         let client =
-            soon(&runtime, builder().connect(server.address())).await.expect("it connects");
+            soon(&runtime, builder().connect(server.address())).await.expect("a connection");
         until(&runtime, || server.admission().open == 1).await;
         let sockets = sockets_at(port);
         assert_eq!(sockets.len(), 2, "one of each side");

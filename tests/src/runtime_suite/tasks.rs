@@ -7,7 +7,7 @@ use aiomas::{Context, Error, Proxy, agent, service};
 
 use super::{TCP, oneshot, soon};
 
-/// To be told something once.
+/// A callback for one value.
 type Tell<T> = Arc<Mutex<Option<Box<dyn FnOnce(T) + Send>>>>;
 
 fn once<T>(tell: impl FnOnce(T) + Send + 'static) -> Tell<T> {
@@ -15,16 +15,16 @@ fn once<T>(tell: impl FnOnce(T) + Send + 'static) -> Tell<T> {
 }
 
 fn say<T>(tell: &Tell<T>, value: T) {
-    let tell = tell.lock().expect("nobody panics here").take();
-    tell.expect("it is said once")(value);
+    let tell = tell.lock().expect("no panic under the lock").take();
+    tell.expect("one call")(value);
 }
 
-/// How many have been sold.
+/// Counts sold items.
 struct Shop(u32);
 
 #[agent]
 impl Shop {
-    /// Delivers when this has been answered, and is not held up by what panics.
+    /// Delivers in a task after the answer. A panic of another task does not affect it.
     #[expose]
     fn buy(&mut self, buyer: Proxy, #[context] ctx: &Context) -> Result<f64, Error> {
         let (clock, me) = (ctx.clock()?, ShopProxy::from(ctx.agent()?));
@@ -33,8 +33,8 @@ impl Shop {
         ctx.spawn(async { panic!("on purpose") })?;
         ctx.spawn(async move {
             clock.sleep(0.02).await.expect("a time");
-            // It is free meanwhile.
-            let number = me.sold().await.expect("it is there");
+            // The agent is free meanwhile.
+            let number = me.sold().await.expect("present");
             buyer.call("deliver").arg(number).arg(clock.time()).send::<()>().await.expect("told");
         })?;
         Ok(now)
@@ -67,8 +67,8 @@ impl Counter {
     }
 }
 
-/// Of agents, of services without a container, and of containers.
-pub async fn tasks_go_on_when_the_call_has_ended<R: Runtime>(runtime: R) {
+/// Tasks of agents, of services without a container, and of containers.
+pub async fn tasks_continue_after_their_call<R: Runtime>(runtime: R) {
     let home = aiomas::container::bind(runtime.clone(), TCP).await.expect("bound");
     let shop = home.spawn(Shop(0)).expect("room");
     let other = aiomas::container::bind(runtime.clone(), TCP).await.expect("bound");
@@ -85,9 +85,9 @@ pub async fn tasks_go_on_when_the_call_has_ended<R: Runtime>(runtime: R) {
     let (tell, told) = oneshot();
     let counter = Counter(once(tell));
     let server = aiomas::rpc::builder(runtime.clone()).service(counter).listen(TCP).await;
-    let server = server.expect("it listens");
+    let server = server.expect("a listener");
     let client = aiomas::rpc::builder(runtime.clone()).connect(server.address()).await;
-    let client = client.expect("it connects");
+    let client = client.expect("a connection");
     soon(&runtime, client.remote().call("count").send::<()>()).await.expect("counted");
     assert_eq!(soon(&runtime, told).await, 1);
 

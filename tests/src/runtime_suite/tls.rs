@@ -1,4 +1,4 @@
-//! TLS, on whichever runtime: what works, and what everybody is told if it does not.
+//! TLS on any runtime: success, and the errors of both sides.
 
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -36,7 +36,7 @@ macro_rules! for_each_tls_case {
             tls_refused_clients
             tls_and_plain_text
             tls_cut_off
-            tls_nobody_waits_for_the_slow
+            tls_slow_handshakes_delay_no_other
             tls_places_are_taken_before_the_handshake
             tls_certificates_are_renewed
             tls_files_are_read_again
@@ -54,7 +54,7 @@ const OUT_OF_TIME_THERE: &str = "the peer does not accept our certificate: certi
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
-/// Tells callers what is known of them.
+/// Returns the identity of its callers.
 struct Porter;
 
 #[agent]
@@ -67,14 +67,14 @@ impl Porter {
 
 async fn listen<R: Runtime>(runtime: &R, tls: TlsConfig) -> Listener {
     let listener = channel::builder(runtime.clone()).tls(tls).listen(TCP).await;
-    listener.expect("it listens")
+    listener.expect("a listener")
 }
 
 async fn open<R: Runtime>(runtime: &R, tls: TlsConfig, to: &Address) -> Result<Channel, Error> {
     soon(runtime, channel::builder(runtime.clone()).tls(tls).connect(to)).await
 }
 
-/// Two ends of a channel.
+/// Returns two ends of a channel.
 async fn pair<R: Runtime>(
     runtime: &R,
     server: TlsConfig,
@@ -91,7 +91,7 @@ async fn exchange<R: Runtime>(runtime: &R, asks: &Channel, answers: &Channel, co
     let call = asks.send::<String>(content);
     let request = soon(runtime, answers.recv()).await.expect("a request");
     let asked: String = request.content().expect("a text");
-    request.reply(&asked).expect("it is open");
+    request.reply(&asked).expect("open");
     assert!(soon(runtime, call).await.as_deref() == Ok(content));
 }
 
@@ -100,7 +100,7 @@ fn says<T: Debug>(result: Result<T, Error>, text: &str) {
     assert_eq!(result.expect_err("an error").to_string(), text);
 }
 
-/// The error of TLS.
+/// Returns the TLS error of a result.
 #[track_caller]
 fn tls_error<T: Debug>(result: Result<T, Error>) -> TlsError {
     match result {
@@ -109,7 +109,7 @@ fn tls_error<T: Debug>(result: Result<T, Error>) -> TlsError {
     }
 }
 
-/// Both ends know whom they talk to.
+/// Both ends know the identity of their peer.
 pub async fn tls_channels<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let (house, grid) = (authority.sign("house"), authority.sign("grid"));
@@ -122,18 +122,18 @@ pub async fn tls_channels<R: Runtime>(runtime: R) {
     assert_eq!(&*seen.subject, "CN=grid");
     assert_eq!(seen.names, ["localhost", "127.0.0.1", "::1", "script"].map(Box::from));
     assert_eq!(seen.chain, grid.chain().iter().map(|der| der[..].into()).collect::<Vec<_>>());
-    assert_eq!(&*client.peer().certificate().expect("so has the server").subject, "CN=house");
-    // The end is said, so nothing has been cut.
+    assert_eq!(&*client.peer().certificate().expect("a certificate").subject, "CN=house");
+    // The peer has announced the end, so no data was truncated.
     drop(client);
     assert_eq!(soon(&runtime, server.closed()).await, CloseReason::Peer);
 }
 
-/// The clients of a server are listed with their certificates.
+/// A server lists its clients with their certificates.
 pub async fn tls_rpc<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let (house, grid) = (authority.sign("house").config(), authority.sign("grid").config());
     let server = aiomas::rpc::builder(runtime.clone()).tls(house).service(Root).listen(TCP).await;
-    let server = server.expect("it listens");
+    let server = server.expect("a listener");
     let client = aiomas::rpc::builder(runtime.clone()).tls(grid).connect(server.address());
     let client = soon(&runtime, client).await.expect("secure");
     let sum = client.remote().call("add").arg(3).arg(4).send::<i64>();
@@ -149,44 +149,44 @@ pub async fn tls_rpc<R: Runtime>(runtime: R) {
     assert_eq!(soon(&runtime, client.closed()).await, CloseReason::Peer);
 }
 
-/// Methods know who calls them.
+/// Methods know the identity of their caller.
 pub async fn tls_agents<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let bind = |certificate: Certificate| {
         aiomas::container::builder(runtime.clone()).tls(certificate.config()).bind(TCP)
     };
-    let house = bind(authority.sign("house")).await.expect("it listens");
-    let grid = bind(authority.sign("grid")).await.expect("it listens");
+    let house = bind(authority.sign("house")).await.expect("a listener");
+    let grid = bind(authority.sign("grid")).await.expect("a listener");
     let porter = house.spawn(Porter).expect("room");
     let remote = soon(&runtime, grid.connect::<PorterProxy>(porter.url())).await.expect("secure");
     assert_eq!(soon(&runtime, remote.who()).await, Ok(Some("CN=grid".to_owned())));
-    // There is no stream between agents of one container.
+    // Agents of one container have no stream between them.
     assert_eq!(soon(&runtime, porter.proxy().who()).await, Ok(None));
     let stranger = Authority::called("another", KeyKind::Ec).sign("stranger");
-    let stranger = bind(stranger).await.expect("it listens");
+    let stranger = bind(stranger).await.expect("a listener");
     says(
         soon(&runtime, stranger.connect::<PorterProxy>(porter.url())).await.map(drop),
         &format!("cannot reach {} ({UNKNOWN}, 1 attempt)", house.address()),
     );
     for container in [grid, house, stranger] {
-        soon(&runtime, container.shutdown()).await.expect("it ends");
+        soon(&runtime, container.shutdown()).await.expect("a clean end");
     }
 }
 
-/// A certificate says who may call what: a service within a tree, an agent, and all of a container.
+/// Certificates decide on access to a service, an agent, and a container.
 pub async fn tls_authorised<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let is_grid = |caller: &Caller, path: &str| match &caller.certificate {
         Some(certificate) if &*certificate.subject == "CN=grid" => Ok(()),
         who => {
-            let who = who.as_ref().map_or("nobody", |certificate| &certificate.subject);
+            let who = who.as_ref().map_or("anonymous", |certificate| &certificate.subject);
             Err(RemoteError::permission(format_args!("{who} must not call {path}")))
         }
     };
     let bind =
         |name: &str| aiomas::container::builder(runtime.clone()).tls(authority.sign(name).config());
-    let house = bind("house").bind(TCP).await.expect("it listens");
-    let closed = bind("closed").authorize(is_grid).bind(TCP).await.expect("it listens");
+    let house = bind("house").bind(TCP).await.expect("a listener");
+    let closed = bind("closed").authorize(is_grid).bind(TCP).await.expect("a listener");
     let porter = house.spawn(authorize(Porter, is_grid)).expect("room");
     let inside = closed.spawn(Porter).expect("room");
     let [grid, guest] = ["grid", "guest"].map(bind);
@@ -199,11 +199,11 @@ pub async fn tls_authorised<R: Runtime>(runtime: R) {
     let remote: PorterProxy = soon(&runtime, guest.connect(porter.url())).await.expect("found");
     let refused = RemoteError::permission("CN=guest must not call who");
     assert_eq!(soon(&runtime, remote.who()).await, Err(Error::Remote(refused)));
-    // Nor does it learn whether there is such an agent.
+    // The refused peer does not learn whether the agent exists.
     let error = soon(&runtime, guest.connect::<PorterProxy>(inside.url())).await.map(drop);
     let error = error.expect_err("refused").to_string();
     assert!(error.contains("CN=guest must not call validate_aid"), "{error}");
-    // They have names in the list, too.
+    // The list contains their names, too.
     let names: Vec<_> = house
         .peers()
         .iter()
@@ -236,19 +236,19 @@ pub async fn tls_large_messages_both_ways<R: Runtime>(runtime: R) {
     for end in &ends {
         let request = soon(&runtime, end.recv()).await.expect("a request");
         let content: String = request.content().expect("a text");
-        request.reply(&content).expect("it is open");
+        request.reply(&content).expect("open");
     }
     for call in calls {
         assert!(soon(&runtime, call).await.as_ref() == Ok(&large));
     }
 }
 
-/// Unix sockets speak TLS if they are told whom to expect; `local://` is within the process.
+/// Unix sockets use TLS with an expected name; `local://` stays within the process.
 pub async fn tls_sockets_without_hosts<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let [_, ipc, local] = addresses();
     let listener = channel::builder(runtime.clone()).tls(house.config()).listen(&ipc).await;
-    let mut listener = listener.expect("it listens");
+    let mut listener = listener.expect("a listener");
     says(
         open(&runtime, house.config(), &ipc).await,
         &format!(
@@ -264,14 +264,14 @@ pub async fn tls_sockets_without_hosts<R: Runtime>(runtime: R) {
     assert!(client.peer().certificate().is_some());
 
     let listener = channel::builder(runtime.clone()).tls(house.config()).listen(&local).await;
-    let mut listener = listener.expect("it listens");
-    let client = open(&runtime, house.config(), &local).await.expect("it is open");
-    let server = soon(&runtime, listener.accept()).await.expect("it is open");
+    let mut listener = listener.expect("a listener");
+    let client = open(&runtime, house.config(), &local).await.expect("open");
+    let server = soon(&runtime, listener.accept()).await.expect("open");
     exchange(&runtime, &client, &server, "hello").await;
     assert!(client.peer().certificate().is_none());
 }
 
-/// A client says what is wrong with a server, and the server hears of it.
+/// A client reports the error of a server, and the server receives it.
 pub async fn tls_refused_servers<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let other = Authority::called("another", KeyKind::Ec).sign("other");
@@ -302,7 +302,7 @@ pub async fn tls_refused_servers<R: Runtime>(runtime: R) {
             "the peer does not accept our certificate: bad certificate (alert 42); its log tells why",
         ),
         (
-            authority.sign_for("nobody", &[], VALID),
+            authority.sign_for("unnamed", &[], VALID),
             "the peer's certificate is not for 127.0.0.1: it has no subject alternative names, and the common name does not \
              count; sign it with `subjectAltName=IP:127.0.0.1`",
             "the peer does not accept our certificate: bad certificate (alert 42); its log tells why",
@@ -320,8 +320,8 @@ pub async fn tls_refused_servers<R: Runtime>(runtime: R) {
     }
 }
 
-/// A server says what is wrong with a client, and the client hears of it: with TLS 1.2 when it connects, with 1.3
-/// only afterwards.
+/// A server reports the error of a client, and the client receives it: while connecting with TLS
+/// 1.2, only later with 1.3.
 pub async fn tls_refused_clients<R: Runtime>(runtime: R) {
     let authority = Authority::new(KeyKind::Ec);
     let house = authority.sign("house");
@@ -366,12 +366,12 @@ pub async fn tls_refused_clients<R: Runtime>(runtime: R) {
     }
 }
 
-/// Nobody takes one for the other.
+/// Each side detects that the other lacks TLS.
 pub async fn tls_and_plain_text<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let mut listener = listen(&runtime, house.config()).await;
     let address = listener.address().clone();
-    let plain = channel::builder(runtime.clone()).connect(&address).await.expect("it is open");
+    let plain = channel::builder(runtime.clone()).connect(&address).await.expect("open");
     let call = plain.send::<()>("hello");
     says(
         soon(&runtime, listener.accept()).await,
@@ -386,7 +386,7 @@ pub async fn tls_and_plain_text<R: Runtime>(runtime: R) {
     );
 
     let listener = channel::builder(runtime.clone()).listen(TCP).await;
-    let mut listener = listener.expect("it listens");
+    let mut listener = listener.expect("a listener");
     let address = listener.address().clone();
     let accepted = start(&runtime, async move { listener.accept().await });
     says(
@@ -396,12 +396,12 @@ pub async fn tls_and_plain_text<R: Runtime>(runtime: R) {
              does it speak TLS?"
         ),
     );
-    let plain = soon(&runtime, accepted).await.expect("it is open");
+    let plain = soon(&runtime, accepted).await.expect("open");
     let reason = soon(&runtime, plain.closed()).await.to_string();
     assert!(reason.contains("(it seems to speak TLS: "), "{reason}");
 }
 
-/// The end of a stream is no end unless the peer has said so.
+/// The end of a stream without a closing message is an error.
 pub async fn tls_cut_off<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     for version in VERSIONS {
@@ -409,11 +409,11 @@ pub async fn tls_cut_off<R: Runtime>(runtime: R) {
         let address = listener.address().clone();
         let accepted = start(&runtime, async move { listener.accept().await });
         let secure = Secure::new(runtime.clone(), house.config_of(version));
-        let mut stream = soon(&runtime, secure.dial(address)).await.expect("it is open");
+        let mut stream = soon(&runtime, secure.dial(address)).await.expect("open");
         soon(&runtime, poll_fn(|cx| stream.poll_open(cx))).await.expect("secure");
         let server = soon(&runtime, accepted).await.expect("secure");
         let call = server.send::<()>("hello");
-        // A system tells the peer that a stream broke if what had come was not read.
+        // A system resets the stream if received bytes were not read.
         let mut input = BytesMut::with_capacity(1024);
         let read = soon(&runtime, poll_fn(|cx| stream.poll_recv(cx, &mut input))).await;
         assert!(read.expect("the call") > 0);
@@ -428,43 +428,43 @@ pub async fn tls_cut_off<R: Runtime>(runtime: R) {
     }
 }
 
-/// Who is let in has his place before he has shown who he is, and keeps it.
+/// A client takes its slot before the handshake, and keeps it.
 pub async fn tls_places_are_taken_before_the_handshake<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let mut limits = Limits::default();
     limits.max_connections_per_peer = 2;
     limits.handshake = Duration::from_secs(3600);
     let server = aiomas::rpc::builder(runtime.clone()).tls(house.config()).limits(limits);
-    let server = server.listen(TCP).await.expect("it listens");
+    let server = server.listen(TCP).await.expect("a listener");
     let address = server.address().clone();
     let mut silent = Vec::new();
     for _ in 0..2 {
-        silent.push(runtime.dial(address.clone()).await.expect("it is open"));
+        silent.push(runtime.dial(address.clone()).await.expect("open"));
     }
     let connect = || aiomas::rpc::builder(runtime.clone()).tls(house.config()).connect(&address);
-    let error = soon(&runtime, connect()).await.expect_err("there is no room");
+    let error = soon(&runtime, connect()).await.expect_err("no room");
     assert!(matches!(error, Error::Tls { error: TlsError::Closed, .. }), "{error}");
     assert_eq!(server.admission().refused, 1);
     drop(silent.pop());
     until(&runtime, || server.admission().open == 1).await;
-    let client = soon(&runtime, connect()).await.expect("there is room");
+    let client = soon(&runtime, connect()).await.expect("room");
     assert_eq!(server.admission().open, 2);
     drop((client, silent));
     until(&runtime, || server.admission().open == 0).await;
     soon(&runtime, server.shutdown()).await;
 }
 
-/// Those who say nothing, or go away in the middle, hold up nobody.
-pub async fn tls_nobody_waits_for_the_slow<R: Runtime>(runtime: R) {
+/// Clients that stall or abort a handshake delay no other client.
+pub async fn tls_slow_handshakes_delay_no_other<R: Runtime>(runtime: R) {
     let house = Authority::new(KeyKind::Ec).sign("house");
     let mut listener = listen(&runtime, house.config()).await;
     let address = listener.address().clone();
-    let _silent = runtime.dial(address.clone()).await.expect("it is open");
+    let _silent = runtime.dial(address.clone()).await.expect("open");
     let accepted = start(&runtime, async move { (listener.accept().await, listener) });
     let opened = open(&runtime, house.config(), &address).await.expect("secure");
     let (server, mut listener) = soon(&runtime, accepted).await;
     exchange(&runtime, &opened, &server.expect("secure"), "hello").await;
-    drop(runtime.dial(address.clone()).await.expect("it is open"));
+    drop(runtime.dial(address.clone()).await.expect("open"));
     says(
         soon(&runtime, listener.accept()).await,
         &format!(

@@ -1,8 +1,10 @@
-//! A runtime for tests, in which everything is decided by a script: one thread, a queue of tasks, a clock
-//! that jumps to the next timer, and streams that move as many bytes, and wait as often, as they are told.
+//! A deterministic test runtime controlled by a script.
 //!
-//! It is stricter than runtimes are: only the waker of a task's last poll wakes it, a task that panics ends
-//! the test, and waiting for what can never come is a panic instead of a hang.
+//! It has one thread, a queue of tasks, a clock that jumps to the next timer, and streams whose
+//! script decides how many bytes they move and how often they wait.
+//!
+//! It is stricter than real runtimes: only the waker of a task's last poll wakes it, a task that
+//! panics ends the test, and waiting for an impossible event panics instead of hanging.
 
 mod net;
 mod time;
@@ -24,12 +26,12 @@ use net::Net;
 pub use net::{Acceptor, Pipe};
 pub use time::Alarm;
 
-/// So many polls are more than any test needs.
+/// More polls than any test needs.
 const MAX_POLLS: u64 = 50_000_000;
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The runtime. Clones are the same one.
+/// The runtime. Clones share it.
 #[derive(Clone)]
 pub struct ScriptedRuntime(Arc<Shared>);
 
@@ -38,18 +40,19 @@ struct Shared(Mutex<State>);
 struct State {
     now: Instant,
     last_id: u64,
-    /// A task is taken out while it is polled.
+    /// Tasks. A task is taken out while it is polled.
     tasks: BTreeMap<u64, Task>,
     ready: VecDeque<u64>,
-    /// Wake-ups of streams that were ready but said otherwise. They come when nothing else happens.
+    /// Wake-ups of ready streams that reported to be pending. They come when no other event is
+    /// left.
     withheld: VecDeque<Waker>,
-    /// Tasks that let others run. They have their turn when no other task is ready.
+    /// Tasks that have yielded. They run when no other task is ready.
     deferred: Vec<Waker>,
     rounds: u64,
     timers: BTreeMap<(Instant, u64), Waker>,
     net: Net,
     polls: u64,
-    /// How often anything has moved: bytes, time, or a task because of another.
+    /// Counts movements: of bytes, of time, or of a task because of another.
     moves: u64,
     /// The task that is being polled.
     current: u64,
@@ -58,15 +61,15 @@ struct State {
 
 struct Task {
     future: Option<BoxFuture>,
-    /// Counts its polls, so that the wakers of earlier ones can be told.
+    /// Counts the task's polls, to recognise wakers of earlier ones.
     generation: u64,
     queued: bool,
-    /// What `moves` was after its last poll, and how often it has polled since without a move.
+    /// The value of `moves` after the last poll, and the polls since then.
     seen: u64,
     idle: u32,
 }
 
-/// The main future, which is no task.
+/// The main future, which is not a task.
 const MAIN: u64 = 0;
 
 impl Default for ScriptedRuntime {
@@ -76,8 +79,8 @@ impl Default for ScriptedRuntime {
 }
 
 impl ScriptedRuntime {
-    /// A runtime whose streams go by these bytes, one for each time that they are read or written, and
-    /// then move whatever they can. See [`Pipe`].
+    /// Creates a runtime. Its streams take one byte of the script for each read or write. After its
+    /// end they move all bytes. See [`Pipe`].
     pub fn new(script: impl IntoIterator<Item = u8>) -> Self {
         Self(Arc::new(Shared(Mutex::new(State {
             now: Instant::now(),
@@ -96,14 +99,14 @@ impl ScriptedRuntime {
         }))))
     }
 
-    /// How many bytes a stream holds before its writer has to wait: 64 KiB unless told otherwise.
+    /// Sets the number of bytes a stream holds before its writer waits. The default is 64 KiB.
     #[must_use]
     pub fn with_capacity(self, capacity: usize) -> Self {
         self.lock().net.capacity = capacity;
         self
     }
 
-    /// Lets the next attempts to accept a stream end in these errors.
+    /// Makes the next attempts to accept a stream fail with these errors.
     pub fn fail_accepts(&self, errors: impl IntoIterator<Item = io::Error>) {
         self.lock().net.accept_errors.extend(errors);
     }
@@ -111,7 +114,7 @@ impl ScriptedRuntime {
     /// Runs a future and all tasks until the future ends.
     ///
     /// # Panics
-    /// It cannot end: there is nothing to run, and no time to wait for.
+    /// The future cannot end: no task is ready, and no timer is set.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         self.wake(MAIN, None);
@@ -130,13 +133,13 @@ impl ScriptedRuntime {
             }
             assert!(
                 self.release() || self.advance(None),
-                "stuck: {} tasks wait for what nobody does",
+                "stuck: {} tasks wait for events that never happen",
                 self.tasks()
             );
         }
     }
 
-    /// Runs tasks until nothing moves any more, without letting time pass.
+    /// Runs tasks until all are idle, without letting time pass.
     pub fn run(&self) {
         loop {
             while let Some(id) = self.next_ready() {
@@ -148,7 +151,7 @@ impl ScriptedRuntime {
         }
     }
 
-    /// Lets time pass, and runs what is due meanwhile.
+    /// Lets time pass, and runs due tasks meanwhile.
     pub fn pass(&self, time: Duration) {
         let until = self.lock().now + time;
         self.run();
@@ -158,31 +161,31 @@ impl ScriptedRuntime {
         self.lock().now = until;
     }
 
-    /// How many tasks there are.
+    /// Returns the number of tasks.
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.lock().tasks.len() - 1
     }
 
-    /// How many ends of streams there are.
+    /// Returns the number of stream ends.
     #[must_use]
     pub fn ends(&self) -> usize {
         self.lock().net.ends()
     }
 
-    /// How often tasks have been polled.
+    /// Returns the number of polls of tasks.
     #[must_use]
     pub fn polls(&self) -> u64 {
         self.lock().polls
     }
 
-    /// How often no task was ready but those that had let others run: a real runtime has looked at its sockets then.
+    /// Returns how often only yielded tasks were ready. A real runtime checks its sockets then.
     #[must_use]
     pub fn rounds(&self) -> u64 {
         self.lock().rounds
     }
 
-    /// How often at most a task was polled in a row though nothing had moved since its last poll.
+    /// Returns the maximum number of consecutive polls of a task without any movement.
     #[must_use]
     pub fn spins(&self) -> u32 {
         self.lock().spins
@@ -194,7 +197,7 @@ impl ScriptedRuntime {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Drops all tasks, as a runtime does that ends.
+    /// Drops all tasks, as a runtime does at its end.
     pub fn end(&self) {
         loop {
             let task = {
@@ -210,7 +213,7 @@ impl ScriptedRuntime {
         self.0.lock()
     }
 
-    /// `generation`: of the waker. An old one does nothing.
+    /// Wakes a task. A waker of an old `generation` has no effect.
     fn wake(&self, id: u64, generation: Option<u64>) {
         self.0.wake(id, generation);
     }
@@ -253,15 +256,15 @@ impl ScriptedRuntime {
         };
         let waker = self.begin_poll(id);
         let ended = future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
-        // What is dropped may wake others.
+        // Dropped tasks may wake others.
         let _ended = {
             let mut state = self.lock();
             state.current = u64::MAX;
             let moves = state.moves;
             match state.tasks.get_mut(&id) {
                 Some(task) if !ended => {
-                    // A poll in which something has moved was not for nothing. But what it has moved
-                    // itself is no reason to be polled again.
+                    // A poll after a movement had a reason. But the task's own movements are no
+                    // reason to poll it again.
                     if task.seen != moves {
                         task.idle = 0;
                     }
@@ -276,7 +279,7 @@ impl ScriptedRuntime {
         };
     }
 
-    /// Delivers a wake-up that was withheld.
+    /// Delivers a withheld wake-up.
     fn release(&self) -> bool {
         let waker = {
             let mut state = self.lock();
@@ -286,7 +289,7 @@ impl ScriptedRuntime {
         waker.map(Waker::wake).is_some()
     }
 
-    /// Goes on to the next timer, unless that ends after `until`.
+    /// Advances to the next timer, unless it ends after `until`.
     fn advance(&self, until: Option<Instant>) -> bool {
         let due: Vec<_> = {
             let mut state = self.lock();
@@ -391,17 +394,17 @@ impl Runtime for ScriptedRuntime {
     }
 }
 
-/// A channel whose ends, the dialler's first, are made with the same settings.
+/// Returns a channel whose ends, the dialler's first, have the same settings.
 ///
 /// # Panics
-/// If it cannot be had.
+/// The channel cannot be opened.
 pub async fn pair(
     runtime: &ScriptedRuntime,
     settings: impl Fn(Builder<ScriptedRuntime>) -> Builder<ScriptedRuntime>,
 ) -> (Channel, Channel) {
     let builder = || settings(channel::builder(runtime.clone()));
     let mut listener = builder().listen("tcp://here:0").await.expect("a free port");
-    let dialled = builder().connect(listener.address().clone()).await.expect("it listens");
+    let dialled = builder().connect(listener.address().clone()).await.expect("a listener");
     (dialled, listener.accept().await.expect("a stream"))
 }
 

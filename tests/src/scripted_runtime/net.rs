@@ -1,4 +1,4 @@
-//! Streams that go by a script.
+//! Streams controlled by a script.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, IoSlice};
@@ -11,11 +11,11 @@ use bytes::{Buf, BytesMut};
 
 use super::ScriptedRuntime;
 
-/// All streams of a runtime, and who listens.
+/// All streams of a runtime, and its listeners.
 #[derive(Debug)]
 pub(super) struct Net {
     script: VecDeque<u8>,
-    /// What the next attempts to accept end in.
+    /// The errors of the next attempts to accept.
     pub(super) accept_errors: VecDeque<io::Error>,
     pub(super) capacity: usize,
     listeners: BTreeMap<Address, Arc<Mutex<Backlog>>>,
@@ -44,9 +44,9 @@ struct Way {
 
 /// One end of a stream.
 ///
-/// Each time that it could read or write, it takes a byte of the script: one that can be divided by 4 lets it
-/// say that it has to wait; any other moves up to a quarter as many bytes, or sixteen times as many if
-/// its lowest bits are 3.
+/// Each possible read or write takes a byte of the script. A multiple of 4 makes the stream report
+/// that it is pending. Any other byte moves up to a quarter of its value in bytes, or sixteen times
+/// as many if its lowest bits are 3.
 #[derive(Debug)]
 pub struct Pipe {
     runtime: ScriptedRuntime,
@@ -81,7 +81,7 @@ impl Net {
         .collect()
     }
 
-    /// How many bytes may move now; `None`: wait.
+    /// Returns how many bytes may move now, or `None` to wait.
     fn step(&mut self) -> Option<usize> {
         let Some(byte) = self.script.pop_front() else { return Some(usize::MAX) };
         let count = usize::from(byte >> 2) + 1;
@@ -151,7 +151,7 @@ impl Way {
 }
 
 impl Pipe {
-    /// How many bytes may move; `None`: the wake-up is withheld.
+    /// Returns how many bytes may move, or `None` if the wake-up is withheld.
     fn step(&self, cx: &Context<'_>) -> Option<usize> {
         let mut state = self.runtime.lock();
         let step = state.net.step();
@@ -195,7 +195,7 @@ impl Transport for Pipe {
         cx: &mut Context<'_>,
         output: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        assert!(output.iter().any(|slice| !slice.is_empty()), "there has to be something to write");
+        assert!(output.iter().any(|slice| !slice.is_empty()), "the write must not be empty");
         let (count, reader) = {
             let mut way = lock(&self.output);
             if let Some(error) = way.broken {
@@ -257,7 +257,7 @@ impl Drop for Pipe {
     }
 }
 
-/// Accepts what is dialled.
+/// Accepts dialled streams.
 #[derive(Debug)]
 pub struct Acceptor {
     runtime: ScriptedRuntime,

@@ -12,7 +12,7 @@ use super::ScriptedRuntime;
 pub struct Alarm {
     runtime: ScriptedRuntime,
     at: Option<Instant>,
-    /// Under which it waits.
+    /// The key under which it waits.
     key: Option<(Instant, u64)>,
 }
 

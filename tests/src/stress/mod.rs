@@ -1,5 +1,7 @@
-//! Containers whose agents call each other, pass on references, give up, crash and come back, on any runtime;
-//! and a reference model that knows what each call may return.
+//! A stress model for any runtime, with a reference model of the results.
+//!
+//! Agents in several containers call each other, pass on references, cancel calls, crash and
+//! restart.
 
 mod node;
 mod oracle;
@@ -8,5 +10,5 @@ mod worker;
 
 pub use node::{Node, Plan, Stress};
 pub use oracle::{Kind, Oracle, Tally, Ticket};
-pub use simulation::{Run, simulate, simulate_lines};
+pub use simulation::{Run, simulate, simulate_reconnecting};
 pub use worker::{Worker, WorkerProxy};

@@ -1,4 +1,4 @@
-//! Containers and those who call their agents.
+//! Containers, and the callers of their agents.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -16,7 +16,7 @@ use aiomas_core::wire::Codec;
 use super::oracle::{Kind, Oracle, Ticket};
 use super::worker::{Worker, WorkerProxy};
 
-/// What all houses share.
+/// The state shared by all nodes.
 #[derive(Clone, Debug)]
 pub struct Stress(Arc<Shared>);
 
@@ -24,28 +24,28 @@ pub struct Stress(Arc<Shared>);
 struct Shared {
     oracle: Oracle,
     plan: Plan,
-    /// The containers, as they are there now.
+    /// The current containers.
     nodes: Mutex<Vec<Option<Container>>>,
-    /// How many callers are at work.
+    /// The number of active callers.
     callers: AtomicUsize,
 }
 
-/// How much there is of everything.
+/// The size of a stress run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Containers.
+    /// The number of containers.
     pub nodes: usize,
-    /// Agents in each.
+    /// The number of agents in each container.
     pub workers: usize,
-    /// Who call them, in each.
+    /// The number of callers in each container.
     pub callers: usize,
-    /// How many times each of these makes some calls at once.
+    /// The number of rounds of each caller. A round makes some concurrent calls.
     pub rounds: usize,
-    /// How many calls may be in flight on a connection.
+    /// The maximum number of calls in flight on a connection.
     pub max_calls: usize,
     /// Whether attempts to connect may fail.
     pub lossy: bool,
-    /// Whether callers keep proxies that reconnect.
+    /// Whether callers keep reconnecting proxies.
     pub reconnects: bool,
 }
 
@@ -59,20 +59,20 @@ pub struct Node<R> {
 }
 
 impl Stress {
-    /// A town without houses yet.
+    /// Creates a model without nodes.
     #[must_use]
     pub fn new(plan: Plan, oracle: Oracle) -> Self {
         let nodes = Mutex::new(vec![None; plan.nodes]);
         Self(Arc::new(Shared { oracle, plan, nodes, callers: AtomicUsize::new(0) }))
     }
 
-    /// What is known of the calls.
+    /// Returns the reference model of the calls.
     #[must_use]
     pub fn oracle(&self) -> &Oracle {
         &self.0.oracle
     }
 
-    /// How many callers are at work.
+    /// Returns the number of active callers.
     #[must_use]
     pub fn callers(&self) -> usize {
         self.0.callers.load(Ordering::Relaxed)
@@ -82,16 +82,16 @@ impl Stress {
         self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The containers that are there.
+    /// Returns the current containers.
     #[must_use]
     pub fn containers(&self) -> Vec<Container> {
         self.nodes().iter().flatten().cloned().collect()
     }
 
-    /// Lets each container call each other one, so that whoever has lost a peer without a word learns of it.
+    /// Lets each container call each other one, so that each notices peers that lost power.
     ///
     /// # Errors
-    /// Somebody cannot be called.
+    /// A container cannot be reached.
     pub async fn greet_all(&self) -> Result<(), Error> {
         let containers = self.containers();
         for one in &containers {
@@ -120,10 +120,10 @@ impl Stress {
 }
 
 impl<R: Runtime> Node<R> {
-    /// Builds the house with this number at an address.
+    /// Builds the node with this number at an address.
     ///
     /// # Errors
-    /// It cannot listen there.
+    /// The container cannot listen there.
     pub async fn build(
         stress: &Stress,
         number: usize,
@@ -139,13 +139,13 @@ impl<R: Runtime> Node<R> {
         let worker =
             || container.spawn(Worker::new(stress.oracle().clone(), container.clock().clone()));
         let workers = (0..stress.0.plan.workers).map(|_| worker()).collect::<Result<_, _>>()?;
-        // What was there before a crash goes, which ends what is left of it.
+        // Replacing the container from before a crash ends its remains.
         let before = stress.nodes()[number].replace(container.clone());
         drop(before);
         Ok(Self { stress: stress.clone(), runtime, container, workers })
     }
 
-    /// Lets the callers go to work.
+    /// Starts the callers.
     pub fn open(self) {
         let Self { stress, runtime, container, workers } = self;
         for _ in 0..stress.0.plan.callers {
@@ -163,7 +163,7 @@ impl<R: Runtime> Node<R> {
     }
 }
 
-/// Is counted.
+/// Counts an active caller.
 struct AtWork(Stress);
 
 impl Drop for AtWork {
@@ -177,18 +177,18 @@ struct Caller<R> {
     random: fastrand::Rng,
     runtime: R,
     container: Container,
-    /// Who is passed on to others.
+    /// The agent that it passes to others.
     own: AgentRef<Worker>,
-    /// Whom it has found, by house and id.
+    /// The agents found so far, by node and id.
     lines: BTreeMap<(usize, usize), WorkerProxy>,
 }
 
-/// A call that has been made.
+/// A call in flight.
 struct Made<R: Runtime> {
-    /// Until it has ended.
+    /// `Some` until the call has ended.
     ticket: Option<Ticket>,
     call: Call<u64>,
-    /// When it is given up.
+    /// The time at which the call is cancelled.
     gives_up: R::Timer,
 }
 
@@ -221,7 +221,7 @@ impl<R: Runtime> Caller<R> {
         poll_fn(|cx| timer.poll(cx)).await;
     }
 
-    /// Makes some calls at once, and sees what comes of them.
+    /// Makes some concurrent calls, and checks their results.
     async fn round(&mut self) {
         let Some(worker) = self.find().await else { return };
         let count = self.random.usize(1..8);
@@ -234,7 +234,7 @@ impl<R: Runtime> Caller<R> {
         .await;
     }
 
-    /// Somebody to call.
+    /// Finds an agent to call.
     async fn find(&mut self) -> Option<WorkerProxy> {
         let stress = &self.at_work.0;
         let plan = &stress.0.plan;
@@ -242,7 +242,7 @@ impl<R: Runtime> Caller<R> {
         if let Some(line) = self.lines.get(&(node, aid)) {
             return Some(line.clone());
         }
-        // A house that has not been built yet has no address.
+        // A node that has not been built yet has no address.
         let address = stress.nodes()[node].as_ref()?.address().clone();
         let patience = match self.random.u8(..3) {
             0 => RetryLimit::Once,
@@ -260,7 +260,7 @@ impl<R: Runtime> Caller<R> {
                 }
                 Some(worker)
             }
-            // It may have to wait for room behind calls that take their time.
+            // The search may wait in the queue behind slow calls.
             Err(Error::Connect(ConnectError::TimedOut { .. })) => None,
             Err(Error::Connect(_)) if plan.lossy => None,
             Err(error) => panic!("a clerk cannot be found: {error}"),
@@ -271,7 +271,7 @@ impl<R: Runtime> Caller<R> {
         let kind = self.random.u8(..12);
         let seconds = self.random.f64() * 2.0;
         let timeout = match self.random.u8(..4) {
-            // Whom it calls may take its time.
+            // The called agent may be slow.
             0 if kind < 6 => Some(Duration::from_millis(self.random.u64(1..3000))),
             _ => None,
         };

@@ -1,4 +1,4 @@
-//! What is known of each call, and what may become of it.
+//! The known calls and their permitted results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use aiomas::Error;
 
-/// The reference model: it knows what each call may return.
+/// The reference model, which knows the permitted results of each call.
 ///
-/// Each call has a token of its own, and the one right answer derives from that. So an answer that belongs
-/// to another call is seen, a method that runs twice for one call, and a call that nothing comes of.
+/// Each call has a token of its own, from which its one correct answer derives. So the model
+/// detects an answer of another call, a method that runs twice for one call, and a call without a
+/// result.
 #[derive(Clone, Debug)]
 pub struct Oracle(Arc<Mutex<Book>>);
 
@@ -18,21 +19,21 @@ pub struct Oracle(Arc<Mutex<Book>>);
 struct Book {
     /// Whether calls may be lost.
     lossy: bool,
-    /// Whether time passes only where somebody waits for it.
+    /// Whether time passes only while a task waits for it.
     exact: bool,
     calls: BTreeMap<u64, Entry>,
     tally: Tally,
 }
 
-/// A call that is under way.
+/// A call in flight.
 #[derive(Debug)]
 struct Entry {
     kind: Kind,
     deadline: Option<Deadline>,
-    /// How often its method was run.
+    /// The number of runs of its method.
     runs: u32,
     ended: bool,
-    /// The caller was told that it was not made.
+    /// The caller received an error that says the call was not made.
     unmade: bool,
 }
 
@@ -42,47 +43,48 @@ struct Deadline {
     timeout: Duration,
 }
 
-/// What a call is for.
+/// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Its method returns the right answer.
+    /// Its method returns the correct answer.
     Answers,
-    /// As that, and it may be run more than once.
+    /// Its method returns the correct answer, and may run more than once.
     Repeats,
     /// Its method fails.
     Fails,
-    /// Its method makes a call, and fails if that does.
+    /// Its method makes a call, and fails if that call fails.
     Relays,
-    /// It is made by a method, and its own may not begin before that has ended: then it is refused.
+    /// A method makes this call. Its own method may not start before the outer one has ended, so it
+    /// may be refused.
     Inner,
 }
 
-/// How many calls have come to what.
+/// The number of calls by result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// The right answer.
+    /// The correct answer.
     pub answered: u64,
-    /// The failure that its method was to return.
+    /// The intended failure.
     pub failed: u64,
-    /// It took too long.
+    /// A timeout.
     pub timed_out: u64,
-    /// The connection was lost, or gone before.
+    /// A lost connection, before or during the call.
     pub lost: u64,
-    /// There was no connection, and none could be opened.
+    /// No connection, and none could be opened.
     pub unreachable: u64,
-    /// The caller gave it up, or was ended.
+    /// Cancelled by the caller, or by its end.
     pub given_up: u64,
 }
 
 impl Tally {
-    /// All calls that have ended.
+    /// Returns the number of calls that have ended.
     #[must_use]
     pub const fn total(&self) -> u64 {
         let Self { answered, failed, timed_out, lost, unreachable, given_up } = self;
         *answered + *failed + *timed_out + *lost + *unreachable + *given_up
     }
 
-    /// Adds those of another run.
+    /// Adds the counts of another run.
     pub const fn merge(&mut self, other: &Self) {
         self.answered += other.answered;
         self.failed += other.failed;
@@ -104,20 +106,20 @@ impl fmt::Display for Tally {
     }
 }
 
-/// The right answer to a call.
+/// Returns the correct answer to a call.
 pub(super) const fn answer(token: u64) -> u64 {
-    // Within what every JSON reader takes for an integer.
+    // Within the range that every JSON parser reads as an integer.
     token.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11
 }
 
-/// The failure of a call that was to fail.
+/// Returns the message of an intended failure.
 pub(super) fn failure(token: u64) -> String {
     format!("no {token}")
 }
 
 impl Oracle {
-    /// `lossy`: calls may be lost. `exact`: time passes only where somebody waits for it, so that a timeout is met
-    /// to the nanosecond.
+    /// Creates a model. With `lossy`, calls may be lost. With `exact`, time passes only while a
+    /// task waits for it, so timeouts are exact to the nanosecond.
     #[must_use]
     pub fn new(lossy: bool, exact: bool) -> Self {
         let (calls, tally) = (BTreeMap::new(), Tally::default());
@@ -128,7 +130,7 @@ impl Oracle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call is about to be made, at a time and with a timeout if that is to be checked.
+    /// Records a call about to be made. Its time and timeout are given if they are checked.
     #[must_use]
     pub fn begin(&self, kind: Kind, timeout: Option<(Instant, Duration)>) -> Ticket {
         let mut book = self.book();
@@ -138,28 +140,27 @@ impl Oracle {
         Ticket { oracle: self.clone(), token, open: true }
     }
 
-    /// The method of a call is being run.
+    /// Records that the method of a call runs.
     ///
     /// # Panics
-    /// It was run before and may not be again, the caller was told that it was not made, or there is no such call.
+    /// The call is unknown, has run before and may not run again, or was reported as not made.
     pub fn run(&self, token: u64) {
         let mut book = self.book();
         let entry = book.calls.get_mut(&token);
-        let entry =
-            entry.unwrap_or_else(|| panic!("a method is run for {token}, which nobody called"));
+        let entry = entry.unwrap_or_else(|| panic!("a method runs for the unknown call {token}"));
         entry.runs += 1;
         let again = entry.kind == Kind::Repeats;
         assert!(entry.runs == 1 || again, "the method of call {token} is run twice");
-        assert!(!entry.unmade || again, "call {token} is run, though it was not made");
+        assert!(!entry.unmade || again, "call {token} runs, but was reported as not made");
     }
 
-    /// What has become of the calls.
+    /// Returns the counts.
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.book().tally.clone()
     }
 
-    /// The calls that nothing has come of yet.
+    /// Returns the calls without a result.
     #[must_use]
     pub fn open(&self) -> Vec<u64> {
         let book = self.book();
@@ -168,7 +169,7 @@ impl Oracle {
     }
 }
 
-/// A call. Whoever drops it has given it up.
+/// A call in flight. Dropping it counts as cancelling the call.
 #[derive(Debug)]
 pub struct Ticket {
     oracle: Oracle,
@@ -177,16 +178,16 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// What is sent along with it.
+    /// Returns the token to send with the call.
     #[must_use]
     pub const fn token(&self) -> u64 {
         self.token
     }
 
-    /// The call has ended, at a time if it was begun at one.
+    /// Records the end of the call, with a time if it was begun with one.
     ///
     /// # Panics
-    /// It may not end like that.
+    /// The result is not permitted.
     pub fn end(mut self, now: Option<Instant>, result: &Result<u64, Error>) {
         self.open = false;
         let (token, mut book) = (self.token, self.oracle.book());
@@ -211,7 +212,7 @@ impl Ticket {
                 }
                 tally.answered += 1;
             }
-            // The callee was closing when the call came, and has not begun with it.
+            // The callee was closing when the call arrived, and did not start it.
             Err(Error::Remote(error))
                 if lossy
                     && runs == 0

@@ -1,4 +1,4 @@
-//! The town in a simulation, whatever happens there.
+//! The stress model in a simulation with faults.
 
 use std::time::Duration;
 
@@ -8,37 +8,37 @@ use aiomas_sim::{Counts, Delay, Link, SimBuilder};
 use super::node::{Node, Plan, Stress};
 use super::oracle::{Oracle, Tally};
 
-/// What has come of a run.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// A hash of all that has happened.
+    /// A hash of all events.
     pub trace: u64,
     /// The faults.
     pub faults: Counts,
     /// The calls.
     pub tally: Tally,
-    /// How long it took there.
+    /// The virtual time of the run.
     pub elapsed: Duration,
 }
 
-/// Something that has ended by then.
+/// The time by which pending work has ended.
 const LONG: Duration = Duration::from_secs(600);
 
-/// Runs a town under random faults, of which the seed decides the kinds as well.
+/// Runs the stress model under random faults, whose kinds derive from the seed as well.
 ///
 /// # Panics
-/// A call returned what it may not, or nothing; or something is left when all has ended.
+/// A call has a forbidden result or none, or state remains at the end.
 #[must_use]
 pub fn simulate(builder: SimBuilder) -> Run {
     run(builder, false)
 }
 
-/// As [`simulate`], with callers who keep their proxies, which reconnect, in a town where hosts crash.
+/// Like [`simulate`], with callers that keep reconnecting proxies while hosts crash.
 ///
 /// # Panics
-/// As [`simulate`].
+/// As for [`simulate`].
 #[must_use]
-pub fn simulate_lines(builder: SimBuilder) -> Run {
+pub fn simulate_reconnecting(builder: SimBuilder) -> Run {
     run(builder, true)
 }
 
@@ -55,7 +55,8 @@ fn run(builder: SimBuilder, reconnects: bool) -> Run {
     };
     let crashes = plan.lossy && (random.bool() || reconnects);
     if crashes {
-        // Whoever waits for a host without power has to have room for another call, or never learns of it.
+        // A caller that waits for a host without power must have a free slot for another call, or
+        // it never notices.
         plan.max_calls = 1000;
     }
     let mut link = link(&mut random);
@@ -89,15 +90,20 @@ fn run(builder: SimBuilder, reconnects: bool) -> Run {
     sim.run_for(Duration::from_secs(10));
     sim.calm();
     sim.run_for(LONG);
-    // Whoever waits for a peer that has lost power waits until there is something to tell it.
-    sim.block_on(stress.greet_all()).expect("all are well");
+    // A caller of a peer that lost power waits until a message is sent to that peer.
+    sim.block_on(stress.greet_all()).expect("reachable containers");
     sim.run_for(LONG);
     let open = stress.oracle().open();
     assert!(open.is_empty(), "nothing comes of the calls {open:?}; {}", sim.waiting());
-    assert_eq!(stress.callers(), 0, "somebody is still at work; {}", sim.waiting());
-    sim.block_on(stress.close()).expect("it ends");
+    assert_eq!(stress.callers(), 0, "callers are still active; {}", sim.waiting());
+    sim.block_on(stress.close()).expect("a clean end");
     sim.run_for(LONG);
-    assert_eq!((sim.tasks(), sim.streams()), (0, 0), "somebody is left; {}", sim.waiting());
+    assert_eq!(
+        (sim.tasks(), sim.streams()),
+        (0, 0),
+        "tasks or streams are left; {}",
+        sim.waiting()
+    );
     Run {
         trace: sim.trace(),
         faults: sim.faults(),

@@ -7,12 +7,12 @@ use aiomas::{Error, agent};
 
 use super::oracle::{Kind, Oracle, answer, failure};
 
-/// How long agents wait for those whom they call for others: a peer that has lost power says nothing.
+/// The time agents wait for calls on behalf of others: a peer without power does not answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// So many references are kept.
+/// The maximum number of kept references.
 const MAX_KEPT: usize = 4;
 
-/// Does what the token of a call asks for, and tells the ledger.
+/// Executes the request of a call's token, and informs the oracle.
 #[derive(Debug)]
 pub struct Worker {
     oracle: Oracle,
@@ -22,7 +22,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A clerk who waits by this clock.
+    /// Creates a worker that waits by this clock.
     #[must_use]
     pub const fn new(oracle: Oracle, clock: Clock) -> Self {
         Self { oracle, clock, busy: false, kept: Vec::new() }
@@ -56,7 +56,7 @@ impl Worker {
         Ok(answer(token))
     }
 
-    /// Answers later, and lets nobody else in until then.
+    /// Answers later, and blocks all other calls until then.
     #[expose]
     pub async fn alone(&mut self, token: u64, seconds: f64) -> Result<u64, Error> {
         struct Busy<'a>(&'a mut bool);
@@ -65,7 +65,7 @@ impl Worker {
                 *self.0 = false;
             }
         }
-        assert!(!std::mem::replace(&mut self.busy, true), "somebody else is in here");
+        assert!(!std::mem::replace(&mut self.busy, true), "an exclusive call runs alone");
         let _busy = Busy(&mut self.busy);
         self.oracle.run(token);
         self.clock.sleep(seconds).await?;
@@ -79,7 +79,7 @@ impl Worker {
         Err(failure(token))
     }
 
-    /// Calls somebody before it answers.
+    /// Calls another worker before it answers.
     #[expose]
     pub async fn relay(&self, token: u64, other: WorkerProxy) -> Result<u64, Error> {
         self.oracle.run(token);
@@ -87,7 +87,7 @@ impl Worker {
         Ok(answer(token))
     }
 
-    /// Keeps a reference for others.
+    /// Keeps a reference for later calls.
     #[expose]
     pub fn keep(&mut self, token: u64, other: WorkerProxy) -> u64 {
         self.oracle.run(token);
@@ -98,12 +98,12 @@ impl Worker {
         answer(token)
     }
 
-    /// Calls all those that are kept. What becomes of that is theirs.
+    /// Calls all kept references. Their results are checked separately.
     #[expose]
     pub async fn ask_kept(&self, token: u64) -> u64 {
         self.oracle.run(token);
         for other in &self.kept {
-            // The ledger has seen what came of it.
+            // The oracle has checked the result.
             let _result = self.ask(other).await;
         }
         answer(token)

@@ -8,25 +8,25 @@ use aiomas_core::rpc::{
 };
 use aiomas_core::wire::RemoteError;
 
-/// An agent with a method of every kind. All of them give back the `value` that they get.
+/// An agent with a method of every kind. Each method returns its `value`.
 #[derive(Debug)]
 pub struct TestAgent;
 
-/// How an agent lets its host answer.
+/// The delayed answer of an agent.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the fields say what they are")]
 pub enum Later {
-    /// With the value, after this long.
+    /// The value, after a delay.
     After { value: u64, delay: Duration },
-    /// With the value, when the test says so.
+    /// The value, when the test releases it.
     Hold { value: u64 },
-    /// With what the agent at this URL answers.
+    /// The answer of the agent at this URL.
     Relay { url: AgentUrl, value: u64 },
-    /// With what the service of the caller answers.
+    /// The answer of the caller's service.
     Back { reference: RemoteRef, value: u64 },
 }
 
-/// The methods: how they are run, and their parameters.
+/// Returns the access mode and the parameters of a method.
 fn method(name: &str) -> Option<(Access, &'static [Parameter])> {
     const VALUE: Parameter = Parameter::required("value");
     const DELAY: &[Parameter] = &[VALUE, Parameter::required("delay")];

@@ -1,7 +1,7 @@
-//! Containers on a network that is as bad as a test wants it.
+//! Containers on a network with configurable faults.
 //!
-//! Time is virtual: it jumps to the next thing that happens. Everything runs in one thread, and the same
-//! way each time.
+//! Time is virtual: it jumps to the next event. Everything runs in one thread, and runs are
+//! reproducible.
 
 mod agents;
 mod net;
@@ -30,18 +30,18 @@ const MAX_STEPS: usize = 1_000_000;
 pub struct World {
     /// The containers.
     pub sites: Vec<Site>,
-    /// How long each byte, and each half of a dial, travels.
+    /// The latency of each byte, and of each half of a dial.
     pub latency: Duration,
-    /// How bytes are cut into pieces.
+    /// The splitting of bytes into pieces.
     pub cuts: Cuts,
-    /// Whether attempts to connect that have been cancelled go on nevertheless.
+    /// Whether cancelled attempts to connect continue nevertheless.
     pub late_dials: bool,
-    /// Whether input comes byte by byte, calls for no reason come in between, and times that are told are over.
-    /// It makes no difference.
+    /// Whether input comes byte by byte, with spurious calls in between and outdated times. The
+    /// results must not change.
     pub varied: bool,
     streams: BTreeMap<u64, Stream>,
     next_stream: u64,
-    /// Between whom nothing gets through.
+    /// Pairs of containers that cannot reach each other.
     partitions: BTreeSet<(usize, usize)>,
     start: Instant,
     now: Instant,
@@ -49,7 +49,7 @@ pub struct World {
 }
 
 impl World {
-    /// `count` containers with `agents` agents each, on a good network.
+    /// Creates `count` containers with `agents` agents each, on a network without faults.
     #[must_use]
     pub fn new(count: usize, agents: usize, config: &NodeConfig) -> Self {
         let now = Instant::now();
@@ -69,31 +69,31 @@ impl World {
         }
     }
 
-    /// The time.
+    /// Returns the virtual time.
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.now
     }
 
-    /// The time since the start.
+    /// Returns the time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.now - self.start
     }
 
-    /// A hash of all bytes that were written and all events, with their times.
+    /// Returns a hash of all written bytes and all events, with their times.
     #[must_use]
     pub fn trace(&self) -> u64 {
         self.trace.finish()
     }
 
-    /// The URL of an agent, whether it is there or not.
+    /// Returns the URL of an agent, which need not exist.
     #[must_use]
     pub fn url(&self, site: usize, aid: usize) -> AgentUrl {
         AgentUrl::new(self.sites[site].address.clone(), aid.to_string())
     }
 
-    /// Lets nothing through between two containers, or everything.
+    /// Starts or ends a partition between two containers.
     pub fn set_partition(&mut self, a: usize, b: usize, on: bool) {
         let pair = (a.min(b), a.max(b));
         if on {
@@ -107,13 +107,13 @@ impl World {
         !self.partitions.contains(&(a.min(b), a.max(b)))
     }
 
-    /// How many streams are open on either end.
+    /// Returns how many streams are open on either end.
     #[must_use]
     pub fn streams(&self) -> usize {
         self.streams.len()
     }
 
-    /// Ends a stream in the middle: both ends see it broken, or one of them sees its end.
+    /// Cuts a stream: both ends see an error, or one of them sees the end.
     pub fn cut(&mut self, nth: usize, how: Cut) {
         let now = self.now;
         let Some(stream) = self.streams.values_mut().nth(nth) else { return };
@@ -128,7 +128,7 @@ impl World {
         }
     }
 
-    /// Kills a container and starts another one at its address. What it was about is lost.
+    /// Kills a container and starts a new one at its address, without the old state.
     pub fn restart(&mut self, site: usize) {
         let arrives = self.now + self.latency;
         for stream in self.streams.values_mut() {
@@ -142,31 +142,31 @@ impl World {
         self.sites[site].restart(self.now);
     }
 
-    /// The connections that a container has opened, with their addresses.
+    /// Returns the connections that a container has opened, with their addresses.
     pub fn dialled(&self, site: usize) -> impl Iterator<Item = (ConnId, &Address)> {
         self.streams.values().filter(move |stream| stream.ends[0].site == site).filter_map(
             |stream| Some((stream.ends[0].conn?, &self.sites[stream.ends[1].site].address)),
         )
     }
 
-    /// The connections of a container.
+    /// Returns the connections of a container.
     pub fn connections(&self, site: usize) -> impl Iterator<Item = ConnId> {
         let ends = self.streams.values().flat_map(|stream| &stream.ends);
         ends.filter(move |end| end.site == site).filter_map(|end| end.conn)
     }
 
-    /// Lets everything happen that will.
+    /// Processes events until none is left.
     ///
     /// # Panics
-    /// If there is no end to it, or a node asked to be woken for nothing.
+    /// The events do not end, or a node requested a needless wake-up.
     pub fn drive(&mut self) {
         self.run_until(None);
     }
 
-    /// Lets everything happen that does so within `time`.
+    /// Processes all events within `time`.
     ///
     /// # Panics
-    /// As [`drive`](Self::drive).
+    /// As for [`drive`](Self::drive).
     pub fn run_for(&mut self, time: Duration) {
         let until = self.now + time;
         self.run_until(Some(until));
@@ -187,7 +187,7 @@ impl World {
                 _ => return,
             }
         }
-        panic!("T2: no end of it: {self:?}");
+        panic!("T2: the events do not end: {self:?}");
     }
 
     fn next_event(&self) -> Option<Instant> {
@@ -201,7 +201,7 @@ impl World {
         dials.chain(arrivals).chain(sites).min()
     }
 
-    /// One thing everywhere, at this time.
+    /// Processes one event on each site, at this time.
     fn turn(&mut self) -> bool {
         let mut any = false;
         for index in 0..self.sites.len() {
@@ -244,13 +244,13 @@ impl World {
         }
     }
 
-    /// The time that nodes are told. In this turn they know better already.
+    /// Returns the time to pass to nodes: if `varied`, one before the latest time they know.
     fn told(&self) -> Instant {
         let earlier = self.now.checked_sub(LONG_AGO).filter(|_| self.varied);
         earlier.unwrap_or(self.now)
     }
 
-    /// Takes all that a node has to tell and wants to be done, as is due after any input.
+    /// Takes all outputs of a node, as required after any input.
     fn poll(&mut self, index: usize) -> bool {
         let mut any = false;
         loop {
@@ -292,7 +292,7 @@ impl World {
                 end.close(arrives, Cut::Eof);
                 self.streams.retain(|_, stream| !stream.is_over());
             }
-            other => panic!("an action that is not known: {other:?}"),
+            other => panic!("an unknown action: {other:?}"),
         }
     }
 
@@ -301,7 +301,7 @@ impl World {
         ends.into_iter().find(|end| end.site == site && end.conn == Some(conn))
     }
 
-    /// What comes of dialling `address` now, and where that is. `None`: nothing yet.
+    /// Returns the result of dialling `address` now, with the site. `None` means pending.
     fn outcome(&self, from: usize, address: &Address) -> Option<Result<usize, ErrorKind>> {
         let Some(to) = self.sites.iter().position(|site| site.address == *address) else {
             return Some(Err(ErrorKind::ConnectionRefused));
@@ -365,7 +365,7 @@ impl World {
         true
     }
 
-    /// Delivers what comes from `end` to the other one.
+    /// Delivers the next piece from `end` to the other one.
     fn read(&mut self, id: u64, end: usize) -> bool {
         let (now, told, arrives) = (self.now, self.told(), self.now + self.latency);
         let Some(stream) = self.streams.get(&id) else { return false };
@@ -376,7 +376,7 @@ impl World {
         let Some(piece) = stream.ends[end].arrive(now) else { return false };
         let to = &mut stream.ends[1 - end];
         let Some(conn) = to.conn else {
-            // What is written to a stream that is closed breaks it.
+            // Bytes written to a closed stream break it.
             if matches!(piece, Piece::Bytes(_)) {
                 to.close(arrives, Cut::Reset);
             }
@@ -399,7 +399,7 @@ impl World {
     }
 }
 
-/// The failure of a call that another call was made for.
+/// Returns the failure of a call whose relayed call failed.
 pub(crate) fn relay_error(error: impl std::fmt::Display) -> RemoteError {
     RemoteError::new("RelayError", error)
 }

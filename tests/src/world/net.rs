@@ -15,20 +15,20 @@ pub(super) struct Stream {
     pub(super) ends: [End; 2],
 }
 
-/// One end of a stream, and what is under way from it to the other one.
+/// One end of a stream, and the pieces in flight from it.
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) site: usize,
-    /// What its node calls it. `None`: it is closed.
+    /// The id in its node, or `None` if closed.
     pub(super) conn: Option<ConnId>,
     pub(super) input: BytesMut,
     pub(super) output: VecDeque<Transmit>,
     travelling: VecDeque<(Instant, Piece)>,
-    /// Whether the last piece is on its way.
+    /// Whether the last piece is in flight.
     pub(super) over: bool,
 }
 
-/// What arrives at an end.
+/// A piece that arrives at an end.
 #[derive(Debug)]
 pub(super) enum Piece {
     Bytes(Bytes),
@@ -47,7 +47,7 @@ impl End {
         }
     }
 
-    /// Takes the next piece of what is to be written.
+    /// Takes the next piece to be written.
     pub(super) fn next_write(&mut self, cuts: &mut Cuts) -> Option<Bytes> {
         let transmit = self.output.front_mut()?;
         let size = cuts.next(transmit.remaining());
@@ -72,7 +72,7 @@ impl End {
         self.travelling.pop_front().map(|(_, piece)| piece)
     }
 
-    /// Closes this end, as its owner does: the other one will see `how`.
+    /// Closes this end as its owner; the other end will see `how`.
     pub(super) fn close(&mut self, arrives: Instant, how: Cut) {
         self.conn = None;
         self.output.clear();
@@ -81,7 +81,7 @@ impl End {
         }
     }
 
-    /// Breaks what is under way.
+    /// Breaks the pieces in flight.
     pub(super) fn cut(&mut self, now: Instant) {
         self.travelling.clear();
         self.send(now, Piece::End(Cut::Reset));
@@ -97,7 +97,7 @@ impl Stream {
         (self.ends[0].site, self.ends[1].site)
     }
 
-    /// Whether nothing can happen on it any more.
+    /// Returns whether the stream has ended.
     pub(super) fn is_over(&self) -> bool {
         self.ends.iter().all(|end| end.conn.is_none())
     }

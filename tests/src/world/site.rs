@@ -1,4 +1,4 @@
-//! A container in a world, and what its host does.
+//! A container in a world, and its host.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,27 +14,27 @@ use aiomas_core::wire::RemoteError;
 
 use super::{Later, TestAgent, relay_error};
 
-/// What comes of attempts to connect to a container.
+/// The result of attempts to connect to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dials {
     /// They succeed.
     Accepted,
     /// They fail.
     Refused,
-    /// Nothing at all.
+    /// They receive no reply.
     Silent,
 }
 
-/// For whom a call or a connect is.
+/// The originator of a call or a connect.
 #[derive(Debug)]
 pub enum Context {
-    /// The test, which knows it by this number.
+    /// The test, by its own number.
     Test(u64),
     /// A call to one of the agents.
     Relay {
-        /// To answer by.
+        /// The ticket for the answer.
         ticket: Ticket<Later>,
-        /// The value to give back.
+        /// The value to return.
         value: u64,
     },
 }
@@ -50,19 +50,19 @@ pub(super) struct Dial {
 pub struct Site {
     /// The state machine.
     pub node: Node<Context, Later>,
-    /// Where it listens.
+    /// The address of the container.
     pub address: Address,
-    /// What comes of attempts to connect to it.
+    /// The result of attempts to connect to it.
     pub dials: Dials,
-    /// What has happened, and when, that is of concern to the test.
+    /// The events for the test, with their times.
     pub events: Vec<(Instant, NodeEvent<Context, Later>)>,
-    /// Calls of agents' `hold` that are not answered yet.
+    /// Unanswered calls of agents' `hold`.
     pub held: Vec<(Ticket<Later>, u64)>,
-    /// The connections that are closed, and why.
+    /// The closed connections, with their reasons.
     pub closed: BTreeMap<ConnId, CloseReason>,
-    /// How often the node has stopped.
+    /// The number of stops of the node.
     pub stopped: u32,
-    /// How many agents there are.
+    /// The number of agents.
     pub agents: usize,
     pub(super) dialling: Vec<Dial>,
     later: Vec<(Instant, Ticket<Later>, u64)>,
@@ -94,10 +94,10 @@ impl Site {
         site
     }
 
-    /// Lets `count` more agents live here.
+    /// Spawns `count` more agents.
     ///
     /// # Panics
-    /// If they may not.
+    /// The limit of agents is reached.
     pub fn spawn(&mut self, count: usize) {
         for _ in 0..count {
             let url = self.node.spawn(TestAgent).expect("room for an agent");
@@ -106,7 +106,7 @@ impl Site {
         }
     }
 
-    /// Another node takes the place of this one.
+    /// Replaces the node by a new one.
     pub(super) fn restart(&mut self, now: Instant) {
         self.seed += 1000;
         let config = self.config.clone();
@@ -132,7 +132,7 @@ impl Site {
         self.later.iter().map(|(at, ..)| *at).chain(self.node.poll_timeout()).min()
     }
 
-    /// What has become due.
+    /// Handles due timers.
     pub(super) fn wake(&mut self, now: Instant) -> bool {
         if let Some(due) = self.later.iter().position(|(at, ..)| *at <= now) {
             let (_, ticket, value) = self.later.remove(due);
@@ -186,7 +186,7 @@ impl Site {
         }
     }
 
-    /// Nobody waits for this any more: work on it ends.
+    /// Cancels the work on a request.
     fn cancel(&mut self, now: Instant, conn: ConnId, request: RequestId) {
         let is_it = |ticket: &Ticket<Later>| {
             ticket.route() == Route::Connection(conn) && ticket.request() == Some(request)
@@ -229,19 +229,19 @@ impl Site {
         }
     }
 
-    /// Whether the host owes an answer to anybody.
+    /// Returns whether the host has unanswered requests.
     #[must_use]
     pub fn owes_answers(&self) -> bool {
         !self.held.is_empty() || !self.later.is_empty()
     }
 
-    /// A container's own configuration of short times.
+    /// Returns the configuration of a container, with short times.
     #[must_use]
     pub fn short_times() -> NodeConfig {
         let mut config = NodeConfig::default();
         config.connection.linger = Duration::from_millis(700);
         config.connection.limits.handshake = Duration::from_millis(900);
-        // A world runs until it is quiet. Heartbeats never end.
+        // A world runs until it is idle. Heartbeats never end.
         config.connection.limits.keep_alive = None;
         config.container.dial_timeout = Duration::from_millis(800);
         config.container.validate_timeout = Duration::from_millis(1200);

@@ -1,4 +1,4 @@
-//! What hostile peers cannot do: the table in `docs/security.md`.
+//! Attacks of hostile peers: the table in `docs/security.md`.
 
 use std::net::TcpStream;
 use std::process::Command;
@@ -19,7 +19,7 @@ use bytes::BytesMut;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 
-/// A test for each attack, which `$run` gives its name.
+/// Defines a test for each attack, which passes its name to `$run`.
 macro_rules! tests {
     (($run:ident) $($row:literal $module:ident $name:ident)*) => {
         $(
@@ -31,8 +31,8 @@ macro_rules! tests {
     };
 }
 
-/// In a process of its own that counts what it allocates. The neighbour's latency and all counts are checked
-/// there, see [`simulate`](aiomas_tests::attack::simulate).
+/// Runs the attack in a process of its own that counts its allocations. It checks the neighbour's
+/// latency and all counts, see [`simulate`](aiomas_tests::attack::simulate).
 mod simulated {
     use super::*;
 
@@ -46,26 +46,26 @@ mod simulated {
         let number = |key: &str| run[key].as_u64().unwrap_or_else(|| panic!("no {key}: {line}"));
         assert!(number("calls") > 0 && number("connections") > 0, "{line}");
         assert!(number("peak") > 0 && number("peak") <= number("bound"), "{line}");
-        // The capacity of a list may differ, and what a text of an error is long. The simulation records panics.
+        // List capacities and error texts vary in size. The simulation records panics.
         assert!(number("left") <= 256 + 512 * number("panics"), "{line}");
     }
 
     for_each_attack!(tests(run));
 }
 
-/// Over TCP, in real time.
+/// Runs the attack over TCP, in real time.
 mod tokio_sockets {
     use super::*;
 
-    /// A neighbour's call that has not been answered by then is lost, however busy the machine is. How long calls take
-    /// beside an attack is seen in the simulation.
+    /// The time after which a neighbour's call counts as lost, even on a busy machine. The
+    /// simulation measures latencies.
     const PATIENCE: Duration = Duration::from_secs(60);
 
     fn run(name: &str) {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let victim = Victim::start(&Tokio::default(), "127.0.0.1").await.expect("free ports");
-            let neighbour = Neighbour::connect(victim.target()).await.expect("it listens");
+            let neighbour = Neighbour::connect(victim.target()).await.expect("a listener");
             neighbour.call(0).await.expect("an answer");
             let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
             let before = (tasks(), victim.connections());
@@ -77,12 +77,12 @@ mod tokio_sockets {
                 calls += 1;
                 let pause = tokio::time::timeout(Duration::from_millis(10), &mut attacking);
                 if let Ok(ended) = pause.await {
-                    break ended.expect("it does not panic");
+                    break ended.expect("no panic");
                 }
             };
             assert!(worst < PATIENCE, "{worst:?}");
             let start = Instant::now();
-            // What connecting took may have been there still, so there may be fewer.
+            // The count before may include state of the connect, so the count after may be lower.
             while tasks() > before.0 || victim.connections() != before.1 {
                 let left = (tasks(), victim.connections());
                 assert!(start.elapsed() < Duration::from_secs(300), "{left:?} of {before:?}");
@@ -102,7 +102,7 @@ mod tokio_sockets {
     for_each_attack!(tests(run));
 }
 
-/// What a frame costs that comes in small pieces grows with its length, not with the square of that (row 3).
+/// The cost of a frame in small pieces grows linearly (row 3).
 #[test]
 fn small_pieces_cost_no_more_than_their_bytes() {
     let processor_time = |length: usize| {
@@ -129,11 +129,11 @@ fn small_pieces_cost_no_more_than_their_bytes() {
         (0..5).map(|_| once()).min().expect("some")
     };
     let (short, long) = (processor_time(1 << 20), processor_time(1 << 23));
-    // Eight times, or 64 times.
+    // Linear growth means a factor of 8, quadratic growth of 64.
     assert!(long < 24 * short, "{short:?}, and {long:?} for eight times as much");
 }
 
-/// A server without file descriptors goes on, and takes whoever comes when there are some again (row 20).
+/// A server without file descriptors continues, and accepts again once some are free (row 20).
 #[test]
 fn no_file_descriptors_are_left() {
     let mut command = Command::new("sh");
@@ -141,7 +141,7 @@ fn no_file_descriptors_are_left() {
     command.arg(env!("CARGO_BIN_EXE_peer"));
     let (server, ready) = Process::serve(command);
     let address = ready.addr.trim_start_matches("tcp://");
-    // The system accepts those beyond in its place, until there is room.
+    // The system completes the handshake of further connections, up to the backlog.
     let open: Vec<_> = (0..60).filter_map(|_| TcpStream::connect(address).ok()).collect();
     assert!(open.len() > 32, "{} were let in by the system", open.len());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -153,18 +153,19 @@ fn no_file_descriptors_are_left() {
         drop(open);
         let call = client.remote().call("add").arg(1).arg(2).send::<i64>();
         let late = tokio::time::timeout(Duration::from_secs(300), call).await;
-        assert_eq!(late.expect("it goes on"), Ok(3));
+        assert_eq!(late.expect("no error"), Ok(3));
     });
     drop(runtime);
     server.stop();
 }
 
-/// Methods that do not let others run, until they may end.
+/// Methods that block other tasks until they are released.
 struct Rude(Arc<AtomicBool>);
 
 #[service]
 impl Rude {
-    /// Blocks. Tokio is told so: it may be the thread that waits for its sockets, and no other takes that over.
+    /// Blocks its thread within `block_in_place`. Otherwise tokio's I/O thread might block, without
+    /// a replacement.
     #[expose]
     fn block(&self) {
         tokio::task::block_in_place(|| {
@@ -174,7 +175,7 @@ impl Rude {
         });
     }
 
-    /// Is never done, and never waits.
+    /// Is always pending, without a wait.
     #[expose]
     async fn spin(&self) {
         std::future::poll_fn(|cx| {
@@ -193,8 +194,8 @@ impl Rude {
     }
 }
 
-/// On several threads, whoever calls over another connection does not wait for a method that blocks or spins (row
-/// 29). Over the same one, they wait for one that blocks.
+/// On several threads, a blocking method does not delay other connections (row 29). Neither does
+/// one that spins. Calls on the same connection wait for a method that blocks.
 #[test]
 fn methods_that_block_and_spin() {
     let runtime =
@@ -203,18 +204,18 @@ fn methods_that_block_and_spin() {
         let may_end = Arc::new(AtomicBool::new(false));
         let builder = rpc::builder().service(Rude(may_end.clone()));
         let server = builder.listen("tcp://127.0.0.1:0").await.expect("a free port");
-        let neighbour = rpc::connect(server.address()).await.expect("it listens");
+        let neighbour = rpc::connect(server.address()).await.expect("a listener");
         let ping = || async {
             let ping = neighbour.remote().call("ping").arg(1).send::<u64>();
             let answered = tokio::time::timeout(Duration::from_secs(60), ping).await;
-            // Or it would go on, and so would we.
+            // Otherwise the method, and thus the test, would not end.
             may_end.fetch_or(answered.is_err(), Ordering::Relaxed);
-            assert_eq!(answered.expect("it does not wait"), Ok(1));
+            assert_eq!(answered.expect("an answer"), Ok(1));
         };
         ping().await;
         for method in ["block", "spin"] {
             may_end.store(false, Ordering::Relaxed);
-            let attacker = rpc::connect(server.address()).await.expect("it listens");
+            let attacker = rpc::connect(server.address()).await.expect("a listener");
             let mut rude = attacker.remote().call(method).send::<()>();
             for _ in 0..20 {
                 ping().await;

@@ -1,4 +1,4 @@
-//! Arguments are bound as Python binds them; `python/make_binding.py` asked it.
+//! Binding of arguments, compared with results of Python from `python/make_binding.py`.
 
 use std::collections::BTreeMap;
 
@@ -107,7 +107,7 @@ fn binds_as_python() {
     assert!(cases > 1000, "{cases} cases");
 }
 
-/// An argument of any kind, most of them small.
+/// Returns arguments of any kind, mostly small ones.
 fn argument() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         any::<i64>().prop_map(Value::from),
@@ -121,7 +121,7 @@ fn argument() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Any call of any function, now and then with a byte changed. See `fuzz::rpc_arguments`.
+    /// Any call of any function, sometimes with a changed byte. See `fuzz::rpc_arguments`.
     #[test]
     fn binds_as_the_model(
         (choice, shape) in any::<(u8, u8)>(),

@@ -1,4 +1,4 @@
-//! What serde reads in a way of its own: buffers of `flatten`, `tag` and `untagged`, fields that come twice.
+//! Values that serde buffers (`flatten`, `tag`, `untagged`), and duplicate fields.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -68,7 +68,7 @@ enum Untagged {
     Hours(BTreeMap<u32, f64>),
 }
 
-/// Beside a variant with texts as keys, all keys of JSON are texts.
+/// Next to a variant with text keys, JSON keys stay texts.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 enum WithNames {
@@ -91,7 +91,8 @@ fn keys_that_are_numbers_stay_numbers() {
     through(Flat { id: 1, rest: BTreeMap::from([("hours".to_owned(), Hours(plain().by_hour))]) });
 }
 
-/// What is no number stays a text, and a text that looks like a number does where it is asked for.
+/// A text that is no number stays a text. One that looks like a number stays a text where a text is
+/// expected.
 #[test]
 fn keys_that_are_texts_stay_texts() {
     let named = || BTreeMap::from([("1".to_owned(), 2.0), ("x".to_owned(), 3.0)]);
@@ -100,7 +101,7 @@ fn keys_that_are_texts_stay_texts() {
     through(Flat { id: 1, rest: BTreeMap::from([("1".to_owned(), plain())]) }.rest);
     let value: Value = decode(Format::Json, br#"{"1": {"2": 3}}"#).expect("a value");
     assert!(value.get("1").and_then(|value| value.get("2")).is_some());
-    // A field is found by its name, and not by a number that stands for its place.
+    // A field is matched by its name, not by a number for its position.
     let flat: Flat<Plain> =
         decode(Format::Json, br#"{"id": 1, "by_hour": {"5": 1.5}, "0": "x", "1": []}"#).unwrap();
     assert_eq!(flat.rest.by_hour, BTreeMap::from([(5, 1.5)]));
@@ -127,7 +128,7 @@ enum ByTag {
     Two { b: u8 },
 }
 
-/// As in Python, where a dictionary has each key once.
+/// As in a Python dictionary, the last of equal keys wins.
 #[test]
 fn of_equal_keys_the_last_one_counts() {
     fn read<T: DeserializeOwned + Debug + PartialEq>(json: &str, msgpack: &[u8]) -> T {
@@ -137,7 +138,7 @@ fn of_equal_keys_the_last_one_counts() {
     }
     let pair = |a| Pair { a, b: None };
     assert_eq!(read::<Pair>(r#"{"a": 1, "a": 2}"#, b"\x82\xa1a\x01\xa1a\x02"), pair(2));
-    // What does not count need not fit.
+    // An overridden value may have the wrong type.
     assert_eq!(read::<Pair>(r#"{"a": "x", "a": 2}"#, b"\x82\xa1a\xa1x\xa1a\x02"), pair(2));
     let nested = read::<Pair>(
         r#"{"a": 1, "b": {"\u0061": 5, "a": 6}, "\u0061": 2}"#,
@@ -163,13 +164,13 @@ fn of_equal_keys_the_last_one_counts() {
     assert_eq!(tag, ByTag::Two { b: 2 });
     let map = read::<BTreeMap<String, u8>>(r#"{"a": 1, "a": 2}"#, b"\x82\xa1a\x01\xa1a\x02");
     assert_eq!(map, BTreeMap::from([("a".to_owned(), 2)]));
-    // Doubles and numbers in one.
+    // Duplicate and numeric keys combined.
     let both: Flat<Plain> =
         decode(Format::Json, br#"{"id": 1, "id": 2, "by_hour": {"1": 0.5, "1": 1.5}}"#).unwrap();
     assert_eq!(both, Flat { id: 2, rest: Plain { by_hour: BTreeMap::from([(1, 1.5)]) } });
 }
 
-/// What counts has to fit, and a second reading has the limits of the first.
+/// The winning value must have the right type, and buffered values obey the same limits.
 #[test]
 fn mistakes_stay_mistakes() {
     let error = decode::<Pair>(Format::Json, br#"{"a": 1, "a": "x"}"#).expect_err("no number");
@@ -194,7 +195,7 @@ enum AnyNumber {
     Float(f64),
 }
 
-/// serde has no room for 128 bits in its buffers; an `Integer` needs none.
+/// serde's buffers cannot hold 128 bits. An `Integer` is not affected.
 #[test]
 fn integers_of_any_size_are_buffered() {
     let big = |text: &str| AnyNumber::Big(text.parse().expect("a number"));

@@ -1,4 +1,4 @@
-//! Clocks of containers: calls at a time, abuse, a million timers.
+//! Clocks of containers: scheduled calls, misuse, a million timers.
 
 use std::future::Future;
 use std::io;
@@ -19,12 +19,12 @@ fn start() -> Date {
     "2020-01-01T01:00:00+01:00".parse().unwrap()
 }
 
-/// A container whose clock is set from outside.
+/// Returns a container with an external clock.
 async fn external() -> Container {
     container::builder().external_clock(start(), 0.0).bind("tcp://main:0").await.unwrap()
 }
 
-/// A container whose clock is the simulation's.
+/// Returns a container with the simulation's clock.
 async fn simulated() -> Container {
     container::bind("tcp://main:0").await.unwrap()
 }
@@ -65,7 +65,7 @@ fn an_external_clock_makes_calls_in_the_order_of_their_times() {
     });
 }
 
-/// Sleepers and calls are in one queue. A sleeper goes on when its task has its turn.
+/// Sleepers and calls share one queue. A sleeper continues when its task is polled.
 #[test]
 fn calls_see_the_new_time_and_sleepers_too() {
     Sim::new(1).block_on(async {
@@ -87,7 +87,7 @@ fn calls_see_the_new_time_and_sleepers_too() {
     });
 }
 
-/// It does so after all that was due before, however deep that goes.
+/// A call scheduled by a call runs after all earlier due ones, at any depth.
 #[test]
 fn a_call_may_set_the_clock_and_ask_for_more_calls() {
     Sim::new(1).block_on(async {
@@ -106,7 +106,7 @@ fn a_call_may_set_the_clock_and_ask_for_more_calls() {
         clock.set_time(1.0).unwrap();
         assert_eq!(take(&log), ["first", "second", "third"]);
 
-        /// Sets the clock on and on, from within the calls.
+        /// Sets the clock repeatedly, from within the calls.
         fn go_on(clock: &Clock) {
             let this = clock.clone();
             let call = move || {
@@ -124,14 +124,14 @@ fn a_call_may_set_the_clock_and_ask_for_more_calls() {
 }
 
 #[test]
-fn a_call_that_panics_disturbs_nobody() {
+fn a_panicking_call_has_no_other_effect() {
     let sim = Sim::builder(1).allow_panics("on purpose").build();
     sim.block_on(async {
         for container in [external().await, simulated().await] {
             let (clock, log) = (container.clock(), Log::default());
             clock.call_in(1.0, || panic!("on purpose")).unwrap();
             clock.call_in(1.0, note(&log, "after")).unwrap();
-            // The simulation's cannot be set; it goes on while we sleep.
+            // The simulation's clock cannot be set. It advances during the sleep.
             if clock.set_time(1.0).is_err() {
                 clock.sleep(2.0).await.unwrap();
             }
@@ -161,7 +161,7 @@ fn times_of_calls_are_those_of_sleeps() {
         assert_eq!(error, "dt must be > 0 but is 0");
         let error = text(simulated.clock().call_in(1e300, || ()));
         assert!(error.ends_with("too long"), "{error}");
-        // As with asyncio.
+        // The same as in asyncio.
         let log = Log::default();
         simulated.clock().call_in(-1.0, note(&log, "soon")).unwrap();
         simulated.clock().sleep(1.0).await.unwrap();
@@ -169,7 +169,7 @@ fn times_of_calls_are_those_of_sleeps() {
     });
 }
 
-/// To the nanosecond, and on the simulation's dates.
+/// Calls run at their exact times, to the nanosecond, on the simulation's dates.
 #[test]
 fn a_simulated_clock_makes_calls_at_their_times() {
     let sim = Sim::new(1);
@@ -202,7 +202,7 @@ fn shifted(clock: &Clock, seconds: f64) -> Date {
     clock.utc_now().shift(seconds).unwrap()
 }
 
-/// A time server sets the date, forward and back. Dates follow, durations and times do not.
+/// A time server steps the date, forward and back. Dates follow; durations and times do not.
 #[test]
 fn dates_follow_the_steps_of_the_date() {
     for step in [3600.0, -3600.0] {
@@ -221,7 +221,7 @@ fn dates_follow_the_steps_of_the_date() {
             assert!(gone.cancel());
             clock.sleep(20.0).await.unwrap();
             assert_eq!(take(&log)[..2], ["in ten seconds", "at ten seconds"][..]);
-            // By the date as it is now.
+            // By the current date.
             clock.sleep_until(shifted(clock, 1.0)).await.unwrap();
             assert_eq!(clock.time(), 21.0);
             assert_eq!(clock.utc_now(), before.shift(21.0 + step).unwrap());
@@ -229,7 +229,7 @@ fn dates_follow_the_steps_of_the_date() {
     }
 }
 
-/// Whatever the date is when a wait begins: it ends when the date has come, at once if that has been skipped.
+/// A wait ends when its date has come, or when a step skips it.
 #[test]
 fn waits_for_a_date_follow_its_steps() {
     let sim = Sim::new(1);
@@ -238,14 +238,15 @@ fn waits_for_a_date_follow_its_steps() {
         let clock = container.clock();
         let date = shifted(clock, 7200.0);
         clock.call_at(date, note(&log, "call")).unwrap();
-        // Half an hour later it is put forward by an hour, and half an hour after that, back by two.
+        // After half an hour the date steps forward by one hour, and after another half hour back
+        // by two.
         sim.at(Duration::from_secs(1800), |sim| sim.step_date(3600.0));
         sim.at(Duration::from_secs(3599), |sim| sim.step_date(-7200.0));
         let sleeping = clock.sleep_until(date);
         sleeping.await.unwrap();
         assert_eq!((clock.time(), clock.utc_now()), (10_800.0, date));
         assert_eq!(take(&log), ["call"]);
-        // The date skips the rest.
+        // The step of the date skips the rest.
         let date = shifted(clock, 7200.0);
         clock.call_at(date, note(&log, "call")).unwrap();
         sim.at(Duration::from_secs(60), |sim| sim.step_date(1e6));
@@ -258,9 +259,9 @@ fn waits_for_a_date_follow_its_steps() {
     assert_eq!(sim.tasks(), 0);
 }
 
-/// A runtime on which nothing tells of a step, as on the system: a second is the longest time that it goes unnoticed.
+/// A runtime that does not report steps, like real systems. A step is noticed within one second.
 #[test]
-fn steps_that_are_not_told_are_noticed_within_a_second() {
+fn unreported_steps_are_noticed_within_a_second() {
     let sim = Sim::new(1);
     sim.block_on(async {
         let unannounced = Unannounced { host: sim.host("main"), by: Arc::default() };
@@ -275,7 +276,7 @@ fn steps_that_are_not_told_are_noticed_within_a_second() {
         assert!(clock.time() <= 1.5, "{}", clock.time());
         clock.sleep(0.001).await.unwrap();
         assert_eq!(take(&log), ["call"]);
-        // A future that is dropped leaves nothing that looks at the date again and again.
+        // A dropped future leaves no timer that checks the date.
         let mut gone = Box::pin(clock.sleep_until(shifted(clock, 3600.0)));
         assert!(futures_lite::future::poll_once(&mut gone).await.is_none());
     });
@@ -287,7 +288,7 @@ fn steps_that_are_not_told_are_noticed_within_a_second() {
 #[derive(Clone)]
 struct Unannounced {
     host: Host,
-    /// How many seconds its date is ahead.
+    /// The offset of its date, in seconds.
     by: Arc<AtomicUsize>,
 }
 
@@ -324,7 +325,7 @@ impl Runtime for Unannounced {
     }
 }
 
-/// Nothing is left of calls that are not made: neither a task nor a timer.
+/// Cancelled calls leave neither a task nor a timer.
 #[test]
 fn what_is_cancelled_leaves_nothing() {
     let sim = Sim::new(1);
@@ -359,7 +360,7 @@ fn calls_are_gone_with_their_clock() {
     assert_eq!(sim.tasks(), 0);
 }
 
-/// Each of them is called, at its time; half of them are cancelled.
+/// Half of a million calls are cancelled; each of the others runs at its time.
 #[test]
 fn a_million_timers() {
     const MILLION: usize = 1_000_000;
@@ -370,7 +371,7 @@ fn a_million_timers() {
             let (calls, last) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let handles: Vec<_> = (0..MILLION)
                 .map(|number| {
-                    // All the times up to a million, in a disorder.
+                    // All times up to a million, shuffled.
                     let at = number * 611_953 % MILLION + 1;
                     let (calls, last) = (calls.clone(), last.clone());
                     let call = move || {
@@ -382,7 +383,7 @@ fn a_million_timers() {
                 .collect();
             assert!(handles.iter().step_by(2).all(TimerHandle::cancel));
             for passed in [MILLION / 4, MILLION] {
-                // Not at the very time of a call, for the sake of rounding.
+                // Between two calls, to avoid rounding errors.
                 let time = (passed as f64 + 0.5) / 1e3;
                 if clock.set_time(time).is_err() {
                     clock.sleep_until(time).await.unwrap();
@@ -394,7 +395,7 @@ fn a_million_timers() {
     });
 }
 
-/// Gives its container's clock to everybody.
+/// Exposes its container's clock to peers.
 struct Timekeeper;
 
 #[agent]
@@ -419,7 +420,7 @@ impl Timekeeper {
     }
 }
 
-/// Whatever a peer says, the clock goes forward or stays, and who sleeps on it still wakes up.
+/// A peer can only advance an external clock, and its sleepers still wake up.
 #[test]
 fn a_peer_cannot_break_a_clock() {
     let sim = Sim::new(1);
@@ -456,7 +457,7 @@ fn a_peer_cannot_break_a_clock() {
             assert!(matches!(result, Err(Error::Remote(_))), "{bad}: {result:?}");
         }
 
-        // A hundred of them sleep until the end of time, and are forgotten.
+        // A hundred calls sleep until the largest date, and are dropped.
         let forgotten: Vec<_> = (0..100).map(|_| peer.sleep_until(When::Date(Date::MAX))).collect();
         peer.set_time(9.0).await.unwrap();
         drop(forgotten);

@@ -1,7 +1,8 @@
 //! The contract of `Connection`: T1 to T8.
 //!
-//! T1, T2, T4 and T5 are checked after every operation of every run, see `connection_ops`. Nodes have the same
-//! contract, see `world`, and containers have property tests of their own, in the core.
+//! T1, T2, T4 and T5 are checked after every operation of every run, see `connection_ops`. Nodes
+//! have the same contract, see `world`, and containers have property tests of their own, in the
+//! core.
 
 use aiomas_tests::connection_ops::{Variation, run};
 use aiomas_tests::pair_ops;
@@ -56,7 +57,7 @@ proptest! {
     }
 }
 
-/// What the scripts must lead to now and then, or the properties say little.
+/// Results that the scripts must sometimes have, or the properties prove little.
 const OUTCOMES: [&str; 32] = [
     "Open {",
     "Request(",

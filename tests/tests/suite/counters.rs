@@ -1,4 +1,4 @@
-//! What connections, servers and containers count: exactly, and alike at both ends.
+//! Counters of connections, servers and containers: exact, and equal at both ends.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -31,13 +31,13 @@ impl Clerk {
     }
 }
 
-/// The numbers that both ends have to agree on, as seen from the one that calls.
+/// Returns the numbers on which both ends must agree, as the caller sees them.
 fn outward(stats: Stats) -> [u64; 5] {
     let Stats { requests_out, results_in, failures_in, frames_out, bytes_out, .. } = stats;
     [requests_out, results_in, failures_in, frames_out, bytes_out]
 }
 
-/// The same numbers, as seen from the one that is called.
+/// Returns the same numbers, as the callee sees them.
 fn inward(stats: Stats) -> [u64; 5] {
     let Stats { requests_in, results_out, failures_out, frames_in, bytes_in, .. } = stats;
     [requests_in, results_out, failures_out, frames_in, bytes_in]
@@ -47,7 +47,7 @@ async fn bind(host: &Host) -> Container {
     host.container().bind(format!("tcp://{}:5555", host.name())).await.unwrap()
 }
 
-/// Ten calls: six results, two failures, one that comes too late, one that is given up.
+/// Makes ten calls: six results, two failures, one timeout, one cancelled.
 async fn converse(host: &Host, clerk: &Proxy) {
     for number in 0..5 {
         let twice: i64 = clerk.call("double").arg(number).send().await.unwrap();
@@ -78,7 +78,7 @@ fn both_ends_of_a_connection_count_alike() {
         let (near, far) = (client.peers()[0].state(), server.peers()[0].state());
         assert_eq!(outward(near.stats)[..3], [11, 7, 2], "`validate_aid` counts as well");
         assert_eq!((near.stats.unanswered, near.stats.late_answers), (2, 2));
-        // What came too late has been sent.
+        // The late answer has been sent.
         assert_eq!(inward(far.stats)[..3], [11, 9, 2]);
         assert_eq!(outward(near.stats)[3..], inward(far.stats)[3..]);
         assert_eq!(outward(far.stats)[..3], [0; 3]);
@@ -96,9 +96,9 @@ fn a_container_sums_up() {
     let (house, grid) = (sim.host("house"), sim.host("grid"));
     sim.block_on(async {
         let client = bind(&grid).await;
-        // Nobody is there: at 0, 0.5 and 1.25 s.
-        let nobody = client.connect::<Proxy>("tcp://house:5555/0").within(SECOND + SECOND / 2);
-        nobody.await.unwrap_err();
+        // Without a listener: attempts at 0, 0.5 and 1.25 s.
+        let search = client.connect::<Proxy>("tcp://house:5555/0").within(SECOND + SECOND / 2);
+        search.await.unwrap_err();
         let stats = client.stats();
         assert_eq!((stats.dials, stats.failed_dials), (3, 3));
 
@@ -123,7 +123,7 @@ fn a_container_sums_up() {
         local.await.unwrap();
         assert_eq!((server.stats().waiting, server.stats().local_calls), (0, 0));
 
-        // What is gone has been counted; a connection in good order is not lost.
+        // Closed connections have been counted; one closed in order is not lost.
         let before = client.stats().connections;
         client.peers()[0].close();
         house.sleep(SECOND).await;
@@ -158,7 +158,7 @@ fn servers_clients_and_channels_count() {
         let [first, second] = clients;
         let (first, second) = (first.await.unwrap(), second.await.unwrap());
         let _: i64 = first.remote().call("double").arg(1).send().await.unwrap();
-        // The context of an RPC service has no container, so it fails.
+        // The context of an RPC service has no container, so the call fails.
         second.remote().call("fail").send::<()>().await.unwrap_err();
         let Connections { open, stats, .. } = server.stats();
         assert_eq!(open, 2);
@@ -174,7 +174,7 @@ fn servers_clients_and_channels_count() {
         first.closed().await;
         house.sleep(SECOND).await;
         assert_eq!((server.stats().open, server.stats().closed), (1, 1));
-        assert_eq!(server.stats().stats, stats, "what is gone still counts");
+        assert_eq!(server.stats().stats, stats, "closed connections still count");
 
         let mut listener = house.channel().listen("tcp://house:5557").await.unwrap();
         let near = grid.channel().connect("tcp://house:5557").await.unwrap();

@@ -1,4 +1,4 @@
-//! A codec of the user's own, which a subclass of `aiomas.codecs.MsgPack` speaks in Python.
+//! A custom codec, implemented in Python by a subclass of `aiomas.codecs.MsgPack`.
 
 use aiomas_tests::client::Server;
 use aiomas_tests::codecs::BACKWARDS;

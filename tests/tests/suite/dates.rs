@@ -1,4 +1,4 @@
-//! How Python's arrow reads dates, and how we do.
+//! Parsing of dates, compared with Python's arrow.
 
 use aiomas_core::clock::{Date, DateError};
 use aiomas_core::wire::Format;
@@ -37,7 +37,7 @@ fn dates_are_read_as_arrow_reads_them() {
     }
 }
 
-/// Dates as arrow and others write them, and texts that are almost dates.
+/// Returns dates in the formats of arrow and others, and near misses.
 fn text() -> impl Strategy<Value = String> {
     let part = |pattern| prop::option::weighted(0.8, pattern).prop_map(Option::unwrap_or_default);
     (

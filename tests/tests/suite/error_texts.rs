@@ -1,4 +1,4 @@
-//! What users read when something goes wrong: each is typed, and one line that helps.
+//! Texts of errors: each error is typed, and prints as one helpful line.
 
 use std::time::Duration;
 
@@ -29,12 +29,12 @@ impl Teller {
     fn hidden(&self) {}
 }
 
-/// Fails unless `result` is an error of this text, in one line.
+/// Fails unless `result` is an error with this text, in one line.
 #[track_caller]
 fn says<T: std::fmt::Debug>(result: Result<T, Error>, text: &str) -> Error {
     let error = result.expect_err("an error");
     assert_eq!(error.to_string(), text);
-    // What `main` and `unwrap` print.
+    // The output of `main` and `unwrap`.
     assert_eq!(format!("{error:?}"), text);
     assert!(!text.contains('\n'));
     error
@@ -114,7 +114,7 @@ fn of_the_way() {
             ),
         );
         home.shutdown().await.unwrap();
-        // One that has not been connected.
+        // A container without connections.
         let other = container::bind("tcp://127.0.0.1:0").await.unwrap();
         says(
             other.connect::<Proxy>(format!("{address}/0")).await,
@@ -202,7 +202,7 @@ fn of_the_connection() {
     });
 }
 
-/// What a listener counts, how long a peer may take, and what a container does itself.
+/// Counts of a listener, time limits of a peer, and limits of a container.
 #[test]
 fn of_refusals() {
     let after = Duration::from_secs(10);
@@ -280,9 +280,9 @@ fn of_refusals() {
     assert_eq!(exceeded.to_string(), "ContainerConfig::max_agents is 10, 11 was to go out");
 }
 
-/// Whatever a peer puts into its words, they are one line on the terminal.
+/// A peer's text is always one line on the terminal.
 #[test]
-fn of_peers_that_play_tricks() {
+fn of_hostile_peers() {
     let trick = "\x1b[2J\x1b[31mroot#\r\n\u{202e}";
     let shown = r"\u{1b}[2J\u{1b}[31mroot#\r\n\u{202e}";
     let url: AgentUrl = format!("ipc://[{trick}]/{trick}").parse().expect("a url");
@@ -334,7 +334,7 @@ fn of_limits() {
             "the call was not made: the message has 110 bytes; a frame may have 100 \
              (`Limits::max_frame`, or what the peer allows)",
         );
-        // What the peer sends beyond it ends the connection, and says so.
+        // Input beyond the limit ends the connection, with the reason.
         let call = peer.send::<()>(&"x".repeat(200));
         assert_eq!(
             client.closed().await.to_string(),

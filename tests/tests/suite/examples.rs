@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use aiomas_tests::process::Process;
 
-/// Those that there are for each runtime.
+/// The examples of each runtime.
 const EXAMPLES: [&str; 3] = ["quickstart", "channel", "rpc"];
-/// How long one may run.
+/// The time limit of an example.
 const LIMIT: Duration = Duration::from_secs(300);
 
 const TOKIO: Adapter = Adapter {
@@ -36,9 +36,9 @@ const OTHERS: [Adapter; 2] = [
 
 struct Adapter {
     folder: &'static str,
-    /// Cargo wants names of examples to be unique.
+    /// Cargo requires unique names of examples.
     suffix: &'static str,
-    /// How the line with the import begins.
+    /// The beginning of the import line.
     import: &'static str,
     /// The line above `main`.
     main: &'static str,
@@ -54,13 +54,13 @@ impl Adapter {
         root.join(self.folder).join("examples").join(self.name(example)).with_extension("rs")
     }
 
-    /// The text of an example.
+    /// Returns the text of an example.
     fn read(&self, example: &str) -> String {
         let path = self.path(example);
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
     }
 
-    /// The example on tokio, with our import and our attribute.
+    /// Returns the tokio example with our import and our attribute.
     fn derive(&self, example: &str) -> String {
         let text = TOKIO.read(example);
         for own in [TOKIO.import, TOKIO.main, "tokio"] {
@@ -97,19 +97,19 @@ fn they_differ_in_their_import_and_the_attribute_of_main() {
     }
 }
 
-/// What the README says that the first one prints.
+/// Returns the output of the first example, according to the README.
 fn told_by_the_readme() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("README.md");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     let block = text.split_once("\n```text\n").and_then(|(_, rest)| rest.split_once("\n```"));
-    block.expect("there is output in the README").0.to_owned()
+    block.expect("output in the README").0.to_owned()
 }
 
-/// Builds all examples. Returns where they are, by name.
+/// Builds all examples, and returns their paths by name.
 fn build() -> BTreeMap<String, PathBuf> {
     let cargo = std::env::var_os("CARGO").expect("cargo runs the tests");
     let mut command = Command::new(cargo);
-    // As `cargo test --workspace` does, so that what that has built is not built again.
+    // The same arguments as `cargo test --workspace`, so that its artefacts are reused.
     command.args(["build", "--workspace", "--examples", "--message-format=json"]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
@@ -126,7 +126,7 @@ fn build() -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
-/// What it prints, without ports.
+/// Returns the output of a program, without ports.
 fn run(program: &Path) -> Vec<String> {
     run_with(program, &[])
 }

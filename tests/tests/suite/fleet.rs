@@ -1,4 +1,4 @@
-//! Containers in Rust and Python that call each other, come late, and come back.
+//! Containers in Rust and Python that call each other, start late, and restart.
 
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,8 @@ fn find(client: &mut Client, url: AgentUrl) -> Remote {
     client.connect(url, RetryLimit::Within(Duration::from_secs(300))).expect("the agent is there")
 }
 
-/// One container in Rust, one in Python for each codec. Their agents call each other, and chains of calls
-/// go to and fro between them.
+/// One container in Rust, one in Python for each codec. Their agents call each other, and chains of
+/// calls alternate between them.
 fn rust_and_python(runtime: RuntimeKind) {
     let (rust_process, rust) = Process::serve(peer(&["agent", "--runtime", runtime.name()]));
     for codec in CODECS {
@@ -47,7 +47,7 @@ fn rust_and_python(runtime: RuntimeKind) {
             assert_eq!(client.call(caller, "call", (&echo, "add", [20, 22])), Ok(42));
             let met = client.call::<Value>(caller, "introduce", (&echo,));
             assert_eq!(met, Ok(json!({"met": "Caller"})));
-            // Over there, and back again.
+            // To the other container, and back again.
             let myself = url(here, "Echo").to_string();
             let nothing: [(); 0] = [];
             let chain = (&other, "call", (&myself, "addr_of", nothing));
@@ -76,8 +76,7 @@ fn rust_and_python(runtime: RuntimeKind) {
     rust_process.stop();
 }
 
-/// A container that starts late is waited for; one that goes takes its calls with it, and is found again
-/// when it comes back.
+/// A late container is waited for. A restarted one loses its calls, and is found again.
 fn late_gone_and_back(runtime: RuntimeKind) {
     let address = ipc_address();
     let mut client = Client::new(&server(&address, Codec::MsgPack), Serve::Agents);

@@ -1,5 +1,5 @@
-//! The guide in `docs`, and READMEs: nothing is missing, links lead somewhere, and its programs in Python run. Those in Rust are
-//! tests of the package `aiomas-guide`.
+//! The guide in `docs`, and READMEs: complete, without broken links, and with working Python
+//! programs. Rust programs are tests of the package `aiomas-guide`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,9 +11,9 @@ use std::time::Duration;
 use aiomas_tests::process::Process;
 use aiomas_tests::python;
 
-/// Chapters whose pieces of Rust are no programs.
+/// Chapters whose Rust snippets are no programs.
 const WITHOUT_PROGRAMS: [&str; 2] = ["design", "security"];
-/// How long a program in Python may run.
+/// The time limit of a Python program.
 const LIMIT: Duration = Duration::from_secs(300);
 
 fn root() -> PathBuf {
@@ -24,16 +24,16 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
-/// The texts of the guide by name.
+/// Returns the texts of the guide by name.
 fn chapters() -> BTreeMap<String, String> {
-    let entries = fs::read_dir(root().join("docs")).expect("there is a guide");
+    let entries = fs::read_dir(root().join("docs")).expect("a guide");
     let paths = entries.map(|entry| entry.unwrap().path());
     let markdown = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
     markdown.map(|path| (name(&path), read(&path))).collect()
 }
 
-/// A text in its parts: prose, and what is between fences with the words behind the first one.
+/// The parts of a text: prose, and fenced blocks with their info strings.
 #[derive(Default)]
 struct Parts<'a> {
     prose: String,
@@ -57,7 +57,7 @@ impl<'a> Parts<'a> {
         parts
     }
 
-    /// The anchors of its headings, as GitHub and mdBook make them.
+    /// Returns the anchors of its headings, as GitHub and mdBook make them.
     fn anchors(&self) -> BTreeSet<String> {
         let headings = self.prose.lines().filter_map(|line| line.strip_prefix('#'));
         let keep = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
@@ -68,12 +68,12 @@ impl<'a> Parts<'a> {
         headings.map(anchor).collect()
     }
 
-    /// Where its links lead.
+    /// Returns the targets of its links.
     fn links(&self) -> impl Iterator<Item = &str> {
         self.prose.split("](").skip(1).filter_map(|rest| rest.split(')').next())
     }
 
-    /// The names of links that are defined elsewhere in the text: in backticks, as code, or behind other words.
+    /// Returns the names of reference links: in backticks, as code, or after other words.
     fn references(&self) -> impl Iterator<Item = String> {
         let code = self.prose.split("[`").skip(1).filter_map(|piece| piece.split_once("`]"));
         let code = code.filter_map(|(name, rest)| {
@@ -113,11 +113,12 @@ fn every_chapter_is_in_the_summary_and_every_program_is_run() {
     }
 }
 
-/// Those of the README: Rustdoc would take its commands, which are indented, for programs as well.
+/// Rustdoc would take the README's indented commands for programs, so its programs are tested
+/// separately.
 #[test]
 fn programs_of_the_readme_are_tested_elsewhere() {
     let quickstart = read(&root().join("runtime-tokio/examples/quickstart.rs"));
-    let (_, quickstart) = quickstart.split_once("\n\n").expect("there is a comment above");
+    let (_, quickstart) = quickstart.split_once("\n\n").expect("a comment at the top");
     let (readme, overview) = (read(&root().join("README.md")), &chapters()["overview"]);
     let mut tested = Parts::of(overview).code;
     tested.push(("rust", quickstart.to_owned()));
@@ -165,7 +166,7 @@ fn links_lead_somewhere() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-/// Until the repository has an address, the READMEs of packages lead to its other files by their paths.
+/// Until the repository has an address, the READMEs of packages link to files by path.
 #[test]
 fn links_of_packages_lead_to_files() {
     let mut count = 0;
@@ -181,7 +182,7 @@ fn links_of_packages_lead_to_files() {
     assert!(count > 10, "only {count} links are found");
 }
 
-/// The folders of packages that are published.
+/// Returns the folders of published packages.
 fn published() -> Vec<String> {
     let workspace = read(&root().join("Cargo.toml"));
     let members = workspace.lines().find_map(|line| line.strip_prefix("members = "));
@@ -192,7 +193,7 @@ fn published() -> Vec<String> {
     members.into_iter().filter(is_published).collect()
 }
 
-/// All files in Rust of a folder.
+/// Returns all Rust files of a folder.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     let (mut files, mut found) =
@@ -208,7 +209,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The lines within `start`, which stands at the beginning of a line, up to the brace that closes it.
+/// Returns the blocks that begin with a line starting with `start`. Each ends at its closing brace.
 fn bodies<'a>(text: &'a str, start: &str) -> Vec<(&'a str, &'a str)> {
     let items = text.match_indices(start).filter(|(at, _)| text[..*at].ends_with('\n'));
     items
@@ -219,7 +220,7 @@ fn bodies<'a>(text: &'a str, start: &str) -> Vec<(&'a str, &'a str)> {
         .collect()
 }
 
-/// The names of the items of a body, which are indented by four blanks.
+/// Returns the names of the items of a body, which are indented by four spaces.
 fn items(body: &str) -> impl Iterator<Item = &str> {
     body.lines().filter_map(|line| line.strip_prefix("    ")).filter_map(|line| {
         let name = line.strip_prefix("pub ").unwrap_or(line);
@@ -281,7 +282,7 @@ fn every_setting_is_named() {
     }
 }
 
-/// With the ports of the text replaced by free ones.
+/// Replaces the ports of the text by free ones.
 fn with_free_ports(mut code: String) -> String {
     let listeners: Vec<_> = (5555..=5556)
         .filter(|port| code.contains(&port.to_string()))

@@ -1,4 +1,4 @@
-//! All integration tests, in one program: linking is what takes time.
+//! All integration tests, in one program, because linking is slow.
 
 #![allow(
     clippy::needless_pass_by_ref_mut,
@@ -53,7 +53,7 @@ use aiomas_core::wire::Codec;
 /// All codecs.
 const CODECS: [Codec; 3] = [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc];
 
-/// The address of a Unix socket that nobody else uses.
+/// Returns the unique address of a Unix socket.
 fn ipc_address() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -61,7 +61,7 @@ fn ipc_address() -> String {
     format!("ipc://[{}]", std::env::temp_dir().join(name).display())
 }
 
-/// The program `peer`.
+/// Returns the program `peer`.
 fn peer(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_peer"));
     command.args(args);

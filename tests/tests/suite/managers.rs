@@ -1,4 +1,4 @@
-//! Managers: those in Rust as clients in Python see them, and the reverse.
+//! Managers in Rust with Python clients, and the reverse.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use aiomas_tests::types::Serializers;
 use crate::{CODECS, peer};
 
 const EXTERNAL: &str = "external:2020-01-01T00:00:00+00:00";
-/// How long a program may take to end when it is told to.
+/// The time limit for the end of a program.
 const SOON: Duration = Duration::from_secs(300);
 
 fn serve(runtime: RuntimeKind, clock: &str) -> (Process, Ready) {
@@ -26,7 +26,7 @@ fn server(ready: &Ready, codec: Codec, clock: &str) -> Server {
     Server { address, codec, serializers, tls: None, external_clock }
 }
 
-/// What the client does at last ends the program.
+/// The last request of the client ends the program.
 fn python_client(runtime: RuntimeKind) {
     for (codec, clock) in CODECS.into_iter().zip([EXTERNAL, "real", EXTERNAL]) {
         let (process, ready) = serve(runtime, clock);
@@ -92,7 +92,7 @@ fn rust_clients_of_python_msgpackblosc() {
     rust_clients_of_python(Codec::MsgPackBlosc, EXTERNAL);
 }
 
-/// Clocks of Python containers, set by clients in Rust; and of those in Rust.
+/// Clocks of Python containers, set by Rust clients, and of Rust containers.
 #[test]
 fn external_clocks() {
     let codecs = CODECS.into_iter().cycle();
@@ -110,7 +110,7 @@ fn external_clocks() {
     }
 }
 
-/// A program in Python starts containers in Rust, one on each runtime, and drives them by their managers.
+/// A Python program starts Rust containers, one per runtime, and controls them through managers.
 #[test]
 fn python_drives_rust() {
     for codec in CODECS {

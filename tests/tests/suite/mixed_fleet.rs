@@ -1,4 +1,4 @@
-//! The example of that name, with each codec.
+//! The example `mixed_fleet`, with each codec.
 
 #[path = "../../examples/mixed_fleet.rs"]
 #[allow(dead_code, reason = "its `main` speaks JSON only")]
@@ -37,9 +37,9 @@ fn works_together() {
     }
 }
 
-/// Python ends a connection that it cannot read without a word.
+/// Python closes a connection it cannot decode, without a message.
 #[test]
-fn who_speaks_another_codec_than_python_is_told() {
+fn another_codec_than_pythons_is_an_error() {
     for [ours, theirs] in [[Codec::Json, Codec::MsgPack], [Codec::MsgPack, Codec::Json]] {
         let (python, ready) = Setup::new("agent", theirs.name()).serve("tcp://127.0.0.1:0");
         let error = on_tokio(async {

@@ -1,4 +1,4 @@
-//! Our MsgPack against rmp-serde's, which does the same with everything that both can do.
+//! Our MsgPack against rmp-serde's, over the features of both.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -19,7 +19,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     codec::decode(Format::MsgPack, bytes, &CodecContext::default())
 }
 
-/// Structs are maps, as in ours.
+/// Encodes structs as maps, like ours.
 fn oracle_encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
     let mut serializer =
@@ -28,7 +28,7 @@ fn oracle_encode<T: Serialize>(value: &T) -> Vec<u8> {
     out
 }
 
-/// Structs are arrays.
+/// Encodes structs as arrays.
 fn oracle_encode_compact<T: Serialize>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
     value.serialize(&mut rmp_serde::Serializer::new(&mut out).with_human_readable()).unwrap();
@@ -74,7 +74,7 @@ impl Serialize for Bytes {
     }
 }
 
-/// Takes bytes as a sequence.
+/// Accepts bytes as a sequence.
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Vec::deserialize(deserializer).map(Self)
@@ -93,7 +93,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     })
 }
 
-/// Numbers near where the forms change, of `bits` bits.
+/// Returns numbers near the limits of the encodings, of `bits` bits.
 fn near_boundaries() -> impl Strategy<Value = i128> {
     (0..65_u32, any::<bool>(), -2..=2_i128).prop_map(|(bits, minus, more)| {
         let number = (1_i128 << bits) + more;
@@ -133,7 +133,7 @@ fn everything() -> impl Strategy<Value = Everything> {
     )
 }
 
-/// `number` in every form that it fits into, the fixed ones aside.
+/// Returns `number` in every encoding that can hold it, except the fixed ones.
 fn forms(number: i128) -> Vec<Vec<u8>> {
     let mut forms = vec![];
     for (width, unsigned, signed) in
@@ -186,7 +186,7 @@ proptest! {
             same::<f64>(&bytes)?;
             same::<bool>(&bytes)?;
             same::<Option<u8>>(&bytes)?;
-            // rmp-serde makes huge ones of negative numbers.
+            // rmp-serde decodes negative numbers as huge ones.
             prop_assert_eq!(decode::<u128>(&bytes).ok(), u128::try_from(number).ok());
         }
     }
@@ -200,7 +200,8 @@ proptest! {
         prop_assert!(exact == f64::from(float) || float.is_nan());
     }
 
-    /// What ours takes, rmp-serde does. (It takes more: trailing bytes, arrays for enums, and so on.)
+    /// rmp-serde accepts all input that ours accepts, and more: trailing bytes, arrays for enums,
+    /// and so on.
     #[test]
     fn nothing_else_is_taken(
         value in everything(),

@@ -1,4 +1,5 @@
-//! A node and its host, without a network: what it answers, in which order, to whom.
+//! A node and its host, without a network: the contents, the order and the receivers of its
+//! answers.
 
 mod agent;
 mod calls;
@@ -20,7 +21,7 @@ use serde::de::DeserializeOwned;
 
 type Event = NodeEvent<u64, Later>;
 
-/// Two nodes and at most one stream between them, which the first one opens.
+/// Two nodes and at most one stream between them, opened by the first one.
 struct Nodes {
     now: Instant,
     nodes: [Node<u64, Later>; 2],
@@ -29,7 +30,7 @@ struct Nodes {
 }
 
 impl Nodes {
-    /// Two nodes with `agents` agents each.
+    /// Creates two nodes with `agents` agents each.
     fn new(config: &NodeConfig, agents: usize) -> Self {
         let now = Instant::now();
         let node = |name: &str| {
@@ -46,7 +47,7 @@ impl Nodes {
         }
     }
 
-    /// Does what the nodes want until they want nothing more. Time does not pass.
+    /// Executes the actions of the nodes until none are left. Time does not pass.
     fn run(&mut self) {
         loop {
             let mut any = false;
@@ -107,7 +108,7 @@ impl Nodes {
         self.run();
     }
 
-    /// The next event of a node, which is the end of a call.
+    /// Returns the next event of a node, which must be the end of a call.
     fn answer(&mut self, side: usize) -> (u64, Result<Payload, CallError>) {
         match self.events[side].pop_front() {
             Some(Event::Answer { ctx, result }) => (ctx, result),
@@ -127,7 +128,7 @@ impl Nodes {
         }
     }
 
-    /// The next event of a node, which is a call that is to be answered.
+    /// Returns the next event of a node, which must be a call to answer.
     fn later(&mut self, side: usize) -> (Ticket<Later>, Later) {
         match self.events[side].pop_front() {
             Some(Event::Later { ticket, later }) => (ticket, later),
@@ -135,7 +136,7 @@ impl Nodes {
         }
     }
 
-    /// Answers the next call of `hold` and tells its value.
+    /// Answers the next call of `hold`, and returns its value.
     fn reply_held(&mut self, side: usize) -> u64 {
         let (ticket, Later::Hold { value }) = self.later(side) else { panic!("not held") };
         self.nodes[side].reply(self.now, ticket, &value);

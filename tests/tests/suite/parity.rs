@@ -1,4 +1,4 @@
-//! `docs/parity.md` has all that aiomas has, and what it names is there.
+//! Checks `docs/parity.md`: it covers all of aiomas, and its names exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::Command;
 use aiomas_tests::process::Process;
 use aiomas_tests::python::program;
 
-/// The table: a name of aiomas, what replaces it, what shows that.
+/// A row of the table: a name of aiomas, its replacement, its test.
 struct Row {
     here: String,
     tests: Vec<String>,
@@ -18,14 +18,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// What stands in backticks.
+/// Returns the parts in backticks.
 fn code(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-/// The rows of all tables, by what is in their first column.
+/// Returns the rows of all tables, by their first column.
 fn table() -> BTreeMap<String, Row> {
-    let text = fs::read_to_string(root().join("docs/parity.md")).expect("it is there");
+    let text = fs::read_to_string(root().join("docs/parity.md")).expect("a file");
     let mut rows = BTreeMap::new();
     for line in text.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -33,7 +33,7 @@ fn table() -> BTreeMap<String, Row> {
         for name in code(names) {
             let tests = code(tests).map(str::to_owned).collect();
             let old = rows.insert(name.to_owned(), Row { here: here.to_owned(), tests });
-            assert!(old.is_none(), "{name} is there twice");
+            assert!(old.is_none(), "{name} occurs twice");
         }
     }
     rows
@@ -50,7 +50,7 @@ fn every_public_name_of_aiomas_has_a_row() {
     assert!(invented.is_empty(), "aiomas does not have {invented:?}");
 }
 
-/// Whether a test has this name, in which `*` stands for one part of it.
+/// Returns whether a test has this name, in which `*` stands for one part.
 fn fits(test: &str, name: &str) -> bool {
     let (test, name) = (test.split("::"), name.split("::"));
     test.clone().count() == name.clone().count()
@@ -60,7 +60,7 @@ fn fits(test: &str, name: &str) -> bool {
 #[test]
 fn every_row_is_shown_by_tests_that_are_there() {
     let this = std::env::current_exe().expect("a program");
-    let listed = Command::new(this).arg("--list").output().expect("it runs");
+    let listed = Command::new(this).arg("--list").output().expect("a running program");
     let listed = String::from_utf8(listed.stdout).expect("text");
     let tests: Vec<_> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
     assert!(tests.contains(&"parity::every_row_is_shown_by_tests_that_are_there"));
@@ -72,7 +72,7 @@ fn every_row_is_shown_by_tests_that_are_there() {
     }
 }
 
-/// All lines of Rust that users can name something of.
+/// Returns all lines of public Rust code.
 fn sources() -> String {
     let mut folders: Vec<_> =
         ["core/src", "driver/src", "macros/src", "runtime-tokio/src", "subproc/src"]
@@ -93,7 +93,7 @@ fn sources() -> String {
 }
 
 #[test]
-fn what_replaces_it_is_there() {
+fn replacements_exist() {
     let sources = sources();
     let words: Vec<_> = sources
         .lines()
@@ -102,7 +102,7 @@ fn what_replaces_it_is_there() {
         })
         .map(Vec::from_iter)
         .collect();
-    // As an item, or a variant of an enum at the begin of its line.
+    // As an item, or as a variant of an enum at the start of its line.
     let is_there = |name: &str| {
         let items = ["fn", "struct", "enum", "trait", "mod", "type", "const", "macro_rules"];
         words.iter().any(|words| {
@@ -116,7 +116,7 @@ fn what_replaces_it_is_there() {
             let code = code.trim_start_matches("#[").trim_end_matches(']');
             let path = code.split(['(', '<', ' ']).next().unwrap_or(code);
             for part in path.split("::").filter(|part| !part.is_empty()) {
-                // The macros write proxies.
+                // The macros generate proxies.
                 let proxy_of = part.strip_suffix("Proxy");
                 assert!(
                     is_there(part) || proxy_of.is_some_and(is_there),

@@ -1,4 +1,4 @@
-//! The command line of `peer`, and how it ends.
+//! The command line of `peer`, and its end.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ fn wrong_usage() {
         (&["rpc", "--addr", "tcp://127.0.0.1:x"], "the port is no decimal number"),
         (&["rpc", "--serializers", "point,point"], "possible values: none, point,"),
         (&["agent", "--runtime", "sundial"], "possible values: poll, tokio"),
-        (&["agent", "--clock", "sundial"], "it is neither `real` nor `external:DATE`"),
+        (&["agent", "--clock", "sundial"], "must be `real` or `external:DATE`"),
         (&["agent", "--clock", "external:"], "cannot read the day of a date"),
     ] {
         let output = peer(args).output().unwrap();
@@ -43,7 +43,7 @@ fn an_address_in_use() {
     std::fs::remove_file(path).unwrap();
 }
 
-/// The end of `/dev/null` means nothing, a signal does. The socket's file goes with the server.
+/// The end of `/dev/null` has no effect, a signal has. The server removes its socket file.
 fn ends_with(signal: &str, kind: &str, runtime: RuntimeKind) {
     let address = ipc_address();
     let path = address.trim_start_matches("ipc://[").trim_end_matches(']');
@@ -52,7 +52,7 @@ fn ends_with(signal: &str, kind: &str, runtime: RuntimeKind) {
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with(&format!("{{\"ready\":{{\"addr\":\"{address}\",\"agents\":{{")));
-    // It takes connections, so it has gone around its loop.
+    // It accepts connections, so it has completed an iteration of its loop.
     let _stream = std::os::unix::net::UnixStream::connect(path).unwrap();
     assert_eq!(child.try_wait().unwrap(), None);
     let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();

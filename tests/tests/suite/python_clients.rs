@@ -1,5 +1,5 @@
-//! The Python client against the program `peer` on each runtime. It is not told the codec: one process speaks
-//! all.
+//! The Python client against the program `peer` on each runtime. One process serves all codecs,
+//! without an option.
 
 use aiomas_tests::client::Server;
 use aiomas_tests::peer::Kind;
@@ -10,7 +10,7 @@ use aiomas_tests::types::Serializers;
 
 use crate::{CODECS, ipc_address, peer};
 
-/// The Python client, and for comparison the Rust ones.
+/// Runs the Python client, and the Rust ones for comparison.
 fn talk(
     runtime: RuntimeKind,
     kind: Kind,
@@ -38,7 +38,7 @@ fn talk(
 
 const TCP: &str = "tcp://127.0.0.1:0";
 
-/// The tests, for each of these runtimes.
+/// Defines the tests, for each of these runtimes.
 macro_rules! on_each {
     ($($name:ident: $runtime:ident)*) => {$(
         mod $name {

@@ -1,4 +1,4 @@
-//! Hello to Python: whoever does not know it sees plain calls, byte for byte as aiomas writes them.
+//! Hello to Python: a peer without support sees plain calls, byte for byte as aiomas writes them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
-/// Passes one stream on to `address`, and records what goes there.
+/// Forwards one stream to `address`, and records its bytes.
 async fn record(address: String) -> (u16, Arc<Mutex<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -23,13 +23,13 @@ async fn record(address: String) -> (u16, Arc<Mutex<Vec<u8>>>) {
     let record = recorded.clone();
     tokio::spawn(async move {
         let (client, _) = listener.accept().await.expect("a client");
-        let server = TcpStream::connect(address).await.expect("it listens");
+        let server = TcpStream::connect(address).await.expect("a listener");
         let (mut from, mut back_to) = client.into_split();
         let (mut back_from, mut to) = server.into_split();
         let there = async {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = from.read(&mut buffer).await {
-                record.lock().expect("nobody panics").extend_from_slice(&buffer[..count]);
+                record.lock().expect("no panic under the lock").extend_from_slice(&buffer[..count]);
                 if to.write_all(&buffer[..count]).await.is_err() {
                     break;
                 }
@@ -41,7 +41,7 @@ async fn record(address: String) -> (u16, Arc<Mutex<Vec<u8>>>) {
     (port, recorded)
 }
 
-/// What the server calls before it answers.
+/// The service that the server calls before it answers.
 struct Gate {
     entered: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
@@ -52,12 +52,12 @@ impl Gate {
     async fn double(&self, value: i64) -> i64 {
         let (open, opened) = oneshot::channel();
         self.entered.send(open).expect("the test is there");
-        opened.await.expect("it opens");
+        opened.await.expect("an opened gate");
         2 * value
     }
 }
 
-/// Dropped calls, and such with timeouts, are what they are without Hello.
+/// Dropped calls and calls with timeouts are plain without Hello.
 #[test]
 fn a_python_peer_sees_no_extension() {
     let (process, ready) = Setup::new("rpc", "json").serve("tcp://127.0.0.1:0");
@@ -67,27 +67,27 @@ fn a_python_peer_sees_no_extension() {
         let (entered, mut calls_at_gate) = mpsc::unbounded_channel();
         let builder = rpc::builder().negotiate(negotiate).service(Gate { entered });
         let client = builder.connect(format!("tcp://127.0.0.1:{port}"));
-        let client = client.await.expect("it connects");
+        let client = client.await.expect("a connection");
         let remote = client.remote();
         let add = |a: i64, b: i64| remote.call("add").arg(a).arg(b);
-        // Before Hello is answered, and afterwards.
+        // Before the answer to Hello, and afterwards.
         assert_eq!(add(1, 2).send::<i64>().await, Ok(3));
         let patient = add(3, 4).with_timeout(Duration::from_secs(1000));
         assert_eq!(patient.send::<i64>().await, Ok(7));
         let call_me = |value: i64| remote.call("call_me").arg(ServiceRef::new("")).arg(value);
         let dropped = call_me(5).send::<i64>();
-        let first = calls_at_gate.recv().await.expect("it calls back");
+        let first = calls_at_gate.recv().await.expect("a callback");
         drop(dropped);
         let after = Duration::from_millis(20);
         let late = call_me(6).with_timeout(after).send::<i64>();
-        let second = calls_at_gate.recv().await.expect("it calls back");
+        let second = calls_at_gate.recv().await.expect("a callback");
         assert_eq!(late.await, Err(Error::TimedOut { after, sent: true }));
-        // Only now can it answer, and does.
+        // Only now can the server answer.
         assert_eq!((first.send(()), second.send(())), (Ok(()), Ok(())));
         while client.peer().state().stats.late_answers < 2 {
             assert_eq!(add(7, 8).send::<i64>().await, Ok(15));
         }
-        let recorded = recorded.lock().expect("nobody panics");
+        let recorded = recorded.lock().expect("no panic under the lock");
         message::payloads(&recorded)
     });
     process.stop();

@@ -1,4 +1,4 @@
-//! The Python client against the Python server: whatever fails here is not the fault of Rust.
+//! The Python client against the Python server: failures here are not caused by Rust.
 
 use aiomas_tests::python::Setup;
 

@@ -15,7 +15,8 @@ use aiomas_tests::types::Serializers;
 
 use crate::ipc_address;
 
-/// A Python container that is restarted with its agents in another order: its `validate_aid` tells their classes.
+/// A Python container restarts with its agents in another order. Its `validate_aid` returns their
+/// classes.
 #[test]
 fn a_restart_in_another_order() {
     let serve = |address: &str, classes: &[&str]| {
@@ -27,10 +28,10 @@ fn a_restart_in_another_order() {
     on_tokio(async {
         let container = aiomas_tokio::container::bind("tcp://127.0.0.1:0").await.expect("bound");
         let lamp = container.connect::<Proxy>(format!("{}/0", ready.addr));
-        let lamp = lamp.reconnect(Duration::from_secs(120)).await.expect("it is there");
-        let line = lamp.reconnecting().expect("it reconnects");
+        let lamp = lamp.reconnect(Duration::from_secs(120)).await.expect("an existing agent");
+        let line = lamp.reconnecting().expect("a reconnecting proxy");
         assert_eq!(lamp.call("switch").send().await, Ok("Lamp".to_owned()));
-        // It is told that the connection is gone, not how fast.
+        // The test waits for the lost connection, not for a time.
         let restart = |process: Process, classes: &[&str]| {
             process.stop();
             serve(&ready.addr, classes).0
@@ -45,7 +46,8 @@ fn a_restart_in_another_order() {
         };
         assert_eq!((&**expected, &**found), ("Lamp", "Pump"));
         let process = restart(process, &["Lamp"]);
-        // The connection that found the pump is closed, which has to be seen first.
+        // The connection through which the pump was found is closed, and the client must notice
+        // this first.
         for peer in container.peers() {
             peer.closed().await;
         }
@@ -54,7 +56,7 @@ fn a_restart_in_another_order() {
     });
 }
 
-/// Over TCP and a Unix socket, with and without user types, in both orders of these.
+/// Over TCP and a Unix socket, with and without user types, in both orders.
 fn talk(kind: Kind, codec: Codec) {
     for (address, serializers) in [
         ("tcp://127.0.0.1:0".to_owned(), Serializers::None),

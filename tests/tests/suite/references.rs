@@ -1,4 +1,4 @@
-//! References to services, which nothing but their own types may write.
+//! References to services, which only their own types can write.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use serde_json::json;
 const REFERENCE: &str = "a reference to a service cannot be sent on in a `Value` or a map";
 const NO_VALUE: &str = "is no value of a registered type, but the receiver would take it for one";
 
-/// The scope of a connection of a container with the type `point`.
+/// Returns the context of a container's connection with the type `point`.
 fn codec_context() -> CodecContext {
     let mut config = Config::new(Codec::Json);
     config.types = Types::new(["point"]).for_container();
@@ -40,11 +40,11 @@ fn refused(value: &impl Serialize, text: &str) {
 #[track_caller]
 fn sent(value: &impl Serialize) {
     for result in encode(value) {
-        result.expect("it may be sent");
+        result.expect("a permitted reference");
     }
 }
 
-/// Whatever holds them.
+/// A container of references.
 #[derive(Serialize)]
 struct Flat<T> {
     name: &'static str,
@@ -88,15 +88,15 @@ fn only_their_own_types_write_references() {
     let inner = Value::Typed { id: 1, data: Value::List(vec![value.clone()]).into() };
     refused(&inner, REFERENCE);
 
-    // Values of other types are as they ever were.
+    // Values of other types are unchanged.
     sent(&Value::encode(&codec_context(), &Point::new(1, 2)).unwrap());
     sent(&json!({"__type__": [0, "2010-03-27"]}));
     sent(&json!({"__type": [2, "agents/0"], "x": "__type__"}));
 }
 
-/// Python takes any pair of what equals an id, and anything, for a typed value.
+/// Python decodes any pair of an equal id and any data as a typed value.
 #[test]
-fn what_looks_like_a_typed_value_is_none() {
+fn lookalikes_are_not_typed_values() {
     for pair in [
         Value::Null,
         "2a".into(),
@@ -146,7 +146,7 @@ fn a_refused_reference_costs_only_its_call() {
     assert!(events.into_iter().all(|event| matches!(event, Event::Open { .. })));
 }
 
-/// Passes on what it does not look into.
+/// Forwards data without inspecting it.
 struct Gateway {
     to: Proxy,
     last: Option<Value>,
@@ -198,7 +198,7 @@ impl Vault {
     }
 }
 
-/// Calls back whom it is given.
+/// Calls back its argument.
 struct Trusted;
 
 #[agent]
@@ -209,7 +209,8 @@ impl Trusted {
     }
 }
 
-/// A peer hands a gateway a reference to its own agent 0. For others it must not become one to the gateway's.
+/// A peer passes a gateway a reference to its own agent 0. Forwarded, it must not name the
+/// gateway's agent 0.
 #[test]
 fn a_gateway_vouches_for_none_of_its_services() {
     let sim = Sim::new(1);
@@ -233,10 +234,10 @@ fn a_gateway_vouches_for_none_of_its_services() {
             remote.call("flat").arg(Flat { name: "x", rest: flat }).send::<String>().await,
         ];
         for result in calls {
-            let error = result.expect_err("it is not sent on").to_string();
+            let error = result.expect_err("not forwarded").to_string();
             assert!(error.contains("Error") && !error.contains("hello"), "{error}");
         }
-        // Nor does it come back to its owner as one to the gateway's.
+        // On its way back to the owner, it must not name the gateway's agent either.
         remote.call("keep").arg(&own).send::<()>().await.unwrap();
         let error = remote.call("kept").send::<Proxy>().await.expect_err("refused").to_string();
         assert!(error.contains(REFERENCE), "{error}");

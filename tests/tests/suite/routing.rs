@@ -1,4 +1,4 @@
-//! Paths lead where a naive model says.
+//! Resolution of paths, compared with a naive model.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -9,7 +9,7 @@ use aiomas_core::rpc::{
 use aiomas_core::wire::{CodecContext, Format, Payload};
 use proptest::prelude::*;
 
-/// What a name stands for.
+/// The target of a name.
 #[derive(Clone, Debug)]
 enum Node {
     Function(u32),
@@ -19,8 +19,8 @@ enum Node {
 
 type Names = BTreeMap<String, Node>;
 
-/// Few names, so that they are met again: short ones, those of a word's length and above, and some that are
-/// like others at the beginning.
+/// Few names, so that they repeat: short ones, some of a word's length and longer, and some with
+/// common prefixes.
 const NAMES: [&str; 10] =
     ["a", "b", "ab", "ä", "get", "service", "sevenxx", "eight_xx", "nine_xxxx", "eight_xx0"];
 
@@ -36,13 +36,13 @@ fn names() -> impl Strategy<Value = Names> {
     prop::collection::btree_map(name(), node, 0..6)
 }
 
-/// Names and slashes, in any order.
+/// Returns names and slashes, in any order.
 fn path() -> impl Strategy<Value = String> {
     let piece = prop_oneof![5 => name(), 1 => Just(String::new())];
     prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.join("/"))
 }
 
-/// A path to one of `names`, and a bit further or not quite as far.
+/// Returns a path to one of `names`, sometimes too long or too short.
 fn known(names: &Names, choices: &[prop::sample::Index]) -> String {
     let (mut names, mut path) = (names, Vec::new());
     for choice in choices {
@@ -68,7 +68,7 @@ fn service(type_name: &str, names: &Names) -> ServiceDict<Infallible> {
     })
 }
 
-/// Where `path` leads: one name after the other.
+/// Resolves `path`, one name after the other.
 fn model(names: &Names, path: &str) -> Result<u32, String> {
     let lookup = |name: &str, parent: &[&str]| {
         Err(format!("LookupError: Name \"{name}\" not found in \"{}\"", parent.join("/")))
@@ -80,7 +80,7 @@ fn model(names: &Names, path: &str) -> Result<u32, String> {
         match names.get(*name).filter(|_| !name.is_empty()) {
             None => return lookup(name, &pieces[..depth]),
             Some(Node::Function(number)) if last => return Ok(*number),
-            // In a function there is nothing.
+            // A function has no children.
             Some(Node::Function(_)) => return lookup(pieces[depth + 1], &pieces[..=depth]),
             Some(Node::Hidden) if last => {
                 return Err(format!("LookupError: \"{type_name}.{name}\" is not exposed"));

@@ -1,4 +1,4 @@
-//! The suite that is the same on every runtime.
+//! The common suite of all runtimes.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use aiomas_tests::runtimes::on_tokio;
 use aiomas_tests::{for_each_case, for_each_socket_case, runtime_suite};
 use aiomas_tokio::Tokio;
 
-/// A test for each case, which `$run` gives a runtime.
+/// Defines a test for each case, which passes a runtime from `$run`.
 macro_rules! tests {
     (($run:ident) $($case:ident)*) => {
         $(
@@ -67,7 +67,7 @@ mod async_std {
     for_each_socket_case!(tests(run));
 }
 
-/// The order of everything is random here.
+/// The order of all events is random here.
 mod sim {
     use super::*;
 
@@ -81,7 +81,7 @@ mod sim {
     for_each_case!(tests(run));
 }
 
-/// Here bytes take time as well, come in pieces and wait for room, but none is lost.
+/// Adds latency, pieces and full buffers, but loses no bytes.
 mod sim_slow {
     use super::*;
 

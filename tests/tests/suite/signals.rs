@@ -1,4 +1,4 @@
-//! Signals to child processes, and to the process groups that they are in.
+//! Signals to child processes, and to their process groups.
 
 use std::fs;
 use std::io::{BufRead, BufReader, pipe};
@@ -23,7 +23,7 @@ fn pid(id: u32) -> Pid {
     Pid::from_raw(id.try_into().expect("a pid")).expect("not 0")
 }
 
-/// The file in which agents write that they have been stopped.
+/// The file in which agents record that they have been stopped.
 struct Log(PathBuf);
 
 impl Log {
@@ -52,15 +52,15 @@ impl Drop for Log {
     }
 }
 
-/// A parent with two children, in a process group of its own, as a shell starts it.
+/// Starts a parent with two children in a process group, as a shell does.
 fn parent(args: &[&str], stderr: impl Into<Stdio>) -> (Child, Vec<String>) {
     let mut command = program();
     command.args(["--children", "2"]).args(args).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
-    let mut parent = command.spawn().expect("it can be started");
+    let mut parent = command.spawn().expect("a program");
     let mut line = String::new();
     let stdout = parent.stdout.take().expect("a pipe");
-    BufReader::new(stdout).read_line(&mut line).expect("it writes");
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
     let ready: serde_json::Value = serde_json::from_str(&line).expect("JSON");
     let managers = ready["ready"]["managers"].as_array().expect("a list").iter();
     (parent, managers.map(|url| url.as_str().expect("a URL").to_owned()).collect())
@@ -88,14 +88,14 @@ fn a_signal_to_the_group_is_the_parents() {
             container.shutdown().await.unwrap();
         });
         assert_eq!(log.lines(), [""; 0]);
-        // It stops its fleet, and would write an error.
+        // The parent stops its fleet, and would print an error.
         drop(parent.stdin.take());
         assert!(parent.wait().unwrap().success(), "{signal:?}");
         assert_eq!(log.lines(), ["0", "1"], "{signal:?}");
     }
 }
 
-/// Its children end in order, though no one tells them.
+/// The children end in order, without a request.
 #[test]
 fn a_parent_that_dies_of_a_signal() {
     for signal in [Signal::INT, Signal::HUP, Signal::TERM, Signal::KILL] {
@@ -117,7 +117,7 @@ fn a_parent_that_dies_of_a_signal() {
     }
 }
 
-/// As a service manager does that signals all processes, or `pkill`.
+/// A service manager that signals all processes does the same, or `pkill`.
 #[test]
 fn a_terminals_signal_to_a_child() {
     let log = Log::new("child");
@@ -136,7 +136,7 @@ fn a_terminals_signal_to_a_child() {
     assert_eq!(log.lines(), ["worker"; 3]);
 }
 
-/// It ends in order, and its parent does not take that for a failure.
+/// The child ends in order, and its parent does not report a failure.
 #[test]
 fn a_child_that_is_terminated() {
     let log = Log::new("terminated");
@@ -157,7 +157,7 @@ fn a_child_that_is_terminated() {
             for member in fleet.members() {
                 kill_process(pid(member.id()), Signal::TERM).unwrap();
             }
-            // The parent stops them when they have ended, or while they end.
+            // The parent stops them after they have ended, or meanwhile.
             if !told {
                 assert_eq!(wait_for_end(reader), "");
                 assert_eq!(log.lines(), ["worker"; 3]);
@@ -168,7 +168,7 @@ fn a_child_that_is_terminated() {
     assert_eq!(log.lines(), ["worker"; 6]);
 }
 
-/// Children in other languages are out of a terminal's reach as well.
+/// Children in other languages are outside of the terminal's process group, too.
 #[test]
 fn children_in_python_have_groups_of_their_own() {
     on_tokio(async {
@@ -184,7 +184,7 @@ fn children_in_python_have_groups_of_their_own() {
     });
 }
 
-/// A command that writes the number of its process to standard output's place, a file.
+/// Returns a command that writes its process id to a file.
 fn telling(file: &PathBuf, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", "echo $$ >\"$0\"; exec \"$@\""]).arg(file);
@@ -192,7 +192,7 @@ fn telling(file: &PathBuf, command: &Command) -> Command {
     shell
 }
 
-/// Simulators that a scenario starts, in Rust and Python: Ctrl-C is the scenario's.
+/// Ctrl-C belongs to the scenario, not to the simulators it starts, in Rust and Python.
 #[test]
 fn simulators_leave_ctrl_c_to_the_scenario() {
     let file = Log::new("simulator");
@@ -216,7 +216,7 @@ fn simulators_leave_ctrl_c_to_the_scenario() {
             let id = fs::read_to_string(&file.0).unwrap().trim().parse().unwrap();
             assert_eq!(getpgid(Some(pid(id))), Ok(pid(id)));
             if model == "Counter" {
-                // Had mosaik started it, the two would be in one group.
+                // If mosaik had started it, both would be in one group.
                 kill_process(pid(id), Signal::INT).unwrap();
             }
             simulator.create(1, model, &()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What subscribers of `tracing` are told.
+//! Spans and events for subscribers of `tracing`.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -32,7 +32,7 @@ struct Told {
     name: String,
     level: Level,
     fields: BTreeMap<&'static str, String>,
-    /// The span within which it is.
+    /// The parent span.
     parent: Option<usize>,
     is_open: bool,
 }
@@ -47,7 +47,7 @@ impl Told {
     }
 }
 
-/// Keeps all that it is told.
+/// Records all spans and events.
 #[derive(Clone)]
 struct Collector {
     level: Level,
@@ -55,7 +55,7 @@ struct Collector {
     events: Arc<Mutex<Vec<Told>>>,
 }
 
-/// Which of the spans it is.
+/// The index of a span.
 struct Number(usize);
 
 impl Visit for Told {
@@ -73,10 +73,10 @@ impl Visit for Told {
 }
 
 impl Collector {
-    /// What happens meanwhile, up to this level. Simulations have one thread.
+    /// Returns the records of `f`, up to this level. Simulations have one thread.
     fn watch(level: Level, f: impl FnOnce()) -> Self {
-        // If there is but one subscriber, `tracing` asks that of whichever thread comes by what is of interest, and
-        // other tests have none on theirs. So there is another one.
+        // With only one subscriber, `tracing` caches the interest of any thread's default
+        // subscriber, and other tests have none. So there is a second one.
         static OTHER: OnceLock<Dispatch> = OnceLock::new();
         OTHER.get_or_init(|| Dispatch::new(NoSubscriber::default()));
         let collector = Self { level, spans: Arc::default(), events: Arc::default() };
@@ -107,13 +107,13 @@ impl Collector {
         events.iter().filter(|event| event.target == target).cloned().collect()
     }
 
-    /// Those of a level, or of one that is worse.
+    /// Returns the records of a level or a more severe one.
     fn at_least(&self, level: Level) -> Vec<Told> {
         let events = self.events.lock().unwrap();
         events.iter().filter(|event| event.level <= level).cloned().collect()
     }
 
-    /// All that a subscriber may have written.
+    /// Returns all texts that a subscriber may have written.
     fn texts(&self) -> Vec<String> {
         let (spans, events) = (self.spans.lock().unwrap(), self.events.lock().unwrap());
         let all = spans.iter().chain(&*events);
@@ -195,7 +195,7 @@ impl Clerk {
         context.clock()?.sleep(seconds).await
     }
 
-    /// Lets another agent double.
+    /// Calls another agent's `double`.
     #[expose]
     async fn relay(&self, #[context] context: Context, url: String) -> Result<i64, Error> {
         let container = context.container()?;
@@ -203,7 +203,7 @@ impl Clerk {
         other.call("double").arg(21).send().await
     }
 
-    /// As `relay`, after having waited for its turn.
+    /// Like `relay`, but exclusively, after waiting for its turn.
     #[expose]
     async fn relay_alone(
         &mut self,
@@ -215,7 +215,7 @@ impl Clerk {
     }
 }
 
-/// A network without chance: 10 ms each way.
+/// Returns a network without randomness: 10 ms each way.
 fn without_chance() -> SimBuilder {
     let link = Link::new().latency(Delay::fixed(10 * MS));
     Sim::builder(1).link(link).without(Fault::Order).without(Fault::Wake)
@@ -260,7 +260,7 @@ fn a_call_is_a_span_at_both_ends() {
         assert_eq!(call.field("peer"), "tcp://house:5555");
         assert!(request.field("peer").starts_with("tcp://grid:"), "{request:?}");
         assert_eq!((call.field("otel.kind"), request.field("otel.kind")), ("client", "server"));
-        // By the simulation's clock: the method sleeps, and each way takes some milliseconds.
+        // By the simulation's clock: the sleep of the method, plus some milliseconds each way.
         let sleeps = if path == "agents/0/sleep" { 2.0 } else { 0.0 };
         assert!((request.seconds() - sleeps).abs() < 1e-6, "{request:?}");
         assert!((0.019..0.1).contains(&(call.seconds() - sleeps)), "{call:?}");
@@ -269,7 +269,7 @@ fn a_call_is_a_span_at_both_ends() {
     assert_eq!(call.field("otel.status_code"), "ERROR");
     assert!(request.field("error").contains("ValueError"), "{request:?}");
 
-    // Events within them.
+    // The events within them.
     let ends = |target| {
         log.events(target).iter().map(|event| (event.name.clone(), event.level)).collect::<Vec<_>>()
     };
@@ -282,7 +282,7 @@ fn a_call_is_a_span_at_both_ends() {
 }
 
 #[test]
-fn what_a_method_calls_is_within_its_span() {
+fn calls_of_a_method_are_within_its_span() {
     let sim = calm();
     let (house, grid) = (sim.host("house"), sim.host("grid"));
     for (method, wait) in [("relay", 0), ("relay_alone", 1)] {
@@ -323,7 +323,7 @@ fn what_a_method_calls_is_within_its_span() {
             count += 1;
             let (name, path, outer) = at(call.parent.expect("a method's span"));
             assert_eq!((name, path), ("request", &*relay));
-            // Within a container, a request is within the call.
+            // Within a container, the request's span is inside the call's.
             let (name, path, outermost) = at(outer.expect("its call's span"));
             assert_eq!((name, path, outermost), ("call", &*relay, None));
             assert_eq!(spans[outer.unwrap()].field("peer"), "local");
@@ -333,7 +333,7 @@ fn what_a_method_calls_is_within_its_span() {
     }
 }
 
-/// Waits for all of them, which go on side by side.
+/// Waits for all futures, concurrently.
 async fn futures<F: Future>(all: Vec<F>) -> Vec<F::Output> {
     let mut left: Vec<_> = all.into_iter().map(|one| (Some(Box::pin(one)), None)).collect();
     std::future::poll_fn(|cx| {
@@ -384,14 +384,14 @@ fn a_good_conversation_is_not_worth_a_warning() {
 }
 
 #[test]
-fn attempts_and_waits_are_told() {
+fn attempts_and_waits_are_reported() {
     let sim = calm();
     let (_house, grid) = (sim.host("house"), sim.host("grid"));
     let log = Collector::watch(Level::DEBUG, || {
         sim.block_on(async {
             let client = bind(&grid).await;
-            let nobody = client.connect::<Proxy>("tcp://house:5555/0").within(2 * SECOND);
-            nobody.await.unwrap_err();
+            let search = client.connect::<Proxy>("tcp://house:5555/0").within(2 * SECOND);
+            search.await.unwrap_err();
             grid.rpc().connect("tcp://house:5555").await.unwrap_err();
         });
     });
@@ -409,7 +409,7 @@ fn attempts_and_waits_are_told() {
 }
 
 #[test]
-fn who_is_refused_is_told_once() {
+fn a_refused_peer_gets_one_answer() {
     let sim = without_chance().allow_panics("on purpose").build();
     let (house, grid) = (sim.host("house"), sim.host("grid"));
     let log = Collector::watch(Level::WARN, || {
@@ -462,7 +462,7 @@ fn who_is_refused_is_told_once() {
     assert!(log.spans.lock().unwrap().is_empty(), "spans are not worth a warning");
 }
 
-/// Whoever writes logs to a terminal or a file writes what a peer has sent.
+/// Logs contain a peer's text only in escaped form.
 #[test]
 fn a_peer_cannot_write_what_it_likes() {
     let sim = calm();
@@ -475,7 +475,7 @@ fn a_peer_cannot_write_what_it_likes() {
             let address = server.address().clone();
             let mut raw = Raw::dial(&grid, &address).await.unwrap();
             let format = aiomas_core::wire::Format::Json;
-            // An id, a path and a name of an agent; content that is no call; a type that there is not.
+            // An id, a path and the name of an agent; content that is no call; an unknown type.
             let huge = format!("agents/0/{}", "x".repeat(1 << 20));
             for content in [
                 serde_json::json!([evil, [], {}]),
@@ -505,7 +505,7 @@ fn a_peer_cannot_write_what_it_likes() {
 }
 
 #[test]
-fn calls_that_are_given_up_say_so() {
+fn cancelled_calls_are_recorded() {
     let sim = calm();
     let (house, grid) = (sim.host("house"), sim.host("grid"));
     let log = Collector::watch(Level::DEBUG, || {
@@ -518,7 +518,7 @@ fn calls_that_are_given_up_say_so() {
             drop(call);
             house.sleep(SECOND).await;
 
-            // A peer that does not know of giving up goes on.
+            // A peer without support for cancellation continues.
             let client = grid.rpc().connect("tcp://house:5555").await.unwrap();
             let clerk = client.remote().get("agents/0").with_timeout(SECOND);
             clerk.call("sleep").arg(2.0).send::<()>().await.unwrap_err();
@@ -542,7 +542,7 @@ fn calls_that_are_given_up_say_so() {
 
 /// Methods that answer at once, and later.
 #[test]
-fn answers_that_do_not_arrive_are_told() {
+fn lost_answers_are_recorded() {
     let sim = calm();
     let (house, grid) = (sim.host("house"), sim.host("grid"));
     let log = Collector::watch(Level::DEBUG, || {

@@ -21,15 +21,15 @@ use aiomas_tokio::Tokio;
 
 use crate::CODECS;
 
-/// Something that no child should take, on a machine that is busy with others.
+/// More time than a child takes, even on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(300);
 
-/// The program that is its own child.
+/// Returns the program that is its own child.
 pub(crate) fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_launcher"))
 }
 
-/// Starts it as a child: on another runtime each time.
+/// Starts the program as a child, each time on another runtime.
 pub(crate) fn children(count: usize) -> Launcher {
     Launcher::new(count).ready_within(LONG).stop_within(LONG).command(|child| {
         let runtime = [RuntimeKind::Tokio, RuntimeKind::Smol, RuntimeKind::AsyncStd][child % 3];
@@ -52,7 +52,7 @@ async fn make_workers(fleet: &Fleet) -> Vec<(WorkerProxy, String)> {
     workers
 }
 
-/// Waits until all writers of a pipe are gone: processes that have it, and this one.
+/// Waits until all writers of a pipe are closed, in this and other processes.
 pub(crate) fn wait_for_end(mut reader: PipeReader) -> String {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
@@ -63,7 +63,7 @@ pub(crate) fn wait_for_end(mut reader: PipeReader) -> String {
     receiver.recv_timeout(LONG).expect("a process is left")
 }
 
-/// The master is on `runtime`, its children are on others.
+/// The parent runs on `runtime`, its children on other runtimes.
 async fn drives<R: Runtime>(runtime: R) {
     let container = container(runtime).await;
     let fleet = children(3).launch(&container).await.unwrap();
@@ -72,7 +72,7 @@ async fn drives<R: Runtime>(runtime: R) {
         assert_eq!(worker.process().await, Ok(member.id()));
         assert_ne!(member.id(), std::process::id());
         assert!(url.ends_with("/1"), "{url}");
-        // All can talk to all.
+        // Each can call each other.
         for (other, _) in &workers {
             assert_eq!(other.ask(url.clone()).await, Ok(format!("worker {number}")));
         }
@@ -111,7 +111,7 @@ fn async_std_drives_others() {
     async_std::task::block_on(drives(AsyncStd::default()));
 }
 
-/// One that cannot set its clock does not keep the others from it.
+/// A clock that cannot be set does not block the others.
 #[test]
 fn clocks_are_set_though_one_cannot_be() {
     on_tokio(async {
@@ -130,14 +130,14 @@ fn clocks_are_set_though_one_cannot_be() {
     });
 }
 
-/// One after the other, each with its agents.
+/// Children end one after the other, each with its agents.
 #[test]
-fn children_end_in_the_order_in_which_they_were_started() {
+fn children_end_in_order_of_their_start() {
     let log = std::env::temp_dir().join(format!("aiomas-order-{}", std::process::id()));
     on_tokio(async {
         let container = container(Tokio::default()).await;
         let fleet = children(4).launch(&container).await.unwrap();
-        // Made in another order.
+        // In another order than they were started.
         for number in [2, 0, 3, 1] {
             let manager = fleet.members()[number].manager();
             let worker = manager.spawn("Worker").arg(number.to_string());
@@ -150,7 +150,7 @@ fn children_end_in_the_order_in_which_they_were_started() {
 }
 
 #[test]
-fn whoever_does_not_end_is_killed() {
+fn a_child_that_does_not_end_is_killed() {
     let (reader, writer) = pipe().unwrap();
     on_tokio(async {
         let container = container(Tokio::default()).await;
@@ -171,7 +171,7 @@ fn whoever_does_not_end_is_killed() {
     wait_for_end(reader);
 }
 
-/// Nobody waits for them, but they are gone.
+/// The children end, without a waiting parent.
 #[test]
 fn children_end_when_they_are_dropped() {
     let (reader, writer) = pipe().unwrap();
@@ -188,9 +188,9 @@ fn children_end_when_they_are_dropped() {
     assert_eq!(wait_for_end(reader), "");
 }
 
-/// However far it has come.
+/// At any stage of the launch.
 #[test]
-fn a_launch_that_is_given_up_leaves_nobody() {
+fn a_cancelled_launch_leaves_no_process() {
     let (reader, writer) = pipe().unwrap();
     on_tokio(async {
         let container = container(Tokio::default()).await;
@@ -208,7 +208,7 @@ fn a_launch_that_is_given_up_leaves_nobody() {
     wait_for_end(reader);
 }
 
-/// The parent is killed, and has no chance to tell anybody. Some children have agents that do not end.
+/// Children end even if their parent is killed. Some have agents that do not end.
 #[test]
 fn no_child_is_left_when_its_parent_dies() {
     for more in [&["--children", "1"][..], &["--children", "3"], &["--sticky"]] {
@@ -216,19 +216,19 @@ fn no_child_is_left_when_its_parent_dies() {
         let mut command = program();
         command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut parent = command.stderr(writer).spawn().unwrap();
-        // It has the pipe, too.
+        // The command holds the pipe, too.
         drop(command);
         let mut line = String::new();
         BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("{\"ready\":"), "{line}");
         parent.kill().unwrap();
         parent.wait().unwrap();
-        // The children have it from their parent.
+        // The children inherit it from their parent.
         assert_eq!(wait_for_end(reader), "");
     }
 }
 
-/// A program that offers no manager, or none that can be found.
+/// A program that offers no manager, or none that can be reached.
 #[test]
 fn children_that_are_never_ready() {
     let launch = |script: &'static str, within| {
@@ -253,7 +253,8 @@ fn children_that_are_never_ready() {
          \"ipc://\" or \"local://\"; an agent's URL looks like tcp://host:5555/0, \
          a container's address like tcp://host:5555 (at byte 0)"
     );
-    // In a time that is too short for a busy machine, the other child is late as well: then there is more of it.
+    // Within a time too short for a busy machine, the other child may be late as well, with a
+    // longer error.
     let in_time = |script, expected: fn(&Error) -> bool| {
         let mut within = Duration::from_millis(100);
         loop {
@@ -266,18 +267,18 @@ fn children_that_are_never_ready() {
             assert!(within < LONG, "{error}");
         }
     };
-    // The end of its input is the end of it.
+    // The end of its input ends the program.
     in_time("cat", |error| matches!(error, Error::Late { child: 1, .. }));
-    // It would write for ever, had it no end.
+    // It would write forever, if it were not stopped.
     let endless =
         "while echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx >/dev/null; do read x || exit; done";
     in_time(endless, |error| matches!(error, Error::Late { child: 1, .. }));
-    // Port 1 is nobody's.
+    // Port 1 has no listener.
     in_time(GOOD, |error| matches!(error, Error::Manager { child: 0, .. }));
 }
 
 #[test]
-fn a_program_that_is_not_there() {
+fn a_missing_program() {
     on_tokio(async {
         let container = container(Tokio::default()).await;
         let launcher = Launcher::new(1).command(|_| Command::new("/no/such/program"));
@@ -307,15 +308,15 @@ fn factories_that_fail() {
             "LookupError: no factory is called \"Wörker\\n\"; there are: \"Impossible\", \"Panic\", \
              \"Sticky\", \"Worker\""
         );
-        // They have left nothing behind.
+        // The failed attempts have left no state.
         let (_, url): (Proxy, String) = manager.spawn("Worker").arg("a").send().await.unwrap();
         assert!(url.ends_with("/1"), "{url}");
         fleet.stop().await.unwrap();
     });
 }
 
-/// What a peer sends is arguments of a factory. It gets neither into a command line nor into an environment, even if
-/// it looks like that.
+/// A peer's data become arguments of a factory. They reach neither a command line nor an
+/// environment.
 #[test]
 fn nothing_is_injected() {
     on_tokio(async {
@@ -336,7 +337,7 @@ fn nothing_is_injected() {
         }
         fleet.stop().await.unwrap();
     });
-    // Whoever can set it is trusted, but not to get it right.
+    // The setter of the variable is trusted, but may make mistakes.
     for address in ["", "tcp://", "x; exit 1", "tcp://127.0.0.1:0\n--children"] {
         let mut child = program();
         child.env("AIOMAS_CHILD", address).stdin(Stdio::null());
@@ -350,7 +351,7 @@ fn nothing_is_injected() {
     }
 }
 
-/// What children write to standard output appears on that of their parent, before and after they are ready.
+/// The parent forwards the standard output of children, before and after they are ready.
 #[test]
 fn output_is_passed_on() {
     let mut parent = program();
@@ -372,7 +373,7 @@ fn output_is_passed_on() {
     assert_eq!(lines[2].len(), 1 << 20);
 }
 
-/// A launcher in Rust starts containers in Python, and drives them by their managers.
+/// A Rust launcher starts Python containers, and controls them through their managers.
 #[test]
 fn rust_drives_python() {
     for codec in CODECS {
@@ -406,9 +407,9 @@ fn drives_python(codec: Codec) {
     });
 }
 
-/// It is told where everything else is told.
+/// The error is reported like all others.
 #[test]
-fn an_address_that_is_none() {
+fn an_invalid_address() {
     on_tokio(async {
         let container = container(Tokio::default()).await;
         let error = children(1).address("tcp://nowhere").launch(&container).await.unwrap_err();

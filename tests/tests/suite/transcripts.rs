@@ -1,4 +1,4 @@
-//! Recorded conversations of Python peers, read and played again, byte for byte.
+//! Recorded conversations of Python peers, parsed and replayed byte for byte.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ fn codec(transcript: &Transcript) -> Codec {
     }
 }
 
-/// The types of every conversation: ids are all that matters to values.
+/// Returns the types of every conversation: values depend only on the ids.
 fn codec_context() -> CodecContext {
     CodecContext::new(Types::new(["a", "b"]), Default::default())
 }
 
-/// A value as the transcripts describe it.
+/// Describes a value as the transcripts do.
 fn described(value: &Value) -> serde_json::Value {
     let entry = |(key, value): &(Value, Value)| json!([described(key), described(value)]);
     match value {
@@ -59,7 +59,7 @@ fn parse(format: Format, payload: Bytes) -> (Kind, u64, Value) {
 const KINDS: [Kind; 3] = [Kind::Request, Kind::Result, Kind::Failure];
 
 #[test]
-fn every_frame_is_what_it_is_said_to_be() {
+fn every_frame_matches_its_description() {
     for name in NAMES {
         let transcript = Transcript::load(name);
         let format = codec(&transcript).format();
@@ -101,7 +101,7 @@ fn frames_come_out_however_they_are_cut() {
     }
 }
 
-/// One side of a recorded connection, played by ours.
+/// One side of a recorded connection, played by our implementation.
 struct Player {
     connection: Connection<u64>,
     format: Format,
@@ -112,7 +112,7 @@ struct Player {
 impl Player {
     fn new(side: Side, codec: Codec) -> Self {
         let now = Instant::now();
-        // A listener has to find out by itself what it is spoken to in.
+        // A listener must detect the codec by itself.
         let config = match side {
             Side::Dialler => Config::new(codec),
             Side::Listener => Config::default(),
@@ -123,7 +123,7 @@ impl Player {
         Self { connection, format: codec.format(), now, requests: Vec::new() }
     }
 
-    /// The other side sends `frame`, which is `message`.
+    /// Receives `frame`, which contains `message`.
     fn hear(&mut self, frame: &[u8], message: &Message) {
         let (kind, id, content) = parse(self.format, Bytes::copy_from_slice(&frame[4..]));
         self.connection.handle_input(self.now, &mut BytesMut::from(frame));
@@ -146,7 +146,7 @@ impl Player {
         assert!(self.connection.poll_event().is_none());
     }
 
-    /// We send what `frame` says.
+    /// Sends the content of `frame`.
     fn say(&mut self, frame: &[u8]) {
         let (kind, id, content) = parse(self.format, Bytes::copy_from_slice(&frame[4..]));
         if kind == Kind::Request {

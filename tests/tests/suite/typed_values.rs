@@ -1,5 +1,5 @@
-//! Values of the user's own types: those that serde derives, enums, and one that is written by hand. Rust and Python
-//! have them in the same order.
+//! Values of user types: derived by serde, enums, and one written by hand. Rust and Python register
+//! them in the same order.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use crate::{CODECS, peer};
 const TCP: &str = "tcp://127.0.0.1:0";
 const ALL: Serializers = Serializers::PointCelsiusMode;
 
-/// Rust clients, on each runtime, send them to a Python server and get them back.
+/// Rust clients, on each runtime, send values to a Python server, which returns them.
 fn to_python(codec: Codec) {
     let setup = Setup { serializers: ALL.name(), ..Setup::new("rpc", codec.name()) };
     let (process, ready) = setup.serve(TCP);
     let address = ready.addr.parse().expect("an address");
     let server = Server { address, codec, serializers: ALL, tls: None, external_clock: false };
     for runtime in RuntimeKind::ALL {
-        // With those of types and enums; the poll loop's are in one.
+        // Including the scenarios for types and enums, which the poll loop combines into one.
         let count = if runtime == RuntimeKind::Poll { 11 } else { 14 };
         assert_eq!(server.challenge(Kind::Rpc, runtime), count);
     }
@@ -50,7 +50,7 @@ fn to_python_msgpackblosc() {
     to_python(Codec::MsgPackBlosc);
 }
 
-/// A Python client sends them to Rust servers, on each runtime, and gets them back.
+/// A Python client sends values to Rust servers, on each runtime, which return them.
 fn from_python(runtime: RuntimeKind) {
     let args = ["rpc", "--addr", TCP, "--serializers", ALL.name(), "--runtime", runtime.name()];
     let (process, ready) = Process::serve(peer(&args));
@@ -86,7 +86,7 @@ fn from_python_on_async_std() {
 #[derive(Debug, PartialEq)]
 struct Unknown;
 
-/// A tuple, with what serde offers above its fields.
+/// A tuple struct, with serde attributes on its fields.
 #[serializable(name = "span")]
 #[derive(Debug, PartialEq)]
 struct Span(u32, #[serde(default)] Option<Box<Self>>);
@@ -111,7 +111,8 @@ impl Weather {
     }
 }
 
-/// What comes of `call` with a client and a server that have registered these types, by position or by name.
+/// Returns the results of `call` between a client and a server with these types. The types are
+/// matched by position or by name.
 fn between<T>(
     (theirs, ours): (Types, Types),
     negotiate: impl Fn(Codec) -> Negotiate,
@@ -134,9 +135,9 @@ async fn talk<R: Runtime, T>(
     call: &impl AsyncFn(WeatherProxy) -> T,
 ) -> T {
     let server = aiomas::rpc::builder(runtime.clone()).types(theirs.clone()).service(Weather);
-    let server = server.listen("local://weather").await.expect("it listens");
+    let server = server.listen("local://weather").await.expect("a listener");
     let client = aiomas::rpc::builder(runtime).types(ours.clone()).negotiate(negotiate);
-    let client = client.connect(server.address()).await.expect("it connects");
+    let client = client.connect(server.address()).await.expect("a connection");
     let remote: WeatherProxy = client.remote_as();
     call(remote.with_timeout(Duration::from_secs(300))).await
 }
@@ -158,7 +159,7 @@ fn derived_types_have_names_and_data() {
     }
 }
 
-/// Both sides are told, by name, what does not fit.
+/// Both sides receive an error that names the mismatched types.
 #[test]
 fn another_order_is_an_error_that_names_the_types() {
     for result in between(orders(), Negotiate::Fixed, async |weather: WeatherProxy| {
@@ -172,7 +173,7 @@ fn another_order_is_an_error_that_names_the_types() {
     for result in between((types.clone(), types), Negotiate::Fixed, async |weather| {
         (weather.lost().await, weather.span(Span(1, None), Mode::Off).await)
     }) {
-        // It cannot be sent as an answer, nor as an argument.
+        // The value can be sent neither as an answer nor as an argument.
         let (answer, argument) = (result.0.expect_err("a failure"), result.1.expect_err("refused"));
         let kind = answer.remote().map(RemoteError::kind);
         assert_eq!(kind, Some("aiomas.exceptions.SerializationError"));
@@ -184,7 +185,7 @@ fn another_order_is_an_error_that_names_the_types() {
     }
 }
 
-/// With Hello there is no order.
+/// With Hello, the order does not matter.
 #[test]
 fn names_need_no_order() {
     let hello = |codec| Negotiate::Hello { base: codec, offer: vec![codec] };

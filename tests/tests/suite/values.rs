@@ -1,4 +1,4 @@
-//! Properties of the codecs, over values that are made up.
+//! Properties of the codecs, over random values.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ fn decode<'de, T: Deserialize<'de>>(format: Format, bytes: &'de [u8]) -> Result<
     codec::decode(format, bytes, &codec_context())
 }
 
-/// Numbers and strings that both formats have.
+/// Returns numbers and strings that both formats have.
 fn leaf() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
@@ -134,7 +134,7 @@ fn mutated(bytes: &[u8], mutations: &[(prop::sample::Index, u8)]) -> Vec<u8> {
     bytes
 }
 
-/// The cursor has to accept what decoding accepts, and nothing that is malformed.
+/// The cursor must accept all input that decoding accepts, and reject malformed input.
 fn verdicts_agree(format: Format, bytes: &[u8]) -> Result<(), TestCaseError> {
     let mut cursor = Cursor::new(format, bytes, BUDGET);
     let walked = cursor.skip().and_then(|range| cursor.end().map(|()| range));
@@ -172,7 +172,7 @@ proptest! {
 
     #[test]
     fn one_codec_and_the_other(value in json_value()) {
-        // Integers beyond 64 bits and halves of surrogates are for JSON alone.
+        // Only JSON has integers beyond 64 bits and lone surrogates.
         if let Ok(msgpack) = encode(Format::MsgPack, &value) {
             let through = decode::<Value>(Format::MsgPack, &msgpack).unwrap();
             prop_assert_eq!(encode(Format::Json, &through), encode(Format::Json, &value));

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 const VECTORS: &str = include_str!("../../data/vectors.json");
 
-/// Room for the largest vector: a list of 4,194,304 zeros.
+/// Enough for the largest vector: a list of 4,194,304 zeros.
 const BUDGET: Budget = Budget::new(128, 1 << 23);
 
 fn vectors() -> Json {
@@ -26,7 +26,7 @@ fn hex(text: &str) -> Vec<u8> {
     digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
 }
 
-/// The types of a setup, in registration order.
+/// Returns the types of a setup, in registration order.
 fn codec_context(vector: &Json) -> CodecContext {
     let names: &[&str] = match text(vector, "setup") {
         "plain" => &[],
@@ -40,7 +40,7 @@ fn codec_context(vector: &Json) -> CodecContext {
     CodecContext::new(Types::new(names.iter().copied()), BUDGET)
 }
 
-/// `None` for the compressed codec.
+/// Returns the format, or `None` for the compressed codec.
 fn format(vector: &Json) -> Option<Format> {
     match text(vector, "codec") {
         "json" => Some(Format::Json),
@@ -50,12 +50,12 @@ fn format(vector: &Json) -> Option<Format> {
     }
 }
 
-/// The MsgPack message in a Blosc payload.
+/// Returns the MsgPack message in a Blosc payload.
 fn decode_blosc(payload: &[u8]) -> Result<Bytes, BloscError> {
     blosc::decompress(payload, 1 << 24).map(Bytes::from)
 }
 
-/// The value that a vector describes.
+/// Returns the value that a vector describes.
 fn value(described: &Json) -> Value {
     match described {
         Json::Null => Value::Null,
@@ -117,7 +117,7 @@ fn dict(pairs: &[Json]) -> Value {
     Value::Map(entries)
 }
 
-/// The value as it comes out of `format`: in JSON all keys are strings.
+/// Returns the value after a round trip through `format`: in JSON all keys are strings.
 fn through(format: Format, value: &Value) -> Value {
     match value {
         Value::List(items) => Value::List(items.iter().map(|item| through(format, item)).collect()),
@@ -139,7 +139,7 @@ fn through(format: Format, value: &Value) -> Value {
     }
 }
 
-/// As text, because `NaN` is unlike itself.
+/// Formats as text, because `NaN` differs from itself.
 fn show(value: &Value) -> String {
     format!("{value:?}")
 }
@@ -223,8 +223,8 @@ fn messages() {
     assert_eq!((read, written, compressed), (340, 315, 27));
 }
 
-/// What our types make of the values that Python could not write; `None` if there is no such value in
-/// Rust.
+/// Encodes a value that Python could not write with our types. Returns `None` if Rust has no such
+/// value.
 fn unwritable(vector: &Json) -> Option<Result<Body, CodecError>> {
     let codec_context = codec_context(vector);
     let format = format(vector)?;
@@ -285,7 +285,7 @@ fn errors() {
                 });
                 assert!(result.is_err(), "{name}: {result:?}");
             }
-            // What a date is, is for the type to say, not for `Value`.
+            // The type validates dates, not `Value`.
             Some(_) if name == "rejects_bad_date" => {}
             Some(format) => {
                 rejected += 1;
@@ -294,7 +294,7 @@ fn errors() {
             }
         }
     }
-    // A bytearray; sets, classes, and services where there are none.
+    // A bytearray; sets, classes, and services where they are not available.
     assert_eq!((unwritten, no_such_value, rejected, compressed), (15, 13, 28, 5));
 }
 

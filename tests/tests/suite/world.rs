@@ -1,4 +1,4 @@
-//! Containers on a bad network, against a model. See `container_ops`.
+//! Containers on a faulty network, against a model. See `container_ops`.
 
 use aiomas_tests::container_ops;
 use proptest::collection::vec;
@@ -21,7 +21,7 @@ proptest! {
     }
 }
 
-/// The property would hold of a world in which nothing happens as well.
+/// Without this check, the property would also hold for an idle world.
 #[test]
 fn everything_occurs() {
     let mut state = 1_u64;

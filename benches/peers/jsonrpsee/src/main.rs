@@ -15,7 +15,7 @@ use jsonrpsee::rpc_params;
 use jsonrpsee::server::{Server, ServerConfig};
 use jsonrpsee::types::ErrorObjectOwned;
 
-/// The largest message: the largest payload, and what is around it.
+/// The largest message: the largest payload and its envelope.
 const LARGEST: u32 = 16 << 20;
 
 fn main() -> ExitCode {
@@ -112,7 +112,7 @@ async fn caller(client: &Client, mut laps: Laps<'_>, payload: &str) -> Result<()
             let answer: String = client.request("text", rpc_params![payload]).await?;
             answer.len() == payload.len()
         };
-        assert!(same, "another answer than what was sent");
+        assert!(same, "the answer differs from the argument");
     }
     Ok(())
 }

@@ -62,7 +62,7 @@ impl Codec {
 fn main() -> ExitCode {
     let skills = |name: &str| Codec::named(name).map(|_| Skills::PEER);
     let options = parse(std::env::args_os(), skills).unwrap_or_else(|error| error.exit());
-    let codec = Codec::named(&options.contestant).expect("it is a known one");
+    let codec = Codec::named(&options.contestant).expect("a known codec");
     open_many_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
@@ -88,7 +88,7 @@ async fn serve(codec: Codec, options: &Serve) -> Result<(), String> {
     let listener = TcpListener::bind(options.address.tcp()?).await.map_err(text)?;
     let port = listener.local_addr().map_err(text)?.port();
     say(&Serving { address: options.address.bound(port).to_string(), agents: None }).map_err(text)?;
-    /// Serves a connection. Its transport is of another type for each codec.
+    /// Serves a connection. The type of its transport depends on the codec.
     macro_rules! serve {
         ($stream:ident, $codec:ident) => {{
             let channel = BaseChannel::with_defaults(Transport::from(($stream, $codec::default())));
@@ -113,7 +113,7 @@ async fn open(codec: Codec, address: &str) -> io::Result<TestAgentClient> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut config = client::Config::default();
-    // As many as are called at once, and not the 1,000 of the default.
+    // The maximum number of concurrent calls, instead of the default of 1,000.
     config.max_in_flight_requests = 1 << 16;
     macro_rules! open {
         ($codec:ident) => {
@@ -157,7 +157,7 @@ async fn call(codec: Codec, load: &Load) -> Result<(), String> {
     say(&meter.report()?).map_err(text)
 }
 
-/// JSON carries text in place of bytes.
+/// JSON carries text instead of bytes.
 async fn caller(
     codec: Codec,
     client: TestAgentClient,
@@ -175,7 +175,7 @@ async fn caller(
             let bytes = ByteBuf::from(payload);
             client.bytes(context::current(), bytes).await?.len() == payload.len()
         };
-        assert!(same, "another answer than what was sent");
+        assert!(same, "the answer differs from the argument");
     }
     Ok(())
 }

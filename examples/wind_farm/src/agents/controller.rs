@@ -8,13 +8,13 @@ use super::turbine::TurbineAgentProxy;
 use crate::rule::share;
 use crate::turbine::Watts;
 
-/// Sets the maximum of each turbine.
+/// Sets the maximum power of each turbine.
 #[derive(Debug)]
 pub(crate) struct Controller {
     limit: Watts,
     turbines: Vec<TurbineAgentProxy>,
     rated: Vec<Watts>,
-    /// The turbines have maxima.
+    /// Whether the turbines have maxima.
     controls: bool,
 }
 
@@ -28,12 +28,12 @@ impl Controller {
         Self { limit, turbines, rated, controls: false }
     }
 
-    /// Collects what all turbines feed in, and sets what each of them may feed in from the next step on. Returns that, in
-    /// the order of the turbines.
+    /// Collects the readings of all turbines, and sets their maxima for the next step. Returns the
+    /// maxima in the order of the turbines.
     #[expose]
     async fn control(&mut self, #[context] ctx: &Context) -> Result<Vec<Watts>, RemoteError> {
         let now = ctx.clock()?.time();
-        // All are asked before the first answer is waited for.
+        // Start all calls before waiting for the first answer.
         let calls: Vec<_> = self.turbines.iter().map(TurbineAgentProxy::feed_in).collect();
         let (mut power, mut possible) = (0, Vec::with_capacity(calls.len()));
         for (turbine, call) in calls.into_iter().enumerate() {

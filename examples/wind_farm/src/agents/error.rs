@@ -1,10 +1,10 @@
-//! What can go wrong among agents.
+//! Errors of agents.
 
 use aiomas_core::wire::RemoteError;
 
 use crate::turbine::Watts;
 
-/// Why agents do not go on.
+/// An error of an agent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
     #[error("the reading of turbine {turbine} is of {of} s, and not of {now} s")]
@@ -17,7 +17,7 @@ pub(crate) enum AgentError {
     Readings { readings: usize, turbines: usize },
 }
 
-/// What callers are told. Other agents' errors pass through as they are.
+/// Converts an error for the caller. Errors of other agents pass through unchanged.
 impl From<AgentError> for RemoteError {
     fn from(error: AgentError) -> Self {
         Self::new("AgentError", error)

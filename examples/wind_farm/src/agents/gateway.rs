@@ -1,4 +1,4 @@
-//! The agent that stands between mosaik and the others.
+//! The agent between mosaik and the other agents.
 
 use aiomas::manager::{self, ManagerProxy};
 use aiomas::{Context, agent};
@@ -9,10 +9,10 @@ use super::error::AgentError;
 use super::turbine::{Reading, TurbineAgentProxy};
 use crate::turbine::Watts;
 
-/// Brings the agents what their turbines measure, and takes back what the controller decides.
+/// Passes readings to the turbines' agents, and returns the decisions of the controller.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    /// Of all containers in which turbines' agents live.
+    /// The managers of all containers with turbines' agents.
     managers: Vec<ManagerProxy>,
     turbines: Vec<TurbineAgentProxy>,
     controller: ControllerProxy,
@@ -28,8 +28,9 @@ impl Gateway {
         Self { managers, turbines, controller }
     }
 
-    /// Sets the clocks of all containers to mosaik's time, in seconds, tells each agent the reading of its turbine, and
-    /// lets the controller decide. Readings and maxima are in the order of the turbines.
+    /// Runs a step of the agents. It sets the clocks of all containers to mosaik's time, in
+    /// seconds, sends each agent the reading of its turbine, and lets the controller decide.
+    /// Readings and maxima are in the order of the turbines.
     #[expose]
     async fn step(
         &self,
@@ -42,7 +43,7 @@ impl Gateway {
             return Err(AgentError::Readings { readings: readings.len(), turbines }.into());
         }
         let clock = ctx.clock()?;
-        // They begin at 0, and do not stand still when they are set.
+        // Clocks begin at 0, and cannot be set to their current time.
         if time > clock.time() {
             clock.set_time(time)?;
             manager::set_time(&self.managers, time).await?;

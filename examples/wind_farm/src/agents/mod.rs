@@ -12,12 +12,12 @@ pub(crate) use turbine::{Reading, TurbineAgent, TurbineAgentProxy};
 use aiomas::manager::Factories;
 use aiomas_core::clock::{Date, DateError};
 
-/// The date at time 0, in all containers.
+/// Returns the date at time 0 in all containers.
 pub(crate) fn start() -> Result<Date, DateError> {
     "2026-01-05T00:00:00+00:00".parse()
 }
 
-/// What the containers can make in which the turbines' agents live.
+/// Returns the agents that the containers of turbines can spawn.
 pub(crate) fn factories() -> Factories {
     Factories::new().agent("TurbineAgent", ["rated_power"], TurbineAgent::new)
 }

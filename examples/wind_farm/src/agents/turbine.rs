@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 use super::error::AgentError;
 use crate::turbine::Watts;
 
-/// What a turbine measures.
+/// A reading of a turbine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reading {
-    /// What it feeds in.
+    /// The power it feeds in.
     pub(crate) power: Watts,
-    /// What it could.
+    /// The power it could feed in.
     pub(crate) possible: Watts,
 }
 
-/// Knows what its turbine measures, and how much it may feed in.
+/// Keeps the last reading of its turbine, and the turbine's maximum power.
 #[derive(Debug)]
 pub(crate) struct TurbineAgent {
     rated_power: Watts,
-    /// The last reading, and the time at which it came.
+    /// The last reading, and its time.
     reading: Option<(f64, Reading)>,
 }
 
@@ -30,20 +30,21 @@ impl TurbineAgent {
         Self { rated_power, reading: None }
     }
 
-    /// Takes what the turbine measures now.
+    /// Stores the current reading of the turbine.
     #[expose]
     fn measured(&mut self, reading: Reading, #[context] ctx: &Context) -> Result<(), RemoteError> {
         self.reading = Some((ctx.clock()?.time(), reading));
         Ok(())
     }
 
-    /// The last reading, and when that was.
+    /// Returns the last reading and its time.
     #[expose]
     fn feed_in(&self) -> Result<(f64, Reading), RemoteError> {
         Ok(self.reading.ok_or(AgentError::NoReading)?)
     }
 
-    /// Sets the most that the turbine may feed in. Returns what it will keep to, which never is above its rated power.
+    /// Sets the maximum power of the turbine. Returns the effective maximum, at most the rated
+    /// power.
     #[expose]
     fn set_maximum(&self, power: Watts) -> Watts {
         power.min(self.rated_power)

@@ -1,34 +1,35 @@
-//! Makes the week of wind that the example comes with:
+//! Generates the built-in week of wind:
 //!
 //!     cargo run -p wind_farm --bin make_wind > examples/wind_farm/data/week.csv
 //!
-//! It adds, subtracts, multiplies and divides, which gives the same everywhere.
+//! It uses only addition, subtraction, multiplication and division, whose results are the same on
+//! all machines.
 
 use fastrand::Rng;
 
 const SEED: u64 = 20_260_105;
 const DAYS: usize = 7;
 const STEPS_PER_DAY: usize = 96;
-/// Of the week, in m/s.
+/// The mean of the week, in m/s.
 const MEAN: f64 = 10.5;
-/// How much more it blows in the early afternoon than early in the morning.
+/// The difference between early afternoon and early morning, in m/s.
 const DAILY: f64 = 2.5;
-/// How much of the weather is still there after fifteen minutes, and how much comes in addition.
+/// The share of the weather that remains after 15 minutes, and the share of change.
 const STAYS: f64 = 0.985;
 const COMES: f64 = 0.62;
-/// How many gusts there are, and how strong they are at most.
+/// The frequency of gusts, and their maximum strength.
 const GUSTS: f64 = 0.03;
 const STRONGEST: f64 = 8.0;
-/// How the wind at a place differs from that of the weather.
+/// The variation of the wind at one place.
 const LOCAL: f64 = 0.5;
 const PLACES: [(&str, f64); 4] = [("north", 1.05), ("east", 0.9), ("south", 0.95), ("west", 1.1)];
 
-/// Of the normal distribution, as nearly as the sum of twelve random numbers is.
+/// Draws from the normal distribution, approximated by the sum of twelve random numbers.
 fn normal(random: &mut Rng) -> f64 {
     (0..12).map(|_| random.f64()).sum::<f64>() - 6.0
 }
 
-/// From -1 to 1 and back in a day, as a parabola: highest at 14:00.
+/// Returns a daily cycle from -1 to 1 and back. It is a parabola with its maximum at 14:00.
 fn daily(step: usize) -> f64 {
     let since_two = (step + STEPS_PER_DAY - 56) % STEPS_PER_DAY;
     let x = since_two as f64 / STEPS_PER_DAY as f64;

@@ -1,4 +1,4 @@
-//! The agents, as mosaik sees them: one for each turbine.
+//! The agents as a simulator of mosaik: one entity for each turbine.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -16,41 +16,41 @@ use crate::agents::{Controller, Gateway, GatewayProxy, Reading, TurbineAgentProx
 use crate::turbine::Watts;
 
 const MODEL: &str = "TurbineAgent";
-/// More than any turbine has; sums of so many watts do not overflow.
+/// More than the rated power of any turbine. Sums of this many watts do not overflow.
 const MAX_RATED_POWER: Watts = 1_000_000_000_000;
 
-/// A multi-agent system as a simulator. It talks to the gateway alone.
+/// A multi-agent system as a simulator. It calls only the gateway.
 #[derive(Debug)]
 pub(crate) struct Agents {
-    /// Where controller and gateway live.
+    /// The container of controller and gateway.
     container: Container,
-    /// Of the containers where the turbines' agents live.
+    /// The managers of the containers with turbines' agents.
     managers: Vec<ManagerProxy>,
     limit: Watts,
     turbines: Vec<TurbineAgentProxy>,
     rated: Vec<Watts>,
     gateway: Option<GatewayProxy>,
-    /// The number of each turbine.
+    /// The number of each turbine, by its entity id.
     eids: HashMap<String, usize>,
-    /// What the controller has decided last.
+    /// The last decisions of the controller.
     maxima: Vec<Watts>,
     busy: Duration,
 }
 
 #[derive(Deserialize)]
 struct Params {
-    /// What the farm may feed in, in watts.
+    /// The maximum power of the farm, in watts.
     limit: i64,
 }
 
 #[derive(Deserialize)]
 struct Rated {
-    /// Of each turbine, in watts.
+    /// The rated power of each turbine, in watts.
     rated_power: Vec<Watts>,
 }
 
 impl Agents {
-    /// The turbines' agents are going to live in the containers of these managers.
+    /// Creates a simulator that spawns the turbines' agents through these managers.
     pub(crate) fn new(container: Container, managers: Vec<ManagerProxy>) -> Self {
         Self {
             container,
@@ -65,7 +65,7 @@ impl Agents {
         }
     }
 
-    /// What the turbine with this number measures.
+    /// Returns the reading of the turbine with this number.
     fn reading(&self, inputs: &Inputs, number: usize) -> Result<Reading> {
         let (eid, rated) = (Self::eid(number), self.rated[number]);
         let input = |attr: &str| match inputs.sum(&eid, attr)? {
@@ -114,7 +114,7 @@ impl Simulator for Agents {
                 "each of {num} turbines needs a rated power, from 1 to {MAX_RATED_POWER} W"
             )));
         }
-        // All are asked for before the first one is there.
+        // Start all spawns before waiting for the first one.
         let managers = self.managers.iter().cycle().skip(self.turbines.len());
         let calls = rated_power.iter().zip(managers).map(|(rated_power, manager)| {
             let agent = manager.spawn("TurbineAgent").arg(rated_power);
@@ -173,7 +173,7 @@ impl Simulator for Agents {
         data
     }
 
-    /// How long the agents have taken so far.
+    /// Returns the time the agents have taken so far.
     async fn extra_method(
         &mut self,
         _method: &str,

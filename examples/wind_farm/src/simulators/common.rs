@@ -1,15 +1,15 @@
-//! What both simulators have in common: their steps, and mistakes of scenarios.
+//! Code shared by both simulators: their steps, and errors of scenarios.
 
 use aiomas_mosaik::{RemoteError, Result, Time};
 
 use crate::wind::STEP;
 
-/// The time of the next step. Both simulators go in step with the wind.
+/// Returns the time of the next step. The wind file sets the step size of both simulators.
 pub(super) fn next(time: Time) -> Time {
     time + Time::from(STEP)
 }
 
-/// Time is in seconds.
+/// Checks that time is in seconds.
 pub(super) fn check_resolution(time_resolution: f64) -> Result<()> {
     if time_resolution == 1.0 {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The two simulators that mosaik runs: the turbines, and the agents that watch over them.
+//! The two simulators for mosaik: the turbines and their agents.
 
 mod agents;
 mod common;

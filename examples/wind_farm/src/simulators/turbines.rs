@@ -14,14 +14,14 @@ use crate::wind::{STEP, Wind};
 
 const MODEL: &str = "Turbine";
 
-/// A simulator of turbines, which feed in what the wind and their maxima allow.
+/// A simulator of turbines. They feed in the power that the wind and their maxima allow.
 ///
-/// A maximum that comes in a step holds in it, and until another one comes.
+/// A maximum applies from the step of its arrival until the next one arrives.
 #[derive(Debug)]
 pub(crate) struct Turbines {
     wind: Wind,
     turbines: Vec<Turbine>,
-    /// Their numbers.
+    /// The number of each turbine, by its entity id.
     eids: HashMap<String, usize>,
     busy: Duration,
 }
@@ -80,7 +80,7 @@ impl Simulator for Turbines {
             let (kind, eid) = (Kind::of(number), format!("turbine_{number}"));
             self.turbines.push(Turbine { kind, wind: 0, maximum: kind.rated_power });
             self.eids.insert(eid.clone(), number);
-            // The scenario tells the agents.
+            // The scenario passes it on to the agents.
             let info = serde_json::json!({"rated_power": kind.rated_power});
             entities.push(Entity::new(eid, model).extra_info(info));
         }
@@ -105,7 +105,7 @@ impl Simulator for Turbines {
         for (number, turbine) in self.turbines.iter_mut().enumerate() {
             let wind = usize::try_from(step).ok().and_then(|step| self.wind.at(step, number));
             turbine.wind = wind.ok_or_else(|| {
-                RemoteError::value_error(format_args!("there is no wind any more at {time} s"))
+                RemoteError::value_error(format_args!("the wind data ends before {time} s"))
             })?;
         }
         self.busy += begin.elapsed();
@@ -128,7 +128,7 @@ impl Simulator for Turbines {
         data
     }
 
-    /// How long the turbines have taken so far.
+    /// Returns the time the turbines have taken so far.
     async fn extra_method(
         &mut self,
         _method: &str,

@@ -1,5 +1,6 @@
-//! Tries every compressor, shuffle, type size and level on data of 0 bytes to 8 MiB, through C and through
-//! our codec, in both directions. Takes a quarter of an hour; ends with an error at the first difference.
+//! Tries all options of Blosc through C and through our codec, in both directions. The options are
+//! every compressor, shuffle, type size and level, on data of 0 bytes to 8 MiB. It takes a quarter
+//! of an hour, and ends with an error at the first difference.
 
 use aiomas_blosc_tests::case::{Case, SHUFFLES};
 use aiomas_blosc_tests::data::KINDS;
@@ -7,21 +8,21 @@ use clap::Parser;
 
 #[derive(Debug, Parser)]
 struct Options {
-    /// No data shorter than so many bytes.
+    /// The minimum length of data, in bytes.
     #[arg(long, default_value_t = 0)]
     min: usize,
-    /// No data longer than so many bytes.
+    /// The maximum length of data, in bytes.
     #[arg(long, default_value_t = 8 << 20)]
     max: usize,
-    /// The levels, instead of those that the lengths are tried with otherwise.
+    /// The levels, instead of the default ones for each length.
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(..10))]
     levels: Vec<u8>,
-    /// The type sizes, instead of those that the lengths are tried with otherwise.
+    /// The type sizes, instead of the default ones for each length.
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..))]
     type_sizes: Vec<u8>,
 }
 
-/// Lengths of data; every how many-th type size, and which levels, are tried with each.
+/// Lengths of data, each with the stride of type sizes and the levels to try.
 const LENGTHS: [(&[usize], usize, &[u8]); 4] = [
     (&[0, 1, 2, 15, 16, 17, 127, 128, 129, 255, 1_000, 2_049, 4_096], 1, ALL),
     (&[16_383, 65_536, 131_073, 262_144], 13, ALL),
@@ -47,7 +48,8 @@ fn main() {
             }
             for (number, (name, make)) in KINDS.into_iter().enumerate() {
                 let data = make(len);
-                // Each kind of data gets other combinations, and all get all of them together.
+                // Each kind of data gets other combinations, and all kinds together get all of
+                // them.
                 for (at, &type_size) in type_sizes.iter().enumerate() {
                     if at % KINDS.len() != number && type_size != 8 {
                         continue;

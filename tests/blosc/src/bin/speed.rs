@@ -1,7 +1,7 @@
 //! Measures the Blosc codec against the C library, and prints a table in Markdown.
 //!
-//! A time is the best of many runs, which alternate between C and us, so that other load on the machine
-//! hits both.
+//! A time is the best of many runs, which alternate between C and our codec, so that other load on
+//! the machine affects both.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use aiomas_blosc_tests::{c, data};
 use aiomas_core::wire::codec::blosc::{self as ours, Shuffle};
 use clap::Parser;
 
-/// How often C's time ours may be.
+/// The maximum ratio of our time to C's.
 const DECOMPRESS: f64 = 1.5;
 const COMPRESS: f64 = 2.0;
 
@@ -20,7 +20,7 @@ struct Options {
     /// Only the rows whose text contains this.
     #[arg(default_value = "")]
     filter: String,
-    /// How long to measure each time, in milliseconds.
+    /// The duration of each measurement, in milliseconds.
     #[arg(long, default_value_t = 200)]
     time: u64,
     /// The levels to compress with.
@@ -81,7 +81,7 @@ const ALL: &[Pair] = &[
     (c::Compressor::Zstd, None),
 ];
 
-/// Names, data and what to compress with.
+/// Returns names, data and compressors.
 fn inputs() -> Vec<(&'static str, Vec<u8>, &'static [Pair])> {
     vec![
         ("walk, 1 MiB", data::walk(1 << 20), ALL),
@@ -95,7 +95,7 @@ fn inputs() -> Vec<(&'static str, Vec<u8>, &'static [Pair])> {
     ]
 }
 
-/// A row's columns, and whether the bars are kept.
+/// Returns a row's columns, and whether the thresholds hold.
 fn measure(
     case: &Case<'_>,
     theirs: c::Compressor,
@@ -129,7 +129,7 @@ fn column(row: &mut String, case: &Case<'_>, c: Duration, us: Duration, bar: f64
     ratio <= bar
 }
 
-/// The best times of both.
+/// Returns the best times of both.
 fn race(time: Duration, c: impl Fn() -> Vec<u8>, us: impl Fn() -> Vec<u8>) -> (Duration, Duration) {
     let timed = |run: &dyn Fn() -> Vec<u8>, count: u32| {
         let start = Instant::now();
@@ -138,7 +138,7 @@ fn race(time: Duration, c: impl Fn() -> Vec<u8>, us: impl Fn() -> Vec<u8>) -> (D
         }
         start.elapsed() / count
     };
-    // So often that the clock does not count.
+    // Enough runs to make the clock's resolution negligible.
     let once = timed(&us, 3).max(Duration::from_nanos(1));
     let count = (20_000 / once.as_nanos() as u32).max(1);
     let (mut best_c, mut best_us) = (Duration::MAX, Duration::MAX);

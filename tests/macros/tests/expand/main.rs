@@ -1,4 +1,4 @@
-//! What the macros write, called as a connection would call it.
+//! The code that the macros generate, called as a connection would call it.
 
 mod agent;
 mod proxy;
@@ -11,7 +11,7 @@ use aiomas::__macro::{Answer, Later};
 use aiomas_core::rpc::{Caller, Outcome, Request, Service, dispatch};
 use aiomas_core::wire::{CodecContext, Format, Payload};
 
-/// Makes a call, `["add", [1], {"b": 2}]`, from a caller with the number 7. The answer is the result or
+/// Makes a call, `["add", [1], {"b": 2}]`, from a caller with the number 7. Returns the result or
 /// the error, as text.
 fn call(service: &dyn Service<Later>, content: &str) -> String {
     let payload = Payload::new(Format::Json, content.to_owned().into(), CodecContext::default());
@@ -19,7 +19,7 @@ fn call(service: &dyn Service<Later>, content: &str) -> String {
     match dispatch(service, &request.path, &request.arguments, &Caller::new(7)) {
         Outcome::Done(answer) => text(answer),
         Outcome::Later(later) => text(now(later)),
-        outcome => panic!("dispatch says what there is not: {outcome:?}"),
+        outcome => panic!("unexpected outcome: {outcome:?}"),
     }
 }
 
@@ -30,7 +30,7 @@ fn text(answer: Answer) -> String {
     }
 }
 
-/// The result of a future that waits for nothing but to be polled again.
+/// Returns the output of a future that waits only to be polled again.
 fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
@@ -41,7 +41,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Is ready the second time it is polled.
+/// Is ready at its second poll.
 async fn yield_once() {
     let mut polled = false;
     std::future::poll_fn(|_| {

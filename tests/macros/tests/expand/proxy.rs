@@ -17,7 +17,7 @@ fn gives<T>(call: Call<T>) {
     drop(call);
 }
 
-/// The types that a caller has to do with.
+/// Checks the types that a caller uses.
 #[expect(dead_code, reason = "it is enough that it compiles")]
 fn types(root: &RootClient) {
     gives::<i64>(root.add(1, 2));

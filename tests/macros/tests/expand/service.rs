@@ -120,7 +120,7 @@ impl Root {
         format!("{a} {more:?} {options:?}")
     }
 
-    /// As mosaik's simulators are initialised.
+    /// The signature of a mosaik simulator's `init`.
     #[expose]
     fn init(
         &self,
@@ -131,7 +131,7 @@ impl Root {
         format!("{sid} {time_resolution} {options:?}")
     }
 
-    /// As the compiler advises where a parameter is not used.
+    /// The compiler's suggestion for an unused parameter.
     #[expose]
     #[allow(
         clippy::just_underscores_and_digits,
@@ -186,7 +186,7 @@ impl Root {
         format!("{} {fields:?}", parts.join(&sep))
     }
 
-    /// Names that generated code uses itself.
+    /// Uses names of the generated code.
     #[expose]
     fn names(
         &self,
@@ -255,7 +255,7 @@ fn arguments_are_bound_by_position_and_by_name() {
 }
 
 #[test]
-fn what_is_left_out_has_its_default() {
+fn omitted_parameters_have_their_defaults() {
     calls(&[
         (r#"["join", [["a", "b"]], {}]"#, r#""a-b""#),
         (r#"["join", [["a", "b"], "+"], {}]"#, r#""a+b""#),

@@ -9,7 +9,7 @@ struct Root;
 #[service]
 impl Root {
     #[expose]
-    fn nobody() {}
+    fn absent() {}
 
     #[expose]
     fn once(self) {}

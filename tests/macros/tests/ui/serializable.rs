@@ -1,6 +1,6 @@
 use aiomas::serializable;
 
-/// Which of these would it be?
+/// Generic: its name alone is ambiguous.
 #[serializable]
 struct Pair<T>(T, T);
 

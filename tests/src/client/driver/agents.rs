@@ -1,4 +1,4 @@
-//! Agents in containers: ours, and those of the server.
+//! Agents in containers: the client's own and the server's.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,13 +20,13 @@ pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
         return;
     }
     put_to! { session:
-        connect missing_agents nobody_listens validate_aid dates pass_reference call_back_by_url
+        connect missing_agents no_listener validate_aid dates pass_reference call_back_by_url
         connect_concurrently two_containers concurrent_1000 real_clock shutdown
     }
 }
 
 impl<R: Runtime> Session<'_, R> {
-    /// A container with an agent 0 of our own.
+    /// Returns a container with an agent 0 of our own.
     pub(super) async fn container(&self) -> (Container, AgentRef<Echo>) {
         let container = self.fit(builder).bind(self.server.own_address()).await;
         let container = container.unwrap_or_else(|error| panic!("{error}"));
@@ -34,7 +34,7 @@ impl<R: Runtime> Session<'_, R> {
         (container, ours)
     }
 
-    /// An agent of the server, by its id.
+    /// Finds an agent of the server by its id.
     pub(super) async fn find<P: From<Proxy>>(&self, container: &Container, aid: &str) -> P {
         let found = container.connect(self.server.url(aid)).await;
         found.unwrap_or_else(|error| panic!("{error}"))
@@ -71,22 +71,23 @@ async fn missing_agents<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(echo.echo(1.into()).await, Ok(1.into()));
 }
 
-/// Without patience there is one attempt. Attempts that follow are tested where no server is needed: in the runtime suite.
-async fn nobody_listens<R: Runtime>(session: &Session<'_, R>) {
+/// Without patience there is one attempt. The runtime suite tests further attempts, without a
+/// server.
+async fn no_listener<R: Runtime>(session: &Session<'_, R>) {
     let (container, _) = session.container().await;
-    let (_reserved, nobody) = session.server.nowhere();
-    let dialled = session.fit(rpc::builder).connect(nobody.clone()).await;
+    let (_reserved, missing) = session.server.nowhere();
+    let dialled = session.fit(rpc::builder).connect(missing.clone()).await;
     assert!(matches!(dialled, Err(Error::Dial { .. })), "{dialled:?}");
-    match container.connect::<Proxy>(AgentUrl::new(nobody.clone(), "0")).await {
+    match container.connect::<Proxy>(AgentUrl::new(missing.clone(), "0")).await {
         Err(Error::Connect(ConnectError::Unreachable { address, attempts: 1, .. }))
-            if address == nobody => {}
+            if address == missing => {}
         other => panic!("{other:?}"),
     }
     let echo: EchoProxy = session.find(&container, "0").await;
     assert_eq!(echo.echo(1.into()).await, Ok(1.into()));
 }
 
-/// What `connect` asks first.
+/// Tests the first request of `connect`.
 async fn validate_aid<R: Runtime>(session: &Session<'_, R>) {
     let client = session.fit(rpc::builder).connect(session.server.address.clone()).await;
     let root = client.unwrap_or_else(|error| panic!("{error}")).remote();
@@ -118,7 +119,7 @@ fn met(name: &str) -> Result<Meeting, Error> {
     Ok(Meeting { met: name.to_owned() })
 }
 
-/// The peer calls the agent that we pass to it, on the same connection; and passes itself to us.
+/// The peer calls our agent by its reference, on the same connection, and passes itself.
 async fn pass_reference<R: Runtime>(session: &Session<'_, R>) {
     let (container, ours) = session.container().await;
     let echo: EchoProxy = session.find(&container, "0").await;
@@ -133,7 +134,7 @@ async fn pass_reference<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(container.connection_count(), 1);
 }
 
-/// The server's agent opens a connection of its own to our container.
+/// The server's agent opens a new connection to our container.
 async fn call_back_by_url<R: Runtime>(session: &Session<'_, R>) {
     let (container, ours) = session.container().await;
     let caller: CallerProxy = session.find(&container, "1").await;
@@ -160,7 +161,7 @@ async fn connect_concurrently<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(container.connection_count(), 1, "there is one connection for all");
 }
 
-/// Both have an agent `0`; each connection leads to its own.
+/// Both containers have an agent `0`; each connection leads to its own.
 async fn two_containers<R: Runtime>(session: &Session<'_, R>) {
     let ours = [session.container().await, session.container().await];
     let mut meetings = Vec::new();
@@ -193,13 +194,13 @@ async fn real_clock<R: Runtime>(session: &Session<'_, R>) {
     let before = clock.time().await.unwrap_or_else(|error| panic!("{error}"));
     let start = Instant::now();
     let after = clock.sleep(0.1).await.unwrap_or_else(|error| panic!("{error}"));
-    // Not less than it should be, but for the resolution of the clocks; more if the machine is busy.
+    // At least the full time, within the resolution of the clocks; more on a busy machine.
     assert!(start.elapsed() > Duration::from_millis(90) && after - before > 0.09);
     let past = failure(clock.sleep_until(When::Time(before)).await);
     assert_eq!(past.kind(), "ValueError");
 }
 
-/// Time stands still until somebody sets it. Several clients may do so, one after the other.
+/// Time advances only when a client sets it. Several clients may do so in turn.
 async fn external_clock<R: Runtime>(session: &Session<'_, R>) {
     let (container, _) = session.container().await;
     let clock: ClockProxy = session.find(&container, "2").await;
@@ -207,13 +208,13 @@ async fn external_clock<R: Runtime>(session: &Session<'_, R>) {
     let date = clock.utcnow().await.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(date, content::clock_start().shift(now).unwrap_or(Date::MAX));
     let in_15 = date.shift(15.0).unwrap_or(Date::MAX);
-    // By the time that is set when they end.
+    // Each returns the clock's time at its end.
     let mut sleeps = [
         (10.0, vec![clock.sleep(10.0), clock.sleep_until(When::Time(now + 10.0))]),
         (16.0, vec![clock.sleep_until(When::Date(in_15))]),
         (30.0, vec![clock.sleep(20.0)]),
     ];
-    // With its answer, all of them have begun.
+    // Once this call is answered, all sleepers have started.
     assert_eq!(clock.time().await, Ok(now));
     for passed in [5.0, 10.0, 16.0, 30.0] {
         assert_eq!(clock.set_time(now + passed).await, Ok(()));
@@ -235,7 +236,7 @@ async fn external_clock<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(failure(clock.sleep_until(When::Date(date)).await).kind(), "ValueError");
 }
 
-/// What was asked is answered before a container ends; then nothing can be.
+/// A container answers pending requests before it ends. Later requests fail.
 async fn shutdown<R: Runtime>(session: &Session<'_, R>) {
     let (container, _) = session.container().await;
     let clock: ClockProxy = session.find(&container, "2").await;

@@ -20,7 +20,7 @@ use crate::types::{Celsius, Point, Unserializable};
 
 pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
     put_to! { session:
-        values non_finite failures refused slow_requests_hold_up_nobody out_of_order
+        values non_finite failures refused slow_requests_delay_no_other out_of_order
         requests_of_the_server concurrent_1000 channels_10 mebibytes_8 server_closes half_an_answer
         late_answers_are_ignored dropped_handles_close
     }
@@ -41,7 +41,7 @@ async fn expect_echo(channel: &Channel, value: Value) {
     assert!(answer.as_ref() == Ok(&value), "{answer:.300?} in place of {value:.300?}");
 }
 
-/// The next request of the server, and what it wants to have answered.
+/// Returns the next request of the server, and the answer it expects.
 async fn next_callback(channel: &Channel) -> (Request, Value) {
     let request = channel.recv().await.expect("the server asks back");
     let content: BTreeMap<String, Value> = request.content().expect("a callback");
@@ -79,7 +79,7 @@ async fn typed_values<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(answer, Ok(content));
 }
 
-/// A failed request does no harm to the channel.
+/// A failed request does not affect the channel.
 async fn failures<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     for text in ["ohno", "Ärger 💥", ""] {
@@ -91,7 +91,7 @@ async fn failures<R: Runtime>(session: &Session<'_, R>) {
     expect_echo(&channel, "still here".into()).await;
 }
 
-/// What is our own fault is told apart from that.
+/// Local errors are distinguishable from remote ones.
 async fn refused<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     let refused = channel.send::<Value>(&Unserializable).await;
@@ -101,7 +101,7 @@ async fn refused<R: Runtime>(session: &Session<'_, R>) {
     expect_echo(&channel, "still here".into()).await;
 }
 
-async fn slow_requests_hold_up_nobody<R: Runtime>(session: &Session<'_, R>) {
+async fn slow_requests_delay_no_other<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     let mut slow = channel.send::<Value>(&json!({"cmd": "delay", "ms": 600_000, "value": null}));
     let fast = channel.send(&json!({"cmd": "delay", "ms": 10, "value": "fast"})).await;
@@ -110,11 +110,11 @@ async fn slow_requests_hold_up_nobody<R: Runtime>(session: &Session<'_, R>) {
     assert!(is_pending(&mut slow).await);
 }
 
-/// Each answer comes as soon as it is known: here in the opposite order of the requests.
+/// Each answer is sent as soon as it is known: here in the reverse order of the requests.
 async fn out_of_order<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     let mut calls: Vec<_> = (0..10).map(|i| call_back(&channel, i)).collect();
-    // A server may well obey commands side by side.
+    // A server may handle requests concurrently.
     let mut requests = BTreeMap::new();
     while requests.len() < calls.len() {
         let (request, value) = next_callback(&channel).await;
@@ -129,7 +129,7 @@ async fn out_of_order<R: Runtime>(session: &Session<'_, R>) {
     }
 }
 
-/// The server asks back while our request is pending.
+/// The server calls back while our request is pending.
 async fn requests_of_the_server<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     for value in [json!(1), json!("x"), json!([1, {"y": null}])] {
@@ -144,7 +144,7 @@ async fn requests_of_the_server<R: Runtime>(session: &Session<'_, R>) {
     let (request, _) = next_callback(&channel).await;
     assert_eq!(request.fail(RemoteError::new("KeyError", "'boom'")), Ok(()));
     assert_eq!(call.await, failed);
-    // To drop a request is to fail it.
+    // Dropping a request fails it.
     let call = call_back(&channel, "dropped");
     drop(next_callback(&channel).await);
     assert_eq!(call.await, failed);
@@ -179,7 +179,7 @@ async fn mebibytes_8<R: Runtime>(session: &Session<'_, R>) {
     assert!(blob == Ok("x".repeat(size)), "the blob differs");
 }
 
-/// All that is pending fails, and so does what comes later.
+/// All pending requests fail, and so do later ones.
 async fn server_closes<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     let pending = channel.send::<Value>(&json!({"cmd": "delay", "ms": 600_000, "value": null}));
@@ -198,7 +198,7 @@ async fn half_an_answer<R: Runtime>(session: &Session<'_, R>) {
     assert!(matches!(reason, CloseReason::Truncated { unread: 5.. }), "{reason:?}");
 }
 
-/// A call that was not answered in time fails alone, also when its answer does come.
+/// A call that times out fails alone, even when its answer arrives later.
 async fn late_answers_are_ignored<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     let after = Duration::from_millis(50);
@@ -206,7 +206,7 @@ async fn late_answers_are_ignored<R: Runtime>(session: &Session<'_, R>) {
     let call = channel.with_timeout(after).send::<Value>(&content);
     let (request, _) = next_callback(&channel).await;
     assert_eq!(call.await, Err(Error::TimedOut { after, sent: true }));
-    // Now the server answers; and then it asks again.
+    // Now the server answers, and then calls again.
     assert_eq!(request.reply("late"), Ok(()));
     let call = call_back(&channel, "in time");
     let (request, _) = next_callback(&channel).await;
@@ -215,7 +215,7 @@ async fn late_answers_are_ignored<R: Runtime>(session: &Session<'_, R>) {
     expect_echo(&channel, "still here".into()).await;
 }
 
-/// A channel is closed when nobody has it any more, and not before what was asked is answered.
+/// Dropping the last handle closes a channel, once all pending requests are answered.
 async fn dropped_handles_close<R: Runtime>(session: &Session<'_, R>) {
     let channel = session.open().await;
     let call = channel.send::<String>(&json!({"cmd": "delay", "ms": 10, "value": "last"}));

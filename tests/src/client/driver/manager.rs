@@ -31,7 +31,7 @@ async fn spawn<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(container.connection_count(), 1);
 }
 
-/// Nothing comes of a name that is not known, nor of arguments that do not fit.
+/// An unknown name or wrong arguments spawn no agent.
 async fn no_such_factory<R: Runtime>(session: &Session<'_, R>) {
     let (container, _) = session.container().await;
     let manager: ManagerProxy = session.find(&container, "0").await;
@@ -64,7 +64,7 @@ async fn set_time<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(manager.set_time(5.5).await, Ok(()));
 }
 
-/// It answers, and then the connection is closed.
+/// The manager answers, and then closes the connection.
 async fn stop<R: Runtime>(session: &Session<'_, R>) {
     let (container, _) = session.container().await;
     let manager: ManagerProxy = session.find(&container, "0").await;

@@ -16,7 +16,7 @@ use super::{LIMIT, Server};
 use crate::peer::Kind;
 use crate::runtimes::Sleep;
 
-/// Puts a server to all tests of a kind, and returns how many these were.
+/// Runs all tests of a kind against a server, and returns their number.
 pub(super) async fn challenge<R: Runtime>(runtime: R, server: &Server, kind: Kind) -> usize {
     let mut session = Session { sleep: Sleep::on(&runtime), runtime, server, passed: 0 };
     match kind {
@@ -28,7 +28,7 @@ pub(super) async fn challenge<R: Runtime>(runtime: R, server: &Server, kind: Kin
     session.passed
 }
 
-/// Puts the server to scenarios, one after the other: async functions that take the session.
+/// Runs scenarios in sequence: async functions with the session as their argument.
 macro_rules! put_to {
     ($session:ident: $($scenario:ident)*) => {$(
         let start = std::time::Instant::now();
@@ -39,7 +39,7 @@ macro_rules! put_to {
 
 use put_to;
 
-/// A server under test, and what our end runs on.
+/// A server under test, and the client's runtime.
 struct Session<'a, R> {
     runtime: R,
     server: &'a Server,
@@ -60,7 +60,7 @@ impl<R: Runtime> Session<'_, R> {
         self.passed += 1;
     }
 
-    /// Lets `builder` make what fits the server.
+    /// Configures a builder to match the server.
     fn fit<L>(&self, builder: fn(R) -> Builder<R, L>) -> Builder<R, L> {
         let builder = builder(self.runtime.clone())
             .codec(self.server.codec)
@@ -72,7 +72,7 @@ impl<R: Runtime> Session<'_, R> {
     }
 }
 
-/// The error that a call has failed with on the other side.
+/// Returns the remote error of a failed call.
 #[track_caller]
 fn failure<T: Debug>(result: Result<T, Error>) -> RemoteError {
     match result {
@@ -81,7 +81,7 @@ fn failure<T: Debug>(result: Result<T, Error>) -> RemoteError {
     }
 }
 
-/// Why the connection was lost that a call had been made on.
+/// Returns the reason for which a call's connection was lost.
 #[track_caller]
 fn loss<T: Debug>(result: Result<T, Error>) -> CloseReason {
     match result {

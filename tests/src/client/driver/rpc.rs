@@ -1,4 +1,4 @@
-//! Remote calls by typed and dynamic proxies, and services of our own, in both directions.
+//! Remote calls by typed and dynamic proxies, and local services, in both directions.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::types::{Celsius, Mode, Point, Serializers, Unserializable};
 
 pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
     put_to! { session:
-        arguments nested_services errors good_and_bad_at_once slow_calls_hold_up_nobody
+        arguments nested_services errors good_and_bad_at_once slow_calls_delay_no_other
         calls_out_of_order late_answers_are_ignored proxies_from_the_server services_for_the_server
         concurrent_1000 mebibytes_8 closed
     }
@@ -33,21 +33,21 @@ pub(super) async fn challenge<R: Runtime>(session: &mut Session<'_, R>) {
 }
 
 impl<R: Runtime> Session<'_, R> {
-    /// A client that offers `service`.
+    /// Opens a client that offers `service`.
     async fn open_with(&self, service: impl IntoService) -> RpcClient {
         let builder = self.fit(builder).service(service);
         let client = builder.connect(self.server.address.clone()).await;
         client.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The server's root service, for a client that offers nothing.
+    /// Returns the server's root service, for a client that offers nothing.
     async fn root(&self) -> RootProxy {
         let client = self.fit(builder).connect(self.server.address.clone()).await;
         client.unwrap_or_else(|error| panic!("{error}")).remote_as()
     }
 }
 
-/// A service of our own, to be passed to the server.
+/// Returns a reference to a local service, to pass to the server.
 fn own(path: &str) -> DoublerProxy {
     Proxy::from(ServiceRef::new(path)).into()
 }
@@ -82,7 +82,7 @@ async fn nested_services<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(Proxy::from(root).call("tools/inner/ping").send().await, Ok("pong".to_owned()));
 }
 
-/// Errors are of types, by whose fault they are.
+/// The type of an error tells which side caused it.
 async fn errors<R: Runtime>(session: &Session<'_, R>) {
     let typed = session.root().await;
     let kaputt = failure(typed.fail("kaputt".to_owned()).await);
@@ -134,7 +134,7 @@ async fn good_and_bad_at_once<R: Runtime>(session: &Session<'_, R>) {
     }
 }
 
-async fn slow_calls_hold_up_nobody<R: Runtime>(session: &Session<'_, R>) {
+async fn slow_calls_delay_no_other<R: Runtime>(session: &Session<'_, R>) {
     let root = session.root().await;
     let mut slow = root.slow(600_000.0, ().into());
     assert_eq!(root.slow(10.0, "fast".into()).await, Ok("fast".into()));
@@ -142,17 +142,17 @@ async fn slow_calls_hold_up_nobody<R: Runtime>(session: &Session<'_, R>) {
     assert!(is_pending(&mut slow).await);
 }
 
-/// A call that waits, and what lets it through.
+/// A held call, and the channel that releases it.
 type Waiting = (i64, oneshot::Sender<()>);
 
-/// A service that holds calls until they are let through.
+/// Returns a service that holds calls until they are released.
 fn gate() -> (ServiceDict<Later>, mpsc::UnboundedReceiver<Waiting>) {
     let (calls, waiting) = mpsc::unbounded_channel();
     let gate = ServiceDict::new("Gate").async_function("double", ["value"], move |value: i64| {
         let (open, opened) = oneshot::channel();
         let told = calls.send((value, open));
         async move {
-            told.map_err(|_| RemoteError::new("RuntimeError", "nobody watches the gate"))?;
+            told.map_err(|_| RemoteError::new("RuntimeError", "the gate is gone"))?;
             opened.await.map_err(|error| RemoteError::new("RuntimeError", error))?;
             Ok::<_, RemoteError>(2 * value)
         }
@@ -177,7 +177,7 @@ async fn calls_out_of_order<R: Runtime>(session: &Session<'_, R>) {
     }
 }
 
-/// A call that was not answered in time fails alone, also when its answer does come.
+/// A call that times out fails alone, even when its answer arrives later.
 async fn late_answers_are_ignored<R: Runtime>(session: &Session<'_, R>) {
     let (gate, mut calls_at_gate) = gate();
     let root: RootProxy = session.open_with(gate).await.remote_as();
@@ -185,7 +185,7 @@ async fn late_answers_are_ignored<R: Runtime>(session: &Session<'_, R>) {
     let call = root.with_timeout(after).call_me(own(""), 1.into());
     let (_, open) = calls_at_gate.recv().await.expect("the server calls back");
     assert_eq!(call.await, Err(Error::TimedOut { after, sent: true }));
-    // Only now can the server answer: before it answers the next call.
+    // Only now can the server answer, before it answers the next call.
     assert_eq!(open.send(()), Ok(()));
     let call = root.call_me(own(""), 2.into());
     let (_, open) = calls_at_gate.recv().await.expect("the server calls back");
@@ -201,7 +201,7 @@ async fn proxies_from_the_server<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(tools.upper("x".to_owned()).await, Ok("X".to_owned()));
     assert_eq!(tools.inner().ping().await, Ok("pong".to_owned()));
     assert_eq!(root.get_root().await.as_ref(), Ok(&root));
-    // A service of the server cannot be passed on, not even back to it.
+    // A service of the server cannot be passed on, not even back to the server.
     let refused = root.call_me(Proxy::from(tools).into(), 1.into()).await;
     assert!(matches!(refused, Err(Error::Refused(CallRejected::Codec(_)))), "{refused:?}");
 }
@@ -227,7 +227,7 @@ async fn services_for_the_server<R: Runtime>(session: &Session<'_, R>) {
     assert_eq!(root.call_remote(8.into()).await, Ok(16.into()));
 }
 
-/// Proxies have the id after our types.
+/// The ids of proxies follow those of our types.
 async fn typed_arguments<R: Runtime>(session: &Session<'_, R>) {
     let root: RootProxy = session.open_with(Doubler).await.remote_as();
     assert_eq!(root.mirror(Point::new(1, "x")).await, Ok(Point::new("x", 1)));
@@ -246,7 +246,7 @@ async fn typed_enums<R: Runtime>(session: &Session<'_, R>) {
     let nested = (Mode::all(), Celsius(1.5));
     let ident = Proxy::from(root.clone()).call("ident").arg(&nested).send().await;
     assert_eq!(ident, Ok(nested));
-    // The server's proxies have the id behind all of these.
+    // The ids of the server's proxies follow those of all types.
     assert_eq!(root.call_me(own(""), 4.into()).await, Ok(8.into()));
 }
 
@@ -264,7 +264,7 @@ async fn mebibytes_8<R: Runtime>(session: &Session<'_, R>) {
     assert!(answer == Ok(text), "the text differs");
 }
 
-/// What happens to calls when we close the connection.
+/// Tests calls on a connection that we close.
 async fn closed<R: Runtime>(session: &Session<'_, R>) {
     let client = session.open_with(Doubler).await;
     let root: RootProxy = client.remote_as();

@@ -1,4 +1,4 @@
-//! Agents in containers: ours, and those of the server.
+//! Agents in containers: the client's own and the server's.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +16,7 @@ use crate::process::LIMIT;
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("connect", connect),
     Scenario::new("missing_agents", missing_agents),
-    Scenario::new("nobody_listens", nobody_listens),
+    Scenario::new("no_listener", no_listener),
     Scenario::new("validate_aid", validate_aid),
     Scenario::new("dates", dates),
     Scenario::new("pass_reference", pass_reference),
@@ -30,7 +30,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 pub(super) const WITH_EXTERNAL_CLOCK: &[Scenario] =
     &[Scenario::new("dates", dates), Scenario::new("external_clock", external_clock)];
 
-/// A container with an agent 0 of our own, an `Echo`.
+/// Returns a container with an agent 0 of our own, an `Echo`.
 pub(super) fn container(server: &Server) -> (Client, AgentUrl) {
     let mut client = Client::new(server, Serve::Agents);
     let url = client.host.spawn(echo).unwrap_or_else(|error| panic!("{error}"));
@@ -38,7 +38,7 @@ pub(super) fn container(server: &Server) -> (Client, AgentUrl) {
 }
 
 impl Client {
-    /// An agent of the server, by its id.
+    /// Finds an agent of the server by its id.
     pub(super) fn agent(&mut self, server: &Server, aid: &str) -> (Remote, Target) {
         let found = self.connect(server.url(aid), RetryLimit::Once);
         let remote = found.unwrap_or_else(|error| panic!("{error}"));
@@ -77,11 +77,11 @@ fn missing_agents(server: &Server) {
 }
 
 /// Without patience there is one attempt. With patience there are more, if the time suffices.
-fn nobody_listens(server: &Server) {
+fn no_listener(server: &Server) {
     let (mut client, _) = container(server);
-    let (_reserved, nobody) = server.nowhere();
-    assert!(client.open(&nobody).is_err());
-    let url = AgentUrl::new(nobody.clone(), "0");
+    let (_reserved, missing) = server.nowhere();
+    assert!(client.open(&missing).is_err());
+    let url = AgentUrl::new(missing.clone(), "0");
     let once = client.connect(url.clone(), RetryLimit::Once);
     assert!(matches!(once, Err(ConnectError::Unreachable { attempts: 1, .. })), "{once:?}");
 
@@ -92,20 +92,20 @@ fn nobody_listens(server: &Server) {
         let found = client.connect(url.clone(), RetryLimit::Within(patience));
         assert!(start.elapsed() >= patience, "patience was not over");
         match found {
-            Err(ConnectError::Unreachable { address, attempts: 2.., .. }) if address == nobody => {
+            Err(ConnectError::Unreachable { address, attempts: 2.., .. }) if address == missing => {
                 break;
             }
             Err(ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. }) => {}
             other => panic!("{other:?}"),
         }
         patience *= 2;
-        assert!(patience < LIMIT, "it does not try again");
+        assert!(patience < LIMIT, "only one attempt");
     }
     let (_, echo) = client.agent(server, "0");
     assert_eq!(client.call(&echo, "echo", (1,)), Ok(1));
 }
 
-/// What `connect` asks first.
+/// Tests the first request of `connect`.
 fn validate_aid(server: &Server) {
     let (mut client, _) = container(server);
     let (remote, _) = client.agent(server, "0");
@@ -134,7 +134,7 @@ fn dates(server: &Server) {
     assert_eq!(client.call(&echo, "echo", (&nested,)), Ok(nested));
 }
 
-/// The peer calls the agent that we pass to it, on the same connection; and passes itself to us.
+/// The peer calls our agent by its reference, on the same connection, and passes itself.
 fn pass_reference(server: &Server) {
     let (mut client, ours) = container(server);
     let (_, echo) = client.agent(server, "0");
@@ -152,7 +152,7 @@ fn pass_reference(server: &Server) {
     }
 }
 
-/// The server's agent opens a connection of its own to our container.
+/// The server's agent opens a new connection to our container.
 fn call_back_by_url(server: &Server) {
     let (mut client, ours) = container(server);
     let also_ours = client.host.spawn(echo).unwrap_or_else(|error| panic!("{error}"));
@@ -184,7 +184,7 @@ fn connect_concurrently(server: &Server) {
     assert_eq!(routes.len(), 1, "there is one connection for all");
 }
 
-/// Both have an agent `0`; each connection leads to its own.
+/// Both containers have an agent `0`; each connection leads to its own.
 fn two_containers(server: &Server) {
     let mut containers = [container(server).0, container(server).0];
     let pending = containers.each_mut().map(|client| {
@@ -217,13 +217,13 @@ fn real_clock(server: &Server) {
     let before = client.call::<f64>(&clock, "time", ()).unwrap_or_else(|error| panic!("{error}"));
     let start = Instant::now();
     let after = client.call::<f64>(&clock, "sleep", (0.1,)).unwrap_or_else(|e| panic!("{e}"));
-    // Not less than it should be, but for the resolution of the clocks; more if the machine is busy.
+    // At least the full time, within the resolution of the clocks; more on a busy machine.
     assert!(start.elapsed() > Duration::from_millis(90) && after - before > 0.09);
     let past = failure(client.call::<Value>(&clock, "sleep_until", (before,)));
     assert_eq!(past.kind(), "ValueError");
 }
 
-/// Time stands still until somebody sets it. Several clients may do so, one after the other.
+/// Time advances only when a client sets it. Several clients may do so in turn.
 fn external_clock(server: &Server) {
     let (mut client, _) = container(server);
     let (_, clock) = client.agent(server, "2");
@@ -231,14 +231,14 @@ fn external_clock(server: &Server) {
     let date: Date = client.call(&clock, "utcnow", ()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(date, content::clock_start().shift(now).unwrap_or(Date::MAX));
     let in_15 = date.shift(15.0).unwrap_or(Date::MAX);
-    // By the time that is set when they end.
+    // Each returns the clock's time at its end.
     let mut start = |method, until: When| client.start_call(&clock, method, (until,), ());
     let mut sleeps = [
         (10.0, vec![start("sleep", 10.0.into()), start("sleep_until", (now + 10.0).into())]),
         (16.0, vec![start("sleep_until", in_15.into())]),
         (30.0, vec![start("sleep", 20.0.into())]),
     ];
-    // With its answer, all of them have begun.
+    // Once this call is answered, all sleepers have started.
     assert_eq!(client.call(&clock, "time", ()), Ok(now));
     for passed in [5.0, 10.0, 16.0, 30.0] {
         assert_eq!(client.call::<()>(&clock, "set_time", (now + passed,)), Ok(()));

@@ -18,7 +18,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("non_finite", non_finite),
     Scenario::typed("typed_values", typed_values),
     Scenario::new("failures", failures),
-    Scenario::new("slow_requests_hold_up_nobody", slow_requests_hold_up_nobody),
+    Scenario::new("slow_requests_delay_no_other", slow_requests_delay_no_other),
     Scenario::new("out_of_order", out_of_order),
     Scenario::new("requests_of_the_server", requests_of_the_server),
     Scenario::new("ids_of_the_server", ids_of_the_server),
@@ -30,10 +30,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("server_closes", server_closes),
     Scenario::new("half_an_answer", half_an_answer),
     Scenario::new("late_answers_are_ignored", late_answers_are_ignored),
-    Scenario::new("bad_peers_harm_nobody", bad_peers_harm_nobody),
+    Scenario::new("bad_peers_harm_no_other", bad_peers_harm_no_other),
 ];
 
-/// A client and its connection.
+/// Returns a client and its connection.
 fn open(server: &Server) -> (Client, ConnId) {
     let mut client = Client::new(server, Serve::Content);
     let conn = client.open(&server.address).unwrap_or_else(|error| panic!("{error}"));
@@ -46,7 +46,7 @@ fn expect_echo(client: &mut Client, conn: ConnId, value: Value) {
     assert!(answer.as_ref() == Ok(&value), "{answer:.300?} in place of {value:.300?}");
 }
 
-/// All kinds of values come back as they were.
+/// Values of all kinds are echoed unchanged.
 fn values(server: &Server) {
     let (mut client, conn) = open(server);
     for value in content::values(server.codec.format()) {
@@ -72,7 +72,7 @@ fn typed_values(server: &Server) {
     assert_eq!(decode::<(Celsius, Vec<Point>)>(&answer), content);
 }
 
-/// A failed request does no harm to the connection.
+/// A failed request does not affect the connection.
 fn failures(server: &Server) {
     let (mut client, conn) = open(server);
     for text in ["ohno", "Ärger 💥", ""] {
@@ -84,7 +84,7 @@ fn failures(server: &Server) {
     expect_echo(&mut client, conn, "still here".into());
 }
 
-fn slow_requests_hold_up_nobody(server: &Server) {
+fn slow_requests_delay_no_other(server: &Server) {
     let (mut client, conn) = open(server);
     let slow = client.start_send(conn, json!({"cmd": "delay", "ms": 600_000, "value": null}));
     let fast = client.send(conn, json!({"cmd": "delay", "ms": 10, "value": "fast"}));
@@ -93,12 +93,12 @@ fn slow_requests_hold_up_nobody(server: &Server) {
     assert!(!slow.is_done());
 }
 
-/// Each answer comes as soon as it is known: here in the opposite order of the requests.
+/// Each answer is sent as soon as it is known: here in the reverse order of the requests.
 fn out_of_order(server: &Server) {
     let (mut client, conn) = open(server);
     let mut calls: Vec<_> =
         (0..10).map(|i| client.start_send(conn, json!({"cmd": "callback", "value": i}))).collect();
-    // A server may well obey commands side by side.
+    // A server may handle requests concurrently.
     let mut tickets = BTreeMap::new();
     while tickets.len() < calls.len() {
         let (ticket, content) = client.next_request();
@@ -113,7 +113,7 @@ fn out_of_order(server: &Server) {
     }
 }
 
-/// The server asks back while our request is pending.
+/// The server calls back while our request is pending.
 fn requests_of_the_server(server: &Server) {
     let (mut client, conn) = open(server);
     for value in [json!(1), json!("x"), json!([1, {"y": null}])] {
@@ -131,7 +131,7 @@ fn requests_of_the_server(server: &Server) {
     assert_eq!(answer, Ok(json!({"cb_error": true}).into()));
 }
 
-/// Either side counts its requests from 0 and mirrors the ids of the other, whatever they are.
+/// Each side counts its requests from 0, and mirrors the ids of its peer.
 fn ids_of_the_server(server: &Server) {
     let mut stream = server.raw();
     let ids =
@@ -154,7 +154,7 @@ fn concurrent_1000(server: &Server) {
     }
 }
 
-/// Each connection counts on its own.
+/// Each connection counts its own requests.
 fn connections_10(server: &Server) {
     let (mut client, first) = open(server);
     let more = (1..10).map(|_| client.open(&server.address).unwrap_or_else(|e| panic!("{e}")));
@@ -179,7 +179,7 @@ fn mebibytes_8(server: &Server) {
     assert!(blob == Ok("x".repeat(size).into()), "the blob differs");
 }
 
-/// A request in as many writes as it has bytes, the server being busy in between.
+/// A request in one write per byte, while the server handles another one in between.
 fn byte_by_byte(server: &Server) {
     let (mut client, conn) = open(server);
     let mut stream = server.raw();
@@ -190,7 +190,7 @@ fn byte_by_byte(server: &Server) {
     assert_eq!(stream.read(), json!([1, 12345, "drop by drop"]).into());
 }
 
-/// The last one lacks a byte, which comes when the others are answered.
+/// The last request lacks a byte, which follows after the answers to the others.
 fn many_in_one_write(server: &Server) {
     let mut stream = server.raw();
     let frames: Vec<u8> = (0..200).flat_map(|i| server.frame((0, i, [i]))).collect();
@@ -205,7 +205,7 @@ fn many_in_one_write(server: &Server) {
     assert_eq!(stream.read(), json!([1, 199, [199]]).into());
 }
 
-/// All that is pending fails, and so does what comes later.
+/// All pending requests fail, and so do later ones.
 fn server_closes(server: &Server) {
     let (mut client, conn) = open(server);
     let pending = client.start_send(conn, json!({"cmd": "delay", "ms": 600_000, "value": null}));
@@ -221,7 +221,7 @@ fn half_an_answer(server: &Server) {
     assert!(matches!(reason, CloseReason::Truncated { unread: 5.. }), "{reason:?}");
 }
 
-/// A call that was not answered in time fails alone, also when its answer does come.
+/// A call that times out fails alone, even when its answer arrives later.
 fn late_answers_are_ignored(server: &Server) {
     let (mut client, conn) = open(server);
     let timeout = Duration::from_millis(50);
@@ -236,7 +236,7 @@ fn late_answers_are_ignored(server: &Server) {
         matches!(result, Err(CallFailed::Call(CallError::TimedOut { after, sent: true })) if after == timeout)
     );
     assert!(start.elapsed() >= timeout);
-    // Now the server answers; and then it asks again.
+    // Now the server answers, and then calls again.
     client.host.reply(ticket, "late");
     let call = client.start_send(conn, json!({"cmd": "callback", "value": "in time"}));
     let (ticket, _) = client.next_request();
@@ -246,7 +246,7 @@ fn late_answers_are_ignored(server: &Server) {
     expect_echo(&mut client, conn, "still here".into());
 }
 
-fn bad_peers_harm_nobody(server: &Server) {
+fn bad_peers_harm_no_other(server: &Server) {
     let (mut good, conn) = open(server);
     let slow = json!({"cmd": "delay", "ms": 600_000, "value": null});
     let mut cut = server.frame((0, 0, "cut"));
@@ -258,8 +258,8 @@ fn bad_peers_harm_nobody(server: &Server) {
     }
     let junk: [&[u8]; 2] = [b"\0\0\0\x05junk!", &[0; 4]];
     let messages = [
-        json!([1, 99, "nobody asked"]),
-        json!([2, 99, "nobody asked"]),
+        json!([1, 99, "unsolicited"]),
+        json!([2, 99, "unsolicited"]),
         json!([7, 0, "which type?"]),
         json!([]),
         json!([0, 0]),

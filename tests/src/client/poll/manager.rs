@@ -37,7 +37,7 @@ fn spawn(server: &Server) {
     assert_eq!(client.call(&agent, "get_label", ()), Ok("b!".to_owned()));
 }
 
-/// Nothing comes of a name that is not known, nor of arguments that do not fit.
+/// An unknown name or wrong arguments spawn no agent.
 fn no_such_factory(server: &Server) {
     let (mut client, _) = container(server);
     let (_, manager) = client.agent(server, "0");
@@ -68,7 +68,7 @@ fn set_time(server: &Server) {
     assert_eq!(set(5.5), Ok(()));
 }
 
-/// It answers, and then the connection is closed.
+/// The manager answers, and then closes the connection.
 fn stop(server: &Server) {
     use aiomas_core::connection::CallError::Remote;
 
@@ -78,6 +78,6 @@ fn stop(server: &Server) {
     let mut call = || client.call::<Value>(&manager, "spawn", ("nothing",));
     let start = Instant::now();
     while matches!(call(), Err(CallFailed::Call(Remote(_)))) {
-        assert!(start.elapsed() < LIMIT, "it does not end");
+        assert!(start.elapsed() < LIMIT, "the process does not end");
     }
 }

@@ -25,7 +25,7 @@ use crate::peer::Kind;
 /// A test of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// Whether it needs both user types.
     typed: bool,
@@ -42,7 +42,7 @@ impl Scenario {
     }
 }
 
-/// Puts a server to all tests of a kind, and returns how many these were.
+/// Runs all tests of a kind against a server, and returns their number.
 pub(super) fn challenge(server: &Server, kind: Kind) -> usize {
     let scenarios = match kind {
         Kind::Channel => channel::SCENARIOS,
@@ -63,36 +63,36 @@ pub(super) fn challenge(server: &Server, kind: Kind) -> usize {
         .count()
 }
 
-/// An endpoint of our own, and calls that wait for their answers.
+/// A local endpoint, and its pending calls.
 #[derive(Debug)]
 pub struct Client {
-    /// What it runs on.
+    /// The event loop.
     pub host: Host,
 }
 
-/// A value that is on its way.
+/// A value that is not available yet.
 #[derive(Debug)]
 pub struct Pending<T>(Rc<RefCell<Option<T>>>);
 
 impl<T> Pending<T> {
-    /// Whether it has come.
+    /// Returns whether the value is available.
     pub fn is_done(&self) -> bool {
         self.0.borrow().is_some()
     }
 }
 
 impl Client {
-    /// An endpoint that speaks the server's codec and serves `serve`. It listens at an address of the same
-    /// kind as the server's.
+    /// Creates an endpoint that uses the server's codec and serves `serve`. It listens at an
+    /// address of the same kind as the server's.
     ///
     /// # Panics
-    /// If it cannot listen.
+    /// The endpoint cannot listen.
     pub fn new(server: &Server, serve: Serve<Later>) -> Self {
         let address = server.own_address();
         let mut config = NodeConfig::default();
         config.connection.types = server.serializers.types();
         config.connection.negotiate = Negotiate::Fixed(server.codec);
-        // As short as it may be: tests wait for attempts.
+        // As short as permitted: tests wait for attempts.
         config.container.backoff.first = Duration::from_millis(5);
         let host = Host::bind(&address, config, serve);
         Self { host: host.unwrap_or_else(|error| panic!("{address}: {error}")) }
@@ -101,20 +101,20 @@ impl Client {
     /// Opens a connection to a channel or an RPC server.
     ///
     /// # Errors
-    /// Nobody listens there.
+    /// The address has no listener.
     pub fn open(&mut self, address: &Address) -> io::Result<ConnId> {
         self.host.events.open(address)
     }
 
-    /// Runs the loop until `pending` has come.
+    /// Runs the loop until `pending` is available.
     ///
     /// # Panics
-    /// If it does not.
+    /// It does not become available in time.
     pub fn wait<T>(&mut self, pending: Pending<T>) -> T {
         self.turn_until(|_| pending.0.borrow_mut().take())
     }
 
-    /// Runs the loop until `done` returns something.
+    /// Runs the loop until `done` returns a value.
     fn turn_until<T>(&mut self, mut done: impl FnMut(&mut Host) -> Option<T>) -> T {
         let deadline = Instant::now() + LIMIT;
         loop {
@@ -127,7 +127,7 @@ impl Client {
         }
     }
 
-    /// Begins a call.
+    /// Starts a call.
     pub fn start_call(
         &mut self,
         target: &Target,
@@ -140,7 +140,7 @@ impl Client {
         })
     }
 
-    /// Begins to send a request.
+    /// Starts a request.
     pub fn start_send(&mut self, conn: ConnId, content: impl Serialize) -> Pending<Answer> {
         self.begin(|host, then| host.send(conn, &content, CallOptions::default(), then))
     }
@@ -148,7 +148,7 @@ impl Client {
     /// Calls a method.
     ///
     /// # Errors
-    /// The call has failed.
+    /// The call fails.
     pub fn call<T: DeserializeOwned>(
         &mut self,
         target: &Target,
@@ -161,7 +161,7 @@ impl Client {
     /// Calls a method with keyword arguments.
     ///
     /// # Errors
-    /// The call has failed.
+    /// The call fails.
     pub fn call_with<T: DeserializeOwned>(
         &mut self,
         target: &Target,
@@ -176,7 +176,7 @@ impl Client {
     /// Sends a request and waits for its answer.
     ///
     /// # Errors
-    /// The request has failed.
+    /// The request fails.
     pub fn send(&mut self, conn: ConnId, content: impl Serialize) -> Result<Value, CallFailed> {
         let pending = self.start_send(conn, content);
         self.wait(pending).map(|payload| decode(&payload))
@@ -185,13 +185,13 @@ impl Client {
     /// Finds an agent.
     ///
     /// # Errors
-    /// There is none.
+    /// The agent does not exist.
     pub fn connect(&mut self, url: AgentUrl, patience: RetryLimit) -> Result<Remote, ConnectError> {
         let pending = self.start_connect(url, patience);
         self.wait(pending)
     }
 
-    /// Begins to look for an agent.
+    /// Starts the search for an agent.
     pub fn start_connect(
         &mut self,
         url: AgentUrl,
@@ -214,7 +214,7 @@ impl Client {
     }
 }
 
-/// The root service at the other end of a connection.
+/// Returns the root service at the other end of a connection.
 fn root(conn: ConnId) -> Target {
     Target::new(Route::Connection(conn), "")
 }
@@ -224,7 +224,7 @@ fn decode<T: DeserializeOwned>(payload: &Payload) -> T {
     payload.decode().unwrap_or_else(|error| panic!("{error} in {payload:?}"))
 }
 
-/// The error that a call has failed with on the other side.
+/// Returns the remote error of a failed call.
 #[track_caller]
 fn failure<T: std::fmt::Debug>(result: Result<T, CallFailed>) -> RemoteError {
     match result {
@@ -233,7 +233,7 @@ fn failure<T: std::fmt::Debug>(result: Result<T, CallFailed>) -> RemoteError {
     }
 }
 
-/// Why the connection was lost that a call had been made on.
+/// Returns the reason for which a call's connection was lost.
 #[track_caller]
 fn loss<T: std::fmt::Debug>(result: Result<T, CallFailed>) -> CloseReason {
     match result {

@@ -23,7 +23,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("nested_services", nested_services),
     Scenario::new("errors", errors),
     Scenario::new("good_and_bad_at_once", good_and_bad_at_once),
-    Scenario::new("slow_calls_hold_up_nobody", slow_calls_hold_up_nobody),
+    Scenario::new("slow_calls_delay_no_other", slow_calls_delay_no_other),
     Scenario::new("calls_out_of_order", calls_out_of_order),
     Scenario::new("references_from_the_server", references_from_the_server),
     Scenario::new("references_to_the_server", references_to_the_server),
@@ -32,20 +32,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::new("mebibytes_8", mebibytes_8),
 ];
 
-/// A client that offers `service`, and its connection.
+/// Opens a client that offers `service`, and returns its connection.
 fn open_with(server: &Server, service: impl Service<Later> + 'static) -> (Client, ConnId) {
     let mut client = Client::new(server, Serve::Service(Box::new(service)));
     let conn = client.open(&server.address).unwrap_or_else(|error| panic!("{error}"));
     (client, conn)
 }
 
-/// A client that offers nothing, and the server's root service.
+/// Opens a client that offers nothing, and returns the server's root service.
 fn open(server: &Server) -> (Client, Target) {
     let (client, conn) = open_with(server, ServiceDict::new("Nothing"));
     (client, root(conn))
 }
 
-/// A service of the server, by its path.
+/// Returns a service of the server by its path.
 fn at(root: &Target, path: &str) -> Target {
     Target::new(root.route(), path)
 }
@@ -128,7 +128,7 @@ fn good_and_bad_at_once(server: &Server) {
     }
 }
 
-fn slow_calls_hold_up_nobody(server: &Server) {
+fn slow_calls_delay_no_other(server: &Server) {
     let (mut client, root) = open(server);
     let slow = client.start_call(&root, "slow", (600_000, ()), ());
     assert_eq!(client.call(&root, "slow", (10, "fast")), Ok("fast".to_owned()));
@@ -136,7 +136,7 @@ fn slow_calls_hold_up_nobody(server: &Server) {
     assert!(!slow.is_done());
 }
 
-/// Holds calls until they are let through.
+/// Holds calls until they are released.
 #[derive(Clone, Default)]
 struct Gate(Rc<RefCell<VecDeque<(Ticket, i64)>>>);
 
@@ -232,7 +232,7 @@ fn references_to_the_server(server: &Server) {
     assert_eq!(client.call(&root, "call_remote", (8,)), Ok(16));
 }
 
-/// References have the id after our types.
+/// The ids of references follow those of our types.
 fn typed_arguments(server: &Server) {
     let (mut client, conn) = open_with(server, doubler("Client"));
     let root = root(conn);

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::peer::fail;
 use crate::peer::number::add;
 
-/// An agent that answers questions, and does more. With aiomas, `Caller` is a subclass of `Echo`.
+/// Defines an agent that answers questions and has further methods. With aiomas, `Caller` is a
+/// subclass of `Echo`.
 macro_rules! echo_agent {
     ($(#[$doc:meta])* $name:ident { $($more:item)* }) => {
         $(#[$doc])*
@@ -69,7 +70,7 @@ macro_rules! echo_agent {
     };
 }
 
-/// What `meet` returns.
+/// The result of `meet`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Meeting {
     pub(crate) met: String,
@@ -81,7 +82,7 @@ echo_agent! {
 }
 
 echo_agent! {
-    /// Connects to other agents; and answers questions.
+    /// Connects to other agents, and answers questions.
     Caller {
         #[expose]
         async fn call(
@@ -107,7 +108,7 @@ echo_agent! {
     }
 }
 
-/// Finds an agent in another container. Nobody has told which codec that speaks: our caller's, most likely.
+/// Finds an agent in another container. It assumes that the container speaks the caller's codec.
 async fn connect<P: From<Proxy>>(ctx: &Context, url: String) -> Result<P, Error> {
     let container = ctx.container()?;
     if let Some(codec) = ctx.codec() {

@@ -1,4 +1,4 @@
-//! Requests without RPC: each is answered with its content, unless that is a command.
+//! Requests without RPC. Each is answered with its content, unless that is a command.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::peer::{MAX_SIZE, Options};
 use crate::runtimes::{Sleep, is_pending};
 use crate::types::Unserializable;
 
-/// Takes channels.
+/// Accepts channels.
 pub(super) struct Server<R> {
     runtime: Cuttable<R>,
     listener: Listener,
@@ -40,7 +40,7 @@ impl<R: Runtime> Server<R> {
     /// Answers all requests.
     pub(super) async fn serve(mut self) -> Infallible {
         loop {
-            // An error is about one stream that has come in, or passes.
+            // An error is temporary, or concerns only one incoming stream.
             if let Ok(channel) = self.listener.accept().await {
                 let peer = Peer {
                     channel,
@@ -50,7 +50,7 @@ impl<R: Runtime> Server<R> {
                 let runtime = self.runtime.clone();
                 self.runtime.spawn(async move {
                     while let Some(request) = peer.channel.recv().await {
-                        // They begin in the order in which they came, and go on side by side.
+                        // Requests start in order of arrival, and run concurrently.
                         let mut answer = Box::pin(peer.clone().answer(request));
                         if is_pending(&mut answer).await {
                             runtime.spawn(answer);
@@ -62,7 +62,7 @@ impl<R: Runtime> Server<R> {
     }
 }
 
-/// Whoever is at the other end of a channel.
+/// The peer of a channel.
 #[derive(Clone)]
 struct Peer {
     channel: Channel,
@@ -79,7 +79,7 @@ impl Peer {
             },
             Err(error) => request.fail(error),
         };
-        // Either the client has been told of a failure, or it is gone.
+        // The client has received a failure, or is gone.
         drop(answered);
     }
 

@@ -23,7 +23,7 @@ impl<R> Cuttable<R> {
         Self { runtime, last: Arc::default() }
     }
 
-    /// What cuts the stream that came in last.
+    /// Returns the handle that cuts the last accepted stream.
     pub(super) fn last_accepted(&self) -> Arc<Cut> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -34,7 +34,7 @@ impl<R> Cuttable<R> {
 pub(super) struct Cut(AtomicBool);
 
 impl Cut {
-    /// Of what the stream has to write next, it writes only half. Then it breaks.
+    /// Makes the stream write only half of its next write, and then break.
     pub(super) fn halve_next_write(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -44,7 +44,7 @@ impl Cut {
 pub(super) struct CutStream<S> {
     stream: S,
     cut: Arc<Cut>,
-    /// How much is still written, once it is cut.
+    /// The number of bytes still to be written before the cut.
     left: Option<usize>,
 }
 

@@ -1,11 +1,11 @@
-//! What clients offer, to be called back.
+//! The service that clients offer for callbacks.
 
 use aiomas::service;
 use aiomas_core::wire::{RemoteError, Value};
 
 use crate::peer::number::multiply;
 
-/// Doubles values, and fails when asked to.
+/// Doubles values, and fails on request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Doubler;
 

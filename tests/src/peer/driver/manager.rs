@@ -1,11 +1,11 @@
-//! What a manager makes.
+//! Agents that a manager spawns.
 
 use aiomas::agent;
 use aiomas::manager::Factories;
 
 use crate::peer::manager::{CREATE, SPAWNED, label};
 
-/// An agent that is made by a manager.
+/// An agent spawned by a manager.
 #[derive(Debug)]
 pub(crate) struct Spawned {
     label: String,

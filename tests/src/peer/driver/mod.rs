@@ -17,7 +17,7 @@ use super::end::End;
 use super::{Agents, ClockKind, Kind, LINGER, Options, say_ready};
 use crate::runtimes::Sleep;
 
-/// Offers the services until the end.
+/// Serves until the program ends.
 pub(super) async fn run<R: Runtime>(runtime: R, options: &Options) -> Result<(), Box<dyn Error>> {
     let end = End::new()?.watch();
     match options.kind {

@@ -28,7 +28,7 @@ impl Root {
         Self { sleep }
     }
 
-    /// Python's operators know more types than Rust's, so these are functions on any value.
+    /// Python's operators accept more types than Rust's, so these functions accept any value.
     #[service]
     fn math(&self) -> ServiceDict<Later> {
         let deep = ServiceDict::new("ServiceDict").function("neg", ["a"], negate);
@@ -75,7 +75,7 @@ impl Root {
         fail(message)
     }
 
-    /// There is such a method, and callers are told that it is not for them.
+    /// A method that exists but is not exposed.
     #[allow(dead_code)]
     fn hidden(&self) {}
 
@@ -104,7 +104,7 @@ impl Root {
 
     #[expose]
     async fn call_many(&self, peer: DoublerProxy, n: u32) -> Result<Vec<Value>, Error> {
-        // All are on their way before the first one is waited for.
+        // Start all calls before waiting for the first answer.
         let calls: Vec<_> = (0..n).map(|i| peer.double(i.into())).collect();
         let mut doubled = Vec::new();
         for call in calls {
@@ -151,13 +151,13 @@ impl Root {
     }
 }
 
-/// What `nested` takes.
+/// The argument of `nested`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Nested {
     pub(crate) list: [DoublerProxy; 1],
 }
 
-/// What `call_error` returns.
+/// The result of `call_error`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Caught {
     pub(crate) caught: bool,

@@ -19,7 +19,7 @@ pub(crate) fn echo(_: &Host, url: &AgentUrl) -> ServiceDict<Later> {
     add_answers(ServiceDict::new("Echo"), "Echo", url)
 }
 
-/// Connects to other agents; and answers questions.
+/// Connects to other agents, and answers questions.
 pub(crate) fn caller(_: &Host, url: &AgentUrl) -> ServiceDict<Later> {
     let itself = reference(url);
     add_answers(ServiceDict::new("Caller"), "Caller", url)
@@ -56,13 +56,13 @@ pub(crate) fn clock(_: &Host, _: &AgentUrl) -> ServiceDict<Later> {
         })
 }
 
-/// How long to sleep.
+/// The end of a sleep.
 enum Sleep {
     For(f64),
     Until(When),
 }
 
-/// Answers with the clock's time when that has come.
+/// Answers with the clock's time once it has come.
 fn sleep(host: &mut Host, ticket: Ticket, sleep: Sleep) {
     let (now, sleeper) = (Instant::now(), Sleeper::new(Cell::new(Some(ticket))));
     let waiting = sleeper.clone();
@@ -140,7 +140,7 @@ fn meet(host: &mut Host, ticket: Ticket, peer: &RemoteRef) {
     });
 }
 
-/// Finds the agent at `url` and goes on with `then`.
+/// Finds the agent at `url` and continues with `then`.
 fn connect(url: &str, then: impl FnOnce(&mut Host, Ticket, Target) + 'static) -> Later {
     let url = url.parse::<AgentUrl>();
     Later::new(move |host, ticket| {
@@ -148,7 +148,7 @@ fn connect(url: &str, then: impl FnOnce(&mut Host, Ticket, Target) + 'static) ->
             Ok(url) => url,
             Err(error) => return host.fail(ticket, RemoteError::value_error(error)),
         };
-        // Nobody has told which codec the other container speaks. Ours is called by it, most likely.
+        // The codec of the other container is unknown. Most likely it is the caller's.
         if let Some(codec) = host.events.node.codec_of(&ticket) {
             host.events.node.set_negotiate(Negotiate::Fixed(codec));
         }

@@ -1,4 +1,4 @@
-//! Requests without RPC: each is answered with its content, unless that is a command.
+//! Requests without RPC. Each is answered with its content, unless that is a command.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::host::{CallFailed, Host, Ticket};
 use crate::peer::MAX_SIZE;
 use crate::types::Unserializable;
 
-/// The beginning of an answer with 1000 bytes, of which no more follows.
+/// The beginning of an answer of 1000 bytes, without the rest.
 const HALF: &[u8] = b"\0\0\x03\xe8[1, 0, \"yyyy";
 
 /// Answers `content`.
@@ -47,10 +47,10 @@ fn obey(host: &mut Host, ticket: Ticket, command: &str, content: &Value) {
     }
 }
 
-/// Closes the connection that the request came over, with some last words.
+/// Closes the connection of the request, after writing some last bytes.
 fn close(host: &mut Host, ticket: &Ticket, last_words: &[u8]) {
     if let Route::Connection(conn) = ticket.route() {
-        // If they cannot be written, the connection is gone already.
+        // If writing fails, the connection is closed already.
         let _gone = host.events.write_raw(conn, last_words);
         host.events.node.close(Instant::now(), conn, Close::Now);
     }
@@ -66,7 +66,7 @@ struct CallbackResult {
     cb_result: Value,
 }
 
-/// Asks the client, and answers with its answer.
+/// Calls the client, and answers with the client's answer.
 fn call_back(host: &mut Host, ticket: Ticket, value: Value) {
     let Route::Connection(conn) = ticket.route() else { return };
     let request = Callback { cb: value };

@@ -1,4 +1,4 @@
-//! The manager, which makes agents when it is asked to.
+//! The manager, which spawns agents on request.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ use super::agents::set_time;
 use crate::host::{Host, Later, LaterFunctions};
 use crate::peer::manager::{CREATE, SPAWNED, label};
 
-/// A manager that says by `stopped` that it was told to stop.
+/// Returns a manager that sets `stopped` on a request to stop.
 pub(super) fn manager(
     stopped: Arc<AtomicBool>,
 ) -> impl FnOnce(&Host, &AgentUrl) -> ServiceDict<Later> {
@@ -33,7 +33,7 @@ pub(super) fn manager(
     }
 }
 
-/// The label of what is to be made.
+/// Returns the label of the agent to spawn.
 fn spawned(arguments: &Arguments<'_>, caller: &Caller) -> Result<String, RemoteError> {
     const NAME: &[Parameter] = &[Parameter::required("qualname")];
     let bound = arguments.bind(&Signature::new("spawn", NAME).with_args().with_kwargs())?;

@@ -1,4 +1,4 @@
-//! The services on the poll loop: handlers that wait are continuations.
+//! The services on the poll loop, with continuations for handlers that wait.
 
 mod agents;
 mod channel;
@@ -21,7 +21,7 @@ use crate::host::{Host, Later};
 
 pub(crate) use agents::echo;
 
-/// Offers the services until the end.
+/// Serves until the program ends.
 pub(super) fn run(options: &Options) -> io::Result<()> {
     let mut config = NodeConfig::default();
     config.connection.types = options.serializers.types();
@@ -65,7 +65,7 @@ pub(super) fn run(options: &Options) -> io::Result<()> {
     }
 }
 
-/// Ends with all that was asked answered.
+/// Answers all pending requests, and ends.
 fn finish(host: &mut Host) -> io::Result<()> {
     let (start, node) = (Instant::now(), &mut host.events.node);
     node.shutdown(start, Close::AfterAnswers { within: LINGER });
@@ -86,5 +86,5 @@ fn spawn_all(host: &mut Host) -> Result<Agents, ContainerError> {
     Ok(urls)
 }
 
-/// Makes an agent for a host, which is going to have this URL.
+/// Creates an agent for a host, with its future URL.
 type MakeAgent = fn(&Host, &AgentUrl) -> ServiceDict<Later>;

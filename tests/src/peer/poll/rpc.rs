@@ -15,7 +15,7 @@ use crate::peer::fail;
 use crate::peer::number::{add, multiply, negate};
 use crate::types::{Celsius, Mode, Point, Unserializable};
 
-/// The root service.
+/// Returns the root service.
 pub(super) fn root() -> ServiceDict<Later> {
     let deep = ServiceDict::new("ServiceDict").function("neg", ["a"], negate);
     let math =
@@ -69,7 +69,7 @@ fn add_later_functions(root: ServiceDict<Later>) -> ServiceDict<Later> {
     })
 }
 
-/// What `nested` takes.
+/// The argument of `nested`.
 #[derive(Deserialize)]
 struct Nested {
     list: [RemoteRef; 1],
@@ -97,7 +97,7 @@ fn call_double(
     host.call(target, "double", &(value,), &(), CallOptions::default(), then);
 }
 
-/// What `call_error` returns.
+/// The result of `call_error`.
 #[derive(Serialize)]
 struct Caught {
     caught: bool,
@@ -117,7 +117,7 @@ fn call_error(host: &mut Host, ticket: Ticket, peer: &RemoteRef) {
     });
 }
 
-/// Calls in flight at the same time, and the first that went wrong.
+/// Concurrent calls, and the first error.
 struct Gathering {
     ticket: Option<Ticket>,
     wanted: usize,

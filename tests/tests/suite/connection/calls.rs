@@ -23,7 +23,7 @@ fn ids_count_up_from_0() {
     }
 }
 
-/// Answers, a late one, a request, and the end of a connection that waits for its answers.
+/// Polls answers, a late one, a request, and the end of a connection.
 #[test]
 fn input_can_be_polled() {
     let [mut queued, mut polled] = [(); 2].map(|()| Solo::dialler(json()));
@@ -85,7 +85,7 @@ fn mirrored(format: Format, ids: &[&[u8]]) {
     let five: &[u8] = if format == JSON { b"5" } else { b"\x05" };
     let mut solo = Solo::listener(json());
     for id in ids {
-        // Twice at a time: ids need not even be unique.
+        // Two at the same time: ids need not even be unique.
         solo.input(raw(format, REQUEST, id, five));
         solo.input(raw(format, REQUEST, id, five));
         for request in solo.requests() {
@@ -101,7 +101,7 @@ fn mirrored(format: Format, ids: &[&[u8]]) {
     }
 }
 
-/// A peer that does not read gets only a part of what is written to it.
+/// A peer that does not read receives only part of the written bytes.
 #[test]
 fn a_call_that_timed_out_was_sent_or_not() {
     for missing in 0..3 {
@@ -184,7 +184,7 @@ fn an_unknown_type_closes_but_for_mosaik() {
 }
 
 #[test]
-fn what_is_no_message_closes() {
+fn invalid_messages_close() {
     let json: [&[u8]; 9] = [
         b"",
         b"[",
@@ -199,7 +199,7 @@ fn what_is_no_message_closes() {
     let msgpack: [&[u8]; 4] = [b"\x93", b"\x93\x00", b"\x93\x00\x00", b"\xdc\x00\x02\x00\x00"];
     for payload in json.into_iter().chain(msgpack) {
         let mut solo = Solo::listener(Config::default());
-        // What came before is not lost.
+        // Earlier messages are not lost.
         solo.input([message(JSON, REQUEST, 0, 0), frame(payload)].concat());
         let events = solo.events();
         let [Event::Request(_), Event::Closed { reason }] = &events[..] else {
@@ -255,7 +255,7 @@ fn calls_in_both_directions_over_a_slow_link_in_small_pieces() {
         assert_eq!(pair.dialler.result(out), n);
         assert_eq!(pair.listener.result(back), n);
     }
-    // There, a second, and back: no tick more.
+    // Latency, one second, latency: exactly.
     assert_eq!(pair.elapsed(), SECOND + SECOND / 5);
 }
 
@@ -268,7 +268,7 @@ fn a_reader_that_stalls() {
     pair.dialler.link.stalled = true;
     let call = |pair: &mut Pair| pair.call(Side::Dialler, "x".repeat(100), CallOptions::default());
     while call(&mut pair).is_ok() {}
-    // What the other side asks is still answered.
+    // Requests of the other side are still answered.
     let asked = pair.call(Side::Listener, 5, CallOptions::default()).unwrap();
     pair.drive();
     assert!(pair.listener.answer(asked).is_none());

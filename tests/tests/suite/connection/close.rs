@@ -1,4 +1,4 @@
-//! Every way to an end, on both sides.
+//! Every way to close a connection, on both sides.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::{SECOND, Solo, json};
 
 const DRAIN: CloseReason = CloseReason::TimedOut(TimeoutReason::Drain);
 
-/// A pair with a call under way from each side.
+/// Returns a pair with a call in flight from each side.
 fn busy() -> (Pair, CallId, CallId) {
     let mut pair = Pair::new(json(), json());
     pair.dialler.handler = Box::new(|_| Reaction::Hold);
@@ -45,7 +45,7 @@ fn now() {
         let end = pair.end(side);
         assert_eq!(end.closed(), Some(&CloseReason::Local));
         assert_eq!(end.failure(call), &lost(CloseReason::Local));
-        // The peer loses its call, and may answer for a while.
+        // The peer's call fails, and the peer may answer ours for a while.
         let (other, call) = match side {
             Side::Dialler => (&pair.listener, back),
             Side::Listener => (&pair.dialler, out),
@@ -80,7 +80,7 @@ fn after_flush() {
     let [Event::Answer { result, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(result.as_ref().unwrap_err(), &lost(CloseReason::Local));
     assert_eq!(solo.call("y"), Err(CallRejected::Closed));
-    // Closed when it is written, not when it is taken.
+    // The connection is closed when the bytes are written, not when they are taken.
     assert_eq!(solo.take().len(), 1);
     assert!(solo.events().is_empty());
     solo.connection.handle_transmitted(solo.now, usize::MAX);
@@ -95,7 +95,7 @@ fn after_flush_with_nothing_to_write() {
 }
 
 #[test]
-fn after_flush_of_what_nobody_reads() {
+fn after_flush_without_a_reader() {
     let mut config = json();
     config.linger = 2 * SECOND;
     let mut solo = Solo::dialler(config);
@@ -165,7 +165,7 @@ fn after_answers_that_never_come() {
 }
 
 #[test]
-fn after_answers_ends_with_an_abandoned_call() {
+fn after_answers_ends_with_a_cancelled_call() {
     let mut solo = Solo::dialler(json());
     let call = solo.call("x").unwrap();
     assert_eq!(solo.sent().len(), 1);

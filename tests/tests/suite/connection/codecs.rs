@@ -1,4 +1,4 @@
-//! Which codec is written, and which are read.
+//! The written codec, and the accepted ones.
 
 use aiomas_core::connection::{CallOptions, CloseReason, Config, Side};
 use aiomas_core::wire::{Codec, CodecError, CustomCodec, Format};
@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Solo, json, msgpack};
 
-/// A codec that writes a message backwards.
+/// A codec that reverses each message.
 #[derive(Debug)]
 struct Backwards;
 
@@ -27,7 +27,7 @@ impl CustomCodec for Backwards {
     }
 }
 
-/// A codec that writes the length of a message only: everything is in spaces.
+/// A codec that writes only the length of a message, which it decodes as spaces.
 #[derive(Debug)]
 struct Bomb;
 
@@ -41,7 +41,7 @@ impl CustomCodec for Bomb {
         Ok(())
     }
 
-    /// A request with 100 bytes of content.
+    /// Decodes to a request with 100 bytes of content.
     fn decode(&self, _: &[u8], _: usize) -> Result<Bytes, CodecError> {
         Ok([b"\x93\x00\x00\xc4\x64", &[0; 100][..]].concat().into())
     }
@@ -58,7 +58,7 @@ fn a_listener_speaks_as_it_is_spoken_to() {
     solo.call("x").unwrap();
     solo.input(message(Format::Json, REQUEST, 8, "j"));
     solo.call("y").unwrap();
-    // Each request is answered in its own codec, whenever that is.
+    // Each request is answered in its own codec, even after a switch.
     for request in solo.requests() {
         solo.reply(request, 5).unwrap();
     }
@@ -105,13 +105,13 @@ fn a_custom_codec() {
     assert_eq!(pair.dialler.result(there), serde_json::json!(["ab", 1]));
     assert_eq!(pair.listener.result(back), serde_json::json!([2, 3]));
     assert!(pair.dialler.link.written.starts_with(b"\0\0\0\x08\x01ba\xa2\x92\x00\x00\x93"));
-    // Nothing else is accepted beside it.
+    // No other codec is accepted.
     let mut solo = Solo::listener(Config::new(Codec::Custom(&Backwards)));
     solo.request(0, "x");
     assert!(matches!(solo.closed(), Some(CloseReason::Malformed { .. })));
 }
 
-/// Whatever a frame unpacks to is bounded, whether or not the codec sees to that.
+/// The size of a decompressed frame is limited, even if the codec ignores the limit.
 #[test]
 fn a_custom_codec_that_unpacks_too_much() {
     for (max_frame, fits) in [(105, true), (104, false)] {
@@ -138,7 +138,7 @@ fn the_bytes_of_requests_are_counted_as_they_are_held() {
     for _ in 0..5 {
         solo.input(frame(b"!"));
     }
-    // 105 bytes each, whatever they were in transit.
+    // 105 bytes each, regardless of their size in transit.
     assert_eq!(solo.requests().len(), 2);
     assert_eq!(solo.connection.stats().overloaded, 3);
 }

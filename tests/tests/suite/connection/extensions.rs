@@ -1,4 +1,4 @@
-//! Cancel and Deadline, between those who have agreed on them.
+//! The extensions Cancel and Deadline.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ const JSON: Format = Format::Json;
 fn hello() -> Config {
     let mut config = json_config();
     config.negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![Codec::Json] };
-    // Which has tests of its own.
+    // Heartbeats have tests of their own.
     config.extensions.heartbeat = false;
     config
 }
 
-/// A listener whose peer knows both.
+/// Returns a listener whose peer supports both.
 fn agreed(config: Config) -> Solo {
     let mut solo = Solo::listener(config);
     let said = json!({"version": 1, "codecs": ["json"], "extensions": ["cancel", "deadline"]});
@@ -35,7 +35,7 @@ fn agreed(config: Config) -> Solo {
     solo
 }
 
-/// A dialler whose peer knows both.
+/// Returns a dialler whose peer supports both.
 fn dialler(format: Format) -> Solo {
     let codec = if format == JSON { Codec::Json } else { Codec::MsgPack };
     let mut config = hello();
@@ -61,7 +61,7 @@ impl Solo {
         self.input(message(JSON, DEADLINE, id, (json!({"deadline": json!(deadline)}), "y")));
     }
 
-    /// The one request that has come.
+    /// Returns the only pending request.
     fn asked(&mut self) -> Request {
         let Ok([request]) = <[_; 1]>::try_from(self.requests()) else { panic!("no request") };
         request
@@ -90,16 +90,16 @@ fn what_is_written() {
         assert_eq!(solo.sent(), [request]);
         assert_eq!(solo.connection.cancel(solo.now, call), Some(7));
         assert_eq!(solo.sent(), [cancel]);
-        // Once.
+        // A second cancellation has no effect.
         assert_eq!(solo.connection.cancel(solo.now, call), None);
         assert!(solo.sent().is_empty());
-        // Without a timeout, it is a request as any other.
+        // Without a timeout, it is an ordinary request.
         solo.connection.call(solo.now, "x", CallOptions::default(), 7).unwrap();
         assert_eq!(solo.sent().len(), 1);
     }
 }
 
-/// Large content is not copied, and compressed content wrapped before.
+/// Large content is not copied, and compressed content is wrapped first.
 #[test]
 fn content_of_any_size_and_codec() {
     for codec in [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc] {
@@ -127,7 +127,7 @@ fn content_of_any_size_and_codec() {
     }
 }
 
-/// Whoever has heard nothing, or something else, neither says nor understands any of it.
+/// Without agreement in Hello, the extensions are neither sent nor understood.
 #[test]
 fn without_hello_there_is_neither() {
     let off = |mut config: Config| {
@@ -154,12 +154,14 @@ fn without_hello_there_is_neither() {
     for code in [CANCEL, DEADLINE] {
         let mut solo = Solo::listener(json_config());
         solo.input(message(JSON, code, 1, (json!({}), 1)));
-        let [Event::Closed { reason }] = &solo.events()[..] else { panic!("it is open") };
+        let [Event::Closed { reason }] = &solo.events()[..] else {
+            panic!("the connection is still open")
+        };
         assert!(reason.to_string().contains(&format!("unknown type {code}")));
     }
 }
 
-/// What is sent before the answer to Hello is plain, and can be cancelled all the same.
+/// Calls sent before the answer to Hello are plain, but can be cancelled.
 #[test]
 fn calls_behind_hello() {
     let mut pair = Pair::new(hello(), json_config());
@@ -171,7 +173,7 @@ fn calls_behind_hello() {
     pair.drive();
     assert!(matches!(pair.dialler.failure(late), CallError::TimedOut { .. }));
     let causes: Vec<_> = pair.listener.events.iter().map(|event| cancelled(Some(event))).collect();
-    // The first one is Open.
+    // The first one is `Open`.
     assert_eq!(causes, [None, Some(CancelCause::Caller), Some(CancelCause::Caller)]);
 }
 
@@ -192,22 +194,22 @@ fn a_cancelled_request_is_not_answered_and_counts_until_it_has_ended() {
     assert!(solo.connection.is_cancelled(&request.token));
     assert_eq!(solo.connection.calls_in(), 1);
     solo.request(6, "y");
-    assert!(solo.sent()[0].starts_with(b"[2, 6, \"OverloadedError"), "it still counts");
+    assert!(solo.sent()[0].starts_with(b"[2, 6, \"OverloadedError"), "the request still counts");
     assert_eq!(solo.connection.reply(solo.now, request.token, "z"), Err(CallRejected::Cancelled));
     assert!(solo.sent().is_empty());
     assert_eq!(solo.connection.calls_in(), 0);
-    // There is room again, and the id is free.
+    // Its slot and its id are free again.
     solo.request(5, "x");
     let request = solo.asked();
     assert_eq!(solo.connection.reply(solo.now, request.token, "z"), Ok(()));
     assert_eq!(solo.sent(), [&b"[1, 5, \"z\"]"[..]]);
-    // What it could be for is over.
+    // The request with this id has ended.
     solo.cancel(5);
     assert!(solo.events().is_empty() && solo.sent().is_empty());
     assert_eq!(solo.connection.stats().cancelled, 1);
 }
 
-/// A number that stands for two requests at a time is that of the first; anything else is that of none.
+/// An id shared by two requests names the first one. Other values name none.
 #[test]
 fn ids_of_all_kinds() {
     let mut solo = agreed(json_config());
@@ -251,16 +253,16 @@ fn a_deadline_ends_a_request() {
     assert_eq!(solo.connection.poll_timeout(), None);
     assert_eq!(solo.connection.calls_in(), 1);
     solo.cancel(1);
-    assert!(solo.events().is_empty(), "it has ended already");
+    assert!(solo.events().is_empty(), "the call has already ended");
     let error = RemoteError::value_error("late");
     assert_eq!(solo.connection.fail(solo.now, request.token, &error), Err(CallRejected::Cancelled));
     assert!(solo.sent().is_empty());
     assert_eq!(solo.connection.calls_in(), 0);
 }
 
-/// One that is answered has none any more.
+/// An answered request has no deadline any more.
 #[test]
-fn deadlines_are_forgotten_with_their_requests() {
+fn deadlines_end_with_their_requests() {
     let mut solo = agreed(json_config());
     for id in 0..20 {
         solo.ask_within(id, 1_000_000 * (id + 1));
@@ -285,7 +287,7 @@ fn deadlines_are_forgotten_with_their_requests() {
 #[test]
 fn deadlines_of_all_kinds() {
     let mut solo = agreed(json_config());
-    // None at all, unknown options, and beyond all time.
+    // No options, unknown options, and a deadline beyond all times.
     for options in [json!({}), json!({"deadline": null}), json!({"colour": [1]})] {
         solo.input(message(JSON, DEADLINE, 1, (options, "y")));
         let request = solo.asked();
@@ -295,13 +297,13 @@ fn deadlines_of_all_kinds() {
     solo.ask_within(1, u64::MAX);
     let request = solo.asked();
     solo.connection.discard(solo.now, request.token);
-    // Of two the last one counts.
+    // Of two equal keys, the last one wins.
     let content = b"[{\"deadline\": \"x\", \"deadline\": 5}, 1]";
     solo.input(aiomas_tests::message::raw(JSON, DEADLINE, b"1", content));
     let request = solo.asked();
     assert_eq!(request.deadline, Some(solo.now + Duration::from_micros(5)));
     solo.connection.discard(solo.now, request.token);
-    // It is over before it begins.
+    // The deadline has passed before the request starts.
     solo.ask_within(1, 0);
     let failure = "[2, 1, \"TimeoutError: the deadline of the request has passed already\\n\"]";
     assert_eq!(solo.sent(), [failure.as_bytes()]);
@@ -336,7 +338,7 @@ fn deadlines_of_all_kinds() {
     assert_eq!((solo.connection.calls_in(), solo.connection.is_closed()), (0, false));
 }
 
-/// Both ends end a call at the same time, but for how long a message takes, and nothing is left of it.
+/// Both ends end a call at the same time, up to the latency. Neither keeps state of it.
 #[test]
 fn both_sides_end_it() {
     for answers in [true, false] {
@@ -359,7 +361,7 @@ fn both_sides_end_it() {
             assert!(matches!(pair.dialler.failure(call), CallError::TimedOut { .. }));
             assert_eq!(pair.listener.connection.calls_in(), 1);
             pair.drive();
-            assert_eq!(pair.elapsed() - start, 6 * SECOND, "as late as it came");
+            assert_eq!(pair.elapsed() - start, 6 * SECOND, "delayed as much as its request");
             assert_eq!(pair.dialler.connection.stats().late_answers, 0);
         }
         assert_eq!(pair.listener.connection.calls_in(), 0);
@@ -367,7 +369,7 @@ fn both_sides_end_it() {
     }
 }
 
-/// A connection that is being closed waits no longer than for its deadlines.
+/// Closing waits no longer than the deadlines of its pending calls.
 #[test]
 fn draining_ends_with_deadlines_and_cancellations() {
     let mut solo = agreed(json_config());
@@ -387,7 +389,7 @@ fn draining_ends_with_deadlines_and_cancellations() {
     assert!(matches!(solo.events()[..], [Event::Closed { .. }]));
 }
 
-/// It does not close a connection whose peer does not read.
+/// A full output drops cancellations instead of closing the connection.
 #[test]
 fn cancellations_are_left_out_when_there_is_no_room() {
     let mut config = hello();
@@ -407,7 +409,7 @@ fn cancellations_are_left_out_when_there_is_no_room() {
     assert!(!solo.connection.is_closed());
 }
 
-/// A cancellation and the answer cross.
+/// A cancellation crosses with its answer.
 #[test]
 fn an_answer_on_its_way_is_late() {
     let mut pair = Pair::new(hello(), json_config());
@@ -423,14 +425,14 @@ fn an_answer_on_its_way_is_late() {
 }
 
 proptest! {
-    /// Whatever is in the place of options and content is a failure, or a request.
+    /// Any options and content result in a failure or a request.
     #[test]
     fn any_content_is_survived(content in "\\PC{0,30}", wraps: bool) {
         let content = if wraps { format!("[{{\"deadline\": {content}}}, {content}]") } else { content };
         let mut solo = agreed(json_config());
         solo.input(aiomas_tests::message::raw(JSON, DEADLINE, b"1", content.as_bytes()));
         if !solo.connection.is_closed() {
-            // Whether its content is a value is found out when it is decoded, as of any request.
+            // The content is validated when it is decoded, as for any request.
             let asked = solo.requests();
             let refused = solo.sent();
             prop_assert_eq!(asked.len() + refused.len(), 1);

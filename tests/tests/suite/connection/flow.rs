@@ -1,4 +1,4 @@
-//! Flow control: what waits while a peer does not read, and how much is unpacked for it.
+//! Flow control: waiting for a slow reader, and the limit of decompressed bytes.
 
 use aiomas_core::connection::{
     CloseReason, Config, Event, Limits, Request, TimeoutReason, Unpacking,
@@ -12,7 +12,7 @@ use serde_json::json as value;
 
 use super::{SECOND, Solo, json, msgpack};
 
-/// A listener whose output is full with two answers to the requests 0 and 1.
+/// Returns a listener whose output is full with two answers. They belong to the requests 0 and 1.
 fn full(settings: impl FnOnce(&mut Config)) -> Solo {
     let mut config = json();
     config.limits.output_high = 30;
@@ -33,7 +33,7 @@ fn next(solo: &mut Solo) -> Request {
     }
 }
 
-/// 18 bytes.
+/// Answers the next request, with 18 bytes.
 fn answer_next(solo: &mut Solo) {
     let request = next(solo);
     solo.reply(request, "1234").unwrap();
@@ -54,7 +54,7 @@ fn requests_wait_until_answers_are_written_one_by_one() {
     assert_eq!(solo.connection.calls_in(), 3);
     assert!(solo.connection.wants_read());
     write(&mut solo, 10);
-    // The answer to the first one fills it up again.
+    // The answer to the first one fills the output again.
     answer_next(&mut solo);
     assert!(solo.events().is_empty());
     write(&mut solo, 1000);
@@ -64,7 +64,7 @@ fn requests_wait_until_answers_are_written_one_by_one() {
     assert_eq!((solo.connection.calls_in(), solo.connection.stats().overloaded), (0, 0));
 }
 
-/// All of them come at once, and are polled one after the other.
+/// All requests arrive at once, and are polled one after the other.
 #[test]
 fn requests_that_came_before_the_output_was_full_wait_as_well() {
     let mut config = json();
@@ -79,12 +79,12 @@ fn requests_that_came_before_the_output_was_full_wait_as_well() {
             solo.reply(request, "1234").unwrap();
             answered += 1;
         }
-        assert_eq!(answered - before, 2, "as many as there is room for");
+        assert_eq!(answered - before, 2, "as many as the output holds");
         assert_eq!(solo.sent().len(), 2);
     }
 }
 
-/// Two whose outputs are full do not wait for each other.
+/// Two sides with full outputs do not deadlock.
 #[test]
 fn answers_and_cancellations_are_read_all_the_while() {
     let mut solo = full(|config| {
@@ -111,7 +111,7 @@ fn as_many_wait_as_there_may_be_and_then_no_more_is_read() {
     assert_eq!(solo.connection.calls_in(), 3);
     assert!(!solo.connection.wants_read());
     assert_eq!(solo.input.len(), 2 * (4 + "[0, 5, \"x\"]".len()));
-    assert_eq!(solo.connection.stats().overloaded, 0, "nobody is refused");
+    assert_eq!(solo.connection.stats().overloaded, 0, "no request is refused");
     let mut answered = 2;
     while answered < 7 {
         write(&mut solo, 1000);
@@ -139,7 +139,7 @@ fn as_many_bytes_wait_as_there_may_be() {
 }
 
 #[test]
-fn one_that_waits_may_be_given_up() {
+fn a_waiting_call_can_be_cancelled() {
     let mut config = json();
     config.limits.output_high = 30;
     let mut solo = Solo::listener(config);
@@ -159,7 +159,7 @@ fn one_that_waits_may_be_given_up() {
     solo.request(6, "x");
     solo.input(message::message(Format::Json, message::CANCEL, 3, ()));
     solo.wait(SECOND);
-    // Its owner has never seen them.
+    // The owner has never seen them.
     assert!(solo.events().is_empty());
     assert_eq!((solo.connection.calls_in(), solo.connection.stats().cancelled), (4, 3));
     assert_eq!(solo.sent().len(), 2);
@@ -187,7 +187,7 @@ fn a_peer_that_takes_nothing_is_cut_off() {
     let start = solo.now;
     assert_eq!(solo.connection.poll_timeout(), Some(start + after));
     solo.wait(29 * SECOND);
-    // It has taken one byte: from then on it has as long again.
+    // The peer has read one byte, which restarts its time limit.
     write(&mut solo, 1);
     assert_eq!(solo.connection.poll_timeout(), Some(start + 59 * SECOND));
     solo.wait(29 * SECOND);
@@ -207,13 +207,13 @@ fn a_peer_that_reads_a_little_now_and_then_is_never_cut_off() {
         solo.request(id, "x");
     }
     assert!(!solo.connection.is_closed());
-    // Nor is one for which little waits.
+    // Nor does a small amount of waiting output.
     write(&mut solo, 20);
     solo.wait(1000 * SECOND);
     assert!(!solo.connection.is_closed());
 }
 
-/// Refusals are output, too: when that is full, requests wait instead.
+/// Refusals are output, too: when it is full, requests wait.
 #[test]
 fn a_peer_that_makes_us_refuse_but_never_reads() {
     for closing in [false, true] {
@@ -232,7 +232,7 @@ fn a_peer_that_makes_us_refuse_but_never_reads() {
         }
         assert!(!solo.connection.is_closed() && !solo.connection.wants_read());
         assert!((10_000..10_200).contains(&solo.connection.bytes_queued()));
-        // One that reads after all is answered.
+        // A peer that reads again is answered.
         let mut refused = 0;
         while !solo.input.is_empty() {
             refused += solo.sent().len();
@@ -242,7 +242,7 @@ fn a_peer_that_makes_us_refuse_but_never_reads() {
     }
 }
 
-/// A request in Blosc that becomes so many bytes.
+/// Returns a Blosc request that decompresses to `length` bytes.
 fn bomb(id: u64, length: usize) -> Vec<u8> {
     let content = "x".repeat(length);
     let message = message::message(Format::MsgPack, message::REQUEST, id, content);
@@ -257,13 +257,15 @@ fn unpacking(burst: usize, rate: usize) -> Config {
     config
 }
 
-/// The end of the stream has to wait for a message that came before it.
+/// The end of the stream waits for an earlier message.
 #[test]
 fn the_input_is_not_empty_while_a_message_is_unpacked() {
     let mut solo = Solo::listener(Config::default());
     let (now, mut input) = (solo.now, BytesMut::from(&bomb(1, 1000)[..]));
     let connection = &mut solo.connection;
-    let Step::Packed(packed) = connection.step(now, &mut input) else { panic!("it is compressed") };
+    let Step::Packed(packed) = connection.step(now, &mut input) else {
+        panic!("the message is compressed")
+    };
     assert!(input.is_empty() && connection.is_unpacking());
     assert!(matches!(connection.step(now, &mut input), Step::Stuck));
     connection.handle_unpacked(now, packed.unpack());
@@ -277,11 +279,11 @@ fn no_more_is_unpacked_at_a_time_than_is_allowed() {
     for id in 0..10 {
         solo.input(bomb(id, 100_000));
     }
-    // The second one exceeds what may come at once: those behind it wait.
+    // The second one exceeds the limit of decompressed bytes, so later ones wait.
     assert_eq!(solo.requests().len(), 2);
     assert!(!solo.connection.wants_read());
     for left in (0..8).rev() {
-        let at = solo.connection.poll_timeout().expect("it waits for its time");
+        let at = solo.connection.poll_timeout().expect("a timeout");
         let reason = solo.connection.timeout_reason().expect("a reason");
         let exceeded = reason.exceeded().expect("a limit");
         assert_eq!((exceeded.setting, exceeded.limit), ("Limits::unpacking", 100_000));
@@ -297,7 +299,7 @@ fn no_more_is_unpacked_at_a_time_than_is_allowed() {
     assert!(solo.connection.wants_read() && solo.connection.poll_timeout().is_none());
 }
 
-/// What counts is by how much messages grow.
+/// Only the growth of a message by decompression counts.
 #[test]
 fn data_that_is_hardly_compressed_costs_nothing() {
     let mut solo = Solo::listener(unpacking(1000, 1));

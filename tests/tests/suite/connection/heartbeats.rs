@@ -1,4 +1,4 @@
-//! Heartbeats: how a peer is found that stands still.
+//! Heartbeats: detection of unresponsive peers.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{SECOND, Solo, json as json_config, msgpack};
 
 const JSON: Format = Format::Json;
-/// After how long a silent peer is asked.
+/// The silence after which a peer receives a heartbeat.
 const SILENCE: Duration = Duration::from_secs(60);
 const QUESTION: &[u8] = b"[5, 0, null]";
 const ANSWER: &[u8] = b"[5, 1, null]";
@@ -24,7 +24,7 @@ fn gone() -> Option<CloseReason> {
     Some(CloseReason::TimedOut(TimeoutReason::Heartbeat { after: SILENCE }))
 }
 
-/// A listener whose peer knows heartbeats.
+/// Returns a listener whose peer supports heartbeats.
 fn agreed(config: Config) -> Solo {
     let mut solo = Solo::listener(config);
     let said = json!({"version": 1, "codecs": ["json"], "extensions": ["heartbeat"]});
@@ -34,7 +34,7 @@ fn agreed(config: Config) -> Solo {
     solo
 }
 
-/// A dialler whose peer knows all extensions.
+/// Returns a dialler whose peer supports all extensions.
 fn dialler(codec: Codec) -> Solo {
     let mut config = json_config();
     config.negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![codec] };
@@ -52,9 +52,9 @@ impl Solo {
         self.input(message(JSON, HEARTBEAT, id, ()));
     }
 
-    /// Waits until the connection has something to do.
+    /// Waits for the connection's next timeout.
     fn wait_for_timeout(&mut self) -> Duration {
-        let at = self.connection.poll_timeout().expect("there is something to wait for");
+        let at = self.connection.poll_timeout().expect("a timeout");
         let waited = at - self.now;
         self.wait(waited);
         waited
@@ -62,10 +62,10 @@ impl Solo {
 }
 
 #[test]
-fn a_silent_peer_is_asked_and_then_given_up() {
+fn a_silent_peer_gets_a_heartbeat_and_is_then_disconnected() {
     for codec in [Codec::Json, Codec::MsgPack, Codec::MsgPackBlosc] {
         let mut solo = dialler(codec);
-        let call = solo.call("x").expect("there is room");
+        let call = solo.call("x").expect("room");
         assert_eq!(solo.sent().len(), 1);
         assert_eq!(solo.wait_for_timeout(), SILENCE);
         let sent = solo.sent();
@@ -93,9 +93,9 @@ fn a_silent_peer_is_asked_and_then_given_up() {
     }
 }
 
-/// A whole frame, or a part of one; an answer to a heartbeat is one as well.
+/// Any received bytes are a sign of life: a frame, a part of one, or an answer to a heartbeat.
 #[test]
-fn a_peer_that_says_anything_is_alive() {
+fn any_input_is_a_sign_of_life() {
     let mut solo = agreed(json_config());
     for _ in 0..3 {
         solo.wait(SILENCE - SECOND);
@@ -109,7 +109,7 @@ fn a_peer_that_says_anything_is_alive() {
     solo.beats(1);
     assert_eq!(solo.wait_for_timeout(), SILENCE);
     assert_eq!(solo.sent(), [QUESTION]);
-    // A long answer keeps its place before the one to a heartbeat.
+    // A long answer stays in front of the answer to a heartbeat.
     let frame = message(JSON, REQUEST, 2, "x".repeat(50));
     for byte in &frame[..frame.len() - 1] {
         solo.wait(SECOND / 2);
@@ -123,7 +123,7 @@ fn a_peer_that_says_anything_is_alive() {
     assert_eq!(solo.closed(), gone());
 }
 
-/// Whoever was asked answers at once, whether or not anything is under way, and while it is closing.
+/// A heartbeat is answered at once, also on an idle or closing connection.
 #[test]
 fn questions_are_answered() {
     let mut solo = agreed(json_config());
@@ -134,7 +134,7 @@ fn questions_are_answered() {
         }
         solo.beats(0);
         assert_eq!(solo.sent(), [ANSWER]);
-        // An answer is no question, and what no one knows is neither.
+        // An answer is no request, and neither is an unknown message.
         solo.beats(1);
         solo.beats(2);
         solo.beats("x");
@@ -142,7 +142,7 @@ fn questions_are_answered() {
     }
 }
 
-/// A flood of questions is no flood of answers: they say no more than a few.
+/// A flood of heartbeats causes only a few queued answers.
 #[test]
 fn few_answers_wait_to_be_written() {
     let mut solo = agreed(json_config());
@@ -156,11 +156,11 @@ fn few_answers_wait_to_be_written() {
     assert_eq!(solo.sent(), [ANSWER]);
 }
 
-/// Its time begins when it can have read the question: what waits before that may be long.
+/// The time limit starts once the peer can have read the heartbeat.
 #[test]
-fn a_peer_that_reads_slowly_is_not_given_up() {
+fn a_slow_reader_is_not_dead() {
     let mut solo = dialler(Codec::Json);
-    solo.call("x".repeat(1000)).expect("there is room");
+    solo.call("x".repeat(1000)).expect("room");
     assert_eq!(solo.take().len(), 1);
     assert_eq!(solo.wait_for_timeout(), SILENCE);
     assert_eq!(solo.take(), [QUESTION]);
@@ -189,7 +189,7 @@ fn a_peer_that_reads_nothing_is_given_up_though_it_cannot_have_read_the_question
     assert_eq!(solo.closed(), Some(CloseReason::TimedOut(TimeoutReason::Heartbeat { after })));
 }
 
-/// Neither side's questions and answers count as something that moves.
+/// Heartbeats and their answers do not reset the idle timeout.
 #[test]
 fn an_idle_connection_is_closed_nevertheless() {
     let mut config = json_config();
@@ -208,7 +208,7 @@ fn an_idle_connection_is_closed_nevertheless() {
     assert_eq!(solo.closed(), Some(CloseReason::TimedOut(TimeoutReason::Idle { after })));
 }
 
-/// A process that could not run itself has not listened either: it asks first.
+/// After a suspension of our own process, the peer first receives a heartbeat.
 #[test]
 fn after_a_long_sleep_of_our_own_the_peer_is_asked_first() {
     let mut solo = agreed(json_config());
@@ -218,7 +218,7 @@ fn after_a_long_sleep_of_our_own_the_peer_is_asked_first() {
     assert_eq!(solo.closed(), gone());
 }
 
-/// Two ends ask each other only as often as either has to.
+/// Two idle ends send no more heartbeats than one of them needs.
 #[test]
 fn two_ends_without_traffic() {
     let mut config = json_config();
@@ -232,15 +232,16 @@ fn two_ends_without_traffic() {
         pair.run_for(10 * SILENCE);
         assert!(pair.dialler.connection.is_open() && pair.listener.connection.is_open());
         let beats = pair.dialler.connection.stats().frames_in - before;
-        // Both ask at the same moment, and both answer.
+        // Both send a heartbeat at the same moment, and both answer.
         assert!((9..=21).contains(&beats), "{beats} in ten minutes");
-        let call = pair.call(Side::Dialler, "x", CallOptions::default()).expect("there is room");
+        let call = pair.call(Side::Dialler, "x", CallOptions::default()).expect("room");
         pair.drive();
         assert_eq!(pair.dialler.result(call), "x");
     }
 }
 
-/// Python's peers never see one, nor do those who have left the extension out, or have no time set.
+/// Heartbeats are sent only if agreed: neither to Python peers nor without the extension or a
+/// configured time.
 #[test]
 fn nothing_is_sent_that_is_not_agreed_on() {
     let mut off = json_config();
@@ -253,27 +254,27 @@ fn nothing_is_sent_that_is_not_agreed_on() {
     unasked.request(0, json!(["$hello", [said], {}]));
     assert_eq!(unasked.sent().len(), 1);
     for mut solo in [plain, unasked, agreed(never)] {
-        solo.call("x").expect("there is room");
+        solo.call("x").expect("room");
         assert_eq!(solo.sent().len(), 1);
         assert_eq!(solo.connection.poll_timeout(), None);
         solo.wait(10 * SILENCE);
         assert!(solo.sent().is_empty() && solo.connection.is_open());
         let knows = solo.connection.extensions().heartbeat;
         solo.beats(0);
-        assert_eq!(solo.connection.is_closed(), !knows, "one that was not agreed on");
+        assert_eq!(solo.connection.is_closed(), !knows, "a heartbeat without agreement");
     }
 }
 
-/// Which calls are signs of a peer that is gone.
+/// Timed-out calls in silence count as signs of a dead peer.
 #[test]
 fn calls_that_time_out_in_silence_are_counted() {
     let mut solo = Solo::dialler(json_config());
     let call = |solo: &mut Solo| {
         let options = CallOptions::timeout(2 * SECOND);
-        solo.connection.call(solo.now, "x", options, 0).expect("there is room").get()
+        solo.connection.call(solo.now, "x", options, 0).expect("room").get()
     };
     let counts = |solo: &mut Solo| solo.connection.silent_timeouts();
-    // Those that are made together are one.
+    // Concurrent calls count as one sign.
     for _ in 0..3 {
         call(&mut solo);
     }
@@ -285,8 +286,8 @@ fn calls_that_time_out_in_silence_are_counted() {
     solo.wait(SECOND);
     assert_eq!(counts(&mut solo), 2);
     solo.wait(SECOND);
-    assert_eq!(counts(&mut solo), 2, "it was made before the last one had timed out");
-    // Something has come: a late answer, or a part of a frame.
+    assert_eq!(counts(&mut solo), 2, "made before the last timeout");
+    // Input has arrived: a late answer, or a part of a frame.
     solo.input(message(JSON, RESULT, 0, "late"));
     assert_eq!(counts(&mut solo), 0);
     call(&mut solo);
@@ -294,7 +295,7 @@ fn calls_that_time_out_in_silence_are_counted() {
     assert_eq!(counts(&mut solo), 1);
     solo.input(b"\0\0");
     assert_eq!(counts(&mut solo), 0);
-    // Something came meanwhile.
+    // Input arrived in the meantime.
     call(&mut solo);
     solo.wait(SECOND);
     solo.input(b"\0");
@@ -302,13 +303,13 @@ fn calls_that_time_out_in_silence_are_counted() {
     assert_eq!(counts(&mut solo), 0);
 }
 
-/// It need not wait for its time.
+/// A timed-out call causes a heartbeat at once.
 #[test]
 fn a_silent_peer_is_asked_when_a_call_has_timed_out() {
     let mut solo = dialler(Codec::Json);
     let options = CallOptions::timeout(2 * SECOND);
     for _ in 0..3 {
-        solo.connection.call(solo.now, "x", options, 0).expect("there is room");
+        solo.connection.call(solo.now, "x", options, 0).expect("room");
     }
     assert_eq!(solo.sent().len(), 3);
     assert_eq!(solo.wait_for_timeout(), 2 * SECOND);
@@ -320,7 +321,7 @@ fn a_silent_peer_is_asked_when_a_call_has_timed_out() {
     assert_eq!(solo.wait_for_timeout(), SILENCE);
 }
 
-/// What fills the output has its own limit.
+/// A full output has its own time limit.
 #[test]
 fn a_full_output_takes_no_heartbeats() {
     let mut config = json_config();
@@ -328,8 +329,8 @@ fn a_full_output_takes_no_heartbeats() {
     config.limits.output_high = 900;
     config.limits.send_timeout = None;
     let mut solo = agreed(config);
-    solo.call("x".repeat(850)).expect("there is room");
-    solo.call("x".repeat(70)).expect("there is room");
+    solo.call("x".repeat(850)).expect("room");
+    solo.call("x".repeat(70)).expect("room");
     let held = solo.connection.bytes_queued();
     for _ in 0..5 {
         solo.wait(SILENCE);
@@ -337,7 +338,7 @@ fn a_full_output_takes_no_heartbeats() {
         assert!(solo.connection.is_open());
         assert_eq!(solo.connection.bytes_queued(), held);
     }
-    let mut transmit = solo.connection.poll_transmit().expect("there is some");
+    let mut transmit = solo.connection.poll_transmit().expect("output");
     let bytes = transmit.remaining();
     transmit.advance(bytes);
     solo.connection.handle_transmitted(solo.now, bytes);
@@ -345,9 +346,9 @@ fn a_full_output_takes_no_heartbeats() {
     assert_eq!(solo.sent(), [QUESTION]);
 }
 
-/// A frame counts as a sign of life when it comes, whole or in parts, and not when it is handed over again.
+/// A deferred frame counts as a sign of life only when it arrives.
 #[test]
-fn a_frame_that_has_to_wait_is_heard_once() {
+fn a_deferred_frame_is_one_sign_of_life() {
     for size in [1, 1000] {
         let mut solo = stuck(size);
         solo.wait(SECOND);
@@ -356,9 +357,9 @@ fn a_frame_that_has_to_wait_is_heard_once() {
     }
 }
 
-/// An answer behind a frame that has to wait is not read. Questions still tell the peer that we are alive.
+/// Heartbeats are sent even while a deferred frame blocks the input.
 #[test]
-fn a_peer_is_not_given_up_while_it_is_not_read() {
+fn a_peer_that_is_not_read_is_not_dead() {
     let mut solo = stuck(1000);
     for _ in 0..5 {
         assert_eq!(solo.wait_for_timeout(), SILENCE);
@@ -369,7 +370,8 @@ fn a_peer_is_not_given_up_while_it_is_not_read() {
     assert!(solo.connection.is_open());
 }
 
-/// A listener that holds one request, and has no room for the next one, which came in parts of `size` bytes.
+/// Returns a listener without a slot for its next request. The request arrives in parts of `size`
+/// bytes.
 fn stuck(size: usize) -> Solo {
     let mut config = json_config();
     config.limits.max_calls_in = 1;
@@ -391,7 +393,7 @@ fn hello_is_agreed_on_while_the_connection_closes() {
     let mut config = json_config();
     config.negotiate = Negotiate::Hello { base: Codec::Json, offer: vec![Codec::Json] };
     let mut solo = Solo::dialler(config);
-    solo.call("x").expect("there is room");
+    solo.call("x").expect("room");
     solo.connection.close(solo.now, Close::AfterAnswers { within: 1000 * SECOND });
     assert_eq!(solo.sent().len(), 2);
     let said = json!({"version": 1, "codecs": ["json"], "extensions": ["heartbeat"]});

@@ -1,4 +1,4 @@
-//! Hello: answered, refused, unknown, never answered, and where it is no Hello.
+//! Hello: answered, refused, unknown, unanswered, and malformed.
 
 use aiomas_core::connection::{
     CallError, CallOptions, CallRejected, CloseReason, Config, Event, Negotiate, Side,
@@ -32,7 +32,7 @@ fn opened(events: &[Event<u64>]) -> Option<Codec> {
 fn two_of_us_agree_on_a_codec() {
     let config = hello(Codec::Json, &[Codec::MsgPack, Codec::Json]);
     let mut pair = Pair::new(config, json_config());
-    // A call that does not wait goes in the base codec, and comes back in it.
+    // A call that does not wait for Hello uses the base codec, and so does its answer.
     let early = pair.call(Side::Dialler, "early", CallOptions::default()).unwrap();
     pair.drive();
     assert_eq!(opened(&pair.dialler.events), Some(Codec::MsgPack));
@@ -85,7 +85,7 @@ fn types_are_agreed_on_by_name() {
     }
 }
 
-/// They are kept for as long as the connection, so they are neither many nor long.
+/// The number and length of type names in Hello are limited. They live as long as the connection.
 #[test]
 fn names_of_types_are_bounded() {
     let question = |types: Vec<String>| {
@@ -95,7 +95,7 @@ fn names_of_types_are_bounded() {
         (solo.requests().len(), solo.connection.codec_context().types().names().count())
     };
     assert_eq!(question(vec!["x".repeat(256)]), (0, 1));
-    // It is a request like any other then.
+    // It is then an ordinary request.
     assert_eq!(question(vec!["x".repeat(257)]), (1, 0));
     assert_eq!(question((0..1000).map(|i| i.to_string()).collect()), (0, 256));
 }
@@ -205,14 +205,14 @@ fn as_a_second_request_it_is_one_like_any_other() {
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[1].content.decode(), Ok(question.clone()));
     assert_eq!(solo.connection.codec(), Codec::Json);
-    // A dialler is never asked.
+    // A dialler receives no Hello.
     let mut solo = Solo::dialler(json_config());
     solo.request(1, &question);
     assert_eq!(solo.requests().len(), 1);
 }
 
 #[test]
-fn what_only_looks_like_hello_is_a_request() {
+fn lookalikes_of_hello_are_requests() {
     for content in [
         json!(["$hello", [], {}]),
         json!(["$hello", [{"version": 1}], {}]),
@@ -255,7 +255,7 @@ fn answers_to_pipelined_calls_are_read_although_their_codec_is_not_accepted() {
     assert_eq!(pair.dialler.result(call), 1);
 }
 
-/// What a peer may say of itself, or nearly so.
+/// Returns valid and nearly valid contents of a peer's Hello.
 fn said() -> impl Strategy<Value = Value> {
     let names = prop::sample::select(&["json", "msgpack", "msgpackblosc", "date", "point", ""][..]);
     let list = prop::collection::vec(names, 0..4).prop_map(|names| json!(names));
@@ -277,9 +277,9 @@ fn said() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever a peer says. See `fuzz::hello`.
+    /// The agreement equals that of the model for any peer. See `fuzz::hello`.
     #[test]
-    fn it_is_agreed_on_what_the_model_says(setup: u8, said in said()) {
+    fn the_agreement_equals_the_models(setup: u8, said in said()) {
         let format = if setup & 1 == 0 { Format::Json } else { Format::MsgPack };
         fuzz::hello(&[&[setup], &message::encoded(format, &said)[..]].concat());
     }

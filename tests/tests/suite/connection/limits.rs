@@ -17,7 +17,7 @@ fn max_frame_in() {
     let mut solo = Solo::listener(config);
     solo.input(frame(request));
     assert_eq!(solo.requests().len(), 1);
-    // The header is enough, and nothing else is waited for.
+    // The header suffices for the error.
     solo.input([0, 0, 0, 21]);
     let error = FrameError::TooLong { length: 21, limit: 20 };
     assert_eq!(solo.closed(), Some(CloseReason::Frame(error)));
@@ -48,7 +48,7 @@ fn max_frame_out() {
     };
     assert_eq!(call_body("0123456789"), Ok(()));
     assert_eq!(call_body("0123456789a"), too_long(21));
-    // A refused call uses up no id and leaves nothing behind.
+    // A rejected call uses no id and leaves no state.
     solo.call(7).unwrap();
     assert_eq!(solo.sent(), [&br#"[0, 1, "0123456789"]"#[..], b"[0, 2, 7]"]);
 }
@@ -68,7 +68,7 @@ fn an_answer_that_is_too_long_becomes_a_failure() {
     let failure =
         br#"[2, 1, "aiomas.exceptions.SerializationError: Could not serialize the result: "#;
     assert!(sent[0].starts_with(failure), "{sent:?}");
-    // The connection goes on.
+    // The connection continues.
     solo.request(2, "x");
     let request = solo.requests().remove(0);
     assert_eq!(solo.reply(request, "x".repeat(190)), Ok(()));
@@ -97,7 +97,7 @@ fn an_answer_that_cannot_be_encoded_becomes_a_failure() {
 
 #[test]
 fn failures_are_cut_until_they_fit() {
-    // Escapes make this six times as long.
+    // Escaping makes this six times as long.
     let error = RemoteError::new("E", "\u{1}".repeat(100_000));
     for max_frame in [100, 1000, 4096, 20_000] {
         for profile in [aiomas_core::wire::Profile::Aiomas, aiomas_core::wire::Profile::Mosaik] {
@@ -128,7 +128,7 @@ fn budget() {
     assert!(content.decode::<serde_json::Value>().is_ok());
     let error = deep.decode::<serde_json::Value>().unwrap_err();
     assert_eq!(error, CodecError::TooDeep { limit: 3 });
-    // An id is walked over at once.
+    // An id is skipped immediately.
     solo.input(frame(b"[0, [[[]]], 1]"));
     assert_eq!(solo.requests().len(), 1);
     solo.input(frame(b"[0, [[[[]]]], 1]"));
@@ -164,7 +164,7 @@ fn max_calls_in() {
     assert_eq!(sent[0], format!(r#"[2, 2, "OverloadedError: {text}"]"#));
     assert_eq!(sent[1], format!(r#"[2, 3, "OverloadedError: {text}"]"#));
     assert_eq!(solo.connection.stats().overloaded, 2);
-    // Either way of being done with a request makes room.
+    // Answering and discarding both free the slot.
     solo.connection.discard(solo.now, requests.remove(0).token);
     solo.reply(requests.remove(0), 1).unwrap();
     assert_eq!(solo.connection.calls_in(), 0);
@@ -178,7 +178,7 @@ fn max_input_bytes() {
     let mut config = json();
     config.limits.max_input_bytes = 20;
     let mut solo = Solo::listener(config);
-    // Two payloads of 10 bytes, whatever the kind of their ids.
+    // Two payloads of 10 bytes, independent of the kind of their ids.
     solo.input(frame(br#"[0, 11, 7]"#));
     solo.input(frame(br#"[0,"id",7]"#));
     solo.input(frame(b"[0,1,2]"));
@@ -207,10 +207,10 @@ fn output_high_and_writable() {
     solo.call("b").unwrap();
     assert_eq!(solo.take().len(), 2);
     assert_eq!(solo.call("c"), Err(CallRejected::OutputFull { waiting: 30, limit: 30 }));
-    // Answers are still taken, and requests wait.
+    // Answers are still accepted, and requests wait.
     solo.request(2, "x");
     assert_eq!(solo.reply(request, 5), Ok(()));
-    // 43 bytes wait. Below half of the limit it is worth coming back.
+    // 43 bytes wait. The handler returns once less than half of the limit waits.
     solo.connection.handle_transmitted(solo.now, 12);
     assert!(solo.events().is_empty());
     solo.connection.handle_transmitted(solo.now, 15);
@@ -245,7 +245,7 @@ fn failure_sent(limits: Limits, error: &RemoteError) -> String {
 }
 
 #[test]
-fn what_the_peer_hears_of_a_failure() {
+fn the_peers_view_of_a_failure() {
     let traceback = "Traceback (most recent call last):\n  File \"/home/me/x.py\"\nE: no\n";
     let error = RemoteError::new("E", "no").with_text(traceback);
     let panic = RemoteError::panic(Some("the password is 1234"));
@@ -253,7 +253,7 @@ fn what_the_peer_hears_of_a_failure() {
     assert_eq!(failure_sent(Limits::default(), &panic), "Panic: the password is 1234\n");
     assert_eq!(failure_sent(Limits::exposed(), &error), "E: no\n");
     assert_eq!(failure_sent(Limits::exposed(), &panic), "Panic: the method panicked\n");
-    // The end of a text says what it is about.
+    // The end of a text names its subject.
     let mut limits = Limits::default();
     limits.max_failure = 5;
     assert_eq!(limits.failure_text, FailureText::Full);
@@ -263,7 +263,7 @@ fn what_the_peer_hears_of_a_failure() {
 }
 
 #[test]
-fn what_is_kept_of_the_peers_failure() {
+fn the_kept_part_of_a_peers_failure() {
     let mut config = json();
     config.limits.max_failure = 100;
     let mut solo = Solo::dialler(config);
@@ -277,9 +277,9 @@ fn what_is_kept_of_the_peers_failure() {
     assert_eq!((error.kind(), error.message().len(), error.text().len()), ("E", 100, 100));
 }
 
-/// Every refusal says, in words and in numbers, which limit it was, what that is, and what was asked for.
+/// Every refusal names its limit, the setting, and the requested amount.
 #[test]
-fn every_refusal_names_its_knob() {
+fn every_refusal_names_its_setting() {
     let (limit, length) = (10, 12);
     let codec = |error| CloseReason::Malformed { codec: aiomas_core::wire::Codec::Json, error };
     let after = 10 * SECOND;

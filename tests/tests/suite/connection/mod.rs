@@ -1,4 +1,4 @@
-//! One connection, or a pair, in directed cases.
+//! Directed tests of one connection, or a pair.
 
 mod calls;
 mod close;
@@ -23,7 +23,7 @@ use serde::Serialize;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A connection whose peer is the test.
+/// A connection with the test as its peer.
 struct Solo {
     connection: Connection<u64>,
     now: Instant,
@@ -71,7 +71,7 @@ impl Solo {
         std::iter::from_fn(|| self.connection.poll_event()).collect()
     }
 
-    /// The requests among the events. There must be nothing else.
+    /// Returns the requests among the events. Other events fail.
     fn requests(&mut self) -> Vec<Request> {
         let request = |event| match event {
             Event::Request(request) => request,
@@ -88,7 +88,7 @@ impl Solo {
         message::payloads(&bytes)
     }
 
-    /// Payloads that have been sent, and written.
+    /// Returns the sent payloads, and marks them as written.
     fn sent(&mut self) -> Vec<Bytes> {
         let sent = self.take();
         self.connection.handle_transmitted(self.now, usize::MAX);
@@ -99,7 +99,7 @@ impl Solo {
         self.connection.reply(self.now, request.token, &value)
     }
 
-    /// Why it has closed, after whatever else happened.
+    /// Returns the reason for the close, after any other events.
     fn closed(&mut self) -> Option<CloseReason> {
         match self.events().pop() {
             Some(Event::Closed { reason }) => {
@@ -119,7 +119,7 @@ fn msgpack() -> Config {
     Config::new(Codec::MsgPack)
 }
 
-/// What cannot be encoded.
+/// A value that cannot be encoded.
 struct Unencodable;
 
 impl Serialize for Unencodable {

@@ -1,4 +1,4 @@
-//! How long a peer may take: for a frame, for its first one, and for nothing at all.
+//! Time limits of a peer: for a frame, for its first one, and for silence.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{SECOND, Solo, json};
 
-/// A request of 100 bytes of payload.
+/// Returns a request with a payload of 100 bytes.
 fn long_request() -> Vec<u8> {
     let frame = message::message(Format::Json, 0, 1, "x".repeat(90));
     assert_eq!(frame.len(), 104);
@@ -32,7 +32,7 @@ fn a_frame_that_drips_in() {
         solo.input([*byte]);
         solo.wait(SECOND);
     }
-    // 11 bytes have come in 11 s; they allow for 1.1 s.
+    // In 11 s 11 bytes have arrived, which extend the limit by 1.1 s.
     let after = Duration::from_millis(11_100);
     let slow = TimeoutReason::Frame { received: 11, after };
     assert_eq!(solo.connection.poll_timeout(), Some(start + after));
@@ -40,7 +40,7 @@ fn a_frame_that_drips_in() {
     solo.wait(Duration::from_millis(99));
     assert!(!solo.connection.is_closed());
     solo.wait(Duration::from_millis(1));
-    let reason = solo.closed().expect("it is closed");
+    let reason = solo.closed().expect("closed");
     assert_eq!(reason, CloseReason::TimedOut(slow));
     let exceeded = reason.exceeded().unwrap();
     assert_eq!((exceeded.setting, exceeded.limit), ("Limits::progress", 11_100));
@@ -59,12 +59,12 @@ fn a_frame_that_is_slow_but_steady() {
 }
 
 #[test]
-fn what_comes_whole_is_not_timed() {
+fn whole_frames_are_not_timed() {
     let mut solo = with_progress(SECOND, 10);
     let mut frames = long_request();
     solo.input(&frames);
     assert_eq!(solo.connection.poll_timeout(), None);
-    // Each frame has its own time, even if as much of it has come.
+    // Each frame has its own time, even with the same number of bytes.
     frames.extend_from_slice(&long_request()[..9]);
     solo.input(&frames);
     let first = solo.connection.poll_timeout().unwrap();
@@ -73,32 +73,32 @@ fn what_comes_whole_is_not_timed() {
     solo.input(frames);
     assert_eq!(solo.connection.poll_timeout(), Some(first + SECOND));
     assert_eq!(solo.requests().len(), 3);
-    // And none when the peer has gone.
+    // And none after the peer has ended its stream.
     solo.connection.handle_eof(solo.now, 9);
     assert_eq!(solo.closed(), Some(CloseReason::Truncated { unread: 9 }));
 }
 
-/// What is waited for, and how many bytes come then.
+/// Pauses, each with the number of bytes that follow.
 fn arrivals() -> impl Strategy<Value = Vec<(u64, usize)>> {
     prop::collection::vec((0..3000_u64, 1..60_usize), 1..80)
 }
 
 proptest! {
-    /// Against a model that looks at every byte, and at every millisecond.
+    /// Compares with a model that checks every byte and every millisecond.
     #[test]
     fn progress_per_frame(grace in 1..5000_u64, rate in 1..200_u32, arrivals in arrivals()) {
         let mut solo = with_progress(Duration::from_millis(grace), rate);
         let start = solo.now;
         let length = long_request().len();
         let stream = long_request().repeat(60);
-        // The model: when the frame began, and how much of it is there.
+        // The model: the start of the frame, and its received bytes.
         let (mut at, mut began, mut there) = (0_u64, None::<u64>, 0);
         let mut sent = 0;
         for (wait, count) in arrivals {
             let mut late = None;
             for millisecond in at + 1..=at + wait {
                 let allowed = |began| began + grace;
-                // In fractions of a byte, so that nothing is rounded.
+                // In fractions of a byte, without rounding.
                 if let Some(began) = began
                     && (millisecond.saturating_sub(allowed(began))) * u64::from(rate) >= there as u64 * 1000
                     && millisecond >= allowed(began)
@@ -108,7 +108,7 @@ proptest! {
                 }
             }
             at += wait;
-            // As hosts do: woken when it says, and otherwise by what comes.
+            // Like hosts: woken at its timeout, and otherwise by input.
             let now = start + Duration::from_millis(at);
             if let Some(due) = solo.connection.poll_timeout().filter(|due| *due <= now) {
                 solo.now = due;
@@ -139,12 +139,12 @@ proptest! {
 }
 
 #[test]
-fn whoever_connects_has_to_speak() {
+fn a_connecting_peer_must_send() {
     let mut config = json();
     config.limits.first_frame = Some(10 * SECOND);
     let mut solo = Solo::listener(config.clone());
     solo.wait(9 * SECOND);
-    // A piece is not enough, and neither is what we say.
+    // Neither a piece of a frame nor our own output counts.
     solo.input([0]);
     solo.call("x").unwrap();
     let _unread = solo.take();
@@ -155,12 +155,12 @@ fn whoever_connects_has_to_speak() {
     let mut solo = Solo::listener(config.clone());
     solo.request(1, "x");
     assert_eq!(solo.connection.poll_timeout(), None);
-    // Who has been called waits for as long as it likes.
+    // A called side waits without a limit.
     assert_eq!(Solo::dialler(config).connection.poll_timeout(), None);
 }
 
 #[test]
-fn by_default_a_silent_peer_is_left_alone() {
+fn by_default_a_silent_peer_stays_connected() {
     for solo in [Solo::listener(json()), Solo::dialler(json())] {
         assert_eq!(solo.connection.poll_timeout(), None);
     }
@@ -180,26 +180,26 @@ fn a_silent_peer() {
     assert_eq!(solo.connection.timeout_reason(), Some(idle));
     solo.wait(9 * SECOND);
     solo.request(0, "x");
-    // It waits for us, for as long as we take.
+    // The peer waits for our answer without a limit.
     assert_eq!(solo.connection.poll_timeout(), None);
     solo.wait(100 * SECOND);
     let request = solo.requests().remove(0);
     solo.reply(request, 1).unwrap();
     solo.wait(9 * SECOND);
-    // So do we for the peer.
+    // And so do we for the peer's.
     let call = solo.call("x").unwrap();
     solo.wait(100 * SECOND);
-    // It is told of no time in between.
+    // It receives no time in between.
     solo.now += 100 * SECOND;
     assert_eq!(solo.connection.cancel(solo.now, call), Some(0));
     assert_eq!(solo.connection.poll_timeout(), Some(solo.now + 10 * SECOND));
-    // What is read is a sign of life.
+    // Received data is a sign of life.
     solo.wait(9 * SECOND);
     let _unread = solo.take();
     solo.connection.handle_transmitted(solo.now, 1);
     solo.wait(9 * SECOND);
     assert!(!solo.connection.is_closed());
-    // The beginning of a frame is none: one byte now and then is not enough.
+    // The beginning of a frame is none: an occasional byte does not suffice.
     solo.input([0]);
     solo.wait(SECOND);
     assert_eq!(solo.closed(), Some(CloseReason::TimedOut(idle)));

@@ -1,4 +1,4 @@
-//! Agents: in which order they are called, what they wait for, and how they end.
+//! Agents: the order of their calls, deadlocks, and their end.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -15,7 +15,7 @@ use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
 type Log = Arc<Mutex<Vec<String>>>;
 
-/// Lets others run once.
+/// Lets other tasks run once.
 async fn pause() {
     let mut paused = false;
     poll_fn(|cx| {
@@ -39,7 +39,7 @@ impl Worker {
     }
 
     fn note(&self, what: impl Into<String>) {
-        self.log.lock().expect("nobody panics with it").push(what.into());
+        self.log.lock().expect("no panic under the lock").push(what.into());
     }
 }
 
@@ -61,11 +61,11 @@ impl Worker {
         }
     }
 
-    /// Starts something in which it is called itself, and does not wait for it.
+    /// Starts a task that calls the agent itself, and does not wait for it.
     #[expose]
     async fn start(&mut self, other: Proxy, me: Proxy) {
-        // If it were dropped, it would end.
-        *self.started.get_mut().expect("nobody panics with it") =
+        // Dropping the handle would end the task.
+        *self.started.get_mut().expect("no panic under the lock") =
             Some(other.call("report").arg(me).send());
     }
 
@@ -80,7 +80,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Waits for itself.
+    /// Would wait for itself.
     #[expose]
     async fn circle(&mut self, me: Proxy) -> Result<(), Error> {
         me.call("alone").arg("never").send().await
@@ -101,16 +101,16 @@ impl Worker {
 async fn setup(runtime: &ScriptedRuntime) -> (Container, AgentRef<Worker>, Log) {
     let container = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
     let log = Log::default();
-    let worker = container.spawn(Worker::new(&log)).expect("there is room");
+    let worker = container.spawn(Worker::new(&log)).expect("room");
     (container, worker, log)
 }
 
 fn taken(log: &Log) -> Vec<String> {
-    std::mem::take(&mut log.lock().expect("nobody panics with it"))
+    std::mem::take(&mut log.lock().expect("no panic under the lock"))
 }
 
 #[test]
-fn calls_start_in_the_order_in_which_they_come() {
+fn calls_start_in_order_of_arrival() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (container, worker, log) = setup(&runtime).await;
@@ -139,19 +139,19 @@ fn calls_start_in_the_order_in_which_they_come() {
     assert_eq!(runtime.tasks(), 0);
 }
 
-/// What was called within a call that has ended waits for nobody but those who are busy now.
+/// A task of a call that has ended waits only for current calls.
 #[test]
 fn waiting_for_another_call_is_no_deadlock() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (container, worker, log) = setup(&runtime).await;
-        let other = container.spawn(Worker::new(&log)).expect("there is room");
+        let other = container.spawn(Worker::new(&log)).expect("room");
         let (me, other): (WorkerProxy, WorkerProxy) = (worker.proxy(), other.proxy());
         let (me, other) = (Proxy::from(me), Proxy::from(other));
-        me.call("start").arg(other.clone()).arg(me.clone()).send::<()>().await.expect("it starts");
+        me.call("start").arg(other.clone()).arg(me.clone()).send::<()>().await.expect("a start");
         let busy = me.call("alone").arg("busy").arg(20).send::<()>();
-        busy.await.expect("it ends");
-        other.call("alone").arg("end").send::<()>().await.expect("it ends");
+        busy.await.expect("a clean end");
+        other.call("alone").arg("end").send::<()>().await.expect("a clean end");
         assert_eq!(taken(&log), ["busy", "report", "Ok(())", "end"]);
     });
 }
@@ -162,7 +162,7 @@ fn waiting_for_itself_is_a_deadlock() {
     runtime.block_on(async {
         let (container, worker, _) = setup(&runtime).await;
         let me: WorkerProxy = worker.proxy();
-        let error = me.circle(me.clone().into()).await.expect_err("it would wait for ever");
+        let error = me.circle(me.clone().into()).await.expect_err("a deadlock");
         assert_eq!(
             error.to_string(),
             format!(
@@ -235,20 +235,21 @@ fn a_panic_is_a_failure_of_the_call() {
     runtime.block_on(async {
         let server = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
         let agent = Fragile { start: false, stop: false, later: false };
-        let agent = server.spawn(agent).expect("it starts");
+        let agent = server.spawn(agent).expect("a start");
         let client = container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
-        let afar = client.connect::<FragileProxy>(agent.url().clone()).await.expect("it lives");
+        let afar =
+            client.connect::<FragileProxy>(agent.url().clone()).await.expect("a living agent");
         for remote in [agent.proxy(), afar] {
-            let error = remote.panics().await.expect_err("it panics").to_string();
+            let error = remote.panics().await.expect_err("a panic").to_string();
             assert_eq!(error, "Panic: at once");
-            let error = remote.panics_later().await.expect_err("it panics").to_string();
+            let error = remote.panics_later().await.expect_err("a panic").to_string();
             assert_eq!(error, "Panic: later");
             assert_eq!(remote.lives().await, Ok(true));
         }
     });
 }
 
-/// A container ends, whatever its agents do in their hooks.
+/// A container ends, even if its agents' hooks panic.
 #[test]
 fn a_panic_in_a_hook_ends_nothing_else() {
     for later in [false, true] {
@@ -258,20 +259,20 @@ fn a_panic_in_a_hook_ends_nothing_else() {
                 container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
             let spawned = container.spawn(Fragile { start: true, stop: false, later });
             if later {
-                spawned.expect("it begins");
+                spawned.expect("a start");
                 for _ in 0..4 {
                     pause().await;
                 }
             } else {
-                let error = spawned.expect_err("it panics").to_string();
+                let error = spawned.expect_err("a panic").to_string();
                 assert_eq!(error, "Panic: no start");
             }
             assert_eq!(container.agent_count(), 0);
             for _ in 0..2 {
                 let agent = Fragile { start: false, stop: true, later };
-                container.spawn(agent).expect("it starts");
+                container.spawn(agent).expect("a start");
             }
-            let error = container.shutdown().await.expect_err("they have not stopped").to_string();
+            let error = container.shutdown().await.expect_err("unstopped agents").to_string();
             assert!(error.starts_with("2 agents have not stopped: "), "{error}");
             assert!(error.contains("its #[on_stop] failed: Panic: no stop"), "{error}");
         });
@@ -296,9 +297,9 @@ impl Stuck {
     }
 }
 
-/// It has as long as everything else that closes.
+/// It has the same time limit as other parts of the close.
 #[test]
-fn an_agent_that_does_not_stop_delays_the_end_only_so_long() {
+fn an_agent_that_does_not_stop_delays_the_end_within_a_limit() {
     let runtime = ScriptedRuntime::default();
     let container = runtime.block_on(async {
         let builder = container::builder(runtime.clone());

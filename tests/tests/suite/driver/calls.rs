@@ -1,4 +1,4 @@
-//! Calls, and what they wait for.
+//! Calls, and the reasons for which they wait.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,20 +11,20 @@ use aiomas_core::connection::{Close, Config, Negotiate};
 use aiomas_core::wire::Codec;
 use aiomas_tests::scripted_runtime::{ScriptedRuntime, pair};
 
-/// Answers the next request with what it asks.
+/// Echoes the next request.
 async fn echo(channel: &Channel) {
-    let request = channel.recv().await.expect("it is open");
+    let request = channel.recv().await.expect("open");
     let number: u32 = request.content().expect("a number");
-    request.reply(&number).expect("it is open");
+    request.reply(&number).expect("open");
 }
 
 const fn one_at_a_time(config: &mut Config) {
     config.limits.max_calls_out = 1;
 }
 
-/// The place of an answer that was taken must be given back once.
+/// The slot of a taken answer must be released exactly once.
 #[test]
-fn answers_go_to_those_who_asked() {
+fn answers_go_to_their_callers() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (one, other) = pair(&runtime, |builder| builder).await;
@@ -40,9 +40,9 @@ fn answers_go_to_those_who_asked() {
     });
 }
 
-/// However often the streams say that they are not ready, and however little they move.
+/// For any script: streams are often not ready, and move few bytes.
 #[test]
-fn calls_end_and_all_is_gone_whatever_the_script() {
+fn calls_end_without_a_trace_for_any_script() {
     for seed in 0..50_u8 {
         let script = (0..2000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8 ^ seed);
         let runtime = ScriptedRuntime::new(script).with_capacity(64);
@@ -63,7 +63,7 @@ fn calls_end_and_all_is_gone_whatever_the_script() {
     }
 }
 
-/// Two that both write more than the stream holds must go on reading.
+/// Two sides that both write more than the stream holds must keep reading.
 #[test]
 fn large_messages_in_both_directions() {
     let runtime = ScriptedRuntime::default().with_capacity(4096);
@@ -72,9 +72,9 @@ fn large_messages_in_both_directions() {
         let large = "x".repeat(8 << 20);
         let (there, back) = (one.send::<usize>(&large), other.send::<usize>(&large));
         for channel in [&other, &one] {
-            let request = channel.recv().await.expect("it is open");
+            let request = channel.recv().await.expect("open");
             let content: String = request.content().expect("a text");
-            request.reply(&content.len()).expect("it is open");
+            request.reply(&content.len()).expect("open");
         }
         assert_eq!((there.await, back.await), (Ok(8 << 20), Ok(8 << 20)));
     });
@@ -92,7 +92,7 @@ fn the_time_of_a_call_runs_while_it_waits_for_room() {
     });
 }
 
-/// It was encoded for the old one.
+/// The call was encoded for the old codec.
 #[test]
 fn a_call_that_waits_for_room_survives_a_change_of_the_codec() {
     let runtime = ScriptedRuntime::default();
@@ -106,14 +106,14 @@ fn a_call_that_waits_for_room_survives_a_change_of_the_codec() {
         echo(&other).await;
         assert_eq!(first.await, Ok(1));
         let mut second = pin!(second);
-        // It is sent when it is polled.
+        // The call is sent when it is polled.
         poll_fn(|cx| Poll::Ready(second.as_mut().poll(cx).is_ready())).await;
         echo(&other).await;
         assert_eq!(second.await, Ok(2));
     });
 }
 
-/// Whoever had his turn and does not take it hands it on.
+/// A call dropped at its turn passes the turn on.
 #[test]
 fn calls_that_wait_for_room_and_are_dropped_lose_no_turn() {
     for dropped in 0..8_u32 {
@@ -155,7 +155,7 @@ fn calls_that_wait_for_room_and_are_dropped_lose_no_turn() {
     }
 }
 
-/// A call that is dropped after any number of polls leaves nothing behind, and others alone.
+/// A call dropped after any number of polls leaves no state.
 #[test]
 fn a_call_is_dropped_at_every_point() {
     for polls in 0..6 {
@@ -201,9 +201,9 @@ fn a_call_is_dropped_at_every_point() {
     }
 }
 
-/// A request that comes as the last handle goes is answered, and keeps nothing alive.
+/// A request that arrives during the drop of the last handle is answered.
 #[test]
-fn requests_that_nobody_will_take_fail() {
+fn untaken_requests_fail() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let (one, other) = pair(&runtime, |builder| builder).await;
@@ -215,7 +215,7 @@ fn requests_that_nobody_will_take_fail() {
     assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
 }
 
-/// All who wait for room are woken, and one more: that is too many for a count to hold.
+/// All waiting calls are woken, plus one: too many for a counter of wake-ups.
 #[test]
 fn room_and_an_answer_come_in_one_turn() {
     let runtime = ScriptedRuntime::default().with_capacity(4096);
@@ -225,19 +225,19 @@ fn room_and_an_answer_come_in_one_turn() {
     let mut first = one.send::<u32>(&1);
     runtime.run();
     let request = runtime.block_on(other.recv()).expect("a request");
-    // It does not fit the stream at once, so the answer comes while the rest of it is written.
+    // It exceeds the stream's buffer, so the answer arrives while its rest is written.
     let _large = one.send::<String>(&"x".repeat(6000));
     let mut waits = one.send::<u32>(&2);
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(pin!(&mut waits).poll(&mut cx).is_pending());
-    request.reply(&1).expect("it is open");
+    request.reply(&1).expect("open");
     runtime.run();
     assert_eq!(pin!(&mut first).poll(&mut cx), Poll::Ready(Ok(1)));
     assert!(pin!(&mut waits).poll(&mut cx).is_pending());
     runtime.run();
     runtime.block_on(async {
         let large = other.recv().await.expect("a request");
-        large.reply("").expect("it is open");
+        large.reply("").expect("open");
         echo(&other).await;
         assert_eq!(waits.await, Ok(2));
     });

@@ -1,4 +1,4 @@
-//! When methods end that nobody waits for, and until when they count.
+//! The end of cancelled methods, and of their slots.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -19,7 +19,7 @@ fn hello() -> Negotiate {
     Negotiate::Hello { base: Codec::Json, offer: vec![Codec::MsgPack] }
 }
 
-/// What has happened, and when.
+/// The events and their times.
 type Log = Arc<Mutex<Vec<(&'static str, Instant)>>>;
 
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl Worker {
     }
 }
 
-/// Notes when it is dropped.
+/// Logs its drop.
 struct Ending<'a>(&'a Worker);
 
 impl Drop for Ending<'_> {
@@ -63,8 +63,8 @@ fn sim() -> Sim {
     Sim::builder(1).link(Link::new().latency(LATENCY)).build()
 }
 
-/// At the caller after its timeout, and as much later at the callee as the request has taken; whether it runs or
-/// waits for its turn.
+/// The caller's call times out on time. The callee's method ends later by the latency, running or
+/// waiting.
 #[test]
 fn deadlines_pass_on_both_sides_at_their_time() {
     let sim = sim();
@@ -87,18 +87,18 @@ fn deadlines_pass_on_both_sides_at_their_time() {
         let log: Vec<_> =
             log.lock().unwrap().iter().map(|(what, at)| (*what, *at - start)).collect();
         let late = |seconds| seconds * SECOND + LATENCY;
-        // The second one has never had its turn.
+        // The second method never started.
         let expected =
             [("begins", late(0)), ("ends", late(5)), ("begins", late(5)), ("ends", late(7))];
         assert_eq!(log, expected);
         let stats = client.peer().state().stats;
-        // The first timeout of a silent peer makes the client ask for a heartbeat.
+        // The first timeout of a silent peer makes the client send a heartbeat.
         let frames = "Hello, two pings and a heartbeat";
         assert_eq!((stats.late_answers, stats.frames_in), (0, 4), "{frames}");
     });
 }
 
-/// As late as the message that says so takes.
+/// The method ends when the cancellation arrives.
 #[test]
 fn a_cancellation_takes_as_long_as_a_message() {
     let sim = sim();
@@ -120,7 +120,7 @@ fn a_cancellation_takes_as_long_as_a_message() {
     });
 }
 
-/// The request and its cancellation come together.
+/// The request and its cancellation arrive together.
 #[test]
 fn a_call_that_is_dropped_at_once_does_not_begin() {
     let sim = sim();
@@ -139,7 +139,7 @@ fn a_call_that_is_dropped_at_once_does_not_begin() {
     });
 }
 
-/// The end of a peer's stream is enough for that.
+/// The end of the peer's stream suffices.
 #[test]
 fn orphaned_calls_are_cancelled_when_the_peer_is_gone() {
     let sim = sim();
@@ -168,7 +168,7 @@ fn orphaned_calls_are_cancelled_when_the_peer_is_gone() {
     });
 }
 
-/// Blocks until it may go on. Tokio is told so, which otherwise may lose the thread that waits for its sockets.
+/// Blocks until it is released, within `block_in_place`. Otherwise tokio's I/O thread might block.
 #[derive(Clone, Default)]
 struct Stubborn(Arc<(Mutex<(usize, bool)>, Condvar)>);
 
@@ -204,7 +204,7 @@ impl Stubborn {
     fn ping(&self) {}
 }
 
-/// A method that blocks goes on, though nobody waits for it; so it counts, until it waits for something.
+/// A blocking method continues after its cancellation, so it counts until its next await.
 #[test]
 fn a_cancelled_method_counts_until_it_has_ended() {
     let main = async {
@@ -234,5 +234,5 @@ fn a_cancelled_method_counts_until_it_has_ended() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let ended = runtime.block_on(async { tokio::time::timeout(300 * SECOND, main).await });
-    ended.expect("it takes for ever");
+    ended.expect("no timeout");
 }

@@ -1,4 +1,4 @@
-//! Code of the program that panics where a panic is least expected: everything else goes on, and every waiter is
+//! Panics of user code in unexpected places: all other work continues, and every waiting task is
 //! answered.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
@@ -20,7 +20,7 @@ use aiomas_core::clock::Date;
 use aiomas_core::rpc::ServiceDict;
 use aiomas_tests::scripted_runtime::{Acceptor, Alarm, Pipe, ScriptedRuntime};
 
-/// Panics as it is dropped, in the way of a payload that does the same.
+/// Panics when dropped, with a payload that does the same.
 struct Bomb(u32);
 
 impl Drop for Bomb {
@@ -31,12 +31,12 @@ impl Drop for Bomb {
     }
 }
 
-/// A panic whose payload panics.
+/// Panics with a payload that panics when dropped.
 fn explode() -> ! {
     panic_any(Bomb(3))
 }
 
-/// A future that is there at once, and panics as it is dropped.
+/// A future that is ready at once, and panics when dropped.
 struct Sticky(#[expect(dead_code, reason = "it is dropped")] Bomb);
 
 impl Future for Sticky {
@@ -47,7 +47,7 @@ impl Future for Sticky {
     }
 }
 
-/// A runtime that panics when it has to run a task, as long as it is told so.
+/// A runtime that panics on `spawn` while its flag is set.
 #[derive(Clone)]
 struct Moody {
     script: ScriptedRuntime,
@@ -134,7 +134,7 @@ fn a_runtime_that_panics_leaves_nothing_busy() {
         runtime.panics(true);
         let error = grid.connect::<Proxy>(url.clone()).await.expect_err("no task runs");
         assert!(error.to_string().contains("the runtime"), "{error}");
-        // Another one waits until the runtime is well again.
+        // Another task waits until the runtime works again.
         let patient = grid.connect::<Proxy>(url.clone()).within(Duration::from_secs(60));
         let mut patient = pin!(patient);
         assert!(poll(&mut patient).is_pending());
@@ -150,7 +150,7 @@ fn a_runtime_that_panics_leaves_nothing_busy() {
     assert_eq!(script.tasks(), 0);
 }
 
-/// The task that makes the calls of a clock is begun again.
+/// The task that makes the calls of a clock is started again.
 #[test]
 fn a_clock_whose_task_could_not_begin_makes_later_calls() {
     let script = ScriptedRuntime::default();
@@ -170,12 +170,12 @@ fn a_clock_whose_task_could_not_begin_makes_later_calls() {
         assert!(scheduled.is_err());
         runtime.panics(false);
         container.clock().call_in(2.0, call()).expect("a time to come");
-        container.clock().sleep(3.0).await.expect("it passes");
+        container.clock().sleep(3.0).await.expect("passed time");
         assert_eq!(made.load(Ordering::Relaxed), 2);
     });
 }
 
-/// Whatever is under way when a runtime ends.
+/// Every pending operation ends with its runtime.
 #[test]
 fn nothing_waits_for_a_runtime_that_has_ended() {
     let runtime = ScriptedRuntime::default();
@@ -198,11 +198,11 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
     assert!(poll(&mut one).is_pending() && poll(&mut other).is_pending());
     runtime.end();
     for search in &mut searches {
-        let Poll::Ready(Err(error)) = poll(search) else { panic!("it has ended") };
+        let Poll::Ready(Err(error)) = poll(search) else { panic!("the runtime has ended") };
         assert!(error.to_string().contains("the runtime"), "{error}");
     }
     let Poll::Ready(Err(Error::Runtime { text })) = poll(&mut local) else {
-        panic!("it has ended")
+        panic!("the runtime has ended")
     };
     let address = container.address();
     assert_eq!(
@@ -210,9 +210,9 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
         format!("the runtime that {address} was bound on has ended; bind it on another one")
     );
     assert!(matches!(poll(&mut afar), Poll::Ready(Err(Error::Lost(_)))));
-    // The agent has not stopped, and that is told each time.
+    // The agent has not stopped, and each caller receives the error.
     for ended in [poll(&mut one), poll(&mut other), poll(&mut shutdown_boxed(&container))] {
-        let Poll::Ready(Err(error)) = ended else { panic!("it has ended") };
+        let Poll::Ready(Err(error)) = ended else { panic!("the runtime has ended") };
         assert_eq!(
             error.to_string(),
             format!(
@@ -223,25 +223,25 @@ fn nothing_waits_for_a_runtime_that_has_ended() {
         );
     }
     assert_eq!(stopped.load(Ordering::Relaxed), 0);
-    let error = container.spawn(Meter::default()).expect_err("it has ended");
+    let error = container.spawn(Meter::default()).expect_err("ended");
     assert!(matches!(error, Error::Runtime { .. }), "{error}");
     let Poll::Ready(Err(error)) = poll(&mut connect(RetryLimit::Forever)) else { panic!("ended") };
     assert!(matches!(error, Error::Runtime { .. }), "{error}");
 }
 
-/// The end, to be polled by hand.
+/// Returns the shutdown, to be polled by hand.
 fn shutdown_boxed(container: &Container) -> Pin<Box<dyn Future<Output = Result<(), Error>>>> {
     let container = container.clone();
     Box::pin(async move { container.shutdown().await })
 }
 
-/// What an agent does at its end.
+/// The behaviour of an agent at its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Stops,
-    /// What `#[on_stop]` waits for panics as it is dropped.
+    /// The value that `#[on_stop]` awaits panics when dropped.
     Panics,
-    /// `#[on_stop]` does not end, and panics as it is dropped itself.
+    /// `#[on_stop]` does not end, and panics when dropped.
     Stays,
 }
 
@@ -274,7 +274,7 @@ impl Flawed {
         Sticky(Bomb(3)).await;
     }
 
-    /// Waits, and panics if it is given up.
+    /// Waits, and panics when cancelled.
     #[expose]
     async fn hold(&self) {
         let _bomb = Bomb(3);
@@ -295,7 +295,7 @@ impl Flawed {
 }
 
 #[test]
-fn agents_that_panic_as_they_are_dropped_delay_nobody() {
+fn agents_that_panic_when_dropped_delay_no_other() {
     for end in [End::Stops, End::Panics, End::Stays] {
         let runtime = ScriptedRuntime::default();
         let stopped = Arc::<AtomicUsize>::default();
@@ -324,7 +324,7 @@ fn agents_that_panic_as_they_are_dropped_delay_nobody() {
     }
 }
 
-/// It is the call's failure, whatever its payload does as it is dropped; the next call runs.
+/// A panic whose payload panics fails only its call. The next call runs.
 #[test]
 fn payloads_and_futures_that_panic_are_failures_of_their_call() {
     let runtime = ScriptedRuntime::default();
@@ -334,7 +334,7 @@ fn payloads_and_futures_that_panic_are_failures_of_their_call() {
         let afar: FlawedProxy = grid.connect(flawed.url().clone()).await.expect("there");
         for remote in [flawed.proxy(), afar] {
             for call in [remote.explode(), remote.explode_later(), remote.stick()] {
-                let error = call.await.expect_err("it panics");
+                let error = call.await.expect_err("a panic");
                 assert_eq!(
                     error.remote().map(|error| error.kind().to_owned()),
                     Some("Panic".into())
@@ -342,7 +342,7 @@ fn payloads_and_futures_that_panic_are_failures_of_their_call() {
             }
             assert_eq!(remote.read().await, Ok(1));
         }
-        // Within a container, a method whose caller gives up is dropped.
+        // Within a container, a cancelled call drops its method.
         let mut held = flawed.proxy().hold();
         assert!(poll(&mut held).is_pending());
         drop(held);
@@ -368,7 +368,7 @@ fn payloads_that_panic_end_nothing_else() {
             .expect("a free port");
         for i in 0..3 {
             let client = rpc::builder(runtime.clone()).connect(server.address()).await;
-            let client = client.expect("it listens");
+            let client = client.expect("a listener");
             assert_eq!(client.remote().call("half").arg(2 * i).send().await, Ok(i));
         }
         server.shutdown().await;
@@ -393,12 +393,12 @@ fn payloads_that_panic_end_nothing_else() {
                 also.fetch_add(1, Ordering::Relaxed);
             })
             .expect("to come");
-        container.clock().set_time(1.0).expect("it goes on");
+        container.clock().set_time(1.0).expect("no error");
         assert_eq!(made.load(Ordering::Relaxed), 1);
-        container.clock().set_time(2.0).expect("it goes on");
+        container.clock().set_time(2.0).expect("no error");
 
         let client = rpc::builder(runtime.clone()).connect(container.address()).await.expect("up");
-        let error = client.remote().call("explode").send::<()>().await.expect_err("it panics");
+        let error = client.remote().call("explode").send::<()>().await.expect_err("a panic");
         assert!(error.to_string().contains("Panic"), "{error}");
         let path = format!("agents/{}", meter.url().aid());
         assert_eq!(client.remote().get(&path).call("read").send().await, Ok(230));
@@ -409,7 +409,7 @@ fn payloads_that_panic_end_nothing_else() {
     assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
 }
 
-/// A waker of an executor that panics.
+/// A waker that panics.
 struct Panics;
 
 impl Wake for Panics {
@@ -426,7 +426,7 @@ struct Queue(Arc<Mutex<Vec<Waker>>>);
 
 #[agent]
 impl Queue {
-    /// Waits until it is told to go on.
+    /// Waits until it is released.
     #[expose]
     async fn alone(&mut self) {
         let mut waits = true;
@@ -434,16 +434,16 @@ impl Queue {
             if !std::mem::take(&mut waits) {
                 return Poll::Ready(());
             }
-            self.0.lock().expect("nobody panics with it").push(cx.waker().clone());
+            self.0.lock().expect("no panic under the lock").push(cx.waker().clone());
             Poll::Pending
         })
         .await;
     }
 }
 
-/// Others that wait for the same are woken nevertheless.
+/// Other waiting tasks are woken nevertheless.
 #[test]
-fn wakers_that_panic_are_alone_in_that() {
+fn panics_of_wakers_affect_no_other() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let wakers = Arc::<Mutex<Vec<Waker>>>::default();
@@ -460,13 +460,13 @@ fn wakers_that_panic_are_alone_in_that() {
         for search in &mut searches {
             assert!(matches!(poll(search), Poll::Ready(Ok(_))));
         }
-        // Calls that wait for their turn, here and over a connection.
+        // Calls that wait for their turn, locally and over a connection.
         let local = queue.proxy();
         let (mut first, mut second) = (local.alone(), last.alone());
         assert!(poll_badly(&mut first).is_pending() && poll(&mut second).is_pending());
         let third = local.alone();
         let go_on = move || {
-            let wakers = std::mem::take(&mut *wakers.lock().expect("nobody panics with it"));
+            let wakers = std::mem::take(&mut *wakers.lock().expect("no panic under the lock"));
             wakers.into_iter().for_each(Waker::wake);
         };
         house.spawn_task({
@@ -482,7 +482,7 @@ fn wakers_that_panic_are_alone_in_that() {
         });
         assert_eq!(third.await, Ok(()));
         assert_eq!((first.await, second.await), (Ok(()), Ok(())));
-        // Those that wait for the end.
+        // Tasks that wait for the shutdown.
         let mut ends: Vec<_> = (0..4).map(|_| shutdown_boxed(&house)).collect();
         for (number, end) in ends.iter_mut().enumerate() {
             let polled = if number % 2 == 0 { poll_badly(end) } else { poll(end) };

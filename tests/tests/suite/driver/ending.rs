@@ -1,4 +1,5 @@
-//! Containers and servers that end by a call: the answer is out before the connection closes.
+//! Containers and servers that are ended by a call: the answer is sent before the connection
+//! closes.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -65,7 +66,7 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Cx::from_waker(Waker::noop()))
 }
 
-/// However slowly the bytes move.
+/// Returns runtimes with fast and slow streams.
 fn scripts() -> impl Iterator<Item = ScriptedRuntime> {
     [vec![], vec![0; 40], vec![1; 400], (0..200).collect()].into_iter().map(ScriptedRuntime::new)
 }
@@ -88,7 +89,7 @@ fn a_container_ends_by_a_call() {
             assert_eq!(stopped.await, Ok(()));
             assert_eq!(house.stopped().await, Ok(()), "it still has");
             assert_eq!(root.stopped.load(Ordering::Relaxed), 1);
-            // A call from within.
+            // A call from within the container.
             let door = grid.spawn(Door(root.clone())).expect("room");
             assert_eq!(door.proxy().stop().await, Ok("bye".to_owned()));
             assert_eq!(grid.stopped().await, Ok(()));
@@ -99,7 +100,7 @@ fn a_container_ends_by_a_call() {
 }
 
 async fn client(runtime: &ScriptedRuntime, address: &str) -> RpcClient {
-    rpc::builder(runtime.clone()).connect(address).await.expect("it listens")
+    rpc::builder(runtime.clone()).connect(address).await.expect("a listener")
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn a_server_ends_by_a_call() {
     }
 }
 
-/// It waits for what was called, as long as closing may take.
+/// The server waits for pending calls, within the time limit of the close.
 #[test]
 fn serving_lasts_until_it_is_stopped() {
     let runtime = ScriptedRuntime::default();
@@ -145,7 +146,7 @@ fn serving_lasts_until_it_is_stopped() {
         assert_eq!(serving.await, Ok(()));
         assert_eq!(runtime.now() - start, Duration::from_secs(3));
         assert!(matches!(never.await, Err(Error::Lost(_))));
-        // What is taken cannot be served.
+        // An address in use cannot be served.
         let _listener = rpc::builder(runtime.clone()).listen("tcp://here:5").await.expect("free");
         let taken = rpc::builder(runtime.clone()).serve("tcp://here:5").await;
         assert!(matches!(taken, Err(Error::Bind { .. })));
@@ -153,7 +154,7 @@ fn serving_lasts_until_it_is_stopped() {
     runtime.run();
 }
 
-/// Dropping the future ends the server as dropping that does.
+/// Dropping the future ends the server, as dropping the server does.
 #[test]
 fn serving_ends_with_its_future() {
     let runtime = ScriptedRuntime::default();
@@ -166,21 +167,21 @@ fn serving_ends_with_its_future() {
         drop(serving);
         client.closed().await;
         let _server =
-            rpc::builder(runtime.clone()).listen("tcp://here:5").await.expect("it is free again");
+            rpc::builder(runtime.clone()).listen("tcp://here:5").await.expect("a free address");
     });
 }
 
-/// A server that calls a client's service has no say in its end.
+/// A server that calls a client's service cannot stop the client.
 #[test]
 fn a_client_is_not_stopped_by_its_server() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let server = rpc::builder(runtime.clone()).listen("tcp://here:5").await.expect("free");
         let client = rpc::builder(runtime.clone()).service(Root::default());
-        let client = client.connect("tcp://here:5").await.expect("it listens");
-        client.remote().call("none").send::<()>().await.expect_err("there is none");
+        let client = client.connect("tcp://here:5").await.expect("a listener");
+        client.remote().call("none").send::<()>().await.expect_err("missing");
         let remote = server.clients()[0].remote();
-        let error = remote.call("stop").send::<String>().await.expect_err("it cannot");
+        let error = remote.call("stop").send::<String>().await.expect_err("not permitted");
         assert!(error.to_string().contains("no container and no server"), "{error}");
         assert!(client.peer().state().open);
     });

@@ -1,4 +1,4 @@
-//! How much a connection does before others have their turn, and what waits for a peer that does not read.
+//! Fairness between connections, and waiting for a slow reader.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -15,7 +15,8 @@ use aiomas_tests::message::{self, REQUEST};
 use aiomas_tests::raw::Raw;
 use aiomas_tests::scripted_runtime::{ScriptedRuntime, pair};
 
-/// Counts requests by the round in which they are run: a real runtime looks at its sockets between two rounds.
+/// Counts requests by the round in which they run. A real runtime checks its sockets between
+/// rounds.
 #[derive(Clone)]
 struct Counter {
     runtime: ScriptedRuntime,
@@ -28,7 +29,7 @@ impl Counter {
     #[expose]
     fn count(&self, number: usize, _text: String) -> usize {
         *self.rounds.lock().unwrap().entry(self.runtime.rounds()).or_default() += 1;
-        // They begin in the order in which they have come.
+        // Requests start in order of arrival.
         assert!(self.last.swap(number, Ordering::SeqCst) <= number);
         number
     }
@@ -39,8 +40,8 @@ impl Counter {
     }
 }
 
-/// Sends so many requests with texts of so many bytes. Returns how many were run in one round at most, and how many had
-/// been run when another client was answered that had called at the same time.
+/// Sends `count` requests with texts of `size` bytes. Returns the maximum number run in one round,
+/// and the number run before another client's concurrent call was answered.
 fn flood(count: usize, size: usize, codec: Codec) -> (usize, usize) {
     let runtime = ScriptedRuntime::default().with_capacity(64 << 20);
     let rounds = Arc::<Mutex<BTreeMap<_, _>>>::default();
@@ -72,7 +73,7 @@ fn flood(count: usize, size: usize, codec: Codec) -> (usize, usize) {
     (rounds.values().copied().max().unwrap_or_default(), seen)
 }
 
-/// A frame, as Python compresses.
+/// Returns a frame compressed as by Python.
 fn packed(message: &[u8]) -> Vec<u8> {
     let mut packed = Vec::new();
     blosc::compress(message, &blosc::Options::default(), &mut packed).unwrap();
@@ -93,7 +94,7 @@ fn a_turn_ends_by_bytes_as_well() {
     assert!(seen <= 32, "{seen}");
 }
 
-/// They are run apart from the task, one after the other.
+/// Large requests run outside of the connection's task, one after the other.
 #[test]
 fn large_requests_leave_others_their_turn() {
     let (most, seen) = flood(50, 100_000, Codec::MsgPack);
@@ -154,9 +155,9 @@ fn every_answer_arrives_at_a_client_that_reads() {
     }
 }
 
-/// Each of both asks for more than the other's output holds.
+/// Each side requests more than the other's output holds.
 #[test]
-fn two_that_ask_each_other_go_on() {
+fn two_peers_that_call_each_other_make_progress() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let limits = |config: &mut aiomas_core::connection::Config| {
@@ -184,7 +185,7 @@ fn two_that_ask_each_other_go_on() {
     });
 }
 
-/// A task for each request, as many programs have.
+/// A task for each request, as in many programs.
 #[test]
 fn replies_wait_for_room() {
     let runtime = ScriptedRuntime::default();

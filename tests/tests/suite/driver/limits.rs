@@ -1,4 +1,4 @@
-//! What listeners and handles do at their limits.
+//! Listeners and handles at their limits.
 
 use std::io::{self, ErrorKind};
 use std::sync::Mutex;
@@ -18,7 +18,7 @@ use aiomas_tests::message;
 use aiomas_tests::raw::Raw;
 use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
-/// Keeps what it is given.
+/// Keeps its arguments.
 #[derive(Default)]
 struct Keeper {
     kept: Mutex<Vec<Proxy>>,
@@ -57,10 +57,10 @@ async fn serve(host: &Host, settings: impl FnOnce(&mut Config)) -> RpcServer {
 }
 
 async fn connect(host: &Host, server: &RpcServer) -> RpcClient {
-    host.rpc().connect(server.address()).await.expect("it listens")
+    host.rpc().connect(server.address()).await.expect("a listener")
 }
 
-/// Whether the server has let the client in: then it answers.
+/// Returns whether the server has accepted the client and answers.
 async fn is_in(client: &RpcClient) -> bool {
     match client.remote().call("forget").send::<()>().await {
         Ok(()) => true,
@@ -69,7 +69,8 @@ async fn is_in(client: &RpcClient) -> bool {
     }
 }
 
-/// Whoever has too many connections is refused another one; others are not, and the listener goes on.
+/// A peer at its limit of connections is refused another one. Other peers are accepted, and the
+/// listener continues.
 #[test]
 fn connections_per_peer_and_per_listener() {
     let sim = Sim::new(1);
@@ -90,11 +91,11 @@ fn connections_per_peer_and_per_listener() {
         assert_eq!(stats.last_refusal, Some(NotAdmitted::TooManyFromPeer { limit: 2 }));
         let theirs = connect(&other, &server).await;
         assert!(is_in(&theirs).await);
-        // Now it is full, for all.
+        // Now the server is full for all peers.
         let full = connect(&other, &server).await;
         assert!(!is_in(&full).await);
         assert_eq!(server.admission().last_refusal, Some(NotAdmitted::TooMany { limit: 3 }));
-        // When one has gone, there is room.
+        // A closed connection frees its slot.
         drop(one);
         greedy.sleep(Duration::from_secs(1)).await;
         assert_eq!(server.admission().open, 2);
@@ -112,7 +113,7 @@ struct Quiet;
 #[agent]
 impl Quiet {}
 
-/// The same for containers and channels, and for streams whose peers have no address.
+/// The same for containers, channels, and streams whose peers have no address.
 #[test]
 fn connections_of_containers_and_channels() {
     let sim = Sim::new(1);
@@ -136,12 +137,12 @@ fn connections_of_containers_and_channels() {
             ends.push(home.channel().connect("local://home").await.unwrap());
             ends.push(listener.accept().await.unwrap());
         }
-        // Nobody sees the third of them.
+        // The third of them is never accepted.
         let third = home.channel().connect("local://home").await.unwrap();
         home.spawn(async move {
             let fourth = listener.accept().await.unwrap();
             let request = fourth.recv().await.expect("a request");
-            request.reply("ohai").expect("it is open");
+            request.reply("ohai").expect("open");
             assert_eq!(listener.admission().refused, 1);
             fourth.closed().await;
         });
@@ -153,7 +154,7 @@ fn connections_of_containers_and_channels() {
     });
 }
 
-/// No error of accepting ends a listener, nor lets it spin.
+/// No accept error ends a listener or makes it spin.
 #[test]
 fn errors_of_accepting() {
     let runtime = ScriptedRuntime::default();
@@ -166,23 +167,23 @@ fn errors_of_accepting() {
         runtime.fail_accepts(gone(100).chain(full(50)));
         let start = (runtime.now(), runtime.polls());
         let client = aiomas::rpc::builder(runtime.clone());
-        let client = client.connect(server.address()).await.expect("it listens");
+        let client = client.connect(server.address()).await.expect("a listener");
         assert_eq!(client.remote().call("forget").send::<()>().await, Ok(()));
         assert_eq!(server.admission().failed, 150);
-        // Those that are gone cost nothing; after each of the others it waits.
+        // Aborted connections cost no time; after each other error the listener waits.
         assert_eq!(runtime.now() - start.0, Duration::from_secs(5));
         assert!(runtime.polls() - start.1 < 200);
-        // Even if each one is gone, forever, it does not keep others from running.
+        // Endless aborted connections do not block other tasks.
         runtime.fail_accepts(gone(100_000));
         let again = aiomas::rpc::builder(runtime.clone());
-        let again = again.connect(server.address()).await.expect("it listens");
+        let again = again.connect(server.address()).await.expect("a listener");
         assert_eq!(again.remote().call("forget").send::<()>().await, Ok(()));
         assert_eq!(runtime.now() - start.0, Duration::from_secs(15));
     });
     assert!(runtime.spins() <= 2);
 }
 
-/// The same where the program accepts by itself.
+/// The same for a program with its own accept loop.
 #[test]
 fn errors_of_accepting_channels() {
     let runtime = ScriptedRuntime::default();
@@ -191,20 +192,20 @@ fn errors_of_accepting_channels() {
         let mut listener = builder().listen("tcp://here:0").await.expect("a free port");
         let kinds = [ErrorKind::ConnectionAborted, ErrorKind::Other, ErrorKind::PermissionDenied];
         runtime.fail_accepts(kinds.map(io::Error::from));
-        let channel = builder().connect(listener.address().clone()).await.expect("it listens");
+        let channel = builder().connect(listener.address().clone()).await.expect("a listener");
         let call = channel.send::<u8>(&1);
-        let accepted = listener.accept().await.expect("it goes on");
-        accepted.recv().await.expect("a request").reply(&2).expect("it is open");
+        let accepted = listener.accept().await.expect("no error");
+        accepted.recv().await.expect("a request").reply(&2).expect("open");
         assert_eq!(call.await, Ok(2));
         assert_eq!(listener.admission().failed, 3);
     });
 }
 
 async fn dial(host: &Host, to: &Address) -> Raw<Host> {
-    Raw::dial(host, to).await.expect("it listens")
+    Raw::dial(host, to).await.expect("a listener")
 }
 
-/// An exposed server closes on those who say nothing, too little, or nothing more.
+/// An exposed server disconnects clients that are silent, too slow, or stop.
 #[test]
 fn silence_and_drops() {
     let sim = Sim::new(1);
@@ -222,12 +223,12 @@ fn silence_and_drops() {
         let idle = connect(&client, &server).await;
         assert!(is_in(&idle).await);
         let start = client.now();
-        // Its first frame is whole; the next one never will be.
+        // The first frame is complete; the next one never will be.
         dripping.write(&message::frame(b"[0, 0, [\"forget\", [], {}]]")).await.unwrap();
         dripping.write(b"\0\0\0\x80").await.unwrap();
         while dripping.write(b" ").await.is_ok() {
             client.sleep(Duration::from_secs(1)).await;
-            assert!(client.now() - start < Duration::from_secs(20), "nobody minds");
+            assert!(client.now() - start < Duration::from_secs(20), "the victim never closes");
         }
         idle.closed().await;
         assert_eq!((client.now() - start).as_secs(), 300);
@@ -247,10 +248,9 @@ fn silence_and_drops() {
     });
 }
 
-/// A method that takes its time, and a peer that waits for it, are not idle; when it has answered, the time
-/// begins anew.
+/// A running method and its waiting peer are not idle. The idle time restarts with the answer.
 #[test]
-fn whoever_waits_is_not_idle() {
+fn a_waiting_peer_is_not_idle() {
     struct Slow(Host);
 
     #[service]
@@ -279,8 +279,8 @@ fn whoever_waits_is_not_idle() {
     });
 }
 
-/// Methods run to their end although their caller is gone. Until then it has no place for others: or whoever
-/// calls, goes and comes again had any number of them running.
+/// Methods continue after their caller has disconnected. Until they end, they keep their slot;
+/// otherwise a peer could run any number of them by reconnecting.
 #[test]
 fn methods_of_callers_that_are_gone_count() {
     struct Slow(Host);
@@ -302,11 +302,11 @@ fn methods_of_callers_that_are_gone_count() {
         let start = client.now();
         for _ in 0..10 {
             let mut raw = dial(&client, server.address()).await;
-            // Whoever is refused may hear so before it is written.
+            // A refused connection may be closed before this is written.
             let _written = raw.write(&message::frame(b"[0, 0, [\"work\", [], {}]]")).await;
             client.sleep(Duration::from_secs(1)).await;
         }
-        // Those who have ended their side may still read, but not for ever.
+        // A peer that has ended its side may still read, but not forever.
         client.sleep(Duration::from_secs(20)).await;
         assert!(server.clients().is_empty());
         let stats = server.admission();
@@ -314,12 +314,12 @@ fn methods_of_callers_that_are_gone_count() {
         while server.admission().open > 0 {
             client.sleep(Duration::from_secs(1)).await;
         }
-        // The second came in after a second; and it is looked at each second.
+        // The second one arrived after one second, and the check runs once per second.
         assert!((101..=102).contains(&(client.now() - start).as_secs()));
     });
 }
 
-/// Strangers hear neither tracebacks nor what a method panics with, and what they say is one harmless line.
+/// Remote peers receive neither tracebacks nor panic messages; their texts become one safe line.
 #[test]
 fn failures_under_each_profile() {
     let sim = Sim::builder(1).allow_panics("the password is 1234").build();
@@ -352,7 +352,7 @@ fn failures_under_each_profile() {
     });
 }
 
-/// References that came are kept up to a limit, which is the sender's alone.
+/// Received references are kept up to a limit per sender.
 #[test]
 fn references_that_are_kept() {
     let sim = Sim::new(1);
@@ -371,7 +371,7 @@ fn references_that_are_kept() {
             "TypeError: keep(): argument 'services': 10 references to services of the peer are \
              kept already (`Limits::max_proxies`)"
         );
-        // Those that were decoded in vain are not kept.
+        // References in failed calls are not kept.
         assert_eq!(keep(&one, 4).await, Ok(10));
         assert_eq!(keep(&other, 10).await, Ok(20));
         assert!(is_in(&one).await, "all are forgotten");
@@ -379,7 +379,7 @@ fn references_that_are_kept() {
     });
 }
 
-/// A path is as long as it may be, or nothing is called so.
+/// A path beyond the limit is not found.
 #[test]
 fn paths_are_bounded() {
     let sim = Sim::new(1);
@@ -407,7 +407,7 @@ fn paths_are_bounded() {
     });
 }
 
-/// Those who wait for a service are as many as may wait for an agent, by the limits of who serves it.
+/// A service has the same limit of waiting calls as an agent. Its server sets the limit.
 #[test]
 fn services_have_mailboxes_of_that_size() {
     struct Busy(Host, u32);
@@ -429,7 +429,7 @@ fn services_have_mailboxes_of_that_size() {
             let builder = builder.config(|config| config.limits.max_mailbox = most);
             let server = builder.listen("tcp://server:0").await.expect("a free port");
             let client = connect(&client, &server).await;
-            // One is let in, so many wait, and one is too much.
+            // One call runs, the limit waits, and one more is refused.
             let calls: Vec<_> =
                 (0..most + 2).map(|_| client.remote().call("work").send::<()>()).collect();
             let mut refused = Vec::new();
@@ -444,7 +444,7 @@ fn services_have_mailboxes_of_that_size() {
     });
 }
 
-/// Requests that come in one piece count one after the other: those that are answered at once are never too many.
+/// Requests of one read count one after the other: those answered at once never exceed the limit.
 #[test]
 fn requests_that_are_read_together() {
     struct Slow(Host);
@@ -473,7 +473,7 @@ fn requests_that_are_read_together() {
         let request = |id: usize, method: &str| {
             message::frame(format!("[0, {id}, [\"{method}\", [{id}], {{}}]]").as_bytes())
         };
-        // How many are answered, of all of one kind, and of both in turn.
+        // The number of answers, for all requests of one kind, and for alternating ones.
         for (methods, expected) in [
             (["at_once", "at_once"], 100),
             (["later", "later"], MOST),
@@ -481,7 +481,7 @@ fn requests_that_are_read_together() {
         ] {
             let mut raw = dial(&client, server.address()).await;
             let requests: Vec<u8> = (0..100).flat_map(|id| request(id, methods[id % 2])).collect();
-            raw.write(&requests).await.expect("it is written");
+            raw.write(&requests).await.expect("a successful write");
             let mut results = 0;
             for _ in 0..100 {
                 let answer = raw.read().await.expect("an answer");

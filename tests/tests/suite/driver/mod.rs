@@ -1,4 +1,4 @@
-//! The driver, on a runtime that goes by a script.
+//! The driver, on the scripted runtime.
 
 mod agents;
 mod calls;

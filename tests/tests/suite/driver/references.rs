@@ -1,4 +1,4 @@
-//! References to agents, as arguments and results: over whose connections they may be sent.
+//! References to agents as arguments and results, and the connections they may be sent over.
 
 use aiomas::agent;
 use aiomas::{AgentRef, Context, Error, Proxy};
@@ -8,7 +8,7 @@ use aiomas_core::rpc::ServiceDict;
 use aiomas_core::wire::{Body, CodecContext, CodecError, Format, RemoteError, Types, Value};
 use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
-/// Something that has a name.
+/// An agent with a name.
 struct Device(&'static str);
 
 #[agent]
@@ -19,7 +19,7 @@ impl Device {
     }
 }
 
-/// Keeps devices, and hands out one of its own and a foreign one.
+/// Keeps devices, and returns a local and a foreign one.
 #[derive(Default)]
 struct Registry {
     kept: Vec<DeviceProxy>,
@@ -57,7 +57,8 @@ async fn bind(runtime: &ScriptedRuntime, address: &str) -> Container {
     container::bind(runtime.clone(), address).await.expect("the address is free")
 }
 
-/// Containers of one process: `plant` with a valve, and `office` with a coffee machine of the same number.
+/// Containers of one process: `plant` with a valve, and `office` with a coffee machine of the same
+/// number.
 struct Town {
     plant: Container,
     valve: AgentRef<Device>,
@@ -68,12 +69,12 @@ struct Town {
 async fn town(runtime: &ScriptedRuntime) -> Town {
     let (plant, office) =
         (bind(runtime, "tcp://plant:1").await, bind(runtime, "tcp://office:1").await);
-    let valve = plant.spawn(Device("the main valve")).expect("there is room");
-    let coffee = office.spawn(Device("the coffee machine")).expect("there is room");
+    let valve = plant.spawn(Device("the main valve")).expect("room");
+    let coffee = office.spawn(Device("the coffee machine")).expect("room");
     Town { plant, valve, office, coffee }
 }
 
-/// Whether a call was refused since `agent` is none of the sender's.
+/// Returns whether a call was rejected because `agent` does not belong to the sender.
 fn is_foreign<T>(result: &Result<T, Error>, agent: &str, sender: Option<&str>) -> bool {
     let Err(Error::Refused(CallRejected::Codec(error))) = result else { return false };
     let text = error.to_string();
@@ -82,20 +83,20 @@ fn is_foreign<T>(result: &Result<T, Error>, agent: &str, sender: Option<&str>) -
     matches!(error, CodecError::ForeignAgent { .. })
 }
 
-/// A path means an agent of the container that sends it.
+/// A path names an agent of the container that sends it.
 #[test]
 fn an_agent_of_another_container_is_not_sent_as_ones_own() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let head = bind(&runtime, "tcp://head:1").await;
-        let registry = head.spawn(Registry::default()).expect("there is room");
+        let registry = head.spawn(Registry::default()).expect("room");
         let Town { plant, valve, coffee, .. } = town(&runtime).await;
-        let remote: RegistryProxy = plant.connect(registry.url()).await.expect("it is there");
+        let remote: RegistryProxy = plant.connect(registry.url()).await.expect("an existing agent");
         let line: RegistryProxy = plant
             .connect(registry.url())
             .reconnect(std::time::Duration::from_secs(1))
             .await
-            .expect("it is there");
+            .expect("present");
         let (url, sender) = ("tcp://office:1/0", Some("tcp://plant:1"));
         assert!(is_foreign(&remote.keep(coffee.proxy()).await, url, sender));
         assert!(is_foreign(&line.keep(coffee.proxy()).await, url, sender));
@@ -106,7 +107,7 @@ fn an_agent_of_another_container_is_not_sent_as_ones_own() {
         assert!(is_foreign(&keep(&Proxy::from(coffee.proxy()).get("part")).await, url, sender));
         let by_name = dynamic.call("keep").kwarg("device", coffee.proxy()).send::<()>();
         assert!(is_foreign(&by_name.await, url, sender), "as a keyword argument");
-        // An agent of the sender is its agent on any connection.
+        // The sender's own agent is valid on any connection.
         assert_eq!(remote.keep(valve.proxy()).await, Ok(()));
         assert_eq!(keep(&valve).await, Ok(()));
         assert_eq!(remote.names().await, Ok(vec!["the main valve".to_owned(); 2]));
@@ -129,15 +130,15 @@ mod erased {
     }
 }
 
-/// Also between agents of one container, and in answers.
+/// The same between agents of one container, and in answers.
 #[test]
-fn nor_within_a_container_or_as_a_result() {
+fn no_foreign_agent_is_sent_within_a_container_or_as_a_result() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let Town { plant, office, coffee, valve } = town(&runtime).await;
         let foreign = Some(Proxy::from(coffee.proxy()));
         let registry = plant.spawn(Registry { foreign, ..Registry::default() });
-        let registry = registry.expect("there is room");
+        let registry = registry.expect("room");
         let local: RegistryProxy = registry.proxy();
         assert!(is_foreign(
             &local.keep(coffee.proxy()).await,
@@ -146,7 +147,8 @@ fn nor_within_a_container_or_as_a_result() {
         ));
         assert_eq!(local.keep(valve.proxy()).await, Ok(()));
         assert_eq!(local.names().await, Ok(vec!["the main valve".to_owned()]));
-        let remote: RegistryProxy = office.connect(registry.url()).await.expect("it is there");
+        let remote: RegistryProxy =
+            office.connect(registry.url()).await.expect("an existing agent");
         for registry in [local, remote] {
             match registry.foreign().await {
                 Err(Error::Remote(error)) => {
@@ -160,25 +162,26 @@ fn nor_within_a_container_or_as_a_result() {
     });
 }
 
-/// What is left of a container that has ended is of none that follows at its address.
+/// References to an ended container are not valid for its successor at the same address.
 #[test]
-fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
+fn an_agent_of_an_earlier_container_at_the_same_address_is_not_sent() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let head = bind(&runtime, "tcp://head:1").await;
-        let registry = head.spawn(Registry::default()).expect("there is room");
+        let registry = head.spawn(Registry::default()).expect("room");
         let Town { office, coffee, .. } = town(&runtime).await;
         let earlier: DeviceProxy = coffee.proxy();
-        office.shutdown().await.expect("it ends");
+        office.shutdown().await.expect("a clean end");
         let office = bind(&runtime, "tcp://office:1").await;
-        office.spawn(Device("the safe")).expect("there is room");
-        let remote: RegistryProxy = office.connect(registry.url()).await.expect("it is there");
+        office.spawn(Device("the safe")).expect("room");
+        let remote: RegistryProxy =
+            office.connect(registry.url()).await.expect("an existing agent");
         let url = "tcp://office:1/0";
         assert!(is_foreign(&remote.keep(earlier).await, url, Some("tcp://office:1")));
-        // Of an agent that is gone there is no other of its number.
-        let removed = office.spawn(Device("a lamp")).expect("there is room");
+        // The number of a removed agent is not reused.
+        let removed = office.spawn(Device("a lamp")).expect("room");
         assert!(removed.remove());
-        office.spawn(Device("a door")).expect("there is room");
+        office.spawn(Device("a door")).expect("room");
         assert_eq!(remote.keep(removed.proxy()).await, Ok(()));
         assert!(matches!(remote.names().await, Err(Error::Remote(_))));
     });
@@ -186,19 +189,19 @@ fn nor_an_agent_of_an_earlier_container_at_the_same_address() {
 
 /// An RPC connection serves its root service, which has no agents.
 #[test]
-fn nor_over_a_connection_of_no_container() {
+fn no_agent_is_sent_over_an_rpc_connection() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let Town { coffee, .. } = town(&runtime).await;
         let keep = ServiceDict::new("Desk")
             .async_function("keep", ["device"], |_: Proxy| async { Ok::<_, RemoteError>(()) });
         let server = aiomas::rpc::builder(runtime.clone()).service(keep).listen("tcp://desk:1");
-        let server = server.await.expect("it listens");
+        let server = server.await.expect("a listener");
         let client = aiomas::rpc::builder(runtime.clone()).connect(server.address()).await;
-        let client = client.expect("it listens");
+        let client = client.expect("a listener");
         let sent = client.remote().call("keep").arg(coffee.proxy()).send::<()>();
         assert!(is_foreign(&sent.await, "tcp://office:1/0", None));
-        // Nor in content that no connection is known of.
+        // Nor in content without a known connection.
         let codec_context =
             CodecContext::new(Types::default().for_container(), CodecContext::default().budget());
         let encoded = Body::encode(Format::Json, &codec_context, &coffee);

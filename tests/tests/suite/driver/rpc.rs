@@ -7,7 +7,7 @@ use aiomas::rpc;
 use aiomas_core::rpc::ServiceDict;
 use aiomas_tests::scripted_runtime::ScriptedRuntime;
 
-/// The server goes on, and can be shut down, though its callbacks panic each time.
+/// The server continues, and can be shut down, even if its callbacks always panic.
 #[test]
 fn callbacks_that_panic_end_nothing_else() {
     let runtime = ScriptedRuntime::default();
@@ -31,7 +31,7 @@ fn callbacks_that_panic_end_nothing_else() {
         let mut clients = Vec::new();
         for i in 0..3 {
             let client = rpc::builder(runtime.clone()).connect(server.address().clone()).await;
-            let client = client.expect("it listens");
+            let client = client.expect("a listener");
             assert_eq!(client.remote().call("half").arg(2 * i).send().await, Ok(i));
             clients.push(client);
         }

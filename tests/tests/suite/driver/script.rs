@@ -1,4 +1,4 @@
-//! Whatever two ends of a channel do, and however their stream moves. See `driver_script`.
+//! Two ends of a channel under random scripts. See `driver_script`.
 
 use aiomas_tests::driver_script;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ proptest! {
     }
 }
 
-/// The property would hold of channels on which nothing happens as well.
+/// Without this check, the property would also hold for idle channels.
 #[test]
 fn everything_occurs() {
     let mut runner = TestRunner::deterministic();

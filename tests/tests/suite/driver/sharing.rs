@@ -1,4 +1,4 @@
-//! An agent, or another value, that several connections call while it is busy.
+//! A busy agent, or another service, that several connections call.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -10,7 +10,7 @@ use aiomas_sim::{Host, Link, Sim};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The calls that have begun.
+/// The started calls.
 type Log = Arc<Mutex<Vec<String>>>;
 
 #[derive(Clone)]
@@ -49,7 +49,7 @@ fn work(proxy: &Proxy, name: impl Into<String>) -> Call<()> {
     proxy.call("work").arg(name.into()).send()
 }
 
-/// Waits for calls, and returns the errors of those that have failed.
+/// Waits for calls, and returns the errors of the failed ones.
 async fn refused(calls: impl IntoIterator<Item = Call<()>>) -> Vec<String> {
     let mut texts = Vec::new();
     for call in calls {
@@ -62,7 +62,7 @@ async fn refused(calls: impl IntoIterator<Item = Call<()>>) -> Vec<String> {
     texts
 }
 
-/// It keeps the agent busy for as long as it likes, and still neither takes the others' places nor all turns.
+/// A busy connection takes neither the slots nor the turns of other connections.
 #[test]
 fn one_connection_does_not_fill_an_agents_mailbox() {
     let sim = sim();
@@ -74,7 +74,7 @@ fn one_connection_does_not_fill_an_agents_mailbox() {
         let mut clients = Vec::new();
         for name in ["flood", "one", "other"] {
             let client = sim.host(name).container().bind("tcp://0.0.0.0:0").await.expect("a port");
-            let proxy: Proxy = client.connect(worker.url()).await.expect("it is there");
+            let proxy: Proxy = client.connect(worker.url()).await.expect("an existing agent");
             clients.push((client, proxy));
         }
         let [flood, one, other] = [0, 1, 2].map(|client| &clients[client].1);
@@ -82,7 +82,7 @@ fn one_connection_does_not_fill_an_agents_mailbox() {
         host.sleep(SECOND / 10).await;
         let ones: Vec<_> = (0..2).map(|n| work(one, format!("one {n}"))).collect();
         let others = [work(other, "other 0")];
-        // The first one runs and eight wait, three of which lose their places.
+        // The first one runs and eight wait, three of which lose their slots.
         assert_eq!(refused(ones).await, [""; 0]);
         assert_eq!(refused(others).await, [""; 0]);
         let texts = refused(flooding).await;
@@ -98,9 +98,9 @@ fn one_connection_does_not_fill_an_agents_mailbox() {
     });
 }
 
-/// One that is alone has all places, and as many again as those that are served.
+/// A connection alone has all slots, and as many again for served calls.
 #[test]
-fn a_connection_that_is_alone_has_all_places() {
+fn a_single_connection_has_all_slots() {
     let sim = sim();
     let (host, log) = (sim.host("server"), Log::default());
     sim.block_on(async {
@@ -108,7 +108,7 @@ fn a_connection_that_is_alone_has_all_places() {
         let container = container.bind("tcp://server:0").await.expect("a free port");
         let worker = container.spawn(Worker(host.clone(), log.clone())).expect("room");
         let client = sim.host("client").container().bind("tcp://client:0").await.expect("a port");
-        let proxy: Proxy = client.connect(worker.url()).await.expect("it is there");
+        let proxy: Proxy = client.connect(worker.url()).await.expect("an existing agent");
         let mut calls: Vec<_> = (0..9).map(|n| work(&proxy, format!("{n}"))).collect();
         host.sleep(5 * SECOND + SECOND / 2).await;
         calls.extend((9..14).map(|n| work(&proxy, format!("{n}"))));
@@ -118,7 +118,7 @@ fn a_connection_that_is_alone_has_all_places() {
     });
 }
 
-/// Two servers may number their connections alike, and have limits of their own.
+/// Two servers may number their connections alike, and have separate limits.
 #[test]
 fn listeners_share_a_service_fairly() {
     let sim = sim();
@@ -130,7 +130,7 @@ fn listeners_share_a_service_fairly() {
             let server = builder.clone().config(|config| config.limits.max_mailbox = most);
             let server = server.listen("tcp://server:0").await.expect("a free port");
             let client = sim.host("client").rpc().connect(server.address().clone()).await;
-            clients.push((server, client.expect("it listens")));
+            clients.push((server, client.expect("a listener")));
         }
         let [wide, narrow] = [0, 1].map(|client| clients[client].1.remote());
         let flooding: Vec<_> = (0..9).map(|n| work(&wide, format!("wide {n}"))).collect();

@@ -1,4 +1,4 @@
-//! `#[on_start]`: nothing is called before it has ended, and its error is told.
+//! `#[on_start]`: calls wait for its end, and its error is reported.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -19,7 +19,7 @@ use aiomas_tests::scripted_runtime::ScriptedRuntime;
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
 fn taken(log: &Log) -> Vec<&'static str> {
-    std::mem::take(&mut log.lock().expect("nobody panics with it"))
+    std::mem::take(&mut log.lock().expect("no panic under the lock"))
 }
 
 async fn sleep(runtime: &ScriptedRuntime, seconds: u64) {
@@ -36,7 +36,7 @@ async fn bind(runtime: &ScriptedRuntime) -> Container {
     container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port")
 }
 
-/// Needs a second to start.
+/// An agent with a slow start of one second.
 struct Slow {
     runtime: ScriptedRuntime,
     log: Log,
@@ -57,7 +57,7 @@ impl Slow {
     }
 
     fn note(&self, what: &'static str) {
-        self.log.lock().expect("nobody panics with it").push(what);
+        self.log.lock().expect("no panic under the lock").push(what);
     }
 
     #[expose]
@@ -81,7 +81,7 @@ fn slow(runtime: &ScriptedRuntime, fails: bool) -> (Slow, Log) {
     (Slow { runtime: runtime.clone(), log: log.clone(), fails }, log)
 }
 
-/// Calls of either kind, from here and from afar, wait; `Authorized` agents are no exception.
+/// Calls of either kind, local and remote, wait; `Authorized` agents are no exception.
 #[test]
 fn calls_wait_until_the_agent_has_started() {
     for guarded in [false, true] {
@@ -90,10 +90,10 @@ fn calls_wait_until_the_agent_has_started() {
             let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
             let (agent, log) = slow(&runtime, false);
             let (url, local): (_, SlowProxy) = if guarded {
-                let agent = house.spawn(authorize(agent, |_, _| Ok(()))).expect("it begins");
+                let agent = house.spawn(authorize(agent, |_, _| Ok(()))).expect("a start");
                 (agent.url().clone(), agent.proxy())
             } else {
-                let agent = house.spawn(agent).expect("it begins");
+                let agent = house.spawn(agent).expect("a start");
                 (agent.url().clone(), agent.proxy())
             };
             let afar: SlowProxy = grid.connect(url).await.expect("there");
@@ -120,19 +120,19 @@ fn a_start_that_fails_fails_the_calls_that_wait() {
     runtime.block_on(async {
         let (house, grid) = (bind(&runtime).await, bind(&runtime).await);
         let (agent, log) = slow(&runtime, true);
-        let agent = house.spawn(agent).expect("it begins");
+        let agent = house.spawn(agent).expect("a start");
         let local = agent.proxy();
         let afar: SlowProxy = grid.connect(agent.url().clone()).await.expect("there");
         for call in [local.read(), afar.write(), local.write(), afar.read()] {
-            let error = call.await.expect_err("it does not start");
+            let error = call.await.expect_err("a failed start");
             assert_eq!(error.to_string(), "ValueError: no sensor");
         }
-        let error = local.read().await.expect_err("it is gone");
+        let error = local.read().await.expect_err("gone");
         assert_eq!(error.to_string(), "LookupError: Name \"0\" not found in \"agents\"");
         assert_eq!(house.agent_count(), 0);
         assert!(house.connect::<Proxy>(agent.url()).await.is_err());
         assert_eq!(house.shutdown().await, Ok(()));
-        assert_eq!(taken(&log), ["starting"], "what has not started does not stop");
+        assert_eq!(taken(&log), ["starting"], "an agent that has not started does not stop");
     });
     runtime.run();
     assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
@@ -145,13 +145,13 @@ fn spawning_may_wait_for_the_start() {
         let house = bind(&runtime).await;
         let (agent, log) = slow(&runtime, false);
         let start = runtime.now();
-        let agent: AgentRef<Slow> = house.spawn_started(agent).await.expect("it starts");
+        let agent: AgentRef<Slow> = house.spawn_started(agent).await.expect("a start");
         assert_eq!(runtime.now() - start, Duration::from_secs(1));
         assert_eq!(taken(&log), ["starting", "started"]);
         assert_eq!(agent.proxy().read().await, Ok(()));
 
         let (agent, log) = slow(&runtime, true);
-        let error = house.spawn_started(agent).await.expect_err("it fails");
+        let error = house.spawn_started(agent).await.expect_err("a failure");
         assert_eq!(error, Error::Remote(RemoteError::value_error("no sensor")));
         assert_eq!((house.agent_count(), taken(&log)), (1, vec!["starting"]));
         assert_eq!(house.shutdown().await, Ok(()));
@@ -160,7 +160,7 @@ fn spawning_may_wait_for_the_start() {
     assert_eq!(runtime.tasks(), 0);
 }
 
-/// The agent is gone, and calls that wait for it hear so.
+/// The agent is removed, and waiting calls receive the error.
 #[test]
 fn giving_up_removes_the_agent() {
     let runtime = ScriptedRuntime::default();
@@ -174,7 +174,7 @@ fn giving_up_removes_the_agent() {
             let remote: SlowProxy = house.connect(url).await.expect("here");
             remote.read()
         };
-        let error = call.await.expect_err("it was given up");
+        let error = call.await.expect_err("cancelled");
         let text = error.to_string();
         assert!(text.contains("given up before it had started"), "{text}");
         assert_eq!(house.agent_count(), 0);
@@ -185,7 +185,7 @@ fn giving_up_removes_the_agent() {
     assert_eq!(runtime.tasks(), 0);
 }
 
-/// The end waits for the start, and then stops what has started.
+/// The shutdown waits for the start, and then stops the agent.
 #[test]
 fn an_agent_that_starts_at_the_end_is_stopped() {
     for removed in [false, true] {
@@ -193,7 +193,7 @@ fn an_agent_that_starts_at_the_end_is_stopped() {
         runtime.block_on(async {
             let house = bind(&runtime).await;
             let (agent, log) = slow(&runtime, false);
-            let agent = house.spawn(agent).expect("it begins");
+            let agent = house.spawn(agent).expect("a start");
             if removed {
                 assert!(agent.remove());
             }
@@ -226,13 +226,13 @@ fn a_start_that_calls_its_own_agent_is_a_deadlock() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let house = bind(&runtime).await;
-        let error = house.spawn_started(Nested).await.expect_err("it would wait for ever");
+        let error = house.spawn_started(Nested).await.expect_err("a deadlock");
         assert!(error.to_string().starts_with("DeadlockError: read() would wait"), "{error}");
         assert_eq!(house.agent_count(), 0);
     });
 }
 
-/// Knows who has registered.
+/// Keeps the names of registered agents.
 #[derive(Default)]
 struct Registry {
     names: Vec<String>,
@@ -267,7 +267,8 @@ impl Meter {
     }
 }
 
-/// A manager answers when the agent has started, or with the error; a factory may register the agent before.
+/// A manager answers when the agent has started, or with the error. A factory may register the
+/// agent earlier.
 #[test]
 fn managers_answer_when_the_agent_lives() {
     let runtime = ScriptedRuntime::default();
@@ -311,11 +312,11 @@ fn managers_answer_when_the_agent_lives() {
 
         let start = runtime.now();
         let (slow, _): (SlowProxy, String) =
-            manager.spawn("Slow").arg(false).send().await.expect("it starts");
+            manager.spawn("Slow").arg(false).send().await.expect("a start");
         assert_eq!(runtime.now() - start, Duration::from_secs(1));
         assert_eq!(slow.read().await, Ok(()));
         let failed = manager.spawn("Slow").arg(true).send::<(Proxy, String)>().await;
-        assert_eq!(failed.expect_err("it fails").to_string(), "ValueError: no sensor");
+        assert_eq!(failed.expect_err("a failure").to_string(), "ValueError: no sensor");
 
         let (meter, url): (MeterProxy, String) =
             manager.spawn("Local").kwarg("volts", 230.0).send().await.expect("made");
@@ -327,15 +328,15 @@ fn managers_answer_when_the_agent_lives() {
         assert_eq!(registry.proxy().names().await, Ok(vec!["one".to_owned()]));
         let agents = house.agent_count();
         let taken = manager.spawn("Registered").arg("one").arg(1.0).send::<(Proxy, String)>().await;
-        assert_eq!(taken.expect_err("it is taken").to_string(), "ValueError: one is taken");
+        assert_eq!(taken.expect_err("taken").to_string(), "ValueError: one is taken");
         assert_eq!(house.agent_count(), agents);
-        // Arguments are checked as ever.
+        // Arguments are checked as usual.
         let wrong = manager.spawn("Registered").arg("one").send::<(Proxy, String)>().await;
-        assert!(wrong.expect_err("one is missing").to_string().contains("'volts'"));
+        assert!(wrong.expect_err("a missing value").to_string().contains("'volts'"));
     });
 }
 
-/// A factory cannot pass an agent of elsewhere off as one of the manager's container.
+/// A factory cannot return an agent of another container than the manager's.
 #[test]
 fn a_factory_makes_agents_of_its_container_only() {
     let runtime = ScriptedRuntime::default();
@@ -347,7 +348,7 @@ fn a_factory_makes_agents_of_its_container_only() {
         let manager = house.spawn(Manager::new(factories)).expect("room");
         let manager: ManagerProxy = grid.connect(manager.url().clone()).await.expect("there");
         let made = manager.spawn("Elsewhere").send::<(Proxy, String)>().await;
-        let text = made.expect_err("it is elsewhere").to_string();
+        let text = made.expect_err("an agent of another container").to_string();
         assert!(text.contains("not in the manager's container"), "{text}");
     });
 }

@@ -1,4 +1,4 @@
-//! `#[on_stop]`: all agents stop side by side, each in its time, and none is left out without a word.
+//! `#[on_stop]`: all agents stop concurrently, within a time limit, and each failure is reported.
 
 #![expect(clippy::needless_pass_by_ref_mut, reason = "`&mut self` is how a method is run alone")]
 
@@ -23,11 +23,11 @@ async fn sleep(runtime: &ScriptedRuntime, time: Duration) {
     poll_fn(|cx| timer.poll(cx)).await;
 }
 
-/// Takes its time to stop.
+/// An agent with a slow stop.
 struct Valve {
     runtime: ScriptedRuntime,
     takes: Duration,
-    /// How many have begun to stop, and have stopped.
+    /// The numbers of agents that are stopping, and that have stopped.
     counts: Arc<[AtomicUsize; 2]>,
 }
 
@@ -39,7 +39,7 @@ impl Valve {
         sleep(&self.runtime, LONG).await;
     }
 
-    /// Runs for so many milliseconds.
+    /// Runs for `ms` milliseconds.
     #[expose]
     async fn run_for(&mut self, ms: u64) {
         sleep(&self.runtime, Duration::from_millis(ms)).await;
@@ -50,7 +50,7 @@ impl Valve {
         ctx.container()?.shutdown().await
     }
 
-    /// Lets another agent of the container quit.
+    /// Makes another agent of the container quit.
     #[expose]
     async fn quit_by(&self, other: Proxy) -> Result<(), Error> {
         other.call("quit").send().await
@@ -85,7 +85,7 @@ impl World {
         Self { runtime: runtime.clone(), counts: Arc::default(), plant, other }
     }
 
-    /// An agent, and what calls it over a connection.
+    /// Returns the name of an agent, and a remote proxy.
     async fn valve(&self, takes_ms: u64) -> (String, ValveProxy) {
         let takes = Duration::from_millis(takes_ms);
         let (runtime, counts) = (self.runtime.clone(), self.counts.clone());
@@ -98,9 +98,9 @@ impl World {
         [0, 1].map(|index| self.counts[index].load(Ordering::Relaxed))
     }
 
-    /// How long the end takes, and what comes of it.
+    /// Shuts down. Returns the duration and the result.
     async fn shutdown(&self, how: Close) -> (Duration, Result<(), Error>) {
-        // What was called has come.
+        // The calls have arrived.
         self.runtime.run();
         let start = self.runtime.now();
         let ended = self.plant.shutdown_with(how).await;
@@ -114,13 +114,13 @@ fn text(result: Result<(), Error>) -> String {
     result.err().map(|error| error.to_string()).unwrap_or_default()
 }
 
-/// Runs a test, after which nothing is left.
+/// Runs a test, and checks that no task remains.
 fn on_script(test: impl AsyncFnOnce(&World)) {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let world = World::new(&runtime).await;
         test(&world).await;
-        world.other.shutdown().await.expect("it has no agents");
+        world.other.shutdown().await.expect("no agents");
     });
     runtime.pass(LONG);
     assert_eq!((runtime.tasks(), runtime.ends()), (0, 0));
@@ -137,7 +137,7 @@ fn agents_stop_side_by_side() {
     });
 }
 
-/// Its neighbours stop as usual, and the end takes the time for calls and then that for agents.
+/// Other agents stop as usual. The shutdown takes its limit for calls and then that for agents.
 #[test]
 fn an_agent_that_is_busy_is_named() {
     on_script(async |world| {
@@ -151,7 +151,7 @@ fn an_agent_that_is_busy_is_named() {
         }
         let (time, ended) = world.shutdown(DRAINS).await;
         assert_eq!(time, 2 * DRAIN);
-        let error = ended.expect_err("one is busy");
+        let error = ended.expect_err("a busy agent");
         let Error::NotStopped { agents } = &error else { panic!("{error:#?}") };
         assert_eq!(agents[0].why, StopFailure::Busy { after: DRAIN });
         assert_eq!(
@@ -166,7 +166,7 @@ fn an_agent_that_is_busy_is_named() {
     });
 }
 
-/// It still runs when it has its turn in time.
+/// A running call ends before `#[on_stop]`, if it does so in time.
 #[test]
 fn a_stop_waits_for_the_calls_that_run() {
     on_script(async |world| {
@@ -198,7 +198,7 @@ fn agents_that_take_too_long_or_fail_are_named() {
     });
 }
 
-/// Each agent begins to stop; those that have more to do go on by themselves.
+/// Each agent starts to stop; slower ones continue by themselves.
 #[test]
 fn at_once_is_at_once() {
     on_script(async |world| {
@@ -220,14 +220,14 @@ fn at_once_is_at_once() {
     });
 }
 
-/// The caller loses patience, in either half of the end.
+/// The caller cuts the shutdown short, in either of its two phases.
 #[test]
 fn an_end_that_drains_can_be_cut_short() {
     for after in [0, 2500] {
         on_script(async |world| {
             let (busy, remote) = world.valve(10).await;
             let call = remote.run();
-            // What was called has come.
+            // The calls have arrived.
             world.runtime.run();
             let plant = world.plant.clone();
             world.plant.spawn_task(async move { drop(plant.shutdown().await) });
@@ -241,7 +241,7 @@ fn an_end_that_drains_can_be_cut_short() {
     }
 }
 
-/// The method's own call is answered, and the container ends after it.
+/// The method's own call is answered, and the container ends afterwards.
 #[test]
 fn a_method_does_not_wait_for_itself() {
     on_script(async |world| {
@@ -261,7 +261,7 @@ fn a_method_does_not_wait_for_itself() {
         assert_eq!(world.plant.stopped().await, Ok(()));
         assert_eq!(world.counts(), [2, 2]);
     });
-    // It does wait for the container of another agent.
+    // It waits for the container of another agent.
     on_script(async |world| {
         let (runtime, counts) = (world.runtime.clone(), world.counts.clone());
         let takes = Duration::from_millis(500);
@@ -273,7 +273,7 @@ fn a_method_does_not_wait_for_itself() {
     });
 }
 
-/// Its `#[on_stop]` is waited for as that of the others.
+/// The shutdown waits for `#[on_stop]` of removed agents, too.
 #[test]
 fn the_end_waits_for_agents_that_were_removed() {
     on_script(async |world| {
@@ -290,20 +290,20 @@ struct Clumsy;
 impl Clumsy {
     #[on_stop]
     async fn stop(&self, #[context] ctx: Context) -> Result<(), Error> {
-        // Within a hook that is no waiting for itself either.
+        // Within a hook this is no deadlock either.
         ctx.container()?.shutdown().await?;
         Err(RemoteError::value_error("it is stuck").into())
     }
 }
 
 #[test]
-fn a_stop_that_fails_is_told() {
+fn a_failed_stop_is_reported() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let container =
             container::bind(runtime.clone(), "tcp://here:0").await.expect("a free port");
         let agents: Vec<_> = (0..10).map(|_| container.spawn(Clumsy).expect("room")).collect();
-        let error = container.shutdown().await.expect_err("they fail");
+        let error = container.shutdown().await.expect_err("failures");
         let text = error.to_string();
         assert!(text.starts_with("10 agents have not stopped: Clumsy('tcp://here:"), "{text}");
         assert!(text.contains("/0'): its #[on_stop] failed: ValueError: it is stuck; "), "{text}");

@@ -1,4 +1,4 @@
-//! Tokio from threads that it does not run, and after its end.
+//! Tokio from foreign threads, and after its end.
 
 use std::sync::mpsc;
 use std::thread;
@@ -69,7 +69,7 @@ fn a_runtime_without_timers_or_sockets_is_an_error() {
         assert!(error.to_string().contains("enable_io"), "{error}");
         let error = rpc::connect("tcp://127.0.0.1:1").await.expect_err("no sockets");
         assert!(error.to_string().contains("enable_io"), "{error}");
-        // Within the process there is nothing missing.
+        // Within the process no runtime is needed.
         let house = container::bind("local://bare-house").await.expect("bound");
         let grid = container::bind("local://bare-grid").await.expect("bound");
         let meter = house.spawn(Meter).expect("room");
@@ -82,7 +82,7 @@ fn a_runtime_without_timers_or_sockets_is_an_error() {
     });
 }
 
-/// All handles work on any thread, as long as the runtime does.
+/// All handles work on any thread while the runtime lives.
 #[test]
 fn handles_work_on_other_threads() {
     on_tokio(async {
@@ -104,28 +104,29 @@ fn handles_work_on_other_threads() {
                 assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
                 there.clock().sleep(0.001).await?;
                 let (sender, receiver) = mpsc::channel();
-                there.clock().call_in(0.001, move || sender.send(()).expect("it is waited for"))?;
-                receiver.recv_timeout(LONG).expect("it is called");
+                there.clock().call_in(0.001, move || sender.send(()).expect("a receiver"))?;
+                receiver.recv_timeout(LONG).expect("a call");
                 let (sender, receiver) = mpsc::channel();
-                there.spawn_task(async move { sender.send(()).expect("it is waited for") });
-                receiver.recv_timeout(LONG).expect("it runs");
+                there.spawn_task(async move { sender.send(()).expect("a receiver") });
+                receiver.recv_timeout(LONG).expect("a running program");
                 let error = there.connect::<Proxy>("tcp://127.0.0.1:1/0").await;
                 assert!(matches!(error, Err(Error::Connect(_))), "{error:?}");
                 there.shutdown().await
             })
         });
-        let ended = tokio::task::spawn_blocking(move || elsewhere.join()).await.expect("it ends");
+        let ended =
+            tokio::task::spawn_blocking(move || elsewhere.join()).await.expect("a clean end");
         assert_eq!(ended.expect("no panic"), Ok(()));
         assert_eq!(grid.shutdown().await, Ok(()));
-        // The method that was given up still runs there.
+        // The cancelled method still runs there.
         let error = house.shutdown_with(Close::Now).await.expect_err("its agent is busy");
         assert!(matches!(error, Error::NotStopped { .. }), "{error}");
     });
 }
 
-/// Every waiter on another thread is answered when the runtime ends, and those that come later.
+/// Waiting tasks on other threads, and later ones, receive an error when the runtime ends.
 #[test]
-fn a_runtime_that_ends_leaves_nobody_waiting() {
+fn a_runtime_that_ends_answers_all_waiting_tasks() {
     let runtime = runtime();
     let (house, grid, meter, client, mut listener) = runtime.block_on(async {
         let house = container::bind("tcp://127.0.0.1:0").await.expect("a port");
@@ -133,7 +134,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
         let meter = house.spawn(Meter).expect("room");
         let client = rpc::builder().reconnect(LONG).connect(house.address()).await;
         let listener = channel::listen("tcp://127.0.0.1:0").await.expect("a port");
-        (house, grid, meter, client.expect("it listens"), listener)
+        (house, grid, meter, client.expect("a listener"), listener)
     });
     let (begun, beginning) = mpsc::channel();
     let mut threads = Vec::new();
@@ -147,7 +148,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
                     let ended: Result<_, Error> = std::future::poll_fn(|cx| {
                         let polled = std::future::Future::poll(waits.as_mut(), cx);
                         if !std::mem::replace(&mut told, true) {
-                            begun.send(polled.is_pending()).expect("it is waited for");
+                            begun.send(polled.is_pending()).expect("a receiver");
                         }
                         polled
                     })
@@ -155,7 +156,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
                     ended.err().map(|error| error.to_string())
                 })
             }));
-            assert!(beginning.recv_timeout(LONG).expect("it waits"), "it waits");
+            assert!(beginning.recv_timeout(LONG).expect("a waiting call"), "it waits");
         }};
     }
     let remote: MeterProxy = runtime.block_on(grid.connect(meter.url())).expect("there");
@@ -174,10 +175,10 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
 
     runtime.shutdown_background();
     for (number, thread) in threads.into_iter().enumerate() {
-        let error = thread.join().expect("no panic").expect("it has ended");
+        let error = thread.join().expect("no panic").expect("ended");
         assert!(!error.is_empty(), "{number}");
     }
-    // What comes later.
+    // Later calls.
     smol::block_on(async {
         for container in [&house, &grid] {
             is_missing(container.connect::<Proxy>("tcp://127.0.0.1:1/0").await, "has ended");
@@ -188,7 +189,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
         }
         let error = house.stopped().await.expect_err("its agent has not stopped").to_string();
         assert!(error.contains(&meter.to_string()), "{error}");
-        assert_eq!(grid.stopped().await, Ok(()), "it had no agents");
+        assert_eq!(grid.stopped().await, Ok(()), "a container without agents");
         assert!(meter.proxy().read().await.is_err());
     });
 }

@@ -1,4 +1,4 @@
-//! What a task that has waited leaves behind: nothing.
+//! Tasks that have waited leave no state.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -43,18 +43,18 @@ impl Tasks {
     }
 }
 
-/// Waits many times, each time in three tasks one after the other, of which the last one is registered.
+/// Waits many times, each time in three tasks in turn. The last one is registered.
 async fn leaves_nothing<F: Future>(host: &Host, what: &str, mut wait: impl FnMut() -> F) {
     let mut tasks = Tasks::default();
     for _ in 0..100 {
         let mut future = pin!(wait());
         for _ in 0..3 {
-            assert!(tasks.poll(future.as_mut()).is_pending(), "{what}: it has ended");
-            assert_eq!(tasks.registered(), 1, "{what}: of the tasks that have polled one future");
+            assert!(tasks.poll(future.as_mut()).is_pending(), "{what}: the wait has ended");
+            assert_eq!(tasks.registered(), 1, "{what}: tasks that have polled one future");
         }
     }
     host.sleep(Duration::from_millis(10)).await;
-    assert_eq!(tasks.registered(), 0, "{what}: of the tasks that wait no more");
+    assert_eq!(tasks.registered(), 0, "{what}: tasks that no longer wait");
 }
 
 struct Desk;
@@ -81,25 +81,25 @@ fn sim() -> Sim {
     Sim::builder(1).link(Link::new().latency(Duration::from_millis(1))).build()
 }
 
-/// A client's channel, a server's, and a request that the server has received.
+/// Returns a client's channel, a server's, and a request the server has received.
 async fn asked(sim: &Sim, negotiate: Negotiate) -> (Channel, Channel, Request) {
     let (server, client) = (sim.host("server"), sim.host("client"));
     let mut listener = server.channel().listen("tcp://server:0").await.expect("a free port");
     let builder = client.channel().negotiate(negotiate);
-    let ours = builder.connect(listener.address().clone()).await.expect("it listens");
+    let ours = builder.connect(listener.address().clone()).await.expect("a listener");
     let theirs = listener.accept().await.expect("a channel");
-    // Hello is over.
+    // Hello is complete.
     let call = ours.send::<u8>(&1);
     theirs.recv().await.expect("a request").reply(&1).expect("open");
     assert_eq!(call.await, Ok(1));
     let call = ours.send::<u8>(&2);
     let request = theirs.recv().await.expect("a request");
-    // The caller waits for as long as the channel is open.
+    // The caller waits while the channel is open.
     client.spawn(async move { drop(call.await) });
     (ours, theirs, request)
 }
 
-/// With and without the extension by which the peer may cancel it.
+/// With and without the extension for cancellation.
 #[test]
 fn channels_and_their_requests() {
     for negotiate in [
@@ -120,7 +120,7 @@ fn channels_and_their_requests() {
     }
 }
 
-/// Each of them is answered, and its task has waited for its cancellation until then.
+/// Each request is answered, after its task has waited for its cancellation.
 #[test]
 fn requests_that_are_answered() {
     let sim = sim();
@@ -150,19 +150,19 @@ fn rpc_clients_and_lines() {
         let (host, town) = (sim.host("server"), sim.host("client"));
         let server = host.rpc().service(Desk).listen("tcp://server:0").await.expect("a free port");
         let address = server.address().clone();
-        let client = town.rpc().connect(address.clone()).await.expect("it listens");
+        let client = town.rpc().connect(address.clone()).await.expect("a listener");
         let stay = |proxy: &Proxy| proxy.call("stay").send::<()>();
         leaves_nothing(&host, "RpcClient::closed", || client.closed()).await;
         leaves_nothing(&host, "Call", || stay(&client.remote())).await;
 
         let narrow = town.rpc().config(|config| config.limits.max_calls_out = 1);
-        let narrow = narrow.connect(address.clone()).await.expect("it listens");
+        let narrow = narrow.connect(address.clone()).await.expect("a listener");
         let _only = stay(&narrow.remote());
         leaves_nothing(&host, "Call without room", || stay(&narrow.remote())).await;
 
         let builder = town.rpc().reconnect(LONG);
-        let reconnecting = builder.connect(address).await.expect("it listens");
-        let line = reconnecting.remote().reconnecting().expect("it reconnects");
+        let reconnecting = builder.connect(address).await.expect("a listener");
+        let line = reconnecting.remote().reconnecting().expect("a reconnecting proxy");
         leaves_nothing(&host, "Line::changed", || line.changed(ConnectionState::Connected)).await;
         leaves_nothing(&host, "Call over a line", || stay(&reconnecting.remote())).await;
         server.shutdown().await;
@@ -185,8 +185,8 @@ fn containers_and_clocks() {
         let container = builder.bind("tcp://server:0").await.expect("a free port");
         let near = container.spawn(Clerk).expect("room");
         let other = town.container().bind("tcp://client:0").await.expect("a free port");
-        let far: Proxy = other.connect(near.url()).await.expect("it is there");
-        let proxy: Proxy = near.connect(near.url()).await.expect("it is here");
+        let far: Proxy = other.connect(near.url()).await.expect("an existing agent");
+        let proxy: Proxy = near.connect(near.url()).await.expect("a local agent");
         let stay = |proxy: &Proxy| proxy.call("stay").send::<()>();
         let busy = stay(&far);
         host.sleep(Duration::from_millis(10)).await;

@@ -1,4 +1,4 @@
-//! What goes wrong, as both sides see it.
+//! Failures, as both sides see them.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{COUNTER, Listening, free_address, run};
 
-/// The first request that has failed, in our words.
+/// Returns the first failed request, with our error text.
 fn failed(end: Result<End, Error>) -> (String, String) {
     match end {
         Err(Error::Failed { function, error }) => (function, error.to_string()),
@@ -17,7 +17,7 @@ fn failed(end: Result<End, Error>) -> (String, String) {
     }
 }
 
-/// What the scenario is told.
+/// The scenario receives the failure.
 #[test]
 fn failures_that_scenarios_see() {
     for (flaw, function, kind, message) in [
@@ -58,7 +58,7 @@ fn failures_that_scenarios_see() {
     }
 }
 
-/// mosaik logs them, and ends the simulation.
+/// mosaik logs the failure, and ends the simulation.
 #[test]
 fn failures_that_end_the_simulation() {
     for (flaw, function, kind, message) in [
@@ -87,7 +87,7 @@ fn failures_that_end_the_simulation() {
         ),
     ] {
         let (end, outcome) = run(Flawed::new(flaw), &["single"]);
-        // That is how mosaik behaves: only its log knows.
+        // mosaik reports the error only in its log.
         assert_eq!(outcome["error"], json!(null), "{flaw:?}: {outcome}");
         let logged = outcome["errors"].as_array().unwrap();
         let expected =
@@ -102,7 +102,7 @@ fn failures_that_end_the_simulation() {
     }
 }
 
-/// Requests that mosaik itself would not send all of, and that the connection survives.
+/// Requests that the connection survives, some of which mosaik itself never sends.
 const REQUESTS: [(&str, &str, &str); 16] = [
     (r#"["boom", ["ohno"], {}]"#, "ValueError", "ohno"),
     (
@@ -175,13 +175,13 @@ fn requests_that_fail() {
         assert!(matches, "{request}: {said}");
     }
     assert_eq!(answers.last(), Some(&json!(["ok", 0])));
-    // Those of extra methods do not count.
+    // Failures of extra methods do not count.
     let (function, _) = failed(end);
     assert_eq!(function, "create");
 }
 
 #[test]
-fn an_extra_method_that_fails_is_the_scenarios_business() {
+fn a_failed_extra_method_is_reported_to_the_scenario() {
     let args = ["requests", "--request", r#"["boom", ["ohno"], {}]"#];
     let (end, outcome) = run(Counters::default(), &args);
     assert_eq!(outcome["answers"], json!([["ValueError", "ohno"]]));
@@ -195,7 +195,7 @@ fn unknown_params_of_a_simulator() {
     assert_eq!(outcome["error"], json!(["TypeError", message]));
 }
 
-/// The status of a counter's process, and the last line that it wrote to standard error.
+/// Returns the status of a counter's process, and its last line on standard error.
 fn status_of(args: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_counter")).args(args).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -213,7 +213,7 @@ fn exit_statuses() {
     }
 }
 
-/// A process that has failed says so, in words and by its status.
+/// A failed process reports its error as text and by its status.
 #[test]
 fn the_status_of_a_process_that_has_failed() {
     let counter = Listening::start();

@@ -1,4 +1,4 @@
-//! Either side dies.
+//! Either side is killed.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -14,22 +14,22 @@ use serde_json::Value;
 
 use super::{Listening, block_on};
 
-/// A simulation that would go on for ever. Killed when it is dropped.
+/// An endless simulation, killed when dropped.
 struct Endless {
     child: Child,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Endless {
-    /// Starts it, and waits until it has gone some steps if `runs`.
+    /// Starts the simulation. With `runs`, waits until it has made some steps.
     fn start(address: &str, params: &str, runs: bool) -> Self {
         let mut command: Command = python::mosaik_program("world.py");
         command.args(["single", "--until", "1000000000", "--connect", address, "--params", params]);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it can be started");
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("a program");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         if runs {
             let mut line = String::new();
-            stdout.read_line(&mut line).expect("it writes");
+            stdout.read_line(&mut line).expect("a line");
             assert_eq!(line, "{\"running\": true}\n");
         }
         Self { child, stdout }
@@ -38,13 +38,13 @@ impl Endless {
 
 impl Drop for Endless {
     fn drop(&mut self) {
-        // Errors mean that it has ended.
+        // An error means that it has ended.
         let _ended = self.child.kill();
         let _ended = self.child.wait();
     }
 }
 
-/// As with mosaik's own API, that is no failure of the simulator's.
+/// As with mosaik's own API, this is no failure of the simulator.
 #[test]
 fn mosaik_is_killed() {
     for params in ["{}", r#"{"ask": true}"#] {
@@ -75,14 +75,14 @@ impl Hanging {
             block_on(async {
                 let server = Server::bind(channel::builder(), "tcp://127.0.0.1:0").await;
                 let server = server.expect("a port");
-                sender.send(server.address().to_string()).expect("somebody waits for it");
+                sender.send(server.address().to_string()).expect("a receiver");
                 tokio::select! {
                     end = server.run(simulator) => Some(end),
                     Ok(()) = dies => None,
                 }
             })
         });
-        let address = address.recv().expect("it listens").trim_start_matches("tcp://").to_owned();
+        let address = address.recv().expect("a listener").trim_start_matches("tcp://").to_owned();
         Self { address, finalized, hangs, die, thread }
     }
 
@@ -93,7 +93,7 @@ impl Hanging {
     }
 }
 
-/// The step is given up.
+/// The step is cancelled.
 #[test]
 fn mosaik_is_killed_during_a_step() {
     let simulator = Hanging::start();
@@ -101,21 +101,22 @@ fn mosaik_is_killed_during_a_step() {
     simulator.wait_until_it_hangs();
     drop(mosaik);
     let end = simulator.thread.join().expect("no panic");
-    assert_eq!(end.expect("it did not die").expect("no failure"), End::Gone);
+    assert_eq!(end.expect("no panic").expect("no failure"), End::Gone);
     assert!(simulator.finalized.load(Ordering::SeqCst));
 }
 
-/// mosaik 3.6 hears of it while it waits for an answer; otherwise, or if the stream is reset, it waits for ever.
+/// mosaik 3.6 notices the end while it waits for an answer. Otherwise, or after a reset, it waits
+/// forever.
 #[test]
 fn a_simulator_dies_during_a_step() {
     let simulator = Hanging::start();
     let mut mosaik = Endless::start(&simulator.address, "{}", false);
     simulator.wait_until_it_hangs();
-    simulator.die.send(()).expect("it lives");
+    simulator.die.send(()).expect("a living agent");
     assert!(simulator.thread.join().expect("no panic").is_none());
     let mut line = String::new();
-    mosaik.stdout.read_line(&mut line).expect("it writes");
+    mosaik.stdout.read_line(&mut line).expect("a line");
     let outcome: Value = serde_json::from_str(&line).expect("an outcome");
     assert_eq!(outcome["error"][0], "ConnectionClosedError");
-    assert!(mosaik.child.wait().expect("it ends").success());
+    assert!(mosaik.child.wait().expect("a clean end").success());
 }

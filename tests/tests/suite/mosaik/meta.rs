@@ -1,4 +1,4 @@
-//! What simulators may say of themselves.
+//! Descriptions of simulators.
 
 use aiomas_mosaik::{ApiVersion, Meta, Model, Stepping};
 use serde_json::json;
@@ -7,7 +7,7 @@ fn model() -> Model {
     Model::public().attrs(["a", "b"])
 }
 
-/// What is wrong with a model of such a simulator.
+/// Returns the error of a simulator with this model.
 fn wrong(stepping: Stepping, model: Model) -> String {
     let checked = Meta::new(stepping).model("M", model).check();
     checked.err().map_or_else(String::new, |error| error.message().to_owned())
@@ -36,7 +36,7 @@ fn on_the_wire_it_is_as_mosaik_wants_it() {
 }
 
 #[test]
-fn what_is_missing_is_inferred_as_mosaik_does() {
+fn missing_fields_are_inferred_as_by_mosaik() {
     let meta = json!({
         "api_version": "2.2",
         "models": {"M": {"public": true, "trigger": ["a"], "non-trigger": ["b"], "new": 1}},

@@ -20,7 +20,7 @@ use aiomas_tests::python::Mosaik;
 use aiomas_tokio::channel;
 use serde_json::Value;
 
-/// The command that mosaik starts a counter by.
+/// The command with which mosaik starts a counter.
 const COUNTER: &str = concat!(env!("CARGO_BIN_EXE_counter"), " %(addr)s");
 
 /// Runs a future on tokio.
@@ -29,12 +29,13 @@ fn block_on<F: Future>(future: F) -> F::Output {
     runtime.expect("a runtime").block_on(future)
 }
 
-/// Lets mosaik run a simulation with this simulator, which it connects to. Returns what came of it, at both ends.
+/// Runs a mosaik simulation with this simulator, to which mosaik connects. Returns the results of
+/// both ends.
 fn run(simulator: impl Simulator + 'static, args: &[&str]) -> (Result<End, Error>, Value) {
     run_with(Mosaik::V3_6, simulator, args)
 }
 
-/// As [`run`], with a version of mosaik.
+/// Like [`run`], with a given version of mosaik.
 fn run_with(
     mosaik: Mosaik,
     simulator: impl Simulator + 'static,
@@ -44,17 +45,17 @@ fn run_with(
     let ours = thread::spawn(move || {
         block_on(async {
             let server = Server::bind(channel::builder(), "tcp://127.0.0.1:0").await?;
-            ready.send(server.address().to_string()).expect("somebody waits for it");
+            ready.send(server.address().to_string()).expect("a receiver");
             server.run(simulator).await
         })
     });
-    let address = address.recv().expect("it listens");
+    let address = address.recv().expect("a listener");
     let address = address.trim_start_matches("tcp://");
     let outcome = world_of(mosaik, &[args, &["--connect", address]].concat());
     (ours.join().expect("no panic"), outcome)
 }
 
-/// `HOST:PORT` where nobody listens now.
+/// Returns a free `HOST:PORT`.
 fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").to_string()
@@ -73,24 +74,24 @@ impl Listening {
             .args(["--remote", "127.0.0.1:0", "--log-level", "info"])
             .stderr(Stdio::piped())
             .spawn()
-            .expect("it can be started");
+            .expect("a program");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let line = log.next().expect("a line").expect("it is text");
+        let line = log.next().expect("a line").expect("text");
         let (_, address) = line.split_once("waiting for mosaik at tcp://").expect("an address");
         let address = address.to_owned();
         Self { child, log, address }
     }
 
-    /// Waits for its end. Returns how it has ended, and the lines that it has written since.
+    /// Waits for its end. Returns the status, and the lines it has written since.
     fn wait(mut self) -> (ExitStatus, Vec<String>) {
-        let lines = self.log.by_ref().map(|line| line.expect("it is text")).collect();
-        (self.child.wait().expect("it can be waited for"), lines)
+        let lines = self.log.by_ref().map(|line| line.expect("text")).collect();
+        (self.child.wait().expect("a child process"), lines)
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        // Errors mean that it has ended.
+        // An error means that it has ended.
         let _ended = self.child.kill();
         let _ended = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! Peers that connect to a simulator that waits for mosaik, and are not mosaik.
+//! Foreign peers that connect to a simulator which waits for mosaik.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Listening;
 
-/// How long mosaik may take to connect.
+/// The time limit for mosaik to connect.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A simulator that waits for mosaik.
@@ -41,7 +41,7 @@ impl Waiting {
         RawPeer::dial(&self.runtime, &self.address)
     }
 
-    /// A peer that has sent these bytes.
+    /// Returns a peer that has sent these bytes.
     fn probe(&self, bytes: &[u8]) -> RawPeer {
         let peer = self.dial();
         peer.send(bytes);
@@ -53,10 +53,10 @@ impl Waiting {
         self.outcome.lock().expect("no panic").take()
     }
 
-    /// Lets mosaik run a simulation of one step, and returns its end.
+    /// Runs a mosaik simulation of one step, and returns its result.
     fn simulate(&self) -> Result<End, Error> {
         simulate(&self.dial());
-        self.outcome().expect("it has been stopped")
+        self.outcome().expect("stopped")
     }
 }
 
@@ -86,7 +86,7 @@ const FIRST_BYTES: [&[u8]; 9] = [
     b"\0\0\0\x09[",
     b"\0\0\0\x04nope",
     b"\0\0\0\x03\x93\x00\x01",
-    // An answer to nothing.
+    // An answer without a request.
     b"\0\0\0\x0a[1, 5, \"x\"]",
 ];
 
@@ -94,7 +94,7 @@ const FIRST_BYTES: [&[u8]; 9] = [
 fn a_probe_is_not_mosaik() {
     for bytes in FIRST_BYTES {
         let simulator = Waiting::start();
-        // Some hang up, some wait to be closed.
+        // Some probes disconnect, others wait to be closed.
         simulator.probe(bytes).hang_up();
         let open = simulator.probe(bytes);
         assert!(simulator.outcome().is_none(), "{bytes:?}");
@@ -119,7 +119,7 @@ fn many_probes_are_not_mosaik() {
     }
 }
 
-/// mosaik is the one that calls `init`, also if others connect after it.
+/// The peer that calls `init` is mosaik, even if other peers connect later.
 #[test]
 fn the_first_to_connect_need_not_be_mosaik() {
     let simulator = Waiting::start();
@@ -133,7 +133,7 @@ fn the_first_to_connect_need_not_be_mosaik() {
     assert_eq!(simulator.outcome().expect("an end").expect("no failure"), End::Stopped);
 }
 
-/// A program that speaks the protocol but calls something else gets a failure, and may still call `init`.
+/// A program with another first request receives a failure, and may still call `init`.
 #[test]
 fn other_requests_are_not_mosaik() {
     let simulator = Waiting::start();
@@ -145,7 +145,7 @@ fn other_requests_are_not_mosaik() {
         failures.iter().map(|failure| serde_json::from_slice(failure).expect("JSON")).collect();
     assert_eq!(failures[0][2][1], "$hello() was called before init()");
     assert_eq!(failures[1][2][0], "RuntimeError");
-    // Nobody but mosaik stops it, and not before `init`.
+    // Only mosaik can stop the simulator, and not before `init`.
     stop.request(0, &json!(["stop", [], {}]));
     assert_eq!(stop.receive(), [""; 0]);
     assert!(simulator.outcome().is_none());
@@ -153,7 +153,7 @@ fn other_requests_are_not_mosaik() {
     assert_eq!(simulator.outcome().expect("an end").expect("no failure"), End::Stopped);
 }
 
-/// The time that mosaik may take is not prolonged by others.
+/// Other peers do not extend mosaik's time limit.
 #[test]
 fn only_others_connect() {
     for (count, others) in [
@@ -166,7 +166,7 @@ fn only_others_connect() {
         simulator.runtime.pass(PATIENCE - Duration::from_millis(1));
         assert!(simulator.outcome().is_none());
         simulator.runtime.pass(Duration::from_millis(1));
-        let error = simulator.outcome().expect("an end").expect_err("nobody has come");
+        let error = simulator.outcome().expect("an end").expect_err("no connection");
         assert_eq!(
             error.to_string(),
             format!("nobody connected within 60s (`Server::accept_within`){others}")
@@ -176,7 +176,7 @@ fn only_others_connect() {
     }
 }
 
-/// During a simulation, nobody else gets in, and nothing is disturbed.
+/// During a simulation other peers are rejected, without an effect on it.
 #[test]
 fn a_probe_during_a_simulation() {
     let simulator = Waiting::start();
@@ -197,10 +197,10 @@ fn mosaik_connects_after_a_port_check() {
     let counter = Listening::start();
     let mut checks = Vec::new();
     for _ in 0..3 {
-        let check = std::net::TcpStream::connect(&counter.address).expect("it listens");
+        let check = std::net::TcpStream::connect(&counter.address).expect("a listener");
         checks.push(check.local_addr().expect("an address"));
     }
-    let silent = std::net::TcpStream::connect(&counter.address).expect("it listens");
+    let silent = std::net::TcpStream::connect(&counter.address).expect("a listener");
     let outcome = world(&["single", "--until", "4", "--connect", &counter.address]);
     assert_eq!((&outcome["error"], &outcome["errors"]), (&json!(null), &json!([])));
     drop(silent);

@@ -1,4 +1,4 @@
-//! Rust scenarios that drive simulators made with mosaik's own API for Python.
+//! Rust scenarios that drive simulators made with mosaik's own Python API.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ fn simulator(args: &[&str]) -> Command {
     command
 }
 
-/// A simulator, started with these parameters.
+/// Starts a simulator with these parameters.
 async fn start(params: serde_json::Value) -> Result<SimulatorProxy<Tokio, ()>, Error> {
     let connected = proxy::start(channel::builder(), |address| simulator(&[address])).await?;
     connected.init("Pumps-0", 0.5, &params, ()).await
@@ -52,7 +52,7 @@ fn a_simulation_from_begin_to_end() {
             levels
                 .push((data.get("pump_0", "level").cloned(), data.get("pump_1", "level").cloned()));
         }
-        // An input that is twice the rate, as steps are half seconds.
+        // The input is twice the rate, because a step is half a second.
         let expected =
             [6.0, 12.0, 23.0].map(|level| (Some(Value::from(level)), Some(Value::from(5))));
         assert_eq!(levels, expected);
@@ -73,7 +73,7 @@ fn a_simulator_that_listens() {
         let connected = loop {
             match proxy::connect(channel::builder(), url.as_str()).await {
                 Ok(connected) => break connected,
-                // It is not there yet.
+                // The simulator does not listen yet.
                 Err(Error::Connection(aiomas_tokio::Error::Dial { .. })) => {
                     assert_eq!(child.try_wait().unwrap(), None);
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -88,7 +88,7 @@ fn a_simulator_that_listens() {
     });
 }
 
-/// Writes down what it is asked.
+/// Records its requests.
 #[derive(Default)]
 struct Curious(Vec<String>);
 
@@ -166,7 +166,7 @@ fn a_world_that_knows_nothing() {
 #[test]
 fn the_older_version_of_the_api() {
     block_on(async {
-        // A type is optional there, but Python's class has one.
+        // The type is optional there, but the Python class has one.
         let mut pumps = start(json!({"meta": {"api_version": "2.2"}})).await.unwrap();
         assert_eq!(pumps.meta().api_version, ApiVersion::V2_2);
         pumps.create(1, "Pump", &()).await.unwrap();
@@ -174,12 +174,12 @@ fn the_older_version_of_the_api() {
         assert_eq!(pumps.step(0, &Inputs::default(), 10).await.unwrap(), Some(10));
         let (_, max_advance): (Value, Option<Time>) =
             pumps.extra_method("fill", [1], &()).await.unwrap();
-        assert_eq!(max_advance, None, "it was not told");
+        assert_eq!(max_advance, None, "the simulator received no request");
         pumps.stop().await.unwrap();
     });
 }
 
-/// What a wrong answer is called.
+/// Returns the text for a wrong answer.
 fn wrong(error: &Error) -> String {
     match error {
         Error::Answer { simulator, function, why } if simulator == "Pumps-0" => {
@@ -190,7 +190,7 @@ fn wrong(error: &Error) -> String {
 }
 
 #[test]
-fn a_simulator_that_says_nonsense_of_itself() {
+fn a_simulator_with_invalid_meta() {
     let model = |model: serde_json::Value| json!({"meta": {"models": {"M": model}}});
     block_on(async {
         for (params, expected) in [
@@ -237,7 +237,7 @@ fn wrong_answers() {
         for (data, expected) in [
             (json!({"time": -1}), "the output time -1 is before 0"),
             (json!({"time": 1.5}), "the output time is no integer"),
-            (json!({"nobody": {"level": 1}}), "there is no entity \"nobody\""),
+            (json!({"unknown": {"level": 1}}), "there is no entity \"unknown\""),
             (json!({"pump_0": 5}), "invalid type: integer `5`, expected a map"),
         ] {
             let mut pumps = start(json!({"data": data})).await.unwrap();
@@ -268,13 +268,13 @@ fn failures_of_a_simulator() {
         assert_eq!(remote, Some(("RuntimeError", "water everywhere")));
         let error = pumps.create(1, "Pump", &BTreeMap::from([("colour", 5)])).await.unwrap_err();
         assert!(error.to_string().contains("unexpected keyword argument 'colour'"), "{error}");
-        // Parameters that are no map are none.
+        // Parameters must be a map.
         let error = pumps.create(1, "Pump", &5).await.unwrap_err();
         assert!(
             error.to_string().starts_with("create() of \"Pumps-0\" has failed: TypeError"),
             "{error}"
         );
-        // The connection survives all of that.
+        // The connection survives all of these.
         assert_eq!(pumps.create(1, "Pump", &()).await.unwrap().len(), 1);
         pumps.stop().await.unwrap();
     });

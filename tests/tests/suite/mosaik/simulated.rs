@@ -1,4 +1,5 @@
-//! Without Python: Rust scenarios drive Rust simulators in a simulated network, and mosaik's bytes are our own.
+//! Without Python: Rust scenarios drive Rust simulators in a simulated network, and tests write
+//! mosaik's bytes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,7 @@ use aiomas_tests::mosaik::{Flaw, Flawed, RawMosaik};
 use aiomas_tests::scripted_runtime::ScriptedRuntime;
 use serde_json::json;
 
-/// What is known of everybody, and what was set.
+/// The properties of all entities, and the set values.
 #[derive(Default)]
 struct Everything {
     set: Vec<String>,
@@ -43,7 +44,7 @@ impl World for Everything {
     }
 }
 
-/// Drives ten steps of a counter in the simulated network. Returns what came of it.
+/// Drives ten steps of a counter in the simulated network, and returns the results.
 fn drive(seed: u64) -> (Vec<Option<Value>>, Vec<String>, Duration) {
     let sim = Sim::builder(seed).link(Link::new().latency(Duration::from_millis(3))).build();
     let (there, here) = (sim.host("there"), sim.host("here"));
@@ -51,7 +52,8 @@ fn drive(seed: u64) -> (Vec<Option<Value>>, Vec<String>, Duration) {
     let (result, builder) = (end.clone(), there.channel());
     there.spawn(async move {
         let server = Server::bind(builder, "tcp://there:5555").await.expect("a port");
-        *result.lock().expect("nobody panics") = server.run(Counters::default()).await.ok();
+        *result.lock().expect("no panic under the lock") =
+            server.run(Counters::default()).await.ok();
     });
     let (values, set) = sim
         .block_on(async {
@@ -75,7 +77,7 @@ fn drive(seed: u64) -> (Vec<Option<Value>>, Vec<String>, Duration) {
                 assert_eq!(data.get("counter_1", "peek"), Some(&7.into()));
                 let half = data.get("counter_0_half", "half").and_then(Value::as_f64);
                 assert_eq!(half, Some(1.5 * values.len() as f64));
-                time = next.expect("it is time-based");
+                time = next.expect("a time-based simulator");
             }
             let related =
                 counters.get_data(&Outputs::from_iter([("counter_0", "related")])).await?;
@@ -87,14 +89,14 @@ fn drive(seed: u64) -> (Vec<Option<Value>>, Vec<String>, Duration) {
         })
         .expect("no failure");
     sim.run_until_idle();
-    assert_eq!(*end.lock().expect("nobody panics"), Some(End::Stopped));
+    assert_eq!(*end.lock().expect("no panic under the lock"), Some(End::Stopped));
     (values, set, sim.elapsed())
 }
 
 #[test]
 fn a_scenario_drives_a_simulator() {
     let (values, set, took) = drive(1);
-    // Three more each step, and the time.
+    // Three more each step, plus the time.
     let expected = (0..10).scan(0, |sum, step| {
         *sum += 3 + 2 * step;
         Some(Some(Value::from(*sum)))
@@ -109,7 +111,7 @@ fn connect(simulator: impl Simulator + 'static) -> RawMosaik {
     RawMosaik::connect(ScriptedRuntime::default(), simulator)
 }
 
-/// The answers to requests with the ids 0, 1, ...
+/// Returns the answers to requests with the ids 0, 1, ...
 fn answers(mosaik: &RawMosaik, requests: &[serde_json::Value]) -> Vec<serde_json::Value> {
     (0..).zip(requests).for_each(|(id, request)| mosaik.request(id, request));
     let payloads = mosaik.receive();
@@ -145,7 +147,7 @@ fn requests_before_init() {
     ];
     assert_eq!(kinds, expected.map(|(kind, first)| (json!(kind), first)));
     assert_eq!(said[0][2][1], "create() was called before init()");
-    assert!(mosaik.is_closed(), "it was stopped, without an answer");
+    assert!(mosaik.is_closed(), "stopped without an answer");
     let error = mosaik.end().unwrap_err().to_string();
     assert_eq!(error, "create() has failed: RuntimeError: create() was called before init()");
 }
@@ -212,20 +214,20 @@ fn extra_methods_are_bound_as_those_of_services() {
             }
         }
     }
-    // They may call mosaik back.
+    // Extra methods may call mosaik back.
     let said = answers(&mosaik, &[json!(["type", ["No.body"], {}])]);
     assert_eq!(said, [json!([0, 0, ["get_related_entities", ["No.body"], {}]])]);
     let result = message::message(Format::Json, message::RESULT, 0, json!({"x": {"sid": "S"}}));
     mosaik.send(&result);
     let said: serde_json::Value = serde_json::from_slice(&mosaik.receive()[0]).expect("JSON");
     assert_eq!(said[2]["x"]["sid"], "S");
-    // Those that fail do not count.
+    // Failed ones do not count.
     mosaik.request(99, &json!(["stop", [], {}]));
     assert_eq!(mosaik.receive().len(), 0);
     mosaik.end().unwrap_err();
 }
 
-/// The step waits for an answer of mosaik's that never comes.
+/// The step waits for an answer of mosaik that never arrives.
 #[test]
 fn mosaik_hangs_up_during_a_callback() {
     let simulator = Flawed::new(Flaw::Callback);
@@ -257,7 +259,7 @@ fn mosaik_hangs_up_within_a_frame() {
 }
 
 #[test]
-fn an_answer_that_nobody_waits_for() {
+fn an_answer_without_a_caller() {
     let mosaik = connect(Counters::default());
     mosaik.send(&message::message(Format::Json, message::RESULT, 5, "x"));
     mosaik.receive();

@@ -1,4 +1,4 @@
-//! Recorded conversations of mosaik, played again.
+//! Recorded conversations of mosaik, replayed.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -11,7 +11,7 @@ use aiomas_tests::mosaik::counter::Counters;
 use aiomas_tests::scripted_runtime::ScriptedRuntime;
 use serde_json::{Value, json};
 
-/// By mosaik's own API for Python, and by aiomas.
+/// Recorded from mosaik's own Python API, and from aiomas.
 const NAMES: [&str; 8] = [
     "aiomas-cmd-ask",
     "aiomas-cmd-async",
@@ -23,7 +23,7 @@ const NAMES: [&str; 8] = [
     "mosaik_api-connect-plain",
 ];
 
-/// The frames of a conversation, and whether they are mosaik's.
+/// Returns the frames of a conversation, with a flag for those of mosaik.
 fn load(name: &str) -> Vec<(bool, Vec<u8>, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/transcripts/mosaik");
     let text = fs::read(folder.join(name).with_extension("json")).unwrap();
@@ -39,7 +39,7 @@ fn load(name: &str) -> Vec<(bool, Vec<u8>, Value)> {
     frames.map(frame).collect()
 }
 
-/// What has to be the same: of failures, the type and the message, if they are in mosaik's form.
+/// Returns the part that must be equal: of failures in mosaik's form, the type and the message.
 fn essence(mut message: Value) -> Value {
     if message[0] == 2 {
         let failure = message[2].as_array().map(|lines| lines[..2].to_vec());
@@ -48,7 +48,7 @@ fn essence(mut message: Value) -> Value {
     message
 }
 
-/// Where aiomas says the same, the bytes are the same.
+/// Returns whether aiomas sends the same message, in which case the bytes are equal.
 fn order_of_keys_matters(name: &str, message: &Value) -> bool {
     name.starts_with("aiomas") && message[0] != 2
 }
@@ -71,7 +71,7 @@ fn as_the_simulator_we_say_the_same() {
             let ours = said.pop_front().unwrap_or_else(|| panic!("{name}: {message} is missing"));
             let told: Value = serde_json::from_slice(&ours).unwrap();
             if message[0] == 2 && !message[2].is_array() {
-                // aiomas fails in another form, of which mosaik makes nonsense.
+                // The failures of aiomas have another form, which mosaik misreads.
                 assert_eq!(essence(told)[2], json!(["ValueError", "ohno"]));
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Simulations that go well.
+//! Successful simulations.
 
 use std::process::Command;
 use std::sync::mpsc::Sender;
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use super::{COUNTER, Listening, run_with};
 
-/// What the log has of one attribute, in the order of time.
+/// Returns the logged values of one attribute, in order of time.
 fn logged(outcome: &Value, source: &str, attr: &str) -> Vec<Value> {
     let seen = outcome["log"].as_array().unwrap_or_else(|| panic!("{outcome}")).iter();
     let seen = seen.filter(|entry| entry[1] == source && entry[2] == attr);
     seen.map(|entry| entry[3].clone()).collect()
 }
 
-/// By the rules of the counter, and of the tides of `world.py`.
+/// Checks values by the rules of the counter, and of the tides in `world.py`.
 fn check_feed(outcome: &Value, asks: bool) {
     assert_eq!((&outcome["error"], &outcome["errors"]), (&json!(null), &json!([])));
     assert_eq!(outcome["types"], json!(["time-based"]));
@@ -83,7 +83,7 @@ fn counters_exchange_data_with_others() {
         assert_eq!(outcome["errors"], json!([]));
         for eid in ["Sim-0.counter_0", "Sim-0.counter_1"] {
             assert_eq!(json!(logged(&outcome, eid, "value")), json!([1, 9, 24, 46]));
-            // What mosaik has in its cache is of the step before.
+            // mosaik's cache holds the values of the previous step.
             assert_eq!(json!(logged(&outcome, eid, "peek")), json!([0, 0, 7, 14]));
         }
         let order = |value: i64| json!({"Sim-0.counter_0": value, "Sim-0.counter_1": value});
@@ -97,7 +97,7 @@ fn one_simulator_feeds_another() {
     for mosaik in Mosaik::ALL {
         let args = ["chain", "--cmd", COUNTER, "--cmd", COUNTER, "--until", "4"];
         let outcome = world_of(mosaik, &args);
-        // 5 + 1, then one more each time, onto 1000.
+        // 5 + 1, then one more each time, added to 1000.
         let values = json!([1006, 1013, 1021, 1030]);
         assert_eq!(json!(logged(&outcome, "Sim-1.counter_0", "value")), values, "{outcome}");
     }
@@ -122,7 +122,7 @@ fn other_kinds_of_stepping() {
     for (mosaik, (stepping, name)) in
         Mosaik::ALL.into_iter().flat_map(|mosaik| kinds.map(|kind| (mosaik, kind)))
     {
-        // A last step is no flaw here.
+        // A last step is permitted here.
         let simulator = Flawed::new(Flaw::NoNextStep).stepping(stepping);
         let finalized = simulator.finalized();
         let (end, outcome) = run_with(mosaik, simulator, &["single", "--until", "5"]);
@@ -137,7 +137,7 @@ fn other_kinds_of_stepping() {
 }
 
 #[test]
-fn nobody_connects() {
+fn no_client_connects() {
     let begin = Instant::now();
     let counter = Command::new(env!("CARGO_BIN_EXE_counter"))
         .args(["--remote", "127.0.0.1:0", "--timeout", "1"])
@@ -149,10 +149,10 @@ fn nobody_connects() {
     assert!(stderr.starts_with("nobody connected within 1s"), "{stderr}");
 }
 
-/// Serves one simulation, having said where.
+/// Reports its address, and serves one simulation.
 async fn serve_one<R: Runtime>(builder: channel::Builder<R>, ready: Sender<String>) -> End {
     let server = Server::bind(builder, "tcp://127.0.0.1:0").await.expect("a port");
-    ready.send(server.address().to_string()).expect("somebody waits for it");
+    ready.send(server.address().to_string()).expect("a receiver");
     server.run(Flawed::new(Flaw::None)).await.expect("no failure")
 }
 
@@ -165,7 +165,7 @@ fn the_other_runtimes() {
     for run in runtimes {
         let (ready, address) = std::sync::mpsc::channel();
         let simulator = std::thread::spawn(move || run(ready));
-        let address = address.recv().expect("it listens");
+        let address = address.recv().expect("a listener");
         let address = address.trim_start_matches("tcp://");
         let outcome = world(&["single", "--until", "4", "--connect", address]);
         assert_eq!(json!(logged(&outcome, "Sim-0.thing_0", "x")), json!([0, 1, 2, 3]), "{outcome}");

@@ -10,17 +10,17 @@ use bytes::BytesMut;
 use super::{Nodes, local, ms};
 
 #[test]
-fn shared_calls_run_side_by_side_and_exclusive_ones_alone() {
+fn shared_calls_run_concurrently_and_exclusive_ones_alone() {
     let mut nodes = Nodes::new(&NodeConfig::default(), 2);
     let agent = local("agents/0");
     for (ctx, method) in (0..).zip(["hold", "hold", "hold_alone", "echo", "set", "hold"]) {
         nodes.call(0, &agent, method, (ctx,), ctx);
     }
-    // Another agent is not concerned.
+    // Another agent is not affected.
     nodes.call(0, &local("agents/1"), "set", (9,), 9);
     assert_eq!([nodes.reply_held(0), nodes.reply_held(0)], [0, 1]);
     assert_eq!([nodes.result(0), nodes.result(0), nodes.result(0)], [(9, 9), (0, 0), (1, 1)]);
-    // The exclusive one has begun when both were over, and holds up all others.
+    // The exclusive call started when both had ended, and blocks all others.
     let (ticket, later) = nodes.later(0);
     assert!(matches!(later, Later::Hold { value: 2 }));
     nodes.assert_quiet();
@@ -50,7 +50,7 @@ fn the_mailbox_is_bounded() {
     nodes.nodes[0].reply(nodes.now, ticket, &0);
     nodes.run();
     assert_eq!(nodes.result(0), (0, 0));
-    // There is room again.
+    // A slot is free again.
     nodes.call(0, &local("agents/0"), "hold_alone", (4,), 4);
     for ctx in [1, 2, 4] {
         assert_eq!(nodes.reply_held(0), ctx);
@@ -59,7 +59,7 @@ fn the_mailbox_is_bounded() {
     nodes.assert_quiet();
 }
 
-/// One connection, or the node's own agents, do not fill it for others.
+/// One connection, or the node's own agents, cannot fill it for others.
 #[test]
 fn the_mailbox_is_shared() {
     let mut config = NodeConfig::default();
@@ -76,7 +76,7 @@ fn the_mailbox_is_shared() {
     assert_eq!((ctx, error.kind()), (2, "OverloadedError"));
     nodes.call(0, &remote, "set", (4,), 4);
     let (ctx, error) = nodes.failure(0);
-    assert_eq!((ctx, error.kind()), (4, "OverloadedError"), "it has its share");
+    assert_eq!((ctx, error.kind()), (4, "OverloadedError"), "the connection has its share");
     nodes.nodes[1].reply(nodes.now, ticket, &0);
     nodes.run();
     assert_eq!([nodes.result(1), nodes.result(1), nodes.result(0)], [(0, 0), (1, 1), (3, 3)]);
@@ -101,7 +101,7 @@ fn a_call_that_waits_keeps_its_own_bytes() {
         let calls = [call("agents/0/set", length), call("agents/7/set", 200_000)].concat();
         let mut input = BytesMut::from(&calls[..]);
         node.handle_input(now, conn, &mut input);
-        assert!(input.is_empty() && input.try_reclaim(calls.len()), "{length}: it is held");
+        assert!(input.is_empty() && input.try_reclaim(calls.len()), "{length}: the call is held");
     }
 }
 
@@ -110,7 +110,7 @@ fn many_calls_that_wait_take_no_stack() {
     const CALLS: u64 = 10_000;
     let mut config = NodeConfig::default();
     config.connection.limits.max_mailbox = CALLS as u32;
-    // A stack on which 10,000 nested calls have no room.
+    // A stack too small for 10,000 nested calls.
     let small = std::thread::Builder::new().stack_size(256 * 1024);
     let test = small.spawn(move || {
         let mut nodes = Nodes::new(&config, 1);
@@ -141,7 +141,7 @@ fn closing_after_answers_lets_them_out() {
     nodes.nodes[1].shutdown(nodes.now, Close::AfterAnswers { within: ms(100) });
     nodes.run();
     nodes.assert_quiet();
-    // What comes now is refused.
+    // New calls are refused.
     nodes.call(0, &target, "echo", (3,), 3);
     assert_eq!(nodes.failure(0).1.to_string(), "ConnectionError: the peer is shutting down");
     nodes.nodes[1].reply(nodes.now, ticket, &1);
@@ -186,7 +186,7 @@ fn a_peer_that_goes_away_does_not_hold_the_agent() {
     nodes.run();
     assert!(matches!(nodes.answer(0), (1, Err(_))));
     assert!(matches!(nodes.answer(0), (2, Err(_))));
-    // It is still being worked on: that is what "exclusive" says.
+    // The exclusive call still runs.
     nodes.call(1, &local("agents/0"), "set", (3,), 3);
     assert_eq!(nodes.reply_held(1), 1);
     let answered = nodes.events[1].iter().any(|e| matches!(e, NodeEvent::Answer { ctx: 3, .. }));

@@ -1,4 +1,4 @@
-//! The host's own calls: to its own agents and to others, over the same interface.
+//! The host's calls to its own agents and to remote ones, through the same interface.
 
 use aiomas_core::agent::{
     AgentUrl, ConnectError, Node, NodeConfig, NodeEvent, RetryLimit, Route, Serve, Target,
@@ -78,7 +78,7 @@ fn local_calls_end_in_time() {
         assert_eq!((ended, result.unwrap_err()), (ctx, expected));
     }
     assert_eq!((nodes.nodes[0].poll_timeout(), nodes.nodes[0].calls()), (None, 0));
-    // The answer comes too late for its caller, but the agent is free.
+    // The answer is too late for its caller, but it frees the agent.
     nodes.nodes[0].reply(nodes.now, ticket, &1);
     nodes.call(0, &agent, "set", (3,), 3);
     assert_eq!(nodes.result(0), (3, 3));
@@ -86,7 +86,7 @@ fn local_calls_end_in_time() {
 }
 
 #[test]
-fn calls_can_be_abandoned() {
+fn calls_can_be_cancelled() {
     let mut nodes = Nodes::new(&NodeConfig::default(), 1);
     let remote = nodes.connect("0");
     for (target, side) in [(local("agents/0"), 0), (Target::from(&remote), 1)] {
@@ -110,7 +110,7 @@ fn references_go_both_ways_over_one_connection() {
     let Later::Back { reference, value } = later else { panic!("{later:?}") };
     assert_eq!(ticket.route(), Route::Connection(nodes.conns[1].unwrap()));
     let back = Target::reference(ticket.route(), &reference);
-    // The other way, while the first call is under way, and once more from there.
+    // The reverse direction, during the first call, and once more from there.
     nodes.call(1, &back, "back", (8, ServiceRef::new("agents/1")), 2);
     let (inner, later) = nodes.later(0);
     let Later::Back { reference, .. } = later else { panic!("{later:?}") };
@@ -128,7 +128,7 @@ fn references_go_both_ways_over_one_connection() {
 }
 
 #[test]
-fn the_id_of_a_closed_connection_is_nobodys() {
+fn the_id_of_a_closed_connection_is_not_reused() {
     let mut nodes = Nodes::new(&NodeConfig::default(), 1);
     let old = nodes.connect("0");
     nodes.call(0, &(&old).into(), "hold", (1,), 1);
@@ -148,7 +148,7 @@ fn the_id_of_a_closed_connection_is_nobodys() {
     assert_eq!(refused.unwrap_err().why, CallRejected::Closed);
     let call = nodes.nodes[0].call(now, &(&new).into(), "hold", &(3,), &(), options, 3).unwrap();
     nodes.run();
-    // Neither an answer to a request of the old one, nor anything that is told of it.
+    // Neither an answer to a request of the old connection, nor an event of it.
     nodes.nodes[1].reply(now, ticket, &"wrong");
     for (node, conn) in nodes.nodes.iter_mut().zip(conns) {
         node.handle_input(now, conn, &mut b"\0\0\0\x09[1, 0, 9]"[..].into());
@@ -165,7 +165,8 @@ fn the_id_of_a_closed_connection_is_nobodys() {
     nodes.assert_quiet();
 }
 
-/// The peer has closed its side, but we still owe it an answer: that connection is of no use for calls.
+/// The peer has closed its side, but we still owe it an answer. The connection cannot carry new
+/// calls.
 #[test]
 fn a_connection_that_is_closing_is_not_connected_through() {
     let mut nodes = Nodes::new(&NodeConfig::default(), 1);
@@ -212,9 +213,9 @@ fn own_agents_are_connected_to_without_a_stream() {
     }
 }
 
-/// A mute peer must not make questions pile up for which nobody waits.
+/// Lookups at a mute peer must not pile up after their callers have gone.
 #[test]
-fn questions_end_with_those_who_asked() {
+fn lookups_end_with_their_callers() {
     let mut nodes = Nodes::new(&NodeConfig::default(), 1);
     let address = "local://b".parse().unwrap();
     nodes.nodes[1] = Node::new(NodeConfig::default(), address, Serve::Content, 0, nodes.now);

@@ -1,10 +1,10 @@
-//! What a container answers.
+//! The answers of a container.
 
 use aiomas_core::agent::{NodeConfig, Route, Target};
 
 use super::{Nodes, local};
 
-/// The ways from the first node to the second one, and to itself.
+/// Tests the routes from the first node to the second one, and to itself.
 fn everywhere(test: impl Fn(&mut Nodes, usize, &dyn Fn(&str) -> Target)) {
     let mut nodes = Nodes::new(&NodeConfig::default(), 1);
     test(&mut nodes, 0, &local);
@@ -35,7 +35,7 @@ fn validate_aid_knows_agents_by_strings_only() {
 }
 
 #[test]
-fn what_is_not_there_is_told_as_in_aiomas() {
+fn missing_names_are_reported_as_in_aiomas() {
     everywhere(|nodes, side, target| {
         let mut failure = |path: &str| {
             // The last name is that of the method.

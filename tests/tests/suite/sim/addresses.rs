@@ -1,4 +1,4 @@
-//! Names with several addresses, and how long an attempt may take, in virtual time.
+//! Names with several addresses, and the time limit of an attempt, in virtual time.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -16,7 +16,7 @@ use aiomas_sim::{Container, Error, Host, Runtime, Sim, Stream};
 
 use super::{MS, MeterProxy, SECOND, house};
 
-/// A host that knows names with several addresses, each of which is a host.
+/// A host that resolves names to several addresses, each of which is a host.
 #[derive(Clone)]
 struct Resolver(Host);
 
@@ -66,7 +66,7 @@ impl Sockets for Resolver {
     type Unix = Stream;
     type UnixListener = ();
 
-    /// `silent+house`: the addresses of both.
+    /// Resolves `silent+house` to the addresses of both.
     fn resolve(
         &self,
         host: Arc<str>,
@@ -82,7 +82,7 @@ impl Sockets for Resolver {
         self.0.dial(Address::Tcp { host: host.into(), port: to.port() })
     }
 
-    /// What is dialled at `mirror` finds itself.
+    /// A dial to `mirror` connects to itself.
     fn ends(stream: &Stream) -> io::Result<[SocketAddr; 2]> {
         let is_mirror = stream.peer().is_some_and(|peer| peer.contains("mirror"));
         let [ours, theirs] = [([127, 0, 0, 1], 40_004), ([127, 0, 0, 1], 5555)];
@@ -115,7 +115,7 @@ impl Sockets for Resolver {
     }
 }
 
-/// `house` and `mirror` listen, `silent` and `deaf` swallow what they are sent, and `closed` refuses.
+/// `house` and `mirror` listen, `silent` and `deaf` drop all packets, and `closed` refuses.
 fn sim() -> Sim {
     let sim = Sim::new(1);
     house(&sim);
@@ -127,7 +127,7 @@ fn sim() -> Sim {
         sim.host(host);
     }
     for host in ["silent", "deaf"] {
-        sim.partition("main", host).expect("both are there");
+        sim.partition("main", host).expect("known hosts");
     }
     // They listen before the first attempt.
     sim.run_until_idle();
@@ -160,7 +160,7 @@ fn a_silent_address_costs_a_quarter_of_a_second() {
     }
 }
 
-/// Clients without a container have the same limit for an attempt, whatever their patience.
+/// Clients without a container have the same limit per attempt, with any patience.
 #[test]
 fn an_attempt_has_a_time_limit() {
     let sim = sim();
@@ -168,7 +168,7 @@ fn an_attempt_has_a_time_limit() {
         let client = || aiomas::rpc::builder(sim.host("main"));
         let channel = || aiomas::channel::builder(sim.host("main"));
         let text = |result: Result<(), Error>| {
-            let error = result.expect_err("it is silent");
+            let error = result.expect_err("silent");
             assert!(matches!(error, Error::Dial { kind: ErrorKind::TimedOut, .. }), "{error:?}");
             error.to_string()
         };
@@ -193,33 +193,37 @@ fn an_attempt_has_a_time_limit() {
         assert_eq!(text(within.map(drop)), says("3s (`within`)"));
         after(3 * SECOND);
 
-        // Of several addresses, too.
+        // The same for several addresses.
         let several = aiomas::rpc::builder(Resolver(sim.host("main")));
         let error = several.connect("tcp://silent+deaf:5555").await.map(drop);
         assert!(text(error).ends_with("no connection within 10s (`dial_timeout`)"));
         after(10 * SECOND);
-        let error = meter(&sim, "silent+deaf").await.map(drop).expect_err("they are silent");
+        let error = meter(&sim, "silent+deaf").await.map(drop).expect_err("silent hosts");
         assert!(matches!(error, Error::Connect(ConnectError::Unreachable { attempts: 1, .. })));
         after(10 * SECOND);
     });
 }
 
-/// A port that TCP has connected to itself is one without a listener, and is free at once.
+/// A port on which TCP connected to itself counts as closed, and is freed.
 #[test]
-fn a_port_that_finds_itself_is_refused() {
+fn a_self_connected_port_is_refused() {
     let sim = sim();
     sim.block_on(async {
         RESET.set(0);
-        let error = meter(&sim, "mirror").await.map(drop).expect_err("it is itself");
+        let error = meter(&sim, "mirror").await.map(drop).expect_err("a connection to itself");
         let text = error.to_string();
         assert!(text.starts_with("nobody listens at tcp://mirror:5555"), "{text}");
         assert!(text.contains("the port was connected to itself, 1 attempt"), "{text}");
         assert_eq!(RESET.get(), 1);
-        // Another address of the name may be that of a listener.
-        let (_container, meter) = meter(&sim, "mirror+house").await.expect("it is there");
+        // Another address of the name may have a listener.
+        let (_container, meter) = meter(&sim, "mirror+house").await.expect("present");
         assert_eq!((meter.read(1).await, RESET.get()), (Ok(1), 2));
         let client = aiomas::channel::builder(Resolver(sim.host("main")));
-        let error = client.connect("tcp://mirror:5555").await.map(drop).expect_err("it is itself");
+        let error = client
+            .connect("tcp://mirror:5555")
+            .await
+            .map(drop)
+            .expect_err("a connection to itself");
         assert!(matches!(error, Error::Dial { kind: ErrorKind::ConnectionRefused, .. }));
     });
 }

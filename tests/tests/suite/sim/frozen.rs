@@ -1,4 +1,4 @@
-//! Peers that stand still, and networks that let nothing through: who finds out, and when.
+//! Frozen peers and partitioned networks, and the time until they are detected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use aiomas_sim::{Container, Error, Host, Proxy, Sim, agent, reconnect::Connectio
 
 use super::SECOND;
 
-/// After how long a silent peer is asked: what `Limits` say.
+/// The silence after which a peer receives a heartbeat, as in `Limits`.
 const SILENCE: Duration = Duration::from_secs(60);
 
 struct Boiler;
@@ -22,7 +22,7 @@ impl Boiler {
         21.5
     }
 
-    /// Takes its time, and lets others run.
+    /// Takes some time, without blocking others.
     #[expose]
     async fn heat(&self, seconds: u64) -> u64 {
         Host::default().sleep(SECOND * seconds as u32).await;
@@ -34,7 +34,7 @@ fn hello() -> Negotiate {
     Negotiate::Hello { base: Codec::Json, offer: vec![Codec::MsgPack] }
 }
 
-/// A host `house` with a boiler. Returns how many have connected.
+/// Starts a host `house` with a boiler. Returns a counter of connections.
 fn house(sim: &Sim) -> Arc<AtomicUsize> {
     let connected = Arc::new(AtomicUsize::new(0));
     let count = connected.clone();
@@ -54,20 +54,20 @@ fn house(sim: &Sim) -> Arc<AtomicUsize> {
 
 async fn grid(sim: &Sim, negotiate: Negotiate) -> Container {
     let container = sim.host("grid").container().negotiate(negotiate).bind("tcp://grid:1").await;
-    container.expect("it is free")
+    container.expect("a free address")
 }
 
 async fn boiler(grid: &Container) -> BoilerProxy {
-    grid.connect("tcp://house:1/0").within(SECOND).await.expect("it is there")
+    grid.connect("tcp://house:1/0").within(SECOND).await.expect("an existing agent")
 }
 
 fn stands_still() -> CloseReason {
     CloseReason::TimedOut(TimeoutReason::Heartbeat { after: SILENCE })
 }
 
-/// Its system takes what it is sent, but its process does not answer.
+/// The peer's system accepts data, but its process does not answer.
 #[test]
-fn a_process_that_stands_still_is_found() {
+fn a_frozen_process_is_detected() {
     let sim = Sim::new(1);
     house(&sim);
     sim.block_on(async {
@@ -78,12 +78,12 @@ fn a_process_that_stands_still_is_found() {
         sim.host("house").freeze();
         assert_eq!(boiler.read().await, Err(Error::Lost(stands_still())));
         assert_eq!(sim.elapsed() - begun, 2 * SILENCE);
-        // Once it goes on, there is a new connection.
+        // Once it resumes, a new connection is opened.
         sim.host("house").thaw();
         let boiler = self::boiler(&grid).await;
         assert_eq!(boiler.read().await, Ok(21.5));
-        // Also if nothing is called: who is connected is not only for callers.
-        let peer = grid.peers().pop().expect("there is one");
+        // Detection also works without calls, so that the list of peers is right.
+        let peer = grid.peers().pop().expect("at least one");
         let begun = sim.elapsed();
         sim.host("house").freeze();
         assert_eq!(peer.closed().await, stands_still());
@@ -91,9 +91,9 @@ fn a_process_that_stands_still_is_found() {
     });
 }
 
-/// A server finds clients that stand still, and frees their places.
+/// A server detects frozen clients, and frees their slots.
 #[test]
-fn a_client_that_stands_still_is_found() {
+fn a_frozen_client_is_detected() {
     let sim = Sim::new(1);
     sim.block_on(async {
         let server = sim.host("house").container().bind("tcp://house:1").await.expect("free");
@@ -102,14 +102,14 @@ fn a_client_that_stands_still_is_found() {
         assert_eq!(boiler(&grid).await.read().await, Ok(21.5));
         let begun = sim.elapsed();
         sim.host("grid").freeze();
-        let peer = server.peers().pop().expect("there is one");
+        let peer = server.peers().pop().expect("at least one");
         assert_eq!(peer.closed().await, stands_still());
         assert_eq!(sim.elapsed() - begun, 2 * SILENCE);
         assert_eq!(server.connection_count(), 0);
     });
 }
 
-/// One that stands still for less than that is as if it had been slow.
+/// A shorter stop has the same effect as a slow peer.
 #[test]
 fn a_short_stop_does_no_harm() {
     let sim = Sim::new(1);
@@ -121,7 +121,8 @@ fn a_short_stop_does_no_harm() {
         sim.at(2 * SILENCE - SECOND, |sim| sim.host("house").thaw());
         assert_eq!(boiler.read().await, Ok(21.5));
         assert_eq!(sim.elapsed(), 2 * SILENCE - SECOND);
-        // Nor does one of our own, of any length: the peer is asked before it is blamed.
+        // A suspension of our own process, of any length, does no harm: the peer first receives a
+        // heartbeat.
         let grid_host = sim.host("grid");
         let call = boiler.heat(1000);
         sim.host("main").sleep(SECOND).await;
@@ -133,7 +134,7 @@ fn a_short_stop_does_no_harm() {
     assert_eq!(connected.load(Ordering::Relaxed), 1);
 }
 
-/// A method that takes long is no peer that stands still: its connection answers.
+/// A long method is no sign of a dead peer: its connection answers heartbeats.
 #[test]
 fn a_peer_that_is_busy_is_alive() {
     let sim = Sim::new(1);
@@ -147,7 +148,7 @@ fn a_peer_that_is_busy_is_alive() {
     assert_eq!(connected.load(Ordering::Relaxed), 1);
 }
 
-/// Without Hello there is nothing to ask it by, as with peers in Python.
+/// Without Hello, as with Python peers, heartbeats are not available.
 #[test]
 fn without_hello_nothing_is_asked() {
     let sim = Sim::new(1);
@@ -162,7 +163,7 @@ fn without_hello_nothing_is_asked() {
     });
 }
 
-/// Both ends find out when nothing gets through.
+/// Both ends detect a partition.
 #[test]
 fn a_partition_ends_connections() {
     let sim = Sim::new(1);
@@ -174,32 +175,32 @@ fn a_partition_ends_connections() {
             .within(SECOND)
             .reconnect(30 * SECOND)
             .await
-            .expect("it is there");
+            .expect("present");
         let begun = sim.elapsed();
-        sim.partition("grid", "house").expect("they are there");
+        sim.partition("grid", "house").expect("known hosts");
         assert_eq!(boiler.read().await, Err(Error::Lost(stands_still())));
         assert_eq!(sim.elapsed() - begun, 2 * SILENCE);
-        sim.at(10 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
+        sim.at(10 * SECOND, |sim| sim.heal("grid", "house").expect("known hosts"));
         assert_eq!(boiler.read().await, Ok(21.5));
     });
 }
 
-/// Calls with timeouts need not wait for that: two of them are a sign, whatever the peer speaks.
+/// Calls with timeouts detect it earlier: two timeouts suffice, with any peer.
 #[test]
-fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
+fn a_reconnecting_proxy_leaves_a_dead_connection() {
     for negotiate in [Negotiate::Fixed(Codec::Json), hello()] {
         let sim = Sim::new(1);
         let connected = house(&sim);
         sim.block_on(async {
             let grid = grid(&sim, negotiate).await;
             let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(SECOND);
-            let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
-            let line = Proxy::from(boiler.clone()).reconnecting().expect("it reconnects");
+            let boiler = boiler.reconnect(30 * SECOND).await.expect("an existing agent");
+            let line = Proxy::from(boiler.clone()).reconnecting().expect("a reconnecting proxy");
             let hasty = boiler.with_timeout(2 * SECOND);
             sim.host("main").sleep(SECOND).await;
-            sim.partition("grid", "house").expect("they are there");
+            sim.partition("grid", "house").expect("known hosts");
             for state in [ConnectionState::Connected, ConnectionState::Lost] {
-                // Those that are made together are one sign.
+                // Concurrent calls count as one sign.
                 let calls = [hasty.read(), hasty.read(), hasty.read()];
                 for call in calls {
                     assert_eq!(call.await, Err(Error::TimedOut { after: 2 * SECOND, sent: true }));
@@ -207,7 +208,7 @@ fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
                 sim.host("main").sleep(SECOND / 10).await;
                 assert_eq!(line.state(), state);
             }
-            sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
+            sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("known hosts"));
             assert_eq!(boiler.read().await, Ok(21.5));
             assert_eq!(line.state(), ConnectionState::Connected);
         });
@@ -215,9 +216,9 @@ fn a_line_leaves_a_connection_on_which_nothing_gets_through() {
     }
 }
 
-/// The same for clients of RPC, which dial another address in the meantime if there is one.
+/// The same for RPC clients, which then dial another address if they have one.
 #[test]
-fn a_client_leaves_a_connection_on_which_nothing_gets_through() {
+fn a_reconnecting_client_leaves_a_dead_connection() {
     struct Desk;
 
     #[service]
@@ -231,25 +232,25 @@ fn a_client_leaves_a_connection_on_which_nothing_gets_through() {
     let sim = Sim::new(1);
     sim.block_on(async {
         let server = sim.host("house").rpc().service(Desk).listen("tcp://house:1").await;
-        let server = server.expect("it is free");
+        let server = server.expect("a free address");
         let client = sim.host("grid").rpc().reconnect(30 * SECOND);
-        let client = client.connect("tcp://house:1").await.expect("it listens");
+        let client = client.connect("tcp://house:1").await.expect("a listener");
         let desk: DeskProxy = client.remote_as();
         let hasty = desk.with_timeout(SECOND);
         assert_eq!(hasty.add(1, 2).await, Ok(3));
         sim.host("main").sleep(SECOND).await;
-        sim.partition("grid", "house").expect("they are there");
+        sim.partition("grid", "house").expect("known hosts");
         for _ in 0..2 {
             assert_eq!(hasty.add(1, 2).await, Err(Error::TimedOut { after: SECOND, sent: true }));
         }
-        sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("they are there"));
+        sim.at(5 * SECOND, |sim| sim.heal("grid", "house").expect("known hosts"));
         assert_eq!(desk.add(3, 4).await, Ok(7));
         sim.host("main").sleep(SECOND).await;
         assert_eq!(server.stats().closed, 1);
     });
 }
 
-/// A method that takes longer than it is given is no sign: the container answers when it is asked.
+/// A method that exceeds its time limit is no sign: the container answers the heartbeat.
 #[test]
 fn a_slow_method_costs_no_connection() {
     for negotiate in [Negotiate::Fixed(Codec::Json), hello()] {
@@ -258,7 +259,7 @@ fn a_slow_method_costs_no_connection() {
         sim.block_on(async {
             let grid = grid(&sim, negotiate).await;
             let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(SECOND);
-            let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
+            let boiler = boiler.reconnect(30 * SECOND).await.expect("an existing agent");
             let hasty = boiler.with_timeout(2 * SECOND);
             for _ in 0..20 {
                 sim.host("main").sleep(SECOND).await;
@@ -272,7 +273,7 @@ fn a_slow_method_costs_no_connection() {
     }
 }
 
-/// Timeouts that are shorter than the way there and back are none either.
+/// Timeouts shorter than a round trip are no sign either.
 #[test]
 fn short_timeouts_cost_no_connection() {
     let sim = Sim::builder(1).link(aiomas_sim::Link::new().latency(SECOND / 4)).build();
@@ -280,7 +281,7 @@ fn short_timeouts_cost_no_connection() {
     sim.block_on(async {
         let grid = grid(&sim, Negotiate::Fixed(Codec::Json)).await;
         let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(10 * SECOND);
-        let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
+        let boiler = boiler.reconnect(30 * SECOND).await.expect("an existing agent");
         let hasty = boiler.with_timeout(SECOND / 100);
         for _ in 0..500 {
             assert!(hasty.read().await.is_err());
@@ -290,7 +291,7 @@ fn short_timeouts_cost_no_connection() {
     assert_eq!(connected.load(Ordering::Relaxed), 1);
 }
 
-/// A peer may be too busy to answer, and alive: what it has been called can still be answered.
+/// A busy peer may be alive and still answer its pending calls.
 #[test]
 fn calls_in_flight_survive_the_connection_that_is_left() {
     let sim = Sim::new(1);
@@ -298,7 +299,7 @@ fn calls_in_flight_survive_the_connection_that_is_left() {
     sim.block_on(async {
         let grid = grid(&sim, Negotiate::Fixed(Codec::Json)).await;
         let boiler = grid.connect::<BoilerProxy>("tcp://house:1/0").within(SECOND);
-        let boiler = boiler.reconnect(30 * SECOND).await.expect("it is there");
+        let boiler = boiler.reconnect(30 * SECOND).await.expect("an existing agent");
         let hasty = boiler.with_timeout(2 * SECOND);
         let long = boiler.heat(20);
         sim.host("main").sleep(SECOND).await;
@@ -313,7 +314,7 @@ fn calls_in_flight_survive_the_connection_that_is_left() {
     assert_eq!(connected.load(Ordering::Relaxed), 2);
 }
 
-/// A simulation with frozen hosts is repeated exactly, and a crash thaws.
+/// A simulation with frozen hosts is reproducible, and a crash thaws a host.
 #[test]
 fn frozen_hosts_are_stopped_and_restarted() {
     let run = || {
@@ -324,9 +325,9 @@ fn frozen_hosts_are_stopped_and_restarted() {
             let boiler = boiler(&grid).await;
             sim.host("house").freeze();
             let call = boiler.read();
-            sim.at(SECOND, |sim| sim.crash("house").expect("it is there"));
+            sim.at(SECOND, |sim| sim.crash("house").expect("a known host"));
             assert!(matches!(call.await, Err(Error::Lost(_))));
-            sim.restart("house").expect("it is there");
+            sim.restart("house").expect("a known host");
             assert_eq!(self::boiler(&grid).await.read().await, Ok(21.5));
         });
         sim.trace()

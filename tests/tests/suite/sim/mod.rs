@@ -1,4 +1,4 @@
-//! The simulated runtime, and the driver on it whatever happens.
+//! The simulated runtime, and the driver on it, with all faults.
 
 mod addresses;
 mod frozen;
@@ -39,7 +39,7 @@ impl Meter {
     }
 }
 
-/// A host `house` with a meter, now and after each restart.
+/// Starts a host `house` with a meter, now and after each restart.
 fn house(sim: &Sim) -> Host {
     let house = sim.host("house");
     house.start(|host| async move {
@@ -50,7 +50,7 @@ fn house(sim: &Sim) -> Host {
     house
 }
 
-/// A container on the host `grid`, and the meter as that sees it.
+/// Returns a container on the host `grid`, and its proxy of the meter.
 async fn grid(sim: &Sim) -> Result<(Container, MeterProxy), Error> {
     let container = sim.host("grid").container().bind("tcp://grid:5555").await?;
     let meter = container.connect("tcp://house:5555/0").within(10 * SECOND).await?;

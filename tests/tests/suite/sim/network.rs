@@ -1,4 +1,4 @@
-//! What links do to bytes.
+//! Delays and faults of links.
 
 use std::io::ErrorKind;
 
@@ -14,7 +14,7 @@ fn bytes_take_their_time() {
     house(&sim);
     sim.block_on(async {
         let (_container, meter) = grid(&sim).await?;
-        // Both halves of the dial, a question and its answer.
+        // Both halves of the dial, a request and its answer.
         assert_eq!(sim.elapsed(), 40 * MS);
         assert_eq!(meter.read(1).await, Ok(1));
         assert_eq!(sim.elapsed(), 60 * MS);
@@ -23,7 +23,7 @@ fn bytes_take_their_time() {
         assert_eq!(meter.with_timeout(20 * MS + MS / 2).read(2).await, Ok(2));
         Ok::<_, Error>(())
     })
-    .expect("all is well");
+    .expect("no error");
 }
 
 #[test]
@@ -34,19 +34,19 @@ fn each_link_has_its_own() {
     sim.block_on(async {
         let (_container, meter) = grid(&sim).await?;
         assert_eq!(sim.elapsed(), 400 * MS);
-        sim.set_link("house", "grid", Link::new()).expect("both are there");
+        sim.set_link("house", "grid", Link::new()).expect("known hosts");
         assert_eq!(meter.read(1).await, Ok(1));
         assert_eq!(sim.elapsed(), 400 * MS);
-        // Others are as near as they were.
+        // Other links are unchanged.
         let container = sim.host("other").container().bind("tcp://other:1").await?;
         container.connect::<super::MeterProxy>("tcp://house:5555/0").await?;
         assert_eq!(sim.elapsed(), 400 * MS);
         Ok::<_, Error>(())
     })
-    .expect("all is well");
+    .expect("no error");
 }
 
-/// A megabyte at a hundred kilobytes a second.
+/// One megabyte at 100 kilobytes per second takes ten seconds.
 #[test]
 fn links_are_only_so_wide() {
     let sim = Sim::builder(1).link(Link::new().bandwidth(100_000)).build();
@@ -59,7 +59,7 @@ fn links_are_only_so_wide() {
         assert!((10 * SECOND..11 * SECOND).contains(&took), "{took:?}");
         Ok::<_, Error>(())
     })
-    .expect("all is well");
+    .expect("no error");
 }
 
 #[test]
@@ -71,41 +71,41 @@ fn splits_and_small_buffers_lose_nothing() {
         assert_eq!(meter.size("x".repeat(5_000)).await, Ok(5_000));
         Ok::<_, Error>(())
     })
-    .expect("all is well");
+    .expect("no error");
     assert!(sim.faults()[Fault::Split] > 500);
 }
 
 #[test]
-fn what_is_sent_during_a_partition_arrives_later() {
+fn data_sent_during_a_partition_arrives_later() {
     let sim = Sim::new(1);
     house(&sim);
     sim.block_on(async {
         let (_container, meter) = grid(&sim).await?;
-        sim.partition("grid", "house").expect("both are there");
-        sim.at(5 * SECOND, |sim| sim.heal("house", "grid").expect("both are there"));
+        sim.partition("grid", "house").expect("known hosts");
+        sim.at(5 * SECOND, |sim| sim.heal("house", "grid").expect("known hosts"));
         let error = meter.with_timeout(SECOND).read(1).await;
         assert_eq!(error, Err(Error::TimedOut { after: SECOND, sent: true }));
         assert_eq!(meter.read(2).await, Ok(2));
         assert_eq!(sim.elapsed(), 5 * SECOND);
         Ok::<_, Error>(())
     })
-    .expect("all is well");
+    .expect("no error");
 }
 
-/// As those of a system are, whose attempts come after 1, 3, 7 ... seconds.
+/// As on real systems, attempts are repeated after 1, 3, 7 ... seconds.
 #[test]
-fn dials_during_a_partition_knock_again() {
+fn dials_during_a_partition_are_repeated() {
     let sim = Sim::new(1);
     house(&sim);
     let grid = sim.host("grid");
     sim.block_on(async {
-        sim.partition("grid", "house").expect("both are there");
-        sim.at(2 * SECOND, |sim| sim.heal("house", "grid").expect("both are there"));
+        sim.partition("grid", "house").expect("known hosts");
+        sim.at(2 * SECOND, |sim| sim.heal("house", "grid").expect("known hosts"));
         let to: Address = "tcp://house:5555".parse().expect("an address");
-        grid.dial(to.clone()).await.expect("it is heard");
+        grid.dial(to.clone()).await.expect("a listener");
         assert_eq!(sim.elapsed(), 3 * SECOND);
-        sim.partition("grid", "house").expect("both are there");
-        let error = grid.dial(to).await.expect_err("nobody hears it");
+        sim.partition("grid", "house").expect("known hosts");
+        let error = grid.dial(to).await.expect_err("no listener");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         assert_eq!(sim.elapsed(), (3 + 127) * SECOND);
     });
@@ -117,13 +117,13 @@ fn streams_break_in_the_middle() {
     house(&sim);
     sim.block_on(async {
         let (_container, meter) = grid(&sim).await?;
-        sim.set_link("grid", "house", Link::new().reset(1.0)).expect("both are there");
+        sim.set_link("grid", "house", Link::new().reset(1.0)).expect("known hosts");
         let error = meter.read(1).await;
         let reset = CloseReason::Broken(ErrorKind::ConnectionReset);
         assert_eq!(error, Err(Error::Lost(reset)));
         Ok::<_, Error>(())
     })
-    .expect("all is well");
+    .expect("no error");
     assert_eq!(sim.faults()[Fault::Reset], 1);
 }
 
@@ -140,7 +140,7 @@ fn all_streams_can_be_broken_at_once() {
         assert_eq!(meter.read(1).await, Ok(1));
         Ok::<_, Error>(())
     })
-    .expect("all is well");
+    .expect("no error");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn dials_are_refused() {
 }
 
 #[test]
-fn links_and_hosts_that_do_not_exist() {
+fn unknown_links_and_hosts() {
     let sim = Sim::new(1);
     house(&sim);
     let error = sim.partition("house", "hosue").expect_err("a wrong name");
@@ -176,7 +176,7 @@ fn links_and_hosts_that_do_not_exist() {
             error.to_string(),
             "cannot connect to tcp://hosue:5555: there is no host called hosue in this simulation"
         );
-        let error = builder().connect("tcp://house:1").await.expect_err("nobody");
+        let error = builder().connect("tcp://house:1").await.expect_err("no listener");
         assert!(matches!(error, Error::Dial { kind: ErrorKind::ConnectionRefused, .. }), "{error}");
         let container = || sim.host("grid").container();
         let error = container().bind("tcp://house:1").await.expect_err("another host");

@@ -8,7 +8,7 @@ use aiomas_sim::{Context, Error, Host, Runtime, Sim, SimBuilder, agent, containe
 
 use super::SECOND;
 
-/// An agent that panics where it is told to.
+/// An agent that panics in a chosen place.
 #[derive(Clone, Default)]
 struct Shaky {
     on_start: bool,
@@ -16,12 +16,12 @@ struct Shaky {
     on_drop: bool,
 }
 
-/// Panics, with a text of its own for each place.
+/// Panics, with a different text for each place.
 fn fall(what: &str) {
     panic!("{what} falls");
 }
 
-/// Panics when it is dropped.
+/// Panics when dropped.
 struct Falls(&'static str);
 
 impl Drop for Falls {
@@ -99,7 +99,7 @@ impl Drop for Shaky {
     }
 }
 
-/// A host with an agent, now and after each restart.
+/// Starts a host with an agent, now and after each restart.
 fn house(sim: &Sim, shaky: &Shaky, builder: impl Fn(Builder) -> Builder + Send + Sync + 'static) {
     let shaky = shaky.clone();
     sim.host("house").start(move |host| {
@@ -114,13 +114,13 @@ fn house(sim: &Sim, shaky: &Shaky, builder: impl Fn(Builder) -> Builder + Send +
 
 type Builder = container::Builder<Host>;
 
-/// Runs what calls the agent, and everything for a minute after it.
+/// Runs a caller of the agent, and all tasks for a minute after it.
 fn visit<F: Future<Output = ()>>(sim: &Sim, visit: impl FnOnce(ShakyProxy) -> F) {
     sim.block_on(async {
         let container = sim.host("grid").container().bind("tcp://grid:5555").await.expect("bound");
         let found = container.connect("tcp://house:5555/0").within(10 * SECOND).await;
-        visit(found.expect("it is there")).await;
-        container.shutdown().await.expect("it ends");
+        visit(found.expect("an existing agent")).await;
+        container.shutdown().await.expect("a clean end");
     });
     sim.run_for(60 * SECOND);
 }
@@ -130,7 +130,7 @@ fn message(test: impl FnOnce()) -> String {
     *panic.downcast::<String>().expect("a message")
 }
 
-/// What the simulation says when something falls on `host`.
+/// Checks the simulation's message after a panic on `host`.
 #[track_caller]
 fn falls(what: &str, host: &str, test: impl FnOnce(&Sim)) {
     let text = message(|| test(&Sim::new(7)));
@@ -162,14 +162,14 @@ fn methods_and_their_tasks() {
             visit(sim, |shaky| async move { drop(method(shaky).await) });
         });
     }
-    // A call that is given up drops its method.
+    // A cancelled call drops its method.
     falls("dropped", "house", |sim| {
         house(sim, &Shaky::default(), plain);
         visit(sim, |shaky| async move {
             let given_up = shaky.as_ref().call("dropped").with_timeout(SECOND).send::<()>();
             assert!(given_up.await.is_err());
         });
-        sim.crash("house").expect("it is there");
+        sim.crash("house").expect("a known host");
     });
 }
 
@@ -186,9 +186,9 @@ fn hooks_of_agents() {
         falls(what, "house", |sim| {
             sim.host("house").spawn(async move {
                 let container = container::bind("tcp://house:5555").await.expect("bound");
-                // What falls while the test falls would end the process.
+                // A panic during the test's own panic would abort the process.
                 container.spawn(shaky).expect("room");
-                container.shutdown().await.expect("it ends");
+                container.shutdown().await.expect("a clean end");
             });
             sim.run_for(60 * SECOND);
         });
@@ -249,8 +249,8 @@ fn tasks_and_programs() {
             std::future::pending()
         });
         sim.run_for(SECOND);
-        sim.crash("house").expect("it is there");
-        sim.restart("house").expect("it is there");
+        sim.crash("house").expect("a known host");
+        sim.restart("house").expect("a known host");
         sim.run_for(SECOND);
     });
     falls("action", "main", |sim| {
@@ -259,9 +259,9 @@ fn tasks_and_programs() {
     });
 }
 
-/// Of a host that crashes, and of a simulation that ends; by then nothing runs any more.
+/// Drops values of a crashed host, and of a simulation that ends. No code runs any more by then.
 #[test]
-fn what_is_dropped() {
+fn panics_in_drop() {
     let waits = |falls: Falls| async move {
         let _falls = falls;
         std::future::pending::<()>().await
@@ -269,7 +269,7 @@ fn what_is_dropped() {
     falls("crashed", "house", |sim| {
         sim.host("house").spawn(waits(Falls("crashed")));
         sim.run_for(SECOND);
-        sim.crash("house").expect("it is there");
+        sim.crash("house").expect("a known host");
         sim.run_for(SECOND);
     });
     let text = message(|| {
@@ -280,9 +280,9 @@ fn what_is_dropped() {
     assert!(text.starts_with("ended falls\non house, after 1s, at "), "{text}");
 }
 
-/// The place is that of the panic, the time that of the simulation.
+/// The message has the location of the panic, and the time of the simulation.
 #[test]
-fn a_failure_says_what_and_where() {
+fn a_failure_has_its_place_and_time() {
     let text = message(|| {
         let sim = Sim::new(3);
         let host = sim.host("house");
@@ -298,7 +298,7 @@ fn a_failure_says_what_and_where() {
     assert!(place.ends_with(", with seed 3"), "{text}");
 }
 
-/// The test's own future fails the test, whatever is allowed.
+/// The test's own future fails the test, regardless of allowed panics.
 #[test]
 fn the_test_itself_may_not_panic() {
     let text = message(|| {
@@ -308,7 +308,7 @@ fn the_test_itself_may_not_panic() {
     assert!(text.starts_with("the test falls\non main, after 0ns, at "), "{text}");
 }
 
-/// A panic that is allowed does what it does outside of simulations.
+/// An allowed panic has the same effect as outside of simulations.
 #[test]
 fn panics_that_are_allowed() {
     let sim = Sim::builder(1).allow_panics("method falls").allow_panics("spawned falls").build();
@@ -333,9 +333,9 @@ fn panics_that_are_allowed() {
     assert!(text.starts_with("later falls\n"), "{text}");
 }
 
-/// Whoever replaces the hook of the process learns less, and no panic is lost.
+/// A replaced hook of the process hides locations, but no panic.
 #[test]
-fn the_driver_tells_of_panics_too() {
+fn the_driver_reports_panics_too() {
     let sim = Sim::builder(1).allow_panics("resumed falls").build();
     house(&sim, &Shaky::default(), plain);
     visit(&sim, |shaky| async move { drop(shaky.resumes().await) });
@@ -343,7 +343,7 @@ fn the_driver_tells_of_panics_too() {
     assert_eq!((&*panic.message, &panic.location), ("resumed falls", &None));
 }
 
-/// Runs a test for a seed; the faults of the builder are of no matter.
+/// Runs a test for a seed; the builder's faults do not matter.
 fn seeds(test: impl Fn(SimBuilder) + Sync) -> String {
     message(|| aiomas_sim::seeds(5..6).check(test))
 }
@@ -359,7 +359,7 @@ fn seeds_tell_of_panics() {
     assert!(text.contains("\nIt takes: no faults at all. To repeat it:\n    AIOMAS_SIM_SEED=5 "));
 }
 
-/// Without some fault the test may fail in another way: that is another failure, and not the one to be told.
+/// A different failure without some fault is not the failure to report.
 #[test]
 fn a_failure_stays_itself_when_faults_are_switched_off() {
     let text = seeds(|builder| {
@@ -373,7 +373,7 @@ fn a_failure_stays_itself_when_faults_are_switched_off() {
     assert!(text.contains("It takes: latency. To repeat it:"), "{text}");
 }
 
-/// A run that is repeated by the environment is run once.
+/// A run repeated through the environment runs once.
 #[test]
 fn a_replay_does_not_shrink_again() {
     let runs = Arc::new(AtomicU32::new(0));
@@ -388,7 +388,7 @@ fn a_replay_does_not_shrink_again() {
     }
     let mut command = std::process::Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", "sim::panics::a_replay_does_not_shrink_again", "--nocapture"]);
-    let output = command.env("AIOMAS_SIM_SEED", "77").output().expect("it runs");
+    let output = command.env("AIOMAS_SIM_SEED", "77").output().expect("a running program");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("1 run: seed 77 fails: it falls\non main, after 0ns, at "), "{text}");
     assert!(output.status.success() && !text.contains("It takes"), "{text}");

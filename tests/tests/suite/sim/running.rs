@@ -1,4 +1,4 @@
-//! How a simulation goes on, and when it does not.
+//! The progress of a simulation, and its end.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,14 +29,14 @@ struct Buyer(Arc<Mutex<Vec<f64>>>);
 impl Buyer {
     #[expose]
     fn deliver(&self, #[context] ctx: &Context) -> Result<(), Error> {
-        self.0.lock().expect("nobody panics").push(ctx.clock()?.time());
+        self.0.lock().expect("no panic under the lock").push(ctx.clock()?.time());
         Ok(())
     }
 }
 
-/// In the time of the simulation, and as long as their host does.
+/// Tasks run in virtual time, as long as their host lives.
 #[test]
-fn tasks_of_agents_go_on() {
+fn tasks_of_agents_continue() {
     let sim = Sim::new(1);
     sim.host("seller").start(|host| async move {
         let container = host.container().bind("tcp://seller:5555").await?;
@@ -52,17 +52,17 @@ fn tasks_of_agents_go_on() {
         let bought = container.clock().time();
         seller.buy(buyer.proxy().into()).await?;
         sim.host("buyer").sleep(3601 * SECOND).await;
-        let delivered = log.lock().expect("nobody panics").clone();
+        let delivered = log.lock().expect("no panic under the lock").clone();
         assert_eq!(delivered.len(), 1);
         assert!((delivered[0] - bought - 3600.0).abs() < 1.0, "{delivered:?} {bought}");
 
         seller.buy(buyer.proxy().into()).await?;
-        sim.crash("seller").expect("it is there");
+        sim.crash("seller").expect("a known host");
         sim.host("buyer").sleep(3601 * SECOND).await;
-        assert_eq!(log.lock().expect("nobody panics").len(), 1);
+        assert_eq!(log.lock().expect("no panic under the lock").len(), 1);
         Ok::<_, Error>(())
     })
-    .expect("all is well");
+    .expect("no error");
 }
 
 fn panic_of(f: impl FnOnce()) -> String {
@@ -79,36 +79,36 @@ fn time_passes_only_as_far_as_it_should() {
         let (log, waits) = (log.clone(), host.clone());
         host.spawn(async move {
             waits.sleep(second * SECOND).await;
-            log.lock().expect("nobody panics").push(second);
+            log.lock().expect("no panic under the lock").push(second);
         });
     }
     sim.run_for(2 * SECOND);
     assert_eq!(
-        (sim.elapsed(), log.lock().expect("nobody panics").clone()),
+        (sim.elapsed(), log.lock().expect("no panic under the lock").clone()),
         (2 * SECOND, vec![1, 2])
     );
     sim.run_until_idle();
     assert_eq!(
-        (sim.elapsed(), log.lock().expect("nobody panics").clone()),
+        (sim.elapsed(), log.lock().expect("no panic under the lock").clone()),
         (3 * SECOND, vec![1, 2, 3])
     );
     sim.run_for(SECOND);
     assert_eq!(sim.elapsed(), 4 * SECOND);
 }
 
-/// It says who waits for what instead of hanging.
+/// The simulation reports what each task waits for, instead of hanging.
 #[test]
-fn a_simulation_that_is_stuck_says_so() {
+fn a_stuck_simulation_reports_its_tasks() {
     let sim = Sim::new(1);
     house(&sim);
     let message = panic_of(|| {
         sim.block_on(async {
-            let (_container, meter) = grid(&sim).await.expect("it is there");
-            meter.never().await.expect("it never ends");
+            let (_container, meter) = grid(&sim).await.expect("present");
+            meter.never().await.expect("an endless call");
         });
     });
     let expected = "\
-stuck: nobody can go on; after 10s, 9 tasks wait:
+stuck: no task is runnable; after 10s, 9 tasks wait:
   on grid: for another task
   on grid: to be dialled at tcp://grid:5555
   on grid: to read from tcp://house:5555
@@ -122,7 +122,7 @@ with seed 1";
 }
 
 #[test]
-fn a_simulation_that_has_no_end_says_so() {
+fn an_endless_simulation_fails() {
     let sim = Sim::builder(1).max_time(100 * SECOND).build();
     let host = sim.host("a");
     let waits = host.clone();
@@ -150,22 +150,23 @@ fn a_task_that_polls_for_nothing_is_named() {
     );
 }
 
-/// A future that could go on and was not woken is a bug of its own.
+/// A ready future that was not woken is a bug of its own.
 #[test]
-fn a_wake_that_is_missing_is_told() {
+fn a_missing_wake_is_reported() {
     let sim = Sim::new(1);
     let ready = Arc::new(Mutex::new(false));
     let looks = ready.clone();
     sim.host("a").spawn(poll_fn(move |_| {
-        if *looks.lock().expect("nobody panics") { Poll::Ready(()) } else { Poll::Pending }
+        if *looks.lock().expect("no panic under the lock") {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }));
     sim.run_until_idle();
-    *ready.lock().expect("nobody panics") = true;
+    *ready.lock().expect("no panic under the lock") = true;
     let waiting = sim.waiting().to_string();
-    assert!(
-        waiting.contains("on a: for nothing: it could go on, and nobody has woken it"),
-        "{waiting}"
-    );
+    assert!(waiting.contains("on a: for nothing: it is ready, but was not woken"), "{waiting}");
 }
 
 fn a_run(seed: u64, without: Option<Fault>) -> (u64, u64) {
@@ -210,7 +211,7 @@ fn each_fault_can_be_switched_off() {
     }
 }
 
-/// Partitions and crashes come and go, and after `calm` no more.
+/// Partitions and crashes come and go, and stop after `calm`.
 #[test]
 fn random_partitions_and_crashes_end() {
     let builder = Sim::builder(7).partitions(SECOND, 100 * MS..SECOND).crashes(SECOND, SECOND);
@@ -228,5 +229,5 @@ fn random_partitions_and_crashes_end() {
         assert_eq!(meter.read(1).await, Ok(1));
         Ok::<_, Error>(())
     })
-    .expect("all is well");
+    .expect("no error");
 }

@@ -8,12 +8,12 @@ use aiomas_sim::{Error, Fault, Link, SimBuilder, seeds};
 
 use super::{grid, house};
 
-/// Fails if a stream breaks, whatever else happens.
+/// Fails if a stream breaks, but on no other fault.
 fn hopes_for_the_best(builder: SimBuilder) {
     let sim = builder.link(Link::rough()).build();
     house(&sim);
     sim.block_on(async {
-        // Dials that are refused are tried again; what is lost is lost.
+        // Refused dials are repeated; lost calls are lost.
         let (_container, meter) = grid(&sim).await?;
         for number in 0..20 {
             assert_eq!(meter.read(number).await?, number);
@@ -29,23 +29,23 @@ fn message(check: impl FnOnce()) -> String {
 }
 
 #[test]
-fn a_seed_that_fails_is_told_with_the_faults_it_takes() {
+fn a_failing_seed_is_reported_with_its_faults() {
     let text = message(|| seeds(0..1000).check(hopes_for_the_best));
     let seed = text.strip_prefix("seed ").and_then(|text| text.split(' ').next()).expect("a seed");
     let expected = format!(
         "AIOMAS_SIM_SEED={seed} AIOMAS_SIM_WITHOUT=order,wake,latency,bandwidth,split,stall,refuse,partition,crash \
-         cargo test sim::seeds::a_seed_that_fails_is_told_with_the_faults_it_takes"
+         cargo test sim::seeds::a_failing_seed_is_reported_with_its_faults"
     );
     assert!(text.contains("It takes: reset. To repeat it:"), "{text}");
     assert!(text.ends_with(&expected), "{text}");
 }
 
-/// What a test does that was told a seed, in a process of its own. See below.
+/// The test with a seed in its environment, in a process of its own. See below.
 #[test]
 fn the_seed_of_the_environment_is_the_only_one() {
     let run = Mutex::new(Vec::new());
-    seeds(0..3).check(|builder| run.lock().expect("nobody panics").push(builder.seed()));
-    let run = run.into_inner().expect("nobody panics");
+    seeds(0..3).check(|builder| run.lock().expect("no panic under the lock").push(builder.seed()));
+    let run = run.into_inner().expect("no panic under the lock");
     match std::env::var("AIOMAS_SIM_SEED") {
         Ok(seed) => println!("told {seed}, ran {run:?}"),
         Err(_) => assert_eq!(run, [0, 1, 2]),
@@ -56,7 +56,11 @@ fn the_seed_of_the_environment_is_the_only_one() {
 fn a_seed_is_repeated_by_the_environment() {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", "sim::seeds::the_seed_of_the_environment_is_the_only_one"]);
-    let output = command.arg("--nocapture").env("AIOMAS_SIM_SEED", "77").output().expect("it runs");
+    let output = command
+        .arg("--nocapture")
+        .env("AIOMAS_SIM_SEED", "77")
+        .output()
+        .expect("a running program");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("told 77, ran [77]"), "{text}");
 }
@@ -65,8 +69,8 @@ fn a_seed_is_repeated_by_the_environment() {
 fn threads_share_the_seeds() {
     let run = Mutex::new(Vec::new());
     let check = seeds(0..100).threads(3);
-    check.check(|builder| run.lock().expect("nobody panics").push(builder.seed()));
-    let mut run = run.into_inner().expect("nobody panics");
+    check.check(|builder| run.lock().expect("no panic under the lock").push(builder.seed()));
+    let mut run = run.into_inner().expect("no panic under the lock");
     run.sort_unstable();
     assert_eq!(run, (0..100).collect::<Vec<_>>());
 }
@@ -76,8 +80,8 @@ fn a_failure_that_the_seed_does_not_decide_is_named() {
     let first = Mutex::new(true);
     let text = message(|| {
         seeds(0..1).check(|_| {
-            if std::mem::take(&mut *first.lock().expect("nobody panics before")) {
-                drop(first.lock().expect("nobody panics before"));
+            if std::mem::take(&mut *first.lock().expect("no panic under the lock")) {
+                drop(first.lock().expect("no panic under the lock"));
                 panic!("the first time");
             }
         });

@@ -1,4 +1,4 @@
-//! The model of a town.
+//! The stress model.
 
 use std::process::Command;
 use std::sync::Mutex;
@@ -10,18 +10,18 @@ use aiomas_tests::process::{LIMIT, Process};
 use aiomas_tests::stress::{self, Node, Oracle, Plan, Run, Stress, Tally};
 use aiomas_tokio::Tokio;
 
-/// How many seeds there are; `.ci/run` takes ten thousand.
+/// Returns the number of seeds; `.ci/run` runs 10,000.
 fn count() -> u64 {
     let count = std::env::var("AIOMAS_SEEDS").ok();
     count.map_or(500, |count| count.parse().expect("AIOMAS_SEEDS is a number"))
 }
 
-/// Whether the seed is given: then there is one run, and not enough of anything.
+/// Returns whether a seed is given. A single run has too few events for the statistics.
 fn is_replay() -> bool {
     std::env::var_os("AIOMAS_SIM_SEED").is_some()
 }
 
-/// Of each kind of fault so many happen that it is plain that they do.
+/// Each kind of fault happens often.
 #[test]
 fn many_seeds() {
     let (faults, tally) = sum(stress::simulate);
@@ -36,10 +36,10 @@ fn many_seeds() {
     }
 }
 
-/// No call over a line is lost silently, none is answered twice, and nobody waits in the end.
+/// No call of a reconnecting proxy is lost silently or answered twice. No caller waits at the end.
 #[test]
-fn many_seeds_of_lines() {
-    let (faults, tally) = sum(stress::simulate_lines);
+fn many_seeds_with_reconnecting_proxies() {
+    let (faults, tally) = sum(stress::simulate_reconnecting);
     println!("calls: {tally}; faults: {faults}");
     if !is_replay() {
         assert!(faults[Fault::Crash] > count(), "{faults}");
@@ -48,20 +48,20 @@ fn many_seeds_of_lines() {
     }
 }
 
-/// What has come of all runs.
+/// Returns the sums over all runs.
 fn sum(simulate: fn(SimBuilder) -> Run) -> (Counts, Tally) {
     let sums = Mutex::new((Counts::default(), Tally::default()));
     let threads = available_parallelism().map_or(1, Into::into);
     seeds(0..count()).threads(threads).check(|builder| {
         let run = simulate(builder);
-        let (faults, tally) = &mut *sums.lock().expect("nobody panics here");
+        let (faults, tally) = &mut *sums.lock().expect("no panic under the lock");
         faults.merge(&run.faults);
         tally.merge(&run.tally);
     });
-    sums.into_inner().expect("nobody panics here")
+    sums.into_inner().expect("no panic under the lock")
 }
 
-/// A fresh process has other addresses, and other hashes of maps.
+/// A fresh process has other addresses, and other hash seeds.
 #[test]
 fn many_seeds_are_the_same_in_a_fresh_process() {
     let count = count() / 10;
@@ -78,7 +78,7 @@ fn many_seeds_are_the_same_in_a_fresh_process() {
 
 /// Without faults, and in real time.
 #[test]
-fn a_town_on_tokio() {
+fn the_stress_model_on_tokio() {
     let plan = Plan {
         nodes: 4,
         workers: 3,
@@ -105,10 +105,10 @@ fn a_town_on_tokio() {
         };
         let ended = tokio::time::timeout(Duration::from_secs(600), at_work).await;
         ended.unwrap_or_else(|_| panic!("nothing comes of {:?}", stress.oracle().open()));
-        stress.greet_all().await.expect("all are there");
+        stress.greet_all().await.expect("reachable containers");
         assert_eq!(stress.oracle().open(), [0; 0]);
         let tally = stress.oracle().tally();
         assert!(tally.answered > 100 && tally.lost == 0, "{tally}");
-        stress.close().await.expect("it ends");
+        stress.close().await.expect("a clean end");
     });
 }

@@ -1,4 +1,4 @@
-//! What is said of certificates and keys that cannot be used: which file, what is wrong, and what to do.
+//! Errors of unusable certificates and keys: the file, the flaw, and the remedy.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use aiomas::Error;
 use aiomas::tls::{Flaw, TlsConfig, TlsConfigError};
 use aiomas_tests::certificates::{Authority, Certificate, KeyKind};
 
-/// Made by OpenSSL, with an authority of their own; what rcgen does not make.
+/// Made by OpenSSL, with an authority of its own, because rcgen cannot make them.
 const AUTHORITY: &[u8] = include_bytes!("../../../data/tls/flawed-authority.pem");
 const KEY: &[u8] = include_bytes!("../../../data/tls/flawed.key");
 const VERSION1: &[u8] = include_bytes!("../../../data/tls/version1.pem");
@@ -26,7 +26,7 @@ fn says(config: Result<TlsConfig, TlsConfigError>, text: &str) {
     assert!(!text.contains('\n'));
 }
 
-/// What is wrong with which of the three.
+/// Returns the flaw, and which of the three files has it.
 #[track_caller]
 fn flaw(ca: &[u8], certificate: &[u8], key: &[u8]) -> (&'static str, Flaw) {
     match TlsConfig::from_pem(ca, certificate, key).expect_err("an error") {
@@ -40,7 +40,7 @@ fn flaw(ca: &[u8], certificate: &[u8], key: &[u8]) -> (&'static str, Flaw) {
     }
 }
 
-/// Folders that are removed in the end.
+/// Folders that are removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -60,7 +60,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // There is no one to tell.
+        // An error has no receiver here.
         let _removed = fs::remove_dir_all(&self.0);
     }
 }
@@ -70,7 +70,7 @@ fn good() -> Certificate {
 }
 
 #[test]
-fn files_that_are_none() {
+fn invalid_files() {
     let nowhere = "/nowhere/ca.pem";
     says(
         TlsConfig::from_pem_files(nowhere, nowhere, nowhere),
@@ -78,7 +78,7 @@ fn files_that_are_none() {
     );
 }
 
-/// Each text names its file.
+/// Each error text names its file.
 #[test]
 fn texts_name_the_file() {
     let (folder, good) = (Folder::new("names"), good());
@@ -119,7 +119,7 @@ fn texts_name_the_file() {
 }
 
 #[test]
-fn what_is_no_pem() {
+fn invalid_pem() {
     let good = good();
     let [ca, certificate, key] = [&good.ca, &good.certificate, &good.key].map(|pem| pem.as_bytes());
     let marked = |pem: &[u8]| [b"\xef\xbb\xbf", pem].concat();
@@ -150,7 +150,7 @@ fn what_is_no_pem() {
     );
 }
 
-/// A whole section for one that only begins.
+/// Completes a section from its first line.
 fn section(begin: &str) -> String {
     if begin.starts_with("-----BEGIN") && begin.ends_with("-----") {
         format!("{begin}\nAAAA\n{}\n", begin.replace("BEGIN", "END"))
@@ -160,7 +160,7 @@ fn section(begin: &str) -> String {
 }
 
 #[test]
-fn what_is_something_else() {
+fn wrong_kinds_of_files() {
     let good = good();
     let [ca, certificate, key] = [&good.ca, &good.certificate, &good.key].map(|pem| pem.as_bytes());
     for (given, is, does) in [
@@ -212,12 +212,12 @@ fn keys_of_other_kinds() {
     assert_eq!(flaw(ca, certificate, RSA_1024), ("key", unsupported("RSA with 1024 bits")));
     let key = good.key.as_bytes();
     assert_eq!(flaw(P521_AUTHORITY, certificate, key), ("CA", unsupported("P-521")));
-    // Beside one that can be used, it does no harm.
+    // Next to a usable one, it does no harm.
     let both = [P521_AUTHORITY, ca].concat();
     assert!(TlsConfig::from_pem(&both, certificate, key).is_ok());
 }
 
-/// What no peer accepts is said at once, and not by the first peer.
+/// A certificate that no peer would accept is an error at once.
 #[test]
 fn certificates_that_no_peer_accepts() {
     let subject = "CN=flawed".into();
@@ -233,7 +233,7 @@ fn certificates_that_no_peer_accepts() {
     assert_eq!(flaw(own, own, key), ("certificate", Flaw::Authority { subject }));
 }
 
-/// The certificate of the key comes first; an authority at the end does no harm, whatever it is.
+/// The key's certificate comes first; any authority at the end does no harm.
 #[test]
 fn chains() {
     let good = good();
@@ -247,21 +247,21 @@ fn chains() {
 }
 
 #[test]
-fn names_that_are_none() {
+fn invalid_names() {
     says(
         good().config().server_name("no name"),
         "\"no name\" is neither a host name nor an IP address",
     );
 }
 
-/// What cannot be used changes nothing.
+/// A failed renewal changes nothing.
 #[test]
 fn a_renewal_that_fails() {
     let (folder, good) = (Folder::new("renewal"), good());
     let ca = folder.write("ca.pem", &good.ca);
     let certificate = folder.write("house.pem", &good.certificate);
     let key = folder.write("house.key", &good.key);
-    let config = TlsConfig::from_pem_files(&ca, &certificate, &key).expect("it is good");
+    let config = TlsConfig::from_pem_files(&ca, &certificate, &key).expect("valid files");
     assert_eq!(config.reload(), Ok(()));
     folder.write("house.key", Authority::new(KeyKind::Ec).sign("other").key);
     assert!(matches!(config.reload(), Err(TlsConfigError::KeyMismatch { .. })));

@@ -1,4 +1,4 @@
-//! Peers that mean no good, and streams that move as they like.
+//! Hostile peers, and scripted streams.
 
 use std::future::poll_fn;
 use std::io::IoSlice;
@@ -38,7 +38,7 @@ async fn exchange(one: &Channel, other: &Channel, content: &str) {
     assert!(call.await.unwrap() == content);
 }
 
-/// A whole conversation over streams that go by a script, after which nothing is left.
+/// Runs a whole conversation over scripted streams, and checks that no state remains.
 fn converse(script: impl IntoIterator<Item = u8>, size: usize) {
     let authority = Authority::new(KeyKind::Ec);
     let (house, grid) = (authority.sign("house"), authority.sign("grid"));
@@ -68,7 +68,7 @@ fn every_byte_alone_after_a_wait() {
 }
 
 fn cases() -> ProptestConfig {
-    // As many as there are by default, or more with `PROPTEST_CASES`.
+    // The default number of cases, or more with `PROPTEST_CASES`.
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
@@ -115,7 +115,7 @@ fn a_chain_without_end() {
     }
 }
 
-/// Whoever writes has to wait for whoever does not read.
+/// A writer waits for its slow reader.
 #[test]
 fn a_reader_that_does_not_read() {
     const CAPACITY: usize = 10_000;

@@ -1,4 +1,4 @@
-//! TLS: the same on every runtime, and what takes virtual time or streams that go by a script.
+//! TLS: the common suite of all runtimes, and tests in virtual time or on scripted streams.
 
 mod configs;
 mod hostile;

@@ -1,4 +1,4 @@
-//! Handshakes that take their time. The time is the simulation's.
+//! Slow handshakes, in virtual time.
 
 use std::future::{Future, poll_fn};
 use std::io::IoSlice;
@@ -18,17 +18,17 @@ const ADDRESS: &str = "tcp://server:1";
 const SECOND: Duration = Duration::from_secs(1);
 
 fn config(authority: &Authority) -> TlsConfig {
-    authority.sign_for("somebody", &["server"], VALID).config()
+    authority.sign_for("peer", &["server"], VALID).config()
 }
 
-/// A handshake may take so long.
+/// Returns limits with this time for a handshake.
 fn within(time: Duration) -> Limits {
     let mut limits = Limits::default();
     limits.handshake = time;
     limits
 }
 
-/// Runs a future in a task, and whoever waits for it meanwhile.
+/// Runs a future in a task, and returns a waiter for its output.
 fn start<T: Send + 'static>(
     host: &aiomas_sim::Host,
     future: impl Future<Output = T> + Send + 'static,
@@ -43,7 +43,7 @@ fn start<T: Send + 'static>(
 }
 
 #[test]
-fn a_server_gives_silent_clients_up() {
+fn a_server_disconnects_silent_clients() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
     sim.block_on(async {
         let (server, client) = (sim.host("server"), sim.host("client"));
@@ -59,7 +59,7 @@ fn a_server_gives_silent_clients_up() {
     });
 }
 
-/// A byte now and then is no reason to wait for longer.
+/// An occasional byte does not extend the time limit.
 #[test]
 fn a_server_gives_slow_clients_up() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
@@ -81,7 +81,7 @@ fn a_server_gives_slow_clients_up() {
                 }
                 slow.sleep(SECOND).await;
             }
-            panic!("nobody minds");
+            panic!("the victim never closes");
         });
         let error = listener.accept().await.unwrap_err();
         assert!(error.to_string().contains("no TLS handshake within 10s"), "{error}");
@@ -90,7 +90,7 @@ fn a_server_gives_slow_clients_up() {
 }
 
 #[test]
-fn a_client_gives_silent_servers_up() {
+fn a_client_disconnects_from_silent_servers() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
     sim.block_on(async {
         let (server, client) = (sim.host("server"), sim.host("client"));
@@ -120,8 +120,8 @@ fn a_client_gives_silent_servers_up() {
     });
 }
 
-/// Whoever opens streams and does not go on, or drips, takes his own places and nobody else's, for as long as a
-/// handshake may take; who is refused is reported.
+/// A client that stalls in its handshake takes only slots of its own address. So does one that
+/// drips. The time limit frees the slots. Refusals are reported.
 #[test]
 fn handshakes_that_do_not_end_take_places() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
@@ -140,7 +140,7 @@ fn handshakes_that_do_not_end_take_places() {
         let dial = || attacker.dial(ADDRESS.parse().unwrap());
         let silent = [dial().await.unwrap(), dial().await.unwrap()];
         let mut dripping = dial().await.unwrap();
-        // The header of a record, whose content never comes.
+        // The header of a record, whose content never arrives.
         poll_fn(|cx| dripping.poll_send(cx, &[IoSlice::new(b"\x16\x03\x01\x02")])).await.unwrap();
         let connect = |host: &aiomas_sim::Host| {
             host.rpc().tls(config(&authority)).limits(within(60 * SECOND)).connect(ADDRESS)
@@ -154,7 +154,7 @@ fn handshakes_that_do_not_end_take_places() {
         assert_eq!(sim.elapsed(), Duration::ZERO);
         assert_eq!(rpc.admission().open, 4);
         attacker.sleep(5 * SECOND).await;
-        // Their places are free, that of the other one is still taken.
+        // Its slots are free; the other client's is still taken.
         attacker.sleep(SECOND).await;
         assert_eq!(rpc.admission().open, 1);
         let again = connect(&attacker).await.unwrap();
@@ -171,7 +171,7 @@ fn handshakes_that_do_not_end_take_places() {
     });
 }
 
-/// As many as there are places for open at the same time, and no more, from wherever they come.
+/// Concurrent handshakes have a limit over all addresses.
 #[test]
 fn so_many_handshakes_are_under_way() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
@@ -212,9 +212,9 @@ fn nothing_is_left_of_a_listener() {
     });
 }
 
-/// A client of TLS 1.3 is connected before it is judged, and may have sent much by then.
+/// A TLS 1.3 client is connected before it is verified. It may have sent much data by then.
 #[test]
-fn who_is_refused_hears_why() {
+fn a_refused_client_gets_the_reason() {
     let (sim, authority) = (Sim::new(1), Authority::new(KeyKind::Ec));
     let stranger = authority.sign_for("stranger", &["server"], VALID).anonymous(&TLS13);
     let latency = Duration::from_millis(20);
@@ -242,7 +242,8 @@ impl Meter {
     }
 }
 
-/// Keys and random numbers are others each time, but with Ed25519 all lengths are the same, and so is what happens.
+/// Keys and random numbers differ between runs. With Ed25519 all lengths are equal, and so are the
+/// events.
 #[test]
 fn the_same_seed_gives_the_same_run() {
     let run = |seed| {

@@ -1,4 +1,4 @@
-//! Python peers, which speak TLS 1.2 only, in both roles.
+//! Python peers, which speak only TLS 1.2, in both roles.
 
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ use crate::{CODECS, peer};
 
 const TCP: &str = "tcp://127.0.0.1:0";
 
-/// The kind of key makes no difference to the runtimes, so that one of them will do.
+/// Returns the runtimes to test. The kind of key does not depend on the runtime, so one suffices
+/// for most.
 const fn runtimes(key: KeyKind) -> &'static [RuntimeKind] {
     match key {
         KeyKind::Rsa => &[RuntimeKind::Tokio],
@@ -65,14 +66,14 @@ fn answer(kind: Kind, key: KeyKind) {
 }
 
 const EXTERNAL: &str = "external:2020-01-01T00:00:00+00:00";
-/// How long a program may take to end when it is told to, or has done its work.
+/// The time limit for the end of a program.
 const SOON: Duration = Duration::from_secs(300);
-/// How long anything may take on a busy machine.
+/// The time limit of any step on a busy machine.
 const LONG: Duration = Duration::from_secs(300);
 const DRIVEN: [RuntimeKind; 3] = [RuntimeKind::Tokio, RuntimeKind::Smol, RuntimeKind::AsyncStd];
 
-/// Managers and external clocks behind TLS: the Rust client, on each runtime, makes agents of a Python manager, sets
-/// its clock and stops it; and calls agents whose clock it sets.
+/// Managers and external clocks behind TLS. The Rust client, on each runtime, spawns agents through
+/// a Python manager, sets its clock and stops it, and calls agents whose clock it sets.
 #[test]
 fn python_managers_and_clocks() {
     let authority = Authority::new(KeyKind::Ec);
@@ -90,7 +91,7 @@ fn python_managers_and_clocks() {
             };
             assert_eq!(server.challenge(kind, runtime), count);
             match kind {
-                // It has been told to stop.
+                // The manager has been asked to stop.
                 Kind::Manager => drop(process.finish(SOON)),
                 _ => process.stop(),
             }
@@ -124,13 +125,13 @@ fn rust_managers_and_clocks() {
     }
 }
 
-/// A launcher in Rust, on each runtime, drives containers in Python and in Rust at once, all behind TLS: it has
-/// agents made by their managers, calls these, and sets the clocks.
+/// A Rust launcher, on each runtime, controls Python and Rust containers behind TLS. It spawns
+/// agents through their managers, calls them, and sets the clocks.
 async fn drives_a_mixed_fleet<R: Runtime>(runtime: R, codec: Codec) {
     let authority = Authority::new(KeyKind::Ec);
     let (python, rust) = (authority.sign("python").files(), authority.sign("rust").files());
     let container = container::builder(runtime).codec(codec).tls(authority.sign("head").config());
-    let container = container.bind(TCP).await.expect("it listens");
+    let container = container.bind(TCP).await.expect("a listener");
     let launcher = Launcher::new(4).ready_within(LONG).stop_within(LONG).command(move |child| {
         let runtime = DRIVEN[child % 3].name();
         if child % 2 == 0 {
@@ -141,11 +142,11 @@ async fn drives_a_mixed_fleet<R: Runtime>(runtime: R, codec: Codec) {
         command.args(["--clock", EXTERNAL]).args(rust.arguments());
         command
     });
-    let fleet = launcher.launch(&container).await.expect("all are ready");
+    let fleet = launcher.launch(&container).await.expect("ready children");
     for (number, manager) in fleet.managers().enumerate() {
         let making = manager.spawn("interop_agents:Spawned").arg(number.to_string());
         let (agent, url): (Proxy, String) =
-            making.kwarg("suffix", "!").send().await.expect("it is made");
+            making.kwarg("suffix", "!").send().await.expect("an agent");
         assert_eq!(container.connect::<Proxy>(&*url).await, Ok(agent.clone()));
         assert_eq!(agent.call("get_label").send().await, Ok(format!("{number}!")));
     }
@@ -154,11 +155,11 @@ async fn drives_a_mixed_fleet<R: Runtime>(runtime: R, codec: Codec) {
     let names: Vec<_> = peers.iter().map(who).collect();
     assert_eq!(names, ["CN=python", "CN=rust", "CN=python", "CN=rust"]);
     assert!(peers.iter().all(|peer| peer.state().codec == codec && peer.state().calls_out == 0));
-    fleet.set_time(60.0).await.expect("it is later");
-    let error = fleet.set_time(60.0).await.expect_err("it is not");
+    fleet.set_time(60.0).await.expect("a later time");
+    let error = fleet.set_time(60.0).await.expect_err("not a later time");
     assert_eq!(error.remote().map(RemoteError::kind), Some("ValueError"));
-    fleet.stop().await.expect("all end");
-    container.shutdown().await.expect("it ends");
+    fleet.stop().await.expect("a clean end");
+    container.shutdown().await.expect("a clean end");
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn rust_drives_a_mixed_fleet_on_async_std() {
     async_std::task::block_on(drives_a_mixed_fleet(AsyncStd::default(), Codec::MsgPackBlosc));
 }
 
-/// A master in Python drives managers in Rust, on each runtime, and in Python, behind TLS.
+/// A Python program controls managers in Rust, on each runtime, and in Python, behind TLS.
 #[test]
 fn python_drives_a_mixed_fleet() {
     let authority = Authority::new(KeyKind::Ec);
@@ -200,7 +201,7 @@ fn python_drives_a_mixed_fleet() {
     }
 }
 
-/// The tests, for each kind of peer and of key.
+/// Defines the tests, for each kind of peer and of key.
 macro_rules! with_each {
     ($($name:ident: $kind:ident $key:ident)*) => {$(
         mod $name {

@@ -1,4 +1,4 @@
-//! The suite that is the same on every runtime.
+//! The common suite of all runtimes.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use aiomas_tests::runtimes::on_tokio;
 use aiomas_tests::{for_each_tls_case, runtime_suite};
 use aiomas_tokio::Tokio;
 
-/// A test for each case.
+/// Defines a test for each case.
 macro_rules! tests {
     (($runtime:expr, $run:path) $($case:ident)*) => {
         $(
@@ -40,7 +40,7 @@ mod async_std {
     for_each_tls_case!(tests(AsyncStd::default(), ::async_std::task::block_on));
 }
 
-/// With delays, and bytes that come in pieces.
+/// With delays, and bytes that arrive in pieces.
 mod sim {
     use super::*;
 

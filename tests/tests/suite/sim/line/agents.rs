@@ -19,7 +19,7 @@ struct Bell(Log);
 impl Bell {
     #[expose]
     fn ring(&self, number: u64) -> u64 {
-        self.0.lock().expect("nobody panics here").push(number);
+        self.0.lock().expect("no panic under the lock").push(number);
         number
     }
 
@@ -28,11 +28,11 @@ impl Bell {
         std::future::pending().await
     }
 
-    /// Does not answer the first time.
+    /// Does not answer the first call.
     #[expose]
     async fn hang(&self, number: u64) -> u64 {
         let runs = {
-            let mut log = self.0.lock().expect("nobody panics here");
+            let mut log = self.0.lock().expect("no panic under the lock");
             log.push(number);
             log.iter().filter(|logged| **logged == number).count()
         };
@@ -43,7 +43,7 @@ impl Bell {
     }
 }
 
-/// A host `tower` with a bell, now and after each restart.
+/// Starts a host `tower` with a bell, now and after each restart.
 fn tower(sim: &Sim) -> Log {
     let log = Log::default();
     let logged = log.clone();
@@ -58,15 +58,15 @@ fn tower(sim: &Sim) -> Log {
     log
 }
 
-/// A container elsewhere, and the bell as that sees it, over a line.
+/// Returns a container on another host, and its reconnecting proxy of the bell.
 async fn ringer(sim: &Sim) -> (Container, BellProxy) {
     let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
     let bell = container.connect("tcp://tower:1/0").within(SECOND).reconnect(WITHIN).await;
-    (container, bell.expect("it is there"))
+    (container, bell.expect("an existing agent"))
 }
 
 fn line(bell: &BellProxy) -> aiomas_sim::reconnect::ReconnectingConnection {
-    Proxy::from(bell.clone()).reconnecting().expect("it reconnects")
+    Proxy::from(bell.clone()).reconnecting().expect("a reconnecting proxy")
 }
 
 fn poll<T>(call: &mut Call<T>) -> Poll<Result<T, Error>>
@@ -76,7 +76,7 @@ where
     Pin::new(call).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A call in flight is lost, and not made again; the next one dials.
+/// A call in flight is lost, and not repeated; the next one dials.
 #[test]
 fn a_proxy_outlives_its_connection() {
     let sim = Sim::new(1);
@@ -96,16 +96,16 @@ fn a_proxy_outlives_its_connection() {
         let took = sim.elapsed() - begun;
         assert!((3 * SECOND..6 * SECOND).contains(&took), "{took:?}");
         assert_eq!(line.state(), ConnectionState::Connected);
-        // Also without anything in flight.
+        // The same without a call in flight.
         sim.reset_streams();
         sim.host("stress").sleep(MS).await;
         assert_eq!(bell.with_timeout(SECOND).ring(4).await, Ok(4));
     });
-    assert_eq!(*log.lock().expect("nobody panics here"), [1, 2, 3, 4]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), [1, 2, 3, 4]);
 }
 
 #[test]
-fn the_line_tells_what_it_does() {
+fn a_reconnecting_proxy_reports_its_state() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
@@ -118,7 +118,7 @@ fn the_line_tells_what_it_does() {
         let call = bell.ring(1);
         restart(&sim, SECOND);
         while states.last() != Some(&ConnectionState::Connected) || states.len() == 1 {
-            let last = *states.last().expect("there is one");
+            let last = *states.last().expect("at least one");
             let next = if line.state() == last { line.changed(last).await } else { line.state() };
             states.push(next);
         }
@@ -139,7 +139,7 @@ fn the_line_tells_what_it_does() {
     });
 }
 
-/// They end once, but run more than once.
+/// Idempotent calls end once, but may run more than once.
 #[test]
 fn idempotent_calls_are_made_again() {
     let sim = Sim::new(1);
@@ -150,28 +150,28 @@ fn idempotent_calls_are_made_again() {
         restart(&sim, 3 * SECOND);
         assert_eq!(bell.idempotent().hang(1).await, Ok(1));
         assert!(sim.elapsed() > 3 * SECOND);
-        // Until their time is over, which begins when they are made.
+        // They are repeated until their timeout, which starts when they are made.
         crash(&sim, SECOND);
         let begun = sim.elapsed();
         let call = bell.idempotent().with_timeout(3 * SECOND).hang(2);
         assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND, sent: true }));
         assert_eq!(sim.elapsed() - begun, 3 * SECOND);
-        // A timeout is no reason to do so.
+        // A timeout does not repeat a call.
         restart(&sim, Duration::ZERO);
         let call = bell.idempotent().with_timeout(3 * SECOND).hang(3);
         assert_eq!(call.await, Err(Error::TimedOut { after: 3 * SECOND, sent: true }));
     });
-    assert_eq!(*log.lock().expect("nobody panics here"), [1, 1, 2, 3]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), [1, 1, 2, 3]);
 }
 
-/// Without a timeout, it is the line's time that counts.
+/// Without a timeout, the time limit of reconnecting applies.
 #[test]
 fn idempotent_calls_are_lost_in_the_end() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
         let (_container, bell) = ringer(&sim).await;
-        // It is back at once each time, but never for long.
+        // The host is back at once each time, but never for long.
         for second in 1..20 {
             crash(&sim, second * SECOND);
             restart(&sim, second * SECOND + MS);
@@ -182,7 +182,7 @@ fn idempotent_calls_are_lost_in_the_end() {
     });
 }
 
-/// All wait for the same attempts, and are sent in order, though nobody awaits them.
+/// Waiting calls share their attempts, and are sent in order, polled or not.
 #[test]
 fn calls_that_wait_are_sent_in_order() {
     for seed in 0..20 {
@@ -198,19 +198,19 @@ fn calls_that_wait_are_sent_in_order() {
             drop(calls.remove(50));
             restart(&sim, 2 * SECOND);
             town.sleep(5 * SECOND).await;
-            assert_eq!(log.lock().expect("nobody panics here").len(), 99);
+            assert_eq!(log.lock().expect("no panic under the lock").len(), 99);
             assert_eq!(line(&bell).state(), ConnectionState::Connected);
             for (call, number) in calls.into_iter().zip((0..50).chain(51..)) {
                 assert_eq!(call.await, Ok(number));
             }
         });
         let expected: Vec<_> = (0..50).chain(51..100).collect();
-        assert_eq!(*log.lock().expect("nobody panics here"), expected);
+        assert_eq!(*log.lock().expect("no panic under the lock"), expected);
     }
 }
 
 #[test]
-fn it_gives_up_and_begins_anew() {
+fn a_client_gives_up_and_starts_again() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
@@ -226,7 +226,7 @@ fn it_gives_up_and_begins_anew() {
         assert!(is_unreachable(&failed), "{failed:?}");
         assert_eq!((sim.elapsed(), line.state()), (WITHIN, ConnectionState::GaveUp));
         assert_eq!(other.await, failed);
-        assert_eq!(sim.elapsed(), WITHIN, "it has ended, too");
+        assert_eq!(sim.elapsed(), WITHIN, "the search has ended, too");
         restart(&sim, 2 * SECOND);
         assert_eq!(bell.ring(3).await, Ok(3));
         assert_eq!(line.state(), ConnectionState::Connected);
@@ -248,7 +248,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
             Err(Error::TimedOut { after, sent: false })
         );
         assert_eq!(sim.elapsed() - begun, after);
-        // Some of it is over when it is sent.
+        // Part of the timeout has passed when the call is sent.
         restart(&sim, SECOND);
         let begun = sim.elapsed();
         let after = 5 * SECOND;
@@ -257,7 +257,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
             Err(Error::TimedOut { after, sent: true })
         );
         assert_eq!(sim.elapsed() - begun, after);
-        // One that nobody polls is not sent when its time is over.
+        // A call that is not polled is not sent after its timeout.
         crash(&sim, Duration::ZERO);
         sim.host("stress").sleep(MS).await;
         let late = bell.with_timeout(SECOND).ring(3);
@@ -265,7 +265,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
         assert_eq!(bell.ring(4).await, Ok(4));
         assert_eq!(late.await, Err(Error::TimedOut { after: SECOND, sent: false }));
     });
-    assert_eq!(*log.lock().expect("nobody panics here"), [2, 4]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), [2, 4]);
 }
 
 #[test]
@@ -278,8 +278,8 @@ fn only_so_many_calls_wait() {
         let container = sim.host("stress").container().limits(limits).bind("tcp://town:1").await;
         let container = container.expect("bound");
         let bell = container.connect::<BellProxy>("tcp://tower:1/0").reconnect(WITHIN).await;
-        let bell = bell.expect("it is there");
-        // Those that wait for room when the connection breaks have not been sent.
+        let bell = bell.expect("an existing agent");
+        // Calls that wait for output when the connection breaks have not been sent.
         let mut calls: Vec<_> = (0..4).map(|number| bell.hang(number)).collect();
         for call in &mut calls {
             assert!(poll(call).is_pending());
@@ -300,7 +300,7 @@ fn only_so_many_calls_wait() {
 }
 
 #[test]
-fn a_shutdown_ends_those_who_wait() {
+fn a_shutdown_ends_waiting_calls() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
@@ -309,7 +309,7 @@ fn a_shutdown_ends_those_who_wait() {
         sim.host("stress").sleep(MS).await;
         let call = bell.ring(1);
         sim.host("stress").sleep(MS).await;
-        container.shutdown().await.expect("it ends");
+        container.shutdown().await.expect("a clean end");
         let shut_down = Err(Error::Connect(ConnectError::Refused(ContainerError::ShutDown)));
         assert_eq!(call.await, shut_down);
         assert_eq!(bell.ring(2).await, shut_down);
@@ -319,9 +319,9 @@ fn a_shutdown_ends_those_who_wait() {
     assert_eq!((sim.tasks(), sim.streams()), (0, 0), "{}", sim.waiting());
 }
 
-/// Nobody dials for nobody.
+/// Without handles, dialling stops.
 #[test]
-fn nothing_is_left_of_a_line_that_nobody_has() {
+fn a_dropped_reconnecting_proxy_leaves_no_state() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
@@ -331,19 +331,19 @@ fn nothing_is_left_of_a_line_that_nobody_has() {
         let (call, before) = (bell.ring(1), sim.tasks());
         drop(bell);
         sim.host("stress").sleep(MS).await;
-        assert!(sim.tasks() >= before, "the call is one that has it");
+        assert!(sim.tasks() >= before, "the call holds a handle");
         drop(call);
         sim.host("stress").sleep(MS).await;
         assert_eq!(sim.tasks(), before - 1);
-        container.shutdown().await.expect("it ends");
+        container.shutdown().await.expect("a clean end");
     });
     sim.run_until_idle();
     assert_eq!((sim.tasks(), sim.streams()), (0, 0), "{}", sim.waiting());
 }
 
-/// Whose host stops, which nobody can be told there.
+/// The host stops, and its tasks can no longer be notified there.
 #[test]
-fn nobody_waits_for_a_runtime_that_has_ended() {
+fn no_call_waits_for_an_ended_runtime() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
@@ -353,23 +353,23 @@ fn nobody_waits_for_a_runtime_that_has_ended() {
         crash(&sim, Duration::ZERO);
         town.sleep(MS).await;
         let call = bell.ring(1);
-        sim.at(SECOND, |sim| sim.crash("stress").expect("it is there"));
+        sim.at(SECOND, |sim| sim.crash("stress").expect("a known host"));
         let result = call.await;
         assert!(matches!(result, Err(Error::Refused(_) | Error::Connect(_))), "{result:?}");
         assert_eq!(sim.elapsed(), SECOND + MS);
     });
 }
 
-/// A container that is back without the agent is not asked again.
+/// A restarted container without the agent is not asked again.
 #[test]
-fn an_agent_that_is_gone_is_not_looked_for() {
+fn a_removed_agent_is_not_searched_again() {
     let sim = Sim::new(1);
     sim.block_on(async {
         let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
         let other = sim.host("other").container().bind("tcp://other:1").await.expect("bound");
         let agent = other.spawn(Bell(Log::default())).expect("room");
         let bell = container.connect::<BellProxy>(agent.url()).reconnect(WITHIN).await;
-        let bell = bell.expect("it is there");
+        let bell = bell.expect("an existing agent");
         agent.remove();
         sim.reset_streams();
         sim.host("stress").sleep(MS).await;

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use aiomas_sim::Sim;
 
-/// What methods have been run, over all lives of a host.
+/// The methods run so far, over all lives of a host.
 type Log = Arc<Mutex<Vec<u64>>>;
 
-/// For how long a line dials.
+/// The time limit of reconnecting.
 const WITHIN: Duration = Duration::from_secs(10);
 
 fn crash(sim: &Sim, time: Duration) {
-    sim.at(time, |sim| sim.crash("tower").expect("it is there"));
+    sim.at(time, |sim| sim.crash("tower").expect("a known host"));
 }
 
 fn restart(sim: &Sim, time: Duration) {
-    sim.at(time, |sim| sim.restart("tower").expect("it is there"));
+    sim.at(time, |sim| sim.restart("tower").expect("a known host"));
 }

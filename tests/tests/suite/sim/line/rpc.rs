@@ -16,7 +16,7 @@ struct Desk(Log);
 impl Desk {
     #[expose]
     fn note(&self, number: u64) -> u64 {
-        self.0.lock().expect("nobody panics here").push(number);
+        self.0.lock().expect("no panic under the lock").push(number);
         number
     }
 
@@ -54,19 +54,19 @@ fn an_rpc_client_outlives_its_connection() {
     sim.block_on(async {
         let town = sim.host("stress");
         let builder = town.rpc().service(Desk(own.clone())).reconnect(WITHIN);
-        let client = builder.connect("tcp://tower:1").await.expect("it listens");
+        let client = builder.connect("tcp://tower:1").await.expect("a listener");
         let desk: DeskProxy = client.remote_as();
-        let line = client.remote().reconnecting().expect("it reconnects");
+        let line = client.remote().reconnecting().expect("a reconnecting proxy");
         assert_eq!(desk.note(1).await, Ok(1));
         crash(&sim, SECOND);
         let lost = desk.never().await;
         assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
         assert_eq!(line.state(), ConnectionState::Lost);
-        // Its services are there again, too.
+        // Its services are available again, too.
         restart(&sim, 2 * SECOND);
         assert_eq!(desk.ask(Proxy::from(aiomas_core::rpc::ServiceRef::new(""))).await, Ok(7));
-        assert_eq!(*own.lock().expect("nobody panics here"), [7]);
-        // It gives up.
+        assert_eq!(*own.lock().expect("no panic under the lock"), [7]);
+        // The client gives up.
         crash(&sim, Duration::ZERO);
         town.sleep(MS).await;
         let begun = sim.elapsed();
@@ -75,7 +75,7 @@ fn an_rpc_client_outlives_its_connection() {
         assert_eq!((sim.elapsed() - begun, line.state()), (WITHIN, ConnectionState::GaveUp));
         restart(&sim, SECOND);
         assert_eq!(desk.note(3).await, Ok(3));
-        // It is closed for good.
+        // The client is closed for good.
         crash(&sim, Duration::ZERO);
         town.sleep(MS).await;
         let waits = desk.note(4);
@@ -87,18 +87,18 @@ fn an_rpc_client_outlives_its_connection() {
         restart(&sim, Duration::ZERO);
     });
     sim.run_until_idle();
-    assert_eq!(*log.lock().expect("nobody panics here"), [1, 3]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), [1, 3]);
     assert_eq!(sim.streams(), 0, "{}", sim.waiting());
 }
 
-/// The last handle of a client closes the connection, once what was called is answered.
+/// Dropping the last handle of a client closes the connection, after pending answers.
 #[test]
 fn an_rpc_client_that_is_dropped_is_closed() {
     let sim = Sim::builder(1).link(Link::new().latency(10 * MS)).build();
     desk(&sim);
     sim.block_on(async {
         let builder = sim.host("stress").rpc().reconnect(60 * SECOND);
-        let client = builder.connect("tcp://tower:1").await.expect("it listens");
+        let client = builder.connect("tcp://tower:1").await.expect("a listener");
         let call = client.remote().call("note").arg(1).send::<u64>();
         drop(client);
         assert_eq!(call.await, Ok(1));
@@ -107,9 +107,9 @@ fn an_rpc_client_that_is_dropped_is_closed() {
     });
 }
 
-/// Connections that are dropped at once are dialled for less and less often.
+/// Connections that are dropped at once are dialled with growing delays.
 #[test]
-fn a_peer_that_drops_connections_is_not_pestered() {
+fn a_peer_that_drops_connections_is_dialled_less_often() {
     let sim = Sim::new(1);
     let accepted = Arc::new(Mutex::new(0_u32));
     let counted = accepted.clone();
@@ -117,7 +117,7 @@ fn a_peer_that_drops_connections_is_not_pestered() {
         let counted = counted.clone();
         async move {
             let server = host.rpc().on_connect(move |client| {
-                *counted.lock().expect("nobody panics here") += 1;
+                *counted.lock().expect("no panic under the lock") += 1;
                 client.close_with(Close::Now);
             });
             let _server = server.listen("tcp://tower:1").await?;
@@ -127,12 +127,12 @@ fn a_peer_that_drops_connections_is_not_pestered() {
     sim.run_until_idle();
     sim.block_on(async {
         let builder = sim.host("stress").rpc().reconnect(60 * SECOND);
-        let client = builder.connect("tcp://tower:1").await.expect("it listens");
+        let client = builder.connect("tcp://tower:1").await.expect("a listener");
         let call = client.remote().idempotent().call("note").arg(1).send::<u64>();
         let result = call.await;
         assert!(matches!(result, Err(Error::Lost(_))), "{result:?}");
         assert!((60 * SECOND..120 * SECOND).contains(&sim.elapsed()), "{:?}", sim.elapsed());
     });
-    let accepted = *accepted.lock().expect("nobody panics here");
+    let accepted = *accepted.lock().expect("no panic under the lock");
     assert!((8..20).contains(&accepted), "{accepted} times");
 }

@@ -1,4 +1,4 @@
-//! A reconnecting proxy goes on with an agent of the type that it had, and with no other.
+//! A reconnecting proxy continues only with an agent of its original type.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use aiomas_sim::{Container, Error, Sim, agent, reconnect::ConnectionState};
 use super::super::SECOND;
 use super::{WITHIN, crash, restart};
 
-/// What has been switched on.
+/// The log of switches.
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
 struct Lamp(Log);
@@ -18,7 +18,7 @@ struct Lamp(Log);
 impl Lamp {
     #[expose]
     fn switch(&self) -> String {
-        self.0.lock().expect("nobody panics here").push("lamp");
+        self.0.lock().expect("no panic under the lock").push("lamp");
         "the lamp".into()
     }
 
@@ -34,24 +34,24 @@ struct Pump(Log);
 impl Pump {
     #[expose]
     fn switch(&self) -> String {
-        self.0.lock().expect("nobody panics here").push("pump");
+        self.0.lock().expect("no panic under the lock").push("pump");
         "the PUMP".into()
     }
 }
 
-/// A new version of the lamp, which is still called so.
+/// A new version of the lamp with the same name.
 struct DimmedLamp(Log);
 
 #[agent(name = "Lamp")]
 impl DimmedLamp {
     #[expose]
     fn switch(&self) -> String {
-        self.0.lock().expect("nobody panics here").push("dimmed lamp");
+        self.0.lock().expect("no panic under the lock").push("dimmed lamp");
         "the dimmed lamp".into()
     }
 }
 
-/// A host `tower` whose program spawns the agents of `lives` in turn, the last ones again and again.
+/// Starts a host `tower` whose program spawns the agents of `lives` in turn. The last ones repeat.
 fn tower(sim: &Sim, lives: &'static [&'static [&'static str]]) -> Log {
     let (log, life) = (Log::default(), Arc::new(AtomicUsize::new(0)));
     let logged = log.clone();
@@ -76,7 +76,7 @@ fn tower(sim: &Sim, lives: &'static [&'static [&'static str]]) -> Log {
 async fn lamp(sim: &Sim) -> (Container, LampProxy) {
     let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
     let lamp = container.connect("tcp://tower:1/0").within(SECOND).reconnect(WITHIN).await;
-    (container, lamp.expect("it is there"))
+    (container, lamp.expect("an existing agent"))
 }
 
 fn wrong_type<T>() -> Result<T, Error> {
@@ -85,18 +85,20 @@ fn wrong_type<T>() -> Result<T, Error> {
     Err(ConnectError::WrongType { url, expected, found }.into())
 }
 
-/// It fails, though it waits, is idempotent, or is called again; and goes on when its own agent is back.
+/// Calls fail, whether they wait, are idempotent, or are new. They succeed again when the original
+/// agent is back.
 #[test]
 fn after_a_restart_in_another_order_no_other_agent_is_called() {
     let sim = Sim::new(1);
     let log = tower(&sim, &[&["Lamp"], &["Pump", "Lamp"], &["Lamp", "Pump"]]);
     sim.block_on(async {
         let (container, lamp) = lamp(&sim).await;
-        let line = aiomas_sim::Proxy::from(lamp.clone()).reconnecting().expect("it reconnects");
+        let line =
+            aiomas_sim::Proxy::from(lamp.clone()).reconnecting().expect("a reconnecting proxy");
         assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
         crash(&sim, SECOND);
         restart(&sim, 2 * SECOND);
-        // One that is lost and made again, and those that have waited meanwhile.
+        // A call that is lost and repeated, and calls that have waited meanwhile.
         let again = lamp.idempotent().never();
         let waits = async {
             sim.host("stress").sleep(SECOND + SECOND / 2).await;
@@ -108,13 +110,15 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
             (wrong_type(), (wrong_type(), wrong_type()),)
         );
         assert_eq!(line.state(), ConnectionState::GaveUp);
-        assert_eq!(lamp.switch().await, wrong_type(), "also when it is asked again");
-        let text = lamp.switch().await.expect_err("it is a pump").to_string();
+        assert_eq!(lamp.switch().await, wrong_type(), "also on the next call");
+        let text = lamp.switch().await.expect_err("an agent of another type").to_string();
         assert!(text.contains("is a Pump now, and was a Lamp"), "{text}");
-        // Another search finds what is there.
-        let pump: PumpProxy = container.connect("tcp://tower:1/0").await.expect("it is there");
+        // A new search finds the current agent.
+        let pump: PumpProxy =
+            container.connect("tcp://tower:1/0").await.expect("an existing agent");
         assert_eq!(pump.switch().await.as_deref(), Ok("the PUMP"));
-        let found: LampProxy = container.connect("tcp://tower:1/1").await.expect("it is there");
+        let found: LampProxy =
+            container.connect("tcp://tower:1/1").await.expect("an existing agent");
         assert_eq!(found.switch().await.as_deref(), Ok("the lamp"));
         crash(&sim, SECOND);
         restart(&sim, 2 * SECOND);
@@ -122,10 +126,10 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
         assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
         assert_eq!(line.state(), ConnectionState::Connected);
     });
-    assert_eq!(*log.lock().expect("nobody panics here"), ["lamp", "pump", "lamp", "lamp"]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), ["lamp", "pump", "lamp", "lamp"]);
 }
 
-/// The name counts, and not who bears it.
+/// Only the name of the type counts.
 #[test]
 fn a_type_may_be_replaced_under_its_name() {
     let sim = Sim::new(1);
@@ -138,5 +142,5 @@ fn a_type_may_be_replaced_under_its_name() {
         sim.host("stress").sleep(2 * SECOND).await;
         assert_eq!(lamp.switch().await.as_deref(), Ok("the dimmed lamp"));
     });
-    assert_eq!(*log.lock().expect("nobody panics here"), ["lamp", "dimmed lamp"]);
+    assert_eq!(*log.lock().expect("no panic under the lock"), ["lamp", "dimmed lamp"]);
 }
