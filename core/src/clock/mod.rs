@@ -1,6 +1,6 @@
 //! Clocks of containers, and dates.
 //!
-//! This module neither reads the system's clock nor waits. A [`RealClock`] receives the time and returns the end of
+//! This module neither reads the wall clock nor waits. A [`RealClock`] receives the time and returns the end of
 //! each sleep; an [`ExternalClock`] stands still until a program, such as a simulator, sets it.
 
 mod date;

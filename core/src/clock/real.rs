@@ -26,20 +26,20 @@ use super::{ClockError, Date, DateError, When, finite};
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct RealClock {
-    peer_context: Instant,
+    origin: Instant,
     /// The last reported date, and the instant of the report.
     date: (Instant, Date),
 }
 
 impl RealClock {
-    /// Creates a clock that shows 0 seconds and the date `start` at `peer_context`.
+    /// Creates a clock that shows 0 seconds and the date `start` at `origin`.
     ///
     /// `start` need not be in UTC.
     ///
     /// # Errors
     /// Returns [`DateError::OutOfRange`] if the date in UTC is not within the years 1 to 9999.
-    pub fn new(peer_context: Instant, start: Date) -> Result<Self, DateError> {
-        Ok(Self { peer_context, date: (peer_context, start.to_utc()?) })
+    pub fn new(origin: Instant, start: Date) -> Result<Self, DateError> {
+        Ok(Self { origin, date: (origin, start.to_utc()?) })
     }
 
     /// Reports the system's date at `now`, which need not be in UTC.
@@ -55,7 +55,7 @@ impl RealClock {
     /// Returns the time in seconds since the clock was created.
     #[must_use]
     pub fn time(&self, now: Instant) -> f64 {
-        now.saturating_duration_since(self.peer_context).as_secs_f64()
+        now.saturating_duration_since(self.origin).as_secs_f64()
     }
 
     /// Returns the date in UTC, at most [`Date::MAX`].
@@ -104,27 +104,24 @@ mod tests {
 
     #[allow(clippy::disallowed_methods, reason = "an instant comes from nowhere else")]
     fn clock() -> (RealClock, Instant) {
-        let peer_context = Instant::now();
-        (
-            RealClock::new(peer_context, "2020-01-01T01:00:00+01:00".parse().unwrap()).unwrap(),
-            peer_context,
-        )
+        let origin = Instant::now();
+        (RealClock::new(origin, "2020-01-01T01:00:00+01:00".parse().unwrap()).unwrap(), origin)
     }
 
     #[test]
     fn shows_what_has_passed_since_its_origin() {
-        let (clock, peer_context) = clock();
-        let now = peer_context + SECOND * 90;
-        assert_eq!((clock.time(peer_context), clock.time(now)), (0.0, 90.0));
+        let (clock, origin) = clock();
+        let now = origin + SECOND * 90;
+        assert_eq!((clock.time(origin), clock.time(now)), (0.0, 90.0));
         assert_eq!(clock.utc_now(now).to_string(), "2020-01-01T00:01:30+00:00");
-        let (clock, earlier) = (RealClock { peer_context: now, ..clock }, peer_context);
+        let (clock, earlier) = (RealClock { origin: now, ..clock }, origin);
         assert_eq!(clock.time(earlier), 0.0);
     }
 
     #[test]
     fn the_date_steps_and_the_time_does_not() {
-        let (mut clock, peer_context) = clock();
-        let now = peer_context + SECOND * 10;
+        let (mut clock, origin) = clock();
+        let now = origin + SECOND * 10;
         let due: Date = "2020-01-01T00:00:12Z".parse().unwrap();
         for (date, wait) in [("2020-01-01T00:00:11Z", 1), ("2019-12-31T23:00:00Z", 3612)] {
             clock.set_date(now, date.parse().unwrap()).unwrap();
@@ -139,15 +136,15 @@ mod tests {
 
     #[test]
     fn the_date_ends_with_the_year_9999() {
-        let (clock, peer_context) = clock();
-        let clock = RealClock { date: (peer_context, Date::MAX), ..clock };
-        assert_eq!(clock.utc_now(peer_context + SECOND), Date::MAX);
+        let (clock, origin) = clock();
+        let clock = RealClock { date: (origin, Date::MAX), ..clock };
+        assert_eq!(clock.utc_now(origin + SECOND), Date::MAX);
     }
 
     #[test]
     fn says_when_sleeps_end() {
-        let (clock, peer_context) = clock();
-        let now = peer_context + SECOND * 10;
+        let (clock, origin) = clock();
+        let now = origin + SECOND * 10;
         let date: Date = "2020-01-01T00:00:12Z".parse().unwrap();
         assert_eq!(clock.sleep(now, 2.5), Ok(now + SECOND * 5 / 2));
         assert_eq!(clock.sleep(now, 0.0), Ok(now));

@@ -1,4 +1,4 @@
-//! Calls that a clock makes when their time has come, and what else waits for the system's clock.
+//! Calls that a clock makes when their time has come, and what else waits for the wall clock.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -17,7 +17,7 @@ use aiomas_core::clock::{self, ClockError, Date, ExternalClock, RealClock, Sleep
 
 pub(super) type Call = Contained<Box<dyn FnOnce() + Send>>;
 
-/// What waits for the system's clock. While anything does, one task waits for all of it, with one timer of the runtime.
+/// What waits for the wall clock. While anything does, one task waits for all of it, with one timer of the runtime.
 #[derive(Default)]
 pub(super) struct Queue {
     times: TimerQueue<Instant, Waiter>,
@@ -65,7 +65,7 @@ impl Clock {
     /// Makes a call in `dt` seconds: aiomas' `call_in`.
     ///
     /// It is made by a task of the runtime, or, on an external clock, by the task that sets that. It must not
-    /// block; a panic is contained. On the system's clock `dt` may be zero or less: then it
+    /// block; a panic is contained. On the wall clock `dt` may be zero or less: then it
     /// is made soon. When all clones of the clock are gone, so are the calls that wait for it.
     ///
     /// ```no_run

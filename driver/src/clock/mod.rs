@@ -25,7 +25,7 @@ use aiomas_core::clock::{self, RealClock};
 /// Agents need not know which it is. On a simulated runtime, the system's time and date are the simulation's.
 /// Cloning it is cheap; all clones show the same time.
 ///
-/// The system's clock has two times. [`time`](Self::time) counts seconds and never goes back; it is for durations, and for
+/// The wall clock has two times. [`time`](Self::time) counts seconds and never goes back; it is for durations, and for
 /// what happens so many seconds later. The date follows the system's date, which steps when a time server or an operator
 /// sets it, and when a machine resumes. Waits for a date follow it: they notice a step within one second.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ struct Inner {
 
 struct State {
     clock: clock::Clock<Waiter>,
-    /// What waits for the system's clock; an external clock has its own queue.
+    /// What waits for the wall clock; an external clock has its own queue.
     queue: Queue,
     /// Somebody is waking those whose time has come.
     waking: bool,
@@ -76,7 +76,7 @@ struct Nap {
 }
 
 impl Clock {
-    /// The system's clock, which shows 0 seconds now.
+    /// The wall clock, which shows 0 seconds now.
     pub(super) fn real(host: Arc<dyn Host>) -> Self {
         let (now, date) = (host.now(), date(&*host));
         match RealClock::new(now, date) {
@@ -229,7 +229,7 @@ fn date(host: &dyn Host) -> Date {
 }
 
 impl Inner {
-    /// Tells the system's clock the date. Returns the time.
+    /// Tells the wall clock the date. Returns the time.
     fn look(&self, state: &mut State) -> Instant {
         let now = self.host.now();
         if let clock::Clock::Real(clock) = &mut state.clock {

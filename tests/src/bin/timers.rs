@@ -22,7 +22,7 @@ const WORKLOADS: [(&str, fn()); 4] = [
     ("queue", queue),
     ("external clock", external),
     ("calls of an external clock", || on_tokio(calls(true))),
-    ("calls of the clock of the world", || on_tokio(calls(false))),
+    ("calls of the wall clock", || on_tokio(calls(false))),
 ];
 
 fn main() {

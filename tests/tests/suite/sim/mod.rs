@@ -3,9 +3,9 @@
 mod addresses;
 mod frozen;
 mod hosts;
-mod line;
 mod network;
 mod panics;
+mod reconnect;
 mod running;
 mod seeds;
 mod stress;

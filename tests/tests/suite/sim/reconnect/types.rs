@@ -74,7 +74,7 @@ fn tower(sim: &Sim, lives: &'static [&'static [&'static str]]) -> Log {
 }
 
 async fn lamp(sim: &Sim) -> (Container, LampProxy) {
-    let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
+    let container = sim.host("town").container().bind("tcp://town:1").await.expect("bound");
     let lamp = container.connect("tcp://tower:1/0").within(SECOND).reconnect(WITHIN).await;
     (container, lamp.expect("an existing agent"))
 }
@@ -101,7 +101,7 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
         // A call that is lost and repeated, and calls that have waited meanwhile.
         let again = lamp.idempotent().never();
         let waits = async {
-            sim.host("stress").sleep(SECOND + SECOND / 2).await;
+            sim.host("town").sleep(SECOND + SECOND / 2).await;
             let (one, other) = (lamp.switch(), lamp.idempotent().switch());
             (one.await, other.await)
         };
@@ -122,7 +122,7 @@ fn after_a_restart_in_another_order_no_other_agent_is_called() {
         assert_eq!(found.switch().await.as_deref(), Ok("the lamp"));
         crash(&sim, SECOND);
         restart(&sim, 2 * SECOND);
-        sim.host("stress").sleep(3 * SECOND).await;
+        sim.host("town").sleep(3 * SECOND).await;
         assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
         assert_eq!(line.state(), ConnectionState::Connected);
     });
@@ -139,7 +139,7 @@ fn a_type_may_be_replaced_under_its_name() {
         assert_eq!(lamp.switch().await.as_deref(), Ok("the lamp"));
         crash(&sim, SECOND);
         restart(&sim, 2 * SECOND);
-        sim.host("stress").sleep(2 * SECOND).await;
+        sim.host("town").sleep(2 * SECOND).await;
         assert_eq!(lamp.switch().await.as_deref(), Ok("the dimmed lamp"));
     });
     assert_eq!(*log.lock().expect("no panic under the lock"), ["lamp", "dimmed lamp"]);

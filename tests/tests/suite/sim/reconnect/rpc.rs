@@ -52,7 +52,7 @@ fn an_rpc_client_outlives_its_connection() {
     let log = desk(&sim);
     let own = Log::default();
     sim.block_on(async {
-        let town = sim.host("stress");
+        let town = sim.host("town");
         let builder = town.rpc().service(Desk(own.clone())).reconnect(WITHIN);
         let client = builder.connect("tcp://tower:1").await.expect("a listener");
         let desk: DeskProxy = client.remote_as();
@@ -97,12 +97,12 @@ fn an_rpc_client_that_is_dropped_is_closed() {
     let sim = Sim::builder(1).link(Link::new().latency(10 * MS)).build();
     desk(&sim);
     sim.block_on(async {
-        let builder = sim.host("stress").rpc().reconnect(60 * SECOND);
+        let builder = sim.host("town").rpc().reconnect(60 * SECOND);
         let client = builder.connect("tcp://tower:1").await.expect("a listener");
         let call = client.remote().call("note").arg(1).send::<u64>();
         drop(client);
         assert_eq!(call.await, Ok(1));
-        sim.host("stress").sleep(SECOND).await;
+        sim.host("town").sleep(SECOND).await;
         assert_eq!(sim.streams(), 0, "{}", sim.waiting());
     });
 }
@@ -126,7 +126,7 @@ fn a_peer_that_drops_connections_is_dialled_less_often() {
     });
     sim.run_until_idle();
     sim.block_on(async {
-        let builder = sim.host("stress").rpc().reconnect(60 * SECOND);
+        let builder = sim.host("town").rpc().reconnect(60 * SECOND);
         let client = builder.connect("tcp://tower:1").await.expect("a listener");
         let call = client.remote().idempotent().call("note").arg(1).send::<u64>();
         let result = call.await;

@@ -60,7 +60,7 @@ fn tower(sim: &Sim) -> Log {
 
 /// Returns a container on another host, and its reconnecting proxy of the bell.
 async fn ringer(sim: &Sim) -> (Container, BellProxy) {
-    let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
+    let container = sim.host("town").container().bind("tcp://town:1").await.expect("bound");
     let bell = container.connect("tcp://tower:1/0").within(SECOND).reconnect(WITHIN).await;
     (container, bell.expect("an existing agent"))
 }
@@ -98,7 +98,7 @@ fn a_proxy_outlives_its_connection() {
         assert_eq!(line.state(), ConnectionState::Connected);
         // The same without a call in flight.
         sim.reset_streams();
-        sim.host("stress").sleep(MS).await;
+        sim.host("town").sleep(MS).await;
         assert_eq!(bell.with_timeout(SECOND).ring(4).await, Ok(4));
     });
     assert_eq!(*log.lock().expect("no panic under the lock"), [1, 2, 3, 4]);
@@ -190,7 +190,7 @@ fn calls_that_wait_are_sent_in_order() {
         let log = tower(&sim);
         sim.block_on(async {
             let (_container, bell) = ringer(&sim).await;
-            let town = sim.host("stress");
+            let town = sim.host("town");
             crash(&sim, Duration::ZERO);
             town.sleep(SECOND).await;
             let mut calls: Vec<_> = (0..100).map(|number| bell.ring(number)).collect();
@@ -240,7 +240,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
     sim.block_on(async {
         let (_container, bell) = ringer(&sim).await;
         crash(&sim, Duration::ZERO);
-        sim.host("stress").sleep(MS).await;
+        sim.host("town").sleep(MS).await;
         let after = 2 * SECOND;
         let begun = sim.elapsed();
         assert_eq!(
@@ -259,7 +259,7 @@ fn a_timeout_includes_the_wait_for_a_connection() {
         assert_eq!(sim.elapsed() - begun, after);
         // A call that is not polled is not sent after its timeout.
         crash(&sim, Duration::ZERO);
-        sim.host("stress").sleep(MS).await;
+        sim.host("town").sleep(MS).await;
         let late = bell.with_timeout(SECOND).ring(3);
         restart(&sim, 2 * SECOND);
         assert_eq!(bell.ring(4).await, Ok(4));
@@ -275,7 +275,7 @@ fn only_so_many_calls_wait() {
     sim.block_on(async {
         let mut limits = Limits::default();
         limits.max_calls_out = 2;
-        let container = sim.host("stress").container().limits(limits).bind("tcp://town:1").await;
+        let container = sim.host("town").container().limits(limits).bind("tcp://town:1").await;
         let container = container.expect("bound");
         let bell = container.connect::<BellProxy>("tcp://tower:1/0").reconnect(WITHIN).await;
         let bell = bell.expect("an existing agent");
@@ -285,7 +285,7 @@ fn only_so_many_calls_wait() {
             assert!(poll(call).is_pending());
         }
         crash(&sim, MS);
-        sim.host("stress").sleep(2 * MS).await;
+        sim.host("town").sleep(2 * MS).await;
         for call in &mut calls[..2] {
             assert!(matches!(poll(call), Poll::Ready(Err(Error::Lost(_)))));
         }
@@ -306,9 +306,9 @@ fn a_shutdown_ends_waiting_calls() {
     sim.block_on(async {
         let (container, bell) = ringer(&sim).await;
         crash(&sim, Duration::ZERO);
-        sim.host("stress").sleep(MS).await;
+        sim.host("town").sleep(MS).await;
         let call = bell.ring(1);
-        sim.host("stress").sleep(MS).await;
+        sim.host("town").sleep(MS).await;
         container.shutdown().await.expect("a clean end");
         let shut_down = Err(Error::Connect(ConnectError::Refused(ContainerError::ShutDown)));
         assert_eq!(call.await, shut_down);
@@ -327,13 +327,13 @@ fn a_dropped_reconnecting_proxy_leaves_no_state() {
     sim.block_on(async {
         let (container, bell) = ringer(&sim).await;
         crash(&sim, Duration::ZERO);
-        sim.host("stress").sleep(MS).await;
+        sim.host("town").sleep(MS).await;
         let (call, before) = (bell.ring(1), sim.tasks());
         drop(bell);
-        sim.host("stress").sleep(MS).await;
+        sim.host("town").sleep(MS).await;
         assert!(sim.tasks() >= before, "the call holds a handle");
         drop(call);
-        sim.host("stress").sleep(MS).await;
+        sim.host("town").sleep(MS).await;
         assert_eq!(sim.tasks(), before - 1);
         container.shutdown().await.expect("a clean end");
     });
@@ -347,13 +347,13 @@ fn no_call_waits_for_an_ended_runtime() {
     let sim = Sim::new(1);
     tower(&sim);
     sim.block_on(async {
-        let town = sim.host("stress");
+        let town = sim.host("town");
         town.start(|_| std::future::pending());
         let (_container, bell) = ringer(&sim).await;
         crash(&sim, Duration::ZERO);
         town.sleep(MS).await;
         let call = bell.ring(1);
-        sim.at(SECOND, |sim| sim.crash("stress").expect("a known host"));
+        sim.at(SECOND, |sim| sim.crash("town").expect("a known host"));
         let result = call.await;
         assert!(matches!(result, Err(Error::Refused(_) | Error::Connect(_))), "{result:?}");
         assert_eq!(sim.elapsed(), SECOND + MS);
@@ -365,14 +365,14 @@ fn no_call_waits_for_an_ended_runtime() {
 fn a_removed_agent_is_not_searched_again() {
     let sim = Sim::new(1);
     sim.block_on(async {
-        let container = sim.host("stress").container().bind("tcp://town:1").await.expect("bound");
+        let container = sim.host("town").container().bind("tcp://town:1").await.expect("bound");
         let other = sim.host("other").container().bind("tcp://other:1").await.expect("bound");
         let agent = other.spawn(Bell(Log::default())).expect("room");
         let bell = container.connect::<BellProxy>(agent.url()).reconnect(WITHIN).await;
         let bell = bell.expect("an existing agent");
         agent.remove();
         sim.reset_streams();
-        sim.host("stress").sleep(MS).await;
+        sim.host("town").sleep(MS).await;
         let begun = sim.elapsed();
         let result = bell.ring(1).await;
         assert!(
