@@ -71,7 +71,7 @@ pub(super) async fn no_agent_is_found<R: Runtime>(runtime: &R, address: &Address
     let url = format!("{address}/0");
     let once = container.connect(&url).retry(RetryLimit::Once);
     assert_eq!(attempts(soon(runtime, once).await), 1);
-    let no_time = container.connect(&url).retry(RetryLimit::Until(Duration::ZERO));
+    let no_time = container.connect(&url).retry(RetryLimit::Within(Duration::ZERO));
     let error = soon(runtime, no_time).await.map(|_: LateProxy| ()).expect_err("no listener");
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
     // On a busy machine, a short time may pass with one attempt, or end during another one.
@@ -122,7 +122,7 @@ pub async fn a_server_starts_late<R: Runtime>(runtime: R) {
         }
         let time = Duration::from_millis(30);
         let begun = runtime.now();
-        let brief = channel().retry(RetryLimit::Until(time)).connect(&address);
+        let brief = channel().retry(RetryLimit::Within(time)).connect(&address);
         let error = soon(&runtime, brief).await.expect_err("no listener");
         assert!(matches!(error, Error::Dial { .. }), "{error:?}");
         assert!(runtime.now() - begun >= time, "patience was not over");
