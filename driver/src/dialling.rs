@@ -28,7 +28,9 @@ impl Settings {
             RetryLimit::Once | RetryLimit::Forever => None,
         };
         let until = within.and_then(|within| host.now().checked_add(within));
-        let (mut jitter, mut wait) = (Jitter::new(host.seed()), Duration::ZERO);
+        let again = policy.limit != RetryLimit::Once;
+        let mut jitter = again.then(|| Jitter::new(host.seed()));
+        let mut wait = Duration::ZERO;
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
@@ -42,10 +44,10 @@ impl Settings {
                 }
                 Err(error) => error,
             };
-            if policy.limit == RetryLimit::Once {
+            let Some(jitter) = &mut jitter else {
                 dial.failed(&error, None);
                 return Err(error);
-            }
+            };
             wait = policy.backoff.after(wait);
             let pause = jitter.shorten(wait, policy.backoff.jitter_percent);
             dial.failed(&error, Some(pause));

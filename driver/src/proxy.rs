@@ -39,7 +39,7 @@ use aiomas_core::wire::{CodecContext, CodecError, Format, Printable};
 /// ```
 ///
 /// Two proxies are equal if they call the same service over the same connection. One can be kept for as long
-/// as its connection lasts, or longer if it [reconnects](crate::reconnecting).
+/// as its connection lasts, or longer if it [reconnects](crate::reconnect).
 ///
 /// As an argument or a result, a proxy of an agent is a reference that the receiver calls back over the same connection.
 /// As in aiomas, only own services can be sent so: an agent of the container that sends it, or a [`ServiceRef`]. For any
@@ -124,8 +124,8 @@ impl Proxy {
     }
 
     /// The same service, whose calls do no harm if they run more than once: over a
-    /// [line](crate::reconnecting), they are made again when they are lost, until their timeout, or, if they
-    /// have none, as long as the line [dials](crate::reconnect::Reconnect::within). It makes no difference to a proxy that
+    /// [connection that reconnects](crate::reconnect), they are made again when they are lost, until their timeout, or, if
+    /// they have none, as long as it [dials](crate::reconnect::RetryPolicy::limit). It makes no difference to a proxy that
     /// does not reconnect.
     #[must_use]
     pub fn idempotent(&self) -> Self {

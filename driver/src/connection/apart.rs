@@ -69,7 +69,7 @@ impl Drop for Held {
     }
 }
 
-/// Waits until there is room to reply, or nobody to reply to.
+/// Waits until there is room to reply, or the connection is closed.
 pub(crate) struct RoomToReply<'a> {
     connection: &'a Connection,
     place: Option<u64>,

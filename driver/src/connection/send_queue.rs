@@ -5,7 +5,7 @@ use std::task::Waker;
 
 /// The calls that wait until others have ended, or output is written, in order.
 ///
-/// Whoever makes room wakes as many as there may be room for. A task that was woken and finds no room waits again at its old
+/// Each event that makes room wakes as many as there may be room for. A task that was woken and finds no room waits again at its old
 /// place, and one that is dropped after its turn has come passes the turn on: so no room stays unused while a call waits.
 #[derive(Default)]
 pub(super) struct SendQueue {

@@ -216,6 +216,10 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                     machine.handle_eof(now, self.read.input.bytes.len());
                 }
                 ref step @ (Step::Empty | Step::Stuck) => {
+                    if !machine.has_input() {
+                        // The read half does not look at the stream any more.
+                        self.read.end_broken(&mut self.write.broken);
+                    }
                     match self.read.take_broken(machine.is_unpacking()) {
                         Some(why) => machine.handle_lost(now, why),
                         None if machine.poll_timeout().is_some_and(|at| at <= now) => {

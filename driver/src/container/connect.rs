@@ -60,7 +60,7 @@ impl<P> Connect<P> {
         self.retry(RetryLimit::Within(time))
     }
 
-    /// Lets the proxy outlive its connection: see [`reconnecting`](crate::reconnecting). When a call finds that lost, the
+    /// Lets the proxy outlive its connection: see [`reconnecting`](mod@crate::reconnect). When a call finds that lost, the
     /// agent is looked for again, until `limit` (a `Duration`, or for ever) and with the waits of
     /// [`ContainerConfig::backoff`](aiomas_core::agent::ContainerConfig::backoff), whose jitter is 0 unless told
     /// otherwise. [`retry`](Self::retry) still governs the first search. An agent of

@@ -9,7 +9,7 @@ use super::shared::{ReconnectShared, Watch};
 use super::state::ConnectionState;
 use crate::waits;
 
-/// The [line](crate::reconnecting) of a proxy, to be watched. It keeps nothing alive.
+/// The [connections](crate::reconnect) of a proxy that reconnects, to be watched. It keeps nothing alive.
 ///
 /// ```no_run
 /// # async fn example(proxy: aiomas::Proxy) {

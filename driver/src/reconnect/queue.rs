@@ -17,7 +17,7 @@ pub(super) struct CallQueue {
     /// How many may wait.
     limit: usize,
     waiting: BTreeMap<u64, QueuedCall>,
-    /// Whoever opens a connection sends all that waits, whether or not these calls are polled: so they leave in order.
+    /// The search that opens a connection sends all that waits, whether or not these calls are polled: so they leave in order.
     settled: BTreeMap<u64, Result<CallState, Error>>,
     last: u64,
 }

@@ -1,6 +1,6 @@
-//! What a line is doing.
+//! What a connection that reconnects is doing.
 
-/// What a [line](crate::reconnecting) is doing.
+/// What a connection that [reconnects](crate::reconnect) is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectionState {
