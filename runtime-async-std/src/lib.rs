@@ -33,7 +33,7 @@
 //! }
 //! ```
 //!
-//! What is here is `aiomas-core` with the runtime filled in; libraries of agents need only that.
+//! This is the package `aiomas` with the runtime filled in; libraries of agents need `aiomas` alone.
 
 #![forbid(unsafe_code)]
 
