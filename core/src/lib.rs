@@ -117,9 +117,10 @@ pub mod wire;
 /// What the crate `aiomas` needs of the state machines. No part of the API: any version may change it.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::agent::agents::number;
     pub use crate::agent::backoff::Jitter;
+    pub use crate::agent::local::LocalCodec;
     pub use crate::agent::mailbox::overloaded;
-    pub use crate::agent::registry::number;
     pub use crate::agent::root;
     pub use crate::agent::validate::TypeName;
     pub use crate::connection::{LogRates, Packed, Step, Unpacked, unanswered};

@@ -21,8 +21,9 @@ use super::acceptor::accept;
 use super::connection::{Connection, ConnectionRef, DisconnectHook, Handler};
 use super::contain::undisturbed;
 use super::endpoint::Endpoint;
+use super::host::BoxFuture;
 use super::later::{Answer, Later, SharedService, guarded};
-use super::options;
+use super::options::{self, Settings};
 use super::reconnect::{self, Dials, Reconnect};
 use super::runtime::Runtime;
 use super::service::IntoService;
@@ -135,18 +136,7 @@ impl<R: Runtime> Builder<R> {
         let address = address.try_into().map_err(Into::into)?;
         let (patience, dial_timeout) = (self.patience, self.dial_timeout);
         let (settings, layer) = self.settle(Types::for_rpc)?;
-        let handler = Arc::new(ServiceHandler::new(layer.root));
-        let reconnect = layer.reconnect.clone().unwrap_or_default();
-        let dials = Dials { settings, address, handler, reconnect };
-        let connection = dials.dial(patience, dial_timeout).await?;
-        let Some(reconnect) = layer.reconnect else {
-            return Ok(RpcClient::of_connection(connection));
-        };
-        let host = dials.settings.host.clone();
-        let limit = dials.settings.config.limits.max_calls_out;
-        Ok(RpcClient::of_reconnecting(reconnect::ReconnectShared::new(
-            host, connection, dials, &reconnect, limit,
-        )))
+        connect_with(settings, layer, address, patience, dial_timeout).await
     }
 
     /// Listens at `address`, and serves whoever connects.
@@ -159,28 +149,7 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<RpcServer, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, layer) = self.settle(Types::for_rpc)?;
-        let acceptor = settings.listen(&address).await?;
-        let address = acceptor.address().map_err(|error| Error::bind(&address, &error))?;
-        let Services { root, on_connect, on_disconnect, .. } = layer;
-        let shared = ServerShared::new(on_disconnect, settings.drain);
-        let handler =
-            Arc::new(ServiceHandler { server: Some(shared.clone()), ..ServiceHandler::new(root) });
-        let admission = acceptor.admission();
-        let listening = accept(acceptor, {
-            let shared = shared.clone();
-            move |stream| {
-                if let Some(connection) = shared.admit(&settings, &stream, handler.clone()) {
-                    stream.start(connection.clone());
-                    if let Some(on_connect) = &on_connect {
-                        let client = RpcClient::of_connection(ConnectionRef::new(connection));
-                        undisturbed(|| on_connect(client));
-                    }
-                }
-            }
-        });
-        let server = RpcServer { address, shared, admission };
-        server.shared.listens(listening);
-        Ok(server)
+        listen_with(settings, layer, address).await
     }
 
     /// Listens at `address`, and serves whoever connects, until a method [stops](super::Context::stop) the server. For
@@ -217,6 +186,62 @@ impl<R: Runtime> Builder<R> {
         self.listen(address).await?.stopped().await;
         Ok(())
     }
+}
+
+// Boxed and not generic, so that these are compiled here, and not again in each program that connects or listens.
+
+fn connect_with(
+    settings: Settings,
+    layer: Services,
+    address: Address,
+    patience: Patience,
+    dial_timeout: Duration,
+) -> BoxFuture<Result<RpcClient, Error>> {
+    Box::pin(async move {
+        let handler = Arc::new(ServiceHandler::new(layer.root));
+        let reconnect = layer.reconnect.clone().unwrap_or_default();
+        let dials = Dials { settings, address, handler, reconnect };
+        let connection = dials.dial(patience, dial_timeout).await?;
+        let Some(reconnect) = layer.reconnect else {
+            return Ok(RpcClient::of_connection(connection));
+        };
+        let host = dials.settings.host.clone();
+        let limit = dials.settings.config.limits.max_calls_out;
+        Ok(RpcClient::of_reconnecting(reconnect::ReconnectShared::new(
+            host, connection, dials, &reconnect, limit,
+        )))
+    })
+}
+
+fn listen_with(
+    settings: Settings,
+    layer: Services,
+    address: Address,
+) -> BoxFuture<Result<RpcServer, Error>> {
+    Box::pin(async move {
+        let acceptor = settings.listen(&address).await?;
+        let address = acceptor.address().map_err(|error| Error::bind(&address, &error))?;
+        let Services { root, on_connect, on_disconnect, .. } = layer;
+        let shared = ServerShared::new(on_disconnect, settings.drain);
+        let handler =
+            Arc::new(ServiceHandler { server: Some(shared.clone()), ..ServiceHandler::new(root) });
+        let admission = acceptor.admission();
+        let listening = accept(acceptor, {
+            let shared = shared.clone();
+            move |stream| {
+                if let Some(connection) = shared.admit(&settings, &stream, handler.clone()) {
+                    stream.start(connection.clone());
+                    if let Some(on_connect) = &on_connect {
+                        let client = RpcClient::of_connection(ConnectionRef::new(connection));
+                        undisturbed(|| on_connect(client));
+                    }
+                }
+            }
+        });
+        let server = RpcServer { address, shared, admission };
+        server.shared.listens(listening);
+        Ok(server)
+    })
 }
 
 /// Answers calls from a tree of services.

@@ -27,12 +27,17 @@ use aiomas_core::agent::{AgentUrl, ConnectId, Patience, Remote, Route};
 /// was opened stays for others.
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect<P> {
-    container: Arc<ContainerShared>,
-    patience: Patience,
+    search: Search,
     /// For how long it is tried again when the connection is lost, if it is.
     reconnects: Option<Duration>,
-    state: State,
     proxy: PhantomData<fn() -> P>,
+}
+
+/// What a [`Connect`] does, and nothing of it depends on the type of the proxy.
+pub(super) struct Search {
+    container: Arc<ContainerShared>,
+    patience: Patience,
+    state: State,
 }
 
 enum State {
@@ -43,14 +48,13 @@ enum State {
 
 impl<P> Connect<P> {
     pub(super) const fn new(container: Arc<ContainerShared>, url: Result<AgentUrl, Error>) -> Self {
-        let state = State::New(url);
-        let patience = Patience::Once;
-        Self { container, patience, reconnects: None, state, proxy: PhantomData }
+        let search = Search::new(container, url, Patience::Once);
+        Self { search, reconnects: None, proxy: PhantomData }
     }
 
     /// For how long it is tried: [`Patience::Once`] unless told otherwise.
     pub fn patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+        self.search.patience = patience;
         self
     }
 
@@ -70,6 +74,16 @@ impl<P> Connect<P> {
     pub fn reconnect(mut self, within: Duration) -> Self {
         self.reconnects = Some(within);
         self
+    }
+}
+
+impl Search {
+    pub(super) const fn new(
+        container: Arc<ContainerShared>,
+        url: Result<AgentUrl, Error>,
+        patience: Patience,
+    ) -> Self {
+        Self { container, patience, state: State::New(url) }
     }
 
     /// Which attempt to open a connection is under way.
@@ -119,6 +133,24 @@ impl<P> Connect<P> {
             self.state = State::New(Ok(url));
         }
     }
+
+    /// Waits until the agent is found, and returns a proxy of it.
+    fn poll_proxy(
+        &mut self,
+        cx: &Context<'_>,
+        reconnects: Option<Duration>,
+    ) -> Poll<Result<Proxy, Error>> {
+        let Found { connection, url, type_name } = ready!(self.poll_found(cx))?;
+        let inner = &self.container;
+        Poll::Ready(Ok(match (connection, reconnects) {
+            (None, _) => Proxy::of_local(inner.this.clone(), url),
+            (Some(connection), None) => Proxy::of_agent(connection, url),
+            (Some(connection), Some(within)) => Proxy::of_reconnecting(
+                inner.reconnecting(connection, &url, type_name, within),
+                Some(url),
+            ),
+        }))
+    }
 }
 
 /// An agent that was found.
@@ -134,21 +166,12 @@ impl<P: From<Proxy>> Future for Connect<P> {
     type Output = Result<P, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<P, Error>> {
-        let Found { connection, url, type_name } = ready!(self.poll_found(cx))?;
-        let inner = &self.container;
-        let proxy = match (connection, self.reconnects) {
-            (None, _) => Proxy::of_local(inner.this.clone(), url),
-            (Some(connection), None) => Proxy::of_agent(connection, url),
-            (Some(connection), Some(within)) => Proxy::of_reconnecting(
-                inner.reconnecting(connection, &url, type_name, within),
-                Some(url),
-            ),
-        };
-        Poll::Ready(Ok(proxy.into()))
+        let reconnects = self.reconnects;
+        self.search.poll_proxy(cx, reconnects).map_ok(P::from)
     }
 }
 
-impl<P> Drop for Connect<P> {
+impl Drop for Search {
     fn drop(&mut self) {
         if let State::Connecting(id, ..) = self.state {
             self.container.cancel_connect(id);
@@ -158,6 +181,6 @@ impl<P> Drop for Connect<P> {
 
 impl<P> fmt::Debug for Connect<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect").field("patience", &self.patience).finish_non_exhaustive()
+        f.debug_struct("Connect").field("patience", &self.search.patience).finish_non_exhaustive()
     }
 }

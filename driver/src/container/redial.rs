@@ -4,13 +4,13 @@ use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::connect::{Connect, Found};
+use super::connect::{Found, Search};
 use super::shared::ContainerShared;
+use crate::Error;
 use crate::connection::{Connection, ConnectionRef};
 use crate::host::BoxFuture;
 use crate::lock::lock;
 use crate::reconnect::{self, Attempts, Reconnect, Redial};
-use crate::{Error, Proxy};
 use aiomas_core::agent::{AgentUrl, ConnectError, ContainerConfig, ContainerError, Patience};
 
 /// Looks for an agent, as whoever connects to one does.
@@ -54,13 +54,12 @@ impl Redial for Finds {
         let Some(container) = container.upgrade() else {
             return Box::pin(async { Err(ContainerError::ShutDown.into()) });
         };
-        let connect = Connect::<Proxy>::new(container, Ok(url.clone()));
-        let mut connect = connect.patience(Patience::Until(within));
+        let mut search = Search::new(container, Ok(url.clone()), Patience::Until(within));
         let expected = expected.clone();
         let mut last = 0;
         Box::pin(poll_fn(move |cx| {
-            let found = connect.poll_found(cx);
-            let attempt = connect.attempts();
+            let found = search.poll_found(cx);
+            let attempt = search.attempts();
             if attempt > last {
                 last = attempt;
                 attempts(attempt);

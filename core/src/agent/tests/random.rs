@@ -57,7 +57,7 @@ struct Waiting {
 /// A host of a container that remembers what it was asked for, and what was promised.
 struct Host {
     now: Instant,
-    container: Container<u64, ()>,
+    container: Container<u64>,
     next: u64,
     waiting: BTreeMap<ConnectId, (u64, Waiting)>,
     dials: BTreeMap<DialId, Address>,
@@ -80,7 +80,6 @@ fn pick<K: Copy, V>(map: &BTreeMap<K, V>, which: usize) -> Option<K> {
 impl Host {
     fn new(now: Instant, seed: u64) -> Self {
         let config = ContainerConfig {
-            max_agents: 2,
             max_waiters: 8,
             max_dialled: 3,
             max_known: 2,
