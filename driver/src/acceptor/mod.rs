@@ -47,10 +47,11 @@ impl From<RuntimeEnded> for NoStream {
 /// no other.
 pub(crate) struct Acceptor {
     host: Arc<dyn Host>,
+    // Dropped before the listener, whose address is free only when no stream of it is left.
+    opening: Opening,
     listener: BoxListener,
     admission: Arc<Mutex<Admission>>,
     limits: StreamLimits,
-    opening: Opening,
     /// How many streams in a row were gone when they were accepted.
     passed: u32,
 }
@@ -68,7 +69,7 @@ impl Acceptor {
             Address::Local(name) => Box::new(Boxing(host.local().listen(name)?)),
             on => host.listen(on).await?,
         };
-        Ok(Self { host, listener, admission, limits, opening: Opening::default(), passed: 0 })
+        Ok(Self { host, opening: Opening::default(), listener, admission, limits, passed: 0 })
     }
 
     pub(crate) fn address(&self) -> io::Result<Address> {
