@@ -118,8 +118,9 @@ pub mod wire;
 /// Items that only the crate `aiomas` needs. They are not part of the API: any version may change them.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::agent::agents::number;
+    pub use crate::agent::local::LocalCodec;
     pub use crate::agent::mailbox::overloaded;
-    pub use crate::agent::registry::number;
     pub use crate::agent::retry::Jitter;
     pub use crate::agent::root;
     pub use crate::agent::validate::TypeName;

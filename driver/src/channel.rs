@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::acceptor::{Acceptor, NoStream};
 use super::connection::{Connection, ConnectionRef, Handler, RoomToReply};
+use super::host::BoxFuture;
 use super::later::{Answer, Later};
 use super::lock::lock;
 use super::options::{self, Settings};
@@ -77,8 +78,7 @@ impl<R: Runtime> Builder<R> {
         let address = address.try_into().map_err(Into::into)?;
         let retry = self.retry;
         let (settings, _) = self.settle(Types::clone)?;
-        let stream = settings.dial_with(&address, &retry, |_| ()).await?;
-        Ok(Channel::start(&settings, stream, Side::Dialler, 0))
+        connect_with(settings, address, retry).await
     }
 
     /// Listens at `address`.
@@ -91,10 +91,29 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<Listener, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, _) = self.settle(Types::clone)?;
+        listen_with(settings, address).await
+    }
+}
+
+// Boxed and not generic, so that these are compiled here, and not again in each program that connects or listens.
+
+fn connect_with(
+    settings: Settings,
+    address: Address,
+    retry: RetryPolicy,
+) -> BoxFuture<Result<Channel, Error>> {
+    Box::pin(async move {
+        let stream = settings.dial_with(&address, &retry, |_| ()).await?;
+        Ok(Channel::start(&settings, stream, Side::Dialler, 0))
+    })
+}
+
+fn listen_with(settings: Settings, address: Address) -> BoxFuture<Result<Listener, Error>> {
+    Box::pin(async move {
         let acceptor = settings.listen(&address).await?;
         let address = acceptor.address().map_err(|error| Error::bind(&address, &error))?;
         Ok(Listener { settings, acceptor, address, accepted: 0 })
-    }
+    })
 }
 
 /// Takes the channels that others open.

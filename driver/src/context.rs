@@ -117,13 +117,14 @@ impl Context {
     /// [`Error::NoContainer`]: the service is no agent.
     pub fn agent(&self) -> Result<Proxy, Error> {
         let me = self.me.as_ref().ok_or(Error::NoContainer)?;
-        Ok(Proxy::of_local(me.local_dispatch.clone(), me.url.clone()))
+        let url = me.url().ok_or(Error::NoContainer)?.clone();
+        Ok(Proxy::of_local(me.local_dispatch.clone(), url))
     }
 
     /// The URL of the agent whose method this is; `None` in a service that is no agent.
     #[must_use]
     pub fn url(&self) -> Option<&AgentUrl> {
-        self.me.as_ref().map(|me| &me.url)
+        self.me.as_ref().and_then(|me| me.url())
     }
 
     /// The container of the agent whose method this is.

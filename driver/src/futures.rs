@@ -108,10 +108,10 @@ pub fn reset(socket: &TcpStream) -> io::Result<()> {
 /// Implements [`Sockets`](crate::sockets::Sockets) for a runtime whose sockets are those of `async-io`, as those of
 /// smol and async-std are.
 ///
-/// `io` is the crate that has `Async`; `keep_alive` sets the options of a TCP socket.
+/// `io` is the crate that has `Async`.
 #[macro_export]
 macro_rules! futures_sockets {
-    (runtime: $runtime:ty; io: $io:ident; keep_alive: $keep_alive:expr) => {
+    (runtime: $runtime:ty; io: $io:ident) => {
         use std::future::Future;
         use std::io;
         use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -135,7 +135,7 @@ macro_rules! futures_sockets {
             let how: How<Async<TcpStream>> = How {
                 readable: |stream, cx| stream.poll_readable(cx),
                 shutdown: |stream, how| stream.get_ref().shutdown(how),
-                keep_alive: |stream, how| $keep_alive(stream.get_ref(), how),
+                keep_alive: |stream, how| sockets::keep_alive(stream.get_ref(), how),
             };
             Ok(FuturesStream::new(stream, how, peer))
         }

@@ -14,10 +14,11 @@ use super::lock::lock;
 use super::stop::Stop;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::CallOptions;
+use aiomas_core::internal::LocalCodec;
 use aiomas_core::wire::{CodecContext, CodecError, Format, Payload};
 
 /// The format of calls between agents of one container.
-pub(super) const LOCAL: Format = Format::MsgPack;
+pub(super) const LOCAL: Format = LocalCodec::FORMAT;
 
 /// What the container is to those within it.
 pub(super) trait LocalDispatch: Endpoint {

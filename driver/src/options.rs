@@ -135,24 +135,27 @@ impl<R: Runtime, L> Builder<R, L> {
     ///
     /// # Errors
     /// [`Error::Runtime`]: there is none here.
-    pub(super) fn settle(
-        self,
-        types: impl FnOnce(&Types) -> Types,
-    ) -> Result<(Settings, L), Error> {
+    pub(super) fn settle(self, types: fn(&Types) -> Types) -> Result<(Settings, L), Error> {
         let Self { runtime, mut config, drain, coalesces, orphans, layer, .. } = self;
         let runtime =
             runtime.attach().map_err(|error| Error::Runtime { text: error.to_string().into() })?;
         config.types = types(&config.types);
         #[cfg(feature = "tls")]
-        let runtime = match self.tls {
-            Some(tls) => AnyRuntime::new(Secure::new(runtime, tls)),
-            None => runtime,
-        };
+        let runtime = within_tls(runtime, self.tls);
         let host = runtime.0;
         let heavy = HeavyWork::new(host.clone());
         let settings =
             Settings { host, heavy, config: Arc::new(config), drain, coalesces, orphans };
         Ok((settings, layer))
+    }
+}
+
+/// Around a runtime without its type, so that TLS is compiled here, once for all runtimes.
+#[cfg(feature = "tls")]
+fn within_tls(runtime: AnyRuntime, tls: Option<TlsConfig>) -> AnyRuntime {
+    match tls {
+        Some(tls) => AnyRuntime::new(Secure::new(runtime, tls)),
+        None => runtime,
     }
 }
 

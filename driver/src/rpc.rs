@@ -22,8 +22,9 @@ use super::any_connection::AnyConnection;
 use super::connection::{Connection, ConnectionRef, DisconnectHook, Handler};
 use super::contain::{Contained, undisturbed};
 use super::endpoint::Endpoint;
+use super::host::BoxFuture;
 use super::later::{Later, SharedService, guarded};
-use super::options;
+use super::options::{self, Settings};
 use super::reconnect::{self, Dials};
 use super::runtime::Runtime;
 use super::service::IntoService;
@@ -136,18 +137,7 @@ impl<R: Runtime> Builder<R> {
         let address = address.try_into().map_err(Into::into)?;
         let retry = self.retry;
         let (settings, layer) = self.settle(Types::for_rpc)?;
-        let handler = Arc::new(ServiceHandler::new(layer.root));
-        let reconnect = layer.reconnect.unwrap_or_default();
-        let dials = Dials { settings, address, handler, retry: reconnect };
-        let connection = dials.dial(&retry, |_| ()).await?;
-        let Some(reconnect) = layer.reconnect else {
-            return Ok(RpcClient::of_connection(connection));
-        };
-        let host = dials.settings.host.clone();
-        let limit = dials.settings.config.limits.max_calls_out;
-        let reconnecting =
-            reconnect::ReconnectShared::new(host, connection, dials, reconnect, limit);
-        Ok(RpcClient::new(AnyConnection::Reconnecting(reconnecting)))
+        connect_with(settings, layer, address, retry).await
     }
 
     /// Listens at `address`, and serves whoever connects.
@@ -160,28 +150,7 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<RpcServer, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, layer) = self.settle(Types::for_rpc)?;
-        let acceptor = settings.listen(&address).await?;
-        let address = acceptor.address().map_err(|error| Error::bind(&address, &error))?;
-        let Services { root, on_connect, on_disconnect, .. } = layer;
-        let shared = ServerShared::new(on_disconnect, settings.drain);
-        let handler =
-            Arc::new(ServiceHandler { server: Some(shared.clone()), ..ServiceHandler::new(root) });
-        let admission = acceptor.admission();
-        let listening = accept(acceptor, {
-            let shared = shared.clone();
-            move |stream| {
-                if let Some(connection) = shared.admit(&settings, &stream, handler.clone()) {
-                    stream.start(connection.clone());
-                    if let Some(on_connect) = &on_connect {
-                        let client = RpcClient::of_connection(ConnectionRef::new(connection));
-                        undisturbed(|| on_connect(client));
-                    }
-                }
-            }
-        });
-        let server = RpcServer { address, shared, admission };
-        server.shared.listens(listening);
-        Ok(server)
+        listen_with(settings, layer, address).await
     }
 
     /// Listens at `address`, and serves whoever connects, until a method [stops](super::Context::stop) the server. For
@@ -218,6 +187,61 @@ impl<R: Runtime> Builder<R> {
         self.listen(address).await?.stopped().await;
         Ok(())
     }
+}
+
+// Boxed and not generic, so that these are compiled here, and not again in each program that connects or listens.
+
+fn connect_with(
+    settings: Settings,
+    layer: Services,
+    address: Address,
+    retry: RetryPolicy,
+) -> BoxFuture<Result<RpcClient, Error>> {
+    Box::pin(async move {
+        let handler = Arc::new(ServiceHandler::new(layer.root));
+        let reconnect = layer.reconnect.unwrap_or_default();
+        let dials = Dials { settings, address, handler, retry: reconnect };
+        let connection = dials.dial(&retry, |_| ()).await?;
+        let Some(reconnect) = layer.reconnect else {
+            return Ok(RpcClient::of_connection(connection));
+        };
+        let host = dials.settings.host.clone();
+        let limit = dials.settings.config.limits.max_calls_out;
+        let reconnecting =
+            reconnect::ReconnectShared::new(host, connection, dials, reconnect, limit);
+        Ok(RpcClient::new(AnyConnection::Reconnecting(reconnecting)))
+    })
+}
+
+fn listen_with(
+    settings: Settings,
+    layer: Services,
+    address: Address,
+) -> BoxFuture<Result<RpcServer, Error>> {
+    Box::pin(async move {
+        let acceptor = settings.listen(&address).await?;
+        let address = acceptor.address().map_err(|error| Error::bind(&address, &error))?;
+        let Services { root, on_connect, on_disconnect, .. } = layer;
+        let shared = ServerShared::new(on_disconnect, settings.drain);
+        let handler =
+            Arc::new(ServiceHandler { server: Some(shared.clone()), ..ServiceHandler::new(root) });
+        let admission = acceptor.admission();
+        let listening = accept(acceptor, {
+            let shared = shared.clone();
+            move |stream| {
+                if let Some(connection) = shared.admit(&settings, &stream, handler.clone()) {
+                    stream.start(connection.clone());
+                    if let Some(on_connect) = &on_connect {
+                        let client = RpcClient::of_connection(ConnectionRef::new(connection));
+                        undisturbed(|| on_connect(client));
+                    }
+                }
+            }
+        });
+        let server = RpcServer { address, shared, admission };
+        server.shared.listens(listening);
+        Ok(server)
+    })
 }
 
 /// Answers calls from a tree of services.

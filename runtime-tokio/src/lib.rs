@@ -41,22 +41,20 @@
 #![forbid(unsafe_code)]
 
 mod stream;
-mod timer;
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{self, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
-use aiomas::{AnyRuntime, sockets};
+use aiomas::{AnyRuntime, Timer, sockets};
 use aiomas_core::agent::Address;
 use tokio::runtime::Handle;
+use tokio::time::{Sleep, sleep_until};
 
 pub use stream::{Acceptor, Open, Stream};
-pub use timer::Alarm;
 
 aiomas::adapter!(Tokio);
 
@@ -87,8 +85,8 @@ impl Runtime for Tokio {
         }
         let handle = Handle::try_current().map_err(|_| io::Error::other(NO_RUNTIME))?;
         // Tokio has no other way to check for timers.
-        let timers = catch_unwind(|| drop(tokio::time::sleep_until(tokio::time::Instant::now())));
-        timers.map_err(|panic| missing(&*panic))?;
+        let timers = catch_unwind(|| drop(sleep_until(tokio::time::Instant::now())));
+        timers.map_err(|panic| sockets::of_panic(&*panic))?;
         Ok(AnyRuntime::new(Self { handle: Some(handle) }))
     }
 
@@ -108,7 +106,7 @@ impl Runtime for Tokio {
     }
 
     fn timer(&self) -> Alarm {
-        Alarm::new(self.handle.clone())
+        Alarm { handle: self.handle.clone(), sleep: None }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -147,18 +145,38 @@ async fn within<T>(
     future: impl Future<Output = io::Result<T>>,
 ) -> io::Result<T> {
     let mut future = pin!(future);
-    poll_fn(|cx| {
+    sockets::without_panic(poll_fn(|cx| {
         let _entered = handle.as_ref().map(Handle::enter);
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        polled.unwrap_or_else(|panic| Poll::Ready(Err(missing(&*panic))))
-    })
+        future.as_mut().poll(cx)
+    }))
     .await
 }
 
-/// Returns tokio's message about a missing feature of the runtime, which contains the remedy.
-#[cold]
-fn missing(panic: &(dyn Any + Send)) -> io::Error {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    io::Error::other(text.unwrap_or("the runtime cannot be used").to_owned())
+/// Tokio's timer, which can be set anew. It takes memory from when it is set first.
+#[derive(Debug, Default)]
+pub struct Alarm {
+    handle: Option<Handle>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer for Alarm {
+    fn set(&mut self, at: Instant) {
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(at.into()),
+            None => {
+                let _entered = self.handle.as_ref().map(Handle::enter);
+                self.sleep = Some(Box::pin(sleep_until(at.into())));
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+        // As a runtime ends, it ends its timers; one that is polled then panics.
+        if sleep.is_elapsed() {
+            return Poll::Ready(());
+        }
+        let polled = catch_unwind(AssertUnwindSafe(|| sleep.as_mut().poll(cx)));
+        polled.unwrap_or(Poll::Ready(()))
+    }
 }

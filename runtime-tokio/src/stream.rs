@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use aiomas::sockets::{self, Sockets};
 use aiomas::{KeepAlive, Transport};
 use bytes::{BufMut, BytesMut};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
@@ -39,20 +38,11 @@ fn tcp(socket: TcpStream) -> io::Result<Open<TcpStream>> {
     // The driver gathers messages before it writes, so the kernel need not wait for more.
     socket.set_nodelay(true)?;
     let peer = socket.peer_addr().ok().map(|peer| format!("tcp://{peer}"));
-    Ok(Open { socket, keep_alive, peer })
-}
-
-fn keep_alive(socket: &TcpStream, how: KeepAlive) -> io::Result<()> {
-    let socket = SockRef::from(socket);
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    socket.set_tcp_user_timeout(Some(how.unacknowledged))?;
-    let how =
-        TcpKeepalive::new().with_time(how.after).with_interval(how.every).with_retries(how.times);
-    socket.set_tcp_keepalive(&how)
+    Ok(Open { socket, keep_alive: |socket, how| sockets::keep_alive(socket, how), peer })
 }
 
 #[cfg(unix)]
-fn unix(socket: UnixStream) -> Open<UnixStream> {
+const fn unix(socket: UnixStream) -> Open<UnixStream> {
     Open { socket, keep_alive: |_, _| Ok(()), peer: None }
 }
 
@@ -137,31 +127,15 @@ impl Sockets for Tokio {
     }
 }
 
-#[cfg(all(test, any(target_os = "android", target_os = "linux")))]
+#[cfg(all(test, unix))]
 mod tests {
-    use std::time::Duration;
+    use tokio::io::AsyncWriteExt;
 
     use super::*;
 
-    /// Keep-alive and the limit for unacknowledged data end a stream after the same time.
+    /// However large the frame is that the buffer has room for.
     #[tokio::test]
-    async fn a_dead_peer_is_found_in_both_ways() -> io::Result<()> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let socket = TcpStream::connect(listener.local_addr()?).await?;
-        keep_alive(&socket, KeepAlive::new(Duration::from_secs(60)))?;
-        let socket = SockRef::from(&socket);
-        assert!(socket.keepalive()?);
-        assert_eq!(socket.tcp_keepalive_time()?, Duration::from_secs(60));
-        assert_eq!(socket.tcp_user_timeout()?, Some(Duration::from_secs(120)));
-        Ok(())
-    }
-
-    /// However large the frame is that there is room for.
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn no_more_is_read_at_a_time_than_others_can_wait_for() -> io::Result<()> {
-        use tokio::io::AsyncWriteExt;
-
+    async fn one_read_is_bounded() -> io::Result<()> {
         let (mut there, here) = UnixStream::pair()?;
         let mut here = unix(here);
         there.write_all(&[1; MAX_READ + 1]).await?;

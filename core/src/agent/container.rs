@@ -12,21 +12,19 @@ use super::dial::{Broken, Dialler};
 use super::error::{ConnectError, ContainerError, DialError, Stage, ValidateError};
 use super::event::{ContainerEvent, Remote, Route};
 use super::id::{ConnId, ConnectId, DialId, ValidateTicket};
-use super::registry::Registry;
 use super::retry::RetryLimit;
 use super::validate::Validator;
 use super::waiters::Waiters;
 
-/// A container's control plane: its agents, and for each address of another container one connection
-/// that all share.
+/// A container's control plane: for each address of another container one connection that all share.
 ///
 /// It knows connections by the key of its host only. The host, a driver or an event loop, opens and
-/// closes them and asks the peers for agents as [`Action`]s say, and tells what came of it. `X` is the
-/// caller's context of a [`connect`](Self::connect), given back with the outcome; `S` is what agents
-/// are served by.
+/// closes them and asks the peers for agents as [`Action`]s say, and tells what came of it. The host also keeps the
+/// container's own [`Agents`](super::Agents). `X` is the caller's context of a [`connect`](Self::connect), given back with
+/// the outcome.
 ///
-/// There are four kinds of methods: *getters*; *commands* of the application ([`spawn`](Self::spawn),
-/// [`connect`](Self::connect), [`shutdown`](Self::shutdown), …); *inputs* from the host, `handle_*`;
+/// There are four kinds of methods: *getters*; *commands* of the application ([`connect`](Self::connect),
+/// [`shutdown`](Self::shutdown), …); *inputs* from the host, `handle_*`;
 /// and *outputs*, `poll_*`. After each command or input, the host polls actions and events until there
 /// are none, and arms its timer for [`poll_timeout`](Self::poll_timeout).
 ///
@@ -47,24 +45,21 @@ use super::waiters::Waiters;
 ///
 /// # How connecting goes
 ///
-/// A connection that is there is used; an attempt under way is joined; otherwise one is started. When
-/// it fails, those whose [`RetryLimit`] is over hear so, and another attempt follows for the others after
-/// a wait: 0.5 s, then half as much again each time, up to 30 s, as in aiomas. Any failure is tried
-/// again (aiomas: only a refused connection). A newcomer who would give up before the wait is over
-/// gets an attempt at once.
+/// An open connection is used; an attempt under way is joined; otherwise one is started. When it fails, those whose
+/// [`RetryLimit`] is over hear so, and another attempt follows for the others after a wait: 0.5 s, then half as much again
+/// each time, up to 30 s, as in aiomas. Any failure is tried again (aiomas: only a refused connection). A newcomer who
+/// would give up before the wait is over gets an attempt at once.
 ///
-/// Then the peer is asked for the agent. "No" is the end for all who asked, however patient, and is
-/// not remembered; "yes" is remembered as long as the connection. If the connection is lost before the
-/// answer, that counts as a failed attempt: [`RetryLimit::Once`] ends with [`ConnectError::Lost`], others
-/// are dialled for again after the wait. A peer that drops each connection at once is hence not
-/// pestered either.
+/// Then the peer is asked for the agent. "No" is the end for all who asked, however patient, and is not remembered; "yes"
+/// is remembered as long as the connection. A connection that is lost before the answer counts as a failed attempt:
+/// [`RetryLimit::Once`] ends with [`ConnectError::Lost`], others are dialled for again after the wait. So a peer that drops
+/// each connection at once is not pestered either.
 ///
-/// Agents of this container itself, by its own address, are connected to without any of that.
-pub struct Container<X, S> {
+/// [`connect_here`](Self::connect_here) does without any of that: an agent of this container itself needs no connection.
+pub struct Container<X> {
     config: ContainerConfig,
     base: Address,
     now: Option<Instant>,
-    agents: Registry<S>,
     next_connect: u64,
     waiters: Waiters<X>,
     dialler: Dialler,
@@ -85,8 +80,8 @@ enum Lifecycle {
     Stopped,
 }
 
-impl<X, S: Clone> Container<X, S> {
-    /// A container without agents, whose own address is `base`. The seed is for jitter.
+impl<X> Container<X> {
+    /// A container without connections, whose own address is `base`. The seed is for jitter.
     #[must_use]
     pub fn new(config: ContainerConfig, base: Address, seed: u64) -> Self {
         Self {
@@ -95,7 +90,6 @@ impl<X, S: Clone> Container<X, S> {
             config,
             base,
             now: None,
-            agents: Registry::new(),
             next_connect: 0,
             waiters: Waiters::new(),
             accepted: BTreeSet::new(),
@@ -144,61 +138,12 @@ impl<X, S: Clone> Container<X, S> {
         self.base = base;
     }
 
-    /// Adds an agent. Agents are numbered from 0, as in aiomas; no number is used again.
-    ///
-    /// # Errors
-    /// There are too many agents, or the container is shut down.
-    pub fn spawn(&mut self, type_name: &str, agent: S) -> Result<AgentUrl, ContainerError> {
-        if self.is_shut_down() {
-            return Err(ContainerError::ShutDown);
-        }
-        let limit = self.config.max_agents;
-        if self.agents.len() >= limit {
-            return Err(ContainerError::TooManyAgents { limit });
-        }
-        Ok(AgentUrl::new(self.base.clone(), self.agents.add(type_name, agent)))
-    }
-
-    /// Removes an agent. Peers that know it will see their calls fail.
-    pub fn remove(&mut self, aid: &str) -> Option<S> {
-        self.agents.remove(aid)
-    }
-
-    /// What the agent `aid` is served by.
-    #[must_use]
-    pub fn agent(&self, aid: &str) -> Option<&S> {
-        self.agents.get(aid).map(|agent| &agent.service)
-    }
-
-    /// As [`agent`](Self::agent), by the number that is the agent's id.
-    pub(super) fn numbered(&self, number: u64) -> Option<&S> {
-        self.agents.numbered(number).map(|agent| &agent.service)
-    }
-
-    /// The name of the agent's type: what to answer to a peer that calls `validate_aid`.
-    #[must_use]
-    pub fn validate_aid(&self, aid: &str) -> Option<&str> {
-        self.agents.get(aid).map(|agent| &*agent.type_name)
-    }
-
-    /// Connects to an agent. The outcome comes as an event, with `ctx`.
+    /// Connects to an agent of another container. The outcome comes as an event, with `ctx`.
     pub fn connect(&mut self, now: Instant, url: AgentUrl, limit: RetryLimit, ctx: X) -> ConnectId {
         let now = self.advance(now);
-        let id = ConnectId(self.next_connect);
-        self.next_connect += 1;
+        let id = self.next_connect();
         if let Err(error) = self.may_connect() {
             self.events.push_back(ContainerEvent::Failed { id, ctx, error: error.into() });
-        } else if url.address() == &self.base {
-            self.events.push_back(match self.agents.get(url.aid()) {
-                Some(agent) => {
-                    let type_name = Arc::clone(&agent.type_name);
-                    let remote = Remote { route: Route::Local, url, type_name };
-                    ContainerEvent::Connected { id, ctx, remote }
-                }
-                None => {
-                    ContainerEvent::Failed { id, ctx, error: ConnectError::NoSuchAgent { url } }
-                }
-            });
         } else {
             let over = limit.over(now);
             match self.dialler.join(now, url.address(), id, over, &mut self.actions) {
@@ -216,6 +161,33 @@ impl<X, S: Clone> Container<X, S> {
                 }
             }
         }
+        id
+    }
+
+    /// Connects to an agent at this container's own [address](Self::base). `type_name` is its type, if it is there.
+    pub fn connect_here(
+        &mut self,
+        url: AgentUrl,
+        type_name: Option<Arc<str>>,
+        ctx: X,
+    ) -> ConnectId {
+        let id = self.next_connect();
+        self.events.push_back(match (self.may_connect(), type_name) {
+            (Ok(()), Some(type_name)) => {
+                let remote = Remote { route: Route::Local, url, type_name };
+                ContainerEvent::Connected { id, ctx, remote }
+            }
+            (Ok(()), None) => {
+                ContainerEvent::Failed { id, ctx, error: ConnectError::NoSuchAgent { url } }
+            }
+            (Err(error), _) => ContainerEvent::Failed { id, ctx, error: error.into() },
+        });
+        id
+    }
+
+    const fn next_connect(&mut self) -> ConnectId {
+        let id = ConnectId(self.next_connect);
+        self.next_connect += 1;
         id
     }
 
@@ -239,8 +211,7 @@ impl<X, S: Clone> Container<X, S> {
     }
 
     /// Ends the container: answers everyone who waits for a connection, gives up attempts, asks for all
-    /// connections to be closed, and refuses what comes. Agents stay until they are removed, so that
-    /// the host may let calls finish before it closes a connection.
+    /// connections to be closed, and refuses what comes. The host keeps its agents until calls have finished.
     pub fn shutdown(&mut self, now: Instant) {
         self.advance(now);
         if self.is_shut_down() {
@@ -511,12 +482,11 @@ impl<X, S: Clone> Container<X, S> {
     }
 }
 
-impl<X, S> fmt::Debug for Container<X, S> {
+impl<X> fmt::Debug for Container<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Container")
             .field("base", &self.base)
             .field("lifecycle", &self.lifecycle)
-            .field("agents", &self.agents.len())
             .field("waiters", &self.waiters.len())
             .field("dialled", &self.dialler.connections().count())
             .field("accepted", &self.accepted.len())

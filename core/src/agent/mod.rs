@@ -2,6 +2,7 @@
 
 mod actions;
 mod address;
+pub(crate) mod agents;
 mod config;
 mod container;
 mod dial;
@@ -9,9 +10,10 @@ mod error;
 mod event;
 mod fair;
 mod id;
+#[doc(hidden)]
+pub mod local;
 pub(crate) mod mailbox;
 mod node;
-pub(crate) mod registry;
 pub(crate) mod retry;
 #[doc(hidden)]
 pub mod root;
@@ -23,6 +25,7 @@ mod tests;
 
 pub use actions::Action;
 pub use address::{Address, AgentUrl, MAX_URL, UrlError, UrlReason};
+pub use agents::Agents;
 pub use config::ContainerConfig;
 pub use container::Container;
 pub use error::{ConnectError, ContainerError, DialError, Stage, ValidateError};

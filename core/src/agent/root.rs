@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::address::Address;
-use crate::rpc::{Access, Arguments, Caller, Outcome, Parameter, Service, Signature};
+use crate::rpc::{
+    Access, Arguments, Caller, Outcome, Parameter, Path, Service, Signature, dispatch,
+};
 
 /// The function by which a peer asks for an agent.
 pub const VALIDATE_AID: &str = "validate_aid";
@@ -22,7 +24,7 @@ pub fn url_of_path(address: &Address, path: &str) -> String {
 }
 
 /// The number of the agent whose method this path is of, and where the method begins. Whatever is no
-/// agent's number as we write them is left to [`agent_in_path`].
+/// agent's number as we write them is left to [`dispatch_root`].
 #[inline]
 pub fn split_agent_path(path: &[u8]) -> Option<(u64, usize)> {
     let start = AGENTS.len() + 1;
@@ -41,31 +43,39 @@ pub fn split_agent_path(path: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
+/// Dispatches a call that is not the method of an agent by [`split_agent_path`]: `validate_aid`, or one that fails.
+///
+/// `find` returns the agent of an id, and `service` what serves it.
+pub fn dispatch_root<A, L>(
+    find: impl Fn(&str) -> Option<A>,
+    service: fn(&A) -> &dyn Service<L>,
+    path: &Path<'_>,
+    arguments: &Arguments<'_>,
+    caller: &Caller,
+) -> Outcome<L> {
+    // A path that ends at an agent fails in another way than one that leads nowhere.
+    let in_path = agent_in_path(path).and_then(|aid| Some((aid, find(aid)?)));
+    let root = ContainerRoot {
+        type_name_of: &|aid| Some(service(&find(aid)?).type_name().to_owned()),
+        agents: Agents(in_path.as_ref().map(|(aid, agent)| (*aid, service(agent)))),
+    };
+    dispatch(&root, path, arguments, caller)
+}
+
 /// The id of the agent that a path leads to or through.
-pub fn agent_in_path(path: &str) -> Option<&str> {
+fn agent_in_path(path: &str) -> Option<&str> {
     let rest = path.strip_prefix(AGENTS)?.strip_prefix('/')?;
     Some(rest.split_once('/').map_or(rest, |(aid, _)| aid))
 }
 
 /// The root service, as far as one call needs it.
-#[allow(missing_debug_implementations, reason = "not of the API")]
-pub struct ContainerRoot<'a, L> {
+struct ContainerRoot<'a, L> {
     type_name_of: &'a dyn Fn(&str) -> Option<String>,
     agents: Agents<'a, L>,
 }
 
 /// The agents; but only the one that the call leads to, if that is there.
 struct Agents<'a, L>(Option<(&'a str, &'a dyn Service<L>)>);
-
-impl<'a, L> ContainerRoot<'a, L> {
-    /// `type_name_of` is what `validate_aid` answers; `agent` is the one in the path of the call.
-    pub fn new(
-        type_name_of: &'a dyn Fn(&str) -> Option<String>,
-        agent: Option<(&'a str, &'a dyn Service<L>)>,
-    ) -> Self {
-        Self { type_name_of, agents: Agents(agent) }
-    }
-}
 
 impl<L> Service<L> for ContainerRoot<'_, L> {
     fn type_name(&self) -> &str {

@@ -49,10 +49,11 @@ impl From<RuntimeEnded> for NoStream {
 /// no other.
 pub(crate) struct Acceptor {
     host: Arc<dyn Host>,
+    // Dropped before the listener, whose address is free only when no stream of it is left.
+    opening: Opening,
     listener: BoxListener,
     admission: Arc<Mutex<Admission>>,
     limits: StreamLimits,
-    opening: Opening,
     /// How many streams in a row were gone when they were accepted.
     passed: u32,
     /// How many streams in a row have been accepted without a wait.
@@ -74,10 +75,10 @@ impl Acceptor {
         };
         Ok(Self {
             host,
+            opening: Opening::default(),
             listener,
             admission,
             limits,
-            opening: Opening::default(),
             passed: 0,
             accepted: 0,
         })

@@ -10,14 +10,16 @@ use super::state::ContainerState;
 use crate::acceptor::accept;
 use crate::clock::Clock;
 use crate::endpoint::EndpointId;
+use crate::host::BoxFuture;
 use crate::lock::lock;
-use crate::options;
+use crate::options::{self, Settings};
 use crate::peer_context::PeerContext;
 use crate::runtime::Runtime;
 use crate::{Error, Peer};
 use aiomas_core::agent::{self, Address, ContainerConfig};
 use aiomas_core::clock::Date;
 use aiomas_core::connection::CloseReason;
+use aiomas_core::internal::LocalCodec;
 use aiomas_core::rpc::Caller;
 use aiomas_core::wire::{CodecContext, RemoteError, Types};
 
@@ -143,6 +145,17 @@ impl<R: Runtime> Builder<R> {
     ) -> Result<Container, Error> {
         let address = address.try_into().map_err(Into::into)?;
         let (settings, layer) = self.settle(Types::for_container)?;
+        bind_with(settings, layer, address).await
+    }
+}
+
+/// Boxed and not generic, so that this is compiled here, and not again in each program that binds.
+fn bind_with(
+    settings: Settings,
+    layer: Agents,
+    address: Address,
+) -> BoxFuture<Result<Container, Error>> {
+    Box::pin(async move {
         let advertised = layer.advertised.transpose()?;
         let acceptor = settings.listen(&address).await?;
         let bound = acceptor.address().map_err(|error| Error::bind(&address, &error))?;
@@ -159,15 +172,18 @@ impl<R: Runtime> Builder<R> {
             None => Clock::real(host.clone()),
             Some((start, init_time)) => Clock::external(host.clone(), start, init_time)?,
         };
+        let max_agents = layer.config.max_agents;
         let machine = agent::Container::new(layer.config, address.clone(), host.seed());
         let inner = Arc::new_cyclic(|this: &Weak<ContainerShared>| {
             let peer_context = Arc::new(PeerContext::LocalDispatch(this.clone()));
             ContainerShared {
                 this: this.clone(),
                 id: EndpointId::new(),
-                local_context: CodecContext::new(config.types.clone(), config.limits.budget)
-                    .with_peer(peer_context)
-                    .guarded(true),
+                local_codec: LocalCodec::new(
+                    CodecContext::new(config.types.clone(), config.limits.budget)
+                        .with_peer(peer_context)
+                        .guarded(true),
+                ),
                 host: host.clone(),
                 address,
                 max_local_calls: config.limits.max_calls_in,
@@ -179,7 +195,7 @@ impl<R: Runtime> Builder<R> {
                 local_calls: AtomicUsize::new(0),
                 users: AtomicUsize::new(0),
                 state: Mutex::new(ContainerState::new(machine)),
-                agents: RwLock::default(),
+                agents: RwLock::new(agent::Agents::new(max_agents)),
                 hooks: layer.hooks,
                 listening: Mutex::new(None),
             }
@@ -190,5 +206,5 @@ impl<R: Runtime> Builder<R> {
         let listening = accept(acceptor, move |stream| accepting.accepted(stream));
         *lock(&inner.listening) = Some(listening);
         Ok(container)
-    }
+    })
 }

@@ -28,12 +28,17 @@ use aiomas_core::agent::{AgentUrl, ConnectId, Remote, RetryLimit, Route};
 /// was opened stays for others.
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect<P> {
-    container: Arc<ContainerShared>,
-    limit: RetryLimit,
+    search: Search,
     /// For how long it is tried again when the connection is lost, if it is.
     reconnects: Option<RetryLimit>,
-    state: State,
     proxy: PhantomData<fn() -> P>,
+}
+
+/// What a [`Connect`] does, and nothing of it depends on the type of the proxy.
+pub(super) struct Search {
+    container: Arc<ContainerShared>,
+    limit: RetryLimit,
+    state: State,
 }
 
 enum State {
@@ -44,14 +49,13 @@ enum State {
 
 impl<P> Connect<P> {
     pub(super) const fn new(container: Arc<ContainerShared>, url: Result<AgentUrl, Error>) -> Self {
-        let state = State::New(url);
-        let limit = RetryLimit::Once;
-        Self { container, limit, reconnects: None, state, proxy: PhantomData }
+        let search = Search::new(container, url, RetryLimit::Once);
+        Self { search, reconnects: None, proxy: PhantomData }
     }
 
     /// For how long it is tried: [`RetryLimit::Once`] unless told otherwise.
     pub fn retry(mut self, limit: RetryLimit) -> Self {
-        self.limit = limit;
+        self.search.limit = limit;
         self
     }
 
@@ -71,6 +75,16 @@ impl<P> Connect<P> {
     pub fn reconnect(mut self, limit: impl Into<RetryLimit>) -> Self {
         self.reconnects = Some(limit.into());
         self
+    }
+}
+
+impl Search {
+    pub(super) const fn new(
+        container: Arc<ContainerShared>,
+        url: Result<AgentUrl, Error>,
+        limit: RetryLimit,
+    ) -> Self {
+        Self { container, limit, state: State::New(url) }
     }
 
     /// Which attempt to open a connection is under way.
@@ -120,6 +134,24 @@ impl<P> Connect<P> {
             self.state = State::New(Ok(url));
         }
     }
+
+    /// Waits until the agent is found, and returns a proxy of it.
+    fn poll_proxy(
+        &mut self,
+        cx: &Context<'_>,
+        reconnects: Option<RetryLimit>,
+    ) -> Poll<Result<Proxy, Error>> {
+        let Found { connection, url, type_name } = ready!(self.poll_found(cx))?;
+        let inner = &self.container;
+        Poll::Ready(Ok(match (connection, reconnects) {
+            (None, _) => Proxy::of_local(inner.this.clone(), url),
+            (Some(connection), None) => Proxy::of_agent(AnyConnection::of(connection), url),
+            (Some(connection), Some(limit)) => {
+                let reconnecting = inner.reconnecting(connection, &url, type_name, limit);
+                Proxy::of_agent(AnyConnection::Reconnecting(reconnecting), url)
+            }
+        }))
+    }
 }
 
 /// An agent that was found.
@@ -135,21 +167,12 @@ impl<P: From<Proxy>> Future for Connect<P> {
     type Output = Result<P, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<P, Error>> {
-        let Found { connection, url, type_name } = ready!(self.poll_found(cx))?;
-        let inner = &self.container;
-        let proxy = match (connection, self.reconnects) {
-            (None, _) => Proxy::of_local(inner.this.clone(), url),
-            (Some(connection), None) => Proxy::of_agent(AnyConnection::of(connection), url),
-            (Some(connection), Some(limit)) => {
-                let reconnecting = inner.reconnecting(connection, &url, type_name, limit);
-                Proxy::of_agent(AnyConnection::Reconnecting(reconnecting), url)
-            }
-        };
-        Poll::Ready(Ok(proxy.into()))
+        let reconnects = self.reconnects;
+        self.search.poll_proxy(cx, reconnects).map_ok(P::from)
     }
 }
 
-impl<P> Drop for Connect<P> {
+impl Drop for Search {
     fn drop(&mut self) {
         if let State::Connecting(id, ..) = self.state {
             self.container.cancel_connect(id);
@@ -159,6 +182,6 @@ impl<P> Drop for Connect<P> {
 
 impl<P> fmt::Debug for Connect<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect").field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("Connect").field("limit", &self.search.limit).finish_non_exhaustive()
     }
 }

@@ -51,6 +51,7 @@ impl ContainerShared {
         if let Some(listening) = &*lock(&self.listening) {
             listening.cancel();
         }
+        self.agents_mut().shut_down();
         self.update(|state, now| {
             match state.connections.closing() {
                 // The state machine asks for each connection to be closed.
@@ -135,9 +136,7 @@ impl ContainerShared {
         if let Some(at) = self.host.now().checked_add(self.drain) {
             timer.set(at);
         }
-        let mut agents: Vec<_> = self.agents_mut().drain().collect();
-        agents.sort_unstable_by_key(|(number, _)| *number);
-        let mut agents = agents.into_iter();
+        let mut agents = self.agents_mut().take().into_iter();
         poll_fn(|cx| {
             for (number, resident) in agents.by_ref().take(TURN) {
                 self.stop_agent(number, resident);
@@ -222,10 +221,6 @@ impl ContainerShared {
         self.host.spawn(task);
     }
 
-    fn url(&self, number: u64) -> AgentUrl {
-        AgentUrl::new(self.address.clone(), number.to_string())
-    }
-
     /// The runtime has ended before the container did: nothing waits for ever.
     fn orphan(self: &Arc<Self>) {
         if lock(&self.state).ended.is_some() {
@@ -239,7 +234,11 @@ impl ContainerShared {
             state.connections.close(Close::Now);
             state.container.shutdown(now);
         });
-        let agents: Vec<_> = self.agents_mut().drain().collect();
+        let agents = {
+            let mut agents = self.agents_mut();
+            agents.shut_down();
+            agents.take()
+        };
         for (number, resident) in &agents {
             resident.close_queue(&RemoteError::from(Error::runtime_ended(&self.address)));
             if resident.has_stop() {

@@ -51,6 +51,11 @@ impl ContainerShared {
         limit: RetryLimit,
         connecting: Arc<Connecting>,
     ) -> ConnectId {
+        if url.address() == &self.address {
+            let type_name = self.agent(url.aid()).map(|agent| Arc::from(agent.type_name()));
+            return self
+                .update(|state, _| state.container.connect_here(url, type_name, connecting));
+        }
         let address = url.address().clone();
         self.update(|state, now| {
             let id = state.container.connect(now, url, limit, connecting.clone());

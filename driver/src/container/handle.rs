@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::contain::alone;
 use crate::local_dispatch::LocalDispatch;
 use crate::lock::lock;
+use crate::service::HostedAgent;
 use crate::wakers::Registration;
 use crate::{ContainerStats, Error, Peer, Proxy};
 use aiomas_core::agent::{Address, AgentUrl};
@@ -80,13 +81,11 @@ impl Container {
     /// Which agents live here, by their URLs, with the names of their types: in the order in which they came.
     #[must_use]
     pub fn agents(&self) -> Vec<(AgentUrl, String)> {
-        let mut agents: Vec<_> = {
-            let agents = self.0.agents();
-            agents.iter().map(|(number, agent)| (*number, agent.type_name().to_owned())).collect()
+        let agents = self.0.agents();
+        let named = |(number, agent): (u64, &Arc<dyn HostedAgent>)| {
+            (self.0.url(number), agent.type_name().to_owned())
         };
-        agents.sort_unstable_by_key(|(number, _)| *number);
-        let url = |number: u64| AgentUrl::new(self.0.address.clone(), number.to_string());
-        agents.into_iter().map(|(number, type_name)| (url(number), type_name)).collect()
+        agents.all().into_iter().map(named).collect()
     }
 
     /// How many connections there are, opened and accepted.
@@ -118,7 +117,7 @@ impl Container {
         };
         let (agents, waiting) = {
             let agents = self.0.agents();
-            (agents.len(), agents.values().map(|agent| agent.waiting()).sum())
+            (agents.len(), agents.all().iter().map(|(_, agent)| agent.waiting()).sum())
         };
         ContainerStats {
             agents,

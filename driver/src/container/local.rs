@@ -12,7 +12,7 @@ use crate::Error;
 use crate::deadline::Deadline;
 use crate::host::Host;
 use crate::later::{self, Answer, Later};
-use crate::local_dispatch::{Called, Encode, LOCAL, LocalAnswer, LocalCall, LocalDispatch};
+use crate::local_dispatch::{Called, Encode, LocalAnswer, LocalCall, LocalDispatch};
 use crate::stop::{Stop, Stopped};
 use crate::trace;
 use aiomas_core::agent::Address;
@@ -30,7 +30,7 @@ impl LocalDispatch for ContainerShared {
     }
 
     fn codec_context(&self) -> &CodecContext {
-        &self.local_context
+        self.local_codec.codec_context()
     }
 
     fn max_mailbox(&self) -> u32 {
@@ -56,15 +56,14 @@ impl ContainerShared {
         options: CallOptions,
         encode: &Encode<'_>,
     ) -> Called {
-        let mut content = Vec::new();
-        if let Err(error) = encode(LOCAL, &self.local_context, &mut content) {
-            return Called::Done(Err(CallRejected::Codec(error).into()));
-        }
+        let content = match self.local_codec.request(encode) {
+            Ok(content) => content,
+            Err(why) => return Called::Done(Err(why.into())),
+        };
         let limit = self.max_local_calls;
         if self.local_calls.load(Ordering::Relaxed) >= limit {
             return Called::Done(Err(CallRejected::TooManyCalls { limit }.into()));
         }
-        let content = Payload::new(LOCAL, content.into(), self.local_context.clone());
         let deadline = options.timeout.and_then(|after| self.host.now().checked_add(after));
         let caller = Caller::local().with_deadline(deadline);
         let method = Self::nested(|| match self.dispatch(&content, &caller, trace::Id::NONE) {
@@ -121,10 +120,7 @@ impl ContainerShared {
     }
 
     fn payload(&self, answer: Answer) -> Result<Payload, Error> {
-        let codec_context = self.local_context.clone();
-        answer
-            .map(|body| Payload::new(LOCAL, body.into_bytes(), codec_context))
-            .map_err(Error::Remote)
+        self.local_codec.answer(answer).map_err(Error::Remote)
     }
 }
 

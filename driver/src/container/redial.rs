@@ -3,13 +3,13 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 
-use super::connect::{Connect, Found};
+use super::connect::{Found, Search};
 use super::shared::ContainerShared;
+use crate::Error;
 use crate::connection::{Connection, ConnectionRef};
 use crate::host::BoxFuture;
 use crate::lock::lock;
 use crate::reconnect::{self, Attempts, Redial};
-use crate::{Error, Proxy};
 use aiomas_core::agent::{
     AgentUrl, ConnectError, ContainerConfig, ContainerError, RetryLimit, RetryPolicy,
 };
@@ -56,13 +56,12 @@ impl Redial for Finds {
         let Some(container) = container.upgrade() else {
             return Box::pin(async { Err(ContainerError::ShutDown.into()) });
         };
-        let connect = Connect::<Proxy>::new(container, Ok(url.clone()));
-        let mut connect = connect.retry(limit);
+        let mut search = Search::new(container, Ok(url.clone()), limit);
         let expected = expected.clone();
         let mut last = 0;
         Box::pin(poll_fn(move |cx| {
-            let found = connect.poll_found(cx);
-            let attempt = connect.attempts();
+            let found = search.poll_found(cx);
+            let attempt = search.attempts();
             if attempt > last {
                 last = attempt;
                 attempts(attempt);

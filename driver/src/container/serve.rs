@@ -11,8 +11,8 @@ use crate::local_dispatch::LocalDispatch;
 use crate::trace;
 use aiomas_core::connection::{CallOptions, CloseReason, ReplyToken, Request};
 pub(super) use aiomas_core::internal::root::VALIDATE_AID;
-use aiomas_core::internal::root::{ContainerRoot, agent_in_path, split_agent_path};
-use aiomas_core::rpc::{self, Caller, Outcome, Service, encode_call_in};
+use aiomas_core::internal::root::{dispatch_root, split_agent_path};
+use aiomas_core::rpc::{self, Caller, Outcome, encode_call_in};
 use aiomas_core::wire::{Payload, RemoteError};
 
 /// Serves the agents to a peer.
@@ -105,10 +105,7 @@ impl ContainerShared {
         {
             return rpc::dispatch_at(&*agent, path, start, arguments, caller);
         }
-        let agent = agent_in_path(path).and_then(|aid| Some((aid, self.agent(aid)?)));
-        let agent = agent.as_ref().map(|(aid, agent)| (*aid, &**agent as &dyn Service<Later>));
-        let type_name_of = |aid: &str| Some(self.agent(aid)?.type_name().to_owned());
-        rpc::dispatch(&ContainerRoot::new(&type_name_of, agent), path, arguments, caller)
+        dispatch_root(|aid| self.agent(aid), |agent| &**agent, path, arguments, caller)
     }
 
     /// Runs something that may call agents, unless too many calls are within each other already on this

@@ -1,8 +1,6 @@
 //! What handles, connections and tasks of a container share.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
@@ -13,13 +11,11 @@ use crate::cancel::Canceller;
 use crate::clock::Clock;
 use crate::endpoint::EndpointId;
 use crate::host::Host;
-use crate::lock::lock;
 use crate::options::Settings;
 use crate::service::HostedAgent;
-use aiomas_core::agent::Address;
+use aiomas_core::agent::{Address, AgentUrl, Agents};
 use aiomas_core::connection::Admission;
-use aiomas_core::internal::number as agent_number;
-use aiomas_core::wire::CodecContext;
+use aiomas_core::internal::{LocalCodec, number as agent_number};
 
 /// A container. Its parts are locked one by one, never two at a time.
 pub(super) struct ContainerShared {
@@ -30,7 +26,7 @@ pub(super) struct ContainerShared {
     /// Of the next connection.
     pub(super) settings: Mutex<Settings>,
     pub(super) clock: Clock,
-    pub(super) local_context: CodecContext,
+    pub(super) local_codec: LocalCodec,
     pub(super) max_mailbox: u32,
     pub(super) drain: Duration,
     /// Calls between our own agents that have not ended.
@@ -39,7 +35,8 @@ pub(super) struct ContainerShared {
     /// Handles.
     pub(super) users: AtomicUsize,
     pub(super) state: Mutex<ContainerState>,
-    pub(super) agents: RwLock<Residents>,
+    /// Apart from `state`: calls look agents up side by side.
+    pub(super) agents: RwLock<Agents<Arc<dyn HostedAgent>>>,
     pub(super) hooks: Hooks,
     pub(super) admission: Arc<Mutex<Admission>>,
     /// Accepts streams until it is dropped.
@@ -48,60 +45,39 @@ pub(super) struct ContainerShared {
 
 impl fmt::Debug for ContainerShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Inner").field(&self.address).finish()
-    }
-}
-
-/// The agents by their numbers, which are their ids.
-pub(super) type Residents = HashMap<u64, Arc<dyn HostedAgent>, BuildHasherDefault<Spread>>;
-
-/// Spreads numbers that count up over a table. They are ours: no peer chooses them.
-#[derive(Default)]
-pub(super) struct Spread(u64);
-
-impl Hasher for Spread {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0 ^ u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // The golden ratio, as usual.
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+        f.debug_tuple("ContainerShared").field(&self.address).finish()
     }
 }
 
 impl ContainerShared {
-    pub(super) fn agents(&self) -> RwLockReadGuard<'_, Residents> {
+    pub(super) fn agents(&self) -> RwLockReadGuard<'_, Agents<Arc<dyn HostedAgent>>> {
         self.agents.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn agents_mut(&self) -> RwLockWriteGuard<'_, Residents> {
+    pub(super) fn agents_mut(&self) -> RwLockWriteGuard<'_, Agents<Arc<dyn HostedAgent>>> {
         self.agents.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn numbered(&self, number: u64) -> Option<Arc<dyn HostedAgent>> {
-        self.agents().get(&number).cloned()
+        self.agents().numbered(number).cloned()
     }
 
     pub(super) fn agent(&self, aid: &str) -> Option<Arc<dyn HostedAgent>> {
-        self.numbered(agent_number(aid)?)
+        self.agents().get(aid).cloned()
     }
 
     /// Removes an agent, which then stops.
     pub(super) fn remove(self: &Arc<Self>, aid: &str) -> bool {
-        lock(&self.state).remove(aid);
-        let Some(number) = agent_number(aid) else { return false };
-        let removed = self.agents_mut().remove(&number);
-        match removed {
-            Some(resident) => self.stop_agent(number, resident),
+        // The lock is gone before the agent stops, which runs user code.
+        let removed = self.agents_mut().remove(aid);
+        match removed.zip(agent_number(aid)) {
+            Some((agent, number)) => self.stop_agent(number, agent),
             None => return false,
         }
         true
+    }
+
+    pub(super) fn url(&self, number: u64) -> AgentUrl {
+        AgentUrl::new(self.address.clone(), number.to_string())
     }
 }

@@ -7,12 +7,12 @@ use super::shared::ContainerShared;
 use crate::Error;
 use crate::cancel::cancellable;
 use crate::contain::{contain, discard};
+use crate::host::BoxFuture;
 use crate::later::Running;
 use crate::lock::lock;
 use crate::service::{Agent, AgentHandle, HostedAgent};
 use crate::trace;
-use aiomas_core::agent::{AgentUrl, ContainerError};
-use aiomas_core::internal::number as agent_number;
+use aiomas_core::agent::AgentUrl;
 use aiomas_core::rpc::Outcome;
 use aiomas_core::wire::RemoteError;
 
@@ -25,13 +25,39 @@ pub(super) struct Starting {
     error: Option<RemoteError>,
 }
 
+/// An agent's service, and the handle that gets the agent's URL.
+type Hosted = (Arc<dyn HostedAgent>, Arc<AgentHandle>);
+
 /// What is left of an `#[on_start]`.
 type Rest = Option<(Starting, Running)>;
 
 impl ContainerShared {
     /// Lets an agent live here. What its `#[on_start]` waits for, it waits for in a task.
-    pub(super) fn spawn<A: Agent>(self: &Arc<Self>, agent: A) -> Result<AgentUrl, Error> {
-        let (url, rest) = self.begin(agent)?;
+    pub(super) fn spawn(self: &Arc<Self>, agent: impl Agent) -> Result<AgentUrl, Error> {
+        let hosted = self.host_agent(agent)?;
+        self.start(hosted)
+    }
+
+    /// Lets an agent live here, and waits until its `#[on_start]` has ended. Dropping the future removes the agent.
+    pub(super) async fn spawn_started(
+        self: &Arc<Self>,
+        agent: impl Agent,
+    ) -> Result<AgentUrl, Error> {
+        let hosted = self.host_agent(agent)?;
+        self.start_and_wait(hosted).await
+    }
+
+    /// Makes an agent's service. Code for the agent's type is user code, and runs without the lock.
+    fn host_agent(self: &Arc<Self>, agent: impl Agent) -> Result<Hosted, RemoteError> {
+        let me = AgentHandle::new(self.this.clone());
+        let resident = contain(|| agent.into_resident(me.clone()))?;
+        Ok((resident, me))
+    }
+
+    // From here on nothing depends on the agent's type, so that none of it is compiled once for each.
+
+    fn start(self: &Arc<Self>, hosted: Hosted) -> Result<AgentUrl, Error> {
+        let (url, rest) = self.begin(hosted)?;
         if let Some((starting, mut hook)) = rest {
             self.host.spawn(Box::pin(async move {
                 let answer = std::future::poll_fn(|cx| hook.poll(cx)).await;
@@ -45,56 +71,52 @@ impl ContainerShared {
         Ok(url)
     }
 
-    /// Lets an agent live here, and waits until its `#[on_start]` has ended. Dropping the future removes the agent.
-    pub(super) async fn spawn_started<A: Agent>(
-        self: &Arc<Self>,
-        agent: A,
-    ) -> Result<AgentUrl, Error> {
-        let (url, rest) = self.begin(agent)?;
-        if let Some((starting, mut hook)) = rest {
-            let outcome = Arc::<Mutex<Option<Result<(), RemoteError>>>>::default();
-            let answered = outcome.clone();
-            let (canceller, task) = cancellable(async move {
-                let answer = std::future::poll_fn(|cx| hook.poll(cx)).await;
-                drop(hook);
-                let started = starting.end(answer.map(drop));
-                *lock(&answered) = Some(started);
-            });
-            self.host.spawn(task);
-            canceller.join().await;
-            let started = lock(&outcome).take();
-            started.unwrap_or_else(|| Err(Error::runtime_ended(&self.address).into()))?;
-        }
-        Ok(url)
+    fn start_and_wait(self: &Arc<Self>, hosted: Hosted) -> BoxFuture<Result<AgentUrl, Error>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let (url, rest) = this.begin(hosted)?;
+            if let Some((starting, mut hook)) = rest {
+                let outcome = Arc::<Mutex<Option<Result<(), RemoteError>>>>::default();
+                let answered = outcome.clone();
+                let (canceller, task) = cancellable(async move {
+                    let answer = std::future::poll_fn(|cx| hook.poll(cx)).await;
+                    drop(hook);
+                    let started = starting.end(answer.map(drop));
+                    *lock(&answered) = Some(started);
+                });
+                this.host.spawn(task);
+                canceller.join().await;
+                let started = lock(&outcome).take();
+                started.unwrap_or_else(|| Err(Error::runtime_ended(&this.address).into()))?;
+            }
+            Ok(url)
+        })
     }
 
     /// Takes an agent in, and begins with its `#[on_start]`.
-    fn begin<A: Agent>(self: &Arc<Self>, agent: A) -> Result<(AgentUrl, Rest), Error> {
-        let type_name = agent.type_name().to_owned();
-        let url = {
-            let mut state = lock(&self.state);
-            state.spawn(&type_name).map_err(|refusal| state.refused(refusal))?
+    fn begin(self: &Arc<Self>, (resident, me): Hosted) -> Result<(AgentUrl, Rest), Error> {
+        // One lock, once: the agent gets its number and can be found, or the container is shut down and has not seen it.
+        let inserted = self.agents_mut().insert_with(|number| {
+            me.set_url(self.url(number));
+            resident.clone()
+        });
+        let number = match inserted {
+            Ok(number) => number,
+            Err(refusal) => {
+                discard(resident);
+                return Err(lock(&self.state).refused(refusal));
+            }
         };
-        let mut starting = Starting {
+        let url = self.url(number);
+        let starting = Starting {
             container: self.this.clone(),
             url: url.clone(),
-            resident: None,
+            resident: Some(resident.clone()),
             error: Some(RemoteError::new(
                 "RuntimeError",
                 "the agent was given up before it had started",
             )),
         };
-        let identity =
-            Arc::new(AgentHandle { url: url.clone(), local_dispatch: self.this.clone() });
-        let resident = contain(|| agent.into_resident(identity))?;
-        starting.resident = Some(resident.clone());
-        if let Some(number) = agent_number(url.aid()) {
-            self.agents_mut().insert(number, resident.clone());
-        }
-        // The container may have come to its end in between, and not have seen the agent.
-        if lock(&self.state).stopped {
-            return Err(lock(&self.state).refused(ContainerError::ShutDown));
-        }
         // From here on the agent can be called, which waits for the hook, and removed.
         let outcome = contain(|| resident.start()).unwrap_or_else(Outcome::from);
         let answer = match outcome {
@@ -126,9 +148,7 @@ impl Drop for Starting {
         let resident = self.resident.take();
         if let Some(error) = self.error.take() {
             if let Some(container) = self.container.upgrade() {
-                lock(&container.state).remove(self.url.aid());
-                let number = agent_number(self.url.aid());
-                let removed = number.and_then(|number| container.agents_mut().remove(&number));
+                let removed = container.agents_mut().remove(self.url.aid());
                 discard(removed);
             }
             if let Some(resident) = &resident {

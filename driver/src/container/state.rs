@@ -12,11 +12,11 @@ use crate::contain::wake;
 use crate::lock::lock;
 use crate::wakers::WakerSet;
 use crate::{Error, UnstoppedAgent};
-use aiomas_core::agent::{self, AgentUrl, ConnId, ContainerError, DialId, Remote, ValidateTicket};
+use aiomas_core::agent::{self, ConnId, ContainerError, DialId, Remote, ValidateTicket};
 
 /// What the container's lock guards: the state machine, and what its host keeps for it.
 pub(super) struct ContainerState {
-    pub(super) container: agent::Container<Arc<Connecting>, ()>,
+    pub(super) container: agent::Container<Arc<Connecting>>,
     pub(super) connections: ConnectionTable,
     pub(super) dials: BTreeMap<DialId, Canceller>,
     pub(super) questions: BTreeMap<ValidateTicket, Canceller>,
@@ -40,7 +40,7 @@ pub(super) struct ContainerState {
 }
 
 impl ContainerState {
-    pub(super) fn new(container: agent::Container<Arc<Connecting>, ()>) -> Self {
+    pub(super) fn new(container: agent::Container<Arc<Connecting>>) -> Self {
         Self {
             container,
             connections: ConnectionTable::default(),
@@ -58,20 +58,12 @@ impl ContainerState {
         }
     }
 
-    pub(super) fn spawn(&mut self, type_name: &str) -> Result<AgentUrl, ContainerError> {
-        self.container.spawn(type_name, ())
-    }
-
     /// The error of a refusal.
     pub(super) fn refused(&self, refusal: ContainerError) -> Error {
         if self.orphaned && refusal == ContainerError::ShutDown {
             return Error::runtime_ended(self.container.base());
         }
         refusal.into()
-    }
-
-    pub(super) fn remove(&mut self, aid: &str) {
-        self.container.remove(aid);
     }
 
     pub(super) fn connection(&self, conn: ConnId) -> Option<Arc<Connection>> {

@@ -1,7 +1,7 @@
 //! What lives in containers.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::local_dispatch::LocalDispatch;
 use crate::{Later, Proxy};
@@ -41,8 +41,25 @@ impl Agent for ServiceDict<Later> {
 
 /// Where an agent lives, and under what name.
 pub struct AgentHandle {
-    pub(crate) url: AgentUrl,
+    /// Set when the agent gets its number, and before any of its methods and hooks can run.
+    url: OnceLock<AgentUrl>,
     pub(crate) local_dispatch: Weak<dyn LocalDispatch>,
+}
+
+impl AgentHandle {
+    /// The handle of an agent that has no number yet: its service is made first, without the lock of the agents.
+    pub(crate) fn new(local_dispatch: Weak<dyn LocalDispatch>) -> Arc<Self> {
+        Arc::new(Self { url: OnceLock::new(), local_dispatch })
+    }
+
+    pub(crate) fn set_url(&self, url: AgentUrl) {
+        // An agent is let live once.
+        let _set = self.url.set(url);
+    }
+
+    pub(crate) fn url(&self) -> Option<&AgentUrl> {
+        self.url.get()
+    }
 }
 
 /// An agent in its container.
@@ -88,6 +105,6 @@ impl HostedAgent for ServiceDict<Later> {}
 
 impl fmt::Debug for AgentHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Identity").field(&self.url).finish()
+        f.debug_tuple("AgentHandle").field(&self.url.get()).finish()
     }
 }

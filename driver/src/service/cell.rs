@@ -108,8 +108,8 @@ impl<T: Interface> ServiceCell<T> {
     /// The caller's caller may see this, too, and be a stranger: the address of the container is not for it.
     #[cold]
     fn deadlock(&self, method: &str) -> String {
-        let who = match &self.me {
-            Some(me) => format!("agent \"{}\" ({})", me.url.aid(), T::TYPE_NAME),
+        let who = match self.me.as_ref().and_then(|me| me.url()) {
+            Some(url) => format!("agent \"{}\" ({})", url.aid(), T::TYPE_NAME),
             None => T::TYPE_NAME.to_owned(),
         };
         format!(

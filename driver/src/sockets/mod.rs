@@ -11,27 +11,33 @@
 //! - Of several programs that start at the path of a Unix socket, one listens; it removes its own file and no other.
 
 mod bind;
+mod keep_alive;
 mod listener;
 mod names;
 mod race;
 #[cfg(unix)]
 mod unix;
 
+use std::any::Any;
 use std::collections::BTreeSet;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 #[cfg(unix)]
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::panics;
 use super::runtime::Runtime;
 use super::socket::Socket;
 use super::trace;
 use super::transport::Transport;
 use aiomas_core::agent::Address;
 
+pub use keep_alive::keep_alive;
 pub use listener::TcpAcceptor;
 #[cfg(unix)]
 pub use listener::UnixAcceptor;
@@ -196,6 +202,25 @@ pub fn listen<S: Sockets>(
             other => Err(unsupported(&other)),
         }
     }
+}
+
+/// Waits for a socket that the runtime makes. A panic is an error: some runtimes panic where they lack what sockets need.
+///
+/// # Errors
+/// The future's own, or the text of its panic.
+pub async fn without_panic<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        polled.unwrap_or_else(|panic| Poll::Ready(Err(of_panic(&*panic))))
+    })
+    .await
+}
+
+/// The error for a panic of a runtime, whose text says what is missing there.
+#[cold]
+pub fn of_panic(panic: &(dyn Any + Send)) -> io::Error {
+    io::Error::other(panics::text(panic).unwrap_or("the runtime cannot be used").to_owned())
 }
 
 /// The addresses of a host, each of them once.

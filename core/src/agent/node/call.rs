@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::ticket::{ReplyTo, Ticket, Waiting};
-use super::{LOCAL, Node, NodeEvent};
+use super::{Node, NodeEvent};
 use crate::agent::root::VALIDATE_AID;
 use crate::agent::validate::TypeName;
 use crate::agent::{ConnId, Remote, Route, ValidateError, ValidateTicket};
@@ -107,11 +107,10 @@ impl<X, L> Node<X, L> {
         let now = self.now;
         let id = match route {
             Route::Local => {
-                let mut content = Vec::new();
-                if let Err(error) = write(LOCAL, &self.local_context, &mut content) {
-                    return Err(Refused { why: CallRejected::Codec(error), ctx });
-                }
-                let content = Payload::new(LOCAL, content.into(), self.local_context.clone());
+                let content = match self.local_codec.request(write) {
+                    Ok(content) => content,
+                    Err(why) => return Err(Refused { why, ctx }),
+                };
                 let id = self.local.reserve();
                 self.local.insert(now, options.timeout, ctx);
                 self.serve(ReplyTo::Local { id }, content);
@@ -190,10 +189,7 @@ impl<X, L> Node<X, L> {
             ReplyTo::Local { id } => {
                 // Nobody waits any more for an answer that comes late.
                 if let Some(ctx) = self.local.remove(id) {
-                    let codec_context = self.local_context.clone();
-                    let result = result
-                        .map(|body| Payload::new(LOCAL, body.into_bytes(), codec_context))
-                        .map_err(CallError::Remote);
+                    let result = self.local_codec.answer(result).map_err(CallError::Remote);
                     self.events.push_back(NodeEvent::Answer { ctx, result });
                 }
             }

@@ -17,8 +17,9 @@ pub use call::{NodeCall, Target};
 pub use serve::Serve;
 pub use ticket::Ticket;
 
+use super::local::LocalCodec;
 use super::{
-    Action, Address, AgentUrl, ConnId, ConnectError, ConnectId, Container, ContainerConfig,
+    Action, Address, AgentUrl, Agents, ConnId, ConnectError, ConnectId, Container, ContainerConfig,
     ContainerError, ContainerEvent, DialError, DialId, Remote, RetryLimit, ValidateTicket,
 };
 use crate::connection::{
@@ -26,7 +27,7 @@ use crate::connection::{
     CloseReason, Config, Negotiate, Pending, RequestId, Side, Transmit,
 };
 use crate::rpc::Service;
-use crate::wire::{CodecContext, Format, Payload, RemoteError};
+use crate::wire::{CodecContext, Payload, RemoteError};
 use connections::Connections;
 use ticket::{Agent, Waiting};
 
@@ -48,11 +49,12 @@ use ticket::{Agent, Waiting};
 #[derive(Debug)]
 pub struct Node<X, L> {
     serve: Serve<L>,
-    container: Container<X, Rc<Agent<L>>>,
+    container: Container<X>,
+    agents: Agents<Rc<Agent<L>>>,
     connections: Connections<Waiting<X>>,
     /// Calls between our own agents.
     local: Pending<X>,
-    local_context: CodecContext,
+    local_codec: LocalCodec,
     /// The calls by which peers are asked for agents.
     questions: BTreeMap<ValidateTicket, CallId>,
     mailbox_limit: u32,
@@ -180,12 +182,13 @@ impl<X, L> Node<X, L> {
         let NodeConfig { connection, container } = config;
         let limits = &connection.limits;
         let types = serve.types(&connection.types);
-        let local_context = CodecContext::new(types.clone(), limits.budget).guarded(true);
+        let local_codec = CodecContext::new(types.clone(), limits.budget).guarded(true);
         Self {
             serve,
+            agents: Agents::new(container.max_agents),
             container: Container::new(container, base, seed),
             local: Pending::new(),
-            local_context,
+            local_codec: LocalCodec::new(local_codec),
             questions: BTreeMap::new(),
             mailbox_limit: limits.max_mailbox,
             admission: Admission::new(limits),
@@ -219,14 +222,14 @@ impl<X, L> Node<X, L> {
     /// # Errors
     /// There are too many agents, or the node is shut down.
     pub fn spawn(&mut self, agent: impl Service<L> + 'static) -> Result<AgentUrl, ContainerError> {
-        let type_name = agent.type_name().to_owned();
-        self.container.spawn(&type_name, Rc::new(Agent::new(agent)))
+        let number = self.agents.insert(Rc::new(Agent::new(agent)))?;
+        Ok(AgentUrl::new(self.base().clone(), number.to_string()))
     }
 
     /// Removes an agent; says whether it was there. Calls that wait for it fail, those that have started
     /// may still be answered.
     pub fn remove(&mut self, aid: &str) -> bool {
-        let Some(agent) = self.container.remove(aid) else { return false };
+        let Some(agent) = self.agents.remove(aid) else { return false };
         let waiting = agent.mailbox.borrow_mut().take_queue();
         for (_, call) in waiting {
             let gone = format!("Name \"{aid}\" not found in \"agents\"");
@@ -240,7 +243,12 @@ impl<X, L> Node<X, L> {
     /// ends in [`NodeEvent::Connected`] or [`NodeEvent::ConnectFailed`] with `ctx`.
     pub fn connect(&mut self, now: Instant, url: AgentUrl, limit: RetryLimit, ctx: X) -> ConnectId {
         self.advance(now);
-        let id = self.container.connect(self.now, url, limit, ctx);
+        let id = if url.address() == self.base() {
+            let type_name = self.agents.get(url.aid()).map(|agent| agent.service.type_name());
+            self.container.connect_here(url, type_name.map(Arc::from), ctx)
+        } else {
+            self.container.connect(self.now, url, limit, ctx)
+        };
         self.turn();
         id
     }
@@ -421,6 +429,7 @@ impl<X, L> Node<X, L> {
     pub fn shutdown(&mut self, now: Instant, how: Close) {
         self.advance(now);
         self.close = how;
+        self.agents.shut_down();
         self.container.shutdown(self.now);
         self.connections.close_all(self.now, how);
         self.turn();
@@ -471,6 +480,3 @@ impl<X, L> Node<X, L> {
         }
     }
 }
-
-/// The format of calls between agents of one node.
-const LOCAL: Format = Format::MsgPack;

@@ -7,7 +7,7 @@ use super::ticket::{Agent, Busy, Queued, ReplyTo, Ticket, Waiting};
 use super::{Node, NodeEvent};
 use crate::agent::ConnId;
 use crate::agent::mailbox::overloaded;
-use crate::agent::root::{ContainerRoot, agent_in_path, split_agent_path};
+use crate::agent::root::{dispatch_root, split_agent_path};
 use crate::connection::{CloseReason, Event, Request};
 use crate::rpc::{self, Access, Caller, Encoder, Outcome, Service};
 use crate::wire::{Codec, Payload, RemoteError, Types};
@@ -108,13 +108,9 @@ impl<X, L> Node<X, L> {
                     return;
                 }
                 None => {
-                    let agent = agent_in_path(&path)
-                        .and_then(|aid| Some((aid, self.container.agent(aid)?)));
-                    let agent = agent.map(|(aid, agent)| (aid, &*agent.service));
-                    let type_name_of =
-                        |aid: &str| self.container.validate_aid(aid).map(str::to_owned);
-                    let root = ContainerRoot::new(&type_name_of, agent);
-                    rpc::dispatch(&root, &path, &arguments, &reply.caller())
+                    let find = |aid: &str| self.agents.get(aid);
+                    let caller = reply.caller();
+                    dispatch_root(find, |agent| &*agent.service, &path, &arguments, &caller)
                 }
             },
         };
@@ -123,7 +119,7 @@ impl<X, L> Node<X, L> {
 
     fn find_agent(&self, path: &[u8]) -> Option<(Rc<Agent<L>>, usize)> {
         let (number, start) = split_agent_path(path)?;
-        Some((self.container.numbered(number)?.clone(), start))
+        Some((self.agents.numbered(number)?.clone(), start))
     }
 
     /// Lets a call wait for its agent.

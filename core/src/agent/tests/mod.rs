@@ -33,7 +33,7 @@ fn unreachable(attempts: u32, last: DialError) -> ConnectError {
     ConnectError::Unreachable { address: TCP.parse().unwrap(), attempts, last }
 }
 
-type TestContainer = Container<&'static str, &'static str>;
+type TestContainer = Container<&'static str>;
 
 fn container(config: ContainerConfig) -> TestContainer {
     Container::new(config, "tcp://127.0.0.1:1".parse().unwrap(), 0)
@@ -322,30 +322,23 @@ fn own_agents_need_no_socket() {
     let now = start();
     let mut container = container(ContainerConfig::default());
     container.set_base(TCP.parse().unwrap());
-    let agent = container.spawn("TestAgent", "service").unwrap();
-    assert_eq!(agent.to_string(), "tcp://127.0.0.1:5555/0");
-    assert_eq!(container.validate_aid("0"), Some("TestAgent"));
-    assert_eq!(container.agent("0"), Some(&"service"));
-    container.connect(now, agent, RetryLimit::Once, "local");
-    assert_eq!(connected(&mut container, "local").route, Route::Local);
-    assert_eq!(container.remove("0"), Some("service"));
-    container.connect(now, url("0"), RetryLimit::Forever, "gone");
+    container.connect_here(url("0"), Some("TestAgent".into()), "local");
+    let remote = connected(&mut container, "local");
+    assert_eq!((remote.route, &*remote.type_name), (Route::Local, "TestAgent"));
+    container.connect_here(url("0"), None, "gone");
     assert_eq!(failed(&mut container, "gone"), ConnectError::NoSuchAgent { url: url("0") });
-    assert_eq!(container.validate_aid("0"), None);
     quiet(&mut container);
+    container.shutdown(now);
+    container.connect_here(url("0"), Some("TestAgent".into()), "late");
+    assert_eq!(container.poll_event(), Some(ContainerEvent::Stopped));
+    assert_eq!(failed(&mut container, "late"), ContainerError::ShutDown.into());
 }
 
 #[test]
 fn limits_are_refusals() {
     let now = start();
-    let mut container = container(ContainerConfig {
-        max_agents: 1,
-        max_waiters: 2,
-        max_dialled: 1,
-        ..ContainerConfig::default()
-    });
-    container.spawn("TestAgent", "service").unwrap();
-    assert_eq!(container.spawn("TestAgent", ""), Err(ContainerError::TooManyAgents { limit: 1 }));
+    let mut container =
+        container(ContainerConfig { max_waiters: 2, max_dialled: 1, ..ContainerConfig::default() });
     assert_eq!(container.handle_accepted(now, A), Ok(()));
     assert_eq!(container.handle_accepted(now, A), Ok(())); // the key is free again
     container.connect(now, url("0"), RetryLimit::Once, "one");
@@ -411,7 +404,6 @@ fn shutdown_answers_everyone_and_closes_everything() {
     container.connect(now, url("0"), RetryLimit::Forever, "late");
     assert_eq!(failed(&mut container, "late"), ContainerError::ShutDown.into());
     assert_eq!(container.handle_accepted(now, ConnId(12)), Err(ContainerError::ShutDown));
-    assert_eq!(container.spawn("TestAgent", ""), Err(ContainerError::ShutDown));
     container.handle_closed(now, B, "closed");
     assert_eq!(container.poll_event(), Some(ContainerEvent::Stopped));
     quiet(&mut container);

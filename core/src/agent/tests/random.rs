@@ -57,7 +57,7 @@ struct Waiting {
 /// A host of a container that remembers what it was asked for, and what was promised.
 struct Host {
     now: Instant,
-    container: Container<u64, ()>,
+    container: Container<u64>,
     next: u64,
     waiting: BTreeMap<ConnectId, (u64, Waiting)>,
     dials: BTreeMap<DialId, Address>,
