@@ -26,6 +26,13 @@ static AIOMAS: Environment = Environment {
     requirements: include_str!("../python/requirements.txt"),
     interpreter: OnceLock::new(),
 };
+/// The package `aiomas-rs` of this repository, without it.
+static PACKAGE: Environment = Environment {
+    name: "python-package-venv",
+    minimum: "3.11",
+    requirements: include_str!("../python/package-requirements.txt"),
+    interpreter: OnceLock::new(),
+};
 /// mosaik, which is not to be mixed with aiomas.
 static MOSAIK_3_6: Environment = Environment {
     name: "mosaik-venv",
@@ -189,6 +196,15 @@ pub fn interpreter() -> &'static Path {
     AIOMAS.interpreter()
 }
 
+/// The Python for the tests of the package `aiomas-rs`, which is not installed in it.
+///
+/// # Panics
+///
+/// As [`interpreter`].
+pub fn package_interpreter() -> &'static Path {
+    PACKAGE.interpreter()
+}
+
 /// As [`interpreter`], for those who can do without.
 ///
 /// # Errors
@@ -313,7 +329,8 @@ fn pyenv() -> Vec<PathBuf> {
 }
 
 /// Where Cargo keeps what it builds: that is where our program comes from.
-fn target_directory() -> PathBuf {
+#[must_use]
+pub fn target_directory() -> PathBuf {
     env::current_exe()
         .ok()
         .and_then(|exe| {
