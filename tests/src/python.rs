@@ -27,6 +27,13 @@ static AIOMAS: Environment = Environment {
     requirements: include_str!("../python/requirements.txt"),
     interpreter: OnceLock::new(),
 };
+/// The dependencies of the package `aiomas-rs` of this repository.
+static PACKAGE: Environment = Environment {
+    name: "python-package-venv",
+    minimum: "3.11",
+    requirements: include_str!("../python/package-requirements.txt"),
+    interpreter: OnceLock::new(),
+};
 /// mosaik, separate from aiomas.
 static MOSAIK_3_6: Environment = Environment {
     name: "mosaik-venv",
@@ -191,6 +198,15 @@ pub fn interpreter() -> &'static Path {
     AIOMAS.interpreter()
 }
 
+/// Returns the Python for the tests of the package `aiomas-rs`.
+///
+/// # Panics
+///
+/// As [`interpreter`].
+pub fn package_interpreter() -> &'static Path {
+    PACKAGE.interpreter()
+}
+
 /// Like [`interpreter`], but returns an error.
 ///
 /// # Errors
@@ -315,7 +331,8 @@ fn pyenv() -> Vec<PathBuf> {
 }
 
 /// Returns Cargo's target directory, which contains this program.
-fn target_directory() -> PathBuf {
+#[must_use]
+pub fn target_directory() -> PathBuf {
     env::current_exe()
         .ok()
         .and_then(|exe| {

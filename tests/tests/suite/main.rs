@@ -29,6 +29,7 @@ mod parity;
 mod program;
 mod python_clients;
 mod python_hello;
+mod python_package;
 mod python_peers;
 mod python_servers;
 mod references;
