@@ -296,7 +296,7 @@ impl Connection {
     fn encode(&self, format: Format, value: &Bound<'_, PyAny>) -> PyResult<Body> {
         let mut out = Vec::with_capacity(64);
         write(format, value, self.codec.bind(value.py()), &mut out)?;
-        Ok(Body::from_parts(format, &mut out, None))
+        Ok(Body::from_encoded(format, out.into()))
     }
 
     fn decode<'py>(&self, py: Python<'py>, payload: &Payload) -> PyResult<Bound<'py, PyAny>> {

@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::encode::{codec_context, error_in, format};
+use crate::encode::{codec_context, error_in, format_named};
 
 /// The key of typed values.
 const TYPE: &str = "__type__";
@@ -36,7 +36,7 @@ pub(crate) fn decode<'py>(
     data: &[u8],
     codec: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    read(format(format)?, data, codec)
+    read(format_named(format)?, data, codec)
 }
 
 /// Decompresses `data` as aiomas' codec MsgPackBlosc does.

@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 /// How deep values may be nested, and how many there may be in one message.
 pub(crate) const BUDGET: Budget = Budget::new(256, u32::MAX);
 
-/// The scope in which Python's values are written and read: their typed values are Python's affair.
+/// The codec context in which Python's values are written and read: their typed values are Python's affair.
 pub(crate) fn codec_context() -> CodecContext {
     thread_local! {
         static SCOPE: CodecContext = CodecContext::new(Types::default(), BUDGET);
@@ -24,7 +24,7 @@ pub(crate) fn codec_context() -> CodecContext {
     SCOPE.with(Clone::clone)
 }
 
-pub(crate) fn format(name: &str) -> PyResult<Format> {
+pub(crate) fn format_named(name: &str) -> PyResult<Format> {
     match name {
         "json" => Ok(Format::Json),
         "msgpack" | "msgpackblosc" => Ok(Format::MsgPack),
@@ -40,7 +40,7 @@ pub(crate) fn encode<'py>(
     codec: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let mut out = Vec::new();
-    write(format(format)?, value, codec, &mut out)?;
+    write(format_named(format)?, value, codec, &mut out)?;
     Ok(PyBytes::new(value.py(), &out))
 }
 
