@@ -25,7 +25,7 @@ use crate::fork;
 #[derive(Debug)]
 pub(crate) struct Incoming {
     token: Mutex<Option<ReplyToken>>,
-    /// What the peer asks.
+    /// The content of the request.
     #[pyo3(get)]
     content: Py<PyAny>,
 }
@@ -44,7 +44,7 @@ impl Incoming {
 
 /// One end of a byte stream: requests and answers in both directions.
 ///
-/// The lock is never held while Python code runs, which includes whatever allocates or drops a Python object.
+/// The lock is never held while Python code runs, which includes every allocation and drop of a Python object.
 #[pyclass(frozen, module = "aiomas_rs._native")]
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -60,11 +60,11 @@ struct State {
     core: connection::Connection<Py<PyAny>>,
     input: BytesMut,
     transmit: Transmit,
-    /// What works on requests that the peer may cancel.
+    /// The tasks of requests that the peer may cancel.
     tasks: HashMap<RequestId, Py<PyAny>>,
 }
 
-/// What the peer has sent, for the protocol: whether answers came, then requests and the reason of the end.
+/// The peer's messages, for the protocol: whether answers came, then requests and the reason of the end.
 type Received<'py> = (bool, Option<Bound<'py, PyList>>);
 
 #[pymethods]

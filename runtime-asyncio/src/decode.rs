@@ -20,7 +20,7 @@ const TYPE: &str = "__type__";
 const AT_ONCE: usize = 1024;
 
 thread_local! {
-    /// What the value is decoded with that is being decoded on this thread.
+    /// The state of the decoder at work on this thread.
     static READING: RefCell<Reading> = const { RefCell::new(Reading { context: None, raised: None }) };
 }
 

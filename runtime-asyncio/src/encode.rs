@@ -144,7 +144,7 @@ impl<'a, 'py> Object<'a, 'py> {
                 let integer = digits.parse().map_err(S::Error::custom)?;
                 Value::Int(integer).serialize(s)
             }
-            // What msgpack does with integers that it has no room for.
+            // As msgpack does with integers beyond 64 bits.
             Format::MsgPack => self.foreign(s),
         }
     }
@@ -253,7 +253,7 @@ impl<'a, 'py> Object<'a, 'py> {
     fn foreign<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let name = intern!(self.value.py(), "serialize_obj");
         match self.context.codec.call_method1(name, (self.value,)) {
-            // What is there for this object, of the same type, would be asked for again and again.
+            // A serializer that returns its argument would be called for ever.
             Ok(plain) if plain.is(self.value) => Err(self.context.raise(PyTypeError::new_err(
                 "serialize_obj() returned the object that it was given",
             ))),

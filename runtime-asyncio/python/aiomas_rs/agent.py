@@ -226,7 +226,7 @@ class Container:
     def _dialled(self, addr, dial):
         del self._dials[addr]
         if not dial.cancelled():
-            # Whoever has waited may have given up.
+            # Retrieved here, since every waiter may have been cancelled.
             dial.exception()
 
     def _register(self, agent):

@@ -343,7 +343,7 @@ class Channel:
         self._in_queue = collections.deque()
         self._waiter = None
         self._exception = None
-        # What handles requests, instead of recv().
+        # The handler of requests, in place of recv().
         self._handler = None
         self._hops = 0
 
