@@ -21,8 +21,8 @@ pub enum Error {
     #[error(transparent)]
     Connection(#[from] aiomas::Error),
     /// mosaik, or the simulator, has not connected in time.
-    #[error("nobody connected within {within:?} (`{setting}`){}", Others(*others))]
-    NobodyConnected {
+    #[error("no connection within {within:?} (`{setting}`){}", Others(*others))]
+    NotConnected {
         /// The time limit.
         within: Duration,
         /// The setting of the limit.
@@ -105,8 +105,8 @@ impl fmt::Debug for Error {
         }
         match self {
             Self::Connection(error) => f.debug_tuple("Connection").field(error).finish(),
-            Self::NobodyConnected { within, setting, others } => f
-                .debug_struct("NobodyConnected")
+            Self::NotConnected { within, setting, others } => f
+                .debug_struct("NotConnected")
                 .field("within", within)
                 .field("setting", setting)
                 .field("others", others)

@@ -169,7 +169,7 @@ fn only_others_connect() {
         let error = simulator.outcome().expect("an end").expect_err("no connection");
         assert_eq!(
             error.to_string(),
-            format!("nobody connected within 60s (`Server::accept_within`){others}")
+            format!("no connection within 60s (`Server::accept_within`){others}")
         );
         silent.into_iter().for_each(RawPeer::hang_up);
         assert_eq!((simulator.runtime.tasks(), simulator.runtime.ends()), (0, 0));
