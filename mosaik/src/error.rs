@@ -92,8 +92,8 @@ impl fmt::Display for Others {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => Ok(()),
-            1 => f.write_str(", but for one other peer, which the log names"),
-            count => write!(f, ", but for {count} other peers, which the log names"),
+            1 => f.write_str(", except from one other peer, which the log names"),
+            count => write!(f, ", except from {count} other peers, which the log names"),
         }
     }
 }

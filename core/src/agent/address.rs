@@ -159,7 +159,7 @@ pub struct AgentUrl {
 }
 
 impl AgentUrl {
-    /// Creates the URL of the agent `aid`, which must not be empty, in the container at `address`.
+    /// Creates the URL of an agent in the container at `address`. `aid` must not be empty.
     #[must_use]
     pub fn new(address: Address, aid: impl Into<Arc<str>>) -> Self {
         Self { address, aid: aid.into() }

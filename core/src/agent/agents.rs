@@ -116,7 +116,7 @@ impl<S> Agents<S> {
     }
 }
 
-/// Parses an agent's number; `None` for `01`, `+1` and any other text that is no agent's id.
+/// Parses an agent's number. `None` for `01`, `+1` and any other text that is no agent's id.
 #[doc(hidden)]
 pub fn number(aid: &str) -> Option<u64> {
     let canonical = matches!(aid.as_bytes(), [b'0'] | [b'1'..=b'9', ..]);

@@ -111,7 +111,7 @@ impl<X> Container<X> {
         &self.config
     }
 
-    /// Returns the number of attempts in a row for `address`, and the contexts of the waiting callers.
+    /// Returns the attempts in a row for `address`, and the contexts of the waiting callers.
     ///
     /// The number includes the attempt under way.
     pub fn dialling(&self, address: &Address) -> (u32, impl Iterator<Item = &X>) {
@@ -119,19 +119,19 @@ impl<X> Container<X> {
         (attempts, waiters.filter_map(|id| Some(&self.waiters.get(id)?.ctx)))
     }
 
-    /// Returns when the next attempt to open a connection to `address` is due, if one is pending.
+    /// Returns when the next attempt to connect to `address` is due, if one is pending.
     #[must_use]
     pub fn retry_at(&self, address: &Address) -> Option<Instant> {
         self.dialler.retry_at(address)
     }
 
-    /// Returns how many attempts to open a connection were made, and how many of them failed or timed out.
+    /// Returns the numbers of attempts to connect, and of attempts that failed or timed out.
     #[must_use]
     pub const fn attempts(&self) -> (u64, u64) {
         self.dialler.attempts()
     }
 
-    /// Changes the container's own address, to replace the port 0 by the real one (aiomas leaves the 0).
+    /// Changes the container's own address, to replace the port 0 (aiomas leaves the 0).
     ///
     /// URLs of existing agents do not change: call it before the first agent is added.
     pub fn set_base(&mut self, base: Address) {
@@ -338,7 +338,7 @@ impl<X> Container<X> {
         self.stop_if_idle();
     }
 
-    /// Handles a connection that accepts no more calls, but stays open while the peer waits for answers. The next
+    /// Handles a connection that accepts no more calls, but waits for answers of ours. The next
     /// [`connect`](Self::connect) opens another one, as after [`handle_closed`](Self::handle_closed).
     pub fn handle_closing(&mut self, now: Instant, conn: ConnId, reason: impl Into<Arc<str>>) {
         let now = self.advance(now);

@@ -92,7 +92,7 @@ impl<T> FairQueue<T> {
         Some(item)
     }
 
-    /// Removes the last item of the source with the most; among equals, of the source with the last turn.
+    /// Removes the last item of the source with the most. Among equals, the source with the last turn loses its item.
     pub(super) fn pop_longest(&mut self) -> Option<T> {
         let (_, turn) = self.lengths.last()?;
         let source = *self.turns.get(turn)?;

@@ -164,7 +164,7 @@ impl<C> Default for Mailbox<C> {
     }
 }
 
-/// Creates the failure of a call that found the queue full, or was replaced in it.
+/// Creates the failure of a call that found the queue full or was replaced.
 ///
 /// The caller may be a stranger: it learns no more than its own call reveals.
 #[cold]
@@ -224,7 +224,7 @@ mod tests {
         assert!(size_of::<Mailbox<[u8; 1000]>>() <= 16);
     }
 
-    /// Calls start in order of arrival, except for calls of a source with others in front.
+    /// Calls start in order of arrival, unless their source has other calls in front.
     #[test]
     fn sources_take_turns() {
         let mut mailbox = Mailbox::new();
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(order(&mut mailbox), ["b1", "c1", "a2", "d1", "b2", "a3"]);
     }
 
-    /// A single source has the whole capacity; a later source gets its share, from the others' ends.
+    /// A single source has the whole capacity. A later source gets its share, from the others' ends.
     #[test]
     fn sources_share_the_places() {
         let mut mailbox = Mailbox::new();
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(order(&mut mailbox), [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (3, 1)]);
     }
 
-    /// A source whose calls have a larger limit does not lock out a source with a smaller one.
+    /// A source with a larger limit does not lock out one with a smaller limit.
     #[test]
     fn the_limit_is_the_newcomers() {
         let mut mailbox = Mailbox::new();
@@ -283,7 +283,7 @@ mod tests {
         number: usize,
     }
 
-    /// A list of all calls in order of arrival, and of the sources in the order of their turns.
+    /// A list of all calls in order of arrival, and of the sources by turns.
     #[derive(Default)]
     struct Model {
         waiting: Vec<Call>,

@@ -43,7 +43,7 @@ impl From<RetryLimit> for RetryPolicy {
     }
 }
 
-/// Attempts within this time, with waits that are shortened by up to 20 % at random.
+/// Attempts within this time, with waits shortened by up to 20 % at random.
 impl From<Duration> for RetryPolicy {
     fn from(within: Duration) -> Self {
         let backoff = Backoff { jitter_percent: 20, ..Backoff::default() };

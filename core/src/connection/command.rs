@@ -227,7 +227,7 @@ impl<X> Connection<X> {
         self.finish_if_drained();
     }
 
-    /// Returns in words why the connection takes no calls any more; `None` while it is open.
+    /// Returns the reason for closing in words; `None` while the connection is open.
     #[doc(hidden)]
     pub fn ending(&self) -> Option<String> {
         match &self.state {

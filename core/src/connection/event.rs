@@ -415,7 +415,7 @@ pub enum CallRejected {
 }
 
 impl CallRejected {
-    /// Returns whether a retry may succeed after other calls have ended, or output has been written.
+    /// Returns whether a retry may succeed later: after calls have ended, or output has been written.
     #[must_use]
     pub const fn is_lack_of_room(&self) -> bool {
         matches!(self, Self::TooManyCalls { .. } | Self::OutputFull { .. })

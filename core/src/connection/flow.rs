@@ -71,8 +71,7 @@ impl<X> Connection<X> {
         self.backlog = backlog;
     }
 
-    /// Returns whether a request of `size` bytes would have to wait, and the waiting requests leave no room
-    /// for it.
+    /// Returns whether a request of `size` bytes stays in the input: the queue of waiting requests is full.
     #[inline]
     pub(super) fn has_no_room_to_wait(&self, size: usize) -> bool {
         match self.state {
@@ -197,7 +196,7 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Returns when the peer must have read output, and when the next message may be decompressed.
+    /// Returns two timeouts: for the peer to read output, and for the next decompression.
     pub(super) fn flow_timeouts(&self) -> [Option<Due>; 2] {
         let output = self.full_since.zip(self.config.limits.send_timeout);
         let output = output.and_then(|(since, after)| {

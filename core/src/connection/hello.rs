@@ -22,11 +22,11 @@ pub(super) const PATH: &str = "$hello";
 const VERSION: u32 = 1;
 /// The number of names that are read.
 const MAX_NAMES: usize = 256;
-/// The longest type name in bytes; longer ones make a Hello invalid, since the connection keeps the names.
+/// The longest type name in bytes. A longer one makes a Hello invalid, since the connection keeps the names.
 const MAX_NAME: usize = 256;
-/// The longest content in bytes that is examined for a Hello, which comes from an unknown peer.
+/// The longest content in bytes that is examined for a Hello. Its sender is still unknown.
 const MAX_HELLO: usize = 256 * 1024;
-/// The least frame limit of a peer in bytes; smaller ones are ignored, since no failure would fit.
+/// The least frame limit of a peer in bytes. Smaller ones are ignored, since no failure would fit.
 const LEAST_FRAME: usize = 4096;
 
 /// The offer or the answer of one side.

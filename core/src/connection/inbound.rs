@@ -142,7 +142,7 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Returns the length of the payload of the first frame in `input`, if the frame is whole.
+    /// Returns the payload length of the first frame in `input`, if that is whole.
     #[inline]
     fn next_frame(&mut self, input: &mut BytesMut) -> Option<usize> {
         if self.has_input() {

@@ -77,11 +77,11 @@ pub struct Limits {
     pub max_calls_in: usize,
     /// The bytes of the peer's requests being handled, decompressed.
     pub max_input_bytes: usize,
-    /// How much the peer's compressed messages (Blosc) may grow when decompressed, at once and per second.
+    /// The rate at which the peer's compressed messages (Blosc) may be decompressed.
     ///
-    /// Beyond the limit they wait, and so do later messages of the peer. `None`: the peer may not send compressed
-    /// messages, unless this side writes them itself, because its codec is
-    /// [`Codec::MsgPackBlosc`](crate::wire::Codec) or its Hello offers that codec.
+    /// The rate limits how much they grow, at once and per second. Beyond it they wait, and so do later messages of
+    /// the peer. `None`: the peer may not send compressed messages, unless this side writes them itself, because its
+    /// codec is [`Codec::MsgPackBlosc`](crate::wire::Codec) or its Hello offers that codec.
     pub unpacking: Option<Unpacking>,
     /// How many bytes may wait to be written before calls and requests have to wait.
     ///
@@ -96,11 +96,11 @@ pub struct Limits {
     ///
     /// A peer that reads, however slowly, is never disconnected.
     pub send_timeout: Option<Duration>,
-    /// The calls that may wait for one agent or other service while it executes an exclusive call.
+    /// The calls that may wait for one agent or other service.
     ///
-    /// Connections share this queue fairly. When it is full, a call of a connection with fewer waiting calls replaces
-    /// the last call of the connection with the most. A service shared by several listeners applies the limit of the
-    /// connection that each call arrived on.
+    /// Calls wait while an exclusive call runs. Connections share this queue fairly. When it is full, a call of a
+    /// connection with fewer waiting calls replaces the last call of the connection with the most. A service shared
+    /// by several listeners applies the limit of the connection that each call arrived on.
     pub max_mailbox: u32,
     /// The references to the peer's services that are kept: proxies from the connection, with their clones.
     pub max_proxies: usize,
@@ -299,7 +299,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// A sender at the rate is never late, and a slower sender is late in the end.
+        /// A sender at the rate is never late. A slower sender is late in the end.
         #[test]
         fn progress_allows_what_its_rate_says(
             grace in 0..100_000_u64, rate in any::<u32>(), received in any::<u32>(),

@@ -29,12 +29,12 @@ pub(super) struct Liveness {
     heard: Instant,
     /// When the connection moved last before that.
     moved: Instant,
-    /// Whether a question is unanswered, and how much output must be written until the question is out.
+    /// Whether a question is unanswered, and how much unwritten output ends with the question.
     asks: bool,
     unwritten: usize,
     /// When the question was written, as far as we know.
     asked: Instant,
-    /// How many calls in a row timed out in silence, each made after the timeout of the previous one.
+    /// How many calls in a row timed out in silence. Each was made after the previous one had timed out.
     silent: u32,
     /// When the first of these calls was made, and when the last one timed out.
     silent_since: Instant,
@@ -102,7 +102,7 @@ impl Liveness {
     }
 }
 
-/// Returns how long a peer may be silent before it is asked, and then until it has answered.
+/// Returns how long a peer may be silent before the question, and again after it.
 fn interval(limits: &Limits) -> Option<Duration> {
     limits.keep_alive.map(|time| time.max(LEAST))
 }

@@ -136,14 +136,13 @@ pub struct Connection<X> {
     deframer: Deframer,
     outbox: Outbox,
     events: VecDeque<Event<X>>,
-    /// Requests that wait for output to be written, or are held; younger than all polled ones. Separate from
-    /// `events`, since answers and cancellations must overtake them: a peer that does not read must still be able to
-    /// answer.
+    /// Requests that wait for output, or are held; younger than all polled ones. Separate from `events`, since
+    /// answers and cancellations must overtake them: a peer that does not read must still be able to answer.
     waiting: VecDeque<Request>,
     /// See [`hold_requests`](Self::hold_requests).
     held: bool,
     backlog: bool,
-    /// The size in bytes of the request that is in the input and has to wait.
+    /// The size in bytes of the request that waits in the input.
     stuck: Option<usize>,
     pending: Pending<X>,
     /// Unanswered requests of the peer, and their bytes.
@@ -151,7 +150,7 @@ pub struct Connection<X> {
     input_bytes: usize,
     /// The requests of these that may be cancelled, or have a deadline.
     requests: Requests,
-    /// The extensions that Hello has agreed on, and the first of our calls that may use them.
+    /// The extensions that Hello agreed on, and our first call that may use them.
     extensions: Extensions,
     extended_from: u64,
     /// Requests that were discarded while they waited. Their cancellations may still be among the events.
@@ -167,7 +166,7 @@ pub struct Connection<X> {
     full_since: Option<Instant>,
     unpacking: packed::Meter,
     opened: Instant,
-    /// When the last whole frame arrived, the last byte was written, or the last call ended.
+    /// When the last whole frame arrived, byte was written, or call ended.
     last_moved: Instant,
     beginning: Beginning,
     liveness: Liveness,
@@ -420,7 +419,7 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Handles the end of the peer's side, with `unread` bytes of an unfinished frame left over.
+    /// Handles the end of the peer's side. `unread` bytes of an unfinished frame are left over.
     ///
     /// Our calls are lost. Requests of the peer can still be answered for [`Config::linger`](Config::linger), in case
     /// it has closed only one direction.

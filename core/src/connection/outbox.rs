@@ -102,7 +102,7 @@ impl Buf for Transmit {
     }
 }
 
-/// The queue of frames, and a count of the bytes that were taken but not yet written.
+/// The queue of frames, and a count of bytes taken but not yet written.
 ///
 /// Frames are written one behind the other into one buffer: the payload in place, behind space for its header, which
 /// is filled in when the length is known. So a frame is never copied from a buffer of its own. The writer of the
@@ -121,7 +121,7 @@ pub(super) struct Outbox {
     written: u64,
 }
 
-/// Bodies from this size on, in bytes, are shared instead of being copied behind the envelope.
+/// The least size in bytes of a shared body. Smaller ones are copied behind the envelope.
 const LARGE: usize = 1024;
 /// The initial space for a frame, in bytes. Most frames need no more.
 const ROOM: usize = 256;

@@ -117,7 +117,7 @@ impl Meter {
     }
 }
 
-/// Returns the rate, or a small default if the peer may compress only because this side does.
+/// Returns the rate. Its default applies if the peer may compress only because this side does.
 fn allowed(limits: &Limits) -> Unpacking {
     limits.unpacking.unwrap_or(Unpacking::FEW)
 }

@@ -30,7 +30,7 @@ impl Requests {
         self.open.skip()
     }
 
-    /// Keeps a request, under a new number, if it may be cancelled or has a deadline.
+    /// Keeps a request that may be cancelled or has a deadline, under a new number.
     pub(super) fn keep(
         &mut self,
         token: &mut ReplyToken,

@@ -121,7 +121,7 @@ impl<X> Connections<X> {
         self.slab.get(id).map(|entry| entry.connection.codec_of(token))
     }
 
-    /// Returns in words why a connection accepts no calls any more; `None` while it is open.
+    /// Returns the reason for closing in words; `None` while the connection is open.
     pub(super) fn ending(&self, id: ConnId) -> Option<String> {
         self.slab.get(id).and_then(|entry| entry.connection.ending())
     }

@@ -342,7 +342,7 @@ impl<X, L> Node<X, L> {
         self.turn();
     }
 
-    /// Handles the end of the peer's side of a stream, with `unread` bytes left in the input.
+    /// Handles the end of the peer's side of a stream. `unread` bytes are left in the input.
     pub fn handle_eof(&mut self, now: Instant, conn: ConnId, unread: usize) {
         self.advance(now);
         let _gone =

@@ -178,7 +178,7 @@ impl<X, L> Node<X, L> {
         }
     }
 
-    /// Records the end of a call to an agent, and starts the calls that waited for it.
+    /// Records the end of a call to an agent, and starts the waiting calls.
     pub(super) fn release(&mut self, Busy { agent, access }: Busy<L>) {
         agent.mailbox.borrow_mut().end(access);
         loop {

@@ -158,8 +158,8 @@ fn other_requests_are_not_mosaik() {
 fn only_others_connect() {
     for (count, others) in [
         (0, ""),
-        (1, ", but for one other peer, which the log names"),
-        (20, ", but for 20 other peers, which the log names"),
+        (1, ", except from one other peer, which the log names"),
+        (20, ", except from 20 other peers, which the log names"),
     ] {
         let simulator = Waiting::start();
         let silent: Vec<_> = (0..count).map(|_| simulator.probe(b"\0\0")).collect();
