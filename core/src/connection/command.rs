@@ -192,7 +192,7 @@ impl<X> Connection<X> {
 
     /// Discards the right to answer.
     ///
-    /// The peer waits in vain, unless it has cancelled the request. The request no longer counts against
+    /// The peer receives no answer. The request no longer counts against
     /// [`Limits::max_calls_in`](super::Limits::max_calls_in).
     pub fn discard(&mut self, now: Instant, token: ReplyToken) {
         let _closed = self.finish_request(now, &token);

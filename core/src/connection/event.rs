@@ -40,7 +40,7 @@ pub enum Event<X> {
     Request(Request),
     /// The peer no longer waits for the answer to a request.
     ///
-    /// Further work on the request is in vain: stop it, and then return the token to
+    /// Further work on the request is useless: stop it, and then return the token to
     /// [`Connection::discard`](super::Connection::discard). Until then the request counts against
     /// [`Limits::max_calls_in`](super::Limits::max_calls_in).
     Cancelled {

@@ -122,12 +122,12 @@ pub struct Limits {
     pub idle: Option<Duration>,
     /// How long a peer may be silent before it is probed. A dead peer is detected within twice this time.
     ///
-    /// - The system probes its machine (TCP keep-alive), which for example has lost power. While data is on its way
+    /// - The system probes the peer's machine (TCP keep-alive), which may have lost power. While data is on its way
     ///   to the peer, `TCP_USER_TIMEOUT` replaces the probes; it also ends a stream whose peer reads nothing for as
     ///   long. Systems other than Linux and Android lack this option, and retransmit for up to some minutes.
-    /// - The process is probed over any kind of stream where both ends know
-    ///   [`Extensions::heartbeat`](super::Extensions::heartbeat): a process may stall while its machine answers. This
-    ///   interval is at least one second.
+    /// - Heartbeats probe the peer's process over any kind of stream, where both ends know
+    ///   [`Extensions::heartbeat`](super::Extensions::heartbeat): a process may stall while its machine answers. The
+    ///   shortest interval is one second.
     pub keep_alive: Option<Duration>,
     /// How fast a frame must arrive once it has begun. A frame in one piece is not timed.
     ///

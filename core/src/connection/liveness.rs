@@ -1,8 +1,8 @@
 //! Detection of dead peers: heartbeats, and timeouts of calls during silence.
 //!
 //! A stalled process keeps its streams open: its system acknowledges data, so neither the system's keep-alive nor its
-//! retransmissions notice. Peers that have both named the extension Heartbeat in Hello probe each other: `[5, 0,
-//! null]` is the question, `[5, 1, null]` the answer. A side asks when no data has arrived for
+//! retransmissions notice. Peers that have both named the extension Heartbeat in Hello probe each other:
+//! `[5, 0, null]` is the question, `[5, 1, null]` the answer. A side asks when no data has arrived for
 //! [`Limits::keep_alive`](super::Limits::keep_alive), and closes the connection when none arrives for as long again.
 //! Any data counts as an answer, so a connection with traffic sends no heartbeats.
 

@@ -137,7 +137,7 @@ pub enum NodeEvent<X, L> {
     },
     /// A peer no longer waits for the answer to a request: see [`Event::Cancelled`](crate::connection::Event).
     ///
-    /// If the host has a [`Ticket`] for the request, further work on it is in vain, and its answer is not sent. A call
+    /// If the host has a [`Ticket`] for the request, further work on it is useless, and its answer is not sent. A call
     /// that waits for its agent is not started.
     Cancelled {
         /// The connection.

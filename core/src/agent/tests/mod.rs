@@ -258,7 +258,7 @@ fn losing_the_connection_before_the_answer_is_a_failed_attempt() {
                 format!("lost the connection to {TCP} while asking for an agent: reset by peer")
             );
         }
-        container.handle_closed(now, A, "reset by peer"); // it may be told twice
+        container.handle_closed(now, A, "reset by peer"); // a repeated report has no effect
         quiet(&mut container);
         assert_eq!(container.poll_timeout(), Some(now + ms(wait)));
         now += ms(wait);
