@@ -96,11 +96,8 @@ impl<R: Runtime> Starter<R> {
         };
         let channel = within(&runtime, start_within, or(accepted, ended)).await;
         let setting = "Starter::start_within";
-        let channel = channel.ok_or(Error::NotConnected {
-            within: start_within,
-            setting,
-            others: 0,
-        })??;
+        let channel =
+            channel.ok_or(Error::NotConnected { within: start_within, setting, others: 0 })??;
         Ok(Connected { runtime, channel, process: Some(process) })
     }
 }

@@ -186,7 +186,7 @@ impl<X, L> Node<X, L> {
             let Some((access, Queued { reply, content })) = next else { return };
             if self.is_cancelled(&reply) {
                 // The answer is not sent.
-                self.deliver(reply, Err(RemoteError::new("Cancelled", "the caller has cancelled the request")));
+                self.deliver(reply, Err(RemoteError::new("Cancelled", "cancelled by the caller")));
                 agent.mailbox.borrow_mut().end(access);
                 continue;
             }
