@@ -179,9 +179,9 @@ impl Error {
             return Self::Tls { address: address.clone(), error: error.clone() };
         }
         let text = match error.kind() {
-            // A socket's path that does not exist means the same as a port that is closed.
+            // A socket's path that does not exist means the same as a closed port.
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
-                format!("nobody listens there ({error}); start the peer first").into()
+                format!("no listener there ({error}); start the peer first").into()
             }
             _ => error.to_string().into(),
         };
@@ -199,7 +199,7 @@ impl Error {
                     Address::Ipc(_) => "take another path",
                     _ => "take another name",
                 };
-                format!("{error}; stop who listens there, or {instead}").into()
+                format!("{error}; stop the listener there, or {instead}").into()
             }
             _ => error.to_string().into(),
         };

@@ -21,8 +21,8 @@ pub enum Error {
     #[error(transparent)]
     Connection(#[from] aiomas::Error),
     /// mosaik, or the simulator, has not connected in time.
-    #[error("nobody connected within {within:?} (`{setting}`){}", Others(*others))]
-    NobodyConnected {
+    #[error("no connection within {within:?} (`{setting}`){}", Others(*others))]
+    NotConnected {
         /// The time limit.
         within: Duration,
         /// The setting of the limit.
@@ -92,8 +92,8 @@ impl fmt::Display for Others {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => Ok(()),
-            1 => f.write_str(", but for one other peer, which the log names"),
-            count => write!(f, ", but for {count} other peers, which the log names"),
+            1 => f.write_str(", except from one other peer, which the log names"),
+            count => write!(f, ", except from {count} other peers, which the log names"),
         }
     }
 }
@@ -105,8 +105,8 @@ impl fmt::Debug for Error {
         }
         match self {
             Self::Connection(error) => f.debug_tuple("Connection").field(error).finish(),
-            Self::NobodyConnected { within, setting, others } => f
-                .debug_struct("NobodyConnected")
+            Self::NotConnected { within, setting, others } => f
+                .debug_struct("NotConnected")
                 .field("within", within)
                 .field("setting", setting)
                 .field("others", others)

@@ -96,7 +96,7 @@ impl<R: Runtime> Server<R> {
     /// silent peers are logged as warnings, and the simulator continues to listen.
     ///
     /// # Errors
-    /// Returns [`Error::NobodyConnected`] if mosaik has not connected in time; then as for [`serve`](crate::serve).
+    /// Returns [`Error::NotConnected`] if mosaik has not connected in time; then as for [`serve`](crate::serve).
     ///
     /// # Cancel safety
     /// Dropping the future closes the port and all connections; [`finalize`](Simulator::finalize) is not called.
@@ -110,7 +110,7 @@ impl<R: Runtime> Server<R> {
                 Some(mosaik) => mosaik,
                 None => {
                     let (setting, others) = ("Server::accept_within", candidates.count());
-                    return Err(Error::NobodyConnected { within: time, setting, others });
+                    return Err(Error::NotConnected { within: time, setting, others });
                 }
             },
         };

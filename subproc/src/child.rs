@@ -106,9 +106,9 @@ fn end_within(grace: Duration) {
 
 /// Reads until the end of the input.
 fn wait_for_end(mut stdin: impl Read) {
-    let mut nobody_cares = [0; 1024];
+    let mut discarded = [0; 1024];
     loop {
-        match stdin.read(&mut nobody_cares) {
+        match stdin.read(&mut discarded) {
             Ok(0) => return,
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
             Ok(_) | Err(_) => {}

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_is_dropped() {
+    fn unawaited_results_are_dropped() {
         let (sender, receiver) = std::sync::mpsc::channel::<()>();
         let (start, started) = std::sync::mpsc::channel::<()>();
         drop(run(move || {

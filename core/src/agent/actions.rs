@@ -1,4 +1,4 @@
-//! What a container wants its host to do.
+//! Actions: outputs of a container to its host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,50 +6,50 @@ use std::sync::Arc;
 use super::address::Address;
 use super::id::{ConnId, DialId, ValidateTicket};
 
-/// Something for the host of a container to do.
+/// An action for the host of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Open a connection, and tell [`Container::handle_dialled`](super::Container::handle_dialled).
+    /// Open a connection, and report to [`Container::handle_dialled`](super::Container::handle_dialled).
     Dial {
         /// The attempt.
         id: DialId,
-        /// Where to.
+        /// The address to dial.
         address: Address,
     },
-    /// Stop an attempt. Nothing needs to be told; if it should still succeed, tell it as usual and the
-    /// container will ask for the connection to be closed.
+    /// Stop an attempt. No report is needed.
+    ///
+    /// If the attempt still succeeds, report it as usual; the container then requests to close the connection.
     CancelDial {
         /// The attempt.
         id: DialId,
     },
-    /// Call `validate_aid(aid)` on the peer's root service, and tell
+    /// Call `validate_aid(aid)` on the peer's root service, and report to
     /// [`Container::handle_validated`](super::Container::handle_validated).
     Validate {
         /// The connection to call on.
         conn: ConnId,
         /// The argument.
         aid: Arc<str>,
-        /// The question, to be given back with the answer.
+        /// The question, to be returned with the answer.
         ticket: ValidateTicket,
     },
-    /// Nobody waits for the answer to a question any more. Nothing needs to be told; an answer that
-    /// still comes is ignored.
+    /// Cancel a question. No report is needed, and a late answer is ignored.
     CancelValidate {
-        /// The connection that it was asked on.
+        /// The connection of the question.
         conn: ConnId,
         /// The question.
         ticket: ValidateTicket,
     },
-    /// Close a connection, and tell [`Container::handle_closed`](super::Container::handle_closed) when
-    /// that is done.
+    /// Close a connection, and then report to [`Container::handle_closed`](super::Container::handle_closed).
     Close {
         /// The connection.
         conn: ConnId,
     },
 }
 
-/// The actions that the host has not fetched yet. What has become pointless is taken back, so that the
-/// host never hears of a connection that it has reported closed.
+/// The actions that the host has not fetched yet.
+///
+/// Obsolete actions are removed, so the host never sees a connection that it has reported closed.
 #[derive(Debug, Default)]
 pub(super) struct Actions {
     cancels: BTreeSet<DialId>,
@@ -80,7 +80,7 @@ impl Actions {
         }
     }
 
-    /// The question ends with its connection.
+    /// Removes the action of a question whose connection is closed.
     pub(super) fn drop_validate(&mut self, ticket: ValidateTicket) {
         self.validates.remove(&ticket);
     }
@@ -89,19 +89,19 @@ impl Actions {
         self.closes.insert(conn);
     }
 
-    /// The dial has ended: it need neither be started nor cancelled any more.
+    /// Removes the actions of an attempt that has ended.
     pub(super) fn dial_ended(&mut self, id: DialId) {
         self.dials.remove(&id);
         self.cancels.remove(&id);
     }
 
-    /// The connection is closed: it need not be closed any more.
+    /// Removes the close action of a connection that is closed.
     pub(super) fn closed(&mut self, conn: ConnId) {
         self.closes.remove(&conn);
         self.cancelled_validates.retain(|_, asked| *asked != conn);
     }
 
-    /// The next action. What frees something comes first.
+    /// Returns the next action. Actions that release resources come first.
     pub(super) fn pop(&mut self) -> Option<Action> {
         if let Some(id) = self.cancels.pop_first() {
             return Some(Action::CancelDial { id });

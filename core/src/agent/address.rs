@@ -1,4 +1,4 @@
-//! Where containers listen, and the URLs of agents: written as aiomas writes them.
+//! The addresses of containers and the URLs of agents, in aiomas' format.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,10 +13,10 @@ use crate::wire::Printable;
 /// The longest address or URL that is parsed, in bytes.
 pub const MAX_URL: usize = 4096;
 
-/// Where a container listens.
+/// The address at which a container listens.
 ///
-/// Addresses are compared as text, as in aiomas: `localhost` and `127.0.0.1` are two addresses. They are
-/// parsed with or without a slash at the end. In messages and files they are texts. Cloning one is cheap.
+/// Addresses are compared as text, as in aiomas: `localhost` and `127.0.0.1` are two addresses. They are parsed with or
+/// without a slash at the end. In messages and files they are strings. A clone is cheap.
 ///
 /// ```
 /// use aiomas_core::agent::Address;
@@ -33,7 +33,7 @@ pub enum Address {
     Tcp {
         /// A name or an IP address, IPv6 without brackets.
         host: Arc<str>,
-        /// The port. 0 asks for a free one when a container is bound.
+        /// The port. With 0, the system chooses a free port when a container is bound.
         port: u16,
     },
     /// A Unix domain socket, `ipc://[path]`.
@@ -43,7 +43,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// Parses an address off the front of `url`; the rest is what follows its slash, if there is one.
+    /// Parses an address at the start of `url`. Also returns the text behind its slash, if it has one.
     fn parse_prefix(url: &str) -> Result<(Self, Option<&str>), UrlError> {
         if url.len() > MAX_URL {
             return Err(UrlError::TooLong { length: url.len(), limit: MAX_URL });
@@ -73,7 +73,7 @@ impl Address {
                 if let Some(at) = host.find(strange) {
                     return Err(error(UrlReason::BadHost, &host[at..]));
                 }
-                // `u16::from_str` would take a plus sign.
+                // `u16::from_str` would accept a plus sign.
                 let digits = port.bytes().all(|byte| byte.is_ascii_digit());
                 let port = match port.parse() {
                     Ok(number) if digits => number,
@@ -137,12 +137,12 @@ impl fmt::Display for Address {
     }
 }
 
-/// Where an agent is: the address of its container, a slash, and its id in there (`aid`).
+/// The URL of an agent: the address of its container, a slash, and its id (`aid`).
 ///
-/// What aiomas parses is parsed here, with the same result, but for two things that no aiomas writes: a
-/// port must be a plain decimal number up to 65535 (Python's `int()` also takes blanks, signs and
-/// underscores), and a host must have at least one character and no blank or bracket inside.
-/// In messages and files it is a text, as aiomas passes URLs on. Cloning one is cheap.
+/// It accepts the URLs that aiomas accepts, with the same result, except for two cases that aiomas never writes: a port
+/// must be a plain decimal number up to 65535 (Python's `int()` also accepts blanks, signs and underscores), and a host
+/// must have at least one character and no blank or bracket inside. In messages and files it is a string, as aiomas
+/// passes URLs on. A clone is cheap.
 ///
 /// ```
 /// use aiomas_core::agent::AgentUrl;
@@ -159,25 +159,25 @@ pub struct AgentUrl {
 }
 
 impl AgentUrl {
-    /// The URL of the agent `aid`, which must not be empty, in the container at `address`.
+    /// Creates the URL of an agent in the container at `address`. `aid` must not be empty.
     #[must_use]
     pub fn new(address: Address, aid: impl Into<Arc<str>>) -> Self {
         Self { address, aid: aid.into() }
     }
 
-    /// The address of the agent's container.
+    /// Returns the address of the agent's container.
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The agent's id in its container. It may contain slashes.
+    /// Returns the agent's id in its container. It may contain slashes.
     #[must_use]
     pub fn aid(&self) -> &str {
         &self.aid
     }
 
-    /// The agent's id, shared.
+    /// Returns the agent's id, shared.
     pub(super) fn shared_aid(&self) -> Arc<str> {
         Arc::clone(&self.aid)
     }
@@ -198,7 +198,7 @@ impl FromStr for AgentUrl {
     }
 }
 
-/// So that `connect` and the like take texts as well as values.
+/// Allows `connect` and similar functions to take texts as well as values.
 macro_rules! from_text {
     ($($type:ty)*) => {
         $(
@@ -256,11 +256,11 @@ impl fmt::Display for AgentUrl {
     }
 }
 
-/// A text is not the address of a container, or not the URL of an agent.
+/// Why a text is not an address or URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// The text is too long to be looked at.
+    /// The text is too long to be parsed.
     #[error("the url is {length} bytes long; at most {limit} are read (`MAX_URL`)")]
     TooLong {
         /// The length of the text, in bytes.
@@ -273,33 +273,33 @@ pub enum UrlError {
     Invalid {
         /// The text.
         url: Box<str>,
-        /// Where in the text, in bytes from its start.
+        /// The position of the error, in bytes from the start.
         at: usize,
-        /// What is wrong there.
+        /// The error at this position.
         reason: UrlReason,
     },
 }
 
-/// What is wrong with a URL.
+/// The syntax error of a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlReason {
-    /// There is no `://`.
+    /// The text has no `://`.
     #[error(
         "no \"tcp://\", \"ipc://\" or \"local://\"; an agent's URL looks like tcp://host:5555/0, \
          a container's address like tcp://host:5555"
     )]
     NoScheme,
-    /// The scheme is none of aiomas'.
+    /// The scheme is unknown to aiomas.
     #[error("the scheme is none of tcp, ipc and local")]
     UnknownScheme,
-    /// There is nothing before the port.
+    /// The host before the port is empty.
     #[error("no host")]
     NoHost,
-    /// The host has a character that no host has.
+    /// The host has an invalid character.
     #[error("a bracket or a blank inside the host")]
     BadHost,
-    /// There is no `:port`.
+    /// The text has no `:port`.
     #[error("no port")]
     NoPort,
     /// The port is not a number from 0 to 65535, in decimal digits.
@@ -308,10 +308,10 @@ pub enum UrlReason {
     /// The path of a Unix socket is not in `[` and `]`.
     #[error("the path of a unix socket needs brackets, as in ipc://[/path]")]
     NoBracket,
-    /// There is no agent id.
+    /// The agent id is missing.
     #[error("the number of the agent is missing, as in tcp://host:5555/0")]
     NoAid,
-    /// There is an agent id behind the address of a container.
+    /// The address of a container is followed by an agent id.
     #[error("an agent id where only the address of a container is expected")]
     UnexpectedAid,
 }
@@ -326,7 +326,7 @@ mod tests {
         AgentUrl::new(Address::Tcp { host: host.into(), port }, aid)
     }
 
-    /// What aiomas 2.0.1 makes of these URLs, observed.
+    /// The observed results of aiomas 2.0.1.
     #[test]
     fn agent_urls_are_read_as_aiomas_reads_them() {
         let good = [
@@ -357,7 +357,7 @@ mod tests {
         }
     }
 
-    /// aiomas reads all of these; it never writes one.
+    /// aiomas reads all of these URLs, but never writes one.
     #[test]
     fn stricter_than_aiomas() {
         for (text, reason, at) in [

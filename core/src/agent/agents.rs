@@ -7,9 +7,9 @@ use super::error::ContainerError;
 
 /// The agents of a container, by their ids: the numbers from 0, in decimal, as in aiomas.
 ///
-/// No number is used again: a proxy of an agent that is gone must not call its successor. `S` is what an agent is served
-/// by. The table is apart from the [`Container`](super::Container), so that a host with threads can look agents up beside
-/// the container's lock.
+/// Numbers are never reused: a proxy of a removed agent must not call its successor. `S` is the service of an agent.
+/// The table is separate from the [`Container`](super::Container), so that a host with threads can look agents up
+/// beside the container's lock.
 ///
 /// ```
 /// use aiomas_core::agent::{Agents, ContainerError};
@@ -29,7 +29,9 @@ pub struct Agents<S> {
 }
 
 impl<S> Agents<S> {
-    /// No agents so far, and room for `limit`: see [`ContainerConfig::max_agents`](super::ContainerConfig::max_agents).
+    /// Creates an empty table with room for `limit` agents.
+    ///
+    /// See [`ContainerConfig::max_agents`](super::ContainerConfig::max_agents).
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { agents: HashMap::default(), next: 0, limit, shut_down: false }
@@ -61,37 +63,37 @@ impl<S> Agents<S> {
         Ok(number)
     }
 
-    /// Removes an agent. Peers that know it will see their calls fail.
+    /// Removes an agent. Later calls to the agent fail.
     pub fn remove(&mut self, aid: &str) -> Option<S> {
         self.agents.remove(&number(aid)?)
     }
 
-    /// The agent of this id.
+    /// Returns the agent with this id.
     #[must_use]
     pub fn get(&self, aid: &str) -> Option<&S> {
         self.numbered(number(aid)?)
     }
 
-    /// The agent of this number.
+    /// Returns the agent with this number.
     #[must_use]
     #[inline]
     pub fn numbered(&self, number: u64) -> Option<&S> {
         self.agents.get(&number)
     }
 
-    /// How many agents there are.
+    /// Returns the number of agents.
     #[must_use]
     pub fn len(&self) -> usize {
         self.agents.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether the table is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.agents.is_empty()
     }
 
-    /// All agents with their numbers, in order.
+    /// Returns all agents with their numbers, in order.
     #[must_use]
     pub fn all(&self) -> Vec<(u64, &S)> {
         #[expect(clippy::disallowed_methods, reason = "it is sorted below")]
@@ -100,12 +102,12 @@ impl<S> Agents<S> {
         all
     }
 
-    /// Refuses agents from now on. Those that are there stay.
+    /// Refuses new agents from now on. Existing ones stay.
     pub const fn shut_down(&mut self) {
         self.shut_down = true;
     }
 
-    /// Takes all agents out, in order.
+    /// Removes all agents, and returns them in order.
     #[must_use]
     pub fn take(&mut self) -> Vec<(u64, S)> {
         let mut all: Vec<_> = std::mem::take(&mut self.agents).into_iter().collect();
@@ -114,14 +116,14 @@ impl<S> Agents<S> {
     }
 }
 
-/// The number that is written so; `None` for `01`, `+1` and what else is no agent's id.
+/// Parses an agent's number. `None` for `01`, `+1` and any other text that is no agent's id.
 #[doc(hidden)]
 pub fn number(aid: &str) -> Option<u64> {
     let canonical = matches!(aid.as_bytes(), [b'0'] | [b'1'..=b'9', ..]);
     aid.parse().ok().filter(|_| canonical)
 }
 
-/// Spreads numbers that count up over a table. No peer chooses them, so no secret is needed.
+/// A hasher that spreads consecutive numbers. No peer chooses them, so it needs no secret.
 #[derive(Clone, Default)]
 struct Spread(u64);
 

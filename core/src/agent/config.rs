@@ -4,23 +4,26 @@ use std::time::Duration;
 
 use super::retry::Backoff;
 
-/// Limits and times of a container's own doings. What its peers can do is bounded by
-/// [`Limits`](crate::connection::Limits).
+/// Limits and timeouts of a container's own actions.
+///
+/// [`Limits`](crate::connection::Limits) bound the actions of its peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContainerConfig {
-    /// How many agents may live in it. Default: 1,000,000.
+    /// How many agents the container may host. Default: 1,000,000.
     pub max_agents: usize,
-    /// How many calls of `connect` may be under way. Default: 65,536.
+    /// How many calls of `connect` may be pending. Default: 65,536.
     pub max_waiters: usize,
-    /// How many connections it opens, counting those that it tries to. Default: 16,384.
+    /// How many connections the container opens, including attempts. Default: 16,384.
     pub max_dialled: usize,
-    /// How many agents it remembers for each connection that it opened. When there are more, all are
-    /// forgotten, which costs a question to the peer each. Default: 65,536.
+    /// How many agents the container caches for each connection that it opened. Default: 65,536.
+    ///
+    /// When a further agent is found, the cache is emptied, at the cost of one question to the peer per agent.
     pub max_known: usize,
-    /// After which time an attempt to open a connection has failed. Default: 10 s; at least 1 ms.
+    /// The time limit of an attempt to open a connection. Default: 10 s; at least 1 ms.
     pub dial_timeout: Duration,
-    /// How long [`RetryLimit::Once`](super::RetryLimit::Once) waits for the peer to say whether there is an agent. Default: 30 s.
+    /// How long [`RetryLimit::Once`](super::RetryLimit::Once) waits for the answer whether an agent exists. Default: 30
+    /// s.
     pub validate_timeout: Duration,
     /// The waits between attempts to open a connection.
     pub backoff: Backoff,

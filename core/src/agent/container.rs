@@ -1,4 +1,4 @@
-//! The container: agents, and the way to agents elsewhere.
+//! The container: its agents, and connections to agents elsewhere.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -16,46 +16,45 @@ use super::retry::RetryLimit;
 use super::validate::Validator;
 use super::waiters::Waiters;
 
-/// A container's control plane: for each address of another container one connection that all share.
+/// A container's control plane: one shared connection for each address of another container.
 ///
-/// It knows connections by the key of its host only. The host, a driver or an event loop, opens and
-/// closes them and asks the peers for agents as [`Action`]s say, and tells what came of it. The host also keeps the
-/// container's own [`Agents`](super::Agents). `X` is the caller's context of a [`connect`](Self::connect), given back with
-/// the outcome.
+/// It knows connections only by the key of its host. The host, a driver or an event loop, executes [`Action`]s: it
+/// opens and closes connections, asks the peers for agents, and reports the results. The host also keeps the
+/// container's own [`Agents`](super::Agents). `X` is the caller's context of a [`connect`](Self::connect), returned
+/// with the outcome.
 ///
 /// There are four kinds of methods: *getters*; *commands* of the application ([`connect`](Self::connect),
-/// [`shutdown`](Self::shutdown), …); *inputs* from the host, `handle_*`;
-/// and *outputs*, `poll_*`. After each command or input, the host polls actions and events until there
-/// are none, and arms its timer for [`poll_timeout`](Self::poll_timeout).
+/// [`shutdown`](Self::shutdown), …); *inputs* from the host, `handle_*`; and *outputs*, `poll_*`. After each command or
+/// input, the host polls actions and events until they return `None`, and arms its timer for
+/// [`poll_timeout`](Self::poll_timeout).
 ///
 /// # Contract
 ///
-/// - All that an input or command causes can be polled at once; `poll_timeout` speaks of the future
-///   only. If it returns `t`, `handle_timeout(t)` makes progress.
-/// - Without input, polls return `None` after finitely many calls, and then keep to it.
-/// - Time does not go back: a `now` before the last one is taken as that.
-/// - Each `connect` ends once: in a [`Connected`](ContainerEvent::Connected), a
-///   [`Failed`](ContainerEvent::Failed), or an [`cancel`](Self::cancel) that returns its context.
-/// - There is at most one attempt under way to open a connection to an address, and one question for
-///   an agent under way on a connection.
+/// - All effects of an input or a command can be polled at once; `poll_timeout` concerns the future only. If it returns
+///   `t`, `handle_timeout(t)` makes progress.
+/// - Without input, polls return `None` after finitely many calls, and stay so.
+/// - Time does not go back: a `now` before the last one counts as the last one.
+/// - Each `connect` ends once: in a [`Connected`](ContainerEvent::Connected), a [`Failed`](ContainerEvent::Failed), or
+///   a [`cancel`](Self::cancel) that returns its context.
+/// - At most one attempt to open a connection is under way per address, and one question per agent on a connection.
 /// - [`Stopped`](ContainerEvent::Stopped) comes once; only refusals come after it.
 /// - The same inputs and the same seed give the same outputs.
-/// - Spurious inputs change nothing: early timeouts, results of attempts and questions that have been
-///   given up, ends of connections that are not known.
+/// - Spurious inputs change nothing: early timeouts, results of cancelled attempts and questions, ends of unknown
+///   connections.
 ///
-/// # How connecting goes
+/// # How connecting works
 ///
-/// An open connection is used; an attempt under way is joined; otherwise one is started. When it fails, those whose
-/// [`RetryLimit`] is over hear so, and another attempt follows for the others after a wait: 0.5 s, then half as much again
-/// each time, up to 30 s, as in aiomas. Any failure is tried again (aiomas: only a refused connection). A newcomer who
-/// would give up before the wait is over gets an attempt at once.
+/// An open connection is used; an attempt under way is joined; otherwise one is started. When it fails, the callers
+/// whose [`RetryLimit`] has expired receive the error, and another attempt follows for the others after a wait: 0.5 s,
+/// then half as much again each time, up to 30 s, as in aiomas. Any failure is retried (aiomas: only a refused
+/// connection). A new caller whose limit would expire during the wait gets an attempt at once.
 ///
-/// Then the peer is asked for the agent. "No" is the end for all who asked, however patient, and is not remembered; "yes"
-/// is remembered as long as the connection. A connection that is lost before the answer counts as a failed attempt:
-/// [`RetryLimit::Once`] ends with [`ConnectError::Lost`], others are dialled for again after the wait. So a peer that drops
-/// each connection at once is not pestered either.
+/// Then the peer is asked for the agent. The answer "no" ends all calls that wait for it, despite their limits, and is
+/// not cached; "yes" is cached as long as the connection. A connection that is lost before the answer counts as a
+/// failed attempt: [`RetryLimit::Once`] ends with [`ConnectError::Lost`], others are retried after the wait. So a peer
+/// that closes each connection at once is not flooded with attempts either.
 ///
-/// [`connect_here`](Self::connect_here) does without any of that: an agent of this container itself needs no connection.
+/// [`connect_here`](Self::connect_here) skips all of that: an agent of this container needs no connection.
 pub struct Container<X> {
     config: ContainerConfig,
     base: Address,
@@ -65,7 +64,7 @@ pub struct Container<X> {
     dialler: Dialler,
     validator: Validator,
     accepted: BTreeSet<ConnId>,
-    /// Opened connections that take no calls any more, but are not closed yet.
+    /// Opened connections that accept no calls any more, but are not closed yet.
     closing: BTreeSet<ConnId>,
     lifecycle: Lifecycle,
     actions: Actions,
@@ -81,7 +80,7 @@ enum Lifecycle {
 }
 
 impl<X> Container<X> {
-    /// A container without connections, whose own address is `base`. The seed is for jitter.
+    /// Creates a container without connections, whose own address is `base`. The seed is for jitter.
     #[must_use]
     pub fn new(config: ContainerConfig, base: Address, seed: u64) -> Self {
         Self {
@@ -100,45 +99,46 @@ impl<X> Container<X> {
         }
     }
 
-    /// The address that agents get into their URLs.
+    /// Returns the address that the URLs of its agents begin with.
     #[must_use]
     pub const fn base(&self) -> &Address {
         &self.base
     }
 
-    /// The settings that it was made with.
+    /// Returns the settings of the container.
     #[must_use]
     pub const fn config(&self) -> &ContainerConfig {
         &self.config
     }
 
-    /// Who waits for a connection to `address`, and how many attempts to open one there have been in a row,
-    /// with the one under way.
+    /// Returns the attempts in a row for `address`, and the contexts of the waiting callers.
+    ///
+    /// The number includes the attempt under way.
     pub fn dialling(&self, address: &Address) -> (u32, impl Iterator<Item = &X>) {
         let (attempts, waiters) = self.dialler.dialling(address);
         (attempts, waiters.filter_map(|id| Some(&self.waiters.get(id)?.ctx)))
     }
 
-    /// When the next attempt to open a connection to `address` is due, if one is waited for.
+    /// Returns when the next attempt to connect to `address` is due, if one is pending.
     #[must_use]
     pub fn retry_at(&self, address: &Address) -> Option<Instant> {
         self.dialler.retry_at(address)
     }
 
-    /// How many attempts to open a connection there have been, and how many of them have failed, by themselves or
-    /// because they took too long.
+    /// Returns the numbers of attempts to connect, and of attempts that failed or timed out.
     #[must_use]
     pub const fn attempts(&self) -> (u64, u64) {
         self.dialler.attempts()
     }
 
-    /// Changes the container's own address, to have the real port in it instead of 0 (aiomas leaves
-    /// the 0). URLs that have been given out do not change: call it before the first agent comes.
+    /// Changes the container's own address, to replace the port 0 (aiomas leaves the 0).
+    ///
+    /// URLs of existing agents do not change: call it before the first agent is added.
     pub fn set_base(&mut self, base: Address) {
         self.base = base;
     }
 
-    /// Connects to an agent of another container. The outcome comes as an event, with `ctx`.
+    /// Connects to an agent of another container. The outcome is an event, with `ctx`.
     pub fn connect(&mut self, now: Instant, url: AgentUrl, limit: RetryLimit, ctx: X) -> ConnectId {
         let now = self.advance(now);
         let id = self.next_connect();
@@ -164,7 +164,8 @@ impl<X> Container<X> {
         id
     }
 
-    /// Connects to an agent at this container's own [address](Self::base). `type_name` is its type, if it is there.
+    /// Connects to an agent at this container's own [address](Self::base). `type_name` is its type, if the agent
+    /// exists.
     pub fn connect_here(
         &mut self,
         url: AgentUrl,
@@ -202,16 +203,18 @@ impl<X> Container<X> {
         Ok(())
     }
 
-    /// Takes back a [`connect`](Self::connect) and returns its context. `None`: it has ended, and its
-    /// event has been polled or is there to be. An attempt for which nobody waits any more is given up.
+    /// Cancels a [`connect`](Self::connect) and returns its context.
+    ///
+    /// `None`: it has ended, and its event is queued or was polled. An attempt without further callers is cancelled.
     pub fn cancel(&mut self, id: ConnectId) -> Option<X> {
         let waiter = self.waiters.remove(id)?;
         self.discard(&waiter.url, id);
         Some(waiter.ctx)
     }
 
-    /// Ends the container: answers everyone who waits for a connection, gives up attempts, asks for all
-    /// connections to be closed, and refuses what comes. The host keeps its agents until calls have finished.
+    /// Shuts the container down. The host keeps its agents until calls have finished.
+    ///
+    /// It fails all pending calls of `connect`, cancels attempts, requests to close all connections, and refuses new work.
     pub fn shutdown(&mut self, now: Instant) {
         self.advance(now);
         if self.is_shut_down() {
@@ -233,16 +236,16 @@ impl<X> Container<X> {
         self.stop_if_idle();
     }
 
-    /// Whether [`shutdown`](Self::shutdown) has been called.
+    /// Returns whether [`shutdown`](Self::shutdown) has been called.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.lifecycle != Lifecycle::Running
     }
 
-    /// An attempt of [`Action::Dial`] has ended, in a connection with a key of the host's choice. If
-    /// the attempt has been given up before, the container asks for that connection to be closed.
+    /// Handles the result of an [`Action::Dial`]: a connection with a key of the host's choice, or an error.
     ///
-    /// A key that is in use is taken as closed before.
+    /// If the attempt was cancelled before, the container requests to close the connection. A key that is in use counts
+    /// as closed before.
     pub fn handle_dialled(
         &mut self,
         now: Instant,
@@ -272,8 +275,9 @@ impl<X> Container<X> {
         }
     }
 
-    /// A peer has opened a connection, which the host has [admitted](crate::connection::Admission). A key
-    /// that is in use is taken as closed before.
+    /// Handles a connection that a peer has opened and the host has [admitted](crate::connection::Admission).
+    ///
+    /// A key that is in use counts as closed before.
     ///
     /// # Errors
     /// The container is shut down. The host has to close the connection; the container does not know it.
@@ -287,8 +291,9 @@ impl<X> Container<X> {
         Ok(())
     }
 
-    /// The peer has answered an [`Action::Validate`] with the name of the agent's type, or with `null`;
-    /// or it could not be asked. The host need not bound the time that this takes.
+    /// Handles the answer to an [`Action::Validate`]: the name of the agent's type, `null`, or an error.
+    ///
+    /// The host need not bound the time until the answer.
     pub fn handle_validated(
         &mut self,
         now: Instant,
@@ -321,8 +326,9 @@ impl<X> Container<X> {
         }
     }
 
-    /// A connection, opened or accepted, is closed or lost. `reason` is for people, as in "reset by
-    /// peer". The next [`connect`](Self::connect) to that address opens another one.
+    /// Handles the end of a connection, opened or accepted. `reason` is for people, such as "reset by peer".
+    ///
+    /// The next [`connect`](Self::connect) to its address opens another connection.
     pub fn handle_closed(&mut self, now: Instant, conn: ConnId, reason: impl Into<Arc<str>>) {
         let now = self.advance(now);
         self.accepted.remove(&conn);
@@ -332,7 +338,7 @@ impl<X> Container<X> {
         self.stop_if_idle();
     }
 
-    /// A connection takes no calls any more, but is not closed yet: the peer waits for answers. The next
+    /// Handles a connection that accepts no more calls, but waits for answers of ours. The next
     /// [`connect`](Self::connect) opens another one, as after [`handle_closed`](Self::handle_closed).
     pub fn handle_closing(&mut self, now: Instant, conn: ConnId, reason: impl Into<Arc<str>>) {
         let now = self.advance(now);
@@ -353,7 +359,7 @@ impl<X> Container<X> {
         }
     }
 
-    /// Time has passed: see [`poll_timeout`](Self::poll_timeout). May be called at any time.
+    /// Advances the time to `now`: see [`poll_timeout`](Self::poll_timeout). May be called at any time.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
         while let Some(broken) = self.dialler.overdue(now, &mut self.actions) {
@@ -366,20 +372,19 @@ impl<X> Container<X> {
         }
     }
 
-    /// The next thing for the host to do.
+    /// Returns the next action for the host.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop()
     }
 
-    /// The next event for the application.
+    /// Returns the next event for the application.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<ContainerEvent<X>> {
         self.events.pop_front()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout). May change with every call of a method
-    /// that takes `&mut self`.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout). It may change with any input or command.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.waiters.next_deadline().into_iter().chain(self.dialler.next_due()).min()
@@ -391,7 +396,7 @@ impl<X> Container<X> {
         now
     }
 
-    /// Whether this connection is one that was opened, and still wanted then.
+    /// Returns whether the container opened this connection, and it is not closing.
     pub(super) fn has_dialled(&self, conn: ConnId) -> bool {
         self.dialler.is_connection(conn)
     }
@@ -403,7 +408,7 @@ impl<X> Container<X> {
         }
     }
 
-    /// There is a connection: is there the agent?
+    /// Asks the peer of the connection for the waiter's agent.
     fn validate(&mut self, now: Instant, id: ConnectId, conn: ConnId) {
         let Some(waiter) = self.waiters.get(id) else { return };
         let (aid, limit) = (waiter.url.shared_aid(), waiter.limit);
@@ -430,7 +435,7 @@ impl<X> Container<X> {
         }
     }
 
-    /// An attempt has failed.
+    /// Handles a failed attempt.
     fn unreachable(&mut self, now: Instant, broken: Broken) {
         let (attempts, last) = (broken.attempts, broken.error.clone());
         self.retry(now, broken, |address| ConnectError::Unreachable {
@@ -440,7 +445,7 @@ impl<X> Container<X> {
         });
     }
 
-    /// Fails those whose limit is over, and tries again for the others.
+    /// Fails the waiters whose limits have expired, and retries for the others.
     fn retry(
         &mut self,
         now: Instant,
@@ -456,7 +461,7 @@ impl<X> Container<X> {
         self.dialler.retry(now, broken);
     }
 
-    /// A waiter is gone: nothing is done for it any more. Returns why it had to wait.
+    /// Removes a waiter from all work under way. Returns why it had to wait.
     fn discard(&mut self, url: &AgentUrl, id: ConnectId) -> ConnectError {
         let address = url.address();
         if let Some(conn) = self.dialler.connection(address) {

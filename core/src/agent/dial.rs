@@ -1,4 +1,4 @@
-//! One shared connection for each address: who waits for it, and when the next attempt is due.
+//! One shared connection for each address: its waiters, and the next attempt.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::error::{ContainerError, DialError};
 use super::id::{ConnId, ConnectId, DialId};
 use super::retry::{Backoff, Jitter};
 
-/// The address table. Every address in it has a connection, or somebody waits for one.
+/// The table of addresses. Each address has a connection or at least one waiter.
 #[derive(Debug)]
 pub(super) struct Dialler {
     links: BTreeMap<Address, Link>,
@@ -38,15 +38,16 @@ enum Link {
 #[derive(Debug)]
 struct Series {
     waiters: BTreeSet<ConnectId>,
-    /// The attempt under way, if it is not time to wait.
+    /// The attempt under way; `None` during the wait before the next one.
     dial: Option<DialId>,
-    /// When that attempt has failed, or when the next one is due.
+    /// The timeout of this attempt, or the start of the next one.
     due: Option<Instant>,
     setbacks: Setbacks,
 }
 
-/// What has gone wrong in a row. A connection alone is no success: the peer may drop it at once, so
-/// that only an answer from it ends the row.
+/// The failures in a row.
+///
+/// A connection alone does not end the row: the peer may close it at once. Only an answer of the peer does.
 #[derive(Clone, Debug, Default)]
 struct Setbacks {
     attempts: u32,
@@ -54,15 +55,16 @@ struct Setbacks {
     last: Option<DialError>,
 }
 
-/// There is no connection to an address any more. Who still has patience is handed to
-/// [`Dialler::retry`].
+/// The waiters of an address that has lost its connection or attempt.
+///
+/// Waiters with time left are returned to [`Dialler::retry`].
 #[derive(Debug)]
 pub(super) struct Broken {
     pub(super) address: Address,
     /// How many attempts have failed in a row.
     pub(super) attempts: u32,
     pub(super) error: DialError,
-    /// Who waited.
+    /// The calls of `connect` that waited.
     pub(super) waiters: BTreeSet<ConnectId>,
     /// The wait before this attempt.
     wait: Duration,
@@ -84,8 +86,9 @@ impl Dialler {
         }
     }
 
-    /// The connection to `address`, if there is one; otherwise the waiter will be told. Whoever gives up
-    /// before the next attempt would be due gets one at once.
+    /// Returns the connection to `address`, or adds the waiter to those of an attempt.
+    ///
+    /// A waiter whose limit would expire before the next attempt starts one at once.
     pub(super) fn join(
         &mut self,
         now: Instant,
@@ -140,7 +143,7 @@ impl Dialler {
         self.due.extend(new.map(|new| (new, address.clone())));
     }
 
-    /// Forgets a link, and what was under way for it.
+    /// Removes a link, and cancels the attempt for it.
     fn unlink(&mut self, address: &Address, actions: &mut Actions) -> Option<Link> {
         let link = self.links.remove(address)?;
         match &link {
@@ -159,7 +162,7 @@ impl Dialler {
         Some(link)
     }
 
-    /// The waiter waits no more; without waiters, the attempts end. Returns what has gone wrong so far.
+    /// Removes a waiter; without waiters, the attempts end. Returns the failures so far.
     pub(super) fn release(
         &mut self,
         address: &Address,
@@ -175,7 +178,7 @@ impl Dialler {
         last.map(|last| (attempts, last))
     }
 
-    /// An attempt succeeded. Returns who waited for it; `None` if it has been given up.
+    /// Handles a successful attempt. Returns its waiters; `None` if it was cancelled.
     pub(super) fn dialled(&mut self, id: DialId, conn: ConnId) -> Option<BTreeSet<ConnectId>> {
         let address = self.dials.remove(&id)?;
         let Some(Link::Trying(series)) = self.links.remove(&address) else { return None };
@@ -185,7 +188,7 @@ impl Dialler {
         Some(series.waiters)
     }
 
-    /// An attempt failed. `None` if it has been given up.
+    /// Handles a failed attempt. `None` if it was cancelled.
     pub(super) fn failed(
         &mut self,
         id: DialId,
@@ -198,7 +201,7 @@ impl Dialler {
         broken
     }
 
-    /// A connection is gone. `None` if it is none of these here. Nobody waits for it any more.
+    /// Handles the end of a connection, which has no waiters. `None` if the table does not have it.
     pub(super) fn closed(
         &mut self,
         conn: ConnId,
@@ -226,7 +229,7 @@ impl Dialler {
         Some(Broken { address, attempts, error, waiters, wait: setbacks.wait })
     }
 
-    /// Tries again, after a wait, for those who still wait.
+    /// Retries for the remaining waiters, after a wait.
     pub(super) fn retry(&mut self, now: Instant, broken: Broken) {
         let Broken { address, attempts, error, waiters, wait } = broken;
         if waiters.is_empty() {
@@ -239,7 +242,7 @@ impl Dialler {
         self.links.insert(address, Link::Trying(Series { waiters, dial: None, due, setbacks }));
     }
 
-    /// The peer has answered on this connection: it is as good as it gets.
+    /// Records an answer of the peer, which ends the failures in a row.
     pub(super) fn proven(&mut self, conn: ConnId) {
         if let Some(address) = self.live.get(&conn)
             && let Some(Link::Live(_, setbacks)) = self.links.get_mut(address)
@@ -248,7 +251,7 @@ impl Dialler {
         }
     }
 
-    /// Starts the attempts that are due. Returns one that has taken too long; ask until there is none.
+    /// Starts the attempts that are due. Returns one that has timed out; call it until `None`.
     pub(super) fn overdue(&mut self, now: Instant, actions: &mut Actions) -> Option<Broken> {
         // Both branches move the time of the link ahead of `now`, or remove it.
         while let Some((due, address)) = self.due.first()
@@ -267,7 +270,7 @@ impl Dialler {
         self.due.first().map(|&(due, _)| due)
     }
 
-    /// The connection to `address`, if there is one.
+    /// Returns the connection to `address`, if one is open.
     pub(super) fn connection(&self, address: &Address) -> Option<ConnId> {
         match self.links.get(address)? {
             Link::Live(conn, _) => Some(*conn),
@@ -275,7 +278,7 @@ impl Dialler {
         }
     }
 
-    /// Who waits for a connection to `address`, and the number of attempts in a row.
+    /// Returns the number of attempts in a row for `address`, and its waiters.
     pub(super) fn dialling(&self, address: &Address) -> (u32, impl Iterator<Item = ConnectId>) {
         let series = match self.links.get(address) {
             Some(Link::Trying(series)) => Some(series),
@@ -287,12 +290,12 @@ impl Dialler {
         (attempts, series.into_iter().flat_map(|series| series.waiters.iter().copied()))
     }
 
-    /// How many attempts there have been, and how many of them have failed.
+    /// Returns how many attempts were made, and how many of them failed.
     pub(super) const fn attempts(&self) -> (u64, u64) {
         (self.next_id, self.failed)
     }
 
-    /// When the next attempt is due, if one is waited for.
+    /// Returns when the next attempt is due, if one is pending.
     pub(super) fn retry_at(&self, address: &Address) -> Option<Instant> {
         match self.links.get(address)? {
             Link::Trying(Series { dial: None, due, .. }) => *due,
@@ -300,7 +303,7 @@ impl Dialler {
         }
     }
 
-    /// All connections.
+    /// Returns all connections.
     pub(super) fn connections(&self) -> impl Iterator<Item = ConnId> {
         self.live.keys().copied()
     }
@@ -309,7 +312,7 @@ impl Dialler {
         self.live.contains_key(&conn)
     }
 
-    /// Gives up all attempts. Connections stay.
+    /// Cancels all attempts. Connections stay.
     pub(super) fn cancel(&mut self, actions: &mut Actions) {
         self.links.retain(|_, link| matches!(link, Link::Live(..)));
         self.due.clear();

@@ -1,4 +1,4 @@
-//! Why an agent cannot be reached.
+//! Errors of reaching an agent.
 
 use std::fmt;
 use std::io;
@@ -9,22 +9,23 @@ use super::address::{Address, AgentUrl};
 use crate::connection::{Direction, LimitExceeded, NotAdmitted, TlsError};
 use crate::wire::Printable;
 
-/// A call of [`Container::connect`](super::Container::connect) failed.
+/// Why a call of [`Container::connect`](super::Container::connect) failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The container is there; the agent is not.
+    /// The container is reachable, but has no such agent.
     #[error(
         "Agent \"{}\" does not exist in Container('{}')",
         Printable(url.aid()),
         Printable(url.address())
     )]
     NoSuchAgent {
-        /// The URL that was asked for.
+        /// The requested URL.
         url: AgentUrl,
     },
-    /// The agent is of another type than when it was connected to first: most likely its container was restarted, and
-    /// has given its ids in another order.
+    /// The agent has another type than at the first connect.
+    ///
+    /// Most likely its container was restarted, and assigned its ids in another order.
     #[error(
         "{} is a {} now, and was a {} when it was connected to; ids follow the order in which agents are spawned: find \
          the agent anew, or give its type the old name (`#[agent(name = ..)]`)",
@@ -35,12 +36,12 @@ pub enum ConnectError {
     WrongType {
         /// The URL of the agent.
         url: AgentUrl,
-        /// The name of its type when it was connected to first.
+        /// The name of its type at the first connect.
         expected: Arc<str>,
         /// The name of its type now.
         found: Arc<str>,
     },
-    /// No connection could be opened while there was patience.
+    /// No connection could be opened within the limit.
     #[error("{}", Unreachable(address, *attempts, last))]
     Unreachable {
         /// The address of the container.
@@ -50,12 +51,12 @@ pub enum ConnectError {
         /// Why the last one failed.
         last: DialError,
     },
-    /// RetryLimit was over before anything could be said.
+    /// The [`RetryLimit`](super::RetryLimit) expired before an attempt had a result.
     #[error("{stage} {} took too long; give connect() more patience", Printable(url))]
     TimedOut {
-        /// The URL that was asked for.
+        /// The requested URL.
         url: AgentUrl,
-        /// What was under way.
+        /// The step under way.
         stage: Stage,
     },
     /// The connection was lost while the peer was asked for the agent.
@@ -70,20 +71,20 @@ pub enum ConnectError {
         /// Why the connection was lost.
         reason: Arc<str>,
     },
-    /// The peer did not say whether there is such an agent.
+    /// The peer did not answer whether the agent exists.
     #[error("cannot ask for {}: {}", Printable(url), Printable(reason))]
     NotValidated {
-        /// The URL that was asked for.
+        /// The requested URL.
         url: AgentUrl,
-        /// What it said instead, or why it could not be asked.
+        /// The peer's answer instead, or why the question failed.
         reason: Arc<str>,
     },
-    /// This container refused.
+    /// This container refused the call.
     #[error(transparent)]
     Refused(#[from] ContainerError),
 }
 
-/// What a call of `connect` was doing.
+/// The step of a call of `connect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
@@ -110,11 +111,11 @@ impl fmt::Display for Unreachable<'_> {
         let Self(address, attempts, last) = self;
         let address = Printable(address);
         let plural = if *attempts == 1 { "" } else { "s" };
-        // A socket's path that does not exist means the same as a port that is closed.
+        // A socket's path that does not exist means the same as a closed port.
         if matches!(last.kind, io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {
             write!(
                 f,
-                "nobody listens at {address} ({last}, {attempts} attempt{plural}); \
+                "no listener at {address} ({last}, {attempts} attempt{plural}); \
                  start the peer or give connect() more patience"
             )
         } else {
@@ -132,25 +133,25 @@ pub struct DialError {
 }
 
 impl DialError {
-    /// What kind of failure.
+    /// Returns the kind of the failure.
     #[must_use]
     pub const fn kind(&self) -> io::ErrorKind {
         self.kind
     }
 
-    /// What was wrong with TLS, if that was what failed.
+    /// Returns the TLS error, if TLS failed.
     #[must_use]
     pub const fn tls(&self) -> Option<&TlsError> {
         self.tls.as_ref()
     }
 
-    /// An attempt took longer than it may.
+    /// Creates the error of an attempt that has timed out.
     pub(super) fn timed_out(after: Duration) -> Self {
         let text = format!("no connection within {after:?}, `ContainerConfig::dial_timeout`");
         Self { kind: io::ErrorKind::TimedOut, message: Some(text.into()), tls: None }
     }
 
-    /// A connection was opened and lost before it was of any use.
+    /// Creates the error of a connection that was lost before the peer answered.
     pub(super) fn lost(reason: &str) -> Self {
         let message = Some(format!("connection lost: {reason}").into());
         Self { kind: io::ErrorKind::ConnectionAborted, message, tls: None }
@@ -165,8 +166,8 @@ impl From<io::ErrorKind> for DialError {
 
 impl From<io::Error> for DialError {
     fn from(error: io::Error) -> Self {
-        // The kind says all about an error of the operating system; others have a text of their own,
-        // such as "certificate expired".
+        // The kind describes an error of the operating system fully; others have a text of their own, such as
+        // "certificate expired".
         let message = error.get_ref().map(|inner| inner.to_string().into());
         Self { kind: error.kind(), message, tls: TlsError::of(&error).cloned() }
     }
@@ -183,43 +184,44 @@ impl fmt::Display for DialError {
 
 impl std::error::Error for DialError {}
 
-/// The peer could not be asked for an agent, or did not answer the question.
+/// Why a peer did not answer whether an agent exists.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValidateError {
-    /// The connection is lost, and this is why. Taken as
-    /// [`Container::handle_closed`](super::Container::handle_closed), which has to be called
-    /// nevertheless, before or after.
+    /// The connection is lost, for this reason.
+    ///
+    /// It has the same effect as [`Container::handle_closed`](super::Container::handle_closed), which the host has to
+    /// call nevertheless, before or after.
     #[error("connection lost: {}", Printable(.0))]
     Lost(Arc<str>),
-    /// The peer answered with a failure or something else than a name, or the call was refused.
+    /// The peer answered with a failure or an invalid name, or the call was rejected.
     #[error("{}", Printable(.0))]
     Failed(Arc<str>),
 }
 
-/// A limit of this container was hit, or it is shut down.
+/// A limit of this container was exceeded, or the container is shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContainerError {
-    /// No more agents.
+    /// The limit of agents is reached.
     #[error("the container has {limit} agents already (`ContainerConfig::max_agents`)")]
     TooManyAgents {
         /// The limit.
         limit: usize,
     },
-    /// No more calls of `connect` at the same time.
+    /// The limit of pending calls of `connect` is reached.
     #[error("{limit} calls of connect() are under way already (`ContainerConfig::max_waiters`)")]
     TooManyWaiters {
         /// The limit.
         limit: usize,
     },
-    /// No more connections to others.
+    /// The limit of connections to other containers is reached.
     #[error("{limit} connections have been opened already (`ContainerConfig::max_dialled`)")]
     TooManyDialled {
         /// The limit.
         limit: usize,
     },
-    /// No more connections from others, or from the same one.
+    /// The limit of accepted connections is reached, in total or from one address.
     #[error(transparent)]
     NotAdmitted(NotAdmitted),
     /// The container is shut down.
@@ -228,7 +230,7 @@ pub enum ContainerError {
 }
 
 impl ContainerError {
-    /// Which limit it was, in numbers, if it was one.
+    /// Returns the limit that was exceeded, if any, in numbers.
     #[must_use]
     pub const fn exceeded(self) -> Option<LimitExceeded> {
         let (setting, limit) = match self {
@@ -260,7 +262,7 @@ mod tests {
         let refused = io::ErrorKind::ConnectionRefused;
         assert_eq!(
             unreachable(1, refused.into()).to_string(),
-            "nobody listens at tcp://127.0.0.1:1 (connection refused, 1 attempt); \
+            "no listener at tcp://127.0.0.1:1 (connection refused, 1 attempt); \
              start the peer or give connect() more patience"
         );
         let expired = io::Error::new(io::ErrorKind::InvalidData, "certificate expired");

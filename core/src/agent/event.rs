@@ -1,4 +1,4 @@
-//! What a container tells the application.
+//! Events: outputs of a container to the application.
 
 use std::sync::Arc;
 
@@ -6,49 +6,48 @@ use super::address::AgentUrl;
 use super::error::ConnectError;
 use super::id::{ConnId, ConnectId};
 
-/// Something that the application waits for.
+/// An event of a container.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ContainerEvent<X> {
-    /// The agent is there.
+    /// The agent is reachable.
     Connected {
-        /// Which call of `connect`.
+        /// The call of `connect`.
         id: ConnectId,
-        /// The context that was given to it.
+        /// The context of the call.
         ctx: X,
         /// The agent.
         remote: Remote,
     },
     /// The agent cannot be reached.
     Failed {
-        /// Which call of `connect`.
+        /// The call of `connect`.
         id: ConnectId,
-        /// The context that was given to it.
+        /// The context of the call.
         ctx: X,
-        /// Why.
+        /// The reason.
         error: ConnectError,
     },
-    /// The container was shut down and its last connection is closed. Attempts that were given up are
-    /// not counted.
+    /// The container was shut down and its last connection is closed. Cancelled attempts do not count.
     Stopped,
 }
 
-/// An agent that was connected to.
+/// A connected agent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Remote {
-    /// The way to its container. Its methods are at `agents/AID/` there.
+    /// The route to its container. Its methods are at `agents/AID/` there.
     pub route: Route,
     /// Its URL.
     pub url: AgentUrl,
-    /// The name of its type, as its container told. At most 256 characters are kept.
+    /// The name of its type, as sent by its container. At most 256 characters are kept.
     pub type_name: Arc<str>,
 }
 
-/// The way to a container.
+/// The route to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
-    /// It is this container: no socket is in between.
+    /// This container itself, without a socket.
     Local,
-    /// Over this connection.
+    /// The container behind this connection.
     Connection(ConnId),
 }

@@ -2,31 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Items of several sources. Those of one source keep their order; sources take turns, in the order in which they came.
+/// Items of several sources. The items of one source keep their order; sources take turns, in order of arrival.
 ///
-/// Peers choose how many sources and items there are, and which items are removed: so each operation takes O(log n).
+/// Peers choose the number of sources and items, and which items are removed: so each operation takes O(log n).
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
     sources: BTreeMap<u64, Source<T>>,
     /// The sources in the order of their turns.
     turns: BTreeMap<u64, u64>,
-    /// The sources in the order of how many items they have, and then of their turns.
+    /// The sources in the order of their numbers of items, and then of their turns.
     lengths: BTreeSet<(usize, u64)>,
     len: usize,
     /// The number of the last item.
     last: u64,
-    /// The last turn that was given to a source.
+    /// The last turn given to a source.
     last_turn: u64,
 }
 
 #[derive(Debug)]
 struct Source<T> {
-    /// By their numbers, which count up. There is at least one.
+    /// The items by their numbers, which count up. Never empty.
     items: BTreeMap<u64, T>,
     turn: u64,
 }
 
-/// Where an item is in a queue.
+/// The position of an item in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueKey {
     source: u64,
@@ -49,12 +49,12 @@ impl<T> FairQueue<T> {
         self.len
     }
 
-    /// How many items a source has.
+    /// Returns the number of items of a source.
     pub(super) fn len_of(&self, source: u64) -> usize {
         self.sources.get(&source).map_or(0, |source| source.items.len())
     }
 
-    /// How many items the source has that has the most.
+    /// Returns the largest number of items of one source.
     pub(super) fn longest(&self) -> usize {
         self.lengths.last().map_or(0, |(length, _)| *length)
     }
@@ -74,13 +74,13 @@ impl<T> FairQueue<T> {
         QueueKey { source, number }
     }
 
-    /// The item whose turn it is: the first one of the source whose turn it is.
+    /// Returns the next item: the first one of the source whose turn it is.
     pub(super) fn first(&self) -> Option<&T> {
         let (_, source) = self.turns.first_key_value()?;
         self.sources.get(source)?.items.values().next()
     }
 
-    /// Takes the first item. The turn of its source is over.
+    /// Removes the next item. The turn of its source is over.
     pub(super) fn pop(&mut self) -> Option<T> {
         let source = *self.turns.first_key_value()?.1;
         let mut items = self.take(source)?;
@@ -92,7 +92,7 @@ impl<T> FairQueue<T> {
         Some(item)
     }
 
-    /// Takes the last item of the source that has the most; of several such, of the one whose turn comes last.
+    /// Removes the last item of the source with the most. Among equals, the source with the last turn loses its item.
     pub(super) fn pop_longest(&mut self) -> Option<T> {
         let (_, turn) = self.lengths.last()?;
         let source = *self.turns.get(turn)?;
@@ -100,7 +100,7 @@ impl<T> FairQueue<T> {
         self.remove(QueueKey { source, number })
     }
 
-    /// Takes an item out of the middle. The turn of its source stays what it was.
+    /// Removes an item from the middle. The turn of its source stays.
     pub(super) fn remove(&mut self, key: QueueKey) -> Option<T> {
         let Source { items, turn } = self.sources.get_mut(&key.source)?;
         let item = items.remove(&key.number)?;
@@ -116,7 +116,7 @@ impl<T> FairQueue<T> {
         Some(item)
     }
 
-    /// Adds a source, whose turn is the last.
+    /// Adds a source with the last turn.
     fn insert(&mut self, source: u64, items: BTreeMap<u64, T>) {
         self.last_turn += 1;
         let turn = self.last_turn;
@@ -125,7 +125,7 @@ impl<T> FairQueue<T> {
         self.sources.insert(source, Source { items, turn });
     }
 
-    /// Takes a source out, with its items.
+    /// Removes a source, with its items.
     fn take(&mut self, source: u64) -> Option<BTreeMap<u64, T>> {
         let Source { items, turn } = self.sources.remove(&source)?;
         self.turns.remove(&turn);

@@ -1,20 +1,19 @@
-//! The keys by which a container and its host speak about things.
+//! Keys for connections, attempts and questions between a container and its host.
 
 /// The host's key for a connection, for instance its index in a slab.
 ///
-/// The host may use a key again once it has called
-/// [`Container::handle_closed`](super::Container::handle_closed) for it.
+/// The host may reuse a key once it has called [`Container::handle_closed`](super::Container::handle_closed) for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId(pub u64);
 
-/// One call of [`Container::connect`](super::Container::connect). Never used twice.
+/// The id of a call of [`Container::connect`](super::Container::connect). Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectId(pub(super) u64);
 
-/// One attempt to open a connection. Never used twice.
+/// The id of an attempt to open a connection. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DialId(pub(super) u64);
 
-/// One call of the peer's `validate_aid`. Never used twice.
+/// The id of a call of the peer's `validate_aid`. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValidateTicket(pub(super) u64);

@@ -1,4 +1,4 @@
-//! Calls between agents of one container: no connection, but by value as over one.
+//! Calls between agents of one container: without a connection, but encoded all the same.
 
 use crate::connection::CallRejected;
 use crate::wire::{Body, CodecContext, CodecError, Format, Payload, RemoteError};
@@ -8,25 +8,25 @@ use crate::wire::{Body, CodecContext, CodecError, Format, Payload, RemoteError};
 pub struct LocalCodec(CodecContext);
 
 impl LocalCodec {
-    /// The format of these calls. Both sides are ours, so the compact one.
+    /// The format of these calls. Both sides are ours, so it is the compact one.
     pub const FORMAT: Format = Format::MsgPack;
 
-    /// A codec that encodes against `codec_context`.
+    /// Creates a codec with `codec_context`.
     #[must_use]
     pub const fn new(codec_context: CodecContext) -> Self {
         Self(codec_context)
     }
 
-    /// What content is encoded against.
+    /// Returns the codec context.
     #[must_use]
     pub const fn codec_context(&self) -> &CodecContext {
         &self.0
     }
 
-    /// The content of a request, which `write` appends.
+    /// Encodes the content of a request, which `write` appends.
     ///
     /// # Errors
-    /// It cannot be encoded.
+    /// The content cannot be encoded.
     pub fn request(
         &self,
         write: impl FnOnce(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError>,
@@ -36,7 +36,7 @@ impl LocalCodec {
         Ok(self.payload(content.into()))
     }
 
-    /// What the caller gets for an answer.
+    /// Converts an answer to the caller's result.
     ///
     /// # Errors
     /// The answer is a failure.

@@ -4,18 +4,18 @@ use super::fair::{FairQueue, QueueKey};
 use crate::rpc::Access;
 use crate::wire::RemoteError;
 
-/// The calls to one agent, and the order in which they start.
+/// The queue of calls to one agent, which decides when each starts.
 ///
-/// Shared calls run side by side, an exclusive one alone. A shared call does not overtake an exclusive
-/// one that waits. Nothing is allocated while nothing waits.
+/// Shared calls run side by side, an exclusive one alone. A shared call does not overtake a waiting exclusive one. The
+/// queue is allocated only while calls wait.
 ///
-/// Calls come from *sources*, such as connections. The calls of one source start in the order in which they came. Sources
-/// that have calls waiting take turns, one call each: so a call waits for at most one call of each other source for each
-/// call of its own source in front of it. As long as no source has more than one call waiting, that is the order in which
-/// the calls came.
+/// Calls come from *sources*, such as connections. The calls of one source start in order of arrival. Sources with
+/// waiting calls take turns, one call each: so a call waits for at most one call of each other source for each call of
+/// its own source in front of it. As long as each source has only one call waiting, calls start in order of arrival.
 ///
-/// The sources share the places, too. When all are taken, a call of a source that has fewer waiting than another one takes
-/// the place of the other's last call: with `n` sources, each has at least its `n`-th part, and one that is alone has all.
+/// The sources share the capacity, too. When the queue is full, a call of a source with fewer waiting calls replaces
+/// the last call of the source with the most: with `n` sources, each has at least an `n`-th of the capacity, and a
+/// single source has all of it.
 ///
 /// ```
 /// use aiomas_core::agent::Mailbox;
@@ -32,7 +32,7 @@ use crate::wire::RemoteError;
 /// ```
 #[derive(Debug)]
 pub struct Mailbox<C> {
-    /// `None` while no call waits: most agents are never waited for.
+    /// `None` while no call waits, as for most agents at most times.
     queue: Option<Box<FairQueue<(Access, C)>>>,
     running: Running,
 }
@@ -44,24 +44,25 @@ enum Running {
 }
 
 impl<C> Mailbox<C> {
-    /// An idle mailbox.
+    /// Creates an idle mailbox.
     #[must_use]
     pub const fn new() -> Self {
         Self { queue: None, running: Running::Shared(0) }
     }
 
-    /// A call comes in: returns whether it may start at once. If not, let it [`wait`](Self::wait).
+    /// Starts a new call if possible, and returns whether it started. If not, queue it with [`wait`](Self::wait).
     #[must_use = "a call that may not start has to wait"]
     pub fn begin(&mut self, access: Access) -> bool {
         self.queue.is_none() && self.start(access)
     }
 
-    /// Lets a call from `source` wait until [`next`](Self::next) returns it, if up to `limit` calls may wait. Returns
-    /// what [`cancel`](Self::cancel) finds it by, and the call whose place it has taken, if it has: answer that with
-    /// a failure.
+    /// Queues a call from `source` until [`next`](Self::next) returns it, if at most `limit` calls wait.
+    ///
+    /// Returns the key for [`cancel`](Self::cancel), and the call that it replaces, if any: answer that one with a
+    /// failure.
     ///
     /// # Errors
-    /// There is no place for the call. It is returned, to be answered with a failure.
+    /// The queue is full. Returns the call, to be answered with a failure.
     pub fn wait(
         &mut self,
         limit: u32,
@@ -72,7 +73,7 @@ impl<C> Mailbox<C> {
         let (limit, waiting) = (limit as usize, self.waiting());
         let mut displaced = None;
         if waiting >= limit {
-            // With one more, the source still must not have more than any other one.
+            // With one more call, the source still must not have more than any other source.
             let fair = self.queue.as_mut().filter(|queue| {
                 let own = queue.len_of(source);
                 own < limit && own + 1 < queue.longest()
@@ -84,7 +85,7 @@ impl<C> Mailbox<C> {
         Ok((queue.push(source, (access, call)), displaced))
     }
 
-    /// A call that was started has ended. Now ask [`next`](Self::next) until it returns `None`.
+    /// Records the end of a running call. Then call [`next`](Self::next) until it returns `None`.
     pub fn end(&mut self, access: Access) {
         self.running = match (access, self.running) {
             (Access::Shared, Running::Shared(count)) => Running::Shared(count.saturating_sub(1)),
@@ -96,7 +97,7 @@ impl<C> Mailbox<C> {
         };
     }
 
-    /// The next call that may start now, if there is one. It counts as started.
+    /// Returns the next call that may start now, if any. It counts as started.
     #[must_use = "a call that is dropped is never answered"]
     #[expect(clippy::should_implement_trait, reason = "more may come after `None`")]
     pub fn next(&mut self) -> Option<(Access, C)> {
@@ -107,32 +108,31 @@ impl<C> Mailbox<C> {
         self.with_queue(FairQueue::pop)
     }
 
-    /// Takes a call out of the queue that is given up, if it still waits. Now ask [`next`](Self::next), for the calls
-    /// behind it.
+    /// Removes a cancelled call, if it still waits. Then call [`next`](Self::next), for the calls behind it.
     pub fn cancel(&mut self, key: QueueKey) -> Option<C> {
         self.with_queue(|queue| queue.remove(key)).map(|(_, call)| call)
     }
 
-    /// Takes the calls that wait, in order: the agent is gone and they have to be answered.
+    /// Removes the waiting calls, in order. The agent is gone and they have to be answered.
     #[must_use = "calls that are dropped are never answered"]
     pub fn take_queue(&mut self) -> Vec<(Access, C)> {
         let queue = self.queue.take();
         queue.into_iter().flat_map(|mut queue| std::iter::from_fn(move || queue.pop())).collect()
     }
 
-    /// Whether no call runs and none waits.
+    /// Returns whether no call runs or waits.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.queue.is_none() && matches!(self.running, Running::Shared(0))
     }
 
-    /// How many calls wait.
+    /// Returns the number of waiting calls.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.len())
     }
 
-    /// Changes the queue, and frees it if it is empty then.
+    /// Changes the queue, and releases it if it is empty then.
     fn with_queue<R>(&mut self, f: impl FnOnce(&mut FairQueue<(Access, C)>) -> R) -> R
     where
         R: Default,
@@ -145,7 +145,7 @@ impl<C> Mailbox<C> {
         result
     }
 
-    /// Counts a call as running if it may run beside those that do.
+    /// Counts a call as running if it may run beside the running ones.
     fn start(&mut self, access: Access) -> bool {
         self.running = match (access, self.running) {
             (Access::Shared, Running::Shared(count)) if count < u32::MAX => {
@@ -164,8 +164,9 @@ impl<C> Default for Mailbox<C> {
     }
 }
 
-/// The failure of a call for which there is no place, or whose place was taken, in a mailbox in which so many wait. The
-/// caller may be a stranger: it learns no more than its call has told.
+/// Creates the failure of a call that found the queue full or was replaced.
+///
+/// The caller may be a stranger: it learns no more than its own call reveals.
 #[cold]
 #[doc(hidden)]
 pub fn overloaded(waiting: usize) -> RemoteError {
@@ -181,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    /// Lets a call wait that is in nobody's place.
+    /// Queues a call that replaces no other.
     fn wait<C: std::fmt::Debug>(mailbox: &mut Mailbox<C>, source: u64, access: Access, call: C) {
         let (_, displaced) = mailbox.wait(100, source, access, call).expect("there is room");
         assert!(displaced.is_none());
@@ -223,7 +224,7 @@ mod tests {
         assert!(size_of::<Mailbox<[u8; 1000]>>() <= 16);
     }
 
-    /// They start in the order in which they came, but for those of a source that has others in front.
+    /// Calls start in order of arrival, unless their source has other calls in front.
     #[test]
     fn sources_take_turns() {
         let mut mailbox = Mailbox::new();
@@ -237,7 +238,7 @@ mod tests {
         assert_eq!(order(&mut mailbox), ["b1", "c1", "a2", "d1", "b2", "a3"]);
     }
 
-    /// A source that is alone has all places; one that comes later gets its share of them, from the others' ends.
+    /// A single source has the whole capacity. A later source gets its share, from the others' ends.
     #[test]
     fn sources_share_the_places() {
         let mut mailbox = Mailbox::new();
@@ -260,7 +261,7 @@ mod tests {
         assert_eq!(order(&mut mailbox), [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (3, 1)]);
     }
 
-    /// A source whose calls come with a larger limit does not lock out one with a smaller.
+    /// A source with a larger limit does not lock out one with a smaller limit.
     #[test]
     fn the_limit_is_the_newcomers() {
         let mut mailbox = Mailbox::new();
@@ -274,7 +275,7 @@ mod tests {
         assert_eq!(mailbox.waiting(), 6);
     }
 
-    /// A call that waits, as the model has it.
+    /// A waiting call in the model.
     #[derive(Clone, Copy, Debug, PartialEq)]
     struct Call {
         source: u64,
@@ -282,7 +283,7 @@ mod tests {
         number: usize,
     }
 
-    /// A list of all calls in the order in which they came, and of the sources in the order of their turns.
+    /// A list of all calls in order of arrival, and of the sources by turns.
     #[derive(Default)]
     struct Model {
         waiting: Vec<Call>,
@@ -308,13 +309,13 @@ mod tests {
             turns.retain(|source| waiting.iter().any(|call| call.source == *source));
         }
 
-        /// Returns whether the call waits, and the one whose place it takes.
+        /// Returns whether the call waits, and the call that it replaces.
         fn wait(&mut self, limit: usize, call: Call) -> (bool, Option<Call>) {
             let mut displaced = None;
             if self.waiting.len() >= limit {
                 let (own, lengths) =
                     (self.of(call.source).count(), |source| self.of(source).count());
-                // Of equals, the last.
+                // Among equals, the last.
                 let longest = self.turns.iter().copied().max_by_key(|source| lengths(*source));
                 let Some(longest) = longest else { return (false, None) };
                 if own >= limit || own + 1 >= lengths(longest) {

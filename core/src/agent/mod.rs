@@ -1,4 +1,4 @@
-//! Agents and the containers they live in: addresses, dialling, the order in which calls start.
+//! Agents and the containers that host them: addresses, dialling, the order in which calls start.
 
 mod actions;
 mod address;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// How to try to open a connection: for how long in all, with which waits, and how long each time.
+/// A policy for opening a connection: the total time, the waits, and the time per attempt.
 ///
 /// The default is how aiomas dials: one attempt; with a longer [limit](Self::limit), more after waits without jitter. A
-/// [`Duration`] stands for attempts within that time, with 20 % of jitter: for clients that all lose the same server.
+/// [`Duration`] converts to attempts within that time, with 20 % of jitter: for clients that all lose the same server.
 ///
 /// ```
 /// use aiomas_core::agent::{RetryLimit, RetryPolicy};
@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// For how long to try in all.
+    /// The total time limit.
     pub limit: RetryLimit,
     /// The waits between attempts.
     pub backoff: Backoff,
-    /// After which time an attempt has failed, with all addresses of the host and TLS. Default: 10 s; at least 1 ms.
+    /// The time limit of an attempt, with all addresses of the host and TLS. Default: 10 s; at least 1 ms.
     pub dial_timeout: Duration,
 }
 
@@ -36,14 +36,14 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Until the limit, as aiomas dials.
+/// Attempts until the limit, as aiomas dials.
 impl From<RetryLimit> for RetryPolicy {
     fn from(limit: RetryLimit) -> Self {
         Self { limit, ..Self::default() }
     }
 }
 
-/// Within this time, with waits that are shortened by up to 20 % at random.
+/// Attempts within this time, with waits shortened by up to 20 % at random.
 impl From<Duration> for RetryPolicy {
     fn from(within: Duration) -> Self {
         let backoff = Backoff { jitter_percent: 20, ..Backoff::default() };
@@ -51,22 +51,24 @@ impl From<Duration> for RetryPolicy {
     }
 }
 
-/// For how long to try to open a connection.
+/// The total time limit for opening a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RetryLimit {
-    /// One attempt, bounded by [`RetryPolicy::dial_timeout`]. In a container, also one answer of the peer whether there is
-    /// such an agent, bounded by [`ContainerConfig::validate_timeout`](super::ContainerConfig::validate_timeout). aiomas'
-    /// `timeout=0`, its default.
+    /// One attempt, bounded by [`RetryPolicy::dial_timeout`]. This is aiomas' `timeout=0`, its default.
+    ///
+    /// In a container, also one answer of the peer whether the agent exists, bounded by
+    /// [`ContainerConfig::validate_timeout`](super::ContainerConfig::validate_timeout).
     #[default]
     Once,
-    /// Until this time has passed since the start, in the middle of an attempt if need be. aiomas' `timeout=n`,
-    /// except that aiomas looks at the time only when an attempt has failed.
+    /// Until this time has passed since the start, even in the middle of an attempt.
+    ///
+    /// This is aiomas' `timeout=n`, except that aiomas checks the time only after a failed attempt.
     Within(Duration),
-    /// Until there is a connection, or the caller or its container ends. aiomas' `timeout=None`.
+    /// Until a connection is open, or the caller or its container ends. This is aiomas' `timeout=None`.
     Forever,
 }
 
-/// Within this time.
+/// Attempts within this time.
 impl From<Duration> for RetryLimit {
     fn from(within: Duration) -> Self {
         Self::Within(within)
@@ -74,7 +76,7 @@ impl From<Duration> for RetryLimit {
 }
 
 impl RetryLimit {
-    /// When it is over, if ever. `Once` is over at `now`: for callers who are not being served already.
+    /// Returns when the limit expires, if ever. `Once` expires at `now`: for callers without an attempt under way.
     pub(super) fn over(self, now: Instant) -> Option<Instant> {
         match self {
             Self::Once => Some(now),
@@ -84,16 +86,17 @@ impl RetryLimit {
     }
 }
 
-/// How long to wait between attempts to open a connection. The wait grows by half each time.
+/// The waits between attempts to open a connection. Each wait is half as long again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backoff {
-    /// The wait after the first attempt. 0.5 s as in aiomas; taken as 1 ms if it is shorter.
+    /// The wait after the first attempt. 0.5 s as in aiomas; at least 1 ms.
     pub first: Duration,
     /// The longest wait. 30 s as in aiomas.
     pub max: Duration,
-    /// By up to how many percent a wait is shortened at random, so that containers which lost the same
-    /// peer do not come back at the same moment. 0 as in aiomas.
+    /// By up to how many percent a wait is shortened at random. 0 as in aiomas.
+    ///
+    /// Containers that lost the same peer then do not return at the same moment.
     pub jitter_percent: u8,
 }
 
@@ -106,7 +109,7 @@ impl Default for Backoff {
 const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Backoff {
-    /// The wait after a failure, given the one before it (zero: there was none), without jitter.
+    /// Returns the wait after a failure, given the previous wait (zero: none), without jitter.
     #[doc(hidden)]
     #[must_use]
     pub fn after(&self, last: Duration) -> Duration {
@@ -115,12 +118,12 @@ impl Backoff {
     }
 }
 
-/// Pseudo-random numbers (splitmix64): the same seed, the same waits.
+/// A generator of pseudo-random numbers (splitmix64): the same seed, the same waits.
 #[derive(Debug)]
 pub struct Jitter(u64);
 
 impl Jitter {
-    /// Jitter from a seed.
+    /// Creates jitter from a seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -1,4 +1,4 @@
-//! A container as the root service of its connections: `validate_aid`, and `agents` with the agents in it.
+//! A container as the root service of its connections: `validate_aid`, and `agents` with its agents.
 
 use std::borrow::Cow;
 
@@ -12,19 +12,20 @@ pub const VALIDATE_AID: &str = "validate_aid";
 
 const AGENTS: &str = "agents";
 
-/// The path of an agent.
+/// Returns the path of an agent.
 pub fn agent_path(aid: &str) -> String {
     format!("{AGENTS}/{aid}")
 }
 
-/// The service at `path` of the container at `address`, as a URL.
+/// Returns the URL of the service at `path` of the container at `address`.
 pub fn url_of_path(address: &Address, path: &str) -> String {
     let within = path.strip_prefix(AGENTS).and_then(|rest| rest.strip_prefix('/'));
     format!("{address}/{}", within.unwrap_or(path))
 }
 
-/// The number of the agent whose method this path is of, and where the method begins. Whatever is no
-/// agent's number as we write them is left to [`dispatch_root`].
+/// Splits a path into the number of an agent, and where the method begins.
+///
+/// Paths without an agent's number in our spelling are left to [`dispatch_root`].
 #[inline]
 pub fn split_agent_path(path: &[u8]) -> Option<(u64, usize)> {
     let start = AGENTS.len() + 1;
@@ -43,9 +44,9 @@ pub fn split_agent_path(path: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
-/// Dispatches a call that is not the method of an agent by [`split_agent_path`]: `validate_aid`, or one that fails.
+/// Dispatches a call that [`split_agent_path`] did not match: `validate_aid`, or one that fails.
 ///
-/// `find` returns the agent of an id, and `service` what serves it.
+/// `find` returns the agent of an id, and `service` the service of an agent.
 pub fn dispatch_root<A, L>(
     find: impl Fn(&str) -> Option<A>,
     service: fn(&A) -> &dyn Service<L>,
@@ -53,7 +54,7 @@ pub fn dispatch_root<A, L>(
     arguments: &Arguments<'_>,
     caller: &Caller,
 ) -> Outcome<L> {
-    // A path that ends at an agent fails in another way than one that leads nowhere.
+    // The error for a path that ends at an agent differs from that for an unknown path.
     let in_path = agent_in_path(path).and_then(|aid| Some((aid, find(aid)?)));
     let root = ContainerRoot {
         type_name_of: &|aid| Some(service(&find(aid)?).type_name().to_owned()),
@@ -62,19 +63,19 @@ pub fn dispatch_root<A, L>(
     dispatch(&root, path, arguments, caller)
 }
 
-/// The id of the agent that a path leads to or through.
+/// Returns the id of the agent that a path leads to or through.
 fn agent_in_path(path: &str) -> Option<&str> {
     let rest = path.strip_prefix(AGENTS)?.strip_prefix('/')?;
     Some(rest.split_once('/').map_or(rest, |(aid, _)| aid))
 }
 
-/// The root service, as far as one call needs it.
+/// The root service, reduced to the parts that one call needs.
 struct ContainerRoot<'a, L> {
     type_name_of: &'a dyn Fn(&str) -> Option<String>,
     agents: Agents<'a, L>,
 }
 
-/// The agents; but only the one that the call leads to, if that is there.
+/// The agents, reduced to the one that the call leads to, if it exists.
 struct Agents<'a, L>(Option<(&'a str, &'a dyn Service<L>)>);
 
 impl<L> Service<L> for ContainerRoot<'_, L> {
@@ -97,7 +98,7 @@ impl<L> Service<L> for ContainerRoot<'_, L> {
         const PARAMETERS: &[Parameter] = &[Parameter::required("aid")];
         Outcome::of(|| {
             let bound = arguments.bind(&Signature::new(VALIDATE_AID, PARAMETERS))?;
-            // Whatever is no string is no agent's id.
+            // An argument that is not a string is no agent's id.
             let aid = bound.required::<Cow<'_, str>>(0).ok();
             arguments.encode(&aid.and_then(|aid| (self.type_name_of)(&aid)))
         })

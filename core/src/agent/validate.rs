@@ -1,4 +1,4 @@
-//! Which agents there are behind each connection.
+//! The agents known behind each connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,7 +12,7 @@ use super::id::{ConnId, ConnectId, ValidateTicket};
 /// The longest type name that is kept, in characters. A peer may send any length.
 const MAX_TYPE_NAME: usize = 256;
 
-/// The answer to a question: the name of the agent's type, no more of it than is kept.
+/// The answer to a question: the name of the agent's type, truncated.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct TypeName(#[doc(hidden)] pub Option<String>);
@@ -49,10 +49,10 @@ impl<'de> Visitor<'de> for TypeNameVisitor {
     }
 }
 
-/// What the peers have been asked, and what they have answered.
+/// The questions to the peers, and their answers.
 ///
-/// One question is asked for an agent, however many wait for it. Positive answers are kept as long as
-/// the connection, as in aiomas: whether an agent has gone since, the calls to it will tell.
+/// All waiters for an agent share one question. Positive answers are kept as long as the connection, as in aiomas: if
+/// an agent is removed later, the calls to it fail.
 #[derive(Debug)]
 pub(super) struct Validator {
     peers: BTreeMap<ConnId, Peer>,
@@ -78,8 +78,7 @@ impl Validator {
         Self { peers: BTreeMap::new(), questions: BTreeMap::new(), next: 0, max_known }
     }
 
-    /// The type of the agent if it is known; otherwise the waiter will be among those of an
-    /// [`answer`](Self::answer).
+    /// Returns the type of the agent if known; otherwise adds the waiter to an [`answer`](Self::answer).
     pub(super) fn ask(
         &mut self,
         conn: ConnId,
@@ -102,7 +101,7 @@ impl Validator {
         None
     }
 
-    /// The waiter waits no more. A question for which nobody waits is forgotten.
+    /// Removes a waiter. A question without waiters is cancelled.
     pub(super) fn release(
         &mut self,
         conn: ConnId,
@@ -120,13 +119,12 @@ impl Validator {
         }
     }
 
-    /// Whether an answer to this question is awaited on this connection.
+    /// Returns whether an answer to this question is awaited on this connection.
     pub(super) fn awaits(&self, conn: ConnId, ticket: ValidateTicket) -> bool {
         self.questions.get(&ticket).is_some_and(|&(asked, _)| asked == conn)
     }
 
-    /// The question is answered: who waits for that? A type's name is kept, in the form in which it is
-    /// returned.
+    /// Takes an answer and returns its waiters. A type's name is cached, in the form returned.
     pub(super) fn answer(
         &mut self,
         ticket: ValidateTicket,
@@ -154,7 +152,7 @@ impl Validator {
         (waiters, type_name)
     }
 
-    /// The connection is gone, and all that is known about it. Returns who waited.
+    /// Removes a closed connection with all its answers. Returns its waiters.
     pub(super) fn closed(&mut self, conn: ConnId, actions: &mut Actions) -> BTreeSet<ConnectId> {
         let mut waiters = BTreeSet::new();
         for question in self.peers.remove(&conn).unwrap_or_default().asked.into_values() {

@@ -1,4 +1,4 @@
-//! The calls of `connect` that are under way.
+//! The pending calls of `connect`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -15,7 +15,7 @@ pub(super) struct Waiter<X> {
     deadline: Option<Instant>,
 }
 
-/// The waiters by id, which is the order in which they came, and their deadlines.
+/// The waiters by id, which is their order of arrival, and their deadlines.
 #[derive(Debug)]
 pub(super) struct Waiters<X> {
     waiters: BTreeMap<ConnectId, Waiter<X>>,
@@ -50,7 +50,7 @@ impl<X> Waiters<X> {
         self.waiters.get(&id)
     }
 
-    /// Whether another attempt may follow a failed one.
+    /// Returns whether another attempt may follow a failed one.
     pub(super) fn is_patient(&self, id: ConnectId, now: Instant) -> bool {
         self.waiters.get(&id).is_some_and(|waiter| {
             waiter.limit != RetryLimit::Once
@@ -67,12 +67,12 @@ impl<X> Waiters<X> {
         self.deadlines.first().map(|&(deadline, _)| deadline)
     }
 
-    /// A waiter whose deadline is over.
+    /// Returns a waiter whose deadline has passed.
     pub(super) fn overdue(&self, now: Instant) -> Option<ConnectId> {
         self.deadlines.first().filter(|&&(deadline, _)| deadline <= now).map(|&(_, id)| id)
     }
 
-    /// Takes all waiters, in order.
+    /// Removes all waiters, and returns them in order.
     pub(super) fn take(&mut self) -> BTreeMap<ConnectId, Waiter<X>> {
         self.deadlines.clear();
         std::mem::take(&mut self.waiters)

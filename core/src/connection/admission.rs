@@ -1,4 +1,4 @@
-//! Whose connections are let in.
+//! Admission of connections to a listener, in total and per address.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -6,14 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use super::limit_exceeded::{Direction, LimitExceeded};
 use super::limits::Limits;
 
-/// Counts the connections of one listener, all together and for each address that they come from, and refuses
-/// those beyond [`Limits::max_connections`] and [`Limits::max_connections_per_peer`].
+/// Limits the open connections of one listener, in total and per address.
 ///
-/// What counts as one address is an IPv4 address, or the first 64 bits of an IPv6 address: whoever has one
-/// of these has the others, too. A peer without an address, on a Unix socket or in the same process, counts
-/// for the listener only.
+/// The limits are [`Limits::max_connections`] and [`Limits::max_connections_per_peer`]. An address is an IPv4
+/// address, or the first 64 bits of an IPv6 address: one host usually owns all addresses below such a prefix.
+/// A peer without an address, on a Unix socket or in the same process, counts for the listener only.
 ///
-/// It remembers nothing of a peer whose connections are gone, so it holds no more than is open.
+/// The memory is bounded by the open connections: an address is dropped with its last connection.
 ///
 /// ```
 /// use aiomas_core::connection::{Admission, Limits, NotAdmitted};
@@ -37,32 +36,32 @@ pub struct Admission {
     stats: AdmissionStats,
 }
 
-/// The place of an open connection in an [`Admission`]. Give it back to [`Admission::leave`].
+/// The permit of an open connection. Return it to [`Admission::release`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a connection that is never told to have gone counts for ever"]
 pub struct Admitted(Option<Peer>);
 
-/// What tells the peers apart.
+/// The address by which peers are distinguished.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Peer {
     V4([u8; 4]),
     /// The first half of the address.
     V6([u8; 8]),
-    /// A runtime has addresses of its own.
+    /// An address in a runtime's own format.
     Other(Box<str>),
 }
 
-/// A connection was refused, and closed at once.
+/// Why a connection was refused. It is closed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotAdmitted {
-    /// Too many are open.
+    /// Too many connections are open.
     #[error("{limit} connections are open on this listener already (`Limits::max_connections`)")]
     TooMany {
         /// The limit.
         limit: usize,
     },
-    /// Too many from the same address are open.
+    /// Too many connections from the same address are open.
     #[error(
         "{limit} connections from the same address are open already (`Limits::max_connections_per_peer`)"
     )]
@@ -73,7 +72,7 @@ pub enum NotAdmitted {
 }
 
 impl NotAdmitted {
-    /// Which limit it was, in numbers.
+    /// Returns the limit that was exceeded, in numbers.
     #[must_use]
     pub const fn exceeded(self) -> LimitExceeded {
         let (setting, limit) = match self {
@@ -84,25 +83,25 @@ impl NotAdmitted {
     }
 }
 
-/// Counts of what came to a listener.
+/// Counts of the connections that reached a listener.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdmissionStats {
-    /// The connections that are open, those included whose handshake of TLS is not over.
+    /// Open connections, including those still in their TLS handshake.
     pub open: usize,
-    /// All that were let in so far.
+    /// All connections admitted so far.
     pub admitted: u64,
-    /// All that were refused.
+    /// All connections refused so far.
     pub refused: u64,
-    /// Why the last of these was.
+    /// The reason of the latest refusal.
     pub last_refusal: Option<NotAdmitted>,
-    /// How often the system had no stream to give when one came in: it had gone again, or there were no
-    /// file descriptors left; and how many were let in that did not speak TLS as they should.
+    /// Connections that failed: the system returned an error instead of a stream (the peer had gone, or no
+    /// file descriptors were left), or an admitted connection failed its TLS handshake.
     pub failed: u64,
 }
 
 impl Admission {
-    /// An admission to a listener on which nothing is open.
+    /// Creates the admission of a listener without open connections.
     #[must_use]
     pub const fn new(limits: &Limits) -> Self {
         Self {
@@ -119,10 +118,10 @@ impl Admission {
         }
     }
 
-    /// A connection comes in from `peer`: an address such as `192.0.2.1:50001`, with or without `tcp://`.
+    /// Admits a connection from `peer`, an address such as `192.0.2.1:50001`, with or without `tcp://`.
     ///
     /// # Errors
-    /// There are too many. Close the connection.
+    /// Too many connections are open. Close the new one.
     pub fn admit(&mut self, peer: Option<&str>) -> Result<Admitted, NotAdmitted> {
         let admitted = self.enter(peer.map(Peer::parse));
         match &admitted {
@@ -152,7 +151,7 @@ impl Admission {
         Ok(Admitted(peer))
     }
 
-    /// A connection is closed.
+    /// Releases the permit of a closed connection.
     pub fn release(&mut self, admitted: Admitted) {
         self.stats.open = self.stats.open.saturating_sub(1);
         if let Some(peer) = admitted.0
@@ -165,12 +164,12 @@ impl Admission {
         }
     }
 
-    /// The system had an error in place of a stream.
+    /// Counts an error that the system returned instead of a stream.
     pub const fn note_failure(&mut self) {
         self.stats.failed += 1;
     }
 
-    /// Counts of what came so far.
+    /// Returns the counts so far.
     #[must_use]
     pub const fn stats(&self) -> AdmissionStats {
         self.stats
@@ -213,7 +212,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a list of what is open.
+        /// Compares with a list of the open connections.
         #[test]
         fn admits_what_its_limits_say(
             max in 0..6_usize,

@@ -1,4 +1,4 @@
-//! What the owner wants sent.
+//! Commands of the owner: calls, answers, closing.
 
 use std::io;
 use std::time::Instant;
@@ -14,15 +14,14 @@ use crate::wire::{
     write_head,
 };
 
-/// A failure that does not fit a frame of the peer is cut to these many bytes, until it does. (Escaped,
-/// a byte may take six.)
+/// Lengths in bytes to which a failure is cut until it fits the peer's frame. (Escaped, a byte may take six.)
 const CUTS: [usize; 4] = [2048, 512, 128, 0];
 
 impl<X> Connection<X> {
-    /// Sends a request with `content`, any serde value. `ctx` comes back with its answer.
+    /// Sends a request with `content`, any serde value. `ctx` is returned with its answer.
     ///
     /// # Errors
-    /// The call is refused, for a reason that [`CallRejected`] tells; nothing has been sent.
+    /// Returns the reason as [`CallRejected`]; nothing has been sent.
     pub fn call<T: Serialize + ?Sized>(
         &mut self,
         now: Instant,
@@ -35,8 +34,9 @@ impl<X> Connection<X> {
         })
     }
 
-    /// Sends a request whose content `write` appends to the output, as exactly one value in the format
-    /// and scope that it is told.
+    /// Sends a request whose content `write` appends to the output.
+    ///
+    /// `write` appends exactly one value, in the format and codec context that it receives.
     ///
     /// # Errors
     /// As [`call`](Self::call); an error of `write` is [`CallRejected::Codec`].
@@ -55,8 +55,9 @@ impl<X> Connection<X> {
         })
     }
 
-    /// Sends a request with content that is encoded already, in the format of
-    /// [`codec`](Self::codec). A large body is not copied.
+    /// Sends a request with encoded content, in the format of [`codec`](Self::codec).
+    ///
+    /// A large body is not copied.
     ///
     /// # Errors
     /// As [`call`](Self::call), and [`CallRejected::WrongFormat`].
@@ -87,7 +88,7 @@ impl<X> Connection<X> {
         let wrapping = Wrapping::of(self.extensions, options);
         match send(self, &MessageId::Number(id), wrapping) {
             Ok(()) => {
-                // Only a call that can time out is asked whether it was sent.
+                // Only calls with a timeout need to know whether their request was sent.
                 let end = options.timeout.map_or(0, |_| self.outbox.end());
                 self.pending.insert_until(self.now, options.timeout, ctx, end);
                 self.stats.requests_out += 1;
@@ -112,9 +113,10 @@ impl<X> Connection<X> {
         Ok(())
     }
 
-    /// Gives a call up. Its context comes back, unless it has ended already; an answer that comes later
-    /// is ignored. A peer that knows [`Extensions::cancel`](super::Extensions) is told; any other goes on
-    /// working.
+    /// Cancels a call. Returns its context, unless the call has ended already.
+    ///
+    /// A late answer is ignored. A peer that knows [`Extensions::cancel`](super::Extensions) receives the
+    /// cancellation; any other peer goes on working.
     pub fn cancel(&mut self, now: Instant, id: CallId) -> Option<X> {
         self.advance(now);
         let ctx = self.pending.remove(id.0);
@@ -127,8 +129,9 @@ impl<X> Connection<X> {
         ctx
     }
 
-    /// Answers a request of the peer with any serde value. If the value cannot be encoded, or the answer
-    /// is too long, the peer is answered with a `SerializationError`.
+    /// Answers a request of the peer with any serde value.
+    ///
+    /// If the value cannot be encoded, or the answer is too long, the peer receives a `SerializationError`.
     ///
     /// # Errors
     /// [`CallRejected::Closed`] or [`CallRejected::Cancelled`], or why the value could not be sent.
@@ -148,8 +151,9 @@ impl<X> Connection<X> {
         self.after_answer(&token, sent)
     }
 
-    /// Answers a request of the peer with a failure, as far as [`Limits::failure_text`](super::Limits)
-    /// lets it. Its text is cut if it is longer than `Limits::max_failure`, or than a frame may be.
+    /// Answers a request of the peer with a failure, filtered by [`Limits::failure_text`](super::Limits).
+    ///
+    /// The text is cut to `Limits::max_failure`, and to the length of a frame.
     ///
     /// # Errors
     /// [`CallRejected::Closed`] or [`CallRejected::Cancelled`].
@@ -165,11 +169,11 @@ impl<X> Connection<X> {
         Ok(())
     }
 
-    /// Answers a request of the peer with what a service returned. A large body is not copied.
+    /// Answers a request of the peer with the result of a service. A large body is not copied.
     ///
     /// # Errors
     /// As [`reply`](Self::reply), and [`CallRejected::WrongFormat`] if the body is not in
-    /// [`ReplyToken::format`]: in any case the peer is answered.
+    /// [`ReplyToken::format`]. The peer receives an answer in any case.
     pub fn answer(
         &mut self,
         now: Instant,
@@ -186,8 +190,10 @@ impl<X> Connection<X> {
         self.after_answer(&token, sent)
     }
 
-    /// Gives up the right to answer. The peer waits in vain, unless it has cancelled the request; the request no
-    /// longer counts against [`Limits::max_calls_in`](super::Limits::max_calls_in).
+    /// Discards the right to answer.
+    ///
+    /// The peer receives no answer. The request no longer counts against
+    /// [`Limits::max_calls_in`](super::Limits::max_calls_in).
     pub fn discard(&mut self, now: Instant, token: ReplyToken) {
         let _closed = self.finish_request(now, &token);
         self.finish_if_drained();
@@ -221,7 +227,7 @@ impl<X> Connection<X> {
         self.finish_if_drained();
     }
 
-    /// Why it takes no calls any more, in words, until it is closed.
+    /// Returns the reason for closing in words; `None` while the connection is open.
     #[doc(hidden)]
     pub fn ending(&self) -> Option<String> {
         match &self.state {
@@ -230,8 +236,9 @@ impl<X> Connection<X> {
         }
     }
 
-    /// `reason` in words, for those who were to be connected. aiomas closes a stream that it cannot read without a
-    /// word, so this is where a wrong codec shows.
+    /// Puts `reason` into words, for callers that wait for a connection.
+    ///
+    /// aiomas closes a stream that it cannot read without a message, so the text hints at a wrong codec here.
     #[doc(hidden)]
     pub fn explain(&self, reason: &CloseReason) -> String {
         let by_peer = matches!(
@@ -297,7 +304,7 @@ impl<X> Connection<X> {
         };
         let sent = send(self, &error).is_ok()
             || CUTS.into_iter().any(|most| send(self, &error.truncated(most)).is_ok());
-        // If nothing fits, or a custom codec fails, there is nothing left to say.
+        // If nothing fits, or a custom codec fails, no answer is possible.
         self.stats.failures_out += u64::from(sent);
     }
 

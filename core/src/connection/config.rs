@@ -1,4 +1,4 @@
-//! What a connection is configured with.
+//! The configuration of a connection.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::wire::{Codec, Profile, Types};
 /// Which end of the byte stream a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// The end that opened the stream. It decides on the codec.
+    /// The end that opened the stream. It chooses the codec.
     Dialler,
-    /// The end that accepted the stream. It speaks the codec in which it is spoken to.
+    /// The end that accepted the stream. It follows the codec of the dialler.
     Listener,
 }
 
@@ -18,16 +18,20 @@ pub enum Side {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Negotiate {
-    /// A dialler writes this codec, byte for byte as aiomas does. A listener begins with it if it has to
-    /// speak first, and then follows the dialler.
+    /// No negotiation: a dialler writes this codec, byte for byte as aiomas does.
+    ///
+    /// A listener starts with this codec if it has to write first, and then follows the dialler.
     Fixed(Codec),
-    /// A dialler's first request is an ordinary call in the codec `base` to a reserved path. A peer that
-    /// knows it answers with its choice from `offer`, its limits and its types; any other peer that
-    /// speaks `base` answers with a failure, and all goes on as `Fixed(base)`. Calls may be made at once.
+    /// Negotiation by Hello: the dialler's first request is an ordinary call to a reserved path, in the codec
+    /// `base`.
+    ///
+    /// A peer that knows Hello answers with its choice from `offer`, its limits and its types. Any other peer
+    /// that speaks `base` answers with a failure, and the connection goes on as `Fixed(base)`. Calls may be
+    /// made at once.
     Hello {
-        /// What the peer is known to speak.
+        /// The codec that the peer is known to speak.
         base: Codec,
-        /// What we would like to speak, best first.
+        /// The codecs that we prefer, best first.
         offer: Vec<Codec>,
     },
 }
@@ -40,38 +44,41 @@ impl Negotiate {
     }
 }
 
-/// Extensions of the wire: messages that exist only between peers that have both named them in Hello. A peer
-/// in Python never sees one.
+/// Extensions of the wire: messages between two peers that have both named the extension in Hello.
+///
+/// A peer in Python never receives one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Extensions {
-    /// A call that is given up is cancelled: `[3, id, null]`.
+    /// Sends `[3, id, null]` when a call is cancelled.
     pub cancel: bool,
-    /// A call with a timeout tells how long it may take: `[4, id, [{"deadline": microseconds}, content]]`.
+    /// Sends the timeout of a call along: `[4, id, [{"deadline": microseconds}, content]]`.
     pub deadline: bool,
-    /// A peer that has been silent for [`Limits::keep_alive`] is asked whether it is alive, `[5, 0, null]`, and answers
-    /// at once, `[5, 1, null]`. If nothing has come after as long again, the connection closes with
-    /// [`TimeoutReason::Heartbeat`](super::TimeoutReason::Heartbeat).
+    /// Asks a peer that has been silent for [`Limits::keep_alive`] whether it is alive.
     ///
-    /// That finds a process that stands still, which its system does not tell. A synchronous method that holds its
-    /// connection's task for longer than `keep_alive` looks the same: leave the extension out, or give it more time.
+    /// The question is `[5, 0, null]`; the peer answers at once, `[5, 1, null]`. If nothing arrives for as
+    /// long again, the connection closes with [`TimeoutReason::Heartbeat`](super::TimeoutReason::Heartbeat).
+    ///
+    /// Heartbeats detect a stalled process, which its system does not report. A synchronous method that
+    /// blocks its connection's task for longer than `keep_alive` looks the same: leave the extension out, or
+    /// raise the limit.
     pub heartbeat: bool,
 }
 
 impl Extensions {
-    /// None: what holds without Hello.
+    /// No extensions, as without Hello.
     pub const NONE: Self = Self { cancel: false, deadline: false, heartbeat: false };
-    /// All that there are.
+    /// All extensions.
     pub const ALL: Self = Self { cancel: true, deadline: true, heartbeat: true };
 
-    /// The names of them.
+    /// Returns the names of the extensions.
     pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
         let named =
             [(self.cancel, "cancel"), (self.deadline, "deadline"), (self.heartbeat, "heartbeat")];
         named.into_iter().filter_map(|(is, name)| is.then_some(name))
     }
 
-    /// Those of them that others have named as well.
+    /// Returns the extensions that are also in `names`.
     pub(super) fn and_named<'a>(self, names: impl Iterator<Item = &'a str> + Clone) -> Self {
         let named = |name| names.clone().any(|other| other == name);
         Self {
@@ -82,32 +89,34 @@ impl Extensions {
     }
 }
 
-/// The configuration of a [`Connection`](super::Connection). Shared by many.
+/// The configuration of a [`Connection`](super::Connection). Many connections may share it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// How the codec is agreed on.
+    /// How both ends agree on the codec.
     pub negotiate: Negotiate,
-    /// The codecs in which we let ourselves be spoken to, beside those that we write. (Beside a custom
-    /// codec under [`Negotiate::Fixed`] nothing else is accepted.)
+    /// The codecs that the peer may write, besides those that we write.
+    ///
+    /// With a custom codec under [`Negotiate::Fixed`], no other codec is accepted.
     pub accept: Vec<Codec>,
-    /// Whether a peer's Hello is answered, or is a request like any other.
+    /// Whether to answer a peer's Hello. If not, Hello is a request like any other.
     pub answer_hello: bool,
-    /// The extensions that are named in Hello, in questions and in answers.
+    /// The extensions that our Hello names, as question and as answer.
     pub extensions: Extensions,
-    /// How failures look on the wire.
+    /// The format of failures on the wire.
     pub profile: Profile,
     /// The types registered on the connection.
     pub types: Types,
-    /// What the peer can make us hold or do.
+    /// Bounds on the memory and work that the peer can cause.
     pub limits: Limits,
-    /// How long answers may still be written after the peer has closed its side. If it is zero, that is the end of
-    /// the connection.
+    /// How long answers may be written after the peer has closed its side.
+    ///
+    /// If it is zero, the connection ends when the peer closes its side.
     pub linger: Duration,
 }
 
 impl Config {
-    /// A configuration that writes `codec`, accepts every built-in codec and has the default limits.
+    /// Creates a configuration that writes `codec`, accepts every built-in codec and has the default limits.
     #[must_use]
     pub fn new(codec: Codec) -> Self {
         Self {
@@ -127,7 +136,7 @@ impl Config {
         }
     }
 
-    /// A configuration for mosaik: JSON, failures as lists, no Hello in either direction.
+    /// Creates a configuration for mosaik: JSON, failures as lists, no Hello in either direction.
     #[must_use]
     pub fn mosaik() -> Self {
         Self {
@@ -139,11 +148,11 @@ impl Config {
     }
 
     pub(super) fn accepts(&self, codec: Codec) -> bool {
-        // In the base, calls behind our Hello are answered, whatever is agreed on.
+        // The peer answers calls behind our Hello in the base codec, independent of the agreement.
         codec == self.negotiate.base() || self.accepted().any(|other| other == codec)
     }
 
-    /// What peers may choose.
+    /// Returns the codecs that the peer may choose.
     pub(super) fn accepted(&self) -> impl Iterator<Item = Codec> {
         let unpacks = self.limits.unpacking.is_some();
         self.accept.iter().copied().filter(move |codec| unpacks || !codec.is_compressed())
@@ -151,23 +160,25 @@ impl Config {
 }
 
 impl Default for Config {
-    /// JSON, as in aiomas.
+    /// Returns a configuration for JSON, as in aiomas.
     fn default() -> Self {
         Self::new(Codec::Json)
     }
 }
 
-/// What may be said about a single call.
+/// Options of a single call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// End the call with [`CallError::TimedOut`](super::CallError::TimedOut) after this long. A peer that
-    /// knows [`Extensions::deadline`] is told, and ends it as well.
+    /// Ends the call with [`CallError::TimedOut`](super::CallError::TimedOut) after this time.
+    ///
+    /// A peer that knows [`Extensions::deadline`](super::Extensions) receives the timeout and ends the
+    /// request, too.
     pub timeout: Option<Duration>,
 }
 
 impl CallOptions {
-    /// A call that ends after `timeout`.
+    /// Creates options for a call that ends after `timeout`.
     #[must_use]
     pub const fn timeout(timeout: Duration) -> Self {
         Self { timeout: Some(timeout) }

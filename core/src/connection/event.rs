@@ -1,4 +1,4 @@
-//! What a connection tells its owner.
+//! Events: outputs of a connection to its owner.
 
 use std::fmt;
 use std::io;
@@ -7,51 +7,53 @@ use std::time::{Duration, Instant};
 use super::tls::TlsError;
 use crate::wire::{Codec, CodecError, Format, FrameError, MessageId, Payload, RemoteError};
 
-/// A call of ours. Unique on its connection, for ever.
+/// The id of one of our calls. Unique for the life of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(#[doc(hidden)] pub u64);
 
 impl CallId {
-    /// The id on the wire.
+    /// Returns the id on the wire.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 }
 
-/// Something that happened on a connection.
+/// An event of a connection.
 #[derive(Debug)]
 pub enum Event<X> {
-    /// The codec is settled. Calls may be made before.
+    /// The codec is agreed on. Calls may be made before.
     Open {
-        /// What we write.
+        /// The codec that we write.
         codec: Codec,
     },
-    /// One of our calls has ended. Each call ends exactly once, unless it is abandoned.
+    /// One of our calls has ended. Each call ends exactly once, unless it is cancelled.
     Answer {
         /// The call.
         id: CallId,
         /// The context that was given with the call.
         ctx: X,
-        /// What came of it.
+        /// The result.
         result: Result<Payload, CallError>,
     },
-    /// The peer asks for something. Answer it with the token.
+    /// The peer sent a request. Answer it with the token.
     Request(Request),
-    /// Nobody waits any more for the answer to a request of the peer. What is done about it is in vain: let
-    /// it end, and hand the token to [`Connection::discard`](super::Connection::discard) when it has; until then
-    /// it counts against [`Limits::max_calls_in`](super::Limits::max_calls_in).
+    /// The peer no longer waits for the answer to a request.
+    ///
+    /// Further work on the request is useless: stop it, and then return the token to
+    /// [`Connection::discard`](super::Connection::discard). Until then the request counts against
+    /// [`Limits::max_calls_in`](super::Limits::max_calls_in).
     Cancelled {
-        /// The request, as [`ReplyToken::request`] has told it.
+        /// The request, as returned by [`ReplyToken::request`].
         request: RequestId,
-        /// Why.
+        /// The reason.
         cause: CancelCause,
     },
-    /// After a call was refused with [`CallRejected::OutputFull`]: calls are taken again.
+    /// Calls are accepted again after a rejection with [`CallRejected::OutputFull`].
     Writable,
-    /// The connection is over. This is the last event.
+    /// The connection has ended. This is the last event.
     Closed {
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
 }
@@ -60,66 +62,66 @@ pub enum Event<X> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Request {
-    /// To be handed back with the answer.
+    /// The token to answer with.
     pub token: ReplyToken,
-    /// What is asked, undecoded.
+    /// The content, not decoded.
     pub content: Payload,
-    /// When the caller waits no longer, if it has said so: see [`Extensions::deadline`](super::Extensions).
+    /// When the caller stops waiting, if known: see [`Extensions::deadline`](super::Extensions).
     pub deadline: Option<Instant>,
 }
 
-/// A request of the peer. Unique on its connection, for ever; a later one is greater.
+/// The number of a request of the peer. Unique for the life of its connection, and increasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(super) u64);
 
-/// Why nobody waits any more for the answer to a request.
+/// Why the answer to a request is no longer needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CancelCause {
-    /// The caller has given it up: see [`Extensions::cancel`](super::Extensions).
+    /// The caller has cancelled the request: see [`Extensions::cancel`](super::Extensions).
     Caller,
-    /// Its deadline has passed: see [`Extensions::deadline`](super::Extensions). The caller's has as well, so it
-    /// is not told.
+    /// The deadline of the request has passed: see [`Extensions::deadline`](super::Extensions).
+    ///
+    /// The caller's own deadline has passed as well, so no answer is sent.
     Deadline,
 }
 
 /// The right to answer one request of the peer, once.
 ///
-/// Requests that are never answered count against
-/// [`Limits::max_calls_in`](super::Limits::max_calls_in): give the tokens of those to
-/// [`Connection::discard`](super::Connection::discard).
+/// Unanswered requests count against [`Limits::max_calls_in`](super::Limits::max_calls_in): return the token
+/// of a request without answer to [`Connection::discard`](super::Connection::discard).
 #[derive(Debug)]
 #[must_use = "the peer waits for an answer"]
 pub struct ReplyToken {
     pub(super) id: MessageId,
     pub(super) coding: Coding,
-    /// The bytes of its message, up to 4 GiB.
+    /// The size of the message in bytes, up to 4 GiB.
     pub(super) size: u32,
     pub(super) number: u64,
-    /// Whether it may be cancelled, or has a deadline.
+    /// Whether the request may be cancelled, or has a deadline.
     pub(super) kept: bool,
 }
 
 impl ReplyToken {
-    /// The request.
+    /// Returns the number of the request.
     #[must_use]
     pub const fn request(&self) -> RequestId {
         RequestId(self.number)
     }
 
-    /// The id of the request on the wire, of which the peer knows it.
+    /// Returns the id of the request on the wire, as chosen by the peer.
     #[must_use]
     pub const fn message_id(&self) -> &MessageId {
         &self.id
     }
 
-    /// Whether there may be an [`Event::Cancelled`] for the request.
+    /// Returns whether an [`Event::Cancelled`] may follow for the request.
     #[must_use]
     pub const fn is_cancellable(&self) -> bool {
         self.kept
     }
 
-    /// The format in which the answer must be encoded: that of the request.
+    /// Returns the format of the request, in which the answer must be encoded.
     #[must_use]
     pub const fn format(&self) -> Format {
         match self.coding {
@@ -129,15 +131,16 @@ impl ReplyToken {
     }
 }
 
-/// What a request was written in, as far as it has to be remembered: requests are moved often, and a
-/// [`Codec`] is large.
+/// The codec of a request, in short.
+///
+/// Requests are moved often, and a [`Codec`] is large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Json,
     MsgPack,
     #[cfg(feature = "blosc")]
     MsgPackBlosc,
-    /// The one custom codec that the connection has.
+    /// The custom codec of the connection.
     Custom,
 }
 
@@ -160,21 +163,23 @@ pub enum CallError {
     /// The peer's method failed.
     #[error(transparent)]
     Remote(RemoteError),
-    /// No answer came in time. A late one is ignored. The peer may still be working on it, unless it knows of
-    /// [deadlines or of cancelling](super::Extensions).
+    /// No answer came in time. A late answer is ignored.
+    ///
+    /// The peer may still be working on the request, unless it knows of [deadlines or of
+    /// cancelling](super::Extensions).
     #[error("{} within {after:?} (`CallOptions::timeout`)", unanswered(*sent))]
     TimedOut {
-        /// The time that was allowed.
+        /// The timeout of the call.
         after: Duration,
-        /// Whether the whole request was written to the stream. If not, the peer has done nothing of it.
+        /// Whether the whole request was written to the stream. If not, the peer has not started on it.
         sent: bool,
     },
-    /// The connection ended before the answer came. The peer may or may not have done what was asked.
+    /// The connection ended before the answer came. The peer may or may not have executed the request.
     #[error("the connection was lost before the answer came: {0}")]
     Lost(CloseReason),
 }
 
-/// What has not happened to a call in time.
+/// Returns in words which step of a call did not happen in time.
 #[doc(hidden)]
 pub const fn unanswered(sent: bool) -> &'static str {
     if sent { "no answer" } else { "the request could not be sent" }
@@ -193,24 +198,24 @@ pub enum CloseReason {
     /// The peer closed it in the middle of a frame.
     #[error("closed by the peer in the middle of a frame ({unread} bytes of it had come)")]
     Truncated {
-        /// How many bytes of the frame had come.
+        /// How many bytes of the frame had arrived.
         unread: usize,
     },
     /// The stream broke.
     #[error("the stream broke: {}", Broken(*.0))]
     Broken(io::ErrorKind),
-    /// The stream is not secure any more.
+    /// The stream is no longer secure.
     #[error("{0}")]
     Tls(TlsError),
     /// The peer's framing is not acceptable.
     #[error("{0}")]
     Frame(FrameError),
-    /// A message of the peer cannot be read.
+    /// A message of the peer is malformed.
     #[error("the peer sent a message that cannot be read as {codec:?}: {error}")]
     Malformed {
-        /// The codec it seemed to be in.
+        /// The codec in which the message seemed to be.
         codec: Codec,
-        /// What is wrong with it.
+        /// The error of the codec.
         error: CodecError,
     },
     /// A message of the peer is in no codec that we accept.
@@ -225,13 +230,13 @@ pub enum CloseReason {
     /// The peer answered a request that was never made.
     #[error("the peer answered a request that was never made")]
     UnknownReply,
-    /// The peer sent a message of a type that is not known on this connection.
+    /// The peer sent a message of an unknown type.
     #[error("the peer sent a message of the unknown type {code}")]
     UnknownType {
         /// The message's type.
         code: u64,
     },
-    /// Something did not happen in time.
+    /// A timeout expired.
     #[error("{0}")]
     TimedOut(TimeoutReason),
 }
@@ -242,7 +247,7 @@ struct Broken(io::ErrorKind);
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            // Of keep-alive, or of what was sent again and again.
+            // The error of TCP keep-alive, or of too many retransmissions.
             kind @ io::ErrorKind::TimedOut => {
                 write!(f, "{kind}; the peer's machine does not answer (`Limits::keep_alive`)")
             }
@@ -257,7 +262,7 @@ impl From<io::ErrorKind> for CloseReason {
     }
 }
 
-/// How a stream has failed.
+/// Converts the failure of a stream.
 impl From<io::Error> for CloseReason {
     fn from(error: io::Error) -> Self {
         match TlsError::of(&error) {
@@ -267,7 +272,7 @@ impl From<io::Error> for CloseReason {
     }
 }
 
-/// What Blosc begins with, which `Config::accept` alone does not decide about.
+/// Returns a hint about Blosc, which `Config::accept` alone does not enable.
 const fn hint(first: u8) -> &'static str {
     match first {
         2 => ", as Blosc does; `Limits::unpacking`",
@@ -275,98 +280,99 @@ const fn hint(first: u8) -> &'static str {
     }
 }
 
-/// What a connection's timer is for.
+/// The reason of a timeout of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum TimeoutReason {
     /// A call's own timeout.
     #[error("a call was not answered in time")]
     Call,
-    /// No call was in flight, and nothing moved.
+    /// No call was in flight, and no data moved.
     #[error("nothing was called for {after:?} (`Limits::idle`)")]
     Idle {
-        /// The time that is allowed.
+        /// The time limit.
         after: Duration,
     },
     /// The peer has not answered our Hello.
     #[error("the peer did not answer Hello within {after:?} (`Limits::handshake`)")]
     Handshake {
-        /// The time that is allowed.
+        /// The time limit.
         after: Duration,
     },
-    /// The peer has connected, and said nothing.
+    /// The peer has connected, but sent no frame.
     #[error("the peer sent no whole frame within {after:?} of connecting (`Limits::first_frame`)")]
     FirstFrame {
-        /// The time that is allowed.
+        /// The time limit.
         after: Duration,
     },
-    /// The peer has begun a frame, and sends it too slowly.
+    /// The peer sends a frame too slowly.
     #[error(
         "the peer sent {received} bytes of a frame, and not the rest, within {after:?} (`Limits::progress`)"
     )]
     Frame {
-        /// How many bytes have come, the header included.
+        /// How many bytes have arrived, the header included.
         received: usize,
-        /// The time that is allowed for these.
+        /// The time limit for these bytes.
         after: Duration,
     },
-    /// The peer was silent, was asked whether it is alive, and did not answer: see
-    /// [`Extensions::heartbeat`](super::Extensions). Before that, the time to ask it.
+    /// The peer was silent, and did not answer a heartbeat: see [`Extensions::heartbeat`](super::Extensions).
+    ///
+    /// As the reason of a timer that is pending, it may also be the time to ask the peer.
     #[error(
         "the peer did not answer a heartbeat within {after:?} (`Limits::keep_alive`): its process stands still, or one \
          of its methods blocks it"
     )]
     Heartbeat {
-        /// The time that is allowed.
+        /// The time limit.
         after: Duration,
     },
-    /// The peer does not read what we write.
+    /// The peer does not read our output.
     #[error(
         "the peer has taken nothing within {after:?} of {waiting} bytes that wait to be written (`Limits::send_timeout`)"
     )]
     Output {
         /// How many bytes wait.
         waiting: usize,
-        /// The time that is allowed.
+        /// The time limit.
         after: Duration,
     },
-    /// The peer's next message is compressed, and is not unpacked before. It closes nothing.
+    /// The peer's next compressed message waits for the rate of decompression. The connection stays open.
     #[error(
         "the peer's messages grow faster than by {rate} bytes per second; the next one, of {length} bytes when \
          it is unpacked, waits (`Limits::unpacking`)"
     )]
     Unpacking {
-        /// How many bytes the message says that it becomes.
+        /// The decompressed size that the message declares, in bytes.
         length: usize,
-        /// How many bytes per second are allowed.
+        /// The allowed rate in bytes per second.
         rate: usize,
     },
     /// The deadline of a request of the peer.
     #[error("a request was not answered before its deadline")]
     Deadline,
-    /// Answers are still missing or unwritten while closing.
+    /// Answers are still missing or unwritten while the connection closes.
     #[error("closing took too long (`Close::AfterAnswers` or `Config::linger`)")]
     Drain,
 }
 
-/// A call was refused. Nothing was sent.
+/// A rejected call. Nothing was sent.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused<X> {
-    /// Why.
+    /// The reason.
     pub why: CallRejected,
     /// The context that was given with the call.
     pub ctx: X,
 }
 
-/// Why something was refused on this side.
+/// Why this side rejected a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallRejected {
-    /// The connection is closed, or about to be.
+    /// The connection is closed or closing.
     #[error("the connection is closed")]
     Closed,
-    /// Nobody waits for this answer: the caller has given the request up, or its deadline has passed.
+    /// The caller has cancelled the request, or its deadline has passed.
     #[error("the request has been cancelled, or its deadline has passed")]
     Cancelled,
     /// Too many calls are in flight.
@@ -377,12 +383,12 @@ pub enum CallRejected {
         /// The limit.
         limit: usize,
     },
-    /// Too many bytes wait to be written. [`Event::Writable`] will tell when to try again.
+    /// Too many bytes wait to be written. [`Event::Writable`] follows when there is room again.
     #[error("{waiting} bytes wait to be written; the limit is {limit} (`Limits::output_high`)")]
     OutputFull {
-        /// How many wait.
+        /// How many bytes wait.
         waiting: usize,
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
     /// The message is longer than a frame may be.
@@ -395,21 +401,21 @@ pub enum CallRejected {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The content cannot be written in the connection's codec.
+    /// The codec of the connection cannot encode the content.
     #[error(transparent)]
     Codec(CodecError),
     /// The content is encoded in another format than the connection writes.
     #[error("the content is encoded as {given:?}, but {wanted:?} is needed")]
     WrongFormat {
-        /// What was given.
+        /// The format of the content.
         given: Format,
-        /// What is needed.
+        /// The format of the connection.
         wanted: Format,
     },
 }
 
 impl CallRejected {
-    /// Whether it will do to try again when others have ended, or output has been written.
+    /// Returns whether a retry may succeed later: after calls have ended, or output has been written.
     #[must_use]
     pub const fn is_lack_of_room(&self) -> bool {
         matches!(self, Self::TooManyCalls { .. } | Self::OutputFull { .. })
@@ -420,16 +426,16 @@ impl CallRejected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Close {
-    /// At once. What has not been written is dropped.
+    /// Closes at once. Unwritten output is discarded.
     Now,
-    /// When everything that has been said so far is written. Answers are not waited for.
+    /// Closes when all output so far is written, without waiting for answers.
     AfterFlush,
-    /// When the requests of both sides are answered, or after this long. New ones are refused.
+    /// Closes when the requests of both sides are answered, or after this time. New requests are refused.
     AfterAnswers {
-        /// The time that is allowed.
+        /// The time limit.
         within: Duration,
     },
 }
 
-/// When something is due, and what.
+/// A point in time, and the reason of the timeout that expires there.
 pub(super) type Due = (Instant, TimeoutReason);

@@ -1,10 +1,10 @@
 //! The extensions Cancel and Deadline: messages beyond request, result and failure.
 //!
-//! - `[3, id, null]`: the caller has given up its request `id`. It is not answered any more.
-//! - `[4, id, [options, content]]`: a request with options, which are a map. Unknown ones are ignored;
-//!   `deadline` is how long the caller waits, from when the request comes: a number of microseconds. When that
-//!   is over, it is not answered any more: the caller has ended the call itself. (Peers' clocks need not agree.
-//!   Any language has whole numbers up to 2⁵³, which is 285 years of them.)
+//! - `[3, id, null]`: the caller has cancelled its request `id`. The request is no longer answered.
+//! - `[4, id, [options, content]]`: a request with options, which are a map. Unknown options are ignored.
+//!   `deadline` is how long the caller waits after the request arrives: a number of microseconds. After that
+//!   time the request is no longer answered: the caller has ended the call itself. (The clocks of the peers
+//!   need not agree. Any language has whole numbers up to 2⁵³, which is 285 years in microseconds.)
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use crate::wire::{
     CodecError, Format, Kind, MessageId, Payload, RemoteError, codec, envelope_tail,
 };
 
-/// The type of a message that gives up a request.
+/// The type of a message that cancels a request.
 pub(super) const CANCEL: u64 = 3;
 /// The type of a request with options.
 pub(super) const DEADLINE: u64 = 4;
 
-/// What is written around the content of a request that has options.
+/// The bytes around the content of a request that has options.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wrapping {
     /// In microseconds.
@@ -32,14 +32,15 @@ pub(super) struct Wrapping {
 }
 
 impl Wrapping {
-    /// Nothing.
+    /// No options.
     pub(super) const NONE: Self = Self { deadline: None };
 
-    /// What `options` say, as far as that is agreed on.
+    /// Returns the wrapping for `options`, as far as the agreed `extensions` allow.
     #[inline]
     pub(super) fn of(extensions: Extensions, options: CallOptions) -> Self {
         let timeout = options.timeout.filter(|_| extensions.deadline);
-        // Rounded up: what has time left does not come too late. What is longer than anything is none.
+        // Rounded up, so that a request with time left does not arrive too late. A timeout that does not fit
+        // is omitted.
         let micros = timeout.map(|timeout| timeout.as_nanos().div_ceil(1000));
         Self { deadline: micros.and_then(|micros| micros.try_into().ok()) }
     }
@@ -67,7 +68,7 @@ impl Wrapping {
         }
     }
 
-    /// What comes behind the content.
+    /// Returns the bytes behind the content.
     #[inline]
     pub(super) const fn tail(self, format: Format) -> &'static [u8] {
         match (self.deadline, format) {
@@ -84,7 +85,7 @@ struct Options {
     deadline: Option<u64>,
 }
 
-/// What a request with options asks, and how long the caller waits.
+/// Splits a request with options into its content and the caller's timeout.
 pub(super) fn unwrap_options(
     wrapped: &Payload,
 ) -> Result<(Payload, Option<Duration>), RemoteError> {
@@ -92,7 +93,7 @@ pub(super) fn unwrap_options(
         let (format, codec_context, bytes) =
             (wrapped.format(), wrapped.codec_context(), wrapped.bytes());
         let not_two = CodecError::Syntax { at: 0, what: "it is no array of options and content" };
-        // As of any request, only what stands before the content is looked at: that may be long.
+        // As for any request, only the part before the content is examined: the content may be long.
         let head = &bytes[..bytes.len().min(MAX_OPTIONS)];
         let mut cursor = Cursor::new(format, head, codec_context.budget());
         let mut pair = cursor.begin_array()?;
@@ -120,14 +121,15 @@ pub(super) fn unwrap_options(
     })
 }
 
-/// What a caller is told whose deadline has passed before it came.
+/// The failure for a request that arrives after its deadline.
 pub(super) fn too_late() -> RemoteError {
     RemoteError::new("TimeoutError", "the deadline of the request has passed already")
 }
 
 impl<X> Connection<X> {
-    /// The peer has given up a request. One that it has never made, that is answered, or whose id is no
-    /// number, makes no difference.
+    /// Handles the cancellation of a request by the peer.
+    ///
+    /// It has no effect if the request was never made, is answered, or has an id that is not a number.
     pub(super) fn handle_cancel(&mut self, id: &MessageId) -> Option<Event<X>> {
         let number = self.requests.cancel(id)?;
         self.stats.cancelled += 1;
@@ -137,19 +139,20 @@ impl<X> Connection<X> {
         Some(Event::Cancelled { request: RequestId(number), cause: CancelCause::Caller })
     }
 
-    /// Whether [`Event::Cancelled`] has been queued, or polled, for a request that has not been answered.
+    /// Returns whether an unanswered request has an [`Event::Cancelled`], queued or polled.
     #[must_use]
     pub fn is_cancelled(&self, token: &ReplyToken) -> bool {
         token.kept && !self.is_closed() && !self.requests.contains(token.number)
     }
 
-    /// Ends the requests whose deadlines have passed. They are not answered: a failure could come before the
-    /// caller's own timeout, which says more.
+    /// Ends the requests whose deadlines have passed, without an answer.
+    ///
+    /// A failure could arrive before the caller's own timeout, which says more.
     pub(super) fn expire_requests(&mut self) {
         while let Some(number) = self.requests.expire(self.now) {
             self.stats.cancelled += 1;
             if self.is_waiting(number) {
-                // Its owner has never seen it, and may not before the connection closes.
+                // The owner has never seen the request, and may not before the connection closes.
                 continue;
             }
             let (request, cause) = (RequestId(number), CancelCause::Deadline);
@@ -157,8 +160,9 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Nobody waits any more for the answer to our call `id`: tells the peer, if it knows what that means. A
-    /// deadline passes there as well, if the request had one.
+    /// Cancels our call `id` at the peer, if the peer knows the extension.
+    ///
+    /// If the request had a deadline, the deadline passes at the peer as well, so a timeout needs no message.
     #[inline]
     pub(super) fn cancel_call(&mut self, id: u64, timed_out: bool) {
         if self.extensions.cancel {
@@ -171,12 +175,13 @@ impl<X> Connection<X> {
         if timed_out && self.extensions.deadline && id >= self.extended_from {
             return;
         }
-        // It may stay unsaid.
+        // The message is optional.
         let _sent = self.send_aside(CANCEL, id);
     }
 
-    /// Sends `[code, id, null]`, unless there is no room: it never makes the output overflow. Returns whether it is on
-    /// its way.
+    /// Sends `[code, id, null]` if there is room, so it never overflows the output.
+    ///
+    /// Returns whether the message is queued.
     pub(super) fn send_aside(&mut self, code: u64, id: u64) -> bool {
         let full = self.outbox.held() + MAX_ASIDE > self.config.limits.output_cap;
         if full || self.is_closed() {
@@ -191,7 +196,7 @@ impl<X> Connection<X> {
     }
 }
 
-/// Options with more bytes are none.
+/// The longest valid options, in bytes.
 const MAX_OPTIONS: usize = 1024;
-/// More bytes than a cancellation or a heartbeat takes.
+/// An upper bound on the bytes of a cancellation or a heartbeat.
 const MAX_ASIDE: usize = 64;

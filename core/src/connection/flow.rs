@@ -1,4 +1,4 @@
-//! Flow control: what waits while the peer does not read as fast as it asks.
+//! Flow control for a peer that reads more slowly than it sends requests.
 
 use std::time::Instant;
 
@@ -6,73 +6,82 @@ use super::event::{Due, Event, Request, TimeoutReason};
 use super::{Connection, State};
 
 impl<X> Connection<X> {
-    /// Whether it is worth reading from the stream. If it was not because frames in the input could not be taken, hand
-    /// the input over again when it is.
+    /// Returns whether to read from the stream.
+    ///
+    /// While it is false, frames may stay in the input. Pass the input again when it is true.
     #[must_use]
     pub fn wants_read(&self) -> bool {
         self.has_input() && !self.stuck.is_some_and(|size| self.is_stuck(size))
     }
 
-    /// Whether anything that the peer sends may still matter.
+    /// Returns whether input from the peer may still have an effect.
     #[must_use]
     #[doc(hidden)]
     pub const fn has_input(&self) -> bool {
         !self.eof && !self.is_closed()
     }
 
-    /// Whether [`Limits::output_high`](super::Limits::output_high) bytes or more wait to be written: then calls are
-    /// refused, and requests of the peer wait.
+    /// Returns whether [`Limits::output_high`](super::Limits::output_high) bytes or more wait to be written.
+    ///
+    /// While it is true, calls are rejected, and requests of the peer wait.
     #[must_use]
     #[inline]
     pub const fn is_output_full(&self) -> bool {
         self.full_since.is_some()
     }
 
-    /// Whether answers should be sent now: fewer than [`Limits::output_cap`](super::Limits::output_cap) bytes wait to
-    /// be written, or it is closed. Those that are sent all the same are written, too.
+    /// Returns whether to send answers now.
+    ///
+    /// It is true while fewer than [`Limits::output_cap`](super::Limits::output_cap) bytes wait to be
+    /// written, and after the connection has closed. Answers sent while it is false are written, too.
     #[must_use]
     pub fn has_room_for_answers(&self) -> bool {
         self.outbox.held() < self.config.limits.output_cap || self.is_closed()
     }
 
-    /// Keeps requests of the peer back, as a full output does, or no longer. For owners that have to deal with one
-    /// before they take the next. Answers and cancellations still come.
+    /// Holds requests of the peer back, or releases them.
+    ///
+    /// For owners that must finish one request before they take the next. Answers and cancellations still
+    /// arrive.
     pub fn hold_requests(&mut self, hold: bool) {
         self.held = hold;
     }
 
-    /// Whether requests of the peer wait: they are [held](Self::hold_requests), or the output is full.
+    /// Returns whether requests of the peer wait: they are [held](Self::hold_requests), or the output is
+    /// full.
     #[must_use]
     #[inline]
     pub const fn keeps_requests(&self) -> bool {
         self.held || self.full_since.is_some()
     }
 
-    /// Whether the last message that came is being unpacked.
+    /// Returns whether the owner is decompressing the latest message.
     #[doc(hidden)]
     pub const fn is_unpacking(&self) -> bool {
         self.unpacking.is_busy()
     }
 
-    /// Tells whether the owner has requests that it has polled and not begun with. As long as it has, others wait
-    /// rather than being refused: those that are answered at once make room for them.
+    /// Sets whether the owner has polled requests that it has not started.
+    ///
+    /// While it has, further requests wait instead of being refused: requests that are answered at once make
+    /// room.
     #[inline]
     #[doc(hidden)]
     pub const fn note_backlog(&mut self, backlog: bool) {
         self.backlog = backlog;
     }
 
-    /// Whether a request of `size` bytes would have to wait, and there is no room for it among those that do.
+    /// Returns whether a request of `size` bytes stays in the input: the queue of waiting requests is full.
     #[inline]
     pub(super) fn has_no_room_to_wait(&self, size: usize) -> bool {
         match self.state {
-            // It would be refused, and the refusal be written.
+            // The request would be refused, and the refusal written.
             State::Draining { .. } => self.is_output_full(),
             _ => (self.backlog || self.keeps_requests()) && !self.has_room_for(size),
         }
     }
 
-    /// Whether a request of `size` bytes may be handled beside those that are.
+    /// Returns whether a request of `size` bytes fits beside those being handled.
     #[inline]
     pub(super) fn has_room_for(&self, size: usize) -> bool {
         let limits = &self.config.limits;
@@ -85,7 +94,7 @@ impl<X> Connection<X> {
         self.has_no_room_to_wait(size) || unpacking.is_busy() || unpacking.is_waited_for()
     }
 
-    /// Lets a request wait, if it has to.
+    /// Returns the event of a request, or queues the request if it has to wait.
     #[inline]
     pub(super) fn give_out(&mut self, request: Request) -> Option<Event<X>> {
         if self.keeps_requests() || !self.waiting.is_empty() {
@@ -95,7 +104,7 @@ impl<X> Connection<X> {
         Some(Event::Request(request))
     }
 
-    /// What happened next.
+    /// Returns the next event.
     #[must_use = "this event is not returned again"]
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event<X>> {
@@ -114,7 +123,7 @@ impl<X> Connection<X> {
                 if !self.is_cancelled(&request.token) {
                     return Some(Event::Request(request));
                 }
-                // Its owner has never seen it, nor may it see its cancellation.
+                // The owner has never seen the request, so it must not see the cancellation.
                 let now = self.now;
                 if !self.events.is_empty() {
                     self.unseen.insert(request.token.number);
@@ -127,7 +136,7 @@ impl<X> Connection<X> {
                 return None;
             };
             match event {
-                // It was not to wait when it came.
+                // The request did not have to wait when it arrived.
                 Event::Request(request) => {
                     if let Some(event) = self.give_out(request) {
                         return Some(event);
@@ -140,7 +149,7 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Lets none of the requests wait any more: their owner never sees them.
+    /// Discards all waiting requests, which their owner has never seen.
     pub(super) fn drop_waiting(&mut self) {
         for Request { token, .. } in self.waiting.drain(..) {
             if !self.events.is_empty() {
@@ -151,12 +160,13 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Whether the owner has not been given the request of this number yet.
+    /// Returns whether the request of this number still waits for the owner.
     pub(super) fn is_waiting(&self, number: u64) -> bool {
         self.waiting.front().is_some_and(|first| number >= first.token.number)
     }
 
-    /// Tells that `bytes` of what [`poll_transmit`](Self::poll_transmit) gave have been written.
+    /// Informs the connection that `bytes` of the output of [`poll_transmit`](Self::poll_transmit) have been
+    /// written.
     pub fn handle_transmitted(&mut self, now: Instant, bytes: usize) {
         self.advance(now);
         let before = self.outbox.held();
@@ -178,7 +188,7 @@ impl<X> Connection<X> {
         self.finish_if_drained();
     }
 
-    /// Notes that something is to be written.
+    /// Records that output is queued.
     #[inline]
     pub(super) fn note_output(&mut self) {
         if self.full_since.is_none() && self.outbox.held() >= self.config.limits.output_high {
@@ -186,7 +196,7 @@ impl<X> Connection<X> {
         }
     }
 
-    /// When the peer has to have taken something, and when more may be unpacked.
+    /// Returns two timeouts: for the peer to read output, and for the next decompression.
     pub(super) fn flow_timeouts(&self) -> [Option<Due>; 2] {
         let output = self.full_since.zip(self.config.limits.send_timeout);
         let output = output.and_then(|(since, after)| {

@@ -1,7 +1,7 @@
 //! Hello: how two Rust peers agree on a codec, on limits and on types.
 //!
-//! It is an ordinary request `["$hello", [{...}], {}]`, so that a peer which has never heard of it answers
-//! with an ordinary failure. No name that Python can expose has a `$` in it.
+//! Hello is an ordinary request `["$hello", [{...}], {}]`, so a peer that does not know Hello answers with an
+//! ordinary failure. No name that Python can expose has a `$` in it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,21 +20,22 @@ use crate::wire::{Codec, Kind, MessageId, Payload, RemoteError, Types, codec};
 pub(super) const PATH: &str = "$hello";
 /// The version of the extensions that this crate speaks.
 const VERSION: u32 = 1;
-/// Names beyond these are not read.
+/// The number of names that are read.
 const MAX_NAMES: usize = 256;
-/// A Hello with a type whose name has more bytes is none: names are kept for as long as the connection.
+/// The longest type name in bytes. A longer one makes a Hello invalid, since the connection keeps the names.
 const MAX_NAME: usize = 256;
-/// A content with more bytes is no Hello, and is not looked at: a Hello comes before anything is known of a peer.
+/// The longest content in bytes that is examined for a Hello. Its sender is still unknown.
 const MAX_HELLO: usize = 256 * 1024;
-/// A peer that says it reads less than this is not believed: no failure would reach it.
+/// The least frame limit of a peer in bytes. Smaller ones are ignored, since no failure would fit.
 const LEAST_FRAME: usize = 4096;
 
-/// What one side says of itself. Unknown fields are ignored, missing ones have a meaning, so that either
-/// side may be newer.
+/// The offer or the answer of one side.
+///
+/// Unknown fields are ignored and missing ones have a default, so either side may be newer.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hello {
     version: u32,
-    /// In the question: what is offered, best first. In the answer: the one that was chosen.
+    /// In the question: the offered codecs, best first. In the answer: the chosen codec.
     #[serde(deserialize_with = "names")]
     codecs: Vec<String>,
     #[serde(default)]
@@ -43,21 +44,21 @@ pub(super) struct Hello {
     max_calls: Option<u32>,
     #[serde(default, deserialize_with = "names")]
     extensions: Vec<String>,
-    /// The types in the order of their ids, which holds for both sides.
+    /// The types in the order of their ids, which both sides use.
     #[serde(default, deserialize_with = "names")]
     types: Vec<String>,
 }
 
-/// What follows from a [`Hello`].
+/// The result of a [`Hello`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Agreed {
     pub(super) codec: Codec,
     pub(super) types: Types,
-    /// What the peer reads, in bytes.
+    /// The longest frame that the peer reads, in bytes.
     pub(super) max_frame: Option<usize>,
     /// How many requests the peer handles at a time.
     pub(super) max_calls: Option<usize>,
-    /// What both know.
+    /// The extensions that both sides know.
     pub(super) extensions: Extensions,
 }
 
@@ -78,14 +79,14 @@ impl Hello {
         }
     }
 
-    /// The content of the question.
+    /// Returns the content of the question.
     pub(super) fn question(&self) -> impl Serialize {
         (PATH, (self,), Empty {})
     }
 
-    /// Reads the peer's question, if `content` is one.
+    /// Parses the peer's question, if `content` is a Hello.
     pub(super) fn parse_question(content: &Payload) -> Option<Self> {
-        // A look before decoding: other requests should cost next to nothing.
+        // A check before decoding: other requests should cost next to nothing.
         let mut cursor =
             Cursor::new(content.format(), content.bytes(), content.codec_context().budget());
         if content.bytes().len() > MAX_HELLO || cursor.peek().ok()? != Item::Array {
@@ -99,7 +100,7 @@ impl Hello {
         hello.types.iter().map(String::len).all(|length| length <= MAX_NAME).then_some(hello)
     }
 
-    /// Reads the peer's answer, if `content` is one.
+    /// Parses the peer's answer, if `content` is a Hello.
     pub(super) fn parse_answer(content: &Payload) -> Option<Self> {
         if content.bytes().len() > MAX_HELLO {
             return None;
@@ -107,8 +108,9 @@ impl Hello {
         content.decode().ok()
     }
 
-    /// What a listener with `config` makes of the question, and its answer; nothing if there is no
-    /// common codec.
+    /// Chooses a codec for a listener with `config`. Returns the agreement and the answer.
+    ///
+    /// Returns `None` without a common codec.
     pub(super) fn choose(&self, config: &Config) -> Option<(Agreed, Self)> {
         let accepted: Vec<_> = config.accepted().collect();
         let agreed = self.agreed(self.find_codec(&accepted)?, config.extensions);
@@ -117,10 +119,10 @@ impl Hello {
         Some((agreed, answer))
     }
 
-    /// What a dialler with `config` that offered `codecs` makes of the answer.
+    /// Accepts the answer for a dialler with `config` that offered `codecs`.
     pub(super) fn accept(&self, codecs: &[Codec], config: &Config) -> Option<Agreed> {
         let codec = self.find_codec(codecs)?;
-        // The dialler's list holds, whatever the answer says.
+        // The dialler's list of types takes precedence over the answer's.
         Some(Agreed { types: config.types.clone(), ..self.agreed(codec, config.extensions) })
     }
 
@@ -145,7 +147,7 @@ impl Hello {
 #[derive(Debug, Serialize, Deserialize)]
 struct Empty {}
 
-/// Reads the first [`MAX_NAMES`] names of a list, and walks over the others.
+/// Reads the first [`MAX_NAMES`] names of a list, and skips the rest.
 fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     struct Names;
     impl<'de> Visitor<'de> for Names {
@@ -169,7 +171,7 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
     deserializer.deserialize_seq(Names)
 }
 
-/// A name that is not kept.
+/// A skipped name.
 struct AnyName;
 
 impl<'de> Deserialize<'de> for AnyName {
@@ -191,7 +193,7 @@ impl<'de> Deserialize<'de> for AnyName {
 }
 
 impl<X> Connection<X> {
-    /// Sends Hello, if that is what the configuration says.
+    /// Sends Hello, if the configuration asks for it. Returns whether it was sent.
     pub(super) fn say_hello(&mut self) -> bool {
         let (Negotiate::Hello { offer, .. }, Side::Dialler) = (&self.config.negotiate, self.side)
         else {
@@ -214,7 +216,7 @@ impl<X> Connection<X> {
                 self.state = State::Opening { hello: id, until };
                 true
             }
-            // An offer that cannot even be written: go on without.
+            // The offer cannot be encoded: go on without Hello.
             _ => false,
         }
     }
@@ -225,13 +227,13 @@ impl<X> Connection<X> {
         self.events.push_back(Event::Open { codec: self.codec });
     }
 
-    /// Applies the answer to our Hello, which the peer has applied when it wrote it.
+    /// Applies the answer to our Hello. The peer applied it when it wrote the answer.
     pub(super) fn agree_on(&mut self, answer: Option<&Payload>) {
         let agreed = answer.and_then(|answer| {
             let Negotiate::Hello { offer, .. } = &self.config.negotiate else { return None };
             Hello::parse_answer(answer)?.accept(offer, &self.config)
         });
-        // Any other answer, usually a failure: a peer that does not know Hello.
+        // Any other answer, usually a failure, comes from a peer that does not know Hello.
         if let Some(agreed) = agreed {
             self.agree(agreed);
         }

@@ -1,4 +1,4 @@
-//! What comes from the peer.
+//! Input from the peer.
 
 use std::time::{Duration, Instant};
 
@@ -16,28 +16,27 @@ use crate::wire::{
     take_frame,
 };
 
-/// What the next frame has led to.
+/// The result of one step over the input.
 #[derive(Debug)]
 #[doc(hidden)]
 pub enum Step<X> {
-    /// To this.
+    /// An event.
     Event(Event<X>),
-    /// A frame was taken, and there is nothing to tell.
+    /// A frame was taken without an event.
     Taken,
-    /// To this, once it is unpacked: see [`Connection::handle_unpacked`]. No frame is taken before that.
+    /// A compressed message to decompress: see [`Connection::handle_unpacked`]. No frame is taken before that.
     Packed(Packed),
-    /// There is a frame that cannot be taken now.
+    /// A frame cannot be taken now.
     Stuck,
-    /// There is no whole frame.
+    /// The input has no whole frame.
     Empty,
 }
 
 impl<X> Connection<X> {
-    /// Takes all whole frames off `input`, where bytes from the peer are collected. What is left in it is
-    /// the beginning of the next frame; keep it, and read on behind it.
+    /// Takes all whole frames off `input`, a buffer of the peer's bytes. Keep the rest, and append to it.
     ///
-    /// Whole frames are left as well while [`wants_read`](Self::wants_read) is false: the output is full, or too much has
-    /// been unpacked. Keep them, and come again when it is true.
+    /// Whole frames stay as well while [`wants_read`](Self::wants_read) is false: the output is full, or the
+    /// decompression rate is exceeded. Keep them, and call again when it is true.
     pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
         self.advance(now);
         loop {
@@ -50,9 +49,9 @@ impl<X> Connection<X> {
         }
     }
 
-    /// As [`poll_event`](Self::poll_event), and takes frames off `input` until there is an event: to be
-    /// called until there is none, instead of [`handle_input`](Self::handle_input). Events then need not
-    /// wait in a queue.
+    /// Returns the next event, as [`poll_event`](Self::poll_event), taking frames off `input` as needed.
+    ///
+    /// Call it until `None`, instead of [`handle_input`](Self::handle_input). Events then need no queue.
     #[must_use = "this event is not returned again"]
     #[inline]
     pub fn poll_input(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event<X>> {
@@ -66,7 +65,7 @@ impl<X> Connection<X> {
         }
     }
 
-    /// As [`poll_input`](Self::poll_input), of one frame at most, which its owner unpacks.
+    /// As [`poll_input`](Self::poll_input), for one frame at most, which the owner decompresses.
     #[inline]
     #[doc(hidden)]
     pub fn step(&mut self, now: Instant, input: &mut BytesMut) -> Step<X> {
@@ -86,8 +85,7 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Takes the payload of a frame, for owners who cut the stream into frames themselves, with a
-    /// [`Deframer`](crate::wire::Deframer) that has this connection's limit.
+    /// Takes the payload of a frame from an owner with a [`Deframer`](crate::wire::Deframer) of this limit.
     pub fn handle_frame(&mut self, now: Instant, payload: Bytes) {
         self.advance(now);
         if !self.has_input() {
@@ -107,7 +105,7 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Takes a message that its owner has unpacked.
+    /// Takes a message that its owner has decompressed.
     #[doc(hidden)]
     pub fn handle_unpacked(&mut self, now: Instant, unpacked: Unpacked) {
         self.advance(now);
@@ -138,13 +136,13 @@ impl<X> Connection<X> {
             // Frames are taken in order.
             Some(length) if self.unpacking.is_busy() => self.stick(length),
             Some(length) => self.take_frame(input, length),
-            // Until then the end of the stream is not to be told: the message came before.
+            // The end of the stream must not overtake the message that is being decompressed.
             None if self.unpacking.is_busy() => Step::Stuck,
             None => Step::Empty,
         }
     }
 
-    /// How long the payload is of the frame that `input` begins with, if there is a whole one.
+    /// Returns the payload length of the first frame in `input`, if that is whole.
     #[inline]
     fn next_frame(&mut self, input: &mut BytesMut) -> Option<usize> {
         if self.has_input() {
@@ -163,7 +161,7 @@ impl<X> Connection<X> {
         None
     }
 
-    /// `received` bytes have come of a frame that is not whole: from now on its time is running.
+    /// Starts the time limit of an incomplete frame, of which `received` bytes have arrived.
     #[inline(never)]
     fn note_beginning(&mut self, received: usize) {
         let (beginning, frame) = (&mut self.beginning, self.stats.frames_in + 1);
@@ -228,19 +226,19 @@ impl<X> Connection<X> {
         }
     }
 
-    /// The next frame is there, and has to wait. It holds so many bytes.
+    /// Records that the next frame, of `size` bytes, has arrived but has to wait.
     #[inline(never)]
     fn stick(&mut self, size: usize) -> Step<X> {
         if self.stuck.replace(size).is_none() {
-            // As its parts are, when it comes in several.
+            // A frame that arrives in several parts counts as a sign of life for each part, and so does this one.
             self.liveness.heard(self.now, self.last_moved);
         }
-        // Its peer has sent all of it.
+        // The peer has sent the whole frame.
         self.beginning.frame = 0;
         Step::Stuck
     }
 
-    /// Takes a frame that has to be unpacked, unless it has to wait.
+    /// Takes a compressed frame, unless it has to wait.
     #[inline(never)]
     fn take_packed(&mut self, codec: Codec, input: &mut BytesMut, length: usize) -> Step<X> {
         let becomes = codec::unwrapped_length(codec, &input[HEADER..HEADER + length]);
@@ -260,11 +258,11 @@ impl<X> Connection<X> {
         Packed::new(codec, payload, self.config.limits.max_frame)
     }
 
-    /// Takes a message in a plain codec, or that was unpacked.
+    /// Takes a message in a plain codec, or a decompressed one.
     fn take_whole(&mut self, codec: Codec, message: Bytes) -> Option<Event<X>> {
         match self.parse(codec, &message) {
             Ok(Head { kind, id, content }) => {
-                // What a compressed message holds is more than its frame.
+                // A decompressed message is longer than its frame.
                 let id = id.of(&message);
                 let size = u32::try_from(message.len()).unwrap_or(u32::MAX);
                 let (format, content) = (codec.format(), message.slice(content));
@@ -275,7 +273,7 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Closes because of a frame that is not taken.
+    /// Closes because of a frame that is not accepted.
     #[cold]
     fn close_at(&mut self, reason: CloseReason, length: usize) -> Step<X> {
         self.note_frame(length);
@@ -325,7 +323,7 @@ impl<X> Connection<X> {
             DEADLINE if self.extensions.deadline => {
                 let (content, timeout) = match unwrap_options(&content) {
                     Ok(unwrapped) => unwrapped,
-                    // There is no room for a refusal.
+                    // A refusal does not fit the output.
                     Err(_) if self.is_output_full() => {
                         let error = CodecError::Syntax { at: 0, what: "options cannot be read" };
                         return self.close_for(CloseReason::Malformed { codec, error });
@@ -361,7 +359,7 @@ impl<X> Connection<X> {
         None
     }
 
-    /// The codec of a request that came in, in which it is answered.
+    /// Returns the codec of a request, in which it is answered.
     #[must_use]
     pub fn codec_of(&self, token: &ReplyToken) -> Codec {
         match token.coding {
@@ -412,7 +410,7 @@ impl<X> Connection<X> {
         let mut token = ReplyToken { id, coding: Coding::of(codec), size, number: 0, kept: false };
         match &self.state {
             State::Opening { .. } | State::Open => {}
-            // mosaik wants no answers after its `stop`.
+            // mosaik expects no answers after its `stop`.
             State::Draining { answers: true, .. } if self.config.profile != Profile::Mosaik => {
                 let closing = RemoteError::new("ConnectionError", "the peer is shutting down");
                 self.send_failure(&token, &closing);
@@ -426,7 +424,7 @@ impl<X> Connection<X> {
             return None;
         }
         let deadline = timeout.and_then(|timeout| self.now.checked_add(timeout));
-        // What is said while the output is full has to wait, too: such a request ends without an answer.
+        // While the output is full, a refusal has to wait, too: the expired request ends without an answer.
         if !waits && deadline.is_some_and(|at| at <= self.now) {
             self.refuse(&token, &too_late());
             return None;
@@ -440,7 +438,7 @@ impl<X> Connection<X> {
         self.give_out(Request { token, content, deadline })
     }
 
-    /// Answers with a failure what is not even looked at.
+    /// Answers a request with a failure before its content is examined.
     #[cold]
     fn refuse(&mut self, token: &ReplyToken, error: &RemoteError) {
         if self.is_open() || matches!(self.state, State::Draining { answers: true, .. }) {
@@ -494,8 +492,7 @@ impl<X> Connection<X> {
         if !self.pending.was_used(id) {
             return self.close_for(CloseReason::UnknownReply);
         }
-        // aiomas closes the connection here, and with it all other calls of a client that has
-        // merely lost patience.
+        // aiomas closes the connection here, and with it all other calls of a client that has only timed out.
         self.stats.late_answers += 1;
         None
     }

@@ -1,4 +1,4 @@
-//! Limits that were hit, in numbers.
+//! Exceeded limits, in numbers.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,28 +7,30 @@ use super::event::{CallError, CallRejected, CloseReason, TimeoutReason};
 use super::tls::TlsError;
 use crate::wire::{CodecError, FrameError};
 
-/// A limit that was hit: which, what it is, and what was asked for. For logs and statistics; errors say it in
-/// words.
+/// An exceeded limit: its setting, its value, and the value that exceeds it.
+///
+/// It is for logs and statistics; errors express the same in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LimitExceeded {
-    /// Where to set it, such as `Limits::max_frame`.
+    /// The setting, such as `Limits::max_frame`.
     pub setting: &'static str,
-    /// What it is set to: a number of bytes or of whatever it counts, or a time in milliseconds. (The peer
-    /// may have asked for less, in its Hello.)
+    /// The limit, as a number of bytes or items, or a time in milliseconds.
+    ///
+    /// It may be lower than the setting if the peer's Hello asked for less.
     pub limit: u64,
-    /// What it would have been, as far as it was counted.
+    /// The value that exceeds the limit, as far as it was counted.
     pub actual: u64,
-    /// Who went beyond it.
+    /// The side that exceeded the limit.
     pub direction: Direction,
 }
 
-/// Where something goes.
+/// The direction of data or calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// It comes from the peer.
+    /// From the peer.
     In,
-    /// It is ours.
+    /// To the peer.
     Out,
 }
 
@@ -42,7 +44,7 @@ impl LimitExceeded {
         Self { setting, limit: limit as u64, actual: actual as u64, direction }
     }
 
-    /// One was to be added where there are `limit`.
+    /// Creates the error for one more item where there are `limit`.
     pub(crate) const fn one_more(
         setting: &'static str,
         limit: usize,
@@ -56,7 +58,7 @@ impl LimitExceeded {
         Self { setting, limit, actual: limit, direction: Direction::In }
     }
 
-    /// Which limit an error of decoding or encoding was, if it was one.
+    /// Returns the limit that a decoding or encoding error exceeded, if any.
     fn of_codec(error: &CodecError, direction: Direction) -> Option<Self> {
         Some(match *error {
             CodecError::TooDeep { limit } => {
@@ -77,7 +79,7 @@ impl LimitExceeded {
 }
 
 impl fmt::Display for LimitExceeded {
-    /// One line, `Limits::max_frame is 100, 210 came in`.
+    /// Writes one line, `Limits::max_frame is 100, 210 came in`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { setting, limit, actual, direction } = self;
         let what = match direction {
@@ -89,7 +91,7 @@ impl fmt::Display for LimitExceeded {
 }
 
 impl CodecError {
-    /// Which limit of what came in it was, if it was one.
+    /// Returns the limit that the input exceeded, if any.
     #[must_use]
     pub fn exceeded(&self) -> Option<LimitExceeded> {
         LimitExceeded::of_codec(self, Direction::In)
@@ -97,7 +99,7 @@ impl CodecError {
 }
 
 impl CloseReason {
-    /// Which limit it was, if it was one.
+    /// Returns the limit that was exceeded, if any.
     #[must_use]
     pub fn exceeded(&self) -> Option<LimitExceeded> {
         match self {
@@ -114,7 +116,7 @@ impl CloseReason {
 }
 
 impl TlsError {
-    /// Which limit it was, if it was one.
+    /// Returns the limit that was exceeded, if any.
     #[must_use]
     pub fn exceeded(&self) -> Option<LimitExceeded> {
         match self {
@@ -125,7 +127,7 @@ impl TlsError {
 }
 
 impl TimeoutReason {
-    /// Which limit it was, if it was one.
+    /// Returns the limit that was exceeded, if any.
     #[must_use]
     pub fn exceeded(self) -> Option<LimitExceeded> {
         Some(match self {
@@ -147,7 +149,7 @@ impl TimeoutReason {
 }
 
 impl CallRejected {
-    /// Which limit it was, if it was one.
+    /// Returns the limit that was exceeded, if any.
     #[must_use]
     pub fn exceeded(&self) -> Option<LimitExceeded> {
         let out = Direction::Out;
@@ -168,7 +170,7 @@ impl CallRejected {
 }
 
 impl CallError {
-    /// Which limit it was, if it was one of this side.
+    /// Returns the limit of this side that was exceeded, if any.
     #[must_use]
     pub fn exceeded(&self) -> Option<LimitExceeded> {
         match self {

@@ -1,27 +1,27 @@
-//! What a peer can make us hold or do.
+//! Bounds on the memory and work that a peer can cause.
 
 use std::time::Duration;
 
 use crate::wire::Budget;
 
-/// What a peer can make us hold or do, and for how long. All of it is bounded unless you say otherwise.
+/// Bounds on the memory and work that a peer can cause, and on their duration. By default, all are bounded.
 ///
-/// There are three profiles: [`default`](Self::default) for networks of one's own, in which peers have bugs
-/// but no bad intentions, and may be silent for as long as they like, as aiomas' are;
-/// [`trusted`](Self::trusted) for simulations that move large data between processes of one owner; and
-/// [`exposed`](Self::exposed) for whatever a stranger can connect to. Take one and change what does not fit.
+/// There are three profiles: [`default`](Self::default) for private networks, in which peers have bugs but no bad
+/// intentions, and may be silent for as long as they like, as peers in aiomas are; [`trusted`](Self::trusted) for
+/// simulations that move large data between processes of one owner; and [`exposed`](Self::exposed) for services
+/// that strangers can connect to. Take one and change the fields that do not fit.
 ///
 /// | field | unit | `trusted` | `default` | `exposed` | beyond it |
 /// |---|---|--:|--:|--:|---|
-/// | `max_frame` | bytes | 1 GiB | 16 MiB | 1 MiB | in: closes, [`FrameError::TooLong`]; out: refused, [`CallRejected::TooLong`] |
+/// | `max_frame` | bytes | 1 GiB | 16 MiB | 1 MiB | in: closes, [`FrameError::TooLong`]; out: rejected, [`CallRejected::TooLong`] |
 /// | `budget.depth` | levels | 128 | 128 | 64 | decoding or encoding fails, [`CodecError::TooDeep`] |
 /// | `budget.nodes` | values | 4,294,967,295 | 2,097,152 | 65,536 | decoding fails, [`CodecError::TooManyNodes`] |
 /// | `budget.path` | bytes | 65,536 | 4,096 | 1,024 | the call fails with a `LookupError`; a reference, with [`CodecError::PathTooLong`] |
-/// | `max_calls_out` | calls | 1,048,576 | 65,536 | 4,096 | refused, [`CallRejected::TooManyCalls`]; the driver's calls wait |
+/// | `max_calls_out` | calls | 1,048,576 | 65,536 | 4,096 | rejected, [`CallRejected::TooManyCalls`]; the driver's calls wait |
 /// | `max_calls_in` | requests | 1,048,576 | 65,536 | 256 | answered with an `OverloadedError` |
 /// | `max_input_bytes` | bytes | 1 GiB | 64 MiB | 4 MiB | answered with an `OverloadedError` |
 /// | `unpacking` | bytes, bytes/s | | 64 MiB, 64 MiB/s | off | messages wait; off: closes, [`CloseReason::CodecNotAccepted`] |
-/// | `output_high` | bytes | 256 MiB | 16 MiB | 1 MiB | calls are refused, [`CallRejected::OutputFull`], until [`Event::Writable`]; the peer's requests wait |
+/// | `output_high` | bytes | 256 MiB | 16 MiB | 1 MiB | calls are rejected, [`CallRejected::OutputFull`], until [`Event::Writable`]; the peer's requests wait |
 /// | `output_cap` | bytes | 1 GiB | 64 MiB | 4 MiB | on channels, `send_reply` and `recv` wait |
 /// | `send_timeout` | time | 3600 s | 300 s | 30 s | closes, [`TimeoutReason::Output`] |
 /// | `max_mailbox` | calls | 1,048,576 | 1,024 | 128 | answered with an `OverloadedError` |
@@ -36,20 +36,20 @@ use crate::wire::Budget;
 /// | `max_failure` | bytes | 16 MiB | 1 MiB | 1 KiB | the text is cut |
 /// | `failure_text` | | full | full | message | |
 ///
-/// All but three hold for one connection; `max_connections` and `max_connections_per_peer` for one listener,
-/// `max_mailbox` for one agent or service. What the program itself does, such as opening connections and living agents,
-/// is bounded by [`ContainerConfig`](crate::agent::ContainerConfig).
+/// `max_connections` and `max_connections_per_peer` apply per listener, `max_mailbox` per agent or service, and all
+/// others per connection. [`ContainerConfig`](crate::agent::ContainerConfig) bounds the program's own actions, such
+/// as opening connections and hosting agents.
 ///
-/// Whichever it was, the error names it; its `exceeded` method has it [in numbers](super::LimitExceeded).
+/// The error names the limit; its `exceeded` method returns the limit [in numbers](super::LimitExceeded).
 ///
 /// [`FrameError::TooLong`]: crate::wire::FrameError::TooLong
 /// [`CodecError::TooDeep`]: crate::wire::CodecError::TooDeep
 /// [`CodecError::TooManyNodes`]: crate::wire::CodecError::TooManyNodes
 /// [`CodecError::TooManyProxies`]: crate::wire::CodecError::TooManyProxies
 /// [`CodecError::PathTooLong`]: crate::wire::CodecError::PathTooLong
-/// [`CallRejected::TooLong`]: super::Why::TooLong
-/// [`CallRejected::TooManyCalls`]: super::Why::TooManyCalls
-/// [`CallRejected::OutputFull`]: super::Why::OutputFull
+/// [`CallRejected::TooLong`]: super::CallRejected::TooLong
+/// [`CallRejected::TooManyCalls`]: super::CallRejected::TooManyCalls
+/// [`CallRejected::OutputFull`]: super::CallRejected::OutputFull
 /// [`Event::Writable`]: super::Event::Writable
 /// [`CloseReason::Broken`]: super::CloseReason::Broken
 /// [`CloseReason::CodecNotAccepted`]: super::CloseReason::CodecNotAccepted
@@ -65,72 +65,78 @@ use crate::wire::Budget;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The longest payload of a frame, in bytes, as it is on the wire and decompressed.
+    /// The longest payload of a frame, in bytes, both on the wire and decompressed.
     pub max_frame: usize,
-    /// How much one message may contain.
+    /// Bounds on the content of one message.
     pub budget: Budget,
     /// Our calls in flight.
     pub max_calls_out: usize,
-    /// The peer's requests being handled. One that is cancelled, or whose deadline has passed, counts until work on it
-    /// has ended.
+    /// The peer's requests being handled.
+    ///
+    /// A request that is cancelled, or whose deadline has passed, counts until the work on it has ended.
     pub max_calls_in: usize,
     /// The bytes of the peer's requests being handled, decompressed.
     pub max_input_bytes: usize,
-    /// By how many bytes the peer's compressed messages (Blosc) may grow when they are unpacked, at once and per
-    /// second. Beyond it they wait, and so does what the peer sends behind them.
+    /// The rate at which the peer's compressed messages (Blosc) may be decompressed.
     ///
-    /// `None`: peers may not send compressed messages, unless this side writes such itself: its codec is
-    /// [`Codec::MsgPackBlosc`](crate::wire::Codec), or offered in its Hello.
+    /// The rate limits how much they grow, at once and per second. Beyond it they wait, and so do later messages of
+    /// the peer. `None`: the peer may not send compressed messages, unless this side writes them itself, because its
+    /// codec is [`Codec::MsgPackBlosc`](crate::wire::Codec) or its Hello offers that codec.
     pub unpacking: Option<Unpacking>,
-    /// Bytes waiting to be written, from which on we make no more calls and take no more requests of the peer. These wait
-    /// until it has read, and so do those who call.
-    pub output_high: usize,
-    /// Bytes waiting to be written, from which on a channel hands out no more requests, and its `Request::send_reply`
-    /// waits. Methods that are running by then still answer: `max_calls_in` bounds how many, and `send_timeout` for how
-    /// long their answers wait.
-    pub output_cap: usize,
-    /// How long a peer may take nothing of what waits to be written for it while that is `output_high` bytes or more. A
-    /// peer that reads, however slowly, is never cut off.
-    pub send_timeout: Option<Duration>,
-    /// The calls that may wait for one agent, or another value that is served, while it is busy with an exclusive one.
-    /// Connections share these places: when all are taken, a call of a connection that has fewer waiting takes the place
-    /// of the last call of the one that has the most. A service shared by several listeners applies the limit of the
-    /// connection that each call arrived on.
-    pub max_mailbox: u32,
-    /// The references to the peer's services that are kept: proxies that came over the connection, with
-    /// their clones.
-    pub max_proxies: usize,
-    /// The connections that one listener has open, those included whose handshake of TLS is not over.
-    pub max_connections: usize,
-    /// Those among them that come from one [address](super::Admission). Peers on Unix sockets and in the
-    /// same process have none; they count for `max_connections` alone.
-    pub max_connections_per_peer: usize,
-    /// How long a handshake of TLS may take, and then our Hello to be answered.
-    pub handshake: Duration,
-    /// How long whoever has connected may take until the first whole frame is there. Python's clients
-    /// connect early and speak when they have something to say, hence only `exposed` asks for it.
-    pub first_frame: Option<Duration>,
-    /// How long a connection may be open on which no call is in flight, in either direction, and nothing
-    /// moves: no whole frame comes in, and no byte goes out.
-    pub idle: Option<Duration>,
-    /// How long a peer may be silent before it is asked whether it is alive. A peer that does not answer is given up
-    /// within twice this time:
+    /// How many bytes may wait to be written before calls and requests have to wait.
     ///
-    /// - The system asks its machine (TCP keep-alive), for example when that has lost power. While something is on its
-    ///   way to the peer, `TCP_USER_TIMEOUT` takes the place of that; it also ends a stream whose peer reads nothing for
-    ///   as long. Systems other than Linux and Android have no such option, and send again for as long as they do: up to
-    ///   some minutes.
-    /// - Its process is asked where both ends know [`Extensions::heartbeat`](super::Extensions::heartbeat), over any kind
-    ///   of stream: it may stand still while its machine answers. Taken as at least a second.
+    /// From this limit on, we make no more calls and take no more requests of the peer, until it has read.
+    pub output_high: usize,
+    /// How many bytes may wait to be written before answers have to wait.
+    ///
+    /// From this limit on, a channel returns no more requests, and its `Request::send_reply` waits. Running methods
+    /// still answer: `max_calls_in` bounds their number, and `send_timeout` how long their answers wait.
+    pub output_cap: usize,
+    /// How long a peer may read nothing while `output_high` bytes or more wait for it.
+    ///
+    /// A peer that reads, however slowly, is never disconnected.
+    pub send_timeout: Option<Duration>,
+    /// The calls that may wait for one agent or other service.
+    ///
+    /// Calls wait while an exclusive call runs. Connections share this queue fairly. When it is full, a call of a
+    /// connection with fewer waiting calls replaces the last call of the connection with the most. A service shared
+    /// by several listeners applies the limit of the connection that each call arrived on.
+    pub max_mailbox: u32,
+    /// The references to the peer's services that are kept: proxies from the connection, with their clones.
+    pub max_proxies: usize,
+    /// The open connections of one listener, including those still in their TLS handshake.
+    pub max_connections: usize,
+    /// The open connections of one listener from one [address](super::Admission).
+    ///
+    /// Peers on Unix sockets and in the same process have no address; they count for `max_connections` alone.
+    pub max_connections_per_peer: usize,
+    /// How long a TLS handshake may take, and then the answer to our Hello.
+    pub handshake: Duration,
+    /// How long a new connection may take until its first whole frame arrives.
+    ///
+    /// Python's clients connect early and send later, so only `exposed` sets this limit.
+    pub first_frame: Option<Duration>,
+    /// How long an idle connection stays open.
+    ///
+    /// Idle means: no call is in flight in either direction, no whole frame arrives, and no byte is written.
+    pub idle: Option<Duration>,
+    /// How long a peer may be silent before it is probed. A dead peer is detected within twice this time.
+    ///
+    /// - The system probes the peer's machine (TCP keep-alive), which may have lost power. While data is on its way
+    ///   to the peer, `TCP_USER_TIMEOUT` replaces the probes; it also ends a stream whose peer reads nothing for as
+    ///   long. Systems other than Linux and Android lack this option, and retransmit for up to some minutes.
+    /// - Heartbeats probe the peer's process over any kind of stream, where both ends know
+    ///   [`Extensions::heartbeat`](super::Extensions::heartbeat): a process may stall while its machine answers. The
+    ///   shortest interval is one second.
     pub keep_alive: Option<Duration>,
-    /// How fast a frame has to come once it has begun. What comes in one piece is not timed. It does not
-    /// apply to [`Connection::handle_frame`](super::Connection::handle_frame), whose caller alone sees
-    /// the beginnings of frames.
+    /// How fast a frame must arrive once it has begun. A frame in one piece is not timed.
+    ///
+    /// The limit does not apply to [`Connection::handle_frame`](super::Connection::handle_frame): only its caller
+    /// sees frames begin.
     pub progress: Option<Progress>,
-    /// The longest text of a failure, in bytes, that is sent to the peer or taken from it. What comes
-    /// before its end is cut off.
+    /// The longest text of a failure, in bytes, in either direction. Longer texts keep only their end.
     pub max_failure: usize,
-    /// How much the peer is told of a failure.
+    /// How much of a failure the peer receives.
     pub failure_text: FailureText,
 }
 
@@ -162,8 +168,9 @@ impl Limits {
         failure_text: FailureText::Full,
     };
 
-    /// For processes of one owner that move large data: what bounds bugs is there, what bounds malice
-    /// is not.
+    /// Returns limits for processes of one owner that move large data.
+    ///
+    /// They protect against bugs, but not against malice.
     #[must_use]
     pub const fn trusted() -> Self {
         Self {
@@ -187,7 +194,7 @@ impl Limits {
         }
     }
 
-    /// For what strangers can connect to.
+    /// Returns limits for services that strangers can connect to.
     #[must_use]
     pub const fn exposed() -> Self {
         Self {
@@ -221,51 +228,50 @@ impl Default for Limits {
     }
 }
 
-/// How much may be unpacked of what a peer sends compressed: see [`Limits::unpacking`].
+/// The rate at which a peer's messages may be decompressed: see [`Limits::unpacking`].
 ///
-/// What counts is by how many bytes messages grow, so data that is hardly compressed costs nothing.
+/// Only the growth counts, so data that hardly compresses costs nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unpacking {
-    /// So many bytes at once. A message that exceeds it is unpacked all the same, and those behind it wait.
+    /// The burst in bytes. A larger message is still decompressed, and later messages wait.
     pub burst: usize,
-    /// So many bytes per second. 0 counts as 1.
+    /// The rate in bytes per second. 0 counts as 1.
     pub rate: usize,
 }
 
 impl Unpacking {
-    /// As much as is sent.
+    /// No limit.
     pub const UNLIMITED: Self = Self::new(usize::MAX, usize::MAX);
 
-    /// So many bytes at once, and per second.
+    /// Creates a rate from a burst in bytes, and bytes per second.
     #[must_use]
     pub const fn new(burst: usize, rate: usize) -> Self {
         Self { burst, rate }
     }
 }
 
-/// How fast a frame has to come, once its first byte is there: by when it has to be whole grows with what
-/// has come of it.
+/// How fast a frame must arrive after its first byte: each received byte extends its deadline.
 ///
-/// A peer that sends `rate` bytes per second on the average, in whichever bursts, never misses it; one that
-/// lets a byte drip now and then does, `grace` after it began.
+/// A peer that sends `rate` bytes per second on average, in any bursts, never misses the deadline. A peer that sends
+/// single bytes now and then misses it, `grace` after the frame began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
     /// The time that any frame may take.
     pub grace: Duration,
-    /// So many bytes that have come allow for another second. 0 counts as 1.
+    /// The number of received bytes that extends the deadline by one second. 0 counts as 1.
     pub rate: u32,
 }
 
 impl Progress {
-    /// So much time for any frame, and a second more for each `rate` bytes of it that have come.
+    /// Allows `grace` for any frame, and one more second for each `rate` bytes received.
     #[must_use]
     pub const fn new(grace: Duration, rate: u32) -> Self {
         Self { grace, rate }
     }
 
-    /// The time that a frame may take of which `received` bytes, its header included, have come so far.
+    /// Returns the time limit of a frame after `received` bytes, its header included.
     #[must_use]
     pub fn allowed(&self, received: usize) -> Duration {
         let (rate, received) = (u64::from(self.rate.max(1)), received as u64);
@@ -275,15 +281,14 @@ impl Progress {
     }
 }
 
-/// How much a peer is told of a failure.
+/// How much of a failure the peer receives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureText {
-    /// All there is: what a service gives as its text, such as a traceback, and what it panics with.
+    /// The whole text: for example a traceback from the service, or the message of a panic.
     #[default]
     Full,
-    /// The kind of the failure and the first line of its message. That a method has panicked is told, but
-    /// not what with.
+    /// The kind of the failure and the first line of its message. A panic is reported without its message.
     Message,
 }
 
@@ -294,7 +299,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whoever keeps to the rate is never late, and whoever sends less is, in the end.
+        /// A sender at the rate is never late. A slower sender is late in the end.
         #[test]
         fn progress_allows_what_its_rate_says(
             grace in 0..100_000_u64, rate in any::<u32>(), received in any::<u32>(),

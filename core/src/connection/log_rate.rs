@@ -1,10 +1,11 @@
-//! How many lines of a log a peer can cause.
+//! A rate limit for log lines that a peer can cause.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Lets so many lines of a log through in a time, and counts the others: a peer that misbehaves all the time should not
-/// fill a disk.
+/// Limits the rate of log lines, and counts the lines left out.
+///
+/// A peer that misbehaves all the time should not fill a disk.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 /// let start = Instant::now();
 /// let lines: Vec<_> = (0..5).map(|_| rate.line(start)).collect();
 /// assert_eq!(lines, [Some(0), Some(0), None, None, None]);
-/// // The next line tells how many were left out before it.
+/// // The next line returns how many were left out before it.
 /// assert_eq!(rate.line(start + Duration::from_secs(60)), Some(3));
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -28,16 +29,16 @@ pub struct LogRate {
 }
 
 impl LogRate {
-    /// What this crate goes by: 20 lines a minute.
+    /// The default of this crate: 20 lines a minute.
     pub const DEFAULT: Self = Self::new(20, Duration::from_secs(60));
 
-    /// Lets `lines` through in any time of `per` that begins with one.
+    /// Allows `lines` in a window of `per`, which begins with a line.
     #[must_use]
     pub const fn new(lines: u32, per: Duration) -> Self {
         Self { lines, per, since: None, written: 0, left_out: 0 }
     }
 
-    /// A line is to be written at `now`. Returns how many were left out since the one before, if it may be.
+    /// Requests to write a line at `now`. If allowed, returns how many were left out since the previous line.
     pub fn line(&mut self, now: Instant) -> Option<u64> {
         if self.is_over(now) {
             self.since = Some(now);
@@ -57,7 +58,7 @@ impl LogRate {
     }
 }
 
-/// A [`LogRate`] for each of some peers. Those beyond have one together.
+/// A [`LogRate`] per peer, for a bounded number of peers. Further peers share one.
 #[derive(Debug)]
 #[doc(hidden)]
 pub struct LogRates<K> {
@@ -66,7 +67,7 @@ pub struct LogRates<K> {
     others: LogRate,
 }
 
-/// So many peers are told apart at a time.
+/// How many peers have a rate of their own at a time.
 const MAX_PEERS: usize = 256;
 
 impl<K: Ord> LogRates<K> {
@@ -79,7 +80,7 @@ impl<K: Ord> LogRates<K> {
     #[doc(hidden)]
     pub fn line(&mut self, key: K, now: Instant) -> Option<u64> {
         if self.rates.len() >= MAX_PEERS && !self.rates.contains_key(&key) {
-            // Who was silent for so long is forgotten, and with it what was left out.
+            // A peer that was silent for this long is dropped, with its count of lines left out.
             self.rates.retain(|_, rate| !rate.is_over(now));
             if self.rates.len() >= MAX_PEERS {
                 return self.others.line(now);
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!(count(1000, start), (MAX_PEERS - 2) * 20 + 20);
         let later = start + Duration::from_secs(60);
         assert_eq!(count(1000, later), MAX_PEERS * 20 + 20);
-        // A clock that is another one.
+        // An earlier time belongs to another clock.
         assert!(count(1, start) > 0);
     }
 

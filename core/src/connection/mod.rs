@@ -56,39 +56,39 @@ use requests::Requests;
 
 /// One end of a byte stream as a state machine: requests and answers in both directions.
 ///
-/// It does no I/O and reads no clock. Its owner moves bytes and tells the time:
+/// It does no I/O and reads no clock. Its owner moves the bytes and passes the time:
 ///
 /// - **inputs**: [`handle_input`](Self::handle_input) (or [`handle_frame`](Self::handle_frame)),
 ///   [`handle_eof`](Self::handle_eof), [`handle_lost`](Self::handle_lost),
 ///   [`handle_transmitted`](Self::handle_transmitted), [`handle_timeout`](Self::handle_timeout);
 /// - **commands**: [`call`](Self::call) and its variants, [`cancel`](Self::cancel),
 ///   [`answer`](Self::answer) and its variants, [`close`](Self::close);
-/// - **outputs**, to be asked for after any of these, in any order, until they have nothing more:
+/// - **outputs**, to be polled after any input or command, in any order, until they return `None`:
 ///   [`poll_transmit`](Self::poll_transmit), [`poll_event`](Self::poll_event), and then
 ///   [`poll_timeout`](Self::poll_timeout).
 ///
-/// `X` is whatever the owner needs to have back when a call ends: a reply slot, a closure, a number. It
-/// is kept with the call and comes with [`Event::Answer`].
+/// `X` is the owner's context of a call: a reply slot, a closure, a number. It is kept with the call and
+/// returned with [`Event::Answer`].
 ///
 /// # Contract
 ///
-/// - **T1, no hidden output.** Everything that an input or a command causes can be polled at once.
-///   `poll_timeout` speaks of the future only; if it says `t`, then `handle_timeout(t)` makes progress.
+/// - **T1, no hidden output.** All effects of an input or a command can be polled at once.
+///   `poll_timeout` concerns the future only; if it returns `t`, then `handle_timeout(t)` makes progress.
 /// - **T2, quiescence.** Without input the polls return `None` after finitely many calls, and stay so.
 /// - **T3, time does not go back.** A `now` before the last one counts as the last one.
-/// - **T4, one end per call.** Each call that is taken ends in exactly one [`Event::Answer`], or in one
+/// - **T4, one end per call.** Each accepted call ends in exactly one [`Event::Answer`], or in one
 ///   [`cancel`](Self::cancel) that returns its context.
 /// - **T5, closed once.** [`Event::Closed`] comes exactly once and last. From then on commands are
-///   refused and there is nothing to transmit.
-/// - **T6, no matter how it is cut.** Input gives the same events however it is split.
+///   rejected and there is nothing to transmit.
+/// - **T6, independent of splits.** The same input gives the same events, however it is split.
 /// - **T7, determinism.** Same inputs, same outputs, byte for byte.
 /// - **T8, spurious calls are harmless.** `handle_timeout` too early and empty input change nothing.
 ///
 /// # A full output
 ///
-/// From [`Limits::output_high`] bytes on, our calls are refused, and [`Event::Request`] comes when there is room again.
-/// Answers and cancellations are still read. When as many requests wait as [`Limits`] allow,
-/// [`wants_read`](Self::wants_read) is false. A peer that takes nothing for [`Limits::send_timeout`] is cut off.
+/// From [`Limits::output_high`] bytes on, our calls are rejected, and [`Event::Request`] waits for room. Answers and
+/// cancellations are still read. When as many requests wait as [`Limits`] allow, [`wants_read`](Self::wants_read)
+/// is false. A peer that reads nothing for [`Limits::send_timeout`] is disconnected.
 ///
 /// # Example
 ///
@@ -124,11 +124,11 @@ pub struct Connection<X> {
     config: Arc<Config>,
     side: Side,
     state: State,
-    /// The latest time we were told.
+    /// The latest time we received.
     now: Instant,
-    /// What we write.
+    /// The codec that we write.
     codec: Codec,
-    /// Whether that is what we were last addressed in.
+    /// Whether `codec` follows the codec of the peer's messages.
     follows: bool,
     /// The peer has closed its side.
     eof: bool,
@@ -136,41 +136,41 @@ pub struct Connection<X> {
     deframer: Deframer,
     outbox: Outbox,
     events: VecDeque<Event<X>>,
-    /// Requests that wait until output is written, or are held: younger than all that were polled. They wait apart from
-    /// `events`, since answers and cancellations must overtake them: a peer that does not read must still be able to answer.
+    /// Requests that wait for output, or are held; younger than all polled ones. Separate from `events`, since
+    /// answers and cancellations must overtake them: a peer that does not read must still be able to answer.
     waiting: VecDeque<Request>,
     /// See [`hold_requests`](Self::hold_requests).
     held: bool,
     backlog: bool,
-    /// How many bytes the request has that was seen in the input and could not be taken.
+    /// The size in bytes of the request that waits in the input.
     stuck: Option<usize>,
     pending: Pending<X>,
-    /// Requests of the peer that have not been answered, and their bytes.
+    /// Unanswered requests of the peer, and their bytes.
     calls_in: usize,
     input_bytes: usize,
-    /// Those of them that may be cancelled, or have a deadline.
+    /// The requests of these that may be cancelled, or have a deadline.
     requests: Requests,
-    /// What Hello has agreed on, and from which of our calls on.
+    /// The extensions that Hello agreed on, and our first call that may use them.
     extensions: Extensions,
     extended_from: u64,
-    /// Requests that were dropped while they waited. Their cancellations may still be among the events.
+    /// Requests that were discarded while they waited. Their cancellations may still be among the events.
     unseen: BTreeSet<u64>,
     /// Our Hello, if it was not answered before the connection began to drain.
     late_hello: Option<u64>,
-    /// The least of our limits and the peer's.
+    /// The minimum of our limit and the peer's.
     max_calls_out: usize,
     max_frame_out: usize,
-    /// A call was refused because of the output; `Writable` is owed.
+    /// A call was rejected because of the full output; `Writable` is owed.
     blocked: bool,
-    /// Since when the output is full, or when a byte went last.
+    /// Since when the output is full, or when the last byte was written.
     full_since: Option<Instant>,
     unpacking: packed::Meter,
     opened: Instant,
-    /// When a whole frame came or a byte went last, or a call ended.
+    /// When the last whole frame arrived, byte was written, or call ended.
     last_moved: Instant,
     beginning: Beginning,
     liveness: Liveness,
-    /// Whether a peer that says nothing is given up.
+    /// Whether a silent peer is disconnected.
     hurries: bool,
     stats: Stats,
     /// For codecs that write a whole message elsewhere first.
@@ -185,7 +185,7 @@ enum State {
         until: Instant,
     },
     Open,
-    /// No new calls. Closes when all is answered (unless it need not be) and written.
+    /// No new calls. Closes when all calls are answered (if `answers`) and all output is written.
     Draining {
         until: Option<Instant>,
         reason: CloseReason,
@@ -195,7 +195,7 @@ enum State {
 }
 
 impl<X> Connection<X> {
-    /// A connection on a stream that has just been opened.
+    /// Creates the connection of a newly opened stream.
     #[must_use]
     pub fn new(config: Arc<Config>, side: Side, now: Instant) -> Self {
         let limits = &config.limits;
@@ -242,121 +242,120 @@ impl<X> Connection<X> {
         connection
     }
 
-    /// The stream's scope, in which content for it is encoded.
+    /// Returns the codec context of the stream, in which its content is encoded.
     #[must_use]
     pub const fn codec_context(&self) -> &CodecContext {
         &self.codec_context
     }
 
-    /// Puts `codec_context` in the place of the connection's own, for what is decoded from now on. For owners
-    /// that give values an [origin](CodecContext::with_peer).
+    /// Replaces the codec context, for content that is decoded from now on.
+    ///
+    /// For owners that set the [peer](CodecContext::with_peer) of decoded values.
     pub fn set_codec_context(&mut self, codec_context: CodecContext) {
         self.codec_context = codec_context;
     }
 
-    /// What we write at present.
+    /// Returns the codec that we write at present.
     #[must_use]
     pub const fn codec(&self) -> Codec {
         self.codec
     }
 
-    /// The extensions that may be used: those that Hello has agreed on.
+    /// Returns the extensions that Hello has agreed on.
     #[must_use]
     pub const fn extensions(&self) -> Extensions {
         self.extensions
     }
 
-    /// Which end this is.
+    /// Returns the side of this end.
     #[must_use]
     pub const fn side(&self) -> Side {
         self.side
     }
 
-    /// Whether there is something for [`poll_transmit`](Self::poll_transmit).
+    /// Returns whether [`poll_transmit`](Self::poll_transmit) has output.
     #[must_use]
     pub fn wants_write(&self) -> bool {
         !self.outbox.is_empty()
     }
 
-    /// Whether [`Event::Closed`] has been queued, or polled.
+    /// Returns whether [`Event::Closed`] has been queued, or polled.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed(_))
     }
 
-    /// Why the connection closed, once [`Event::Closed`] has been polled.
+    /// Returns why the connection closed, once [`Event::Closed`] has been polled.
     #[must_use]
     pub fn close_reason(&self) -> Option<&CloseReason> {
         match &self.state {
-            // It is the last event: while it is queued, answers may still come before it.
+            // `Closed` is the last event: while it is queued, answers may still precede it.
             State::Closed(reason) if self.events.is_empty() => Some(reason),
             _ => None,
         }
     }
 
-    /// Whether calls are taken.
+    /// Returns whether calls are accepted.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         matches!(self.state, State::Open | State::Opening { .. })
     }
 
-    /// Our calls in flight.
+    /// Returns the number of our calls in flight.
     #[must_use]
     pub const fn calls_out(&self) -> usize {
         self.pending.len()
     }
 
-    /// What the peer can make it hold or do.
+    /// Returns the limits of the connection.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.config.limits
     }
 
-    /// The peer's requests that have not been answered.
+    /// Returns the number of the peer's unanswered requests.
     #[must_use]
     pub const fn calls_in(&self) -> usize {
         self.calls_in
     }
 
-    /// How many bytes wait to be written, or are not known to have been.
+    /// Returns how many bytes wait to be written, or are not yet confirmed as written.
     #[must_use]
     pub fn bytes_queued(&self) -> usize {
         self.outbox.held()
     }
 
-    /// When it was made.
+    /// Returns when the connection was opened.
     #[must_use]
     pub const fn opened(&self) -> Instant {
         self.opened
     }
 
-    /// Counts of what went over the connection.
+    /// Returns the counts of the connection's traffic.
     #[must_use]
     pub const fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// The bytes to be written next. They belong to the caller, who tells
-    /// [`handle_transmitted`](Self::handle_transmitted) as they are written.
+    /// Returns the next bytes to write. Confirm them with [`handle_transmitted`](Self::handle_transmitted).
     #[must_use = "these bytes are not returned again"]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         let mut transmit = Transmit::default();
         self.refill(&mut transmit).then_some(transmit)
     }
 
-    /// As [`poll_transmit`](Self::poll_transmit), into a `transmit` that has been written: its memory is
-    /// used again. Says whether there was anything; while `transmit` has something left, there is not.
+    /// As [`poll_transmit`](Self::poll_transmit), into a written `transmit`, whose memory is reused. Returns whether
+    /// there was output; always false while `transmit` has bytes left.
     #[must_use = "these bytes are not returned again"]
     pub fn refill(&mut self, transmit: &mut Transmit) -> bool {
         self.outbox.take(transmit)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) should be called, if nothing happens before. It
-    /// changes with any input or command.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout). It changes with any input or command.
     #[must_use]
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        // Most of the time nothing is due but calls.
+        // Most of the time only calls have timeouts.
         let in_frame = self.beginning.frame > self.stats.frames_in;
         if matches!(self.state, State::Open)
             && !in_frame
@@ -370,7 +369,7 @@ impl<X> Connection<X> {
         self.next_timeout().map(|(at, _)| at)
     }
 
-    /// What [`poll_timeout`](Self::poll_timeout) is for.
+    /// Returns the reason of [`poll_timeout`](Self::poll_timeout).
     #[must_use]
     pub fn timeout_reason(&self) -> Option<TimeoutReason> {
         self.next_timeout().map(|(_, reason)| reason)
@@ -400,7 +399,7 @@ impl<X> Connection<X> {
             .reduce(earliest)
     }
 
-    /// Tells that the time is `now`: ends calls and closes the connection where that is due.
+    /// Advances the time to `now`: ends calls, and closes the connection, where their time is over.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
         while let Some((id, ctx, after, end)) = self.pending.expire_until(self.now) {
@@ -420,10 +419,10 @@ impl<X> Connection<X> {
         }
     }
 
-    /// Tells that the peer has closed its side, with `unread` bytes of an unfinished frame left over.
+    /// Handles the end of the peer's side. `unread` bytes of an unfinished frame are left over.
     ///
-    /// Our calls are lost. Requests of the peer can still be answered for
-    /// [`Config::linger`](Config::linger), in case it has closed only one direction.
+    /// Our calls are lost. Requests of the peer can still be answered for [`Config::linger`](Config::linger), in case
+    /// it has closed only one direction.
     pub fn handle_eof(&mut self, now: Instant, unread: usize) {
         self.advance(now);
         if !self.has_input() {
@@ -436,7 +435,7 @@ impl<X> Connection<X> {
         }
         let linger = self.now.checked_add(self.config.linger);
         let (until, reason, answers) = match &self.state {
-            // It follows our closing, which must not take longer for it.
+            // It follows our closing, and must not prolong it.
             State::Draining { until, reason, answers } => {
                 ((*until).into_iter().chain(linger).min(), reason.clone(), *answers)
             }
@@ -451,15 +450,15 @@ impl<X> Connection<X> {
         self.finish_if_drained();
     }
 
-    /// Tells that the stream is broken, and how: an [`io::Error`](std::io::Error) or its kind. Nothing can be
-    /// written any more.
+    /// Handles a broken stream. `why` is an [`io::Error`](std::io::Error) or its kind. Nothing can be written any
+    /// more.
     pub fn handle_lost(&mut self, now: Instant, why: impl Into<CloseReason>) {
         self.advance(now);
         self.finish(why.into());
     }
 
     fn advance(&mut self, now: Instant) {
-        // Most of the time it is the same: what comes together is handled together.
+        // Most of the time it is the same: input that arrives together is handled together.
         if now != self.now && now > self.now {
             self.now = now;
             self.unpacking.advance(now);

@@ -1,4 +1,4 @@
-//! Bytes on their way out.
+//! Output bytes on their way to the stream.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -9,8 +9,8 @@ use crate::wire::{Body, HEADER};
 
 /// Bytes to be written to the peer, in order.
 ///
-/// It owns its bytes, so nothing of the connection is borrowed while they are written. Write
-/// [`chunks_vectored`](Buf::chunks_vectored), [`advance`](Buf::advance), and tell
+/// It owns its bytes, so the connection is not borrowed while they are written. Write
+/// [`chunks_vectored`](Buf::chunks_vectored), [`advance`](Buf::advance), and call
 /// [`Connection::handle_transmitted`](super::Connection::handle_transmitted).
 #[derive(Debug, Default)]
 pub struct Transmit {
@@ -18,18 +18,18 @@ pub struct Transmit {
     buffer: Vec<u8>,
     /// How much of the buffer has been written.
     at: usize,
-    /// Where in the buffer large bodies belong.
+    /// The large bodies, with their positions in the buffer.
     bodies: VecDeque<(usize, Bytes)>,
 }
 
 impl Transmit {
-    /// What comes next of the buffer, up to the next body.
+    /// Returns the next bytes of the buffer, up to the next body.
     fn head(&self) -> &[u8] {
         let end = self.bodies.front().map_or(self.buffer.len(), |(at, _)| *at);
         &self.buffer[self.at..end]
     }
 
-    /// Advances to the end of the next body at most, and says how far is left to go.
+    /// Advances to the end of the next body at most. Returns the rest of `count`.
     fn advance_to_body(&mut self, count: usize) -> usize {
         let head = self.head().len();
         self.at += count.min(head);
@@ -78,8 +78,8 @@ impl Buf for Transmit {
             _ => {}
         };
         let mut at = self.at;
-        // A body gives at least one slice. Those beyond are not looked at: the peer chooses how many there are, and by
-        // how little it reads, how often this is called.
+        // A body gives at least one slice, so further bodies need no look: the peer chooses their number, and by
+        // reading slowly how often this function is called.
         for (end, body) in self.bodies.iter().take(room) {
             push(&self.buffer[at..*end]);
             push(body);
@@ -102,54 +102,55 @@ impl Buf for Transmit {
     }
 }
 
-/// Frames that have not been taken yet, and a count of the bytes that have been taken but not written.
+/// The queue of frames, and a count of bytes taken but not yet written.
 ///
-/// Frames are written one behind the other into one buffer: the payload in place, behind room for its header, which is filled
-/// in when the length is known. So a frame is never copied from a buffer of its own. Whoever writes to the stream swaps
-/// buffers with it: while the one is written, without a lock, the other fills, and neither is allocated again.
+/// Frames are written one behind the other into one buffer: the payload in place, behind space for its header, which
+/// is filled in when the length is known. So a frame is never copied from a buffer of its own. The writer of the
+/// stream swaps buffers with the queue: while one is written, without a lock, the other fills, and neither is
+/// allocated again.
 ///
-/// Large bodies stay outside, as shared bytes with their place in the buffer, for vectored writes.
+/// Large bodies stay outside, as shared bytes with their position in the buffer, for vectored writes.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     queue: Transmit,
     /// The bytes in `queue.bodies`.
     bodies: usize,
     in_transit: usize,
-    /// All bytes that have ever been written. Positions in the stream are counted with it, so that a call that times out
-    /// can be told whether its request was sent.
+    /// All bytes that have ever been written: the base of positions in the stream, which show whether the request of
+    /// a timed-out call was sent.
     written: u64,
 }
 
-/// Bodies from this size on are sent as they are instead of being copied behind the envelope.
+/// The least size in bytes of a shared body. Smaller ones are copied behind the envelope.
 const LARGE: usize = 1024;
-/// So much room is made for a frame to begin with. Most need no more.
+/// The initial space for a frame, in bytes. Most frames need no more.
 const ROOM: usize = 256;
-/// A buffer that has grown beyond this for once is not kept.
+/// A buffer that has grown beyond this size, in bytes, is not reused.
 pub(super) const KEPT: usize = 64 * 1024;
 
 impl Outbox {
-    /// All bytes that the peer has not read yet, as far as we know.
+    /// Returns all bytes that the peer has not read yet, as far as we know.
     pub(super) fn held(&self) -> usize {
         self.queue.buffer.len() + self.bodies + self.in_transit
     }
 
-    /// The end of what is queued, as a position in the stream.
+    /// Returns the end of the queue, as a position in the stream.
     pub(super) fn end(&self) -> u64 {
         self.written + self.held() as u64
     }
 
-    /// Whether everything up to this position has been written.
+    /// Returns whether everything up to this position has been written.
     pub(super) const fn is_written(&self, end: u64) -> bool {
         self.written >= end
     }
 
-    /// Whether nothing is queued.
+    /// Returns whether the queue is empty.
     pub(super) const fn is_empty(&self) -> bool {
-        // A body follows its header, so what is queued begins in the buffer.
+        // A body follows its header, so the queue begins in the buffer.
         self.queue.buffer.is_empty()
     }
 
-    /// Begins a frame: the buffer to write its payload to, and where the frame begins in it.
+    /// Begins a frame. Returns the buffer for its payload, and where the frame begins in it.
     pub(super) fn begin(&mut self) -> (&mut Vec<u8>, usize) {
         let buffer = &mut self.queue.buffer;
         if buffer.capacity() - buffer.len() < ROOM {
@@ -160,14 +161,14 @@ impl Outbox {
         (buffer, start)
     }
 
-    /// Completes the frame that begins at `start`, to a payload of `length` bytes.
+    /// Completes the frame that begins at `start`, with a payload of `length` bytes.
     pub(super) fn finish(&mut self, start: usize, length: usize) {
         // The caller has checked the length against a limit below 4 GiB.
         let header = (length as u32).to_be_bytes();
         self.queue.buffer[start..start + HEADER].copy_from_slice(&header);
     }
 
-    /// Puts an encoded body and what comes behind it into the frame that is being written.
+    /// Puts an encoded body and its tail into the frame that is being written.
     #[inline]
     pub(super) fn put(&mut self, body: &Body, tail: &[u8]) {
         match body.few() {
@@ -191,17 +192,17 @@ impl Outbox {
         });
     }
 
-    /// Takes back the frame that begins at `start`.
+    /// Removes the frame that begins at `start`.
     pub(super) fn cancel(&mut self, start: usize) {
         self.queue.buffer.truncate(start);
     }
 
-    /// Moves what is queued into `transmit`, if that has been written; its buffer is used again.
+    /// Moves the queue into `transmit`, if that has been written, and reuses its buffer.
     ///
-    /// One at a time: were more taken before the first is written, `in_transit` could not tell of which of them bytes were
-    /// written, and a slow peer would let any number of buffers wait.
+    /// Only one transmit may be under way: with more, `in_transit` could not attribute the written bytes, and a slow
+    /// peer would keep any number of buffers.
     pub(super) fn take(&mut self, transmit: &mut Transmit) -> bool {
-        // A body follows its header, so what is queued begins in the buffer.
+        // A body follows its header, so the queue begins in the buffer.
         if self.queue.buffer.is_empty() || transmit.has_remaining() {
             return false;
         }
@@ -220,7 +221,7 @@ impl Outbox {
         true
     }
 
-    /// Notes that `bytes` have been written. More than were taken count as all.
+    /// Records that `bytes` have been written. More than were taken count as all.
     pub(super) fn transmitted(&mut self, bytes: usize) {
         let bytes = bytes.min(self.in_transit);
         self.in_transit -= bytes;
@@ -246,7 +247,7 @@ mod tests {
         [&(payload.len() as u32).to_be_bytes(), &payload[..]].concat()
     }
 
-    /// Whatever number of bytes each write takes, they come out in order.
+    /// Any sizes of writes keep the bytes in order.
     #[test]
     fn large_bodies_stay_in_their_places() {
         let large: Vec<u8> = (0..3 * LARGE).map(|i| i as u8).collect();

@@ -1,4 +1,4 @@
-//! Compressed messages: their owner unpacks them, and so many at a time.
+//! Compressed messages, decompressed by the owner at a limited rate.
 
 use std::time::{Duration, Instant};
 
@@ -8,23 +8,23 @@ use super::event::{Due, TimeoutReason};
 use super::limits::{Limits, Unpacking};
 use crate::wire::{Codec, CodecError, codec};
 
-/// A message to be unpacked, which takes time and needs nothing of the connection.
+/// A compressed message. Decompressing it takes time and needs no access to the connection.
 #[derive(Debug)]
 #[doc(hidden)]
 pub struct Packed {
     codec: Codec,
     payload: Bytes,
-    /// How many bytes it may become.
+    /// The bound of its decompressed size, in bytes.
     max: usize,
 }
 
-/// A message that was unpacked.
+/// A decompressed message.
 #[derive(Debug)]
 #[doc(hidden)]
 pub struct Unpacked {
     pub(super) codec: Codec,
     pub(super) message: Result<Bytes, CodecError>,
-    /// By how many bytes it has grown.
+    /// By how many bytes the message has grown.
     pub(super) cost: usize,
 }
 
@@ -33,7 +33,7 @@ impl Packed {
         Self { codec, payload, max }
     }
 
-    /// How many bytes it says that it becomes.
+    /// Returns the decompressed size that the message declares, in bytes.
     #[doc(hidden)]
     pub fn length(&self) -> usize {
         codec::unwrapped_length(self.codec, &self.payload).min(self.max)
@@ -54,7 +54,7 @@ impl Packed {
 }
 
 impl Unpacked {
-    /// A message whose codec has panicked.
+    /// Creates the result for a message whose codec has panicked.
     #[doc(hidden)]
     pub fn failed(codec: Codec) -> Self {
         let error = CodecError::Compression("the codec has panicked".to_owned());
@@ -62,14 +62,14 @@ impl Unpacked {
     }
 }
 
-/// Measures how much is unpacked in which time.
+/// Limits the rate of decompression.
 #[derive(Debug)]
 pub(super) struct Meter {
-    /// When what was unpacked will have been no faster than the rate.
+    /// When the debt of past messages is paid at the allowed rate.
     even: Instant,
-    /// When the next message may be unpacked, if it has to wait, and how many bytes it becomes.
+    /// When the waiting message may be decompressed, if one waits, and its decompressed size.
     waits: Option<(Instant, usize)>,
-    /// One is being unpacked.
+    /// Whether a message is being decompressed.
     busy: bool,
 }
 
@@ -82,7 +82,8 @@ impl Meter {
         self.waits = self.waits.filter(|(at, _)| *at > now);
     }
 
-    /// Whether a message may be unpacked now that becomes `length` bytes. If only later, the meter waits for that.
+    /// Returns whether a message of `length` decompressed bytes may be decompressed now. If not, the meter waits for
+    /// it.
     pub(super) fn may_begin(&mut self, now: Instant, length: usize, limits: &Limits) -> bool {
         let burst = allowed(limits).burst_time();
         let at = burst.and_then(|burst| self.even.checked_sub(burst)).filter(|at| *at > now);
@@ -94,7 +95,7 @@ impl Meter {
         self.busy = true;
     }
 
-    /// A message has been unpacked, and has grown by `cost` bytes.
+    /// Records the end of a decompression, which grew the message by `cost` bytes.
     pub(super) fn end(&mut self, now: Instant, cost: usize, limits: &Limits) {
         self.busy = false;
         let time = allowed(limits).time_of(cost);
@@ -109,14 +110,14 @@ impl Meter {
         self.waits.is_some()
     }
 
-    /// When the message that waits may be unpacked.
+    /// Returns when the waiting message may be decompressed.
     pub(super) fn due(&self, limits: &Limits) -> Option<Due> {
         let (at, length) = self.waits?;
         Some((at, TimeoutReason::Unpacking { length, rate: allowed(limits).rate }))
     }
 }
 
-/// Peers are not to send compressed messages by these limits, unless this side does: then they may send a few.
+/// Returns the rate. Its default applies if the peer may compress only because this side does.
 fn allowed(limits: &Limits) -> Unpacking {
     limits.unpacking.unwrap_or(Unpacking::FEW)
 }
@@ -124,12 +125,12 @@ fn allowed(limits: &Limits) -> Unpacking {
 impl Unpacking {
     const FEW: Self = Self::new(4 << 20, 1 << 20);
 
-    /// How long it takes to be allowed as much again as may come at once; nothing if that is no time.
+    /// Returns how long it takes to regain the full burst; `None` if no time.
     fn burst_time(self) -> Option<Duration> {
         self.time_of(self.burst)
     }
 
-    /// How long `bytes` take by the rate; nothing if there is none.
+    /// Returns how long `bytes` take at the rate; `None` without a rate.
     fn time_of(self, bytes: usize) -> Option<Duration> {
         if self.rate == usize::MAX {
             return None;

@@ -1,22 +1,22 @@
-//! When a connection loses patience with its peer.
+//! Time limits for a slow or silent peer.
 
 use std::time::{Duration, Instant};
 
 use super::event::{Due, TimeoutReason};
 use super::{Connection, Side};
 
-/// What has come of a frame that is not whole.
+/// The incomplete frame at the end of the input.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Beginning {
-    /// How many frames had come, counting this one. When more have, it is history.
+    /// The number of frames including this one. Once more have arrived, the record is obsolete.
     pub(super) frame: u64,
-    /// Since when it is known.
+    /// Since when the frame is known.
     pub(super) since: Instant,
     pub(super) received: usize,
 }
 
 impl<X> Connection<X> {
-    /// When we lose patience with the peer.
+    /// Returns when the peer's time limits expire.
     pub(super) fn patience(&self) -> [Option<Due>; 4] {
         let limits = &self.config.limits;
         let due =

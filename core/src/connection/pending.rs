@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 
 /// The calls in flight.
 ///
-/// A map would hash or compare its way to each call, twice per round trip. Here the id is the place: we choose the ids, so
-/// no peer can make them collide, and an id in an answer that is not in its place was never given out or has ended.
+/// A map would hash or compare its way to each call, twice per round trip. Here the id is the index: we choose the
+/// ids, so no peer can make them collide, and an unknown id in an answer was never assigned or its call has ended.
 ///
-/// Ids count up from 0 and never come again, as in aiomas (mosaik and users' logs show them). A call's
-/// place is its id modulo the table's size; an id whose place is still taken by an old call is left out,
-/// which the wire allows. The table is never more than half full, so a free place is near: finding,
-/// adding and removing a call is a mask and a compare.
+/// Ids count up from 0 and are never reused, as in aiomas (mosaik and users' logs show them). A call's slot is its id
+/// modulo the table's size; an id whose slot is still taken by an old call is left out, which the wire allows. The
+/// table is never more than half full, so a free slot is near: finding, adding and removing a call is a mask and a
+/// compare.
 ///
-/// Calls with the same timeout end in the order in which they were made, so their deadlines are a list
-/// through the table, one per distinct timeout. Adding and removing is a few writes, where a heap or an ordered set would
-/// pay a logarithm for deadlines that are almost never met. Programs use few distinct timeouts; what has more than
-/// [`MAX_LISTS`] goes into an ordered set.
+/// Calls with the same timeout end in the order in which they were made, so their deadlines are a list through the
+/// table, one per distinct timeout. Adding and removing is a few writes, where a heap or an ordered set would pay a
+/// logarithm for deadlines that almost never expire. Programs use few distinct timeouts; beyond [`MAX_LISTS`] an
+/// ordered set holds the deadlines.
 #[derive(Debug)]
 pub(crate) struct Pending<X> {
     slots: Vec<Option<Slot<X>>>,
@@ -32,7 +32,7 @@ struct Slot<X> {
     id: u64,
     ctx: X,
     due: Due,
-    /// Where its request ends in the stream.
+    /// The end of the request, as a position in the stream.
     end: u64,
 }
 
@@ -77,7 +77,7 @@ impl<X> Pending<X> {
         self.len
     }
 
-    /// Whether `id` was ever given to a call.
+    /// Returns whether `id` was ever given to a call.
     pub(crate) const fn was_used(&self, id: u64) -> bool {
         id < self.next_id
     }
@@ -92,7 +92,7 @@ impl<X> Pending<X> {
         self.slots.get_mut(place)?.as_mut().filter(|slot| slot.id == id)
     }
 
-    /// The id of the next call that is added.
+    /// Returns the id of the next call that is added.
     pub(crate) fn reserve(&mut self) -> u64 {
         if self.len * 2 >= self.slots.len() {
             self.grow();
@@ -111,7 +111,7 @@ impl<X> Pending<X> {
         id
     }
 
-    /// The id that comes next, or an earlier one than that.
+    /// Returns a lower bound of the next id.
     pub(crate) const fn next_id(&self) -> u64 {
         self.next_id
     }
@@ -140,7 +140,7 @@ impl<X> Pending<X> {
         self.len += 1;
     }
 
-    /// Whether this call is in flight.
+    /// Returns whether this call is in flight.
     pub(crate) fn contains(&self, id: u64) -> bool {
         let slot = self.slots.get(self.place(id)).and_then(Option::as_ref);
         slot.is_some_and(|slot| slot.id == id)
@@ -177,14 +177,14 @@ impl<X> Pending<X> {
         calls
     }
 
-    /// The earliest deadline.
+    /// Returns the earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let listed = self.lists.iter().filter_map(|list| Some(list.ends?.first_at)).min();
         let odd = self.odd.first().map(|(at, _)| *at);
         listed.into_iter().chain(odd).min()
     }
 
-    /// Removes a call whose deadline has come, and tells its timeout.
+    /// Removes a call whose deadline has come. Returns its timeout, too.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<(u64, X, Duration)> {
         self.expire_until(now).map(|(id, ctx, timeout, _)| (id, ctx, timeout))
     }
@@ -214,7 +214,7 @@ impl<X> Pending<X> {
     }
 
     fn add_deadline(&mut self, now: Instant, timeout: Duration, id: u64) -> Due {
-        // A deadline beyond the clock's range is none.
+        // A deadline beyond the clock's range never expires.
         let Some(at) = now.checked_add(timeout) else {
             return Due::Never;
         };

@@ -7,13 +7,14 @@ use super::event::ReplyToken;
 use super::pending::Pending;
 use crate::wire::MessageId;
 
-/// The requests that are being handled, and that may end before they are answered. All requests have numbers;
-/// without extensions, nothing else is kept of them.
+/// The requests in progress that may end before they are answered.
+///
+/// All requests have numbers; without extensions, no other state is kept.
 #[derive(Debug)]
 pub(super) struct Requests {
-    /// By their numbers, with the ids by which the peer may cancel them.
+    /// The ids on the wire by which the peer may cancel, by request number.
     open: Pending<Option<u64>>,
-    /// By these ids, which the peer chooses. An id that stands for two requests at a time is that of the first
+    /// The request numbers by id, which the peer chooses. An id used for two requests at a time refers to the first
     /// one, until that has ended.
     by_id: BTreeMap<u64, u64>,
 }
@@ -23,13 +24,13 @@ impl Requests {
         Self { open: Pending::new(), by_id: BTreeMap::new() }
     }
 
-    /// The number of a request.
+    /// Returns a new number for a request.
     #[inline]
     pub(super) const fn number(&mut self) -> u64 {
         self.open.skip()
     }
 
-    /// Keeps a request, under a new number, if it may be cancelled or has a deadline.
+    /// Keeps a request that may be cancelled or has a deadline, under a new number.
     pub(super) fn keep(
         &mut self,
         token: &mut ReplyToken,
@@ -49,19 +50,19 @@ impl Requests {
         self.open.insert(now, timeout, id);
     }
 
-    /// Whether a request has neither been answered nor given up.
+    /// Returns whether a request has neither been answered nor cancelled.
     pub(super) fn contains(&self, number: u64) -> bool {
         self.open.contains(number)
     }
 
-    /// A request has been answered. Says whether it was still waited for.
+    /// Removes an answered request. Returns whether the peer still waited for the answer.
     pub(super) fn end(&mut self, number: u64) -> bool {
         let id = self.open.remove(number);
         self.discard(id.flatten());
         id.is_some()
     }
 
-    /// The peer gives up the request that it calls so. Returns its number.
+    /// Removes the request that the peer cancels by its id. Returns its number.
     pub(super) fn cancel(&mut self, id: &MessageId) -> Option<u64> {
         let number = self.by_id.remove(&number_of(id)?)?;
         self.open.remove(number)?;
@@ -75,12 +76,12 @@ impl Requests {
         Some(number)
     }
 
-    /// The earliest deadline.
+    /// Returns the earliest deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.open.next_deadline()
     }
 
-    /// Nobody waits for anything any more.
+    /// Removes all requests.
     pub(super) fn clear(&mut self) {
         let _open = self.open.drain();
         self.by_id.clear();
@@ -93,7 +94,7 @@ impl Requests {
     }
 }
 
-/// Only numbers are looked for.
+/// Only numbers can be cancelled.
 const fn number_of(id: &MessageId) -> Option<u64> {
     match id {
         MessageId::Number(id) => Some(*id),

@@ -1,28 +1,28 @@
-//! Counts of what went over a connection.
+//! Counts of a connection's traffic.
 
 use std::iter::Sum;
 use std::ops::AddAssign;
 
-/// Counts of what went over a connection since it was opened, or over several: they can be added.
+/// Counts of a connection's traffic since it was opened. They can be added over several connections.
 ///
-/// Both ends count alike: what one has sent, the other has received, but for what is under way or lost. `out` is
-/// what went to the peer, `in` what came from it. Each call that was made has ended in a result, in a failure, or
-/// without an answer, or is in flight ([`Connection::calls_out`](super::Connection::calls_out)):
-/// `requests_out == results_in + failures_in + unanswered + calls_out`.
+/// Both ends count alike: one end has received the other's messages, except those under way or lost. `out` is the
+/// direction to the peer, `in` from it. Each call has ended in a result, in a failure, or without an answer, or is in
+/// flight ([`Connection::calls_out`](super::Connection::calls_out)): `requests_out == results_in + failures_in +
+/// unanswered + calls_out`.
 ///
-/// Hello counts as frames and bytes, and as nothing else, where it is known.
+/// A known Hello counts only as frames and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Frames that came in.
+    /// Frames that arrived.
     pub frames_in: u64,
-    /// Bytes that came in, headers included.
+    /// Bytes that arrived, headers included.
     pub bytes_in: u64,
     /// Frames that were queued for the peer.
     pub frames_out: u64,
     /// Bytes that were queued for the peer, headers included.
     pub bytes_out: u64,
-    /// Requests of the peer, those included that were refused.
+    /// Requests of the peer, including refused ones.
     pub requests_in: u64,
     /// Calls of ours that were queued for the peer.
     pub requests_out: u64,
@@ -30,15 +30,15 @@ pub struct Stats {
     pub results_in: u64,
     /// Results of the peer's requests.
     pub results_out: u64,
-    /// Failures of our calls, as the peer told them.
+    /// Failures of our calls, as sent by the peer.
     pub failures_in: u64,
-    /// Failures of the peer's requests, those included that were refused.
+    /// Failures of the peer's requests, including refused ones.
     pub failures_out: u64,
-    /// Our calls that ended without an answer: they timed out, were given up, or lost with the connection.
+    /// Our calls that ended without an answer: timed out, cancelled, or lost with the connection.
     pub unanswered: u64,
-    /// Answers to calls that had been abandoned or had timed out, or had been answered before.
+    /// Answers to calls that had been cancelled, had timed out, or had been answered before.
     pub late_answers: u64,
-    /// Requests of the peer that were answered with "overloaded".
+    /// Requests of the peer that were answered with an `OverloadedError`.
     pub overloaded: u64,
     /// Requests of the peer that ended with [`Event::Cancelled`](super::Event::Cancelled).
     pub cancelled: u64,
@@ -46,7 +46,7 @@ pub struct Stats {
 
 impl AddAssign for Stats {
     fn add_assign(&mut self, other: Self) {
-        // All of them by name, so that none is forgotten.
+        // All fields by name, so that a new one is not missed.
         let Self {
             frames_in,
             bytes_in,

@@ -1,4 +1,4 @@
-//! What can go wrong with TLS below a connection. The machines know nothing of TLS; they pass it on.
+//! Errors of TLS below a connection. The state machines do not know TLS; they pass the errors on.
 
 use std::fmt;
 use std::io;
@@ -7,39 +7,39 @@ use std::time::Duration;
 
 use crate::wire::Printable;
 
-/// Why a stream is not, or no longer, a secure one.
+/// Why a stream is not, or no longer, secure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The peer's certificate is signed by an authority that we do not know.
+    /// The peer's certificate is signed by an unknown authority.
     #[error(
         "the peer's certificate is signed by no authority {}; add the one that has signed it, or have it signed by one \
          of these",
         Authorities(authorities.as_deref())
     )]
     UnknownIssuer {
-        /// The file with those that we know, if they are from one.
+        /// The file with the known authorities, if they come from a file.
         authorities: Option<Box<str>>,
     },
-    /// The peer's certificate is too old.
+    /// The peer's certificate has expired.
     #[error("the peer's certificate has expired; renew it there, or compare the clocks")]
     Expired,
-    /// The peer's certificate is too new, or our clock is wrong.
+    /// The peer's certificate is not valid yet, or our clock is wrong.
     #[error("the peer's certificate is not valid yet; compare the clocks")]
     NotValidYet,
-    /// The peer's certificate is that of somebody else.
+    /// The peer's certificate has another name.
     #[error(
         "the peer's certificate is not for {}{}",
         Printable(wanted),
         WrongName(wanted, presented)
     )]
     WrongName {
-        /// Whom we wanted to talk to.
+        /// The name of the peer that we dialled.
         wanted: Box<str>,
-        /// Whom it is for, with commas in between.
+        /// The names in the certificate, separated by commas.
         presented: Box<str>,
     },
-    /// A signature does not fit: there may be two authorities of one name.
+    /// A signature does not fit: two authorities may have the same name.
     #[error(
         "the peer's certificate is not signed by the authority that it names, or the peer has not its key"
     )]
@@ -47,62 +47,62 @@ pub enum TlsError {
     /// The peer's certificate cannot be used, for another reason.
     #[error("the peer's certificate is not acceptable: {}", Printable(what))]
     BadCertificate {
-        /// What is wrong with it.
+        /// The defect.
         what: Box<str>,
     },
-    /// The peer has shown no certificate. We want one of clients, too.
+    /// The peer has sent no certificate. We require one of clients, too.
     #[error(
         "the peer has shown no certificate; clients need one as well as servers: give it one, signed by our authority"
     )]
     NoCertificate,
-    /// The peer has said that it does not go on.
+    /// The peer has ended the handshake with an alert.
     #[error("{}", Alert(*alert, certificate.as_deref()))]
     Alert {
-        /// Its reason, as a number of RFC 8446, 6.
+        /// The reason, as a number of RFC 8446, section 6.
         alert: u8,
-        /// The file with our certificate, if it is from one.
+        /// The file with our certificate, if it comes from a file.
         certificate: Option<Box<str>>,
     },
-    /// What came is not TLS.
+    /// The peer's data is not TLS.
     #[error("the peer does not speak TLS; both sides have to, or neither")]
     NotTls,
-    /// The peer knows no version or cipher of TLS that we do.
+    /// The peer supports no version or cipher of TLS that we do.
     #[error("the peer has no version or cipher of TLS in common with us: {}", Printable(what))]
     NothingInCommon {
-        /// What is missing.
+        /// The missing feature.
         what: Box<str>,
     },
-    /// The peer does not keep to the protocol, or somebody has changed what it sent.
+    /// The peer violates the protocol, or an attacker has changed its data.
     #[error("what the peer sent is no valid TLS: {}", Printable(what))]
     Invalid {
-        /// What is wrong.
+        /// The violation.
         what: Box<str>,
     },
-    /// The stream ended before it was a secure one.
+    /// The stream ended before the handshake was complete.
     #[error("the peer closed the stream during the TLS handshake; does it speak TLS?")]
     Closed,
-    /// The stream ended though the peer has not said that it would: somebody may have cut it.
+    /// The stream ended without the peer's closing message: an attacker may have cut it.
     #[error("the stream was cut: it ended without TLS's close_notify")]
     Truncated,
     /// The handshake took too long.
     #[error("no TLS handshake within {after:?} (`Limits::handshake`)")]
     TimedOut {
-        /// The time that was allowed.
+        /// The time limit.
         after: Duration,
     },
-    /// The address has no host to be compared with the certificate.
+    /// The address has no host to compare with the certificate.
     #[error("the address has no host that a certificate could be for (`TlsConfig::server_name`)")]
     NoName,
     /// TLS does not work on this side.
     #[error("TLS failed on this side: {}", Printable(what))]
     Local {
-        /// What is wrong.
+        /// The problem.
         what: Box<str>,
     },
 }
 
 impl TlsError {
-    /// The error of TLS that an error of a stream is, if it is one.
+    /// Returns the TLS error inside the error of a stream, if there is one.
     #[must_use]
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
@@ -126,7 +126,7 @@ impl From<TlsError> for io::Error {
     }
 }
 
-/// Those that we trust, in words.
+/// The trusted authorities, in words.
 struct Authorities<'a>(Option<&'a str>);
 
 impl fmt::Display for Authorities<'_> {
@@ -138,7 +138,7 @@ impl fmt::Display for Authorities<'_> {
     }
 }
 
-/// Whom a certificate is for, and what to do about it.
+/// The names in a certificate, and how to fix the mismatch.
 struct WrongName<'a>(&'a str, &'a str);
 
 impl fmt::Display for WrongName<'_> {

@@ -238,7 +238,7 @@ impl Default for CodecContext {
 
 impl fmt::Debug for CodecContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope")
+        f.debug_struct("CodecContext")
             .field("types", self.types())
             .field("budget", &self.budget())
             .finish_non_exhaustive()

@@ -36,7 +36,7 @@ pub(super) fn hook(function: &mut ImplItemFn, errors: &mut Errors) -> Option<Met
     for parameter in method.parameters.iter().filter(|parameter| !parameter.is_context()) {
         errors.at(
             &parameter.ident,
-            "nobody calls this method with arguments, but for a `#[context]`",
+            "this method is called without arguments, except for a `#[context]`",
         );
         wrong = true;
     }

@@ -77,7 +77,7 @@ impl<R: Runtime> Starter<R> {
     /// `command` creates the command for an address, `HOST:PORT`, to which the simulator connects.
     ///
     /// # Errors
-    /// Returns [`Error::Start`], [`Error::NeverConnected`] or [`Error::NobodyConnected`], and [`Error::Connection`] if
+    /// Returns [`Error::Start`], [`Error::NeverConnected`] or [`Error::NotConnected`], and [`Error::Connection`] if
     /// the address cannot be bound. The process is then killed.
     ///
     /// # Cancel safety
@@ -96,11 +96,8 @@ impl<R: Runtime> Starter<R> {
         };
         let channel = within(&runtime, start_within, or(accepted, ended)).await;
         let setting = "Starter::start_within";
-        let channel = channel.ok_or(Error::NobodyConnected {
-            within: start_within,
-            setting,
-            others: 0,
-        })??;
+        let channel =
+            channel.ok_or(Error::NotConnected { within: start_within, setting, others: 0 })??;
         Ok(Connected { runtime, channel, process: Some(process) })
     }
 }

@@ -31,7 +31,7 @@ fn call(path: &str, args: &Value, kwargs: &Value) -> Vec<u8> {
 
 /// Unknown factories, named like code, files and shell commands, and a factory with wrong
 /// arguments.
-pub(super) async fn factories_that_nobody_has<R: Runtime>(target: Target<R>) -> Ended {
+pub(super) async fn unknown_factories<R: Runtime>(target: Target<R>) -> Ended {
     let mut raw = target.dial_at(&target.agents).await;
     let long = "x".repeat(500);
     let names = [

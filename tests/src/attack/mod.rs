@@ -72,7 +72,7 @@ macro_rules! for_each_attack {
             19 calls callbacks_that_fan_out
             20 streams a_flood_of_connections
             20 streams half_open_connections
-            22 managers factories_that_nobody_has
+            22 managers unknown_factories
             22 managers agents_without_end
             23 calls failures_that_are_long_and_ugly
             24 managers clocks_that_are_set_to_anything

@@ -48,7 +48,7 @@ pub async fn no_listener<R: Runtime>(runtime: R) {
 pub(super) async fn no_agent_is_found<R: Runtime>(runtime: &R, address: &Address) {
     let says = |error: &Error| {
         let text = error.to_string();
-        assert!(text.contains(&address.to_string()) && text.contains("nobody listens"), "{text}");
+        assert!(text.contains(&address.to_string()) && text.contains("no listener"), "{text}");
     };
     let channel = aiomas::channel::builder(runtime.clone()).connect(address);
     let error = soon(runtime, channel).await.expect_err("no listener");

@@ -110,7 +110,7 @@ fn of_the_way() {
             container::bind(&address).await.map(drop),
             &format!(
                 "cannot listen at {address}: Address already in use (os error 98); \
-                 stop who listens there, or take port 0 for a free one"
+                 stop the listener there, or take port 0 for a free one"
             ),
         );
         home.shutdown().await.unwrap();
@@ -119,32 +119,32 @@ fn of_the_way() {
         says(
             other.connect::<Proxy>(format!("{address}/0")).await,
             &format!(
-                "nobody listens at {address} (connection refused, 1 attempt); \
+                "no listener at {address} (connection refused, 1 attempt); \
                  start the peer or give connect() more patience"
             ),
         );
         says(
             rpc::connect(&address).await.map(drop),
             &format!(
-                "cannot connect to {address}: nobody listens there \
+                "cannot connect to {address}: no listener there \
                  (Connection refused (os error 111)); start the peer first"
             ),
         );
         says(
-            channel::connect("local://nobody").await.map(drop),
-            "cannot connect to local://nobody: nobody listens there (no such name in this process); \
+            channel::connect("local://missing").await.map(drop),
+            "cannot connect to local://missing: no listener there (no such name in this process); \
              start the peer first",
         );
         says(
-            connect("local://nobody/0".into()).await,
-            "nobody listens at local://nobody (no such name in this process, 1 attempt); \
+            connect("local://missing/0".into()).await,
+            "no listener at local://missing (no such name in this process, 1 attempt); \
              start the peer or give connect() more patience",
         );
         let _taken = channel::listen("local://taken").await.unwrap();
         says(
             container::bind("local://taken").await.map(drop),
             "cannot listen at local://taken: the name is taken; \
-             stop who listens there, or take another name",
+             stop the listener there, or take another name",
         );
         says(
             connect("tcp://127.0.0.1/0".into()).await,

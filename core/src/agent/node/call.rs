@@ -1,4 +1,4 @@
-//! Calls that the host makes, and answers that it gives later.
+//! Calls of the host, and its deferred answers.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::connection::{CallError, CallId, CallOptions, CallRejected, Connection
 use crate::rpc::{RemoteRef, encode_call, encode_call_in};
 use crate::wire::{Body, CodecContext, CodecError, Format, Payload, RemoteError, codec};
 
-/// A service to call: an agent, or anything that a peer has sent a reference to.
+/// A service to call: an agent, or another service referenced by a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     route: Route,
@@ -21,18 +21,18 @@ pub struct Target {
 }
 
 impl Target {
-    /// The service at `path` on the other side of `route`. The empty path is the root service.
+    /// Creates a target for the service at `path` on the other side of `route`. The empty path is the root service.
     pub fn new(route: Route, path: impl Into<Box<str>>) -> Self {
         Self { route, path: path.into() }
     }
 
-    /// The service that a peer has sent a reference to, in a call that came over `route`.
+    /// Creates a target for a service reference that arrived over `route`.
     #[must_use]
     pub fn reference(route: Route, reference: &RemoteRef) -> Self {
         Self::new(route, reference.path())
     }
 
-    /// The way to the service.
+    /// Returns the route to the service.
     #[must_use]
     pub const fn route(&self) -> Route {
         self.route
@@ -45,7 +45,7 @@ impl From<&Remote> for Target {
     }
 }
 
-/// A call that the host made. Unique on its node, for ever.
+/// The id of a call of the host. Never reused on its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeCall {
     route: Route,
@@ -58,7 +58,7 @@ impl<X, L> Node<X, L> {
     /// `args` is a tuple or a sequence and `kwargs` a map or a struct; `()` stands for none.
     ///
     /// # Errors
-    /// The call is refused; nothing has been sent.
+    /// The call is rejected; nothing has been sent.
     #[expect(
         clippy::too_many_arguments,
         reason = "a method, its two kinds of arguments, a context"
@@ -81,7 +81,7 @@ impl<X, L> Node<X, L> {
     /// Sends a request with any content, as on aiomas' channels. It ends in [`NodeEvent::Answer`].
     ///
     /// # Errors
-    /// The request is refused; nothing has been sent.
+    /// The request is rejected; nothing has been sent.
     pub fn send<T: Serialize + ?Sized>(
         &mut self,
         now: Instant,
@@ -136,7 +136,7 @@ impl<X, L> Node<X, L> {
         Ok(NodeCall { route, id })
     }
 
-    /// Gives a call up. Its context comes back, unless it has ended already.
+    /// Cancels a call. Returns its context, unless the call has ended already.
     pub fn cancel(&mut self, now: Instant, call: NodeCall) -> Option<X> {
         self.advance(now);
         let now = self.now;
@@ -155,7 +155,7 @@ impl<X, L> Node<X, L> {
         }
     }
 
-    /// Answers with a value. If it cannot be encoded, the caller gets a `SerializationError`.
+    /// Answers with a value. If it cannot be encoded, the caller receives a `SerializationError`.
     pub fn reply<T: Serialize + ?Sized>(&mut self, now: Instant, ticket: Ticket<L>, value: &T) {
         let result = ticket.encoder.encode(value);
         self.answer(now, ticket, result);
@@ -166,7 +166,7 @@ impl<X, L> Node<X, L> {
         self.answer(now, ticket, Err(error));
     }
 
-    /// Answers with content that is encoded already, or a failure.
+    /// Answers with encoded content, or a failure.
     pub fn answer(&mut self, now: Instant, ticket: Ticket<L>, result: Result<Body, RemoteError>) {
         self.advance(now);
         self.deliver(ticket.reply, result);
@@ -176,18 +176,18 @@ impl<X, L> Node<X, L> {
         self.turn();
     }
 
-    /// Sends an answer on its way.
+    /// Sends an answer to its caller.
     pub(super) fn deliver(&mut self, reply: ReplyTo, result: Result<Body, RemoteError>) {
         match reply {
             ReplyTo::Peer { conn, token, .. } => {
                 let now = self.now;
-                // If the connection is gone, so is the one who waits.
+                // If the connection is gone, the caller is gone, too.
                 let _gone = self
                     .connections
                     .with(conn, token, |connection, token| connection.answer(now, token, &result));
             }
             ReplyTo::Local { id } => {
-                // Nobody waits any more for an answer that comes late.
+                // The caller may have cancelled the call.
                 if let Some(ctx) = self.local.remove(id) {
                     let result = self.local_codec.answer(result).map_err(CallError::Remote);
                     self.events.push_back(NodeEvent::Answer { ctx, result });
@@ -196,7 +196,7 @@ impl<X, L> Node<X, L> {
         }
     }
 
-    /// Asks a peer whether there is an agent.
+    /// Asks a peer whether an agent exists.
     pub(super) fn validate(&mut self, conn: ConnId, aid: &str, ticket: ValidateTicket) {
         let now = self.now;
         let asked = self.connections.with(conn, (), |connection, ()| {
@@ -224,7 +224,7 @@ impl<X, L> Node<X, L> {
         self.container.handle_validated(self.now, conn, ticket, Err(error));
     }
 
-    /// Nobody waits for that answer any more. A mute peer must not make questions pile up.
+    /// Cancels a question. A silent peer must not make questions pile up.
     pub(super) fn cancel_validate(&mut self, conn: ConnId, ticket: ValidateTicket) {
         if let Some(call) = self.questions.remove(&ticket) {
             let now = self.now;

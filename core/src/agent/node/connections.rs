@@ -1,4 +1,4 @@
-//! The connections of a node: which have something to tell or to write, and when they are due.
+//! The connections of a node: those with events, output or a timeout.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::wire::Codec;
 pub(super) struct Connections<X> {
     config: Arc<Config>,
     slab: Slab<Entry<X>>,
-    /// Connections that were touched, and may have events or output.
+    /// Connections that were changed, and may have events or output.
     touched: VecDeque<ConnId>,
     /// Connections that may have output.
     writing: VecDeque<ConnId>,
     timeouts: BTreeSet<(Instant, ConnId)>,
-    /// Connections that take no calls any more.
+    /// Connections that accept no calls any more.
     closing: VecDeque<ConnId>,
     actions: VecDeque<NodeAction>,
 }
@@ -30,7 +30,7 @@ struct Entry<X> {
     touched: bool,
     writing: bool,
     closing: bool,
-    /// What stands in `timeouts`.
+    /// The time in `timeouts`.
     timeout: Option<Instant>,
 }
 
@@ -62,19 +62,19 @@ impl<X> Connections<X> {
             closing: false,
             timeout: None,
         });
-        // A Hello may want to be written.
+        // A Hello may have to be written.
         self.touch(id);
         id
     }
 
-    /// Removes a connection. Nothing is heard of it any more.
+    /// Removes a connection, without further events.
     pub(super) fn discard(&mut self, id: ConnId) {
         if let Some(at) = self.slab.remove(id).and_then(|entry| entry.timeout) {
             self.timeouts.remove(&(at, id));
         }
     }
 
-    /// Does something with a connection. If it is not there any more, `input` comes back.
+    /// Calls a function with a connection. Returns `input` if the connection is gone.
     pub(super) fn with<I, R>(
         &mut self,
         id: ConnId,
@@ -111,17 +111,17 @@ impl<X> Connections<X> {
         self.slab.get(id).is_some_and(|entry| entry.connection.wants_read())
     }
 
-    /// Whether a peer has given a request up. One that is gone has not.
+    /// Returns whether a peer has cancelled a request; false if the connection is gone.
     pub(super) fn is_cancelled(&self, id: ConnId, token: &ReplyToken) -> bool {
         self.slab.get(id).is_some_and(|entry| entry.connection.is_cancelled(token))
     }
 
-    /// What a request was written in.
+    /// Returns the codec of a request.
     pub(super) fn codec_of(&self, id: ConnId, token: &ReplyToken) -> Option<Codec> {
         self.slab.get(id).map(|entry| entry.connection.codec_of(token))
     }
 
-    /// Why one takes no calls any more, in words, until it is closed.
+    /// Returns the reason for closing in words; `None` while the connection is open.
     pub(super) fn ending(&self, id: ConnId) -> Option<String> {
         self.slab.get(id).and_then(|entry| entry.connection.ending())
     }
@@ -130,7 +130,7 @@ impl<X> Connections<X> {
         self.slab.ids().count()
     }
 
-    /// Our calls in flight.
+    /// Returns the number of our calls in flight.
     pub(super) fn calls(&self) -> usize {
         let calls = |id| self.slab.get(id).map_or(0, |entry| entry.connection.calls_out());
         self.slab.ids().map(calls).sum()
@@ -147,7 +147,7 @@ impl<X> Connections<X> {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        // Those that are due now: a connection may well be due again at the same instant.
+        // Only connections due now: a connection may become due again at the same instant.
         let due: Vec<_> = self.timeouts.range(..=(now, ConnId(u64::MAX))).copied().collect();
         for (_, id) in due {
             let _closed = self.with(id, (), |connection, ()| connection.handle_timeout(now));
@@ -158,7 +158,7 @@ impl<X> Connections<X> {
         self.timeouts.first().map(|(at, _)| *at)
     }
 
-    /// A connection that takes no calls any more. To be asked for before its events.
+    /// Returns a connection that accepts no calls any more. Poll it before the events.
     pub(super) fn poll_closing(&mut self) -> Option<ConnId> {
         self.closing.pop_front()
     }
@@ -180,7 +180,7 @@ impl<X> Connections<X> {
         self.actions.push_back(action);
     }
 
-    /// Writes come last, so that as much as possible goes into one.
+    /// Returns the next action. Writes come last, so that as much as possible goes into one.
     pub(super) fn poll_action(&mut self) -> Option<NodeAction> {
         if let Some(action) = self.actions.pop_front() {
             return Some(action);

@@ -31,19 +31,18 @@ use crate::wire::{CodecContext, Payload, RemoteError};
 use connections::Connections;
 use ticket::{Agent, Waiting};
 
-/// A whole endpoint without I/O: a [`Container`], its connections, and the routing between them and the
-/// services. What a program with an event loop of its own embeds.
+/// A whole endpoint without I/O: a [`Container`], its connections, its services, and routing between them.
 ///
-/// The host moves bytes and tells the time; it is told what to do by [`poll_action`](Self::poll_action)
-/// (open, write and close streams) and what has happened by [`poll_event`](Self::poll_event). The rules are
-/// those of [`Connection`](crate::connection::Connection): poll until there is nothing more after any
-/// input or command, then sleep until [`poll_timeout`](Self::poll_timeout).
+/// It is for programs with their own event loop. The host moves the bytes and passes the time.
+/// [`poll_action`](Self::poll_action) returns actions (open, write and close streams), and
+/// [`poll_event`](Self::poll_event) events. The rules are those of [`Connection`](crate::connection::Connection): after
+/// any input or command, poll until `None`, then sleep until [`poll_timeout`](Self::poll_timeout).
 ///
-/// `X` is what the host gets back when a call or a connect of its own ends. `L` is how its services put off
-/// an answer: whatever they return in [`Outcome::Later`](crate::rpc::Outcome::Later) comes out as
-/// [`NodeEvent::Later`], with a [`Ticket`] to [`answer`](Self::answer) by.
+/// `X` is the host's context of a call or connect, returned with its result. `L` is the type by which services defer an
+/// answer: their value in [`Outcome::Later`](crate::rpc::Outcome::Later) is returned as [`NodeEvent::Later`], with a
+/// [`Ticket`] for [`answer`](Self::answer).
 ///
-/// Calls between agents of the same node take no connection, but are encoded and decoded as if they did.
+/// Calls between agents of the same node use no connection, but are encoded and decoded all the same.
 ///
 /// `core/examples/poll_loop.rs` is a complete host.
 #[derive(Debug)]
@@ -55,103 +54,104 @@ pub struct Node<X, L> {
     /// Calls between our own agents.
     local: Pending<X>,
     local_codec: LocalCodec,
-    /// The calls by which peers are asked for agents.
+    /// The calls that ask peers for agents.
     questions: BTreeMap<ValidateTicket, CallId>,
     mailbox_limit: u32,
     admission: Admission,
-    /// The places of accepted connections in it.
+    /// The permits of accepted connections.
     admitted: BTreeMap<ConnId, Admitted>,
-    /// How the container's wish to close a connection is carried out.
+    /// How connections are closed on the container's request.
     close: Close,
     events: VecDeque<NodeEvent<X, L>>,
     now: Instant,
 }
 
-/// Something for the host of a [`Node`] to do.
+/// An action for the host of a [`Node`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NodeAction {
-    /// Open a stream, and tell [`Node::handle_dialled`].
+    /// Open a stream, and report to [`Node::handle_dialled`].
     Dial {
         /// The attempt.
         id: DialId,
-        /// Where to.
+        /// The address to dial.
         address: Address,
     },
-    /// Stop an attempt. If it still succeeds, tell it as usual.
+    /// Stop an attempt. If it still succeeds, report it as usual.
     CancelDial {
         /// The attempt.
         id: DialId,
     },
-    /// Write to a stream, and tell [`Node::handle_transmitted`].
+    /// Write to a stream, and report to [`Node::handle_transmitted`].
     Write {
         /// The stream.
         conn: ConnId,
-        /// What to write, behind what was given before.
+        /// The bytes to write, behind all earlier ones.
         transmit: Transmit,
     },
-    /// Close a stream and forget it, and whatever has not been written to it.
+    /// Close a stream, and discard its unwritten bytes.
     Close {
         /// The stream.
         conn: ConnId,
     },
 }
 
-/// Something that happened on a [`Node`].
+/// An event of a [`Node`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NodeEvent<X, L> {
-    /// A call that the host made has ended.
+    /// A call of the host has ended.
     Answer {
-        /// The context that was given with the call.
+        /// The context of the call.
         ctx: X,
-        /// What came of it.
+        /// The result.
         result: Result<Payload, CallError>,
     },
     /// A [`connect`](Node::connect) has succeeded.
     Connected {
-        /// The context that was given with it.
+        /// The context of the connect.
         ctx: X,
         /// The agent.
         remote: Remote,
     },
     /// A [`connect`](Node::connect) has failed.
     ConnectFailed {
-        /// The context that was given with it.
+        /// The context of the connect.
         ctx: X,
-        /// Why.
+        /// The reason.
         error: ConnectError,
     },
-    /// A service puts off its answer.
+    /// A service defers its answer.
     Later {
-        /// To be given back with the answer.
+        /// The ticket to answer with.
         ticket: Ticket<L>,
-        /// What the service returned.
+        /// The value that the service returned.
         later: L,
     },
-    /// A peer asks for something, with [`Serve::Content`].
+    /// A peer sent a request, with [`Serve::Content`].
     Request {
-        /// To be given back with the answer.
+        /// The ticket to answer with.
         ticket: Ticket<L>,
-        /// What is asked.
+        /// The content.
         content: Payload,
     },
-    /// Nobody waits any more for the answer to a request of a peer: see
-    /// [`Event::Cancelled`](crate::connection::Event). If the host has a [`Ticket`] for it, work on it is in
-    /// vain; whatever the host still answers is not sent. (A call that waits for its agent is not started.)
+    /// A peer no longer waits for the answer to a request: see [`Event::Cancelled`](crate::connection::Event).
+    ///
+    /// If the host has a [`Ticket`] for the request, further work on it is useless, and its answer is not sent. A call
+    /// that waits for its agent is not started.
     Cancelled {
         /// The connection.
         conn: ConnId,
-        /// What [`Ticket::request`] says.
+        /// The request, as returned by [`Ticket::request`].
         request: RequestId,
-        /// Why.
+        /// The reason.
         cause: CancelCause,
     },
     /// A connection has ended.
     Closed {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
     /// The container is shut down, and all its connections are closed.
@@ -162,15 +162,16 @@ pub enum NodeEvent<X, L> {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct NodeConfig {
-    /// For each connection. Its types are the user's: dates and proxies are added where they belong.
+    /// The configuration of each connection, with the user's types: dates and proxies are added where needed.
     pub connection: Config,
-    /// For the container.
+    /// The configuration of the container.
     pub container: ContainerConfig,
 }
 
 impl<X, L> Node<X, L> {
-    /// A node that listens at `base` (or will: see [`set_base`](Self::set_base)) and serves `serve`.
-    /// `seed` is where its randomness comes from.
+    /// Creates a node that listens at `base` and serves `serve`. `seed` seeds its random numbers.
+    ///
+    /// [`set_base`](Self::set_base) can change the address later.
     #[must_use]
     pub fn new(
         config: NodeConfig,
@@ -200,24 +201,25 @@ impl<X, L> Node<X, L> {
         }
     }
 
-    /// Tells the address that agents' URLs begin with, once a free port has been found.
+    /// Sets the address that agents' URLs begin with, once a free port has been found.
     pub fn set_base(&mut self, base: Address) {
         self.container.set_base(base);
     }
 
-    /// The address that agents' URLs begin with.
+    /// Returns the address that agents' URLs begin with.
     #[must_use]
     pub const fn base(&self) -> &Address {
         self.container.base()
     }
 
-    /// Tells how connections that are dialled from now on agree on a codec. For hosts whose peers do not all
-    /// speak the same one.
+    /// Sets how connections that are dialled from now on agree on a codec.
+    ///
+    /// For hosts whose peers do not all speak the same codec.
     pub fn set_negotiate(&mut self, negotiate: Negotiate) {
         self.connections.set_negotiate(negotiate);
     }
 
-    /// Lets an agent live here. Its id is the next number, as in aiomas.
+    /// Adds an agent. Its id is the next number, as in aiomas.
     ///
     /// # Errors
     /// There are too many agents, or the node is shut down.
@@ -226,8 +228,9 @@ impl<X, L> Node<X, L> {
         Ok(AgentUrl::new(self.base().clone(), number.to_string()))
     }
 
-    /// Removes an agent; says whether it was there. Calls that wait for it fail, those that have started
-    /// may still be answered.
+    /// Removes an agent. Returns whether the agent existed.
+    ///
+    /// Waiting calls to the agent fail; running ones may still be answered.
     pub fn remove(&mut self, aid: &str) -> bool {
         let Some(agent) = self.agents.remove(aid) else { return false };
         let waiting = agent.mailbox.borrow_mut().take_queue();
@@ -239,8 +242,10 @@ impl<X, L> Node<X, L> {
         true
     }
 
-    /// Finds an agent, here or elsewhere; a stream is opened if there is none yet to its container. It
-    /// ends in [`NodeEvent::Connected`] or [`NodeEvent::ConnectFailed`] with `ctx`.
+    /// Finds an agent, here or elsewhere. It ends in [`NodeEvent::Connected`] or [`NodeEvent::ConnectFailed`] with
+    /// `ctx`.
+    ///
+    /// If no stream to the agent's container is open, one is opened.
     pub fn connect(&mut self, now: Instant, url: AgentUrl, limit: RetryLimit, ctx: X) -> ConnectId {
         self.advance(now);
         let id = if url.address() == self.base() {
@@ -253,15 +258,14 @@ impl<X, L> Node<X, L> {
         id
     }
 
-    /// Gives a [`connect`](Self::connect) up.
+    /// Cancels a [`connect`](Self::connect).
     pub fn cancel_connect(&mut self, id: ConnectId) -> Option<X> {
         let ctx = self.container.cancel(id);
         self.turn();
         ctx
     }
 
-    /// Tells how an attempt to open a stream has ended. With the id that is returned the host names the
-    /// stream from now on.
+    /// Handles the result of an attempt to open a stream. Returns the id of the stream from now on.
     pub fn handle_dialled(
         &mut self,
         now: Instant,
@@ -274,17 +278,17 @@ impl<X, L> Node<X, L> {
         if let Ok(conn) = conn
             && !self.container.has_dialled(conn)
         {
-            // The attempt has been given up, and the container does not wait for its end.
+            // The attempt was cancelled, and the container does not wait for its end.
             self.close(now, conn, Close::Now);
         }
         self.turn();
         conn.ok()
     }
 
-    /// Tells that a stream has been accepted, from a peer at this address, if it has one.
+    /// Handles an accepted stream, from a peer at this address, if it has one.
     ///
     /// # Errors
-    /// There are too many, or the node is shut down: close the stream.
+    /// Too many are open, or the node is shut down: close the stream.
     pub fn handle_accepted(
         &mut self,
         now: Instant,
@@ -314,22 +318,23 @@ impl<X, L> Node<X, L> {
         accepted.map(|()| conn)
     }
 
-    /// Tells that the host has opened a stream of its own accord: to something that is no container, so that
-    /// [`connect`](Self::connect) has no use for it. It counts as accepted.
+    /// Handles a stream that the host has opened of its own accord. It counts as accepted.
+    ///
+    /// The peer is no container, so [`connect`](Self::connect) does not use the stream.
     ///
     /// # Errors
-    /// There are too many, or the node is shut down: close the stream.
+    /// Too many are open, or the node is shut down: close the stream.
     pub fn handle_opened(&mut self, now: Instant) -> Result<ConnId, ContainerError> {
         self.admit(now, Side::Dialler, None)
     }
 
-    /// Counts of the connections that were accepted or refused.
+    /// Returns the counts of accepted and refused connections.
     #[must_use]
     pub const fn admission(&self) -> AdmissionStats {
         self.admission.stats()
     }
 
-    /// Takes all whole frames off `input`, where the bytes from a stream are collected.
+    /// Takes all whole frames off `input`, which collects the bytes of a stream.
     pub fn handle_input(&mut self, now: Instant, conn: ConnId, input: &mut bytes::BytesMut) {
         self.advance(now);
         let _gone =
@@ -337,7 +342,7 @@ impl<X, L> Node<X, L> {
         self.turn();
     }
 
-    /// Tells that the peer has closed its side of a stream, with `unread` bytes left in the input.
+    /// Handles the end of the peer's side of a stream. `unread` bytes are left in the input.
     pub fn handle_eof(&mut self, now: Instant, conn: ConnId, unread: usize) {
         self.advance(now);
         let _gone =
@@ -345,7 +350,7 @@ impl<X, L> Node<X, L> {
         self.turn();
     }
 
-    /// Tells that a stream is broken.
+    /// Handles a broken stream.
     pub fn handle_lost(&mut self, now: Instant, conn: ConnId, why: impl Into<CloseReason>) {
         self.advance(now);
         let _gone =
@@ -353,7 +358,7 @@ impl<X, L> Node<X, L> {
         self.turn();
     }
 
-    /// Tells that `bytes` have been written to a stream.
+    /// Informs the node that `bytes` have been written to a stream.
     pub fn handle_transmitted(&mut self, now: Instant, conn: ConnId, bytes: usize) {
         self.advance(now);
         let _gone = self
@@ -362,24 +367,24 @@ impl<X, L> Node<X, L> {
         self.turn();
     }
 
-    /// Whether it is worth reading from a stream.
+    /// Returns whether to read from a stream.
     pub fn wants_read(&self, conn: ConnId) -> bool {
         self.connections.wants_read(conn)
     }
 
-    /// How many connections there are, those that are being closed included.
+    /// Returns the number of connections, including those being closed.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.len()
     }
 
-    /// How many calls have not ended: the host's, and questions for agents.
+    /// Returns the number of unfinished calls: the host's, and questions for agents.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.local.len() + self.connections.calls()
     }
 
-    /// Tells that the time is `now`.
+    /// Advances the time to `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
         self.container.handle_timeout(self.now);
@@ -391,7 +396,7 @@ impl<X, L> Node<X, L> {
         self.turn();
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) should be called, if nothing happens before.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let container = self.container.poll_timeout();
@@ -399,19 +404,19 @@ impl<X, L> Node<X, L> {
         container.into_iter().chain(connections).chain(self.local.next_deadline()).min()
     }
 
-    /// What the host should do next.
+    /// Returns the next action for the host.
     #[must_use = "this action is not returned again"]
     pub fn poll_action(&mut self) -> Option<NodeAction> {
         self.connections.poll_action()
     }
 
-    /// Whether [`poll_event`](Self::poll_event) has something to tell: then do not wait for more.
+    /// Returns whether [`poll_event`](Self::poll_event) has an event: then do not wait for more input.
     #[must_use]
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 
-    /// What happened next.
+    /// Returns the next event.
     #[must_use = "this event is not returned again"]
     pub fn poll_event(&mut self) -> Option<NodeEvent<X, L>> {
         self.events.pop_front()
@@ -424,8 +429,9 @@ impl<X, L> Node<X, L> {
         self.turn();
     }
 
-    /// Ends the node: every connect fails, every connection is closed as `how` says. It ends in
-    /// [`NodeEvent::Stopped`].
+    /// Shuts the node down. It ends in [`NodeEvent::Stopped`].
+    ///
+    /// Every connect fails, and every connection is closed according to `how`.
     pub fn shutdown(&mut self, now: Instant, how: Close) {
         self.advance(now);
         self.close = how;
@@ -439,7 +445,7 @@ impl<X, L> Node<X, L> {
         self.now = self.now.max(now);
     }
 
-    /// Carries between the machines what they have for each other, until they have nothing more.
+    /// Passes outputs between the container and the connections until none are left.
     fn turn(&mut self) {
         loop {
             if let Some(conn) = self.connections.poll_closing() {

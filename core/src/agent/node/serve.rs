@@ -1,4 +1,4 @@
-//! What a node does with requests.
+//! Requests to a node.
 
 use std::fmt;
 use std::rc::Rc;
@@ -12,18 +12,18 @@ use crate::connection::{CloseReason, Event, Request};
 use crate::rpc::{self, Access, Caller, Encoder, Outcome, Service};
 use crate::wire::{Codec, Payload, RemoteError, Types};
 
-/// What a node offers to its peers.
+/// The services of a node for its peers.
 pub enum Serve<L> {
     /// Agents, as an aiomas container: `validate_aid` and `agents/<aid>/<method>`.
     Agents,
     /// A tree of services, as aiomas' RPC.
     Service(Box<dyn Service<L>>),
-    /// Whatever the host makes of [`NodeEvent::Request`], as on aiomas' channels.
+    /// Any content: the host answers each [`NodeEvent::Request`], as on aiomas' channels.
     Content,
 }
 
 impl<L> Serve<L> {
-    /// The types that are registered on a connection that serves this.
+    /// Returns the types to register on a connection.
     pub(super) fn types(&self, user: &Types) -> Types {
         match self {
             Self::Agents => user.for_container(),
@@ -44,7 +44,7 @@ impl<L> fmt::Debug for Serve<L> {
 }
 
 impl<X, L> Node<X, L> {
-    /// Takes what a connection tells.
+    /// Handles an event of a connection.
     pub(super) fn take(&mut self, conn: ConnId, event: Event<Waiting<X>>) {
         match event {
             Event::Request(Request { token, content, deadline }) => match self.serve {
@@ -92,7 +92,7 @@ impl<X, L> Node<X, L> {
             Serve::Service(root) => rpc::dispatch(&**root, &path, &arguments, &reply.caller()),
             Serve::Agents | Serve::Content => match self.find_agent(path.as_bytes()) {
                 Some((agent, start)) => {
-                    // A method that is not there will be found missing; that needs no turn.
+                    // The dispatch reports an unknown method, which needs no turn.
                     let access = agent.service.access(&path[start..]).unwrap_or(Access::Shared);
                     if !agent.mailbox.borrow_mut().begin(access) {
                         let content = arguments.to_payload();
@@ -122,7 +122,7 @@ impl<X, L> Node<X, L> {
         Some((self.agents.numbered(number)?.clone(), start))
     }
 
-    /// Lets a call wait for its agent.
+    /// Queues a call for its agent.
     fn wait(&mut self, agent: &Agent<L>, access: Access, call: Queued) {
         let (limit, source) = (self.mailbox_limit, call.reply.source());
         let waits = agent.mailbox.borrow_mut().wait(limit, source, access, call);
@@ -136,7 +136,7 @@ impl<X, L> Node<X, L> {
         }
     }
 
-    /// Delivers the outcome of a call. If the call has ended with it, `busy` comes back.
+    /// Delivers the outcome of a call. Returns `busy` if the call has ended.
     fn finish(
         &mut self,
         reply: ReplyTo,
@@ -161,7 +161,7 @@ impl<X, L> Node<X, L> {
         }
     }
 
-    /// The codec of a request, if it came over a connection that is still there.
+    /// Returns the codec of a request, if its connection still exists.
     #[must_use]
     pub fn codec_of(&self, ticket: &Ticket<L>) -> Option<Codec> {
         match &ticket.reply {
@@ -170,7 +170,7 @@ impl<X, L> Node<X, L> {
         }
     }
 
-    /// Whether nobody waits for the answer to a call that has not been started.
+    /// Returns whether the caller has cancelled a call that has not started.
     fn is_cancelled(&self, reply: &ReplyTo) -> bool {
         match reply {
             ReplyTo::Peer { conn, token, .. } => self.connections.is_cancelled(*conn, token),
@@ -178,15 +178,15 @@ impl<X, L> Node<X, L> {
         }
     }
 
-    /// Notes that a call to an agent has ended, and starts those that waited for that.
+    /// Records the end of a call to an agent, and starts the waiting calls.
     pub(super) fn release(&mut self, Busy { agent, access }: Busy<L>) {
         agent.mailbox.borrow_mut().end(access);
         loop {
             let next = agent.mailbox.borrow_mut().next();
             let Some((access, Queued { reply, content })) = next else { return };
             if self.is_cancelled(&reply) {
-                // It is not sent.
-                self.deliver(reply, Err(RemoteError::new("Cancelled", "nobody waits for it")));
+                // The answer is not sent.
+                self.deliver(reply, Err(RemoteError::new("Cancelled", "cancelled by the caller")));
                 agent.mailbox.borrow_mut().end(access);
                 continue;
             }

@@ -1,9 +1,8 @@
-//! The connections of a node, by a key that is never used twice.
+//! The connections of a node, by a key that is never reused.
 
 use super::super::ConnId;
 
-/// Values by [`ConnId`]. The id holds the place and how often that was used before, so that the id of a
-/// connection that is gone finds nothing.
+/// Values by [`ConnId`]. The id holds the slot and its number of uses, so the id of a removed connection finds nothing.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
     places: Vec<Place<T>>,
@@ -48,7 +47,7 @@ impl<T> Slab<T> {
     pub(super) fn remove(&mut self, id: ConnId) -> Option<T> {
         let place = self.place(id)?;
         let value = place.value.take()?;
-        // A place that has been used up is not used again.
+        // A slot with an exhausted counter is not reused.
         if let Some(uses) = place.uses.checked_add(1) {
             place.uses = uses;
             self.free.push(id.0 as u32);

@@ -31,7 +31,7 @@ fn dial(node: &mut TestNode) -> DialId {
     }
 }
 
-/// What is to be written next.
+/// Returns the next bytes to write.
 #[track_caller]
 fn written(node: &mut TestNode) -> Bytes {
     match node.poll_action() {
@@ -72,7 +72,7 @@ fn streams_that_are_opened_from_now_on_speak_another_codec() {
     assert_eq!(&written(&mut node)[4..], b"[0, 0, 1]");
 }
 
-/// A host that waits after this waits in vain.
+/// A host that waits after the failure would wait in vain.
 #[test]
 fn an_attempt_that_fails_at_once_leaves_an_event() {
     let (mut node, now) = node();

@@ -1,4 +1,4 @@
-//! Who is asked, who waits, and the right to answer.
+//! Callers, and the right to answer.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::connection::{ReplyToken, RequestId};
 use crate::rpc::{Access, Caller, Encoder, Service};
 use crate::wire::Payload;
 
-/// Who waits for an answer on a connection.
+/// The owner of a call on a connection.
 #[derive(Debug)]
 pub(super) enum Waiting<X> {
     Host(X),
@@ -20,7 +20,7 @@ pub(super) enum Waiting<X> {
 /// The source of the calls that the node's own agents make: no connection has this number.
 const LOCAL: u64 = u64::MAX;
 
-/// Where an answer goes.
+/// The destination of an answer.
 #[derive(Debug)]
 pub(super) enum ReplyTo {
     Peer { conn: ConnId, token: ReplyToken, deadline: Option<Instant> },
@@ -35,7 +35,7 @@ impl ReplyTo {
         }
     }
 
-    /// What shares a mailbox with others: a connection, or all agents of the node together.
+    /// Returns the source in a mailbox: a connection, or all agents of the node together.
     pub(super) const fn source(&self) -> u64 {
         match self {
             Self::Peer { conn, .. } => conn.0,
@@ -44,8 +44,9 @@ impl ReplyTo {
     }
 }
 
-/// The right to answer a request, once. While it is held, an agent that was called exclusively takes no
-/// other calls.
+/// The right to answer a request, once.
+///
+/// While it is held, an agent that was called exclusively takes no other calls.
 #[must_use = "the caller waits for an answer"]
 pub struct Ticket<L> {
     pub(super) reply: ReplyTo,
@@ -54,7 +55,7 @@ pub struct Ticket<L> {
 }
 
 impl<L> Ticket<L> {
-    /// Where the request came from. References in its arguments are to be called there.
+    /// Returns the route of the request. References in its arguments are called over the same route.
     #[must_use]
     pub const fn route(&self) -> Route {
         match self.reply {
@@ -63,7 +64,7 @@ impl<L> Ticket<L> {
         }
     }
 
-    /// The request, if it came over a connection: what [`NodeEvent::Cancelled`](super::NodeEvent) names.
+    /// Returns the request, as named by [`NodeEvent::Cancelled`](super::NodeEvent); `None` without a connection.
     #[must_use]
     pub const fn request(&self) -> Option<RequestId> {
         match &self.reply {
@@ -72,7 +73,7 @@ impl<L> Ticket<L> {
         }
     }
 
-    /// When the caller waits no longer, if it has said so.
+    /// Returns when the caller stops waiting, if known.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
         match self.reply {
@@ -91,7 +92,7 @@ impl<L> fmt::Debug for Ticket<L> {
     }
 }
 
-/// An agent and the calls that wait for it.
+/// An agent and its waiting calls.
 pub(super) struct Agent<L> {
     pub(super) service: Box<dyn Service<L>>,
     pub(super) mailbox: RefCell<Mailbox<Queued>>,
@@ -101,7 +102,7 @@ pub(super) struct Agent<L> {
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) reply: ReplyTo,
-    /// The whole content: it is parsed again when its turn comes.
+    /// The whole content: it is parsed again when the call starts.
     pub(super) content: Payload,
 }
 
@@ -117,7 +118,7 @@ impl<L> fmt::Debug for Agent<L> {
     }
 }
 
-/// A call that an agent is busy with, from its start to its answer.
+/// A call that occupies an agent, from its start to its answer.
 pub(super) struct Busy<L> {
     pub(super) agent: Rc<Agent<L>>,
     pub(super) access: Access,

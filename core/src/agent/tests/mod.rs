@@ -11,7 +11,7 @@ const TCP: &str = "tcp://127.0.0.1:5555";
 const A: ConnId = ConnId(10);
 const B: ConnId = ConnId(11);
 
-/// Some instant: all others are reckoned from it.
+/// An arbitrary instant, the base of all others.
 #[expect(clippy::disallowed_methods, reason = "tests have to start somewhere")]
 fn start() -> Instant {
     Instant::now()
@@ -39,7 +39,7 @@ fn container(config: ContainerConfig) -> TestContainer {
     Container::new(config, "tcp://127.0.0.1:1".parse().unwrap(), 0)
 }
 
-/// The only action there is: a dial.
+/// Returns the only action, a dial.
 #[track_caller]
 fn dial(container: &mut TestContainer) -> DialId {
     match container.poll_action() {
@@ -51,7 +51,7 @@ fn dial(container: &mut TestContainer) -> DialId {
     }
 }
 
-/// The only action there is: a question for this agent.
+/// Returns the only action, a question for this agent.
 #[track_caller]
 fn question(container: &mut TestContainer, on: ConnId, about: &str) -> ValidateTicket {
     match container.poll_action() {
@@ -156,7 +156,7 @@ fn patience_keeps_the_dial_going_as_in_aiomas() {
         now = due;
         container.handle_timeout(now);
     }
-    // 500 + 750 + 1125 is more than 2000: that is when one of the two gives up.
+    // 500 + 750 + 1125 is more than 2000: that is when the limit of one waiter expires.
     assert_eq!(waits, [ms(500), ms(750), ms(750)]);
     assert_eq!(failed(&mut container, "until"), unreachable(3, refused()));
     quiet(&mut container);
@@ -170,7 +170,7 @@ fn patience_keeps_the_dial_going_as_in_aiomas() {
     assert_eq!(container.poll_timeout(), None);
 }
 
-/// The host may tell of a failure before it looks at the time.
+/// The host may report a failure before it passes the time.
 #[test]
 fn a_failure_after_the_deadline_is_the_last() {
     let now = start();
@@ -217,7 +217,7 @@ fn a_dead_connection_is_forgotten() {
     question(&mut container, B, "0");
 }
 
-/// The peer has closed its side, for instance, and waits for an answer of ours.
+/// For example, the peer has closed its side and waits for an answer of ours.
 #[test]
 fn a_connection_that_is_closing_is_not_used_but_waited_for() {
     let now = start();
@@ -258,7 +258,7 @@ fn losing_the_connection_before_the_answer_is_a_failed_attempt() {
                 format!("lost the connection to {TCP} while asking for an agent: reset by peer")
             );
         }
-        container.handle_closed(now, A, "reset by peer"); // it may be told twice
+        container.handle_closed(now, A, "reset by peer"); // a repeated report has no effect
         quiet(&mut container);
         assert_eq!(container.poll_timeout(), Some(now + ms(wait)));
         now += ms(wait);
@@ -395,7 +395,7 @@ fn shutdown_answers_everyone_and_closes_everything() {
     for who in ["asking", "dialling"] {
         assert_eq!(failed(&mut container, who), ContainerError::ShutDown.into());
     }
-    // What had not been asked for yet is not asked for any more.
+    // Questions that were not fetched yet are dropped.
     assert_eq!(container.poll_action(), Some(Action::Close { conn: A }));
     assert_eq!(container.poll_action(), Some(Action::Close { conn: B }));
     quiet(&mut container);

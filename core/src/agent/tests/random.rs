@@ -1,4 +1,4 @@
-//! Random inputs, against what a simple host remembers.
+//! Random inputs, compared with the records of a simple host.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +54,7 @@ struct Waiting {
     deadline: Option<Instant>,
 }
 
-/// A host of a container that remembers what it was asked for, and what was promised.
+/// A container's host that records the requests and the expected results.
 struct Host {
     now: Instant,
     container: Container<u64>,
@@ -63,16 +63,16 @@ struct Host {
     dials: BTreeMap<DialId, Address>,
     cancelled: Vec<DialId>,
     questions: BTreeMap<ValidateTicket, (ConnId, AgentUrl)>,
-    /// Open connections; those dialled have an address.
+    /// Open connections; dialled ones have an address.
     open: BTreeMap<ConnId, Option<Address>>,
     closing: BTreeSet<ConnId>,
-    /// The peers' agents, as last told.
+    /// The peers' agents, according to the latest answer.
     told: BTreeSet<(ConnId, AgentUrl)>,
     stopped: bool,
     trace: Vec<String>,
 }
 
-/// The key of a map at a random position.
+/// Returns the key of a map at a random position.
 fn pick<K: Copy, V>(map: &BTreeMap<K, V>, which: usize) -> Option<K> {
     (!map.is_empty()).then(|| *map.keys().nth(which % map.len()).unwrap())
 }
@@ -205,7 +205,7 @@ impl Host {
         self.drain();
     }
 
-    /// Lets time pass, and calls the container exactly when it wants to be.
+    /// Passes time, and calls the container exactly at its timeouts.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(due) = self.container.poll_timeout().filter(|&due| due <= end) {
@@ -287,7 +287,7 @@ impl Host {
         assert_eq!(self.stopped, self.container.is_shut_down() && self.open.is_empty());
     }
 
-    /// Only those who are not patient hear of failures, and not before their time.
+    /// Only waiters with an expired limit receive failures, and not before their time.
     fn check(&self, waiting: &Waiting, error: &ConnectError) {
         let over = match waiting.patience {
             RetryLimit::Once => true,
@@ -306,7 +306,7 @@ impl Host {
         }
     }
 
-    /// Whoever waits waits for something.
+    /// Every waiter waits for an action or a timeout.
     fn is_served(&self, waiting: &Waiting) {
         let address = waiting.url.address();
         let timeout = self.container.poll_timeout();
@@ -318,7 +318,7 @@ impl Host {
         assert!(deadline.is_none_or(|deadline| timeout.is_some_and(|next| next <= deadline)));
     }
 
-    /// All peers come up and answer: nobody goes on waiting.
+    /// All peers come up and answer: no waiter is left.
     fn settle(&mut self) {
         let zero = 0;
         for _ in 0..15 {

@@ -517,9 +517,9 @@ fn a_waker_that_panics_does_not_end_its_connection() {
     });
 }
 
-/// What a clock has not called, and a service that is gone with its server.
+/// Captures of calls that a clock has not made, and of a service dropped with its server.
 #[test]
-fn captures_that_panic_as_they_are_dropped_disturb_nobody() {
+fn captures_may_panic_as_they_are_dropped() {
     let runtime = ScriptedRuntime::default();
     runtime.block_on(async {
         let container = bind(&runtime).await;

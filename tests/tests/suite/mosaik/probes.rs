@@ -158,8 +158,8 @@ fn other_requests_are_not_mosaik() {
 fn only_others_connect() {
     for (count, others) in [
         (0, ""),
-        (1, ", but for one other peer, which the log names"),
-        (20, ", but for 20 other peers, which the log names"),
+        (1, ", except from one other peer, which the log names"),
+        (20, ", except from 20 other peers, which the log names"),
     ] {
         let simulator = Waiting::start();
         let silent: Vec<_> = (0..count).map(|_| simulator.probe(b"\0\0")).collect();
@@ -169,7 +169,7 @@ fn only_others_connect() {
         let error = simulator.outcome().expect("an end").expect_err("no connection");
         assert_eq!(
             error.to_string(),
-            format!("nobody connected within 60s (`Server::accept_within`){others}")
+            format!("no connection within 60s (`Server::accept_within`){others}")
         );
         silent.into_iter().for_each(RawPeer::hang_up);
         assert_eq!((simulator.runtime.tasks(), simulator.runtime.ends()), (0, 0));

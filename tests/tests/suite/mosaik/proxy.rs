@@ -301,7 +301,7 @@ fn simulators_that_do_not_start() {
         };
         let starter = Starter::new(channel::builder()).start_within(Duration::from_millis(100));
         let error = starter.start(sleeps).await.unwrap_err();
-        assert_eq!(error.to_string(), "nobody connected within 100ms (`Starter::start_within`)");
+        assert_eq!(error.to_string(), "no connection within 100ms (`Starter::start_within`)");
     });
 }
 

@@ -146,7 +146,7 @@ fn no_client_connects() {
     assert!(begin.elapsed() >= Duration::from_secs(1));
     assert_eq!(counter.status.code(), Some(3));
     let stderr = String::from_utf8_lossy(&counter.stderr);
-    assert!(stderr.starts_with("nobody connected within 1s"), "{stderr}");
+    assert!(stderr.starts_with("no connection within 1s"), "{stderr}");
 }
 
 /// Reports its address, and serves one simulation.
