@@ -1,4 +1,4 @@
-//! What a layer does with the requests and the end of a connection.
+//! The interface between a layer and its connections.
 
 use std::sync::Arc;
 
