@@ -149,10 +149,10 @@ impl<T> Call<T> {
     /// Waits for the answer without decoding it.
     ///
     /// # Errors
-    /// Those of the call, except [`Error::Answer`].
+    /// The errors of the call, except [`Error::Answer`].
     ///
     /// # Cancel safety
-    /// That of the call.
+    /// The same as for the call.
     pub fn payload(self) -> impl Future<Output = Result<Payload, Error>> + Send {
         let mut call = self;
         std::future::poll_fn(move |cx| call.poll_payload(cx))
@@ -337,7 +337,7 @@ impl Unsent {
         Err(self.in_all(error, was_sent))
     }
 
-    /// Reports a timeout with the call's full time, not the time left at the last attempt.
+    /// Makes a timeout report the call's full time, not that of the last attempt.
     fn in_all(&self, error: Error, was_sent: bool) -> Error {
         match (error, &self.deadline) {
             (Error::TimedOut { sent, .. }, Some(deadline)) => deadline.error(sent || was_sent),

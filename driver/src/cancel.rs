@@ -94,7 +94,8 @@ impl Canceller {
         }
     }
 
-    /// Waits until the task has ended, by itself, by cancellation or with its runtime, and its future is dropped.
+    /// Waits until the task has ended, and its future is dropped. The task ends by itself, by cancellation or with its
+    /// runtime.
     pub(super) async fn join(&self) {
         let mut waiting = Registration::new(lock(&self.0).waiting.clone());
         poll_fn(|cx| {

@@ -118,7 +118,7 @@ fn listen_with(settings: Settings, address: Address) -> BoxFuture<Result<Listene
 }
 
 /// Accepts the channels that peers open.
-#[must_use = "nobody is taken until `accept`, nor when it is dropped"]
+#[must_use = "call `accept` to take channels; dropping the listener closes it"]
 pub struct Listener {
     settings: Settings,
     acceptor: Acceptor,
@@ -433,7 +433,7 @@ impl Request {
     /// [`Limits::max_calls_in`](connection::Limits::max_calls_in).
     ///
     /// # Errors
-    /// Those of [`reply`](Self::reply).
+    /// The errors of [`reply`](Self::reply).
     ///
     /// # Cancel safety
     /// Dropping the future drops the request, which answers with a failure.

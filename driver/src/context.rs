@@ -110,7 +110,7 @@ impl Context {
         &self.codec_context
     }
 
-    /// Returns a proxy of the agent that runs the method, to pass on as aiomas passes `self`.
+    /// Returns a proxy of the agent that runs the method. Pass it on as aiomas passes `self`.
     ///
     /// # Errors
     /// [`Error::NoContainer`]: the service is no agent.
@@ -140,7 +140,7 @@ impl Context {
     /// Returns the clock of the container.
     ///
     /// # Errors
-    /// Those of [`container`](Self::container).
+    /// The errors of [`container`](Self::container).
     pub fn clock(&self) -> Result<Clock, Error> {
         self.container().map(|container| container.clock().clone())
     }
@@ -161,7 +161,7 @@ impl Context {
         peer_context.stop().ok_or(Error::NoContainer)
     }
 
-    /// Spawns a task beside this call on the runtime of the method, to do something after the call is answered. In a
+    /// Spawns a task beside this call, on the runtime of the method. Use it to act after the call is answered. In a
     /// simulation the task runs in simulated time.
     ///
     /// ```
@@ -174,7 +174,7 @@ impl Context {
     ///         let clock = ctx.clock()?;
     ///         ctx.spawn(async move {
     ///             if clock.sleep(1.0).await.is_ok() {
-    ///                 // Nobody hears of a failure but this task.
+    ///                 // Only this task learns of a failure.
     ///                 let _ = buyer.call("deliver").send::<()>().await;
     ///             }
     ///         })

@@ -27,7 +27,7 @@ impl Deadline {
         Some(Self::new(host, at, after))
     }
 
-    /// Creates the deadline of a call that may take until `at`, a time of `after` since the call.
+    /// Creates the deadline `at`, a time of `after` since the call was made.
     pub(super) fn new(host: Arc<dyn Host>, at: Instant, after: Duration) -> Self {
         Self { at, after, host, timer: None }
     }

@@ -30,7 +30,7 @@ impl EndpointId {
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Marks the running code as part of a method of this endpoint, until the mark is dropped.
+    /// Marks the running code as part of this endpoint, until the mark is dropped.
     pub(super) fn enter(self) -> Entered {
         Entered(CURRENT.replace(self))
     }

@@ -90,7 +90,7 @@ pub enum Error {
     /// The clock rejects a time or a sleep.
     #[error(transparent)]
     Clock(ClockError),
-    /// A reference names a service of a peer that is gone, or one of our own services.
+    /// A reference names a service of a lost peer, or one of our own services.
     #[error("\"{}\" is no service that can be called from here: {why}", Printable(path))]
     NoTarget {
         /// The path of the service.
@@ -98,7 +98,7 @@ pub enum Error {
         /// The cause.
         why: &'static str,
     },
-    /// The service is not in a container (or, where a server suffices, not in a server either).
+    /// The service is not in a container. Where a server suffices, it is not in a server either.
     #[error("the service is in no container and no server, or that is gone")]
     NoContainer,
     /// A container has ended, and some of its agents did not stop properly.
@@ -205,7 +205,7 @@ impl Error {
         Self::Bind { address: address.clone(), kind: error.kind(), text }
     }
 
-    /// Returns the limit of this side that was hit, in numbers, if the error is one.
+    /// Returns the limit of this side that caused the error, in numbers.
     #[must_use]
     pub fn exceeded(&self) -> Option<LimitExceeded> {
         match self {

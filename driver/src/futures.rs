@@ -34,7 +34,7 @@ pub struct How<S> {
 }
 
 impl<S> Stream<S> {
-    /// Wraps a socket, with the operations that the traits lack, and the peer's address if it has one.
+    /// Wraps a socket, with the operations that the traits lack. `peer` is the peer's address, if it has one.
     pub const fn new(socket: S, how: How<S>, peer: Option<String>) -> Self {
         Self { socket, how, peer, drained: false }
     }
@@ -100,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S>
 /// See [`Sockets::reset`](super::sockets::Sockets::reset).
 ///
 /// # Errors
-/// That of the system.
+/// The system's error.
 pub fn reset(socket: &TcpStream) -> io::Result<()> {
     socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))
 }

@@ -8,8 +8,8 @@ use super::lock::lock;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Handles the large requests and messages of one client, server or container, so that nothing else waits for them. It
-/// runs as many at a time as the runtime has [threads for them](super::Runtime::parallelism), and the rest in order.
+/// Handles the large requests and messages of one client, server or container. Nothing else waits for them. It runs as
+/// many at a time as the runtime has [threads for them](super::Runtime::parallelism), and the rest in order.
 pub(super) struct HeavyWork {
     host: Arc<dyn Host>,
     limit: usize,

@@ -21,7 +21,7 @@ pub struct LocalNames(Arc<Mutex<Backlogs>>);
 
 type Backlogs = BTreeMap<Arc<str>, Arc<Mutex<Backlog>>>;
 
-/// The number of bytes in flight in one direction before the writer waits, as in a socket.
+/// The capacity of one direction in bytes. A full direction blocks the writer, as in a socket.
 const CAPACITY: usize = 256 * 1024;
 /// The maximum number of streams that wait to be accepted.
 const MAX_BACKLOG: usize = 1024;

@@ -148,7 +148,7 @@ impl<R: Runtime, L> Builder<R, L> {
     }
 }
 
-/// Wraps a runtime without its type, so that TLS is compiled here, once for all runtimes.
+/// Wraps a type-erased runtime, so that TLS is compiled here, once for all runtimes.
 #[cfg(feature = "tls")]
 fn within_tls(runtime: AnyRuntime, tls: Option<TlsConfig>) -> AnyRuntime {
     match tls {

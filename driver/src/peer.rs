@@ -32,8 +32,8 @@ impl Peer {
         }
     }
 
-    /// Returns the number of the connection on its server or container, by which services know it ([`Caller::id`]). No
-    /// number is used twice.
+    /// Returns the number of the connection on its server or container. Services know the connection by it
+    /// ([`Caller::id`]). No number is used twice.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.0.id()

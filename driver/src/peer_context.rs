@@ -28,7 +28,8 @@ impl PeerContext {
         peer_context.downcast_ref()
     }
 
-    /// Returns a number that no other connection or container of this process has, as long as this value exists.
+    /// Returns a unique number of the connection or container. It is unique within the process, as long as this value
+    /// exists.
     pub(super) fn id(&self) -> u64 {
         // The memory is not reused while a reference to it exists.
         let address = match self {

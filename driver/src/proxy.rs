@@ -229,7 +229,7 @@ impl Proxy {
     /// Writes `TestAgentProxy('tcp://localhost:5555/1')`.
     ///
     /// # Errors
-    /// Those of the formatter.
+    /// The errors of the formatter.
     pub fn fmt_as(&self, type_name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(url) = &self.url {
             return write!(f, "{type_name}('{}')", Printable(url));

@@ -177,7 +177,7 @@ impl<R: Runtime> Builder<R> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`listen`](Self::listen).
+    /// The errors of [`listen`](Self::listen).
     ///
     /// # Cancel safety
     /// Dropping the future drops the server.

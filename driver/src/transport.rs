@@ -34,8 +34,8 @@ pub trait Transport: Send + 'static {
         Ok(())
     }
 
-    /// Appends to `input` the available bytes that fit into its spare capacity, which is not empty. 0 is the end of the
-    /// stream.
+    /// Appends available bytes to `input`, as many as its spare capacity takes. The caller provides spare capacity. 0
+    /// is the end of the stream.
     ///
     /// # Errors
     /// The stream is broken.
@@ -130,15 +130,15 @@ pub struct KeepAlive {
     pub every: Duration,
     /// The number of unanswered probes after which the stream is broken.
     pub times: u32,
-    /// How long sent data may stay unacknowledged, or unread behind the peer's closed window, before the stream is
-    /// broken. Keep-alive probes only a peer that owes nothing, and by default a system retransmits for a quarter of an
-    /// hour.
+    /// The time that sent data may stay unacknowledged before the stream is broken. It also covers data unread behind
+    /// the peer's closed window. Keep-alive probes only a peer that owes nothing, and by default a system retransmits
+    /// for a quarter of an hour.
     pub unacknowledged: Duration,
 }
 
 impl KeepAlive {
-    /// Detects a dead peer within 2 × `silence`, which is clamped to between one second and nine hours, the most that
-    /// systems accept.
+    /// Detects a dead peer within 2 × `silence`. `silence` is clamped to between one second and nine hours, the most
+    /// that systems accept.
     #[must_use]
     pub fn new(silence: Duration) -> Self {
         const TIMES: u32 = 6;
@@ -160,8 +160,8 @@ pub trait Listener: Send + 'static {
     /// An error of the system.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
 
-    /// Reports that an accepted stream could not be [opened](Transport::poll_open), or not in time, with the address of
-    /// its peer.
+    /// Reports that an accepted stream failed to [open](Transport::poll_open), or timed out. `peer` is the address of its
+    /// peer.
     fn refused(&self, peer: Option<&str>, error: &io::Error) {
         let _ = (peer, error);
     }

@@ -45,7 +45,8 @@ impl WakerSet {
         wake_all(wakers.into_values());
     }
 
-    /// Acts like [`wake`](Self::wake), but the caller wakes the tasks later, because it may hold a lock.
+    /// Takes the wakers for the caller to wake, because it may hold a lock. Otherwise it acts like
+    /// [`wake`](Self::wake).
     pub(super) fn take(&self, into: &mut Vec<Waker>) {
         into.extend(std::mem::take(&mut lock(&self.0).registered).into_values());
     }
@@ -143,7 +144,7 @@ mod tests {
         assert_eq!(lock(&set.0).registered.len(), 0);
     }
 
-    /// The last waker of a task may own its future, which may own another registration in the same set.
+    /// The last waker of a task may own its future. The future may own another registration in the same set.
     #[test]
     fn wakers_are_dropped_without_the_lock() {
         struct Owner(#[expect(dead_code, reason = "it is dropped")] Registration<Arc<WakerSet>>);

@@ -24,7 +24,7 @@ use aiomas_core::connection::{Admission, AdmissionStats, Limits, TlsError};
 
 /// The wait after an error of the listener: most likely the file descriptors are used up.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The number of consecutive errors of single streams that count as an error of the listener.
+/// The number of consecutive stream errors that count as an error of the listener.
 const MAX_PASSED: u32 = 1000;
 /// The number of consecutive streams accepted before other tasks run. Thousands may be waiting at once.
 const MAX_ACCEPTED: u32 = 32;

@@ -77,7 +77,7 @@ impl Clock {
     /// ```
     ///
     /// # Errors
-    /// Those of [`sleep`](Self::sleep).
+    /// The errors of [`sleep`](Self::sleep).
     pub fn call_in(
         &self,
         dt: f64,
@@ -91,7 +91,7 @@ impl Clock {
     /// at a date follows the steps of the system's date, as [`sleep_until`](Self::sleep_until) does.
     ///
     /// # Errors
-    /// Those of [`sleep_until`](Self::sleep_until).
+    /// The errors of [`sleep_until`](Self::sleep_until).
     pub fn call_at(
         &self,
         when: impl Into<When>,

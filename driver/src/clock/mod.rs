@@ -168,7 +168,7 @@ impl Clock {
     /// [`Error::Clock`]: that is not after the present time, or not finite, or too far away.
     ///
     /// # Cancel safety
-    /// That of [`sleep`](Self::sleep).
+    /// The same as [`sleep`](Self::sleep).
     pub async fn sleep_until(&self, when: impl Into<When>) -> Result<(), Error> {
         let when = when.into();
         if let When::Date(date) = when {

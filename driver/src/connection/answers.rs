@@ -73,7 +73,7 @@ impl Connection {
     }
 }
 
-/// Turns the outcome of a request into its answer, or starts a task that answers later.
+/// Turns an outcome into the request's answer, or starts a task that answers later.
 #[inline]
 pub(super) fn settle(
     connection: &Arc<Connection>,
@@ -90,7 +90,7 @@ pub(super) fn settle(
     }
 }
 
-/// Finishes a method in a task of its own, unless its first poll returns the answer.
+/// Finishes a method in a task, unless its first poll returns the answer.
 fn finish(
     connection: &Arc<Connection>,
     token: ReplyToken,
@@ -149,7 +149,7 @@ impl Future for Finishing {
 }
 
 impl Drop for Finishing {
-    /// Answers with a failure if the runtime ends before the method does, so that the caller does not wait for ever.
+    /// Answers with a failure if the runtime ends before the method does. Without it, the caller would wait for ever.
     fn drop(&mut self) {
         if let Some((token, method)) = self.request.take() {
             drop(method);

@@ -12,8 +12,8 @@ use crate::lock::lock;
 use aiomas_core::connection::Request;
 use aiomas_core::internal::{Packed, Unpacked};
 
-/// The size from which a request, or a packed message, is handled apart from the connection's task. Decoding this many
-/// bytes takes a millisecond or two at most.
+/// The size above which content is handled apart from the connection's task: a request, or a packed message. Decoding
+/// this many bytes takes a millisecond or two at most.
 pub(super) const HEAVY: usize = 32 * 1024;
 
 impl Connection {

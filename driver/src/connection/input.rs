@@ -19,9 +19,9 @@ use aiomas_core::internal::{buffer_pool, missing};
 const MIN_READ: usize = 4 * 1024;
 /// Larger reads use pooled buffers, up to their capacity.
 const MIDDLE_READ: usize = 32 * 1024;
-/// The maximum size of a read, except for a large frame, which has a buffer of its own.
+/// The maximum size of a read. Large frames have a buffer of their own, and no maximum.
 const MAX_READ: usize = buffer_pool::LARGE;
-/// The part of a large frame that is trusted to come after [`MIN_READ`] bytes of it, ...
+/// The trusted size of a large frame after [`MIN_READ`] bytes of it, ...
 const TRUSTED: usize = 2 * 1024 * 1024;
 /// ... and then the multiple of the received bytes.
 const TRUST: usize = 8;

@@ -16,7 +16,7 @@ pub(super) struct SendQueue {
 }
 
 impl SendQueue {
-    /// Queues the call at `place`, or at the end if it has no position or its turn had come.
+    /// Queues the call at `place`. A call without a position, or whose turn had come, goes to the end.
     pub(super) fn wait(&mut self, place: &mut Option<u64>, waker: &Waker) {
         if let Some(waiting) = place.and_then(|place| self.waiting.get_mut(&place)) {
             waiting.clone_from(waker);

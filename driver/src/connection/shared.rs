@@ -1,4 +1,4 @@
-//! A connection, shared by the task that moves its bytes and the handles that call over it.
+//! A connection, shared by the task that moves its bytes and its handles.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub(crate) struct Connection {
     pub(super) codec_context: CodecContext,
     /// The codec context with the types agreed on in Hello.
     pub(super) agreed: OnceLock<CodecContext>,
-    /// The number of handles, and the number of references among them that came over the connection.
+    /// The number of handles, and the number of received references among them.
     pub(super) users: AtomicUsize,
     pub(super) received: AtomicUsize,
     max_received: usize,

@@ -36,7 +36,7 @@ impl Slots {
     /// Returns the slot that the next [`insert`](Self::insert) takes.
     #[inline]
     pub(super) fn next(&self) -> SlotKey {
-        // The number of slots is at most that of calls in flight, which is far below the limit.
+        // The number of slots is at most that of calls in flight, which is far below `u32::MAX`.
         self.free.unwrap_or(self.slots.len() as SlotKey)
     }
 

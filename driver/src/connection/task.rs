@@ -52,7 +52,7 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 pub(crate) struct ConnectionTask<T: Transport, M: Timer> {
     connection: Arc<Connection>,
     stream: Stream<T, M>,
-    /// Released after the stream is closed, which is dropped first, and the peer's calls have ended.
+    /// The permit on the listener. It is released after the stream is dropped, and the peer's calls have ended.
     _permit: Option<Arc<AdmissionPermit>>,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Stream<T, M> {
     pub(super) noticed: Noticed,
 }
 
-/// How much of the connection's end the handler knows, and so the work left to the task.
+/// The handler's knowledge of the connection's end, and so the work left to the task.
 pub(super) enum Told {
     /// Nothing: the connection is open.
     Nothing,
@@ -256,7 +256,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         Asked { runs: !machine.keeps_requests(), closing, closed }
     }
 
-    /// Starts the shutdown of the stream, after the handler knows that the connection is closed for `reason`.
+    /// Starts the shutdown of the stream of a connection that closed for `reason`.
     pub(super) fn begin_shutdown(&mut self, now: Instant, reason: &CloseReason) {
         let is_broken = matches!(reason, CloseReason::Broken(_));
         self.told = Told::Closed { until: if is_broken { now } else { now + SHUTDOWN } };
@@ -297,7 +297,7 @@ impl<T: Transport, M: Timer> Future for ConnectionTask<T, M> {
 }
 
 impl<T: Transport, M: Timer> Drop for ConnectionTask<T, M> {
-    /// Fails all calls if the runtime ends before the connection does, so that no caller waits for ever.
+    /// Fails all calls if the runtime ends before the connection does. Without it, callers would wait for ever.
     fn drop(&mut self) {
         let Self { connection, stream, .. } = self;
         if matches!(stream.told, Told::Closed { .. }) {

@@ -56,7 +56,7 @@ impl Container {
     /// }
     ///
     /// # async fn example(container: Container, grid: Proxy) -> Result<(), Error> {
-    /// // The meter is registered, or there is none.
+    /// // On success the meter is registered; on failure it is removed.
     /// let meter = container.spawn_started(Meter { grid }).await?;
     /// # Ok(())
     /// # }

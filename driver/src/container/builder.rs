@@ -68,7 +68,7 @@ impl<R: Runtime> Builder<R> {
     /// ```no_run
     /// # use aiomas::{Container, Runtime};
     /// # async fn example<R: Runtime>(runtime: R) -> Result<Container, aiomas::Error> {
-    /// // Agents are tcp://house.example:5555/0 and so on.
+    /// // The first agent is tcp://house.example:5555/0.
     /// aiomas::container::builder(runtime)
     ///     .advertise("tcp://house.example:5555")
     ///     .bind("tcp://0.0.0.0:5555")
@@ -80,15 +80,15 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Replaces the wall clock of the agents by a clock that stands still until it is [set](Clock::set_time). `start`
-    /// is the date at time 0, `init_time` the initial time in seconds.
+    /// Replaces the wall clock of the agents by an external clock. It stands still until it is [set](Clock::set_time).
+    /// `start` is the date at time 0, `init_time` the initial time in seconds.
     pub const fn external_clock(mut self, start: Date, init_time: f64) -> Self {
         self.layer.clock = Some((start, init_time));
         self
     }
 
-    /// Sets a hook that runs for each new connection, dialled or accepted, before any call of its peer. The hook must
-    /// not block.
+    /// Sets a hook that runs for each new connection, dialled or accepted. It runs before any call of the peer, and
+    /// must not block.
     pub fn on_connect(mut self, f: impl Fn(&Peer) + Send + Sync + 'static) -> Self {
         self.layer.hooks.on_connect = Some(Arc::new(f));
         self

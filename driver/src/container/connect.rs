@@ -29,7 +29,7 @@ use aiomas_core::agent::{AgentUrl, ConnectId, Remote, RetryLimit, Route};
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect<P> {
     search: Search,
-    /// The time limit for a new search after the connection is lost, if the proxy reconnects.
+    /// The time limit of searches after a loss, if the proxy reconnects.
     reconnects: Option<RetryLimit>,
     proxy: PhantomData<fn() -> P>,
 }

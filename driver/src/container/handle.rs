@@ -28,7 +28,7 @@ use aiomas_core::connection::{AdmissionStats, Close, Negotiate};
 /// [`on_disconnect`](super::Builder::on_disconnect)), and can [check](super::Builder::authorize) each call.
 ///
 /// Agents need no runtime: they get their container from their [`Context`](crate::Context), on any runtime.
-#[must_use = "a container is shut down when nobody has it any more"]
+#[must_use = "dropping the last handle shuts the container down"]
 pub struct Container(pub(super) Arc<ContainerShared>);
 
 impl Container {
@@ -75,7 +75,7 @@ impl Container {
         self.0.agents().len()
     }
 
-    /// Returns the URLs and type names of the hosted agents, in the order of their creation.
+    /// Returns the URLs and type names of the hosted agents, in order of creation.
     #[must_use]
     pub fn agents(&self) -> Vec<(AgentUrl, String)> {
         let agents = self.0.agents();
@@ -170,10 +170,10 @@ impl Container {
     /// names each agent that cannot stop at once, and the agent stops in the background within its time.
     ///
     /// # Errors
-    /// Those of [`shutdown`](Self::shutdown).
+    /// The errors of [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
-    /// That of [`shutdown`](Self::shutdown).
+    /// The same as [`shutdown`](Self::shutdown).
     pub fn shutdown_with(&self, how: Close) -> impl Future<Output = Result<(), Error>> + Send {
         let inner = self.0.clone();
         let mut waiting = Registration::new(lock(&inner.state).waiting.clone());
@@ -199,7 +199,7 @@ impl Container {
     ///
     /// #[agent]
     /// impl Door {
-    ///     /// The answer is out before the connection closes.
+    ///     /// The answer is sent before the connection closes.
     ///     #[expose]
     ///     fn quit(&self, #[context] ctx: &Context) -> Result<(), Error> {
     ///         ctx.stop()
@@ -213,7 +213,7 @@ impl Container {
     /// ```
     ///
     /// # Errors
-    /// Those of [`shutdown`](Self::shutdown).
+    /// The errors of [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

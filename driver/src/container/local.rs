@@ -100,7 +100,7 @@ impl ContainerShared {
         }))
     }
 
-    /// Runs a method in a task until it ends, times out, or its call is cancelled.
+    /// Runs a method in a task until it ends, times out or is cancelled.
     fn run(
         self: &Arc<Self>,
         method: later::Running,

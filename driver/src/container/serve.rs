@@ -108,7 +108,7 @@ impl ContainerShared {
         dispatch_root(|aid| self.agent(aid), |agent| &**agent, path, arguments, caller)
     }
 
-    /// Runs code that may call agents, unless calls are nested too deeply on this thread's stack.
+    /// Runs code that may call agents. Returns `None` if calls are nested too deeply on this thread's stack.
     pub(super) fn nested<R>(run: impl FnOnce() -> R) -> Option<R> {
         /// Decrements the depth, also when user code panics.
         struct Leave;

@@ -64,7 +64,7 @@ pub trait IntoAgent<Kind> {
     /// Returns the agent once it runs in the container, or the error.
     ///
     /// # Errors
-    /// That of the factory, of `#[on_start]`, or of the container.
+    /// The error of the factory, of `#[on_start]`, or of the container.
     fn settle(
         self,
         container: Container,
@@ -158,8 +158,7 @@ impl Factories {
         })
     }
 
-    /// Adds a factory that takes the call's [`Context`] before its parameters, and so has the container. See
-    /// [`agent`](Self::agent).
+    /// Adds a factory that takes the call's [`Context`] first, and so has the container. See [`agent`](Self::agent).
     #[must_use]
     pub fn agent_in<const N: usize, P, K, F>(
         self,
@@ -177,8 +176,8 @@ impl Factories {
         })
     }
 
-    /// Adds an async factory that takes the call's [`Context`] before its parameters. It can prepare the agent before
-    /// the manager answers, for example register it elsewhere:
+    /// Adds an async factory that takes the call's [`Context`] first. It can prepare the agent before the manager
+    /// answers, for example register it elsewhere:
     ///
     /// ```
     /// use aiomas::manager::Factories;

@@ -20,7 +20,7 @@
 //!     }
 //! }
 //!
-//! /// Makes meters for others, until one of them says that it is enough.
+//! /// Creates meters on request, until a client stops the manager.
 //! async fn serve(container: Container) -> Result<(), Error> {
 //!     let factories = Factories::new().agent("Meter", ["volts"], |volts: f64| Meter { volts });
 //!     let manager = Manager::new(factories);
@@ -60,7 +60,8 @@ use super::{CallBuilder, Context, Error, Proxy};
 use crate::agent;
 use aiomas_core::wire::{RemoteError, Value};
 
-/// An agent that creates others in its container, sets the container's clock, and reports a stop request.
+/// An agent that creates others on request (aiomas' `Manager`). It also sets the container's clock, and reports a stop
+/// request.
 ///
 /// On the wire it is aiomas' `Manager`: programs in Python can use it, and a [`ManagerProxy`] can use theirs. Every
 /// peer of its container can use it, unless the container or [`authorize`](aiomas_core::rpc::authorize) restricts it:
@@ -135,7 +136,7 @@ impl ManagerProxy {
 /// Sets the external clocks of many containers at once: all requests are sent before the first answer is awaited.
 ///
 /// # Errors
-/// That of the first manager in order that could not set its clock. All other managers have been called by then.
+/// The error of the first manager that could not set its clock. All other managers have been called by then.
 ///
 /// # Cancel safety
 /// Once the future has been polled, all managers have been called.

@@ -13,7 +13,7 @@
 //!   [refused](aiomas_core::connection::CallRejected::TooManyCalls).
 //! - When no connection opens [within](RetryPolicy::limit) the configured time, all waiting calls fail with the last
 //!   attempt's error ([`Error::Dial`](crate::Error::Dial) or [`Error::Connect`](crate::Error::Connect)), and the state
-//!   is [`GaveUp`](ConnectionState::GaveUp). The next call starts anew, so no proxy is dead for ever. The same happens
+//!   is [`GaveUp`](ConnectionState::GaveUp). The next call starts anew, so no proxy fails for good. The same happens
 //!   at once if the container is back without that agent, or with an agent of another type
 //!   ([`ConnectError::WrongType`](aiomas_core::agent::ConnectError::WrongType)).
 //! - Consecutive timeouts without any input from the peer indicate a dead connection: after the second, and at least
@@ -48,7 +48,7 @@
 //!     .await?;
 //! let reconnecting = thermometer.reconnecting().expect("it reconnects");
 //!
-//! // To read is idempotent: it may be done twice.
+//! // Reading is idempotent: it may run twice.
 //! let reader = thermometer.idempotent().with_timeout(Duration::from_secs(10));
 //! for _ in 0..60 {
 //!     match reader.call("read").send::<f64>().await {
@@ -58,7 +58,7 @@
 //!     container.clock().sleep(1.0).await?;
 //! }
 //!
-//! // To switch it off is not, or somebody else's switching it on could be undone.
+//! // Switching off is not idempotent: a repeat could undo another client's switching on.
 //! match thermometer.call("switch_off").send::<()>().await {
 //!     Ok(()) => println!("it is off"),
 //!     Err(Error::Lost(why)) => println!("whether it is off is not known: {why}"),

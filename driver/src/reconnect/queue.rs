@@ -17,8 +17,8 @@ pub(super) struct CallQueue {
     /// The maximum number of waiting calls.
     limit: usize,
     waiting: BTreeMap<u64, QueuedCall>,
-    /// The search that opens a connection sends all waiting calls, whether or not they are polled, so they leave in
-    /// order.
+    /// The outcomes of calls that no longer wait. The search that opens a connection sends all waiting calls, polled or
+    /// not, so they leave in order.
     settled: BTreeMap<u64, Result<CallState, Error>>,
     last: u64,
 }

@@ -378,7 +378,7 @@ impl Search {
     }
 }
 
-/// Fails the waiting calls if the runtime ends before the search does, so that no task waits for ever.
+/// Fails the waiting calls if the runtime ends before the search does. Without it, tasks would wait for ever.
 impl Drop for Search {
     fn drop(&mut self) {
         if !self.over

@@ -37,7 +37,7 @@ use aiomas_core::connection::{Admission, AdmissionStats, Close, CloseReason, Sid
 /// }
 /// # }
 /// ```
-#[must_use = "a server that is dropped serves nobody"]
+#[must_use = "dropping the server shuts it down"]
 pub struct RpcServer {
     pub(super) address: Address,
     pub(super) shared: Arc<ServerShared>,
@@ -95,7 +95,7 @@ impl RpcServer {
     /// Shuts the server down; `how` decides the fate of unanswered calls.
     ///
     /// # Cancel safety
-    /// That of [`shutdown`](Self::shutdown).
+    /// The same as [`shutdown`](Self::shutdown).
     pub async fn shutdown_with(self, how: Close) {
         self.shared.close(how);
         if !self.shared.id.is_current() {

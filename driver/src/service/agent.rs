@@ -40,7 +40,7 @@ impl Agent for ServiceDict<Later> {
 
 /// An agent's container and URL.
 pub struct AgentHandle {
-    /// Set when the agent gets its number, before any of its methods and hooks can run.
+    /// Set with the agent's number, before any of its methods and hooks can run.
     url: OnceLock<AgentUrl>,
     pub(crate) local_dispatch: Weak<dyn LocalDispatch>,
 }

@@ -19,7 +19,8 @@ use aiomas_core::wire::{CodecContext, RemoteError};
     note = "write `#[service]` or `#[agent]` above an `impl {Self}` block, and `#[expose]` above its methods"
 )]
 pub trait Interface: Sized + Send + Sync + 'static {
-    /// The name of the type, for errors such as `"Root.hidden" is not exposed`, and for peers that look up an agent.
+    /// The name of the type. Errors such as `"Root.hidden" is not exposed` contain it, and peers that look up an agent
+    /// receive it.
     const TYPE_NAME: &'static str;
 
     /// The type of its proxies.

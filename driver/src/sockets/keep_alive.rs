@@ -9,7 +9,7 @@ use crate::transport::KeepAlive;
 /// Sets the options of a TCP socket: [`Transport::keep_alive`](crate::Transport::keep_alive) for an adapter.
 ///
 /// # Errors
-/// That of the system.
+/// The system's error.
 pub fn keep_alive<'s, S>(socket: &'s S, how: KeepAlive) -> io::Result<()>
 where
     SockRef<'s>: From<&'s S>,

@@ -79,7 +79,7 @@ pub trait Sockets: Runtime {
     /// Connects to one address. Dropping the future cancels the attempt.
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     fn connect(
         &self,
         to: SocketAddr,
@@ -91,22 +91,22 @@ pub trait Sockets: Runtime {
     /// The stream is broken.
     fn ends(stream: &Self::Tcp) -> io::Result<[SocketAddr; 2]>;
 
-    /// Makes the system discard the connection at once when the stream is dropped (`SO_LINGER` of zero seconds).
+    /// Makes dropping the stream discard the connection at once (`SO_LINGER` of zero seconds).
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     fn reset(stream: &Self::Tcp) -> io::Result<()>;
 
     /// Wraps a listening TCP socket.
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     fn tcp_listener(&self, listener: StdTcpListener) -> io::Result<Self::TcpListener>;
 
     /// Accepts the next stream. See [`Listener::poll_accept`](super::Listener::poll_accept).
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     fn poll_accept(
         listener: &mut Self::TcpListener,
         cx: &mut Context<'_>,
@@ -115,21 +115,21 @@ pub trait Sockets: Runtime {
     /// Wraps an open Unix socket.
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     #[cfg(unix)]
     fn unix(&self, stream: StdUnixStream) -> io::Result<Self::Unix>;
 
     /// Wraps a listening Unix socket.
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     #[cfg(unix)]
     fn unix_listener(&self, listener: StdUnixListener) -> io::Result<Self::UnixListener>;
 
     /// Accepts the next stream. See [`Listener::poll_accept`](super::Listener::poll_accept).
     ///
     /// # Errors
-    /// That of the system.
+    /// The system's error.
     #[cfg(unix)]
     fn poll_accept_unix(
         listener: &mut Self::UnixListener,
@@ -209,7 +209,7 @@ pub fn listen<S: Sockets>(
 /// missing.
 ///
 /// # Errors
-/// That of the future, or the text of its panic.
+/// The error of the future, or the text of its panic.
 pub async fn without_panic<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let mut future = pin!(future);
     poll_fn(|cx| {

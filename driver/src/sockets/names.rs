@@ -36,8 +36,8 @@ pub(super) fn no_address() -> io::Error {
     io::Error::new(ErrorKind::AddrNotAvailable, "the name has no address")
 }
 
-/// Returns the address of a host name that resolves to this machine only, although it does not look like it: Debian
-/// gives the machine's own name the address 127.0.1.1, and remote peers cannot reach a listener there.
+/// Returns the address of a name that unexpectedly resolves to this machine only. Debian gives the machine's own name
+/// the address 127.0.1.1, and remote peers cannot reach a listener there.
 pub(super) fn is_loopback_in_disguise(host: &str, found: &[SocketAddr]) -> Option<IpAddr> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     // RFC 6761, 6.3, and the IPv6 names in `/etc/hosts`.

@@ -77,7 +77,7 @@ impl TlsConfig {
     /// Acts like [`from_pem_files`](Self::from_pem_files), but takes the contents of the files.
     ///
     /// # Errors
-    /// Those of `from_pem_files`, except for reading.
+    /// The errors of `from_pem_files`, except for reading.
     pub fn from_pem(ca: &[u8], certificate: &[u8], key: &[u8]) -> Result<Self, TlsConfigError> {
         Self::from_parts(&Parts::given(ca, certificate, key), None)
     }
@@ -106,7 +106,7 @@ impl TlsConfig {
     ///
     /// ```no_run
     /// # use aiomas::{Container, tls::TlsConfig};
-    /// /// Every hour, whoever has renewed the files meanwhile.
+    /// /// Reloads the files every hour, in case they were renewed.
     /// fn keep_fresh(container: &Container, tls: TlsConfig) {
     ///     let clock = container.clock().clone();
     ///     container.spawn_task(async move {
@@ -120,7 +120,7 @@ impl TlsConfig {
     /// ```
     ///
     /// # Errors
-    /// Those of [`from_pem_files`](Self::from_pem_files), or the configuration was not made from files. Then nothing
+    /// The errors of [`from_pem_files`](Self::from_pem_files), or the configuration was not made from files. Then nothing
     /// changes.
     pub fn reload(&self) -> Result<(), TlsConfigError> {
         let source = self.source.as_ref().ok_or(TlsConfigError::NotFromPem)?;
@@ -131,7 +131,7 @@ impl TlsConfig {
     /// Acts like [`reload`](Self::reload), but takes the contents of the files.
     ///
     /// # Errors
-    /// Those of [`from_pem`](Self::from_pem), or the configuration was made from rustls configurations. Then nothing
+    /// The errors of [`from_pem`](Self::from_pem), or the configuration was made from rustls configurations. Then nothing
     /// changes.
     pub fn renew(&self, ca: &[u8], certificate: &[u8], key: &[u8]) -> Result<(), TlsConfigError> {
         let source = self.source.as_ref().ok_or(TlsConfigError::NotFromPem)?;

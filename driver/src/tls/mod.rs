@@ -21,7 +21,7 @@
 //!     }
 //! }
 //!
-//! /// With an adapter, it is `aiomas_tokio::container::builder()`, and no runtime to be named.
+//! /// With an adapter, write `aiomas_tokio::container::builder()`, without a runtime.
 //! async fn house(runtime: impl Runtime) -> Result<Container, Error> {
 //!     let tls = TlsConfig::from_pem_files("ca.pem", "house.pem", "house.key")?;
 //!     let house = container::builder(runtime).tls(tls).bind("tcp://0.0.0.0:5555").await?;

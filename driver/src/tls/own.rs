@@ -61,7 +61,7 @@ fn signature(certificate: &Certificate) -> Option<Flaw> {
     Some(Flaw::UnsupportedSignature { algorithm: algorithm.into() })
 }
 
-/// Returns a flaw if a certificate without a usable name has an IP address as a host name.
+/// Returns a flaw if the certificate's only names are IP addresses as host names.
 fn names(certificate: &Certificate) -> Option<Flaw> {
     let (_, names) = certificate.tbs_certificate.get::<SubjectAltName>().ok()??;
     let mut flaw = None;

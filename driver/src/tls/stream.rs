@@ -87,8 +87,8 @@ impl<T: Transport> Tls<T> {
         }
     }
 
-    /// Sends the peer the reason of a failed handshake, and waits for the end of the stream. Ending the stream while
-    /// more input arrives would make the system report a broken stream, and nothing else.
+    /// Sends the peer the reason of a failed handshake, and awaits the stream's end. Ending the stream while more input
+    /// arrives would make the system report a broken stream, and nothing else.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.said_end {
             ready!(self.push(cx))?;

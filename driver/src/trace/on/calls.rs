@@ -28,7 +28,7 @@ const MAX_ID: usize = 64;
 /// The span of a call, on the caller's side, until the call ends.
 pub(crate) struct CallSpan(Option<Box<Timed>>);
 
-/// Opens the span of a call of `method` in `service`, one of which may be the whole path. `callee` returns the callee,
+/// Opens the span of a call of `method` in `service`. One of them may be the whole path. `callee` returns the callee,
 /// if it has one, with the clock for the call.
 #[inline]
 pub(crate) fn call(
@@ -59,7 +59,7 @@ pub(crate) fn call(
 impl CallSpan {
     pub(crate) const NONE: Self = Self(None);
 
-    /// Runs the code that makes the call within the span, so that a callee in the same container becomes part of it.
+    /// Runs the code that makes the call within the span. A callee in the same container becomes part of the span.
     pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
         match &self.0 {
             Some(call) => call.span.in_scope(f),

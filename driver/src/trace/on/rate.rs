@@ -17,8 +17,8 @@ static WARNINGS: Mutex<LogRates<Key>> = Mutex::new(LogRates::new(LogRate::DEFAUL
 static INFOS: Mutex<LogRates<Key>> =
     Mutex::new(LogRates::new(LogRate::new(600, Duration::from_secs(60))));
 
-/// Returns whether one more warning of this kind about `peer` is allowed, with the number of warnings suppressed
-/// before, if any.
+/// Returns whether one more warning of this kind about `peer` is allowed. With it comes the number of warnings
+/// suppressed before, if any.
 pub(super) fn warning(
     host: &dyn Host,
     peer: Option<&str>,
