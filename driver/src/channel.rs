@@ -136,9 +136,9 @@ impl Listener {
     /// Waits for the next channel. A channel without [room](connection::Limits::max_connections) is closed.
     ///
     /// # Errors
-    /// [`Error::Tls`]: a peer was refused, or has refused us. Go on; others may come. (When the system has no
-    /// stream, because the peer is gone again or the file descriptors are used up, the listener retries.)
-    /// [`Error::Runtime`]: no more will come, for the runtime has ended.
+    /// [`Error::Tls`]: we refused a peer, or a peer refused us. Call `accept` again for the next one. (When the system has
+    /// no stream, because the peer is gone again or the file descriptors are used up, the listener retries.)
+    /// [`Error::Runtime`]: the runtime has ended, so no channel follows.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -365,7 +365,7 @@ impl Request {
     /// Decodes the content.
     ///
     /// # Errors
-    /// [`Error::Content`]: it is no `T`.
+    /// [`Error::Content`]: the content is not a `T`.
     pub fn content<T: DeserializeOwned>(&self) -> Result<T, Error> {
         self.content.decode().map_err(Error::Content)
     }

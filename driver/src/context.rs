@@ -113,7 +113,7 @@ impl Context {
     /// Returns a proxy of the agent that runs the method. Pass it on as aiomas passes `self`.
     ///
     /// # Errors
-    /// [`Error::NoContainer`]: the service is no agent.
+    /// [`Error::NoContainer`]: the service is not an agent.
     pub fn agent(&self) -> Result<Proxy, Error> {
         let me = self.me.as_ref().ok_or(Error::NoContainer)?;
         let url = me.url().ok_or(Error::NoContainer)?.clone();
@@ -129,7 +129,7 @@ impl Context {
     /// Returns the container of the agent that runs the method.
     ///
     /// # Errors
-    /// [`Error::NoContainer`]: the service is not in a container, or that is gone.
+    /// [`Error::NoContainer`]: the service is not in a container, or the container is gone.
     pub fn container(&self) -> Result<Container, Error> {
         let mine = self.me.as_ref().and_then(|me| me.local_dispatch.upgrade());
         let local_dispatch =
@@ -151,7 +151,7 @@ impl Context {
     /// wait for the end.
     ///
     /// # Errors
-    /// [`Error::NoContainer`]: the method is part of neither, as that of a client, or the connection is gone.
+    /// [`Error::NoContainer`]: the method belongs to neither, like that of a client, or the connection is gone.
     pub fn stop(&self) -> Result<(), Error> {
         if let Some(local_dispatch) = self.me.as_ref().and_then(|me| me.local_dispatch.upgrade()) {
             local_dispatch.stop();
@@ -186,7 +186,7 @@ impl Context {
     /// agent, the task calls it ([`agent`](Self::agent)). Otherwise it behaves like [`Container::spawn_task`].
     ///
     /// # Errors
-    /// [`Error::NoContainer`]: the container is gone or, of a service that is in none, the connection.
+    /// [`Error::NoContainer`]: the container is gone. For a service without a container: the connection is gone.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
         let mine = self
             .me

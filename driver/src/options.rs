@@ -132,7 +132,7 @@ impl<R: Runtime, L> Builder<R, L> {
     /// Returns the settings of the connections, once the layer's own types are added.
     ///
     /// # Errors
-    /// [`Error::Runtime`]: there is none here.
+    /// [`Error::Runtime`]: this thread has no such runtime.
     pub(super) fn settle(self, types: fn(&Types) -> Types) -> Result<(Settings, L), Error> {
         let Self { runtime, mut config, drain, coalesces, orphans, layer, .. } = self;
         let runtime =

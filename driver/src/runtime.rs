@@ -105,7 +105,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     }
 
     /// Returns how much [blocking work](Self::spawn_blocking) should run at a time. Each client, server and container
-    /// asks once: further large requests wait for each other. By default one processor stays free for everything else.
+    /// asks once. Large requests beyond that number wait. By default one processor stays free for everything else.
     fn parallelism(&self) -> usize {
         // `HeavyWork` treats 0 as 1.
         std::thread::available_parallelism().map_or(1, |all| usize::from(all) - 1)

@@ -120,8 +120,8 @@ impl Clock {
     /// the first `set_time` makes.
     ///
     /// # Errors
-    /// [`Error::Clock`]: the time is not after the present one, or not finite, or the clock is the system's. Nothing has
-    /// changed then.
+    /// [`Error::Clock`]: the time is not after the present one, or not finite, or this is the wall clock. Then nothing
+    /// changes.
     pub fn set_time(&self, time: f64) -> Result<(), Error> {
         {
             let mut state = lock(&self.0.state);
@@ -165,7 +165,7 @@ impl Clock {
     /// noticed within one second.
     ///
     /// # Errors
-    /// [`Error::Clock`]: that is not after the present time, or not finite, or too far away.
+    /// [`Error::Clock`]: `when` is not after the present time, or not finite, or too far away.
     ///
     /// # Cancel safety
     /// The same as [`sleep`](Self::sleep).

@@ -19,11 +19,11 @@ use aiomas_core::internal::{buffer_pool, missing};
 const MIN_READ: usize = 4 * 1024;
 /// Larger reads use pooled buffers, up to their capacity.
 const MIDDLE_READ: usize = 32 * 1024;
-/// The maximum size of a read. Large frames have a buffer of their own, and no maximum.
+/// The maximum size of a read, except for a large frame with its own buffer.
 const MAX_READ: usize = buffer_pool::LARGE;
-/// The trusted size of a large frame after [`MIN_READ`] bytes of it, ...
+/// The trusted size of a large frame after its first [`MIN_READ`] bytes.
 const TRUSTED: usize = 2 * 1024 * 1024;
-/// ... and then the multiple of the received bytes.
+/// The trusted size thereafter, as a multiple of the received bytes.
 const TRUST: usize = 8;
 
 /// The buffer that a stream is read into.

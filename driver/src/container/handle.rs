@@ -154,8 +154,8 @@ impl Container {
     /// method. Then it acts like [`Context::stop`](crate::Context::stop).
     ///
     /// # Errors
-    /// [`Error::NotStopped`]: the container has ended, but some agents have not run their `#[on_stop]`, or not to its
-    /// end. The error names them.
+    /// [`Error::NotStopped`]: the container has ended, but some agents have not run their `#[on_stop]`, or have not
+    /// completed it. The error names them.
     ///
     /// # Cancel safety
     /// Once polled, the shutdown completes whether or not the future is awaited to its end.

@@ -1,7 +1,7 @@
 //! Resolves names in detached threads.
 //!
 //! `getaddrinfo` blocks, for half a minute if no name server answers, and cannot be cancelled. A runtime that ends
-//! waits for its pool of blocking threads, so an abandoned lookup would delay the process. These threads belong to no
+//! waits for its pool of blocking threads, so a cancelled lookup would delay the process. These threads belong to no
 //! runtime: they end with the process, or when no name is left to resolve.
 
 use std::collections::BTreeMap;
