@@ -99,8 +99,8 @@ impl Context {
         self.remote().into()
     }
 
-    /// Returns the codec that the caller writes and is answered in; `None` for agents of the same container, whose
-    /// calls are not encoded.
+    /// Returns the codec that the caller writes and is answered in. It is `None` for agents of the same container,
+    /// whose calls use no wire format.
     #[must_use]
     pub fn codec(&self) -> Option<Codec> {
         PeerContext::of(&self.codec_context)?.codec()

@@ -33,7 +33,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// suffices, because the code behind [`AnyRuntime::new`] is compiled in the crate that calls it.
     ///
     /// # Errors
-    /// The runtime does not run on this thread.
+    /// This thread has no such runtime.
     fn attach(&self) -> io::Result<AnyRuntime> {
         Ok(AnyRuntime::new(self.clone()))
     }
@@ -73,7 +73,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Runs a task to its end, or drops it if the runtime has ended.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
-    /// Wakes a task after all other ready tasks, sockets and timers had their turn. A task uses it to yield to others.
+    /// Wakes a task after all other ready tasks, sockets and timers have had their turn. A task uses it to yield to
+    /// others.
     ///
     /// By default a timer that ends at once wakes the task: a runtime that polls its timers polls its sockets, too. A
     /// plain wake is not enough for most runtimes, which poll ready tasks many times first (smol up to 200 times).

@@ -131,8 +131,8 @@ pub struct KeepAlive {
     /// The number of unanswered probes after which the stream is broken.
     pub times: u32,
     /// The time that sent data may stay unacknowledged before the stream is broken. It also covers data unread behind
-    /// the peer's closed window. Keep-alive probes only a peer that owes nothing, and by default a system retransmits
-    /// for a quarter of an hour.
+    /// the peer's closed window. The system sends keep-alive probes only to a peer that owes no acknowledgement, and by
+    /// default it retransmits for a quarter of an hour.
     pub unacknowledged: Duration,
 }
 

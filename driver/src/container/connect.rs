@@ -65,9 +65,9 @@ impl<P> Connect<P> {
     }
 
     /// Makes the proxy outlive its connection: see [`reconnecting`](mod@crate::reconnect). When a call finds the
-    /// connection lost, the agent is searched again, until `limit` (a `Duration`, or for ever), with the waits of
-    /// [`ContainerConfig::backoff`](aiomas_core::agent::ContainerConfig::backoff), whose default jitter is 0.
-    /// [`retry`](Self::retry) still governs the first search. Calls of an agent of the same container do not change.
+    /// connection lost, the container searches for the agent again, until `limit` (a `Duration`, or for ever), with the
+    /// waits of [`ContainerConfig::backoff`](aiomas_core::agent::ContainerConfig::backoff), whose default jitter is 0.
+    /// [`retry`](Self::retry) still governs the first search. A proxy of an agent of the same container is unaffected.
     ///
     /// Each search returns the name of the agent's type. If it differs from the first one, calls fail with
     /// [`ConnectError::WrongType`](aiomas_core::agent::ConnectError::WrongType), and nothing is sent.
