@@ -1,9 +1,9 @@
-//! What adapters have in common.
+//! Code that adapters share.
 
-/// Fills a runtime in: all that a program needs, under the names that are the same on each runtime.
+/// Fills in a runtime: defines the names that a program needs, the same on each runtime.
 ///
-/// For crates that implement [`Runtime`](crate::Runtime) for a type at their root. Its default value
-/// is the runtime to run on. That trait is among the names.
+/// For crates that implement [`Runtime`](crate::Runtime) for a type at their root. The type's default value is the
+/// runtime to run on. The trait is among the names.
 #[macro_export]
 macro_rules! adapter {
     ($runtime:ident) => {
@@ -16,19 +16,19 @@ macro_rules! adapter {
             connection, expose, manager, reconnect, serializable, service, wire,
         };
 
-        /// Request-reply channels: any content there, any content back.
+        /// Request-reply channels: any content in both directions.
         pub mod channel {
             pub use $crate::channel::{Builder, Channel, Listener, Messages, Request};
 
             use $crate::Error;
             use $crate::container::Address;
 
-            /// A builder of channels, for all settings that there are.
+            /// Returns a builder of channels, for all settings.
             pub fn builder() -> Builder<super::$runtime> {
                 $crate::channel::builder(super::$runtime::default())
             }
 
-            /// Opens a channel, in JSON, to whoever listens at `address`.
+            /// Opens a channel, in JSON, to the listener at `address`.
             ///
             /// # Errors
             /// See [`Builder::connect`].
@@ -60,12 +60,12 @@ macro_rules! adapter {
             use $crate::container::Address;
             use $crate::{Error, IntoService};
 
-            /// A builder of clients and servers, for all settings that there are.
+            /// Returns a builder of clients and servers, for all settings.
             pub fn builder() -> Builder<super::$runtime> {
                 $crate::rpc::builder(super::$runtime::default())
             }
 
-            /// Connects, in JSON, to whoever listens at `address`.
+            /// Connects, in JSON, to the server at `address`.
             ///
             /// # Errors
             /// See [`Builder::connect`].
@@ -75,7 +75,7 @@ macro_rules! adapter {
                 builder().connect(address).await
             }
 
-            /// Serves `root` to whoever connects at `address`.
+            /// Serves `root` at `address`.
             ///
             /// # Errors
             /// See [`Builder::listen`].
@@ -86,8 +86,8 @@ macro_rules! adapter {
                 builder().service(root).listen(address).await
             }
 
-            /// Serves `root` to whoever connects at `address`, until one of its methods calls
-            /// [`Context::stop`](super::Context::stop): for programs that do nothing else.
+            /// Serves `root` at `address` until one of its methods calls [`Context::stop`](super::Context::stop): for
+            /// programs that do nothing else.
             ///
             /// # Errors
             /// See [`Builder::listen`].
@@ -102,7 +102,7 @@ macro_rules! adapter {
             }
         }
 
-        /// Containers, which agents live in.
+        /// Containers, which host agents.
         pub mod container {
             pub use $crate::container::{
                 Address, AgentUrl, Agents, Backoff, Builder, ConnectError, ContainerConfig,
@@ -112,13 +112,13 @@ macro_rules! adapter {
 
             use $crate::{Container, Error};
 
-            /// A builder of containers, for all settings that there are.
+            /// Returns a builder of containers, for all settings.
             pub fn builder() -> Builder<super::$runtime> {
                 $crate::container::builder(super::$runtime::default())
             }
 
-            /// A container that speaks JSON and listens at `address`: `tcp://host:port` (0 for a free
-            /// port), `ipc://[path]` or `local://name`.
+            /// Binds a container at `address`, in JSON: `tcp://host:port` (0 for a free port), `ipc://[path]` or
+            /// `local://name`.
             ///
             /// # Errors
             /// See [`Builder::bind`].

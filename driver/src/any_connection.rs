@@ -1,4 +1,4 @@
-//! What a proxy or a client calls over: one connection, or one after the other.
+//! The connection of a proxy or a client: a single one, or a reconnecting one.
 
 use std::sync::Arc;
 
@@ -11,24 +11,24 @@ use aiomas_core::wire::{CodecContext, CodecError, Format};
 /// A connection to a peer, which may outlive its stream.
 #[derive(Clone)]
 pub(super) enum AnyConnection {
-    /// One connection.
+    /// A single connection.
     Direct(ConnectionRef),
     /// One connection at a time, to the same peer.
     Reconnecting(Arc<ReconnectShared>),
 }
 
 impl AnyConnection {
-    /// One connection, whose handle this becomes.
+    /// Wraps a single connection, and counts as its user.
     pub(super) fn of(connection: Arc<Connection>) -> Self {
         Self::Direct(ConnectionRef::new(connection))
     }
 
-    /// The connection; of several, the present one or the last.
+    /// Returns the connection; if it reconnects, the present or last one.
     pub(super) fn connection(&self) -> Arc<Connection> {
         self.with(Arc::clone)
     }
 
-    /// Looks at that connection.
+    /// Applies `f` to that connection.
     #[inline]
     pub(super) fn with<R>(&self, f: impl FnOnce(&Arc<Connection>) -> R) -> R {
         match self {
@@ -37,7 +37,7 @@ impl AnyConnection {
         }
     }
 
-    /// Makes a call; `encode` appends its content. A call that reconnects is made again when it is lost, if it is
+    /// Makes a call; `encode` appends the content. On a reconnecting connection, a lost call is made again if it is
     /// `idempotent`.
     #[inline]
     pub(super) fn call<T>(
@@ -48,14 +48,14 @@ impl AnyConnection {
     ) -> Call<T> {
         match self {
             Self::Direct(connection) => Call::over(connection, options, encode),
-            // As an object, so that ordinary calls are not made larger by it.
+            // Passed as a trait object, so that ordinary calls do not grow.
             Self::Reconnecting(reconnecting) => {
                 Call::reconnecting(reconnecting, options, idempotent, &encode)
             }
         }
     }
 
-    /// Closes it for good.
+    /// Closes the connection for good.
     pub(super) fn close(&self, how: Close) {
         match self {
             Self::Direct(connection) => connection.close(how),
@@ -63,7 +63,7 @@ impl AnyConnection {
         }
     }
 
-    /// What tells it from others.
+    /// Returns a key that identifies the connection.
     pub(super) fn id(&self) -> usize {
         match self {
             Self::Direct(connection) => Arc::as_ptr(connection) as usize,

@@ -1,4 +1,4 @@
-//! Calls that have been made.
+//! Pending calls.
 
 use std::fmt;
 use std::future::Future;
@@ -21,51 +21,51 @@ use super::waits;
 use aiomas_core::connection::{CallOptions, CallRejected};
 use aiomas_core::wire::{Body, CodecContext, CodecError, Format, Payload};
 
-/// A call that has been made, and will end in a `T` or an [`Error`].
+/// A pending call that resolves to a `T` or an [`Error`].
 ///
-/// The request is on its way as soon as the call is made, whether or not it is awaited; calls over one
-/// connection are sent in the order in which they are made.
+/// The request is sent as soon as the call is made, whether or not the call is awaited. Calls over one connection are
+/// sent in the order in which they are made.
 ///
 /// # Cancel safety
 ///
-/// Dropping a call cancels it: its place is free at once and an answer that still comes is ignored. How far
-/// the method has come cannot be known. A request that still waits for
-/// [room](aiomas_core::connection::Limits::max_calls_out) is not sent; one that has been sent is cancelled if both
-/// sides have agreed on that (see [`Extensions`](aiomas_core::connection::Extensions)), and always within a container:
-/// an async method is dropped where it waits next, and a call that waits for its turn is not started. Any other
-/// callee, such as one in Python, is not told, and goes on.
+/// Dropping a call cancels it: its slot is free at once, and a late answer is ignored. The caller cannot know how far
+/// the method got. A request that still waits for [room](aiomas_core::connection::Limits::max_calls_out) is not sent. A
+/// sent request is cancelled at the peer if both sides have agreed on that (see
+/// [`Extensions`](aiomas_core::connection::Extensions)), and always within a container: an async method is dropped at
+/// its next await, and a queued call is not started. Any other callee, such as one in Python, does not learn of it and
+/// goes on.
 ///
-/// The same happens when the call's timeout ends it. To let a method go on whose result is not needed, await the call in
-/// a task of its own: [`Context::spawn`](super::Context::spawn) and
-/// [`Container::spawn_task`](super::Container::spawn_task) run one, on any runtime.
+/// The same happens when the call times out. To let a method finish without needing its result, await the call in a
+/// task of its own: [`Context::spawn`](super::Context::spawn) and
+/// [`Container::spawn_task`](super::Container::spawn_task) run one on any runtime.
 #[must_use = "a call that is dropped is cancelled: .await it"]
 pub struct Call<T> {
     state: CallState,
-    /// Of calls that are queued, or may be sent again. Most have none, and take no allocation.
+    /// Present for calls that are queued or may be resent. Most calls have none and allocate nothing.
     unsent: Option<Box<Unsent>>,
     span: CallSpan,
     result: PhantomData<fn() -> T>,
 }
 
-/// What it takes to send a call, now or again.
+/// State to send a call, now or again.
 struct Unsent {
     body: Body,
-    /// Of the whole call. Each time it is sent, it has what is left.
+    /// The deadline of the whole call. Each attempt gets the time that is left.
     deadline: Option<Deadline>,
-    /// Where it is queued to be sent.
+    /// The position in the send queue.
     place: Option<u64>,
     reconnects: Option<Reconnects>,
 }
 
-/// What a call has that is made over one connection after the other.
+/// State of a call that may use several connections in turn.
 struct Reconnects {
     reconnecting: Arc<ReconnectShared>,
-    /// Its place among the calls that wait for a connection.
+    /// The position among the calls that wait for a connection.
     order: u64,
-    /// It may be sent again when it is lost, until then if that is not `None`.
+    /// Allows a resend after a loss, until `until` if that is not `None`.
     idempotent: bool,
     until: Option<Instant>,
-    /// It was lost when it had been sent, or may have been.
+    /// True once the call was lost after it was, or may have been, sent.
     was_sent: bool,
 }
 
@@ -74,7 +74,7 @@ impl<T> Call<T> {
         Self { state, unsent, span: CallSpan::NONE, result: PhantomData }
     }
 
-    /// Makes a call over a connection; `encode` appends its content.
+    /// Makes a call over a connection; `encode` appends the content.
     #[inline]
     pub(super) fn over(
         connection: &Arc<Connection>,
@@ -91,7 +91,7 @@ impl<T> Call<T> {
         }
     }
 
-    /// Makes a call over the present connection, or the next.
+    /// Makes a call over the present connection, or over the next one.
     pub(super) fn reconnecting(
         reconnecting: &Arc<ReconnectShared>,
         options: CallOptions,
@@ -101,7 +101,7 @@ impl<T> Call<T> {
         let mut connected = None;
         if !idempotent && let Some(connection) = reconnecting.free_connection() {
             match connection.call(options, encode) {
-                // Such a call is sent once, so it is like any other.
+                // A call that is not idempotent is sent once, so it needs no resend state.
                 Ok(key) => return Self::new(CallState::InFlight(connection, key), None),
                 Err(NotSent { body: Some(body), .. }) => connected = Some((connection, body)),
                 Err(NotSent { why: CallRejected::Closed, .. }) => {}
@@ -124,7 +124,7 @@ impl<T> Call<T> {
         Self::new(state, Some(unsent))
     }
 
-    /// A call in the same container.
+    /// Wraps a call within the same container.
     pub(super) fn local(called: Called) -> Self {
         let state = match called {
             Called::Done(result) => CallState::done(result),
@@ -138,7 +138,7 @@ impl<T> Call<T> {
         Self::new(CallState::done(Err(error)), None)
     }
 
-    /// The same call, of which `span` tells.
+    /// Attaches `span`, which traces the call.
     #[inline]
     pub(super) fn traced(mut self, span: CallSpan) -> Self {
         span.id(|| self.state.id());
@@ -149,10 +149,10 @@ impl<T> Call<T> {
     /// Waits for the answer without decoding it.
     ///
     /// # Errors
-    /// As of the call, but for [`Error::Answer`].
+    /// The errors of the call, except [`Error::Answer`].
     ///
     /// # Cancel safety
-    /// As of the call.
+    /// The same as for the call.
     pub fn payload(self) -> impl Future<Output = Result<Payload, Error>> + Send {
         let mut call = self;
         std::future::poll_fn(move |cx| call.poll_payload(cx))
@@ -160,7 +160,7 @@ impl<T> Call<T> {
 
     #[inline]
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
-        // What is common is polled here, where it can be inlined.
+        // The common case is polled here, where the compiler can inline it.
         let (CallState::InFlight(connection, key), None) = (&self.state, &self.unsent) else {
             return self.poll_other(cx);
         };
@@ -178,7 +178,7 @@ impl<T> Call<T> {
                 self.state = CallState::TAKEN;
                 self.span.end(answer);
             }
-            // It may have been sent by now.
+            // The call may have been sent by now.
             Poll::Pending => self.span.id(|| self.state.id()),
         }
         answer
@@ -207,7 +207,7 @@ impl<T> Call<T> {
     }
 }
 
-/// Polls a call until it is done, through all its states.
+/// Polls a call through all its states until it is done.
 fn poll(
     state: &mut CallState,
     mut unsent: Option<&mut Unsent>,
@@ -234,12 +234,12 @@ fn poll(
                         *state = sent;
                         continue;
                     }
-                    // It is final, whether or not the call is idempotent.
+                    // This error is final, whether or not the call is idempotent.
                     Err(error) => return Poll::Ready(Err(error)),
                 }
             }
             (CallState::Done(result), _) => {
-                // As of any future that is polled after its end, nothing comes.
+                // Like any future polled after completion, the call stays pending.
                 return result.take().map_or(Poll::Pending, |result| Poll::Ready(*result));
             }
             (CallState::QueuedToSend(_) | CallState::QueuedToConnect, None) => {
@@ -261,7 +261,7 @@ impl Unsent {
         Box::new(Self { body, deadline, place: None, reconnects: None })
     }
 
-    /// Waits until it is sent over `connection`.
+    /// Waits until the call is sent over `connection`.
     fn poll_send(
         &mut self,
         connection: &Connection,
@@ -278,7 +278,7 @@ impl Unsent {
         Poll::Ready(Err(error))
     }
 
-    /// Waits until there is a connection, over which it is sent.
+    /// Waits for a connection, and for the call to be sent over it.
     fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Result<CallState, Error>> {
         let Some(Reconnects { reconnecting, order, was_sent, .. }) = &self.reconnects else {
             return Poll::Pending;
@@ -293,7 +293,7 @@ impl Unsent {
         Poll::Ready(Err(error))
     }
 
-    /// Sends it over the present connection, or lets it wait for the next.
+    /// Sends the call over the present connection, or queues it for the next.
     fn send(&self) -> Result<CallState, Error> {
         let Some(Reconnects { reconnecting, order, .. }) = &self.reconnects else {
             return Err(CallRejected::Closed.into());
@@ -309,14 +309,14 @@ impl Unsent {
         Ok(CallState::QueuedToConnect)
     }
 
-    /// It was sent, or almost, and ended in `error`. Sends it again, if it may be.
+    /// Resends the call after `error`, if allowed. The call was sent, or nearly.
     fn send_again(&mut self, error: Error) -> Result<CallState, Error> {
         let was_sent = match &mut self.reconnects {
             None => false,
             Some(Reconnects { reconnecting, idempotent, until, was_sent, .. }) => {
                 *was_sent |= matches!(error, Error::Lost(_));
                 let again = match &error {
-                    // It was not sent.
+                    // The call was not sent.
                     Error::Refused(CallRejected::Closed) => true,
                     Error::Lost(_) => {
                         *idempotent && until.is_none_or(|until| reconnecting.host.now() < until)
@@ -337,7 +337,7 @@ impl Unsent {
         Err(self.in_all(error, was_sent))
     }
 
-    /// A timeout in the whole time that the call was given, and not only what was left when it was sent.
+    /// Makes a timeout report the call's full time, not that of the last attempt.
     fn in_all(&self, error: Error, was_sent: bool) -> Error {
         match (error, &self.deadline) {
             (Error::TimedOut { sent, .. }, Some(deadline)) => deadline.error(sent || was_sent),

@@ -1,4 +1,4 @@
-//! Tasks that can be stopped from outside.
+//! Cancellable tasks.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -10,12 +10,11 @@ use super::host::BoxFuture;
 use super::lock::lock;
 use super::wakers::{Registration, WakerSet};
 
-/// Stops a task when it is dropped: what the task holds is dropped at once, or, if it is running at this very
-/// moment, when it waits next.
+/// Cancels a task when dropped. The task's future is dropped at once or, while it is being polled, at its next await.
 ///
-/// Runtimes differ in what dropping their task handles does, so the future lies in a place that both sides reach. While it
-/// is polled it is out of that place, and the lock is free: the task may cancel itself, and its future, when dropped, may own
-/// the canceller of another task.
+/// Runtimes differ in how dropping a task handle acts, so the future lives in shared state that both sides reach.
+/// During a poll it is out of that state, and the lock is free: the task may cancel itself, and its future, when
+/// dropped, may own the canceller of another task.
 pub(super) struct Canceller(Arc<Mutex<State>>);
 
 /// See [`cancellable`].
@@ -23,17 +22,17 @@ struct Cancellable(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// Taken out while it is polled.
+    /// Taken out during a poll.
     future: Option<Contained<BoxFuture<()>>>,
     cancelled: bool,
-    /// What the task held is dropped.
+    /// The future is dropped.
     ended: bool,
     waker: Option<Waker>,
     /// The tasks that wait for the end.
     waiting: Arc<WakerSet>,
 }
 
-/// Ends `future` early when the canceller is dropped.
+/// Wraps `future`, so that dropping the canceller ends it early.
 pub(super) fn cancellable(
     future: impl Future<Output = ()> + Send + 'static,
 ) -> (Canceller, BoxFuture<()>) {
@@ -60,7 +59,7 @@ impl Future for Cancellable {
                 return Poll::Pending;
             }
         }
-        // Without the lock: what it holds may well have a canceller of its own.
+        // Dropped without the lock, because the future may own a canceller.
         drop(future);
         State::end(&self.0);
         Poll::Ready(())
@@ -79,7 +78,7 @@ impl State {
 }
 
 impl Canceller {
-    /// Stops the task.
+    /// Cancels the task.
     pub(super) fn cancel(&self) {
         let (future, waker) = {
             let mut state = lock(&self.0);
@@ -95,7 +94,8 @@ impl Canceller {
         }
     }
 
-    /// Waits until the task has ended, by itself, by being stopped or with its runtime, and what it held is dropped.
+    /// Waits until the task has ended, and its future is dropped. The task ends by itself, by cancellation or with its
+    /// runtime.
     pub(super) async fn join(&self) {
         let mut waiting = Registration::new(lock(&self.0).waiting.clone());
         poll_fn(|cx| {
@@ -105,14 +105,14 @@ impl Canceller {
         .await;
     }
 
-    /// Stops the task, and waits until what it held is dropped.
+    /// Cancels the task, and waits until its future is dropped.
     pub(super) async fn stop(self) {
         self.cancel();
         self.join().await;
     }
 }
 
-/// The runtime may end before the task does.
+/// Marks the end also when the runtime ends before the task does.
 impl Drop for Cancellable {
     fn drop(&mut self) {
         let future = lock(&self.0).future.take();

@@ -1,4 +1,4 @@
-//! Request-reply channels: any content there, any content back (aiomas' `channel`).
+//! Request-reply channels: any content in both directions (aiomas' `channel`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,42 +35,42 @@ use aiomas_core::wire::{Body, Payload, RemoteError, Types, codec};
 #[non_exhaustive]
 pub struct Messages;
 
-/// Makes a [`Channel`], or listens for some.
+/// Connects a [`Channel`], or listens for channels.
 pub type Builder<R> = options::Builder<R, Messages>;
 
-/// A builder of channels on `runtime`.
+/// Returns a builder of channels on `runtime`.
 pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
     Builder::new(runtime)
 }
 
 impl<R: Runtime> Builder<R> {
-    /// How [`connect`](Self::connect) tries to open a stream: [once](RetryLimit::Once) unless told otherwise, as with
-    /// aiomas' `timeout`, and with its waits: half a second, then half as long again each time, up to 30 s.
+    /// Sets how [`connect`](Self::connect) retries. The default is [once](RetryLimit::Once). Other limits use the waits
+    /// of aiomas' `timeout`: half a second, then half as long again each time, up to 30 s.
     pub fn retry(mut self, policy: impl Into<RetryPolicy>) -> Self {
         self.retry = policy.into();
         self
     }
 
-    /// Tries until this time has passed: [`RetryLimit::Within`].
+    /// Retries until `time` has passed: [`RetryLimit::Within`].
     pub const fn within(mut self, time: Duration) -> Self {
         self.retry.limit = RetryLimit::Within(time);
         self
     }
 
-    /// After which time an attempt of [`connect`](Self::connect) to open a stream has failed, with all addresses of the
-    /// host and TLS: 10 s unless told otherwise; at least 1 ms.
+    /// Sets the time limit for one dial attempt of [`connect`](Self::connect). It covers all addresses of the host and
+    /// TLS. 10 s by default; at least 1 ms.
     pub const fn dial_timeout(mut self, time: Duration) -> Self {
         self.retry.dial_timeout = time;
         self
     }
 
-    /// Opens a channel to whoever listens at `address`.
+    /// Opens a channel to the listener at `address`.
     ///
     /// # Errors
     /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
     ///
     /// # Cancel safety
-    /// Dropping the future gives the attempt up.
+    /// Dropping the future cancels the attempt.
     pub async fn connect(
         self,
         address: impl TryInto<Address, Error: Into<Error>>,
@@ -95,7 +95,8 @@ impl<R: Runtime> Builder<R> {
     }
 }
 
-// Boxed and not generic, so that these are compiled here, and not again in each program that connects or listens.
+// Boxed and not generic, so that these functions are compiled here, and not again in each program that connects or
+// listens.
 
 fn connect_with(
     settings: Settings,
@@ -116,8 +117,8 @@ fn listen_with(settings: Settings, address: Address) -> BoxFuture<Result<Listene
     })
 }
 
-/// Takes the channels that others open.
-#[must_use = "nobody is taken until `accept`, nor when it is dropped"]
+/// Accepts the channels that peers open.
+#[must_use = "call `accept` to take channels; dropping the listener closes it"]
 pub struct Listener {
     settings: Settings,
     acceptor: Acceptor,
@@ -126,21 +127,21 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Where it listens, with the real port.
+    /// Returns the address, with the real port.
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The next channel. Those that there is no [room](connection::Limits::max_connections) for are closed.
+    /// Waits for the next channel. A channel without [room](connection::Limits::max_connections) is closed.
     ///
     /// # Errors
-    /// [`Error::Tls`]: a peer was refused, or has refused us. Go on; others may come. (When the system has no
-    /// stream, because the other side is gone again or there are no file descriptors left, it is asked again.)
-    /// [`Error::Runtime`]: no more will come, for the runtime has ended.
+    /// [`Error::Tls`]: we refused a peer, or a peer refused us. Call `accept` again for the next one. (When the system has
+    /// no stream, because the peer is gone again or the file descriptors are used up, the listener retries.)
+    /// [`Error::Runtime`]: the runtime has ended, so no channel follows.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses nothing.
     pub async fn accept(&mut self) -> Result<Channel, Error> {
         let stream = self.acceptor.next().await;
         let stream = stream.map_err(|error| match error {
@@ -151,7 +152,7 @@ impl Listener {
         Ok(Channel::start(&self.settings, stream, Side::Listener, self.accepted))
     }
 
-    /// Counts of the connections that were accepted or refused.
+    /// Returns counts of the connections that were accepted or refused.
     #[must_use]
     pub fn admission(&self) -> AdmissionStats {
         self.acceptor.stats()
@@ -164,10 +165,10 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// One end of a channel: it asks, and is asked.
+/// One end of a channel: it sends requests, and receives requests.
 ///
-/// Cloning it is cheap. When the last clone is gone, the channel is closed once what has been asked is
-/// answered; requests that nobody has taken fail.
+/// Cloning it is cheap. When the last clone is gone, the channel closes once the pending requests are answered;
+/// requests that the program has not received fail.
 #[derive(Clone)]
 pub struct Channel {
     connection: ConnectionRef,
@@ -175,7 +176,7 @@ pub struct Channel {
     options: CallOptions,
 }
 
-/// Requests that nobody has taken yet. [`Limits::max_calls_in`](connection::Limits::max_calls_in) bounds
+/// Requests that the program has not received yet. [`Limits::max_calls_in`](connection::Limits::max_calls_in) bounds
 /// them.
 #[derive(Default)]
 struct Inbox {
@@ -186,10 +187,10 @@ struct Inbox {
 
 #[derive(Default)]
 struct Queue {
-    /// In the order in which they came, which is that of their ids. The peer chooses which of them it cancels.
+    /// Keyed by id, which is the order of arrival. The peer chooses the requests that it cancels.
     requests: BTreeMap<RequestId, Request>,
     closed: bool,
-    /// Nobody will take a request any more.
+    /// True once no more requests will be taken.
     closed_with: bool,
 }
 
@@ -213,7 +214,8 @@ impl Handler for Inbox {
         request: connection::Request,
     ) -> Option<(ReplyToken, Outcome<Later>)> {
         let connection::Request { token, content, deadline, .. } = request;
-        // The program may keep it for as long as it likes: not with all that was read together with it.
+        // The program may keep the content as long as it likes, so the content must not pin the rest of its read
+        // buffer.
         let content = content.unpinned();
         let stop = connection.stop_of(&token);
         let request = Request {
@@ -231,7 +233,7 @@ impl Handler for Inbox {
                 queue.requests.extend(request.take().map(|request| (request.request, request)));
             }
         });
-        // If nobody takes it, it fails as it is dropped.
+        // An untaken request fails when it is dropped.
         drop(request);
         None
     }
@@ -242,7 +244,7 @@ impl Handler for Inbox {
             let queue = &mut queue.requests;
             given_up.extend(requests.iter().filter_map(|id| queue.remove(id)));
         });
-        // What they would answer is not sent.
+        // Their answers are not sent.
         drop(given_up);
     }
 
@@ -270,14 +272,14 @@ impl Channel {
         channel
     }
 
-    /// The same channel, whose calls end with [`Error::TimedOut`] after `timeout`. The other side sees how much of it
-    /// is left ([`Request::time_left`]) if both sides have agreed on that.
+    /// Returns the same channel with a call timeout, after which calls end with [`Error::TimedOut`]. The peer sees the
+    /// time left ([`Request::time_left`]) if both sides have agreed on that.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { options: CallOptions::timeout(timeout), ..self.clone() }
     }
 
-    /// Sends a request. The reply is what the call ends in.
+    /// Sends a request. The returned call resolves to the reply.
     pub fn send<T: DeserializeOwned>(&self, content: &(impl Serialize + ?Sized)) -> Call<T> {
         let connection = &self.connection;
         let span =
@@ -288,13 +290,13 @@ impl Channel {
         call.traced(span)
     }
 
-    /// The next request of the other side; `None` when there will be no more. While the other side does not read what it
-    /// was answered ([`Limits::output_cap`](connection::Limits::output_cap)), it waits.
+    /// Receives the next request of the peer; `None` when the channel is closed. It waits while the peer does not read
+    /// its answers ([`Limits::output_cap`](connection::Limits::output_cap)).
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses nothing.
     pub async fn recv(&self) -> Option<Request> {
-        // Or a program that answers each at once would hold any number of answers.
+        // Without this wait, a program that answers each request at once could buffer any number of answers.
         let mut room = RoomToReply::new(&self.connection);
         let mut waiting = Registration::new(&*self.inbox);
         poll_fn(|cx| {
@@ -314,26 +316,26 @@ impl Channel {
         .await
     }
 
-    /// The other side, and how the connection to it is.
+    /// Returns the peer, with the state of the connection.
     #[must_use]
     pub fn peer(&self) -> Peer {
         Peer::of_connection(Arc::clone(&self.connection))
     }
 
-    /// Closes the channel once what has been asked is answered, within ten seconds (see [`Builder::drain`]).
+    /// Closes the channel once pending requests are answered, within ten seconds (see [`Builder::drain`]).
     pub fn close(&self) {
         self.close_with(Close::AfterAnswers { within: self.connection.drain() });
     }
 
-    /// As [`close`](Self::close), with a choice of what becomes of requests that have not been answered.
+    /// Closes the channel; `how` decides the fate of unanswered requests.
     pub fn close_with(&self, how: Close) {
         self.connection.close(how);
     }
 
-    /// Waits until the channel is closed, and tells why.
+    /// Waits until the channel is closed, and returns the reason.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses nothing.
     pub async fn closed(&self) -> CloseReason {
         self.connection.closed().await
     }
@@ -345,60 +347,60 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// A request of the other side. Whoever drops it unanswered answers with a failure.
+/// A request of the peer. Dropping it unanswered answers with a failure.
 #[must_use = "the other side waits for an answer"]
 pub struct Request {
     connection: Arc<Connection>,
     request: RequestId,
-    /// Taken when it is answered.
+    /// Taken by the answer.
     token: Option<ReplyToken>,
     content: Payload,
     deadline: Option<Instant>,
-    /// What tells that nobody waits any more, if anything may.
+    /// Signals that the peer waits no longer, where an extension or a deadline allows it.
     stop: Option<Arc<Stop>>,
     span: trace::RequestSpan,
 }
 
 impl Request {
-    /// Decodes what is asked.
+    /// Decodes the content.
     ///
     /// # Errors
-    /// [`Error::Content`]: it is no `T`.
+    /// [`Error::Content`]: the content is not a `T`.
     pub fn content<T: DeserializeOwned>(&self) -> Result<T, Error> {
         self.content.decode().map_err(Error::Content)
     }
 
-    /// What is asked, undecoded.
+    /// Returns the undecoded content.
     #[must_use]
     pub const fn payload(&self) -> &Payload {
         &self.content
     }
 
-    /// When the other side waits no longer, if it has said so: if its call has a timeout, and both sides have
-    /// agreed on that in Hello (see [`Extensions`](connection::Extensions)).
+    /// Returns the peer's deadline, if the peer has sent one: its call has a timeout, and both sides have agreed on
+    /// deadlines in Hello (see [`Extensions`](connection::Extensions)).
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// How long the other side still waits; `None` if it has not said.
+    /// Returns how long the peer still waits; `None` without a deadline.
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         Some(self.deadline?.saturating_duration_since(self.connection.now()))
     }
 
-    /// Whether nobody waits for the answer any more: see [`cancelled`](Self::cancelled).
+    /// Returns whether the peer no longer waits for the answer: see [`cancelled`](Self::cancelled).
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.stop.as_ref().is_some_and(|stop| stop.is_stopped()) || self.connection.is_closed()
     }
 
-    /// Waits until nobody waits for the answer any more: the other side has given the call up (if both have agreed
-    /// on that in Hello), its deadline has passed, or the channel is closed. The request still counts as being
-    /// handled until it is dropped or answered; the answer is not sent.
+    /// Waits until the peer no longer waits for the answer: it has cancelled the call (if both sides have agreed on
+    /// that in Hello), its deadline has passed, or the channel is closed. The request counts as pending until it is
+    /// dropped or answered; its answer is not sent.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses nothing.
     pub async fn cancelled(&self) {
         let mut stopped = self.stop.clone().map(Stop::stopped);
         let mut closed = Registration::new(&*self.connection);
@@ -410,7 +412,7 @@ impl Request {
         .await;
     }
 
-    /// Answers. If the value cannot be encoded, the other side gets a `SerializationError`.
+    /// Answers the request. If the value cannot be encoded, the peer receives a `SerializationError`.
     ///
     /// # Errors
     /// [`Error::Refused`]: the channel is closed, the request [cancelled](Self::cancelled), or the value cannot be
@@ -426,12 +428,12 @@ impl Request {
         }
     }
 
-    /// Waits until the other side has read enough of what it was answered before, and answers. For answers that are long
-    /// and that several tasks give: what [`reply`](Self::reply) leaves to be written has no bound but
+    /// Answers the request once the peer has read enough of earlier answers. Use it for long answers from several
+    /// tasks: [`reply`](Self::reply) buffers unwritten answers with no bound but
     /// [`Limits::max_calls_in`](connection::Limits::max_calls_in).
     ///
     /// # Errors
-    /// As of [`reply`](Self::reply).
+    /// The errors of [`reply`](Self::reply).
     ///
     /// # Cancel safety
     /// Dropping the future drops the request, which answers with a failure.
@@ -448,8 +450,8 @@ impl Request {
         self.answer(Err(error.into()))
     }
 
-    /// Leaves it without an answer, for requests that want none, such as mosaik's `stop`. Whoever waits for one
-    /// waits in vain.
+    /// Discards the request without an answer, for requests that want none, such as mosaik's `stop`. A peer that waits
+    /// for an answer waits in vain.
     pub fn discard(mut self) {
         if let Some(token) = self.token.take() {
             self.connection.discard(token);
@@ -469,7 +471,7 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        // If the channel is closed, nobody waits.
+        // On a closed channel, the peer no longer waits.
         let _sent = self.answer(Err(RemoteError::new("RuntimeError", "the request was dropped")));
     }
 }

@@ -1,8 +1,8 @@
-//! Code of the program, and what becomes of its panics.
+//! Contains panics of user code.
 //!
-//! The driver runs code that it does not know: methods, hooks, callbacks, checks, futures, wakers of other executors,
-//! and the drops of all of them. Such code runs through this module only, so that a panic ends what has panicked and
-//! nothing else: no flag stays set, no queue stands still, and the next waker is woken.
+//! The driver runs unknown code: methods, hooks, callbacks, checks, futures, wakers of other executors, and the drops
+//! of all of them. Such code runs through this module only, so that a panic ends the code that panicked and nothing
+//! else: no flag stays set, no queue stalls, and the next waker is woken.
 
 use std::any::Any;
 use std::fmt;
@@ -17,12 +17,12 @@ use super::panics;
 use super::trace;
 use aiomas_core::wire::RemoteError;
 
-/// Runs code of the program. A panic becomes the failure that a caller gets for it.
+/// Runs user code. A panic becomes a failure for the caller.
 pub(super) fn contain<R>(run: impl FnOnce() -> R) -> Result<R, RemoteError> {
     catch_unwind(AssertUnwindSafe(run)).map_err(panicked)
 }
 
-/// Runs code of the program whose failure has no addressee. A panic is traced, and no more.
+/// Runs user code whose failure has no addressee. A panic is only traced.
 pub(super) fn undisturbed(run: impl FnOnce()) {
     let _panic = contain(run);
 }
@@ -32,15 +32,15 @@ pub(super) fn discard<T>(value: T) {
     undisturbed(|| drop(value));
 }
 
-/// Wakes a task, which may be one of another executor.
+/// Wakes a task, which may belong to another executor.
 pub(super) fn wake(waker: Waker) {
     undisturbed(|| waker.wake());
 }
 
-/// Wakes all of these, whatever one of them does.
+/// Wakes all tasks, even if a waker panics.
 pub(super) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     let mut wakers = wakers.into_iter();
-    // A waker has left the iterator before it can panic.
+    // A waker leaves the iterator before it can panic.
     while contain(|| wakers.by_ref().for_each(Waker::wake)).is_err() {}
 }
 
@@ -48,8 +48,8 @@ pub(super) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
 fn panicked(payload: Box<dyn Any + Send>) -> RemoteError {
     panics::contained(&*payload);
     let error = RemoteError::panic(panics::text(&*payload));
-    // The subscriber and the payload are code of the program, too. A payload that panics as it is dropped leaves a
-    // second one, which is leaked: it could do the same.
+    // The subscriber and the payload are user code, too. A payload that panics when dropped leaves a second payload,
+    // which is leaked, because it could do the same.
     let rest = catch_unwind(AssertUnwindSafe(|| {
         trace::panicked(&error);
         drop(payload);
@@ -60,9 +60,9 @@ fn panicked(payload: Box<dyn Any + Send>) -> RemoteError {
     error
 }
 
-/// A value of the program. A panic as it is dropped is contained.
+/// A value of the program. A panic during its drop is contained.
 pub(super) struct Contained<T>(
-    /// Always there, except while it is being dropped.
+    /// Present, except during the drop.
     Option<T>,
 );
 
@@ -125,7 +125,7 @@ impl<F: Future + ?Sized> Contained<Pin<Box<F>>> {
     }
 }
 
-/// A task of the program. A panic ends the task, and nothing else.
+/// Wraps a task of the program. A panic ends the task, and nothing else.
 pub(super) fn alone(task: impl Future<Output = ()> + Send + 'static) -> BoxFuture<()> {
     let mut task = Contained::new(Box::pin(task));
     Box::pin(poll_fn(move |cx| task.poll(cx).map(drop)))
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// Panics as it is dropped.
+    /// Panics when dropped.
     struct Bomb(u32);
 
     impl Drop for Bomb {

@@ -1,4 +1,4 @@
-//! What a method may know about a call.
+//! The context of a call, as its method sees it.
 
 use std::fmt;
 use std::future::Future;
@@ -14,8 +14,8 @@ use aiomas_core::agent::AgentUrl;
 use aiomas_core::rpc::{Caller, PeerCertificate};
 use aiomas_core::wire::{Codec, CodecContext};
 
-/// Who calls a method, and where. A method takes it as a parameter that is marked `#[context]`; callers
-/// see nothing of that.
+/// The caller of a method and the container around the method. A method takes it as a parameter marked `#[context]`,
+/// which is invisible to callers.
 #[derive(Clone)]
 pub struct Context {
     codec_context: CodecContext,
@@ -24,7 +24,7 @@ pub struct Context {
 }
 
 impl Invocation<'_> {
-    /// What the method may know about who calls it.
+    /// Returns the context of the call.
     #[must_use]
     pub fn context(&self) -> Context {
         Context {
@@ -36,24 +36,25 @@ impl Invocation<'_> {
 }
 
 impl Context {
-    /// Who calls. Agents of the same container have no address, and the id [`CallerId::Local`](aiomas_core::rpc::CallerId::Local).
+    /// Returns the caller. Agents of the same container have no address, and the id
+    /// [`CallerId::Local`](aiomas_core::rpc::CallerId::Local).
     #[must_use]
     pub const fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// When the caller waits no longer for this call, if it has said so: see [`time_left`](Self::time_left).
+    /// Returns the caller's deadline, if the caller has sent one: see [`time_left`](Self::time_left).
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
         self.caller.deadline
     }
 
-    /// How long the caller still waits; `None` if it has not said. When there is no time left, the method is
-    /// dropped where it waits next.
+    /// Returns how long the caller still waits; `None` without a deadline. When no time is left, the method is dropped
+    /// at its next await.
     ///
-    /// A caller says so if its call has a timeout, and both sides have agreed on that in Hello (see
-    /// [`Extensions`](aiomas_core::connection::Extensions)); within a container, whenever it has a timeout. Calls that the
-    /// method makes have the timeouts that it gives them, and no others:
+    /// A call carries a deadline if it has a timeout and both sides have agreed on deadlines in Hello (see
+    /// [`Extensions`](aiomas_core::connection::Extensions)); within a container, a timeout suffices. Calls that the
+    /// method makes do not inherit the deadline; pass it on explicitly:
     ///
     /// ```
     /// # use aiomas::{Context, Error, Proxy};
@@ -68,40 +69,38 @@ impl Context {
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         let deadline = self.deadline()?;
-        // If the connection is gone, nobody waits at all.
+        // If the connection is gone, the caller no longer waits.
         let now = PeerContext::of(&self.codec_context).and_then(PeerContext::now);
         Some(now.map_or(Duration::ZERO, |now| deadline.saturating_duration_since(now)))
     }
 
-    /// The certificate by which the caller has proven who it is; `None` for agents of the same container, and
-    /// where no TLS is spoken.
+    /// Returns the certificate that authenticates the caller; `None` for agents of the same container, and without TLS.
     #[must_use]
     pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.caller.certificate.as_deref()
     }
 
-    /// The peer that the call came from, to look at its connection, or to close it; `None` for agents of the same
+    /// Returns the peer that made the call, to inspect or close its connection; `None` for agents of the same
     /// container.
     #[must_use]
     pub fn peer(&self) -> Option<Peer> {
         Peer::of_codec_context(&self.codec_context)
     }
 
-    /// The root service of the one who calls, to call it back over the same connection (aiomas'
-    /// `client.remote`).
+    /// Returns the caller's root service, to call it back over the same connection (aiomas' `client.remote`).
     #[must_use]
     pub fn remote(&self) -> Proxy {
         Proxy::from_peer_context(PeerContext::of(&self.codec_context), "")
     }
 
-    /// The root service of the one who calls, as a typed proxy.
+    /// Returns the caller's root service as a typed proxy.
     #[must_use]
     pub fn remote_as<P: From<Proxy>>(&self) -> P {
         self.remote().into()
     }
 
-    /// The codec that the caller writes, and is answered in; `None` for agents of the same container, whose
-    /// calls are not written.
+    /// Returns the codec that the caller writes and is answered in. It is `None` for agents of the same container,
+    /// whose calls use no wire format.
     #[must_use]
     pub fn codec(&self) -> Option<Codec> {
         PeerContext::of(&self.codec_context)?.codec()
@@ -111,26 +110,26 @@ impl Context {
         &self.codec_context
     }
 
-    /// The agent whose method this is, as others see it: to be passed on, as `self` is with aiomas.
+    /// Returns a proxy of the agent that runs the method. Pass it on as aiomas passes `self`.
     ///
     /// # Errors
-    /// [`Error::NoContainer`]: the service is no agent.
+    /// [`Error::NoContainer`]: the service is not an agent.
     pub fn agent(&self) -> Result<Proxy, Error> {
         let me = self.me.as_ref().ok_or(Error::NoContainer)?;
         let url = me.url().ok_or(Error::NoContainer)?.clone();
         Ok(Proxy::of_local(me.local_dispatch.clone(), url))
     }
 
-    /// The URL of the agent whose method this is; `None` in a service that is no agent.
+    /// Returns the URL of the agent that runs the method; `None` in a service that is not an agent.
     #[must_use]
     pub fn url(&self) -> Option<&AgentUrl> {
         self.me.as_ref().and_then(|me| me.url())
     }
 
-    /// The container of the agent whose method this is.
+    /// Returns the container of the agent that runs the method.
     ///
     /// # Errors
-    /// [`Error::NoContainer`]: the service is not in a container, or that is gone.
+    /// [`Error::NoContainer`]: the service is not in a container, or the container is gone.
     pub fn container(&self) -> Result<Container, Error> {
         let mine = self.me.as_ref().and_then(|me| me.local_dispatch.upgrade());
         let local_dispatch =
@@ -138,20 +137,21 @@ impl Context {
         local_dispatch.and_then(Container::from_home).ok_or(Error::NoContainer)
     }
 
-    /// The clock of the container.
+    /// Returns the clock of the container.
     ///
     /// # Errors
-    /// As [`container`](Self::container).
+    /// The errors of [`container`](Self::container).
     pub fn clock(&self) -> Result<Clock, Error> {
         self.container().map(|container| container.clock().clone())
     }
 
-    /// Begins to end the container that the method is part of, or the RPC server: no connections and calls are taken
-    /// any more. What has been called is answered first, this call included; then connections are closed, and agents run
-    /// their `#[on_stop]`. [`Container::stopped`] and [`RpcServer::stopped`](crate::rpc::RpcServer::stopped) wait for that.
+    /// Starts the shutdown of the container or the RPC server that the method belongs to: it accepts no more
+    /// connections and calls. Pending calls, this one included, are answered first. Then connections are closed, and
+    /// agents run their `#[on_stop]`. [`Container::stopped`] and [`RpcServer::stopped`](crate::rpc::RpcServer::stopped)
+    /// wait for the end.
     ///
     /// # Errors
-    /// [`Error::NoContainer`]: the method is part of neither, as that of a client, or the connection is gone.
+    /// [`Error::NoContainer`]: the method belongs to neither, like that of a client, or the connection is gone.
     pub fn stop(&self) -> Result<(), Error> {
         if let Some(local_dispatch) = self.me.as_ref().and_then(|me| me.local_dispatch.upgrade()) {
             local_dispatch.stop();
@@ -161,8 +161,8 @@ impl Context {
         peer_context.stop().ok_or(Error::NoContainer)
     }
 
-    /// Runs a task beside this call, on the runtime that the method runs on, whichever that is: to do something later,
-    /// when the call has been answered. In a simulation it goes by the simulation's time.
+    /// Spawns a task beside this call, on the runtime of the method. Use it to act after the call is answered. In a
+    /// simulation the task runs in simulated time.
     ///
     /// ```
     /// # use aiomas::{Context, Error, Proxy, agent};
@@ -174,7 +174,7 @@ impl Context {
     ///         let clock = ctx.clock()?;
     ///         ctx.spawn(async move {
     ///             if clock.sleep(1.0).await.is_ok() {
-    ///                 // Nobody hears of a failure but this task.
+    ///                 // Only this task learns of a failure.
     ///                 let _ = buyer.call("deliver").send::<()>().await;
     ///             }
     ///         })
@@ -182,11 +182,11 @@ impl Context {
     /// }
     /// ```
     ///
-    /// It is no part of the call: it goes on when the call is given up, and holds no agent. To change the agent, it calls
-    /// it ([`agent`](Self::agent)). Beyond that it is as [`Container::spawn_task`].
+    /// The task is independent of the call: it goes on when the call is cancelled, and holds no agent. To change the
+    /// agent, the task calls it ([`agent`](Self::agent)). Otherwise it behaves like [`Container::spawn_task`].
     ///
     /// # Errors
-    /// [`Error::NoContainer`]: the container is gone or, of a service that is in none, the connection.
+    /// [`Error::NoContainer`]: the container is gone. For a service without a container: the connection is gone.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
         let mine = self
             .me

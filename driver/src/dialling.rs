@@ -1,4 +1,4 @@
-//! Dialling an address, as often as a policy says.
+//! Dials an address repeatedly, according to a policy.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,7 +15,7 @@ use aiomas_core::agent::{Address, RetryLimit, RetryPolicy};
 use aiomas_core::internal::Jitter;
 
 impl Settings {
-    /// Opens a stream as `policy` says. `attempts` is told the number of each attempt.
+    /// Opens a stream according to `policy`. `attempts` receives the number of each attempt.
     pub(super) async fn dial_with(
         &self,
         address: &Address,
@@ -60,7 +60,7 @@ impl Settings {
         }
     }
 
-    /// Dials once. `limit`: when all attempts end, and how long they may take together.
+    /// Dials once. `limit`: the deadline of all attempts, and their total time.
     async fn dial_by(
         &self,
         address: &Address,

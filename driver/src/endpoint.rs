@@ -1,4 +1,4 @@
-//! What methods are part of: a container, or an RPC server.
+//! The owners of methods: containers and RPC servers.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,42 +7,42 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) trait Endpoint: Send + Sync {
     fn id(&self) -> EndpointId;
 
-    /// Begins the end: no calls are taken any more, and those under way are answered first.
+    /// Starts the shutdown: no more calls are accepted, and pending calls are answered first.
     fn stop(&self);
 }
 
-/// Tells endpoints of a process apart.
+/// Identifies an endpoint within the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EndpointId(u64);
 
-// The program's own code lies between a method that is polled and one that asks: no argument passes through it.
+// The program's own code lies between a polled method and its query: no argument passes through it.
 thread_local! {
     static CURRENT: Cell<EndpointId> = const { Cell::new(EndpointId::NONE) };
 }
 
 impl EndpointId {
-    /// Of methods that belong to a client or a channel.
+    /// The id for methods of a client or a channel.
     pub(super) const NONE: Self = Self(0);
 
-    /// An id that no other endpoint has.
+    /// Returns a unique id.
     pub(super) fn new() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Marks the running code as part of a method of this endpoint, until the mark is dropped.
+    /// Marks the running code as part of this endpoint, until the mark is dropped.
     pub(super) fn enter(self) -> Entered {
         Entered(CURRENT.replace(self))
     }
 
-    /// Whether the running code is part of an async method of this endpoint. To wait for the endpoint's end would then
-    /// be to wait for itself.
+    /// Returns whether the running code is part of an async method of this endpoint. Such code would wait for itself if
+    /// it waited for the endpoint's end.
     pub(super) fn is_current(self) -> bool {
         CURRENT.get() == self
     }
 }
 
-/// Puts the outer mark back.
+/// Restores the outer mark when dropped.
 pub(super) struct Entered(EndpointId);
 
 impl Drop for Entered {

@@ -1,4 +1,4 @@
-//! What can go wrong, for users of handles.
+//! Errors that handles return.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,37 +14,36 @@ use aiomas_core::internal::unanswered;
 use aiomas_core::wire::Printable;
 use aiomas_core::wire::{CodecError, RemoteError};
 
-/// Why something did not work, split by whose fault it is. Every text says what to do, or which setting
-/// there is.
+/// An error of a handle, split by the side at fault. Every text names the remedy or the setting.
 ///
-/// `{:?}` is the text of `Display`, as a `main` that returns `Result<(), Error>` and `unwrap` print it; `{:#?}` shows
-/// the variant and its fields.
+/// `{:?}` prints the text of `Display`, because `unwrap` and a `main` that returns `Result<(), Error>` print `{:?}`.
+/// `{:#?}` shows the variant and its fields.
 #[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The method that was called has failed: the callee's fault, in its words.
+    /// The called method failed: the callee's fault, in its words.
     #[error(transparent)]
     Remote(RemoteError),
-    /// No answer came in time. A late one is ignored. The callee may still be working on it, unless both sides have
-    /// agreed on [deadlines or on cancelling](aiomas_core::connection::Extensions).
+    /// No answer came in time. A late answer is ignored. The callee may still be working on the call, unless both sides
+    /// have agreed on [deadlines or cancelling](aiomas_core::connection::Extensions).
     #[error("{} within {after:?} (`with_timeout`)", unanswered(*sent))]
     TimedOut {
-        /// The time that was allowed.
+        /// The time allowed.
         after: Duration,
-        /// Whether the request was sent: all of it was written to a stream, or an agent of this container got it. If
-        /// not, the callee has done nothing of it: there was no connection, or the peer did not read.
+        /// Whether the request was sent: written to a stream in full, or delivered to an agent of this container. If
+        /// not, the callee has not started the call: the connection was missing, or the peer did not read.
         sent: bool,
     },
-    /// The connection ended before the answer came. The callee may or may not have done what was asked.
+    /// The connection ended before the answer came. The callee may or may not have run the call.
     #[error("the connection was lost before the answer came: {0}")]
     Lost(CloseReason),
-    /// The call was not even made: the connection is closed, or the arguments cannot be sent.
+    /// The call was not made: the connection is closed, or the arguments cannot be sent.
     #[error("the call was not made: {0}")]
     Refused(CallRejected),
-    /// The answer is not of the type that was asked for.
+    /// The answer does not have the requested type.
     #[error("the answer is not what was asked for: {0}")]
     Answer(CodecError),
-    /// Content of a message is not of the type that was asked for.
+    /// The content of a message does not have the requested type.
     #[error("the content is not what was asked for: {0}")]
     Content(CodecError),
     /// An agent cannot be reached.
@@ -53,65 +52,65 @@ pub enum Error {
     /// A stream cannot be opened.
     #[error("cannot connect to {}: {}", Printable(address), Printable(text))]
     Dial {
-        /// Where to.
+        /// The address dialled.
         address: Address,
-        /// What kind of failure.
+        /// The kind of failure.
         kind: io::ErrorKind,
         /// The system's words.
         text: Box<str>,
     },
-    /// A stream is open, and no secure one.
+    /// A stream opened, but its TLS handshake failed.
     #[error("no TLS at {}: {error}", Printable(address))]
     Tls {
-        /// Where to; for a stream that has come in, where we listen.
+        /// The address dialled; for an accepted stream, the address of the listener.
         address: Address,
-        /// Why not.
+        /// The cause.
         error: TlsError,
     },
-    /// TLS cannot be configured like that.
+    /// The TLS configuration is invalid.
     #[cfg(feature = "tls")]
     #[error(transparent)]
     TlsConfig(super::tls::TlsConfigError),
-    /// An address cannot be listened at.
+    /// A listener cannot bind an address.
     #[error("cannot listen at {}: {}", Printable(address), Printable(text))]
     Bind {
         /// The address.
         address: Address,
-        /// What kind of failure.
+        /// The kind of failure.
         kind: io::ErrorKind,
         /// The system's words.
         text: Box<str>,
     },
-    /// A text is no address or URL.
+    /// A text is not a valid address or URL.
     #[error(transparent)]
     Url(UrlError),
-    /// A limit of the container was hit, or it is shut down.
+    /// The container hit a limit, or it is shut down.
     #[error(transparent)]
     Container(ContainerError),
-    /// A clock cannot be set or slept on like that.
+    /// The clock rejects a time or a sleep.
     #[error(transparent)]
     Clock(ClockError),
-    /// A reference to a service of a peer that is no longer there, or that is our own.
+    /// A reference names a service of a lost peer, or one of our own services.
     #[error("\"{}\" is no service that can be called from here: {why}", Printable(path))]
     NoTarget {
         /// The path of the service.
         path: Box<str>,
-        /// Why not.
+        /// The cause.
         why: &'static str,
     },
-    /// A service is not in a container, nor in a server where that would do.
+    /// The service is not in a container. Where a server suffices, it is not in a server either.
     #[error("the service is in no container and no server, or that is gone")]
     NoContainer,
-    /// A container has ended, and agents in it have not stopped as they should.
+    /// A container has ended, and some of its agents did not stop properly.
     #[error("{}", Unstopped(agents))]
     NotStopped {
-        /// Which, and why, in the order of their numbers.
+        /// The agents and the causes, in the order of the agents' numbers.
         agents: Arc<[UnstoppedAgent]>,
     },
-    /// There is no async runtime here, or the one that was here has ended.
+    /// No async runtime is active here, or the runtime has ended.
     #[error("{text}")]
     Runtime {
-        /// What is missing, and what to do.
+        /// The missing part, and the remedy.
         text: Box<str>,
     },
 }
@@ -164,7 +163,7 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
-    /// The runtime of what listens at `address` has ended.
+    /// Returns the error for a listener at `address` whose runtime has ended.
     #[cold]
     pub(super) fn runtime_ended(address: &Address) -> Self {
         let address = address.to_string();
@@ -179,7 +178,7 @@ impl Error {
             return Self::Tls { address: address.clone(), error: error.clone() };
         }
         let text = match error.kind() {
-            // A socket's path that does not exist means the same as a closed port.
+            // A missing socket file means the same as a closed port.
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
                 format!("no listener there ({error}); start the peer first").into()
             }
@@ -206,7 +205,7 @@ impl Error {
         Self::Bind { address: address.clone(), kind: error.kind(), text }
     }
 
-    /// Which limit of this side was hit, in numbers, if it was one.
+    /// Returns the limit of this side that caused the error, in numbers.
     #[must_use]
     pub fn exceeded(&self) -> Option<LimitExceeded> {
         match self {
@@ -221,7 +220,7 @@ impl Error {
         }
     }
 
-    /// The failure of the method that was called, if it is that.
+    /// Returns the failure of the called method, if the error is one.
     #[must_use]
     pub const fn remote(&self) -> Option<&RemoteError> {
         match self {
@@ -265,7 +264,7 @@ impl From<CallError> for Error {
     }
 }
 
-/// What a [`Payload`](aiomas_core::wire::Payload) is, is told when it is decoded.
+/// Converts an error of decoding a [`Payload`](aiomas_core::wire::Payload).
 impl From<CodecError> for Error {
     fn from(error: CodecError) -> Self {
         Self::Content(error)
@@ -284,8 +283,7 @@ impl From<Infallible> for Error {
     }
 }
 
-/// What the caller of a method gets that failed with this. A failure that came from elsewhere is passed on
-/// as it is.
+/// Converts the error of a method into the failure that its caller receives. A remote failure passes through unchanged.
 impl From<Error> for RemoteError {
     fn from(error: Error) -> Self {
         let kind = match &error {

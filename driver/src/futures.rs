@@ -1,4 +1,4 @@
-//! Sockets of runtimes that go by the traits of `futures-io`, and by the crate `async-io`: smol and async-std.
+//! Sockets of runtimes on `futures-io` and `async-io`: smol and async-std.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -18,39 +18,39 @@ pub struct Stream<S> {
     socket: S,
     how: How<S>,
     peer: Option<String>,
-    /// There was less than asked for: before there is more, the runtime says so.
+    /// The last read was short: the runtime signals when more input is available.
     drained: bool,
 }
 
-/// What the traits do not have.
+/// Operations that the traits lack.
 #[derive(Debug)]
 pub struct How<S> {
-    /// Waits until there is something to read.
+    /// Waits until input is available.
     pub readable: fn(&S, &mut Context<'_>) -> Poll<io::Result<()>>,
-    /// Shuts a direction down. The traits have a way to close a socket, which need not do anything.
+    /// Shuts a direction down. The traits' way to close a socket need not do anything.
     pub shutdown: fn(&S, Shutdown) -> io::Result<()>,
-    /// Lets the system ask for the peer.
+    /// Enables keep-alive probes.
     pub keep_alive: fn(&S, KeepAlive) -> io::Result<()>,
 }
 
 impl<S> Stream<S> {
-    /// A socket, how it does what the traits do not have, and the address at its other end if it has one.
+    /// Wraps a socket, with the operations that the traits lack. `peer` is the peer's address, if it has one.
     pub const fn new(socket: S, how: How<S>, peer: Option<String>) -> Self {
         Self { socket, how, peer, drained: false }
     }
 
-    /// The socket.
+    /// Returns the socket.
     pub const fn socket(&self) -> &S {
         &self.socket
     }
 }
 
-/// So much is read at a time at most.
+/// The maximum size of a read.
 const MAX_READ: usize = 64 * 1024;
 
 thread_local! {
-    /// What comes is read into this, for the traits read into what is initialised only: to copy what has come is
-    /// cheaper than to initialise room for what might.
+    /// The buffer for reads: the traits read into initialised memory only, and copying the received bytes is cheaper
+    /// than initialising the spare capacity.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S>
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
-        // To read only to see that there is nothing would be a system call for each message.
+        // A read that finds nothing would cost a system call for each message.
         if self.drained {
             ready!((self.how.readable)(&self.socket, cx))?;
             self.drained = false;
@@ -73,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S>
         let read = Pin::new(&mut self.socket).poll_read(cx, &mut scratch[..room]);
         if let Poll::Ready(Ok(count)) = read {
             input.extend_from_slice(&scratch[..count]);
-            // After the end there is nothing to wait for.
+            // After the end of the stream no input follows.
             self.drained = 0 < count && count < room;
         }
         SCRATCH.set(scratch);
@@ -100,15 +100,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Stream<S>
 /// See [`Sockets::reset`](super::sockets::Sockets::reset).
 ///
 /// # Errors
-/// As the system says.
+/// The system's error.
 pub fn reset(socket: &TcpStream) -> io::Result<()> {
     socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))
 }
 
-/// Implements [`Sockets`](crate::sockets::Sockets) for a runtime whose sockets are those of `async-io`, as those of
-/// smol and async-std are.
+/// Implements [`Sockets`](crate::sockets::Sockets) for a runtime with the sockets of `async-io`, such as smol and
+/// async-std.
 ///
-/// `io` is the crate that has `Async`.
+/// `io` is the crate that exports `Async`.
 #[macro_export]
 macro_rules! futures_sockets {
     (runtime: $runtime:ty; io: $io:ident) => {
@@ -129,7 +129,7 @@ macro_rules! futures_sockets {
         pub type Acceptor = sockets::Acceptor<$runtime>;
 
         fn tcp(stream: Async<TcpStream>) -> io::Result<FuturesStream<Async<TcpStream>>> {
-            // The driver gathers messages before it writes; the kernel need not wait for more.
+            // The driver gathers messages before it writes, so the kernel need not delay small writes.
             stream.get_ref().set_nodelay(true)?;
             let peer = stream.get_ref().peer_addr().ok().map(|peer| format!("tcp://{peer}"));
             let how: How<Async<TcpStream>> = How {
@@ -150,7 +150,7 @@ macro_rules! futures_sockets {
             Ok(FuturesStream::new(Async::new(stream)?, how, None))
         }
 
-        /// Accepts at once, or when there is something to accept.
+        /// Accepts a stream, at once or when one comes.
         fn accept<L, T>(
             listener: &Async<L>,
             accept: impl Fn(&L) -> io::Result<T>,

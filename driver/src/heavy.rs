@@ -1,4 +1,4 @@
-//! Work that takes long, away from the tasks that move bytes.
+//! Long work, away from the tasks that move bytes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -8,9 +8,8 @@ use super::lock::lock;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Where the connections of one client, server or container have large requests and messages dealt with, so that nothing
-/// else waits for them: as many at a time as the runtime has [threads for it](super::Runtime::parallelism), and then in
-/// order.
+/// Handles the large requests and messages of one client, server or container. Nothing else waits for them. It runs as
+/// many at a time as the runtime has [threads for them](super::Runtime::parallelism), and the rest in order.
 pub(super) struct HeavyWork {
     host: Arc<dyn Host>,
     limit: usize,
@@ -20,7 +19,7 @@ pub(super) struct HeavyWork {
 #[derive(Default)]
 struct Queue {
     running: usize,
-    /// A connection has no more than one of each kind.
+    /// Each connection has at most one entry of each kind.
     waiting: VecDeque<Work>,
 }
 
@@ -30,7 +29,7 @@ impl HeavyWork {
         Arc::new(Self { host, limit, queue: Mutex::default() })
     }
 
-    /// Does some work, now or when there is a thread. If the runtime ends, it is dropped.
+    /// Runs work, now or when a thread is free. If the runtime ends, the work is dropped.
     pub(super) fn run(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) {
         let work: Work = Box::new(work);
         {
@@ -53,7 +52,7 @@ impl HeavyWork {
     }
 }
 
-/// One that is being done. The next one begins when it is dropped, also by a panic.
+/// Work in progress. Dropping it, also by a panic, starts the next.
 struct Running {
     all: Arc<HeavyWork>,
     begun: bool,
@@ -70,7 +69,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let (next, _ended) = {
             let mut queue = lock(&self.all.queue);
-            // If it was not even begun, the runtime has ended, and the others would not be either.
+            // If the work was not started, the runtime has ended, and would not start the rest either.
             let ended =
                 if self.begun { VecDeque::new() } else { std::mem::take(&mut queue.waiting) };
             let next = queue.waiting.pop_front();

@@ -1,7 +1,7 @@
-//! A [`Runtime`] without its type: what the driver runs on.
+//! A type-erased [`Runtime`], which the driver runs on.
 //!
-//! Everything behind [`Host`] is compiled once, in the crate that calls [`AnyRuntime::new`]. The driver itself is generic
-//! over no runtime, so a program that uses it compiles none of it again.
+//! Everything behind [`Host`] is compiled once, in the crate that calls [`AnyRuntime::new`]. The driver is not generic
+//! over runtimes, so a program that uses it does not compile it again.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -19,7 +19,7 @@ use aiomas_core::agent::Address;
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A listener without its type.
+/// A type-erased listener.
 pub(super) type BoxListener = Box<dyn Listener<Stream = Box<dyn Transport>>>;
 
 /// See [`Runtime`].
@@ -90,7 +90,7 @@ impl<R: Runtime> Host for R {
     }
 }
 
-/// A listener whose streams lose their type.
+/// A listener that erases the type of its streams.
 pub(super) struct Boxing<L>(pub(super) L);
 
 impl<L: Listener> Listener for Boxing<L> {
@@ -109,7 +109,7 @@ impl<L: Listener> Listener for Boxing<L> {
     }
 }
 
-/// A [`Runtime`] without its type, as [`Runtime::attach`] returns it.
+/// A type-erased [`Runtime`], as [`Runtime::attach`] returns it.
 #[derive(Clone)]
 pub struct AnyRuntime(pub(super) Arc<dyn Host>);
 
@@ -129,10 +129,10 @@ impl fmt::Debug for AnyRuntime {
     }
 }
 
-/// Whose clock a call goes by, and the callee's address, if it has one.
+/// The host whose clock times a call, and the callee's address, if it has one.
 pub(super) type Callee = (Arc<dyn Host>, Option<Arc<str>>);
 
-/// A timer cannot wait any more.
+/// The runtime has ended, and its timers with it.
 pub(super) struct RuntimeEnded;
 
 impl From<RuntimeEnded> for Error {
@@ -150,7 +150,7 @@ impl From<RuntimeEnded> for io::Error {
 /// Waits until `at`.
 ///
 /// # Errors
-/// The runtime has ended, so that nothing waits any more.
+/// The runtime has ended, so the wait was cut short.
 pub(super) async fn sleep_until(
     host: &(impl Host + ?Sized),
     at: Instant,
@@ -161,7 +161,7 @@ pub(super) async fn sleep_until(
     if host.now() < at { Err(RuntimeEnded) } else { Ok(()) }
 }
 
-/// Waits. See [`sleep_until`].
+/// Waits for `time`. See [`sleep_until`].
 pub(super) async fn sleep(host: &(impl Host + ?Sized), time: Duration) -> Result<(), RuntimeEnded> {
     match host.now().checked_add(time) {
         Some(at) => sleep_until(host, at).await,

@@ -1,4 +1,4 @@
-//! Answers that come later.
+//! Later answers of async methods.
 
 use std::any::Any;
 use std::fmt::{self, Display};
@@ -17,8 +17,7 @@ pub use aiomas_core::rpc::{Answer, Later};
 /// A service that connections share.
 pub type SharedService = Arc<dyn Service<Later> + Send + Sync>;
 
-/// Turns the error of a method into what its caller gets. What a peer has failed with is passed on as it
-/// is.
+/// Converts the error of a method into the failure that its caller receives. A peer's failure passes through unchanged.
 pub fn failure<E: Display + 'static>(error: E) -> RemoteError {
     let mut error = Some(error);
     let ours = (&mut error as &mut dyn Any).downcast_mut::<Option<Error>>();
@@ -29,8 +28,8 @@ pub fn failure<E: Display + 'static>(error: E) -> RemoteError {
     }
 }
 
-/// The causes of an error, for [`failure`]. Which of the traits below applies, the macros find out by looking for the
-/// method `causes` behind several references: the first that fits is taken.
+/// The causes of an error, for [`failure`]. The macros select one of the traits below by calling the method `causes`
+/// through several references: the first matching one applies.
 pub struct Causes<'a, E>(pub &'a E);
 
 impl<E> fmt::Debug for Causes<'_, E> {
@@ -39,9 +38,9 @@ impl<E> fmt::Debug for Causes<'_, E> {
     }
 }
 
-/// An error has causes.
+/// Finds the causes of a standard error.
 pub trait CausesOfError {
-    /// The errors that led to it, the nearest first.
+    /// Returns the errors that led to it, the nearest first.
     fn causes(&self) -> Vec<String>;
 }
 
@@ -51,9 +50,9 @@ impl<E: std::error::Error + 'static> CausesOfError for &&Causes<'_, E> {
     }
 }
 
-/// What is around an error that can be of any type, as of `anyhow`.
+/// Finds the causes of a wrapper around any error, such as `anyhow`'s.
 pub trait CausesOfAny {
-    /// As [`CausesOfError::causes`].
+    /// Acts like [`CausesOfError::causes`].
     fn causes(&self) -> Vec<String>;
 }
 
@@ -63,9 +62,9 @@ impl<E: AsRef<dyn std::error::Error + Send + Sync>> CausesOfAny for &Causes<'_, 
     }
 }
 
-/// Other types have none, or [`RemoteError::from_error`] finds them.
+/// Applies to all other types: they have no causes, or [`RemoteError::from_error`] finds them.
 pub trait NoCauses {
-    /// None.
+    /// Returns no causes.
     fn causes(&self) -> Vec<String>;
 }
 
@@ -75,24 +74,24 @@ impl<E> NoCauses for Causes<'_, E> {
     }
 }
 
-/// A failure with these causes in its text, unless they are there already.
+/// Adds causes to the text of a failure, unless it contains them already.
 pub fn caused(failure: RemoteError, causes: Vec<String>) -> RemoteError {
     failure.caused_by(causes)
 }
 
-/// Calls a method. A panic is the failure of the call, and of nothing else.
+/// Calls a method. A panic fails the call, and nothing else.
 pub(super) fn guarded(call: impl FnOnce() -> Outcome<Later>) -> Outcome<Later> {
     contain(call).unwrap_or_else(Outcome::from)
 }
 
-/// A method or a hook that is not done at once.
+/// A method or a hook that did not complete at once.
 pub(super) struct Running {
     later: Contained<Later>,
     endpoint: EndpointId,
 }
 
 impl Running {
-    /// `endpoint` is what the method is part of.
+    /// Wraps a method of `endpoint`.
     pub(super) const fn new(later: Later, endpoint: EndpointId) -> Self {
         Self { later: Contained::new(later), endpoint }
     }
@@ -102,7 +101,7 @@ impl Running {
         self.later.poll(cx).map(|answer| answer.and_then(|answer| answer))
     }
 
-    /// Polls for the first time. No waker is needed: the task that gets the rest polls it again.
+    /// Polls for the first time. It needs no waker: the task that continues the method polls it again.
     pub(super) fn poll_once(&mut self) -> Poll<Answer> {
         self.poll(&mut Context::from_waker(Waker::noop()))
     }

@@ -1,18 +1,16 @@
-//! The core on an async runtime: one driver for all of them, and the handles that programs use.
+//! The async API of aiomas: one driver for every async runtime, and the handles that programs use.
 //!
-//! The protocol is in the state machines of [`connection`](aiomas_core::connection) and
-//! [`agent`](mod@aiomas_core::agent); this module moves their bytes. What it needs of a runtime is in
-//! [`Runtime`], which the adapters implement: `aiomas-tokio` and its siblings. They also fill the runtime
-//! in, so that a program says `rpc::connect(address)`; everything else here knows no runtime, so agents
-//! run on whichever there is.
+//! The protocol lives in the state machines of [`connection`](aiomas_core::connection) and
+//! [`agent`](mod@aiomas_core::agent); this crate moves their bytes. [`Runtime`] lists everything that the crate needs
+//! of a runtime. The adapters (`aiomas-tokio` and its siblings) implement it and fill it in, so a program writes
+//! `rpc::connect(address)`. The rest of the crate knows no runtime, so agents run on any of them.
 //!
-//! Each connection has one task, which does all reading and writing and runs what the peer calls, and one
-//! lock, which is held for moments only: neither over a system call nor over user code. See
-//! `docs/design.md`.
+//! Each connection has one task, which does all reading and writing and runs the calls of the peer, and one lock. The
+//! lock is held briefly: never over a system call or over user code. See `docs/design.md`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// For the code that the macros write.
+// The code that the macros write names this crate `aiomas`.
 extern crate self as aiomas;
 
 mod acceptor;
@@ -91,7 +89,7 @@ pub use stats::{Connections, ContainerStats};
 pub use transport::{KeepAlive, Listener, Timer, Transport};
 pub use unstopped::{StopFailure, UnstoppedAgent};
 
-/// Values, codecs, and what can be wrong with them.
+/// Values, codecs, and their errors.
 pub mod wire {
     pub use aiomas_core::wire::{
         Blob, Budget, Codec, CodecContext, CodecError, CustomCodec, Format, Integer,
@@ -101,7 +99,7 @@ pub mod wire {
 
 pub use aiomas_macros::{agent, expose, serializable, service};
 
-/// What the code needs that the macros write. Not for use by hand.
+/// Support for the code that the macros write. Not for direct use.
 #[doc(hidden)]
 pub mod __macro {
     pub use serde;

@@ -12,18 +12,18 @@ use super::lock::lock;
 use super::transport::{Listener, Transport};
 use aiomas_core::agent::Address;
 
-/// Who listens at `local://` addresses, by name. Clones are the same table.
+/// The table of `local://` listeners, by name. Clones share the table.
 ///
-/// A process has one, [`process`](Self::process); a simulated runtime makes one of its own, with `default`, so
-/// that simulations side by side have nothing in common.
+/// A process has one table, [`process`](Self::process). A simulated runtime creates its own with `default`, so that
+/// concurrent simulations share nothing.
 #[derive(Clone, Debug, Default)]
 pub struct LocalNames(Arc<Mutex<Backlogs>>);
 
 type Backlogs = BTreeMap<Arc<str>, Arc<Mutex<Backlog>>>;
 
-/// How many bytes are on the way in one direction before the writer has to wait, as in a socket.
+/// The capacity of one direction in bytes. A full direction blocks the writer, as in a socket.
 const CAPACITY: usize = 256 * 1024;
-/// How many streams may wait to be accepted.
+/// The maximum number of streams that wait to be accepted.
 const MAX_BACKLOG: usize = 1024;
 
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ struct Backlog {
     waker: Option<Waker>,
 }
 
-/// Accepts streams that are dialled by its name in this process.
+/// Accepts streams dialled by its name in this process.
 #[derive(Debug)]
 pub(super) struct LocalListener {
     names: LocalNames,
@@ -41,14 +41,15 @@ pub(super) struct LocalListener {
 }
 
 impl LocalNames {
-    /// Those of this process.
+    /// Returns the table of this process.
     #[must_use]
     pub fn process() -> Self {
         static NAMES: LazyLock<LocalNames> = LazyLock::new(LocalNames::default);
         NAMES.clone()
     }
 
-    /// Takes a name. What goes wrong here and in [`dial`](Self::dial) becomes part of an error that says the name.
+    /// Takes a name. Errors of this function and of [`dial`](Self::dial) become part of an error that contains the
+    /// name.
     pub(super) fn listen(&self, name: Arc<str>) -> io::Result<LocalListener> {
         let mut names = lock(&self.0);
         if names.contains_key(&name) {
@@ -59,10 +60,10 @@ impl LocalNames {
         Ok(LocalListener { names: self.clone(), name, backlog })
     }
 
-    /// Opens a stream to whoever listens at `local://name`.
+    /// Opens a stream to the listener at `local://name`.
     pub(super) fn dial(&self, name: &str) -> io::Result<LocalStream> {
         let backlog = lock(&self.0).get(name).cloned();
-        // The kind is that of a socket where nobody listens.
+        // The same kind as for a socket without a listener.
         let backlog = backlog.ok_or_else(|| {
             io::Error::new(io::ErrorKind::ConnectionRefused, "no such name in this process")
         })?;
@@ -103,7 +104,7 @@ impl Listener for LocalListener {
 impl Drop for LocalListener {
     fn drop(&mut self) {
         lock(&self.names.0).remove(&self.name);
-        // Those who wait to be accepted see their stream end.
+        // Peers that wait to be accepted see the end of their stream.
         let waiting = std::mem::take(&mut lock(&self.backlog).streams);
         drop(waiting);
     }
@@ -116,13 +117,13 @@ pub(super) struct LocalStream {
     output: Arc<Mutex<Pipe>>,
 }
 
-/// One direction.
+/// One direction of a stream.
 #[derive(Debug, Default)]
 struct Pipe {
     bytes: BytesMut,
-    /// No more will be written.
+    /// The writer has ended its side.
     ended: bool,
-    /// Nobody will read what is written.
+    /// The reader is gone.
     closed_with: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -135,7 +136,7 @@ impl LocalStream {
         (end, Self { input: there, output: back })
     }
 
-    /// Changes a pipe, and wakes whoever waits for that.
+    /// Changes a pipe, and wakes the tasks that wait for it.
     fn change(pipe: &Mutex<Pipe>, change: impl FnOnce(&mut Pipe)) {
         let wakers = {
             let mut pipe = lock(pipe);
@@ -157,7 +158,7 @@ impl Transport for LocalStream {
                 pipe.reader = Some(cx.waker().clone());
                 return Poll::Pending;
             }
-            // Whoever reads keeps the buffer, and what is known of it.
+            // The reader keeps its buffer, with its adaptive size.
             let count = pipe.bytes.len().min(input.capacity() - input.len());
             input.extend_from_slice(&pipe.bytes[..count]);
             pipe.bytes.advance(count);

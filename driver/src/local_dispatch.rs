@@ -1,4 +1,4 @@
-//! Calls within a container: no stream in between, but by value as if there were.
+//! Calls within a container: without a stream, but encoded, so that values are copied.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex};
@@ -20,27 +20,27 @@ use aiomas_core::wire::{CodecContext, CodecError, Format, Payload};
 /// The format of calls between agents of one container.
 pub(super) const LOCAL: Format = LocalCodec::FORMAT;
 
-/// What the container is to those within it.
+/// A container as seen from its own agents.
 pub(super) trait LocalDispatch: Endpoint {
     /// Calls an agent; `encode` appends the content of the request.
     fn call(self: Arc<Self>, options: CallOptions, encode: &Encode<'_>) -> Called;
 
-    /// What its agents' URLs begin with.
+    /// Returns the address in its agents' URLs.
     fn address(&self) -> &Address;
 
-    /// What content is encoded against.
+    /// Returns the codec context of content.
     fn codec_context(&self) -> &CodecContext;
 
-    /// How many of its calls may wait for a value.
+    /// Returns the maximum number of its calls that may wait for a value.
     fn max_mailbox(&self) -> u32;
 
-    /// By whose clock it goes, and what runs its tasks.
+    /// Returns the host, whose clock and tasks it uses.
     fn host(&self) -> Arc<dyn Host>;
 
-    /// What time it is.
+    /// Returns the current time.
     fn now(&self) -> Instant;
 
-    /// To be turned back into a container.
+    /// Converts it for a downcast to a container.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
@@ -48,11 +48,11 @@ pub(super) trait LocalDispatch: Endpoint {
 pub(super) type Encode<'a> =
     dyn Fn(Format, &CodecContext, &mut Vec<u8>) -> Result<(), CodecError> + 'a;
 
-/// What a call of an agent has led to at once.
+/// The immediate outcome of a call of an agent.
 pub(super) enum Called {
-    /// To its end.
+    /// The call is done.
     Done(Result<Payload, Error>),
-    /// To a method that goes on.
+    /// The method goes on.
     Running(Box<LocalCall>),
 }
 
@@ -62,7 +62,7 @@ pub(super) struct LocalCall {
     pub(super) deadline: Option<Deadline>,
 }
 
-/// Where the answer of a method that goes on waits for its caller.
+/// The slot in which the answer of a running method waits for its caller.
 #[derive(Default)]
 pub(super) struct LocalAnswer {
     waiting: Mutex<Waiting>,
@@ -97,7 +97,7 @@ impl LocalAnswer {
         Poll::Pending
     }
 
-    /// The caller waits no longer: the method is stopped.
+    /// Stops the method, because the caller waits no longer.
     fn cancel(&self) {
         let _waker = { lock(&self.waiting).waker.take() };
         self.stop.stop();
@@ -115,7 +115,7 @@ impl LocalCall {
         Poll::Ready(Err(error))
     }
 
-    /// Cancels the call: its method is stopped.
+    /// Cancels the call, and stops its method.
     pub(super) fn cancel(&self) {
         self.answer.cancel();
     }

@@ -1,8 +1,8 @@
-//! Locks. No user code runs under one, so a poisoned lock guards a state that is as good as ever.
+//! Locks. No user code runs under a lock, so a poisoned lock guards an intact state.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Takes a lock, whatever became of those who held it before.
+/// Takes a lock, also after a panic of an earlier holder.
 #[inline]
 pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

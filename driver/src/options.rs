@@ -1,4 +1,4 @@
-//! What all three layers are configured with.
+//! Configuration that all three layers share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +19,20 @@ use aiomas_core::agent::{Address, RetryPolicy};
 use aiomas_core::connection::{Config, Limits, Negotiate, Side};
 use aiomas_core::wire::{Codec, Types};
 
-/// What becomes of what a peer has called, and has not been answered yet, when its connection is lost.
+/// The fate of a peer's unanswered calls when its connection is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnDisconnect {
-    /// It runs to its end, as in aiomas. Until then it counts against
+    /// The call runs to its end, as in aiomas. Until then it counts against
     /// [`Limits::max_connections_per_peer`](aiomas_core::connection::Limits::max_connections_per_peer).
     #[default]
     Finish,
-    /// A method that runs is dropped where it waits next; a call that waits for its turn is not started. A peer
-    /// that ends its side of the stream counts as gone, although it could still read answers.
+    /// A running method is dropped at its next await; a queued call is not started. A peer that ends its side of the
+    /// stream counts as disconnected, although it could still read answers.
     Cancel,
 }
 
-/// What a channel, an RPC client or server, or a container is made with. Each layer adds what it needs.
+/// Configures a channel, an RPC client or server, or a container. Each layer adds its own settings.
 ///
 /// `R` is the runtime; adapters fill it in.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub struct Builder<R, L> {
     pub(super) drain: Duration,
     pub(super) coalesces: bool,
     pub(super) orphans: OnDisconnect,
-    /// Of those that connect, for the first stream.
+    /// Retries of the first connect.
     pub(super) retry: RetryPolicy,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
@@ -67,31 +67,31 @@ impl<R: Runtime, L: Default> Builder<R, L> {
 }
 
 impl<R: Runtime, L> Builder<R, L> {
-    /// The runtime that it is for. Layers above need its timers.
+    /// Returns the runtime. Layers above need its timers.
     pub const fn runtime(&self) -> &R {
         &self.runtime
     }
 
-    /// The codec that we write: JSON unless told otherwise, as in aiomas. Whoever listens answers each
-    /// peer in the codec that it is addressed in.
+    /// Sets the codec that we write: JSON by default, as in aiomas. A listener answers each peer in the codec that the
+    /// peer writes.
     pub fn codec(self, codec: Codec) -> Self {
         self.negotiate(Negotiate::Fixed(codec))
     }
 
-    /// How to agree on a codec.
+    /// Sets how the two sides agree on a codec.
     pub fn negotiate(mut self, negotiate: Negotiate) -> Self {
         self.config.negotiate = negotiate;
         self
     }
 
-    /// The user's types, in the order that both sides have them in. Dates and references to services are
-    /// added where they belong.
+    /// Sets the user's types, in the same order on both sides. The layer adds dates and references to services where
+    /// they belong.
     pub fn types(mut self, types: Types) -> Self {
         self.config.types = types;
         self
     }
 
-    /// What a peer can make us hold or do: [`Limits::exposed`] for whatever strangers can connect to.
+    /// Limits the memory and work that a peer can cause. Use [`Limits::exposed`] for addresses open to strangers.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self
@@ -103,38 +103,36 @@ impl<R: Runtime, L> Builder<R, L> {
         self
     }
 
-    /// How long calls may take to be answered when we close: ten seconds unless told otherwise.
+    /// Sets how long a closing side waits for answers: ten seconds by default.
     pub const fn drain(mut self, drain: Duration) -> Self {
         self.drain = drain;
         self
     }
 
-    /// Whether calls are gathered before they are written: when two or more are in flight, other tasks are
-    /// let run once, for they may have more. On unless told otherwise; with a single caller it makes no
-    /// difference.
+    /// Sets whether calls are gathered before they are written: with two or more in flight, other tasks run once, since
+    /// they may have more. On by default; with a single caller it makes no difference.
     pub const fn coalesce(mut self, coalesce: bool) -> Self {
         self.coalesces = coalesce;
         self
     }
 
-    /// What becomes of calls whose callers are gone: [`OnDisconnect::Finish`] unless told otherwise.
+    /// Sets the fate of calls whose caller has disconnected: [`OnDisconnect::Finish`] by default.
     pub const fn calls_on_disconnect(mut self, policy: OnDisconnect) -> Self {
         self.orphans = policy;
         self
     }
 
-    /// Speaks TLS, and nothing else, at all sockets: those that are connected to, and those that others connect
-    /// to. See [`tls`](super::tls).
+    /// Speaks TLS, and nothing else, on all sockets, both dialled and accepted. See [`tls`](super::tls).
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// What connections are made with, once the layer's own types are added.
+    /// Returns the settings of the connections, once the layer's own types are added.
     ///
     /// # Errors
-    /// [`Error::Runtime`]: there is none here.
+    /// [`Error::Runtime`]: this thread has no such runtime.
     pub(super) fn settle(self, types: fn(&Types) -> Types) -> Result<(Settings, L), Error> {
         let Self { runtime, mut config, drain, coalesces, orphans, layer, .. } = self;
         let runtime =
@@ -150,7 +148,7 @@ impl<R: Runtime, L> Builder<R, L> {
     }
 }
 
-/// Around a runtime without its type, so that TLS is compiled here, once for all runtimes.
+/// Wraps a type-erased runtime, so that TLS is compiled here, once for all runtimes.
 #[cfg(feature = "tls")]
 fn within_tls(runtime: AnyRuntime, tls: Option<TlsConfig>) -> AnyRuntime {
     match tls {
@@ -159,7 +157,7 @@ fn within_tls(runtime: AnyRuntime, tls: Option<TlsConfig>) -> AnyRuntime {
     }
 }
 
-/// What connections of one channel, client or server have in common.
+/// Settings shared by the connections of one channel, client or server.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) host: Arc<dyn Host>,
@@ -177,13 +175,13 @@ impl Settings {
         dial.map_err(|error| Error::dial(address, &error))
     }
 
-    /// Listens.
+    /// Binds a listener.
     pub(super) async fn listen(&self, address: &Address) -> Result<Acceptor, Error> {
         let bind = Acceptor::bind(self.host.clone(), address.clone(), &self.config.limits).await;
         bind.map_err(|error| Error::bind(address, &error))
     }
 
-    /// Makes a connection of a stream. It does nothing until [`Stream::start`].
+    /// Creates the connection of a stream. It does nothing until [`Stream::start`].
     pub(super) fn connection(
         &self,
         stream: &Stream,

@@ -1,16 +1,16 @@
-//! Panics of user code that the driver contains, for runtimes that have to know of them: a simulation fails by each.
+//! Contained panics of user code, for runtimes that report them: each fails a simulation.
 
 use std::any::Any;
 use std::cell::RefCell;
 
-// Between the runtime that collects and the code that contains lie futures of the program, which pass no argument on.
+// The program's futures lie between the collecting runtime and the containing code, and pass no argument on.
 thread_local! {
     static CONTAINED: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// Runs `code`, and returns the texts of the panics that were [`contained`] in this thread meanwhile.
+/// Runs `code`, and returns the texts of panics [`contained`] in this thread meanwhile.
 pub fn collect<T>(code: impl FnOnce() -> T) -> (T, Vec<String>) {
-    /// Also if `code` panics.
+    /// Restores the outer collector, also if `code` panics.
     struct Restore(Option<Vec<String>>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -24,7 +24,7 @@ pub fn collect<T>(code: impl FnOnce() -> T) -> (T, Vec<String>) {
     (result, contained)
 }
 
-/// Tells of a panic that ends here: it has been caught, and is not passed on.
+/// Reports a caught panic that is not passed on.
 pub fn contained(payload: &(dyn Any + Send)) {
     CONTAINED.with_borrow_mut(|contained| {
         if let Some(contained) = contained {
@@ -33,7 +33,7 @@ pub fn contained(payload: &(dyn Any + Send)) {
     });
 }
 
-/// The text of a panic, if it has one.
+/// Returns the text of a panic, if it has one.
 #[must_use]
 pub fn text(payload: &(dyn Any + Send)) -> Option<&str> {
     let text = payload.downcast_ref::<&str>().copied();

@@ -1,4 +1,4 @@
-//! Who is connected.
+//! Connected peers.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,11 +11,11 @@ use aiomas_core::connection::{Close, CloseReason, Side, Stats};
 use aiomas_core::rpc::{Caller, PeerCertificate};
 use aiomas_core::wire::{Codec, CodecContext};
 
-/// A peer, and the connection to it: what channels and clients have, what servers and containers list, and what a
-/// method finds in its [`Context`](super::Context).
+/// A peer and its connection. Channels and clients have one, servers and containers list them, and a method finds one
+/// in its [`Context`](super::Context).
 ///
-/// It tells who the peer is, and ends the connection. It is no share in it: a connection lives as long as it would
-/// without. Cloning it is cheap.
+/// It identifies the peer, and can close the connection. Holding a `Peer` does not keep the connection open. Cloning it
+/// is cheap.
 #[derive(Clone)]
 pub struct Peer(Arc<Connection>);
 
@@ -24,7 +24,7 @@ impl Peer {
         Self(connection)
     }
 
-    /// The one that a value with this scope came from.
+    /// Returns the peer that sent the value with this codec context.
     pub(super) fn of_codec_context(codec_context: &CodecContext) -> Option<Self> {
         match PeerContext::of(codec_context)? {
             PeerContext::Connection(connection) => connection.upgrade().map(Self),
@@ -32,32 +32,32 @@ impl Peer {
         }
     }
 
-    /// The number of the connection on its server or container, by which services know it
-    /// ([`Caller::id`]). None is used twice.
+    /// Returns the number of the connection on its server or container. Services know the connection by it
+    /// ([`Caller::id`]). No number is used twice.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.0.id()
     }
 
-    /// The peer's address, if it has one.
+    /// Returns the peer's address, if it has one.
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         self.caller().address.as_deref()
     }
 
-    /// The certificate by which the peer has proven who it is, if TLS is spoken.
+    /// Returns the certificate that authenticates the peer, with TLS.
     #[must_use]
     pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.caller().certificate.as_deref()
     }
 
-    /// The peer as services know it.
+    /// Returns the peer as services know it.
     #[must_use]
     pub fn caller(&self) -> &Caller {
         self.0.caller()
     }
 
-    /// How the connection is at present.
+    /// Returns the present state of the connection.
     #[must_use]
     pub fn state(&self) -> PeerState {
         self.0.look(|machine| PeerState {
@@ -72,46 +72,46 @@ impl Peer {
         })
     }
 
-    /// Closes the connection: no calls are taken any more, and what has been called is answered first, the running
-    /// method of whoever closes it included, within ten seconds (see [`Builder::drain`](super::Builder::drain)).
+    /// Closes the connection: no more calls are accepted, and pending calls are answered first, within ten seconds (see
+    /// [`Builder::drain`](super::Builder::drain)). A method that closes its own connection is among them.
     pub fn close(&self) {
         self.close_with(Close::AfterAnswers { within: self.0.drain() });
     }
 
-    /// As [`close`](Self::close), with a choice of what becomes of calls that have not been answered. With [`Close::Now`]
-    /// nothing more is written; methods that run go on, but nobody hears of what they return.
+    /// Closes the connection; `how` decides the fate of unanswered calls. With [`Close::Now`] nothing more is written;
+    /// running methods go on, but their results are discarded.
     pub fn close_with(&self, how: Close) {
         self.0.close(how);
     }
 
-    /// Waits until the connection is closed, and tells why.
+    /// Waits until the connection is closed, and returns the reason.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses nothing.
     pub async fn closed(&self) -> CloseReason {
         self.0.closed().await
     }
 }
 
-/// How the connection to a [`Peer`] is at a moment.
+/// A snapshot of the connection to a [`Peer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerState {
-    /// Whether calls are taken. While it is closing, what has been called may still be answered.
+    /// Whether calls are accepted. While the connection closes, pending calls may still be answered.
     pub open: bool,
-    /// Which end we are: who has opened the connection is the dialler.
+    /// Our side: the dialler opened the connection.
     pub side: Side,
-    /// When it was opened, by the runtime's clock.
+    /// When the connection was opened, by the runtime's clock.
     pub since: Instant,
-    /// What we write.
+    /// The codec that we write.
     pub codec: Codec,
-    /// How many calls of the peer have not been answered.
+    /// The number of the peer's unanswered calls.
     pub calls_in: usize,
-    /// How many of our calls the peer has not answered.
+    /// The number of our unanswered calls.
     pub calls_out: usize,
-    /// How many bytes wait to be written, or are not known to have been.
+    /// The number of bytes queued, or not known to be written.
     pub bytes_queued: usize,
-    /// Counts of what went over it.
+    /// Counters of the connection.
     pub stats: Stats,
 }
 

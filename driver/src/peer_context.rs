@@ -1,4 +1,4 @@
-//! Where a value that was decoded came from: what references to services in it are called over.
+//! The origin of a decoded value: references to services in the value are called over it.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -9,7 +9,7 @@ use super::host::Host;
 use super::local_dispatch::LocalDispatch;
 use aiomas_core::wire::{Codec, CodecContext};
 
-/// What a driver puts into the scopes of its connections and containers.
+/// The driver's entry in the codec contexts of its connections and containers.
 #[derive(Clone)]
 pub(super) enum PeerContext {
     /// A connection.
@@ -28,9 +28,10 @@ impl PeerContext {
         peer_context.downcast_ref()
     }
 
-    /// A number that no other connection or container of this process has, as long as this value exists.
+    /// Returns a unique number of the connection or container. It is unique within the process, as long as this value
+    /// exists.
     pub(super) fn id(&self) -> u64 {
-        // The memory is not used again while there is a reference to it.
+        // The memory is not reused while a reference to it exists.
         let address = match self {
             Self::Connection(connection) => connection.as_ptr().cast::<()>(),
             Self::LocalDispatch(local_dispatch) => local_dispatch.as_ptr().cast::<()>(),
@@ -38,7 +39,7 @@ impl PeerContext {
         address.addr() as u64
     }
 
-    /// The codec of the connection.
+    /// Returns the codec of the connection.
     pub(super) fn codec(&self) -> Option<Codec> {
         match self {
             Self::Connection(connection) => Some(connection.upgrade()?.codec()),
@@ -46,7 +47,7 @@ impl PeerContext {
         }
     }
 
-    /// How many calls may wait for a value that it calls.
+    /// Returns the maximum number of its calls that may wait for a value.
     pub(super) fn max_mailbox(&self) -> Option<u32> {
         match self {
             Self::Connection(connection) => Some(connection.upgrade()?.max_mailbox()),
@@ -54,7 +55,7 @@ impl PeerContext {
         }
     }
 
-    /// What time it is there.
+    /// Returns the current time of its host.
     pub(super) fn now(&self) -> Option<Instant> {
         Some(match self {
             Self::Connection(connection) => connection.upgrade()?.now(),
@@ -62,7 +63,7 @@ impl PeerContext {
         })
     }
 
-    /// What runs tasks there.
+    /// Returns its host, which runs tasks.
     pub(super) fn host(&self) -> Option<Arc<dyn Host>> {
         Some(match self {
             Self::Connection(connection) => connection.upgrade()?.host(),
@@ -70,7 +71,7 @@ impl PeerContext {
         })
     }
 
-    /// Begins to end the container or the server there, if it is part of one.
+    /// Starts the shutdown of its container or server, if it has one.
     pub(super) fn stop(&self) -> Option<()> {
         match self {
             Self::Connection(connection) => connection.upgrade()?.endpoint()?.stop(),
@@ -79,7 +80,7 @@ impl PeerContext {
         Some(())
     }
 
-    /// The container at which it arrived.
+    /// Returns the container that received the value.
     pub(super) fn local_dispatch(&self) -> Option<Arc<dyn LocalDispatch>> {
         match self {
             Self::Connection(connection) => connection.upgrade()?.local_dispatch(),

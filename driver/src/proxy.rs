@@ -1,4 +1,4 @@
-//! Services elsewhere, as values to call, to keep and to pass on.
+//! Proxies: remote services as values to call, to keep and to pass on.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -25,11 +25,10 @@ use aiomas_core::internal::root::agent_path;
 use aiomas_core::rpc::{self, RemoteRef, ServiceRef, encode_call_in};
 use aiomas_core::wire::{CodecContext, CodecError, Format, Printable};
 
-/// A service elsewhere: an agent, the root service of a peer, or anything that a peer has sent a
-/// reference to (aiomas' `Proxy`).
+/// A remote service: an agent, the root service of a peer, or a reference that a peer sent (aiomas' `Proxy`).
 ///
-/// It can be called by name, as here, or be put into a typed proxy such as `#[agent]` writes: `connect`
-/// and the like return whatever is made from a `Proxy`.
+/// Call it by name, as here, or wrap it in a typed proxy such as `#[agent]` writes: `connect` and its relatives return
+/// any type made from a `Proxy`.
 ///
 /// ```no_run
 /// # async fn example(remote: aiomas::Proxy) -> Result<(), aiomas::Error> {
@@ -38,33 +37,33 @@ use aiomas_core::wire::{CodecContext, CodecError, Format, Printable};
 /// # }
 /// ```
 ///
-/// Two proxies are equal if they call the same service over the same connection. One can be kept for as long
-/// as its connection lasts, or longer if it [reconnects](crate::reconnect).
+/// Two proxies are equal if they call the same service over the same connection. A proxy works as long as its
+/// connection lasts, or longer if the connection [reconnects](crate::reconnect).
 ///
-/// As an argument or a result, a proxy of an agent is a reference that the receiver calls back over the same connection.
-/// As in aiomas, only own services can be sent so: an agent of the container that sends it, or a [`ServiceRef`]. For any
-/// other agent, send its URL.
+/// As an argument or a result, a proxy of an agent is a reference, which the receiver calls back over the same
+/// connection. As in aiomas, only own services can be sent this way: an agent of the sending container, or a
+/// [`ServiceRef`]. For any other agent, send its URL.
 #[derive(Clone)]
 pub struct Proxy {
     target: Target,
-    /// From the root service: `agents/0`, or nothing.
+    /// The path from the root service: `agents/0`, or empty.
     path: Arc<str>,
-    /// The agent that it was connected to.
+    /// The URL of the agent, if the proxy was connected by URL.
     url: Option<Arc<AgentUrl>>,
     options: CallOptions,
-    /// Calls that are lost may be made again.
+    /// Allows lost calls to be made again.
     idempotent: bool,
 }
 
 #[derive(Clone)]
 enum Target {
-    /// A service of the peer at the other end.
+    /// A service of the peer.
     Remote(AnyConnection),
-    /// In the same container.
+    /// An agent of the same container.
     Local(Weak<dyn LocalDispatch>),
-    /// One of our own services: to be sent, not to be called.
+    /// One of our own services: it can be sent, but not called.
     Own,
-    /// It was decoded from something that no peer sent, or whose connection is gone.
+    /// Decoded outside a connection, or its connection is gone.
     Nowhere,
 }
 
@@ -73,12 +72,12 @@ impl Proxy {
         Self { target, path, url: None, options: CallOptions::default(), idempotent: false }
     }
 
-    /// The root service of the peer at the other end of `connection`.
+    /// Returns the root service of the peer on `connection`.
     pub(super) fn of_root(connection: AnyConnection) -> Self {
         Self::new(Target::Remote(connection), "".into())
     }
 
-    /// An agent of the container at the other end of `connection`.
+    /// Returns an agent of the peer container on `connection`.
     pub(super) fn of_agent(connection: AnyConnection, url: AgentUrl) -> Self {
         let path = agent_path(url.aid());
         Self { url: Some(url.into()), ..Self::new(Target::Remote(connection), path.into()) }
@@ -108,7 +107,8 @@ impl Proxy {
         Self::new(target, path.into())
     }
 
-    /// The service `name` in this one; `name` may be a path. Whether it is there, calls will tell.
+    /// Returns the service `name` within this one; `name` may be a path. A missing service shows only when it is
+    /// called.
     #[must_use]
     pub fn get(&self, name: &str) -> Self {
         let path =
@@ -116,23 +116,23 @@ impl Proxy {
         Self { path: path.into(), url: None, ..self.clone() }
     }
 
-    /// The same service, whose calls end with [`Error::TimedOut`] after `timeout`. The callee sees how much of it is
-    /// left ([`Context::time_left`](crate::Context::time_left)) if both sides have agreed on that, and ends as well.
+    /// Returns the same service with a call timeout, after which calls end with [`Error::TimedOut`]. If both sides have
+    /// agreed on that, the callee sees the time left ([`Context::time_left`](crate::Context::time_left)), and ends as
+    /// well.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { options: CallOptions::timeout(timeout), ..self.clone() }
     }
 
-    /// The same service, whose calls do no harm if they run more than once: over a
-    /// [connection that reconnects](crate::reconnect), they are made again when they are lost, until their timeout, or, if
-    /// they have none, as long as it [dials](crate::reconnect::RetryPolicy::limit). It makes no difference to a proxy that
-    /// does not reconnect.
+    /// Returns the same service, with its calls marked as idempotent: safe to run more than once. Over a [reconnecting
+    /// connection](crate::reconnect), lost calls are made again until their timeout or, without one, as long as the
+    /// connection [dials](crate::reconnect::RetryPolicy::limit). A proxy that does not reconnect behaves as before.
     #[must_use]
     pub fn idempotent(&self) -> Self {
         Self { idempotent: true, ..self.clone() }
     }
 
-    /// What it is called over, if it reconnects.
+    /// Returns the reconnecting connection of the proxy, if it has one.
     #[must_use]
     pub fn reconnecting(&self) -> Option<ReconnectingConnection> {
         match &self.target {
@@ -143,7 +143,7 @@ impl Proxy {
         }
     }
 
-    /// Prepares a call of `method`, whose arguments are added one by one.
+    /// Prepares a call of `method`. Arguments are added one by one.
     pub fn call(&self, method: &str) -> CallBuilder {
         let path = self.get(method).path;
         let call = match &self.target {
@@ -203,19 +203,19 @@ impl Proxy {
         Call::failed(Error::NoTarget { path: (*self.path).into(), why })
     }
 
-    /// The path of the service, from the root service of its side.
+    /// Returns the path of the service, from the root service of its side.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The URL of the agent, if it was connected to.
+    /// Returns the URL of the agent, if the proxy was connected by URL.
     #[must_use]
     pub fn url(&self) -> Option<&AgentUrl> {
         self.url.as_deref()
     }
 
-    /// Whether the connection is there and not being closed. Otherwise, calls have no chance, unless the proxy
+    /// Returns whether the connection is open and not closing. If not, calls fail unless the proxy
     /// [reconnects](Self::reconnecting).
     #[must_use]
     pub fn is_connected(&self) -> bool {
@@ -229,7 +229,7 @@ impl Proxy {
     /// Writes `TestAgentProxy('tcp://localhost:5555/1')`.
     ///
     /// # Errors
-    /// The formatter's.
+    /// The errors of the formatter.
     pub fn fmt_as(&self, type_name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(url) = &self.url {
             return write!(f, "{type_name}('{}')", Printable(url));
@@ -259,7 +259,7 @@ impl fmt::Debug for Proxy {
 }
 
 impl Target {
-    /// Whose clock calls go by, and the callee's address.
+    /// Returns the host whose clock times the calls, and the callee's address.
     fn callee(&self) -> Option<Callee> {
         match self {
             Self::Remote(connection) => connection
@@ -269,7 +269,7 @@ impl Target {
         }
     }
 
-    /// What tells it from others.
+    /// Returns a key that identifies the target.
     fn id(&self) -> (u8, usize) {
         match self {
             Self::Remote(connection) => (0, connection.id()),
@@ -295,7 +295,7 @@ impl Hash for Proxy {
     }
 }
 
-/// One of our own services, to be sent to a peer.
+/// Wraps one of our own services, to send it to a peer.
 impl From<ServiceRef> for Proxy {
     fn from(service: ServiceRef) -> Self {
         Self::new(Target::Own, service.path().into())
@@ -339,7 +339,7 @@ impl Serialize for Proxy {
     }
 }
 
-/// A call that is being put together.
+/// A call under construction.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is called until `send`"]
 pub struct CallBuilder {
@@ -358,12 +358,12 @@ impl CallBuilder {
         Self { call: self.call.kwarg(name, value), ..self }
     }
 
-    /// Ends the call with [`Error::TimedOut`] after this long.
+    /// Ends the call with [`Error::TimedOut`] after `timeout`.
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { proxy: self.proxy.with_timeout(timeout), ..self }
     }
 
-    /// Makes the call. An argument that cannot be encoded is its outcome.
+    /// Makes the call. If an argument cannot be encoded, the call resolves to that error.
     pub fn send<T: DeserializeOwned>(self) -> Call<T> {
         let span = trace::call("", self.call.path(), || self.proxy.target.callee());
         let body = match self.call.finish() {

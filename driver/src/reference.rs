@@ -1,4 +1,4 @@
-//! References to agents as values: over which connections they may be sent.
+//! References to agents as values, and the connections that may carry them.
 
 use std::ptr;
 use std::sync::{Arc, Weak};
@@ -13,10 +13,10 @@ use aiomas_core::internal::root::url_of_path;
 use aiomas_core::rpc::ServiceRef;
 use aiomas_core::wire::{CodecContext, CodecError};
 
-/// Writes a reference to the service at `path` of `container`; `url` is that of the agent, if it is known.
+/// Serializes a reference to the service at `path` of `container`; `url` is that of the agent, if known.
 ///
-/// On the wire it is the path alone, which the receiver resolves in the container that the connection belongs to.
-/// Over a connection of another container it would mean that one's agent of the same id, so it is not written.
+/// On the wire it is the path alone, which the receiver resolves in the container of the connection. Over a connection
+/// of another container the path would name that container's agent with the same id, so it is an error.
 pub(super) fn serialize<S: Serializer>(
     container: &Weak<dyn LocalDispatch>,
     path: &str,
@@ -26,7 +26,7 @@ pub(super) fn serialize<S: Serializer>(
     let sender = CodecContext::with_current(|codec_context| {
         PeerContext::of(codec_context)?.local_dispatch()
     });
-    // A `Weak` keeps the address from being used again.
+    // A `Weak` keeps the address from being reused.
     if sender.as_ref().is_some_and(|it| ptr::addr_eq(Arc::as_ptr(it), container.as_ptr())) {
         return ServiceRef::new(path).serialize(serializer);
     }

@@ -35,7 +35,7 @@ use aiomas_core::connection::{CloseReason, ReplyToken, Request};
 use aiomas_core::rpc;
 use aiomas_core::wire::{RemoteError, Types};
 
-/// What RPC clients and servers are made with, beside what all layers have.
+/// Settings of RPC clients and servers, beside those of all layers.
 #[derive(Clone, Default)]
 pub struct Services {
     root: Option<SharedService>,
@@ -52,29 +52,29 @@ impl fmt::Debug for Services {
     }
 }
 
-/// Makes an [`RpcClient`] or an [`RpcServer`].
+/// Builds an [`RpcClient`] or an [`RpcServer`].
 pub type Builder<R> = options::Builder<R, Services>;
 
-/// A builder of RPC clients and servers on `runtime`.
+/// Returns a builder of RPC clients and servers on `runtime`.
 pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
     Builder::new(runtime)
 }
 
 impl<R: Runtime> Builder<R> {
-    /// The root service, which the other side may call. Clients may well have none.
+    /// Sets the root service, which the peer may call. Clients often have none.
     pub fn service(mut self, root: impl IntoService) -> Self {
         self.layer.root = Some(root.into_service());
         self
     }
 
-    /// What a server does with each client that has connected (aiomas' `client_connected_cb`): keep the
-    /// handle, call [`RpcClient::remote`], or start a task. It must not block.
+    /// Sets a hook that runs for each connected client of a server (aiomas' `client_connected_cb`): keep the handle,
+    /// call [`RpcClient::remote`], or start a task. The hook must not block.
     pub fn on_connect(mut self, f: impl Fn(RpcClient) + Send + Sync + 'static) -> Self {
         self.layer.on_connect = Some(Arc::new(f));
         self
     }
 
-    /// What a server does when a client's connection is gone. It must not block.
+    /// Sets a hook that runs when a client's connection is gone. It must not block.
     pub fn on_disconnect(
         mut self,
         f: impl Fn(&Peer, &CloseReason) + Send + Sync + 'static,
@@ -83,9 +83,10 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Lets a client outlive its connection: see [`reconnecting`](mod@crate::reconnect). When a call finds that lost,
-    /// `address` is dialled again, and the root service of this side is there again, too. A `Duration` says for how long
-    /// that is tried, a [`RetryPolicy`] with which waits as well. [`retry`](Self::retry) still governs the first connect.
+    /// Makes a client outlive its connection: see [`reconnecting`](mod@crate::reconnect). When a call finds the
+    /// connection lost, `address` is dialled again, and the root service of this side is available again, too. A
+    /// `Duration` limits the time for dialling, a [`RetryPolicy`] sets the waits as well. [`retry`](Self::retry) still
+    /// governs the first connect.
     ///
     /// ```no_run
     /// # async fn example<R: aiomas::Runtime>(runtime: R) -> Result<(), aiomas::Error> {
@@ -102,34 +103,34 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// How [`connect`](Self::connect) tries to open a stream: [once](RetryLimit::Once) unless told otherwise, as with
-    /// aiomas' `timeout`, and with its waits: half a second, then half as long again each time, up to 30 s.
+    /// Sets how [`connect`](Self::connect) retries. The default is [once](RetryLimit::Once). Other limits use the waits
+    /// of aiomas' `timeout`: half a second, then half as long again each time, up to 30 s.
     pub fn retry(mut self, policy: impl Into<RetryPolicy>) -> Self {
         self.retry = policy.into();
         self
     }
 
-    /// Tries until this time has passed: [`RetryLimit::Within`].
+    /// Retries until `time` has passed: [`RetryLimit::Within`].
     pub const fn within(mut self, time: Duration) -> Self {
         self.retry.limit = RetryLimit::Within(time);
         self
     }
 
-    /// After which time an attempt of [`connect`](Self::connect) to open a stream has failed, with all addresses of the
-    /// host and TLS: 10 s unless told otherwise; at least 1 ms. A client that comes back has
-    /// a [policy of its own](Self::reconnect) for later attempts.
+    /// Sets the time limit for one dial attempt of [`connect`](Self::connect). It covers all addresses of the host and
+    /// TLS. 10 s by default; at least 1 ms. A reconnecting client has a [policy of its own](Self::reconnect) for later
+    /// attempts.
     pub const fn dial_timeout(mut self, time: Duration) -> Self {
         self.retry.dial_timeout = time;
         self
     }
 
-    /// Connects to the server at `address`; [`retry`](Self::retry) governs how.
+    /// Connects to the server at `address`. [`retry`](Self::retry) governs the attempts.
     ///
     /// # Errors
     /// [`Error::Url`], [`Error::Dial`] or [`Error::Tls`].
     ///
     /// # Cancel safety
-    /// Dropping the future gives the attempt up.
+    /// Dropping the future cancels the attempt.
     pub async fn connect(
         self,
         address: impl TryInto<Address, Error: Into<Error>>,
@@ -140,7 +141,7 @@ impl<R: Runtime> Builder<R> {
         connect_with(settings, layer, address, retry).await
     }
 
-    /// Listens at `address`, and serves whoever connects.
+    /// Listens at `address`, and serves each client.
     ///
     /// # Errors
     /// [`Error::Url`] or [`Error::Bind`].
@@ -153,8 +154,8 @@ impl<R: Runtime> Builder<R> {
         listen_with(settings, layer, address).await
     }
 
-    /// Listens at `address`, and serves whoever connects, until a method [stops](super::Context::stop) the server. For
-    /// programs that do nothing else; where to find a port that the system has chosen, [`listen`](Self::listen) tells.
+    /// Serves clients at `address` until a method [stops](super::Context::stop) the server. It suits programs that do
+    /// nothing else; to learn a port chosen by the system, use [`listen`](Self::listen).
     ///
     /// ```no_run
     /// # use aiomas::Runtime;
@@ -176,7 +177,7 @@ impl<R: Runtime> Builder<R> {
     /// ```
     ///
     /// # Errors
-    /// As [`listen`](Self::listen).
+    /// The errors of [`listen`](Self::listen).
     ///
     /// # Cancel safety
     /// Dropping the future drops the server.
@@ -189,7 +190,8 @@ impl<R: Runtime> Builder<R> {
     }
 }
 
-// Boxed and not generic, so that these are compiled here, and not again in each program that connects or listens.
+// Boxed and not generic, so that these functions are compiled here, and not again in each program that connects or
+// listens.
 
 fn connect_with(
     settings: Settings,
@@ -252,7 +254,7 @@ struct ServiceHandler {
 
 impl ServiceHandler {
     fn new(root: Option<SharedService>) -> Self {
-        // aiomas leaves calls of a client without services unanswered for ever.
+        // aiomas never answers calls to a client without services.
         let root = root.unwrap_or_else(|| Arc::new(ServiceDict::<Later>::new("Client")));
         Self { root: Contained::new(root), server: None }
     }

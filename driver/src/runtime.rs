@@ -1,4 +1,4 @@
-//! What the driver needs of an async runtime.
+//! The interface between the driver and an async runtime.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -12,84 +12,84 @@ use super::local::LocalNames;
 use super::transport::{Listener, Timer, Transport};
 use aiomas_core::agent::Address;
 
-/// The shortest time that a timer has to wait for.
+/// The shortest wait of a timer.
 const MOMENT: Duration = Duration::from_micros(1);
 
-/// An async runtime. An adapter implements it for a small value such as `Tokio`.
+/// An async runtime. An adapter implements the trait for a small value such as `Tokio`.
 ///
-/// Only sockets, timers and tasks are asked for. `local://` addresses never get here.
+/// It provides sockets, timers and tasks only. `local://` addresses are handled before it.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// An open stream.
     type Stream: Transport;
-    /// A socket that listens.
+    /// A listening socket.
     type Listener: Listener<Stream = Self::Stream>;
     /// A timer.
     type Timer: Timer;
 
-    /// The runtime as handles keep it, which may be used and dropped on any thread.
+    /// Returns the runtime in the form that handles keep: usable and droppable on any thread.
     ///
-    /// Each bind, connect and listen calls this once, on the thread that polls it first: a runtime that is found by the
-    /// thread returns a value that knows it from then on. An adapter writes this method even where the default would do,
-    /// for the code behind [`AnyRuntime::new`] is compiled in the crate that calls it.
+    /// Each bind, connect and listen calls this once, on the thread of its first poll: a runtime found through the
+    /// thread returns a value that remembers the runtime. An adapter writes this method even where the default
+    /// suffices, because the code behind [`AnyRuntime::new`] is compiled in the crate that calls it.
     ///
     /// # Errors
-    /// No such runtime runs on this thread.
+    /// This thread has no such runtime.
     fn attach(&self) -> io::Result<AnyRuntime> {
         Ok(AnyRuntime::new(self.clone()))
     }
 
-    /// What time it is. Simulated runtimes have a time of their own.
+    /// Returns the current time. Simulated runtimes have a time of their own.
     fn now(&self) -> Instant {
         Instant::now()
     }
 
-    /// The date, as time since the start of 1970. It may step, in both directions. Simulated runtimes have dates of
-    /// their own.
+    /// Returns the date, as time since the start of 1970. It may step, in both directions. Simulated runtimes have
+    /// dates of their own.
     fn since_epoch(&self) -> Duration {
         std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
     }
 
-    /// How often a wait for a date looks whether the date has stepped: every second by default. `Duration::MAX` is for a
-    /// runtime that wakes all tasks when it has.
+    /// Returns how often a wait for a date checks for a step: every second by default. A runtime that wakes all tasks
+    /// on a step returns `Duration::MAX`.
     fn date_check(&self) -> Duration {
         Duration::from_secs(1)
     }
 
-    /// What randomness is made of: the jitter of waits. Simulated runtimes have a seed.
+    /// Returns a seed for random numbers: the jitter of waits. Simulated runtimes have a fixed seed.
     fn seed(&self) -> u64 {
         use std::hash::{BuildHasher, RandomState};
-        // `std` seeds each of these anew.
+        // `std` seeds each `RandomState` anew.
         RandomState::new().hash_one(0)
     }
 
-    /// Who listens at `local://` addresses. Simulated runtimes have a table of their own.
+    /// Returns the table of `local://` listeners. Simulated runtimes have a table of their own.
     fn local(&self) -> LocalNames {
         LocalNames::process()
     }
 
-    /// A timer that is not set.
+    /// Returns an unset timer.
     fn timer(&self) -> Self::Timer;
 
     /// Runs a task to its end, or drops it if the runtime has ended.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
-    /// Wakes a task once the runtime has looked at its sockets and timers, and has run what else was ready: how a
-    /// task lets others run that could go on.
+    /// Wakes a task after all other ready tasks, sockets and timers have had their turn. A task uses it to yield to
+    /// others.
     ///
-    /// By default a timer wakes it, which ends at once: a runtime that looks at its timers looks at its sockets, too. To
-    /// wake it here does not do for most, which poll tasks that are ready many times before (smol up to 200 times).
+    /// By default a timer that ends at once wakes the task: a runtime that polls its timers polls its sockets, too. A
+    /// plain wake is not enough for most runtimes, which poll ready tasks many times first (smol up to 200 times).
     fn defer(&self, waker: &Waker) {
         let (runtime, waker) = (self.clone(), waker.clone());
         self.spawn(async move {
-            // Set here, and not before the task is polled: then it would have ended.
+            // Set here and not before the first poll, by which time it would have ended.
             let _ended = sleep(&runtime, MOMENT).await;
             wake(waker);
         });
     }
 
-    /// Runs work that takes long without keeping tasks waiting: on a thread that may be blocked.
+    /// Runs long work without delaying tasks, on a thread that may block.
     ///
-    /// By default it is done in a task of its own, after others have been run.
+    /// By default the work runs in a task of its own, after other tasks have run.
     fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
         let (runtime, mut yielded) = (self.clone(), false);
         self.spawn(async move {
@@ -105,31 +105,31 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         });
     }
 
-    /// How much [such work](Self::spawn_blocking) is worth doing at a time. It is asked for once by each client, server
-    /// and container: large requests beyond it wait for each other. By default one processor is left for all else.
+    /// Returns how much [blocking work](Self::spawn_blocking) should run at a time. Each client, server and container
+    /// asks once. Large requests beyond that number wait. By default one processor stays free for everything else.
     fn parallelism(&self) -> usize {
-        // `HeavyWork` takes 0 as 1.
+        // `HeavyWork` treats 0 as 1.
         std::thread::available_parallelism().map_or(1, |all| usize::from(all) - 1)
     }
 
-    /// Opens a stream to a TCP or Unix socket, without delays for small writes (`TCP_NODELAY`).
+    /// Opens a stream to a TCP or Unix socket, with undelayed small writes (`TCP_NODELAY`).
     ///
     /// # Errors
-    /// Nobody listens there, or whatever else the system says. Dropping the future gives the attempt up.
+    /// The address has no listener, or the system reports another error. Dropping the future cancels the attempt.
     fn dial(&self, to: Address) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
 
-    /// Listens on a TCP or Unix socket. The file that a process has left behind that is no more is
-    /// replaced; anything else in the place of a Unix socket is an error.
+    /// Listens on a TCP or Unix socket. It replaces the socket file of a process that has ended; any other file in the
+    /// place of a Unix socket is an error.
     ///
     /// # Errors
-    /// The address is taken, or whatever else the system says.
+    /// The address is in use, or the system reports another error.
     fn listen(
         &self,
         on: Address,
     ) -> impl Future<Output = io::Result<Self::Listener>> + Send + 'static;
 }
 
-/// Layers around a runtime, such as TLS, take this one too.
+/// Layers around a runtime, such as TLS, accept `AnyRuntime`, too.
 impl Runtime for AnyRuntime {
     type Stream = Box<dyn Transport>;
     type Listener = BoxListener;

@@ -1,4 +1,4 @@
-//! TCP and Unix sockets as one, for adapters.
+//! TCP and Unix sockets as one type, for adapters.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use super::transport::{KeepAlive, Listener, Transport};
 use aiomas_core::agent::Address;
 
-/// A TCP or a Unix socket, whether it is a stream or listens.
+/// A TCP or a Unix socket, either a stream or a listener.
 #[derive(Debug)]
 pub enum Socket<T, U> {
     /// A TCP socket.
@@ -17,7 +17,7 @@ pub enum Socket<T, U> {
     Unix(U),
 }
 
-/// Does the same with whichever it is.
+/// Applies the same code to either kind of socket.
 macro_rules! with {
     ($socket:expr, $inner:ident => $do:expr) => {
         match $socket {

@@ -1,4 +1,4 @@
-//! The files of Unix sockets: each has one listener, which removes its own and no other.
+//! The files of Unix sockets: each has one listener, which removes its own file and no other.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -16,22 +16,22 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::host::sleep;
 use super::runtime::Runtime;
 
-/// The longest path of a socket in bytes, without the zero at its end.
+/// The maximum path length in bytes, without the zero at the end.
 const MAX_PATH: usize =
     if cfg!(target_os = "linux") || cfg!(target_os = "android") { 107 } else { 103 };
 
-/// How many connections wait to be accepted. Systems take less.
+/// The length of the accept queue. Systems may reduce it.
 const BACKLOG: i32 = 4096;
 
-/// How long a program that starts waits for others that start in the same directory.
+/// The time limit for waiting for programs that start in the same directory.
 const MAX_WAIT: Duration = Duration::from_secs(5);
-/// The longest pause between two looks whether it may go on.
+/// The longest pause between two attempts to take the lock.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
-/// The file of a listening Unix socket. Dropping it removes the file, if it is still there and still the same one.
+/// The file of a listening Unix socket. Dropping it removes the file, if the same file is still present.
 ///
-/// It has to be dropped before the socket: while that listens, its file cannot be taken for a stale one, and the system
-/// gives its number to no other file.
+/// It must be dropped before the socket: while the socket listens, its file cannot be considered stale, and the system
+/// gives its inode to no other file.
 #[derive(Debug)]
 pub(super) struct SocketFile(Option<Made>);
 
@@ -44,13 +44,13 @@ struct Made {
 }
 
 impl SocketFile {
-    /// Listens at `path`. A socket that no process listens at any more is replaced; anything else stays.
+    /// Listens at `path`. It replaces a socket without a listening process; any other file stays.
     ///
-    /// Programs that start in one directory do so one after the other, by a lock (`flock`) on the directory, which leaves
-    /// no file behind. Otherwise, a socket that is bound and does not listen yet would look like a stale one.
+    /// Programs that start in one directory take turns, by a lock (`flock`) on the directory, which leaves no file
+    /// behind. Without it, a socket that is bound and does not listen yet would look stale.
     ///
     /// # Errors
-    /// A listener is there, or a file that is no socket, or what else the system says.
+    /// The path has a listener, or is not a socket, or the system reports another error.
     ///
     /// # Cancel safety
     /// Dropping the future has no effect on files.
@@ -65,7 +65,7 @@ impl SocketFile {
         }
         let file = Path::new(path);
         let directory = directory(file);
-        // Without the lock, which a directory that cannot be read does not have, a free path can still be taken.
+        // An unreadable directory has no lock, but a free path in it can still be used.
         let locked = lock(runtime, directory).await;
         let listener = match listen(path) {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
@@ -92,13 +92,13 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let Some(made) = &self.0 else { return };
         if made.path.symlink_metadata().is_ok_and(|meta| made.is(&meta)) {
-            // A directory may have become read-only.
+            // The directory may have become read-only.
             let _removed = std::fs::remove_file(&made.path);
         }
     }
 }
 
-/// Refuses what is no path of a socket.
+/// Rejects an invalid socket path.
 pub(super) fn check(path: &str) -> io::Result<()> {
     let text = if path.is_empty() {
         "the path is empty".to_owned()
@@ -132,14 +132,14 @@ fn listen(path: &str) -> io::Result<UnixListener> {
     Ok(socket.into())
 }
 
-/// Connects without waiting: [`WouldBlock`](ErrorKind::WouldBlock) says that the listener has no room.
+/// Connects without waiting: [`WouldBlock`](ErrorKind::WouldBlock) means that the listener's queue is full.
 pub(super) fn connect(path: &str) -> io::Result<UnixStream> {
     let socket = socket()?;
     socket.connect(&address(path)?)?;
     Ok(socket.into())
 }
 
-/// Where the file is.
+/// Returns the directory of the file.
 fn directory(file: &Path) -> &Path {
     match file.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -148,7 +148,7 @@ fn directory(file: &Path) -> &Path {
     }
 }
 
-/// Keeps other programs from starting in this directory. The lock ends with the file that is returned, and with the
+/// Locks the directory against other programs that start in it. The lock ends with the returned file, and with the
 /// process.
 async fn lock<R: Runtime>(runtime: &R, directory: &Path) -> io::Result<File> {
     let file = File::open(directory)?;
@@ -171,7 +171,7 @@ async fn lock<R: Runtime>(runtime: &R, directory: &Path) -> io::Result<File> {
     }
 }
 
-/// Removes the socket at `path` if no process listens there. `taken` is what binding it ended in.
+/// Removes the socket at `path` if it has no listening process. `taken` is the error of binding it.
 fn remove_stale(path: &str, taken: io::Error, not_locked: Option<&io::Error>) -> io::Result<()> {
     let file = Path::new(path);
     match file.symlink_metadata() {
@@ -186,7 +186,7 @@ fn remove_stale(path: &str, taken: io::Error, not_locked: Option<&io::Error>) ->
     match connect(path).map_err(|error| error.kind()) {
         Err(ErrorKind::ConnectionRefused) => {}
         Err(ErrorKind::NotFound) => return Ok(()),
-        // A process listens, or whether one does cannot be found out.
+        // A process listens, or its presence cannot be determined.
         _ => return Err(taken),
     }
     let left_behind = |kind, why: &dyn std::fmt::Display| {
@@ -204,7 +204,7 @@ fn remove_stale(path: &str, taken: io::Error, not_locked: Option<&io::Error>) ->
     }
 }
 
-/// The error of the system, with what can be done about it.
+/// Adds the remedy to an error of the system.
 fn explain(error: io::Error, directory: &Path) -> io::Error {
     let at = directory.display();
     let text = match error.kind() {

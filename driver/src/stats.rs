@@ -1,43 +1,42 @@
-//! Counts of all connections of a server or a container, and of what lives in it.
+//! Counts over all connections of a server or a container, and over its agents.
 
 use std::sync::Arc;
 
 use super::connection::Connection;
 use aiomas_core::connection::{AdmissionStats, CloseReason, Stats};
 
-/// Counts of all connections of a server or container: those that there are, and, where nothing else is said,
-/// those that there were.
+/// Counts over all connections of a server or container: the open ones and, unless stated otherwise, the closed ones.
 ///
-/// They are counted one after the other, so calls that are made meanwhile may be in one count and not in another.
+/// The connections are counted one after the other, so concurrent calls may be in one count and not in another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connections {
-    /// How many there are.
+    /// The number of open connections.
     pub open: usize,
-    /// How many have ended, for whatever reason.
+    /// The number of closed connections, for any reason.
     pub closed: u64,
-    /// How many of these were lost: neither side has closed them in good order. See
+    /// The number of lost connections among the closed ones: neither side has closed them in good order. See
     /// [`CloseReason`].
     pub lost: u64,
-    /// Calls of peers that have not been answered, on those that there are.
+    /// Unanswered calls of peers, on open connections.
     pub calls_in: usize,
-    /// Our calls that have not been answered, on those that there are.
+    /// Our unanswered calls, on open connections.
     pub calls_out: usize,
-    /// Bytes that wait to be written, on those that there are.
+    /// Bytes that wait to be written, on open connections.
     pub bytes_queued: usize,
-    /// What went over them.
+    /// Counters of the traffic.
     pub stats: Stats,
 }
 
 impl Connections {
-    /// One has ended, over which that has gone.
+    /// Counts a closed connection with its traffic.
     pub(super) fn end(&mut self, reason: &CloseReason, stats: Stats) {
         self.closed += 1;
         self.lost += u64::from(!matches!(reason, CloseReason::Local | CloseReason::Peer));
         self.stats += stats;
     }
 
-    /// Adds those that there are.
+    /// Adds the open connections.
     pub(super) fn with(mut self, connections: &[Arc<Connection>]) -> Self {
         self.open = connections.len();
         for connection in connections {
@@ -52,22 +51,22 @@ impl Connections {
     }
 }
 
-/// What a container does at present, and has done so far.
+/// Current and total counts of a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContainerStats {
-    /// How many agents live in it.
+    /// The number of hosted agents.
     pub agents: usize,
-    /// How many calls wait for their turn at an agent that is busy.
+    /// The number of calls that wait for a busy agent.
     pub waiting: usize,
-    /// How many calls between its own agents were not done at once, and have not ended.
+    /// The number of pending calls between its own agents that did not complete at once.
     pub local_calls: usize,
-    /// Attempts to open a connection.
+    /// The number of dial attempts.
     pub dials: u64,
-    /// How many of these have failed, by themselves or because they took too long.
+    /// The number of failed dial attempts, timeouts included.
     pub failed_dials: u64,
-    /// Connections that came in: let in and refused.
+    /// Counts of accepted and refused connections.
     pub admission: AdmissionStats,
-    /// All connections, whoever has opened them.
+    /// Counts over all connections, dialled and accepted.
     pub connections: Connections,
 }

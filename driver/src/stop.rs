@@ -1,4 +1,4 @@
-//! Telling a method that its caller waits no longer.
+//! The signal that a method's caller waits no longer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::wakers::{Awaited, Registration, WakerSet};
 
-/// A flag that is set once: the caller of a method waits no longer.
+/// A flag that is set once, when the caller of a method waits no longer.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     stopped: AtomicBool,
@@ -24,7 +24,7 @@ impl Stop {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// A future, as it were, that ends when it is stopped.
+    /// Returns a future-like value that completes when the flag is set.
     pub(super) const fn stopped(this: Arc<Self>) -> Stopped {
         Stopped(Registration::new(this))
     }
@@ -36,7 +36,7 @@ impl Awaited for Stop {
     }
 }
 
-/// Waits until a [`Stop`] is stopped.
+/// Waits until a [`Stop`] is set.
 pub(super) struct Stopped(Registration<Arc<Stop>>);
 
 impl Stopped {
@@ -47,7 +47,7 @@ impl Stopped {
     pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         if !self.stop().is_stopped() {
             self.0.register(cx);
-            // It may have been stopped before the waker was there.
+            // The flag may have been set before the waker was registered.
             if !self.stop().is_stopped() {
                 return Poll::Pending;
             }

@@ -1,4 +1,4 @@
-//! Open streams, dialled or accepted, that have no connection yet.
+//! Open streams, dialled or accepted, without a connection yet.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,14 +15,14 @@ use aiomas_core::agent::Address;
 use aiomas_core::connection::{Limits, TlsError};
 use aiomas_core::rpc::{Caller, PeerCertificate};
 
-/// How long a peer may take to hear why it is refused.
+/// The time for a refused peer to receive the reason.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// A stream that is open, and has no task yet.
+/// An open stream without a task.
 pub(super) struct Stream {
     host: Arc<dyn Host>,
     transport: Box<dyn Transport>,
-    /// The stream's place on the listener that it came in by.
+    /// The stream's permit on the listener that accepted it.
     permit: Option<AdmissionPermit>,
     peer: Option<Arc<str>>,
     certificate: Option<Arc<PeerCertificate>>,
@@ -64,7 +64,7 @@ impl Stream {
         }
     }
 
-    /// Who is at the other end of the connection of this number.
+    /// Returns the peer, as the caller on the connection with this number.
     pub(super) fn caller(&self, connection: u64) -> Caller {
         let mut caller = Caller::new(connection);
         caller.address.clone_from(&self.peer);
@@ -81,11 +81,11 @@ impl Stream {
     }
 }
 
-/// What [`Limits`] say of a stream that is being opened.
+/// The limits of a stream during its opening.
 #[derive(Clone, Copy)]
 pub(super) struct StreamLimits {
     pub(super) keep_alive: Option<KeepAlive>,
-    /// How long the handshake may take.
+    /// The time limit of the handshake.
     handshake: Duration,
 }
 
@@ -96,7 +96,7 @@ impl StreamLimits {
     }
 }
 
-/// Waits until a stream is open, but not longer than the limit of its handshake.
+/// Waits until a stream is open, within the time limit of its handshake.
 pub(super) async fn open(
     host: &dyn Host,
     transport: &mut dyn Transport,
@@ -105,14 +105,14 @@ pub(super) async fn open(
     let after = limits.handshake;
     let mut timer = timer(host, after);
     poll_fn(|cx| match transport.poll_open(cx) {
-        // Only the handshake of TLS waits here.
+        // Only a TLS handshake waits here.
         Poll::Pending => timer.poll(cx).map(|()| Err(TlsError::TimedOut { after }.into())),
         ended => ended,
     })
     .await
 }
 
-/// Tells the peer of a stream that has failed to open why, and drops the stream.
+/// Informs the peer of a stream that failed to open, and drops the stream.
 pub(super) async fn refuse(host: &dyn Host, mut transport: Box<dyn Transport>) {
     let mut timer = timer(host, PARTING);
     poll_fn(|cx| match transport.poll_shutdown(cx) {
@@ -125,7 +125,7 @@ pub(super) async fn refuse(host: &dyn Host, mut transport: Box<dyn Transport>) {
 
 fn timer(host: &dyn Host, limit: Duration) -> Box<dyn Timer> {
     let mut timer = host.timer();
-    // A time that the clock cannot count never comes.
+    // A time that overflows the clock never comes.
     if let Some(at) = host.now().checked_add(limit) {
         timer.set(at);
     }

@@ -1,4 +1,4 @@
-//! Streams, listeners and timers of a runtime.
+//! The streams, listeners and timers of a runtime.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
@@ -11,38 +11,37 @@ use aiomas_core::rpc::PeerCertificate;
 
 /// A byte stream in both directions.
 ///
-/// One task polls all of it, so one waker for each direction is enough. Reading and writing must not
-/// wait for each other.
+/// One task polls the whole stream, so one waker for each direction is enough. Reading and writing must not wait for
+/// each other.
 pub trait Transport: Send + 'static {
-    /// Does what comes before the first byte, such as a handshake. Nothing is read or sent before it has ended well;
-    /// when it has failed, it fails again, and [`poll_shutdown`](Self::poll_shutdown) tells the peer.
+    /// Completes the setup that precedes the first byte, such as a handshake. Nothing is read or sent before it
+    /// succeeds. After a failure it fails again, and [`poll_shutdown`](Self::poll_shutdown) informs the peer.
     ///
     /// # Errors
-    /// The stream cannot be used.
+    /// The stream is unusable.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let _ = cx;
         Poll::Ready(Ok(()))
     }
 
-    /// Lets the system ask whether the peer's machine is still there, and break the stream if it is not, or if it does not
-    /// acknowledge what it is sent (`TCP_USER_TIMEOUT`, where there is such an option). There is nothing to be done for
-    /// streams within one machine.
+    /// Enables keep-alive probes, so that the system breaks the stream of a dead peer. With `TCP_USER_TIMEOUT`, where
+    /// available, it also breaks a stream with unacknowledged data. Streams within one machine need nothing.
     ///
     /// # Errors
-    /// The system says so, or the stream is broken.
+    /// The system rejects the option, or the stream is broken.
     fn keep_alive(&mut self, how: KeepAlive) -> io::Result<()> {
         let _ = how;
         Ok(())
     }
 
-    /// Reads behind what `input` holds already, as much as is there and `input` has room for; there is
-    /// some. 0 is the end of the stream.
+    /// Appends available bytes to `input`, as many as its spare capacity takes. The caller provides spare capacity. 0
+    /// is the end of the stream.
     ///
     /// # Errors
     /// The stream is broken.
     fn poll_recv(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>>;
 
-    /// Writes from the front of `output`, and returns how many bytes; never 0 of some.
+    /// Writes from the front of `output`, and returns the number of bytes; never 0 for non-empty output.
     ///
     /// # Errors
     /// The stream is broken.
@@ -52,7 +51,7 @@ pub trait Transport: Send + 'static {
         output: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>>;
 
-    /// Makes sure that what was written goes out, for streams that keep something back.
+    /// Flushes written bytes, for streams that buffer output.
     ///
     /// # Errors
     /// The stream is broken.
@@ -61,24 +60,24 @@ pub trait Transport: Send + 'static {
         Poll::Ready(Ok(()))
     }
 
-    /// Ends our side of the stream, so that the peer reads its end.
+    /// Ends our side of the stream, so that the peer reads the end.
     ///
     /// # Errors
     /// The stream is broken.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Who is at the other end, for people.
+    /// Returns the peer's address in readable form.
     fn peer(&self) -> Option<String> {
         None
     }
 
-    /// By which certificate the other end has proven who it is, for streams that see to that.
+    /// Returns the certificate that authenticates the peer, for streams that verify one.
     fn certificate(&self) -> Option<PeerCertificate> {
         None
     }
 }
 
-/// So that the driver is compiled for one type of stream.
+/// The box allows the driver to be compiled for one stream type.
 impl Transport for Box<dyn Transport> {
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         (**self).poll_open(cx)
@@ -120,25 +119,26 @@ impl Transport for Box<dyn Transport> {
     }
 }
 
-/// When the system takes a peer for dead: how it asks one that is silent whether it is still there (RFC 9293, 3.8.4), and
-/// how long it sends again what is not acknowledged (RFC 5482).
+/// When the system considers a peer dead: the interval of keep-alive probes (RFC 9293, 3.8.4), and the time limit for
+/// retransmissions (RFC 5482).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeepAlive {
-    /// After so long without anything from the peer, in whole seconds.
+    /// The silence before the first probe, in whole seconds.
     pub after: Duration,
-    /// Then again each time so long has passed, in whole seconds.
+    /// The time between probes, in whole seconds.
     pub every: Duration,
-    /// So often; then the stream is broken.
+    /// The number of unanswered probes after which the stream is broken.
     pub times: u32,
-    /// What was sent may go unacknowledged, or unread by a peer whose window is closed, for so long; then the stream is
-    /// broken. Keep-alive asks only a peer that owes nothing, and a system sends again for a quarter of an hour.
+    /// The time that sent data may stay unacknowledged before the stream is broken. It also covers data unread behind
+    /// the peer's closed window. The system sends keep-alive probes only to a peer that owes no acknowledgement, and by
+    /// default it retransmits for a quarter of an hour.
     pub unacknowledged: Duration,
 }
 
 impl KeepAlive {
-    /// Finds a dead peer within twice `silence`, which is taken as at least a second and at most nine hours: systems take
-    /// no more.
+    /// Detects a dead peer within 2 × `silence`. `silence` is clamped to between one second and nine hours, the most
+    /// that systems accept.
     #[must_use]
     pub fn new(silence: Duration) -> Self {
         const TIMES: u32 = 6;
@@ -148,28 +148,28 @@ impl KeepAlive {
     }
 }
 
-/// A socket that streams come in by.
+/// A listening socket.
 pub trait Listener: Send + 'static {
-    /// What comes in.
+    /// The type of accepted streams.
     type Stream: Transport;
 
-    /// The next stream. The driver goes on after an error: it speaks of one stream, or of the lack of
-    /// file descriptors, which passes.
+    /// Accepts the next stream. The driver continues after an error, which concerns a single stream or a temporary lack
+    /// of file descriptors.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// An error of the system.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
 
-    /// Hears that a stream which it has accepted could not be [opened](Transport::poll_open), or not in time, and from
-    /// whom it was.
+    /// Reports that an accepted stream failed to [open](Transport::poll_open), or timed out. `peer` is the address of its
+    /// peer.
     fn refused(&self, peer: Option<&str>, error: &io::Error) {
         let _ = (peer, error);
     }
 
-    /// Where it listens, with the real port.
+    /// Returns the address, with the real port.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// An error of the system.
     fn address(&self) -> io::Result<Address>;
 }
 
@@ -189,12 +189,12 @@ impl<S: Transport> Listener for Box<dyn Listener<Stream = S>> {
     }
 }
 
-/// A timer that can be set anew. It does not end before its time, unless its runtime has ended: then it always has.
+/// A resettable timer. It does not end early, unless its runtime has ended: then it always has.
 pub trait Timer: Send + 'static {
-    /// Lets it end at `at`.
+    /// Sets the timer to end at `at`.
     fn set(&mut self, at: Instant);
 
-    /// Whether the time has come that was [`set`](Self::set) last.
+    /// Returns ready once the time last [`set`](Self::set) has come.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 

@@ -1,4 +1,4 @@
-//! Agents that have not stopped as they should.
+//! Agents that did not stop properly.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use aiomas_core::agent::AgentUrl;
 use aiomas_core::wire::RemoteError;
 
-/// An agent whose `#[on_stop]` has not run to its end: see [`Error::NotStopped`](super::Error::NotStopped).
+/// An agent whose `#[on_stop]` did not complete: see [`Error::NotStopped`](super::Error::NotStopped).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct UnstoppedAgent {
@@ -14,42 +14,42 @@ pub struct UnstoppedAgent {
     pub url: AgentUrl,
     /// The name of the agent's type.
     pub type_name: Box<str>,
-    /// Why not.
+    /// The cause.
     pub why: StopFailure,
 }
 
-/// Why an agent has not stopped.
+/// Why an agent did not stop.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopFailure {
-    /// `#[on_stop]` has not even begun: calls to the agent, or its `#[on_start]`, still ran when the time was over.
+    /// `#[on_stop]` did not start: calls to the agent, or its `#[on_start]`, still ran at the time limit.
     #[error("it was still busy after {after:?} (`Builder::drain`), so its #[on_stop] did not run")]
     Busy {
-        /// The time that agents have to stop.
+        /// The time limit for agents to stop.
         after: Duration,
     },
-    /// `#[on_stop]` has begun, and still ran when the time was over. It was dropped where it waited.
+    /// `#[on_stop]` started, but still ran at the time limit. It was dropped at an await.
     #[error("its #[on_stop] took longer than {after:?} (`Builder::drain`)")]
     TimedOut {
-        /// The time that agents have to stop.
+        /// The time limit for agents to stop.
         after: Duration,
     },
     /// The container was shut down with [`Close::Now`](aiomas_core::connection::Close::Now), which does not wait for
-    /// `#[on_stop]`: it goes on by itself.
+    /// `#[on_stop]`: the hook goes on by itself.
     #[error("its #[on_stop] goes on, for `Close::Now` does not wait for it")]
     NotAwaited,
-    /// `#[on_stop]` has failed, or has panicked.
+    /// `#[on_stop]` failed or panicked.
     #[error("its #[on_stop] failed: {0}")]
     Failed(RemoteError),
-    /// The runtime has ended before `#[on_stop]` did.
+    /// The runtime ended before `#[on_stop]` did.
     #[error("the runtime has ended before its #[on_stop]; shut the container down first")]
     RuntimeEnded,
 }
 
-/// How many agents a text names.
+/// The number of agents that a text names.
 const NAMED: usize = 8;
 
-/// The text of [`Error::NotStopped`](super::Error::NotStopped).
+/// Prints the text of [`Error::NotStopped`](super::Error::NotStopped).
 pub(super) struct Unstopped<'a>(pub(super) &'a [UnstoppedAgent]);
 
 impl fmt::Display for Unstopped<'_> {

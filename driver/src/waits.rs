@@ -1,24 +1,24 @@
-//! Who waits for what, for runtimes that can tell when nobody goes on: each task is polled once more, and
-//! whatever it waits for says so.
+//! Descriptions of waits, for runtimes that detect a stall: the runtime polls each task once more, and each wait
+//! describes itself.
 
 use std::cell::{Cell, RefCell};
 
-// A runtime that asks polls a task of the program, in whose depth a future of ours notes: no argument passes through it.
+// The runtime polls a task of the program, which contains our future: no argument passes through the program's code.
 thread_local! {
     static EXPLAINS: Cell<bool> = const { Cell::new(false) };
     static NOTES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `poll`, and returns what was [noted](note) meanwhile.
+/// Runs `poll`, and returns the descriptions [noted](note) meanwhile.
 pub fn explain<T>(poll: impl FnOnce() -> T) -> (T, Vec<String>) {
-    /// Also if `poll` panics: or everything would be noted from then on.
+    /// Also resets the flag if `poll` panics; otherwise every later wait would be noted.
     struct Stop;
     impl Drop for Stop {
         fn drop(&mut self) {
             EXPLAINS.set(false);
         }
     }
-    // What another one has left that panicked.
+    // Discards notes left by a poll that panicked.
     NOTES.take();
     EXPLAINS.set(true);
     let stop = Stop;
@@ -27,7 +27,7 @@ pub fn explain<T>(poll: impl FnOnce() -> T) -> (T, Vec<String>) {
     (result, NOTES.take())
 }
 
-/// Says what is waited for, if anybody wants to know.
+/// Notes the description of a wait, while a runtime collects them.
 #[inline]
 pub fn note(what: impl FnOnce() -> String) {
     if EXPLAINS.get() {

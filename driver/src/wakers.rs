@@ -8,27 +8,27 @@ use std::task::{Context, Waker};
 use super::contain::wake_all;
 use super::lock::lock;
 
-/// The wakers of tasks that wait for one event, in the order in which they have registered.
+/// The wakers of tasks that wait for one event, in the order of registration.
 ///
-/// A future registers by a [`Registration`], which holds one place for as long as the future lives: so a set never has
-/// more wakers than there are futures that wait, however often these are polled, and by however many tasks.
+/// A future registers through a [`Registration`], which holds one entry for the lifetime of the future: a set never has
+/// more wakers than waiting futures, however often and by however many tasks they are polled.
 ///
-/// The set has a lock of its own, which is taken last: a registration may be made and a waker be taken under the lock that
-/// guards the event, and a registration is dropped without any. Wakers are called and dropped without the lock, since
-/// either may run a future that is registered here.
+/// The set has a lock of its own, which is taken last: registering, and taking wakers, is allowed under the lock that
+/// guards the event. A registration is dropped without any lock. Wakers are called and dropped without the lock,
+/// because either may run a future that is registered here.
 #[derive(Debug, Default)]
 pub(super) struct WakerSet(Mutex<Wakers>);
 
 #[derive(Debug, Default)]
 struct Wakers {
     registered: BTreeMap<u64, Waker>,
-    /// The last id that was given to a registration. None is used twice.
+    /// The last id given to a registration. No id is used twice.
     last: u64,
 }
 
-/// Something that tasks wait for.
+/// An event that tasks wait for.
 pub(super) trait Awaited {
-    /// The tasks that wait for it.
+    /// Returns the tasks that wait for it.
     fn wakers(&self) -> &WakerSet;
 }
 
@@ -39,22 +39,23 @@ impl Awaited for WakerSet {
 }
 
 impl WakerSet {
-    /// Wakes all tasks that have registered. Each has to register again to be woken again.
+    /// Wakes all registered tasks. Each must register again for the next event.
     pub(super) fn wake(&self) {
         let wakers = std::mem::take(&mut lock(&self.0).registered);
         wake_all(wakers.into_values());
     }
 
-    /// As [`wake`](Self::wake), but leaves it to the caller to wake them, who may hold a lock now.
+    /// Takes the wakers for the caller to wake, because it may hold a lock. Otherwise it acts like
+    /// [`wake`](Self::wake).
     pub(super) fn take(&self, into: &mut Vec<Waker>) {
         into.extend(std::mem::take(&mut lock(&self.0).registered).into_values());
     }
 }
 
-/// A future's place in the [`WakerSet`] of what it waits for. Dropping it takes its waker back.
+/// A future's entry in the [`WakerSet`] of its event. Dropping it removes the waker.
 pub(super) struct Registration<P: Deref<Target: Awaited>> {
     awaited: P,
-    /// Set when it registers first.
+    /// Set by the first registration.
     id: Option<u64>,
 }
 
@@ -67,10 +68,9 @@ impl<P: Deref<Target: Awaited>> Registration<P> {
         &self.awaited
     }
 
-    /// Lets the event wake this task, and no longer the one that was registered before.
+    /// Registers this task, in place of the previously registered one.
     ///
-    /// To miss nothing, register under the lock that guards the event, or look after registering whether it has
-    /// occurred.
+    /// To miss no event, register under the lock that guards the event, or check for the event after registering.
     pub(super) fn register(&mut self, cx: &Context<'_>) {
         let _replaced = {
             let mut wakers = lock(&self.awaited.wakers().0);
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(lock(&set.0).registered.len(), 0);
     }
 
-    /// The last waker of a task may own its future, and with it another registration in the same set.
+    /// The last waker of a task may own its future. The future may own another registration in the same set.
     #[test]
     fn wakers_are_dropped_without_the_lock() {
         struct Owner(#[expect(dead_code, reason = "it is dropped")] Registration<Arc<WakerSet>>);

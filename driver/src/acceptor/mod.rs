@@ -1,4 +1,4 @@
-//! Accepting streams: each takes a permit, and opens beside the others.
+//! Accepts streams: each takes a permit, and opens concurrently with the others.
 
 mod opening;
 mod permit;
@@ -22,16 +22,16 @@ use crate::transport::Transport;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{Admission, AdmissionStats, Limits, TlsError};
 
-/// The wait after an error of the listener: most likely no file descriptors are left.
+/// The wait after an error of the listener: most likely the file descriptors are used up.
 const PAUSE: Duration = Duration::from_millis(100);
-/// So many errors of single streams in a row count as an error of the listener.
+/// The number of consecutive stream errors that count as an error of the listener.
 const MAX_PASSED: u32 = 1000;
-/// So many streams in a row are accepted before other tasks run. Thousands may be waiting at once.
+/// The number of consecutive streams accepted before other tasks run. Thousands may be waiting at once.
 const MAX_ACCEPTED: u32 = 32;
 
-/// Why no stream comes.
+/// The cause of a missing stream.
 pub(crate) enum NoStream {
-    /// A peer was refused, or has refused us.
+    /// We refused a peer, or a peer refused us.
     Tls(TlsError),
     RuntimeEnded,
 }
@@ -42,11 +42,11 @@ impl From<RuntimeEnded> for NoStream {
     }
 }
 
-/// Accepts streams from a listener. No error of a stream ends it.
+/// Accepts streams from a listener. Errors of single streams do not end it.
 ///
-/// A stream takes its permit before a byte of it is read, and keeps it: so a peer that opens streams and does not go on
-/// with the handshake gets no more of them than connections. Each opens in a task of its own, so that a slow peer delays
-/// no other.
+/// A stream takes its permit before a byte of it is read, and keeps the permit: a peer that opens streams without
+/// completing handshakes gets no more streams than connections. Each stream opens in a task of its own, so that a slow
+/// peer delays no other.
 pub(crate) struct Acceptor {
     host: Arc<dyn Host>,
     // Dropped before the listener, whose address is free only when no stream of it is left.
@@ -54,14 +54,14 @@ pub(crate) struct Acceptor {
     listener: BoxListener,
     admission: Arc<Mutex<Admission>>,
     limits: StreamLimits,
-    /// How many streams in a row were gone when they were accepted.
+    /// The number of consecutive streams that were gone when accepted.
     passed: u32,
-    /// How many streams in a row have been accepted without a wait.
+    /// The number of consecutive streams accepted without a wait.
     accepted: u32,
 }
 
 impl Acceptor {
-    /// Listens at `on`.
+    /// Binds a listener at `on`.
     pub(crate) async fn bind(
         host: Arc<dyn Host>,
         on: Address,
@@ -96,17 +96,17 @@ impl Acceptor {
         lock(&self.admission).stats()
     }
 
-    /// The next stream that has a permit, when it is open. Streams without one are closed.
+    /// Waits for the next open stream with a permit. Streams without one are closed.
     ///
     /// # Errors
-    /// A stream is not secure, but others may be; or the runtime has ended.
+    /// A stream is not secure, though later ones may be; or the runtime has ended.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Result<Stream, NoStream> {
         loop {
             let accept = poll_fn(|cx| {
-                // Code of an adapter. If it panics, others may still come.
+                // `poll_accept` is code of an adapter. After a panic, other streams may still come.
                 contain(|| self.poll_accept(cx))
                     .unwrap_or_else(|panic| Poll::Ready(Err(io::Error::other(panic.to_string()))))
             });
@@ -121,7 +121,7 @@ impl Acceptor {
                         return Err(NoStream::Tls(error.clone()));
                     }
                     self.passed += 1;
-                    // If that stream alone is gone, others may come at once.
+                    // If only that stream is gone, the next may come at once.
                     if !is_about_one_stream(error.kind()) || self.passed >= MAX_PASSED {
                         self.passed = 0;
                         trace::no_stream(&error);
@@ -160,7 +160,8 @@ impl Acceptor {
                 }
             };
             if let Some(how) = self.limits.keep_alive {
-                // A stream that is gone says so when it is read. Here its error would pass for one of the listener.
+                // A stream that is gone reports its error when it is read. Here the error would pass for one of the
+                // listener.
                 let _set = transport.keep_alive(how);
             }
             match transport.poll_open(cx) {
@@ -177,8 +178,7 @@ impl Acceptor {
     }
 }
 
-/// Gives all streams that come in to `take`, in a task that ends, and stops listening, when the canceller is
-/// dropped.
+/// Passes all accepted streams to `take`, in a task. Dropping the canceller ends the task and stops listening.
 pub(crate) fn accept(
     mut acceptor: Acceptor,
     mut take: impl FnMut(Stream) + Send + 'static,
@@ -187,9 +187,9 @@ pub(crate) fn accept(
     let (canceller, task) = cancellable(async move {
         loop {
             match acceptor.next().await {
-                // User code must not keep other streams from coming.
+                // A panic of user code must not stop other streams.
                 Ok(stream) => undisturbed(|| take(stream)),
-                // The opening stream has told its peer.
+                // The failed stream has informed its peer.
                 Err(NoStream::Tls(_)) => {}
                 Err(NoStream::RuntimeEnded) => return,
             }
@@ -199,7 +199,8 @@ pub(crate) fn accept(
     canceller
 }
 
-/// What `accept` says of a stream that is gone again, and what setting its options does.
+/// Returns whether an error concerns a single stream: one that is gone when `accept` returns it, or when its options
+/// are set.
 fn is_about_one_stream(kind: ErrorKind) -> bool {
     let kinds = [
         ErrorKind::ConnectionAborted,

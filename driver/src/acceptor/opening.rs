@@ -1,4 +1,4 @@
-//! Streams that were accepted, and whose handshakes are under way.
+//! Accepted streams with pending handshakes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -13,13 +13,13 @@ use crate::lock::lock;
 use crate::stream::{Stream, StreamLimits, open, refuse};
 use crate::transport::Transport;
 
-/// The streams that are opening, each in a task. Dropping it drops them.
+/// The streams with pending handshakes, each in a task. Dropping it drops the streams.
 #[derive(Default)]
 pub(super) struct Opening(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// Bounded by the permits, which each of these holds.
+    /// Bounded by the permits, one for each stream.
     ended: VecDeque<(Option<String>, io::Result<Stream>)>,
     tasks: BTreeMap<u64, Canceller>,
     /// The number of the last task.
@@ -29,10 +29,10 @@ struct State {
 }
 
 impl Opening {
-    /// The next stream that is open, or has failed to open, with its peer. If none is, the task is woken when one is.
+    /// Returns the next stream that has opened or failed, with its peer. If none has, the next one wakes the task.
     pub(super) fn next(&self, cx: &Context<'_>) -> Option<(Option<String>, io::Result<Stream>)> {
         let mut state = lock(&self.0);
-        // Before the look: a task that ends now wakes us.
+        // Stored before the check: a task that ends now wakes us.
         state.waker = Some(cx.waker().clone());
         state.ended.pop_front()
     }
@@ -61,7 +61,7 @@ impl Opening {
                 Err(error) => {
                     end(Err(error));
                     refuse(&*runs_on, transport).await;
-                    // Not before: a peer that is being refused still counts.
+                    // Not earlier: a peer that is being refused still counts.
                     drop(permit);
                 }
             }
@@ -73,7 +73,7 @@ impl Opening {
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        // Tasks first, for they add to what has ended. Neither is dropped under the lock, which both take.
+        // Tasks first, because they add to `ended`. Neither is dropped under the lock, which both take.
         let tasks = std::mem::take(&mut lock(&self.0).tasks);
         drop(tasks);
         let ended = std::mem::take(&mut lock(&self.0).ended);
@@ -81,7 +81,7 @@ impl Drop for Opening {
     }
 }
 
-/// A task that opens a stream. It leaves the table also if it panics.
+/// Removes a task that opens a stream from the table, even after a panic.
 struct TaskGuard {
     state: Arc<Mutex<State>>,
     number: u64,
@@ -96,7 +96,7 @@ impl Drop for TaskGuard {
 impl State {
     /// Changes the state, and wakes the task that waits for a stream.
     fn change<V>(state: &Mutex<Self>, change: impl FnOnce(&mut Self) -> V) {
-        // What comes out is dropped without the lock.
+        // The result is dropped without the lock.
         let (_out, waker) = {
             let mut state = lock(state);
             (change(&mut state), state.waker.take())

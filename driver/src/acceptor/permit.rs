@@ -1,11 +1,11 @@
-//! A connection's place on its listener.
+//! A connection's permit on its listener.
 
 use std::sync::{Arc, Mutex};
 
 use crate::lock::lock;
 use aiomas_core::connection::{Admission, Admitted, NotAdmitted};
 
-/// A connection's place on the listener that it came in by. Another one may have it when it is dropped.
+/// A connection's permit on the listener that accepted it. Dropping the permit frees it for another connection.
 pub(crate) struct AdmissionPermit {
     admission: Arc<Mutex<Admission>>,
     admitted: Option<Admitted>,

@@ -1,4 +1,4 @@
-//! Calls that a clock makes when their time has come, and what else waits for the wall clock.
+//! Scheduled calls of a clock, and other waits for the wall clock.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -17,25 +17,25 @@ use aiomas_core::clock::{self, ClockError, Date, ExternalClock, RealClock, Sleep
 
 pub(super) type Call = Contained<Box<dyn FnOnce() + Send>>;
 
-/// What waits for the wall clock. While anything does, one task waits for all of it, with one timer of the runtime.
+/// The waits for the wall clock. While it is not empty, one task serves all waits with one timer of the runtime.
 #[derive(Default)]
 pub(super) struct Queue {
     times: TimerQueue<Instant, Waiter>,
-    /// Apart from the times: when a date will be is not known, for the system's date may step.
+    /// Separate from the times: the moment of a date is unknown, because the system's date may step.
     dates: TimerQueue<Date, Waiter>,
     has_task: bool,
-    /// Wakes the task when the first in a queue is another one, or the clock is gone.
+    /// Wakes the task when the head of a queue changes, or the clock is gone.
     task: Option<Waker>,
 }
 
-/// How many waits end before other tasks have their turn.
+/// The number of waits that end before other tasks run.
 const TURN: usize = 64;
 
-/// The longest wait for a date at a time.
+/// The longest single wait for a date.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Queue {
-    /// Takes out what waits. Returns the task if it waits for that.
+    /// Removes a wait. Also returns the waker of the task, if the task waits for this entry.
     pub(super) fn cancel(&mut self, key: Key) -> (Option<Waiter>, Option<Waker>) {
         let (is_first, waiter) = match key {
             Key::Time(key) => (self.times.next() == Some(key.at()), self.times.cancel(key)),
@@ -45,13 +45,13 @@ impl Queue {
         (waiter, if is_first { self.task.take() } else { None })
     }
 
-    /// Takes the next out that is due.
+    /// Takes the next due entry.
     fn expire(&mut self, now: Instant, date: Date) -> Option<Waiter> {
         let due = self.times.expire(now).map(|(_, waiter)| waiter);
         due.or_else(|| self.dates.expire(date).map(|(_, waiter)| waiter))
     }
 
-    /// When to look again. While a date is waited for, that is after `check` at the latest.
+    /// Returns when to check again: while the queue has dates, after `check` at the latest.
     fn next(&self, now: Instant, date: Date, check: Duration) -> Option<Instant> {
         let look = self.dates.next().map(|due| {
             let left = Duration::try_from_secs_f64(due.seconds_since(date).max(0.0));
@@ -62,11 +62,11 @@ impl Queue {
 }
 
 impl Clock {
-    /// Makes a call in `dt` seconds: aiomas' `call_in`.
+    /// Schedules a call in `dt` seconds: aiomas' `call_in`.
     ///
-    /// It is made by a task of the runtime, or, on an external clock, by the task that sets that. It must not
-    /// block; a panic is contained. On the wall clock `dt` may be zero or less: then it
-    /// is made soon. When all clones of the clock are gone, so are the calls that wait for it.
+    /// A task of the runtime makes the call or, on an external clock, the task that sets the clock. The call must not
+    /// block; a panic is contained. On the wall clock `dt` may be zero or less: then the call is made soon. Dropping
+    /// all clones of the clock cancels its calls.
     ///
     /// ```no_run
     /// # fn example(container: &aiomas::Container) -> Result<(), aiomas::Error> {
@@ -77,7 +77,7 @@ impl Clock {
     /// ```
     ///
     /// # Errors
-    /// As [`sleep`](Self::sleep).
+    /// The errors of [`sleep`](Self::sleep).
     pub fn call_in(
         &self,
         dt: f64,
@@ -87,12 +87,11 @@ impl Clock {
         self.schedule(call, |clock, now| clock.sleep(now, dt), |clock| clock.due_in(dt))
     }
 
-    /// Makes a call at a time in seconds or a [`Date`]: aiomas' `call_at`. See
-    /// [`call_in`](Self::call_in). A call at a date follows the steps of the system's date, as
-    /// [`sleep_until`](Self::sleep_until) does.
+    /// Schedules a call at a time in seconds or a [`Date`]: aiomas' `call_at`. See [`call_in`](Self::call_in). A call
+    /// at a date follows the steps of the system's date, as [`sleep_until`](Self::sleep_until) does.
     ///
     /// # Errors
-    /// As [`sleep_until`](Self::sleep_until).
+    /// The errors of [`sleep_until`](Self::sleep_until).
     pub fn call_at(
         &self,
         when: impl Into<When>,
@@ -124,7 +123,7 @@ impl Clock {
         Ok(self.handle(key))
     }
 
-    /// Lets something wait for a date.
+    /// Adds a wait for a date.
     pub(super) fn enter_date(&self, date: Date, waiter: Waiter) -> Result<Key, Error> {
         self.enter(|state, now| {
             Ok(match &mut state.clock {
@@ -132,7 +131,7 @@ impl Clock {
                     Key::External(clock.sleep_until(clock.due(date)?, waiter)?)
                 }
                 clock::Clock::Real(clock) => {
-                    // Only to refuse what is in the past: the date may step.
+                    // Called only to reject a date in the past: the date may step.
                     clock.sleep_until(now, date)?;
                     Key::Date(state.queue.dates.insert(date, waiter))
                 }
@@ -140,7 +139,7 @@ impl Clock {
         })
     }
 
-    /// Changes the queue, and sees to it that a task waits for the first in there.
+    /// Changes the queue, and ensures that a task waits for its head.
     fn enter(
         &self,
         insert: impl FnOnce(&mut State, Instant) -> Result<Key, ClockError>,
@@ -172,13 +171,13 @@ impl Clock {
     }
 }
 
-/// What ends the waits. It ends when there are none.
+/// The task that ends the waits. It completes when the queue is empty.
 struct Task {
     clock: Weak<Inner>,
-    /// Once it has something to wait for.
+    /// `None` until the task has something to wait for.
     timer: Option<Box<dyn Timer>>,
     waits_for: Option<Instant>,
-    /// There are no calls left, so that another task may have begun.
+    /// The queue is empty, so another task may have started.
     over: bool,
 }
 
@@ -224,7 +223,7 @@ impl Task {
     }
 }
 
-/// If the runtime drops the task, the next call that is scheduled begins another one.
+/// If the runtime drops the task, the next scheduled call starts another one.
 impl Drop for Task {
     fn drop(&mut self) {
         if !self.over
@@ -242,14 +241,14 @@ impl Drop for Inner {
     }
 }
 
-/// A call that a clock is to make: aiomas' `TimerHandle`. Dropping it changes nothing.
+/// The handle of a scheduled call: aiomas' `TimerHandle`. Dropping it does not cancel the call.
 #[derive(Clone)]
 pub struct TimerHandle {
     clock: Weak<Inner>,
     key: Key,
 }
 
-/// A place in a queue.
+/// An entry of a queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Key {
     Time(TimerKey<Instant>),
@@ -261,7 +260,7 @@ impl TimerHandle {
     /// Cancels the call. Returns whether it was pending.
     pub fn cancel(&self) -> bool {
         let Some(clock) = self.clock.upgrade() else { return false };
-        // The lock is not held while the call is dropped, and what it holds.
+        // The lock is released before the call and its captures are dropped.
         clock.cancel(self.key).is_some()
     }
 }

@@ -1,4 +1,4 @@
-//! The clock of a container, whichever it is.
+//! The clock of a container: the wall clock or an external one.
 
 mod calls;
 
@@ -20,14 +20,14 @@ use super::lock::lock;
 use super::waits;
 use aiomas_core::clock::{self, RealClock};
 
-/// The clock of a container and its agents: the system's, or one that is set from outside.
+/// The clock of a container and its agents: the wall clock, or an external one.
 ///
-/// Agents need not know which it is. On a simulated runtime, the system's time and date are the simulation's.
-/// Cloning it is cheap; all clones show the same time.
+/// Agents need not know the kind. On a simulated runtime, the wall clock shows the simulation's time and date. Cloning
+/// it is cheap; all clones show the same time.
 ///
-/// The wall clock has two times. [`time`](Self::time) counts seconds and never goes back; it is for durations, and for
-/// what happens so many seconds later. The date follows the system's date, which steps when a time server or an operator
-/// sets it, and when a machine resumes. Waits for a date follow it: they notice a step within one second.
+/// The wall clock has a time and a date. [`time`](Self::time) counts seconds and never goes back; use it for durations
+/// and delays. The date follows the system's date, which steps when a time server or an operator sets it, and when a
+/// machine resumes. Waits for a date notice a step within one second.
 #[derive(Clone)]
 pub struct Clock(Arc<Inner>);
 
@@ -38,20 +38,20 @@ struct Inner {
 
 struct State {
     clock: clock::Clock<Waiter>,
-    /// What waits for the wall clock; an external clock has its own queue.
+    /// The waits for the wall clock; an external clock has its own queue.
     queue: Queue,
-    /// Somebody is waking those whose time has come.
+    /// True while a thread wakes the due waits.
     waking: bool,
 }
 
-/// What waits for a clock.
+/// An entry that waits for a clock.
 enum Waiter {
     Sleeper(Sleeper),
     Call(Call),
 }
 
 impl Waiter {
-    /// The time has come. A panic of user code is contained.
+    /// Ends the wait. A panic of user code is contained.
     fn expire(self) {
         match self {
             Self::Sleeper(sleeper) => {
@@ -76,7 +76,7 @@ struct Nap {
 }
 
 impl Clock {
-    /// The wall clock, which shows 0 seconds now.
+    /// Creates a wall clock, which shows 0 seconds now.
     pub(super) fn real(host: Arc<dyn Host>) -> Self {
         let (now, date) = (host.now(), date(&*host));
         match RealClock::new(now, date) {
@@ -90,7 +90,7 @@ impl Clock {
         Self(Arc::new(Inner { host, state: Mutex::new(state) }))
     }
 
-    /// A clock that stands still until it is set.
+    /// Creates a clock that stands still until it is set.
     pub(super) fn external(
         host: Arc<dyn Host>,
         start: Date,
@@ -99,13 +99,13 @@ impl Clock {
         Ok(Self::new(host, ExternalClock::new(start, init_time)?.into()))
     }
 
-    /// The time in seconds. It never goes back.
+    /// Returns the time in seconds. It never goes back.
     #[must_use]
     pub fn time(&self) -> f64 {
         lock(&self.0.state).clock.time(self.0.host.now())
     }
 
-    /// The date in UTC (aiomas' `utcnow`). The system's date may go back.
+    /// Returns the date in UTC (aiomas' `utcnow`). The system's date may go back.
     #[must_use]
     pub fn utc_now(&self) -> Date {
         let mut state = lock(&self.0.state);
@@ -113,16 +113,15 @@ impl Clock {
         state.clock.utc_now(now)
     }
 
-    /// Sets an external clock to a later time, in seconds. Then sleeps end and calls are made whose time
-    /// has come, one after the other, in the order of their times and then in that in which they were
-    /// asked for. They all see the new time.
+    /// Sets an external clock to a later time, in seconds. Due sleeps end and due calls are made one after the other,
+    /// in the order of their times and then of their requests. All of them see the new time.
     ///
-    /// When it returns, the calls have been made; unless it is called by one of them, or beside another
-    /// `set_time`, which then goes on until all is done.
+    /// The calls have been made when this function returns, except in a nested or concurrent `set_time`, whose calls
+    /// the first `set_time` makes.
     ///
     /// # Errors
-    /// [`Error::Clock`]: the time is not after the present one, or not finite, or the clock is the system's. Nothing has
-    /// changed then.
+    /// [`Error::Clock`]: the time is not after the present one, or not finite, or this is the wall clock. Then nothing
+    /// changes.
     pub fn set_time(&self, time: f64) -> Result<(), Error> {
         {
             let mut state = lock(&self.0.state);
@@ -150,25 +149,26 @@ impl Clock {
         waiter
     }
 
-    /// Waits for `dt` seconds, whatever the date does. An external clock has to be set meanwhile.
+    /// Waits for `dt` seconds, independently of the date. On an external clock, another task must set the clock
+    /// meanwhile.
     ///
     /// # Errors
     /// [`Error::Clock`]: `dt` is not finite, or not positive on an external clock, or too long.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the sleep. It begins when the future is polled first.
+    /// Dropping the future cancels the sleep. The sleep starts with the first poll.
     pub async fn sleep(&self, dt: f64) -> Result<(), Error> {
         self.wait(|clock, now| clock.sleep(now, dt), |clock| clock.due_in(dt)).await
     }
 
-    /// Waits until a time in seconds or a [`Date`]. A wait for a date ends when the system's date is that, however it has
-    /// stepped meanwhile; a step is noticed within one second.
+    /// Waits until a time in seconds or a [`Date`]. A wait for a date follows the steps of the system's date; a step is
+    /// noticed within one second.
     ///
     /// # Errors
-    /// [`Error::Clock`]: that is not after the present time, or not finite, or too far away.
+    /// [`Error::Clock`]: `when` is not after the present time, or not finite, or too far away.
     ///
     /// # Cancel safety
-    /// As [`sleep`](Self::sleep).
+    /// The same as [`sleep`](Self::sleep).
     pub async fn sleep_until(&self, when: impl Into<When>) -> Result<(), Error> {
         let when = when.into();
         if let When::Date(date) = when {
@@ -204,7 +204,7 @@ impl Clock {
         Ok(())
     }
 
-    /// Waits for the end of a sleep that is in a queue.
+    /// Waits for the end of a queued sleep.
     async fn nap(&self, sleeper: &Sleeper, key: Key) {
         let _cancel = Cancel { clock: self, key };
         poll_fn(|cx| {
@@ -223,13 +223,13 @@ impl Clock {
     }
 }
 
-/// The date of a runtime.
+/// Returns the date of a runtime.
 fn date(host: &dyn Host) -> Date {
     Date::after_epoch(host.since_epoch()).unwrap_or(Date::MAX)
 }
 
 impl Inner {
-    /// Tells the wall clock the date. Returns the time.
+    /// Updates the wall clock's date. Returns the time.
     fn look(&self, state: &mut State) -> Instant {
         let now = self.host.now();
         if let clock::Clock::Real(clock) = &mut state.clock {
@@ -239,7 +239,7 @@ impl Inner {
         now
     }
 
-    /// Takes out what waits.
+    /// Removes a wait.
     fn cancel(&self, key: Key) -> Option<Waiter> {
         let (waiter, task) = {
             let State { clock, queue, .. } = &mut *lock(&self.state);
@@ -254,7 +254,7 @@ impl Inner {
     }
 }
 
-/// Takes a sleeper out of the clock whose future is gone.
+/// Removes a sleeper from the clock when its future is dropped.
 struct Cancel<'a> {
     clock: &'a Clock,
     key: Key,

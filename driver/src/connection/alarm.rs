@@ -1,11 +1,11 @@
-//! The one timer of a connection.
+//! The single timer of a connection.
 
 use std::task::Context;
 use std::time::Instant;
 
 use crate::transport::Timer;
 
-/// The runtime's timer, and when it ends if it is set.
+/// The runtime's timer, with its end if it is set.
 pub(super) struct Alarm<M> {
     timer: M,
     due: Option<Instant>,
@@ -16,16 +16,16 @@ impl<M: Timer> Alarm<M> {
         Self { timer, due: None }
     }
 
-    /// Forgets when the timer ends: the next [`wait_until`](Self::wait_until) sets it, also to a later time.
+    /// Discards the end of the timer: the next [`wait_until`](Self::wait_until) sets it, even to a later time.
     pub(super) const fn reset(&mut self) {
         self.due = None;
     }
 
-    /// Sets the timer. Returns whether there is time to wait for.
+    /// Sets the timer. Returns whether time is left to wait.
     pub(super) fn wait_until(&mut self, cx: &mut Context<'_>, at: Option<Instant>) -> bool {
         let Some(at) = at else { return true };
-        // Most deadlines are never met, so the timer is only ever moved to an earlier time. That it ends too early now
-        // and then costs less than to move it with each call.
+        // Most deadlines never expire, so the timer only moves to earlier times. An occasional early end costs less
+        // than moving the timer with each call.
         if self.due.is_none_or(|due| at < due) {
             self.timer.set(at);
             self.due = Some(at);

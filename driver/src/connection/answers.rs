@@ -1,4 +1,4 @@
-//! The answers to what the peer calls: at once, later, or none.
+//! The answers to the peer's requests: immediate, later, or none.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -20,7 +20,7 @@ use aiomas_core::rpc::{Caller, Outcome};
 use aiomas_core::wire::RemoteError;
 
 impl Connection {
-    /// Who calls, and waits no longer than that.
+    /// Returns the caller, with its deadline.
     #[inline]
     pub(crate) fn caller_until(&self, deadline: Option<Instant>) -> Cow<'_, Caller> {
         match deadline {
@@ -29,7 +29,8 @@ impl Connection {
         }
     }
 
-    /// Answers a request of the peer. It fails if the connection is closed or the request cancelled: no peer waits then.
+    /// Answers a request of the peer. It fails if the connection is closed or the request cancelled: then no peer
+    /// waits.
     pub(crate) fn respond(&self, token: ReplyToken, answer: &Answer) -> Result<(), CallRejected> {
         let (_stop, sent) = self.command(|state| {
             let may_stop = self.may_stop(&token);
@@ -40,7 +41,7 @@ impl Connection {
         sent
     }
 
-    /// Leaves a request of the peer without an answer.
+    /// Discards a request of the peer without an answer.
     pub(crate) fn discard(&self, token: ReplyToken) {
         let _stop = self.command(|state| {
             let stop = state.running.remove(&token.request());
@@ -50,17 +51,17 @@ impl Connection {
         });
     }
 
-    /// Whether work for a request may be stopped before it ends.
+    /// Returns whether work for a request may be stopped early.
     fn may_stop(&self, token: &ReplyToken) -> bool {
         token.is_cancellable() || self.cancels_orphans
     }
 
-    /// What stops work for a request, if anything does.
+    /// Returns the stop signal for the work of a request, if it may be stopped.
     pub(crate) fn stop_of(&self, token: &ReplyToken) -> Option<Arc<Stop>> {
         self.may_stop(token).then(|| {
             let stop = Arc::<Stop>::default();
             let State { machine, running, .. } = &mut *lock(&self.state);
-            // A request that is dealt with apart from the connection's task may be over by now.
+            // A request handled apart from the connection's task may be over by now.
             let orphaned = self.cancels_orphans && !machine.has_input();
             if orphaned || machine.is_cancelled(token) {
                 stop.stop();
@@ -72,7 +73,7 @@ impl Connection {
     }
 }
 
-/// Turns the outcome of a request into its answer, or lets a task give that later.
+/// Turns an outcome into the request's answer, or starts a task that answers later.
 #[inline]
 pub(super) fn settle(
     connection: &Arc<Connection>,
@@ -82,14 +83,14 @@ pub(super) fn settle(
     match outcome {
         Outcome::Done(answer) => Some((token, answer)),
         Outcome::Later(later) => finish(connection, token, later),
-        // `dispatch` turns them into failures.
+        // `dispatch` turns these outcomes into failures.
         Outcome::NotFound | Outcome::NotExposed => {
             Some((token, Err(RemoteError::lookup("no method"))))
         }
     }
 }
 
-/// Lets a method finish in a task of its own, unless it has its answer when it is polled first.
+/// Finishes a method in a task, unless its first poll returns the answer.
 fn finish(
     connection: &Arc<Connection>,
     token: ReplyToken,
@@ -97,13 +98,13 @@ fn finish(
 ) -> Option<(ReplyToken, Answer)> {
     let endpoint = connection.handler.endpoint().map_or(EndpointId::NONE, Endpoint::id);
     let mut method = Running::new(later, endpoint);
-    // Polled at once, so that methods start in the order in which they were called.
+    // Polled at once, so that methods start in the order of their calls.
     if let Poll::Ready(answer) = method.poll_once() {
         return Some((token, answer));
     }
     let stopped = connection.stop_of(&token).map(Stop::stopped);
-    // The method may go on when the connection is closed, and counts: or peers who call, go and come again would
-    // have any number of methods running.
+    // The method may outlive the connection, and still counts: otherwise peers that call, disconnect and reconnect
+    // could have any number of running methods.
     let permit = connection.permit.get().and_then(Weak::upgrade);
     let request = Some((token, method));
     let connection = connection.clone();
@@ -112,13 +113,13 @@ fn finish(
     None
 }
 
-/// The task of a method that was not done at once.
+/// The task of a method that did not complete at once.
 struct Finishing {
-    /// Until it is answered.
+    /// `None` once it is answered.
     request: Option<(ReplyToken, Running)>,
     stopped: Option<Stopped>,
     connection: Arc<Connection>,
-    /// Given back when the method is gone.
+    /// Released with the method.
     _permit: Option<Arc<AdmissionPermit>>,
 }
 
@@ -136,7 +137,7 @@ impl Future for Finishing {
             return Poll::Pending;
         }
         let Some((token, method)) = request.take() else { return Poll::Ready(()) };
-        // It counts until it is gone.
+        // The method counts until it is dropped.
         drop(method);
         match answer {
             // If the connection is closed, its peer waits no more.
@@ -148,7 +149,7 @@ impl Future for Finishing {
 }
 
 impl Drop for Finishing {
-    /// The runtime may end before the method does. The caller must not wait for it then.
+    /// Answers with a failure if the runtime ends before the method does. Without it, the caller would wait for ever.
     fn drop(&mut self) {
         if let Some((token, method)) = self.request.take() {
             drop(method);

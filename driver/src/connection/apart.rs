@@ -1,4 +1,4 @@
-//! Large requests and messages, which are dealt with apart from the connection's task; and replies that wait for room.
+//! Large requests and messages, handled apart from the connection's task; and replies that wait for room.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,16 +12,16 @@ use crate::lock::lock;
 use aiomas_core::connection::Request;
 use aiomas_core::internal::{Packed, Unpacked};
 
-/// A request, or a message that is to be unpacked, of more bytes is dealt with apart from the connection's task. To decode so
-/// many takes a millisecond or two at most.
+/// The size above which content is handled apart from the connection's task: a request, or a packed message. Decoding
+/// this many bytes takes a millisecond or two at most.
 pub(super) const HEAVY: usize = 32 * 1024;
 
 impl Connection {
-    /// Deals with a request that may take long. Those behind it wait until its method has begun, as always.
+    /// Handles a request that may take long. Later requests wait until its method has started, as always.
     pub(super) fn handle_apart(self: &Arc<Self>, request: Request) {
         lock(&self.state).machine.hold_requests(true);
         let held = Held(self.clone());
-        // As of a method that goes on: it counts.
+        // The work counts like a running method.
         let permit = self.permit.get().and_then(Weak::upgrade);
         self.heavy.run(move || {
             let (Held(connection), _permit) = (&held, permit);
@@ -44,7 +44,7 @@ impl Connection {
         });
     }
 
-    /// Wakes the next one who waits for room to reply, if there still is room.
+    /// Wakes the next task that waits for room to reply, if room is left.
     pub(super) fn pass_room_on(&self) {
         let next = {
             let state = &mut *lock(&self.state);
@@ -54,13 +54,13 @@ impl Connection {
     }
 }
 
-/// Unpacks a message. A codec of the user's own may panic.
+/// Unpacks a message. The user's codec may panic.
 pub(super) fn unpack(packed: Packed) -> Unpacked {
     let codec = packed.codec();
     catch_unwind(AssertUnwindSafe(|| packed.unpack())).unwrap_or_else(|_| Unpacked::failed(codec))
 }
 
-/// A request is being dealt with. Others may be when it is dropped, also by a panic.
+/// Holds further requests back. Dropping it, also by a panic, releases them.
 struct Held(Arc<Connection>);
 
 impl Drop for Held {
@@ -69,7 +69,7 @@ impl Drop for Held {
     }
 }
 
-/// Waits until there is room to reply, or the connection is closed.
+/// Waits for room to reply, or for the end of the connection.
 pub(crate) struct RoomToReply<'a> {
     connection: &'a Connection,
     place: Option<u64>,
@@ -104,7 +104,7 @@ impl<'a> RoomToReply<'a> {
 
 impl Drop for RoomToReply<'_> {
     fn drop(&mut self) {
-        // If its turn had come, another one has it.
+        // If its turn had come, the turn passes to the next task.
         if self.place.is_some() && !lock(&self.connection.state).replies.release(&mut self.place) {
             self.connection.pass_room_on();
         }

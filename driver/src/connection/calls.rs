@@ -1,4 +1,4 @@
-//! Calls over a connection: made, queued for room, answered, cancelled.
+//! Calls over a connection: making, queueing, answering and cancelling them.
 
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -12,10 +12,10 @@ use aiomas_core::connection::{CallError, CallId, CallOptions, CallRejected, Clos
 use aiomas_core::internal::{Scratch, blob};
 use aiomas_core::wire::{Body, CodecContext, CodecError, Format, Payload};
 
-/// A call that was not sent.
+/// A rejected call.
 pub(crate) struct NotSent {
     pub(crate) why: CallRejected,
-    /// Its content, if only room was lacking: it may wait for that.
+    /// The content, if only room was lacking: the call may wait for room.
     pub(crate) body: Option<Body>,
 }
 
@@ -27,10 +27,10 @@ impl From<CallRejected> for NotSent {
 }
 
 impl Connection {
-    /// Makes a call whose content `encode` appends. The answer will be in the returned slot.
+    /// Makes a call whose content `encode` appends. Returns the slot of the answer.
     ///
-    /// The content is encoded without the lock, since user code does it. The format may change meanwhile, with Hello; then
-    /// it is encoded again.
+    /// User code encodes the content, so it runs without the lock. If Hello changes the format meanwhile, the content
+    /// is encoded again.
     pub(crate) fn call(
         &self,
         options: CallOptions,
@@ -66,20 +66,19 @@ impl Connection {
         }
     }
 
-    /// What time it is for a call. Without a deadline that does not matter.
+    /// Returns the time for a call. Without a deadline, an old time suffices.
     #[inline]
     fn now_for(&self, state: &State, options: CallOptions) -> Instant {
         if options.timeout.is_some() { self.host.now() } else { state.now }
     }
 
-    /// What time it is for the end of a call.
+    /// Returns the time for the end of a call.
     #[inline]
     pub(super) fn now_for_end(&self, state: &State) -> Instant {
         if self.times_idleness { self.host.now() } else { state.now }
     }
 
-    /// Tries to send a call that was refused for lack of room; or lets the task wait, at `place`. The call ends at
-    /// `deadline`.
+    /// Tries to send a call that lacked room, or queues the task at `place`. The call ends at `deadline`.
     pub(crate) fn poll_send(
         &self,
         cx: &Context<'_>,
@@ -93,7 +92,7 @@ impl Connection {
             options.timeout = deadline.map(|at| at.saturating_duration_since(now));
             let mut sent = state.send(now, body, options);
             if let Err(CallRejected::WrongFormat { wanted, .. }) = sent {
-                // The codec has changed since. No user code is in it any more.
+                // The codec has changed since. The content no longer contains user code.
                 let mut content = Vec::new();
                 let appended = append(body, wanted, self.codec_context(), &mut content);
                 sent = appended.map_err(CallRejected::Codec).and_then(|()| {
@@ -115,8 +114,8 @@ impl Connection {
         sent.map(|sent| sent.map_err(|why| self.refusal(why)))
     }
 
-    /// The error of a call that was refused. With TLS 1.3, a client hears only after its handshake that the
-    /// server refuses it: then that is what callers have to know.
+    /// Returns the error of a rejected call. With TLS 1.3, a client learns of its refusal only after its handshake:
+    /// callers then need that reason.
     #[cold]
     pub(crate) fn refusal(&self, why: CallRejected) -> Error {
         match lock(&self.state).machine.close_reason() {
@@ -127,7 +126,7 @@ impl Connection {
         }
     }
 
-    /// Cancels a call that waits for room at `place`. If its turn had come, another call has it.
+    /// Cancels a call that waits for room at `place`. If its turn had come, the next call takes the turn.
     pub(crate) fn cancel_send(&self, place: &mut Option<u64>) {
         let next = {
             let sends = &mut lock(&self.state).sends;
@@ -145,7 +144,7 @@ impl Connection {
         lock(&self.state).slots.poll(key, cx)
     }
 
-    /// Cancels a call that has been sent.
+    /// Cancels a sent call.
     pub(crate) fn cancel(&self, key: SlotKey) {
         let room = self.command(|state| {
             let id = state.slots.cancel(key)?;
@@ -156,19 +155,19 @@ impl Connection {
         wake_all(room);
     }
 
-    /// The id of a call that has not been answered.
+    /// Returns the id of an unanswered call.
     pub(crate) fn call_id(&self, key: SlotKey) -> Option<CallId> {
         lock(&self.state).slots.id(key)
     }
 
-    /// The peer's address, for texts.
+    /// Returns the peer's address, for texts.
     pub(crate) fn peer_name(&self) -> &str {
         self.peer().unwrap_or("a peer without an address")
     }
 }
 
 impl State {
-    /// Sends a call whose content is copied, which is cheaper than a body for few bytes.
+    /// Sends a call with copied content, which is cheaper than a body for few bytes.
     #[inline]
     fn send_few(
         &mut self,
@@ -211,7 +210,7 @@ impl State {
     }
 }
 
-/// Appends content that was encoded before, maybe in another format.
+/// Appends content that was encoded before, perhaps in another format.
 pub(crate) fn append(
     body: &Body,
     format: Format,

@@ -9,11 +9,11 @@ use crate::host::Host;
 use crate::lock::lock;
 use aiomas_core::connection::Close;
 
-/// A handle's share in a connection. When the last one of a connection of their own goes, it is closed.
+/// A handle that counts as a user of its connection. Dropping the last one closes a connection of this kind.
 #[derive(Debug)]
 pub(crate) struct ConnectionRef {
     connection: Arc<Connection>,
-    /// It is part of a reference that came over the connection.
+    /// True for a reference that came over the connection.
     received: bool,
 }
 
@@ -23,12 +23,13 @@ impl ConnectionRef {
         Self { connection, received: false }
     }
 
-    /// The connection, without a share in it.
+    /// Returns the connection, without counting as a user.
     pub(crate) fn clone_connection(&self) -> Arc<Connection> {
         self.connection.clone()
     }
 
-    /// The share of a reference that came over the connection. These are counted, and clones of theirs as well.
+    /// Returns the handle of a reference that came over the connection. These references are counted, and so are their
+    /// clones.
     pub(crate) fn received(connection: Arc<Connection>) -> Self {
         connection.received.fetch_add(1, Ordering::Relaxed);
         let mut share = Self::new(connection);
@@ -37,19 +38,19 @@ impl ConnectionRef {
     }
 }
 
-/// For handles that have no share in it.
+/// For handles that do not keep the connection open.
 impl Connection {
-    /// Looks at the connection as it is.
+    /// Inspects the state machine.
     pub(crate) fn look<R>(&self, f: impl FnOnce(&Machine) -> R) -> R {
         f(&lock(&self.state).machine)
     }
 
-    /// By whose clock it goes, and what runs its tasks.
+    /// Returns the host, whose clock and tasks the connection uses.
     pub(crate) fn host(&self) -> Arc<dyn Host> {
         self.host.clone()
     }
 
-    /// How long closing may take.
+    /// Returns the time limit for closing.
     pub(crate) const fn drain(&self) -> Duration {
         self.drain
     }

@@ -1,4 +1,4 @@
-//! What a layer does with the requests and the end of a connection.
+//! The interface between a layer and its connections.
 
 use std::sync::Arc;
 
@@ -19,36 +19,36 @@ pub(crate) trait Handler: Send + Sync {
         request: Request,
     ) -> Option<(ReplyToken, Outcome<Later>)>;
 
-    /// The peer cancelled these requests, which are in order. The tasks of running methods have been stopped already.
+    /// Handles the peer's cancellation of `requests`, which are in order. Running methods have been stopped already.
     fn cancelled(&self, requests: &[RequestId]) {
         let _ = requests;
     }
 
-    /// The connection takes no calls any more; it may still answer.
+    /// Handles a closing connection: it accepts no more calls, but may still answer.
     fn closing(&self, connection: &Arc<Connection>) {
         let _ = connection;
     }
 
-    /// The connection is closed.
+    /// Handles the end of the connection.
     fn closed(&self, connection: &Arc<Connection>, reason: &CloseReason) {
         let _ = (connection, reason);
     }
 
-    /// Asks the peer for something that any live peer answers: a call has timed out, and nothing has come since it was
-    /// made. The answer proves that the next timeout is no sign of death.
+    /// Probes the peer with a request that any live peer answers. The task calls it when a call has timed out without
+    /// any input since the call. The answer proves that the next timeout does not mean a dead peer.
     fn probe(&self, connection: &Connection) {
         let _ = connection;
     }
 
-    /// The last handle is gone.
+    /// Handles the drop of the last handle.
     fn unused(&self) {}
 
-    /// The container that the connection is part of.
+    /// Returns the container of the connection.
     fn local_dispatch(&self) -> Option<Arc<dyn LocalDispatch>> {
         None
     }
 
-    /// The container or the server that the connection is part of.
+    /// Returns the container or the server of the connection.
     fn endpoint(&self) -> Option<&dyn Endpoint> {
         None
     }

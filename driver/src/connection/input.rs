@@ -1,35 +1,37 @@
-//! What has been read of a stream and not been taken: how much to read, and into which memory.
+//! Unprocessed input of a stream: how much to read, and into which memory.
 //!
-//! There are three kinds of buffers, by how much comes at a time:
+//! The buffer depends on how much arrives at a time:
 //!
-//! - up to 32 KiB, one of the connection's own. Messages are sliced out of it without a copy, so it is used again only when
-//!   all of them are gone (`try_reclaim`), and given back when the connection is idle: an idle one costs no buffer.
-//! - more, one of a few of 256 KiB that the thread's connections share. Memory of that size comes from the system page by
-//!   page; to fault it in for each read costs more than to copy what is in it.
-//! - for a frame of 256 KiB or more, a buffer for itself that fits: it becomes the message without a copy. It grows with what
-//!   has come (`TRUST`), since a header is only a promise: four bytes must not make us reserve a gigabyte.
+//! - up to 32 KiB, the connection's own buffer. Messages are sliced out of it without a copy, so it is reused only when
+//!   all of them are dropped (`try_reclaim`), and freed when the connection is idle: an idle connection costs no
+//!   buffer.
+//! - more, one of a few buffers of 256 KiB shared by the thread's connections. Memory of that size comes from the
+//!   system page by page; faulting it in for each read costs more than copying its content.
+//! - for a frame of 256 KiB or more, a fitting buffer of its own, which becomes the message without a copy. It grows
+//!   with the received bytes (`TRUST`), because a header is only a promise: four bytes must not make us reserve a
+//!   gigabyte.
 
 use bytes::BytesMut;
 
 use aiomas_core::internal::{buffer_pool, missing};
 
-/// So much is read at a time at least, and to begin with.
+/// The minimum and initial size of a read.
 const MIN_READ: usize = 4 * 1024;
-/// What is read in larger pieces is read into buffers that are used again, as much as they hold.
+/// Larger reads use pooled buffers, up to their capacity.
 const MIDDLE_READ: usize = 32 * 1024;
-/// So much is read at a time at most, but of a large frame, which is read into a buffer for itself.
+/// The maximum size of a read, except for a large frame with its own buffer.
 const MAX_READ: usize = buffer_pool::LARGE;
-/// So much of a large frame is believed to come when [`MIN_READ`] of it have, ...
+/// The trusted size of a large frame after its first [`MIN_READ`] bytes.
 const TRUSTED: usize = 2 * 1024 * 1024;
-/// ... and then so many times as much as has come.
+/// The trusted size thereafter, as a multiple of the received bytes.
 const TRUST: usize = 8;
 
 /// The buffer that a stream is read into.
 pub(super) struct Input {
     pub(super) bytes: BytesMut,
-    /// How much to ask for: doubled when it was all there, halved when there was nothing.
+    /// The size of the next read: doubled after a full read, halved after an empty one.
     size: usize,
-    /// It is of those that are used again.
+    /// True for a pooled buffer.
     pooled: bool,
 }
 
@@ -40,7 +42,7 @@ impl Default for Input {
 }
 
 impl Input {
-    /// Makes room for what comes next, and says how much.
+    /// Makes room for the next read, and returns the size of the room.
     #[inline]
     pub(super) fn make_room(&mut self) -> usize {
         let (come, room) = (self.bytes.len(), self.bytes.capacity() - self.bytes.len());
@@ -50,8 +52,8 @@ impl Input {
         } else if !little {
             return room;
         } else if self.size <= MIDDLE_READ && !self.pooled {
-            // The buffer grows with what comes, and not with what a header announces. (To reserve room would double
-            // it, also for the few bytes that are left of what came before.)
+            // The buffer grows with the received bytes, not with the announced ones. (`reserve` would double it, even
+            // for the few bytes left from earlier input.)
             if !self.bytes.try_reclaim(self.size) {
                 self.change(BytesMut::with_capacity(come + self.size), false);
             }
@@ -64,7 +66,7 @@ impl Input {
     #[cold]
     fn make_room_for_large(&mut self, little: bool) {
         let (come, missing) = (self.bytes.len(), missing(&self.bytes));
-        // What comes behind the frame does not belong into its buffer.
+        // Bytes behind the frame do not belong in its buffer.
         self.size = MIN_READ;
         let trusted = missing.min(TRUSTED.max(come.saturating_mul(TRUST)));
         if (little || trusted == missing) && self.bytes.capacity() - come < trusted {
@@ -72,7 +74,7 @@ impl Input {
         }
     }
 
-    /// Goes on in another buffer.
+    /// Continues in another buffer.
     fn change(&mut self, mut next: BytesMut, pooled: bool) {
         next.extend_from_slice(&self.bytes);
         let bytes = std::mem::replace(&mut self.bytes, next);
@@ -81,7 +83,7 @@ impl Input {
         }
     }
 
-    /// Something has come; `all` that there was room for?
+    /// Grows the read size after a read. `all`: it filled the room.
     #[inline]
     pub(super) fn grow(&mut self, all: bool) {
         if all {
@@ -89,7 +91,7 @@ impl Input {
         }
     }
 
-    /// Nothing more has come: an idle connection keeps no more than it needs.
+    /// Shrinks the buffer after an empty read: an idle connection keeps no more than it needs.
     #[inline]
     pub(super) fn shrink(&mut self) {
         if self.bytes.is_empty()

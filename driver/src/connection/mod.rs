@@ -1,4 +1,4 @@
-//! Limits and settings of connections, and why they end.
+//! Limits and settings of connections, and the reasons why they end.
 //!
 //! Within the crate: a driven connection, shared by the task that moves its bytes and the handles that call over it.
 

@@ -1,32 +1,32 @@
-//! How much a connection's task does before it lets others run.
+//! Limits the work of a connection's task before it yields.
 
 use std::time::{Duration, Instant};
 
-/// So many requests, answers and other frames, which many callers at once put into one write.
+/// The number of requests, answers and other frames; many concurrent callers put that many into one write.
 const MAX_FRAMES: usize = 128;
-/// So many bytes of requests and their answers, unpacked.
+/// The number of bytes of requests and their answers, unpacked.
 const MAX_BYTES: usize = 64 * 1024;
-/// So often the stream is written and read.
+/// The number of times that the stream is written and read.
 const MAX_TURNS: u32 = 16;
-/// And no longer than that, but for the request that it is dealing with.
+/// The time limit, except for the request in progress.
 const MAX_TIME: Duration = Duration::from_micros(200);
-/// So many requests are run without a look at the clock, if those before took next to no time.
+/// The number of cheap requests between two readings of the clock.
 const MAX_UNTIMED: u32 = 8;
-/// Less than that is next to no time.
+/// The time below which requests count as cheap.
 const LITTLE: Duration = Duration::from_micros(25);
 
-/// What is left of a task's share of its thread until it lets others run.
+/// The work left to a task until it yields.
 ///
-/// It is measured by cost: a peer that sends cheap requests without end has no larger share than one with few that are
-/// dear. Numbers and bytes bound it where time stands still, in simulations. The clock is read once for several cheap
-/// requests, since reading it costs as much as a small one.
+/// It is measured by cost: a peer that sends endless cheap requests gets no larger share than one with few expensive
+/// ones. Frames and bytes bound it where time stands still, in simulations. Several cheap requests share one reading of
+/// the clock, because a reading costs as much as a small request.
 #[derive(Debug)]
 pub(super) struct Quantum {
     frames: usize,
     bytes: usize,
     turns: u32,
     until: Option<Instant>,
-    /// When the clock was looked at last, how many requests have been run since, and how many may be.
+    /// The last reading of the clock, the number of requests since, and the number allowed.
     looked: Instant,
     untimed: u32,
     stride: u32,
@@ -45,37 +45,37 @@ impl Quantum {
         }
     }
 
-    /// The task is polled again, after others have been.
+    /// Starts a new quantum after other tasks have run.
     pub(super) const fn restart(&mut self) {
         *self = Self { stride: self.stride, ..Self::new(self.looked) };
     }
 
-    /// The task does whatever there is: it ends.
+    /// Lifts the limit for a task that is ending.
     pub(super) const fn lift(&mut self) {
         self.frames = usize::MAX;
     }
 
-    /// A turn begins.
+    /// Starts a turn.
     pub(super) fn begin_turn(&mut self, now: Instant) {
         self.turns = self.turns.saturating_sub(1);
         (self.looked, self.untimed) = (now, 0);
         self.check(now);
     }
 
-    /// How many frames may still be dealt with.
+    /// Returns how many frames may still be processed.
     #[inline]
     pub(super) const fn frames(&self) -> usize {
         self.frames
     }
 
-    /// A frame has been dealt with that is no request.
+    /// Counts a frame that is not a request.
     #[inline]
     pub(super) const fn spend_frame(&mut self) {
         self.frames = self.frames.saturating_sub(1);
     }
 
-    /// So many bytes have been read. Half a share at once is a large frame's part, which takes its time: it is all that is
-    /// read in this turn of the task's.
+    /// Counts the bytes of a read. Half a share at once belongs to a large frame, which takes its time: it is the only
+    /// read in this turn.
     #[inline]
     pub(super) const fn spend_read(&mut self, bytes: usize) {
         if bytes >= MAX_BYTES / 2 {
@@ -83,7 +83,7 @@ impl Quantum {
         }
     }
 
-    /// A request has been run that has so many bytes, with its answer.
+    /// Counts a request of `bytes` bytes, with its answer.
     #[inline]
     pub(super) fn spend_request(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
         self.frames = self.frames.saturating_sub(1);
@@ -108,7 +108,7 @@ impl Quantum {
         }
     }
 
-    /// Whether others should be let run.
+    /// Returns whether the task should yield.
     #[inline]
     pub(super) const fn is_over(&self) -> bool {
         self.frames == 0 || self.bytes == 0 || self.turns == 0
@@ -119,7 +119,7 @@ impl Quantum {
 mod tests {
     use super::*;
 
-    /// Runs requests that take so long each. Returns how many there were, and how often the clock was looked at.
+    /// Runs requests of the given duration. Returns the number of requests, and of readings of the clock.
     fn run(quantum: &mut Quantum, bytes: usize, time: Duration) -> (usize, usize) {
         let (start, mut run, mut looks) = (Instant::now(), 0, 0);
         quantum.restart();

@@ -1,4 +1,4 @@
-//! The read half of a connection's task: bytes that have come and not been taken, and the end of the stream.
+//! The read half of a connection's task: unprocessed input, and the end of the stream.
 
 use std::io::{self, ErrorKind};
 use std::task::{Context, Poll};
@@ -19,14 +19,14 @@ enum StreamEnd {
 
 pub(super) struct ReadHalf {
     pub(super) input: Input,
-    /// Whether the connection takes more input, as it answered in the last turn.
+    /// Whether the connection accepts more input, from the last turn.
     wanted: bool,
-    /// The last turn left frames in `input`, or events in the connection: they come before new bytes.
+    /// The last turn left frames in `input`, or events in the connection: they precede new bytes.
     pub(super) behind: bool,
-    /// The transport returned `Pending` in this poll and holds the task's waker. To ask again would cost a system call
-    /// that cannot find anything which the waker does not announce.
+    /// The transport returned `Pending` in this poll and holds the task's waker. Polling it again would cost a system
+    /// call that cannot find more than the waker announces.
     dry: bool,
-    /// The end of the stream, until the connection is told.
+    /// The end of the stream, until it is passed to the connection.
     end: Option<StreamEnd>,
 }
 
@@ -37,15 +37,15 @@ impl Default for ReadHalf {
 }
 
 impl ReadHalf {
-    /// The task is polled again: the waker was called, or may have been.
+    /// Resets the state for a new poll of the task: the waker may have been called.
     pub(super) const fn restart(&mut self) {
         self.dry = false;
     }
 
-    /// Reads until nothing more has come or the buffer is full. Returns whether there may be something to take.
+    /// Reads until the stream is drained or the buffer is full. Returns whether input may be available.
     ///
-    /// `broken` is an error of the write half. A peer may have answered before it closed its end, so what has come is
-    /// read first; then the error ends the stream.
+    /// `broken` is an error of the write half. A peer may have answered before it closed its end, so the received bytes
+    /// are read first; then the error ends the stream.
     pub(super) fn fill<T: Transport>(
         &mut self,
         transport: &mut T,
@@ -54,7 +54,7 @@ impl ReadHalf {
         quantum: &mut Quantum,
     ) -> bool {
         if !self.wanted || self.end.is_some() {
-            // Nothing that comes would be taken, so an error need not wait for it.
+            // Further input would be ignored, so the error need not wait for it.
             self.end_broken(broken);
             return false;
         }
@@ -68,7 +68,7 @@ impl ReadHalf {
         for last in [false, true] {
             match transport.poll_recv(cx, &mut self.input.bytes) {
                 Poll::Ready(Ok(0)) => self.end = Some(StreamEnd::Eof),
-                // A short read has most likely emptied the socket. The second one registers the waker, which saves a
+                // A short read has most likely emptied the socket. The second read registers the waker, which saves a
                 // turn of the task.
                 Poll::Ready(Ok(count)) if count < room && !last => {
                     quantum.spend_read(count);
@@ -92,19 +92,20 @@ impl ReadHalf {
         true
     }
 
-    /// The stream is broken, as `error` says, if there is one and no other end is still to be told.
+    /// Ends the stream with `error`, if it is set and no other end is pending.
     pub(super) fn end_broken(&mut self, error: &mut Option<io::Error>) {
         if self.end.is_none() {
             self.end = error.take().map(StreamEnd::Broken);
         }
     }
 
-    /// Returns once whether the peer has closed its side. To be asked when all frames before the end are taken.
+    /// Returns once whether the peer has closed its side. Call it when all frames before the end are processed.
     pub(super) fn take_eof(&mut self) -> bool {
         self.end.take_if(|end| matches!(end, StreamEnd::Eof)).is_some()
     }
 
-    /// How the stream broke, once. A message that came before, and is being unpacked, counts: the error waits for it.
+    /// Returns once how the stream broke. An earlier message that is still being unpacked counts: the error waits for
+    /// it.
     pub(super) fn take_broken(&mut self, is_unpacking: bool) -> Option<io::Error> {
         let ended = self.end.take_if(|end| !is_unpacking && matches!(end, StreamEnd::Broken(_)))?;
         match ended {
@@ -113,7 +114,7 @@ impl ReadHalf {
         }
     }
 
-    /// Asks the connection whether to read on.
+    /// Updates whether the connection wants more input.
     pub(super) fn ask(&mut self, machine: &Machine) {
         self.wanted = machine.wants_read();
     }

@@ -1,21 +1,22 @@
-//! Calls that wait until there is room for them.
+//! The queue of calls that wait for room.
 
 use std::collections::BTreeMap;
 use std::task::Waker;
 
-/// The calls that wait until others have ended, or output is written, in order.
+/// The calls that wait, in order, until others end or output is written.
 ///
-/// Each event that makes room wakes as many as there may be room for. A task that was woken and finds no room waits again at its old
-/// place, and one that is dropped after its turn has come passes the turn on: so no room stays unused while a call waits.
+/// Each event that makes room wakes as many tasks as may find room. A woken task without room waits again at its old
+/// position. A task that is dropped after its turn has come passes the turn on, so no room stays unused while a call
+/// waits.
 #[derive(Default)]
 pub(super) struct SendQueue {
-    /// By their places, which count up. Any of them may leave, in the middle as well, so this is no list.
+    /// Keyed by position, which counts up. Any entry may leave, also in the middle, so this is not a list.
     waiting: BTreeMap<u64, Waker>,
     last: u64,
 }
 
 impl SendQueue {
-    /// Lets the call wait at `place`, or at the end if it has none or its turn had come.
+    /// Queues the call at `place`. A call without a position, or whose turn had come, goes to the end.
     pub(super) fn wait(&mut self, place: &mut Option<u64>, waker: &Waker) {
         if let Some(waiting) = place.and_then(|place| self.waiting.get_mut(&place)) {
             waiting.clone_from(waker);
@@ -26,12 +27,12 @@ impl SendQueue {
         }
     }
 
-    /// Takes the call out of the queue. Returns whether its turn had not come yet.
+    /// Removes the call from the queue. Returns whether its turn had not come yet.
     pub(super) fn release(&mut self, place: &mut Option<u64>) -> bool {
         place.take().is_some_and(|place| self.waiting.remove(&place).is_some())
     }
 
-    /// The waker of the call whose turn comes now.
+    /// Returns the waker of the next call.
     pub(super) fn next(&mut self) -> Option<Waker> {
         self.waiting.pop_first().map(|(_, waker)| waker)
     }

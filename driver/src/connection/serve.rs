@@ -1,4 +1,4 @@
-//! What a connection's task does without the lock: it runs what the peer calls.
+//! The work of a connection's task without the lock: it runs the peer's requests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,33 +15,33 @@ use crate::transport::{Timer, Transport};
 use aiomas_core::connection::{ReplyToken, Request, RequestId};
 use aiomas_core::internal::Packed;
 
-/// Answers are handed to the connection when there are so many bytes of them, which then knows when it is too much.
+/// The size of answers that are passed on together. The connection then checks its output limit.
 const MAX_ANSWERS: usize = 64 * 1024;
 
-/// What there is to do without the lock.
+/// The work to do without the lock.
 #[derive(Default)]
 pub(super) struct Work {
-    /// Requests to be run, in order.
+    /// Requests to run, in order.
     pub(super) requests: VecDeque<Request>,
-    /// A message to be unpacked.
+    /// A message to unpack.
     pub(super) packed: Option<Packed>,
     /// Cancelled requests; may overlap `requests`.
     pub(super) cancelled: Vec<RequestId>,
     pub(super) wakers: Vec<Waker>,
-    /// How many calls have timed out while nothing came, if one just has.
+    /// The number of calls that timed out in silence, if one just has.
     pub(super) silent: u32,
-    /// Kept empty between turns, for its memory.
+    /// Kept empty between turns, to reuse its memory.
     answers: Vec<(ReplyToken, Answer)>,
 }
 
 impl Work {
-    /// Whether there is nothing to do but to wake callers. `runs` is whether requests may be run.
+    /// Returns whether no work but waking callers is left. `runs`: requests may run.
     #[inline]
     pub(super) fn is_none(&self, runs: bool) -> bool {
         (self.requests.is_empty() || !runs) && self.cancelled.is_empty() && self.packed.is_none()
     }
 
-    /// Stops the methods of cancelled requests, and discards those that have not begun.
+    /// Stops the methods of cancelled requests, and discards requests that have not started.
     #[cold]
     fn stop(&mut self, connection: &Arc<Connection>) {
         self.cancelled.sort_unstable();
@@ -59,24 +59,24 @@ impl Work {
             }
             cancelled.iter().filter_map(|request| running.remove(request)).collect()
         };
-        // The youngest first: if the oldest stopped first, a call that waits for it would begin just to be stopped.
+        // The youngest first: if the oldest stopped first, a call that waits for it would start just to be stopped.
         running.into_iter().rev().for_each(|stop| stop.stop());
         connection.handler.cancelled(cancelled);
         self.cancelled.clear();
     }
 
-    /// Hands over the answers that are there.
+    /// Passes the collected answers to the connection.
     fn answer(&mut self, state: &mut State, noticed: &mut Noticed) {
         let now = state.now;
         for (token, answer) in self.answers.drain(..) {
-            // What cannot be sent is answered with a failure; if the connection is closed, its peer waits no more.
+            // An unencodable answer becomes a failure; if the connection is closed, its peer waits no more.
             noticed.sent(&state.machine.answer(now, token, &answer));
         }
     }
 }
 
 impl<T: Transport, M: Timer> Stream<T, M> {
-    /// Runs what the peer calls, and tells the handler what became of the connection.
+    /// Runs the peer's requests, and reports changes of the connection to the handler.
     pub(super) fn serve(&mut self, connection: &Arc<Connection>, asked: Asked) {
         if !self.work.cancelled.is_empty() {
             self.work.stop(connection);
@@ -96,7 +96,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         }
         self.noticed.tell(connection);
         if let Some(reason) = &asked.closed {
-            // No peer waits for the others.
+            // No peer waits for the remaining requests.
             self.work.requests.clear();
             self.begin_shutdown(connection.host.now(), reason);
             trace::closed(connection, reason);
@@ -104,15 +104,15 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         }
     }
 
-    /// Runs requests, until others should be let run, or there is no room for answers.
+    /// Runs requests, until the task should yield, or the output is full.
     ///
-    /// Answers are gathered and handed over under one lock, not one each.
+    /// Answers are collected and passed on under one lock, not one lock each.
     fn run(&mut self, connection: &Arc<Connection>) {
         let (handler, mut bytes) = (&*connection.handler, 0);
         while let Some(request) = self.work.requests.pop_front() {
             let mut cost = request.content.bytes().len();
             if cost > HEAVY {
-                // The connection holds the requests behind it back, until its method has begun.
+                // The connection holds later requests back until the method has started.
                 connection.handle_apart(request);
                 break;
             }
@@ -156,7 +156,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         let mut state = lock(&connection.state);
         let now = state.now;
         state.machine.handle_unpacked(now, unpacked);
-        // There are events.
+        // Events are pending.
         self.read.behind = true;
     }
 }

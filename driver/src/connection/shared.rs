@@ -1,4 +1,4 @@
-//! One connection, shared by the task that moves its bytes and the handles that call over it.
+//! A connection, shared by the task that moves its bytes and its handles.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ use aiomas_core::connection::{self, Close, CloseReason, Config, RequestId, Side,
 use aiomas_core::rpc::Caller;
 use aiomas_core::wire::{Codec, CodecContext, CodecError, Format};
 
-/// A connection. Its lock is held for moments only: neither over a system call nor over user code.
+/// A connection. Its lock is held briefly: never over a system call or over user code.
 pub(crate) struct Connection {
     pub(super) state: Mutex<State>,
     pub(super) host: Arc<dyn Host>,
@@ -34,30 +34,29 @@ pub(crate) struct Connection {
     pub(super) heavy: Arc<HeavyWork>,
     id: u64,
     caller: Caller,
-    /// What content has to be encoded in, as a [`Format`]: as the machine has it, for those who encode without the lock.
-    /// It changes when a listener is addressed in another codec, or with Hello; the machine then refuses what was encoded
-    /// in the wrong one.
+    /// The [`Format`] of content, a copy of the state machine's, for encoding without the lock. It changes when a peer
+    /// addresses a listener in another codec, or with Hello; the machine then rejects content in the old format.
     pub(super) format: AtomicU8,
     pub(super) codec_context: CodecContext,
-    /// The scope with the types that Hello has agreed on.
+    /// The codec context with the types agreed on in Hello.
     pub(super) agreed: OnceLock<CodecContext>,
-    /// How many handles there are, and how many of them are references that came over the connection.
+    /// The number of handles, and the number of received references among them.
     pub(super) users: AtomicUsize,
     pub(super) received: AtomicUsize,
     max_received: usize,
     /// Whether the time of answers matters: the connection closes when it is idle.
     pub(super) times_idleness: bool,
-    /// Whether the task lets others run once before it writes calls: see [`WriteHalf`](super::write_half::WriteHalf).
+    /// Whether the task yields once before it writes calls: see [`WriteHalf`](super::write_half::WriteHalf).
     pub(super) coalesces: bool,
-    /// Whether the connection closes when the last of them goes.
+    /// Whether dropping the last handle closes the connection.
     pub(super) closes_unused: bool,
-    /// How long that may take.
+    /// The time limit for closing.
     pub(super) drain: Duration,
-    /// Whether what the peer has called ends with the connection.
+    /// Whether the end of the connection cancels the peer's calls.
     pub(super) cancels_orphans: bool,
-    /// The connection's place on its listener, as long as anything holds that.
+    /// The connection's permit on its listener, as long as it is held.
     pub(super) permit: OnceLock<Weak<AdmissionPermit>>,
-    /// The tasks that wait for it to close. They are also woken when it takes no calls any more.
+    /// The tasks that wait for the close. They also wake when the connection stops accepting calls.
     pub(super) closing: WakerSet,
 }
 
@@ -67,45 +66,45 @@ impl Awaited for Connection {
     }
 }
 
-/// The sans-IO connection: the one record of whether it is open, closing or closed, and why.
+/// The sans-IO connection: the single record of whether it is open, closing or closed, and why.
 pub(super) type Machine = connection::Connection<SlotKey>;
 
-/// What the task and the handles share.
+/// State shared by the task and the handles.
 pub(super) struct State {
     pub(super) machine: Machine,
     pub(super) slots: Slots,
-    /// The latest time that the task knew: commands that need no exact time take it instead of reading the clock.
+    /// The latest time known to the task: commands that need no exact time use it instead of reading the clock.
     pub(super) now: Instant,
-    /// The task's waker, while the task waits. A command takes it out, so that further ones do not wake it again.
+    /// The task's waker, while the task waits. A command takes it, so that further commands do not wake the task again.
     pub(super) task: Option<Waker>,
     pub(super) sends: SendQueue,
-    /// Replies on a channel, and tasks that take requests from it, which wait until output is written.
+    /// Channel replies, and tasks that receive requests, which wait until output is written.
     pub(super) replies: SendQueue,
-    /// Methods in tasks that can be stopped, by their requests.
+    /// Stoppable methods in tasks, by request.
     pub(super) running: BTreeMap<RequestId, Arc<Stop>>,
-    /// Whether a user that reconnects calls over it.
+    /// Whether a reconnecting connection calls over it.
     pub(super) redials: bool,
 }
 
-/// What a connection is made with.
+/// Settings of a new connection.
 pub(crate) struct ConnectionConfig {
     pub(crate) config: Arc<Config>,
-    /// Where large requests and messages are dealt with.
+    /// Handles large requests and messages.
     pub(crate) heavy: Arc<HeavyWork>,
     pub(crate) side: Side,
-    /// The number of the connection on its server or container. None is used twice.
+    /// The number of the connection on its server or container. No number is used twice.
     pub(crate) id: u64,
-    /// Who is at the other end, as callees are told.
+    /// The peer, as callees see it.
     pub(crate) caller: Caller,
     pub(crate) closes_unused: bool,
     pub(crate) coalesces: bool,
     pub(crate) drain: Duration,
-    /// Whether what the peer has called ends with the connection.
+    /// Whether the end of the connection cancels the peer's calls.
     pub(crate) cancels_orphans: bool,
 }
 
 impl Connection {
-    /// `peer_context` makes what references to services are recognised by that come over the connection.
+    /// Creates a connection. `peer_context` identifies it to references to services that arrive over it.
     pub(crate) fn new(
         host: Arc<dyn Host>,
         handler: Arc<dyn Handler>,
@@ -163,7 +162,7 @@ impl Connection {
         })
     }
 
-    /// The number of the connection on its server or container.
+    /// Returns the number of the connection on its server or container.
     pub(crate) const fn id(&self) -> u64 {
         self.id
     }
@@ -184,7 +183,7 @@ impl Connection {
         self.handler.endpoint()
     }
 
-    /// What content has to be encoded in, unless that changes before it is sent.
+    /// Returns the format of content, which may change before the content is sent.
     pub(crate) fn format(&self) -> Format {
         if self.format.load(Ordering::Relaxed) == Format::Json as u8 {
             Format::Json
@@ -205,7 +204,7 @@ impl Connection {
         lock(&self.state).machine.limits().max_mailbox
     }
 
-    /// What content has to be encoded against.
+    /// Returns the codec context of content.
     pub(crate) fn codec_context(&self) -> &CodecContext {
         self.agreed.get().unwrap_or(&self.codec_context)
     }
@@ -214,7 +213,7 @@ impl Connection {
         lock(&self.state).machine.stats()
     }
 
-    /// Changes something, and lets the task see to what follows.
+    /// Changes the state, and wakes the task to process the change.
     #[inline]
     pub(super) fn command<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         let (result, task) = {
@@ -230,7 +229,7 @@ impl Connection {
         self.command(|state| state.machine.close(now, how));
     }
 
-    /// Waits until the connection is closed, and returns why.
+    /// Waits until the connection is closed, and returns the reason.
     pub(crate) async fn closed(&self) -> CloseReason {
         let mut waiting = Registration::new(self);
         poll_fn(|cx| Self::poll_closed(&mut waiting, cx)).await
@@ -247,7 +246,7 @@ impl Connection {
         }
     }
 
-    /// Whether one more reference may be kept that comes over the connection.
+    /// Checks whether one more reference from the peer may be kept.
     pub(crate) fn admits_reference(&self) -> Result<(), CodecError> {
         let limit = self.max_received;
         if self.received.load(Ordering::Relaxed) >= limit {
@@ -264,7 +263,7 @@ impl Connection {
         lock(&self.state).machine.is_open()
     }
 
-    /// Why it takes no calls any more, in words.
+    /// Describes why the connection accepts no more calls.
     pub(crate) fn ending(&self) -> String {
         let ending = lock(&self.state).machine.ending();
         ending.unwrap_or_else(|| "it is being closed".to_owned())

@@ -1,19 +1,20 @@
-//! Calls that time out one after another while nothing comes from the peer.
+//! Detects a dead connection by consecutive timeouts without input from the peer.
 
 use super::shared::Connection;
 use crate::lock::lock;
 use aiomas_core::connection::Close;
 
-/// So many such calls are the sign of a connection on which nothing gets through.
+/// The number of such timeouts that indicate a dead connection.
 const SIGNS: u32 = 2;
 
 impl Connection {
-    /// Ends the connection after repeated timeouts: a user that reconnects dials anew when it takes no more calls.
+    /// Ends the connection after repeated timeouts: a reconnecting connection dials anew when this one accepts no more
+    /// calls.
     pub(crate) fn watch_silence(&self) {
         lock(&self.state).redials = true;
     }
 
-    /// So many calls in a row have timed out in silence.
+    /// Handles `timeouts` consecutive timeouts in silence.
     #[cold]
     pub(super) fn silent(&self, timeouts: u32) {
         let (asked, keep_alive) = {
@@ -29,8 +30,8 @@ impl Connection {
             }
             return;
         }
-        // The peer may be alive nevertheless, and busy: what is in flight can still be answered until the system knows
-        // better. Only new calls take the next connection.
+        // The peer may be alive nevertheless, and busy: calls in flight can still be answered until the system reports
+        // a failure. Only new calls use the next connection.
         let within = self.drain.max(keep_alive.unwrap_or_default() * 2);
         self.close(Close::AfterAnswers { within });
     }

@@ -1,27 +1,27 @@
-//! Where the answers to calls wait for those who made them.
+//! The slots in which answers wait for their callers.
 
 use std::task::{Context, Poll, Waker};
 
 use aiomas_core::connection::{CallError, CallId};
 use aiomas_core::wire::Payload;
 
-/// The place of a call's answer. It belongs to the caller until the answer is taken or the call cancelled.
+/// The slot of a call's answer. It belongs to the caller until the answer is taken or the call cancelled.
 pub(crate) type SlotKey = u32;
 
 type Answered = Result<Payload, CallError>;
 
 /// The answers to calls, or the wakers of their callers, by key.
 ///
-/// It is a slab: free slots are a list through the table, so a call takes no allocation, and what the caller keeps is an
-/// index and a connection. The connection's own table of calls has the key as its context. So an answer finds its slot
-/// without a search; and a key needs no generation against reuse, since the slot stays taken until its caller gives it back.
+/// It is a slab: free slots form a list through the table, so a call needs no allocation, and the caller keeps an index
+/// and a connection. The state machine's table of calls stores the key, so an answer finds its slot without a search. A
+/// key needs no generation against reuse, because the slot stays taken until its caller releases it.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
-    /// The first of the free slots. The last one that became free is used first: its memory is most likely in the cache.
+    /// The first free slot. The slot freed last is used first: its memory is most likely in the cache.
     free: Option<SlotKey>,
-    /// Slots with answers that share the buffer they were read into, and may have been taken since. An answer of ten bytes
-    /// would otherwise keep half a megabyte for as long as its caller does something else.
+    /// Slots with answers that share their read buffer, and may have been taken since. An answer of ten bytes would
+    /// otherwise pin half a megabyte while its caller does something else.
     fresh: Vec<SlotKey>,
 }
 
@@ -33,14 +33,14 @@ enum Slot {
 }
 
 impl Slots {
-    /// The place that the next [`insert`](Self::insert) takes.
+    /// Returns the slot that the next [`insert`](Self::insert) takes.
     #[inline]
     pub(super) fn next(&self) -> SlotKey {
-        // There are at most as many as calls in flight, which ends far below.
+        // The number of slots is at most that of calls in flight, which is far below `u32::MAX`.
         self.free.unwrap_or(self.slots.len() as SlotKey)
     }
 
-    /// Takes a place for the answer to a call.
+    /// Takes a slot for the answer to a call.
     #[inline]
     pub(super) fn insert(&mut self, id: CallId) {
         let slot = Slot::Waiting { id, waker: None };
@@ -55,7 +55,7 @@ impl Slots {
         }
     }
 
-    /// Puts an answer in its place, and returns the waker of the task that waits for it.
+    /// Stores an answer in its slot, and returns the waker of the waiting task.
     #[inline]
     pub(super) fn answer(&mut self, key: SlotKey, result: Answered) -> Option<Waker> {
         let slot = self.slots.get_mut(key as usize)?;
@@ -68,12 +68,12 @@ impl Slots {
         }
     }
 
-    /// Detaches the answers that have not been taken since this was called last. Most answers are taken at once, and not
-    /// copied; one whose caller waits for something else keeps its own bytes only, and not all that came with it.
+    /// Detaches answers that have not been taken since the last call of this function. Most answers are taken at once,
+    /// and not copied; an answer that waits keeps only its own bytes, not the whole read buffer.
     #[inline]
     pub(super) fn detach_waiting(&mut self) {
         for key in self.fresh.drain(..) {
-            // The slot may be another call's by now: detaching its answer early costs one copy.
+            // Another call may have the slot by now: detaching its answer early costs one copy.
             if let Some(Slot::Answered(Ok(answer))) = self.slots.get_mut(key as usize)
                 && answer.shares_buffer()
             {
@@ -82,7 +82,7 @@ impl Slots {
         }
     }
 
-    /// Takes an answer out, and gives the place back; or lets the task wait for it.
+    /// Takes an answer and releases its slot, or registers the task.
     #[inline]
     pub(super) fn poll(&mut self, key: SlotKey, cx: &Context<'_>) -> Poll<Answered> {
         if let Some(Slot::Waiting { waker, .. }) = self.slots.get_mut(key as usize) {
@@ -98,7 +98,7 @@ impl Slots {
         }
     }
 
-    /// The id of a call that has not been answered.
+    /// Returns the id of an unanswered call.
     pub(super) fn id(&self, key: SlotKey) -> Option<CallId> {
         match self.slots.get(key as usize) {
             Some(Slot::Waiting { id, .. }) => Some(*id),
@@ -106,7 +106,7 @@ impl Slots {
         }
     }
 
-    /// Gives a place back. If the call has not been answered, its id is returned.
+    /// Releases a slot. Returns the id of the call if it is unanswered.
     pub(super) fn cancel(&mut self, key: SlotKey) -> Option<CallId> {
         match self.remove(key) {
             Slot::Waiting { id, .. } => Some(id),
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use aiomas_core::wire::{CodecContext, Format};
 
-    /// An answer that was read into a buffer with other messages.
+    /// An answer that shares its read buffer with other messages.
     fn answer(buffer: &Bytes) -> Answered {
         Ok(Payload::new(Format::MsgPack, buffer.slice(1000..1100), CodecContext::default()))
     }

@@ -1,4 +1,4 @@
-//! The task of a connection: it moves bytes, tells the time, and runs what the peer calls.
+//! The task of a connection: it moves bytes, tracks time, and runs the peer's requests.
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -22,41 +22,41 @@ use crate::transport::{Timer, Transport};
 use aiomas_core::connection::{CloseReason, Event};
 use aiomas_core::internal::Step;
 
-/// How long the end of a stream may take that is closed.
+/// The time limit for ending a closed stream.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Drives a connection. In each turn it
 ///
 /// 1. writes and reads, without the lock;
-/// 2. takes the lock: gives what came to the connection, takes its events and output;
+/// 2. takes the lock: passes input to the connection, takes its events and output;
 /// 3. wakes callers and runs handlers, without the lock;
-/// 4. takes the lock for the answers that are there at once, which join one write.
+/// 4. takes the lock for the immediate answers, which join one write.
 ///
 /// # Wakers
 ///
-/// A command, such as a call, takes the waker out of [`State::task`] and wakes the task. When nothing has moved, the task
-/// leaves its waker there under the very lock under which it saw that, so no command slips in between. It leaves none
-/// while it goes on by itself: then commands need not wake it, and a burst of calls costs one wake-up.
+/// A command, such as a call, takes the waker out of [`State::task`] and wakes the task. When a turn made no progress,
+/// the task stores its waker under the same lock under which it saw that, so no command slips in between. It stores
+/// none while it continues by itself: commands need not wake it then, and a burst of calls costs one wake-up.
 ///
-/// The transport holds a waker when a read or a write returned `Pending`. The task reads whether or not it can write: two
-/// peers that both wait to write would wait for ever.
+/// The transport holds a waker when a read or a write returned `Pending`. The task reads whether or not it can write:
+/// two peers that both wait to write would wait for ever.
 ///
 /// # Back pressure
 ///
-/// A request of the peer is not run while the output is full, or the request before it has not begun.
+/// A request of the peer does not run while the output is full, or while the previous request has not started.
 ///
 /// # Yields
 ///
-/// The task lets others run after a [`Quantum`] of work, in the middle of what has been read if need be; and once before it
-/// writes, see [`WriteHalf::take_output`].
+/// The task yields after a [`Quantum`] of work, if necessary in the middle of its input; and once before it writes, see
+/// [`WriteHalf::take_output`].
 pub(crate) struct ConnectionTask<T: Transport, M: Timer> {
     connection: Arc<Connection>,
     stream: Stream<T, M>,
-    /// Given back when the stream is closed, which is dropped before, and what the peer has called has ended.
+    /// The permit on the listener. It is released after the stream is dropped, and the peer's calls have ended.
     _permit: Option<Arc<AdmissionPermit>>,
 }
 
-/// What only the task knows.
+/// State of the task alone.
 pub(super) struct Stream<T, M> {
     transport: T,
     pub(super) read: ReadHalf,
@@ -69,28 +69,28 @@ pub(super) struct Stream<T, M> {
     pub(super) noticed: Noticed,
 }
 
-/// How much of the connection's end the handler has been told, and so what is left to do for the task.
+/// The handler's knowledge of the connection's end, and so the work left to the task.
 pub(super) enum Told {
-    /// Nothing: all goes on.
+    /// Nothing: the connection is open.
     Nothing,
-    /// That no calls are taken any more.
+    /// The connection accepts no more calls.
     Closing,
-    /// All. The stream is given until then to end.
+    /// Everything. The stream must end by `until`.
     Closed { until: Instant },
 }
 
-/// What one turn leads to.
+/// The outcome of a turn.
 enum Turn {
     Again,
     Wait,
     End,
 }
 
-/// What the connection said when it was asked under the lock, for what is done without.
+/// The connection's answers under the lock, for the work without it.
 pub(super) struct Asked {
-    /// Whether requests of the peer may be run.
+    /// Whether requests of the peer may run.
     pub(super) runs: bool,
-    /// Whether it takes no calls any more.
+    /// Whether it accepts no more calls.
     pub(super) closing: bool,
     pub(super) closed: Option<CloseReason>,
 }
@@ -107,7 +107,7 @@ impl<T: Transport, M: Timer> ConnectionTask<T, M> {
     ) -> Self {
         let permit = permit.map(Arc::new);
         if let Some(permit) = &permit {
-            // There is one task for a connection.
+            // A connection has one task.
             let _set = connection.permit.set(Arc::downgrade(permit));
         }
         let stream = Stream {
@@ -125,7 +125,7 @@ impl<T: Transport, M: Timer> ConnectionTask<T, M> {
 }
 
 impl<T: Transport, M: Timer> Stream<T, M> {
-    /// `first` is whether the task has just been polled.
+    /// Runs one turn. `first`: the task has just been polled.
     fn turn(&mut self, connection: &Arc<Connection>, cx: &mut Context<'_>, first: bool) -> Turn {
         if let Told::Closed { until } = self.told {
             return self.shut_down(connection, cx, until);
@@ -139,7 +139,8 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         let (asked, waits, timeout) = {
             let mut state = lock(&connection.state);
             if first {
-                // Callers whose answers came before this poll have had their turn, and have taken them or will not soon.
+                // Callers with answers from before this poll have run since: an answer not taken by now is unlikely to
+                // be taken soon.
                 state.slots.detach_waiting();
             }
             let asked = self.exchange(connection, &mut state, now);
@@ -148,10 +149,10 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             let idle = !more && !self.read.behind && (blocked || !self.write.has_output());
             let waits = (idle || yields) && asked.closed.is_none() && self.work.is_none(asked.runs);
             if yields {
-                // Behind the others in the runtime's queue. Commands need not wake it meanwhile.
+                // Queued behind the other tasks of the runtime. Commands need not wake this task meanwhile.
                 cx.waker().wake_by_ref();
             } else if waits {
-                // Most of the time it is there already.
+                // Most of the time the same waker is stored already.
                 match &mut state.task {
                     Some(task) => task.clone_from(cx.waker()),
                     task => *task = Some(cx.waker().clone()),
@@ -167,7 +168,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         if waits && self.alarm.wait_until(cx, timeout) { Turn::Wait } else { Turn::Again }
     }
 
-    /// Tells the connection what has happened, and takes what follows.
+    /// Passes the results of the turn to the connection, and takes its events and output.
     fn exchange(&mut self, connection: &Connection, state: &mut State, now: Instant) -> Asked {
         state.now = state.now.max(now);
         let machine = &mut state.machine;
@@ -176,7 +177,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
             machine.handle_transmitted(now, written);
         }
         let runs = !machine.keeps_requests();
-        // How many calls that wait for room may try again.
+        // The number of calls waiting for room that may try again.
         let mut ended = 0_usize;
         self.read.behind = loop {
             let waiting = if runs { self.work.requests.len() } else { 0 };
@@ -191,7 +192,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                     continue;
                 }
                 Step::Event(Event::Answer { ctx, result, .. }) => {
-                    // All may have their turn already.
+                    // All of them may have been woken already.
                     ended = ended.saturating_add(1);
                     if let Some(waker) = state.slots.answer(ctx, result) {
                         self.work.wakers.push(waker);
@@ -200,7 +201,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 Step::Event(Event::Cancelled { request, .. }) => self.work.cancelled.push(request),
                 Step::Event(Event::Open { .. }) => {
                     if machine.codec_context().types() != connection.codec_context.types() {
-                        // There is one Hello on a connection, so it is not set yet.
+                        // A connection has one Hello, so this is the first value.
                         let _set = connection.agreed.set(machine.codec_context().clone());
                     }
                 }
@@ -211,13 +212,13 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                 }
                 Step::Taken => {}
                 Step::Packed(packed) => self.work.packed = Some(packed),
-                // All frames that had come before are taken.
+                // All frames before the end are processed.
                 Step::Empty if self.read.take_eof() => {
                     machine.handle_eof(now, self.read.input.bytes.len());
                 }
                 ref step @ (Step::Empty | Step::Stuck) => {
                     if !machine.has_input() {
-                        // The read half does not look at the stream any more.
+                        // The read half no longer polls the stream.
                         self.read.end_broken(&mut self.write.broken);
                     }
                     match self.read.take_broken(machine.is_unpacking()) {
@@ -226,7 +227,7 @@ impl<T: Transport, M: Timer> Stream<T, M> {
                             machine.handle_timeout(now);
                             self.work.silent = machine.silent_timeouts();
                         }
-                        // Those that are run make room for those behind them.
+                        // Requests that run make room for later ones.
                         None => break waiting > 0 && matches!(step, Step::Stuck),
                     }
                 }
@@ -236,14 +237,14 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         self.noticed.look(machine);
         self.work.wakers.extend((0..ended).map_while(|_| state.sends.next()));
         if machine.has_room_for_answers() {
-            // It wakes the next one.
+            // The woken task wakes the next one.
             self.work.wakers.extend(state.replies.next());
         }
         connection.format.store(machine.codec().format() as u8, Ordering::Relaxed);
         self.read.ask(machine);
         if connection.cancels_orphans && !machine.has_input() {
-            // The peer is gone. What it calls from now on is cancelled as it comes; what runs, only once: it is not
-            // among `running` any more.
+            // The peer is gone. Its later requests are cancelled as they come. A running method is stopped only once:
+            // it leaves `running`.
             let read = self.work.requests.iter().map(|request| request.token.request());
             self.work.cancelled.extend(state.running.keys().copied().chain(read));
         }
@@ -255,14 +256,13 @@ impl<T: Transport, M: Timer> Stream<T, M> {
         Asked { runs: !machine.keeps_requests(), closing, closed }
     }
 
-    /// The handler has been told that the connection is closed for `reason`.
+    /// Starts the shutdown of the stream of a connection that closed for `reason`.
     pub(super) fn begin_shutdown(&mut self, now: Instant, reason: &CloseReason) {
         let is_broken = matches!(reason, CloseReason::Broken(_));
         self.told = Told::Closed { until: if is_broken { now } else { now + SHUTDOWN } };
     }
 
-    /// Ends the stream of a closed connection. Whether that succeeds is of no concern any more; but it must not take for
-    /// ever.
+    /// Ends the stream of a closed connection, within a time limit. The result no longer matters.
     fn shut_down(&mut self, connection: &Connection, cx: &mut Context<'_>, until: Instant) -> Turn {
         if connection.host.now() >= until || self.transport.poll_shutdown(cx).is_ready() {
             return Turn::End;
@@ -288,7 +288,7 @@ impl<T: Transport, M: Timer> Future for ConnectionTask<T, M> {
             }
         }
         if !matches!(stream.told, Told::Closed { .. }) {
-            // The peer need not wait for what is there already.
+            // Available output is sent before the task yields.
             stream.write.write(&mut stream.transport, cx);
         }
         connection.host.defer(cx.waker());
@@ -297,7 +297,7 @@ impl<T: Transport, M: Timer> Future for ConnectionTask<T, M> {
 }
 
 impl<T: Transport, M: Timer> Drop for ConnectionTask<T, M> {
-    /// The runtime may end before the connection does. No caller must wait for it then.
+    /// Fails all calls if the runtime ends before the connection does. Without it, callers would wait for ever.
     fn drop(&mut self) {
         let Self { connection, stream, .. } = self;
         if matches!(stream.told, Told::Closed { .. }) {
@@ -307,7 +307,7 @@ impl<T: Transport, M: Timer> Drop for ConnectionTask<T, M> {
             let mut state = lock(&connection.state);
             let now = state.now;
             stream.quantum.lift();
-            // What has been read comes first, also the end of the stream.
+            // The received input comes first, including the end of the stream.
             stream.exchange(connection, &mut state, now);
             stream.read.end_broken(&mut Some(ErrorKind::NotConnected.into()));
             stream.exchange(connection, &mut state, now)

@@ -1,4 +1,4 @@
-//! The write half of a connection's task: output that is being written, and the end of the stream.
+//! The write half of a connection's task: pending output, and write errors.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::task::{Context, Poll};
@@ -9,19 +9,19 @@ use super::shared::Machine;
 use crate::transport::Transport;
 use aiomas_core::connection::Transmit;
 
-/// How many pieces of output one system call takes.
+/// The number of pieces of output in one system call.
 const MAX_SLICES: usize = 32;
 
 pub(super) struct WriteHalf {
-    /// What is being written. Its buffer and the connection's are swapped, so that a connection that writes all the time
+    /// The output being written. It swaps its buffer with the connection's, so that a connection that writes constantly
     /// allocates nothing.
     transmit: Transmit,
-    /// Bytes that have been written, and that the connection has not heard of.
+    /// Written bytes that the connection has not been informed of.
     written: usize,
     flushed: bool,
-    /// Why nothing can be written any more, until the read half takes it.
+    /// The write error, until the read half takes it.
     pub(super) broken: Option<io::Error>,
-    /// Other tasks have been let run for the output that the connection has now.
+    /// Other tasks have run since the connection got its present output.
     yielded: bool,
 }
 
@@ -38,13 +38,13 @@ impl Default for WriteHalf {
 }
 
 impl WriteHalf {
-    /// Whether there is output to write before more is taken from the connection.
+    /// Returns whether output must be written before more is taken from the connection.
     #[inline]
     pub(super) fn has_output(&self) -> bool {
         self.transmit.has_remaining()
     }
 
-    /// Writes what there is, as far as the transport takes it.
+    /// Writes as much output as the transport takes.
     pub(super) fn write<T: Transport>(&mut self, transport: &mut T, cx: &mut Context<'_>) {
         while self.broken.is_none() && self.transmit.has_remaining() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
@@ -70,7 +70,7 @@ impl WriteHalf {
         }
     }
 
-    /// How many bytes have been written since this was asked last.
+    /// Returns the number of bytes written since the last call of this function.
     #[inline]
     pub(super) fn take_written(&mut self) -> usize {
         std::mem::take(&mut self.written)
@@ -78,20 +78,20 @@ impl WriteHalf {
 
     /// Takes output from the connection. Returns whether the task yields first instead.
     ///
-    /// With two or more calls in flight, other tasks on this thread are about to call as well, most likely: those whose
-    /// answers have just come. Let run once, their calls join this write. A single caller has nothing to add, and would
-    /// pay for the yield with its latency; so would a peer for our answers, of which `coalesces` tells.
+    /// With two or more calls in flight, other tasks on this thread most likely call soon: those whose answers have
+    /// just come. After one yield, their calls join this write. A single caller has nothing to add, and the yield would
+    /// cost it latency. The same holds for a peer that waits for our answers, hence `coalesces`.
     pub(super) fn take_output(&mut self, machine: &mut Machine, coalesces: bool) -> bool {
         if self.has_output() || !machine.wants_write() {
             return false;
         }
         let yields = coalesces && !self.yielded && machine.calls_out() >= 2;
         self.yielded = yields;
-        // The connection has output, so it gives some.
+        // The connection has output, so the refill succeeds.
         yields || !machine.refill(&mut self.transmit)
     }
 
-    /// Adds what has been answered in this turn to the write that follows, unless one is under way.
+    /// Adds this turn's answers to the next write, unless a write is pending.
     pub(super) fn take_answers(&mut self, machine: &mut Machine) {
         if !self.has_output() {
             let _any = machine.refill(&mut self.transmit);

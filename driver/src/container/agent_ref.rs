@@ -1,4 +1,4 @@
-//! Agents that were let live in a container.
+//! Handles of hosted agents.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -12,10 +12,11 @@ use crate::service::Agent;
 use crate::{Connect, Error, Proxy};
 use aiomas_core::agent::AgentUrl;
 
-/// An agent that lives here: its URL, and what it can do in its container.
+/// A hosted agent: its URL, and its operations within its container.
 ///
-/// As an argument of a call it is what aiomas sends for an agent: a reference that the callee can call
-/// back. Only its own container can send it so; other containers of the process send its [`url`](Self::url). It prints as `TestAgent('tcp://127.0.0.1:5555/0')`.
+/// As an argument of a call, it is a reference that the callee can call back, as in aiomas. Only the agent's own
+/// container can send it; other containers of the process send its [`url`](Self::url). It prints as
+/// `TestAgent('tcp://127.0.0.1:5555/0')`.
 pub struct AgentRef<A> {
     container: Container,
     url: AgentUrl,
@@ -24,21 +25,21 @@ pub struct AgentRef<A> {
 }
 
 impl Container {
-    /// Lets an agent live here. Its id is the next number, as in aiomas.
+    /// Starts an agent in the container. Its id is the next number, as in aiomas.
     ///
-    /// The agent is not called before its `#[on_start]` has ended: calls that come earlier wait. This function returns
-    /// as soon as an async `#[on_start]` waits for something, which then goes on in a task. If it fails there, the agent
-    /// is removed, and the calls that wait fail with its error. [`spawn_started`](Self::spawn_started) waits for it.
+    /// Calls of the agent wait until its `#[on_start]` has ended. This function returns as soon as an async
+    /// `#[on_start]` waits, and a task continues the hook. If the hook then fails, the agent is removed, and the
+    /// waiting calls fail with its error. [`spawn_started`](Self::spawn_started) waits for the hook.
     ///
     /// # Errors
-    /// There are too many agents, the container is shut down, or `#[on_start]` has failed at once.
+    /// The container has too many agents or is shut down, or `#[on_start]` has failed at once.
     pub fn spawn<A: Agent>(&self, agent: A) -> Result<AgentRef<A>, Error> {
         let type_name = agent.type_name().into();
         let url = self.0.spawn(agent)?;
         Ok(AgentRef::new(self.clone(), url, type_name))
     }
 
-    /// As [`spawn`](Self::spawn), and waits until the agent's `#[on_start]` has ended.
+    /// Starts an agent, and waits until its `#[on_start]` has ended.
     ///
     /// ```no_run
     /// # use aiomas::{Container, Error, Proxy, agent};
@@ -55,17 +56,18 @@ impl Container {
     /// }
     ///
     /// # async fn example(container: Container, grid: Proxy) -> Result<(), Error> {
-    /// // The meter is registered, or there is none.
+    /// // On success the meter is registered; on failure it is removed.
     /// let meter = container.spawn_started(Meter { grid }).await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// There are too many agents, the container is shut down, or `#[on_start]` has failed. Then the agent is gone.
+    /// The container has too many agents or is shut down, or `#[on_start]` has failed. In each case the agent is
+    /// removed.
     ///
     /// # Cancel safety
-    /// Dropping the future drops `#[on_start]` where it waits, and removes the agent.
+    /// Dropping the future drops the waiting `#[on_start]`, and removes the agent.
     pub async fn spawn_started<A: Agent>(&self, agent: A) -> Result<AgentRef<A>, Error> {
         let type_name = agent.type_name().into();
         let url = self.0.spawn_started(agent).await?;
@@ -82,18 +84,18 @@ impl<A> AgentRef<A> {
         Proxy::of_local(self.container.0.this.clone(), self.url.clone())
     }
 
-    /// Where others find it.
+    /// Returns the URL of the agent.
     #[must_use]
     pub const fn url(&self) -> &AgentUrl {
         &self.url
     }
 
-    /// Where it lives.
+    /// Returns the container of the agent.
     pub const fn container(&self) -> &Container {
         &self.container
     }
 
-    /// Finds another agent. See [`Container::connect`].
+    /// Connects to another agent. See [`Container::connect`].
     pub fn connect<P: From<Proxy>>(
         &self,
         url: impl TryInto<AgentUrl, Error: Into<Error>>,
@@ -101,14 +103,14 @@ impl<A> AgentRef<A> {
         self.container.connect(url)
     }
 
-    /// Removes the agent from its container; says whether it was there. See [`Container::remove`].
+    /// Removes the agent from its container. Returns whether it was present. See [`Container::remove`].
     pub fn remove(&self) -> bool {
         self.container.remove(self.url.aid())
     }
 }
 
 impl<A: Agent> AgentRef<A> {
-    /// What calls it as if from afar.
+    /// Returns a proxy, which calls the agent like a remote one.
     #[must_use]
     pub fn proxy(&self) -> A::Proxy {
         self.reference().into()

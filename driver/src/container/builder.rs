@@ -1,4 +1,4 @@
-//! How containers are made.
+//! The builder of containers.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -23,7 +23,7 @@ use aiomas_core::internal::LocalCodec;
 use aiomas_core::rpc::Caller;
 use aiomas_core::wire::{CodecContext, RemoteError, Types};
 
-/// What a [`Container`] is made with, beside what all layers have.
+/// Settings of a [`Container`], beside those of all layers.
 #[derive(Clone, Debug, Default)]
 pub struct Agents {
     config: ContainerConfig,
@@ -32,15 +32,15 @@ pub struct Agents {
     hooks: Hooks,
 }
 
-/// Makes a [`Container`].
+/// Builds a [`Container`].
 pub type Builder<R> = options::Builder<R, Agents>;
 
-/// A builder of containers on `runtime`.
+/// Returns a builder of containers on `runtime`.
 pub fn builder<R: Runtime>(runtime: R) -> Builder<R> {
     Builder::new(runtime)
 }
 
-/// Makes a container that listens at `address`, with all settings as they are.
+/// Binds a container at `address` with default settings.
 ///
 /// # Errors
 /// See [`Builder::bind`].
@@ -52,23 +52,23 @@ pub async fn bind<R: Runtime>(
 }
 
 impl<R: Runtime> Builder<R> {
-    /// Changes a limit or a time of the container's own doings. What connections are made with, is for
-    /// [`config`](Self::config) and its shorthands.
+    /// Changes a limit or a time of the container itself. For connections, use [`config`](Self::config) and its
+    /// shorthands.
     pub fn container_config(mut self, change: impl FnOnce(&mut ContainerConfig)) -> Self {
         change(&mut self.layer.config);
         self
     }
 
-    /// What the URLs of agents begin with, where others do not reach the container by the address that it is
-    /// [bound](Self::bind) to: for one that listens at `0.0.0.0`, or behind a router. Port 0 is the port that is
-    /// bound. An address that is none is an error of `bind`.
+    /// Sets the address in the URLs of agents, where peers cannot reach the [bound](Self::bind) address: a container
+    /// that listens at `0.0.0.0`, or behind a router. Port 0 stands for the bound port. An invalid address is an error
+    /// of `bind`.
     ///
-    /// aiomas puts the name of the machine in place of `0.0.0.0` (`socket.getfqdn()`); here, nobody guesses.
+    /// aiomas replaces `0.0.0.0` with the name of the machine (`socket.getfqdn()`); this crate does not guess.
     ///
     /// ```no_run
     /// # use aiomas::{Container, Runtime};
     /// # async fn example<R: Runtime>(runtime: R) -> Result<Container, aiomas::Error> {
-    /// // Agents are tcp://house.example:5555/0 and so on.
+    /// // The first agent is tcp://house.example:5555/0.
     /// aiomas::container::builder(runtime)
     ///     .advertise("tcp://house.example:5555")
     ///     .bind("tcp://0.0.0.0:5555")
@@ -80,21 +80,21 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Gives the agents a clock that stands still until it is [set](Clock::set_time), in place of that of
-    /// the world. `start` is the date at time 0, `init_time` what it shows at first, in seconds.
+    /// Replaces the wall clock of the agents by an external clock. It stands still until it is [set](Clock::set_time).
+    /// `start` is the date at time 0, `init_time` the initial time in seconds.
     pub const fn external_clock(mut self, start: Date, init_time: f64) -> Self {
         self.layer.clock = Some((start, init_time));
         self
     }
 
-    /// What is done with each peer that a connection is opened to, or that has connected: before any of its calls
-    /// is run. It must not block.
+    /// Sets a hook that runs for each new connection, dialled or accepted. It runs before any call of the peer, and
+    /// must not block.
     pub fn on_connect(mut self, f: impl Fn(&Peer) + Send + Sync + 'static) -> Self {
         self.layer.hooks.on_connect = Some(Arc::new(f));
         self
     }
 
-    /// What is done when the connection to a peer is gone. It must not block.
+    /// Sets a hook that runs when the connection to a peer is gone. The hook must not block.
     pub fn on_disconnect(
         mut self,
         f: impl Fn(&Peer, &CloseReason) + Send + Sync + 'static,
@@ -103,10 +103,10 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Lets `check` decide about each call of a peer, as [`authorize`](aiomas_core::rpc::authorize) does before a
-    /// service. It is told the path as it is on the wire: `agents/0/service`, and `validate_aid` when a peer
-    /// looks for an agent. Calls between agents of the container are not checked; before one agent,
-    /// `container.spawn(authorize(agent, check))` checks these as well.
+    /// Checks each call of a peer with `check`, as [`authorize`](aiomas_core::rpc::authorize) does before a service.
+    /// `check` receives the path as it is on the wire: `agents/0/service`, and `validate_aid` when a peer looks up an
+    /// agent. Calls between agents of the container are not checked; to check calls of one agent, use
+    /// `container.spawn(authorize(agent, check))`.
     ///
     /// ```no_run
     /// # use aiomas::{Container, Runtime};
@@ -132,13 +132,14 @@ impl<R: Runtime> Builder<R> {
     }
 
     /// Listens at `address`: `tcp://host:port` (0 for a free port), `ipc://[path]` or `local://name`. The URLs of
-    /// agents begin with it, so others have to reach it by that name, or by what is [advertised](Self::advertise).
+    /// agents begin with it, so peers must be able to reach this address or the [advertised](Self::advertise) one.
     ///
-    /// It listens at all addresses of a host name, with one port. A host name that leads to the loopback device only, other
-    /// than `localhost`, is warned about: by an event of `tracing`, or on standard error without that feature.
+    /// The container listens at all addresses of a host name, with one port. A host name other than `localhost` that
+    /// resolves to loopback addresses only causes a warning: an event of `tracing`, or a line on standard error without
+    /// that feature.
     ///
     /// # Errors
-    /// [`Error::Url`], [`Error::Bind`], or [`Error::Clock`] if there is no such date.
+    /// [`Error::Url`], [`Error::Bind`], or [`Error::Clock`] for an invalid start date.
     pub async fn bind(
         self,
         address: impl TryInto<Address, Error: Into<Error>>,
@@ -149,7 +150,7 @@ impl<R: Runtime> Builder<R> {
     }
 }
 
-/// Boxed and not generic, so that this is compiled here, and not again in each program that binds.
+/// Binds a container. Boxed and not generic, so that it is compiled here, and not again in each program that binds.
 fn bind_with(
     settings: Settings,
     layer: Agents,

@@ -1,4 +1,4 @@
-//! Finding agents.
+//! Connecting to agents.
 
 use std::fmt;
 use std::future::Future;
@@ -17,24 +17,24 @@ use crate::waits;
 use crate::{Error, Proxy};
 use aiomas_core::agent::{AgentUrl, ConnectId, Remote, RetryLimit, Route};
 
-/// A search for an agent, which ends in something to call it by.
+/// A search for an agent, which resolves to a proxy.
 ///
-/// A stream is opened if there is none yet to the agent's container, and that is asked for the agent.
-/// [`retry`](Self::retry) governs for how long.
+/// It uses the connection to the agent's container, or opens one, and asks the container for the agent.
+/// [`retry`](Self::retry) sets the time limit.
 ///
 /// # Cancel safety
 ///
-/// It begins when it is polled first, and does not keep its container alive. Dropping it gives it up; a stream that
-/// was opened stays for others.
+/// The search starts when it is first polled, and does not keep its container alive. Dropping it cancels the search; an
+/// opened connection stays for other searches.
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect<P> {
     search: Search,
-    /// For how long it is tried again when the connection is lost, if it is.
+    /// The time limit of searches after a loss, if the proxy reconnects.
     reconnects: Option<RetryLimit>,
     proxy: PhantomData<fn() -> P>,
 }
 
-/// What a [`Connect`] does, and nothing of it depends on the type of the proxy.
+/// The state of a [`Connect`], independent of the type of the proxy.
 pub(super) struct Search {
     container: Arc<ContainerShared>,
     limit: RetryLimit,
@@ -53,24 +53,23 @@ impl<P> Connect<P> {
         Self { search, reconnects: None, proxy: PhantomData }
     }
 
-    /// For how long it is tried: [`RetryLimit::Once`] unless told otherwise.
+    /// Sets how long the search retries: [`RetryLimit::Once`] by default.
     pub fn retry(mut self, limit: RetryLimit) -> Self {
         self.search.limit = limit;
         self
     }
 
-    /// Tries until this time has passed: [`RetryLimit::Within`].
+    /// Retries until `time` has passed: [`RetryLimit::Within`].
     pub fn within(self, time: Duration) -> Self {
         self.retry(RetryLimit::Within(time))
     }
 
-    /// Lets the proxy outlive its connection: see [`reconnecting`](mod@crate::reconnect). When a call finds that lost, the
-    /// agent is looked for again, until `limit` (a `Duration`, or for ever) and with the waits of
-    /// [`ContainerConfig::backoff`](aiomas_core::agent::ContainerConfig::backoff), whose jitter is 0 unless told
-    /// otherwise. [`retry`](Self::retry) still governs the first search. An agent of
-    /// the same container is called as ever.
+    /// Makes the proxy outlive its connection: see [`reconnecting`](mod@crate::reconnect). When a call finds the
+    /// connection lost, the container searches for the agent again, until `limit` (a `Duration`, or for ever), with the
+    /// waits of [`ContainerConfig::backoff`](aiomas_core::agent::ContainerConfig::backoff), whose default jitter is 0.
+    /// [`retry`](Self::retry) still governs the first search. A proxy of an agent of the same container is unaffected.
     ///
-    /// Each time, the agent's container tells the name of its type. If that is another than at first, calls fail with
+    /// Each search returns the name of the agent's type. If it differs from the first one, calls fail with
     /// [`ConnectError::WrongType`](aiomas_core::agent::ConnectError::WrongType), and nothing is sent.
     pub fn reconnect(mut self, limit: impl Into<RetryLimit>) -> Self {
         self.reconnects = Some(limit.into());
@@ -87,7 +86,7 @@ impl Search {
         Self { container, limit, state: State::New(url) }
     }
 
-    /// Which attempt to open a connection is under way.
+    /// Returns the number of the current dial attempt.
     pub(super) fn attempts(&self) -> u32 {
         match &self.state {
             State::Connecting(_, connecting, _) => connecting.attempts(),
@@ -95,7 +94,7 @@ impl Search {
         }
     }
 
-    /// Waits until the agent is found: over a connection, or here.
+    /// Waits until the agent is found, over a connection or in this container.
     pub(super) fn poll_found(&mut self, cx: &Context<'_>) -> Poll<Result<Found, Error>> {
         let inner = &self.container;
         loop {
@@ -127,7 +126,8 @@ impl Search {
                 Some(connection) if connection.is_open() => {
                     return Poll::Ready(Ok(Found { connection: Some(connection), url, type_name }));
                 }
-                // Its task is about to say so. Those who have heard of it already look for a new one.
+                // The connection's task is about to report the end. This search already knows, and needs a new
+                // connection.
                 Some(connection) => inner.connection_closing(&connection),
                 None => {}
             }
@@ -135,7 +135,7 @@ impl Search {
         }
     }
 
-    /// Waits until the agent is found, and returns a proxy of it.
+    /// Waits until the agent is found, and returns its proxy.
     fn poll_proxy(
         &mut self,
         cx: &Context<'_>,
@@ -154,12 +154,12 @@ impl Search {
     }
 }
 
-/// An agent that was found.
+/// A found agent.
 pub(super) struct Found {
-    /// The connection to its container, unless it lives here.
+    /// The connection to its container; `None` for this container.
     pub(super) connection: Option<Arc<Connection>>,
     pub(super) url: AgentUrl,
-    /// The name of its type.
+    /// The name of the agent's type.
     pub(super) type_name: Arc<str>,
 }
 

@@ -1,4 +1,4 @@
-//! The end of a container: connections are closed, then agents stop side by side.
+//! The shutdown of a container: connections close, then agents stop concurrently.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use aiomas_core::connection::Close;
 use aiomas_core::rpc::Outcome;
 use aiomas_core::wire::RemoteError;
 
-/// So many agents begin to stop before other tasks have their turn.
+/// The number of agents that start to stop before other tasks run.
 const TURN: usize = 64;
 
-/// An agent whose `#[on_stop]` is under way.
+/// An agent with a running `#[on_stop]`.
 pub(super) struct Stopping {
     url: AgentUrl,
     resident: Arc<dyn HostedAgent>,
-    /// Ends it early.
+    /// Cancels the hook when dropped.
     _canceller: Canceller,
 }
 
@@ -47,20 +47,20 @@ impl Endpoint for ContainerShared {
 
 impl ContainerShared {
     pub(super) fn shutdown(self: &Arc<Self>, how: Close) {
-        // No more streams come in.
+        // Accepts no more streams.
         if let Some(listening) = &*lock(&self.listening) {
             listening.cancel();
         }
         self.agents_mut().shut_down();
         self.update(|state, now| {
             match state.connections.closing() {
-                // The state machine asks for each connection to be closed.
+                // The state machine then requests the close of each connection.
                 None => {
                     state.connections.close(how);
                     state.container.shutdown(now);
                     Vec::new()
                 }
-                // The caller has lost patience with a shutdown that drains.
+                // A second, immediate shutdown overrides one that drains.
                 Some(before) if how == Close::Now && before != Close::Now => {
                     state.connections.close(how)
                 }
@@ -71,13 +71,13 @@ impl ContainerShared {
         .for_each(|connection| connection.close(how));
     }
 
-    /// Waits for the end, and returns what `shutdown` does.
+    /// Waits for the end, and returns the result of `shutdown`.
     pub(super) fn poll_ended(
         &self,
         waiting: &mut Registration<Arc<WakerSet>>,
         cx: &Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        // Before the look: the end may come in between.
+        // Register before the check: the end may come in between.
         waiting.register(cx);
         let ended = lock(&self.state).ended.clone();
         if ended.is_none() {
@@ -86,9 +86,9 @@ impl ContainerShared {
         ended.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Watches the time until the container has stopped; then lets the agents end.
+    /// Drives the timers until the container has stopped, then stops the agents.
     pub(super) fn watch(self: Arc<Self>) -> BoxFuture<()> {
-        // Also if the task is dropped before it is polled.
+        // The guard acts even if the task is dropped before its first poll.
         let watch = Watch(self);
         Box::pin(async move {
             watch.0.keep_time().await;
@@ -126,7 +126,7 @@ impl ContainerShared {
         .await;
     }
 
-    /// Lets the agents stop, side by side, in the time that closing may take.
+    /// Stops the agents concurrently, within the time allowed for closing.
     async fn end(self: &Arc<Self>) {
         let listening = lock(&self.listening).take();
         if let Some(listening) = listening {
@@ -148,7 +148,7 @@ impl ContainerShared {
             self.poll_stopped(cx, |cx| timer.poll(cx))
         })
         .await;
-        // Those that are still stopping have had their time.
+        // The remaining agents have used up their time.
         let late = self.update(|state, _| {
             let late = std::mem::take(&mut state.stopping);
             let failures = late.values().map(|stopping| stopping.late(self.drain));
@@ -159,7 +159,7 @@ impl ContainerShared {
         self.ended();
     }
 
-    /// Waits until no agent is stopping any more, or the time is over.
+    /// Waits until all agents have stopped, or the time is over.
     fn poll_stopped(
         &self,
         cx: &mut Context<'_>,
@@ -179,13 +179,13 @@ impl ContainerShared {
         time(cx)
     }
 
-    /// Those that wait for the end have waited enough.
+    /// Wakes the tasks that wait for the end.
     fn ended(&self) {
         let waiting = lock(&self.state).end();
         waiting.wake();
     }
 
-    /// Lets an agent stop that lives here no more.
+    /// Stops an agent that was removed.
     pub(super) fn stop_agent(self: &Arc<Self>, number: u64, resident: Arc<dyn HostedAgent>) {
         let text = format_args!("Name \"{number}\" not found in \"agents\"");
         resident.close_queue(&RemoteError::lookup(text));
@@ -208,7 +208,7 @@ impl ContainerShared {
         discard(resident);
     }
 
-    /// Lets an `#[on_stop]` go on in a task of its own.
+    /// Continues an `#[on_stop]` in a task of its own.
     fn goes_on(self: &Arc<Self>, number: u64, resident: Arc<dyn HostedAgent>, mut hook: Running) {
         let stop = Stop { container: Some(self.clone()), number };
         let (canceller, task) = cancellable(async move {
@@ -221,7 +221,7 @@ impl ContainerShared {
         self.host.spawn(task);
     }
 
-    /// The runtime has ended before the container did: nothing waits for ever.
+    /// Ends the container after its runtime has ended, so that no task waits for ever.
     fn orphan(self: &Arc<Self>) {
         if lock(&self.state).ended.is_some() {
             return;
@@ -265,15 +265,15 @@ impl ContainerShared {
 }
 
 impl ContainerState {
-    /// An agent has not stopped as it should. That is told by `shutdown`, if it has come to the agents; nothing waits
-    /// for an agent that is removed before.
+    /// Records that an agent did not stop properly. `shutdown` reports it once it is stopping agents; an agent removed
+    /// earlier is not reported.
     fn failed(&mut self, url: &AgentUrl, resident: &dyn HostedAgent, why: StopFailure) {
         if self.stopped {
             self.unstopped.push(UnstoppedAgent::new(url.clone(), resident, why));
         }
     }
 
-    /// Fixes what `shutdown` returns, and returns those that wait for it.
+    /// Fixes the result of `shutdown`, and returns its waiters.
     fn end(&mut self) -> Arc<WakerSet> {
         if self.ended.is_none() {
             let running = self.stopping.values().map(|stopping| {
@@ -291,7 +291,7 @@ impl ContainerState {
 }
 
 impl Stopping {
-    /// The agent's time is over.
+    /// Returns the error of an agent that ran out of time.
     fn late(&self, after: Duration) -> UnstoppedAgent {
         let begun = self.resident.is_stopping();
         let why = if begun { StopFailure::TimedOut { after } } else { StopFailure::Busy { after } };
@@ -305,7 +305,7 @@ impl UnstoppedAgent {
     }
 }
 
-/// The task that watches a container. If its runtime drops it, the container has ended.
+/// The task that watches a container. If the runtime drops it, the container ends.
 struct Watch(Arc<ContainerShared>);
 
 impl Drop for Watch {
@@ -314,9 +314,9 @@ impl Drop for Watch {
     }
 }
 
-/// An `#[on_stop]` that goes on. However it ends, the container's end does not wait for it any more.
+/// A continued `#[on_stop]`. Its end, however it comes, releases the shutdown of the container.
 struct Stop {
-    /// Until it has ended.
+    /// `None` after the end.
     container: Option<Arc<ContainerShared>>,
     number: u64,
 }
@@ -329,7 +329,7 @@ impl Stop {
     fn tell(&mut self, result: Result<(), StopFailure>) {
         let Some(container) = self.container.take() else { return };
         let stopping = container.update(|state, _| {
-            // If it is not there any more, its time was over.
+            // If the entry is missing, the agent ran out of time.
             let stopping = state.stopping.remove(&self.number)?;
             if let Err(why) = result {
                 state.failed(&stopping.url, &*stopping.resident, why);
@@ -341,7 +341,7 @@ impl Stop {
 }
 
 impl Drop for Stop {
-    /// The runtime has ended. If the time was over, nothing happens.
+    /// Reports that the runtime has ended; does nothing if the agent ran out of time.
     fn drop(&mut self) {
         self.tell(Err(StopFailure::RuntimeEnded));
     }

@@ -1,4 +1,4 @@
-//! The state plane at work: dialling, validation, accepting.
+//! The container's event loop: dialling, validating, accepting.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +27,7 @@ enum Step {
 }
 
 impl ContainerShared {
-    /// Changes the state machine, and sees to what follows.
+    /// Changes the state machine, and runs the resulting actions.
     pub(super) fn update<R>(
         self: &Arc<Self>,
         f: impl FnOnce(&mut ContainerState, Instant) -> R,
@@ -36,7 +36,7 @@ impl ContainerShared {
         let (result, runs) = {
             let mut state = lock(&self.state);
             let result = f(&mut state, now);
-            // Otherwise, whoever is acting finds what this has caused.
+            // Otherwise, the task that is running the loop finds the new actions.
             (result, !std::mem::replace(&mut state.running, true))
         };
         if runs {
@@ -59,7 +59,7 @@ impl ContainerShared {
         let address = url.address().clone();
         self.update(|state, now| {
             let id = state.container.connect(now, url, limit, connecting.clone());
-            // It may have joined a search that is under way.
+            // The call may have joined a running search.
             connecting.attempt(state.container.dialling(&address).0);
             id
         })
@@ -89,8 +89,8 @@ impl ContainerShared {
                     }
                 }
             };
-            // The runtime may panic, such as one that cannot be called from this thread. All others that wait still
-            // have their turn; what has panicked is undone by its guard.
+            // The runtime may panic, for example if it cannot be called from this thread. The remaining steps still
+            // run; the guard of the failed step undoes it.
             undisturbed(|| match step {
                 Step::Execute(action) => self.execute(action),
                 Step::Event(event) => self.on_event(event),
@@ -149,7 +149,7 @@ impl ContainerShared {
             Action::Close { conn } => {
                 let (connection, how) = {
                     let state = lock(&self.state);
-                    // Before the end, only a connection that came too late for its callers is closed.
+                    // Before shutdown, only a connection that came too late for its callers is closed.
                     (state.connection(conn), state.connections.closing().unwrap_or(Close::Now))
                 };
                 if let Some(connection) = connection {
@@ -190,7 +190,7 @@ impl ContainerShared {
         settings.connection(stream, side, id, false, Arc::new(AgentsHandler::new(self.clone())))
     }
 
-    /// A stream has come in.
+    /// Handles an accepted stream.
     pub(super) fn accepted(self: &Arc<Self>, stream: Stream) {
         let connection = self.connection(&stream, Side::Listener);
         let accepted = self.update(|state, now| {
@@ -198,7 +198,7 @@ impl ContainerShared {
             state.connections.insert(connection.clone());
             Ok::<_, ContainerError>(())
         });
-        // If the container is shut down, the stream is dropped, and thereby closed.
+        // After shutdown the stream is dropped, which closes it.
         if accepted.is_ok() {
             self.hooks.connected(&connection);
             stream.start(connection);
@@ -266,9 +266,9 @@ impl ContainerShared {
     }
 }
 
-/// An attempt to open a connection. However it ends, those who wait for the connection hear so.
+/// A dial attempt. Its end, however it comes, is reported to the waiting callers.
 struct DialAttempt {
-    /// Until it has ended.
+    /// `None` after the end.
     container: Option<Arc<ContainerShared>>,
     id: DialId,
 }
@@ -282,7 +282,7 @@ impl DialAttempt {
 }
 
 impl Drop for DialAttempt {
-    /// The runtime has ended, or has panicked. If the attempt was given up, nothing happens.
+    /// Fails the attempt if the runtime ended or panicked. A cancelled attempt is left alone.
     fn drop(&mut self) {
         let Some(container) = self.container.take() else { return };
         let error = DialError::from(std::io::Error::other(GONE));
@@ -293,9 +293,9 @@ impl Drop for DialAttempt {
     }
 }
 
-/// A question to a peer for an agent. However it ends, those who wait for the agent hear so.
+/// A request that asks a peer for an agent. Its end, however it comes, is reported to the waiting callers.
 struct Validation {
-    /// Until it has ended.
+    /// `None` after the end.
     container: Option<Arc<ContainerShared>>,
     conn: ConnId,
     ticket: ValidateTicket,
@@ -310,7 +310,7 @@ impl Validation {
 }
 
 impl Drop for Validation {
-    /// As that of [`DialAttempt`].
+    /// Acts like that of [`DialAttempt`].
     fn drop(&mut self) {
         if let Some(container) = self.container.take() {
             let failed = Err(ValidateError::Failed(GONE.into()));
@@ -319,5 +319,5 @@ impl Drop for Validation {
     }
 }
 
-/// Why a task of the container has not come to its end.
+/// The error of a container task that did not complete.
 const GONE: &str = "the runtime has ended, or cannot run tasks";

@@ -18,19 +18,17 @@ use crate::{ContainerStats, Error, Peer, Proxy};
 use aiomas_core::agent::{Address, AgentUrl};
 use aiomas_core::connection::{AdmissionStats, Close, Negotiate};
 
-/// A container: agents that live in this process, and the way to agents elsewhere (aiomas' `Container`).
+/// A container: hosts agents of this process, and connects to agents elsewhere (aiomas' `Container`).
 ///
-/// Cloning it is cheap. It is shut down by [`shutdown`](Self::shutdown), or when the last of its clones
-/// and [`AgentRef`](crate::AgentRef)s is gone; an agent that keeps one of its own container keeps that alive.
+/// Cloning it is cheap. It shuts down by [`shutdown`](Self::shutdown), or when the last clone and
+/// [`AgentRef`](crate::AgentRef) is gone; an agent that keeps a handle of its own container keeps the container alive.
 ///
-/// It lists who lives in it ([`agents`](Self::agents)) and who is connected ([`peers`](Self::peers), with
-/// certificates and calls under way), tells who comes and goes
-/// ([`on_connect`](super::Builder::on_connect), [`on_disconnect`](super::Builder::on_disconnect)), and may have a
-/// [check](super::Builder::authorize) of who calls what.
+/// It lists its agents ([`agents`](Self::agents)) and its peers ([`peers`](Self::peers), with certificates and pending
+/// calls), runs hooks for connected and disconnected peers ([`on_connect`](super::Builder::on_connect),
+/// [`on_disconnect`](super::Builder::on_disconnect)), and can [check](super::Builder::authorize) each call.
 ///
-/// Agents need no runtime: they get their container from their [`Context`](crate::Context), whichever
-/// runtime it is bound on.
-#[must_use = "a container is shut down when nobody has it any more"]
+/// Agents need no runtime: they get their container from their [`Context`](crate::Context), on any runtime.
+#[must_use = "dropping the last handle shuts the container down"]
 pub struct Container(pub(super) Arc<ContainerShared>);
 
 impl Container {
@@ -39,26 +37,25 @@ impl Container {
         Self(inner)
     }
 
-    /// The container that is somebody's home.
+    /// Returns the container behind a local dispatch.
     pub(crate) fn from_home(local_dispatch: Arc<dyn LocalDispatch>) -> Option<Self> {
         local_dispatch.into_any().downcast().ok().map(Self::from_inner)
     }
 
-    /// What its agents' URLs begin with: where it listens, with the real port, or what is
-    /// [advertised](super::Builder::advertise).
+    /// Returns the address in its agents' URLs: the listener's, with the real port, or the
+    /// [advertised](super::Builder::advertise) one.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.0.address
     }
 
-    /// The clock of its agents.
+    /// Returns the clock of its agents.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.0.clock
     }
 
-    /// Tells how connections that are opened from now on agree on a codec. For containers whose peers do not
-    /// all speak the same one.
+    /// Sets how future connections agree on a codec. For containers whose peers speak different codecs.
     pub fn set_negotiate(&self, negotiate: Negotiate) {
         let mut settings = lock(&self.0.settings);
         if settings.config.negotiate != negotiate {
@@ -66,19 +63,19 @@ impl Container {
         }
     }
 
-    /// Removes an agent; says whether it was there. Calls that wait for it fail, those that have started
-    /// go on. Then its `#[on_stop]` runs, for which [`shutdown`](Self::shutdown) waits.
+    /// Removes an agent. Returns whether it was present. Calls that wait for the agent fail, running calls go on. Then
+    /// its `#[on_stop]` runs, and [`shutdown`](Self::shutdown) waits for the hook.
     pub fn remove(&self, aid: &str) -> bool {
         self.0.remove(aid)
     }
 
-    /// How many agents live here.
+    /// Returns the number of hosted agents.
     #[must_use]
     pub fn agent_count(&self) -> usize {
         self.0.agents().len()
     }
 
-    /// Which agents live here, by their URLs, with the names of their types: in the order in which they came.
+    /// Returns the URLs and type names of the hosted agents, in order of creation.
     #[must_use]
     pub fn agents(&self) -> Vec<(AgentUrl, String)> {
         let agents = self.0.agents();
@@ -88,27 +85,26 @@ impl Container {
         agents.all().into_iter().map(named).collect()
     }
 
-    /// How many connections there are, opened and accepted.
+    /// Returns the number of connections, dialled and accepted.
     #[must_use]
     pub fn connection_count(&self) -> usize {
         lock(&self.0.state).connections.len()
     }
 
-    /// Who is connected, by opening the connection or by having it opened from here, in the order in which that
-    /// was.
+    /// Returns the connected peers, dialled and accepted, in the order of their connections.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
         let connections = lock(&self.0.state).connections.all();
         connections.into_iter().map(Peer::of_connection).collect()
     }
 
-    /// Counts of the connections that were accepted or refused.
+    /// Returns counts of the connections that were accepted or refused.
     #[must_use]
     pub fn admission(&self) -> AdmissionStats {
         lock(&self.0.admission).stats()
     }
 
-    /// What it does at present, and has done so far. It looks at each agent and connection.
+    /// Returns current and total counts. It visits each agent and connection.
     #[must_use]
     pub fn stats(&self) -> ContainerStats {
         let ((gone, connections), (dials, failed_dials)) = {
@@ -130,17 +126,16 @@ impl Container {
         }
     }
 
-    /// Runs a task on the runtime that the container is bound on, whichever that is: in a simulation it goes by the
-    /// simulation's time, and ends with its host. [`Context::spawn`](crate::Context::spawn) is the same for
-    /// methods; agents are let live by [`spawn`](Self::spawn).
+    /// Spawns a task on the container's runtime. In a simulation the task runs in simulated time, and ends with its
+    /// host. Methods use [`Context::spawn`](crate::Context::spawn); to start an agent, use [`spawn`](Self::spawn).
     ///
-    /// Nobody waits for the task, [`shutdown`](Self::shutdown) included: it ends by itself, or with its runtime. If it
-    /// keeps a handle of the container, it keeps that alive. That it panics ends the task alone.
+    /// The task is detached, and [`shutdown`](Self::shutdown) does not wait for it: it ends by itself, or with its
+    /// runtime. If the task keeps a handle of the container, it keeps the container alive. A panic ends the task alone.
     pub fn spawn_task(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.0.host.spawn(alone(task));
     }
 
-    /// Finds an agent, here or elsewhere. `P` is what it is called by: a [`Proxy`] or a typed one.
+    /// Connects to an agent, here or elsewhere. `P` is the proxy type: [`Proxy`] or a typed one.
     pub fn connect<P: From<Proxy>>(
         &self,
         url: impl TryInto<AgentUrl, Error: Into<Error>>,
@@ -148,37 +143,37 @@ impl Container {
         Connect::new(self.0.clone(), url.try_into().map_err(Into::into))
     }
 
-    /// Ends the container.
+    /// Shuts the container down.
     ///
-    /// 1. No connections and calls are taken any more. What has been called is answered, within ten seconds (see
+    /// 1. Connections and calls are no longer accepted. Pending calls are answered within ten seconds (see
     ///    [`Builder::drain`](crate::Builder::drain)), and connections are closed.
-    /// 2. All agents run their `#[on_stop]`, side by side. Each waits for the calls to its agent that still run. All of
+    /// 2. All agents run their `#[on_stop]` concurrently. Each hook waits for the running calls of its agent. Together
     ///    this may take as long again.
     ///
-    /// Within an async method of one of its agents, the future ends at once, for the end waits for that method. Then it
-    /// is as [`Context::stop`](crate::Context::stop).
+    /// Within an async method of one of its agents, the future completes at once, because the shutdown waits for that
+    /// method. Then it acts like [`Context::stop`](crate::Context::stop).
     ///
     /// # Errors
-    /// [`Error::NotStopped`]: the container has ended, but some agents have not run their `#[on_stop]`, or not to its
-    /// end. The error names them.
+    /// [`Error::NotStopped`]: the container has ended, but some agents have not run their `#[on_stop]`, or have not
+    /// completed it. The error names them.
     ///
     /// # Cancel safety
-    /// It happens whether or not the future is awaited to its end, once it has been polled.
+    /// Once polled, the shutdown completes whether or not the future is awaited to its end.
     pub async fn shutdown(&self) -> Result<(), Error> {
         let within = self.0.drain;
         self.shutdown_with(Close::AfterAnswers { within }).await
     }
 
-    /// As [`shutdown`](Self::shutdown), with a choice of what becomes of calls that have not been answered.
+    /// Shuts the container down; `how` decides the fate of unanswered calls.
     ///
-    /// With [`Close::Now`], connections are closed at once, and each `#[on_stop]` begins, but is not waited for: an
-    /// agent that cannot stop at once is named by the error, and stops in the background, in the time that it has.
+    /// With [`Close::Now`], connections are closed at once, and each `#[on_stop]` starts but is not awaited: the error
+    /// names each agent that cannot stop at once, and the agent stops in the background within its time.
     ///
     /// # Errors
-    /// As [`shutdown`](Self::shutdown).
+    /// The errors of [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
-    /// As [`shutdown`](Self::shutdown).
+    /// The same as [`shutdown`](Self::shutdown).
     pub fn shutdown_with(&self, how: Close) -> impl Future<Output = Result<(), Error>> + Send {
         let inner = self.0.clone();
         let mut waiting = Registration::new(lock(&inner.state).waiting.clone());
@@ -194,8 +189,8 @@ impl Container {
         })
     }
 
-    /// Waits until the container has ended: by [`shutdown`](Self::shutdown), by
-    /// [`Context::stop`](crate::Context::stop), or because its runtime has.
+    /// Waits until the container has ended, by [`shutdown`](Self::shutdown), by
+    /// [`Context::stop`](crate::Context::stop), or with its runtime.
     ///
     /// ```no_run
     /// use aiomas::{Container, Context, Error, agent};
@@ -204,7 +199,7 @@ impl Container {
     ///
     /// #[agent]
     /// impl Door {
-    ///     /// The answer is out before the connection closes.
+    ///     /// The answer is sent before the connection closes.
     ///     #[expose]
     ///     fn quit(&self, #[context] ctx: &Context) -> Result<(), Error> {
     ///         ctx.stop()
@@ -218,10 +213,10 @@ impl Container {
     /// ```
     ///
     /// # Errors
-    /// As [`shutdown`](Self::shutdown).
+    /// The errors of [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses nothing.
     pub async fn stopped(&self) -> Result<(), Error> {
         let mut waiting = Registration::new(lock(&self.0.state).waiting.clone());
         poll_fn(|cx| self.0.poll_ended(&mut waiting, cx)).await
@@ -242,7 +237,7 @@ impl Drop for Container {
     }
 }
 
-/// Handles are equal if they are of the same container.
+/// Two handles are equal if they belong to the same container.
 impl PartialEq for Container {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

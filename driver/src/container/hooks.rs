@@ -1,4 +1,4 @@
-//! What a program is told of a container's peers, and asked about their calls.
+//! Hooks of a container: peers that connect and disconnect, and the check of calls.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use aiomas_core::connection::CloseReason;
 use aiomas_core::rpc::{Caller, CallerId, Check, Path};
 use aiomas_core::wire::RemoteError;
 
-/// Functions of the program.
+/// The program's hooks.
 #[derive(Clone, Default)]
 pub(super) struct Hooks {
     pub(super) on_connect: Option<OnConnect>,
@@ -33,7 +33,7 @@ impl Hooks {
         }
     }
 
-    /// Whether somebody may call what is at this path. Our own agents may.
+    /// Checks whether `caller` may call `path`. Agents of this container always may.
     #[inline]
     pub(super) fn admit(&self, caller: &Caller, path: &Path<'_>) -> Result<(), RemoteError> {
         match &self.check {

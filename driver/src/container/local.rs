@@ -68,7 +68,7 @@ impl ContainerShared {
         let caller = Caller::local().with_deadline(deadline);
         let method = Self::nested(|| match self.dispatch(&content, &caller, trace::Id::NONE) {
             Outcome::Done(answer) => Ok(answer),
-            // Polled at once, so that methods start in the order in which they were called.
+            // Polled at once, so that methods start in the order of their calls.
             Outcome::Later(later) => {
                 let mut method = later::Running::new(later, self.id);
                 match method.poll_once() {
@@ -81,7 +81,7 @@ impl ContainerShared {
         let method = match method {
             Some(Ok(answer)) => return Called::Done(self.payload(answer)),
             Some(Err(Some(method))) => method,
-            // Too deep: it begins in a task of its own.
+            // The nesting is too deep: the method starts in a task of its own.
             Some(Err(None)) | None => {
                 later::Running::new(self.dispatch_later(content, caller), self.id)
             }
@@ -100,7 +100,7 @@ impl ContainerShared {
         }))
     }
 
-    /// Runs a method in a task, until it ends or the call is given up; that is when it has taken too long.
+    /// Runs a method in a task until it ends, times out or is cancelled.
     fn run(
         self: &Arc<Self>,
         method: later::Running,
@@ -124,12 +124,12 @@ impl ContainerShared {
     }
 }
 
-/// The task of a method that was not done at once.
+/// The task of a method that did not complete at once.
 struct Running {
     container: Arc<ContainerShared>,
     answer: Arc<LocalAnswer>,
     stopped: Stopped,
-    /// Until it has ended.
+    /// `None` after the end.
     method: Option<later::Running>,
 }
 
@@ -151,7 +151,7 @@ impl Future for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.container.local_calls.fetch_sub(1, Ordering::Relaxed);
-        // The runtime may end before the method does. The caller must not wait for it then.
+        // The runtime may end before the method does. The caller must not wait for ever.
         if self.method.take().is_some() {
             self.answer.put(Err(Error::runtime_ended(&self.container.address)));
         }

@@ -1,4 +1,4 @@
-//! Containers: agents, and the way to agents elsewhere.
+//! Containers: host agents, and connect to agents elsewhere.
 
 pub(crate) mod agent_ref;
 mod builder;

@@ -1,4 +1,4 @@
-//! Finding an agent again whose connection is lost.
+//! Searching again for an agent whose connection was lost.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
@@ -14,16 +14,16 @@ use aiomas_core::agent::{
     AgentUrl, ConnectError, ContainerConfig, ContainerError, RetryLimit, RetryPolicy,
 };
 
-/// Looks for an agent, as whoever connects to one does.
+/// Repeats the search for an agent.
 struct Finds {
     container: Weak<ContainerShared>,
     url: AgentUrl,
-    /// What it was when it was found first.
+    /// The type name from the first search.
     type_name: Arc<str>,
 }
 
 impl ContainerShared {
-    /// A line to an agent that was found.
+    /// Creates the reconnecting connection of a found agent.
     pub(super) fn reconnecting(
         &self,
         connection: Arc<Connection>,
@@ -68,13 +68,13 @@ impl Redial for Finds {
             }
             found.map(|found| {
                 let Found { connection, url, type_name: found } = found?;
-                // Ids follow the order in which agents are spawned: after a restart, another agent may have this one.
+                // Ids follow the order of creation, so after a restart another agent may have this id.
                 if found != expected {
                     return Err(
                         ConnectError::WrongType { url, expected: expected.clone(), found }.into()
                     );
                 }
-                // An agent here has no connection that could be lost.
+                // An agent of this container has no connection to lose.
                 connection.map(ConnectionRef::new).ok_or(Error::NoContainer)
             })
         }))

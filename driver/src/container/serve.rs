@@ -1,4 +1,4 @@
-//! What a container does with calls of its agents.
+//! Dispatches calls to the agents of a container.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Handler for AgentsHandler {
         self.container.connection_closed(connection, reason);
     }
 
-    /// As aiomas asks now and again. The answer need not be waited for.
+    /// Probes the peer with the request that aiomas sends from time to time. The answer is not awaited.
     fn probe(&self, connection: &Connection) {
         let asked = connection.call(CallOptions::default(), |format, codec_context, out| {
             encode_call_in(format, codec_context, "", VALIDATE_AID, &("0",), &(), out)
@@ -66,7 +66,7 @@ impl Handler for AgentsHandler {
 }
 
 thread_local! {
-    /// How many calls of this thread are within each other.
+    /// The nesting depth of calls on this thread.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -108,10 +108,9 @@ impl ContainerShared {
         dispatch_root(|aid| self.agent(aid), |agent| &**agent, path, arguments, caller)
     }
 
-    /// Runs something that may call agents, unless too many calls are within each other already on this
-    /// thread's stack.
+    /// Runs code that may call agents. Returns `None` if calls are nested too deeply on this thread's stack.
     pub(super) fn nested<R>(run: impl FnOnce() -> R) -> Option<R> {
-        /// Counts back, also when user code panics.
+        /// Decrements the depth, also when user code panics.
         struct Leave;
         impl Drop for Leave {
             fn drop(&mut self) {
@@ -127,6 +126,6 @@ impl ContainerShared {
     }
 }
 
-/// Agents of one container that call each other in turn do so on one stack, up to this depth; then in
-/// tasks of their own.
+/// The depth up to which nested calls between agents of one container share a stack. Deeper calls run in tasks of their
+/// own.
 const MAX_DEPTH: u32 = 16;

@@ -1,4 +1,4 @@
-//! What handles, connections and tasks of a container share.
+//! State shared by the handles, connections and tasks of a container.
 
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
@@ -17,25 +17,25 @@ use aiomas_core::agent::{Address, AgentUrl, Agents};
 use aiomas_core::connection::Admission;
 use aiomas_core::internal::{LocalCodec, number as agent_number};
 
-/// A container. Its parts are locked one by one, never two at a time.
+/// The shared part of a container. Its locks are never held two at a time.
 pub(super) struct ContainerShared {
     pub(super) this: Weak<Self>,
     pub(super) id: EndpointId,
     pub(super) host: Arc<dyn Host>,
     pub(super) address: Address,
-    /// Of the next connection.
+    /// The settings of future connections.
     pub(super) settings: Mutex<Settings>,
     pub(super) clock: Clock,
     pub(super) local_codec: LocalCodec,
     pub(super) max_mailbox: u32,
     pub(super) drain: Duration,
-    /// Calls between our own agents that have not ended.
+    /// The number of pending calls between our own agents.
     pub(super) local_calls: AtomicUsize,
     pub(super) max_local_calls: usize,
-    /// Handles.
+    /// The number of handles.
     pub(super) users: AtomicUsize,
     pub(super) state: Mutex<ContainerState>,
-    /// Apart from `state`: calls look agents up side by side.
+    /// Separate from `state`, because calls look agents up concurrently.
     pub(super) agents: RwLock<Agents<Arc<dyn HostedAgent>>>,
     pub(super) hooks: Hooks,
     pub(super) admission: Arc<Mutex<Admission>>,
@@ -66,9 +66,9 @@ impl ContainerShared {
         self.agents().get(aid).cloned()
     }
 
-    /// Removes an agent, which then stops.
+    /// Removes an agent, and stops it.
     pub(super) fn remove(self: &Arc<Self>, aid: &str) -> bool {
-        // The lock is gone before the agent stops, which runs user code.
+        // The lock is released before the agent stops, which runs user code.
         let removed = self.agents_mut().remove(aid);
         match removed.zip(agent_number(aid)) {
             Some((agent, number)) => self.stop_agent(number, agent),

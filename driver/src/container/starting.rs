@@ -1,4 +1,4 @@
-//! How agents come to live in a container: their `#[on_start]` ends before they are called.
+//! Starting agents: calls wait until `#[on_start]` has ended.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::task::Poll;
@@ -16,29 +16,29 @@ use aiomas_core::agent::AgentUrl;
 use aiomas_core::rpc::Outcome;
 use aiomas_core::wire::RemoteError;
 
-/// An agent that is about to live. Unless its `#[on_start]` ends well, it is removed.
+/// An agent that is starting. Unless its `#[on_start]` succeeds, the agent is removed.
 pub(super) struct Starting {
     container: Weak<ContainerShared>,
     url: AgentUrl,
     resident: Option<Arc<dyn HostedAgent>>,
-    /// Why it does not live, unless it does.
+    /// The cause of the failure, unless the agent started.
     error: Option<RemoteError>,
 }
 
-/// An agent's service, and the handle that gets the agent's URL.
+/// An agent's service, and the handle that receives the agent's URL.
 type Hosted = (Arc<dyn HostedAgent>, Arc<AgentHandle>);
 
-/// What is left of an `#[on_start]`.
+/// The rest of an unfinished `#[on_start]`.
 type Rest = Option<(Starting, Running)>;
 
 impl ContainerShared {
-    /// Lets an agent live here. What its `#[on_start]` waits for, it waits for in a task.
+    /// Starts an agent. A task continues an `#[on_start]` that waits.
     pub(super) fn spawn(self: &Arc<Self>, agent: impl Agent) -> Result<AgentUrl, Error> {
         let hosted = self.host_agent(agent)?;
         self.start(hosted)
     }
 
-    /// Lets an agent live here, and waits until its `#[on_start]` has ended. Dropping the future removes the agent.
+    /// Starts an agent, and waits until its `#[on_start]` has ended. Dropping the future removes the agent.
     pub(super) async fn spawn_started(
         self: &Arc<Self>,
         agent: impl Agent,
@@ -47,14 +47,14 @@ impl ContainerShared {
         self.start_and_wait(hosted).await
     }
 
-    /// Makes an agent's service. Code for the agent's type is user code, and runs without the lock.
+    /// Creates an agent's service. Code for the agent's type is user code, and runs without the lock.
     fn host_agent(self: &Arc<Self>, agent: impl Agent) -> Result<Hosted, RemoteError> {
         let me = AgentHandle::new(self.this.clone());
         let resident = contain(|| agent.into_resident(me.clone()))?;
         Ok((resident, me))
     }
 
-    // From here on nothing depends on the agent's type, so that none of it is compiled once for each.
+    // From here on nothing depends on the agent's type, so the code is compiled once, not once for each type.
 
     fn start(self: &Arc<Self>, hosted: Hosted) -> Result<AgentUrl, Error> {
         let (url, rest) = self.begin(hosted)?;
@@ -62,7 +62,7 @@ impl ContainerShared {
             self.host.spawn(Box::pin(async move {
                 let answer = std::future::poll_fn(|cx| hook.poll(cx)).await;
                 drop(hook);
-                // Callers that wait for the agent get the error.
+                // Calls that wait for the agent receive the error.
                 if let Err(error) = starting.end(answer.map(drop)) {
                     trace::hook_failed("on_start", &error);
                 }
@@ -93,9 +93,10 @@ impl ContainerShared {
         })
     }
 
-    /// Takes an agent in, and begins with its `#[on_start]`.
+    /// Inserts an agent, and starts its `#[on_start]`.
     fn begin(self: &Arc<Self>, (resident, me): Hosted) -> Result<(AgentUrl, Rest), Error> {
-        // One lock, once: the agent gets its number and can be found, or the container is shut down and has not seen it.
+        // Under a single lock: the agent gets its number and becomes visible, or the container is shut down and has not
+        // seen the agent.
         let inserted = self.agents_mut().insert_with(|number| {
             me.set_url(self.url(number));
             resident.clone()
@@ -117,7 +118,7 @@ impl ContainerShared {
                 "the agent was given up before it had started",
             )),
         };
-        // From here on the agent can be called, which waits for the hook, and removed.
+        // From here on the agent can be removed, and called; calls wait for the hook.
         let outcome = contain(|| resident.start()).unwrap_or_else(Outcome::from);
         let answer = match outcome {
             Outcome::Done(answer) => answer.map(drop),
@@ -143,7 +144,7 @@ impl Starting {
 }
 
 impl Drop for Starting {
-    /// If `#[on_start]` has failed, was given up, or its runtime has ended, what waits for the agent hears so.
+    /// Fails the waiting calls if `#[on_start]` failed, was cancelled, or lost its runtime.
     fn drop(&mut self) {
         let resident = self.resident.take();
         if let Some(error) = self.error.take() {

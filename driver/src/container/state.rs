@@ -1,4 +1,4 @@
-//! What the lock of a container's state plane guards.
+//! The state that a container's lock guards.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,26 +14,26 @@ use crate::wakers::WakerSet;
 use crate::{Error, UnstoppedAgent};
 use aiomas_core::agent::{self, ConnId, ContainerError, DialId, Remote, ValidateTicket};
 
-/// What the container's lock guards: the state machine, and what its host keeps for it.
+/// The state under the container's lock: the state machine and its driver's bookkeeping.
 pub(super) struct ContainerState {
     pub(super) container: agent::Container<Arc<Connecting>>,
     pub(super) connections: ConnectionTable,
     pub(super) dials: BTreeMap<DialId, Canceller>,
     pub(super) questions: BTreeMap<ValidateTicket, Canceller>,
-    /// Somebody is carrying out actions: in order, hence one at a time.
+    /// True while a task executes actions. Actions run in order, hence by one task at a time.
     pub(super) running: bool,
     pub(super) task: Option<Waker>,
-    /// What the task waits for.
+    /// The time that the task waits for.
     pub(super) timeout: Option<Instant>,
-    /// All connections are closed; agents come no more.
+    /// All connections are closed, and no agents are accepted.
     pub(super) stopped: bool,
-    /// The runtime has ended before the container did.
+    /// The runtime ended before the container did.
     pub(super) orphaned: bool,
-    /// Agents whose `#[on_stop]` is under way, by their numbers.
+    /// Agents with a running `#[on_stop]`, by number.
     pub(super) stopping: BTreeMap<u64, Stopping>,
-    /// Agents that have not stopped as they should.
+    /// Agents that did not stop properly.
     pub(super) unstopped: Vec<UnstoppedAgent>,
-    /// What `shutdown` returns, from when it does.
+    /// The result of `shutdown`, once fixed.
     pub(super) ended: Option<Result<(), Error>>,
     /// The tasks that wait for the container to end.
     pub(super) waiting: Arc<WakerSet>,
@@ -58,7 +58,7 @@ impl ContainerState {
         }
     }
 
-    /// The error of a refusal.
+    /// Converts a rejection by the state machine into an error.
     pub(super) fn refused(&self, refusal: ContainerError) -> Error {
         if self.orphaned && refusal == ContainerError::ShutDown {
             return Error::runtime_ended(self.container.base());
@@ -71,7 +71,7 @@ impl ContainerState {
     }
 }
 
-/// Who waits for a search to end.
+/// A caller that waits for the end of a search.
 #[derive(Default)]
 pub(super) struct Connecting(Mutex<Wait>);
 
@@ -79,12 +79,12 @@ pub(super) struct Connecting(Mutex<Wait>);
 struct Wait {
     result: Option<Result<Remote, Error>>,
     waker: Option<Waker>,
-    /// How many attempts to open a connection there have been.
+    /// The number of dial attempts so far.
     attempts: u32,
 }
 
 impl Connecting {
-    /// Attempt number so and so begins.
+    /// Records the start of a dial attempt.
     pub(super) fn attempt(&self, attempts: u32) {
         let waker = {
             let mut wait = lock(&self.0);

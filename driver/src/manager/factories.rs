@@ -1,4 +1,4 @@
-//! What a manager can make.
+//! The factories of a manager.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -18,10 +18,10 @@ use aiomas_core::rpc::{Outcome, Request, Service, ServiceDict, encode_call};
 use aiomas_core::wire::Printable;
 use aiomas_core::wire::{Codec, Payload, RemoteError, Value};
 
-/// What makes agents, by names: what a [`Manager`](super::Manager) knows.
+/// The factories of a [`Manager`](super::Manager), by name.
 ///
-/// Programs in Python ask for `module:Class` or `module:Class.factory`. A factory may be called like that,
-/// or in any other way: the name is looked up, and never taken apart.
+/// Programs in Python ask for `module:Class` or `module:Class.factory`. A factory may have such a name or any other:
+/// the name is looked up, and never parsed.
 ///
 /// ```
 /// use aiomas::manager::Factories;
@@ -49,33 +49,33 @@ pub struct Factories {
     names: BTreeSet<String>,
 }
 
-/// Calls a factory, and lets live what it makes, which may take some time.
+/// Calls a factory, and starts its agent, which may take some time.
 pub(super) type Birth = Box<dyn FnOnce(Context) -> BoxFuture<Result<Born, RemoteError>> + Send>;
 
-/// An agent that lives in the manager's container.
+/// An agent of the manager's container.
 pub(super) type Born = (Proxy, AgentUrl);
 
-/// What a factory may return: an [`Agent`], which is then [spawned](Container::spawn_started); an [`AgentRef`], if the
-/// factory has done so itself; or a `Result` of one of these, whose error the caller gets.
+/// The result of a factory: an [`Agent`], which is then [spawned](Container::spawn_started); an [`AgentRef`], if the
+/// factory has spawned it; or a `Result` of one of these, whose error the caller receives.
 pub trait IntoAgent<Kind> {
-    /// The agent.
+    /// The type of the agent.
     type Agent: Agent;
 
-    /// The agent, once it lives in the container, or why there is none.
+    /// Returns the agent once it runs in the container, or the error.
     ///
     /// # Errors
-    /// The factory's own, that of `#[on_start]`, or of the container.
+    /// The error of the factory, of `#[on_start]`, or of the container.
     fn settle(
         self,
         container: Container,
     ) -> impl Future<Output = Result<AgentRef<Self::Agent>, RemoteError>> + Send;
 }
 
-/// The factory has let its agent live itself.
+/// Marks a factory that has spawned its agent itself.
 #[derive(Debug)]
 pub enum Spawned {}
 
-/// The factory returns a `Result`.
+/// Marks a factory that returns a `Result`.
 #[derive(Debug)]
 pub struct Attempted<Kind>(Infallible, PhantomData<Kind>);
 
@@ -91,7 +91,7 @@ impl<A: Agent> IntoAgent<Spawned> for AgentRef<A> {
     type Agent = A;
 
     async fn settle(self, container: Container) -> Result<Self, RemoteError> {
-        // As a reference it would stand for the agent of its number in this container.
+        // As a reference, it would stand for the agent with the same number in this container.
         if self.container() != &container {
             let text =
                 format!("the factory has made {self}, which is not in the manager's container");
@@ -114,17 +114,17 @@ where
 }
 
 impl Factories {
-    /// None so far.
+    /// Returns an empty set of factories.
     #[must_use]
     pub fn new() -> Self {
         Self { dict: ServiceDict::new("Factories"), names: BTreeSet::new() }
     }
 
-    /// Adds a factory: a function with typed parameters, which callers know by the names `parameters`. Those
-    /// that are `Option`s may be left out. What was called `name` before is replaced.
+    /// Adds a factory: a function with typed parameters, which callers know by the names `parameters`. `Option`
+    /// parameters may be omitted. A previous factory called `name` is replaced.
     ///
-    /// The manager answers when the agent's `#[on_start]` has ended, or with its error. The agent gets to know its
-    /// container when it is called, or in its `#[on_start]`: by its [`Context`].
+    /// The manager answers when the agent's `#[on_start]` has ended, or with its error. The agent learns its container
+    /// from the [`Context`] of a call or of its `#[on_start]`.
     #[must_use]
     pub fn agent<const N: usize, P, K, F>(
         self,
@@ -141,8 +141,7 @@ impl Factories {
         })
     }
 
-    /// Adds a factory that is an async function, or a closure that returns a future. See
-    /// [`agent`](Self::agent).
+    /// Adds an async factory: an async function, or a closure that returns a future. See [`agent`](Self::agent).
     #[must_use]
     pub fn async_agent<const N: usize, P, K, F>(
         self,
@@ -159,8 +158,7 @@ impl Factories {
         })
     }
 
-    /// Adds a factory that takes the [`Context`] of the call before its parameters, and so has the container. See
-    /// [`agent`](Self::agent).
+    /// Adds a factory that takes the call's [`Context`] first, and so has the container. See [`agent`](Self::agent).
     #[must_use]
     pub fn agent_in<const N: usize, P, K, F>(
         self,
@@ -178,8 +176,8 @@ impl Factories {
         })
     }
 
-    /// Adds a factory that is async, and takes the [`Context`] of the call before its parameters. It can do whatever the
-    /// agent needs before the manager answers, such as to register it elsewhere:
+    /// Adds an async factory that takes the call's [`Context`] first. It can prepare the agent before the manager
+    /// answers, for example register it elsewhere:
     ///
     /// ```
     /// use aiomas::manager::Factories;
@@ -264,7 +262,7 @@ impl Factories {
         Self { dict, ..self }
     }
 
-    /// Binds the arguments that somebody has sent to a factory.
+    /// Binds the arguments of a request to a factory.
     pub(super) fn find(
         &self,
         name: &str,
@@ -272,7 +270,7 @@ impl Factories {
         kwargs: &BTreeMap<String, Value>,
         context: &Context,
     ) -> Result<Birth, RemoteError> {
-        // As a call of its own, so that arguments are bound as everywhere.
+        // Encoded as a call of its own, so that arguments are bound as everywhere else.
         let format = context.codec().map_or(LOCAL, Codec::format);
         let (codec_context, mut content) = (context.codec_context(), Vec::new());
         encode_call(format, codec_context, "", args, kwargs, &mut content)

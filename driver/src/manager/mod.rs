@@ -1,8 +1,8 @@
-//! Agents that are made when somebody elsewhere asks for them: aiomas' `Manager`.
+//! Managers: agents that create agents on request (aiomas' `Manager`).
 //!
-//! A container with a [`Manager`] makes agents for others, which need not know more of them than a name. What
-//! can be made is in the manager's [`Factories`]; a name that is not there is an error, and nothing that
-//! comes over the wire is ever taken for code, a path or a program.
+//! A container with a [`Manager`] creates agents for clients, which need only a name. The manager's [`Factories`]
+//! define the available agents; an unknown name is an error, and nothing from the wire is ever treated as code, a path
+//! or a program.
 //!
 //! ```no_run
 //! use aiomas::manager::{Factories, Manager};
@@ -20,7 +20,7 @@
 //!     }
 //! }
 //!
-//! /// Makes meters for others, until one of them says that it is enough.
+//! /// Creates meters on request, until a client stops the manager.
 //! async fn serve(container: Container) -> Result<(), Error> {
 //!     let factories = Factories::new().agent("Meter", ["volts"], |volts: f64| Meter { volts });
 //!     let manager = Manager::new(factories);
@@ -31,7 +31,7 @@
 //! }
 //! ```
 //!
-//! And elsewhere, in a program that knows the manager's URL:
+//! A client, in a program that knows the manager's URL:
 //!
 //! ```no_run
 //! # use aiomas::{Container, Error, agent, manager::{self, ManagerProxy}};
@@ -60,12 +60,13 @@ use super::{CallBuilder, Context, Error, Proxy};
 use crate::agent;
 use aiomas_core::wire::{RemoteError, Value};
 
-/// An agent that makes others in its container, sets the container's clock, and tells when it is enough.
+/// An agent that creates others on request (aiomas' `Manager`). It also sets the container's clock, and reports a stop
+/// request.
 ///
-/// On the wire it is aiomas' `Manager`: programs in Python can use it, and a [`ManagerProxy`] can use
-/// theirs. Whoever can connect to its container can use it, unless the container or
-/// [`authorize`](aiomas_core::rpc::authorize) says otherwise: `container.spawn(authorize(manager, check))`. How many agents can be made is limited by
-/// [`max_agents`](aiomas_core::agent::ContainerConfig::max_agents).
+/// On the wire it is aiomas' `Manager`: programs in Python can use it, and a [`ManagerProxy`] can use theirs. Every
+/// peer of its container can use it, unless the container or [`authorize`](aiomas_core::rpc::authorize) restricts it:
+/// `container.spawn(authorize(manager, check))`. [`max_agents`](aiomas_core::agent::ContainerConfig::max_agents) limits
+/// the number of agents.
 pub struct Manager {
     factories: Factories,
     stop: Stop,
@@ -73,22 +74,22 @@ pub struct Manager {
 
 #[agent]
 impl Manager {
-    /// A manager that makes what these factories make.
+    /// Creates a manager with `factories`.
     #[must_use]
     pub fn new(factories: Factories) -> Self {
         Self { factories, stop: Stop::default() }
     }
 
-    /// The time at which somebody calls [`stop`](ManagerProxy::stop), or the manager is gone. To be asked
-    /// for before the manager is put into its container.
+    /// Returns a future that ends with a [`stop`](ManagerProxy::stop) request, or when the manager is gone. Call this
+    /// before spawning the manager.
     pub fn stopped(&self) -> Stopped {
         self.stop.stopped()
     }
 
-    /// Lets the factory `qualname` make an agent of the arguments, and waits until that has started. Returns a reference
-    /// to it, and its URL.
+    /// Creates an agent with the factory `qualname`, and waits until it has started. Returns a reference to the agent,
+    /// and its URL.
     ///
-    /// For arguments that are at hand as values; see [`spawn`](ManagerProxy::spawn).
+    /// For arguments available as values; see [`spawn`](ManagerProxy::spawn).
     #[expose(name = "spawn")]
     async fn spawn_with(
         &self,
@@ -102,13 +103,13 @@ impl Manager {
         Ok((proxy, url.to_string()))
     }
 
-    /// Sets the clock of the container, which has to be an external one, to a later time in seconds.
+    /// Sets the container's clock, an external one, to a later time in seconds.
     #[expose]
     fn set_time(&self, time: f64, #[context] context: &Context) -> Result<(), Error> {
         context.clock()?.set_time(time)
     }
 
-    /// Tells whoever has started the container that it is enough. The container usually ends then.
+    /// Signals the owner of the container to stop. The container usually ends then.
     #[expose]
     fn stop(&self) {
         self.stop.stop();
@@ -116,9 +117,8 @@ impl Manager {
 }
 
 impl ManagerProxy {
-    /// Prepares a call that lets the manager make an agent: `name` is that of its factory, whose arguments
-    /// are added one by one. What comes of it is a pair: whatever is made from a [`Proxy`], and the URL of
-    /// the agent as text.
+    /// Prepares a call that creates an agent with the factory `name`. Arguments are added one by one. The result is a
+    /// pair: a [`Proxy`] or a type made from one, and the URL of the agent as text.
     ///
     /// ```no_run
     /// # use aiomas::{Error, Proxy, manager::ManagerProxy};
@@ -133,14 +133,13 @@ impl ManagerProxy {
     }
 }
 
-/// Sets the external clocks of many containers at once: all are told before the first answer is waited for.
+/// Sets the external clocks of many containers at once: all requests are sent before the first answer is awaited.
 ///
 /// # Errors
-/// That of the first manager in the row that could not set its clock. All others have had their chance by
-/// then.
+/// The error of the first manager that could not set its clock. All other managers have been called by then.
 ///
 /// # Cancel safety
-/// Once it has been polled, all managers are told.
+/// Once the future has been polled, all managers have been called.
 pub async fn set_time<M: Borrow<ManagerProxy>>(
     managers: impl IntoIterator<Item = M>,
     time: f64,

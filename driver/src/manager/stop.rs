@@ -1,4 +1,4 @@
-//! Telling a program that its manager has been stopped.
+//! The stop signal of a manager.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use crate::stop;
 use crate::waits;
 
-/// Stops when it is dropped, if not before.
+/// Signals a stop, at the latest when it is dropped.
 #[derive(Default)]
 pub(super) struct Stop(Arc<stop::Stop>);
 
@@ -28,11 +28,10 @@ impl Drop for Stop {
     }
 }
 
-/// Ends when a [`Manager`](super::Manager) is told to stop, or is gone.
+/// A future that ends when a [`Manager`](super::Manager) is asked to stop, or is gone.
 ///
 /// # Cancel safety
-/// It can be dropped and asked for again at any time before the manager is in its container; a clone at any
-/// time.
+/// Dropping it is safe: request it again before the manager is spawned, or keep a clone, which works at any time.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is waited for until it is awaited"]
 pub struct Stopped(stop::Stopped);

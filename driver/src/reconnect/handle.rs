@@ -1,4 +1,4 @@
-//! What a line is watched by.
+//! The handle to watch a reconnecting connection.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -9,7 +9,7 @@ use super::shared::{ReconnectShared, Watch};
 use super::state::ConnectionState;
 use crate::waits;
 
-/// The [connections](crate::reconnect) of a proxy that reconnects, to be watched. It keeps nothing alive.
+/// Watches the [reconnecting connection](crate::reconnect) of a proxy. It keeps nothing alive.
 ///
 /// ```no_run
 /// # async fn example(proxy: aiomas::Proxy) {
@@ -29,17 +29,17 @@ impl ReconnectingConnection {
         Self(shared)
     }
 
-    /// What it is doing.
+    /// Returns the present state.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
         self.0.upgrade().map_or(ConnectionState::Closed, |reconnecting| reconnecting.state())
     }
 
-    /// Waits until it is doing something else than `from`, and tells what. States that do not last may be
-    /// missed. Nothing comes after [`ConnectionState::Closed`].
+    /// Waits until the state differs from `from`, and returns the new state. Short-lived states may be missed.
+    /// [`ConnectionState::Closed`] is final.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses nothing.
     pub async fn changed(&self, from: ConnectionState) -> ConnectionState {
         let mut watch = Watch::default();
         poll_fn(|cx| {

@@ -1,39 +1,38 @@
-//! Lines: proxies that outlive their connections.
+//! Reconnecting connections: proxies that outlive a single connection.
 //!
-//! An ordinary proxy lives as long as its connection. One that reconnects calls over a *line*, which has a
-//! connection at a time: an agent's is made by [`Connect::reconnect`](crate::Connect::reconnect),
-//! an RPC client's by [`Builder::reconnect`](crate::rpc::Builder::reconnect).
+//! An ordinary proxy works as long as its connection lasts. A reconnecting proxy calls over a *reconnecting
+//! connection*, which has one connection at a time. [`Connect::reconnect`](crate::Connect::reconnect) makes one to an
+//! agent, [`Builder::reconnect`](crate::rpc::Builder::reconnect) one of an RPC client.
 //!
-//! - A call that is in flight when the connection breaks fails with [`Error::Lost`](crate::Error::Lost): the
-//!   callee may have run it, and it is not made again.
-//! - The next call dials again, at once; with [`Backoff`](aiomas_core::agent::Backoff) and jitter when that fails,
-//!   or when the last connection did not last either. All calls that are made meanwhile wait for the same
-//!   attempts, and are then sent in the order in which they were made, whether or not they are awaited.
-//!   At most [`max_calls_out`](aiomas_core::connection::Limits::max_calls_out) may wait; more are
+//! - A call in flight fails with [`Error::Lost`](crate::Error::Lost) when the connection breaks: the callee may have
+//!   run the call, so it is not made again.
+//! - The next call dials again, at once; with [`Backoff`](aiomas_core::agent::Backoff) and jitter when that fails, or
+//!   when the last connection was short-lived. All calls made meanwhile wait for the same attempts, and are then sent
+//!   in the order in which they were made, whether or not they are awaited. At most
+//!   [`max_calls_out`](aiomas_core::connection::Limits::max_calls_out) calls may wait; more are
 //!   [refused](aiomas_core::connection::CallRejected::TooManyCalls).
-//! - When no connection could be opened [within](RetryPolicy::limit) the time that was said, all of these fail with
-//!   the last attempt's error ([`Error::Dial`](crate::Error::Dial) or [`Error::Connect`](crate::Error::Connect)),
-//!   and the line has [given up](ConnectionState::GaveUp). The call after that begins anew, so nothing is dead for
-//!   ever. A container that is back but has no such agent, or one of another type
-//!   ([`ConnectError::WrongType`](aiomas_core::agent::ConnectError::WrongType)), is not asked again either.
-//! - Calls that time out one after another, while nothing comes from the peer, are a sign that nothing gets through: after
-//!   the second, and at least a second of silence, the connection takes no more calls, and the next call dials. Calls that
-//!   are in flight then can still be answered. Where the peer is a container it is asked in between, so a method that is
-//!   merely slow is no sign.
-//! - A timeout counts from when a call was made, whatever it then waits for.
-//! - Calls of an [idempotent](crate::Proxy::idempotent) proxy are made again when they were lost: until their
-//!   timeout, or, if they have none, until the time of the line has passed since they were made. They may
-//!   run more than once, but they end once.
-//! - References that came over a connection end with it. Our own services are there again on the next one.
-//! - What the line is doing, a [`ReconnectingConnection`] tells.
+//! - When no connection opens [within](RetryPolicy::limit) the configured time, all waiting calls fail with the last
+//!   attempt's error ([`Error::Dial`](crate::Error::Dial) or [`Error::Connect`](crate::Error::Connect)), and the state
+//!   is [`GaveUp`](ConnectionState::GaveUp). The next call starts anew, so no proxy fails for good. The same happens
+//!   at once if the container is back without that agent, or with an agent of another type
+//!   ([`ConnectError::WrongType`](aiomas_core::agent::ConnectError::WrongType)).
+//! - Consecutive timeouts without any input from the peer indicate a dead connection: after the second, and at least
+//!   one second of silence, the connection accepts no more calls, and the next call dials. Calls in flight can still be
+//!   answered. A peer container is probed in between, so a method that is merely slow does not count.
+//! - A timeout counts from the time when a call was made, and includes every wait.
+//! - Lost calls of an [idempotent](crate::Proxy::idempotent) proxy are made again: until their timeout or, without one,
+//!   until the limit of the policy has passed since the call. They may run more than once, but complete once.
+//! - References that came over a connection end with it. Our own services are available again on the next connection.
+//! - A [`ReconnectingConnection`] reports the state.
 //!
-//! A connection that is lost without a call in flight is dialled again with the next call, not before. When the last proxy of a
-//! line and its calls are gone, so is whatever is under way for it; it does not keep its container alive, and
-//! fails with [`ContainerError::ShutDown`](aiomas_core::agent::ContainerError::ShutDown) when that is shut down.
+//! A connection that is lost without a call in flight is dialled again with the next call, not before. Dropping the
+//! last proxy and its calls cancels all pending work. A reconnecting connection does not keep its container alive, and
+//! fails with [`ContainerError::ShutDown`](aiomas_core::agent::ContainerError::ShutDown) when the container is shut
+//! down.
 //!
 //! # Example
 //!
-//! A thermometer that is looked at every second, whatever becomes of its host:
+//! This program reads a thermometer every second, across failures of its host:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -49,7 +48,7 @@
 //!     .await?;
 //! let reconnecting = thermometer.reconnecting().expect("it reconnects");
 //!
-//! // To read is idempotent: it may be done twice.
+//! // Reading is idempotent: it may run twice.
 //! let reader = thermometer.idempotent().with_timeout(Duration::from_secs(10));
 //! for _ in 0..60 {
 //!     match reader.call("read").send::<f64>().await {
@@ -59,7 +58,7 @@
 //!     container.clock().sleep(1.0).await?;
 //! }
 //!
-//! // To switch it off is not, or somebody else's switching it on could be undone.
+//! // Switching off is not idempotent: a repeat could undo another client's switching on.
 //! match thermometer.call("switch_off").send::<()>().await {
 //!     Ok(()) => println!("it is off"),
 //!     Err(Error::Lost(why)) => println!("whether it is off is not known: {why}"),

@@ -1,4 +1,4 @@
-//! The calls that wait for a connection.
+//! The queue of calls that wait for a connection.
 
 use std::collections::BTreeMap;
 use std::task::{Context, Poll, Waker};
@@ -9,15 +9,16 @@ use crate::call_state::CallState;
 use aiomas_core::connection::CallRejected;
 use aiomas_core::wire::Body;
 
-/// Calls that wait for a connection, and what became of those that have waited.
+/// Calls that wait for a connection, and the outcomes of calls that have waited.
 ///
-/// A call is in one of the two from when it is queued until it takes its outcome or is cancelled. It is known by its order,
-/// which counts up as calls are made: one that is queued again keeps its place among the others.
+/// A queued call is in one of the two maps until it takes its outcome or is cancelled. Its key is its order, which
+/// counts up as calls are made: a call that is queued again keeps its position.
 pub(super) struct CallQueue {
-    /// How many may wait.
+    /// The maximum number of waiting calls.
     limit: usize,
     waiting: BTreeMap<u64, QueuedCall>,
-    /// The search that opens a connection sends all that waits, whether or not these calls are polled: so they leave in order.
+    /// The outcomes of calls that no longer wait. The search that opens a connection sends all waiting calls, polled or
+    /// not, so they leave in order.
     settled: BTreeMap<u64, Result<CallState, Error>>,
     last: u64,
 }
@@ -28,7 +29,7 @@ struct QueuedCall {
     waker: Option<Waker>,
 }
 
-/// When a call has taken too long, and how long it may take.
+/// The deadline of a call, and the full time it may take.
 pub(super) type CallTime = (Instant, Duration);
 
 impl CallQueue {
@@ -36,13 +37,13 @@ impl CallQueue {
         Self { limit, waiting: BTreeMap::new(), settled: BTreeMap::new(), last: 0 }
     }
 
-    /// The order of a new call.
+    /// Returns the order of a new call.
     pub(super) const fn next_order(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
 
-    /// Lets a call wait.
+    /// Adds a call.
     pub(super) fn insert(
         &mut self,
         order: u64,
@@ -56,14 +57,14 @@ impl CallQueue {
         Ok(())
     }
 
-    /// The call that is to be sent first.
+    /// Returns the first call to send.
     pub(super) fn first(&self) -> Option<(u64, Body, Option<CallTime>)> {
         let (order, call) = self.waiting.first_key_value()?;
         Some((*order, call.body.clone(), call.time))
     }
 
-    /// Notes what became of a call. Returns the waker of its task; or, if it was cancelled, the outcome, which has to be
-    /// cancelled as well.
+    /// Records the outcome of a call. Returns the waker of its task or, if the call was cancelled, the outcome, which
+    /// must be cancelled as well.
     pub(super) fn settle(
         &mut self,
         order: u64,
@@ -74,7 +75,7 @@ impl CallQueue {
         Ok(call.waker)
     }
 
-    /// Lets all calls that wait fail. Their tasks are to be woken.
+    /// Fails all waiting calls. The caller wakes their tasks.
     pub(super) fn fail(&mut self, error: &Error, wakers: &mut Vec<Waker>) {
         for (order, call) in std::mem::take(&mut self.waiting) {
             self.settled.insert(order, Err(error.clone()));
@@ -82,7 +83,7 @@ impl CallQueue {
         }
     }
 
-    /// Takes what became of a call; or lets its task wait.
+    /// Takes the outcome of a call, or registers its task.
     pub(super) fn poll(&mut self, order: u64, cx: &Context<'_>) -> Poll<Result<CallState, Error>> {
         if let Some(call) = self.waiting.get_mut(&order) {
             call.waker = Some(cx.waker().clone());
@@ -92,7 +93,7 @@ impl CallQueue {
         Poll::Ready(outcome.unwrap_or_else(|| Err(CallRejected::Closed.into())))
     }
 
-    /// Takes a call out. What it held, and a connection it was sent over, are to be dealt with without a lock.
+    /// Removes a call. The caller drops its content, and cancels it on a connection, without holding a lock.
     #[must_use = "the call may have been sent, and is then to be cancelled"]
     pub(super) fn remove(&mut self, order: u64) -> Removed {
         Removed {
@@ -102,7 +103,7 @@ impl CallQueue {
     }
 }
 
-/// What a cancelled call has left.
+/// The remains of a cancelled call.
 pub(super) struct Removed {
     _waiting: Option<QueuedCall>,
     pub(super) sent: Option<CallState>,

@@ -1,4 +1,4 @@
-//! How a new connection is opened in the place of a lost one.
+//! Opening a new connection in place of a lost one.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use crate::options::Settings;
 use aiomas_core::agent::{Address, RetryLimit, RetryPolicy};
 use aiomas_core::connection::Side;
 
-/// Is told the number of each attempt.
+/// Receives the number of each attempt.
 pub(crate) type Attempts = Box<dyn Fn(u32) + Send + Sync>;
 
-/// Opens connections, one after the other, to the same peer.
+/// Opens successive connections to the same peer.
 pub(crate) trait Redial: Send + Sync {
     /// Tries until the limit. Dropping the future cancels the search.
     fn search(
@@ -41,7 +41,7 @@ impl Dials {
         let stream = self.settings.dial_with(&self.address, policy, attempts).await?;
         let connection =
             self.settings.connection(&stream, Side::Dialler, 0, true, self.handler.clone());
-        // The handle is there first: when it goes, the connection is closed.
+        // The handle is created first: dropping it closes the connection.
         let user = ConnectionRef::new(connection.clone());
         stream.start(connection);
         Ok(user)

@@ -1,19 +1,19 @@
-//! How soon a connection that reconnects dials again.
+//! The backoff of a reconnecting connection.
 
 use std::time::{Duration, Instant};
 
 use aiomas_core::agent::Backoff;
 use aiomas_core::internal::Jitter;
 
-/// The backoff of a policy from one search for a connection to the next. A connection that is lost soon is no success:
-/// otherwise a peer that takes connections and drops them would be dialled without a pause.
+/// A policy's backoff, carried from one search to the next. A short-lived connection does not count as a success:
+/// otherwise a peer that accepts and drops connections would be dialled without a pause.
 #[derive(Debug)]
 pub(super) struct RedialBackoff {
     backoff: Backoff,
     jitter: Jitter,
     /// When the last search ended.
     ended: Instant,
-    /// When the last one was begun, or ended.
+    /// When the last search started or ended.
     last: Instant,
     wait: Duration,
 }
@@ -23,13 +23,13 @@ impl RedialBackoff {
         Self { backoff, jitter: Jitter::new(seed), ended: now, last: now, wait: Duration::ZERO }
     }
 
-    /// A search has ended.
+    /// Records the end of a search.
     pub(super) const fn ended(&mut self, now: Instant) {
         self.ended = now;
         self.last = now;
     }
 
-    /// When the next search, which may take so long, dials first. That is at once if the last one was long ago.
+    /// Returns when the next search, limited to `within`, dials first. That is at once if the last search was long ago.
     pub(super) fn next(&mut self, now: Instant, within: Duration) -> Instant {
         if now.saturating_duration_since(self.last) >= self.backoff.max {
             self.wait = Duration::ZERO;

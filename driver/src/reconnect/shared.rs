@@ -1,4 +1,4 @@
-//! What the proxies and the calls of a line share with the task that dials.
+//! State shared by the proxies, calls and dialling task of a reconnecting connection.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
@@ -23,15 +23,15 @@ use aiomas_core::connection::{CallOptions, CallRejected, Close};
 use aiomas_core::internal::Scratch;
 use aiomas_core::wire::Body;
 
-/// A line. Its lock is held for moments only, and no other one is taken under it but a connection's, to ask whether
-/// that is open.
+/// A reconnecting connection. Its lock is held briefly. The only lock taken under it is that of a connection, to ask
+/// whether it is open.
 pub(crate) struct ReconnectShared {
     this: Weak<Self>,
     pub(crate) host: Arc<dyn Host>,
     redial: Arc<dyn Redial>,
     policy: RetryPolicy,
     state: Mutex<State>,
-    /// The tasks that wait for it to do something else. They do not keep it alive.
+    /// The tasks that watch the state. They do not keep the connection alive.
     watching: Arc<WakerSet>,
 }
 
@@ -40,14 +40,14 @@ struct State {
     connection: ConnectionRef,
     phase: Phase,
     calls: CallQueue,
-    /// Ends the task that dials, and then sends what has waited.
+    /// Cancels the task that dials, and then sends the waiting calls.
     search: Option<Canceller>,
     backoff: RedialBackoff,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// A connection was opened. Whether it still takes calls, it is asked.
+    /// A connection was opened. The connection itself knows whether it still accepts calls.
     Connected,
     Dialling {
         attempt: u32,
@@ -57,7 +57,7 @@ enum Phase {
 }
 
 impl ReconnectShared {
-    /// A line whose first connection is there.
+    /// Creates a reconnecting connection around its first connection.
     pub(crate) fn new(
         host: Arc<dyn Host>,
         connection: ConnectionRef,
@@ -83,7 +83,7 @@ impl ReconnectShared {
         })
     }
 
-    /// The present connection, or the last one.
+    /// Returns the present connection, or the last one.
     pub(crate) fn connection(&self) -> Arc<Connection> {
         lock(&self.state).connection.clone_connection()
     }
@@ -99,7 +99,7 @@ impl ReconnectShared {
         }
     }
 
-    /// What it is doing; the task is woken when that changes.
+    /// Returns the state, and registers the task for its next change.
     pub(super) fn poll_state(&self, watch: &mut Watch, cx: &Context<'_>) -> ConnectionState {
         let connection = self.connection();
         let reconnecting =
@@ -114,15 +114,15 @@ impl ReconnectShared {
         self.state()
     }
 
-    /// The connection, if calls can be made over it at once.
+    /// Returns the connection, if it can send calls at once.
     pub(crate) fn free_connection(&self) -> Option<Arc<Connection>> {
         let state = lock(&self.state);
-        // While there is a search, it still sends what has waited.
+        // A running search is still sending the waiting calls.
         let free = state.phase == Phase::Connected && state.search.is_none();
         free.then(|| state.connection.clone_connection())
     }
 
-    /// Until when a call may be made again that is made now and is lost.
+    /// Returns the time until which a call made now may be resent.
     pub(crate) fn repeats_until(&self, timeout: Option<Duration>) -> Option<Instant> {
         let time = timeout.or(match self.policy.limit {
             RetryLimit::Once => Some(self.policy.dial_timeout),
@@ -132,12 +132,12 @@ impl ReconnectShared {
         self.host.now().checked_add(time)
     }
 
-    /// The place of a new call among the others.
+    /// Returns the order of a new call.
     pub(crate) fn next_order(&self) -> u64 {
         lock(&self.state).calls.next_order()
     }
 
-    /// Encodes content that is sent now or later.
+    /// Encodes content to send now or later.
     pub(crate) fn encode(&self, encode: &Encode<'_>) -> Result<Body, Error> {
         let connection = self.connection();
         let format = connection.format();
@@ -146,7 +146,7 @@ impl ReconnectShared {
         Ok(encoded.map_err(CallRejected::Codec)?.into_body())
     }
 
-    /// Sends a call over `connection`, or lets it wait for room there.
+    /// Sends a call over `connection`, or queues the call there.
     pub(crate) fn send(
         &self,
         connection: &Arc<Connection>,
@@ -171,7 +171,7 @@ impl ReconnectShared {
         }
     }
 
-    /// Lets a call wait for a connection, and begins to dial.
+    /// Queues a call for a connection, and starts to dial.
     pub(crate) fn enqueue(
         &self,
         order: u64,
@@ -202,12 +202,12 @@ impl ReconnectShared {
         task
     }
 
-    /// What has become of a call that waits, if it waits no more.
+    /// Returns the outcome of a queued call, once it has one.
     pub(crate) fn poll(&self, order: u64, cx: &Context<'_>) -> Poll<Result<CallState, Error>> {
         lock(&self.state).calls.poll(order, cx)
     }
 
-    /// Cancels a call that may wait.
+    /// Cancels a call, which may be queued.
     pub(crate) fn cancel(&self, order: u64) {
         let removed = lock(&self.state).calls.remove(order);
         if let Some(sent) = removed.sent {
@@ -215,7 +215,7 @@ impl ReconnectShared {
         }
     }
 
-    /// Notes what has become of a call that has waited.
+    /// Records the outcome of a queued call.
     fn settle(&self, order: u64, outcome: Result<CallState, Error>) {
         let settled = lock(&self.state).calls.settle(order, outcome);
         match settled {
@@ -236,21 +236,21 @@ impl ReconnectShared {
         self.watching.wake();
     }
 
-    /// There is a connection again: sends what waits. Says whether it is all sent; otherwise the connection is
-    /// gone already.
+    /// Installs the new connection, and sends the waiting calls. Returns whether all are sent; otherwise the connection
+    /// is gone already.
     fn came_back(&self, found: ConnectionRef) -> bool {
         let connection = found.clone_connection();
         connection.watch_silence();
         {
             let mut state = lock(&self.state);
             if state.search.is_none() {
-                // It was closed in the meantime, and so is the connection.
+                // The reconnecting connection was closed in the meantime, so the new connection closes, too.
                 drop(state);
                 drop(found);
                 return true;
             }
             state.backoff.ended(self.host.now());
-            // From here on it has a connection, as whoever is answered expects.
+            // From here on the state is connected, as tasks with an answer expect.
             state.phase = Phase::Connected;
             let old = std::mem::replace(&mut state.connection, found);
             drop(state);
@@ -275,7 +275,7 @@ impl ReconnectShared {
         }
     }
 
-    /// Ends the search, if there is one. Those who wait fail.
+    /// Ends a running search, and fails the waiting calls.
     fn fail(&self, phase: Phase, error: &Error) {
         let (search, wakers) = {
             let mut state = lock(&self.state);
@@ -294,7 +294,7 @@ impl ReconnectShared {
         wake_all(wakers);
     }
 
-    /// Closes it for good.
+    /// Closes the reconnecting connection for good.
     pub(crate) fn close(&self, how: Close) {
         self.fail(Phase::Closed, &CallRejected::Closed.into());
         self.connection().close(how);
@@ -307,8 +307,8 @@ impl Drop for ReconnectShared {
     }
 }
 
-/// The registrations of a task that watches a line: at the line, and at its present connection, by whose end the line
-/// is lost.
+/// The registrations of a watching task: at the reconnecting connection, and at its present connection, whose end means
+/// a loss.
 #[derive(Default)]
 pub(super) struct Watch {
     reconnecting: Option<Registration<Arc<WakerSet>>>,
@@ -321,7 +321,7 @@ impl fmt::Debug for ReconnectShared {
     }
 }
 
-/// The task that dials. It does not keep the line alive.
+/// The task that dials. It does not keep the reconnecting connection alive.
 struct Search {
     reconnecting: Weak<ReconnectShared>,
     over: bool,
@@ -346,7 +346,7 @@ impl Search {
             };
             let found = redial.search(limit, self.attempts()).await;
             let Some(reconnecting) = self.reconnecting.upgrade() else { return };
-            // Another search may begin as soon as this one has ended.
+            // Another search may start as soon as this one has ended.
             match found {
                 Ok(connection) => self.over = reconnecting.came_back(connection),
                 Err(error) => {
@@ -378,7 +378,7 @@ impl Search {
     }
 }
 
-/// The runtime may end before the search does. Nobody must wait for it then.
+/// Fails the waiting calls if the runtime ends before the search does. Without it, tasks would wait for ever.
 impl Drop for Search {
     fn drop(&mut self) {
         if !self.over

@@ -1,21 +1,21 @@
-//! What a connection that reconnects is doing.
+//! The state of a reconnecting connection.
 
-/// What a connection that [reconnects](crate::reconnect) is doing.
+/// The state of a [reconnecting connection](crate::reconnect).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// There is a connection.
+    /// A connection is open.
     Connected,
     /// The connection is lost. The next call dials again.
     Lost,
-    /// This attempt to open a connection is under way, or the wait after it. The first one is 1; as before it,
-    /// there may be a wait if the last connection was lost soon.
+    /// A dial attempt, or the wait after it. The first attempt is 1; a wait may precede it if the last connection was
+    /// short-lived.
     Dialling {
-        /// How many attempts there have been, this one included.
+        /// The number of attempts so far, this one included.
         attempt: u32,
     },
-    /// No connection could be opened in time. The next call dials again.
+    /// No connection opened in time. The next call dials again.
     GaveUp,
-    /// It was closed, or is gone: there will be no connection.
+    /// Closed for good: no new connection will open.
     Closed,
 }

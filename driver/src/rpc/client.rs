@@ -1,4 +1,4 @@
-//! The clients' end of remote procedure calls.
+//! The client side of remote procedure calls.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use aiomas_core::connection::{Close, CloseReason};
 
 /// A connection to a peer with services.
 ///
-/// Cloning it is cheap. A client that has connected is closed when its last clone and proxy are gone,
-/// once what has been called is answered; a server's connections last until the client or the server ends.
+/// Cloning it is cheap. A connected client is closed when its last clone and proxy are gone, once pending calls are
+/// answered; a server's connections last until the client or the server ends.
 #[derive(Clone)]
 pub struct RpcClient(AnyConnection);
 
@@ -19,45 +19,46 @@ impl RpcClient {
         Self(connection)
     }
 
-    /// Over one connection.
+    /// Wraps a single connection.
     pub(super) const fn of_connection(connection: ConnectionRef) -> Self {
         Self(AnyConnection::Direct(connection))
     }
 
-    /// The root service of the other side.
+    /// Returns the peer's root service.
     #[must_use]
     pub fn remote(&self) -> Proxy {
         Proxy::of_root(self.0.clone())
     }
 
-    /// The root service of the other side, as a typed proxy.
+    /// Returns the peer's root service as a typed proxy.
     #[must_use]
     pub fn remote_as<P: From<Proxy>>(&self) -> P {
         self.remote().into()
     }
 
-    /// The other side, and how the connection to it is; the present one, or the last, if it reconnects.
+    /// Returns the peer, with the state of the connection: the present or last one, if the client reconnects.
     #[must_use]
     pub fn peer(&self) -> Peer {
         Peer::of_connection(self.0.connection())
     }
 
-    /// Closes the connection once what has been called is answered, within ten seconds (see [`Builder::drain`](super::Builder::drain)).
-    /// A client that reconnects does not do so any more; calls that wait for a connection are refused.
+    /// Closes the connection once pending calls are answered, within ten seconds (see
+    /// [`Builder::drain`](super::Builder::drain)). A reconnecting client stops reconnecting; calls that wait for a
+    /// connection are refused.
     pub fn close(&self) {
         self.close_with(Close::AfterAnswers { within: self.0.connection().drain() });
     }
 
-    /// As [`close`](Self::close), with a choice of what becomes of calls that have not been answered.
+    /// Closes the connection; `how` decides the fate of unanswered calls.
     pub fn close_with(&self, how: Close) {
         self.0.close(how);
     }
 
-    /// Waits until the connection, or the present one, is closed, and tells why. What a client that reconnects is
-    /// doing, its [line](Proxy::reconnecting) tells.
+    /// Waits until the present connection is closed, and returns the reason. To follow a reconnecting client, see its
+    /// [reconnecting connection](Proxy::reconnecting).
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses nothing.
     pub async fn closed(&self) -> CloseReason {
         self.0.connection().closed().await
     }

@@ -1,4 +1,4 @@
-//! The servers' end of remote procedure calls.
+//! The server side of remote procedure calls.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -19,11 +19,12 @@ use crate::{Connections, Peer};
 use aiomas_core::agent::Address;
 use aiomas_core::connection::{Admission, AdmissionStats, Close, CloseReason, Side};
 
-/// Serves whoever connects, until it is dropped or shut down.
+/// An RPC server. It serves its clients until it is dropped or shut down.
 ///
-/// It tells who comes ([`on_connect`](super::Builder::on_connect)) and goes ([`on_disconnect`](super::Builder::on_disconnect)), and
-/// lists who is there: [`clients`](Self::clients) are to be called, [`peers`](Self::peers) to be looked at and closed.
-/// Who may call what is for [`authorize`](aiomas_core::rpc::authorize) to say, around the root service or one within it.
+/// Hooks report clients that connect ([`on_connect`](super::Builder::on_connect)) and disconnect
+/// ([`on_disconnect`](super::Builder::on_disconnect)). [`clients`](Self::clients) lists handles to call,
+/// [`peers`](Self::peers) connections to inspect and close. To restrict calls, wrap the root service or one within it
+/// in [`authorize`](aiomas_core::rpc::authorize).
 ///
 /// ```no_run
 /// # fn example(server: &aiomas::rpc::RpcServer) {
@@ -36,7 +37,7 @@ use aiomas_core::connection::{Admission, AdmissionStats, Close, CloseReason, Sid
 /// }
 /// # }
 /// ```
-#[must_use = "a server that is dropped serves nobody"]
+#[must_use = "dropping the server shuts it down"]
 pub struct RpcServer {
     pub(super) address: Address,
     pub(super) shared: Arc<ServerShared>,
@@ -44,13 +45,13 @@ pub struct RpcServer {
 }
 
 impl RpcServer {
-    /// Where it listens, with the real port.
+    /// Returns the address, with the real port.
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The clients that are connected.
+    /// Returns the connected clients.
     #[must_use]
     pub fn clients(&self) -> Vec<RpcClient> {
         let connections = lock(&self.shared.connections).all();
@@ -58,43 +59,43 @@ impl RpcServer {
         connections.map(RpcClient::of_connection).collect()
     }
 
-    /// Who is connected: the same, to look at and to close without becoming a client of theirs.
+    /// Returns the connected peers, to inspect and close without becoming their client.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
         let connections = lock(&self.shared.connections).all();
         connections.into_iter().map(Peer::of_connection).collect()
     }
 
-    /// Counts of all connections: calls under way, calls and bytes so far.
+    /// Returns counts over all connections: pending calls, total calls and bytes.
     #[must_use]
     pub fn stats(&self) -> Connections {
         let (gone, connections) = lock(&self.shared.connections).counts();
         gone.with(&connections)
     }
 
-    /// Counts of the connections that were accepted or refused.
+    /// Returns counts of the connections that were accepted or refused.
     #[must_use]
     pub fn admission(&self) -> AdmissionStats {
         lock(&self.admission).stats()
     }
 
-    /// Ends the server: no clients and calls are taken any more, what has been called is answered, within
-    /// ten seconds (see [`Builder::drain`](super::Builder::drain)), and connections are closed.
+    /// Shuts the server down: no more clients and calls are accepted. Pending calls are answered within ten seconds
+    /// (see [`Builder::drain`](super::Builder::drain)); then connections are closed.
     ///
-    /// Within an async method of the server, the future ends at once, for the end waits for that method. Then it is as
-    /// [`Context::stop`](crate::Context::stop).
+    /// Within an async method of the server, the future completes at once, because the shutdown waits for that method.
+    /// Then it acts like [`Context::stop`](crate::Context::stop).
     ///
     /// # Cancel safety
-    /// It happens whether or not the future is awaited to its end, once it has been polled.
+    /// Once polled, the shutdown completes whether or not the future is awaited to its end.
     pub async fn shutdown(self) {
         let within = self.shared.drain;
         self.shutdown_with(Close::AfterAnswers { within }).await;
     }
 
-    /// As [`shutdown`](Self::shutdown), with a choice of what becomes of calls that have not been answered.
+    /// Shuts the server down; `how` decides the fate of unanswered calls.
     ///
     /// # Cancel safety
-    /// As [`shutdown`](Self::shutdown).
+    /// The same as [`shutdown`](Self::shutdown).
     pub async fn shutdown_with(self, how: Close) {
         self.shared.close(how);
         if !self.shared.id.is_current() {
@@ -102,17 +103,16 @@ impl RpcServer {
         }
     }
 
-    /// Waits until the server has ended: by [`shutdown`](Self::shutdown) or
-    /// [`Context::stop`](crate::Context::stop). A program that does nothing else may as well
-    /// [`serve`](super::Builder::serve).
+    /// Waits until the server has ended, by [`shutdown`](Self::shutdown) or [`Context::stop`](crate::Context::stop). A
+    /// program that does nothing else can use [`serve`](super::Builder::serve).
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses nothing.
     pub async fn stopped(&self) {
         let shared = &*self.shared;
         let mut waiting = Registration::new(shared);
         poll_fn(|cx| {
-            // Before the look: the last connection may close in between.
+            // Register before the check: the last connection may close in between.
             waiting.register(cx);
             if lock(&shared.connections).is_over() { Poll::Ready(()) } else { Poll::Pending }
         })
@@ -137,11 +137,11 @@ impl fmt::Debug for RpcServer {
     }
 }
 
-/// What the handle and the connections of a server share.
+/// State shared by the handle and the connections of a server.
 pub(super) struct ServerShared {
     id: EndpointId,
     connections: Mutex<ConnectionTable>,
-    /// The tasks that wait for the end.
+    /// The tasks that wait for the end of the server.
     wakers: WakerSet,
     on_disconnect: Option<DisconnectHook>,
     /// Accepts clients until it is cancelled.
@@ -177,7 +177,7 @@ impl ServerShared {
         })
     }
 
-    /// A connection of a stream that has come in, unless the server has ended.
+    /// Creates the connection of an accepted stream, unless the server has ended.
     pub(super) fn admit(
         &self,
         settings: &Settings,
@@ -187,7 +187,7 @@ impl ServerShared {
         let id = lock(&self.connections).next_id();
         let connection = settings.connection(stream, Side::Listener, id, false, handler);
         let mut connections = lock(&self.connections);
-        // The end has not seen this connection: it must not be added.
+        // The shutdown has not seen this connection, so it must not be added.
         if connections.closing().is_some() {
             return None;
         }
@@ -204,9 +204,9 @@ impl ServerShared {
         }
     }
 
-    /// Takes what accepts clients. A service may have stopped the server by now.
+    /// Stores the canceller of the accept loop. A service may have stopped the server by now.
     pub(super) fn listens(&self, listening: Canceller) {
-        // A server listens once.
+        // A server sets it once.
         let _set = self.listening.set(listening);
         if lock(&self.connections).closing().is_some() {
             self.cancel();
@@ -219,7 +219,7 @@ impl ServerShared {
         }
     }
 
-    /// Begins the end.
+    /// Starts the shutdown.
     fn close(&self, how: Close) {
         let connections = lock(&self.connections).close(how);
         self.cancel();

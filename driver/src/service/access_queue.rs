@@ -1,4 +1,4 @@
-//! Waiting for one's turn: a [`Mailbox`] whose calls are tasks.
+//! The fair queue of calls around a value: a [`Mailbox`] whose calls are tasks.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,23 +13,23 @@ use aiomas_core::internal::overloaded;
 use aiomas_core::rpc::Access;
 use aiomas_core::wire::RemoteError;
 
-/// What calls have to get through, and the value behind it.
+/// The queue of calls, and the value that it protects.
 pub(super) struct AccessQueue<T>(Mutex<QueueState<T>>);
 
 struct QueueState<T> {
     mailbox: Mailbox<Arc<Waiter>>,
-    /// Taken out by whoever has it for himself; others share it.
+    /// An exclusive call takes the value out; shared calls clone it.
     value: Option<Arc<T>>,
-    /// A call has been told that its turn has come, and has not started yet. Until then no other one starts; nor
-    /// does any while the value is not [open](AccessQueue::open) yet, or when its [last](Started::last) call has come.
+    /// A call has been granted access, and has not started yet. Meanwhile no other call starts, nor does any before the
+    /// value is [open](AccessQueue::open), nor after its [last](Started::last) call was granted access.
     starting: bool,
-    /// Why no call waits any more.
+    /// The error of calls that would wait, once the queue is closed.
     closed_with: Option<RemoteError>,
     /// The last call has started, or no call ever will.
     closed: bool,
 }
 
-/// The turn of a call that waits.
+/// A waiting call.
 #[derive(Debug, Default)]
 struct Waiter(Mutex<WaiterState>);
 
@@ -38,41 +38,42 @@ enum WaiterState {
     #[default]
     New,
     Waiting(Waker),
-    /// It has come: the call counts as running.
+    /// Access is granted: the call counts as running.
     Granted,
-    /// It will never come.
+    /// Access is refused for good.
     Failed(RemoteError),
-    /// Nobody waits for it any more.
+    /// The call was cancelled, and waits no more.
     Cancelled,
 }
 
 impl<T> AccessQueue<T> {
-    /// If there is a `first` call, it has been let in, and is to [`enter`](Self::enter); others wait until the gate is
-    /// [opened](Self::open).
+    /// Creates a queue. A `first` call is already granted access, and must [`enter`](Self::enter); other calls wait
+    /// until the queue is [opened](Self::open).
     pub(super) fn new(value: T, first: Option<Access>) -> Self {
         let (mut mailbox, value) = (Mailbox::new(), Some(Arc::new(value)));
         let starting = first.is_some_and(|access| mailbox.begin(access));
         Self(Mutex::new(QueueState { mailbox, value, starting, closed_with: None, closed: false }))
     }
 
-    /// From here on calls are let in.
+    /// Opens the queue: calls may start from now on.
     pub(super) fn open(&self) {
         self.started();
     }
 
-    /// Lets a call in, if it may start now.
+    /// Grants a call access, if it may start now.
     #[inline]
     pub(super) fn try_enter(&self, access: Access) -> Option<Arc<T>> {
         let mut inner = lock(&self.0);
         if !inner.starting && inner.mailbox.begin(access) { inner.take(access) } else { None }
     }
 
-    /// The value for a call whose turn has come.
+    /// Returns the value for a call with granted access.
     pub(super) fn enter(&self, access: Access) -> Option<Arc<T>> {
         lock(&self.0).take(access)
     }
 
-    /// Lets a call from `source` wait, of which `most` may do so. A call that has no place, or whose place it takes, fails.
+    /// Queues a call from `source`; at most `most` may wait. A call without a permit, or whose permit is taken over,
+    /// fails.
     pub(super) fn wait(
         self: &Arc<Self>,
         most: u32,
@@ -88,8 +89,8 @@ impl<T> AccessQueue<T> {
         })
     }
 
-    /// Lets the last call wait, after all that wait already. There is one, to a value that is
-    /// [deserted](Self::close_queue). `None`: no call will ever be let in.
+    /// Queues the last call, behind all waiting calls. A value has one, after its queue is [closed](Self::close_queue).
+    /// `None`: no call will ever be granted access.
     pub(super) fn wait_last(self: &Arc<Self>, access: Access) -> Option<Acquire<T>> {
         let last = |inner: &mut QueueState<T>, waiter| {
             if inner.closed {
@@ -100,7 +101,7 @@ impl<T> AccessQueue<T> {
         self.enqueue(access, last).ok()
     }
 
-    /// `admit` puts the turn of a call into the queue, and returns its place, and the call whose place it takes.
+    /// Queues a call. `admit` inserts the waiter, and returns its key, and the call that it displaces.
     fn enqueue<E>(
         self: &Arc<Self>,
         access: Access,
@@ -126,12 +127,12 @@ impl<T> AccessQueue<T> {
         Ok(Acquire { waiter, key, access, queue: self.clone() })
     }
 
-    /// A call that was let in has ended, and gives the value back.
+    /// Ends a call, and returns the value to the queue.
     #[inline]
     pub(super) fn release(&self, access: Access, value: Option<Arc<T>>) {
         let value = match access {
             Access::Shared => {
-                // What was shared is given back before anybody can have it for himself.
+                // A shared value is returned before an exclusive call can take it.
                 drop(value);
                 None
             }
@@ -150,7 +151,7 @@ impl<T> AccessQueue<T> {
         }
     }
 
-    /// A call does not wait any more.
+    /// Removes a call from the queue.
     fn cancel(&self, key: QueueKey) {
         let (withdrawn, next) = {
             let mut inner = lock(&self.0);
@@ -162,7 +163,7 @@ impl<T> AccessQueue<T> {
         }
     }
 
-    /// The call whose turn has come has started, or will not: the next one may.
+    /// Records that the granted call has started, or never will. The next call may start.
     fn started(&self) {
         let next = {
             let mut inner = lock(&self.0);
@@ -174,9 +175,9 @@ impl<T> AccessQueue<T> {
         }
     }
 
-    /// Tells a call that its turn has come.
+    /// Grants a call access.
     fn start(&self, mut next: (Access, Arc<Waiter>)) {
-        // Nobody may wait for it any more: then it is as if it had come and gone.
+        // A cancelled call counts as started and ended.
         while !next.1.set(WaiterState::Granted) {
             let following = {
                 let mut inner = lock(&self.0);
@@ -191,12 +192,12 @@ impl<T> AccessQueue<T> {
         }
     }
 
-    /// How many calls wait.
+    /// Returns the number of waiting calls.
     pub(super) fn waiting(&self) -> usize {
         lock(&self.0).mailbox.waiting()
     }
 
-    /// No call waits any more; those that do, fail. If the gate is not open yet, it never will be when it is `closed`.
+    /// Fails all waiting calls, and later ones. If the queue is not open yet, `closed` keeps it closed for ever.
     pub(super) fn close_queue(&self, error: &RemoteError, closed: bool) {
         let waiting = {
             let mut inner = lock(&self.0);
@@ -209,13 +210,13 @@ impl<T> AccessQueue<T> {
         }
     }
 
-    /// Whether the last call has started, or no call ever will.
+    /// Returns whether the last call has started, or no call ever will.
     pub(super) fn is_closed(&self) -> bool {
         lock(&self.0).closed
     }
 }
 
-/// The value is the program's, and goes with its gate: all others that have it return it before.
+/// Drops the program's value with its queue: all other owners have returned it by then.
 impl<T> Drop for AccessQueue<T> {
     fn drop(&mut self) {
         let inner = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -224,7 +225,7 @@ impl<T> Drop for AccessQueue<T> {
 }
 
 impl<T> QueueState<T> {
-    /// The call whose turn has come.
+    /// Returns the next call to grant access.
     fn next(&mut self) -> Option<(Access, Arc<Waiter>)> {
         if self.starting {
             return None;
@@ -243,7 +244,7 @@ impl<T> QueueState<T> {
 }
 
 impl Waiter {
-    /// Says whether anybody waits.
+    /// Sets the state. Returns whether a call still waits.
     fn set(&self, state: WaiterState) -> bool {
         let before = {
             let mut current = lock(&self.0);
@@ -272,7 +273,7 @@ impl Waiter {
     }
 }
 
-/// A call's place in the queue. Whether or not its turn has come when it is dropped, the others go on.
+/// A call's position in the queue. Dropping it, before or after its grant, frees the way for the next call.
 pub(super) struct Acquire<T> {
     waiter: Arc<Waiter>,
     key: QueueKey,
@@ -281,11 +282,11 @@ pub(super) struct Acquire<T> {
 }
 
 impl<T> Acquire<T> {
-    /// Waits. The call then has been let in, with the value.
+    /// Waits for access. Returns the value, and a guard for the start of the call.
     pub(super) async fn wait(self) -> Result<(Option<Arc<T>>, Started<T>), RemoteError> {
         poll_fn(|cx| self.waiter.poll(cx)).await?;
         let value = self.queue.enter(self.access);
-        // From here on it is the call's guard that lets the others in.
+        // From here on, the call's guard lets the next call start.
         *lock(&self.waiter.0) = WaiterState::Cancelled;
         Ok((value, Started { queue: Some(self.queue.clone()) }))
     }
@@ -305,21 +306,22 @@ impl<T> Drop for Acquire<T> {
     }
 }
 
-/// A call that is about to start after having waited. When this is dropped, it has.
+/// A granted call that is about to start. Dropping the guard marks it as started.
 pub(super) struct Started<T> {
     /// `None`: no other call may start any more.
     queue: Option<Arc<AccessQueue<T>>>,
 }
 
 impl<T> Started<T> {
-    /// The call is the last one.
+    /// Marks the call as the last one.
     pub(super) fn last(mut self) {
         if let Some(queue) = self.queue.take() {
             lock(&queue.0).closed = true;
         }
     }
 
-    /// Goes on with `later`. The next call that may run beside it starts as soon as it has, and not before.
+    /// Continues with `later`. The next call that may run concurrently starts once this one has started, and not
+    /// before.
     pub(super) async fn then(self, mut later: Later) -> Answer {
         let mut starting = Some(self);
         poll_fn(move |cx| {
@@ -349,7 +351,7 @@ mod tests {
         acquire.waiter.poll(&Context::from_waker(Waker::noop())).is_ready()
     }
 
-    /// On another thread, whoever was in the way may leave before a call has begun to wait.
+    /// On another thread, the blocking call may end before a call has started to wait.
     #[test]
     fn a_call_that_waits_for_nobody_is_let_in() {
         for access in [Access::Shared, Access::Exclusive] {
@@ -361,7 +363,7 @@ mod tests {
         }
     }
 
-    /// Also if one that runs ends before the next one has started.
+    /// This also holds if a running call ends before the next one has started.
     #[test]
     fn no_call_starts_before_those_in_front_of_it() {
         let queue = Arc::new(AccessQueue::new((), None));
@@ -382,7 +384,7 @@ mod tests {
         assert!(come(&z), "y never will");
     }
 
-    /// It takes no place, and is in nobody's way.
+    /// A cancelled call holds no permit, and blocks no other call.
     #[test]
     fn those_who_give_up_leave_the_queue() {
         let queue = Arc::new(AccessQueue::new((), None));
@@ -418,7 +420,7 @@ mod tests {
         assert!(queue.try_enter(Access::Exclusive).is_some());
     }
 
-    /// Its place is another call's; those of its own connection in front of it are still there.
+    /// Its permit passes to another call; earlier calls of its connection stay queued.
     #[test]
     fn a_call_whose_place_is_taken_fails() {
         let queue = Arc::new(AccessQueue::new((), None));

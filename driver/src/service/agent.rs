@@ -1,4 +1,4 @@
-//! What lives in containers.
+//! The agents of a container.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
@@ -9,20 +9,19 @@ use aiomas_core::agent::AgentUrl;
 use aiomas_core::rpc::{Outcome, Service, ServiceDict};
 use aiomas_core::wire::RemoteError;
 
-/// Something that can live in a container. Implemented by [`#[agent]`](macro@crate::agent), and for
-/// [`ServiceDict`].
+/// A type that a container can host. Implemented by [`#[agent]`](macro@crate::agent), and for [`ServiceDict`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no agent",
     note = "write `#[agent]` above an `impl {Self}` block, and `#[expose]` above its methods"
 )]
 pub trait Agent: Sized + 'static {
-    /// What calls it from afar.
+    /// The type of its proxies.
     type Proxy: From<Proxy>;
 
-    /// The name of the type, which peers are told that ask for the agent.
+    /// Returns the name of the type, which peers receive when they look up the agent.
     fn type_name(&self) -> &str;
 
-    /// Lets it live in a container.
+    /// Wraps the agent for its container.
     #[doc(hidden)]
     fn into_resident(self, me: Arc<AgentHandle>) -> Arc<dyn HostedAgent>;
 }
@@ -39,21 +38,21 @@ impl Agent for ServiceDict<Later> {
     }
 }
 
-/// Where an agent lives, and under what name.
+/// An agent's container and URL.
 pub struct AgentHandle {
-    /// Set when the agent gets its number, and before any of its methods and hooks can run.
+    /// Set with the agent's number, before any of its methods and hooks can run.
     url: OnceLock<AgentUrl>,
     pub(crate) local_dispatch: Weak<dyn LocalDispatch>,
 }
 
 impl AgentHandle {
-    /// The handle of an agent that has no number yet: its service is made first, without the lock of the agents.
+    /// Creates the handle of an agent without a number: the service is created first, without the lock of the agents.
     pub(crate) fn new(local_dispatch: Weak<dyn LocalDispatch>) -> Arc<Self> {
         Arc::new(Self { url: OnceLock::new(), local_dispatch })
     }
 
     pub(crate) fn set_url(&self, url: AgentUrl) {
-        // An agent is let live once.
+        // An agent is spawned once.
         let _set = self.url.set(url);
     }
 
@@ -65,37 +64,37 @@ impl AgentHandle {
 /// An agent in its container.
 #[doc(hidden)]
 pub trait HostedAgent: Service<Later> + Send + Sync {
-    /// Runs its `#[on_start]`. Calls wait until that has ended well, or the agent is [deserted](Self::close_queue).
+    /// Runs its `#[on_start]`. Calls wait until the hook succeeds, or the queue is [closed](Self::close_queue).
     fn start(&self) -> Outcome<Later> {
         Outcome::NotFound
     }
 
-    /// Its `#[on_start]` has failed: calls that wait for it fail with this, and nothing is run any more.
+    /// Fails the waiting calls after a failed `#[on_start]`. Nothing runs any more.
     fn fail_start(&self, error: &RemoteError) {
         let _ = error;
     }
 
-    /// Whether it has an `#[on_stop]`.
+    /// Returns whether it has an `#[on_stop]`.
     fn has_stop(&self) -> bool {
         false
     }
 
-    /// Runs its `#[on_stop]` after the calls that have begun. If its `#[on_start]` has failed, nothing is run.
+    /// Runs its `#[on_stop]` after the calls that have started. After a failed `#[on_start]`, nothing runs.
     fn stop(&self) -> Outcome<Later> {
         Outcome::NotFound
     }
 
-    /// Whether its `#[on_stop]` has begun.
+    /// Returns whether its `#[on_stop]` has started.
     fn is_stopping(&self) -> bool {
         false
     }
 
-    /// How many calls wait for their turn.
+    /// Returns the number of waiting calls.
     fn waiting(&self) -> usize {
         0
     }
 
-    /// It is gone: calls that wait for it fail with this.
+    /// Fails the calls that wait for the agent, which is gone.
     fn close_queue(&self, error: &RemoteError) {
         let _ = error;
     }

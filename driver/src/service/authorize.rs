@@ -1,4 +1,4 @@
-//! Services and agents that not everybody may call.
+//! Services and agents with a check of their callers.
 
 use std::sync::Arc;
 

@@ -14,8 +14,8 @@ use aiomas_core::connection::Limits;
 use aiomas_core::rpc::{Access, Arguments, Caller, Outcome, Request, Service, ServiceDict};
 use aiomas_core::wire::{Body, CodecContext, Format, Payload, RemoteError};
 
-/// Serves a value: `&self` methods side by side, `&mut self` ones alone, and all of them starting in the
-/// order in which they were called.
+/// Serves a value: `&self` methods run concurrently, `&mut self` methods alone. All methods start in the order of their
+/// calls.
 struct ServiceCell<T> {
     queue: Arc<AccessQueue<T>>,
     services: Vec<(&'static str, SharedService)>,
@@ -24,12 +24,12 @@ struct ServiceCell<T> {
 
 impl<T: Interface> ServiceCell<T> {
     fn new(value: T, me: Option<Arc<AgentHandle>>) -> Self {
-        // Services are not started.
+        // Only agents have an `#[on_start]`; services do not.
         let first = me.as_ref().and_then(|_| T::on_start()?.access());
         Self { services: value.services(), queue: Arc::new(AccessQueue::new(value, first)), me }
     }
 
-    /// Calls a method, now or when its turn has come.
+    /// Calls a method, now or once it is granted access.
     #[inline]
     fn run(
         &self,
@@ -49,7 +49,7 @@ impl<T: Interface> ServiceCell<T> {
         }
     }
 
-    /// Lets a call wait for its turn.
+    /// Queues a call.
     #[cold]
     fn wait(
         &self,
@@ -75,7 +75,7 @@ impl<T: Interface> ServiceCell<T> {
         }
     }
 
-    /// Waits for the turn of a call, and then runs it.
+    /// Waits for access, and then runs the call.
     fn later(
         &self,
         method: Method<T>,
@@ -89,7 +89,7 @@ impl<T: Interface> ServiceCell<T> {
             let (value, started) = acquire.wait().await?;
             let outcome = {
                 let guard = Guard::new(&*queue, access, value);
-                // It was parsed before, so it is a request.
+                // The content was parsed before, so it is a request.
                 let request = Request::parse(&content)?;
                 let invocation = Invocation::new(&request.arguments, &caller, me.as_ref());
                 run(guard, &queue, method, &invocation)
@@ -98,14 +98,15 @@ impl<T: Interface> ServiceCell<T> {
             drop(content);
             match outcome {
                 Outcome::Done(answer) => answer,
-                // The next one may start when this one has, and not before.
+                // The next call may start when this one has started, and not before.
                 Outcome::Later(later) => started.then(later).await,
                 Outcome::NotFound | Outcome::NotExposed => Err(RemoteError::lookup("no method")),
             }
         })
     }
 
-    /// The caller's caller may see this, too, and be a stranger: the address of the container is not for it.
+    /// Describes a deadlock. The text may travel through several callers to a stranger, so it omits the address of the
+    /// container.
     #[cold]
     fn deadlock(&self, method: &str) -> String {
         let who = match self.me.as_ref().and_then(|me| me.url()) {
@@ -118,21 +119,21 @@ impl<T: Interface> ServiceCell<T> {
         )
     }
 
-    /// Runs a method that takes no arguments, and has been let in.
+    /// Runs a hook: a method without arguments that has been granted access.
     fn hook(&self, method: Method<T>, guard: Guard<T, &AccessQueue<T>>) -> Outcome<Later> {
         let content = Payload::new(Format::Json, NO_CALL.into(), self.hook_context());
         match Request::parse(&content) {
             Ok(request) => {
                 let caller = Caller::default();
                 let invocation = Invocation::new(&request.arguments, &caller, self.me.as_ref());
-                // An agent may remove itself; nobody waits for the hook then.
+                // An agent may remove itself, because the remover does not wait for the hook.
                 deadlock::outside(|| run(guard, &self.queue, method, &invocation))
             }
             Err(error) => RemoteError::from(error).into(),
         }
     }
 
-    /// So that a hook's context leads to the container.
+    /// Returns a codec context that leads a hook to its container.
     fn hook_context(&self) -> CodecContext {
         let local_dispatch = self.me.as_ref().and_then(|me| me.local_dispatch.upgrade());
         local_dispatch.map_or_else(CodecContext::default, |local_dispatch| {
@@ -141,7 +142,7 @@ impl<T: Interface> ServiceCell<T> {
     }
 }
 
-/// What a hook returns.
+/// Returns the result of a hook.
 fn nothing() -> Body {
     Body::from_encoded(Format::Json, b"null".as_slice().into())
 }
@@ -205,7 +206,7 @@ impl<T: Interface> HostedAgent for ServiceCell<T> {
                 self.queue.open();
                 Outcome::Done(Ok(answer))
             }
-            // If it fails, or is dropped, the gate stays as it is.
+            // If the hook fails, or is dropped, the queue stays closed.
             Outcome::Later(later) => {
                 let queue = self.queue.clone();
                 Outcome::Later(Box::pin(async move {
@@ -230,7 +231,7 @@ impl<T: Interface> HostedAgent for ServiceCell<T> {
         let Some(method) = T::on_stop() else { return Outcome::NotFound };
         let Some(access) = method.access() else { return Outcome::NotExposed };
         let Some(acquire) = self.queue.wait_last(access) else { return Outcome::NotFound };
-        // A hook does not live as long as the agent is called by its name, so it has all that it needs.
+        // The agent may be removed before its hook has run, so the hook keeps everything that it needs.
         let this = Self { queue: self.queue.clone(), services: Vec::new(), me: self.me.clone() };
         Outcome::Later(Box::pin(async move {
             // An agent that has not started has nothing to stop.
@@ -274,13 +275,13 @@ impl IntoService for ServiceDict<Later> {
     }
 }
 
-/// What `#[agent]` calls.
+/// Hosts an agent. `#[agent]` calls it.
 #[doc(hidden)]
 pub fn host_agent<T: Interface>(agent: T, me: Arc<AgentHandle>) -> Arc<dyn HostedAgent> {
     Arc::new(ServiceCell::new(agent, Some(me)))
 }
 
-/// Calls a method. `queue` is what `guard` was let in by.
+/// Calls a method. `queue` is the queue that granted `guard`.
 #[inline]
 fn run<T: Interface>(
     mut guard: Guard<T, &AccessQueue<T>>,
@@ -301,7 +302,7 @@ fn run<T: Interface>(
     }
 }
 
-/// What tells a value from others, for as long as it lives.
+/// Returns a key that identifies a value during its lifetime.
 fn id<T>(queue: &Arc<AccessQueue<T>>) -> usize {
     Arc::as_ptr(queue) as usize
 }

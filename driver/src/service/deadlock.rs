@@ -1,5 +1,4 @@
-//! Which agents the running code is called by: a call that has to wait for one of them would wait for
-//! itself.
+//! Detection of reentrant calls: a call that waits for an agent in its own call chain would wait for itself.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
@@ -11,15 +10,15 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<Frame>>> = const { RefCell::new(None) };
 }
 
-/// A call that an agent is busy with. It is gone when that has ended: then nobody waits for what was
-/// called within it.
+/// A call that an agent is running. The frame is dropped when the call ends, because then no caller waits for the calls
+/// within it.
 struct Frame {
     agent: usize,
-    /// The call within which it was made.
+    /// The enclosing call.
     outer: Option<Weak<Self>>,
 }
 
-/// Whether the running code is part of a call to this agent.
+/// Returns whether the running code is part of a call to this agent.
 pub(super) fn contains(agent: usize) -> bool {
     let mut frame = CURRENT.with_borrow(Clone::clone);
     while let Some(call) = frame {
@@ -31,20 +30,20 @@ pub(super) fn contains(agent: usize) -> bool {
     false
 }
 
-/// A call to `agent` that goes on with `later`.
+/// Wraps `later`, the rest of a call to `agent`, in a frame.
 pub(super) fn track(agent: usize, mut later: Later) -> Later {
     let outer = CURRENT.with_borrow(|current| current.as_ref().map(Arc::downgrade));
     let frame = Arc::new(Frame { agent, outer });
     Box::pin(std::future::poll_fn(move |cx| run(&frame, &mut later, cx)))
 }
 
-/// Runs something for which the running code does not wait.
+/// Runs code that the current call does not wait for.
 pub(super) fn outside<R>(run: impl FnOnce() -> R) -> R {
     let _restore = Restore(CURRENT.take());
     run()
 }
 
-/// Puts the outer call back, also when user code panics.
+/// Restores the outer call, also when user code panics.
 struct Restore(Option<Arc<Frame>>);
 
 impl Drop for Restore {

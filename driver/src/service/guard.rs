@@ -7,29 +7,29 @@ use std::sync::Arc;
 use super::access_queue::AccessQueue;
 use aiomas_core::rpc::Access;
 
-/// The right to run one call, and the value to run it on. Others have their turn when it is dropped.
+/// The permit for one call, with its value. Dropping it lets the next call start.
 pub(super) struct Guard<T, G: Deref<Target = AccessQueue<T>>> {
     queue: G,
     access: Access,
-    /// Always there, except while it is being dropped.
+    /// Present, except during the drop.
     value: Option<Arc<T>>,
 }
 
-/// A guard that goes with a future.
+/// A guard that a future owns.
 pub(super) type OwnGuard<T> = Guard<T, Arc<AccessQueue<T>>>;
 
 impl<T, G: Deref<Target = AccessQueue<T>>> Guard<T, G> {
-    /// The call has been let in, with the value.
+    /// Creates the guard of a call with granted access.
     pub(super) const fn new(queue: G, access: Access, value: Option<Arc<T>>) -> Self {
         Self { queue, access, value }
     }
 }
 
 impl<T> Guard<T, &AccessQueue<T>> {
-    /// The same right, to go with a future.
+    /// Converts the guard into one that a future owns.
     pub(super) fn into_own(mut self, queue: Arc<AccessQueue<T>>) -> OwnGuard<T> {
         let own = Guard { queue, access: self.access, value: self.value.take() };
-        // The call goes on, so nothing is given back. What is forgotten is a reference.
+        // The call goes on, so nothing is released. The forgotten part is a reference.
         std::mem::forget(self);
         own
     }
@@ -39,7 +39,7 @@ impl<T, G: Deref<Target = AccessQueue<T>>> Guard<T, G> {
     pub(super) fn get(&self) -> &T {
         match &self.value {
             Some(value) => value,
-            // It is put back before the gate lets the next one in.
+            // The value is returned before the queue grants the next call.
             None => unreachable!("the value is there while a call runs"),
         }
     }
@@ -47,7 +47,7 @@ impl<T, G: Deref<Target = AccessQueue<T>>> Guard<T, G> {
     pub(super) fn get_mut(&mut self) -> &mut T {
         match self.value.as_mut().and_then(Arc::get_mut) {
             Some(value) => value,
-            // The gate lets nobody else in, and whoever was in has given the value back.
+            // The queue grants no other call, and earlier calls have returned the value.
             None => unreachable!("an exclusive call has the value for itself"),
         }
     }
@@ -59,7 +59,7 @@ impl<T, G: Deref<Target = AccessQueue<T>>> Drop for Guard<T, G> {
     }
 }
 
-/// A value that others call at the same time, for as long as one call lasts.
+/// Shared access to a value during one call; other shared calls run concurrently.
 pub struct Shared<T>(pub(super) OwnGuard<T>);
 
 impl<T> Deref for Shared<T> {
@@ -70,7 +70,7 @@ impl<T> Deref for Shared<T> {
     }
 }
 
-/// A value that nobody else calls, for as long as one call lasts.
+/// Exclusive access to a value during one call.
 pub struct Exclusive<T>(pub(super) OwnGuard<T>);
 
 impl<T> Deref for Exclusive<T> {

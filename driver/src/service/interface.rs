@@ -1,4 +1,4 @@
-//! What a type with exposed methods tells about itself: what `#[service]` and `#[agent]` write.
+//! The interface of a type with exposed methods, which `#[service]` and `#[agent]` write.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,43 +19,43 @@ use aiomas_core::wire::{CodecContext, RemoteError};
     note = "write `#[service]` or `#[agent]` above an `impl {Self}` block, and `#[expose]` above its methods"
 )]
 pub trait Interface: Sized + Send + Sync + 'static {
-    /// The name of the type: for errors such as `"Root.hidden" is not exposed`, and what a container answers
-    /// to those who ask for an agent.
+    /// The name of the type. Errors such as `"Root.hidden" is not exposed` contain it, and peers that look up an agent
+    /// receive it.
     const TYPE_NAME: &'static str;
 
-    /// What calls these methods from afar.
+    /// The type of its proxies.
     type Proxy: From<Proxy>;
 
-    /// The method that callers know as `name`, which need not be UTF-8.
+    /// Returns the method that callers know as `name`, which need not be UTF-8.
     fn method(name: &[u8]) -> Option<Method<Self>>;
 
-    /// The services in this one. Asked for once, when the value is served.
+    /// Returns the services within this one. Called once, when the value is served.
     fn services(&self) -> Vec<(&'static str, SharedService)> {
         Vec::new()
     }
 
-    /// What an agent does before it is called for the first time.
+    /// Returns the hook that runs before an agent's first call.
     fn on_start() -> Option<Method<Self>> {
         None
     }
 
-    /// What an agent does after its last call.
+    /// Returns the hook that runs after an agent's last call.
     fn on_stop() -> Option<Method<Self>> {
         None
     }
 }
 
-/// A method of `T`, and how it has to be run.
+/// A method of `T`, with its kind of access.
 pub enum Method<T: Interface> {
-    /// `fn(&self)`: at any time.
+    /// `fn(&self)`: runs at any time.
     Shared(fn(&T, &Invocation<'_>) -> Answer),
-    /// `fn(&mut self)`: alone.
+    /// `fn(&mut self)`: runs alone.
     Exclusive(fn(&mut T, &Invocation<'_>) -> Answer),
-    /// `async fn(&self)`: beside other shared ones.
+    /// `async fn(&self)`: runs beside other shared calls.
     SharedAsync(fn(Shared<T>, &Invocation<'_>) -> Result<Later, RemoteError>),
-    /// `async fn(&mut self)`: alone until it ends.
+    /// `async fn(&mut self)`: runs alone until it ends.
     ExclusiveAsync(fn(Exclusive<T>, &Invocation<'_>) -> Result<Later, RemoteError>),
-    /// There is such a method, but it is not to be called from outside.
+    /// The method exists, but is not exposed.
     Hidden,
 }
 
@@ -79,7 +79,7 @@ impl<T: Interface> fmt::Debug for Method<T> {
     }
 }
 
-/// One call of a method: what it is called with, and by whom.
+/// One call of a method: its arguments and its caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Invocation<'a> {
     arguments: &'a Arguments<'a>,
@@ -114,7 +114,7 @@ impl<'a> Invocation<'a> {
         self.arguments.encode(value)
     }
 
-    /// Encodes a result that comes later.
+    /// Returns an encoder for a later result.
     #[must_use]
     pub fn encoder(&self) -> Encoder {
         self.arguments.encoder()
@@ -133,12 +133,11 @@ impl<'a> Invocation<'a> {
     }
 }
 
-/// Something to be served: a value with an [`Interface`], or a
-/// [`ServiceDict`](aiomas_core::rpc::ServiceDict).
+/// A value to serve: one with an [`Interface`], or a [`ServiceDict`](aiomas_core::rpc::ServiceDict).
 pub trait IntoService {
-    /// What calls it from afar.
+    /// The type of its proxies.
     type Proxy: From<Proxy>;
 
-    /// The service.
+    /// Converts the value into a service.
     fn into_service(self) -> SharedService;
 }

@@ -1,4 +1,4 @@
-//! What answers calls: values with exposed methods, one after the other or side by side.
+//! Services: values with exposed methods, called one at a time or concurrently.
 
 mod access_queue;
 mod agent;

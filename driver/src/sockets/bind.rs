@@ -1,4 +1,4 @@
-//! Listening at all addresses of a host, with one port.
+//! Listens at all addresses of a host, with one port.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
@@ -7,13 +7,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::names::no_address;
 
-/// How many free ports of one address are tried at the others.
+/// The number of free ports to try at all addresses.
 const MAX_TRIES: usize = 64;
 
-/// How many connections wait to be accepted. Systems take less.
+/// The length of the accept queue. Systems may reduce it.
 const BACKLOG: i32 = 4096;
 
-/// What the system says of an address of a family that it does not have. `std` has no name for it.
+/// The system's error for an address family that the machine lacks. `std` has no name for it.
 const NO_FAMILY: i32 = if cfg!(target_os = "linux") || cfg!(target_os = "android") {
     97
 } else if cfg!(windows) {
@@ -22,7 +22,7 @@ const NO_FAMILY: i32 = if cfg!(target_os = "linux") || cfg!(target_os = "android
     47
 };
 
-/// Listens at all of these addresses that this machine has. Port 0 is a port that is free at all of them.
+/// Binds all of these addresses that this machine has. Port 0 selects a port that is free at all of them.
 pub(super) fn bind_all(found: &[SocketAddr]) -> io::Result<(Vec<TcpListener>, u16)> {
     bind_all_by(found, |address| bind(address, found.len() > 1))
 }
@@ -43,7 +43,7 @@ fn bind_all_by<L>(
     }
 }
 
-/// Binds all, or none. With an error: whether another free port may do.
+/// Binds all addresses, or none. The error says whether another free port may help.
 fn bind_once<L>(
     found: &[SocketAddr],
     bind: impl Fn(SocketAddr) -> io::Result<(L, u16)>,
@@ -60,7 +60,7 @@ fn bind_once<L>(
                 port = Some(of);
                 bound.push(listener);
             }
-            // Names often have addresses of IPv6 on machines without it.
+            // On machines without IPv6, names often have IPv6 addresses.
             Err(error) if is_absent(&error) => absent = Some(of_address(address, found, &error)),
             Err(error) => {
                 let is_free = found.iter().all(|address| address.port() == 0) && port.is_some();
@@ -74,12 +74,12 @@ fn bind_once<L>(
     }
 }
 
-/// Whether this machine has no such address.
+/// Returns whether this machine lacks the address.
 fn is_absent(error: &io::Error) -> bool {
     error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_FAMILY)
 }
 
-/// The error, with the address if the name has several.
+/// Adds the address to the error if the name has several.
 fn of_address(address: SocketAddr, found: &[SocketAddr], error: &io::Error) -> io::Error {
     let text = match (found, error.kind()) {
         (_, ErrorKind::AddrNotAvailable) => {
@@ -91,13 +91,13 @@ fn of_address(address: SocketAddr, found: &[SocketAddr], error: &io::Error) -> i
     io::Error::new(error.kind(), text)
 }
 
-/// `is_one_of_many`: sockets of both families share the port.
+/// Binds one address. `is_one_of_many`: sockets of both families share the port.
 fn bind(address: SocketAddr, is_one_of_many: bool) -> io::Result<(TcpListener, u16)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() && is_one_of_many {
         socket.set_only_v6(true)?;
     }
-    // Elsewhere than on Windows, a port is free for a listener although connections of its predecessor are not forgotten.
+    // Except on Windows, this allows a listener to reuse a port while old connections linger.
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(taken.kind(), ErrorKind::AddrInUse);
     }
 
-    /// The port that is free at the first address is taken at another one for the first two times.
+    /// The port that is free at the first address is taken at another one, twice.
     #[test]
     fn a_port_is_free_at_all_addresses() {
         let (next, asked) = (Cell::new(40_000), RefCell::new(Vec::new()));
@@ -164,13 +164,13 @@ mod tests {
         let (bound, port) = bind_all_by(&addresses(["[::1]:7", "127.0.0.1:7"]), bind).unwrap();
         assert_eq!((bound.len(), port), (1, 7));
         assert!(bind_all_by(&addresses(["[::1]:7"]), bind).is_err());
-        // An address of documentation, which no machine has.
+        // An address reserved for documentation, which no machine has.
         let error = bind_all(&addresses(["192.0.2.1:0"])).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
         assert!(error.to_string().contains("no address 192.0.2.1"), "{error}");
     }
 
-    /// A port that was asked for is not exchanged for another one, and no address is left out.
+    /// A requested port is never replaced, and no address is left out.
     #[test]
     fn a_port_that_is_taken_anywhere_is_an_error() {
         let bind = |address: SocketAddr| match address.to_string().as_str() {

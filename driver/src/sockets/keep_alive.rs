@@ -1,4 +1,4 @@
-//! How the system finds a dead peer.
+//! Socket options that detect a dead peer.
 
 use std::io;
 
@@ -9,13 +9,13 @@ use crate::transport::KeepAlive;
 /// Sets the options of a TCP socket: [`Transport::keep_alive`](crate::Transport::keep_alive) for an adapter.
 ///
 /// # Errors
-/// As the system says.
+/// The system's error.
 pub fn keep_alive<'s, S>(socket: &'s S, how: KeepAlive) -> io::Result<()>
 where
     SockRef<'s>: From<&'s S>,
 {
     let socket = SockRef::from(socket);
-    // A peer that owes an acknowledgement is not asked by keep-alive: this option ends its stream.
+    // Keep-alive does not probe a peer that owes an acknowledgement: this option ends its stream.
     #[cfg(any(target_os = "android", target_os = "linux"))]
     socket.set_tcp_user_timeout(Some(how.unacknowledged))?;
     let how =
@@ -30,7 +30,7 @@ mod tests {
 
     use super::*;
 
-    /// Silence, and what is not acknowledged, end a stream after the same time.
+    /// Silence and unacknowledged data end a stream after the same time.
     #[test]
     fn a_dead_peer_is_found_in_both_ways() -> io::Result<()> {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;

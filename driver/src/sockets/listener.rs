@@ -1,4 +1,4 @@
-//! Sockets that listen.
+//! Listening sockets.
 
 use std::fmt;
 use std::io;
@@ -14,7 +14,7 @@ use aiomas_core::agent::Address;
 /// Listens at all addresses of a host.
 pub struct TcpAcceptor<S: Sockets> {
     listeners: Vec<S::TcpListener>,
-    /// The one to ask first: after each stream another one, so that no address waits for another.
+    /// The listener to poll first. It changes after each stream, so that all addresses are served fairly.
     first: usize,
     address: Address,
 }
@@ -60,7 +60,7 @@ impl<S: Sockets> fmt::Debug for TcpAcceptor<S> {
 /// Listens at a path.
 #[cfg(unix)]
 pub struct UnixAcceptor<S: Sockets> {
-    // Dropped first: while the socket listens, no other program takes its file for a stale one.
+    // Dropped first: while the socket listens, no other program considers its file stale.
     _file: SocketFile,
     listener: S::UnixListener,
     address: Address,

@@ -1,13 +1,14 @@
-//! Names, addresses and files of sockets: what runtimes share whose sockets are those of the system.
+//! Names, addresses and files of sockets, for runtimes that use the system's sockets.
 //!
-//! An adapter implements [`Sockets`], which knows one address at a time, and has [`dial`] and [`listen`] for its
+//! An adapter implements [`Sockets`], which handles one address at a time, and uses [`dial`] and [`listen`] in its
 //! [`Runtime`]:
 //!
-//! - A name is looked up in a detached thread, so that a lookup which hangs keeps no runtime from ending.
-//! - All addresses of a name are dialled, side by side and in the rhythm of RFC 8305: one that swallows packets costs a
-//!   quarter of a second.
-//! - All addresses of a name are listened at, with one port. A warning tells of a name that leads to this machine alone.
-//! - A port that has connected to itself, as TCP allows, is refused: no listener is there.
+//! - A name is resolved in a detached thread, so that a hanging lookup does not keep a runtime from ending.
+//! - All addresses of a name are dialled concurrently, with the delays of RFC 8305: an address that swallows packets
+//!   costs a quarter of a second.
+//! - All addresses of a name are bound, with one port. A name that resolves to loopback addresses only causes a
+//!   warning.
+//! - A TCP socket that has connected to itself is refused: the address has no listener.
 //! - Of several programs that start at the path of a Unix socket, one listens; it removes its own file and no other.
 
 mod bind;
@@ -42,28 +43,28 @@ pub use listener::TcpAcceptor;
 #[cfg(unix)]
 pub use listener::UnixAcceptor;
 
-/// What to do about a listener at a name that leads to the loopback device.
+/// The remedy for a listener whose name resolves to the loopback device.
 const LOOPBACK_CURE: &str =
     "listen at 0.0.0.0 and advertise the name, or change its address in /etc/hosts";
 
-/// The sockets of the system, as an async runtime has them.
+/// The system's sockets in an async runtime.
 ///
-/// It knows neither names nor files: [`dial`] and [`listen`] see to these for all runtimes alike. Sockets of `std` that it
-/// gets are in nonblocking mode.
+/// The trait knows neither names nor files: [`dial`] and [`listen`] handle them for all runtimes. Sockets of `std` that
+/// it receives are in nonblocking mode.
 pub trait Sockets: Runtime {
-    /// An open TCP socket, without delays for small writes (`TCP_NODELAY`).
+    /// An open TCP socket, with undelayed small writes (`TCP_NODELAY`).
     type Tcp: Transport;
-    /// A TCP socket that listens.
+    /// A listening TCP socket.
     type TcpListener: Send + 'static;
     /// An open Unix socket.
     #[cfg(unix)]
     type Unix: Transport;
-    /// A Unix socket that listens.
+    /// A listening Unix socket.
     #[cfg(unix)]
     type UnixListener: Send + 'static;
 
-    /// Looks up the addresses of a host, the preferred one first. The default asks the system (`getaddrinfo`) in a
-    /// detached thread; at most 16 of these run at a time.
+    /// Resolves a host, with the preferred address first. The default asks the system (`getaddrinfo`) in a detached
+    /// thread; at most 16 lookups run at a time.
     ///
     /// # Errors
     /// The name is unknown, or has no address.
@@ -75,60 +76,60 @@ pub trait Sockets: Runtime {
         names::resolve(host, port)
     }
 
-    /// Connects to one address. Dropping the future ends the attempt.
+    /// Connects to one address. Dropping the future cancels the attempt.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     fn connect(
         &self,
         to: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static;
 
-    /// The addresses of both ends of a stream, ours first.
+    /// Returns the addresses of both ends of a stream, ours first.
     ///
     /// # Errors
     /// The stream is broken.
     fn ends(stream: &Self::Tcp) -> io::Result<[SocketAddr; 2]>;
 
-    /// Makes the system forget the connection at once when the stream is dropped (`SO_LINGER` of zero seconds).
+    /// Makes dropping the stream discard the connection at once (`SO_LINGER` of zero seconds).
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     fn reset(stream: &Self::Tcp) -> io::Result<()>;
 
-    /// Takes over a socket that listens.
+    /// Wraps a listening TCP socket.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     fn tcp_listener(&self, listener: StdTcpListener) -> io::Result<Self::TcpListener>;
 
-    /// The next stream. See [`Listener::poll_accept`](super::Listener::poll_accept).
+    /// Accepts the next stream. See [`Listener::poll_accept`](super::Listener::poll_accept).
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     fn poll_accept(
         listener: &mut Self::TcpListener,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Self::Tcp>>;
 
-    /// Takes over an open socket.
+    /// Wraps an open Unix socket.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     #[cfg(unix)]
     fn unix(&self, stream: StdUnixStream) -> io::Result<Self::Unix>;
 
-    /// Takes over a socket that listens.
+    /// Wraps a listening Unix socket.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     #[cfg(unix)]
     fn unix_listener(&self, listener: StdUnixListener) -> io::Result<Self::UnixListener>;
 
-    /// The next stream. See [`Listener::poll_accept`](super::Listener::poll_accept).
+    /// Accepts the next stream. See [`Listener::poll_accept`](super::Listener::poll_accept).
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error.
     #[cfg(unix)]
     fn poll_accept_unix(
         listener: &mut Self::UnixListener,
@@ -153,7 +154,7 @@ pub type Acceptor<S> = Socket<TcpAcceptor<S>, TcpAcceptor<S>>;
 /// Opens a stream: [`Runtime::dial`] for an adapter.
 ///
 /// # Errors
-/// None of the addresses can be reached; the text has each of them.
+/// None of the addresses can be reached; the text lists each of them.
 pub fn dial<S: Sockets>(
     sockets: &S,
     to: Address,
@@ -179,7 +180,7 @@ pub fn dial<S: Sockets>(
 /// Listens: [`Runtime::listen`] for an adapter.
 ///
 /// # Errors
-/// An address is taken, none is one of this machine, or what else the system says.
+/// An address is in use, none belongs to this machine, or the system reports another error.
 pub fn listen<S: Sockets>(
     sockets: &S,
     on: Address,
@@ -204,10 +205,11 @@ pub fn listen<S: Sockets>(
     }
 }
 
-/// Waits for a socket that the runtime makes. A panic is an error: some runtimes panic where they lack what sockets need.
+/// Waits for a socket of the runtime, and turns a panic into an error: some runtimes panic if a part for sockets is
+/// missing.
 ///
 /// # Errors
-/// The future's own, or the text of its panic.
+/// The error of the future, or the text of its panic.
 pub async fn without_panic<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let mut future = pin!(future);
     poll_fn(|cx| {
@@ -217,13 +219,13 @@ pub async fn without_panic<T>(future: impl Future<Output = io::Result<T>>) -> io
     .await
 }
 
-/// The error for a panic of a runtime, whose text says what is missing there.
+/// Converts a runtime's panic into an error. Its text names the missing part.
 #[cold]
 pub fn of_panic(panic: &(dyn Any + Send)) -> io::Error {
     io::Error::other(panics::text(panic).unwrap_or("the runtime cannot be used").to_owned())
 }
 
-/// The addresses of a host, each of them once.
+/// Returns the addresses of a host, without duplicates.
 async fn resolve<S: Sockets>(
     sockets: &S,
     host: Arc<str>,
@@ -237,10 +239,10 @@ async fn resolve<S: Sockets>(
 
 async fn connect<S: Sockets>(sockets: &S, to: SocketAddr) -> io::Result<S::Tcp> {
     let stream = sockets.connect(to).await?;
-    // The system gives a socket any port that no listener has, the one that it dials included; TCP then connects the
-    // socket to itself (RFC 9293, 3.5).
+    // The system may give a socket the very port that it dials, if no listener has it; TCP then connects the socket to
+    // itself (RFC 9293, 3.5).
     if S::ends(&stream).is_ok_and(|[ours, theirs]| ours == theirs) {
-        // Otherwise the port would be taken for a minute, and the listener that is waited for could not have it.
+        // Otherwise the port would stay taken for a minute, and the expected listener could not bind it.
         let _reset = S::reset(&stream);
         return Err(io::Error::new(
             ErrorKind::ConnectionRefused,

@@ -1,8 +1,8 @@
-//! Looking names up in detached threads.
+//! Resolves names in detached threads.
 //!
-//! `getaddrinfo` blocks, for half a minute if no name server answers, and cannot be cancelled. A runtime that ends waits
-//! for its pool of blocking threads, and so would the process for a name that no task asks for any more. These threads
-//! are of no runtime: they end with the process, or when no name is left to look up.
+//! `getaddrinfo` blocks, for half a minute if no name server answers, and cannot be cancelled. A runtime that ends
+//! waits for its pool of blocking threads, so a cancelled lookup would delay the process. These threads belong to no
+//! runtime: they end with the process, or when no name is left to resolve.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,13 +16,13 @@ use std::thread;
 
 use crate::lock::lock;
 
-/// At most so many names are looked up at a time; others wait for their turn.
+/// The maximum number of concurrent lookups; further names wait.
 const MAX_THREADS: usize = 16;
 
 static SYSTEM: Resolver =
     Resolver::new(MAX_THREADS, &|host| Ok((host, 0).to_socket_addrs()?.collect()));
 
-/// Looks up the addresses of a host. An IP address is one without being looked up.
+/// Resolves a host. An IP address needs no lookup.
 pub(super) async fn resolve(host: Arc<str>, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
@@ -36,11 +36,11 @@ pub(super) fn no_address() -> io::Error {
     io::Error::new(ErrorKind::AddrNotAvailable, "the name has no address")
 }
 
-/// The address of a host name that leads to this machine only, although it does not look like it: Debian gives the
-/// machine's own name the address 127.0.1.1, and peers elsewhere cannot reach a listener there.
+/// Returns the address of a name that unexpectedly resolves to this machine only. Debian gives the machine's own name
+/// the address 127.0.1.1, and remote peers cannot reach a listener there.
 pub(super) fn is_loopback_in_disguise(host: &str, found: &[SocketAddr]) -> Option<IpAddr> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
-    // RFC 6761, 6.3, and what `/etc/hosts` has for IPv6.
+    // RFC 6761, 6.3, and the IPv6 names in `/etc/hosts`.
     let is_plain = host.parse::<IpAddr>().is_ok()
         || host == "localhost"
         || host.ends_with(".localhost")
@@ -55,10 +55,10 @@ pub(super) fn is_loopback_in_disguise(host: &str, found: &[SocketAddr]) -> Optio
 
 type Found = Result<Vec<SocketAddr>, (ErrorKind, Arc<str>)>;
 
-/// Asks for the addresses of a host, and blocks meanwhile.
+/// A blocking lookup of a host.
 type Lookup = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Sync;
 
-/// Names that are looked up, and the tasks that wait for them. Tasks that ask for the same name share one lookup.
+/// Names under lookup, and the tasks that wait for them. Tasks that ask for the same name share one lookup.
 struct Resolver {
     lookup: &'static Lookup,
     max_threads: usize,
@@ -68,16 +68,16 @@ struct Resolver {
 struct State {
     threads: usize,
     last_id: u64,
-    /// The names that no thread has taken yet, in the order of asking.
+    /// The names that no thread has taken yet, in the order of the requests.
     queue: BTreeMap<u64, Arc<str>>,
-    /// The names in the queue, and those that a thread asks for.
+    /// The names in the queue and in a thread.
     names: BTreeMap<Arc<str>, Name>,
     /// The results that their tasks have not taken yet.
     results: BTreeMap<u64, Found>,
 }
 
 struct Name {
-    /// Its place in the queue.
+    /// The position in the queue.
     place: u64,
     waiters: BTreeMap<u64, Option<Waker>>,
 }
@@ -94,7 +94,7 @@ impl Resolver {
         Self { lookup, max_threads, state: Mutex::new(state) }
     }
 
-    /// Looks a name up. Dropping the future takes the name back, unless a thread asks for it already.
+    /// Resolves a name. Dropping the future removes the name from the queue, unless a thread has taken it.
     fn look_up(&'static self, host: Arc<str>) -> impl Future<Output = io::Result<Vec<SocketAddr>>> {
         let (id, starts) = {
             let mut state = lock(&self.state);
@@ -106,7 +106,7 @@ impl Resolver {
                 Name { place: id, waiters: BTreeMap::new() }
             });
             name.waiters.insert(id, None);
-            // No thread is idle: each of them has a name, or ends.
+            // No thread is idle: each has a name, or ends.
             let starts = name.place == id && *threads < self.max_threads;
             *threads += usize::from(starts);
             (id, starts)
@@ -121,7 +121,7 @@ impl Resolver {
         waiting
     }
 
-    /// A thread: looks names up until there is none left.
+    /// Runs a thread: resolves names until none is left.
     fn run(&self) {
         loop {
             let name = {
@@ -143,7 +143,7 @@ impl Resolver {
         }
     }
 
-    /// The system has no thread left. Those that there are take all names.
+    /// Handles a failure to start a thread. Running threads take all names.
     fn without_thread(&self, error: &io::Error) {
         let names = {
             let mut state = lock(&self.state);
@@ -156,7 +156,7 @@ impl Resolver {
         }
     }
 
-    /// Hands a result to all tasks that wait for it.
+    /// Delivers a result to all tasks that wait for it.
     fn end(&self, name: &str, found: &Found) {
         let wakers: Vec<_> = {
             let mut state = lock(&self.state);
@@ -166,7 +166,7 @@ impl Resolver {
             waiters.into_values().flatten().collect()
         };
         for waker in wakers {
-            // A runtime may well have ended meanwhile; the thread goes on.
+            // A runtime may have ended meanwhile; the thread goes on.
             drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
         }
     }
@@ -205,7 +205,7 @@ impl Drop for Waiting {
             let State { names, queue, .. } = &mut *state;
             let Some(name) = names.get_mut(&self.host) else { return };
             let waker = name.waiters.remove(&self.id);
-            // A thread that asks for it already goes on, for tasks that may come.
+            // A thread that has taken the name goes on, for later tasks.
             if name.waiters.is_empty() && queue.remove(&name.place).is_some() {
                 names.remove(&self.host);
             }

@@ -1,4 +1,4 @@
-//! Dialling all addresses of a name side by side (RFC 8305, "Happy Eyeballs").
+//! Dials all addresses of a name concurrently (RFC 8305, "Happy Eyeballs").
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 use super::names::no_address;
 use crate::transport::Timer;
 
-/// How long an attempt is the only new one (RFC 8305, 5: "Connection Attempt Delay").
+/// The delay between two attempts (RFC 8305, 5: "Connection Attempt Delay").
 const DELAY: Duration = Duration::from_millis(250);
 
-/// So many failures are told in an error.
+/// The maximum number of failures in an error text.
 const MAX_TOLD: usize = 8;
 
-/// Connects to any of the addresses, and ends the attempts at the others.
+/// Connects to any of the addresses, and cancels the other attempts.
 ///
-/// It has no time limit of its own: the caller drops it.
+/// It has no time limit of its own: the caller drops the future.
 pub(super) async fn race<T, F: Future<Output = io::Result<T>>>(
     now: impl Fn() -> Instant,
     timer: impl Timer,
@@ -33,21 +33,21 @@ pub(super) async fn race<T, F: Future<Output = io::Result<T>>>(
     poll_fn(|cx| race.poll(&now, &mut timer, &connect, cx)).await
 }
 
-/// Which address is dialled next, and when.
+/// The order and times of the attempts.
 #[derive(Debug)]
 struct Schedule {
     left: VecDeque<SocketAddr>,
-    /// When the next attempt begins, although others are under way.
+    /// The time of the next attempt while others are pending.
     at: Instant,
 }
 
 impl Schedule {
-    /// The first attempt is due at once.
+    /// Creates a schedule whose first attempt is due at once.
     fn new(addresses: Vec<SocketAddr>, now: Instant) -> Self {
         Self { left: interleave(addresses), at: now }
     }
 
-    /// The next attempt if it is due. `is_idle`: no other is under way.
+    /// Returns the next attempt if it is due. `is_idle`: no other is pending.
     fn start(&mut self, now: Instant, is_idle: bool) -> Option<SocketAddr> {
         if now < self.at && !is_idle {
             return None;
@@ -57,19 +57,19 @@ impl Schedule {
         Some(next)
     }
 
-    /// An attempt has failed: the next one need not wait.
+    /// Records a failed attempt: the next one need not wait.
     const fn failed(&mut self, now: Instant) {
         self.at = now;
     }
 
-    /// When the next attempt is due, if there is one left.
+    /// Returns when the next attempt is due, if one is left.
     fn next(&self) -> Option<Instant> {
         (!self.left.is_empty()).then_some(self.at)
     }
 }
 
-/// Alternates between IPv6 and IPv4, beginning with the family that the system prefers: a family that does not work
-/// costs one delay rather than one for each of its addresses.
+/// Alternates between IPv6 and IPv4, starting with the family that the system prefers: a broken family then costs one
+/// delay instead of one for each of its addresses.
 fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let prefers_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (one, other): (Vec<_>, Vec<_>) =
@@ -107,7 +107,7 @@ impl<T, F: Future<Output = io::Result<T>>> Race<F> {
                     Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
                     Poll::Ready(Err(error)) => {
                         self.failures.push((*address, error));
-                        // Its place is taken by the last attempt, which has not been polled yet.
+                        // The last attempt, not polled yet, takes its index.
                         drop(self.attempts.swap_remove(polled));
                         self.schedule.failed(now());
                     }
@@ -129,12 +129,12 @@ impl<T, F: Future<Output = io::Result<T>>> Race<F> {
     }
 }
 
-/// One failure is returned as it is; several with their addresses.
+/// Returns the error of a failed race: a single failure unchanged, several with their addresses.
 fn all_failed(mut failures: Vec<(SocketAddr, io::Error)>) -> io::Error {
     let Some((_, last)) = failures.last() else {
         return no_address();
     };
-    // If one of them is refused, its machine is there.
+    // If one address refused, its machine is reachable.
     let refused = io::ErrorKind::ConnectionRefused;
     let is_refused = failures.iter().any(|(_, error)| error.kind() == refused);
     let kind = if is_refused { refused } else { last.kind() };
@@ -144,7 +144,7 @@ fn all_failed(mut failures: Vec<(SocketAddr, io::Error)>) -> io::Error {
     let mut text = String::new();
     for (number, (address, error)) in failures.iter().take(MAX_TOLD).enumerate() {
         let separator = if number == 0 { "" } else { "; " };
-        // A `String` takes all that is written.
+        // Writing to a `String` does not fail.
         let _written = write!(text, "{separator}{address}: {error}");
     }
     if failures.len() > MAX_TOLD {

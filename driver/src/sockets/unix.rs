@@ -1,4 +1,4 @@
-//! Opening Unix sockets.
+//! Opens Unix sockets.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
@@ -8,16 +8,17 @@ use crate::host::sleep;
 use crate::runtime::Runtime;
 use crate::socket_file::{check, connect};
 
-/// The longest wait between two looks at a listener that has no room.
+/// The longest pause between two attempts at a listener with a full queue.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connects to the socket at `path`, and waits while its listener has no room. Only the caller's time limit ends that.
+/// Connects to the socket at `path`, and waits while the listener's queue is full. Only the caller's time limit ends
+/// the wait.
 pub(super) async fn dial<R: Runtime>(runtime: &R, path: &str) -> io::Result<UnixStream> {
     check(path)?;
     let mut pause = Duration::from_millis(1);
     loop {
         match connect(path) {
-            // The system has no event for room. A blocking `connect` waits for it, and its thread with it.
+            // The system has no event for a free position. A blocking `connect` waits for one, but blocks its thread.
             Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(runtime, pause).await?,
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 let text = format!(

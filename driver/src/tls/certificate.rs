@@ -1,4 +1,4 @@
-//! Reading what a certificate says of its owner.
+//! Reads the subject and names of a certificate.
 
 use std::net::IpAddr;
 
@@ -10,10 +10,10 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use aiomas_core::rpc::PeerCertificate;
 
-/// The certificate of a peer, from its chain, which has been verified.
+/// Returns the peer's certificate from its verified chain.
 pub(super) fn of_chain(chain: &[CertificateDer<'_>]) -> Option<PeerCertificate> {
     let first = chain.first()?;
-    // Verified, so it can be read; if this reader disagrees, the bytes are there nevertheless.
+    // The chain is verified, so it can be read. If this reader disagrees, the bytes are available nevertheless.
     let (subject, names) = Certificate::from_der(first).map_or_else(
         |_| Default::default(),
         |certificate| (certificate.tbs_certificate.subject.to_string().into(), names(&certificate)),

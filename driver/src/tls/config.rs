@@ -1,4 +1,4 @@
-//! Certificates, keys, and what else TLS is configured with.
+//! TLS configuration: certificates, keys and authorities.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::renewable::{Current, Renewable};
 use super::{kind, own};
 use aiomas_core::connection::TlsError;
 
-/// What TLS is spoken with: our certificate and whom we trust, as a server and as a client (aiomas' `SSLCerts`).
+/// TLS settings for both roles: our certificate and the trusted authorities (aiomas' `SSLCerts`).
 ///
 /// ```no_run
 /// use aiomas::tls::TlsConfig;
@@ -28,12 +28,12 @@ use aiomas_core::connection::TlsError;
 /// # }
 /// ```
 ///
-/// Both sides show a certificate, and refuse a peer whose own is not signed by the authority, is not valid at
-/// the date that it is, or, for who connects, is not for the host that was connected to: one of its *subject alternative
-/// names* has to be that host name or IP address. TLS 1.3 and 1.2 are spoken. Every connection is
-/// verified anew: there is no resumption of sessions.
+/// Both sides present a certificate. Each refuses a peer certificate that no trusted authority signed, or that is not
+/// valid at the present date. A client also requires that one of the *subject alternative names* is the host name or IP
+/// address that it dialled. TLS 1.3 and 1.2 are supported. Every connection is verified anew, without session
+/// resumption.
 ///
-/// Certificates are renewed while they are used: see [`reload`](Self::reload).
+/// Certificates can be renewed in use: see [`reload`](Self::reload).
 ///
 /// Cloning it is cheap.
 #[derive(Clone)]
@@ -41,30 +41,30 @@ pub struct TlsConfig {
     pub(super) server: Arc<ServerConfig>,
     pub(super) client: Arc<ClientConfig>,
     pub(super) server_name: Option<ServerName<'static>>,
-    /// Unless it was made from configurations of rustls.
+    /// `None` for a configuration made from rustls configurations.
     pub(super) source: Option<Arc<Source>>,
     on_refused: Option<Arc<OnRefused>>,
 }
 
 type OnRefused = dyn Fn(Option<&str>, &TlsError) + Send + Sync;
 
-/// Where certificates and the key are from.
+/// The origin of the certificates and the key.
 pub(super) struct Source {
-    /// Authorities, certificate and key.
+    /// The files of authorities, certificate and key.
     files: Option<[PathBuf; 3]>,
     renewable: Arc<Renewable>,
 }
 
 impl TlsConfig {
-    /// One certificate for both roles, from files in PEM: the authorities that are trusted, our certificate
-    /// with those that lead from it to an authority, and its key (PKCS#8, PKCS#1 or SEC1, not encrypted).
+    /// Loads one certificate for both roles from PEM files: the trusted authorities, our certificate with its chain to
+    /// an authority, and the key (PKCS#8, PKCS#1 or SEC1, not encrypted).
     ///
-    /// RSA keys have 2048 bits or more, those of elliptic curves are on P-256, P-384 or Ed25519. If the certificate limits
-    /// its use, that has to be for servers *and* clients.
+    /// RSA keys need 2048 bits or more; elliptic curve keys must use P-256, P-384 or Ed25519. If the certificate limits
+    /// its use, it must allow servers *and* clients.
     ///
     /// # Errors
-    /// A file cannot be read, or has not what it should have; the key is not that of the certificate; or no peer would
-    /// accept the certificate, whatever it trusts. The text names the file and what to do.
+    /// A file is unreadable or has the wrong content; the key does not match the certificate; or no peer would accept
+    /// the certificate, with any authorities. The text names the file and the remedy.
     pub fn from_pem_files(
         ca: impl AsRef<Path>,
         certificate: impl AsRef<Path>,
@@ -74,10 +74,10 @@ impl TlsConfig {
         Self::from_parts(&Parts::read(&files)?, Some(files))
     }
 
-    /// As [`from_pem_files`](Self::from_pem_files), from what the files would hold.
+    /// Acts like [`from_pem_files`](Self::from_pem_files), but takes the contents of the files.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of `from_pem_files`, except for reading.
     pub fn from_pem(ca: &[u8], certificate: &[u8], key: &[u8]) -> Result<Self, TlsConfigError> {
         Self::from_parts(&Parts::given(ca, certificate, key), None)
     }
@@ -92,8 +92,7 @@ impl TlsConfig {
         Ok(Self { source: Some(source), ..Self::from_rustls(server, client) })
     }
 
-    /// With configurations of rustls, for all that cannot be said here. Their dates are replaced by those of the
-    /// runtime.
+    /// Wraps configurations of rustls, for settings that this type lacks. The runtime's date replaces theirs.
     pub fn from_rustls(
         server: impl Into<Arc<ServerConfig>>,
         client: impl Into<Arc<ClientConfig>>,
@@ -102,13 +101,12 @@ impl TlsConfig {
         Self { server, client, server_name: None, source: None, on_refused: None }
     }
 
-    /// Reads the files again that it was made from. Handshakes that begin from now on go by what they hold: our
-    /// certificate, its key, and the authorities. It holds for all clones, and for all that was made with them, such as
-    /// containers that listen; connections that are open stay as they are.
+    /// Reads the configuration's files again. New handshakes use the new certificate, key and authorities. This affects
+    /// all clones, and everything made with them, such as listening containers; open connections do not change.
     ///
     /// ```no_run
     /// # use aiomas::{Container, tls::TlsConfig};
-    /// /// Every hour, whoever has renewed the files meanwhile.
+    /// /// Reloads the files every hour, in case they were renewed.
     /// fn keep_fresh(container: &Container, tls: TlsConfig) {
     ///     let clock = container.clock().clone();
     ///     container.spawn_task(async move {
@@ -122,39 +120,42 @@ impl TlsConfig {
     /// ```
     ///
     /// # Errors
-    /// As of [`from_pem_files`](Self::from_pem_files), or it was made otherwise. Then all stays as it was.
+    /// The errors of [`from_pem_files`](Self::from_pem_files), or the configuration was not made from files. Then nothing
+    /// changes.
     pub fn reload(&self) -> Result<(), TlsConfigError> {
         let source = self.source.as_ref().ok_or(TlsConfigError::NotFromPem)?;
         let files = source.files.as_ref().ok_or(TlsConfigError::NotFromFiles)?;
         source.renew(&Parts::read(files)?)
     }
 
-    /// As [`reload`](Self::reload), from what the files would hold.
+    /// Acts like [`reload`](Self::reload), but takes the contents of the files.
     ///
     /// # Errors
-    /// As of [`from_pem`](Self::from_pem), or it was made from configurations of rustls. Then all stays as it was.
+    /// The errors of [`from_pem`](Self::from_pem), or the configuration was made from rustls configurations. Then nothing
+    /// changes.
     pub fn renew(&self, ca: &[u8], certificate: &[u8], key: &[u8]) -> Result<(), TlsConfigError> {
         let source = self.source.as_ref().ok_or(TlsConfigError::NotFromPem)?;
         source.renew(&Parts::given(ca, certificate, key))
     }
 
-    /// What we are as a server: for a certificate of its own, take that of another `TlsConfig`. It is renewed with that.
+    /// Returns the server configuration. For a separate server certificate, use the one of another `TlsConfig`, which
+    /// also renews it.
     #[must_use]
     pub const fn server(&self) -> &Arc<ServerConfig> {
         &self.server
     }
 
-    /// What we are as a client.
+    /// Returns the client configuration.
     #[must_use]
     pub const fn client(&self) -> &Arc<ClientConfig> {
         &self.client
     }
 
-    /// Whom certificates of servers have to be for, in place of the host that was connected to: a host name or an IP
-    /// address. `ipc://` addresses have no host, so that nobody connects to one without this.
+    /// Sets the name that server certificates must have, instead of the dialled host: a host name or an IP address.
+    /// `ipc://` addresses have no host, so clients of such an address need this setting.
     ///
     /// # Errors
-    /// It is neither.
+    /// The name is neither.
     pub fn server_name(mut self, name: &str) -> Result<Self, TlsConfigError> {
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| TlsConfigError::NoServerName { name: name.into() })?;
@@ -162,8 +163,8 @@ impl TlsConfig {
         Ok(self)
     }
 
-    /// What a listener does with the address of a peer that it refuses, and the reason: write it into a log.
-    /// It must not block.
+    /// Sets a hook that receives each refused peer of a listener, with the reason: write it into a log. The hook must
+    /// not block.
     #[must_use]
     pub fn on_refused(
         mut self,
@@ -181,12 +182,12 @@ impl TlsConfig {
 }
 
 impl Source {
-    /// The file with the authorities, if they are from one.
+    /// Returns the file of the authorities, if they are from one.
     pub(super) fn authorities(&self) -> Option<Box<str>> {
         self.files.as_ref().map(|[ca, ..]| ca.display().to_string().into())
     }
 
-    /// The file with our certificate, if it is from one.
+    /// Returns the file of our certificate, if it is from one.
     pub(super) fn certificate(&self) -> Option<Box<str>> {
         self.files.as_ref().map(|[_, certificate, _]| certificate.display().to_string().into())
     }
@@ -209,7 +210,7 @@ fn server(provider: &Arc<CryptoProvider>, own: &Arc<Renewable>) -> Result<Server
 }
 
 fn client(provider: &Arc<CryptoProvider>, own: &Arc<Renewable>) -> Result<ClientConfig, Error> {
-    // It verifies as rustls does, with authorities that may be renewed.
+    // The verifier works like that of rustls, with renewable authorities.
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -219,7 +220,7 @@ fn client(provider: &Arc<CryptoProvider>, own: &Arc<Renewable>) -> Result<Client
     Ok(config)
 }
 
-/// The three texts.
+/// The three PEM texts.
 struct Parts {
     ca: Pem,
     certificate: Pem,
@@ -240,7 +241,7 @@ impl Parts {
         }
     }
 
-    /// Looks at all of it: what no peer accepts is said here, and not by peers.
+    /// Loads all three texts. It reports here any content that no peer would accept.
     fn load(&self, provider: &Arc<CryptoProvider>) -> Result<Current, TlsConfigError> {
         let Self { ca, certificate, key } = self;
         let (authorities, chain, private) =

@@ -1,28 +1,28 @@
-//! What can be wrong with certificates and keys of our own.
+//! Errors of our own certificates and keys.
 
 use std::net::IpAddr;
 
-/// TLS cannot be configured like that.
+/// An invalid TLS configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsConfigError {
     /// A file cannot be read.
     #[error("cannot read {path}: {text}")]
     File {
-        /// Which.
+        /// The path of the file.
         path: Box<str>,
         /// The system's words.
         text: Box<str>,
     },
-    /// A file has not what it should have, or something that no peer accepts.
+    /// A file lacks the expected content, or has content that no peer accepts.
     #[error("{from} cannot be used: {flaw}")]
     Unusable {
         /// The file.
         from: Box<str>,
-        /// What is wrong with it, and what to do.
+        /// The flaw, with the remedy.
         flaw: Flaw,
     },
-    /// The key is that of another certificate.
+    /// The key belongs to another certificate.
     #[error(
         "the private key in {key} is not that of the certificate in {certificate}; `openssl pkey -in KEY -pubout` and \
          `openssl x509 -in CERTIFICATE -noout -pubkey` show the same for those that belong together"
@@ -33,19 +33,19 @@ pub enum TlsConfigError {
         /// The file with the key.
         key: Box<str>,
     },
-    /// That is no name that a certificate could be for.
+    /// The name cannot be that of a certificate.
     #[error("\"{name}\" is neither a host name nor an IP address")]
     NoServerName {
-        /// What was given.
+        /// The given name.
         name: Box<str>,
     },
-    /// The configuration was not made from files, so that these cannot be read again.
+    /// The configuration was not made from files, so it cannot read them again.
     #[error(
         "the TLS configuration was not made from files (`TlsConfig::from_pem_files`); hand over what to use instead \
          (`TlsConfig::renew`)"
     )]
     NotFromFiles,
-    /// The configuration was made from configurations of rustls, which see to renewal themselves.
+    /// The configuration was made from rustls configurations, which handle renewal themselves.
     #[error(
         "the TLS configuration was made from configurations of rustls; renew what their `cert_resolver` and \
          `client_auth_cert_resolver` return"
@@ -53,49 +53,49 @@ pub enum TlsConfigError {
     NotFromPem,
 }
 
-/// What is wrong with a file of certificates or keys. Each text says what to do.
+/// A flaw of a file of certificates or keys. Each text names the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Flaw {
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("it is empty; what makes it has failed, or goes elsewhere")]
     Empty,
-    /// It begins with the byte order mark of UTF-8, as some editors write it.
+    /// The file begins with the byte order mark of UTF-8, as some editors write it.
     #[error(
         "it begins with a byte order mark, which is no part of PEM; save it without one (`sed -i \
          '1s/^\\xEF\\xBB\\xBF//' FILE`)"
     )]
     ByteOrderMark,
-    /// It is UTF-16, as PowerShell's `>` writes it.
+    /// The file is UTF-16, as PowerShell's `>` writes it.
     #[error("it is UTF-16; save it as ASCII or UTF-8 without a byte order mark")]
     Utf16,
-    /// It is binary.
+    /// The file is binary.
     #[error("it is DER, not PEM; convert it: `openssl {command} -inform der -in OLD -out NEW`")]
     Der {
         /// `x509` or `pkey`.
         command: &'static str,
     },
-    /// It is a container of certificates and keys.
+    /// The file is a container of certificates and keys.
     #[error(
         "it is PKCS #12, not PEM; take what is needed out of it: `openssl pkcs12 -in OLD {options} -out NEW`"
     )]
     Pkcs12 {
-        /// What is needed: certificates without keys, or keys alone.
+        /// The options for the wanted content: certificates without keys, or keys alone.
         options: &'static str,
     },
-    /// There is no certificate.
+    /// The file has no certificate.
     #[error("it has no certificate in PEM, but {found}{}", hint(found, "a certificate"))]
     NoCertificate {
-        /// What there is.
+        /// The content found instead.
         found: Box<str>,
     },
-    /// There is no private key.
+    /// The file has no private key.
     #[error(
         "it has no private key in PEM (PKCS #8, PKCS #1 or SEC1), but {found}{}",
         hint(found, "a private key")
     )]
     NoKey {
-        /// What there is.
+        /// The content found instead.
         found: Box<str>,
     },
     /// The private key is encrypted.
@@ -104,21 +104,21 @@ pub enum Flaw {
          NEW`"
     )]
     Encrypted,
-    /// The key is of a kind, or a size, that is not supported.
+    /// The key has an unsupported kind or size.
     #[error(
         "its key is {kind}, which is not supported: use P-256, P-384, Ed25519, or RSA with 2048 to 4096 bits (`openssl \
          genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`), and have a certificate signed for that"
     )]
     UnsupportedKey {
-        /// Which.
+        /// The kind of the key.
         kind: Box<str>,
     },
-    /// The signature is of a kind that is not supported.
+    /// The signature has an unsupported kind.
     #[error(
         "its certificate is signed with {algorithm}, which no peer accepts; have it signed again, with SHA-256"
     )]
     UnsupportedSignature {
-        /// With what.
+        /// The algorithm of the signature.
         algorithm: Box<str>,
     },
     /// The certificate has no extensions.
@@ -127,19 +127,19 @@ pub enum Flaw {
          `openssl x509 -req .. -extfile FILE`, with a line such as `subjectAltName=IP:127.0.0.1` in FILE"
     )]
     Version1 {
-        /// Whose it is.
+        /// The subject of the certificate.
         subject: Box<str>,
     },
-    /// The certificate is that of an authority.
+    /// The certificate belongs to an authority.
     #[error(
         "its certificate \"{subject}\" is that of an authority (CA:TRUE), which peers do not accept as one's own; sign \
          another one with it, or make it with `-addext basicConstraints=critical,CA:FALSE`"
     )]
     Authority {
-        /// Whose it is.
+        /// The subject of the certificate.
         subject: Box<str>,
     },
-    /// The certificate is for an IP address, but says that it is for a host of that name.
+    /// The certificate is for an IP address, but has the address as a host name.
     #[error(
         "its certificate is for {ip} as a DNS name, which no peer accepts; sign it for the IP address: \
          `subjectAltName=IP:{ip}`"
@@ -148,21 +148,21 @@ pub enum Flaw {
         /// The address.
         ip: IpAddr,
     },
-    /// The certificate of the key is not the first one.
+    /// The first certificate does not belong to the key.
     #[error(
         "its first certificate is not that of the private key; put that first, then those that lead from it to an \
          authority"
     )]
     WrongOrder,
-    /// Something cannot be read.
+    /// Some content is unreadable.
     #[error("{what}; make it anew")]
     Damaged {
-        /// What is wrong.
+        /// The damage.
         what: Box<str>,
     },
 }
 
-/// Files in the wrong places are what usually is wrong.
+/// Returns a hint for the usual mistake: files in the wrong places.
 fn hint(found: &str, wanted: &str) -> &'static str {
     match (found, wanted) {
         ("a private key" | "a certificate", _) => {

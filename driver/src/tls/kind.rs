@@ -1,4 +1,4 @@
-//! Which kinds of keys and signatures there are, and which of them are spoken here.
+//! The kinds of keys and signatures, and the supported ones among them.
 
 use rustls::pki_types::PrivateKeyDer;
 use x509_cert::der::asn1::{AnyRef, ContextSpecific, ObjectIdentifier, OctetStringRef, UintRef};
@@ -8,7 +8,7 @@ use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoOwned};
 const RSA: &str = "1.2.840.113549.1.1.1";
 const EC: &str = "1.2.840.10045.2.1";
 
-/// The kind of a private key, in words; `None` if it cannot be read.
+/// Returns the kind of a private key, in words; `None` if the key is unreadable.
 pub(super) fn of_private_key(key: &PrivateKeyDer<'_>) -> Option<String> {
     match key {
         PrivateKeyDer::Pkcs1(key) => rsa(key.secret_pkcs1_der()),
@@ -28,7 +28,7 @@ pub(super) fn of_private_key(key: &PrivateKeyDer<'_>) -> Option<String> {
     }
 }
 
-/// The kind of a public key, in words, if it is none that is supported.
+/// Returns the kind of a public key, in words, if it is not supported.
 pub(super) fn unsupported_public_key(key: &SubjectPublicKeyInfoOwned) -> Option<String> {
     let parameters = key.algorithm.parameters.as_ref().map(AnyRef::from);
     let bits = key.subject_public_key.raw_bytes();
@@ -39,7 +39,7 @@ pub(super) fn unsupported_public_key(key: &SubjectPublicKeyInfoOwned) -> Option<
     (!supported).then_some(kind)
 }
 
-/// Algorithms of signatures that no peer accepts.
+/// Returns the name of a signature algorithm that no peer accepts.
 pub(super) fn unsupported_signature(oid: &ObjectIdentifier) -> Option<&'static str> {
     Some(match &*oid.to_string() {
         "1.2.840.113549.1.1.4" => "MD5",
@@ -81,7 +81,7 @@ fn curve(oid: &ObjectIdentifier) -> String {
     }
 }
 
-/// The size of the key `RSAPrivateKey`.
+/// Returns the size of an `RSAPrivateKey`.
 fn rsa(der: &[u8]) -> Option<String> {
     sequence(der, |reader| {
         let _version = UintRef::decode(reader)?;
@@ -91,7 +91,7 @@ fn rsa(der: &[u8]) -> Option<String> {
     })
 }
 
-/// The size of the key `RSAPublicKey`.
+/// Returns the size of an `RSAPublicKey`.
 fn rsa_public(der: &[u8]) -> Option<String> {
     sequence(der, |reader| {
         let bits = bits(&UintRef::decode(reader)?);
@@ -106,7 +106,7 @@ fn bits(modulus: &UintRef<'_>) -> String {
     format!("RSA with {} bits", (bytes.len() * 8).saturating_sub(first))
 }
 
-/// The curve in an `ECPrivateKey`.
+/// Returns the curve of an `ECPrivateKey`.
 fn sec1_curve(der: &[u8]) -> Option<ObjectIdentifier> {
     sequence(der, |reader| {
         let _version = UintRef::decode(reader)?;
@@ -117,7 +117,7 @@ fn sec1_curve(der: &[u8]) -> Option<ObjectIdentifier> {
     })?
 }
 
-/// What `read` finds in a sequence.
+/// Parses a sequence with `read`.
 fn sequence<'a, T>(
     der: &'a [u8],
     read: impl FnOnce(
@@ -127,7 +127,7 @@ fn sequence<'a, T>(
     SliceReader::new(der).ok()?.sequence(read).ok()
 }
 
-/// Passes over the rest.
+/// Skips the rest.
 fn skip<'a>(reader: &mut impl Reader<'a>) -> x509_cert::der::Result<()> {
     let rest = reader.remaining_len();
     reader.read_slice(rest).map(drop)

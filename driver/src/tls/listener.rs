@@ -1,4 +1,4 @@
-//! Streams that come in, and are going to be secure ones.
+//! Listeners whose streams begin with a TLS handshake.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::transport::Listener;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::TlsError;
 
-/// Accepts streams within TLS.
+/// Accepts streams and wraps them in TLS.
 pub struct TlsListener<L> {
     listener: L,
     config: Arc<TlsConfig>,

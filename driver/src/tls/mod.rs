@@ -1,7 +1,7 @@
 //! TLS, the same on every runtime: rustls, which does no I/O itself, around any transport.
 //!
-//! A builder of any layer takes a [`TlsConfig`]. From then on everything that it connects to or listens at speaks
-//! TLS, and nothing else; addresses stay what they are. Both sides show a certificate, and methods see whose it is:
+//! Every builder takes a [`TlsConfig`]. All its sockets, dialled and listening, then speak TLS and nothing else;
+//! addresses stay the same. Both sides present a certificate, which methods can see:
 //!
 //! ```
 //! use aiomas::tls::TlsConfig;
@@ -21,7 +21,7 @@
 //!     }
 //! }
 //!
-//! /// With an adapter, it is `aiomas_tokio::container::builder()`, and no runtime to be named.
+//! /// With an adapter, write `aiomas_tokio::container::builder()`, without a runtime.
 //! async fn house(runtime: impl Runtime) -> Result<Container, Error> {
 //!     let tls = TlsConfig::from_pem_files("ca.pem", "house.pem", "house.key")?;
 //!     let house = container::builder(runtime).tls(tls).bind("tcp://0.0.0.0:5555").await?;
@@ -40,24 +40,23 @@
 //!
 //! **aiomas** in Python speaks TLS 1.2 with the same certificates: its `SSLCerts` are the three files.
 //!
-//! **What goes wrong** is a [`TlsError`]: of [`Error::Tls`](super::Error::Tls) when one connects or accepts, of
-//! [`DialError::tls`](aiomas_core::agent::DialError::tls) when a container looks for an agent, and of
-//! [`CloseReason::Tls`](aiomas_core::connection::CloseReason::Tls) when a connection ends. With TLS 1.3, a client's handshake is
-//! over before the server has looked at its certificate: it then connects, and hears with its first call that it is
-//! refused.
+//! **Failures** are a [`TlsError`]: of [`Error::Tls`](super::Error::Tls) for a client or a listener, of
+//! [`DialError::tls`](aiomas_core::agent::DialError::tls) when a container looks up an agent, and of
+//! [`CloseReason::Tls`](aiomas_core::connection::CloseReason::Tls) when a connection ends. With TLS 1.3, a client's
+//! handshake ends before the server has verified its certificate: a refused client connects, and its first call reports
+//! the refusal.
 //!
-//! **Certificates that end** are renewed while they are used: [`TlsConfig::reload`] reads the files again, and handshakes
-//! from then on go by them.
+//! **Expiring certificates** are renewed in use: [`TlsConfig::reload`] reads the files again, and later handshakes use
+//! the new contents.
 //!
-//! **The end of a stream** is none unless the peer has said so. A stream that just ends was cut, perhaps by
-//! somebody who did not like what came next: [`TlsError::Truncated`].
+//! **The end of a stream** counts only if the peer has announced it. A stream that ends without notice was cut, perhaps
+//! by an attacker who suppressed the rest: [`TlsError::Truncated`].
 //!
-//! **Where there is no host**: Unix sockets speak TLS as well; who connects to one has to say for whom the
-//! certificate is ([`TlsConfig::server_name`]). `local://` addresses are within the process, and left as they are.
+//! **Without a host**: Unix sockets speak TLS as well; their clients set the expected name with
+//! [`TlsConfig::server_name`]. `local://` addresses are within the process, and do not use TLS.
 //!
-//! **In simulations** certificates have to be valid at the simulation's date. Keys and random numbers are others in each
-//! run, and so is the trace of one; with Ed25519 certificates all messages have the same lengths, so that the
-//! same happens.
+//! **In simulations** certificates must be valid at the simulation's date. Keys and random numbers differ in each run,
+//! and so does its trace; with Ed25519 certificates all messages have the same lengths, so that the run stays the same.
 
 mod certificate;
 mod config;

@@ -1,4 +1,4 @@
-//! What peers will not accept of our certificate, said before they refuse it.
+//! Checks our certificate for flaws that peers would refuse.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use x509_cert::{Certificate, TbsCertificate};
 use super::error::Flaw;
 use super::kind;
 
-/// What is wrong with our certificate and those behind it. What cannot be read is left to rustls.
+/// Returns a flaw of our certificate or its chain. Unreadable certificates are left to rustls.
 pub(super) fn flaw_of_chain(chain: &[CertificateDer<'_>]) -> Option<Flaw> {
     let chain: Vec<_> = chain.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
     let version1 = |certificate: &Certificate| {
@@ -20,7 +20,7 @@ pub(super) fn flaw_of_chain(chain: &[CertificateDer<'_>]) -> Option<Flaw> {
         (*version != Version::V3).then(|| Flaw::Version1 { subject: subject.to_string().into() })
     };
     let (own, others) = chain.split_first()?;
-    // An authority at the end of the chain is not looked at by peers: they have it.
+    // Peers ignore an authority at the end of the chain, because they have it.
     let is_used =
         |other: &&Certificate| other.tbs_certificate.issuer != other.tbs_certificate.subject;
     let used = || others.iter().filter(is_used);
@@ -31,7 +31,7 @@ pub(super) fn flaw_of_chain(chain: &[CertificateDer<'_>]) -> Option<Flaw> {
         .or_else(|| names(own))
 }
 
-/// What is wrong with the authorities that we trust: the kind of key that none of them should have.
+/// Returns a flaw of the trusted authorities: the unsupported kind of key that all of them have.
 pub(super) fn flaw_of_authorities(authorities: &[CertificateDer<'_>]) -> Option<Flaw> {
     let mut flaw = None;
     for authority in authorities {
@@ -43,7 +43,7 @@ pub(super) fn flaw_of_authorities(authorities: &[CertificateDer<'_>]) -> Option<
     flaw
 }
 
-/// Whether the certificate has this public key.
+/// Returns whether the certificate has this public key.
 pub(super) fn has_key(certificate: &CertificateDer<'_>, spki: &[u8]) -> bool {
     let certificate = Certificate::from_der(certificate).ok();
     let own = certificate.and_then(|it| it.tbs_certificate.subject_public_key_info.to_der().ok());
@@ -61,7 +61,7 @@ fn signature(certificate: &Certificate) -> Option<Flaw> {
     Some(Flaw::UnsupportedSignature { algorithm: algorithm.into() })
 }
 
-/// An IP address in the place of a host name, if there is no name that anybody could connect to.
+/// Returns a flaw if the certificate's only names are IP addresses as host names.
 fn names(certificate: &Certificate) -> Option<Flaw> {
     let (_, names) = certificate.tbs_certificate.get::<SubjectAltName>().ok()??;
     let mut flaw = None;

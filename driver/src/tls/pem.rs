@@ -1,4 +1,4 @@
-//! Reading PEM, and what people give instead.
+//! Reads PEM, and recognizes common wrong inputs.
 
 use std::path::Path;
 
@@ -7,16 +7,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::error::{Flaw, TlsConfigError};
 
-/// Our certificate, and those that lead from it to an authority.
+/// Our certificate, with its chain to an authority.
 pub(super) type Chain = Vec<CertificateDer<'static>>;
 
-/// A text in PEM, and where it is from.
+/// A PEM text and its origin.
 pub(super) struct Pem {
     pub(super) from: Box<str>,
     bytes: Vec<u8>,
 }
 
-/// What is looked for.
+/// The kind of content to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     Certificate,
@@ -55,14 +55,14 @@ impl Pem {
         })
     }
 
-    /// Whether it is text at all.
+    /// Checks that the content is text.
     fn check(&self, wanted: Wanted) -> Result<(), TlsConfigError> {
         let is_key = wanted == Wanted::Key;
         let flaw = match self.bytes.trim_ascii() {
             [] => Flaw::Empty,
             [0xef, 0xbb, 0xbf, ..] => Flaw::ByteOrderMark,
             [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => Flaw::Utf16,
-            // A sequence of some length, in which a version 3 comes first.
+            // A sequence of any length, which starts with version 3.
             [0x30, 0x82, _, _, 2, 1, 3, ..] | [0x30, 0x81, _, 2, 1, 3, ..] => {
                 Flaw::Pkcs12 { options: if is_key { "-nocerts -nodes" } else { "-nokeys" } }
             }
@@ -74,7 +74,7 @@ impl Pem {
         Err(self.unusable(flaw))
     }
 
-    /// What there is in place of what is wanted.
+    /// Names the content found instead of the wanted one.
     fn found(&self) -> &'static str {
         let known = [
             ("BEGIN CERTIFICATE REQUEST", "a certificate request"),
@@ -97,7 +97,7 @@ impl Pem {
 
     fn damaged(&self, error: &pem::Error) -> TlsConfigError {
         let what: Box<str> = match error {
-            // It would show the bytes.
+            // The text of this error would show the bytes.
             pem::Error::MissingSectionEnd { .. } => "the end of a section is missing".into(),
             pem::Error::IllegalSectionStart { .. } => "a line of BEGIN is malformed".into(),
             pem::Error::Base64Decode(_) => "what is between BEGIN and END is no base64".into(),

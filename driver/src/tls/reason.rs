@@ -1,11 +1,11 @@
-//! What rustls says, in our words.
+//! Translates rustls errors into ours.
 
 use rustls::{CertificateError, Error, InvalidMessage, OtherError};
 
 use super::config::Source;
 use aiomas_core::connection::TlsError;
 
-/// Why TLS failed. `early`: it was during the handshake.
+/// Returns the cause of a TLS failure. `early`: during the handshake.
 pub(super) fn reason(error: &Error, early: bool, source: Option<&Source>) -> TlsError {
     match error {
         Error::InvalidCertificate(error) => certificate(error, source),
@@ -62,7 +62,7 @@ fn certificate(error: &CertificateError, source: Option<&Source>) -> TlsError {
             "its key or its signature is of a kind that is not supported here; P-256, P-384, Ed25519 and RSA with 2048 \
              bits or more are, signed with SHA-256",
         ),
-        // They have no names but those of the crate that verifies.
+        // These errors have no public names, only those of the verifying crate.
         CertificateError::Other(OtherError(other)) => match &*format!("{other:?}") {
             "CaUsedAsEndEntity" => bad(
                 "it is that of an authority (CA:TRUE); sign another one with it, or make it with `-addext \
@@ -78,13 +78,13 @@ fn certificate(error: &CertificateError, source: Option<&Source>) -> TlsError {
     }
 }
 
-/// The name in `DnsName("example.invalid")`.
+/// Extracts the name in `DnsName("example.invalid")`.
 fn name_of(presented: &str) -> &str {
     let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     inner.unwrap_or(presented).trim_matches('"')
 }
 
-/// `NoCipherSuitesInCommon` as words.
+/// Splits a name such as `NoCipherSuitesInCommon` into words.
 fn words(name: &str) -> Box<str> {
     let mut words = String::new();
     let mut after_small = false;

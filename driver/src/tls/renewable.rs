@@ -1,4 +1,4 @@
-//! A certificate, its key, and the authorities that are trusted, which can be replaced while they are used.
+//! A certificate, its key and the trusted authorities, replaceable in use.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,15 +12,16 @@ use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 
-/// What handshakes go by. It is part of the configurations of rustls, and so of all that have been made from these.
+/// The credentials of new handshakes. The rustls configurations share them, and so does everything made from these
+/// configurations.
 pub(super) struct Renewable {
     current: RwLock<Arc<Current>>,
-    /// The names of the authorities, as clients are told: those of the beginning, since they are borrowed. Clients that
-    /// have one certificate do not look at them.
+    /// The authorities' names, sent to clients: the original ones, since rustls borrows them. Clients with a single
+    /// certificate ignore the names.
     hints: Vec<DistinguishedName>,
 }
 
-/// What holds at present.
+/// The current credentials.
 pub(super) struct Current {
     own: Arc<CertifiedKey>,
     servers: Arc<WebPkiServerVerifier>,
@@ -53,7 +54,7 @@ impl Renewable {
         Self { current: RwLock::new(current.into()), hints }
     }
 
-    /// Lets handshakes go by `current` that begin from now on.
+    /// Replaces the credentials of new handshakes.
     pub(super) fn replace(&self, current: Current) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current.into();
     }

@@ -1,4 +1,4 @@
-//! A runtime all of whose sockets speak TLS.
+//! A runtime whose sockets all speak TLS.
 
 use std::fmt;
 use std::future::Future;
@@ -20,8 +20,8 @@ use crate::runtime::Runtime;
 use aiomas_core::agent::Address;
 use aiomas_core::connection::TlsError;
 
-/// A runtime within TLS: its streams [open](crate::Transport::poll_open) with a handshake, so whatever is built on it sees none
-/// that is not secure. `local://` stays as it is.
+/// A runtime within TLS. Its streams [open](crate::Transport::poll_open) with a handshake, so layers above see secure
+/// streams only. `local://` addresses do not use TLS.
 #[derive(Clone, Debug)]
 pub struct Secure<R> {
     pub(super) runtime: R,
@@ -29,8 +29,7 @@ pub struct Secure<R> {
 }
 
 impl<R: Runtime> Secure<R> {
-    /// Puts TLS around a runtime. Whether certificates are valid now is for the runtime's
-    /// [date](Runtime::since_epoch) to say.
+    /// Wraps a runtime in TLS. The validity of certificates depends on the runtime's [date](Runtime::since_epoch).
     #[must_use]
     pub fn new(runtime: R, mut config: TlsConfig) -> Self {
         let date: Arc<dyn TimeProvider> = Arc::new(DateOf(runtime.clone()));
@@ -39,7 +38,7 @@ impl<R: Runtime> Secure<R> {
         Self { runtime, config: Arc::new(config) }
     }
 
-    /// Whom the certificate of the one at `address` has to be for.
+    /// Returns the name that the certificate of the server at `address` must have.
     fn name(&self, address: &Address) -> Result<ServerName<'static>, TlsError> {
         if let Some(name) = &self.config.server_name {
             return Ok(name.clone());
@@ -49,7 +48,7 @@ impl<R: Runtime> Secure<R> {
     }
 }
 
-/// The date, for rustls.
+/// Provides the runtime's date to rustls.
 struct DateOf<R>(R);
 
 impl<R: Runtime> TimeProvider for DateOf<R> {

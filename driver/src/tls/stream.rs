@@ -15,33 +15,33 @@ use crate::transport::{KeepAlive, Transport};
 use aiomas_core::connection::TlsError;
 use aiomas_core::rpc::PeerCertificate;
 
-/// So many bytes are encrypted before the transport has taken them.
+/// The number of bytes that may be encrypted before the transport has taken them.
 const MAX_OUTPUT: usize = 64 * 1024;
-/// So much is read at a time, at least and at most.
+/// The minimum and maximum size of a read.
 const READ: std::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
-/// So many bytes may still come from a peer with whom the handshake has failed.
+/// The number of bytes that a peer may still send after a failed handshake.
 const MAX_IGNORED: usize = 256 * 1024;
-/// How often what comes may hold no content before others have their turn.
+/// The number of reads without content before other tasks run.
 const MAX_EMPTY: u32 = 16;
 
 /// A transport within TLS, which [opens](Transport::poll_open) with a handshake.
 ///
-/// It holds at most 64 KiB that are encrypted and not yet written, and 64 KiB that have come and are not yet
-/// read, beside the one record that is incomplete.
+/// It buffers at most 64 KiB of encrypted, unwritten bytes, and 64 KiB of unread input, beside the one incomplete
+/// record.
 pub struct Tls<T> {
     transport: T,
     session: Session,
-    /// What our certificate and authorities are called in errors.
+    /// The files of our certificate and authorities, for errors.
     source: Option<Arc<Source>>,
-    /// What has come and is still encrypted.
+    /// Received bytes, still encrypted.
     input: BytesMut,
-    /// The peer has said that nothing more will come.
+    /// The peer has sent its end notice.
     ended: bool,
-    /// Nothing that comes can be read any more.
+    /// The error that made the input unreadable.
     failed: Option<TlsError>,
-    /// We have said that nothing more will come.
+    /// Our end notice is sent.
     said_end: bool,
-    /// What has come after the handshake had failed.
+    /// The number of bytes received after a failed handshake.
     ignored: usize,
 }
 
@@ -67,7 +67,7 @@ impl<T: Transport> Tls<T> {
 
     fn poll_hello(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            // A peer that has ended the stream may have said before why.
+            // A peer that has ended the stream may have sent the reason before.
             let pushed = self.push(cx);
             if !self.session.is_handshaking() && !matches!(pushed, Poll::Ready(Err(_))) {
                 return pushed;
@@ -87,8 +87,8 @@ impl<T: Transport> Tls<T> {
         }
     }
 
-    /// After a failed handshake: lets the peer know why, and waits until it has ended the stream. If it were ended by
-    /// us while more comes, the system would tell the peer that it broke, and nothing else.
+    /// Sends the peer the reason of a failed handshake, and awaits the stream's end. Ending the stream while more input
+    /// arrives would make the system report a broken stream, and nothing else.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.said_end {
             ready!(self.push(cx))?;
@@ -106,7 +106,7 @@ impl<T: Transport> Tls<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what is encrypted.
+    /// Writes the encrypted bytes.
     fn push(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.session.wants_write() {
             let mut sink = Sink { transport: &mut self.transport, cx };
@@ -121,13 +121,13 @@ impl<T: Transport> Tls<T> {
         self.transport.poll_flush(cx)
     }
 
-    /// Reads something, of about this size, and decrypts what of it can be.
+    /// Reads about `size` bytes, and decrypts the complete records.
     fn pull(&mut self, cx: &mut Context<'_>, size: usize) -> Poll<io::Result<()>> {
         if self.input.is_empty() {
             self.input.reserve(size.clamp(*READ.start(), *READ.end()));
             match self.transport.poll_recv(cx, &mut self.input) {
                 Poll::Pending => {
-                    // An idle connection keeps no more than it needs.
+                    // An idle connection keeps no buffer.
                     self.input = BytesMut::new();
                     return Poll::Pending;
                 }
@@ -141,12 +141,12 @@ impl<T: Transport> Tls<T> {
             }
         }
         let decrypted = self.decrypt();
-        // Alerts and the like. If they cannot be written now, they are with what is written next.
+        // Writes alerts and the like. If they cannot be written now, the next write includes them.
         let _pushed = self.push(cx);
         Poll::Ready(decrypted)
     }
 
-    /// Decrypts until there is something to read, or nothing is left.
+    /// Decrypts until content is available, or the input is used up.
     fn decrypt(&mut self) -> io::Result<()> {
         while !self.input.is_empty() && !self.ended {
             let mut input = &self.input[..];
@@ -154,7 +154,7 @@ impl<T: Transport> Tls<T> {
             let left = input.len();
             self.input.advance(self.input.len() - left);
             if let Err(error) = taken {
-                // More is announced than the handshake may take.
+                // The announced length exceeds the limit of a handshake.
                 return self.fail(TlsError::Invalid { what: error.to_string().into() });
             }
             match self.session.process_new_packets() {
@@ -171,7 +171,7 @@ impl<T: Transport> Tls<T> {
             }
         }
         if self.ended {
-            // Whatever comes after the end is not content.
+            // Input after the end is not content.
             self.input = BytesMut::new();
         }
         if self.ended && self.session.is_handshaking() {
@@ -186,7 +186,7 @@ impl<T: Transport> Tls<T> {
         Err(error.into())
     }
 
-    /// Hands out what has been decrypted, as far as there is room.
+    /// Moves decrypted bytes into `output`, as far as there is room.
     fn take(&mut self, output: &mut BytesMut) -> usize {
         let (before, mut room) = (output.len(), output.capacity() - output.len());
         let mut reader = self.session.reader();
@@ -211,13 +211,13 @@ impl<T: Transport> Transport for Tls<T> {
         self.transport.keep_alive(how)
     }
 
-    /// The handshake: ends when all that it takes has come and has gone out.
+    /// Runs the handshake: ends when all of its messages are received and sent.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(error) = &self.failed {
             return Poll::Ready(Err(error.clone().into()));
         }
         self.poll_hello(cx).map_err(|error| match error.kind() {
-            // Whoever does not speak TLS may not have read it all.
+            // A peer without TLS may close before it has read everything.
             ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
                 TlsError::Closed.into()
             }
@@ -231,8 +231,8 @@ impl<T: Transport> Transport for Tls<T> {
         output: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
         let room = output.capacity() - output.len();
-        // Alerts and the like that could not be written when they were due. An error shows when something is
-        // read or sent.
+        // Writes alerts and the like that could not be written when they were due. A later read or write reports an
+        // error.
         let _pushed = self.push(cx);
         for _ in 0..MAX_EMPTY {
             let count = self.take(output);
@@ -245,13 +245,13 @@ impl<T: Transport> Transport for Tls<T> {
             if self.ended {
                 return Poll::Ready(Ok(0));
             }
-            // What was decrypted before an error comes first.
+            // Content decrypted before the error comes first.
             match ready!(self.pull(cx, room)) {
                 Err(error) if TlsError::of(&error).is_none() => return Poll::Ready(Err(error)),
                 _ => {}
             }
         }
-        // There may be more, of as little content. Its reader knows how to let others run before.
+        // More input without content may follow. The caller yields to other tasks before it continues.
         Poll::Ready(Err(ErrorKind::Interrupted.into()))
     }
 
@@ -260,7 +260,7 @@ impl<T: Transport> Transport for Tls<T> {
         cx: &mut Context<'_>,
         output: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // So there is room.
+        // Frees room for more output.
         ready!(self.push(cx))?;
         let count = self.session.writer().write_vectored(output).map_err(|error| {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
@@ -272,7 +272,7 @@ impl<T: Transport> Transport for Tls<T> {
         })?;
         match self.push(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // The rest is written before anything else.
+            // The rest is written first next time.
             _ => Poll::Ready(Ok(count)),
         }
     }
@@ -281,7 +281,7 @@ impl<T: Transport> Transport for Tls<T> {
         self.push(cx)
     }
 
-    /// Says that nothing more will come, so that nobody can cut the stream unnoticed.
+    /// Sends the end notice, so that an attacker cannot cut the stream unnoticed.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.failed.is_some() && self.session.is_handshaking() {
             return self.poll_part(cx);
@@ -302,7 +302,7 @@ impl<T: Transport> Transport for Tls<T> {
     }
 }
 
-/// Writes to a transport, for rustls.
+/// Adapts a transport to rustls' writer.
 struct Sink<'a, 'b, T> {
     transport: &'a mut T,
     cx: &'a mut Context<'b>,

@@ -1,8 +1,8 @@
-//! Spans and events for `tracing`, if the feature of that name is on. Without it, all of this is empty: types
-//! without size, and functions that do nothing with what they are given.
+//! Spans and events for `tracing`, with the feature of that name. Without the feature, this module is empty: types
+//! without size, and functions that ignore their arguments.
 //!
-//! What there is, at which targets and levels, is in the guide, `docs/operating.md`. Nothing is told under a lock:
-//! subscribers are user code.
+//! The page `docs/operating.md` of the guide lists the spans and events, with their targets and levels. No event is
+//! emitted under a lock: subscribers are user code.
 
 #[cfg(not(feature = "tracing"))]
 mod off;

@@ -1,4 +1,4 @@
-//! Without the feature `tracing`: nothing.
+//! The empty implementation, without the feature `tracing`.
 
 #![allow(clippy::needless_pass_by_ref_mut, reason = "as it is with the feature")]
 
@@ -150,7 +150,7 @@ impl Dial {
 #[inline(always)]
 pub(crate) fn refused(_: &dyn Host, _: impl FnOnce() -> Option<String>, _: &dyn Display) {}
 
-/// The one event that a program without `tracing` has to see, for all seems to be well there.
+/// Warns on standard error: a program without `tracing` must see this event, because everything else seems to work.
 #[cfg(feature = "sockets")]
 pub(crate) fn loopback_only(address: &Address, ip: std::net::IpAddr, cure: &str) {
     use std::io::Write;

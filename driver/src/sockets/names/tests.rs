@@ -5,7 +5,7 @@ use std::task::Wake;
 
 use super::*;
 
-/// Lookups that take until a test lets them end.
+/// Lookups that a test releases.
 #[derive(Default)]
 struct Slow {
     state: Mutex<Asked>,
@@ -45,7 +45,7 @@ impl Slow {
         self.changed.notify_all();
     }
 
-    /// Waits until so many lookups are under way.
+    /// Waits until `count` lookups are pending.
     fn wait_for(&self, count: usize) {
         let mut asked = self.state.lock().unwrap();
         while asked.under_way != count {
@@ -116,7 +116,7 @@ fn tasks_share_the_lookup_of_a_name() {
     assert_eq!(slow.state.lock().unwrap().names, ["house"]);
 }
 
-/// However many tasks have asked for whatever names and do not wait any more.
+/// A thousand cancelled tasks leave no name and no result.
 #[test]
 fn nothing_is_kept_for_tasks_that_are_gone() {
     let (resolver, slow) = resolver(1);
@@ -135,7 +135,7 @@ fn nothing_is_kept_for_tasks_that_are_gone() {
         assert_eq!(state.names["first"].waiters.len(), 1);
     }
     let last = resolver.look_up("last".into());
-    // Its name is being looked up, and still is for the task that comes next.
+    // A thread has taken the name, and continues for the next task.
     drop(first);
     let again = resolver.look_up("first".into());
     slow.let_end(2);
@@ -152,7 +152,7 @@ fn ip_addresses_are_not_looked_up() {
     assert_eq!(found, ["[::1]:7".parse().unwrap()]);
     let found = block_on(resolve("127.0.0.1".into(), 7)).unwrap();
     assert_eq!(found, ["127.0.0.1:7".parse().unwrap()]);
-    // RFC 6761: no such name anywhere.
+    // RFC 6761: the name exists nowhere.
     assert!(block_on(resolve("nowhere.invalid".into(), 7)).is_err());
 }
 

@@ -9,7 +9,7 @@ use std::task::Waker;
 
 use super::*;
 
-/// Milliseconds that pass when a test says so.
+/// A clock in milliseconds, which a test advances.
 #[derive(Clone)]
 struct Time {
     start: Instant,
@@ -41,14 +41,14 @@ impl Timer for Alarm {
     }
 }
 
-/// What becomes of an attempt, and after how many milliseconds; `None`: nothing ever.
+/// The outcome of an attempt, with its time in milliseconds; `None`: no outcome.
 type End = Option<(u64, Result<(), ErrorKind>)>;
 
-/// When each attempt began, and what came of the race when.
+/// The starts of the attempts, and the outcome of the race with its time.
 struct Ran {
     began: Vec<(SocketAddr, u64)>,
     ended: Option<(u64, Result<SocketAddr, io::Error>)>,
-    /// How many attempts were under way at most, and when it was over.
+    /// The maximum number of pending attempts, and the number left at the end.
     most: usize,
     left: usize,
 }
@@ -125,14 +125,14 @@ fn an_address_that_refuses_costs_nothing() {
     assert_eq!(ran.most, 1);
 }
 
-/// It is not given up for one that is dialled later.
+/// A pending attempt is not cancelled for a later one.
 #[test]
 fn a_slow_address_may_win() {
     let ran = run(&[("10.0.0.1:1", reached_after(400)), ("10.0.0.2:1", reached_after(400))]);
     assert_eq!(winner(&ran), (400, "10.0.0.1:1".to_owned()));
 }
 
-/// A failure lets the next attempt begin at once, whatever else is under way.
+/// A failure starts the next attempt at once, while others are pending.
 #[test]
 fn attempts_begin_a_quarter_of_a_second_apart_or_after_a_failure() {
     let late = Some((400, Err(ErrorKind::HostUnreachable)));

@@ -1,4 +1,4 @@
-//! Calls and requests: spans, and events within them.
+//! Calls and requests: their spans, and the events within them.
 
 use std::fmt::Display;
 use std::pin::Pin;
@@ -22,13 +22,14 @@ use aiomas_core::wire::{CodecError, MessageId, Payload, RemoteError};
 const CALL: &str = "aiomas::call";
 const REQUEST: &str = "aiomas::request";
 
-/// So many bytes of an id that is no number are shown.
+/// The number of bytes shown of an id that is not a number.
 const MAX_ID: usize = 64;
 
-/// A call, at the caller, until it ends.
+/// The span of a call, on the caller's side, until the call ends.
 pub(crate) struct CallSpan(Option<Box<Timed>>);
 
-/// Begins with a call of `method` in `service`, one of which may be all of the path. `callee` says who it is, if there is anybody, and whose time it takes.
+/// Opens the span of a call of `method` in `service`. One of them may be the whole path. `callee` returns the callee,
+/// if it has one, with the clock for the call.
 #[inline]
 pub(crate) fn call(
     service: &str,
@@ -58,7 +59,7 @@ pub(crate) fn call(
 impl CallSpan {
     pub(crate) const NONE: Self = Self(None);
 
-    /// What is done to make the call. That it is one within a container, a callee hears of by that.
+    /// Runs the code that makes the call within the span. A callee in the same container becomes part of the span.
     pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
         match &self.0 {
             Some(call) => call.span.in_scope(f),
@@ -66,8 +67,7 @@ impl CallSpan {
         }
     }
 
-    /// The call has been sent, if there is an id. (On another thread, it may have been answered already: then there
-    /// is none.)
+    /// Records the id once the call is sent. (If another thread has handled the answer already, the call has no id.)
     pub(crate) fn id(&self, id: impl FnOnce() -> Option<CallId>) {
         if let Some(call) = &self.0
             && let Some(id) = id()
@@ -93,7 +93,7 @@ impl CallSpan {
     }
 }
 
-/// The id of a request, if it came over a connection.
+/// The id of a request that came over a connection, or none.
 #[derive(Clone, Copy)]
 pub(crate) struct Id<'a>(Option<&'a MessageId>);
 
@@ -133,7 +133,7 @@ fn request_span(caller: &Caller, path: Option<&Path<'_>>, id: Id<'_>) -> Span {
     span
 }
 
-/// Runs what a peer has called, within its span.
+/// Runs a peer's call within its span.
 #[inline]
 pub(crate) fn request(
     host: impl Fn() -> Arc<dyn Host>,
@@ -164,7 +164,7 @@ pub(crate) fn request(
     }
 }
 
-/// A call has failed at once: it may not have been let in.
+/// Reports a call that failed at once: it may have been refused.
 #[cold]
 fn refused_call(
     host: impl Fn() -> Arc<dyn Host>,
@@ -181,10 +181,10 @@ fn refused_call(
     }
 }
 
-/// A request that somebody is working on.
+/// The span of a request in progress.
 pub(crate) struct RequestSpan(Option<Box<Timed>>);
 
-/// A request of a channel has come.
+/// Opens the span of a channel's request.
 pub(crate) fn received(
     host: impl FnOnce() -> Arc<dyn Host>,
     caller: &Caller,
@@ -207,7 +207,7 @@ impl RequestSpan {
 }
 
 impl Drop for RequestSpan {
-    /// Nobody waits for an answer any more.
+    /// Reports that no peer waits for the answer any more.
     fn drop(&mut self) {
         let Some(request) = self.0.take() else { return };
         let elapsed = request.end(None);
@@ -215,7 +215,7 @@ impl Drop for RequestSpan {
     }
 }
 
-/// A method that runs within its span, also when it is dropped.
+/// A method that runs, and is dropped, within its span.
 struct Running {
     later: Option<Contained<Later>>,
     span: RequestSpan,
@@ -227,7 +227,7 @@ impl Future for Running {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let Self { later, span } = &mut *self;
         let Some(running) = later else { return Poll::Pending };
-        // That it panics belongs to the span as well.
+        // A panic belongs to the span as well.
         let answer = {
             let _entered = span.0.as_ref().map(|timed| timed.span.enter());
             std::task::ready!(running.poll(cx)).and_then(|answer| answer)
@@ -244,7 +244,7 @@ impl Drop for Running {
     }
 }
 
-/// Lets something begin in a task of its own within the span that is entered now.
+/// Carries the current span into a task of its own.
 pub(crate) fn carry(mut later: Later) -> Later {
     let span = Span::current();
     if span.is_disabled() {
@@ -253,7 +253,7 @@ pub(crate) fn carry(mut later: Later) -> Later {
     Box::pin(std::future::poll_fn(move |cx| span.in_scope(|| later.as_mut().poll(cx))))
 }
 
-/// What a peer asks is no call.
+/// Reports a malformed request.
 #[cold]
 pub(crate) fn malformed(
     host: impl FnOnce() -> Arc<dyn Host>,
@@ -272,13 +272,13 @@ pub(crate) fn malformed(
     warn!(target: REQUEST, peer = peer(caller), %error, limit, left_out, "no call");
 }
 
-/// User code has panicked.
+/// Reports a panic of user code.
 #[cold]
 pub(crate) fn panicked(error: &RemoteError) {
     warn!(target: REQUEST, %error, "panicked");
 }
 
-/// A hook has failed whose error has no addressee.
+/// Reports a failed hook whose error has no addressee.
 #[cold]
 pub(crate) fn hook_failed(hook: &str, error: &RemoteError) {
     warn!(target: REQUEST, hook, %error, "failed");

@@ -1,4 +1,4 @@
-//! Connections, attempts to open them, and those that are not let in: events.
+//! Events of connections, dial attempts and refused peers.
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(crate) fn closed(connection: &Connection, reason: &CloseReason) {
     }
 }
 
-/// Whether a peer that keeps to the rules does not end like that, be its network as it may.
+/// Returns whether the reason proves misconduct: a peer that obeys the protocol never causes it, on any network.
 fn is_misconduct(reason: &CloseReason) -> bool {
     match reason {
         CloseReason::Local
@@ -67,7 +67,7 @@ fn is_misconduct(reason: &CloseReason) -> bool {
     }
 }
 
-/// What the task of a connection has seen under its lock, to be told when it has left that.
+/// Observations of a connection's task under its lock, reported after the lock is released.
 #[derive(Default)]
 pub(crate) struct Noticed {
     seen: Stats,
@@ -75,12 +75,12 @@ pub(crate) struct Noticed {
     answers: Answers,
 }
 
-/// Those that were not sent.
+/// Counts of unsent answers.
 #[derive(Default)]
 struct Answers {
-    /// Because nobody waits for them.
+    /// Answers that no peer waits for.
     dropped: u64,
-    /// For other reasons, and what the last one was.
+    /// Answers not sent for other reasons, with the last reason.
     refused: u64,
     why: Option<CallRejected>,
 }
@@ -113,7 +113,7 @@ impl Answers {
     }
 }
 
-/// An answer was to be sent.
+/// Reports the outcome of sending an answer.
 #[inline]
 pub(crate) fn responded(connection: &Connection, sent: &Result<(), CallRejected>) {
     if sent.is_err() {
@@ -132,7 +132,7 @@ impl Noticed {
         self.answers.note(sent);
     }
 
-    /// At most one event of each kind, however often it has happened.
+    /// Emits at most one event of each kind, with a count.
     pub(crate) fn tell(&mut self, connection: &Connection) {
         let (Stats { overloaded, late_answers, .. }, told) = (self.seen, self.told);
         self.told = self.seen;
@@ -153,7 +153,7 @@ impl Noticed {
     }
 }
 
-/// An attempt to open a connection.
+/// The span of a dial attempt.
 pub(crate) struct Dial(Option<Dialling>);
 
 struct Dialling {
@@ -163,7 +163,7 @@ struct Dialling {
     host: Arc<dyn Host>,
 }
 
-/// Words of an address, which may come from a peer.
+/// Prints the address safely, because it may come from a peer.
 impl Display for Dialling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Printable(&self.address).fmt(f)
@@ -185,7 +185,7 @@ impl Dial {
         Self(Some(dial))
     }
 
-    /// How long it is until the next attempt, of whose time `next` knows.
+    /// Returns the time until the next attempt, which starts at the time from `next`.
     pub(crate) fn wait(
         &self,
         now: Instant,
@@ -219,7 +219,7 @@ impl Drop for Dial {
     }
 }
 
-/// Somebody is not let in.
+/// Reports a refused peer.
 #[cold]
 pub(crate) fn refused(host: &dyn Host, peer: impl FnOnce() -> Option<String>, why: &dyn Display) {
     if !enabled!(target: ADMISSION, Level::WARN) {
@@ -231,7 +231,7 @@ pub(crate) fn refused(host: &dyn Host, peer: impl FnOnce() -> Option<String>, wh
     }
 }
 
-/// A listener that looks as if it were reached from elsewhere.
+/// Warns of a listener that only seems reachable from other machines.
 #[cfg(feature = "sockets")]
 #[cold]
 pub(crate) fn loopback_only(address: &Address, ip: std::net::IpAddr, cure: &str) {
@@ -239,7 +239,7 @@ pub(crate) fn loopback_only(address: &Address, ip: std::net::IpAddr, cure: &str)
     warn!(target: ADMISSION, %address, %ip, cure, "only this machine reaches the listener");
 }
 
-/// The system has no stream for somebody who comes.
+/// Reports that the system has no stream for a new peer.
 #[cold]
 pub(crate) fn no_stream(error: &std::io::Error) {
     warn!(target: ADMISSION, %error, "no stream");

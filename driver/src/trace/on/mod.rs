@@ -1,4 +1,4 @@
-//! With the feature `tracing`.
+//! The implementation with the feature `tracing`.
 
 mod calls;
 mod connections;

@@ -1,4 +1,4 @@
-//! How many events a peer can cause.
+//! Limits the number of events that a peer can cause.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use crate::lock::lock;
 use aiomas_core::connection::LogRate;
 use aiomas_core::internal::LogRates;
 
-/// What is counted by itself: the host on which the event is, the peer's address without its port, and the event.
+/// The unit of counting: the host of the event, the peer's address without its port, and the event.
 type Key = (usize, Box<str>, &'static str);
 
-/// Of warnings, which a peer causes that does not behave.
+/// The limits of warnings, which misbehaving peers cause.
 static WARNINGS: Mutex<LogRates<Key>> = Mutex::new(LogRates::new(LogRate::DEFAULT));
-/// Of what may well happen often.
+/// The limits of events that are often legitimate.
 static INFOS: Mutex<LogRates<Key>> =
     Mutex::new(LogRates::new(LogRate::new(600, Duration::from_secs(60))));
 
-/// Whether there may be one more warning of this kind that `peer` has caused. Returns how many were left out before, if
-/// any.
+/// Returns whether one more warning of this kind about `peer` is allowed. With it comes the number of warnings
+/// suppressed before, if any.
 pub(super) fn warning(
     host: &dyn Host,
     peer: Option<&str>,
@@ -27,7 +27,7 @@ pub(super) fn warning(
     line(&WARNINGS, host, peer, kind)
 }
 
-/// As [`warning`], of what is none.
+/// Acts like [`warning`], for lower levels.
 pub(super) fn info(host: &dyn Host, peer: Option<&str>, kind: &'static str) -> Option<Option<u64>> {
     line(&INFOS, host, peer, kind)
 }

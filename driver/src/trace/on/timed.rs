@@ -1,4 +1,4 @@
-//! Spans that know how long they take, and texts that are safe to write.
+//! Spans that measure their duration, and texts that are safe to log.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::host::Host;
 use aiomas_core::rpc::{Caller, CallerId};
 use aiomas_core::wire::Printable;
 
-/// A span, and since when it is open.
+/// A span with its start time.
 pub(super) struct Timed {
     pub(super) span: Span,
     since: Instant,
@@ -27,7 +27,7 @@ impl Timed {
         Some(Self { span, since: host.now(), host })
     }
 
-    /// Notes how long it took, in seconds of the runtime's clock, and what has gone wrong.
+    /// Records the duration in seconds of the runtime's clock, and the error. Returns the duration.
     pub(super) fn end(&self, error: Option<&dyn Display>) -> f64 {
         let elapsed = seconds(&*self.host, self.since);
         self.span.record("elapsed", elapsed);
@@ -49,14 +49,14 @@ pub(super) fn shown(text: Option<&str>) -> Option<Shown<'_>> {
     text.map(|text| display(Printable(text)))
 }
 
-/// Who calls.
+/// Returns the caller's address in printable form.
 pub(super) fn peer(caller: &Caller) -> Option<Shown<'_>> {
-    // Our own agents have no address, and no connection either.
+    // Our own agents have neither an address nor a connection.
     let local = (caller.id == CallerId::Local).then_some("local");
     shown(caller.address.as_deref().or(local))
 }
 
-/// What the runtime says may have words of a peer in it.
+/// Makes an error of the runtime safe to print: it may contain words of a peer.
 pub(super) fn safe(error: &dyn Display) -> Printable<&dyn Display> {
     Printable(error)
 }

@@ -3,7 +3,8 @@
 //! Time is virtual: it jumps to the next event. Everything runs in one thread, and runs are
 //! reproducible.
 
-use std::collections::VecDeque;
+mod link;
+
 use std::fmt;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -17,6 +18,10 @@ use aiomas_core::wire::{Payload, RemoteError};
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::Value;
+
+pub use link::{Cut, Cuts, Link};
+
+use link::Piece;
 
 /// The distance into the past of an outdated time.
 pub(crate) const LONG_AGO: Duration = Duration::from_secs(1);
@@ -52,96 +57,6 @@ impl Reaction {
 
 /// Chooses the reaction to each request.
 pub type Handler = Box<dyn FnMut(&Request) -> Reaction>;
-
-/// The splitting of a link's bytes into pieces.
-#[derive(Clone, Debug)]
-pub enum Cuts {
-    /// No splitting.
-    Whole,
-    /// Pieces of these sizes, cyclically.
-    Sizes(Vec<usize>),
-    /// Pieces of random sizes. The seed must not be 0.
-    Seed(u64),
-}
-
-impl Cuts {
-    /// Returns the size of the next piece of `all` bytes: at least 1.
-    pub(crate) fn next(&mut self, all: usize) -> usize {
-        let size = match self {
-            Self::Whole => all,
-            Self::Sizes(sizes) => {
-                sizes.rotate_left(1);
-                sizes.last().copied().unwrap_or(all)
-            }
-            Self::Seed(state) => {
-                // xorshift. Small pieces find more errors than large ones.
-                *state ^= *state << 13;
-                *state ^= *state >> 7;
-                *state ^= *state << 17;
-                *state as usize % (1 << (*state >> 32 & 7))
-            }
-        };
-        size.clamp(1, all.max(1))
-    }
-}
-
-/// The end of a link.
-#[derive(Clone, Copy, Debug)]
-pub enum Cut {
-    /// The receiver sees the end of the stream.
-    Eof,
-    /// Both sides see a broken stream.
-    Reset,
-}
-
-/// One direction.
-#[derive(Debug)]
-pub struct Link {
-    /// The latency of each byte.
-    pub latency: Duration,
-    /// The splitting of the bytes.
-    pub cuts: Cuts,
-    /// Whether the receiver does not read.
-    pub stalled: bool,
-    /// Cuts the link after this total number of written bytes.
-    pub cut_after: Option<(usize, Cut)>,
-    /// All bytes that have been written.
-    pub written: Vec<u8>,
-    writing: Option<Transmit>,
-    travelling: VecDeque<(Instant, Piece)>,
-    over: bool,
-}
-
-#[derive(Debug)]
-enum Piece {
-    Bytes(Bytes),
-    Eof,
-    Reset,
-}
-
-impl Link {
-    fn new() -> Self {
-        Self {
-            latency: Duration::ZERO,
-            cuts: Cuts::Whole,
-            stalled: false,
-            cut_after: None,
-            written: Vec::new(),
-            writing: None,
-            travelling: VecDeque::new(),
-            over: false,
-        }
-    }
-
-    fn send(&mut self, now: Instant, piece: Piece) {
-        self.over |= !matches!(piece, Piece::Bytes(_));
-        self.travelling.push_back((now + self.latency, piece));
-    }
-
-    fn arrival(&self) -> Option<Instant> {
-        self.travelling.front().map(|(at, _)| *at).filter(|_| !self.stalled)
-    }
-}
 
 /// One side, and the link from it to the other one.
 pub struct End {
