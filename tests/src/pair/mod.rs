@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use aiomas_core::connection::{
     CallError, CallId, CallOptions, CloseReason, Config, Connection, Event, Refused, ReplyToken,
-    Request, Side, TimeoutReason, Transmit,
+    Request, Side, TimeoutReason,
 };
 use aiomas_core::wire::{Payload, RemoteError};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use serde::Serialize;
 use serde_json::Value;
 
