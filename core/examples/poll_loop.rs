@@ -63,7 +63,7 @@ struct Stream {
     output: VecDeque<Transmit>,
 }
 
-/// What a file descriptor in the list for `poll` belongs to.
+/// The owner of a file descriptor in the list for `poll`.
 #[derive(Clone, Copy)]
 enum Source {
     Listener(usize),
@@ -219,7 +219,7 @@ impl<X, L> EventLoop<X, L> {
             let peer = getpeername(&socket).ok().flatten();
             let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
             let peer = peer.map(|peer| peer.to_string());
-            // What is refused is closed by being dropped.
+            // Dropping a refused socket closes it.
             if let Ok(conn) = self.node.handle_accepted(now, peer.as_deref()) {
                 self.add(conn, socket);
             }
