@@ -159,7 +159,7 @@ pub(super) async fn blosc_bombs<R: Runtime>(target: Target<R>) -> Ended {
     }
     raw.write(&long).await.expect("an open stream");
     raw.drain().await;
-    Some("the limit is")
+    Some("exceed the limit of")
 }
 
 /// Compresses a message as Python does.

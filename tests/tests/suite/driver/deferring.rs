@@ -1,17 +1,17 @@
-//! How a task lets others run: what a runtime does about that, unless it says otherwise.
+//! The default of `Runtime::defer`.
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Poll, Wake};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aiomas::Runtime;
 use aiomas_core::agent::Address;
 use aiomas_tests::scripted_runtime::{Acceptor, Alarm, Pipe, ScriptedRuntime};
 
-/// A runtime with nothing but what it must have.
+/// A runtime with the required methods alone.
 #[derive(Clone)]
 struct Plain(ScriptedRuntime);
 
@@ -41,7 +41,7 @@ impl Runtime for Plain {
     }
 }
 
-/// How often a busy task has been polled, and what that was when the task that defers was woken.
+/// The polls of a busy task, in total and when the deferred task was woken.
 #[derive(Default)]
 struct Polls {
     busy: AtomicU32,
@@ -54,7 +54,7 @@ impl Wake for Polls {
     }
 }
 
-/// Runtimes look at sockets and timers only now and then while tasks are ready; a task that defers must not be one.
+/// Runtimes check sockets and timers rarely while tasks are ready, so a deferred task must not be ready.
 #[test]
 fn a_deferred_task_is_woken_when_timers_have_been_looked_at() {
     const POLLS: u32 = 300;
@@ -69,7 +69,7 @@ fn a_deferred_task_is_woken_when_timers_have_been_looked_at() {
         Poll::Pending
     }));
     runtime.defer(&polls.clone().into());
-    runtime.0.run();
+    runtime.0.pass(Duration::from_millis(1));
     assert_eq!(polls.woken.load(Ordering::Relaxed), POLLS);
     assert_eq!(runtime.0.tasks(), 0);
 }
