@@ -4,7 +4,7 @@ use aiomas_core::connection::{
     CallError, CallOptions, CallRejected, CloseReason, Direction, Event, FailureText, Limits,
     TimeoutReason,
 };
-use aiomas_core::wire::{Body, Budget, CodecError, Format, FrameError, RemoteError};
+use aiomas_core::wire::{Body, Budget, CodecError, Envelope, Format, FrameError, RemoteError};
 use aiomas_tests::message::{self, frame};
 
 use super::{SECOND, Solo, Unencodable, json, msgpack};
@@ -331,4 +331,20 @@ fn every_refusal_names_its_setting() {
     }
     assert_eq!(CloseReason::Peer.exceeded(), None);
     assert_eq!(CallRejected::Closed.exceeded(), None);
+}
+
+/// The head is parsed before other connections run, so neither an id nor blanks may be long.
+#[test]
+fn the_head_of_a_message_is_bounded() {
+    let parse =
+        |format, message: Vec<u8>| Envelope::parse(format, message.into(), Budget::DEFAULT).is_ok();
+    for (length, fits) in [(3000_u16, true), (5000, false)] {
+        let [text, blanks] = ["x", " "].map(|piece| piece.repeat(length.into()));
+        assert_eq!(parse(Format::Json, format!("[0, \"{text}\", 1]").into()), fits);
+        assert_eq!(parse(Format::Json, format!("[0, {blanks} 7, 1]").into()), fits);
+        assert_eq!(parse(Format::Json, format!("[0, 7, 1]{blanks}").into()), fits);
+        let [high, low] = length.to_be_bytes();
+        let message = [&[0x93, 0, 0xda, high, low], text.as_bytes(), &[1]].concat();
+        assert_eq!(parse(Format::MsgPack, message), fits);
+    }
 }

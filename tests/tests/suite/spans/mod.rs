@@ -334,7 +334,8 @@ fn a_refused_peer_gets_one_answer() {
 fn a_peer_cannot_write_what_it_likes() {
     let sim = calm();
     let (house, grid) = (sim.host("house"), sim.host("grid"));
-    let evil = "\x1b[2J\r\n2026-01-01 ERROR all is lost\u{202e}".repeat(100);
+    let text = "\x1b[2J\r\n2026-01-01 ERROR all is lost\u{202e}";
+    let evil = text.repeat(100);
     let log = Collector::watch(Level::TRACE, || {
         sim.block_on(async {
             let server = bind(&house).await;
@@ -350,7 +351,7 @@ fn a_peer_cannot_write_what_it_likes() {
                 serde_json::json!([huge, [], {}]),
                 serde_json::json!({ evil.as_str(): 1 }),
             ] {
-                let id = serde_json::json!(evil);
+                let id = serde_json::json!(text.repeat(50));
                 let message = message::message(format, 0, id, content);
                 raw.write(&message).await.unwrap();
                 let _answer = raw.read().await;
