@@ -17,7 +17,7 @@ PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 FOREIGN = set('''
     Arc Arrow BTreeMap ByteBuf BytesMut Container Deserialize Display HashMap Infallible Instrument Mutex None RefCell Result Send Serialize String Sync Vec
     Infinity NaN LookupError TypeError ValueError PermissionError OverloadedError DeadlockError ConnectionError TimeoutError RuntimeError Exception
-    RemoteException SerializationError SSLCerts block_in_place block_on freeze gen_server memcpy no_run ractor_cluster serde_json serde_bytes utcnow
+    RemoteException CancelledError ChannelProtocol ConnectionResetError SerializationError SSLCerts block_in_place block_on freeze gen_server memcpy no_run ractor_cluster serde_json serde_bytes utcnow
     Cargo.toml async_std docs_rs lz4_flex miniz_oxide tracing_subscriber epoll tokio bool i64 repr isoformat
     TCP_NODELAY TCP_USER_TIMEOUT MALLOC_TRIM_THRESHOLD_ MALLOC_MMAP_THRESHOLD_ RUSTC_BOOTSTRAP PATH PYTHON AIOMAS_CHILD TRYBUILD
     cert_resolver client_auth_cert_resolver make_ssl_server_context init_time extra_serializers wait_for validate_aid rmp_serde
@@ -51,7 +51,7 @@ class Names:
             self.pairs.update((one, parts[-1]) for one in parts)
         self.sources, self.internals = set(), set()
         for folder in ('tests', 'core', 'driver', 'macros', 'mosaik', 'subproc', 'runtime-sim', 'runtime-tokio', 'runtime-smol',
-                       'runtime-async-std', 'benches', 'examples', 'fuzz', 'docs', '.ci'):
+                       'runtime-async-std', 'runtime-asyncio', 'benches', 'examples', 'fuzz', 'docs', '.ci'):
             for path in (ROOT / folder).rglob('*'):
                 if path.suffix in ('.rs', '.py') and 'target' not in path.parts:
                     self.sources.add(path.stem)
