@@ -135,8 +135,14 @@ pub(super) async fn small_calls_to_a_busy_agent<R: Runtime>(target: Target<R>) -
         raw.write(&small).await.expect("an open stream");
         let before = b"[0, 2, [\"agents/9/ping\", [";
         raw.write_filled(before, b' ', 100_000, b"7], {}]]").await.expect("an open stream");
-        let (kind, id, _) = parse(&raw.read().await.expect("an answer"));
-        assert_eq!((kind, id), (FAILURE, 2.into()));
+        // On a slow machine, answers of the busy agent come in between.
+        let kind = loop {
+            let (kind, id, _) = parse(&raw.read().await.expect("an answer"));
+            if id == 2 {
+                break kind;
+            }
+        };
+        assert_eq!(kind, FAILURE);
     }
     None
 }
