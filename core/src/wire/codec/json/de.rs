@@ -390,9 +390,7 @@ impl<'de> MapAccess<'de> for &mut LastEntries<'_, 'de> {
     }
 }
 
-/// The key of a map, which is always a string.
-///
-/// The string [may stand for](super::ser) a number, a boolean or null.
+/// The key of a map: a string, which [may stand for](super::ser) a number, a boolean or null.
 #[derive(Debug)]
 struct Key<'a, 'de> {
     json: &'a mut Deserializer<'de>,
